@@ -1,0 +1,1 @@
+"""What a model is: artifacts, features, architectures, runtimes, training."""

@@ -1,0 +1,106 @@
+"""Artifacts: a model on disk, ``artifact.yaml`` beside weights in safetensors or ONNX. Never pickle."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import ArtifactError, FeatureMismatch
+from models.signature import Signature
+
+MANIFEST = "artifact.yaml"
+
+
+class Artifact(BaseModel):
+    """What ``artifact.yaml`` says.
+
+    files: sha256 by relative path; weights: the file a runtime loads (.onnx, .safetensors).
+    architecture: name and options in ``models.architectures``; empty for an ONNX model brought along.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    signature: Signature
+    weights: str
+    files: dict[str, str]
+    architecture: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    lineage: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, root: Path, *, feature_hash: str | None = None) -> Self:
+        """Read and verify the artifact at ``root``.
+
+        Raises:
+            ArtifactError: no artifact there, an unknown field, a missing or altered file.
+            FeatureMismatch: it was trained on other feature definitions than ``feature_hash``.
+        """
+        path = root / MANIFEST
+        if not path.is_file():
+            raise ArtifactError(f"no artifact at {root}: {MANIFEST} is missing; train or copy the model there")
+        try:
+            artifact = cls.model_validate(yaml.safe_load(path.read_text()))
+        except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ArtifactError(f"{path} cannot be read: {error}") from error
+        if artifact.weights not in artifact.files:
+            raise ArtifactError(f"{path}: weights {artifact.weights!r} is not among files; list it with its sha256")
+        for name, expected in artifact.files.items():
+            _verify(root / name, expected)
+        hash_of_model = artifact.signature.feature_hash
+        if feature_hash is not None and hash_of_model and hash_of_model != feature_hash:
+            raise FeatureMismatch(
+                f"artifact {artifact.name} at {root} was trained on features {hash_of_model}, this pipeline's are "
+                f"{feature_hash}: train it again, or serve it with the definitions it was trained on"
+            )
+        return artifact
+
+
+def write_artifact(
+    root: Path,
+    *,
+    name: str,
+    signature: Signature,
+    weights: str,
+    write_files: Callable[[Path], None],
+    architecture: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    lineage: Mapping[str, Any] | None = None,
+) -> Artifact:
+    """Write an artifact whole or not at all; its version is the hash of its files and signature."""
+    staging = root.with_name(root.name + ".writing")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    write_files(staging)
+    files = {str(p.relative_to(staging)): sha256_of(p) for p in sorted(staging.rglob("*")) if p.is_file()}
+    digest = hashlib.sha256((signature.model_dump_json() + repr(sorted(files.items()))).encode()).hexdigest()
+    artifact = Artifact(
+        name=name, version=digest[:12], signature=signature, weights=weights, files=files,
+        architecture=dict(architecture or {}), metrics=dict(metrics or {}), lineage=dict(lineage or {}),
+    )
+    (staging / MANIFEST).write_text(yaml.safe_dump(artifact.model_dump(mode="json"), sort_keys=False))
+    shutil.rmtree(root, ignore_errors=True)
+    staging.rename(root)
+    return artifact
+
+
+def sha256_of(path: Path) -> str:
+    """Give the file's sha256 in hex, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verify(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise ArtifactError(f"artifact file {path} is missing; copy it again or train the model again")
+    actual = sha256_of(path)
+    if actual != expected:
+        raise ArtifactError(
+            f"artifact file {path} has sha256 {actual[:12]}…, {MANIFEST} says {expected[:12]}…: the copy is damaged; "
+            f"copy it again"
+        )

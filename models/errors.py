@@ -1,0 +1,30 @@
+"""Errors of the models package.
+
+ModelError
+├── ArtifactError         an artifact, catalogue or data set on disk cannot be used
+│   └── FeatureMismatch   it was made with other feature definitions
+├── SignatureError        a model's declared inputs do not fit what it is given
+└── RuntimeFailure        the runtime could not load or execute the model
+
+Every message names the thing, the value and the remedy.
+"""
+
+
+class ModelError(Exception):
+    """Root of the package's errors."""
+
+
+class ArtifactError(ModelError):
+    """Something on disk is missing, damaged or of another version."""
+
+
+class FeatureMismatch(ArtifactError):
+    """The feature definitions changed since the artifact was made."""
+
+
+class SignatureError(ModelError):
+    """A model's declared inputs cannot be assembled from this pipeline's data."""
+
+
+class RuntimeFailure(ModelError):
+    """A runtime could not load or execute a model."""

@@ -1,0 +1,145 @@
+"""The catalogue: the items, columnar, versioned, memory-mapped by every replica that needs them.
+
+On disk: ``catalogue.yaml`` (version, feature hash, columns) beside one ``.npy`` a column, ``ids.npy``,
+``keys.npy`` and the items' GeoJSON details end to end. Rows are ordered by key, a 63-bit hash of the
+item's id that stays the same from version to version: histories hold keys, batches hold rows.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.errors import ArtifactError
+from models.ragged import offsets_of
+
+MANIFEST = "catalogue.yaml"
+
+
+class CatalogueManifest(BaseModel):
+    """What ``catalogue.yaml`` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str
+    feature_hash: str
+    item_count: int
+    columns: tuple[str, ...]
+    position_column: str | None = None
+    attribution: str = ""
+
+
+def item_key(item_id: str) -> int:
+    """Give the item's stable 63-bit key."""
+    digest = hashlib.blake2b(item_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+class Catalogue:
+    """A catalogue opened for reading; arrays are memory maps."""
+
+    def __init__(self, root: Path, manifest: CatalogueManifest, columns: dict[str, NDArray[Any]]) -> None:
+        """Hold an opened catalogue; use ``Catalogue.open``."""
+        self.root = root
+        self.manifest = manifest
+        self.columns = columns
+        self.keys: NDArray[np.int64] = np.load(root / "keys.npy", mmap_mode="r")
+        self._details = np.load(root / "details.npy", mmap_mode="r")
+        self._detail_offsets = np.load(root / "details_offsets.npy", mmap_mode="r")
+        self.ids: list[str] = np.load(root / "ids.npy").astype(str).tolist()
+
+    @classmethod
+    def open(cls, root: Path) -> Self:
+        """Map the catalogue at ``root``.
+
+        Raises:
+            ArtifactError: no catalogue there, or not one of this layout.
+        """
+        path = root / MANIFEST
+        if not path.is_file():
+            raise ArtifactError(f"no catalogue at {root}: {MANIFEST} is missing; build it first")
+        try:
+            manifest = CatalogueManifest.model_validate(yaml.safe_load(path.read_text()))
+            columns = {name: np.load(root / f"{name}.npy", mmap_mode="r") for name in manifest.columns}
+        except (ValidationError, yaml.YAMLError, OSError, ValueError) as error:
+            raise ArtifactError(f"catalogue at {root} cannot be read: {error}; build it again") from error
+        for name, column in columns.items():
+            if len(column) != manifest.item_count:
+                raise ArtifactError(
+                    f"catalogue column {name} at {root} has {len(column)} rows, {MANIFEST} says "
+                    f"{manifest.item_count}; build it again"
+                )
+        return cls(root, manifest, columns)
+
+    def __len__(self) -> int:
+        """Give the number of items."""
+        return self.manifest.item_count
+
+    @cached_property
+    def row_by_id(self) -> dict[str, int]:
+        """Row number by item id."""
+        return {item_id: row for row, item_id in enumerate(self.ids)}
+
+    def rows_of_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give int64 rows of the keys, -1 where this version has no such item."""
+        rows = np.searchsorted(self.keys, keys).astype(np.int64)
+        rows[rows == len(self.keys)] = 0
+        rows[self.keys[rows] != keys] = -1
+        return rows
+
+    def details(self, row: int) -> bytes:
+        """Give the item's GeoJSON document as it was stored."""
+        start, end = self._detail_offsets[row], self._detail_offsets[row + 1]
+        return bytes(self._details[start:end])
+
+
+def write_catalogue(
+    root: Path,
+    *,
+    name: str,
+    version: str,
+    feature_hash: str,
+    ids: Sequence[str],
+    columns: Mapping[str, NDArray[Any]],
+    details: Sequence[bytes],
+    position_column: str | None = None,
+    attribution: str = "",
+) -> None:
+    """Write a catalogue whole or not at all, replacing one that is there; rows are put in key order.
+
+    Raises:
+        ArtifactError: ids repeat, or a column has another number of rows than there are ids.
+    """
+    keys = np.array([item_key(item_id) for item_id in ids], dtype=np.int64)
+    order = np.argsort(keys, kind="stable")
+    if len(np.unique(keys)) != len(keys):
+        raise ArtifactError(f"catalogue {name}: item ids repeat; make each id unique")
+    for column, values in columns.items():
+        if len(values) != len(ids):
+            raise ArtifactError(f"catalogue {name}: column {column} has {len(values)} rows for {len(ids)} ids")
+    staging = root.with_name(root.name + ".writing")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    blobs = [details[i] for i in order]
+    arrays: dict[str, NDArray[Any]] = {column: values[order] for column, values in columns.items()}
+    arrays["keys"] = keys[order]
+    arrays["ids"] = np.array([ids[i].encode() for i in order], dtype=np.bytes_)
+    arrays["details"] = np.frombuffer(b"".join(blobs), dtype=np.uint8)
+    arrays["details_offsets"] = offsets_of(np.array([len(blob) for blob in blobs], dtype=np.int64))
+    for file_name, values in arrays.items():
+        np.save(staging / f"{file_name}.npy", np.ascontiguousarray(values))
+    manifest = CatalogueManifest(
+        name=name, version=version, feature_hash=feature_hash, item_count=len(ids),
+        columns=tuple(columns), position_column=position_column, attribution=attribution,
+    )
+    (staging / MANIFEST).write_text(yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False))
+    shutil.rmtree(root, ignore_errors=True)
+    staging.rename(root)

@@ -1,0 +1,77 @@
+"""Impressions: shown lists with their outcomes, the training data, as one large ragged batch on disk."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ArtifactError, FeatureMismatch
+from models.ragged import Column, RaggedArray, RaggedBatch
+
+_INDEX = "impressions.json"
+
+
+class KeysToRows(Protocol):
+    """Maps item keys to the present catalogue's row numbers (``Catalogue.rows_of_keys``)."""
+
+    def __call__(self, keys: NDArray[np.int64], /) -> NDArray[np.int64]:
+        """Give int64 rows, -1 where the catalogue has no such item."""
+        ...
+
+
+def write_impressions(
+    root: Path, batch: RaggedBatch, labels: NDArray[np.float32], *, feature_hash: str, keys: NDArray[np.int64]
+) -> None:
+    """Write B impressions whole or not at all.
+
+    labels: float32 (N,), relevance of each shown candidate. keys: int64 (N,), the candidates' item keys
+    (rows change between catalogue versions, keys do not).
+    """
+    staging = root.with_name(root.name + ".writing")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    arrays: dict[str, NDArray[Any]] = {"labels": labels, "offsets": batch.offsets, "keys": keys}
+    ragged = []
+    for name, column in batch.requests.items():
+        if isinstance(column, RaggedArray):
+            ragged.append(name)
+            arrays[name], arrays[f"{name}.offsets"] = column.values, column.offsets
+        else:
+            arrays[name] = column
+    for name, values in arrays.items():
+        np.save(staging / f"{name}.npy", values)
+    index = {"feature_hash": feature_hash, "requests": list(batch.requests), "ragged": ragged}
+    (staging / _INDEX).write_text(json.dumps(index))
+    shutil.rmtree(root, ignore_errors=True)
+    staging.rename(root)
+
+
+def read_impressions(
+    root: Path, *, feature_hash: str, keys_to_rows: KeysToRows
+) -> tuple[RaggedBatch, NDArray[np.float32]]:
+    """Map the impressions at ``root``; give the batch and labels (N,).
+
+    Raises:
+        ArtifactError: none there. FeatureMismatch: made with other feature definitions.
+    """
+    path = root / _INDEX
+    if not path.is_file():
+        raise ArtifactError(f"no impressions at {root}: {_INDEX} is missing; build the data set first")
+    index = json.loads(path.read_text())
+    if index["feature_hash"] != feature_hash:
+        raise FeatureMismatch(
+            f"impressions at {root} have feature hash {index['feature_hash']}, the catalogue's is {feature_hash}: "
+            f"build the data set again"
+        )
+    columns: dict[str, Column] = {}
+    for name in index["requests"]:
+        values = np.load(root / f"{name}.npy", mmap_mode="r")
+        ragged = name in index["ragged"]
+        columns[name] = RaggedArray(values, np.load(root / f"{name}.offsets.npy")) if ragged else values
+    batch = RaggedBatch(
+        offsets=np.load(root / "offsets.npy"), rows=keys_to_rows(np.load(root / "keys.npy")), requests=columns
+    )
+    return batch, np.load(root / "labels.npy")

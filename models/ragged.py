@@ -1,0 +1,167 @@
+"""Ragged batches: the arrays of several requests laid end to end.
+
+Candidates of request ``i`` are ``[offsets[i], offsets[i + 1])`` of every per-candidate array.
+Nothing is padded; stages take a ragged batch and give one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedArray:
+    """Per-request sequences laid end to end: values (T, ...), offsets int64 (B + 1,)."""
+
+    values: NDArray[Any]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Give the number of sequences."""
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        """Give sequence ``index``, a view."""
+        return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+    def take(self, requests: NDArray[np.int64]) -> "RaggedArray":
+        """Give the sequences of the listed requests, in that order (a copy)."""
+        positions, offsets = gather_positions(self.offsets, requests)
+        return RaggedArray(self.values[positions], offsets)
+
+    @staticmethod
+    def concatenate(parts: Sequence["RaggedArray"]) -> "RaggedArray":
+        """Lay several ragged arrays end to end."""
+        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+        return RaggedArray(np.concatenate([part.values for part in parts]), offsets_of(lengths))
+
+
+Column = NDArray[Any] | RaggedArray
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedBatch:
+    """B requests with N candidates in all, of one release.
+
+    offsets: int64 (B + 1,), request i owns candidates [offsets[i], offsets[i + 1]).
+    rows: int64 (N,), catalogue row numbers.
+    requests: per-request columns (B, ...) or RaggedArray of length B, by name ("user.profile").
+    candidates: per-candidate columns (N, ...), by name ("score").
+    deadlines_s: float64 (B,), monotonic-clock deadlines; inf where there is none.
+    priorities: int32 (B,), higher is served first.
+    """
+
+    offsets: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    requests: Mapping[str, Column] = field(default_factory=dict)
+    candidates: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    deadlines_s: NDArray[np.float64] | None = None
+    priorities: NDArray[np.int32] | None = None
+    release: str = ""
+
+    def __len__(self) -> int:
+        """Give the number of requests."""
+        return len(self.offsets) - 1
+
+    @property
+    def candidate_count(self) -> int:
+        """Candidates in all requests together."""
+        return len(self.rows)
+
+    def request_of(self) -> NDArray[np.int64]:
+        """Give int64 (N,): the request each candidate belongs to."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.offsets))
+
+    def adding(
+        self, requests: Mapping[str, Column] | None = None, candidates: Mapping[str, NDArray[Any]] | None = None
+    ) -> "RaggedBatch":
+        """Give the same batch with further columns."""
+        return replace(
+            self,
+            requests={**self.requests, **(requests or {})},
+            candidates={**self.candidates, **(candidates or {})},
+        )
+
+    def take(self, requests: NDArray[np.int64]) -> "RaggedBatch":
+        """Give the listed requests, in that order, as a batch of their own (a copy)."""
+        positions, offsets = gather_positions(self.offsets, requests)
+        return RaggedBatch(
+            offsets=offsets,
+            rows=self.rows[positions],
+            requests={
+                name: column.take(requests) if isinstance(column, RaggedArray) else column[requests]
+                for name, column in self.requests.items()
+            },
+            candidates={name: column[positions] for name, column in self.candidates.items()},
+            deadlines_s=None if self.deadlines_s is None else self.deadlines_s[requests],
+            priorities=None if self.priorities is None else self.priorities[requests],
+            release=self.release,
+        )
+
+    def keep(self, positions: NDArray[np.int64], offsets: NDArray[np.int64]) -> "RaggedBatch":
+        """Give every request with only the candidates at ``positions``, cut by ``offsets`` (B + 1,)."""
+        return replace(
+            self,
+            offsets=offsets,
+            rows=self.rows[positions],
+            candidates={name: column[positions] for name, column in self.candidates.items()},
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence["RaggedBatch"]) -> "RaggedBatch":
+        """Lay several batches of one release end to end.
+
+        Raises:
+            ValueError: the parts are of different releases; a batch never mixes two.
+        """
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        if any(part.release != first.release for part in parts):
+            raise ValueError(f"a batch never mixes releases: {sorted({part.release for part in parts})}")
+        return RaggedBatch(
+            offsets=offsets_of(np.concatenate([np.diff(part.offsets) for part in parts])),
+            rows=np.concatenate([part.rows for part in parts]),
+            requests={name: _join([part.requests[name] for part in parts]) for name in first.requests},
+            candidates={
+                name: np.concatenate([part.candidates[name] for part in parts]) for name in first.candidates
+            },
+            deadlines_s=(
+                None
+                if first.deadlines_s is None
+                else np.concatenate([p.deadlines_s for p in parts if p.deadlines_s is not None])
+            ),
+            priorities=(
+                None
+                if first.priorities is None
+                else np.concatenate([p.priorities for p in parts if p.priorities is not None])
+            ),
+            release=first.release,
+        )
+
+
+def offsets_of(lengths: NDArray[Any]) -> NDArray[np.int64]:
+    """Give int64 (B + 1,) offsets for lengths (B,)."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def gather_positions(
+    offsets: NDArray[np.int64], picked: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the flat positions of the picked sequences, in order, and their new offsets."""
+    lengths = offsets[picked + 1] - offsets[picked]
+    new_offsets = offsets_of(lengths)
+    shift = np.repeat(offsets[picked] - new_offsets[:-1], lengths)
+    return np.arange(new_offsets[-1], dtype=np.int64) + shift, new_offsets
+
+
+def _join(columns: Sequence[Column]) -> Column:
+    ragged = [column for column in columns if isinstance(column, RaggedArray)]
+    if ragged:
+        return RaggedArray.concatenate(ragged)
+    return np.concatenate([column for column in columns if isinstance(column, np.ndarray)])

@@ -1,0 +1,49 @@
+"""ONNX Runtime on the CPU."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from models.errors import RuntimeFailure
+from models.signature import Inputs, Signature
+
+_ERRORS_ONLY = 3
+
+
+class OnnxRuntime:
+    """A session with a fixed number of threads that never spin: replicas share cores with the event loop."""
+
+    def __init__(self, path: Path, signature: Signature, *, threads: int) -> None:
+        """Load the model at ``path`` and hold its signature against the graph's."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors share no public base class
+            raise RuntimeFailure(f"{path} cannot be loaded by ONNX Runtime: {error}") from error
+        declared = {spec.name for spec in signature.inputs}
+        wanted = {node.name for node in self._session.get_inputs()}
+        if declared != wanted:
+            raise RuntimeFailure(
+                f"{path} takes inputs {sorted(wanted)}, artifact.yaml declares {sorted(declared)}: make them equal"
+            )
+        self._outputs = [spec.name for spec in signature.outputs]
+        missing = set(self._outputs) - {node.name for node in self._session.get_outputs()}
+        if missing:
+            raise RuntimeFailure(f"{path} has no output {sorted(missing)}: declare outputs that the graph has")
+
+    def run(self, inputs: Inputs) -> Inputs:
+        """Execute the graph."""
+        try:
+            values = self._session.run(self._outputs, inputs)
+        except Exception as error:  # as above
+            raise RuntimeFailure(f"ONNX Runtime failed on {_shapes(inputs)}: {error}") from error
+        return {name: np.asarray(value) for name, value in zip(self._outputs, values, strict=True)}
+
+
+def _shapes(inputs: Inputs) -> str:
+    return ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())

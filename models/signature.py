@@ -1,0 +1,177 @@
+"""Signatures: which tensors a model takes and gives, and where in a pipeline each input comes from.
+
+An input's source is one of
+    item.<column>                the catalogue's column, a row per candidate           (N, ...)
+    item.<column>@user.<name>    the column at the items of a user's history           (T, ...), zeros if unknown
+    user.<name>, context.<name>  a per-request feature; ragged: its values             (B, ...) or (T, ...)
+    user.<name>:offsets          the offsets of a ragged feature, int64                (B + 1,)
+    candidate.<name>             what an earlier stage computed per candidate          (N, ...)
+    batch.offsets                candidate offsets, int64                              (B + 1,)
+    batch.request_of             the request of each candidate, int64                  (N,)
+    batch.mask                   layout list: which slots hold a candidate, bool       (B, M)
+Under layout "list" per-candidate inputs and outputs are (B, M, ...), M the longest list of the batch.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.errors import SignatureError
+from models.features.catalogue import Catalogue
+from models.features.definition import DType
+from models.ragged import RaggedArray, RaggedBatch
+
+Inputs = dict[str, NDArray[Any]]
+_PER_CANDIDATE = ("item.", "candidate.")
+
+
+class InputSpec(BaseModel):
+    """One input tensor: its name in the model, dtype, trailing shape and source."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    source: str
+    dtype: DType | Literal["bool"] = "float32"
+    shape: tuple[int, ...] = ()
+
+    @property
+    def per_candidate(self) -> bool:
+        """Whether it has a row per candidate."""
+        return self.source.startswith(_PER_CANDIDATE) and "@" not in self.source
+
+
+class OutputSpec(BaseModel):
+    """One output tensor, a row per candidate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    shape: tuple[int, ...] = ()
+
+
+class Signature(BaseModel):
+    """What a model takes and gives."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[OutputSpec, ...] = (OutputSpec(name="score"),)
+    layout: Literal["flat", "list"] = "flat"
+    feature_hash: str = Field(default="", pattern=r"^([0-9a-f]{16})?$")
+
+
+class InputAssembler:
+    """Builds a model's inputs from a ragged batch and the catalogue; used in training and serving alike."""
+
+    def __init__(self, signature: Signature, catalogue: Catalogue) -> None:
+        """Resolve every source once.
+
+        Raises:
+            SignatureError: a source is not of the grammar, or the catalogue lacks the column.
+        """
+        self._layout = signature.layout
+        self._makers = [(spec, _maker(spec, catalogue)) for spec in signature.inputs]
+
+    def __call__(self, batch: RaggedBatch) -> Inputs:
+        """Give contiguous arrays by input name."""
+        inputs: Inputs = {}
+        for spec, make in self._makers:
+            values = make(batch)
+            if self._layout == "list" and spec.per_candidate:
+                values = to_lists(values, batch.offsets)
+            inputs[spec.name] = np.ascontiguousarray(values, dtype=spec.dtype)
+        return inputs
+
+    def flatten(self, outputs: Inputs, batch: RaggedBatch) -> Inputs:
+        """Give per-candidate outputs as (N, ...), whatever the model's layout."""
+        if self._layout == "flat":
+            return outputs
+        return {name: from_lists(values, batch.offsets) for name, values in outputs.items()}
+
+
+def to_lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
+    """Give (N, ...) as (B, M, ...); a view when all lists are equally long, else zero-padded."""
+    lengths = np.diff(offsets)
+    longest = int(lengths.max(initial=0))
+    if int(lengths.min(initial=longest)) == longest:
+        return values.reshape(len(lengths), longest, *values.shape[1:])
+    padded = np.zeros((len(lengths), longest, *values.shape[1:]), dtype=values.dtype)
+    padded[mask_of(offsets)] = values
+    return padded
+
+
+def from_lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
+    """Give (B, M, ...) as (N, ...), without the padding."""
+    if values.shape[0] * values.shape[1] == offsets[-1]:
+        return values.reshape(-1, *values.shape[2:])
+    return np.ascontiguousarray(values[mask_of(offsets)])
+
+
+def mask_of(offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Give bool (B, M): which slots of padded lists hold a candidate."""
+    lengths = np.diff(offsets)
+    return np.asarray(np.arange(int(lengths.max(initial=0)))[None, :] < lengths[:, None])
+
+
+def _maker(spec: InputSpec, catalogue: Catalogue) -> Callable[[RaggedBatch], NDArray[Any]]:
+    source = spec.source
+    kind, _, name = source.partition(".")
+    if kind == "item":
+        column_name, _, history = name.partition("@")
+        if column_name not in catalogue.columns:
+            raise SignatureError(
+                f"input {spec.name}: the catalogue {catalogue.manifest.name} has no column {column_name!r}; "
+                f"it has {', '.join(catalogue.columns)}"
+            )
+        column = catalogue.columns[column_name]
+        if tuple(column.shape[1:]) != spec.shape:
+            raise SignatureError(
+                f"input {spec.name}: shape {spec.shape} was declared, the catalogue's column {column_name} "
+                f"has {tuple(column.shape[1:])}"
+            )
+        if history:
+            return lambda batch: _at_history(column, catalogue, batch, history)
+        return lambda batch: column.take(batch.rows, axis=0)
+    if kind in {"user", "context"}:
+        base, _, part = source.partition(":")
+        if part not in {"", "offsets"}:
+            raise SignatureError(f"input {spec.name}: source {source!r}: only ':offsets' may follow a name")
+        return (lambda batch: _ragged(batch, base).offsets) if part else (lambda batch: _values(batch, base))
+    if kind == "candidate":
+        return lambda batch: batch.candidates[name]
+    makers: dict[str, Callable[[RaggedBatch], NDArray[Any]]] = {
+        "batch.offsets": lambda batch: batch.offsets,
+        "batch.request_of": lambda batch: batch.request_of(),
+        "batch.mask": lambda batch: mask_of(batch.offsets),
+    }
+    if source not in makers:
+        raise SignatureError(
+            f"input {spec.name}: source {source!r} is unknown; use item.*, user.*, context.*, candidate.* "
+            f"or one of {', '.join(makers)}"
+        )
+    return makers[source]
+
+
+def _values(batch: RaggedBatch, name: str) -> NDArray[Any]:
+    column = batch.requests[name]
+    return column.values if isinstance(column, RaggedArray) else column
+
+
+def _ragged(batch: RaggedBatch, name: str) -> RaggedArray:
+    column = batch.requests[name]
+    if not isinstance(column, RaggedArray):
+        raise SignatureError(f"feature {name} is not ragged: it has no offsets; take {name!r} itself")
+    return column
+
+
+def _at_history(
+    column: NDArray[Any], catalogue: Catalogue, batch: RaggedBatch, history: str
+) -> NDArray[Any]:
+    rows = catalogue.rows_of_keys(_ragged(batch, history).values)
+    values = column.take(rows.clip(min=0), axis=0)
+    values[rows < 0] = 0
+    return values
