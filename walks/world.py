@@ -1,0 +1,103 @@
+"""Where a built world lies, and whether it is still the one its inputs give. Imports nothing heavy."""
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from walks.presets import PRESETS, PresetName, WorldConfig
+from walks.sources import MAP, WEATHER, locate, sha256
+
+MANIFEST = "build.json"
+_REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class World:
+    """The folders of one built world."""
+
+    root: Path
+
+    @property
+    def catalogue(self) -> Path:
+        """The routes, for `models.features.catalogue.Catalogue.open`."""
+        return self.root / "catalogue"
+
+    @property
+    def users(self) -> Path:
+        """The user store, after the last simulated day."""
+        return self.root / "users"
+
+    @property
+    def manifest(self) -> Path:
+        """Counts, seconds, inputs and attribution, as JSON."""
+        return self.root / MANIFEST
+
+    def impressions(self, split: str) -> Path:
+        """The shown lists of `train` or `valid`."""
+        return self.root / "impressions" / split
+
+
+def data_home(home: Path | None = None) -> Path:
+    """The data home: as given, else $RANKWAY_HOME, else .rankway in the repository."""
+    if home is not None:
+        return home
+    given = os.environ.get("RANKWAY_HOME")
+    return Path(given) if given else _REPOSITORY / ".rankway"
+
+
+def world_at(preset: PresetName, home: Path | None = None) -> World:
+    """The world of a preset in a data home, whether built or not."""
+    return World(data_home(home) / "walks" / preset)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a world is made from."""
+
+    map: Path
+    weather: Path
+    config: WorldConfig
+
+    def stamp(self) -> str:
+        """16 hex digits over the data files, the config and this package's code."""
+        parts = [sha256(self.map), sha256(self.weather), self.config.model_dump_json()]
+        parts += [sha256(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def inputs_of(preset: PresetName, home: Path | None = None) -> Inputs:
+    """Find the data files. Raises MissingDataError with the remedy."""
+    wheels = data_home(home) / "data-wheels"
+    return Inputs(locate(MAP, wheels), locate(WEATHER, wheels), PRESETS[preset])
+
+
+def read_manifest(world: World) -> dict[str, Any] | None:
+    """The manifest of a built world, None where there is none or it cannot be read."""
+    try:
+        loaded = json.loads(world.manifest.read_text())
+    except (OSError, ValueError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def ensure_world(
+    preset: PresetName,
+    home: Path | None = None,
+    *,
+    force: bool = False,
+    progress: Any = None,
+) -> tuple[World, dict[str, Any], bool]:
+    """The world, its manifest, and whether it had to be built: a world of the same inputs is left alone."""
+    world, inputs = world_at(preset, home), inputs_of(preset, home)
+    known = read_manifest(world)
+    if known is not None and known.get("stamp") == inputs.stamp() and not force:
+        return world, known, False
+    from walks.build import build_world  # here, as it loads the map reader and scipy
+
+    started = time.monotonic()
+    manifest = build_world(inputs, world, preset, progress or (lambda stage, stages: None))
+    return world, {**manifest, "wall_s": round(time.monotonic() - started, 1)}, True
