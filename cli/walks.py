@@ -32,7 +32,7 @@ def build(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
-    """Read the street map, make routes, simulate users and ratings, and write the catalogue and training data."""
+    """Make routes from the street map, simulate users and ratings; write catalogue and training data."""
     console = Console(stderr=True)
     try:
         manifest, built, root = _build(preset, home, force, console)
@@ -45,8 +45,8 @@ def build(
     counts = manifest["counts"]
     console.print(
         f"{'built' if built else 'up to date'}: {root}\n"
-        f"{counts['routes']} routes ({counts['loops']} loops) over {counts['walkable_km']} km of ways; simulated:"
-        f" {counts['users']} users, {counts['lists']} lists, {counts['ratings']} ratings\n"
+        f"{counts['routes']} routes ({counts['loops']} loops) over {counts['walkable_km']} km of ways;"
+        f" simulated: {counts['users']} users, {counts['lists']} lists, {counts['ratings']} ratings\n"
         f"map: {manifest['map']['attribution']}",
         soft_wrap=True,
         highlight=False,

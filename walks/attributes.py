@@ -15,6 +15,7 @@ from walks.places import CATEGORIES
 from walks.routes import Routes
 from walks.surroundings import Surroundings
 
+FOLLOWED_M = 30.0
 TURN_DEGREES = 40.0
 EMBEDDING = 64
 
@@ -59,6 +60,8 @@ class RouteFacts:
     street_m: csr_matrix  # (R, len(graph.names)) metres along each street
     area_m: csr_matrix  # (R, len(around.areas)) metres in each named park, square or water
     places: csr_matrix  # (R, len(around.places)) 1 where the route passes the place
+    first_street: NDArray[np.int64]  # (R,) index into graph.names of the street it begins on; 0: none
+    last_street: NDArray[np.int64]  # (R,) the same for its end
 
     def column(self, name: str) -> NDArray[np.float64]:
         """Natural values (R,) of one attribute."""
@@ -83,7 +86,7 @@ def measure(graph: WalkGraph, around: Surroundings, routes: Routes) -> RouteFact
         return np.bincount(route, metres * per_edge[routes.edges], minlength=count) / length
 
     def total(per_edge: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(route, per_edge[routes.edges], minlength=count)
+        return np.bincount(route, per_edge[routes.edges], minlength=count).astype(np.float64)
 
     walks = csr_matrix((np.ones(len(route)), (route, routes.edges)), shape=(count, graph.edges))
     names = len(graph.names)
@@ -91,6 +94,7 @@ def measure(graph: WalkGraph, around: Surroundings, routes: Routes) -> RouteFact
     on_street = csr_matrix((metres, (route, street)), shape=(count, names))
     on_street.data[on_street.indices == 0] = 0.0  # nameless
     on_street.eliminate_zeros()
+    followed = on_street.tocoo()
     passed = (walks @ around.place_near).tocsr()
     passed.data[:] = 1.0
     kinds = csr_matrix(
@@ -112,7 +116,7 @@ def measure(graph: WalkGraph, around: Surroundings, routes: Routes) -> RouteFact
         shape[:, 0],
         shape[:, 1],
         shape[:, 2],
-        np.asarray((on_street > 30.0).sum(axis=1)).ravel(),
+        np.bincount(followed.row[followed.data > FOLLOWED_M], minlength=count),
         total(around.trees),
         total(around.signals),
         *np.asarray((passed @ kinds).todense()).T,
@@ -123,6 +127,8 @@ def measure(graph: WalkGraph, around: Surroundings, routes: Routes) -> RouteFact
         street_m=on_street,
         area_m=(walks @ around.area_near).tocsr(),
         places=passed,
+        first_street=_first_named(street, route, count),
+        last_street=_first_named(street[::-1], route[::-1], count),
     )
 
 
@@ -154,7 +160,17 @@ def _flights(routes: Routes, stairs: NDArray[np.bool_]) -> NDArray[np.float64]:
     on = stairs[routes.edges]
     before = np.concatenate([[False], on[:-1]])
     before[routes.offsets[:-1]] = False
-    return np.bincount(routes.route_of_edge(), on & ~before, minlength=len(routes)).astype(np.float64)
+    begins = (on & ~before).astype(np.float64)
+    return np.bincount(routes.route_of_edge(), begins, minlength=len(routes)).astype(np.float64)
+
+
+def _first_named(street: NDArray[np.int64], route: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The first street with a name met by each route."""
+    named = np.flatnonzero(street)
+    routes, first = np.unique(route[named], return_index=True)
+    found = np.zeros(count, dtype=np.int64)
+    found[routes] = street[named[first]]
+    return found
 
 
 def _shape(line: NDArray[np.float64]) -> tuple[float, float, float]:

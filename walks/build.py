@@ -1,4 +1,4 @@
-"""Builds a world: map -> graph -> routes -> simulated people and ratings -> catalogue, training data, user store.
+"""Builds a world: map, graph, routes, simulated people and ratings; catalogue, training data, user store.
 
 Everything is written into a folder beside the final one, which is renamed when whole.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import yaml
 
 from models.features.catalogue import item_key
 from walks.attributes import RouteFacts, measure
@@ -26,7 +26,7 @@ from walks.opinions import draw_truth
 from walks.osm import read_map
 from walks.people import draw_people
 from walks.presets import PresetName, WorldConfig
-from walks.routes import choose_anchors, propose
+from walks.propose import choose_anchors, propose
 from walks.simulate import simulate
 from walks.sources import MAP, WEATHER, sha256
 from walks.surroundings import Surroundings, look_around
@@ -51,7 +51,11 @@ STAGES = (
 
 
 def build_world(inputs: Inputs, world: World, preset: PresetName, progress: Progress) -> dict[str, Any]:
-    """Build and put in place; gives the manifest. Raises WalksError; then nothing at the world's place changed."""
+    """Build a world and put it in place; give its manifest.
+
+    Raises:
+        WalksError: the inputs are no good; what was at the world's place is untouched.
+    """
     world.root.parent.mkdir(parents=True, exist_ok=True)
     staging = World(world.root.with_name(f".{preset}.building-{os.getpid()}"))
     shutil.rmtree(staging.root, ignore_errors=True)
@@ -112,6 +116,7 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
         write_split(world.impressions(split), log, visits, lists, people.profile, keys, graph.projection)
     timer.stage(STAGES[7])
     write_users(world.users, log, people.profile, keys, DAY_S * config.days)
+    world.definitions.write_text(yaml.safe_dump(FEATURES.model_dump(mode="json"), sort_keys=False))
     timer.stage("")
     manifest = {
         "preset": preset,
@@ -151,14 +156,12 @@ def _make_routes(
     anchors = choose_anchors(graph, config.anchors, rng)
     proposed = propose(graph, around, anchors, config.proposals, config.loop_share, rng)
     timer.stage(STAGES[2])
-    rows: NDArray[np.int64] = pick_distinct(
-        graph, proposed, config.routes, config.loop_share, config.max_jaccard
-    )
+    rows = pick_distinct(graph, proposed, config.routes, config.loop_share, config.max_jaccard)
     if len(rows) < config.routes:
         raise TooFewRoutesError(
-            f"the map gives {len(rows)} distinct routes of the {config.routes} wanted, from {config.proposals}"
-            f" proposals over {graph.length_m.sum() / 1000.0:.1f} km of ways; lower `routes`, or raise `proposals`"
-            " or `max_jaccard`"
+            f"the map gives {len(rows)} distinct routes of the {config.routes} wanted, from"
+            f" {config.proposals} proposals over {graph.length_m.sum() / 1000.0:.1f} km of ways;"
+            " lower `routes`, or raise `proposals` or `max_jaccard`"
         )
     return measure(graph, around, proposed.take(rows))
 

@@ -1,6 +1,7 @@
-"""Turns the simulated log into training data and the user store, each list with what was known at its time."""
+"""Turns the simulated log into training data, each list with what was known at its time."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +73,8 @@ def write_split(
 ) -> None:
     """Write the given lists, in order of time; beside them what only an evaluation may read.
 
-    `oracle.npy` (N,) is the rating the simulation expects without noise, `position.npy` (N,) where in its list
-    each candidate was shown, `user.npy` (B,) the user's number, `at_s.npy` (B,) seconds into the simulated period.
+    `oracle.npy` (N,) is the rating the simulation expects without noise, `position.npy` (N,) where in its
+    list each candidate was shown, `user.npy` (B,) the user's number, `at_s.npy` (B,) seconds into the period.
     """
     lists = lists[np.argsort(visits.at_s[lists], kind="stable")]
     at, offsets = gather_positions(log.offsets, lists)
@@ -90,6 +91,11 @@ def write_split(
     write_impressions(
         root, batch, log.labels[at], feature_hash=FEATURES.content_hash, keys=keys[log.rows[at]]
     )
-    extras = {"oracle": log.oracle[at], "position": log.position[at], "user": user, "at_s": at_s}
+    extras: dict[str, NDArray[Any]] = {
+        "oracle": log.oracle[at],
+        "position": log.position[at],
+        "user": user,
+        "at_s": at_s,
+    }
     for name, values in extras.items():
         np.save(root / f"{name}.npy", values)

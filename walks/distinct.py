@@ -19,7 +19,7 @@ LENGTH_BINS = 8
 
 
 def ground(graph: WalkGraph, routes: Routes) -> tuple[csr_matrix, NDArray[np.float64]]:
-    """Grid cells each route covers, a 0/1 matrix (R, cells), and the share of its visits to cells already seen."""
+    """Give the cells each route covers, 0/1 (R, cells), and the share of its steps onto cells it has seen."""
     samples = [sample_polyline(graph.line(edge), STEP_M) for edge in range(graph.edges)]
     counts = np.array([len(sample) for sample in samples], dtype=np.int64)
     corner = graph.points.min(axis=0)
@@ -46,7 +46,7 @@ def ground(graph: WalkGraph, routes: Routes) -> tuple[csr_matrix, NDArray[np.flo
 def pick_distinct(
     graph: WalkGraph, routes: Routes, wanted: int, loop_share: float, max_jaccard: float
 ) -> NDArray[np.int64]:
-    """Rows of at most `wanted` routes no two of which overlap more than `max_jaccard`, spread over lengths."""
+    """Give rows of at most `wanted` routes, no two overlapping more than `max_jaccard`, of all lengths."""
     covers, revisits = ground(graph, routes)
     length = np.bincount(routes.route_of_edge(), graph.length_m[routes.edges], minlength=len(routes))
     edges = np.linspace(np.log(SHORTEST_M), np.log(LONGEST_M), LENGTH_BINS + 1)
@@ -58,7 +58,7 @@ def pick_distinct(
     ]  # one of each group in turn: no length crowds out
     quota = {True: round(wanted * loop_share), False: wanted - round(wanted * loop_share)}
     kept: list[int] = []
-    size = np.asarray(covers.sum(axis=1)).ravel()
+    size = np.asarray(covers.sum(axis=1), dtype=np.float64).ravel()
     for start in range(0, len(good), 512):
         chunk = good[start : start + 512]
         fresh = _unlike(covers, size, chunk, np.array(kept, dtype=np.int64), max_jaccard)

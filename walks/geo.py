@@ -1,4 +1,4 @@
-"""Local plane geometry: the map is 2 km wide, so an equirectangular projection is exact to a few centimetres."""
+"""Local plane geometry: over a 2 km map an equirectangular projection is exact to a few centimetres."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,11 @@ class Projection:
 
     def to_xy(self, latlon: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) lat, lon degrees to (N, 2) x, y metres."""
-        return ((latlon - self.origin) * self._metres_per_degree)[:, ::-1]
+        return np.asarray(((latlon - self.origin) * self._metres_per_degree)[:, ::-1])
 
     def to_latlon(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) x, y metres to (N, 2) lat, lon degrees."""
-        return xy[:, ::-1] / self._metres_per_degree + self.origin
+        return np.asarray(xy[:, ::-1] / self._metres_per_degree + self.origin)
 
 
 def polyline_length(xy: NDArray[np.float64]) -> float:

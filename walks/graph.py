@@ -5,6 +5,7 @@ one is cut at an inner point), so a path can be told by its junctions alone.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ FOOT_ONLY = frozenset({"footway", "pedestrian", "path", "steps", "trail", "platf
 class WalkGraph:
     """N junctions and E undirected edges. Metres are on the plane of `projection`.
 
-    Edge e runs from `u[e]` to `v[e]` over `points[offsets[e]:offsets[e + 1]]` (x, y metres, both ends included).
+    Edge e runs from `u[e]` to `v[e]` over `points[offsets[e]:offsets[e + 1]]` (metres, both ends included).
     """
 
     projection: Projection
@@ -81,7 +82,7 @@ def build_graph(raw: RawMap) -> WalkGraph:
     cuts = _cut_all([nodes for _, nodes in pieces], len(raw.node_ids))
     if not cuts:
         raise BadMapError(
-            f"none of the {len(raw.ways)} walkable ways has two nodes inside the extract; give a larger extract"
+            f"none of the {len(raw.ways)} walkable ways has two nodes inside the extract; give a larger one"
         )
     lat_lon = raw.node_latlon
     projection = Projection(*lat_lon.mean(axis=0))
@@ -110,7 +111,7 @@ def _cut_all(pieces: list[NDArray[np.int64]], nodes: int) -> list[tuple[int, NDA
         again = False
         for number, piece in enumerate(pieces):
             at = np.flatnonzero(junction[piece])
-            for start, end in zip(at[:-1], at[1:], strict=True):
+            for start, end in pairwise(at.tolist()):
                 run = piece[start : end + 1]
                 pair = (int(min(run[0], run[-1])), int(max(run[0], run[-1])))
                 if pair not in cuts and pair[0] != pair[1]:

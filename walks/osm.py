@@ -1,6 +1,7 @@
 """Reads an OpenStreetMap extract into plain arrays: walkable ways, places, parks, water.
 
-Tags are interpreted here and nowhere else; see https://wiki.openstreetmap.org/wiki/Key:highway for their meaning.
+Tags are interpreted here and in walks/places.py; https://wiki.openstreetmap.org/wiki/Key:highway
+gives their meaning.
 """
 
 from collections.abc import Mapping
@@ -16,10 +17,18 @@ from walks.errors import BadMapError
 from walks.places import Place, place_of
 
 WALKABLE = frozenset(
-    ["footway", "pedestrian", "path", "steps", "cycleway", "living_street", "residential", "service", "unclassified", "tertiary", "tertiary_link", "secondary", "secondary_link", "primary", "primary_link", "track", "trail", "platform"]
+    {
+        *("footway", "pedestrian", "path", "steps", "cycleway", "track", "trail", "platform"),
+        *("living_street", "residential", "service", "unclassified"),
+        *("tertiary", "tertiary_link", "secondary", "secondary_link", "primary", "primary_link"),
+    }
 )
-MAJOR = frozenset(["primary", "primary_link", "secondary", "secondary_link", "trunk", "trunk_link", "motorway"])
-MOTOR_ONLY_IN_TUNNEL = frozenset(["service", "residential", "unclassified", "tertiary", "secondary", "primary"])
+MAJOR = frozenset(
+    ["primary", "primary_link", "secondary", "secondary_link", "trunk", "trunk_link", "motorway"]
+)
+MOTOR_ONLY_IN_TUNNEL = frozenset(
+    ["service", "residential", "unclassified", "tertiary", "secondary", "primary"]
+)
 WATER_NATURAL = frozenset({"water"})
 WATER_LANDUSE = frozenset({"pond", "basin", "reservoir"})
 GREEN = frozenset({"park", "garden", "nature_reserve"})
@@ -165,6 +174,8 @@ def _clipped_area(way: osmium.osm.Way, tags: Mapping[str, str]) -> list[Area]:
 
 
 def _area_kind(tags: Mapping[str, str]) -> str:
+    if tags.get("layer", "0").startswith("-") or tags.get("tunnel") == "yes":
+        return ""
     if tags.get("leisure") in GREEN:
         return "park"
     if tags.get("natural") in WATER_NATURAL or tags.get("landuse") in WATER_LANDUSE:

@@ -1,8 +1,8 @@
-"""SIMULATED people: no data set holds real ratings of walking routes, so the users are drawn from a written model.
+"""SIMULATED people: no data set holds real ratings of walks, so users are drawn from a written model.
 
-A person has interests (a mixture over six), which weigh the attributes of routes; a hidden taste for the character
-of streets, which no attribute shows; a length, a pace and a reach; and opinions on rain and stairs. Of this only a
-noisy declared profile is ever given to a model.
+A person has interests (a mixture over six), which weigh the attributes of routes; a hidden taste for the
+character of streets, which no attribute shows; a length, a pace and a reach; and opinions on rain and stairs.
+Of this only a noisy declared profile is ever given to a model.
 """
 
 from dataclasses import dataclass

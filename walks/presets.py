@@ -12,22 +12,24 @@ class WorldConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(20240501, ge=0)
-    routes: int = Field(8000, ge=10, description="distinct routes in the catalogue")
+    seed: int = Field(default=20240501, ge=0)
+    routes: int = Field(default=8000, ge=10, description="distinct routes in the catalogue")
     loop_share: float = Field(
-        0.5, ge=0.0, le=1.0, description="share of the routes that return to their start"
+        default=0.5, ge=0.0, le=1.0, description="share of the routes that return to their start"
     )
-    anchors: int = Field(900, ge=8, description="junctions that routes may start, turn or end at")
-    proposals: int = Field(100_000, ge=100, description="routes tried before near-duplicates are dropped")
+    anchors: int = Field(default=900, ge=8, description="junctions that routes may start, turn or end at")
+    proposals: int = Field(
+        default=100_000, ge=100, description="routes tried before near-duplicates are dropped"
+    )
     max_jaccard: float = Field(
-        0.7, gt=0.0, lt=1.0, description="largest overlap of two routes, on a 25 m grid"
+        default=0.7, gt=0.0, lt=1.0, description="largest overlap of two routes, on a 25 m grid"
     )
-    users: int = Field(4000, ge=2)
-    lists_per_user: float = Field(20.0, ge=4.0, description="mean number of shown lists a user")
-    min_list: int = Field(20, ge=2)
-    max_list: int = Field(50, ge=2)
-    days: int = Field(180, ge=10, description="length of the simulated period")
-    valid_days: int = Field(27, ge=1, description="the last days, held out")
+    users: int = Field(default=4000, ge=2)
+    lists_per_user: float = Field(default=20.0, ge=4.0, description="mean number of shown lists a user")
+    min_list: int = Field(default=20, ge=2)
+    max_list: int = Field(default=50, ge=2)
+    days: int = Field(default=180, ge=10, description="length of the simulated period")
+    valid_days: int = Field(default=27, ge=1, description="the last days, held out")
 
 
 PRESETS: dict[PresetName, WorldConfig] = {

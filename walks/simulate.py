@@ -1,7 +1,7 @@
 """SIMULATED behaviour: the lists that were shown, what was opened and walked, and the ratings given.
 
-Lists come from a logging policy (near, fairly charming, at random); people look at a list from the top (position
-bias), open some of what they look at, walk at most one route, and rate it and some of those they opened.
+Lists come from a logging policy (near, fairly charming, at random); people look at a list from the top
+(position bias), open some of what they look at, walk at most one route, and rate it and some of those opened.
 """
 
 from dataclasses import dataclass
@@ -134,7 +134,7 @@ def _play(
 def _shown(
     truth: RouteTruth, moment: Moment, pool: NDArray[np.int64], longest: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """The logging policy's lists (Q, longest), best first: near and charming, with Gumbel noise (a Plackett-Luce draw)."""
+    """The logging policy's lists (Q, longest), best first: near and charming, a Plackett-Luce draw."""
     away_km = np.hypot(*np.moveaxis(truth.start[pool] - moment.xy[:, None], 2, 0)) / 1000.0
     score = truth.charm[pool] - away_km / 0.5 + rng.gumbel(0.0, 1.0, pool.shape)
     best = np.argpartition(-score, longest - 1, axis=1)[:, :longest]

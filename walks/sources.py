@@ -43,9 +43,10 @@ WEATHER = Source(
 
 
 def locate(source: Source, wheels: Path | None = None) -> Path:
-    """Path of the source's file, looking first in `wheels` (a `pip install --target` folder), then the environment.
+    """Find the source's file, first in `wheels` (a `pip install --target` folder), then in the environment.
 
-    Raises MissingDataError, with the command that installs it.
+    Raises:
+        MissingDataError: it is not installed; names the command that installs it.
     """
     roots = [wheels / source.package] if wheels is not None else []
     roots += _installed_roots(source)

@@ -1,5 +1,6 @@
 """What lies along each edge: parks, water, major roads, places, trees, and the street it follows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ PLACE_M = 25.0
 TREE_M = 12.0
 STREET_M = 18.0
 SMALLEST_WATER_M2 = 400.0
+
+Things = Sequence[shapely.Geometry] | NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -47,24 +50,26 @@ def look_around(raw: RawMap, graph: WalkGraph) -> Surroundings:
     samples = [sample_polyline(graph.line(edge), SAMPLE_M) for edge in range(graph.edges)]
     counts = np.array([len(sample) for sample in samples], dtype=np.int64)
     edge_of = np.repeat(np.arange(graph.edges), counts)
-    points = shapely.points(np.concatenate(samples))
+    points = _points(np.concatenate(samples))
     shapes = [_on_plane(graph, area.geometry) for area in raw.areas]
     kinds = np.array([area.kind for area in raw.areas])
     parks = [shape for shape, kind in zip(shapes, kinds, strict=True) if kind == "park"]
     water = [
-        s for s, kind in zip(shapes, kinds, strict=True) if kind == "water" and s.area >= SMALLEST_WATER_M2
+        s
+        for s, kind in zip(shapes, kinds, strict=True)
+        if kind == "water" and shapely.area(s) >= SMALLEST_WATER_M2
     ]
     shores = [shapely.LineString(graph.projection.to_xy(line)) for line in raw.shorelines]
-    majors = [shapely.LineString(graph.line(edge)) for edge in np.flatnonzero(graph.major)]
+    majors = [shapely.LineString(graph.line(edge)) for edge in np.flatnonzero(graph.major).tolist()]
 
-    def share(things: list[shapely.Geometry], metres: float) -> NDArray[np.float64]:
+    def share(things: Things, metres: float) -> NDArray[np.float64]:
         near = _pairs(points, things, metres)[0]
         hit = np.zeros(len(points))
         hit[near] = 1.0
         return np.bincount(edge_of, hit, minlength=graph.edges) / counts
 
     def number(latlon: NDArray[np.float64], metres: float) -> NDArray[np.float64]:
-        near, what = _pairs(points, list(shapely.points(graph.projection.to_xy(latlon))), metres)
+        near, what = _pairs(points, _points(graph.projection.to_xy(latlon)), metres)
         distinct = np.unique(edge_of[near] * (len(latlon) + 1) + what) // (len(latlon) + 1)
         return np.bincount(distinct, minlength=graph.edges).astype(np.float64)
 
@@ -72,7 +77,7 @@ def look_around(raw: RawMap, graph: WalkGraph) -> Surroundings:
     named = [i for i, area in enumerate(raw.areas) if area.name]
     return Surroundings(
         park=park,
-        water=share(water + shores, WATER_M),
+        water=share([*water, *shores], WATER_M),
         major=share(majors, MAJOR_M),
         trees=number(raw.trees, TREE_M),
         signals=number(raw.signals, PARK_M),
@@ -88,11 +93,15 @@ def _on_plane(graph: WalkGraph, shape: shapely.Geometry) -> shapely.Geometry:
     return shapely.transform(shape, lambda lonlat: graph.projection.to_xy(lonlat[:, ::-1]))
 
 
+def _points(xy: NDArray[np.float64]) -> NDArray[np.object_]:
+    return np.asarray(shapely.points(xy), dtype=np.object_)
+
+
 def _pairs(
-    points: NDArray[np.object_], things: list[shapely.Geometry], metres: float
+    points: NDArray[np.object_], things: Things, metres: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices (point, thing) of all pairs within the distance."""
-    if not things:
+    if len(things) == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     point, thing = shapely.STRtree(things).query(points, predicate="dwithin", distance=metres)
     return point.astype(np.int64), thing.astype(np.int64)
@@ -102,7 +111,7 @@ def _places_near(
     graph: WalkGraph, places: list[Place], points: NDArray[np.object_], edge_of: NDArray[np.int64]
 ) -> csr_matrix:
     latlon = np.array([place.latlon for place in places], dtype=np.float64).reshape(-1, 2)
-    point, place = _pairs(points, list(shapely.points(graph.projection.to_xy(latlon))), PLACE_M)
+    point, place = _pairs(points, _points(graph.projection.to_xy(latlon)), PLACE_M)
     near = csr_matrix((np.ones(len(point)), (edge_of[point], place)), shape=(graph.edges, len(places)))
     near.data[:] = 1.0
     return near
@@ -123,12 +132,12 @@ def _areas_near(
 def _streets(
     graph: WalkGraph, points: NDArray[np.object_], edge_of: NDArray[np.int64], park: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Name of each edge; a nameless one (a pavement) takes that of the named street most of it runs beside."""
+    """Name of each edge; a nameless one (a pavement) takes that of the street most of it runs beside."""
     street = graph.name.copy()
     named = np.flatnonzero(graph.name)
     if len(named) == 0:
         return street
-    tree = shapely.STRtree([shapely.LineString(graph.line(edge)) for edge in named])
+    tree = shapely.STRtree([shapely.LineString(graph.line(edge)) for edge in named.tolist()])
     point, hit = tree.query_nearest(points, max_distance=STREET_M, all_matches=False)
     names = len(graph.names)
     votes, count = np.unique(edge_of[point] * names + graph.name[named[hit]], return_counts=True)

@@ -12,6 +12,7 @@ from walks.surroundings import Surroundings
 
 WALKING_KMH = 4.7
 _GROUND = {"paved": "paved", "stone": "cobbles and stone slabs", "unpaved": "gravel and earth"}
+_ALONG = (("park", "in parks"), ("water", "by the water"), ("major", "beside busy roads"))
 _COUNTED = (
     ("cafe", "café", "cafés"),
     ("culture", "museum, theatre or library", "museums, theatres and libraries"),
@@ -31,29 +32,26 @@ class Writer:
         self._place_rank = rarity  # a place that few routes pass says more about those that do
 
     def names(self) -> list[str]:
-        """One name a route: its two most telling places, its kind, and, where needed, what sets it apart."""
-        plain = [self._name(row) for row in range(len(self._facts.lines))]
-        told: list[str] = []
+        """Unique names: the most telling places, the kind, the streets that set it apart, the length."""
+        names = [self._name(row) for row in range(len(self._facts.lines))]
+        for vias in (1, 2, 3):
+            shared = Counter(names)
+            names = [name if shared[name] == 1 else self._name(row, vias) for row, name in enumerate(names)]
         seen: Counter[str] = Counter()
-        shared = Counter(plain)
-        for row, name in enumerate(plain):
-            longer = name
-            if shared[name] > 1:
-                vias = [via for via in self._streets(row)[:4] if via not in name]
-                longer = f"{name} via {vias[0]}" if vias else name
-            longer = f"{longer}, {self._facts.column('length_km')[row]:.1f} km"
-            seen[longer] += 1
-            told.append(longer if seen[longer] == 1 else f"{longer} ({seen[longer]})")
-        return told
+        for row, name in enumerate(names):
+            seen[name] += 1
+            if seen[name] > 1:
+                names[row] = f"{name} ({seen[name]})"
+        return names
 
     def description(self, row: int) -> str:
         """Two to four sentences."""
         facts = self._facts
         km = facts.column("length_km")[row]
-        loop = facts.column("loop")[row] > 0
         streets, areas = self._streets(row), self._areas(row)
         minutes = round(60 * km / WALKING_KMH)
-        kind = "loop" if loop else "walk from start to end"
+        ends = self._ends(row)
+        kind = "loop" if self._is_loop(row) else f"walk from {ends[0]} to {ends[1]}" if ends else "walk"
         first = f"A {km:.1f} km {kind}, about {minutes} minutes"
         if streets:
             first += f", along {_listed(streets[:3])}"
@@ -61,12 +59,31 @@ class Writer:
             first += f"{' and' if streets else ''} past {_listed(areas[:3])}"
         return " ".join([f"{first}.", *self._ground(row), *self._passed(row)])
 
-    def _name(self, row: int) -> str:
-        kind = "loop" if self._facts.column("loop")[row] > 0 else "walk"
-        parts = (self._areas(row)[:2] + self._streets(row)[:2])[:2]
-        if not parts:
-            return f"Nameless {kind}"
-        return f"{parts[0]} and {parts[1]} {kind}" if len(parts) > 1 else f"{parts[0]} {kind}"
+    def _name(self, row: int, vias: int = 0) -> str:
+        loop = self._is_loop(row)
+        areas, streets = self._areas(row), self._streets(row)
+        if loop:
+            shown = (areas[:2] + streets[:2])[:2]
+            told = f"{' and '.join(shown)} loop" if shown else "Nameless loop"
+        else:
+            ends = self._ends(row)
+            shown = list(ends)
+            told = f"{ends[0]} to {ends[1]}" if ends else f"{(areas + streets + ['Nameless'])[0]} walk"
+            if ends and areas:
+                shown.append(areas[0])
+                told = f"{told} by {areas[0]}"
+        others = [name for name in streets + areas[1:] if name not in shown][:vias]
+        via = f" via {_listed(others)}" if others else ""
+        return f"{told}{via}, {self._facts.column('length_km')[row]:.1f} km"
+
+    def _is_loop(self, row: int) -> bool:
+        return bool(self._facts.column("loop")[row] > 0)
+
+    def _ends(self, row: int) -> tuple[str, str] | tuple[()]:
+        """The streets where a walk begins and ends, where both have a name and they differ."""
+        names = self._graph.names
+        first, last = names[self._facts.first_street[row]], names[self._facts.last_street[row]]
+        return (first, last) if first and last and first != last else ()
 
     def _streets(self, row: int) -> list[str]:
         return _longest(self._facts.street_m, row, self._graph.names, least=40.0)
@@ -76,18 +93,16 @@ class Writer:
 
     def _ground(self, row: int) -> list[str]:
         facts = self._facts
-        told = []
-        for column, words in (
-            ("park", "in parks"),
-            ("water", "by the water"),
-            ("major", "beside busy roads"),
-        ):
+        told: list[str] = []
+        for column, words in _ALONG:
             share = facts.column(column)[row]
             if share >= 0.1:
-                told.append(f"{100 * share:.0f}% {words}")
+                told.append(
+                    f"{100 * share:.0f}% {words}" if told else f"{100 * share:.0f}% of it lies {words}"
+                )
         known = {name: facts.column(f"surface_{name}")[row] for name in _GROUND}
         most = max(known, key=lambda name: known[name])
-        sentences = [f"It runs {_listed(told)}."] if told else []
+        sentences = [f"{_listed(told)}."] if told else []
         stairs = int(facts.column("stair_flights")[row])
         if known[most] >= 0.4:
             steps = (

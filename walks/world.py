@@ -28,8 +28,13 @@ class World:
 
     @property
     def users(self) -> Path:
-        """The user store, after the last simulated day."""
+        """The LMDB feature store of the users, as they stand after the last simulated day."""
         return self.root / "users"
+
+    @property
+    def definitions(self) -> Path:
+        """The feature definitions, for `services.features.load_definitions`."""
+        return self.root / "features.yaml"
 
     @property
     def manifest(self) -> Path:
