@@ -1,0 +1,68 @@
+"""``rankway serve CONFIG``: a pipeline behind HTTP on this machine, until Ctrl-C."""
+
+import json
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from services.config import PipelineConfig, home_directory, load_config
+from services.errors import ConfigError, ServiceError
+
+
+def serve(
+    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
+    port: Annotated[int | None, typer.Option(help="Listen here instead of http.port.")] = None,
+    host: Annotated[str | None, typer.Option(help="Bind here instead of http.host.")] = None,
+) -> None:
+    """Serve a pipeline over HTTP until Ctrl-C."""
+    console = Console(stderr=True)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        pipeline = _with_address(load_config(config), host, port)
+        _run(pipeline, console, stop)
+    except ConfigError as error:
+        console.print(f"[red]error:[/] {error}", highlight=False)
+        raise typer.Exit(2) from error
+    except ServiceError as error:
+        console.print(f"[red]error:[/] {error}", highlight=False)
+        raise typer.Exit(1) from error
+
+
+def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> None:
+    from services.check import check_artifacts
+    from services.deploy import deploy, local_cluster, refuse_taken_port
+    from services.exposure import exposed_ports
+
+    home = home_directory()
+    faults = check_artifacts(pipeline, home)
+    if faults:
+        raise ConfigError("\n".join(faults))
+    refuse_taken_port(pipeline.http)
+    url = f"http://{pipeline.http.host}:{pipeline.http.port}"
+    with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:
+        deploy(pipeline, home, lambda text: status.update(f"loading and warming replicas: {text}"))
+        status.stop()
+        body = json.dumps({"user_id": "u-000001", "k": 3})
+        console.print(f"{pipeline.name} is ready at {url}. Try it:", highlight=False)
+        console.print(f"  curl -s {url}/v1/rank -d '{body}'", highlight=False, soft_wrap=True)
+        console.print(f"Prometheus metrics: http://127.0.0.1:{ports.metrics_export}/metrics", highlight=False)
+        open_beyond = exposed_ports()
+        if open_beyond:
+            listed = ", ".join(f"{number} ({owner})" for number, owner in open_beyond)
+            console.print(f"Open beyond loopback, close them in the firewall: {listed}", highlight=False)
+        console.print("Ctrl-C stops it.", highlight=False)
+        stop.wait()
+        console.print("stopping", highlight=False)
+
+
+def _with_address(pipeline: PipelineConfig, host: str | None, port: int | None) -> PipelineConfig:
+    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    data = pipeline.model_dump(mode="json")
+    data["http"].update(changes)
+    return PipelineConfig.model_validate(data)

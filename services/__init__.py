@@ -1,0 +1,1 @@
+"""What runs in the cluster, in the order of a request; ``app.py`` composes it."""

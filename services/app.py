@@ -1,0 +1,163 @@
+"""Composition: a pipeline's units as Serve deployments, or as one plain ASGI application."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from ray import serve
+from ray.exceptions import RayTaskError
+from ray.serve import Application
+from ray.serve.handle import DeploymentHandle
+
+from models.ragged import RaggedBatch
+from services.config import PipelineConfig, UnitConfig, home_directory, load_config
+from services.engine import Engine
+from services.errors import ServiceError
+from services.ingress import RankApp, Receive, Scope, Send
+from services.metrics import RequestMetrics, UnitMetrics
+from services.releases import Release
+from services.remote import RankerService, RemoteRanker
+from services.runner import RemoteStage, Runner
+from services.warmup import warm
+
+IMPORT_PATH = "services.app:build"
+_SURGE_PERCENT = 100.0
+
+
+class PipelineArgs(BaseModel):
+    """What a Serve config gives ``build``: the pipeline's YAML, and the home its paths are relative to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: PipelineConfig
+    home: str
+
+
+class IngressUnit:
+    """The unit that answers HTTP."""
+
+    async def __init__(
+        self, config: dict[str, Any], home: str, ranker: "DeploymentHandle[Any] | None" = None
+    ) -> None:
+        """Load and warm the unit's release."""
+        pipeline = PipelineConfig.model_validate(config)
+        replica = serve.get_replica_context().replica_id.unique_id
+        remote = {} if ranker is None else {"ranker": RemoteStage("ranker", RemoteRanker(_caller(ranker)))}
+        self._engine = Engine(pipeline, Path(home), replica=replica, remote=remote)
+        self._app = RankApp(self._engine, RequestMetrics(pipeline.name, replica))
+
+    def __serve_build_asgi_app__(self) -> RankApp:
+        """Give Serve the application object."""
+        return self._app
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Queues live in the batcher: what autoscaling policies read."""
+        return _autoscaling_stats(self._engine.runner, self._engine.metrics)
+
+    async def __del__(self) -> None:
+        """Stop the model thread."""
+        self._engine.close()
+
+
+class RankerUnit:
+    """The ranker as a unit of its own."""
+
+    async def __init__(self, config: dict[str, Any], home: str) -> None:
+        """Load and warm the ranker."""
+        pipeline = PipelineConfig.model_validate(config)
+        name = pipeline.unit_of("ranker")
+        unit = pipeline.units[name]
+        release = Release(pipeline, Path(home), unit.stages)
+        stages = list(release.stages.values())
+        warm(release, pipeline, stages)
+        self._metrics = UnitMetrics(name, serve.get_replica_context().replica_id.unique_id)
+        self._runner: Runner[RaggedBatch] = Runner(
+            merge=lambda batches, _release: RaggedBatch.concatenate(batches),
+            stages_of=lambda _release: stages,
+            batching=unit.batching,
+            max_in_flight=unit.max_calls_in_flight,
+            metrics=self._metrics,
+        )
+        self._service = RankerService(self._runner)
+
+    async def score(self, payload: bytes) -> bytes:
+        """Score one packed batch."""
+        return await self._service.score(payload)
+
+    async def batch_totals(self) -> tuple[int, int]:
+        """Give batches and candidates scored since the start, for benchmarks."""
+        return self._metrics.batch_count, self._metrics.candidate_count
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Queues live in the batcher: what autoscaling policies read."""
+        return _autoscaling_stats(self._runner, self._metrics)
+
+    async def __del__(self) -> None:
+        """Stop the model thread."""
+        self._runner.close()
+
+
+def build(args: PipelineArgs) -> Application:
+    """Compose the pipeline's deployments, one a unit; Serve imports this by name."""
+    config, home = args.config, args.home
+    dumped = config.model_dump(mode="json")
+    ingress_name, ranker_name = config.ingress_unit, config.unit_of("ranker")
+    arguments: list[Any] = [dumped, home]
+    if ranker_name != ingress_name:
+        ranker = serve.deployment(RankerUnit)
+        arguments.append(ranker.options(**_options(ranker_name, config.units[ranker_name])).bind(dumped, home))
+    ingress = serve.deployment(serve.ingress()(IngressUnit))
+    return ingress.options(**_options(ingress_name, config.units[ingress_name])).bind(*arguments)
+
+
+class StandaloneApp:
+    """The same application object without Serve: for a plain ASGI server, and for tests."""
+
+    def __init__(self, config_path: Path, home: Path | None = None) -> None:
+        """Load at the first call, on the server's own event loop."""
+        self._config = load_config(config_path)
+        self._home = home or home_directory()
+        self._app: RankApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if self._app is None:
+            engine = Engine(self._config, self._home, replica="standalone")
+            self._app = RankApp(engine, RequestMetrics(self._config.name, "standalone"))
+        await self._app(scope, receive, send)
+
+
+def build_application(config_path: str | Path) -> StandaloneApp:
+    """Give a one-unit pipeline as an ASGI application."""
+    return StandaloneApp(Path(config_path))
+
+
+def _options(name: str, unit: UnitConfig) -> dict[str, Any]:
+    return {
+        "name": name,
+        "num_replicas": unit.replicas,
+        "max_ongoing_requests": unit.max_ongoing_requests,
+        "max_surge_percent": _SURGE_PERCENT,
+        "ray_actor_options": {"num_cpus": unit.cpus},
+        "health_check_period_s": 2.0,
+    }
+
+
+def _caller(handle: "DeploymentHandle[Any]") -> Any:
+    async def call(payload: bytes) -> bytes:
+        try:
+            answer: bytes = await handle.score.remote(payload)
+        except RayTaskError as error:
+            if isinstance(error.cause, ServiceError):
+                raise error.cause from error
+            raise
+        return answer
+
+    return call
+
+
+def _autoscaling_stats(runner: "Runner[Any]", metrics: UnitMetrics) -> dict[str, float]:
+    return {
+        "candidates_waiting": float(runner.waiting_candidates),
+        "candidates_served": float(metrics.candidate_count),
+    }

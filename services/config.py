@@ -1,0 +1,148 @@
+"""The pipeline's YAML as one closed tree, assembled from the frozen parts that lie beside their consumers."""
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.training.config import TrainingConfig
+from services.batching import BatchingConfig
+from services.candidates import CandidatesConfig
+from services.errors import ConfigError
+from services.features import FeaturesConfig
+from services.ranker import RankerConfig
+from services.reranker import RerankerConfig
+from services.slots import ModelConfig
+
+StageName = Literal["features", "ranker", "reranker"]
+
+
+class UnitConfig(BaseModel):
+    """One or more stages in one process: the thing scaled and priced.
+
+    max_calls_in_flight: batches a replica may have begun at once, those away at another unit included.
+    max_ongoing_requests: past it the replica refuses before parsing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stages: tuple[StageName, ...] = Field(min_length=1)
+    replicas: int = Field(default=1, ge=1, le=10_000)
+    cpus: float = Field(default=1.0, ge=0, le=1024)
+    batching: BatchingConfig = BatchingConfig()
+    max_calls_in_flight: int = Field(default=1, ge=1, le=256)
+    max_ongoing_requests: int = Field(default=4096, ge=1)
+
+
+class RequestsConfig(BaseModel):
+    """Limits and defaults of requests."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_k: int = Field(default=100, ge=1, le=1000)
+    default_deadline_ms: float = Field(default=1000.0, gt=0, le=60_000)
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1024 * 1024)
+
+
+class HttpConfig(BaseModel):
+    """Where the endpoint listens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65_535)
+
+
+class PipelineConfig(BaseModel):
+    """One ranking pipeline. All paths are relative to the home (``$RANKWAY_HOME`` or ``.rankway``)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    catalogue: str
+    features: FeaturesConfig
+    candidates: CandidatesConfig = CandidatesConfig()
+    models: dict[str, ModelConfig]
+    ranker: RankerConfig
+    reranker: RerankerConfig | None = None
+    units: dict[str, UnitConfig]
+    requests: RequestsConfig = RequestsConfig()
+    http: HttpConfig = HttpConfig()
+    training: TrainingConfig | None = None
+
+    def stage_names(self) -> tuple[StageName, ...]:
+        """Give the pipeline's stages in a request's order."""
+        return ("features", "ranker") if self.reranker is None else ("features", "ranker", "reranker")
+
+    def unit_of(self, stage: StageName) -> str:
+        """Give the unit that runs the stage."""
+        return next(name for name, unit in self.units.items() if stage in unit.stages)
+
+    @property
+    def ingress_unit(self) -> str:
+        """The unit that answers HTTP: the one that reads features."""
+        return self.unit_of("features")
+
+    @model_validator(mode="after")
+    def _every_stage_has_one_unit(self) -> Self:
+        placed = [stage for unit in self.units.values() for stage in unit.stages]
+        for stage in self.stage_names():
+            if placed.count(stage) != 1:
+                raise ValueError(f"units: stage {stage} is in {placed.count(stage)} units; name it in exactly one")
+        if "reranker" in placed and self.reranker is None:
+            raise ValueError("units: the stage reranker is placed, but the pipeline has no reranker; add or drop it")
+        if self.reranker is not None and self.unit_of("reranker") != self.ingress_unit:
+            raise ValueError("units: the reranker runs beside the features, in the ingress unit; place it there")
+        if self.unit_of("ranker") != self.ingress_unit and len(self.units[self.unit_of("ranker")].stages) != 1:
+            raise ValueError("units: a ranker outside the ingress unit has a unit of its own; place no other there")
+        return self
+
+    @model_validator(mode="after")
+    def _models_are_named(self) -> Self:
+        used = [("ranker", self.ranker.model)]
+        if self.reranker is not None:
+            used.append(("reranker", self.reranker.model))
+        for stage, model in used:
+            if model not in self.models:
+                raise ValueError(f"{stage}.model: {model!r} is not in models; name one of {sorted(self.models)}")
+        return self
+
+
+def load_config(path: Path) -> PipelineConfig:
+    """Read and validate one YAML file.
+
+    Raises:
+        ConfigError: every fault in it, one a line: field, what was wrong, the value.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} is not a mapping of fields: see configs/walks.yaml for one that is")
+    try:
+        return PipelineConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in _fault_lines(error))) from error
+
+
+def home_directory() -> Path:
+    """Give the directory that data paths are relative to: ``$RANKWAY_HOME``, or ``.rankway`` here."""
+    return Path(os.environ.get("RANKWAY_HOME", ".rankway")).absolute()
+
+
+def _fault_lines(error: ValidationError) -> list[str]:
+    lines = []
+    for fault in error.errors(include_url=False):
+        field = ".".join(str(part) for part in fault["loc"]) or "(whole file)"
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{field}: no such field; remove it or mend its name")
+        elif fault["type"] == "missing":
+            lines.append(f"{field}: missing; add it")
+        else:
+            shown = "" if isinstance(fault["input"], dict) else f" (it is {fault['input']!r})"
+            lines.append(f"{field}: {message}{shown}")
+    return lines

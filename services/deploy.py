@@ -1,0 +1,154 @@
+"""Declarative deployment: the Serve config of a pipeline, validated closed, and a local cluster to run it."""
+
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from pydantic import BaseModel
+from ray import serve
+from ray.serve.schema import ServeDeploySchema
+
+from services.app import IMPORT_PATH
+from services.config import HttpConfig, PipelineConfig
+from services.errors import ConfigError, ServiceError
+from services.settings import (
+    ServicePorts,
+    apply_settings,
+    free_ports,
+    local_settings,
+    runtime_directory,
+    throughput_settings,
+)
+
+_POLL_PERIOD_S = 0.25
+_STARTUP_LIMIT_S = 300.0
+_FAILED = {"DEPLOY_FAILED", "UNHEALTHY"}
+
+
+def serve_config(config: PipelineConfig, home: Path) -> dict[str, Any]:
+    """Give the multi-application Serve config of the pipeline.
+
+    Raises:
+        ConfigError: a field that Serve's schema does not know; Serve itself would drop it silently.
+    """
+    document = {
+        "proxy_location": "HeadOnly",
+        "http_options": {"host": config.http.host, "port": config.http.port},
+        "logging_config": {"enable_access_log": False},
+        "applications": [
+            {
+                "name": config.name,
+                "route_prefix": "/",
+                "import_path": IMPORT_PATH,
+                "args": {"config": config.model_dump(mode="json"), "home": str(home)},
+            }
+        ],
+    }
+    refuse_unknown_fields(document, ServeDeploySchema)
+    return document
+
+
+def refuse_unknown_fields(document: Any, schema: Any, where: str = "") -> None:
+    """Hold a document against a pydantic model and its nested models, closed.
+
+    Raises:
+        ConfigError: a field the model does not declare.
+    """
+    model = _model_in(schema)
+    if model is None:
+        return
+    for item in document if isinstance(document, list) else [document]:
+        if not isinstance(item, dict):
+            continue
+        for name, value in item.items():
+            if name not in model.model_fields:
+                raise ConfigError(f"Serve's {model.__name__} has no field {where}{name}: remove it", field=name)
+            refuse_unknown_fields(value, model.model_fields[name].annotation, f"{where}{name}.")
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        found = _model_in(part)
+        if found is not None:
+            return found
+    return None
+
+
+@contextmanager
+def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
+    """Start Ray and Serve on this machine with ports and files of their own; leave nothing behind."""
+    directory = runtime_directory()
+    try:
+        ports = free_ports()
+        apply_settings({**throughput_settings(), **local_settings(ports, directory)})
+        cpus = sum(unit.cpus * unit.replicas for unit in config.units.values())
+        ray.init(
+            address="local",
+            # Serve's controller and proxy ask for none; a second set of replicas fits while one is replaced.
+            num_cpus=max(1, round(2 * cpus)),
+            include_dashboard=False,
+            configure_logging=True,
+            log_to_driver=False,
+            _node_ip_address="127.0.0.1",
+            _metrics_export_port=ports.metrics_export,
+        )
+        try:
+            serve.start(proxy_location="HeadOnly", http_options={"host": config.http.host, "port": config.http.port})
+            yield ports
+        finally:
+            serve.shutdown()
+            ray.shutdown()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def refuse_taken_port(http: HttpConfig) -> None:
+    """Fail before anything is started when the port is taken.
+
+    Raises:
+        ConfigError: something listens there.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((http.host, http.port))
+        except OSError as error:
+            raise ConfigError(
+                f"http.port {http.port} on {http.host} cannot be bound ({error.strerror}): stop what listens there, "
+                f"or choose another with --port",
+                field="http.port",
+            ) from error
+
+
+def deploy(config: PipelineConfig, home: Path, on_status: Callable[[str], None]) -> None:
+    """Deploy on the running cluster and wait until every replica is warm.
+
+    Raises:
+        ServiceError: the application failed to start; Serve's message follows.
+    """
+    from ray.serve.context import _get_global_client
+
+    client = _get_global_client()
+    assert client is not None, "deploy inside local_cluster"
+    client.deploy_apps(ServeDeploySchema.model_validate(serve_config(config, home)))
+    limit_s = time.monotonic() + _STARTUP_LIMIT_S
+    while True:
+        application = serve.status().applications.get(config.name)
+        if application is not None:
+            running = {name: d.replica_states.get("RUNNING", 0) for name, d in application.deployments.items()}
+            on_status(", ".join(f"{name} {count}" for name, count in running.items()) or "starting")
+            if application.status == "RUNNING":
+                return
+            if application.status in _FAILED:
+                details = [d.message for d in application.deployments.values() if d.message]
+                raise ServiceError("\n".join([application.message, *details]))
+        if time.monotonic() > limit_s:
+            raise ServiceError(f"{config.name} did not start within {_STARTUP_LIMIT_S:.0f} s; see Ray's logs")
+        time.sleep(_POLL_PERIOD_S)

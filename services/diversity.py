@@ -1,0 +1,46 @@
+"""Diversity: maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998), for a whole batch at once."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+_TAKEN = -np.inf
+
+
+class DiversityConfig(BaseModel):
+    """column: a catalogue column of unit vectors. relevance_weight: 1 keeps the reranker's order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    relevance_weight: float = Field(default=0.7, ge=0, le=1)
+
+
+def maximal_marginal_relevance(
+    scores: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    count: int,
+    relevance_weight: float,
+) -> NDArray[np.int64]:
+    """Give int64 (B, min(count, M)) slots, each the best trade of relevance and novelty after those before it.
+
+    scores: (B, M). vectors: (B, M, D), unit length; similarity is their dot product. mask: (B, M), slots
+    that hold a candidate; the others come last. Scores are scaled to 0..1 within each list, so that the
+    weight means the same whatever the model's scale.
+    """
+    lists, longest = scores.shape
+    low = np.where(mask, scores, np.inf).min(axis=1, keepdims=True)
+    high = np.where(mask, scores, -np.inf).max(axis=1, keepdims=True)
+    relevance = relevance_weight * (scores - low) / np.maximum(high - low, 1e-12)
+    relevance = np.where(mask, relevance, -1e30)
+    closest = np.zeros((lists, longest), dtype=np.float32)
+    every = np.arange(lists)
+    picked = np.empty((lists, min(count, longest)), dtype=np.int64)
+    for place in range(picked.shape[1]):
+        slot = np.argmax(relevance - (1 - relevance_weight) * closest, axis=1)
+        picked[:, place] = slot
+        relevance[every, slot] = _TAKEN
+        chosen = vectors[every, slot]
+        closest = np.maximum(closest, np.matmul(vectors, chosen[:, :, None])[:, :, 0])
+    return picked

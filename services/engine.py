@@ -1,0 +1,129 @@
+"""The engine of an ingress: a typed request in, a typed answer out; no HTTP here."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from models.ragged import RaggedBatch
+from services.batching import Work
+from services.config import PipelineConfig, StageName
+from services.errors import NotFound, Unprocessable
+from services.metrics import UnitMetrics
+from services.queries import Query, merge_queries, rows_of_ids
+from services.releases import Release
+from services.requests import RankedItem, RankRequest, RankResponse
+from services.runner import Answer, AnyStage, RemoteStage, Runner
+from services.warmup import warm
+
+_EXPLAINED = ("ranker", "reranker")
+
+
+class Engine:
+    """One ingress replica: its release, its runner, and the way from request to answer."""
+
+    def __init__(
+        self,
+        config: PipelineConfig,
+        home: Path,
+        *,
+        replica: str,
+        remote: Mapping[StageName, RemoteStage] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Load the release, warm every shape bucket and start the model thread.
+
+        remote: the stages other units run. Call inside a running event loop.
+        """
+        unit = config.ingress_unit
+        self.config = config
+        self._clock = clock
+        self.release = Release(config, home, config.units[unit].stages)
+        self.models = {name: slot.artifact.version for name, slot in self.release.models.items()}
+        self.models["release"] = self.release.name
+        self.metrics = UnitMetrics(unit, replica)
+        self._stages: Sequence[AnyStage] = self.release.pipeline(dict(remote or {}))
+        warm(self.release, config, [stage for stage in self._stages if not isinstance(stage, RemoteStage)])
+        self.runner: Runner[Query] = Runner(
+            merge=self._merge,
+            stages_of=lambda _release: self._stages,
+            batching=config.units[unit].batching,
+            max_in_flight=config.units[unit].max_calls_in_flight,
+            metrics=self.metrics,
+            clock=clock,
+        )
+
+    async def rank(
+        self, request: RankRequest, request_id: str, *, is_abandoned: Callable[[], bool] | None = None
+    ) -> RankResponse:
+        """Answer one request.
+
+        Raises:
+            Unprocessable: a value is out of range or unknown. Overloaded: it cannot be answered in time.
+            StageFailed: a stage raised.
+        """
+        work = self._admit(request, is_abandoned)
+        answer = await self.runner.submit(work)
+        return self._respond(request, request_id, answer)
+
+    def item_row(self, item_id: str) -> int:
+        """Give the item's catalogue row.
+
+        Raises:
+            NotFound: the catalogue has no such item.
+        """
+        row = self.release.catalogue.row_by_id.get(item_id)
+        if row is None:
+            raise NotFound(
+                f"item {item_id[:80]!r} is not in catalogue {self.release.catalogue.manifest.name}", field="id"
+            )
+        return row
+
+    def close(self) -> None:
+        """Stop the model thread."""
+        self.runner.close()
+
+    def _admit(self, request: RankRequest, is_abandoned: Callable[[], bool] | None) -> "Work[Query]":
+        config = self.config
+        if request.k > config.requests.max_k:
+            raise Unprocessable(f"k is {request.k}, allowed are 1 to {config.requests.max_k}", field="k")
+        ids = request.candidates
+        rows = None if ids is None else rows_of_ids(ids, self.release.catalogue, config.candidates.max_count)
+        now_s = self._clock()
+        deadline_ms = request.deadline_ms or config.requests.default_deadline_ms
+        deadline_s = now_s + deadline_ms / 1e3
+        query = Query(
+            user_key=request.user_id.encode(),
+            context=self.release.layout.encode(request.context),
+            rows=rows,
+            deadline_s=deadline_s,
+            priority=request.priority,
+        )
+        return Work(
+            payload=query,
+            candidate_count=config.candidates.count if rows is None else len(rows),
+            request_count=1,
+            deadline_s=deadline_s,
+            priority=request.priority,
+            release=self.release.name,
+            arrived_s=now_s,
+            is_abandoned=is_abandoned,
+        )
+
+    def _merge(self, queries: Sequence[Query], release: str) -> RaggedBatch:
+        return merge_queries(queries, release, self.release.layout, self.release.source)
+
+    def _respond(self, request: RankRequest, request_id: str, answer: Answer) -> RankResponse:
+        batch = answer.batch
+        first = int(batch.offsets[answer.first])
+        last = min(int(batch.offsets[answer.first + 1]), first + request.k)
+        ids = self.release.catalogue.ids
+        rows, scores = batch.rows[first:last].tolist(), batch.candidates["score"][first:last].tolist()
+        items = [RankedItem(ids[row], score) for row, score in zip(rows, scores, strict=True)]
+        if request.explain:
+            columns = {name: batch.candidates[name] for name in _EXPLAINED if name in batch.candidates}
+            for place, item in enumerate(items, first):
+                item.scores = {name: float(column[place]) for name, column in columns.items()}
+        timings_ms = {"queue": answer.queued_ms, **answer.timings_ms}
+        return RankResponse(
+            request_id, items, self.models, None, {name: round(ms, 3) for name, ms in timings_ms.items()}
+        )

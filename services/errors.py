@@ -1,0 +1,117 @@
+"""Errors of the services package, each with its HTTP status.
+
+ServiceError 500
+├── ConfigError               a pipeline's YAML cannot be used (command line: exit 2)
+├── RequestError 400          the caller's to mend
+│   ├── BodyTooLarge 413
+│   ├── NotFound 404
+│   ├── MethodNotAllowed 405
+│   └── Unprocessable 422     well-formed, but a value is out of range or unknown
+├── Overloaded 429            come again after retry_after_s
+│   ├── QueueFull
+│   └── DeadlinePassed        the answer could not be made in time
+└── StageFailed 500           a stage raised
+
+Over HTTP they are RFC 9457 problem documents: what was wrong, where, and the remedy.
+"""
+
+import msgspec
+
+
+class ServiceError(Exception):
+    """Root of the package's errors."""
+
+    status = 500
+    title = "Internal error"
+
+    def __init__(self, detail: str, *, field: str | None = None, retry_after_s: int | None = None) -> None:
+        """Say what was wrong, in which field, and when to come again."""
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the keywords when the error crosses a process."""
+        return _rebuild, (type(self), self.detail, self.field, self.retry_after_s)
+
+    def problem(self, request_id: str) -> bytes:
+        """Give the RFC 9457 document."""
+        document: dict[str, str | int] = {
+            "type": f"urn:rankway:problem:{type(self).__name__}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": request_id,
+        }
+        if self.field is not None:
+            document["field"] = self.field
+        return msgspec.json.encode(document)
+
+
+class ConfigError(ServiceError):
+    """A pipeline's configuration cannot be used."""
+
+    title = "Configuration error"
+
+
+class RequestError(ServiceError):
+    """The request cannot be read."""
+
+    status = 400
+    title = "Bad request"
+
+
+class BodyTooLarge(RequestError):
+    """The body is over the limit."""
+
+    status = 413
+    title = "Body too large"
+
+
+class NotFound(RequestError):
+    """No such route or item."""
+
+    status = 404
+    title = "Not found"
+
+
+class MethodNotAllowed(RequestError):
+    """The route exists, under another method."""
+
+    status = 405
+    title = "Method not allowed"
+
+
+class Unprocessable(RequestError):
+    """A value is out of range or unknown."""
+
+    status = 422
+    title = "Unprocessable request"
+
+
+class Overloaded(ServiceError):
+    """More work than can be done in time."""
+
+    status = 429
+    title = "Overloaded"
+
+
+class QueueFull(Overloaded):
+    """The queue's limit is reached."""
+
+
+class DeadlinePassed(Overloaded):
+    """The deadline passed before the answer was there, or certainly would."""
+
+    title = "Deadline passed"
+
+
+class StageFailed(ServiceError):
+    """A stage raised; the message carries the cause."""
+
+    title = "Stage failed"
+
+
+def _rebuild(kind: type[ServiceError], detail: str, field: str | None, retry_after_s: int | None) -> ServiceError:
+    return kind(detail, field=field, retry_after_s=retry_after_s)

@@ -1,0 +1,38 @@
+"""Order within lists: the best candidates of every request of a ragged batch."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ragged import RaggedBatch, offsets_of
+from models.signature import to_lists
+
+
+def best_of_each(batch: RaggedBatch, score: str, count: int) -> RaggedBatch:
+    """Give every request with its ``count`` best candidates by the named column, best first.
+
+    Ties keep the order of the candidates; NaN ranks last.
+    """
+    scores = batch.candidates[score]
+    lengths = np.diff(batch.offsets)
+    kept = np.minimum(lengths, count)
+    if len(lengths) and (lengths == lengths[0]).all():
+        positions = _best_of_equal(to_lists(scores, batch.offsets), int(kept[0]))
+        flat = (positions + batch.offsets[:-1, None]).reshape(-1)
+    else:
+        flat = np.concatenate([
+            batch.offsets[i] + _best_of_equal(scores[None, batch.offsets[i] : batch.offsets[i + 1]], int(kept[i]))[0]
+            for i in range(len(batch))
+        ]) if len(batch) else np.zeros(0, dtype=np.int64)
+    return batch.keep(flat, offsets_of(kept))
+
+
+def _best_of_equal(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Give int64 (B, count) positions of the best in each row of (B, M)."""
+    descending = -scores
+    longest = scores.shape[1]
+    if count * 4 < longest:
+        # Sort only what a selection leaves; ascending positions first, so that ties keep their order.
+        kept = np.sort(np.argpartition(descending, count - 1, axis=1)[:, :count], axis=1)
+        order = np.argsort(np.take_along_axis(descending, kept, axis=1), axis=1, kind="stable")
+        return np.take_along_axis(kept, order, axis=1)
+    return np.argsort(descending, axis=1, kind="stable")[:, :count]

@@ -1,0 +1,31 @@
+"""The ranker stage: a score for every candidate of the batch."""
+
+from pydantic import BaseModel, ConfigDict
+
+from models.ragged import RaggedBatch
+from services.slots import ModelSlot
+
+
+class RankerConfig(BaseModel):
+    """Which named model ranks, and which of its outputs is the score."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    output: str = "score"
+
+
+class RankerStage:
+    """Adds the candidate column "score", float32 (N,)."""
+
+    name = "ranker"
+
+    def __init__(self, slot: ModelSlot, config: RankerConfig) -> None:
+        """Score with the model in the slot."""
+        self._slot = slot
+        self._output = config.output
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Run the model on the batch."""
+        scores = self._slot.run(batch)[self._output]
+        return batch.adding(candidates={"score": scores, "ranker": scores})

@@ -1,0 +1,93 @@
+"""Releases: the model, catalogue and feature versions that belong together, loaded and ready."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.features.rows import UserRowCodec
+from models.ragged import RaggedBatch
+from services.candidates import CandidateSource, candidate_source
+from services.config import PipelineConfig, StageName
+from services.errors import ConfigError
+from services.features import FeaturesStage, load_definitions
+from services.ordering import best_of_each
+from services.ranker import RankerStage
+from services.requests import ContextLayout
+from services.reranker import RerankerStage
+from services.runner import AnyStage, Stage
+from services.slots import ModelSlot
+from services.stores import open_store
+
+
+class BestStage:
+    """Where no reranker follows: the ranker's own order."""
+
+    name = "order"
+
+    def __init__(self, count: int) -> None:
+        """Keep at most ``count`` of each request."""
+        self._count = count
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Order every request of the batch."""
+        return best_of_each(batch, "score", self._count)
+
+
+class Release:
+    """One release as one unit holds it: data maps, and the local stages that unit runs."""
+
+    def __init__(self, config: PipelineConfig, home: Path, stages: Sequence[StageName]) -> None:
+        """Load what the named stages need.
+
+        Raises:
+            ConfigError: the configuration names what is not there. ModelError: an artifact cannot be used.
+        """
+        self.definitions: FeatureSet = load_definitions(home / config.features.definitions)
+        self.catalogue = Catalogue.open(home / config.catalogue)
+        found = self.catalogue.manifest.feature_hash
+        if found != self.definitions.content_hash:
+            raise ConfigError(
+                f"catalogue {config.catalogue} has feature hash {found}, the definitions' is "
+                f"{self.definitions.content_hash}: build them together again",
+                field="catalogue",
+            )
+        self.layout = ContextLayout(self.definitions)
+        self.codec = UserRowCodec(self.definitions)
+        self.models: dict[str, ModelSlot] = {}
+        self._home = home
+        self._config = config
+        self.source: CandidateSource = candidate_source(config.candidates, self.catalogue)
+        self.stages: dict[StageName, Stage] = {name: self._stage(name) for name in stages}
+        versions = [slot.artifact.version for slot in self.models.values()]
+        self.name = "-".join([self.catalogue.manifest.version, self.definitions.content_hash[:6], *versions])
+
+    def pipeline(self, remote: dict[StageName, AnyStage]) -> list[AnyStage]:
+        """Give all stages in a request's order, ``remote`` ones in place of those held elsewhere."""
+        order: list[AnyStage] = []
+        for name in self._config.stage_names():
+            stage = remote.get(name) or self.stages.get(name)
+            if stage is None:
+                raise ConfigError(f"stage {name} is in no unit: name it in units.<unit>.stages", field="units")
+            order.append(stage)
+        if self._config.reranker is None:
+            order.append(BestStage(self._config.requests.max_k))
+        return order
+
+    def _slot(self, model: str) -> ModelSlot:
+        slot = ModelSlot(self._config.models[model], self.catalogue, self._home)
+        self.models[model] = slot
+        return slot
+
+    def _stage(self, name: StageName) -> Stage:
+        config = self._config
+        if name == "features":
+            store = config.features.store
+            return FeaturesStage(self.codec, None if store is None else open_store(store, self._home))
+        if name == "ranker":
+            return RankerStage(self._slot(config.ranker.model), config.ranker)
+        if config.reranker is None:
+            raise ConfigError("a unit has the stage reranker, the pipeline has none: add reranker", field="units")
+        return RerankerStage(
+            self._slot(config.reranker.model), config.reranker, self.catalogue, config.requests.max_k
+        )

@@ -1,0 +1,139 @@
+"""The request and answer of ``POST /v1/rank``: parsed straight into typed values, checked at the door."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from models.features.definition import Feature, FeatureSet
+from services.errors import RequestError, Unprocessable
+
+_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+ContextValue = float | list[float]
+
+
+class RankRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The body of ``POST /v1/rank``."""
+
+    user_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    context: dict[str, ContextValue] = {}
+    candidates: Annotated[list[str], Meta(min_length=1)] | None = None
+    k: Annotated[int, Meta(ge=1, le=1000)] = 10
+    deadline_ms: Annotated[float, Meta(gt=0, le=60_000)] | None = None
+    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
+    explain: bool = False
+
+
+_decoder = msgspec.json.Decoder(RankRequest)
+
+
+def parse_rank_request(body: bytes) -> RankRequest:
+    """Parse a body.
+
+    Raises:
+        RequestError: it is not JSON (broken UTF-8, NaN and endless nesting included).
+        Unprocessable: a field is missing, unknown, of another type or out of range; it is named.
+    """
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        found = _PATH.search(message)
+        field = found["path"] if found else _named_field(message)
+        raise Unprocessable(f"{message}: mend the field and send again", field=field or None) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(f"the body is not JSON that can be read: {error}", field="body") from error
+
+
+def _named_field(message: str) -> str:
+    """Give the field a path-less message of msgspec names: missing or unknown ones."""
+    found = re.search(r"field `([^`]*)`", message)
+    return found[1] if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    feature: Feature
+    start: int
+    width: int
+    default: list[float]
+
+
+class ContextLayout:
+    """The context features laid in one row of numbers, so that a batch of contexts is one array."""
+
+    def __init__(self, features: FeatureSet) -> None:
+        """Lay out the set's context features in declared order."""
+        self._slots: dict[str, _Slot] = {}
+        start = 0
+        for feature in features.group("context"):
+            default = np.atleast_1d(feature.default_value()).astype(float).reshape(-1).tolist()
+            self._slots[feature.name] = _Slot(feature, start, len(default), default)
+            start += len(default)
+        self.width = start
+        self._defaults = [value for slot in self._slots.values() for value in slot.default]
+
+    def encode(self, context: dict[str, ContextValue]) -> list[float]:
+        """Give a row of numbers, defaults where the caller says nothing.
+
+        Raises:
+            Unprocessable: an unknown name, another length, a value out of range; the field is named.
+        """
+        row = self._defaults.copy()
+        for name, value in context.items():
+            slot = self._slots.get(name)
+            if slot is None:
+                raise Unprocessable(
+                    f"context.{name} is not a context feature of this pipeline: use {', '.join(self._slots)}",
+                    field=f"context.{name}",
+                )
+            values = value if isinstance(value, list) else [value]
+            if len(values) != slot.width or isinstance(value, list) != bool(slot.feature.shape):
+                wanted = f"a list of {slot.width} numbers" if slot.feature.shape else "a number"
+                raise Unprocessable(f"context.{name} must be {wanted}", field=f"context.{name}")
+            self._check_range(slot.feature, values)
+            row[slot.start : slot.start + slot.width] = values
+        return row
+
+    def columns(self, rows: Sequence[Sequence[float]]) -> dict[str, NDArray[np.float64]]:
+        """Give per-request columns by feature name, (B, ...), from B encoded rows."""
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), self.width)
+        return {
+            name: table[:, slot.start : slot.start + slot.width].reshape(len(rows), *slot.feature.shape)
+            for name, slot in self._slots.items()
+        }
+
+    @staticmethod
+    def _check_range(feature: Feature, values: list[float]) -> None:
+        low = -math.inf if feature.minimum is None else feature.minimum
+        high = math.inf if feature.maximum is None else feature.maximum
+        for value in values:
+            if not (math.isfinite(value) and low <= value <= high):
+                raise Unprocessable(
+                    f"context.{feature.name} is {value}, allowed are {low:g} to {high:g}",
+                    field=f"context.{feature.name}",
+                )
+
+
+class RankedItem(msgspec.Struct, gc=False, omit_defaults=True):
+    """One item of an answer; ``scores`` by stage when explain was asked for."""
+
+    id: str
+    score: float
+    scores: dict[str, float] = {}
+
+
+class RankResponse(msgspec.Struct, gc=False):
+    """The answer of ``POST /v1/rank``; times in milliseconds."""
+
+    request_id: str
+    items: list[RankedItem]
+    models: dict[str, str]
+    degraded: str | None
+    timings_ms: dict[str, float]

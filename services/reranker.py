@@ -1,0 +1,55 @@
+"""The reranker stage: a listwise model orders the best M of each request, then diversity picks the list."""
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.features.catalogue import Catalogue
+from models.ragged import RaggedBatch, offsets_of
+from models.signature import mask_of, to_lists
+from services.diversity import DiversityConfig, maximal_marginal_relevance
+from services.ordering import best_of_each
+from services.slots import ModelSlot
+
+
+class RerankerConfig(BaseModel):
+    """Which named model reranks the best how many, and how the list is made diverse."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    output: str = "score"
+    best: int = Field(default=50, ge=1, le=1000)
+    diversity: DiversityConfig | None = None
+
+
+class RerankerStage:
+    """Keeps the best M of each request in the model's order; "score" is then the reranker's."""
+
+    name = "reranker"
+
+    def __init__(self, slot: ModelSlot, config: RerankerConfig, catalogue: Catalogue, count: int) -> None:
+        """Rerank with the model in the slot; ``count`` is the longest list that is answered."""
+        self._slot = slot
+        self._config = config
+        self._count = count
+        diversity = config.diversity
+        self._vectors = None if diversity is None else catalogue.columns[diversity.column]
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Rerank every request of the batch."""
+        best = best_of_each(batch, "score", self._config.best)
+        scores = self._slot.run(best)[self._config.output]
+        best = best.adding(candidates={"score": scores, "reranker": scores})
+        if self._vectors is None or self._config.diversity is None:
+            return best_of_each(best, "score", self._count)
+        offsets = best.offsets
+        slots = maximal_marginal_relevance(
+            to_lists(best.candidates["score"], offsets),
+            to_lists(self._vectors.take(best.rows, axis=0), offsets),
+            mask_of(offsets),
+            self._count,
+            self._config.diversity.relevance_weight,
+        )
+        lengths = np.minimum(np.diff(offsets), slots.shape[1])
+        positions = slots + offsets[:-1, None]
+        return best.keep(positions[np.arange(slots.shape[1])[None, :] < lengths[:, None]], offsets_of(lengths))

@@ -1,0 +1,298 @@
+"""The runner: queues, deadlines and the one model thread of a replica.
+
+The event loop only enqueues and answers. The model thread forms a batch the moment it is idle and runs
+the synchronous stages; a stage that waits for another process (``RemoteStage``) is awaited on the loop,
+with a bounded number of batches in flight, and its batch comes back to the model thread for the rest.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from models.ragged import RaggedBatch
+from services.batching import Batcher, BatchingConfig, Work
+from services.errors import DeadlinePassed, Overloaded, ServiceError, StageFailed
+from services.metrics import UnitMetrics
+
+Payload = TypeVar("Payload")
+_SWEEP_PERIOD_S = 0.02
+_SMOOTHING = 0.1
+
+
+class Stage(Protocol):
+    """A synchronous map from ragged batch to ragged batch; runs on the model thread."""
+
+    @property
+    def name(self) -> str:
+        """The stage's name in timings and metrics."""
+        ...
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Give the batch with what the stage adds."""
+        ...
+
+
+class RemoteStage:
+    """A stage done by another unit; awaited on the event loop."""
+
+    def __init__(self, name: str, call: Callable[[RaggedBatch], Awaitable[RaggedBatch]]) -> None:
+        """Wrap the awaitable call."""
+        self.name = name
+        self.call = call
+
+
+AnyStage = Stage | RemoteStage
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished batch and which of its requests are the caller's: [first, first + count)."""
+
+    batch: RaggedBatch
+    first: int
+    queued_ms: float
+    timings_ms: dict[str, float]
+
+
+@dataclass(slots=True, eq=False)
+class _Job(Generic[Payload]):
+    """A batch on its way through the stages; ``next_stage`` is the first not yet done."""
+
+    works: list[Work[Payload]]
+    stages: Sequence[AnyStage]
+    dispatched_s: float
+    batch: RaggedBatch | None = None
+    next_stage: int = 0
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Runner(Generic[Payload]):
+    """Runs one unit's stages over batches of what is submitted."""
+
+    def __init__(
+        self,
+        *,
+        merge: Callable[[Sequence[Payload], str], RaggedBatch],
+        stages_of: Callable[[str], Sequence[AnyStage]],
+        batching: BatchingConfig,
+        max_in_flight: int,
+        metrics: UnitMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the model thread.
+
+        merge: payloads and release to a ragged batch. stages_of: the stages of a release.
+        max_in_flight: batches begun and not finished, those away at another unit included.
+        """
+        self._merge = merge
+        self._stages_of = stages_of
+        self._clock = clock
+        self._metrics = metrics
+        self._max_in_flight = max_in_flight
+        self._loop = asyncio.get_running_loop()
+        self._wake = threading.Condition()
+        # Guarded by _wake: everything the model thread and the loop share.
+        self._batcher: Batcher[Payload] = Batcher(batching)
+        self._returned: deque[_Job[Payload]] = deque()
+        self._in_flight = 0
+        self._closed = False
+        # Touched by the loop alone.
+        self._futures: dict[Work[Payload], asyncio.Future[Answer]] = {}
+        self._remote: set[asyncio.Task[None]] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._seconds_per_candidate = 0.0
+        self._seconds_per_batch = 0.0
+        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting_candidates(self) -> int:
+        """Candidates in the queue now."""
+        return self._batcher.waiting_candidates
+
+    async def submit(self, work: Work[Payload]) -> Answer:
+        """Queue the work and wait for its answer.
+
+        Raises:
+            QueueFull: the queue's limit is reached. DeadlinePassed: it was, or would be, too late.
+            StageFailed: a stage raised on its batch.
+        """
+        if self._closed:
+            raise Overloaded("this replica is stopping: send the request again", retry_after_s=1)
+        promised_s = self._clock() + self._batcher.waiting_candidates * self._seconds_per_candidate
+        if promised_s > work.deadline_s:
+            raise DeadlinePassed(
+                f"{self._batcher.waiting_candidates} candidates wait before this request, more than its deadline "
+                f"allows: send again later, or give it a longer deadline_ms",
+                retry_after_s=1,
+            )
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        with self._wake:
+            self._batcher.offer(work)
+            self._wake.notify()
+        self._futures[work] = future
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep)
+        try:
+            return await future
+        finally:
+            # Also on cancellation: work in the queue leaves it, work in a batch keeps its slice there.
+            if self._futures.pop(work, None) is not None and not future.done():
+                self._forget(work)
+            elif future.cancelled():
+                self._forget(work)
+
+    def close(self) -> None:
+        """Stop the model thread after its present batch; what waits is refused."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for task in self._remote:
+            task.cancel()
+        for future in list(self._futures.values()):
+            if not future.done():
+                future.set_exception(Overloaded("this replica is stopping: send again", retry_after_s=1))
+
+    def _forget(self, work: Work[Payload]) -> None:
+        with self._wake:
+            self._batcher.cancel(work)
+
+    # ---- the model thread ----
+
+    def _work(self) -> None:
+        while (job := self._next_job()) is not None:
+            try:
+                self._advance(job)
+            except Exception as error:  # a stage may raise anything; its batch alone is answered with it
+                self._finish(job, error)
+
+    def _next_job(self) -> "_Job[Payload] | None":
+        with self._wake:
+            while not self._closed:
+                if self._returned:
+                    return self._returned.popleft()
+                if self._batcher and self._in_flight < self._max_in_flight:
+                    now_s = self._clock()
+                    taken = self._batcher.take(now_s, self._seconds_per_batch)
+                    if taken.late:
+                        self._post(self._refuse_late, taken.late)
+                    if taken.batch:
+                        self._in_flight += 1
+                        return _Job(taken.batch, self._stages_of(taken.batch[0].release), now_s)
+                    continue
+                self._wake.wait()
+        return None
+
+    def _advance(self, job: _Job[Payload]) -> None:
+        if job.batch is None:
+            job.batch = self._merge([work.payload for work in job.works], job.works[0].release)
+        while job.next_stage < len(job.stages):
+            stage = job.stages[job.next_stage]
+            if isinstance(stage, RemoteStage):
+                self._post(self._start_remote, job, stage)
+                return
+            started_s = self._clock()
+            job.batch = stage(job.batch)
+            self._record(job, stage.name, started_s)
+        self._finish(job, None)
+
+    def _record(self, job: _Job[Payload], stage: str, started_s: float) -> None:
+        elapsed_s = self._clock() - started_s
+        job.timings_ms[stage] = elapsed_s * 1e3
+        job.next_stage += 1
+
+    def _finish(self, job: _Job[Payload], error: Exception | None) -> None:
+        with self._wake:
+            self._in_flight -= 1
+        self._post(self._deliver, job, error)
+
+    def _post(self, callback: Callable[..., None], *args: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:  # the loop closed first: nobody waits for the answer any more
+            self._closed = True
+
+    # ---- the event loop ----
+
+    def _start_remote(self, job: _Job[Payload], stage: RemoteStage) -> None:
+        task = self._loop.create_task(self._run_remote(job, stage))
+        self._remote.add(task)
+        task.add_done_callback(self._remote.discard)
+
+    async def _run_remote(self, job: _Job[Payload], stage: RemoteStage) -> None:
+        assert job.batch is not None
+        started_s = self._clock()
+        error: Exception | None = None
+        try:
+            job.batch = await stage.call(job.batch)
+            self._record(job, stage.name, started_s)
+        except Exception as caught:  # whatever the other unit raised; cancellation passes through
+            error = caught
+        if error is not None:
+            self._finish(job, error)
+            return
+        with self._wake:
+            self._returned.append(job)
+            self._wake.notify()
+
+    def _deliver(self, job: _Job[Payload], error: Exception | None) -> None:
+        with self._wake:
+            self._wake.notify()  # a place in flight is free again
+        candidates = sum(work.candidate_count for work in job.works)
+        self._learn(self._clock() - job.dispatched_s, candidates, failed=error is not None)
+        self._metrics.batch_done(candidates, job.timings_ms)
+        failure = error if isinstance(error, ServiceError) or error is None else _stage_failed(job, error)
+        first = 0
+        for work in job.works:
+            future = self._futures.get(work)
+            if future is not None and not future.done():
+                if failure is not None:
+                    future.set_exception(failure)
+                elif job.batch is not None:
+                    queued_ms = (job.dispatched_s - work.arrived_s) * 1e3
+                    future.set_result(Answer(job.batch, first, queued_ms, job.timings_ms))
+            # Whoever has gone still advances the slice: the next answer must be its own.
+            first += work.request_count
+
+    def _refuse_late(self, late: list[Work[Payload]]) -> None:
+        for work in late:
+            self._expire(work)
+
+    def _expire(self, work: Work[Payload]) -> None:
+        future = self._futures.get(work)
+        if future is not None and not future.done():
+            future.set_exception(
+                DeadlinePassed(
+                    "the deadline passed before the answer was ready: send again, or give a longer deadline_ms",
+                    retry_after_s=1,
+                )
+            )
+
+    def _sweep(self) -> None:
+        """Answer what passed its deadline, wherever it is; one timer for all requests."""
+        now_s = self._clock()
+        for work in [work for work in self._futures if work.deadline_s <= now_s]:
+            self._expire(work)
+        self._metrics.queue(self._batcher.waiting_candidates)
+        self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep) if self._futures else None
+
+    def _learn(self, elapsed_s: float, candidates: int, *, failed: bool) -> None:
+        if failed or candidates == 0:
+            return
+        per_candidate_s = elapsed_s / candidates / self._max_in_flight
+        self._seconds_per_candidate += _SMOOTHING * (per_candidate_s - self._seconds_per_candidate)
+        self._seconds_per_batch += _SMOOTHING * (elapsed_s - self._seconds_per_batch)
+
+
+def _stage_failed(job: _Job[Payload], error: Exception) -> StageFailed:
+    name = job.stages[job.next_stage].name if job.next_stage < len(job.stages) else "answer"
+    failure = StageFailed(f"stage {name} failed: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,41 @@
+"""Model slots: a loaded artifact with its runtime and the assembly of its inputs."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from models.artifact import Artifact
+from models.features.catalogue import Catalogue
+from models.ragged import RaggedBatch
+from models.runtimes import load_runtime
+from models.runtimes.base import RuntimeConfig
+from models.signature import InputAssembler, Inputs
+
+
+class ModelConfig(BaseModel):
+    """A named model: its artifact, relative to the home, and how it is executed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    artifact: str
+    runtime: RuntimeConfig = RuntimeConfig()
+
+
+class ModelSlot:
+    """One model of one release, ready to run on that release's batches."""
+
+    def __init__(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> None:
+        """Load and verify.
+
+        Raises:
+            ArtifactError, FeatureMismatch: the artifact cannot be used with this catalogue.
+            SignatureError: an input cannot be had from this pipeline. RuntimeFailure: the runtime refuses it.
+        """
+        root = home / config.artifact
+        self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
+        self._assembler = InputAssembler(self.artifact.signature, catalogue)
+        self._runtime = load_runtime(root, self.artifact, config.runtime)
+
+    def run(self, batch: RaggedBatch) -> Inputs:
+        """Give the model's outputs, per candidate (N, ...), by name."""
+        return self._assembler.flatten(self._runtime.run(self._assembler(batch)), batch)

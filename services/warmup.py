@@ -1,0 +1,59 @@
+"""Warm-up: every batch shape a replica will meet is run before it is called ready."""
+
+import gc
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from models.ragged import RaggedBatch, offsets_of
+from services.config import PipelineConfig
+from services.errors import StageFailed
+from services.releases import Release
+from services.runner import Stage
+
+
+def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
+    """Give the numbers of requests to warm: 1, 2, 4 … up to what a batch can hold."""
+    most = max(1, max_candidates // per_request)
+    return [*[1 << power for power in range(most.bit_length()) if 1 << power < most], most]
+
+
+def warm(release: Release, config: PipelineConfig, stages: Sequence[Stage]) -> None:
+    """Run the stages on each shape bucket, then freeze what start-up allocated.
+
+    Raises:
+        StageFailed: a score is not a number.
+    """
+    per_request = config.candidates.count
+    largest = max(unit.batching.max_candidates for unit in config.units.values())
+    for requests in shape_buckets(largest, per_request):
+        batch = sample_batch(release, requests, per_request)
+        for stage in stages:
+            batch = stage(batch)
+            _check(stage.name, batch.candidates.values())
+    gc.collect()
+    gc.freeze()
+
+
+def sample_batch(release: Release, requests: int, per_request: int) -> RaggedBatch:
+    """Give a batch of unknown users in the default context, with random candidates."""
+    random = np.random.default_rng(0)
+    context = release.layout.columns([release.layout.encode({})] * requests)
+    count = requests * per_request
+    return RaggedBatch(
+        offsets=offsets_of(np.full(requests, per_request)),
+        rows=random.integers(0, len(release.catalogue), count),
+        requests={
+            **{f"context.{name}": column for name, column in context.items()},
+            **release.codec.decode([None] * requests),
+        },
+        # A stage that runs elsewhere here contributes zeros.
+        candidates={"score": np.zeros(count, dtype=np.float32)},
+        release=release.name,
+        user_keys=[b""] * requests,
+    )
+
+
+def _check(stage: str, columns: Iterable[np.ndarray]) -> None:  # type: ignore[type-arg]
+    if not all(np.isfinite(column).all() for column in columns):
+        raise StageFailed(f"stage {stage} gives scores that are not numbers on its warm-up: train the model again")

@@ -1,0 +1,128 @@
+"""Ragged batches between units: one contiguous buffer, a small header and the arrays' bytes as they lie.
+
+Row numbers travel as int32. A buffer stays below gRPC's limit: ``cut_batch`` splits a batch by requests,
+and one request's candidates where it is too large by itself.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ragged import Column, RaggedArray, RaggedBatch
+from services.errors import RequestError, StageFailed
+
+MAX_CALL_BYTES = 4 * 1024 * 1024 - 65_536  # gRPC's default message limit, less Serve's own envelope
+_ALIGNMENT = 8
+
+
+class _Part(msgspec.Struct, array_like=True, gc=False):
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class _Header(msgspec.Struct, array_like=True, gc=False):
+    release: str
+    parts: list[_Part]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Header)
+
+
+def pack(arrays: dict[str, NDArray[Any]], release: str = "") -> bytes:
+    """Give arrays as one buffer: header length, header, then each array at an 8-byte boundary."""
+    held = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    header = _Header(release, [_Part(name, a.dtype.str, a.shape) for name, a in held.items()])
+    encoded = _encoder.encode(header)
+    pieces = [len(encoded).to_bytes(_ALIGNMENT, "little"), encoded, b"\0" * (-len(encoded) % _ALIGNMENT)]
+    for values in held.values():
+        pieces += [values.tobytes(), b"\0" * (-values.nbytes % _ALIGNMENT)]
+    return b"".join(pieces)
+
+
+def unpack(buffer: bytes) -> tuple[dict[str, NDArray[Any]], str]:
+    """Give the arrays, views of the buffer, and the release.
+
+    Raises:
+        StageFailed: the buffer is not one that ``pack`` made.
+    """
+    try:
+        start = _ALIGNMENT + int.from_bytes(buffer[:_ALIGNMENT], "little")
+        header = _decoder.decode(buffer[_ALIGNMENT:start])
+        start += -start % _ALIGNMENT
+        arrays: dict[str, NDArray[Any]] = {}
+        for part in header.parts:
+            dtype, count = np.dtype(part.dtype), math.prod(part.shape)
+            arrays[part.name] = np.frombuffer(buffer, dtype, count, start).reshape(part.shape)
+            start += count * dtype.itemsize
+            start += -start % _ALIGNMENT
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        raise StageFailed(f"a call between units cannot be read ({error}): run one version in all units") from error
+    return arrays, header.release
+
+
+def pack_batch(batch: RaggedBatch) -> bytes:
+    """Give a batch as one buffer; the per-request columns travel, candidates' columns and user ids do not."""
+    arrays: dict[str, NDArray[Any]] = {"rows": batch.rows.astype(np.int32), "offsets": batch.offsets}
+    if batch.deadlines_s is not None:
+        arrays["deadlines_s"] = batch.deadlines_s
+    if batch.priorities is not None:
+        arrays["priorities"] = batch.priorities
+    for name, column in batch.requests.items():
+        if isinstance(column, RaggedArray):
+            arrays[f"values/{name}"], arrays[f"offsets/{name}"] = column.values, column.offsets
+        else:
+            arrays[f"column/{name}"] = column
+    return pack(arrays, batch.release)
+
+
+def unpack_batch(buffer: bytes) -> RaggedBatch:
+    """Give back what ``pack_batch`` packed."""
+    arrays, release = unpack(buffer)
+    requests: dict[str, Column] = {}
+    for key, values in arrays.items():
+        kind, _, name = key.partition("/")
+        if kind == "column":
+            requests[name] = values
+        elif kind == "values":
+            requests[name] = RaggedArray(values, arrays[f"offsets/{name}"])
+    return RaggedBatch(
+        offsets=arrays["offsets"],
+        rows=arrays["rows"].astype(np.int64),
+        requests=requests,
+        deadlines_s=arrays.get("deadlines_s"),
+        priorities=arrays.get("priorities"),
+        release=release,
+    )
+
+
+def cut_batch(batch: RaggedBatch, max_bytes: int = MAX_CALL_BYTES) -> Iterator[RaggedBatch]:
+    """Give the batch in pieces, in candidate order, each packing to less than ``max_bytes``.
+
+    Raises:
+        RequestError: one user's features alone are over the limit.
+    """
+    packed_bytes = len(pack_batch(batch))
+    if packed_bytes < max_bytes:
+        yield batch
+        return
+    if len(batch) > 1:
+        middle = len(batch) // 2
+        every = np.arange(len(batch), dtype=np.int64)
+        yield from cut_batch(batch.take(every[:middle]), max_bytes)
+        yield from cut_batch(batch.take(every[middle:]), max_bytes)
+        return
+    if batch.candidate_count < 2:
+        raise RequestError(
+            f"one request's features take {packed_bytes} bytes, a call between units at most {max_bytes}: "
+            f"shorten its ragged features"
+        )
+    middle = batch.candidate_count // 2
+    every = np.arange(batch.candidate_count, dtype=np.int64)
+    for part in (every[:middle], every[middle:]):
+        yield from cut_batch(batch.keep(part, np.array([0, len(part)], dtype=np.int64)), max_bytes)

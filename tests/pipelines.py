@@ -1,0 +1,127 @@
+"""A small real pipeline for tests of the engine: its scores say whose they are.
+
+score of a candidate = its item's value + its user's bias; values are whole numbers, biases 1000 apart, so
+that a score that went to the wrong request cannot be mistaken.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import yaml
+from onnx import TensorProto, helper
+
+from models.artifact import write_artifact
+from models.features.catalogue import write_catalogue
+from models.features.definition import Feature, FeatureSet
+from models.features.rows import UserRowCodec
+from models.signature import InputSpec, OutputSpec, Signature
+from services.stores.lmdb import LmdbStore
+
+ITEMS = 500
+USERS = 64
+FEATURES = FeatureSet(
+    features=(
+        Feature(name="bias", group="user"),
+        Feature(name="history", group="user", dtype="int64", ragged=True, max_length=2_000_000),
+        Feature(name="value", group="item"),
+        Feature(name="position", group="context", dtype="float64", shape=(2,), minimum=-90, maximum=90),
+        Feature(name="shift", group="context", minimum=-1e6, maximum=1e6),
+    )
+)
+
+
+def bias_of(user: int) -> float:
+    """Give the stored bias of user ``u<user>``."""
+    return 1000.0 * (user + 1)
+
+
+def make_pipeline(home: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """Write data, model and YAML under ``home``; give the YAML's path."""
+    random = np.random.default_rng(7)
+    ids = [f"item-{i:04d}" for i in range(ITEMS)]
+    write_catalogue(
+        home / "catalogue",
+        name="small",
+        version="1",
+        feature_hash=FEATURES.content_hash,
+        ids=ids,
+        columns={
+            "value": np.arange(ITEMS, dtype=np.float32),
+            "start": random.uniform(0, 1, (ITEMS, 2)).astype(np.float32),
+        },
+        details=[f'{{"type":"Feature","id":"{item_id}"}}'.encode() for item_id in ids],
+        position_column="start",
+    )
+    (home / "features.yaml").write_text(yaml.safe_dump(FEATURES.model_dump(mode="json")))
+    codec = UserRowCodec(FEATURES)
+    store = LmdbStore(home / "users.lmdb", readonly=False)
+    store.write_many(
+        (f"u{user}".encode(), codec.encode({"bias": np.float32(bias_of(user))})) for user in range(USERS)
+    )
+    store.close()
+    write_model(home / "model")
+    path = home / "pipeline.yaml"
+    path.write_text(yaml.safe_dump(merged(pipeline_document(), changes or {})))
+    return path
+
+
+def pipeline_document() -> dict[str, Any]:
+    """Give the YAML's content: one unit, no reranker."""
+    return {
+        "name": "small",
+        "catalogue": "catalogue",
+        "features": {"definitions": "features.yaml", "store": {"kind": "lmdb", "path": "users.lmdb"}},
+        "candidates": {"kind": "near", "count": 20, "max_count": 400},
+        "models": {"ranker": {"artifact": "model", "runtime": {"kind": "onnx"}}},
+        "ranker": {"model": "ranker"},
+        "units": {"main": {"stages": ["features", "ranker"], "cpus": 0.5, "batching": {"max_candidates": 256}}},
+    }
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Give ``base`` with nested changes."""
+    result = dict(base)
+    for key, value in changes.items():
+        inner = result.get(key)
+        result[key] = merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def write_model(root: Path) -> None:
+    """Write the ONNX artifact: value + bias[request_of] + shift[request_of]."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Add", ["bias", "shift"], ["offset"]),
+            helper.make_node("Gather", ["offset", "request_of"], ["own"]),
+            helper.make_node("Add", ["value", "own"], ["score"]),
+        ],
+        "small",
+        [
+            helper.make_tensor_value_info("value", TensorProto.FLOAT, ["n"]),
+            helper.make_tensor_value_info("bias", TensorProto.FLOAT, ["b"]),
+            helper.make_tensor_value_info("shift", TensorProto.FLOAT, ["b"]),
+            helper.make_tensor_value_info("request_of", TensorProto.INT64, ["n"]),
+        ],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n"])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    signature = Signature(
+        inputs=(
+            InputSpec(name="value", source="item.value"),
+            InputSpec(name="bias", source="user.bias"),
+            InputSpec(name="shift", source="context.shift"),
+            InputSpec(name="request_of", source="batch.request_of", dtype="int64"),
+        ),
+        outputs=(OutputSpec(name="score"),),
+        feature_hash=FEATURES.content_hash,
+    )
+    write_artifact(
+        root,
+        name="small",
+        signature=signature,
+        weights="model.onnx",
+        write_files=lambda staging: onnx.save(model, str(staging / "model.onnx")),
+    )
