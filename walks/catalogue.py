@@ -31,9 +31,9 @@ def cell_of(latlon: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def route_ids(latlon: Sequence[NDArray[np.float64]]) -> list[str]:
-    """Stable ids: a hash of each route's geometry, to 1e-6 degrees."""
+    """Stable ids: a hash of each route's geometry, to the 1e-7 degrees that OpenStreetMap stores."""
     return [
-        "helsinki-" + hashlib.sha256(np.round(line * 1e6).astype("<i8").tobytes()).hexdigest()[:10]
+        "helsinki-" + hashlib.sha256(np.round(line * 1e7).astype("<i8").tobytes()).hexdigest()[:10]
         for line in latlon
     ]
 

@@ -9,9 +9,11 @@ STEP_LAT, STEP_LON = 0.0009, 0.0018
 """About 100 m each way."""
 
 Tags = Mapping[str, str]
+Nodes = dict[int, tuple[float, float, Tags]]
+"""Latitude, longitude and tags by id."""
 
 
-def write_osm(path: Path, nodes: Mapping[int, tuple[float, float, Tags]], ways: Sequence[tuple[Sequence[int], Tags]]) -> Path:
+def write_osm(path: Path, nodes: Nodes, ways: Sequence[tuple[Sequence[int], Tags]]) -> Path:
     """Write nodes (id -> lat, lon, tags) and ways (node ids, tags)."""
     lines = ["<?xml version='1.0' encoding='UTF-8'?>", '<osm version="0.6" generator="test">']
     for number, (lat, lon, tags) in nodes.items():
@@ -24,8 +26,8 @@ def write_osm(path: Path, nodes: Mapping[int, tuple[float, float, Tags]], ways: 
 
 
 def grid_map(path: Path, width: int, height: int, extra: Sequence[tuple[Sequence[int], Tags]] = ()) -> Path:
-    """A grid of residential streets, `width` by `height` crossings about 100 m apart; node ids row * width + column + 1."""
-    nodes: dict[int, tuple[float, float, Tags]] = {
+    """A grid of streets and paths about 100 m apart; node ids are row * width + column + 1."""
+    nodes: Nodes = {
         row * width + column + 1: (ORIGIN_LAT + row * STEP_LAT, ORIGIN_LON + column * STEP_LON, {})
         for row in range(height)
         for column in range(width)

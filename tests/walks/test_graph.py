@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 
 from tests.walks.conftest import City
-from tests.walks.maps import grid_map, write_osm
+from tests.walks.maps import Nodes, grid_map, write_osm
 from walks.errors import BadMapError
 from walks.geo import polyline_length
 from walks.graph import SURFACES, WalkGraph, build_graph
@@ -45,9 +45,11 @@ def test_the_real_map_gives_a_sound_graph(city: City) -> None:
 
 
 def test_rings_and_parallel_ways_are_cut_until_paths_are_told_by_junctions(tmp_path: Path) -> None:
-    nodes = {
+    nodes: Nodes = {
         i: (60.17 + lat * 0.001, 24.94 + lon * 0.001, {})
-        for i, (lat, lon) in enumerate([(0, 0), (0, 1), (1, 0.5), (-1, 0.5), (0, 2), (1, 2), (1, 1.5)], start=1)
+        for i, (lat, lon) in enumerate(
+            [(0, 0), (0, 1), (1, 0.5), (-1, 0.5), (0, 2), (1, 2), (1, 1.5)], start=1
+        )
     }
     footway = {"highway": "footway"}
     ways = [([1, 2], footway), ([1, 3, 2], footway), ([1, 4, 2], footway), ([2, 5, 6, 7, 2], footway)]
@@ -55,21 +57,25 @@ def test_rings_and_parallel_ways_are_cut_until_paths_are_told_by_junctions(tmp_p
 
 
 def test_the_largest_part_is_kept(tmp_path: Path) -> None:
-    nodes = {i: (60.17 + i * 0.001, 24.94, {}) for i in range(1, 8)}
-    ways = [([1, 2, 3, 4], {"highway": "footway"}), ([2, 5], {"highway": "path"}), ([6, 7], {"highway": "footway"})]
+    nodes: Nodes = {i: (60.17 + i * 0.001, 24.94, {}) for i in range(1, 8)}
+    ways = [
+        ([1, 2, 3, 4], {"highway": "footway"}),
+        ([2, 5], {"highway": "path"}),
+        ([6, 7], {"highway": "footway"}),
+    ]
     graph = build_graph(read_map(write_osm(tmp_path / "parts.osm", nodes, ways)))
     assert_sound(graph)
     assert graph.edges == 3
 
 
 def test_ways_are_not_joined_across_nodes_the_extract_lacks(tmp_path: Path) -> None:
-    nodes = {i: (60.17 + i * 0.001, 24.94, {}) for i in (1, 2, 5)}
+    nodes: Nodes = {i: (60.17 + i * 0.001, 24.94, {}) for i in (1, 2, 5)}
     path = write_osm(tmp_path / "cut.osm", nodes, [([1, 2, 3, 4, 5], {"highway": "footway"})])
     assert build_graph(read_map(path)).edges == 1
 
 
 def test_ways_of_single_known_nodes_are_no_graph(tmp_path: Path) -> None:
-    nodes = {1: (60.17, 24.94, {})}
+    nodes: Nodes = {1: (60.17, 24.94, {})}
     path = write_osm(tmp_path / "dot.osm", nodes, [([1, 2], {"highway": "footway"})])
     with pytest.raises(BadMapError, match="none of the 1 walkable ways"):
         build_graph(read_map(path))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.walks.conftest import City
-from tests.walks.maps import grid_map, write_osm
+from tests.walks.maps import Nodes, grid_map, write_osm
 from walks.errors import BadMapError
 from walks.osm import is_walkable, read_map
 from walks.sources import MAP, locate
@@ -63,7 +63,7 @@ def test_an_empty_or_absent_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_map_with_no_walkable_way_is_refused(tmp_path: Path) -> None:
-    nodes = {1: (60.17, 24.94, {}), 2: (60.171, 24.94, {})}
+    nodes: Nodes = {1: (60.17, 24.94, {}), 2: (60.171, 24.94, {})}
     path = write_osm(tmp_path / "motorway.osm", nodes, [([1, 2], {"highway": "motorway"})])
     with pytest.raises(BadMapError, match="no walkable way among 2 nodes"):
         read_map(path)

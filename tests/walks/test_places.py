@@ -20,6 +20,8 @@ def test_a_place_has_one_category(tags: dict[str, str], category: str) -> None:
     assert category in CATEGORIES
 
 
-@pytest.mark.parametrize("tags", [{}, {"shop": "vacant"}, {"amenity": "waste_basket"}, {"highway": "crossing"}])
+@pytest.mark.parametrize(
+    "tags", [{}, {"shop": "vacant"}, {"amenity": "waste_basket"}, {"highway": "crossing"}]
+)
 def test_what_is_no_place(tags: dict[str, str]) -> None:
     assert place_of(tags, (60.0, 24.0)) == []

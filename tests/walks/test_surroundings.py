@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.walks.conftest import City
-from tests.walks.maps import ORIGIN_LAT, ORIGIN_LON, STEP_LAT, STEP_LON, write_osm
+from tests.walks.maps import ORIGIN_LAT, ORIGIN_LON, STEP_LAT, STEP_LON, Nodes, write_osm
 from walks.graph import build_graph
 from walks.osm import read_map
 from walks.surroundings import look_around
@@ -14,8 +14,11 @@ def test_a_path_through_a_park_past_a_cafe(tmp_path: Path) -> None:
     def at(row: float, column: float) -> tuple[float, float]:
         return ORIGIN_LAT + row * STEP_LAT, ORIGIN_LON + column * STEP_LON
 
-    park = {number: (*at(row, column), {}) for number, (row, column) in enumerate([(0.9, -1), (2.1, -1), (2.1, 1), (0.9, 1)], 10)}
-    nodes = {
+    park: Nodes = {
+        number: (*at(row, column), {})
+        for number, (row, column) in enumerate([(0.9, -1), (2.1, -1), (2.1, 1), (0.9, 1)], 10)
+    }
+    nodes: Nodes = {
         **{i: (*at(i, 0), {}) for i in range(4)},
         **park,
         20: (*at(0.5, 0.1), {"amenity": "cafe", "name": "Corner"}),

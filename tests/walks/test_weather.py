@@ -11,7 +11,7 @@ HEADER = ",".join(COLUMNS)
 
 
 def write_series(path: Path, hours: int, changes: dict[int, str] | None = None) -> Path:
-    """Consecutive hours from 2018-01-01 (a Monday) at 280 K without rain; `changes` replaces or drops lines."""
+    """Hours from 2018-01-01 (a Monday) at 280 K without rain; `changes` replaces or drops lines."""
     start = np.datetime64("2018-01-01T00", "h")
     lines = [f"None,280.0,0.0,{str(start + hour).replace('T', ' ')}:00:00,100" for hour in range(hours)]
     for hour, line in (changes or {}).items():
@@ -60,7 +60,13 @@ def test_a_holiday_lasts_all_day(tmp_path: Path) -> None:
     [
         ({100: "None,warm,0.0,2018-01-05 04:00:00,100"}, "no number or time"),
         (dict.fromkeys(range(60, 180), ""), "lacks 50%"),
-        ({hour: f"None,nan,0.0,2018-01-{1 + hour // 24:02d} {hour % 24:02d}:00:00,1" for hour in range(60, 200)}, "temp lacks"),
+        (
+            {
+                hour: f"None,nan,0.0,2018-01-{1 + hour // 24:02d} {hour % 24:02d}:00:00,1"
+                for hour in range(60, 200)
+            },
+            "temp lacks",
+        ),
     ],
 )
 def test_a_bad_series_is_refused(tmp_path: Path, changes: dict[int, str], message: str) -> None:
@@ -72,7 +78,7 @@ def test_too_short_or_wrong_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadSeriesError, match="fewer than the 30 days"):
         read_weather(write_series(tmp_path / "s.csv", 24 * 12), 30)
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(BadSeriesError, match="lacks the columns.*rain_1h"):
+    with pytest.raises(BadSeriesError, match=r"lacks the columns.*rain_1h"):
         read_weather(tmp_path / "other.csv", 10)
     (tmp_path / "empty.csv").write_text(HEADER + "\n")
     with pytest.raises(BadSeriesError, match="fewer than"):

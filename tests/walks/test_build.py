@@ -1,0 +1,111 @@
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.features.catalogue import Catalogue
+from models.impressions import read_impressions
+from models.ragged import RaggedArray
+from tests.walks.maps import grid_map
+from walks.build import STAGES, build_world
+from walks.datasets import DAY_S
+from walks.errors import BadMapError, BadSeriesError, TooFewRoutesError
+from walks.features import FEATURES, HISTORY
+from walks.presets import PRESETS
+from walks.sources import MAP, locate
+from walks.world import Inputs, World, inputs_of
+
+TINY = PRESETS["tiny"]
+
+
+def digests(root: Path) -> dict[str, str]:
+    """Hash of every file that must come out the same each time."""
+    changing = {"build.json", "data.mdb", "lock.mdb"}  # seconds, and LMDB's own page numbers
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.name not in changing
+    }
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_impressions_have_every_declared_feature(world: World, split: str) -> None:
+    catalogue = Catalogue.open(world.catalogue)
+    batch, labels = read_impressions(
+        world.impressions(split), feature_hash=FEATURES.content_hash, keys_to_rows=catalogue.rows_of_keys
+    )
+    assert len(labels) == batch.candidate_count
+    assert (batch.rows >= 0).all()
+    for group in ("user", "context"):
+        for feature in FEATURES.group(group):
+            column = batch.requests[f"{group}.{feature.name}"]
+            assert len(column) == len(batch)
+            values = column.values if isinstance(column, RaggedArray) else column
+            assert values.dtype == feature.dtype
+            assert values.shape[1:] == feature.shape if not feature.ragged else values.ndim == 1
+            assert np.isfinite(values).all()
+            if feature.minimum is not None and feature.maximum is not None:
+                assert values.min() >= feature.minimum
+                assert values.max() <= feature.maximum
+    history = batch.requests["user.history"]
+    assert isinstance(history, RaggedArray)
+    assert np.diff(history.offsets).max() <= HISTORY
+    assert (catalogue.rows_of_keys(history.values) >= 0).all()
+
+
+def test_the_held_out_lists_are_the_last(world: World) -> None:
+    at_s = {split: np.load(world.impressions(split) / "at_s.npy") for split in ("train", "valid")}
+    split_s = DAY_S * (TINY.days - TINY.valid_days)
+    assert at_s["train"].max() < split_s <= at_s["valid"].min()
+    for times in at_s.values():
+        assert (np.diff(times) >= 0).all()
+    assert 0.05 < len(at_s["valid"]) / len(at_s["train"]) < 0.4
+
+
+def test_the_oracle_lies_beside_the_labels(world: World) -> None:
+    root = world.impressions("train")
+    labels, oracle = np.load(root / "labels.npy"), np.load(root / "oracle.npy")
+    assert labels.shape == oracle.shape == np.load(root / "position.npy").shape
+    assert np.corrcoef(labels, oracle)[0, 1] > 0.2
+
+
+def test_the_manifest_counts_and_attributes(world: World) -> None:
+    manifest = json.loads(world.manifest.read_text())
+    assert manifest["counts"]["routes"] == TINY.routes
+    assert manifest["counts"]["users"] == TINY.users
+    assert manifest["map"]["attribution"] == "© OpenStreetMap contributors, ODbL 1.0"
+    assert "not from anybody" in manifest["simulated"]
+    assert set(manifest["seconds"]) == set(STAGES)
+    assert manifest["feature_hash"] == FEATURES.content_hash
+
+
+def test_building_again_gives_the_same_bytes(world: World, tmp_path: Path) -> None:
+    again = World(tmp_path / "again")
+    told: list[str] = []
+    build_world(inputs_of("tiny"), again, "tiny", lambda stage, stages: told.append(stage))
+    assert digests(again.root) == digests(world.root)
+    assert told == list(STAGES)
+
+
+@pytest.mark.parametrize("broken", ["map", "weather", "routes"])
+def test_bad_input_leaves_what_was_there_and_nothing_half_written(tmp_path: Path, broken: str) -> None:
+    world = World(tmp_path / "walks" / "tiny")
+    world.root.mkdir(parents=True)
+    world.manifest.write_text("{}")
+    good = inputs_of("tiny")
+    half = tmp_path / "half.osm.pbf"
+    half.write_bytes(locate(MAP).read_bytes()[:200_000])
+    series = tmp_path / "series.csv"
+    series.write_text("holiday,temp,rain_1h,date_time,traffic_volume\n")
+    small = TINY.model_copy(update={"proposals": 200, "anchors": 20})
+    bad, error = {
+        "map": (Inputs(half, good.weather, TINY), BadMapError),
+        "weather": (Inputs(good.map, series, small.model_copy(update={"routes": 10})), BadSeriesError),
+        "routes": (Inputs(grid_map(tmp_path / "grid.osm", 5, 5), good.weather, small), TooFewRoutesError),
+    }[broken]
+    with pytest.raises(error):
+        build_world(bad, world, "tiny", lambda stage, stages: None)
+    assert world.manifest.read_text() == "{}"
+    assert [path.name for path in world.root.parent.iterdir()] == ["tiny"]

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from models.features.catalogue import Catalogue
+from models.features.rows import UserRowCodec
+from models.ragged import RaggedArray
+from services.stores.lmdb import LmdbStore
+from walks.features import FEATURES
+from walks.people import PROFILE
+from walks.presets import PRESETS
+from walks.users import user_id
+from walks.world import World
+
+
+def test_ids_count_from_one() -> None:
+    assert user_id(0) == "u-000001"
+    assert user_id(123_455) == "u-123456"
+
+
+def test_the_store_holds_every_user_with_a_history_of_known_routes(world: World) -> None:
+    catalogue = Catalogue.open(world.catalogue)
+    count = PRESETS["tiny"].users
+    store = LmdbStore(world.users)
+    try:
+        rows = store.read_many([user_id(number).encode() for number in range(count + 1)])
+    finally:
+        store.close()
+    assert rows[-1] is None
+    columns = UserRowCodec(FEATURES).decode(rows[:-1])
+    profile, history, ages = (columns[f"user.{name}"] for name in ("profile", "history", "history_age_days"))
+    assert isinstance(profile, np.ndarray)
+    assert profile.shape == (count, len(PROFILE))
+    assert isinstance(history, RaggedArray)
+    assert isinstance(ages, RaggedArray)
+    assert (catalogue.rows_of_keys(history.values) >= 0).all()
+    assert np.diff(history.offsets).mean() > 3.0
+    assert ages.values.min() >= -0.2  # a walk of the last evening may end after midnight
+    assert ages.values.max() <= PRESETS["tiny"].days
+    assert profile[:, PROFILE.index("pace")].mean() == pytest.approx(0.8, abs=0.05)
