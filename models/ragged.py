@@ -52,6 +52,7 @@ class RaggedBatch:
     candidates: per-candidate columns (N, ...), by name ("score").
     deadlines_s: float64 (B,), monotonic-clock deadlines; inf where there is none.
     priorities: int32 (B,), higher is served first.
+    user_keys: B user ids, until the features stage has read them.
     """
 
     offsets: NDArray[np.int64]
@@ -61,6 +62,7 @@ class RaggedBatch:
     deadlines_s: NDArray[np.float64] | None = None
     priorities: NDArray[np.int32] | None = None
     release: str = ""
+    user_keys: Sequence[bytes] = ()
 
     def __len__(self) -> int:
         """Give the number of requests."""
@@ -99,6 +101,7 @@ class RaggedBatch:
             deadlines_s=None if self.deadlines_s is None else self.deadlines_s[requests],
             priorities=None if self.priorities is None else self.priorities[requests],
             release=self.release,
+            user_keys=[self.user_keys[i] for i in requests] if self.user_keys else (),
         )
 
     def keep(self, positions: NDArray[np.int64], offsets: NDArray[np.int64]) -> "RaggedBatch":
@@ -140,6 +143,7 @@ class RaggedBatch:
                 else np.concatenate([p.priorities for p in parts if p.priorities is not None])
             ),
             release=first.release,
+            user_keys=[key for part in parts for key in part.user_keys],
         )
 
 

@@ -129,8 +129,9 @@ def load_config(path: Path) -> PipelineConfig:
 
 
 def home_directory() -> Path:
-    """Give the directory that data paths are relative to: ``$RANKWAY_HOME``, or ``.rankway`` here."""
-    return Path(os.environ.get("RANKWAY_HOME", ".rankway")).absolute()
+    """Give the directory that data paths are relative to: ``$RANKWAY_HOME``, or ``.rankway`` in the repository."""
+    given = os.environ.get("RANKWAY_HOME")
+    return Path(given).absolute() if given else Path(__file__).resolve().parent.parent / ".rankway"
 
 
 def _fault_lines(error: ValidationError) -> list[str]:

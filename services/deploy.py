@@ -1,8 +1,10 @@
 """Declarative deployment: the Serve config of a pipeline, validated closed, and a local cluster to run it."""
 
+import json
 import shutil
 import socket
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,7 @@ from services.settings import (
 
 _POLL_PERIOD_S = 0.25
 _STARTUP_LIMIT_S = 300.0
+_ROUTE_LIMIT_S = 15.0
 _FAILED = {"DEPLOY_FAILED", "UNHEALTHY"}
 
 
@@ -127,8 +130,10 @@ def refuse_taken_port(http: HttpConfig) -> None:
             ) from error
 
 
-def deploy(config: PipelineConfig, home: Path, on_status: Callable[[str], None]) -> None:
-    """Deploy on the running cluster and wait until every replica is warm.
+def deploy(config: PipelineConfig, home: Path, on_status: Callable[[str], None]) -> bool:
+    """Deploy on the running cluster; wait until every replica is warm and the endpoint answers.
+
+    Gives whether requests take the fast path.
 
     Raises:
         ServiceError: the application failed to start; Serve's message follows.
@@ -145,10 +150,26 @@ def deploy(config: PipelineConfig, home: Path, on_status: Callable[[str], None])
             running = {name: d.replica_states.get("RUNNING", 0) for name, d in application.deployments.items()}
             on_status(", ".join(f"{name} {count}" for name, count in running.items()) or "starting")
             if application.status == "RUNNING":
-                return
+                return _wait_for_route(config.http, on_status)
             if application.status in _FAILED:
                 details = [d.message for d in application.deployments.values() if d.message]
                 raise ServiceError("\n".join([application.message, *details]))
         if time.monotonic() > limit_s:
             raise ServiceError(f"{config.name} did not start within {_STARTUP_LIMIT_S:.0f} s; see Ray's logs")
+        time.sleep(_POLL_PERIOD_S)
+
+
+def _wait_for_route(http: HttpConfig, on_status: Callable[[str], None]) -> bool:
+    """Wait until HAProxy has taken up the replicas; until then Serve's fallback proxy answers."""
+    on_status("routing")
+    limit_s = time.monotonic() + _ROUTE_LIMIT_S
+    host = "127.0.0.1" if http.host == "0.0.0.0" else http.host
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://{host}:{http.port}/readyz", timeout=2) as answer:
+                fast: bool = json.load(answer)["fast_path"]
+        except (OSError, ValueError):
+            fast = False
+        if fast or time.monotonic() > limit_s:
+            return fast
         time.sleep(_POLL_PERIOD_S)
