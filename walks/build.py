@@ -4,10 +4,8 @@ Everything is written into a folder beside the final one, which is renamed when 
 """
 
 import json
-import os
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +31,7 @@ from walks.surroundings import Surroundings, look_around
 from walks.users import write_users
 from walks.visits import draw_visits
 from walks.weather import read_weather
-from walks.world import Inputs, World
-
-Progress = Callable[[str, int], None]
-"""Told each stage as it begins, and how many there are."""
+from walks.world import Inputs, Progress, World
 
 STAGES = (
     "map",
@@ -53,11 +48,13 @@ STAGES = (
 def build_world(inputs: Inputs, world: World, preset: PresetName, progress: Progress) -> dict[str, Any]:
     """Build a world and put it in place; give its manifest.
 
+    One process at a time may build a world; `walks.world.ensure_world` sees to that.
+
     Raises:
         WalksError: the inputs are no good; what was at the world's place is untouched.
     """
     world.root.parent.mkdir(parents=True, exist_ok=True)
-    staging = World(world.root.with_name(f".{preset}.building-{os.getpid()}"))
+    staging = World(world.root.with_name(f".{preset}.building"))  # one a killed build left goes first
     shutil.rmtree(staging.root, ignore_errors=True)
     try:
         manifest = _build(inputs, staging, preset, _Timer(progress))
@@ -168,7 +165,8 @@ def _make_routes(
 
 def _swap(new: Path, place: Path) -> None:
     """Rename `new` to `place`; what was there is deleted after."""
-    old = place.with_name(f".{place.name}.old-{os.getpid()}")
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
     if place.exists():
         place.rename(old)
     new.rename(place)

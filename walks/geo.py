@@ -10,6 +10,7 @@ class Projection:
     """Metres east and north of an origin, and back. Arrays are (N, 2): lat, lon degrees <-> x, y metres."""
 
     def __init__(self, origin_lat: float, origin_lon: float) -> None:
+        """Touch the globe at the origin, degrees."""
         self.origin = np.array([origin_lat, origin_lon])
         north = np.radians(1.0) * EARTH_RADIUS_M
         self._metres_per_degree = np.array([north, north * np.cos(np.radians(origin_lat))])

@@ -37,6 +37,7 @@ class PathTable:
     """Shortest paths in one mood from every anchor to every junction."""
 
     def __init__(self, graph: WalkGraph, weight: NDArray[np.float64], anchors: NDArray[np.int64]) -> None:
+        """Run Dijkstra from each anchor (A,) over edge costs `weight` (E,)."""
         self._graph = graph
         self._anchors = anchors
         _, before = dijkstra(graph.matrix(weight), indices=anchors, return_predecessors=True)

@@ -25,11 +25,11 @@ class Writer:
     """Writes the texts of one set of routes; names are unique within it."""
 
     def __init__(self, graph: WalkGraph, around: Surroundings, facts: RouteFacts) -> None:
+        """Prepare to write about the routes of `facts`."""
         self._graph, self._around, self._facts = graph, around, facts
         self._area_names = [area.name for area in around.areas]
-        self._area_kinds = {area.name: area.kind for area in around.areas}
-        rarity = np.asarray((facts.places > 0).sum(axis=0)).ravel()
-        self._place_rank = rarity  # a place that few routes pass says more about those that do
+        # a place that few routes pass says more about those that do
+        self._place_rank = np.bincount(facts.places.indices, minlength=len(around.places))
 
     def names(self) -> list[str]:
         """Unique names: the most telling places, the kind, the streets that set it apart, the length."""

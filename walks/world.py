@@ -1,9 +1,11 @@
 """Where a built world lies, and whether it is still the one its inputs give. Imports nothing heavy."""
 
+import fcntl
 import hashlib
 import json
 import os
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,13 @@ from walks.presets import PRESETS, PresetName, WorldConfig
 from walks.sources import MAP, WEATHER, locate, sha256
 
 MANIFEST = "build.json"
+SPLITS = ("train", "valid")
+
+Progress = Callable[[str, int], None]
+"""Told each stage as it begins, and how many there are."""
+
 _REPOSITORY = Path(__file__).resolve().parent.parent
+_CODE = ("walks/*.py", "models/features/*.py", "models/impressions.py", "services/stores/lmdb.py")
 
 
 @dataclass(frozen=True)
@@ -68,9 +76,9 @@ class Inputs:
     config: WorldConfig
 
     def stamp(self) -> str:
-        """16 hex digits over the data files, the config and this package's code."""
+        """16 hex digits over the data files, the config and the code that makes and writes a world."""
         parts = [sha256(self.map), sha256(self.weather), self.config.model_dump_json()]
-        parts += [sha256(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
+        parts += [sha256(path) for pattern in _CODE for path in sorted(_REPOSITORY.glob(pattern))]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -94,15 +102,41 @@ def ensure_world(
     home: Path | None = None,
     *,
     force: bool = False,
-    progress: Any = None,
+    progress: Progress | None = None,
 ) -> tuple[World, dict[str, Any], bool]:
-    """The world, its manifest, and whether it had to be built: a world of the same inputs is left alone."""
+    """Give the world, its manifest, and whether it was built now: one of the same inputs is left alone.
+
+    A second process that wants the same world waits for the first and finds it built.
+
+    Raises:
+        WalksError: a data file is missing or no good; a world that was there is untouched.
+    """
     world, inputs = world_at(preset, home), inputs_of(preset, home)
-    known = read_manifest(world)
-    if known is not None and known.get("stamp") == inputs.stamp() and not force:
+    stamp = inputs.stamp()
+    known = _current(world, stamp)
+    if known is not None and not force:
         return world, known, False
     from walks.build import build_world  # here, as it loads the map reader and scipy
 
-    started = time.monotonic()
-    manifest = build_world(inputs, world, preset, progress or (lambda stage, stages: None))
-    return world, {**manifest, "wall_s": round(time.monotonic() - started, 1)}, True
+    with _alone(world.root.with_name(f".{preset}.lock")):
+        known = _current(world, stamp)
+        if known is not None and not force:
+            return world, known, False
+        return world, build_world(inputs, world, preset, progress or (lambda stage, stages: None)), True
+
+
+def _current(world: World, stamp: str) -> dict[str, Any] | None:
+    """The manifest of a whole world with this stamp."""
+    parts = (world.catalogue, world.users, world.definitions, *map(world.impressions, SPLITS))
+    known = read_manifest(world)
+    whole = known is not None and known.get("stamp") == stamp and all(part.exists() for part in parts)
+    return known if whole else None
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold an exclusive lock; the system frees it when the process ends, however it does."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

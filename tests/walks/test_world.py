@@ -1,4 +1,7 @@
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,26 @@ def test_a_built_world_is_left_alone_until_forced(world: World, tmp_path: Path) 
     _, manifest, built = ensure_world("tiny", home)
     assert built
     assert manifest["stamp"] == inputs_of("tiny").stamp()
+
+
+def test_a_world_that_lost_a_part_is_built_again(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.root, world_at("tiny", tmp_path).root)
+    shutil.rmtree(world_at("tiny", tmp_path).users)
+    restored, _, built = ensure_world("tiny", tmp_path)
+    assert built
+    assert restored.users.is_dir()
+
+
+def test_two_processes_build_a_world_once(tmp_path: Path) -> None:
+    command = (
+        "from walks.world import ensure_world; import sys; sys.exit(0 if ensure_world('tiny')[2] else 3)"
+    )
+    environment = {**os.environ, "RANKWAY_HOME": str(tmp_path)}
+    root = Path(__file__).parents[2]
+    both = [subprocess.Popen([sys.executable, "-c", command], env=environment, cwd=root) for _ in range(2)]
+    assert sorted(process.wait(timeout=120) for process in both) == [0, 3]
+    left = {path.name for path in (tmp_path / "walks").iterdir()}
+    assert left == {"tiny", ".tiny.lock"}
 
 
 def test_the_stamp_changes_with_config_and_map(tmp_path: Path) -> None:
