@@ -14,7 +14,8 @@ from walks.routes import LONGEST_M, SHORTEST_M, Routes
 
 CELL_M = 25.0
 STEP_M = 6.0
-MAX_REVISITS = 0.22
+MAX_REVISITS = 0.07
+"""Largest share of a route's steps onto ground it has covered: it may cross itself, not go back."""
 LENGTH_BINS = 8
 
 
