@@ -1,0 +1,65 @@
+"""The root command: listed whole, loaded lazily."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cli.main import COMMANDS, Command, root
+
+CLI = Path(__file__).resolve().parent.parent.parent / "cli"
+
+
+def test_help_lists_every_command_with_its_summary() -> None:
+    shown = CliRunner().invoke(root(["--help"]), ["--help"], env={"COLUMNS": "120"})
+    assert shown.exit_code == 0
+    for command in COMMANDS:
+        assert command.name in shown.stdout
+        assert command.summary in shown.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from cli.main import root; from typer.testing import CliRunner\n"
+        "CliRunner().invoke(root(['--help']), ['--help'])\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'numpy', 'ray', 'scipy', 'torch', 'yaml'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=CLI.parent,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_summary_is_the_commands_own(command: Command) -> None:
+    loaded = command.load()
+    own = loaded.info.help if isinstance(loaded, typer.Typer) else inspect.getdoc(loaded)
+    assert isinstance(own, str)
+    assert own.startswith(command.summary.removesuffix("."))
+
+
+def test_every_module_of_the_package_is_mounted() -> None:
+    modules = {path.stem for path in CLI.glob("*.py")} - {"__init__", "main"}
+    assert modules == {command.target.partition(":")[0].removeprefix("cli.") for command in COMMANDS}
+
+
+def test_an_unknown_command_fails_and_suggests_the_nearest() -> None:
+    shown = CliRunner().invoke(root(["sreve"]), ["sreve"])
+    assert shown.exit_code == 2
+    assert "serve" in shown.output
+
+
+def test_the_called_command_takes_its_own_options(tmp_path: Path) -> None:
+    arguments = ["check", "--json", str(tmp_path / "absent.yaml")]
+    shown = CliRunner().invoke(root(arguments), arguments)
+    assert shown.exit_code == 2
+    assert "cannot be read" in shown.stdout

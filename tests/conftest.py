@@ -1,0 +1,45 @@
+"""The tiny home: the walks world and its models, made once a session as an operator makes them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+_LIMIT_S = 240
+
+
+@pytest.fixture(scope="session")
+def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data home with the tiny world, trained models, and ``walks.yaml``: configs/walks.yaml over both.
+
+    Commands run as processes of their own, so that this one keeps its environment and imports no torch.
+    """
+    home = tmp_path_factory.mktemp("home")
+    config = home / "walks.yaml"
+    config.write_text((ROOT / "configs" / "walks.yaml").read_text().replace("walks/full/", "walks/tiny/"))
+    environment = {**os.environ, "RANKWAY_HOME": str(home)}
+    rankway(environment, "walks", "build", "--preset", "tiny")
+    rankway(environment, "train", str(config))
+    return home
+
+
+def rankway(environment: Mapping[str, str], *arguments: str) -> str:
+    """Run the command line from the repository's root; give what it wrote to standard output."""
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, (
+        f"rankway {' '.join(arguments)} gave {done.returncode}:\n{done.stderr[-4000:]}"
+    )
+    return done.stdout

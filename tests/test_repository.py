@@ -1,0 +1,132 @@
+"""What holds of the repository as a whole."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.config import load_config
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("benchmarks", "cli", "models", "services", "tests", "walks")
+MAY_IMPORT = {
+    "models": set[str](),
+    "services": {"models"},
+    "walks": {"models", "services"},
+    "cli": {"models", "services", "walks"},
+    "benchmarks": {"cli", "models", "services", "walks"},
+}
+CONFIGS = sorted((ROOT / "configs").glob("**/*.yaml"))
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]
+
+
+def imported_packages(source: Path) -> Iterator[tuple[int, str]]:
+    """Give line and top-level name of every import in a file, those inside functions too."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
+            yield node.lineno, node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_go_down_only(package: str) -> None:
+    forbidden = set(PACKAGES) - MAY_IMPORT[package] - {package}
+    sources = sorted((ROOT / package).rglob("*.py"))
+    assert sources
+    upward = [
+        f"{source.relative_to(ROOT)}:{line} imports {name}"
+        for source in sources
+        for line, name in imported_packages(source)
+        if name in forbidden
+    ]
+    assert upward == []
+
+
+def test_no_import_is_relative() -> None:
+    relative = [
+        f"{source.relative_to(ROOT)}:{node.lineno}"
+        for package in PACKAGES
+        for source in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level > 0
+    ]
+    assert relative == []
+
+
+def test_packages_import_from_the_repository_when_started_elsewhere(tmp_path: Path) -> None:
+    # A wheel with a top-level `models` or `services` would win over the editable install's path entry.
+    installed = [package for package in PACKAGES if package != "tests"]
+    program = f"import importlib\nfor name in {installed}: print(importlib.import_module(name).__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines() == [str(ROOT / package / "__init__.py") for package in installed]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_shipped_config_loads(path: Path) -> None:
+    assert load_config(path).name
+
+
+def test_a_config_is_shipped() -> None:
+    assert CONFIGS
+
+
+def pinned_versions() -> dict[str, str]:
+    """Give the versions in constraints.txt by normalised name."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert all(len(pin) == 2 for pin in pins)
+    return {normalised(name): version for name, version in pins}
+
+
+def normalised(requirement: str) -> str:
+    """Give a requirement's name as PEP 503 writes it, without extras and versions."""
+    name = re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_every_dependency_is_pinned_for_any_platform() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [
+        *project["dependencies"],
+        *(d for extra in project["optional-dependencies"].values() for d in extra),
+    ]
+    pins = pinned_versions()
+    assert [d for d in declared if normalised(d) not in pins] == []
+    assert [name for name, version in pins.items() if "+" in version] == []
+    assert (pins["torch"], pins["ray"]) == ("2.13.0", "2.60.0")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_name_only_files_and_targets_that_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert [link for link in links if link and not (document.parent / link).exists()] == []
+    assert set(re.findall(r"\bmake ([a-z][a-z-]*)`", text)) - targets == set()
+
+
+def test_the_map_is_attributed_wherever_it_is_described() -> None:
+    for name in ("README.md", "NOTICE", "walks/README.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "OpenStreetMap contributors" in text, name
+        assert "ODbL" in text, name
+
+
+def test_data_wheels_are_pinned() -> None:
+    lines = (ROOT / "requirements-data.txt").read_text().splitlines()
+    requirements = [line.partition("#")[0].strip() for line in lines]
+    assert [line for line in requirements if line and not re.fullmatch(r"[a-z0-9-]+==[0-9.]+", line)] == []
+
+
+def test_the_workflow_runs_every_check() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+    assert [target for target in ("lint", "test", "test-slow") if f"\nrun {target} " not in script] == []
