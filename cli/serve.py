@@ -46,8 +46,10 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
     refuse_taken_port(pipeline.http)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
     with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:
-        deploy(pipeline, home, lambda text: status.update(f"loading and warming replicas: {text}"))
+        fast = deploy(pipeline, home, lambda text: status.update(f"loading and warming replicas: {text}"))
         status.stop()
+        if not fast:
+            console.print("[yellow]requests take Serve's path, not the fast one; see the replicas' logs[/]")
         body = json.dumps({"user_id": "u-000001", "k": 3})
         console.print(f"{pipeline.name} is ready at {url}. Try it:", highlight=False)
         console.print(f"  curl -s {url}/v1/rank -d '{body}'", highlight=False, soft_wrap=True)

@@ -34,12 +34,11 @@ class Artifact(BaseModel):
     lineage: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
-    def load(cls, root: Path, *, feature_hash: str | None = None) -> Self:
-        """Read and verify the artifact at ``root``.
+    def read(cls, root: Path) -> Self:
+        """Read the manifest at ``root`` alone; the files beside it are not looked at.
 
         Raises:
-            ArtifactError: no artifact there, an unknown field, a missing or altered file.
-            FeatureMismatch: it was trained on other feature definitions than ``feature_hash``.
+            ArtifactError: no artifact there, or an unknown field.
         """
         path = root / MANIFEST
         if not path.is_file():
@@ -50,6 +49,17 @@ class Artifact(BaseModel):
             raise ArtifactError(f"{path} cannot be read: {error}") from error
         if artifact.weights not in artifact.files:
             raise ArtifactError(f"{path}: weights {artifact.weights!r} is not among files; list it with its sha256")
+        return artifact
+
+    @classmethod
+    def load(cls, root: Path, *, feature_hash: str | None = None) -> Self:
+        """Read and verify the artifact at ``root``.
+
+        Raises:
+            ArtifactError: no artifact there, an unknown field, a missing or altered file.
+            FeatureMismatch: it was trained on other feature definitions than ``feature_hash``.
+        """
+        artifact = cls.read(root)
         for name, expected in artifact.files.items():
             _verify(root / name, expected)
         hash_of_model = artifact.signature.feature_hash

@@ -6,11 +6,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from ray import serve
 from ray.exceptions import RayTaskError
-from ray.serve import Application
+from ray.serve import Application, Deployment
 from ray.serve.handle import DeploymentHandle
 
 from models.ragged import RaggedBatch
-from services.config import PipelineConfig, UnitConfig, home_directory, load_config
+from services.config import PipelineConfig, StageName, UnitConfig, home_directory, load_config
 from services.engine import Engine
 from services.errors import ServiceError
 from services.ingress import RankApp, Receive, Scope, Send
@@ -22,6 +22,7 @@ from services.warmup import warm
 
 IMPORT_PATH = "services.app:build"
 _SURGE_PERCENT = 100.0
+_HEALTH_CHECK_PERIOD_S = 2.0
 
 
 class PipelineArgs(BaseModel):
@@ -36,13 +37,15 @@ class PipelineArgs(BaseModel):
 class IngressUnit:
     """The unit that answers HTTP."""
 
-    async def __init__(
+    def __init__(
         self, config: dict[str, Any], home: str, ranker: "DeploymentHandle[Any] | None" = None
     ) -> None:
-        """Load and warm the unit's release."""
+        """Load and warm the unit's release; Serve calls it on the replica's event loop."""
         pipeline = PipelineConfig.model_validate(config)
         replica = serve.get_replica_context().replica_id.unique_id
-        remote = {} if ranker is None else {"ranker": RemoteStage("ranker", RemoteRanker(_caller(ranker)))}
+        remote: dict[StageName, RemoteStage] = {}
+        if ranker is not None:
+            remote["ranker"] = RemoteStage("ranker", RemoteRanker(_caller(ranker)))
         self._engine = Engine(pipeline, Path(home), replica=replica, remote=remote)
         self._app = RankApp(self._engine, RequestMetrics(pipeline.name, replica))
 
@@ -62,7 +65,7 @@ class IngressUnit:
 class RankerUnit:
     """The ranker as a unit of its own."""
 
-    async def __init__(self, config: dict[str, Any], home: str) -> None:
+    def __init__(self, config: dict[str, Any], home: str) -> None:
         """Load and warm the ranker."""
         pipeline = PipelineConfig.model_validate(config)
         name = pipeline.unit_of("ranker")
@@ -78,7 +81,7 @@ class RankerUnit:
             max_in_flight=unit.max_calls_in_flight,
             metrics=self._metrics,
         )
-        self._service = RankerService(self._runner)
+        self._service = RankerService(self._runner, release.name)
 
     async def score(self, payload: bytes) -> bytes:
         """Score one packed batch."""
@@ -104,10 +107,13 @@ def build(args: PipelineArgs) -> Application:
     ingress_name, ranker_name = config.ingress_unit, config.unit_of("ranker")
     arguments: list[Any] = [dumped, home]
     if ranker_name != ingress_name:
-        ranker = serve.deployment(RankerUnit)
-        arguments.append(ranker.options(**_options(ranker_name, config.units[ranker_name])).bind(dumped, home))
-    ingress = serve.deployment(serve.ingress()(IngressUnit))
-    return ingress.options(**_options(ingress_name, config.units[ingress_name])).bind(*arguments)
+        ranker = serve.deployment(RankerUnit, **_options(ranker_name, config.units[ranker_name]))
+        arguments.append(ranker.bind(dumped, home))
+    ingress = serve.deployment(
+        serve.ingress()(IngressUnit), **_options(ingress_name, config.units[ingress_name])
+    )
+    application: Application = ingress.bind(*arguments)
+    return application
 
 
 class StandaloneApp:
@@ -132,15 +138,16 @@ def build_application(config_path: str | Path) -> StandaloneApp:
     return StandaloneApp(Path(config_path))
 
 
-def _options(name: str, unit: UnitConfig) -> dict[str, Any]:
-    return {
-        "name": name,
-        "num_replicas": unit.replicas,
-        "max_ongoing_requests": unit.max_ongoing_requests,
-        "max_surge_percent": _SURGE_PERCENT,
-        "ray_actor_options": {"num_cpus": unit.cpus},
-        "health_check_period_s": 2.0,
-    }
+def _deployment(unit_class: type, name: str, unit: UnitConfig) -> Deployment:
+    deployment: Deployment = serve.deployment(unit_class)
+    return deployment.options(
+        name=name,
+        num_replicas=unit.replicas,
+        max_ongoing_requests=unit.max_ongoing_requests,
+        max_surge_percent=_SURGE_PERCENT,
+        ray_actor_options={"num_cpus": unit.cpus},
+        health_check_period_s=_HEALTH_CHECK_PERIOD_S,
+    )
 
 
 def _caller(handle: "DeploymentHandle[Any]") -> Any:

@@ -90,13 +90,24 @@ class PipelineConfig(BaseModel):
         placed = [stage for unit in self.units.values() for stage in unit.stages]
         for stage in self.stage_names():
             if placed.count(stage) != 1:
-                raise ValueError(f"units: stage {stage} is in {placed.count(stage)} units; name it in exactly one")
+                raise ValueError(
+                    f"units: stage {stage} is in {placed.count(stage)} units; name it in exactly one"
+                )
         if "reranker" in placed and self.reranker is None:
-            raise ValueError("units: the stage reranker is placed, but the pipeline has no reranker; add or drop it")
+            raise ValueError(
+                "units: the stage reranker is placed, but the pipeline has no reranker; add or drop it"
+            )
         if self.reranker is not None and self.unit_of("reranker") != self.ingress_unit:
-            raise ValueError("units: the reranker runs beside the features, in the ingress unit; place it there")
-        if self.unit_of("ranker") != self.ingress_unit and len(self.units[self.unit_of("ranker")].stages) != 1:
-            raise ValueError("units: a ranker outside the ingress unit has a unit of its own; place no other there")
+            raise ValueError(
+                "units: the reranker runs beside the features, in the ingress unit; place it there"
+            )
+        if (
+            self.unit_of("ranker") != self.ingress_unit
+            and len(self.units[self.unit_of("ranker")].stages) != 1
+        ):
+            raise ValueError(
+                "units: a ranker outside the ingress unit has a unit of its own; place no other there"
+            )
         return self
 
     @model_validator(mode="after")
@@ -106,7 +117,9 @@ class PipelineConfig(BaseModel):
             used.append(("reranker", self.reranker.model))
         for stage, model in used:
             if model not in self.models:
-                raise ValueError(f"{stage}.model: {model!r} is not in models; name one of {sorted(self.models)}")
+                raise ValueError(
+                    f"{stage}.model: {model!r} is not in models; name one of {sorted(self.models)}"
+                )
         return self
 
 

@@ -5,7 +5,7 @@ import shutil
 import socket
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,9 @@ def refuse_unknown_fields(document: Any, schema: Any, where: str = "") -> None:
             continue
         for name, value in item.items():
             if name not in model.model_fields:
-                raise ConfigError(f"Serve's {model.__name__} has no field {where}{name}: remove it", field=name)
+                raise ConfigError(
+                    f"Serve's {model.__name__} has no field {where}{name}: remove it", field=name
+                )
             refuse_unknown_fields(value, model.model_fields[name].annotation, f"{where}{name}.")
 
 
@@ -103,10 +105,12 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
             _metrics_export_port=ports.metrics_export,
         )
         try:
-            serve.start(proxy_location="HeadOnly", http_options={"host": config.http.host, "port": config.http.port})
+            serve.start(
+                proxy_location="HeadOnly", http_options={"host": config.http.host, "port": config.http.port}
+            )
             yield ports
         finally:
-            serve.shutdown()
+            serve.shutdown()  # type: ignore[no-untyped-call]
             ray.shutdown()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -147,7 +151,10 @@ def deploy(config: PipelineConfig, home: Path, on_status: Callable[[str], None])
     while True:
         application = serve.status().applications.get(config.name)
         if application is not None:
-            running = {name: d.replica_states.get("RUNNING", 0) for name, d in application.deployments.items()}
+            running = {
+                name: d.replica_states.get(ReplicaState.RUNNING, 0)
+                for name, d in application.deployments.items()
+            }
             on_status(", ".join(f"{name} {count}" for name, count in running.items()) or "starting")
             if application.status == "RUNNING":
                 return _wait_for_route(config.http, on_status)
@@ -157,6 +164,11 @@ def deploy(config: PipelineConfig, home: Path, on_status: Callable[[str], None])
         if time.monotonic() > limit_s:
             raise ServiceError(f"{config.name} did not start within {_STARTUP_LIMIT_S:.0f} s; see Ray's logs")
         time.sleep(_POLL_PERIOD_S)
+
+
+def _running(states: Mapping[Any, int]) -> int:
+    """Serve's own enumeration of states is private; it is one of strings."""
+    return next((count for state, count in states.items() if state == "RUNNING"), 0)
 
 
 def _wait_for_route(http: HttpConfig, on_status: Callable[[str], None]) -> bool:

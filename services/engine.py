@@ -38,8 +38,7 @@ class Engine:
         self.config = config
         self._clock = clock
         self.release = Release(config, home, config.units[unit].stages)
-        self.models = {name: slot.artifact.version for name, slot in self.release.models.items()}
-        self.models["release"] = self.release.name
+        self.models = {**self.release.model_versions, "release": self.release.name}
         self.metrics = UnitMetrics(unit, replica)
         self._stages: Sequence[AnyStage] = self.release.pipeline(dict(remote or {}))
         warm(self.release, config, [stage for stage in self._stages if not isinstance(stage, RemoteStage)])
@@ -74,7 +73,8 @@ class Engine:
         row = self.release.catalogue.row_by_id.get(item_id)
         if row is None:
             raise NotFound(
-                f"item {item_id[:80]!r} is not in catalogue {self.release.catalogue.manifest.name}", field="id"
+                f"item {item_id[:80]!r} is not in catalogue {self.release.catalogue.manifest.name}",
+                field="id",
             )
         return row
 

@@ -113,5 +113,7 @@ class StageFailed(ServiceError):
     title = "Stage failed"
 
 
-def _rebuild(kind: type[ServiceError], detail: str, field: str | None, retry_after_s: int | None) -> ServiceError:
+def _rebuild(
+    kind: type[ServiceError], detail: str, field: str | None, retry_after_s: int | None
+) -> ServiceError:
     return kind(detail, field=field, retry_after_s=retry_after_s)

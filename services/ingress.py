@@ -1,8 +1,8 @@
 """The HTTP application: raw ASGI, the same object behind Serve, its fast path and a plain server.
 
-    POST /v1/rank            a request to an answer
-    GET  /v1/items/{id}      the item's GeoJSON
-    GET  /healthz, /readyz   alive; warm and ready
+POST /v1/rank            a request to an answer
+GET  /v1/items/{id}      the item's GeoJSON
+GET  /healthz, /readyz   alive; warm and ready
 """
 
 import itertools
@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from services.errors import BodyTooLarge, MethodNotAllowed, NotFound, RequestError, ServiceError
 from services.engine import Engine
+from services.errors import BodyTooLarge, MethodNotAllowed, NotFound, RequestError, ServiceError
 from services.metrics import RequestMetrics
 from services.requests import parse_rank_request
 
@@ -89,7 +89,9 @@ class RankApp:
         if path in {"/healthz", "/readyz"}:
             _require(method, "GET", path)
             return 200, _JSON, self._health(scope)
-        raise NotFound(f"no route {path[:200]}: use /v1/rank, /v1/items/{{id}}, /healthz or /readyz", field="path")
+        raise NotFound(
+            f"no route {path[:200]}: use /v1/rank, /v1/items/{{id}}, /healthz or /readyz", field="path"
+        )
 
     async def _rank(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         body = await self._read_body(scope, receive)
@@ -125,12 +127,14 @@ class RankApp:
         )
 
     def _health(self, scope: Scope) -> bytes:
-        return self._encode({
-            "status": "ok",
-            "pipeline": self._engine.config.name,
-            "release": self._engine.release.name,
-            "fast_path": bool(scope.get(FAST_PATH, False)),
-        })
+        return self._encode(
+            {
+                "status": "ok",
+                "pipeline": self._engine.config.name,
+                "release": self._engine.release.name,
+                "fast_path": bool(scope.get(FAST_PATH, False)),
+            }
+        )
 
     def _request_id(self, scope: Scope) -> str:
         for name, value in scope.get("headers", ()):
@@ -146,8 +150,8 @@ def _require(method: str, wanted: str, path: str) -> None:
 
 def _watch(receive: Receive) -> Callable[[], bool] | None:
     """Ask uvicorn's request cycle, for nothing, whether its client has gone; None behind other servers."""
-    cycle = getattr(receive, "__self__", None)
-    if not hasattr(cycle, "disconnected"):
+    cycle: Any = getattr(receive, "__self__", None)
+    if cycle is None or not hasattr(cycle, "disconnected"):
         return None
     return lambda: bool(cycle.disconnected)
 

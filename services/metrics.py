@@ -14,7 +14,7 @@ Outside a Ray process the same calls reach nothing.
 from ray.util import metrics
 
 _LATENCY_MS = [0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500, 1000]
-_CANDIDATES = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
+_CANDIDATES: list[float] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
 
 
 class UnitMetrics:

@@ -19,10 +19,17 @@ def best_of_each(batch: RaggedBatch, score: str, count: int) -> RaggedBatch:
         positions = _best_of_equal(to_lists(scores, batch.offsets), int(kept[0]))
         flat = (positions + batch.offsets[:-1, None]).reshape(-1)
     else:
-        flat = np.concatenate([
-            batch.offsets[i] + _best_of_equal(scores[None, batch.offsets[i] : batch.offsets[i + 1]], int(kept[i]))[0]
-            for i in range(len(batch))
-        ]) if len(batch) else np.zeros(0, dtype=np.int64)
+        flat = (
+            np.concatenate(
+                [
+                    batch.offsets[i]
+                    + _best_of_equal(scores[None, batch.offsets[i] : batch.offsets[i + 1]], int(kept[i]))[0]
+                    for i in range(len(batch))
+                ]
+            )
+            if len(batch)
+            else np.zeros(0, dtype=np.int64)
+        )
     return batch.keep(flat, offsets_of(kept))
 
 

@@ -32,7 +32,8 @@ def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDA
     """
     if len(ids) > max_count:
         raise Unprocessable(
-            f"{len(ids)} candidates were sent, at most {max_count} are allowed: send fewer", field="candidates"
+            f"{len(ids)} candidates were sent, at most {max_count} are allowed: send fewer",
+            field="candidates",
         )
     row_by_id = catalogue.row_by_id
     try:

@@ -1,8 +1,10 @@
 """Releases: the model, catalogue and feature versions that belong together, loaded and ready."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.artifact import Artifact
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.rows import UserRowCodec
@@ -59,8 +61,16 @@ class Release:
         self._config = config
         self.source: CandidateSource = candidate_source(config.candidates, self.catalogue)
         self.stages: dict[StageName, Stage] = {name: self._stage(name) for name in stages}
-        versions = [slot.artifact.version for slot in self.models.values()]
-        self.name = "-".join([self.catalogue.manifest.version, self.definitions.content_hash[:6], *versions])
+        # From the manifests of all models, those of other units included: every unit gives it the same name.
+        self.model_versions = {
+            name: Artifact.read(home / model.artifact).version for name, model in config.models.items()
+        }
+        content = [
+            self.catalogue.manifest.version,
+            found,
+            *(f"{n}={v}" for n, v in self.model_versions.items()),
+        ]
+        self.name = hashlib.sha256("|".join(content).encode()).hexdigest()[:12]
 
     def pipeline(self, remote: dict[StageName, AnyStage]) -> list[AnyStage]:
         """Give all stages in a request's order, ``remote`` ones in place of those held elsewhere."""
@@ -68,7 +78,9 @@ class Release:
         for name in self._config.stage_names():
             stage = remote.get(name) or self.stages.get(name)
             if stage is None:
-                raise ConfigError(f"stage {name} is in no unit: name it in units.<unit>.stages", field="units")
+                raise ConfigError(
+                    f"stage {name} is in no unit: name it in units.<unit>.stages", field="units"
+                )
             order.append(stage)
         if self._config.reranker is None:
             order.append(BestStage(self._config.requests.max_k))
@@ -87,7 +99,9 @@ class Release:
         if name == "ranker":
             return RankerStage(self._slot(config.ranker.model), config.ranker)
         if config.reranker is None:
-            raise ConfigError("a unit has the stage reranker, the pipeline has none: add reranker", field="units")
+            raise ConfigError(
+                "a unit has the stage reranker, the pipeline has none: add reranker", field="units"
+            )
         return RerankerStage(
             self._slot(config.reranker.model), config.reranker, self.catalogue, config.requests.max_k
         )

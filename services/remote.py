@@ -58,14 +58,26 @@ class RemoteRanker:
 class RankerService:
     """The ranker unit's side: calls of several ingresses are merged again by the same batcher."""
 
-    def __init__(self, runner: "Runner[RaggedBatch]", clock: Callable[[], float] = time.monotonic) -> None:
-        """Score through ``runner``; ``clock`` is the one its deadlines are on."""
+    def __init__(
+        self, runner: "Runner[RaggedBatch]", release: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Score batches of ``release`` through ``runner``; ``clock`` is the one its deadlines are on."""
         self._runner = runner
+        self._release = release
         self._clock = clock
 
     async def score(self, payload: bytes) -> bytes:
-        """Score one packed batch."""
+        """Score one packed batch.
+
+        Raises:
+            StageFailed: it is of another release; its row numbers would mean other items here.
+        """
         batch = unpack_batch(payload)
+        if batch.release != self._release:
+            raise StageFailed(
+                f"the ranker unit holds release {self._release}, the call is of {batch.release}: deploy both units "
+                f"from one configuration"
+            )
         now_s = self._clock()
         left_s, priorities = batch.deadlines_s, batch.priorities
         work = Work(

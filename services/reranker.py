@@ -52,4 +52,6 @@ class RerankerStage:
         )
         lengths = np.minimum(np.diff(offsets), slots.shape[1])
         positions = slots + offsets[:-1, None]
-        return best.keep(positions[np.arange(slots.shape[1])[None, :] < lengths[:, None]], offsets_of(lengths))
+        return best.keep(
+            positions[np.arange(slots.shape[1])[None, :] < lengths[:, None]], offsets_of(lengths)
+        )

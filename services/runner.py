@@ -141,9 +141,7 @@ class Runner(Generic[Payload]):
             return await future
         finally:
             # Also on cancellation: work in the queue leaves it, work in a batch keeps its slice there.
-            if self._futures.pop(work, None) is not None and not future.done():
-                self._forget(work)
-            elif future.cancelled():
+            if (self._futures.pop(work, None) is not None and not future.done()) or future.cancelled():
                 self._forget(work)
 
     def close(self) -> None:

@@ -96,7 +96,9 @@ def free_ports() -> ServicePorts:
         if all(_is_free(port) for port in range(first, first + block)):
             singles = first + 2 * _REPLICA_PORTS
             return ServicePorts(first, first + _REPLICA_PORTS, *range(singles, singles + 5))
-    raise OSError(f"no {block} free ports in a row between {_FIRST_PORT} and {_LAST_PORT}: stop another service")
+    raise OSError(
+        f"no {block} free ports in a row between {_FIRST_PORT} and {_LAST_PORT}: stop another service"
+    )
 
 
 def _is_free(port: int) -> bool:

@@ -2,8 +2,10 @@
 
 import gc
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.ragged import RaggedBatch, offsets_of
 from services.config import PipelineConfig
@@ -54,6 +56,8 @@ def sample_batch(release: Release, requests: int, per_request: int) -> RaggedBat
     )
 
 
-def _check(stage: str, columns: Iterable[np.ndarray]) -> None:  # type: ignore[type-arg]
+def _check(stage: str, columns: Iterable[NDArray[Any]]) -> None:
     if not all(np.isfinite(column).all() for column in columns):
-        raise StageFailed(f"stage {stage} gives scores that are not numbers on its warm-up: train the model again")
+        raise StageFailed(
+            f"stage {stage} gives scores that are not numbers on its warm-up: train the model again"
+        )

@@ -62,7 +62,9 @@ def unpack(buffer: bytes) -> tuple[dict[str, NDArray[Any]], str]:
             start += count * dtype.itemsize
             start += -start % _ALIGNMENT
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
-        raise StageFailed(f"a call between units cannot be read ({error}): run one version in all units") from error
+        raise StageFailed(
+            f"a call between units cannot be read ({error}): run one version in all units"
+        ) from error
     return arrays, header.release
 
 

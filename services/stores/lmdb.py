@@ -23,16 +23,24 @@ class LmdbStore:
             ConfigError: it is not there, or is not LMDB's.
         """
         if readonly and not path.exists():
-            raise ConfigError(f"no feature store at {path}: build or load it first", field="features.store.path")
+            raise ConfigError(
+                f"no feature store at {path}: build or load it first", field="features.store.path"
+            )
         if not readonly:
             path.mkdir(parents=True, exist_ok=True)
         try:
             self._environment = lmdb.open(
-                str(path), map_size=_MAP_BYTES, readonly=readonly, lock=not readonly, readahead=False, max_readers=512
+                str(path),
+                map_size=_MAP_BYTES,
+                readonly=readonly,
+                lock=not readonly,
+                readahead=False,
+                max_readers=512,
             )
         except lmdb.Error as error:
             raise ConfigError(
-                f"feature store at {path} cannot be opened: {error}; load it again", field="features.store.path"
+                f"feature store at {path} cannot be opened: {error}; load it again",
+                field="features.store.path",
             ) from error
 
     def read_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
