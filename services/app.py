@@ -1,7 +1,7 @@
 """Composition: a pipeline's units as Serve deployments, or as one plain ASGI application."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict
 from ray import serve
@@ -21,7 +21,7 @@ from services.runner import RemoteStage, Runner
 from services.warmup import warm
 
 IMPORT_PATH = "services.app:build"
-_SURGE_PERCENT = 100.0
+_SURGE_PERCENT = 100
 _HEALTH_CHECK_PERIOD_S = 2.0
 
 
@@ -107,13 +107,10 @@ def build(args: PipelineArgs) -> Application:
     ingress_name, ranker_name = config.ingress_unit, config.unit_of("ranker")
     arguments: list[Any] = [dumped, home]
     if ranker_name != ingress_name:
-        ranker = serve.deployment(RankerUnit, **_options(ranker_name, config.units[ranker_name]))
+        ranker = _deployment(RankerUnit, ranker_name, config.units[ranker_name])
         arguments.append(ranker.bind(dumped, home))
-    ingress = serve.deployment(
-        serve.ingress()(IngressUnit), **_options(ingress_name, config.units[ingress_name])
-    )
-    application: Application = ingress.bind(*arguments)
-    return application
+    ingress = _deployment(serve.ingress()(IngressUnit), ingress_name, config.units[ingress_name])
+    return ingress.bind(*arguments)
 
 
 class StandaloneApp:
@@ -139,7 +136,7 @@ def build_application(config_path: str | Path) -> StandaloneApp:
 
 
 def _deployment(unit_class: type, name: str, unit: UnitConfig) -> Deployment:
-    deployment: Deployment = serve.deployment(unit_class)
+    deployment = cast(Deployment, serve.deployment(unit_class))
     return deployment.options(
         name=name,
         num_replicas=unit.replicas,

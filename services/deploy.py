@@ -151,10 +151,7 @@ def deploy(config: PipelineConfig, home: Path, on_status: Callable[[str], None])
     while True:
         application = serve.status().applications.get(config.name)
         if application is not None:
-            running = {
-                name: d.replica_states.get(ReplicaState.RUNNING, 0)
-                for name, d in application.deployments.items()
-            }
+            running = {name: _running(d.replica_states) for name, d in application.deployments.items()}
             on_status(", ".join(f"{name} {count}" for name, count in running.items()) or "starting")
             if application.status == "RUNNING":
                 return _wait_for_route(config.http, on_status)
