@@ -22,7 +22,6 @@ MAY_IMPORT = {
     "benchmarks": {"cli", "models", "services", "walks"},
 }
 CONFIGS = sorted((ROOT / "configs").glob("**/*.yaml"))
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]
 
 
 def imported_packages(source: Path) -> Iterator[tuple[int, str]]:
@@ -102,22 +101,6 @@ def test_every_dependency_is_pinned_for_any_platform() -> None:
     assert [d for d in declared if normalised(d) not in pins] == []
     assert [name for name, version in pins.items() if "+" in version] == []
     assert (pins["torch"], pins["ray"]) == ("2.13.0", "2.60.0")
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_documents_name_only_files_and_targets_that_exist(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
-    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
-    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert [link for link in links if link and not (document.parent / link).exists()] == []
-    assert set(re.findall(r"\bmake ([a-z][a-z-]*)`", text)) - targets == set()
-
-
-def test_the_map_is_attributed_wherever_it_is_described() -> None:
-    for name in ("README.md", "NOTICE", "walks/README.md"):
-        text = (ROOT / name).read_text(encoding="utf-8")
-        assert "OpenStreetMap contributors" in text, name
-        assert "ODbL" in text, name
 
 
 def test_data_wheels_are_pinned() -> None:

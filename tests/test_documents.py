@@ -1,0 +1,72 @@
+"""The operator's guide against what it describes."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args, get_origin
+
+import msgspec
+import pytest
+from pydantic import BaseModel
+
+from services.config import PipelineConfig
+from services.requests import RankRequest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]
+ROW = re.compile(r"^\| `([^`]+)` \|([^|]*)\|", re.MULTILINE)
+NO_DEFAULT = ""
+
+
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    """Give the config models named in an annotation, whatever they are wrapped in."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in models_in(part)]
+
+
+def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Give dotted name and shown default of every field below; a part that may be absent is a field too."""
+    for name, field in model.model_fields.items():
+        inner = models_in(field.annotation)
+        path = f"{prefix}{name}" + (".<name>" if get_origin(field.annotation) is dict else "")
+        if not inner:
+            yield path, NO_DEFAULT if field.is_required() else f"`{field.default}`"
+        elif not field.is_required() and field.default is None:
+            yield path, "none"
+        for part in inner:
+            yield from fields_of(part, f"{path}.")
+
+
+def documented(name: str) -> dict[str, str]:
+    """Give the default column of the guide's field tables by field."""
+    rows = ROW.findall((ROOT / "docs" / name).read_text(encoding="utf-8"))
+    return {field: default.strip() for field, default in rows}
+
+
+def test_the_guide_names_every_field_of_a_pipeline_with_its_default() -> None:
+    expected = {
+        path: default for path, default in fields_of(PipelineConfig) if not path.startswith("training")
+    }
+    assert documented("configuration.md") == expected
+
+
+def test_the_guide_names_every_field_of_a_request() -> None:
+    fields = [field.name for field in msgspec.structs.fields(RankRequest)]
+    assert [name for name in fields if name not in documented("http.md")] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_name_only_files_and_targets_that_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert [link for link in links if link and not (document.parent / link).exists()] == []
+    assert set(re.findall(r"\bmake ([a-z][a-z-]*)`", text)) - targets == set()
+
+
+def test_the_map_is_attributed_wherever_it_is_described() -> None:
+    for name in ("README.md", "NOTICE", "walks/README.md", "docs/http.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "OpenStreetMap contributors" in text, name
+        assert "ODbL" in text, name
