@@ -8,8 +8,9 @@ import typer
 from rich.console import Console
 
 from services.check import check_artifacts
-from services.config import home_directory, load_config
+from services.config import load_config
 from services.errors import ConfigError
+from services.home import home_directory
 
 
 def check(

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.config import PipelineConfig, home_directory, load_config
+from services.config import PipelineConfig, load_config
 from services.errors import ConfigError, ServiceError
+from services.home import home_directory
 
 
 def serve(

@@ -10,11 +10,12 @@ from ray.serve import Application, Deployment
 from ray.serve.handle import DeploymentHandle
 
 from models.ragged import RaggedBatch
-from services.config import PipelineConfig, StageName, UnitConfig, home_directory, load_config
+from services.config import PipelineConfig, StageName, UnitConfig, load_config
 from services.engine import Engine
 from services.errors import ServiceError
+from services.home import home_directory
 from services.ingress import RankApp, Receive, Scope, Send
-from services.metrics import RequestMetrics, UnitMetrics
+from services.metrics import Flusher, UnitMetrics
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
 from services.runner import RemoteStage, Runner
@@ -47,7 +48,7 @@ class IngressUnit:
         if ranker is not None:
             remote["ranker"] = RemoteStage("ranker", RemoteRanker(_caller(ranker)))
         self._engine = Engine(pipeline, Path(home), replica=replica, remote=remote)
-        self._app = RankApp(self._engine, RequestMetrics(pipeline.name, replica))
+        self._app = RankApp(self._engine)
 
     def __serve_build_asgi_app__(self) -> RankApp:
         """Give Serve the application object."""
@@ -58,7 +59,7 @@ class IngressUnit:
         return _autoscaling_stats(self._engine.runner, self._engine.metrics)
 
     async def __del__(self) -> None:
-        """Stop the model thread."""
+        """Stop the threads."""
         self._engine.close()
 
 
@@ -82,6 +83,7 @@ class RankerUnit:
             metrics=self._metrics,
         )
         self._service = RankerService(self._runner, release.name)
+        self._flusher = Flusher([self._metrics])
 
     async def score(self, payload: bytes) -> bytes:
         """Score one packed batch."""
@@ -96,8 +98,9 @@ class RankerUnit:
         return _autoscaling_stats(self._runner, self._metrics)
 
     async def __del__(self) -> None:
-        """Stop the model thread."""
+        """Stop the threads."""
         self._runner.close()
+        self._flusher.close()
 
 
 def build(args: PipelineArgs) -> Application:
@@ -125,8 +128,7 @@ class StandaloneApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if self._app is None:
-            engine = Engine(self._config, self._home, replica="standalone")
-            self._app = RankApp(engine, RequestMetrics(self._config.name, "standalone"))
+            self._app = RankApp(Engine(self._config, self._home, replica="standalone"))
         await self._app(scope, receive, send)
 
 

@@ -32,7 +32,7 @@ class Work(Generic[Payload]):
     """One entry of the queue: a request, or at a ranker unit a call of several.
 
     deadline_s: on the clock that ``take`` is given. is_abandoned: asked when a batch is formed, whether
-    the client has gone.
+    the client has gone; it must not raise. queued: the batcher's own note, True while it waits there.
     """
 
     payload: Payload
@@ -43,16 +43,18 @@ class Work(Generic[Payload]):
     release: str
     arrived_s: float
     is_abandoned: Callable[[], bool] | None = None
-    cancelled: bool = False
     queued: bool = field(default=False, init=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Taken(Generic[Payload]):
-    """What ``take`` gives: a batch of one release, and what was too late for one."""
+    """What ``take`` gives: a batch of one release, and what is not worth serving: too late, or abandoned."""
 
     batch: list[Work[Payload]]
     late: list[Work[Payload]]
+
+
+_Entry = tuple[int, float, int, Work[Payload]]
 
 
 class Batcher(Generic[Payload]):
@@ -61,8 +63,9 @@ class Batcher(Generic[Payload]):
     def __init__(self, config: BatchingConfig) -> None:
         """Start empty."""
         self._config = config
-        self._heaps: dict[str, list[tuple[int, float, int, Work[Payload]]]] = {}
+        self._heaps: dict[str, list[_Entry[Payload]]] = {}
         self._sequence = itertools.count()
+        self._least_urgent = (0, 0.0)
         self.waiting_candidates = 0
         self.waiting_requests = 0
 
@@ -83,31 +86,42 @@ class Batcher(Generic[Payload]):
                 f"or raise batching.max_waiting_candidates",
                 retry_after_s=1,
             )
-        entry = (-work.priority, work.deadline_s, next(self._sequence), work)
-        heapq.heappush(self._heaps.setdefault(work.release, []), entry)
+        urgency = (-work.priority, work.deadline_s)
+        self._least_urgent = max(self._least_urgent, urgency) if self.waiting_requests else urgency
+        heapq.heappush(self._heaps.setdefault(work.release, []), (*urgency, next(self._sequence), work))
         work.queued = True
         self.waiting_candidates += work.candidate_count
         self.waiting_requests += work.request_count
 
     def cancel(self, work: Work[Payload]) -> None:
         """Forget work that still waits; work already in a batch keeps its place there."""
-        work.cancelled = True
         if work.queued:
             self._leave(work)
 
+    def batches_ahead(self, work: Work[Payload]) -> int:
+        """Give how many full batches will certainly go before ``work``, were it offered now.
+
+        None is certain when it is more urgent than something that waits: where it would stand is not known.
+        """
+        if not self.waiting_requests or (-work.priority, work.deadline_s) < self._least_urgent:
+            return 0
+        return self.waiting_candidates // self._config.max_candidates
+
     def take(self, now_s: float, expected_service_s: float = 0.0) -> Taken[Payload]:
-        """Form the next batch; it may be empty though something was late."""
+        """Form the next batch; it may be empty though something was late.
+
+        An expectation is not a fact: when nothing would make its deadline by it, the most urgent work with
+        time left goes all the same, or an expectation gone wrong would never be put right.
+        """
         taken: Taken[Payload] = Taken([], [])
-        candidates = 0
         heap = self._most_urgent_heap()
+        candidates = 0
         while heap:
             work = heap[0][3]
-            if work.queued and work.is_abandoned is not None and work.is_abandoned():
-                self.cancel(work)
             if not work.queued:
                 heapq.heappop(heap)
                 continue
-            if work.deadline_s <= now_s + expected_service_s:
+            if work.deadline_s <= now_s + expected_service_s or (work.is_abandoned and work.is_abandoned()):
                 taken.late.append(work)
             elif not taken.batch or candidates + work.candidate_count <= self._config.max_candidates:
                 taken.batch.append(work)
@@ -116,11 +130,22 @@ class Batcher(Generic[Payload]):
                 break
             heapq.heappop(heap)
             self._leave(work)
+        if not taken.batch:
+            self._try_one(taken, now_s)
         return taken
 
-    def _most_urgent_heap(self) -> list[tuple[int, float, int, Work[Payload]]] | None:
-        for release in [name for name, heap in self._heaps.items() if not heap]:
-            del self._heaps[release]
+    def _try_one(self, taken: Taken[Payload], now_s: float) -> None:
+        for place, work in enumerate(taken.late):
+            if work.deadline_s > now_s and not (work.is_abandoned and work.is_abandoned()):
+                taken.batch.append(taken.late.pop(place))
+                return
+
+    def _most_urgent_heap(self) -> "list[_Entry[Payload]] | None":
+        for release, heap in list(self._heaps.items()):
+            while heap and not heap[0][3].queued:
+                heapq.heappop(heap)
+            if not heap:
+                del self._heaps[release]
         return min(self._heaps.values(), key=lambda heap: heap[0][:3], default=None)
 
     def _leave(self, work: Work[Payload]) -> None:

@@ -1,6 +1,5 @@
 """The pipeline's YAML as one closed tree, assembled from the frozen parts that lie beside their consumers."""
 
-import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -139,12 +138,6 @@ def load_config(path: Path) -> PipelineConfig:
         return PipelineConfig.model_validate(data)
     except ValidationError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in _fault_lines(error))) from error
-
-
-def home_directory() -> Path:
-    """Give the directory that data paths are relative to: ``$RANKWAY_HOME``, or ``.rankway`` in the repository."""
-    given = os.environ.get("RANKWAY_HOME")
-    return Path(given).absolute() if given else Path(__file__).resolve().parent.parent / ".rankway"
 
 
 def _fault_lines(error: ValidationError) -> list[str]:

@@ -27,12 +27,15 @@ def maximal_marginal_relevance(
 
     scores: (B, M). vectors: (B, M, D), unit length; similarity is their dot product. mask: (B, M), slots
     that hold a candidate; the others come last. Scores are scaled to 0..1 within each list, so that the
-    weight means the same whatever the model's scale.
+    weight means the same whatever the model's scale; one that is not finite counts as the list's worst.
+    Similarity below zero earns nothing.
     """
     lists, longest = scores.shape
-    low = np.where(mask, scores, np.inf).min(axis=1, keepdims=True)
-    high = np.where(mask, scores, -np.inf).max(axis=1, keepdims=True)
-    relevance = relevance_weight * (scores - low) / np.maximum(high - low, 1e-12)
+    usable = mask & np.isfinite(scores)
+    low = np.where(usable, scores, np.inf).min(axis=1, keepdims=True)
+    high = np.where(usable, scores, -np.inf).max(axis=1, keepdims=True)
+    span = np.maximum(high - low, 1e-12)
+    relevance = relevance_weight * np.where(usable, scores - low, 0) / np.where(np.isfinite(span), span, 1)
     relevance = np.where(mask, relevance, -1e30)
     closest = np.zeros((lists, longest), dtype=np.float32)
     every = np.arange(lists)

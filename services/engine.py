@@ -8,7 +8,7 @@ from models.ragged import RaggedBatch
 from services.batching import Work
 from services.config import PipelineConfig, StageName
 from services.errors import NotFound, Unprocessable
-from services.metrics import UnitMetrics
+from services.metrics import Flusher, RequestMetrics, UnitMetrics
 from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
 from services.requests import RankedItem, RankRequest, RankResponse
@@ -40,6 +40,7 @@ class Engine:
         self.release = Release(config, home, config.units[unit].stages)
         self.models = {**self.release.model_versions, "release": self.release.name}
         self.metrics = UnitMetrics(unit, replica)
+        self.request_metrics = RequestMetrics(config.name, replica)
         self._stages: Sequence[AnyStage] = self.release.pipeline(dict(remote or {}))
         warm(self.release, config, [stage for stage in self._stages if not isinstance(stage, RemoteStage)])
         self.runner: Runner[Query] = Runner(
@@ -50,6 +51,7 @@ class Engine:
             metrics=self.metrics,
             clock=clock,
         )
+        self._flusher = Flusher([self.metrics, self.request_metrics])
 
     async def rank(
         self, request: RankRequest, request_id: str, *, is_abandoned: Callable[[], bool] | None = None
@@ -79,8 +81,9 @@ class Engine:
         return row
 
     def close(self) -> None:
-        """Stop the model thread."""
+        """Stop the threads."""
         self.runner.close()
+        self._flusher.close()
 
     def _admit(self, request: RankRequest, is_abandoned: Callable[[], bool] | None) -> "Work[Query]":
         config = self.config

@@ -15,14 +15,13 @@ import msgspec
 
 from services.engine import Engine
 from services.errors import BodyTooLarge, MethodNotAllowed, NotFound, RequestError, ServiceError
-from services.metrics import RequestMetrics
 from services.requests import parse_rank_request
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Reply = tuple[int, bytes, bytes]  # status, content type, body
+Reply = tuple[int, bytes, bytes, str | None]  # status, content type, body, what the answer missed
 
 FAST_PATH = "rankway.fast_path"
 _JSON = b"application/json"
@@ -39,10 +38,10 @@ class Disconnected(Exception):
 class RankApp:
     """The application object of one ingress replica."""
 
-    def __init__(self, engine: Engine, metrics: RequestMetrics) -> None:
+    def __init__(self, engine: Engine) -> None:
         """Answer with ``engine``."""
         self._engine = engine
-        self._metrics = metrics
+        self._metrics = engine.request_metrics
         self._encode = msgspec.json.Encoder().encode
         self._max_body_bytes = engine.config.requests.max_body_bytes
         self._id_prefix = secrets.token_hex(6)
@@ -58,9 +57,10 @@ class RankApp:
             return
         started_s = time.perf_counter()
         request_id = self._request_id(scope)
+        degraded: str | None = None
+        retry_after_s: int | None = None
         try:
-            status, content_type, body = await self._route(scope, receive, request_id)
-            retry_after_s = None
+            status, content_type, body, degraded = await self._route(scope, receive, request_id)
         except ServiceError as error:
             status, content_type, body = error.status, _PROBLEM, error.problem(request_id)
             retry_after_s = error.retry_after_s
@@ -75,7 +75,7 @@ class RankApp:
             headers.append((b"retry-after", b"%d" % retry_after_s))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        self._metrics.answered(status, (time.perf_counter() - started_s) * 1e3)
+        self._metrics.answered(status, (time.perf_counter() - started_s) * 1e3, degraded)
 
     async def _route(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         path, method = scope["path"], scope["method"]
@@ -85,10 +85,10 @@ class RankApp:
         if path.startswith("/v1/items/"):
             _require(method, "GET", path)
             row = self._engine.item_row(path.removeprefix("/v1/items/"))
-            return 200, _GEOJSON, self._engine.release.catalogue.details(row)
+            return 200, _GEOJSON, self._engine.release.catalogue.details(row), None
         if path in {"/healthz", "/readyz"}:
             _require(method, "GET", path)
-            return 200, _JSON, self._health(scope)
+            return 200, _JSON, self._health(scope), None
         raise NotFound(
             f"no route {path[:200]}: use /v1/rank, /v1/items/{{id}}, /healthz or /readyz", field="path"
         )
@@ -97,9 +97,7 @@ class RankApp:
         body = await self._read_body(scope, receive)
         request = parse_rank_request(body)
         answer = await self._engine.rank(request, request_id, is_abandoned=_watch(receive))
-        if answer.degraded is not None:
-            self._metrics.degraded(answer.degraded)
-        return 200, _JSON, self._encode(answer)
+        return 200, _JSON, self._encode(answer), answer.degraded
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
         for name, value in scope["headers"]:

@@ -36,10 +36,11 @@ def best_of_each(batch: RaggedBatch, score: str, count: int) -> RaggedBatch:
 def _best_of_equal(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     """Give int64 (B, count) positions of the best in each row of (B, M)."""
     descending = -scores
-    longest = scores.shape[1]
-    if count * 4 < longest:
+    if count * 4 < scores.shape[1]:
         # Sort only what a selection leaves; ascending positions first, so that ties keep their order.
         kept = np.sort(np.argpartition(descending, count - 1, axis=1)[:, :count], axis=1)
-        order = np.argsort(np.take_along_axis(descending, kept, axis=1), axis=1, kind="stable")
-        return np.take_along_axis(kept, order, axis=1)
+        values = np.take_along_axis(descending, kept, axis=1)
+        # A tie (or NaN) across the cut: the selection may have kept the later ones.
+        if (np.count_nonzero(descending <= values.max(axis=1, keepdims=True), axis=1) == count).all():
+            return np.take_along_axis(kept, np.argsort(values, axis=1, kind="stable"), axis=1)
     return np.argsort(descending, axis=1, kind="stable")[:, :count]

@@ -1,6 +1,5 @@
 """The request and answer of ``POST /v1/rank``: parsed straight into typed values, checked at the door."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from models.features.definition import Feature, FeatureSet
 from services.errors import RequestError, Unprocessable
 
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_SHOWN = 120  # characters of what a caller sent that go back in an error
 ContextValue = float | list[float]
 
 
@@ -45,8 +45,9 @@ def parse_rank_request(body: bytes) -> RankRequest:
     except msgspec.ValidationError as error:
         message = str(error)
         found = _PATH.search(message)
-        field = found["path"] if found else _named_field(message)
-        raise Unprocessable(f"{message}: mend the field and send again", field=field or None) from error
+        field = (found["path"] if found else _named_field(message)) or "body"
+        shown = message if len(message) <= 2 * _SHOWN else f"{message[: 2 * _SHOWN]}…"
+        raise Unprocessable(f"{shown}: mend the field and send again", field=field[:_SHOWN]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"the body is not JSON that can be read: {error}", field="body") from error
 
@@ -63,6 +64,9 @@ class _Slot:
     start: int
     width: int
     default: list[float]
+    low: float
+    high: float
+    whole: bool
 
 
 class ContextLayout:
@@ -74,7 +78,13 @@ class ContextLayout:
         start = 0
         for feature in features.group("context"):
             default = np.atleast_1d(feature.default_value()).astype(float).reshape(-1).tolist()
-            self._slots[feature.name] = _Slot(feature, start, len(default), default)
+            kind = np.dtype(feature.dtype)
+            limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
+            low = float(limits.min) if feature.minimum is None else feature.minimum
+            high = float(limits.max) if feature.maximum is None else feature.maximum
+            self._slots[feature.name] = _Slot(
+                feature, start, len(default), default, low, high, kind.kind in "iu"
+            )
             start += len(default)
         self.width = start
         self._defaults = [value for slot in self._slots.values() for value in slot.default]
@@ -90,14 +100,21 @@ class ContextLayout:
             slot = self._slots.get(name)
             if slot is None:
                 raise Unprocessable(
-                    f"context.{name} is not a context feature of this pipeline: use {', '.join(self._slots)}",
-                    field=f"context.{name}",
+                    f"context.{name[:_SHOWN]} is not a context feature of this pipeline, which has: "
+                    f"{', '.join(self._slots) or 'none'}",
+                    field=f"context.{name[:_SHOWN]}",
                 )
             values = value if isinstance(value, list) else [value]
             if len(values) != slot.width or isinstance(value, list) != bool(slot.feature.shape):
                 wanted = f"a list of {slot.width} numbers" if slot.feature.shape else "a number"
                 raise Unprocessable(f"context.{name} must be {wanted}", field=f"context.{name}")
-            self._check_range(slot.feature, values)
+            for number in values:
+                if not slot.low <= number <= slot.high or (slot.whole and not number.is_integer()):
+                    raise Unprocessable(
+                        f"context.{name} is {number}, allowed are {'whole numbers ' if slot.whole else ''}"
+                        f"{slot.low:g} to {slot.high:g}",
+                        field=f"context.{name}",
+                    )
             row[slot.start : slot.start + slot.width] = values
         return row
 
@@ -108,17 +125,6 @@ class ContextLayout:
             name: table[:, slot.start : slot.start + slot.width].reshape(len(rows), *slot.feature.shape)
             for name, slot in self._slots.items()
         }
-
-    @staticmethod
-    def _check_range(feature: Feature, values: list[float]) -> None:
-        low = -math.inf if feature.minimum is None else feature.minimum
-        high = math.inf if feature.maximum is None else feature.maximum
-        for value in values:
-            if not (math.isfinite(value) and low <= value <= high):
-                raise Unprocessable(
-                    f"context.{feature.name} is {value}, allowed are {low:g} to {high:g}",
-                    field=f"context.{feature.name}",
-                )
 
 
 class RankedItem(msgspec.Struct, gc=False, omit_defaults=True):

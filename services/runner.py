@@ -6,6 +6,8 @@ with a bounded number of batches in flight, and its batch comes back to the mode
 """
 
 import asyncio
+import logging
+import math
 import threading
 import time
 from collections import deque
@@ -20,7 +22,9 @@ from services.metrics import UnitMetrics
 
 Payload = TypeVar("Payload")
 _SWEEP_PERIOD_S = 0.02
-_SMOOTHING = 0.1
+# One slow batch must not shed the requests after it: the expectation rises slowly and falls fast.
+_RISING, _FALLING = 0.1, 0.5
+logger = logging.getLogger("ray.serve")
 
 
 class Stage(Protocol):
@@ -63,8 +67,8 @@ class _Job(Generic[Payload]):
     """A batch on its way through the stages; ``next_stage`` is the first not yet done."""
 
     works: list[Work[Payload]]
-    stages: Sequence[AnyStage]
     dispatched_s: float
+    stages: Sequence[AnyStage] = ()
     batch: RaggedBatch | None = None
     next_stage: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
@@ -104,7 +108,6 @@ class Runner(Generic[Payload]):
         self._futures: dict[Work[Payload], asyncio.Future[Answer]] = {}
         self._remote: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._seconds_per_candidate = 0.0
         self._seconds_per_batch = 0.0
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
@@ -123,8 +126,8 @@ class Runner(Generic[Payload]):
         """
         if self._closed:
             raise Overloaded("this replica is stopping: send the request again", retry_after_s=1)
-        promised_s = self._clock() + self._batcher.waiting_candidates * self._seconds_per_candidate
-        if promised_s > work.deadline_s:
+        ahead_s = self._batcher.batches_ahead(work) * self._seconds_per_batch / self._max_in_flight
+        if self._clock() + ahead_s > work.deadline_s:
             raise DeadlinePassed(
                 f"{self._batcher.waiting_candidates} candidates wait before this request, more than its deadline "
                 f"allows: send again later, or give it a longer deadline_ms",
@@ -140,9 +143,11 @@ class Runner(Generic[Payload]):
         try:
             return await future
         finally:
-            # Also on cancellation: work in the queue leaves it, work in a batch keeps its slice there.
-            if (self._futures.pop(work, None) is not None and not future.done()) or future.cancelled():
-                self._forget(work)
+            del self._futures[work]
+            if work.queued:
+                # Cancelled or too late while it waited; work in a batch keeps its slice there.
+                with self._wake:
+                    self._batcher.cancel(work)
 
     def close(self) -> None:
         """Stop the model thread after its present batch; what waits is refused."""
@@ -158,17 +163,13 @@ class Runner(Generic[Payload]):
             if not future.done():
                 future.set_exception(Overloaded("this replica is stopping: send again", retry_after_s=1))
 
-    def _forget(self, work: Work[Payload]) -> None:
-        with self._wake:
-            self._batcher.cancel(work)
-
     # ---- the model thread ----
 
     def _work(self) -> None:
         while (job := self._next_job()) is not None:
             try:
                 self._advance(job)
-            except Exception as error:  # a stage may raise anything; its batch alone is answered with it
+            except BaseException as error:  # a stage may raise anything; its batch alone is answered with it
                 self._finish(job, error)
 
     def _next_job(self) -> "_Job[Payload] | None":
@@ -183,14 +184,16 @@ class Runner(Generic[Payload]):
                         self._post(self._refuse_late, taken.late)
                     if taken.batch:
                         self._in_flight += 1
-                        return _Job(taken.batch, self._stages_of(taken.batch[0].release), now_s)
+                        return _Job(taken.batch, now_s)
                     continue
                 self._wake.wait()
         return None
 
     def _advance(self, job: _Job[Payload]) -> None:
         if job.batch is None:
-            job.batch = self._merge([work.payload for work in job.works], job.works[0].release)
+            release = job.works[0].release
+            job.stages = self._stages_of(release)
+            job.batch = self._merge([work.payload for work in job.works], release)
         while job.next_stage < len(job.stages):
             stage = job.stages[job.next_stage]
             if isinstance(stage, RemoteStage):
@@ -206,9 +209,10 @@ class Runner(Generic[Payload]):
         job.timings_ms[stage] = elapsed_s * 1e3
         job.next_stage += 1
 
-    def _finish(self, job: _Job[Payload], error: Exception | None) -> None:
+    def _finish(self, job: _Job[Payload], error: BaseException | None) -> None:
         with self._wake:
             self._in_flight -= 1
+            self._wake.notify()
         self._post(self._deliver, job, error)
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
@@ -227,25 +231,21 @@ class Runner(Generic[Payload]):
     async def _run_remote(self, job: _Job[Payload], stage: RemoteStage) -> None:
         assert job.batch is not None
         started_s = self._clock()
-        error: Exception | None = None
+        # Past the last deadline nobody waits: a call that hangs must not keep its place in flight.
+        limit_s = max(work.deadline_s for work in job.works) - started_s
+        limit = asyncio.timeout(limit_s if math.isfinite(limit_s) else None)
         try:
-            job.batch = await stage.call(job.batch)
-            self._record(job, stage.name, started_s)
-        except Exception as caught:  # whatever the other unit raised; cancellation passes through
-            error = caught
-        if error is not None:
-            self._finish(job, error)
+            async with limit:
+                job.batch = await stage.call(job.batch)
+        except (Exception, asyncio.CancelledError) as error:  # whatever the other unit, or its handle, raised
+            self._finish(job, _too_late() if limit.expired() else error)
             return
+        self._record(job, stage.name, started_s)
         with self._wake:
             self._returned.append(job)
             self._wake.notify()
 
-    def _deliver(self, job: _Job[Payload], error: Exception | None) -> None:
-        with self._wake:
-            self._wake.notify()  # a place in flight is free again
-        candidates = sum(work.candidate_count for work in job.works)
-        self._learn(self._clock() - job.dispatched_s, candidates, failed=error is not None)
-        self._metrics.batch_done(candidates, job.timings_ms)
+    def _deliver(self, job: _Job[Payload], error: BaseException | None) -> None:
         failure = error if isinstance(error, ServiceError) or error is None else _stage_failed(job, error)
         first = 0
         for work in job.works:
@@ -258,6 +258,9 @@ class Runner(Generic[Payload]):
                     future.set_result(Answer(job.batch, first, queued_ms, job.timings_ms))
             # Whoever has gone still advances the slice: the next answer must be its own.
             first += work.request_count
+        if failure is None:
+            self._learn(self._clock() - job.dispatched_s)
+            self._metrics.batch_done(sum(work.candidate_count for work in job.works), job.timings_ms)
 
     def _refuse_late(self, late: list[Work[Payload]]) -> None:
         for work in late:
@@ -266,12 +269,7 @@ class Runner(Generic[Payload]):
     def _expire(self, work: Work[Payload]) -> None:
         future = self._futures.get(work)
         if future is not None and not future.done():
-            future.set_exception(
-                DeadlinePassed(
-                    "the deadline passed before the answer was ready: send again, or give a longer deadline_ms",
-                    retry_after_s=1,
-                )
-            )
+            future.set_exception(_too_late())
 
     def _sweep(self) -> None:
         """Answer what passed its deadline, wherever it is; one timer for all requests."""
@@ -281,16 +279,21 @@ class Runner(Generic[Payload]):
         self._metrics.queue(self._batcher.waiting_candidates)
         self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep) if self._futures else None
 
-    def _learn(self, elapsed_s: float, candidates: int, *, failed: bool) -> None:
-        if failed or candidates == 0:
-            return
-        per_candidate_s = elapsed_s / candidates / self._max_in_flight
-        self._seconds_per_candidate += _SMOOTHING * (per_candidate_s - self._seconds_per_candidate)
-        self._seconds_per_batch += _SMOOTHING * (elapsed_s - self._seconds_per_batch)
+    def _learn(self, elapsed_s: float) -> None:
+        change_s = elapsed_s - self._seconds_per_batch
+        self._seconds_per_batch += change_s * (_RISING if change_s > 0 else _FALLING)
 
 
-def _stage_failed(job: _Job[Payload], error: Exception) -> StageFailed:
-    name = job.stages[job.next_stage].name if job.next_stage < len(job.stages) else "answer"
+def _too_late() -> DeadlinePassed:
+    return DeadlinePassed(
+        "the deadline passed before the answer was ready: send again, or give a longer deadline_ms",
+        retry_after_s=1,
+    )
+
+
+def _stage_failed(job: _Job[Payload], error: BaseException) -> StageFailed:
+    name = job.stages[job.next_stage].name if job.next_stage < len(job.stages) else "merge"
+    logger.error("stage %s failed on a batch of %d requests", name, len(job.works), exc_info=error)
     failure = StageFailed(f"stage {name} failed: {type(error).__name__}: {error}")
     failure.__cause__ = error
     return failure

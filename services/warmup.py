@@ -50,7 +50,7 @@ def sample_batch(release: Release, requests: int, per_request: int) -> RaggedBat
             **release.codec.decode([None] * requests),
         },
         # A stage that runs elsewhere here contributes zeros.
-        candidates={"score": np.zeros(count, dtype=np.float32)},
+        candidates={name: np.zeros(count, dtype=np.float32) for name in ("score", "ranker")},
         release=release.name,
         user_keys=[b""] * requests,
     )

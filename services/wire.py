@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ragged import Column, RaggedArray, RaggedBatch
-from services.errors import RequestError, StageFailed
+from services.errors import StageFailed
 
 MAX_CALL_BYTES = 4 * 1024 * 1024 - 65_536  # gRPC's default message limit, less Serve's own envelope
 _ALIGNMENT = 8
@@ -36,13 +36,17 @@ _decoder = msgspec.msgpack.Decoder(_Header)
 
 def pack(arrays: dict[str, NDArray[Any]], release: str = "") -> bytes:
     """Give arrays as one buffer: header length, header, then each array at an 8-byte boundary."""
-    held = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-    header = _Header(release, [_Part(name, a.dtype.str, a.shape) for name, a in held.items()])
-    encoded = _encoder.encode(header)
+    encoded = _encoder.encode(_header(arrays, release))
     pieces = [len(encoded).to_bytes(_ALIGNMENT, "little"), encoded, b"\0" * (-len(encoded) % _ALIGNMENT)]
-    for values in held.values():
+    for values in arrays.values():
         pieces += [values.tobytes(), b"\0" * (-values.nbytes % _ALIGNMENT)]
     return b"".join(pieces)
+
+
+def packed_bytes(arrays: dict[str, NDArray[Any]], release: str = "") -> int:
+    """Give how long ``pack``'s buffer is, without making it."""
+    sizes = [len(_encoder.encode(_header(arrays, release))), *[values.nbytes for values in arrays.values()]]
+    return _ALIGNMENT + sum(size + -size % _ALIGNMENT for size in sizes)
 
 
 def unpack(buffer: bytes) -> tuple[dict[str, NDArray[Any]], str]:
@@ -61,7 +65,7 @@ def unpack(buffer: bytes) -> tuple[dict[str, NDArray[Any]], str]:
             arrays[part.name] = np.frombuffer(buffer, dtype, count, start).reshape(part.shape)
             start += count * dtype.itemsize
             start += -start % _ALIGNMENT
-    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError) as error:
         raise StageFailed(
             f"a call between units cannot be read ({error}): run one version in all units"
         ) from error
@@ -70,6 +74,14 @@ def unpack(buffer: bytes) -> tuple[dict[str, NDArray[Any]], str]:
 
 def pack_batch(batch: RaggedBatch) -> bytes:
     """Give a batch as one buffer; the per-request columns travel, candidates' columns and user ids do not."""
+    return pack(_arrays_of(batch), batch.release)
+
+
+def _header(arrays: dict[str, NDArray[Any]], release: str) -> _Header:
+    return _Header(release, [_Part(name, values.dtype.str, values.shape) for name, values in arrays.items()])
+
+
+def _arrays_of(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {"rows": batch.rows.astype(np.int32), "offsets": batch.offsets}
     if batch.deadlines_s is not None:
         arrays["deadlines_s"] = batch.deadlines_s
@@ -80,12 +92,20 @@ def pack_batch(batch: RaggedBatch) -> bytes:
             arrays[f"values/{name}"], arrays[f"offsets/{name}"] = column.values, column.offsets
         else:
             arrays[f"column/{name}"] = column
-    return pack(arrays, batch.release)
+    return arrays
 
 
 def unpack_batch(buffer: bytes) -> RaggedBatch:
-    """Give back what ``pack_batch`` packed."""
+    """Give back what ``pack_batch`` packed.
+
+    Raises:
+        StageFailed: the buffer is not one that ``pack_batch`` made.
+    """
     arrays, release = unpack(buffer)
+    if not {"rows", "offsets"} <= arrays.keys():
+        raise StageFailed(
+            f"a call between units holds {sorted(arrays)}, not a batch: run one version in all units"
+        )
     requests: dict[str, Column] = {}
     for key, values in arrays.items():
         kind, _, name = key.partition("/")
@@ -107,10 +127,10 @@ def cut_batch(batch: RaggedBatch, max_bytes: int = MAX_CALL_BYTES) -> Iterator[R
     """Give the batch in pieces, in candidate order, each packing to less than ``max_bytes``.
 
     Raises:
-        RequestError: one user's features alone are over the limit.
+        StageFailed: one user's features alone are over the limit.
     """
-    packed_bytes = len(pack_batch(batch))
-    if packed_bytes < max_bytes:
+    size_bytes = packed_bytes(_arrays_of(batch), batch.release)
+    if size_bytes < max_bytes:
         yield batch
         return
     if len(batch) > 1:
@@ -120,9 +140,9 @@ def cut_batch(batch: RaggedBatch, max_bytes: int = MAX_CALL_BYTES) -> Iterator[R
         yield from cut_batch(batch.take(every[middle:]), max_bytes)
         return
     if batch.candidate_count < 2:
-        raise RequestError(
-            f"one request's features take {packed_bytes} bytes, a call between units at most {max_bytes}: "
-            f"shorten its ragged features"
+        raise StageFailed(
+            f"one user's features take {size_bytes} bytes, a call between units at most {max_bytes}: "
+            f"lower max_length of the ragged features"
         )
     middle = batch.candidate_count // 2
     every = np.arange(batch.candidate_count, dtype=np.int64)

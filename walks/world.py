@@ -3,13 +3,13 @@
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.home import home_directory
 from walks.presets import PRESETS, PresetName, WorldConfig
 from walks.sources import MAP, WEATHER, locate, sha256
 
@@ -55,11 +55,8 @@ class World:
 
 
 def data_home(home: Path | None = None) -> Path:
-    """The data home: as given, else $RANKWAY_HOME, else .rankway in the repository."""
-    if home is not None:
-        return home
-    given = os.environ.get("RANKWAY_HOME")
-    return Path(given) if given else _REPOSITORY / ".rankway"
+    """The data home: as given, else the one of `services.home`."""
+    return home if home is not None else home_directory()
 
 
 def world_at(preset: PresetName, home: Path | None = None) -> World:
