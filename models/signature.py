@@ -5,6 +5,9 @@ An input's source is one of
     item.<column>@user.<name>    the column at the items of a user's history           (T, ...), zeros if unknown
     user.<name>, context.<name>  a per-request feature; ragged: its values             (B, ...) or (T, ...)
     user.<name>:offsets          the offsets of a ragged feature, int64                (B + 1,)
+    user.<name>:list             its values, padded with zeros to the batch's longest  (B, L, ...)
+    user.<name>:mask             which slots of :list hold a value, bool               (B, L)
+    item.<column>@user.<name>:list  the column at the history, padded the same way     (B, L, ...)
     candidate.<name>             what an earlier stage computed per candidate          (N, ...)
     batch.offsets                candidate offsets, int64                              (B + 1,)
     batch.request_of             the request of each candidate, int64                  (N,)
@@ -134,13 +137,19 @@ def _maker(spec: InputSpec, catalogue: Catalogue) -> Callable[[RaggedBatch], NDA
                 f"has {tuple(column.shape[1:])}"
             )
         if history:
-            return lambda batch: _at_history(column, catalogue, batch, history)
+            base, part = _split(spec, history, ("", "list"))
+            if part:
+                return lambda batch: to_lists(
+                    _at_history(column, catalogue, batch, base), _ragged(batch, base).offsets
+                )
+            return lambda batch: _at_history(column, catalogue, batch, base)
         return lambda batch: column.take(batch.rows, axis=0)
     if kind in {"user", "context"}:
-        base, _, part = source.partition(":")
-        if part not in {"", "offsets"}:
-            raise SignatureError(f"input {spec.name}: source {source!r}: only ':offsets' may follow a name")
-        return (lambda batch: _ragged(batch, base).offsets) if part else (lambda batch: _values(batch, base))
+        base, part = _split(spec, source, ("", *_RAGGED_PARTS))
+        ragged_part = _RAGGED_PARTS.get(part)
+        if ragged_part is None:
+            return lambda batch: _values(batch, base)
+        return lambda batch: ragged_part(_ragged(batch, base))
     if kind == "candidate":
         return lambda batch: batch.candidates[name]
     makers: dict[str, Callable[[RaggedBatch], NDArray[Any]]] = {
@@ -154,6 +163,23 @@ def _maker(spec: InputSpec, catalogue: Catalogue) -> Callable[[RaggedBatch], NDA
             f"or one of {', '.join(makers)}"
         )
     return makers[source]
+
+
+_RAGGED_PARTS: dict[str, Callable[[RaggedArray], NDArray[Any]]] = {
+    "offsets": lambda column: column.offsets,
+    "list": lambda column: to_lists(column.values, column.offsets),
+    "mask": lambda column: mask_of(column.offsets),
+}
+
+
+def _split(spec: InputSpec, source: str, allowed: tuple[str, ...]) -> tuple[str, str]:
+    base, _, part = source.partition(":")
+    if part not in allowed:
+        raise SignatureError(
+            f"input {spec.name}: source {spec.source!r} ends in ':{part}'; here only "
+            f"{', '.join(f':{name}' for name in allowed if name)} may follow a name"
+        )
+    return base, part
 
 
 def _values(batch: RaggedBatch, name: str) -> NDArray[Any]:

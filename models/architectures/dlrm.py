@@ -1,0 +1,66 @@
+"""DLRM, the recommendation model of MLPerf and of many benchmarks (Naumov et al. 2019, arXiv:1906.00091).
+
+One embedding table holds all sparse fields, field after field: one lookup instead of one a field.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.architectures.base import Architecture
+from models.architectures.options import DlrmOptions
+from models.signature import InputSpec, Signature
+
+
+class Dlrm(Architecture):
+    """Scores candidates (N,) from dense (N, D), or (B, D) of their requests, and sparse (N, F) row numbers."""
+
+    options: DlrmOptions
+    first_row: Tensor
+    pairs: Tensor
+
+    def __init__(self, options: DlrmOptions) -> None:
+        """Build with random weights from torch's present seed."""
+        super().__init__()
+        self.options = options
+        vectors = options.fields + 1
+        self.table = nn.Parameter(torch.empty(options.fields * options.rows, options.width))
+        bound = math.sqrt(1.0 / options.rows)
+        nn.init.uniform_(self.table, -bound, bound)
+        self.bottom = _stack((options.dense, *options.bottom, options.width), last_activated=True)
+        self.top = _stack((options.width + vectors * (vectors - 1) // 2, *options.top, 1), last_activated=False)
+        self.register_buffer("first_row", torch.arange(options.fields) * options.rows, persistent=False)
+        row, column = torch.tril_indices(vectors, vectors, offset=-1)
+        self.register_buffer("pairs", row * vectors + column, persistent=False)
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Give scores (N,)."""
+        dense: Tensor = self.bottom(inputs["dense"])
+        if self.options.dense_per_request:
+            dense = dense.index_select(0, inputs["request_of"])
+        looked_up = torch.nn.functional.embedding(inputs["sparse"] + self.first_row, self.table)
+        vectors = torch.cat([dense[:, None], looked_up], dim=1)
+        products = (vectors @ vectors.transpose(1, 2)).flatten(1).index_select(1, self.pairs)
+        scores: Tensor = self.top(torch.cat([dense, products], dim=1))
+        return scores.squeeze(-1)
+
+    def signature(self, feature_hash: str) -> Signature:
+        """Declare the inputs and where they come from."""
+        options = self.options
+        source = "user.dense" if options.dense_per_request else "item.dense"
+        inputs = [
+            InputSpec(name="dense", source=source, shape=(options.dense,)),
+            InputSpec(name="sparse", source="item.sparse", dtype="int64", shape=(options.fields,)),
+        ]
+        if options.dense_per_request:
+            inputs.append(InputSpec(name="request_of", source="batch.request_of", dtype="int64"))
+        return Signature(inputs=tuple(inputs), feature_hash=feature_hash)
+
+
+def _stack(widths: Sequence[int], *, last_activated: bool) -> nn.Sequential:
+    parts: list[nn.Module] = []
+    for before, after in zip(widths, widths[1:], strict=False):
+        parts += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*(parts if last_activated else parts[:-1]))

@@ -1,0 +1,1 @@
+"""Training: impressions in, artifacts out."""
