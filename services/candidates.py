@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.spatial import cKDTree
 
 from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
 from services.errors import ConfigError
 
 _KM_PER_DEGREE = 111.195
+_POSITION = "position"
 
 
 class CandidatesConfig(BaseModel):
@@ -35,11 +37,13 @@ class CandidateSource(Protocol):
         ...
 
 
-def candidate_source(config: CandidatesConfig, catalogue: Catalogue) -> CandidateSource:
+def candidate_source(
+    config: CandidatesConfig, catalogue: Catalogue, definitions: FeatureSet
+) -> CandidateSource:
     """Give the configured source.
 
     Raises:
-        ConfigError: the catalogue is too small, or has no positions.
+        ConfigError: the catalogue is too small or has no positions, or requests have none.
     """
     if config.count > len(catalogue):
         raise ConfigError(
@@ -55,7 +59,20 @@ def candidate_source(config: CandidatesConfig, catalogue: Catalogue) -> Candidat
             "catalogue with one",
             field="candidates.kind",
         )
-    return NearSource(catalogue.columns[column], config.count)
+    if not any(f.name == _POSITION and f.shape == (2,) for f in definitions.group("context")):
+        raise ConfigError(
+            f"candidates.kind is near, but requests have no context feature {_POSITION} of shape (2,): use "
+            f"sample, or define one",
+            field="candidates.kind",
+        )
+    positions = catalogue.columns[column]
+    if positions.shape[1:] != (2,) or not np.isfinite(positions).all():
+        raise ConfigError(
+            f"candidates.kind is near, but the catalogue's {column} is not (latitude, longitude) of every "
+            f"item: build the catalogue again",
+            field="catalogue",
+        )
+    return NearSource(positions, config.count)
 
 
 class SampleSource:
@@ -83,5 +100,5 @@ class NearSource:
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Give the nearest rows, nearest first."""
-        _, rows = self._tree.query(np.asarray(context["position"]) * self._scale, k=self._count)
+        _, rows = self._tree.query(np.asarray(context[_POSITION]) * self._scale, k=self._count)
         return np.asarray(rows, dtype=np.int64).reshape(requests, self._count)

@@ -5,11 +5,17 @@ from pathlib import Path
 from models.artifact import Artifact
 from models.errors import ModelError
 from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.features.rows import UserRowCodec
 from models.signature import InputAssembler
 from services.candidates import candidate_source
 from services.config import PipelineConfig
 from services.errors import ConfigError
 from services.features import load_definitions
+from services.requests import ContextLayout
+from services.reranker import diversity_vectors
+from services.stores import open_store
+from services.warmup import sample_batch
 
 
 def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
@@ -17,37 +23,69 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
     faults: list[str] = []
     try:
         definitions = load_definitions(home / config.features.definitions)
-        feature_hash = definitions.content_hash
     except ConfigError as error:
+        definitions = None
         faults.append(f"{error.field}: {error}")
-        feature_hash = None
-    store = config.features.store
-    if store is not None and not (home / store.path).exists():
-        faults.append(f"features.store.path: no feature store at {home / store.path}: build or load it first")
-    catalogue = None
+    if config.features.store is not None:
+        try:
+            open_store(config.features.store, home).close()
+        except ConfigError as error:
+            faults.append(f"{error.field}: {error}")
     try:
         catalogue = Catalogue.open(home / config.catalogue)
-        candidate_source(config.candidates, catalogue)
     except ModelError as error:
+        catalogue = None
         faults.append(f"catalogue: {error}")
+    if catalogue is not None and definitions is not None:
+        faults += _catalogue_faults(config, catalogue, definitions)
+    for name in config.models:
+        fault = _model_fault(config, name, home, catalogue, definitions)
+        if fault is not None:
+            faults.append(f"models.{name}.artifact: {fault}")
+    return faults
+
+
+def _catalogue_faults(config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet) -> list[str]:
+    found, wanted = catalogue.manifest.feature_hash, definitions.content_hash
+    if found != wanted:
+        return [
+            f"catalogue: its feature hash is {found}, features.definitions has {wanted}: "
+            f"build them together again"
+        ]
+    faults: list[str] = []
+    try:
+        candidate_source(config.candidates, catalogue, definitions)
+        if config.reranker is not None and config.reranker.diversity is not None:
+            diversity_vectors(config.reranker.diversity, catalogue)
     except ConfigError as error:
         faults.append(f"{error.field}: {error}")
-    if catalogue is not None and feature_hash is not None and catalogue.manifest.feature_hash != feature_hash:
-        faults.append(
-            f"catalogue: its feature hash is {catalogue.manifest.feature_hash}, features.definitions has "
-            f"{feature_hash}: build them together again"
-        )
-    for name, model in config.models.items():
-        try:
-            artifact = Artifact.load(home / model.artifact, feature_hash=feature_hash)
-            if catalogue is not None:
-                InputAssembler(artifact.signature, catalogue)
-        except ModelError as error:
-            faults.append(f"models.{name}.artifact: {error}")
-    diversity = None if config.reranker is None else config.reranker.diversity
-    if catalogue is not None and diversity is not None and diversity.column not in catalogue.columns:
-        faults.append(
-            f"reranker.diversity.column: the catalogue has no column {diversity.column!r}; "
-            f"it has {', '.join(catalogue.columns)}"
-        )
     return faults
+
+
+def _model_fault(
+    config: PipelineConfig,
+    name: str,
+    home: Path,
+    catalogue: Catalogue | None,
+    definitions: FeatureSet | None,
+) -> str | None:
+    try:
+        artifact = Artifact.load(
+            home / config.models[name].artifact,
+            feature_hash=None if definitions is None else definitions.content_hash,
+        )
+        if catalogue is not None and definitions is not None:
+            # Every input is assembled once: a source that the definitions lack shows here, not at start-up.
+            layout, codec = ContextLayout(definitions), UserRowCodec(definitions)
+            InputAssembler(artifact.signature, catalogue)(sample_batch(layout, codec, len(catalogue), 1, 1))
+    except ModelError as error:
+        return str(error)
+    except KeyError as error:
+        return f"it takes {error}, which neither the feature definitions nor an earlier stage give"
+    given = {spec.name for spec in artifact.signature.outputs}
+    for stage in (config.ranker, config.reranker):
+        if stage is not None and stage.model == name and stage.output not in given:
+            return (
+                f"it has no output {stage.output!r}, which a stage takes; it gives {', '.join(sorted(given))}"
+            )
+    return None

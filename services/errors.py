@@ -4,6 +4,7 @@ ServiceError 500
 ├── ConfigError               a pipeline's YAML cannot be used (command line: exit 2)
 ├── RequestError 400          the caller's to mend
 │   ├── BodyTooLarge 413
+│   ├── BodyTooSlow 408
 │   ├── NotFound 404
 │   ├── MethodNotAllowed 405
 │   └── Unprocessable 422     well-formed, but a value is out of range or unknown
@@ -67,6 +68,13 @@ class BodyTooLarge(RequestError):
 
     status = 413
     title = "Body too large"
+
+
+class BodyTooSlow(RequestError):
+    """The body did not come in time."""
+
+    status = 408
+    title = "Body too slow"
 
 
 class NotFound(RequestError):

@@ -5,7 +5,9 @@ GET  /v1/items/{id}      the item's GeoJSON
 GET  /healthz, /readyz   alive; warm and ready
 """
 
+import asyncio
 import itertools
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -14,7 +16,15 @@ from typing import Any
 import msgspec
 
 from services.engine import Engine
-from services.errors import BodyTooLarge, MethodNotAllowed, NotFound, RequestError, ServiceError
+from services.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    RequestError,
+    ServiceError,
+)
 from services.requests import parse_rank_request
 
 Scope = MutableMapping[str, Any]
@@ -24,15 +34,18 @@ Send = Callable[[Message], Awaitable[None]]
 Reply = tuple[int, bytes, bytes, str | None]  # status, content type, body, what the answer missed
 
 FAST_PATH = "rankway.fast_path"
+_RANK_PATH = "/v1/rank"
 _JSON = b"application/json"
 _GEOJSON = b"application/geo+json"
 _PROBLEM = b"application/problem+json"
 _REQUEST_ID = b"x-request-id"
 _MAX_REQUEST_ID_BYTES = 128
+_BODY_LIMIT_S = 10.0  # a client that trickles must not hold a place of max_ongoing_requests
+logger = logging.getLogger("ray.serve")
 
 
 class Disconnected(Exception):
-    """The client went away before its request was read."""
+    """The client went away before it was answered."""
 
 
 class RankApp:
@@ -50,7 +63,7 @@ class RankApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await self._lifespan(receive, send)
             return
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
@@ -58,28 +71,43 @@ class RankApp:
         started_s = time.perf_counter()
         request_id = self._request_id(scope)
         degraded: str | None = None
-        retry_after_s: int | None = None
+        extra: list[tuple[bytes, bytes]] = []
         try:
             status, content_type, body, degraded = await self._route(scope, receive, request_id)
-        except ServiceError as error:
-            status, content_type, body = error.status, _PROBLEM, error.problem(request_id)
-            retry_after_s = error.retry_after_s
         except Disconnected:
             return
+        except ServiceError as error:
+            status, content_type, body = error.status, _PROBLEM, error.problem(request_id)
+            extra = _headers_of(error, scope["path"])
+        except Exception as error:  # a bug: the caller still gets a document, the operator the traceback
+            logger.exception("request %s failed", request_id)
+            failure = ServiceError(
+                f"unexpected {type(error).__name__}: see the replica's log for {request_id}"
+            )
+            status, content_type, body = failure.status, _PROBLEM, failure.problem(request_id)
         headers = [
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
-            (_REQUEST_ID, request_id.encode("latin-1")),
+            (_REQUEST_ID, request_id.encode()),
+            *extra,
         ]
-        if retry_after_s is not None:
-            headers.append((b"retry-after", b"%d" % retry_after_s))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         self._metrics.answered(status, (time.perf_counter() - started_s) * 1e3, degraded)
 
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            stopping = message["type"] == "lifespan.shutdown"
+            if stopping:
+                self._engine.close()
+            await send({"type": f"{message['type']}.complete"})
+            if stopping:
+                return
+
     async def _route(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         path, method = scope["path"], scope["method"]
-        if path == "/v1/rank":
+        if path == _RANK_PATH:
             _require(method, "POST", path)
             return await self._rank(scope, receive, request_id)
         if path.startswith("/v1/items/"):
@@ -94,9 +122,21 @@ class RankApp:
         )
 
     async def _rank(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
-        body = await self._read_body(scope, receive)
+        try:
+            async with asyncio.timeout(_BODY_LIMIT_S):
+                body = await self._read_body(scope, receive)
+        except TimeoutError as error:
+            raise BodyTooSlow(
+                f"the body was not there within {_BODY_LIMIT_S:g} s: send it at once", field="body"
+            ) from error
         request = parse_rank_request(body)
-        answer = await self._engine.rank(request, request_id, is_abandoned=_watch(receive))
+        is_abandoned = _watch(receive)
+        try:
+            answer = await self._engine.rank(request, request_id, is_abandoned=is_abandoned)
+        except Overloaded as error:
+            if is_abandoned is not None and is_abandoned():
+                raise Disconnected from error
+            raise
         return 200, _JSON, self._encode(answer), answer.degraded
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
@@ -136,14 +176,28 @@ class RankApp:
 
     def _request_id(self, scope: Scope) -> str:
         for name, value in scope.get("headers", ()):
-            if name == _REQUEST_ID and 0 < len(value) <= _MAX_REQUEST_ID_BYTES:
-                return str(value, "latin-1")
+            if name == _REQUEST_ID and 0 < len(value) <= _MAX_REQUEST_ID_BYTES and value.isascii():
+                given = str(value, "ascii")
+                if given.isprintable():
+                    return given
         return f"{self._id_prefix}-{next(self._id_counter):x}"
 
 
 def _require(method: str, wanted: str, path: str) -> None:
-    if method != wanted:
-        raise MethodNotAllowed(f"{path} answers {wanted}, not {method}", field="method")
+    # HEAD is GET whose body the server drops.
+    if method != wanted and not (method == "HEAD" and wanted == "GET"):
+        raise MethodNotAllowed(f"{path[:200]} answers {wanted}, not {method[:20]}", field="method")
+
+
+def _headers_of(error: ServiceError, path: str) -> list[tuple[bytes, bytes]]:
+    headers: list[tuple[bytes, bytes]] = []
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", b"POST" if path == _RANK_PATH else b"GET, HEAD"))
+    if isinstance(error, BodyTooSlow):
+        headers.append((b"connection", b"close"))
+    return headers
 
 
 def _watch(receive: Receive) -> Callable[[], bool] | None:
@@ -152,11 +206,3 @@ def _watch(receive: Receive) -> Callable[[], bool] | None:
     if cycle is None or not hasattr(cycle, "disconnected"):
         return None
     return lambda: bool(cycle.disconnected)
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

@@ -1,10 +1,8 @@
 """The ranker stage: a score for every candidate of the batch."""
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from models.ragged import RaggedBatch
-from services.errors import StageFailed
 from services.slots import ModelSlot
 
 
@@ -28,16 +26,6 @@ class RankerStage:
         self._output = config.output
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Run the model on the batch.
-
-        Raises:
-            StageFailed: it gave anything but one number a candidate.
-        """
-        scores = np.asarray(self._slot.run(batch)[self._output], dtype=np.float32)
-        if scores.size != batch.candidate_count:
-            raise StageFailed(
-                f"the ranker's output {self._output} has shape {scores.shape} for {batch.candidate_count} "
-                f"candidates: export a model that gives one number each"
-            )
-        scores = scores.reshape(-1)  # models often give (N, 1)
+        """Run the model on the batch."""
+        scores = self._slot.scores(batch, self._output)
         return batch.adding(candidates={"score": scores, "ranker": scores})

@@ -59,7 +59,7 @@ class Release:
         self.models: dict[str, ModelSlot] = {}
         self._home = home
         self._config = config
-        self.source: CandidateSource = candidate_source(config.candidates, self.catalogue)
+        self.source: CandidateSource = candidate_source(config.candidates, self.catalogue, self.definitions)
         self.stages: dict[StageName, Stage] = {name: self._stage(name) for name in stages}
         # From the manifests of all models, those of other units included: every unit gives it the same name.
         self.model_versions = {

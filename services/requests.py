@@ -1,5 +1,6 @@
 """The request and answer of ``POST /v1/rank``: parsed straight into typed values, checked at the door."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class ContextLayout:
             kind = np.dtype(feature.dtype)
             limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
             low = float(limits.min) if feature.minimum is None else feature.minimum
-            high = float(limits.max) if feature.maximum is None else feature.maximum
+            high = math.nextafter(limits.max, 0) if feature.maximum is None else feature.maximum
             self._slots[feature.name] = _Slot(
                 feature, start, len(default), default, low, high, kind.kind in "iu"
             )

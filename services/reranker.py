@@ -1,12 +1,14 @@
 """The reranker stage: a listwise model orders the best M of each request, then diversity picks the list."""
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch, offsets_of
 from models.signature import mask_of, to_lists
 from services.diversity import DiversityConfig, maximal_marginal_relevance
+from services.errors import ConfigError
 from services.ordering import best_of_each
 from services.slots import ModelSlot
 
@@ -33,12 +35,12 @@ class RerankerStage:
         self._config = config
         self._count = count
         diversity = config.diversity
-        self._vectors = None if diversity is None else catalogue.columns[diversity.column]
+        self._vectors = None if diversity is None else diversity_vectors(diversity, catalogue)
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Rerank every request of the batch."""
         best = best_of_each(batch, "score", self._config.best)
-        scores = self._slot.run(best)[self._config.output]
+        scores = self._slot.scores(best, self._config.output)
         best = best.adding(candidates={"score": scores, "reranker": scores})
         if self._vectors is None or self._config.diversity is None:
             return best_of_each(best, "score", self._count)
@@ -55,3 +57,25 @@ class RerankerStage:
         return best.keep(
             positions[np.arange(slots.shape[1])[None, :] < lengths[:, None]], offsets_of(lengths)
         )
+
+
+def diversity_vectors(config: DiversityConfig, catalogue: Catalogue) -> NDArray[np.float32]:
+    """Give the catalogue column that similarity is measured on, (items, D).
+
+    Raises:
+        ConfigError: there is none of that name, or it is not of finite vectors.
+    """
+    field = "reranker.diversity.column"
+    vectors = catalogue.columns.get(config.column)
+    if vectors is None:
+        raise ConfigError(
+            f"the catalogue has no column {config.column!r}; it has {', '.join(catalogue.columns)}",
+            field=field,
+        )
+    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+        raise ConfigError(
+            f"column {config.column!r} of shape {vectors.shape} is not of finite vectors (items, D): "
+            f"name an embedding",
+            field=field,
+        )
+    return vectors

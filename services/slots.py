@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from models.artifact import Artifact
@@ -9,7 +11,8 @@ from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import RuntimeConfig
-from models.signature import InputAssembler, Inputs
+from models.signature import InputAssembler
+from services.errors import StageFailed
 
 
 class ModelConfig(BaseModel):
@@ -36,6 +39,17 @@ class ModelSlot:
         self._assembler = InputAssembler(self.artifact.signature, catalogue)
         self._runtime = load_runtime(root, self.artifact, config.runtime)
 
-    def run(self, batch: RaggedBatch) -> Inputs:
-        """Give the model's outputs, per candidate (N, ...), by name."""
-        return self._assembler.flatten(self._runtime.run(self._assembler(batch)), batch)
+    def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
+        """Give one of the model's outputs, float32 (N,): a number for every candidate.
+
+        Raises:
+            StageFailed: the output is of another shape.
+        """
+        given = self._runtime.run(self._assembler(batch))[output]
+        scores = self._assembler.flatten({output: given}, batch)[output]
+        if scores.size != batch.candidate_count:
+            raise StageFailed(
+                f"output {output} of {self.artifact.name} has shape {given.shape} for {batch.candidate_count} "
+                f"candidates in {len(batch)} requests: export a model that gives one number a candidate"
+            )
+        return scores.reshape(-1).astype(np.float32, copy=False)  # models often give (N, 1)

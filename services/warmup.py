@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.rows import UserRowCodec
 from models.ragged import RaggedBatch, offsets_of
 from services.config import PipelineConfig
 from services.errors import StageFailed
 from services.releases import Release
+from services.requests import ContextLayout
 from services.runner import Stage
 
 
@@ -29,7 +31,9 @@ def warm(release: Release, config: PipelineConfig, stages: Sequence[Stage]) -> N
     per_request = config.candidates.count
     largest = max(unit.batching.max_candidates for unit in config.units.values())
     for requests in shape_buckets(largest, per_request):
-        batch = sample_batch(release, requests, per_request)
+        batch = sample_batch(
+            release.layout, release.codec, len(release.catalogue), requests, per_request, release.name
+        )
         for stage in stages:
             batch = stage(batch)
             _check(stage.name, batch.candidates.values())
@@ -37,21 +41,28 @@ def warm(release: Release, config: PipelineConfig, stages: Sequence[Stage]) -> N
     gc.freeze()
 
 
-def sample_batch(release: Release, requests: int, per_request: int) -> RaggedBatch:
+def sample_batch(
+    layout: ContextLayout,
+    codec: UserRowCodec,
+    item_count: int,
+    requests: int,
+    per_request: int,
+    release: str = "",
+) -> RaggedBatch:
     """Give a batch of unknown users in the default context, with random candidates."""
     random = np.random.default_rng(0)
-    context = release.layout.columns([release.layout.encode({})] * requests)
+    context = layout.columns([layout.encode({})] * requests)
     count = requests * per_request
     return RaggedBatch(
         offsets=offsets_of(np.full(requests, per_request)),
-        rows=random.integers(0, len(release.catalogue), count),
+        rows=random.integers(0, item_count, count),
         requests={
             **{f"context.{name}": column for name, column in context.items()},
-            **release.codec.decode([None] * requests),
+            **codec.decode([None] * requests),
         },
         # A stage that runs elsewhere here contributes zeros.
         candidates={name: np.zeros(count, dtype=np.float32) for name in ("score", "ranker")},
-        release=release.name,
+        release=release,
         user_keys=[b""] * requests,
     )
 

@@ -10,7 +10,6 @@ from services.errors import ConfigError
 
 _MAP_BYTES = 1 << 40
 _ROWS_A_TRANSACTION = 10_000
-_MAX_KEY_BYTES = 511
 
 
 class LmdbStore:
@@ -42,12 +41,13 @@ class LmdbStore:
                 f"feature store at {path} cannot be opened: {error}; load it again",
                 field="features.store.path",
             ) from error
+        self._max_key_bytes = self._environment.max_key_size()
 
     def read_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Read all keys in one transaction."""
+        """Read all keys in one transaction; a key that LMDB could not hold (over 511 bytes) has no row."""
         with self._environment.begin(buffers=False) as transaction:
             get = transaction.get
-            return [get(key) if 0 < len(key) <= _MAX_KEY_BYTES else None for key in keys]
+            return [get(key) if 0 < len(key) <= self._max_key_bytes else None for key in keys]
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
         """Write in transactions of bounded size."""
