@@ -1,0 +1,79 @@
+"""``rankway check``: faults by field, with the remedy, and exit 2."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from cli.main import root
+from tests.pipelines import make_pipeline, merged, pipeline_document
+
+
+@pytest.fixture(name="pipeline")
+def _pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    return make_pipeline(tmp_path)
+
+
+def check(*paths: Path, as_json: bool = False) -> tuple[int, str]:
+    options = ["--json"] if as_json else []
+    arguments = ["check", *options, *map(str, paths)]
+    result = CliRunner().invoke(root(arguments), arguments)
+    return result.exit_code, result.output
+
+
+def test_a_pipeline_whose_data_and_models_fit_is_ok(pipeline: Path) -> None:
+    code, output = check(pipeline)
+    assert code == 0, output
+    assert "ok" in output
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"cataloge": "x"}, "cataloge: no such field"),
+        ({"candidates": {"count": 0}}, "candidates.count"),
+        ({"units": {"main": {"replicas": -1}}}, "units.main.replicas"),
+        ({"units": {"main": {"stages": ["features"]}}}, "stage ranker is in 0 units"),
+        ({"ranker": {"model": "other"}}, "'other' is not in models"),
+        ({"catalogue": "elsewhere"}, "no catalogue at"),
+        ({"features": {"definitions": "elsewhere.yaml"}}, "no feature definitions at"),
+        ({"features": {"store": {"path": "elsewhere.lmdb"}}}, "features.store.path"),
+        ({"models": {"ranker": {"artifact": "elsewhere"}}}, "models.ranker.artifact: no artifact at"),
+        ({"candidates": {"count": 501}}, "candidates.count is 501"),
+    ],
+)
+def test_a_fault_names_the_field_and_the_remedy(
+    pipeline: Path, changes: dict[str, Any], expected: str
+) -> None:
+    pipeline.write_text(yaml.safe_dump(merged(pipeline_document(), changes)))
+    code, output = check(pipeline)
+    assert code == 2
+    assert expected in output
+
+
+def test_a_damaged_weights_file_is_a_fault(pipeline: Path) -> None:
+    weights = pipeline.parent / "model" / "model.onnx"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    code, output = check(pipeline)
+    assert code == 2
+    assert "the copy is damaged" in output
+
+
+@pytest.mark.parametrize("content", ["", "- a list\n", "{broken", "\x00"])
+def test_a_file_that_is_no_pipeline_is_a_fault(pipeline: Path, content: str) -> None:
+    pipeline.write_text(content)
+    code, _ = check(pipeline)
+    assert code == 2
+
+
+def test_every_file_is_looked_at_and_json_tells_them_apart(pipeline: Path) -> None:
+    missing = pipeline.with_name("missing.yaml")
+    code, output = check(pipeline, missing, as_json=True)
+    assert code == 2
+    faults = json.loads(output)
+    assert faults[str(pipeline)] == []
+    assert "cannot be read" in faults[str(missing)][0]
