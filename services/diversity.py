@@ -33,9 +33,9 @@ def maximal_marginal_relevance(
     lists, longest = scores.shape
     usable = mask & np.isfinite(scores)
     low = np.where(usable, scores, np.inf).min(axis=1, keepdims=True)
-    high = np.where(usable, scores, -np.inf).max(axis=1, keepdims=True)
-    span = np.maximum(high - low, 1e-12)
-    relevance = relevance_weight * np.where(usable, scores - low, 0) / np.where(np.isfinite(span), span, 1)
+    low = np.where(np.isfinite(low), low, 0)
+    above = np.where(usable, scores, low).astype(np.float64) - low
+    relevance = relevance_weight * above / np.maximum(above.max(axis=1, keepdims=True), 1e-12)
     relevance = np.where(mask, relevance, -1e30)
     closest = np.zeros((lists, longest), dtype=np.float32)
     every = np.arange(lists)

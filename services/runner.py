@@ -292,7 +292,7 @@ def _too_late() -> DeadlinePassed:
 
 
 def _stage_failed(job: _Job[Payload], error: BaseException) -> StageFailed:
-    name = job.stages[job.next_stage].name if job.next_stage < len(job.stages) else "merge"
+    name = "merge" if job.batch is None else job.stages[job.next_stage].name
     logger.error("stage %s failed on a batch of %d requests", name, len(job.works), exc_info=error)
     failure = StageFailed(f"stage {name} failed: {type(error).__name__}: {error}")
     failure.__cause__ = error
