@@ -42,13 +42,17 @@ class Artifact(BaseModel):
         """
         path = root / MANIFEST
         if not path.is_file():
-            raise ArtifactError(f"no artifact at {root}: {MANIFEST} is missing; train or copy the model there")
+            raise ArtifactError(
+                f"no artifact at {root}: {MANIFEST} is missing; train or copy the model there"
+            )
         try:
             artifact = cls.model_validate(yaml.safe_load(path.read_text()))
         except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise ArtifactError(f"{path} cannot be read: {error}") from error
         if artifact.weights not in artifact.files:
-            raise ArtifactError(f"{path}: weights {artifact.weights!r} is not among files; list it with its sha256")
+            raise ArtifactError(
+                f"{path}: weights {artifact.weights!r} is not among files; list it with its sha256"
+            )
         return artifact
 
     @classmethod
@@ -90,8 +94,14 @@ def write_artifact(
     files = {str(p.relative_to(staging)): sha256_of(p) for p in sorted(staging.rglob("*")) if p.is_file()}
     digest = hashlib.sha256((signature.model_dump_json() + repr(sorted(files.items()))).encode()).hexdigest()
     artifact = Artifact(
-        name=name, version=digest[:12], signature=signature, weights=weights, files=files,
-        architecture=dict(architecture or {}), metrics=dict(metrics or {}), lineage=dict(lineage or {}),
+        name=name,
+        version=digest[:12],
+        signature=signature,
+        weights=weights,
+        files=files,
+        architecture=dict(architecture or {}),
+        metrics=dict(metrics or {}),
+        lineage=dict(lineage or {}),
     )
     (staging / MANIFEST).write_text(yaml.safe_dump(artifact.model_dump(mode="json"), sort_keys=False))
     shutil.rmtree(root, ignore_errors=True)

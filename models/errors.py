@@ -4,7 +4,8 @@ ModelError
 ├── ArtifactError         an artifact, catalogue or data set on disk cannot be used
 │   └── FeatureMismatch   it was made with other feature definitions
 ├── SignatureError        a model's declared inputs do not fit what it is given
-└── RuntimeFailure        the runtime could not load or execute the model
+├── RuntimeFailure        the runtime could not load or execute the model
+└── TrainingError         a model could not be trained on this data with this configuration
 
 Every message names the thing, the value and the remedy.
 """
@@ -28,3 +29,7 @@ class SignatureError(ModelError):
 
 class RuntimeFailure(ModelError):
     """A runtime could not load or execute a model."""
+
+
+class TrainingError(ModelError):
+    """Training cannot begin, or its loss is no longer a number."""

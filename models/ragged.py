@@ -78,7 +78,9 @@ class RaggedBatch:
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.offsets))
 
     def adding(
-        self, requests: Mapping[str, Column] | None = None, candidates: Mapping[str, NDArray[Any]] | None = None
+        self,
+        requests: Mapping[str, Column] | None = None,
+        candidates: Mapping[str, NDArray[Any]] | None = None,
     ) -> "RaggedBatch":
         """Give the same batch with further columns."""
         return replace(

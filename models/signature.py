@@ -46,6 +46,18 @@ class InputSpec(BaseModel):
         """Whether it has a row per candidate."""
         return self.source.startswith(_PER_CANDIDATE) and "@" not in self.source
 
+    def axes(self, layout: Literal["flat", "list"]) -> tuple[str, ...]:
+        """Name the leading axes: equal names have equal lengths in one call."""
+        if self.per_candidate or self.source in {"batch.request_of", "batch.mask"}:
+            return ("requests", "candidates") if layout == "list" else ("candidates",)
+        base, _, part = self.source.partition(":")
+        feature = base.partition("@")[2] or base
+        if part in {"list", "mask"}:
+            return ("requests", "longest")
+        if part == "offsets" or self.source == "batch.offsets":
+            return ("offsets",)
+        return (f"values of {feature}",) if "@" in base else ("requests",)
+
 
 class OutputSpec(BaseModel):
     """One output tensor, a row per candidate."""
@@ -194,9 +206,7 @@ def _ragged(batch: RaggedBatch, name: str) -> RaggedArray:
     return column
 
 
-def _at_history(
-    column: NDArray[Any], catalogue: Catalogue, batch: RaggedBatch, history: str
-) -> NDArray[Any]:
+def _at_history(column: NDArray[Any], catalogue: Catalogue, batch: RaggedBatch, history: str) -> NDArray[Any]:
     rows = catalogue.rows_of_keys(_ragged(batch, history).values)
     values = column.take(rows.clip(min=0), axis=0)
     values[rows < 0] = 0

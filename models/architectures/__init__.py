@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from models.architectures.options import DlrmOptions, HistoryRankerOptions, ListwiseOptions
 from models.errors import ArtifactError
@@ -11,7 +11,11 @@ from models.errors import ArtifactError
 if TYPE_CHECKING:
     from models.architectures.base import Architecture
 
-_OPTIONS = {"history_ranker": HistoryRankerOptions, "listwise": ListwiseOptions, "dlrm": DlrmOptions}
+_OPTIONS: dict[str, type[BaseModel]] = {
+    "history_ranker": HistoryRankerOptions,
+    "listwise": ListwiseOptions,
+    "dlrm": DlrmOptions,
+}
 
 
 def build_architecture(options: Mapping[str, Any]) -> "Architecture":
@@ -21,7 +25,7 @@ def build_architecture(options: Mapping[str, Any]) -> "Architecture":
         ArtifactError: the name is unknown, or the options do not fit it.
     """
     name = options.get("name")
-    if name not in _OPTIONS:
+    if not isinstance(name, str) or name not in _OPTIONS:
         raise ArtifactError(f"architecture {name!r} is unknown; use one of {', '.join(_OPTIONS)}")
     try:
         parsed = _OPTIONS[name].model_validate(dict(options))
@@ -35,6 +39,7 @@ def build_architecture(options: Mapping[str, Any]) -> "Architecture":
         from models.architectures.listwise import ListwiseReranker
 
         return ListwiseReranker(parsed)
+    assert isinstance(parsed, DlrmOptions)
     from models.architectures.dlrm import Dlrm
 
     return Dlrm(parsed)

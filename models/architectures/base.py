@@ -21,3 +21,9 @@ class Architecture(nn.Module):
     @abstractmethod
     def signature(self, feature_hash: str) -> Signature:
         """Declare the inputs and where in a pipeline they come from."""
+
+    def standardise(self, inputs: Mapping[str, Tensor]) -> None:
+        """Take constants of the encoders from training inputs.
+
+        ``inputs["present"]``, bool (B, M), tells which slots hold a candidate. Nothing to do by default.
+        """

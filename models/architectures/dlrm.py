@@ -5,6 +5,7 @@ One embedding table holds all sparse fields, field after field: one lookup inste
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +31,12 @@ class Dlrm(Architecture):
         bound = math.sqrt(1.0 / options.rows)
         nn.init.uniform_(self.table, -bound, bound)
         self.bottom = _stack((options.dense, *options.bottom, options.width), last_activated=True)
-        self.top = _stack((options.width + vectors * (vectors - 1) // 2, *options.top, 1), last_activated=False)
-        self.register_buffer("first_row", torch.arange(options.fields) * options.rows, persistent=False)
+        self.top = _stack(
+            (options.width + vectors * (vectors - 1) // 2, *options.top, 1), last_activated=False
+        )
+        self.register_buffer("first_row", torch.arange(options.fields) * options.rows)
         row, column = torch.tril_indices(vectors, vectors, offset=-1)
-        self.register_buffer("pairs", row * vectors + column, persistent=False)
+        self.register_buffer("pairs", row * vectors + column)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give scores (N,)."""
@@ -61,6 +64,6 @@ class Dlrm(Architecture):
 
 def _stack(widths: Sequence[int], *, last_activated: bool) -> nn.Sequential:
     parts: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         parts += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*(parts if last_activated else parts[:-1]))

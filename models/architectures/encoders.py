@@ -35,6 +35,8 @@ class Standardised(nn.Module):
 
     def fit(self, rows: Tensor) -> None:
         """Take mean and spread from raw rows (T, width); a constant column is only centred."""
+        if len(rows) == 0:
+            return
         spread = rows.std(dim=0, correction=0)
         self.mean.copy_(rows.mean(dim=0))
         self.scale.copy_(torch.where(spread > SMALLEST_SPREAD, 1.0 / spread.clamp(min=SMALLEST_SPREAD), 1.0))
@@ -76,7 +78,9 @@ class ScalarEncoder(Standardised):
 
     def raw(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give (..., width), not standardised."""
-        return torch.cat([_encode(inputs[column.name].unsqueeze(-1), column) for column in self._columns], dim=-1)
+        return torch.cat(
+            [_encode(inputs[column.name].unsqueeze(-1), column) for column in self._columns], dim=-1
+        )
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give (..., width), standardised."""

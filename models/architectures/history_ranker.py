@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.architectures.base import Architecture
 from models.architectures.encoders import DISTANCE_WIDTH, ColumnEncoder, ScalarEncoder, distances, width_of
-from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside
+from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside, layers_of
 from models.architectures.options import HistoryRankerOptions
 from models.signature import InputSpec, Signature
 
@@ -58,7 +58,7 @@ class HistoryRanker(Architecture):
         later = torch.ones(length, length, dtype=torch.bool).triu(1)
         causal = torch.where(later, FORBIDDEN, 0.0)  # padding is at the end: no token before it sees it
         past, x = history.reshape(-1, width), candidates.reshape(-1, width)  # flat: one product a projection
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(layers_of(self.layers)):
             past_q, past_k, past_v = layer.project(past, batch)
             q, k, v = layer.project(x, batch)
             x = layer.close(x, attend_beside(q, k, v, past_k, past_v, allowed))
@@ -100,7 +100,9 @@ class HistoryRanker(Architecture):
         inputs.append(InputSpec(name="history_mask", source=f"{mine}:mask", dtype="bool"))
         inputs += [InputSpec(name=c.name, source=f"context.{c.name}") for c in options.context]
         if options.profile:
-            inputs.append(InputSpec(name="profile", source=f"user.{options.profile[0]}", shape=options.profile[1]))
+            inputs.append(
+                InputSpec(name="profile", source=f"user.{options.profile[0]}", shape=options.profile[1])
+            )
         if options.position:
             inputs.append(InputSpec(name="position", source=f"context.{options.position}", shape=(2,)))
             inputs.append(InputSpec(name="start", source=f"item.{options.start}", shape=(2,)))
@@ -108,7 +110,7 @@ class HistoryRanker(Architecture):
 
     def standardise(self, inputs: Mapping[str, Tensor]) -> None:
         """Take the encoders' constants from training inputs, padded slots left out."""
-        self.items.fit(self.items.raw(inputs, "past_")[inputs["history_mask"]])
+        self.items.fit(self.items.raw(inputs, "item_")[inputs["present"]])
         if self.past is not None:
             self.past.fit(self.past.raw(inputs)[inputs["history_mask"]])
         if self.context is not None:

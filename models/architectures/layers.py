@@ -1,5 +1,8 @@
 """Transformer layers whose projections carry the usual names, so that tensor-parallel tools can split them."""
 
+import math
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
@@ -31,12 +34,13 @@ class TransformerLayer(nn.Module):
             proj(normed).view(batch, x.shape[0] // batch, -1, self.head_dim).transpose(1, 2)
             for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return q * self.head_dim**-0.5, k, v
+        return q * (1.0 / math.sqrt(self.head_dim)), k, v
 
     def close(self, x: Tensor, attended: Tensor) -> Tensor:
         """Add what was attended (batch, heads, T, head_dim) to x (batch * T, width), then the feed-forward."""
         x = x + self.o_proj(attended.transpose(1, 2).reshape(x.shape[0], -1))
-        return x + self.down_proj(gelu(self.up_proj(self.feed_norm(x))))
+        closed: Tensor = x + self.down_proj(gelu(self.up_proj(self.feed_norm(x))))
+        return closed
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
@@ -47,9 +51,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
     return torch.softmax(q @ k.transpose(2, 3) + allowed, dim=-1) @ v
 
 
-def attend_beside(
-    q: Tensor, k: Tensor, v: Tensor, past_k: Tensor, past_v: Tensor, allowed: Tensor
-) -> Tensor:
+def attend_beside(q: Tensor, k: Tensor, v: Tensor, past_k: Tensor, past_v: Tensor, allowed: Tensor) -> Tensor:
     """Let each of T tokens attend to a shared past of S tokens and to itself, not to one another.
 
     q, k, v (batch, heads, T, head_dim); past_k, past_v (batch, heads, S, head_dim); allowed as above.
@@ -59,3 +61,10 @@ def attend_beside(
     weights = torch.softmax(torch.cat([to_past, to_self], dim=-1), dim=-1)
     size = past_k.shape[2]
     return weights[..., :size] @ past_v + weights[..., size:] * v
+
+
+def layers_of(modules: nn.ModuleList) -> Iterator[TransformerLayer]:
+    """Give the list's layers, typed."""
+    for module in modules:
+        assert isinstance(module, TransformerLayer)
+        yield module

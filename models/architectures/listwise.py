@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.architectures.base import Architecture
 from models.architectures.encoders import ColumnEncoder, ScalarEncoder, width_of
-from models.architectures.layers import FORBIDDEN, TransformerLayer, attend
+from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, layers_of
 from models.architectures.options import ListwiseOptions
 from models.signature import InputSpec, Signature
 
@@ -51,7 +51,7 @@ class ListwiseReranker(Architecture):
         batch, count, width = candidates.shape
         allowed = torch.where(mask, 0.0, FORBIDDEN)[:, None, None, :]
         x = candidates.reshape(-1, width)
-        for layer in self.layers:
+        for layer in layers_of(self.layers):
             q, k, v = layer.project(x, batch)
             x = layer.close(x, attend(q, k, v, allowed))
         added: Tensor = self.score_proj(self.score_norm(x))
@@ -70,7 +70,7 @@ class ListwiseReranker(Architecture):
 
     def standardise(self, inputs: Mapping[str, Tensor]) -> None:
         """Take the encoders' constants from training inputs, padded slots left out."""
-        self.items.fit(self.items.raw(inputs, "item_")[inputs["mask"]])
+        self.items.fit(self.items.raw(inputs, "item_")[inputs["present"]])
         if self.context is not None:
             self.context.fit(self.context.raw(inputs))
 

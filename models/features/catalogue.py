@@ -124,7 +124,9 @@ def write_catalogue(
         raise ArtifactError(f"catalogue {name}: item ids repeat; make each id unique")
     for column, values in columns.items():
         if len(values) != len(ids):
-            raise ArtifactError(f"catalogue {name}: column {column} has {len(values)} rows for {len(ids)} ids")
+            raise ArtifactError(
+                f"catalogue {name}: column {column} has {len(values)} rows for {len(ids)} ids"
+            )
     staging = root.with_name(root.name + ".writing")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -137,8 +139,13 @@ def write_catalogue(
     for file_name, values in arrays.items():
         np.save(staging / f"{file_name}.npy", np.ascontiguousarray(values))
     manifest = CatalogueManifest(
-        name=name, version=version, feature_hash=feature_hash, item_count=len(ids),
-        columns=tuple(columns), position_column=position_column, attribution=attribution,
+        name=name,
+        version=version,
+        feature_hash=feature_hash,
+        item_count=len(ids),
+        columns=tuple(columns),
+        position_column=position_column,
+        attribution=attribution,
     )
     (staging / MANIFEST).write_text(yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False))
     shutil.rmtree(root, ignore_errors=True)

@@ -41,7 +41,9 @@ class Feature(BaseModel):
         if self.ragged and self.max_length == 0:
             raise ValueError(f"feature {self.name}: a ragged feature needs max_length, at least 1")
         if isinstance(self.default, tuple) and self.shape != (len(self.default),):
-            raise ValueError(f"feature {self.name}: default has {len(self.default)} values, shape is {self.shape}")
+            raise ValueError(
+                f"feature {self.name}: default has {len(self.default)} values, shape is {self.shape}"
+            )
         return self
 
     def default_value(self) -> NDArray[np.generic]:

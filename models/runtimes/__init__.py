@@ -3,19 +3,34 @@
 from pathlib import Path
 
 from models.artifact import Artifact
+from models.errors import RuntimeFailure
 from models.runtimes.base import Runtime, RuntimeConfig
+
+_SUFFIX = {"onnx": ".onnx", "torch": ".safetensors"}
 
 
 def load_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runtime:
     """Load the artifact at ``root``.
 
     Raises:
-        RuntimeFailure: the weights do not fit the runtime or the architecture.
+        RuntimeFailure: it has no weights for that runtime, or they do not fit the signature or architecture.
     """
+    path = root / _weights_for(artifact, config)
     if config.kind == "onnx":
         from models.runtimes.onnx import OnnxRuntime
 
-        return OnnxRuntime(root / artifact.weights, artifact.signature, threads=config.threads)
+        return OnnxRuntime(path, artifact.signature, threads=config.threads)
     from models.runtimes.torch import TorchRuntime
 
-    return TorchRuntime(root / artifact.weights, artifact, threads=config.threads)
+    return TorchRuntime(path, artifact, threads=config.threads)
+
+
+def _weights_for(artifact: Artifact, config: RuntimeConfig) -> str:
+    suffix = _SUFFIX[config.kind]
+    candidates = [name for name in (artifact.weights, *artifact.files) if name.endswith(suffix)]
+    if not candidates:
+        raise RuntimeFailure(
+            f"artifact {artifact.name} has no {suffix} file for the runtime {config.kind}; it has "
+            f"{', '.join(artifact.files)}: choose another runtime.kind, or export the model for this one"
+        )
+    return candidates[0]

@@ -34,7 +34,9 @@ class OnnxRuntime:
         self._outputs = [spec.name for spec in signature.outputs]
         missing = set(self._outputs) - {node.name for node in self._session.get_outputs()}
         if missing:
-            raise RuntimeFailure(f"{path} has no output {sorted(missing)}: declare outputs that the graph has")
+            raise RuntimeFailure(
+                f"{path} has no output {sorted(missing)}: declare outputs that the graph has"
+            )
 
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the graph."""

@@ -35,7 +35,9 @@ class RankerTraining(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    items: tuple[str, ...] = Field(min_length=1, description="catalogue columns read of candidates and history")
+    items: tuple[str, ...] = Field(
+        min_length=1, description="catalogue columns read of candidates and history"
+    )
     context: tuple[ScalarColumn, ...] = ()
     profile: str | None = "profile"
     history: str = "history"

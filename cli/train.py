@@ -1,0 +1,89 @@
+"""``rankway train CONFIG``: a pipeline's ranker and reranker, from its data set to artifacts."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from models.errors import ModelError
+from services.config import PipelineConfig, load_config
+from services.errors import ConfigError
+from services.features import load_definitions
+from services.home import home_directory
+
+if TYPE_CHECKING:
+    from models.training.train import Trained
+
+ORDERS = {"": "this model", "ranker_": "before it", "popularity_": "popularity", "random_": "random"}
+"""Metrics' prefixes and what they measured."""
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="The pipeline's YAML file, with a part `training`.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Train even if data and config are as they were.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print versions and metrics as JSON.")] = False,
+) -> None:
+    """Train a pipeline's ranker and reranker; what is unchanged since the last time is left as it is."""
+    console = Console(stderr=True)
+    try:
+        trained = _train(load_config(config), force, console)
+    except (ConfigError, ModelError) as error:
+        console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
+        raise typer.Exit(2) from error
+    if as_json:
+        typer.echo(json.dumps([_as_json(model) for model in trained], indent=2))
+        return
+    for model in trained:
+        state = "trained" if model.fresh else "up to date"
+        console.print(
+            f"{model.artifact.name} {model.artifact.version}: {state}, {model.root}", soft_wrap=True
+        )
+        for prefix, label in ORDERS.items():
+            ndcg, mrr = (model.artifact.metrics.get(f"{prefix}{name}") for name in ("ndcg_at_10", "mrr"))
+            if ndcg is not None and mrr is not None:
+                console.print(f"  {label:<11} NDCG@10 {ndcg:.4f}  MRR {mrr:.4f}", highlight=False)
+
+
+def _train(pipeline: PipelineConfig, force: bool, console: Console) -> "list[Trained]":
+    from models.training.train import Places, Trainer  # here, as it loads torch
+
+    if pipeline.training is None:
+        raise ConfigError(
+            f"pipeline {pipeline.name} has no part `training`; add it to its YAML", field="training"
+        )
+    home = home_directory()
+    reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
+    places = Places(
+        catalogue=home / pipeline.catalogue,
+        data=home / pipeline.training.data,
+        ranker=home / pipeline.models[pipeline.ranker.model].artifact,
+        reranker=None if reranker is None else home / reranker,
+    )
+    features = load_definitions(home / pipeline.features.definitions)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, total: int, note: str = "") -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, note="")
+            bar.update(tasks[what], completed=done, total=total, note=note)
+
+        return Trainer(pipeline.training, features, places, progress).run(force=force)
+
+
+def _as_json(model: "Trained") -> dict[str, Any]:
+    artifact = model.artifact
+    return {
+        "name": artifact.name,
+        "version": artifact.version,
+        "path": str(model.root),
+        "fresh": model.fresh,
+        "metrics": artifact.metrics,
+        "lineage": artifact.lineage,
+    }

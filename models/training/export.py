@@ -1,0 +1,71 @@
+"""Writes a trained module as the files of an artifact: safetensors for torch, ONNX for ONNX Runtime."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from models.architectures.base import Architecture
+from models.signature import InputSpec, Signature
+
+SAFETENSORS = "model.safetensors"
+ONNX = "model.onnx"
+OPSET = 20
+_EXAMPLE_SIZES = {"requests": 2, "candidates": 3, "longest": 5, "offsets": 3}
+_TORCH_DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
+
+
+def weight_writer(module: Architecture, signature: Signature) -> Callable[[Path], None]:
+    """Give the function that writes both files into an artifact's folder."""
+
+    def write(root: Path) -> None:
+        module.eval()
+        save_file({name: t.contiguous() for name, t in module.state_dict().items()}, root / SAFETENSORS)
+        export_onnx(module, signature, root / ONNX)
+
+    return write
+
+
+def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
+    """Write the module as an ONNX graph whose leading axes are all free.
+
+    By torch's TorchScript-based exporter: on these modules its graphs run as fast as the newer exporter's
+    and it takes 0.3 s where that one takes 10 s, which is most of a small training.
+    """
+    names = [spec.name for spec in signature.inputs]
+    axes = {spec.name: dict(enumerate(spec.axes(signature.layout))) for spec in signature.inputs}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", UserWarning)  # shapes it cannot infer, and need not
+        torch.onnx.export(
+            _Positional(module, names),
+            tuple(_example(spec, signature.layout) for spec in signature.inputs),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=names,
+            output_names=[signature.outputs[0].name],
+            dynamic_axes=axes,
+        )
+
+
+class _Positional(nn.Module):
+    """Takes tensors by position, as the exporter wants them, and hands them on by name."""
+
+    def __init__(self, module: Architecture, names: list[str]) -> None:
+        super().__init__()
+        self.module = module
+        self._names = names
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        scores: Tensor = self.module(dict(zip(self._names, tensors, strict=True)))
+        return scores
+
+
+def _example(spec: InputSpec, layout: Literal["flat", "list"]) -> Tensor:
+    sizes = [_EXAMPLE_SIZES.get(axis, _EXAMPLE_SIZES["longest"]) for axis in spec.axes(layout)]
+    return torch.ones(*sizes, *spec.shape, dtype=_TORCH_DTYPES[spec.dtype])

@@ -1,0 +1,43 @@
+"""Lineage: what a model was made from, as a hash; equal hashes mean that training again would change nothing."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from models.artifact import Artifact, sha256_of
+from models.errors import ArtifactError
+
+_CODE = Path(__file__).resolve().parent.parent
+
+
+def hash_of_data(folders: Sequence[Path]) -> str:
+    """Give 16 hex digits over the names and contents of all files in the folders."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                digest.update(f"{path.relative_to(folder)} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def hash_of_code() -> str:
+    """Give 16 hex digits over the code that decides what a training gives."""
+    folders = [_CODE / "training", _CODE / "architectures"]
+    files = [path for folder in folders for path in sorted(folder.glob("*.py"))] + [_CODE / "signature.py"]
+    return hashlib.sha256("".join(sha256_of(path) for path in files).encode()).hexdigest()[:16]
+
+
+def hash_of(parts: dict[str, Any]) -> str:
+    """Give 16 hex digits over JSON values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def already_trained(root: Path, key: str) -> Artifact | None:
+    """Give the artifact at ``root`` if it is whole and was made from the same; None otherwise."""
+    try:
+        artifact = Artifact.load(root)
+    except ArtifactError:
+        return None
+    return artifact if artifact.lineage.get("key") == key else None

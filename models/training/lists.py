@@ -1,0 +1,100 @@
+"""Training lists: impressions cut into steps of similar length, as tensors by input name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.ragged import RaggedArray, RaggedBatch, offsets_of
+from models.signature import InputAssembler, mask_of, to_lists
+
+_STEPS_SORTED_TOGETHER = 32
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one optimiser step sees: inputs by name, labels (B, M), and which slots hold a candidate (B, M)."""
+
+    inputs: dict[str, Tensor]
+    labels: Tensor
+    present: Tensor
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Impressions with their labels (N,) and the assembly of a model's inputs: the one serving uses."""
+
+    batch: RaggedBatch
+    labels: NDArray[np.float32]
+    assembler: InputAssembler
+
+    def __len__(self) -> int:
+        """Give the number of lists."""
+        return len(self.batch)
+
+    def subset(self, requests: NDArray[np.int64]) -> "Lists":
+        """Give the given lists, in that order."""
+        part = self.with_labels().take(requests)
+        return Lists(part, part.candidates["label"], self.assembler)
+
+    def with_labels(self) -> RaggedBatch:
+        """Give the batch with its labels as a candidate column."""
+        return self.batch.adding(candidates={"label": self.labels})
+
+    def step(self, requests: NDArray[np.int64]) -> Step:
+        """Give the given lists as tensors."""
+        part = self.with_labels().take(requests)
+        return Step(
+            inputs={name: torch.from_numpy(values) for name, values in self.assembler(part).items()},
+            labels=torch.from_numpy(np.ascontiguousarray(to_lists(part.candidates["label"], part.offsets))),
+            present=torch.from_numpy(mask_of(part.offsets)),
+        )
+
+    def shuffled(self, size: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
+        """Give one epoch's steps: lists in random order, those of similar length together to save padding."""
+        lengths = np.diff(self.batch.offsets)
+        order = random.permutation(len(self))
+        chunk = size * _STEPS_SORTED_TOGETHER
+        steps: list[NDArray[np.int64]] = []
+        for start in range(0, len(order), chunk):
+            part = order[start : start + chunk]
+            part = part[np.argsort(lengths[part], kind="stable")]
+            steps += [part[at : at + size] for at in range(0, len(part), size)]
+        return [steps[at] for at in random.permutation(len(steps))]
+
+    def ordered(self, size: int) -> Iterator[NDArray[np.int64]]:
+        """Give all lists once, in order."""
+        for start in range(0, len(self), size):
+            yield np.arange(start, min(start + size, len(self)))
+
+
+def without_unknown_items(
+    batch: RaggedBatch, labels: NDArray[np.float32]
+) -> tuple[RaggedBatch, NDArray[np.float32]]:
+    """Drop candidates that the catalogue no longer has (row -1), then lists left with fewer than two."""
+    known = batch.rows >= 0
+    if not known.all():
+        batch = batch.keep(np.flatnonzero(known), offsets_of(known)[batch.offsets])
+        labels = labels[known]
+    counts = np.diff(batch.offsets)
+    if (counts < 2).any():
+        batch = batch.adding(candidates={"label": labels}).take(np.flatnonzero(counts > 1))
+        labels = batch.candidates["label"]
+        batch = replace(batch, candidates={})
+    return batch, labels
+
+
+def in_memory(batch: RaggedBatch) -> RaggedBatch:
+    """Give the batch with its mapped columns read: random access to maps costs more than they weigh."""
+    return replace(
+        batch,
+        requests={
+            name: RaggedArray(np.array(column.values), column.offsets)
+            if isinstance(column, RaggedArray)
+            else np.array(column)
+            for name, column in batch.requests.items()
+        },
+    )
