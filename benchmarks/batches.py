@@ -1,0 +1,109 @@
+"""The arrays that a pipeline's models are given: real users, candidates as the pipeline draws them."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.artifact import Artifact
+from models.features.catalogue import Catalogue
+from models.features.rows import UserRowCodec
+from models.ragged import RaggedBatch, offsets_of
+from models.runtimes import load_runtime
+from models.runtimes.base import Runtime, RuntimeConfig
+from models.signature import InputAssembler, Inputs
+from services.candidates import candidate_source
+from services.config import PipelineConfig
+from services.features import load_definitions
+from services.ordering import best_of_each
+from services.requests import ContextLayout
+from services.stores import open_store
+
+RuntimeKind = Literal["onnx", "torch"]
+_STORED_USERS = 997
+
+
+class BatchMaker:
+    """Makes ragged batches of one pipeline, different ones each time."""
+
+    def __init__(self, config: PipelineConfig, home: Path, seed: int) -> None:
+        """Open the catalogue and the store."""
+        definitions = load_definitions(home / config.features.definitions)
+        self.catalogue = Catalogue.open(home / config.catalogue)
+        self._layout = ContextLayout(definitions)
+        self._codec = UserRowCodec(definitions)
+        self._source = candidate_source(config.candidates, self.catalogue, definitions)
+        store = config.features.store
+        self._store = None if store is None else open_store(store, home)
+        self._random = np.random.default_rng(seed)
+
+    def batch(self, requests: int) -> RaggedBatch:
+        """Give a batch of that many requests, user features read."""
+        users = [b"u-%06d" % user for user in self._random.integers(0, _STORED_USERS, requests)]
+        rows = [None] * requests if self._store is None else self._store.read_many(users)
+        context = self._layout.columns([self._layout.encode({})] * requests)
+        drawn = self._source.draw(context, requests)
+        return RaggedBatch(
+            offsets=offsets_of(np.full(requests, drawn.shape[1])),
+            rows=drawn.reshape(-1),
+            requests={
+                **{f"context.{name}": column for name, column in context.items()},
+                **self._codec.decode(rows),
+            },
+            user_keys=users,
+        )
+
+
+class RuntimeLoader:
+    """Loads an artifact with one kind of runtime, of some threads."""
+
+    def __init__(self, kind: RuntimeKind, threads: int) -> None:
+        """Load with ``kind``."""
+        self.kind = kind
+        self.threads = threads
+
+    def __call__(self, root: Path) -> tuple[Artifact, Runtime]:
+        """Load the artifact at ``root``; for torch the one beside it that has the same weights in safetensors.
+
+        Raises:
+            ModelError: it is not there or cannot be executed.
+        """
+        if self.kind == "torch":
+            root = root.with_name("torch")
+        artifact = Artifact.load(root)
+        return artifact, load_runtime(root, artifact, RuntimeConfig(kind=self.kind, threads=self.threads))
+
+
+class BareModels:
+    """The pipeline's models in a request's order, with nothing between them but arrays made beforehand."""
+
+    def __init__(self, config: PipelineConfig, home: Path, load: RuntimeLoader, catalogue: Catalogue) -> None:
+        """Load the ranker and, where the pipeline has one, the reranker."""
+        names = [config.ranker.model, *([] if config.reranker is None else [config.reranker.model])]
+        self._best = 0 if config.reranker is None else config.reranker.best
+        self._score = config.ranker.output
+        self._models: list[tuple[InputAssembler, Runtime]] = []
+        for name in names:
+            root = home / config.models[name].artifact
+            artifact, runtime = load(root)
+            self._models.append((InputAssembler(artifact.signature, catalogue), runtime))
+
+    def inputs(self, batch: RaggedBatch) -> list[Inputs]:
+        """Give the inputs of each model; the reranker's from the ranker's scores."""
+        (assemble, runtime), *others = self._models
+        inputs = [assemble(batch)]
+        if others:
+            scores = assemble.flatten(runtime.run(inputs[0]), batch)[self._score]
+            best = best_of_each(
+                batch.adding(candidates={"score": scores, "ranker": scores}), "score", self._best
+            )
+            inputs.append(others[0][0](best))
+        return inputs
+
+    def run(self, inputs: list[Inputs]) -> NDArray[np.float32]:
+        """Run all models on inputs made beforehand; give the last one's first output."""
+        outputs: Inputs = {}
+        for (_, runtime), arrays in zip(self._models, inputs, strict=True):
+            outputs = runtime.run(arrays)
+        return next(iter(outputs.values()))

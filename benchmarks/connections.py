@@ -1,0 +1,116 @@
+"""One keep-alive HTTP/1.1 connection with one request in flight, as light as Python allows.
+
+Requests are bytes made beforehand; of a response only the status and its length are read.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import cast
+
+OnAnswer = Callable[["Connection", int], None]
+OnLost = Callable[["Connection", bool], None]
+_HEAD_END = b"\r\n\r\n"
+_LENGTH = b"content-length:"
+
+
+def http_request(
+    host: str, path: str, body: bytes | None = None, content_type: str = "application/json"
+) -> bytes:
+    """Give the bytes of a keep-alive request: POST with a body, GET without."""
+    method = "GET" if body is None else "POST"
+    head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n"
+    if body is None:
+        return (head + "\r\n").encode()
+    return (head + f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+class Connection(asyncio.Protocol):
+    """Sends one request at a time and reports the status of each answer.
+
+    on_answer: called with the connection and the status once the whole answer has come.
+    on_lost: called with the connection and whether a request was in flight when it closed.
+    ``answer`` is the last answer, head and body.
+    """
+
+    def __init__(self, on_answer: OnAnswer, on_lost: OnLost) -> None:
+        """Report to the two callbacks."""
+        self._on_answer = on_answer
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._parts = b""
+        self.busy = False
+        self.started_s = 0.0
+        self.answer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def send(self, request: bytes, started_s: float) -> None:
+        """Send a request; ``started_s`` is what its latency is counted from."""
+        assert self._transport is not None
+        self.busy = True
+        self.started_s = started_s
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for the whole answer, then report its status."""
+        if self._parts:
+            data = self._parts + data
+        size = answer_size(data)
+        if size is None or len(data) < size:
+            self._parts = data
+            return
+        self._parts = b""
+        self.busy = False
+        self.answer = data
+        self._on_answer(self, int(data[9:12]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Report the loss."""
+        self._transport = None
+        self._on_lost(self, self.busy)
+
+    def close(self) -> None:
+        """Close the connection, if it is open."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+def answer_size(data: bytes) -> int | None:
+    """Give the bytes of the answer that starts ``data``, None while that cannot be told.
+
+    Raises:
+        ValueError: its length is in neither a Content-Length nor a chunked encoding.
+    """
+    head_size = data.find(_HEAD_END)
+    if head_size < 0:
+        return None
+    # Servers and HAProxy write lower case; the copy is made only for those that do not.
+    head = data[:head_size]
+    at = head.find(_LENGTH)
+    if at < 0:
+        head = head.lower()
+        at = head.find(_LENGTH)
+    if at >= 0:
+        end = head.find(b"\r\n", at)
+        return head_size + 4 + int(head[at + len(_LENGTH) : end if end >= 0 else head_size])
+    if b"transfer-encoding: chunked" in head:
+        return len(data) if data.endswith(b"0\r\n\r\n") else None
+    raise ValueError(f"an answer of unknown length: {head[:200]!r}")
+
+
+async def connect(
+    host: str, port: int, count: int, on_answer: OnAnswer, on_lost: OnLost
+) -> Sequence[Connection]:
+    """Open ``count`` connections, 64 at a time so that no listen queue overflows."""
+    loop = asyncio.get_running_loop()
+    opened: list[Connection] = []
+    while len(opened) < count:
+        some = [
+            loop.create_connection(lambda: Connection(on_answer, on_lost), host, port)
+            for _ in range(min(64, count - len(opened)))
+        ]
+        opened += [protocol for _, protocol in await asyncio.gather(*some)]
+    return opened

@@ -1,0 +1,80 @@
+"""DLRM artifacts: the same random weights as an ONNX graph and as safetensors."""
+
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from models.architectures.dlrm import Dlrm
+from models.architectures.options import DlrmOptions
+from models.artifact import write_artifact
+
+_EXAMPLE_REQUESTS, _EXAMPLE_CANDIDATES = 2, 6
+
+
+class _ByPosition(nn.Module):
+    """The exporter names inputs by position; the model takes them by name."""
+
+    def __init__(self, model: Dlrm) -> None:
+        super().__init__()
+        self.model = model
+        self.names = [spec.name for spec in model.signature("").inputs]
+
+    def forward(self, *values: Tensor) -> Tensor:
+        score: Tensor = self.model(dict(zip(self.names, values, strict=True)))
+        return score
+
+
+def write_dlrm(root: Path, name: str, options: DlrmOptions, feature_hash: str, *, seed: int) -> None:
+    """Write ``artifact`` (ONNX) and ``torch`` (safetensors) under ``root``."""
+    torch.manual_seed(seed)
+    model = Dlrm(options).eval()
+    signature = model.signature(feature_hash)
+    lineage = {"weights": "random", "seed": seed}
+    write_artifact(
+        root / "artifact",
+        name=name,
+        signature=signature,
+        weights="model.onnx",
+        write_files=lambda staging: _export(model, staging / "model.onnx"),
+        lineage=lineage,
+    )
+    write_artifact(
+        root / "torch",
+        name=name,
+        signature=signature,
+        weights="model.safetensors",
+        write_files=lambda staging: save_file(model.state_dict(), staging / "model.safetensors"),
+        architecture=options.model_dump(),
+        lineage=lineage,
+    )
+
+
+def _export(model: Dlrm, path: Path) -> None:
+    wrapped = _ByPosition(model).eval()
+    options = model.options
+    candidates = torch.export.Dim("candidates")
+    dense_rows = _EXAMPLE_REQUESTS if options.dense_per_request else _EXAMPLE_CANDIDATES
+    example = {
+        "dense": torch.zeros(dense_rows, options.dense),
+        "sparse": torch.zeros(_EXAMPLE_CANDIDATES, options.fields, dtype=torch.int64),
+        "request_of": torch.zeros(_EXAMPLE_CANDIDATES, dtype=torch.int64),
+    }
+    dense_axis = torch.export.Dim("requests") if options.dense_per_request else candidates
+    axes = {"dense": {0: dense_axis}, "sparse": {0: candidates}, "request_of": {0: candidates}}
+    # The table lies beside the graph, so that all replicas of a machine map one copy of it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter speaks of its own deprecations
+        torch.onnx.export(
+            wrapped,
+            tuple(example[name] for name in wrapped.names),
+            str(path),
+            input_names=wrapped.names,
+            output_names=["score"],
+            dynamic_shapes=(tuple(axes[name] for name in wrapped.names),),
+            external_data=True,
+            dynamo=True,
+            verbose=False,
+        )

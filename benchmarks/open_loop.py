@@ -1,0 +1,147 @@
+"""The open loop: Poisson arrivals, whatever the server does.
+
+Latency counts from the SCHEDULED time, so that a stalled server cannot hide the requests it held up
+(Tene, "How NOT to Measure Latency": coordinated omission).
+"""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from itertools import cycle
+
+import numpy as np
+
+from benchmarks.connections import Connection, connect
+from benchmarks.results import Answered, LoadResult, good_count, percentiles_ms
+from benchmarks.timer import FineTimer
+
+_GRACE_S = 2.0
+_MAX_REQUESTS = 2_000_000
+
+
+class OpenLoop:
+    """Poisson arrivals at ``rate`` a second over at most ``connections`` connections."""
+
+    def __init__(
+        self,
+        requests: Sequence[bytes],
+        rate: float,
+        duration_s: float,
+        *,
+        connections: int = 256,
+        seed: int = 0,
+    ) -> None:
+        """Draw the arrivals, at most two million."""
+        expected = int(rate * duration_s * 1.2) + 100
+        if expected > _MAX_REQUESTS:
+            raise ValueError(f"{expected} requests are planned, at most {_MAX_REQUESTS}: lower rate or time")
+        times_s = np.cumsum(np.random.default_rng(seed).exponential(1 / rate, expected))
+        self._due_s: list[float] = times_s[times_s < duration_s].tolist()
+        self._requests = cycle(requests)
+        self._rate, self._duration_s, self._count = rate, duration_s, connections
+        self._free: list[Connection] = []
+        self._waiting_s: deque[float] = deque()
+        self._next = 0
+        self._in_flight = 0
+        self._errors = 0
+        self._open = 0
+        self._closing = False
+        self._latencies_s: list[float] = []
+        self._lags_s: list[float] = []
+        self._statuses: Counter[int] = Counter()
+        self._timer = FineTimer()
+        self._finished = asyncio.Event()
+        self.answers: list[Answered] = []
+        self.answered = 0
+
+    async def run(self, host: str, port: int) -> LoadResult:
+        """Load host:port."""
+        loop = asyncio.get_running_loop()
+        connections = await connect(host, port, self._count, self._answered, self._lost)
+        self._free, self._open = list(connections), len(connections)
+        started_s, cpu_s = time.perf_counter(), time.process_time()
+        self._due_s = [started_s + due_s for due_s in self._due_s]
+        loop.add_reader(self._timer.fd, self._send_due)
+        self._send_due()
+        try:
+            await asyncio.wait_for(self._finished.wait(), self._duration_s + _GRACE_S)
+        except TimeoutError:
+            pass  # what is unanswered now is missed
+        finally:
+            loop.remove_reader(self._timer.fd)
+            self._timer.close()
+            self._closing = True
+        cpu_s = time.process_time() - cpu_s
+        window_s = max(self._duration_s, time.perf_counter() - started_s)
+        for connection in connections:
+            connection.close()
+        p50, p99, p999 = percentiles_ms(self._latencies_s)
+        count = len(self._latencies_s)
+        return LoadResult(
+            client="benchmarks.load",
+            loop="open",
+            clients=self._count,
+            offered_rps=self._rate,
+            window_s=window_s,
+            requests=count,
+            rps=good_count(self._statuses) / window_s,
+            p50_ms=p50,
+            p99_ms=p99,
+            p999_ms=p999,
+            statuses={str(status): n for status, n in sorted(self._statuses.items())},
+            errors=self._errors,
+            missed=len(self._due_s) - count - self._errors,
+            send_lag_p99_ms=percentiles_ms(self._lags_s)[1],
+            client_core_ms=cpu_s * 1e3 / max(1, count),
+        )
+
+    def _send_due(self) -> None:
+        self._timer.clear()
+        now_s = time.perf_counter()
+        due_s, at = self._due_s, self._next
+        while at < len(due_s) and due_s[at] <= now_s:
+            if self._free:
+                self._send(self._free.pop(), due_s[at], now_s)
+            else:
+                self._waiting_s.append(due_s[at])
+            at += 1
+        self._next = at
+        if at < len(due_s):
+            self._timer.set(due_s[at])
+        self._check_finished()
+
+    def _send(self, connection: Connection, due_s: float, now_s: float) -> None:
+        self._in_flight += 1
+        self._lags_s.append(now_s - due_s)
+        connection.send(next(self._requests), due_s)
+
+    def _answered(self, connection: Connection, status: int) -> None:
+        if self._closing:
+            return
+        now_s = time.perf_counter()
+        self.answered += 1
+        self._in_flight -= 1
+        self._latencies_s.append(now_s - connection.started_s)
+        self._statuses[status] += 1
+        self.answers.append(Answered(connection.started_s, now_s, connection.answer))
+        if self._waiting_s:
+            self._send(connection, self._waiting_s.popleft(), now_s)
+        else:
+            self._free.append(connection)
+            self._check_finished()
+
+    def _lost(self, connection: Connection, busy: bool) -> None:
+        if self._closing:
+            return
+        self._open -= 1
+        if busy:
+            self._in_flight -= 1
+            self._errors += 1
+        else:
+            self._free.remove(connection)
+        self._check_finished()
+
+    def _check_finished(self) -> None:
+        if not self._open or (self._next == len(self._due_s) and not self._waiting_s and not self._in_flight):
+            self._finished.set()

@@ -1,0 +1,111 @@
+"""CPU by process: /proc/<pid>/stat of a server and everything it started, grouped by role."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROLES = (
+    ("replica", re.compile(r"^ray::ServeReplica:(?P<name>[^:]+:[^:. ]+)")),
+    ("controller", re.compile(r"^ray::ServeController")),
+    ("proxy", re.compile(r"^ray::(\w*Proxy\w*|HAProxy\w*)")),
+    ("haproxy", re.compile(r"(^|/)haproxy( |$)")),
+    ("raylet", re.compile(r"/raylet/raylet( |$)")),
+    ("gcs", re.compile(r"/gcs_server( |$)")),
+    ("agents", re.compile(r"agent|log_monitor\.py|monitor\.py|dashboard|ray::IDLE|ray::")),
+    ("uvicorn", re.compile(r"benchmarks\.control")),
+    ("driver", re.compile(r"cli\.main serve")),
+)
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process: its command, its role and the CPU it has used, in seconds."""
+
+    pid: int
+    role: str
+    cpu_s: float
+
+
+class CpuMeter:
+    """Reads the CPU of a server's processes: those that carry a mark in their environment, and their children.
+
+    The mark is inherited, so that daemons that left the server's process tree are found too; the children
+    are those whose environment was overwritten by their title.
+    """
+
+    def __init__(self, mark: str) -> None:
+        """Look for ``mark``, NAME=value."""
+        self._mark = mark.encode()
+        self._ours: set[int] = set()
+
+    def read(self) -> dict[int, Process]:
+        """Give the server's processes by pid."""
+        parents = {pid: _parent_of(pid) for pid in _pids()}
+        ours = {
+            pid for pid in parents if pid in self._ours or self._mark in _read(pid, "environ").split(b"\0")
+        }
+        while children := {pid for pid, parent in parents.items() if parent in ours and pid not in ours}:
+            ours |= children
+        self._ours = ours
+        found = {}
+        for pid in ours:
+            if (cpu_s := cpu_of(pid)) is not None:
+                command = _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
+                found[pid] = Process(pid, role_of(command), cpu_s)
+        return found
+
+
+def core_seconds_by_role(before: Mapping[int, Process], after: Mapping[int, Process]) -> dict[str, float]:
+    """Give the CPU seconds that each role used between two readings, largest first.
+
+    What a process that ended in between used since ``before`` is lost.
+    """
+    used: dict[str, float] = {}
+    for pid, process in after.items():
+        earlier_s = before[pid].cpu_s if pid in before else 0.0
+        used[process.role] = used.get(process.role, 0.0) + process.cpu_s - earlier_s
+    return dict(sorted(used.items(), key=lambda item: -item[1]))
+
+
+def role_of(command: str) -> str:
+    """Give what a process is for, from its command line."""
+    return next((role for role, pattern in _ROLES if pattern.search(command)), "other")
+
+
+def cpu_of(pid: int) -> float | None:
+    """Give the user and system seconds of a process, None when it has gone."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if fields else None
+
+
+def machine_busy_s() -> float:
+    """Give the seconds that all cores have been busy since the machine started, steal not counted."""
+    user, nice, system, _idle, _wait, irq, soft, *_ = (
+        Path("/proc/stat").read_text().split("\n")[0].split()[1:]
+    )
+    return sum(int(ticks) for ticks in (user, nice, system, irq, soft)) / _TICKS_PER_S
+
+
+def _parent_of(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def _stat(pid: int) -> list[bytes]:
+    stat = _read(pid, "stat")
+    # The command, in parentheses, may hold spaces and parentheses of its own.
+    return stat[stat.rindex(b")") + 2 :].split() if stat else []
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:  # it ended, or is another user's
+        return b""

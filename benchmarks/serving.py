@@ -1,0 +1,151 @@
+"""The full HTTP service, the same application on plain uvicorn, and the bare model, in one run on the same cores.
+
+    python -m benchmarks.serving [--workload dlrm] [--quick] [--json]
+
+Each repeat runs the bare model, the service and the control, the latter two in alternating order: a machine
+drifts, so that only neighbours in time compare. Reported are medians over the repeats and their spread.
+The model's share of a request's CPU is what the bare model takes, one thread a core on all cores, at the
+batch sizes that the service's answers show.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from benchmarks import bare, dlrm
+from benchmarks.cells import Cell, Load, measure_cell
+from benchmarks.report import Measured, as_json, as_text
+from benchmarks.servers import Server, control, service
+from benchmarks.workloads import WORKLOADS, Workload
+from services.home import home_directory
+
+_CLOSED = tuple(Load(clients=clients) for clients in (1, 10, 32, 100))
+_OPEN = (Load(share=0.5), Load(share=0.8))
+_WARM = Load(clients=8)
+_WARM_S = 2.0
+_DISTURBED_CORES = 0.15
+_ATTEMPTS = 3
+Side = Callable[[Path], AbstractContextManager[Server]]
+
+
+def run(workload: Workload, *, repeats: int, seconds: float, bare_seconds: float) -> Measured:
+    """Measure everything.
+
+    Raises:
+        RuntimeError: a server did not start, or no runtime can execute the models.
+    """
+    pipeline, home = workload.pipeline(), home_directory()
+    model = pipeline.models[pipeline.ranker.model].runtime
+    _say(f"{workload.name}: bare model")
+    cells = bare.measure(workload, home, seconds=bare_seconds)
+    if not cells:
+        raise RuntimeError(
+            f"no runtime can execute the models of {workload.name}: build and train them first"
+        )
+    measured = Measured(workload, cells, runtime=model.kind)
+    fastest = bare.best(cells)
+    replicas = sum(unit.replicas for unit in pipeline.units.values())
+    with workload.config_file() as config:
+        for repeat in range(repeats):
+            again = bare.measure(
+                workload,
+                home,
+                seconds=bare_seconds,
+                runtimes=[fastest.runtime],
+                layouts=[(fastest.processes, fastest.threads)],
+                sizes=[fastest.requests_a_batch],
+            )
+            measured.bare_rps += [cell.rps for cell in again]
+            sides: list[tuple[str, Side]] = [
+                ("service", service),
+                ("control", lambda path: control(path, replicas)),
+            ]
+            for name, start in sides if repeat % 2 == 0 else reversed(sides):
+                _say(f"{workload.name}: repeat {repeat + 1} of {repeats}: {name}")
+                with start(config) as server:
+                    _measure_side(measured, name, server, workload.bodies(), seconds)
+    return measured
+
+
+def _measure_side(
+    measured: Measured, name: str, server: Server, bodies: Sequence[bytes], seconds: float
+) -> None:
+    measure_cell(server, _WARM, bodies, _WARM_S, 0.0)
+    measured.health[name] = server.health()
+    peak_rps = 0.0
+    for load in _CLOSED:
+        cell = _measure_quietly(server, load, bodies, seconds, 0.0)
+        measured.add(name, load, cell)
+        peak_rps = max(peak_rps, cell.load.rps)
+        _say_cell(name, load, cell)
+    # Both sides are offered the same: shares of the service's first peak.
+    measured.peak_rps = measured.peak_rps or peak_rps
+    for load in _OPEN:
+        cell = _measure_quietly(server, load, bodies, seconds, measured.peak_rps)
+        measured.add(name, load, cell)
+        _say_cell(name, load, cell)
+
+
+def _measure_quietly(
+    server: Server, load: Load, bodies: Sequence[bytes], seconds: float, peak_rps: float
+) -> Cell:
+    """Measure; again, twice at most, while others use the cores; give the least disturbed window."""
+    cells = [measure_cell(server, load, bodies, seconds, peak_rps)]
+    while cells[-1].foreign_cores > _DISTURBED_CORES and len(cells) < _ATTEMPTS:
+        time.sleep(seconds / 2)
+        cells.append(measure_cell(server, load, bodies, seconds, peak_rps))
+    return min(cells, key=lambda cell: cell.foreign_cores)
+
+
+def _say_cell(name: str, load: Load, cell: Cell) -> None:
+    told = cell.load
+    _say(
+        f"  {name} {load.label}: {told.rps:.0f} requests/s, p50 {told.p50_ms:.2f} ms, p99 {told.p99_ms:.2f} ms, "
+        f"statuses {told.statuses}, errors {told.errors}, missed {told.missed}, "
+        f"{cell.batches.mean_requests:.1f} a batch, others' cores {cell.foreign_cores:.2f}"
+    )
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="benchmarks.serving", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--workload", choices=sorted(WORKLOADS), action="append", help="default: dlrm; may repeat"
+    )
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0, help="a cell")
+    parser.add_argument("--quick", action="store_true", help="one repeat of 2 s a cell: not for figures")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    repeats, seconds, bare_seconds = (
+        (1, 2.0, 0.3) if options.quick else (options.repeats, options.seconds, 1.0)
+    )
+    names = options.workload or ["dlrm"]
+    home = home_directory()
+    if any(name in dlrm.PIPELINES for name in names) and not dlrm.is_built(home):
+        _say(f"building the DLRM pipelines under {home}")
+        dlrm.build(home, rows=100_000, items=20_000, users=20_000)
+    results = []
+    for name in names:
+        measured = run(WORKLOADS[name], repeats=repeats, seconds=seconds, bare_seconds=bare_seconds)
+        results.append(as_json(measured, cores=os.cpu_count() or 1))
+        if not options.json:
+            sys.stdout.write(as_text(results[-1]) + "\n")
+    if options.json:
+        json.dump(results, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
