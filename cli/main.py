@@ -27,7 +27,9 @@ class Command:
 
 
 COMMANDS = (
-    Command("check", "cli.check:check", "Validate pipelines: unknown keys, ranges, missing or unfit artifacts."),
+    Command(
+        "check", "cli.check:check", "Validate pipelines: unknown keys, ranges, missing or unfit artifacts."
+    ),
     Command("serve", "cli.serve:serve", "Serve a pipeline over HTTP until Ctrl-C."),
     Command("walks", "cli.walks:app", "The walks application: build its world from the street map."),
     Command("train", "cli.train:train", "Train a pipeline's ranker and reranker."),
