@@ -81,9 +81,10 @@ class Engine:
         return row
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads and let go of the store."""
         self.runner.close()
         self._flusher.close()
+        self.release.close()
 
     def _admit(self, request: RankRequest, is_abandoned: Callable[[], bool] | None) -> "Work[Query]":
         config = self.config

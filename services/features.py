@@ -55,3 +55,8 @@ class FeaturesStage:
         keys = batch.user_keys
         rows = self._store.read_many(keys) if self._store is not None else [None] * len(keys)
         return batch.adding(requests=self._codec.decode(rows))
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.close()

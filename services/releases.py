@@ -86,6 +86,12 @@ class Release:
             order.append(BestStage(self._config.requests.max_k))
         return order
 
+    def close(self) -> None:
+        """Let go of the store; a process can open it but once."""
+        features = self.stages.get("features")
+        if isinstance(features, FeaturesStage):
+            features.close()
+
     def _slot(self, model: str) -> ModelSlot:
         slot = ModelSlot(self._config.models[model], self.catalogue, self._home)
         self.models[model] = slot

@@ -1,7 +1,8 @@
 """A small real pipeline for tests of the engine: its scores say whose they are.
 
 score of a candidate = its item's value + its user's bias; values are whole numbers, biases 1000 apart, so
-that a score that went to the wrong request cannot be mistaken.
+that a score that went to the wrong request cannot be mistaken. The reranker, where one is asked for, adds
+a half and keeps the order.
 """
 
 from collections.abc import Mapping
@@ -25,12 +26,26 @@ USERS = 64
 FEATURES = FeatureSet(
     features=(
         Feature(name="bias", group="user"),
-        Feature(name="history", group="user", dtype="int64", ragged=True, max_length=2_000_000),
+        Feature(name="history", group="user", dtype="int64", ragged=True, max_length=60_000),
         Feature(name="value", group="item"),
         Feature(name="position", group="context", dtype="float64", shape=(2,), minimum=-90, maximum=90),
         Feature(name="shift", group="context", minimum=-1e6, maximum=1e6),
     )
 )
+
+# Changes for ``make_pipeline``.
+WITH_RERANKER: dict[str, Any] = {
+    "models": {"reranker": {"artifact": "reranker", "runtime": {"kind": "onnx"}}},
+    "reranker": {"model": "reranker", "best": 30},
+    "units": {"main": {"stages": ["features", "ranker", "reranker"]}},
+}
+WITH_DIVERSITY: dict[str, Any] = {"reranker": {"diversity": {"column": "embedding", "relevance_weight": 0.5}}}
+SPLIT: dict[str, Any] = {
+    "units": {
+        "main": {"stages": ["features"], "max_calls_in_flight": 2},
+        "scorer": {"stages": ["ranker"], "cpus": 0.5, "batching": {"max_candidates": 512}},
+    },
+}
 
 
 def bias_of(user: int) -> float:
@@ -51,6 +66,7 @@ def make_pipeline(home: Path, changes: Mapping[str, Any] | None = None) -> Path:
         columns={
             "value": np.arange(ITEMS, dtype=np.float32),
             "start": random.uniform(0, 1, (ITEMS, 2)).astype(np.float32),
+            "embedding": np.eye(8, dtype=np.float32)[random.integers(0, 8, ITEMS)],
         },
         details=[f'{{"type":"Feature","id":"{item_id}"}}'.encode() for item_id in ids],
         position_column="start",
@@ -59,10 +75,12 @@ def make_pipeline(home: Path, changes: Mapping[str, Any] | None = None) -> Path:
     codec = UserRowCodec(FEATURES)
     store = LmdbStore(home / "users.lmdb", readonly=False)
     store.write_many(
-        (f"u{user}".encode(), codec.encode({"bias": np.float32(bias_of(user))})) for user in range(USERS)
+        (f"u{user}".encode(), codec.encode({"bias": np.array(bias_of(user), dtype=np.float32)}))
+        for user in range(USERS)
     )
     store.close()
     write_model(home / "model")
+    write_reranker(home / "reranker")
     path = home / "pipeline.yaml"
     path.write_text(yaml.safe_dump(merged(pipeline_document(), changes or {})))
     return path
@@ -77,7 +95,9 @@ def pipeline_document() -> dict[str, Any]:
         "candidates": {"kind": "near", "count": 20, "max_count": 400},
         "models": {"ranker": {"artifact": "model", "runtime": {"kind": "onnx"}}},
         "ranker": {"model": "ranker"},
-        "units": {"main": {"stages": ["features", "ranker"], "cpus": 0.5, "batching": {"max_candidates": 256}}},
+        "units": {
+            "main": {"stages": ["features", "ranker"], "cpus": 0.5, "batching": {"max_candidates": 256}}
+        },
     }
 
 
@@ -86,7 +106,9 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     result = dict(base)
     for key, value in changes.items():
         inner = result.get(key)
-        result[key] = merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+        result[key] = (
+            merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+        )
     return result
 
 
@@ -107,7 +129,6 @@ def write_model(root: Path) -> None:
         ],
         [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n"])],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     signature = Signature(
         inputs=(
             InputSpec(name="value", source="item.value"),
@@ -118,9 +139,33 @@ def write_model(root: Path) -> None:
         outputs=(OutputSpec(name="score"),),
         feature_hash=FEATURES.content_hash,
     )
+    _write(root, graph, signature)
+
+
+def write_reranker(root: Path) -> None:
+    """Write the ONNX artifact over padded lists: score + 0.5."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Constant", [], ["half"], value_float=0.5),
+            helper.make_node("Add", ["ranked", "half"], ["score"]),
+        ],
+        "small-reranker",
+        [helper.make_tensor_value_info("ranked", TensorProto.FLOAT, ["b", "m"])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["b", "m"])],
+    )
+    signature = Signature(
+        inputs=(InputSpec(name="ranked", source="candidate.ranker"),),
+        layout="list",
+        feature_hash=FEATURES.content_hash,
+    )
+    _write(root, graph, signature)
+
+
+def _write(root: Path, graph: onnx.GraphProto, signature: Signature) -> None:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     write_artifact(
         root,
-        name="small",
+        name=graph.name,
         signature=signature,
         weights="model.onnx",
         write_files=lambda staging: onnx.save(model, str(staging / "model.onnx")),

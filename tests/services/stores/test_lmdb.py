@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.errors import ConfigError
+from services.stores import open_store
+from services.stores.base import StoreConfig
+from services.stores.lmdb import LmdbStore
+
+
+def test_rows_come_in_the_order_of_the_keys_none_where_there_is_none(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "users", readonly=False)
+    assert store.write_many([(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]) == 3
+    assert store.read_many([b"b", b"x", b"a", b"b"]) == [b"2", None, b"3", b"2"]
+    assert store.read_many([]) == []
+    store.close()
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 512, ("ü" * 256).encode(), ("🚶" * 128).encode()])
+def test_a_key_that_lmdb_cannot_hold_has_no_row(tmp_path: Path, key: bytes) -> None:
+    store = LmdbStore(tmp_path / "users", readonly=False)
+    store.write_many([(b"a", b"1"), (b"k" * 511, b"2")])
+    assert store.read_many([b"a", key, b"k" * 511]) == [b"1", None, b"2"]
+    store.close()
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.binary(max_size=600), max_size=8))
+def test_any_bytes_may_be_asked_for(tmp_path: Path, keys: list[bytes]) -> None:
+    store = LmdbStore(tmp_path / "users", readonly=False)
+    try:
+        assert store.read_many(keys) == [None] * len(keys)
+    finally:
+        store.close()
+
+
+def test_more_rows_than_one_transaction_holds_are_written(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "users", readonly=False)
+    assert store.write_many((b"%d" % i, b"v%d" % i) for i in range(10_001)) == 10_001
+    assert store.read_many([b"10000", b"0"]) == [b"v10000", b"v0"]
+    store.close()
+
+
+def test_a_reader_sees_what_a_writer_left(tmp_path: Path) -> None:
+    writer = LmdbStore(tmp_path / "users", readonly=False)
+    writer.write_many([(b"a", b"1")])
+    writer.close()
+    reader = open_store(StoreConfig(path="users"), tmp_path)
+    assert reader.read_many([b"a"]) == [b"1"]
+    reader.close()
+
+
+def test_a_missing_or_damaged_store_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no feature store at") as missing:
+        LmdbStore(tmp_path / "nothing")
+    assert missing.value.field == "features.store.path"
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "data.mdb").write_bytes(b"not LMDB's" * 1000)
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        LmdbStore(tmp_path / "damaged")

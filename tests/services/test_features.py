@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import FeatureMismatch
+from models.features.rows import UserRowCodec
+from models.ragged import RaggedBatch
+from services.errors import ConfigError
+from services.features import FeaturesStage, load_definitions
+from services.stores import open_store
+from services.stores.base import StoreConfig
+from tests.pipelines import FEATURES, bias_of
+
+CODEC = UserRowCodec(FEATURES)
+
+
+def asking(*keys: bytes) -> RaggedBatch:
+    return RaggedBatch(
+        offsets=np.arange(len(keys) + 1), rows=np.zeros(len(keys), dtype=np.int64), user_keys=keys
+    )
+
+
+def test_each_user_has_its_own_features_and_an_unknown_one_the_defaults(small_home: Path) -> None:
+    stage = FeaturesStage(CODEC, open_store(StoreConfig(path="users.lmdb"), small_home))
+    given = stage(asking(b"u3", b"nobody", b"u0", b"", b"x" * 600, b"u3"))
+    biases = given.requests["user.bias"]
+    assert isinstance(biases, np.ndarray)
+    assert biases.tolist() == [bias_of(3), 0.0, bias_of(0), 0.0, 0.0, bias_of(3)]
+    stage.close()
+
+
+def test_without_a_store_all_have_the_defaults() -> None:
+    given = FeaturesStage(CODEC, None)(asking(b"u3", b"u4"))
+    np.testing.assert_array_equal(given.requests["user.bias"], [0.0, 0.0])
+
+
+def test_one_round_trip_reads_the_whole_batch() -> None:
+    class Counting:
+        reads = 0
+
+        def read_many(self, keys: list[bytes]) -> list[bytes | None]:
+            self.reads += 1
+            return [None] * len(keys)
+
+    store = Counting()
+    FeaturesStage(CODEC, store)(asking(*[b"u%d" % i for i in range(50)]))  # type: ignore[arg-type]
+    assert store.reads == 1
+
+
+def test_a_row_of_other_definitions_is_refused() -> None:
+    class Stale:
+        def read_many(self, keys: list[bytes]) -> list[bytes | None]:
+            return [b"\0" * 64 for _ in keys]
+
+    with pytest.raises(FeatureMismatch, match="load the store again"):
+        FeaturesStage(CODEC, Stale())(asking(b"u1"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["features: 7", "[", "features:\n- {name: Bad Name, group: user}", "\x00"])
+def test_definitions_that_cannot_be_read_are_a_config_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "features.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load_definitions(path)
+    assert refused.value.field == "features.definitions"
+    with pytest.raises(ConfigError, match="no feature definitions at"):
+        load_definitions(tmp_path / "none.yaml")

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.ragged import RaggedBatch
+from services.config import load_config
+from services.errors import StageFailed
+from services.releases import Release
+from services.warmup import shape_buckets, warm
+
+
+@pytest.mark.parametrize(
+    ("most", "each", "buckets"),
+    [(1, 1, [1]), (8, 1, [1, 2, 4, 8]), (9, 1, [1, 2, 4, 8, 9]), (256, 20, [1, 2, 4, 8, 12]), (5, 20, [1])],
+)
+def test_buckets_double_up_to_what_a_batch_holds(most: int, each: int, buckets: list[int]) -> None:
+    assert shape_buckets(most, each) == buckets
+
+
+def test_every_bucket_goes_through_every_stage(small_home: Path) -> None:
+    config = load_config(small_home / "pipeline.yaml")
+    release = Release(config, small_home, ("features", "ranker"))
+    seen: list[int] = []
+
+    class Watching:
+        name = "watching"
+
+        def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+            seen.append(len(batch))
+            return batch
+
+    warm(release, config, [*release.stages.values(), Watching()])
+    assert seen == [1, 2, 4, 8, 12]
+    release.close()
+
+
+def test_a_model_that_gives_no_numbers_is_not_served(small_home: Path) -> None:
+    class Broken:
+        name = "broken"
+
+        def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+            return batch.adding(candidates={"score": np.full(batch.candidate_count, np.nan)})
+
+    config = load_config(small_home / "pipeline.yaml")
+    release = Release(config, small_home, ("features", "ranker"))
+    with pytest.raises(StageFailed, match="stage broken gives scores that are not numbers"):
+        warm(release, config, [Broken()])
+    release.close()
