@@ -75,7 +75,8 @@ class Engine:
         row = self.release.catalogue.row_by_id.get(item_id)
         if row is None:
             raise NotFound(
-                f"item {item_id[:80]!r} is not in catalogue {self.release.catalogue.manifest.name}",
+                f"item {item_id[:80]!r} is not in catalogue {self.release.catalogue.manifest.name}: "
+                f"send the id of one of its items",
                 field="id",
             )
         return row
@@ -89,7 +90,9 @@ class Engine:
     def _admit(self, request: RankRequest, is_abandoned: Callable[[], bool] | None) -> "Work[Query]":
         config = self.config
         if request.k > config.requests.max_k:
-            raise Unprocessable(f"k is {request.k}, allowed are 1 to {config.requests.max_k}", field="k")
+            raise Unprocessable(
+                f"k is {request.k}, allowed are 1 to {config.requests.max_k}: lower it", field="k"
+            )
         ids = request.candidates
         rows = None if ids is None else rows_of_ids(ids, self.release.catalogue, config.candidates.max_count)
         now_s = self._clock()

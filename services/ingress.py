@@ -192,7 +192,9 @@ class RankApp:
 def _require(method: str, wanted: str, path: str) -> None:
     # HEAD is GET whose body the server drops.
     if method != wanted and not (method == "HEAD" and wanted == "GET"):
-        raise MethodNotAllowed(f"{path[:200]} answers {wanted}, not {method[:20]}", field="method")
+        raise MethodNotAllowed(
+            f"{path[:200]} answers {wanted}, not {method[:20]}: send it as {wanted}", field="method"
+        )
 
 
 def _headers_of(error: ServiceError, path: str) -> list[tuple[bytes, bytes]]:

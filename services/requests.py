@@ -108,12 +108,14 @@ class ContextLayout:
             values = value if isinstance(value, list) else [value]
             if len(values) != slot.width or isinstance(value, list) != bool(slot.feature.shape):
                 wanted = f"a list of {slot.width} numbers" if slot.feature.shape else "a number"
-                raise Unprocessable(f"context.{name} must be {wanted}", field=f"context.{name}")
+                raise Unprocessable(
+                    f"context.{name} is of another shape: send {wanted}", field=f"context.{name}"
+                )
             for number in values:
                 if not slot.low <= number <= slot.high or (slot.whole and not number.is_integer()):
                     raise Unprocessable(
                         f"context.{name} is {number}, allowed are {'whole numbers ' if slot.whole else ''}"
-                        f"{slot.low:g} to {slot.high:g}",
+                        f"{slot.low:g} to {slot.high:g}: send one of these",
                         field=f"context.{name}",
                     )
             row[slot.start : slot.start + slot.width] = values
