@@ -42,7 +42,7 @@ class ListwiseReranker(Architecture):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give scores (B, M)."""
-        score, mask = inputs["score"], inputs["mask"]
+        score, mask = inputs["ranked"], inputs["mask"]
         centred = _standing(score, mask)
         features = [self.items(inputs, "item_"), centred[..., None], torch.tanh(score)[..., None]]
         candidates: Tensor = self.item_proj(torch.cat(features, dim=-1))
@@ -64,7 +64,7 @@ class ListwiseReranker(Architecture):
             for name, shape in self.options.items.items()
         ]
         inputs += [InputSpec(name=c.name, source=f"context.{c.name}") for c in self.options.context]
-        inputs.append(InputSpec(name="score", source="candidate.score"))
+        inputs.append(InputSpec(name="ranked", source="candidate.score"))
         inputs.append(InputSpec(name="mask", source="batch.mask", dtype="bool"))
         return Signature(inputs=tuple(inputs), layout="list", feature_hash=feature_hash)
 

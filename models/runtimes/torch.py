@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from models.architectures import build_architecture
 from models.artifact import Artifact
-from models.errors import RuntimeFailure
+from models.errors import ArtifactError, RuntimeFailure
 from models.signature import Inputs
 
 
@@ -27,11 +27,11 @@ class TorchRuntime:
                 f"artifact {artifact.name} names no architecture: the runtime torch cannot build it; serve it with "
                 f"runtime.kind onnx"
             )
-        with torch.device("meta"):  # no time spent on random weights
-            module = build_architecture(artifact.architecture)
         try:
+            with torch.device("meta"):  # no time spent on random weights
+                module = build_architecture(artifact.architecture)
             module.load_state_dict(load_file(path), assign=True)
-        except (SafetensorError, OSError, RuntimeError) as error:
+        except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
             raise RuntimeFailure(
                 f"{path} does not fit architecture {artifact.architecture.get('name')!r} of {artifact.name}: {error}"
             ) from error

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from accelerate import Accelerator  # type: ignore[import-untyped]
-from accelerate.utils import send_to_device  # type: ignore[import-untyped]
+from accelerate import Accelerator
+from accelerate.utils import send_to_device
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits

@@ -1,0 +1,107 @@
+"""Both runtimes give the same scores from the same artifact, whatever the shapes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.architectures import build_architecture
+from models.architectures.base import Architecture
+from models.architectures.options import DlrmOptions
+from models.artifact import Artifact, write_artifact
+from models.ragged import RaggedBatch
+from models.runtimes import load_runtime
+from models.runtimes.base import Runtime, RuntimeConfig
+from models.signature import InputAssembler
+from models.training.export import ONNX, weight_writer
+from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, make_reranker
+
+TOLERANCE = 1e-4
+SHAPES = st.lists(st.tuples(st.integers(1, 15), st.integers(0, 8)), min_size=1, max_size=6)
+
+
+class Pair:
+    """One artifact under both runtimes."""
+
+    def __init__(self, root: Path, module: Architecture) -> None:
+        signature = module.signature(FEATURES.content_hash)
+        self.artifact: Artifact = write_artifact(
+            root / "model",
+            name="model",
+            signature=signature,
+            weights=ONNX,
+            write_files=weight_writer(module, signature),
+            architecture=module.options.model_dump(mode="json"),
+        )
+        self.runtimes: list[Runtime] = [
+            load_runtime(root / "model", self.artifact, RuntimeConfig(kind=kind))
+            for kind in ("onnx", "torch")
+        ]
+        self.assembler = InputAssembler(signature, make_catalogue(root / "catalogue"))
+
+    def assert_equal_on(self, batch: RaggedBatch) -> None:
+        inputs = self.assembler(batch)
+        onnx, torch = (
+            self.assembler.flatten(runtime.run(inputs), batch)["score"] for runtime in self.runtimes
+        )
+        assert onnx.shape == (batch.candidate_count,)
+        assert onnx.dtype == torch.dtype == np.float32
+        np.testing.assert_allclose(onnx, torch, atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@pytest.fixture(scope="module")
+def ranker(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return Pair(tmp_path_factory.mktemp("ranker"), make_ranker())
+
+
+@pytest.fixture(scope="module")
+def reranker(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return Pair(tmp_path_factory.mktemp("reranker"), make_reranker())
+
+
+@given(SHAPES, st.integers(0, 1000))
+@settings(max_examples=50, deadline=None)
+def test_the_ranker(ranker: Pair, shapes: list[tuple[int, int]], seed: int) -> None:
+    ranker.assert_equal_on(make_batch([n for n, _ in shapes], [past for _, past in shapes], seed))
+
+
+@given(st.lists(st.integers(1, 15), min_size=1, max_size=6), st.integers(0, 1000))
+@settings(max_examples=50, deadline=None)
+def test_the_reranker(reranker: Pair, lengths: list[int], seed: int) -> None:
+    reranker.assert_equal_on(make_batch(lengths, [0] * len(lengths), seed))
+
+
+def test_lists_of_one_length_and_no_history(ranker: Pair) -> None:
+    ranker.assert_equal_on(make_batch([200] * 4, [0] * 4))
+
+
+@pytest.mark.parametrize("dense_per_request", [False, True])
+def test_dlrm(tmp_path: Path, dense_per_request: bool) -> None:
+    options = DlrmOptions(
+        dense=5, fields=3, rows=11, width=8, bottom=(6,), top=(7,), dense_per_request=dense_per_request
+    )
+    module = build_architecture(options.model_dump())
+    signature = module.signature("")
+    artifact = write_artifact(
+        tmp_path / "dlrm",
+        name="dlrm",
+        signature=signature,
+        weights=ONNX,
+        write_files=weight_writer(module, signature),
+        architecture=options.model_dump(mode="json"),
+    )
+    random = np.random.default_rng(0)
+    inputs = {
+        "dense": random.normal(size=(2 if dense_per_request else 9, 5)).astype(np.float32),
+        "sparse": random.integers(0, 11, (9, 3)),
+    }
+    if dense_per_request:
+        inputs["request_of"] = np.repeat([0, 1], [4, 5])
+    onnx, torch = (
+        load_runtime(tmp_path / "dlrm", artifact, RuntimeConfig(kind=kind)).run(inputs)["score"]
+        for kind in ("onnx", "torch")
+    )
+    assert onnx.shape == (9,)
+    np.testing.assert_allclose(onnx, torch, atol=TOLERANCE)

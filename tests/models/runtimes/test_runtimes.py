@@ -1,0 +1,94 @@
+"""What a runtime refuses, and how it says so."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from models.artifact import Artifact, write_artifact
+from models.errors import RuntimeFailure
+from models.runtimes import load_runtime
+from models.runtimes.base import RuntimeConfig
+from models.signature import InputSpec
+from models.training.export import ONNX, SAFETENSORS, weight_writer
+from tests.models.worlds import make_reranker
+
+BOTH = pytest.mark.parametrize("kind", ["onnx", "torch"])
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def artifact(root: Path) -> Artifact:
+    module = make_reranker()
+    signature = module.signature("")
+    return write_artifact(
+        root,
+        name="small",
+        signature=signature,
+        weights=ONNX,
+        write_files=weight_writer(module, signature),
+        architecture=module.options.model_dump(mode="json"),
+    )
+
+
+@BOTH
+def test_inputs_of_other_shapes_fail_with_their_shapes(root: Path, artifact: Artifact, kind: str) -> None:
+    runtime = load_runtime(root, artifact, RuntimeConfig.model_validate({"kind": kind}))
+    inputs = {spec.name: np.zeros((1, 2, 9), dtype=spec.dtype) for spec in artifact.signature.inputs}
+    with pytest.raises(RuntimeFailure, match=r"mask\[1, 2, 9\]"):
+        runtime.run(inputs)
+
+
+@BOTH
+def test_a_missing_input_fails(root: Path, artifact: Artifact, kind: str) -> None:
+    runtime = load_runtime(root, artifact, RuntimeConfig.model_validate({"kind": kind}))
+    with pytest.raises(RuntimeFailure):
+        runtime.run({"ranked": np.zeros((1, 2), dtype=np.float32)})
+
+
+@BOTH
+def test_weights_that_are_no_weights_are_refused(root: Path, artifact: Artifact, kind: str) -> None:
+    for name in (ONNX, SAFETENSORS):
+        (root / name).write_bytes(b"not a model")
+    with pytest.raises(RuntimeFailure, match="model"):
+        load_runtime(root, artifact, RuntimeConfig.model_validate({"kind": kind}))
+
+
+def test_weights_of_another_architecture_are_refused(root: Path, artifact: Artifact) -> None:
+    weights = load_file(root / SAFETENSORS)
+    weights.pop("score_proj.bias")
+    save_file(weights, root / SAFETENSORS)
+    with pytest.raises(RuntimeFailure, match=r"score_proj\.bias"):
+        load_runtime(root, artifact, RuntimeConfig(kind="torch"))
+
+
+def test_a_runtime_without_weights_of_its_kind_names_the_remedy(root: Path, artifact: Artifact) -> None:
+    only_onnx = artifact.model_copy(update={"files": {ONNX: artifact.files[ONNX]}})
+    with pytest.raises(RuntimeFailure, match=r"no \.safetensors file.*choose another runtime"):
+        load_runtime(root, only_onnx, RuntimeConfig(kind="torch"))
+
+
+def test_torch_needs_an_architecture(root: Path, artifact: Artifact) -> None:
+    brought = artifact.model_copy(update={"architecture": {}})
+    with pytest.raises(RuntimeFailure, match="names no architecture"):
+        load_runtime(root, brought, RuntimeConfig(kind="torch"))
+
+
+def test_an_unknown_architecture_is_refused(root: Path, artifact: Artifact) -> None:
+    renamed = artifact.model_copy(update={"architecture": {"name": "oracle"}})
+    with pytest.raises(RuntimeFailure, match="'oracle' is unknown"):
+        load_runtime(root, renamed, RuntimeConfig(kind="torch"))
+
+
+def test_onnx_inputs_must_be_those_declared(root: Path, artifact: Artifact) -> None:
+    more = (*artifact.signature.inputs, InputSpec(name="luck", source="context.luck"))
+    declared = artifact.model_copy(
+        update={"signature": artifact.signature.model_copy(update={"inputs": more})}
+    )
+    with pytest.raises(RuntimeFailure, match="luck"):
+        load_runtime(root, declared, RuntimeConfig(kind="onnx"))
