@@ -1,7 +1,8 @@
 """The pipeline's YAML as one closed tree, assembled from the frozen parts that lie beside their consumers."""
 
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +17,8 @@ from services.reranker import RerankerConfig
 from services.slots import ModelConfig
 
 StageName = Literal["features", "ranker", "reranker"]
+# Serve joins names of applications, deployments and replicas with "#" and "/".
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
 class UnitConfig(BaseModel):
@@ -59,14 +62,14 @@ class PipelineConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    name: Name
     catalogue: str
     features: FeaturesConfig
     candidates: CandidatesConfig = CandidatesConfig()
     models: dict[str, ModelConfig]
     ranker: RankerConfig
     reranker: RerankerConfig | None = None
-    units: dict[str, UnitConfig]
+    units: dict[Name, UnitConfig]
     requests: RequestsConfig = RequestsConfig()
     http: HttpConfig = HttpConfig()
     training: TrainingConfig | None = None
@@ -129,8 +132,8 @@ def load_config(path: Path) -> PipelineConfig:
         ConfigError: every fault in it, one a line: field, what was wrong, the value.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        data = yaml.load(path.read_text(encoding="utf-8"), _ClosedLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path} is not a mapping of fields: see configs/walks.yaml for one that is")
@@ -140,10 +143,23 @@ def load_config(path: Path) -> PipelineConfig:
         raise ConfigError("\n".join(f"{path}: {line}" for line in _fault_lines(error))) from error
 
 
+class _ClosedLoader(yaml.SafeLoader):
+    """Refuses a key that is given twice; YAML's own loader keeps the last and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key} is given twice; keep one", problem_mark=node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
 def _fault_lines(error: ValidationError) -> list[str]:
     lines = []
     for fault in error.errors(include_url=False):
-        field = ".".join(str(part) for part in fault["loc"]) or "(whole file)"
+        field = ".".join(str(part) for part in fault["loc"])
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             lines.append(f"{field}: no such field; remove it or mend its name")
@@ -151,5 +167,6 @@ def _fault_lines(error: ValidationError) -> list[str]:
             lines.append(f"{field}: missing; add it")
         else:
             shown = "" if isinstance(fault["input"], dict) else f" (it is {fault['input']!r})"
-            lines.append(f"{field}: {message}{shown}")
+            # What holds between fields has no field of its own; the message names those it is about.
+            lines.append(f"{field}: {message}{shown}" if field else message)
     return lines
