@@ -10,11 +10,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from benchmarks.processes import CpuMeter
 
@@ -22,15 +22,17 @@ MARK = "RANKWAY_BENCHMARK"
 _START_LIMIT_S = 240.0
 _STOP_LIMIT_S = 60.0
 _POLL_PERIOD_S = 0.1
+_READY = "Ctrl-C stops it"
 _ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: where it listens, and its CPU meter."""
+    """A running server: where it listens, its CPU meter, and the file with what it printed."""
 
     port: int
     meter: CpuMeter
+    log: Path
 
     def health(self) -> dict[str, Any]:
         """Give what ``/readyz`` says.
@@ -44,12 +46,12 @@ class Server:
 
 
 @contextmanager
-def service(config: Path) -> Iterator[Server]:
-    """Run ``rankway serve``, stopped by SIGINT as with Ctrl-C."""
+def service(config: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run ``rankway serve``, with further environment ``settings``, stopped by SIGINT as with Ctrl-C."""
     port = free_port()
-    with _running(
-        [sys.executable, "-m", "cli.main", "serve", str(config), "--port", str(port)], port
-    ) as server:
+    command = [sys.executable, "-m", "cli.main", "serve", str(config), "--port", str(port)]
+    with _running(command, port, settings or {}) as server:
+        _wait_until_told(server)
         yield server
 
 
@@ -58,7 +60,7 @@ def control(config: Path, processes: int) -> Iterator[Server]:
     """Run the same application on plain uvicorn."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.control", str(config), "--port", str(port)]
-    with _running([*command, "--processes", str(processes)], port) as server:
+    with _running([*command, "--processes", str(processes)], port, {}) as server:
         yield server
 
 
@@ -71,32 +73,31 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int) -> Iterator[Server]:
+def _running(command: Sequence[str], port: int, settings: Mapping[str, str]) -> Iterator[Server]:
     mark = secrets.token_hex(8)
     meter = CpuMeter(f"{MARK}={mark}")
-    with tempfile.TemporaryFile() as log:
+    with tempfile.NamedTemporaryFile(prefix="rankway-benchmark-", suffix=".log") as log:
         process = subprocess.Popen(
             command,
             cwd=_ROOT,
-            env={**os.environ, MARK: mark},
+            env={**os.environ, **settings, MARK: mark},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
         try:
-            server = Server(port, meter)
-            _wait_until_ready(server, process, log)
+            server = Server(port, meter, Path(log.name))
+            _wait_until_ready(server, process)
             yield server
         finally:
             _stop(process, meter)
 
 
-def _wait_until_ready(server: Server, process: "subprocess.Popen[bytes]", log: BinaryIO) -> None:
+def _wait_until_ready(server: Server, process: "subprocess.Popen[bytes]") -> None:
     limit_s = time.monotonic() + _START_LIMIT_S
     while time.monotonic() < limit_s:
         if process.poll() is not None:
-            log.seek(0)
-            told = log.read().decode(errors="replace")[-2000:]
+            told = server.log.read_text(errors="replace")[-2000:]
             raise RuntimeError(f"the server ended with {process.returncode} before it was ready: {told}")
         try:
             server.health()
@@ -104,6 +105,15 @@ def _wait_until_ready(server: Server, process: "subprocess.Popen[bytes]", log: B
         except (OSError, ValueError):
             time.sleep(_POLL_PERIOD_S)
     raise RuntimeError(f"the server was not ready in {_START_LIMIT_S:.0f} s")
+
+
+def _wait_until_told(server: Server) -> None:
+    """Wait until the service itself says it is ready: before, requests may take Serve's fallback proxy."""
+    limit_s = time.monotonic() + _START_LIMIT_S
+    while _READY not in server.log.read_text(errors="replace"):
+        if time.monotonic() > limit_s:
+            raise RuntimeError(f"the service did not say {_READY!r} in {_START_LIMIT_S:.0f} s")
+        time.sleep(_POLL_PERIOD_S)
 
 
 def _stop(process: "subprocess.Popen[bytes]", meter: CpuMeter) -> None:

@@ -1,0 +1,122 @@
+"""Do calls of many ingresses merge as well as those of one? Candidates a ranker batch, 1 ingress against 8.
+
+    python -m benchmarks.merging [--workload dlrm] [--ingresses 8] [--clients 100] [--json]
+
+The pipeline is split as configs/walks-split.yaml is: the ingress unit reads features (and reranks), one ranker
+replica scores. The batch size is the ranker's own: the histogram ``rankway_batch_candidates`` of its metrics.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.cells import Load, measure_cell
+from benchmarks.scrape import metrics_url, settled_total
+from benchmarks.servers import service
+from benchmarks.workloads import WORKLOADS, Workload
+from services.config import PipelineConfig
+
+WANTED_RATIO = 0.8
+_SERIES = ("ray_rankway_batch_candidates_sum", "ray_rankway_batch_candidates_count")
+_RANKER = 'unit="ranker"'
+_REPORT_PERIOD_MS = 1000
+_CALLS_IN_FLIGHT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """One side: candidates a batch at the ranker, under a closed loop."""
+
+    ingresses: int
+    candidates_a_batch: float
+    batches: int
+    rps: float
+    p50_ms: float
+    p99_ms: float
+    bad: int
+
+
+def split(pipeline: PipelineConfig, ingresses: int) -> PipelineConfig:
+    """Give the pipeline with its ranker in a unit of one replica, behind that many ingress replicas."""
+    data: dict[str, Any] = pipeline.model_dump(mode="json")
+    unit = data["units"][pipeline.ingress_unit]
+    front = [stage for stage in pipeline.stage_names() if stage != "ranker"]
+    data["units"] = {
+        "ingress": {
+            **unit,
+            "stages": front,
+            "replicas": ingresses,
+            "cpus": 1 / ingresses,
+            "max_calls_in_flight": _CALLS_IN_FLIGHT,
+        },
+        "ranker": {**unit, "stages": ["ranker"], "replicas": 1, "cpus": 1.0},
+    }
+    return PipelineConfig.model_validate(data)
+
+
+def measure(workload: Workload, ingresses: int, clients: int, seconds: float) -> Merged:
+    """Serve the split pipeline and load it.
+
+    Raises:
+        RuntimeError: the service did not start, or its metrics did not come.
+    """
+    settings = {"RAY_metrics_report_interval_ms": str(_REPORT_PERIOD_MS)}
+    with tempfile.TemporaryDirectory(prefix="rankway-benchmark-") as folder:
+        path = Path(folder) / "split.yaml"
+        pipeline = split(workload.pipeline(), ingresses)
+        path.write_text(yaml.safe_dump(pipeline.model_dump(mode="json"), sort_keys=False))
+        with service(path, settings) as server:
+            url = metrics_url(server.log)
+            load = Load(clients=clients)
+            measure_cell(server, load, workload.bodies(), 1.0, 0.0)
+            before = _totals(url)
+            cell = measure_cell(server, load, workload.bodies(), seconds, 0.0)
+            candidates, batches = (after - at for after, at in zip(_totals(url), before, strict=True))
+    told = cell.load
+    bad = told.errors + sum(count for status, count in told.statuses.items() if status != "200")
+    return Merged(
+        ingresses, candidates / max(1, batches), int(batches), told.rps, told.p50_ms, told.p99_ms, bad
+    )
+
+
+def _totals(url: str) -> list[float]:
+    return settled_total(url, _SERIES, _RANKER, quiet_s=5.0, limit_s=60.0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line; 1 when the batches of many ingresses are smaller than wanted."""
+    parser = argparse.ArgumentParser(prog="benchmarks.merging", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--workload", choices=sorted(WORKLOADS), default="dlrm")
+    parser.add_argument("--ingresses", type=int, default=8)
+    parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    workload = WORKLOADS[options.workload]
+    one = measure(workload, 1, options.clients, options.seconds)
+    many = measure(workload, options.ingresses, options.clients, options.seconds)
+    ratio = many.candidates_a_batch / one.candidates_a_batch
+    if options.json:
+        found = {"workload": workload.name, "one": asdict(one), "many": asdict(many), "ratio": ratio}
+        json.dump(found, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        for side in (one, many):
+            sys.stdout.write(
+                f"{side.ingresses} ingress(es): {side.candidates_a_batch:.0f} candidates a batch over {side.batches} "
+                f"batches, {side.rps:.0f} requests/s, p50 {side.p50_ms:.1f} ms, p99 {side.p99_ms:.1f} ms, "
+                f"bad {side.bad}\n"
+            )
+        sys.stdout.write(f"ratio {ratio:.0%}, wanted {WANTED_RATIO:.0%}\n")
+    return 0 if ratio >= WANTED_RATIO else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
