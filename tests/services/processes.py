@@ -1,0 +1,201 @@
+"""A whole service as an operator starts it: a process of its own, on ports and in directories of its own."""
+
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.pipelines import bias_of, make_pipeline
+from tests.services.servers import Connection, rank_request
+
+ROOT = Path(__file__).resolve().parents[2]
+START_LIMIT_S = 150.0
+STOP_LIMIT_S = 60.0
+READY = "Ctrl-C stops it."
+
+
+def free_port() -> int:
+    """Give a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class ServiceProcess:
+    """A started process and what it has said."""
+
+    process: "subprocess.Popen[str]"
+    port: int
+    said: list[str] = field(default_factory=list)
+    _lines: "queue.Queue[str | None]" = field(default_factory=queue.Queue)
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._lines.put(line.rstrip())
+        self._lines.put(None)
+
+    def wait_for(self, wanted: str, limit_s: float = START_LIMIT_S) -> None:
+        """Wait until the process says a line that holds ``wanted``."""
+        end_s = time.monotonic() + limit_s
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, end_s - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no {wanted!r} within {limit_s:.0f} s: {self.said[-20:]}") from None
+            assert line is not None, f"it ended without {wanted!r}: {self.said[-20:]}"
+            self.said.append(line)
+            if wanted in line:
+                return
+
+    def found(self, pattern: str) -> str:
+        """Give the first group of the pattern in what the process said."""
+        match = re.search(pattern, " ".join(self.said))
+        assert match is not None, f"{pattern} is not in {self.said}"
+        return match[1]
+
+    def descendants(self) -> list[psutil.Process]:
+        """Give every process that came from this one."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def replicas(self, unit: str) -> list[psutil.Process]:
+        """Give the Serve replicas of a unit, warm ones and those still starting."""
+        return [
+            each for each in self.descendants() if f":{unit}" in title(each) and "ServeReplica" in title(each)
+        ]
+
+    def runtime_directory(self) -> Path:
+        """Give the directory that the service made for HAProxy's files."""
+        config = next(each for each in self.descendants() if "haproxy.cfg" in title(each))
+        return next(path for path in Path(config.cmdline()[-1]).parents if path.name.startswith("rankway-"))
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C; give the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(STOP_LIMIT_S)
+
+
+def title(process: psutil.Process) -> str:
+    """Give a process's command line, empty when it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+@contextmanager
+def started(
+    command: Sequence[str], port: int, home: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[ServiceProcess]:
+    """Start a command from the repository's root; end it, and what it left, however the test ends."""
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "RANKWAY_HOME": str(home), **(environment or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    service = ServiceProcess(process, port)
+    left: list[psutil.Process] = []
+    try:
+        yield service
+    finally:
+        if process.poll() is None:
+            left = service.descendants()
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        _, alive = psutil.wait_procs(left, 5)
+        for each in alive:
+            each.kill()
+        for pipe in (process.stdin, process.stderr):
+            assert pipe is not None
+            pipe.close()
+        process.wait(STOP_LIMIT_S)
+
+
+@contextmanager
+def served(
+    home: Path, changes: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[ServiceProcess]:
+    """Serve the small pipeline with ``rankway serve`` on a free port; ready when entered."""
+    config, port = make_pipeline(home, changes), free_port()
+    command = ["-m", "cli.main", "serve", str(config), "--port", str(port)]
+    with started(command, port, home, environment) as service:
+        service.wait_for(READY)
+        yield service
+
+
+@dataclass
+class Load:
+    """What closed-loop clients met: answers by status, and every answer that was not its own or not there."""
+
+    port: int
+    statuses: "Counter[int]" = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _progress: threading.Condition = field(default_factory=threading.Condition)
+
+    def client(self, user: int) -> None:
+        """Ask for one user until told to stop; hold every score against that user's bias."""
+        data = rank_request({"user_id": f"u{user}", "candidates": ["item-0000"], "deadline_ms": 20_000})
+        try:
+            with Connection(self.port) as connection:
+                while not self._stop.is_set():
+                    reply = connection.ask(data)
+                    scores = [item["score"] for item in reply.json["items"]] if reply.status == 200 else None
+                    with self._progress:
+                        self.statuses[reply.status] += 1
+                        if scores != [bias_of(user)]:
+                            self.wrong.append(f"u{user}: {reply.status} {reply.body[:300]!r}")
+                        self._progress.notify_all()
+        except (OSError, AssertionError, ValueError) as error:
+            with self._progress:
+                self.wrong.append(f"u{user}: {error!r}")
+                self._progress.notify_all()
+
+    def wait_for(self, answers: int, limit_s: float = 60.0) -> None:
+        """Wait until that many more answers are in."""
+        with self._progress:
+            wanted = self.statuses.total() + answers
+            assert self._progress.wait_for(
+                lambda: self.statuses.total() >= wanted or bool(self.wrong), limit_s
+            ), f"{answers} answers did not come within {limit_s:.0f} s: {self.statuses}"
+
+
+@contextmanager
+def load(port: int, clients: int = 16) -> Iterator[Load]:
+    """Keep that many clients asking, one user each."""
+    asked = Load(port)
+    threads = [threading.Thread(target=asked.client, args=(user,), daemon=True) for user in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield asked
+    finally:
+        asked._stop.set()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)

@@ -1,0 +1,127 @@
+"""One real service on Ray Serve behind HAProxy, as ``rankway serve`` starts it."""
+
+import json
+import re
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.bad_input import (
+    BAD_BODIES,
+    GOOD,
+    MEBIBYTE,
+    check_good,
+    check_problem,
+    chunk,
+    chunked_head,
+    declared_only,
+)
+from tests.services.processes import ServiceProcess, load, served
+from tests.services.servers import Connection, ask, http_request, rank_request
+
+METRICS_LIMIT_S = 40.0  # Ray's exporters report every few seconds
+SERIES = (
+    "rankway_requests_total",
+    "rankway_request_latency_ms",
+    "rankway_candidates_waiting",
+    "rankway_candidates_served_total",
+    "rankway_batch_candidates",
+    "rankway_stage_latency_ms",
+)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    with served(tmp_path_factory.mktemp("service"), {"units": {"main": {"replicas": 2}}}) as process:
+        yield process
+
+
+def test_it_is_ready_warm_and_on_the_fast_path_when_it_says_so(service: ServiceProcess) -> None:
+    for path in ("/readyz", "/healthz"):
+        health = ask(service.port, http_request("GET", path))
+        assert health.status == 200
+        assert health.json["fast_path"] is True
+        assert health.json["pipeline"] == "small"
+
+
+def test_the_curl_line_it_prints_works(service: ServiceProcess) -> None:
+    url, body = service.found(r"curl -s (\S+)"), service.found(r"-d '([^']*)'")
+    done = subprocess.run(
+        ["curl", "-s", "--max-time", "20", url, "-d", body], capture_output=True, text=True, check=True
+    )
+    assert len(json.loads(done.stdout)["items"]) == 3
+
+
+def test_many_users_at_once_each_get_their_own_scores(service: ServiceProcess) -> None:
+    with load(service.port) as asked:
+        asked.wait_for(500)
+    assert asked.wrong == []
+
+
+@pytest.mark.parametrize("name", BAD_BODIES)
+def test_a_bad_body_is_a_problem_that_names_the_field(service: ServiceProcess, name: str) -> None:
+    body, status, field = BAD_BODIES[name]
+    check_problem(ask(service.port, rank_request(body, {"content-length": str(len(body))})), status, field)
+    check_good(service.port)
+
+
+def test_a_body_of_100_mb_is_refused_declared_or_not(service: ServiceProcess) -> None:
+    with Connection(service.port) as connection:
+        connection.send(declared_only(100 * MEBIBYTE))
+        check_problem(connection.reply(), 413, "body")
+    with Connection(service.port) as connection:
+        connection.send(chunked_head())
+        for _ in range(18):
+            connection.send(chunk(b" " * 65_536))
+        check_problem(connection.reply(), 413, "body")
+    check_good(service.port)
+
+
+def test_wrong_routes_and_odd_request_ids_are_answered(service: ServiceProcess) -> None:
+    check_problem(ask(service.port, http_request("GET", "/v1/rank")), 405, "method")
+    check_problem(ask(service.port, http_request("GET", "/v1/none")), 404, "path")
+    reply = ask(service.port, rank_request(GOOD, {"x-request-id": b"caf\xe9"}))
+    assert reply.status == 200
+    assert reply.json["request_id"] == reply.headers["x-request-id"] != "caf\xe9"
+    assert ask(service.port, rank_request(GOOD, {"x-request-id": "mine-1"})).json["request_id"] == "mine-1"
+
+
+def test_a_deadline_that_cannot_be_kept_is_429(service: ServiceProcess) -> None:
+    reply = ask(service.port, rank_request({**GOOD, "deadline_ms": 1e-9}))
+    check_problem(reply, 429, None)
+    assert reply.headers["retry-after"] == "1"
+
+
+def test_clients_that_leave_stall_no_one(service: ServiceProcess) -> None:
+    for _ in range(50):
+        with Connection(service.port) as connection:
+            connection.send(rank_request(GOOD))
+    check_good(service.port)
+
+
+def test_the_metrics_are_in_rays_prometheus_export(service: ServiceProcess) -> None:
+    url = service.found(r"Prometheus metrics: (\S+)")
+    end_s = time.monotonic() + METRICS_LIMIT_S
+    missing, text = list(SERIES), ""
+    while missing and time.monotonic() < end_s:
+        check_good(service.port)
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            text = answer.read().decode()
+        missing = [name for name in SERIES if name not in text]
+    assert missing == []
+    assert re.search(r'rankway_requests_total{[^}]*status="200"', text)
+    assert re.search(r'rankway_stage_latency_ms_bucket{[^}]*stage="ranker"', text)
+
+
+def test_ctrl_c_leaves_no_process_no_port_and_no_directory(service: ServiceProcess) -> None:
+    left, directory = service.descendants(), service.runtime_directory()
+    assert left
+    assert directory.is_dir()
+    assert service.interrupt() == 0
+    assert [process for process in left if process.is_running()] == []
+    with pytest.raises(ConnectionRefusedError):
+        Connection(service.port)
+    assert not directory.exists()
