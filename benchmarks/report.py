@@ -83,6 +83,22 @@ def as_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def growth(results: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Give how the CPU of a request grows from 200 to 1,000 walks candidates, at each closed-loop load."""
+    by_name = {result["workload"]: result for result in results}
+    if not {"walks-200", "walks-1000"} <= by_name.keys():
+        return {}
+    cost = {
+        name: {row["load"]: row["core_ms"] for row in by_name[name]["rows"] if row["side"] == "service"}
+        for name in ("walks-200", "walks-1000")
+    }
+    return {
+        f"core-ms of 1,000 candidates over 200, {load}": cost["walks-1000"][load] / spent_ms
+        for load, spent_ms in cost["walks-200"].items()
+        if load.startswith("c")
+    }
+
+
 def _row(side: str, load: Load, cells: Sequence[Cell], alike: Sequence[BareCell]) -> dict[str, Any]:
     rps = [cell.load.rps for cell in cells]
     model_ms = median(model_core_ms(cell.batches, alike) for cell in cells)

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from benchmarks import bare, dlrm
 from benchmarks.cells import Cell, Load, measure_cell
-from benchmarks.report import Measured, as_json, as_text
+from benchmarks.processes import machine_busy_s
+from benchmarks.report import Measured, as_json, as_text, growth
 from benchmarks.servers import Server, control, service
 from benchmarks.workloads import WORKLOADS, Workload
 from services.home import home_directory
@@ -33,8 +34,10 @@ _ATTEMPTS = 3
 Side = Callable[[Path], AbstractContextManager[Server]]
 
 
-def run(workload: Workload, *, repeats: int, seconds: float, bare_seconds: float) -> Measured:
-    """Measure everything.
+def run(
+    workload: Workload, *, repeats: int, seconds: float, bare_seconds: float, wait_s: float = 0.0
+) -> Measured:
+    """Measure everything, waiting up to ``wait_s`` before each part for others to leave the cores alone.
 
     Raises:
         RuntimeError: a server did not start, or no runtime can execute the models.
@@ -42,6 +45,7 @@ def run(workload: Workload, *, repeats: int, seconds: float, bare_seconds: float
     pipeline, home = workload.pipeline(), home_directory()
     model = pipeline.models[pipeline.ranker.model].runtime
     _say(f"{workload.name}: bare model")
+    _wait_for_quiet(wait_s)
     cells = bare.measure(workload, home, seconds=bare_seconds)
     if not cells:
         raise RuntimeError(
@@ -52,6 +56,7 @@ def run(workload: Workload, *, repeats: int, seconds: float, bare_seconds: float
     replicas = sum(unit.replicas for unit in pipeline.units.values())
     with workload.config_file() as config:
         for repeat in range(repeats):
+            _wait_for_quiet(wait_s)
             again = bare.measure(
                 workload,
                 home,
@@ -67,9 +72,24 @@ def run(workload: Workload, *, repeats: int, seconds: float, bare_seconds: float
             ]
             for name, start in sides if repeat % 2 == 0 else reversed(sides):
                 _say(f"{workload.name}: repeat {repeat + 1} of {repeats}: {name}")
+                _wait_for_quiet(wait_s)
                 with start(config) as server:
                     _measure_side(measured, name, server, workload.bodies(), seconds)
     return measured
+
+
+def _wait_for_quiet(limit_s: float) -> None:
+    """Wait until others leave the cores alone; after ``limit_s`` measure all the same, and say so."""
+    end_s = time.monotonic() + limit_s
+    while limit_s > 0:
+        busy_s, started_s = machine_busy_s(), time.monotonic()
+        time.sleep(1.0)
+        cores = (machine_busy_s() - busy_s) / (time.monotonic() - started_s)
+        if cores < _DISTURBED_CORES:
+            return
+        if time.monotonic() > end_s:
+            _say(f"others still keep {cores:.1f} cores busy after {limit_s:.0f} s: measuring all the same")
+            return
 
 
 def _measure_side(
@@ -125,6 +145,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="a cell")
     parser.add_argument("--quick", action="store_true", help="one repeat of 2 s a cell: not for figures")
+    parser.add_argument(
+        "--wait", type=float, default=0.0, help="seconds to wait for idle cores before a part"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     repeats, seconds, bare_seconds = (
@@ -137,13 +160,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dlrm.build(home, rows=100_000, items=20_000, users=20_000)
     results = []
     for name in names:
-        measured = run(WORKLOADS[name], repeats=repeats, seconds=seconds, bare_seconds=bare_seconds)
+        measured = run(
+            WORKLOADS[name], repeats=repeats, seconds=seconds, bare_seconds=bare_seconds, wait_s=options.wait
+        )
         results.append(as_json(measured, cores=os.cpu_count() or 1))
         if not options.json:
             sys.stdout.write(as_text(results[-1]) + "\n")
+    ratios = growth(results)
     if options.json:
-        json.dump(results, sys.stdout, indent=2)
+        json.dump({"results": results, "growth": ratios}, sys.stdout, indent=2)
         sys.stdout.write("\n")
+    elif ratios:
+        sys.stdout.write("".join(f"{name}: {ratio:.2f}\n" for name, ratio in ratios.items()))
     return 0
 
 

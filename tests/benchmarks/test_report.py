@@ -3,7 +3,7 @@ import pytest
 from benchmarks.answers import Batches
 from benchmarks.bare import BareCell
 from benchmarks.cells import Cell, Load, model_core_ms
-from benchmarks.report import Measured, as_json, as_text
+from benchmarks.report import Measured, as_json, as_text, growth
 from benchmarks.results import LoadResult
 from benchmarks.workloads import WORKLOADS
 
@@ -58,3 +58,14 @@ def test_the_text_says_when_the_fast_path_is_off() -> None:
     text = as_text(as_json(found, cores=2))
     assert "fast path on" in text
     assert "haproxy 0.100" in text
+
+
+def test_growth_needs_both_walks_workloads() -> None:
+    rows = [
+        {"side": "service", "load": "c10", "core_ms": 2.0},
+        {"side": "control", "load": "c10", "core_ms": 1.0},
+    ]
+    small = {"workload": "walks-200", "rows": rows}
+    large = {"workload": "walks-1000", "rows": [{**rows[0], "core_ms": 9.0}]}
+    assert growth([small]) == {}
+    assert growth([small, large]) == {"core-ms of 1,000 candidates over 200, c10": 4.5}
