@@ -23,6 +23,7 @@ from queue import Empty
 from benchmarks.batches import BareModels, BatchMaker, RuntimeKind, RuntimeLoader
 from benchmarks.workloads import WORKLOADS, Workload
 from models.errors import ModelError
+from services.check import check_artifacts
 from services.config import PipelineConfig
 from services.home import home_directory
 

@@ -64,13 +64,11 @@ class RuntimeLoader:
         self.threads = threads
 
     def __call__(self, root: Path) -> tuple[Artifact, Runtime]:
-        """Load the artifact at ``root``; for torch the one beside it that has the same weights in safetensors.
+        """Load the artifact at ``root``.
 
         Raises:
-            ModelError: it is not there or cannot be executed.
+            ModelError: it is not there, or has no weights for this runtime.
         """
-        if self.kind == "torch":
-            root = root.with_name("torch")
         artifact = Artifact.load(root)
         return artifact, load_runtime(root, artifact, RuntimeConfig(kind=self.kind, threads=self.threads))
 

@@ -2,9 +2,8 @@
 
     python -m benchmarks.dlrm [--rows 100000] [--items 20000] [--users 20000]
 
-Under the home it writes ``dlrm/``: ``features.yaml``, ``catalogue/``, ``users.lmdb/``, ``artifact/`` (ONNX) and
-``torch/`` (the same weights in safetensors, for the bare comparison); and ``dlrm-store/``: the two artifacts of
-the variant that reads its dense features from the user store.
+Under the home it writes ``dlrm/``: ``features.yaml``, ``catalogue/``, ``users.lmdb/`` and ``artifact/`` (ONNX, and the
+same weights in safetensors); and ``dlrm-store/artifact/``, which reads its dense features from the user store.
 It is the shape that published serving benchmarks use (Naumov et al. 2019, arXiv:1906.00091), brought along
 as a caller would: an artifact and YAML, no code in services/.
 """
@@ -58,7 +57,7 @@ def build(home: Path, *, rows: int, items: int, users: int) -> None:
     _write_data(home / "dlrm", features, options, items, users)
     for pipeline in PIPELINES:
         variant = options.model_copy(update={"dense_per_request": pipeline == "dlrm-store"})
-        write_dlrm(home / pipeline, pipeline, variant, features.content_hash, seed=_SEED)
+        write_dlrm(home / pipeline / "artifact", pipeline, variant, features.content_hash, seed=_SEED)
 
 
 def is_built(home: Path) -> bool:

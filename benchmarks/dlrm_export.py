@@ -28,27 +28,22 @@ class _ByPosition(nn.Module):
 
 
 def write_dlrm(root: Path, name: str, options: DlrmOptions, feature_hash: str, *, seed: int) -> None:
-    """Write ``artifact`` (ONNX) and ``torch`` (safetensors) under ``root``."""
+    """Write the artifact at ``root``: ONNX, and the same weights as safetensors for the other runtime."""
     torch.manual_seed(seed)
     model = Dlrm(options).eval()
-    signature = model.signature(feature_hash)
-    lineage = {"weights": "random", "seed": seed}
+
+    def write_files(staging: Path) -> None:
+        _export(model, staging / "model.onnx")
+        save_file(model.state_dict(), staging / "model.safetensors")
+
     write_artifact(
-        root / "artifact",
+        root,
         name=name,
-        signature=signature,
+        signature=model.signature(feature_hash),
         weights="model.onnx",
-        write_files=lambda staging: _export(model, staging / "model.onnx"),
-        lineage=lineage,
-    )
-    write_artifact(
-        root / "torch",
-        name=name,
-        signature=signature,
-        weights="model.safetensors",
-        write_files=lambda staging: save_file(model.state_dict(), staging / "model.safetensors"),
+        write_files=write_files,
         architecture=options.model_dump(),
-        lineage=lineage,
+        lineage={"weights": "random", "seed": seed},
     )
 
 

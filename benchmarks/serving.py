@@ -23,6 +23,7 @@ from benchmarks.processes import machine_busy_s
 from benchmarks.report import Measured, as_json, as_text, growth
 from benchmarks.servers import Server, control, service
 from benchmarks.workloads import WORKLOADS, Workload
+from services.check import check_artifacts
 from services.home import home_directory
 
 _CLOSED = tuple(Load(clients=clients) for clients in (1, 10, 32, 100))
@@ -40,9 +41,12 @@ def run(
     """Measure everything, waiting up to ``wait_s`` before each part for others to leave the cores alone.
 
     Raises:
-        RuntimeError: a server did not start, or no runtime can execute the models.
+        RuntimeError: data or models are missing, or a server did not start.
     """
     pipeline, home = workload.pipeline(), home_directory()
+    faults = check_artifacts(pipeline, home)
+    if faults:
+        raise RuntimeError("\n".join([f"{workload.name} cannot be served:", *faults]))
     model = pipeline.models[pipeline.ranker.model].runtime
     _say(f"{workload.name}: bare model")
     _wait_for_quiet(wait_s)
@@ -160,9 +164,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dlrm.build(home, rows=100_000, items=20_000, users=20_000)
     results = []
     for name in names:
-        measured = run(
-            WORKLOADS[name], repeats=repeats, seconds=seconds, bare_seconds=bare_seconds, wait_s=options.wait
-        )
+        try:
+            measured = run(
+                WORKLOADS[name],
+                repeats=repeats,
+                seconds=seconds,
+                bare_seconds=bare_seconds,
+                wait_s=options.wait,
+            )
+        except RuntimeError as error:
+            _say(f"error: {error}")
+            return 1
         results.append(as_json(measured, cores=os.cpu_count() or 1))
         if not options.json:
             sys.stdout.write(as_text(results[-1]) + "\n")
