@@ -171,12 +171,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=1.0, help="per cell")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    cells = measure(WORKLOADS[options.workload], home_directory(), seconds=options.seconds)
-    if not cells:
-        sys.stderr.write(
-            f"no runtime can execute the models of {options.workload}: build and train them first\n"
-        )
+    workload, home = WORKLOADS[options.workload], home_directory()
+    faults = check_artifacts(workload.pipeline(), home)
+    if faults:
+        sys.stderr.write("\n".join([f"error: {workload.name} cannot be run:", *faults, ""]))
         return 1
+    cells = measure(workload, home, seconds=options.seconds)
     if options.json:
         json.dump(
             {"cells": [asdict(cell) for cell in cells], "best": asdict(best(cells))}, sys.stdout, indent=2
