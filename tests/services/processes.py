@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from tests.pipelines import bias_of, make_pipeline
-from tests.services.servers import Connection, rank_request
+from tests.services.servers import Connection, Reply, rank_request
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 150.0
@@ -150,10 +150,14 @@ def served(
 
 @dataclass
 class Load:
-    """What closed-loop clients met: answers by status, and every answer that was not its own or not there."""
+    """What closed-loop clients met: answers by status, and every answer that was not its own or not there.
+
+    replicas: what those that answered put before their request ids.
+    """
 
     port: int
     statuses: "Counter[int]" = field(default_factory=Counter)
+    replicas: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _progress: threading.Condition = field(default_factory=threading.Condition)
@@ -162,27 +166,40 @@ class Load:
         """Ask for one user until told to stop; hold every score against that user's bias."""
         data = rank_request({"user_id": f"u{user}", "candidates": ["item-0000"], "deadline_ms": 20_000})
         try:
-            with Connection(self.port) as connection:
-                while not self._stop.is_set():
-                    reply = connection.ask(data)
-                    scores = [item["score"] for item in reply.json["items"]] if reply.status == 200 else None
-                    with self._progress:
-                        self.statuses[reply.status] += 1
-                        if scores != [bias_of(user)]:
-                            self.wrong.append(f"u{user}: {reply.status} {reply.body[:300]!r}")
-                        self._progress.notify_all()
+            while not self._stop.is_set():
+                with Connection(self.port) as connection:
+                    while not self._stop.is_set():
+                        reply = connection.ask(data)
+                        self._note(user, reply)
+                        if reply.headers.get("connection", "").lower() == "close":
+                            break  # a proxy that is replaced says so with its last answer
         except (OSError, AssertionError, ValueError) as error:
             with self._progress:
                 self.wrong.append(f"u{user}: {error!r}")
                 self._progress.notify_all()
 
-    def wait_for(self, answers: int, limit_s: float = 60.0) -> None:
-        """Wait until that many more answers are in."""
+    def _note(self, user: int, reply: Reply) -> None:
+        answer = reply.json if reply.status == 200 else {"items": []}
+        with self._progress:
+            self.statuses[reply.status] += 1
+            self.replicas.add(reply.headers["x-request-id"].rpartition("-")[0])
+            if [item["score"] for item in answer["items"]] != [bias_of(user)]:
+                self.wrong.append(f"u{user}: {reply.status} {reply.body[:300]!r}")
+            self._progress.notify_all()
+
+    def wait_for(self, answers: int = 1, replicas: int = 1, limit_s: float = 60.0) -> None:
+        """Wait until that many more answers are in, and that many replicas have answered since the start."""
         with self._progress:
             wanted = self.statuses.total() + answers
-            assert self._progress.wait_for(
-                lambda: self.statuses.total() >= wanted or bool(self.wrong), limit_s
-            ), f"{answers} answers did not come within {limit_s:.0f} s: {self.statuses}"
+            arrived = self._progress.wait_for(
+                lambda: (
+                    (self.statuses.total() >= wanted and len(self.replicas) >= replicas) or bool(self.wrong)
+                ),
+                limit_s,
+            )
+        assert arrived, (
+            f"{answers} answers of {replicas} replicas did not come: {self.statuses}, {self.replicas}"
+        )
 
 
 @contextmanager

@@ -1,0 +1,43 @@
+"""A service that redeploys as it is told: run by test_survival.py as a process of its own.
+
+    python -m tests.services.redeploying HOME PORT
+Each line on standard input is a JSON of changes to the small pipeline; it is deployed, then "deployed" is said.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from services.config import PipelineConfig, load_config
+from services.deploy import deploy, local_cluster
+from tests.pipelines import make_pipeline, merged
+
+READY = "deployed"
+
+
+def main(home: Path, port: int) -> None:
+    """Serve until the input ends."""
+    first = load_config(home / "pipeline.yaml") if (home / "pipeline.yaml").exists() else None
+    config = with_changes(first or load_config(make_pipeline(home)), {"http": {"port": port}})
+    # Room for the replicas of the largest change.
+    with local_cluster(with_changes(config, {"units": {"main": {"replicas": 3}}})):
+        deploy(config, home, lambda _status: None)
+        say(READY)
+        for line in sys.stdin:
+            config = with_changes(config, json.loads(line))
+            deploy(config, home, lambda _status: None)
+            say(READY)
+
+
+def with_changes(config: PipelineConfig, changes: dict[str, object]) -> PipelineConfig:
+    """Give the configuration with nested changes."""
+    return PipelineConfig.model_validate(merged(config.model_dump(mode="json"), changes))
+
+
+def say(text: str) -> None:
+    """Say it where the test listens."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
