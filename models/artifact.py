@@ -1,7 +1,6 @@
 """Artifacts: a model on disk, ``artifact.yaml`` beside weights in safetensors or ONNX. Never pickle."""
 
 import hashlib
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -9,6 +8,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.directories import written_whole
 from models.errors import ArtifactError, FeatureMismatch
 from models.signature import Signature
 
@@ -87,25 +87,23 @@ def write_artifact(
     lineage: Mapping[str, Any] | None = None,
 ) -> Artifact:
     """Write an artifact whole or not at all; its version is the hash of its files and signature."""
-    staging = root.with_name(root.name + ".writing")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    write_files(staging)
-    files = {str(p.relative_to(staging)): sha256_of(p) for p in sorted(staging.rglob("*")) if p.is_file()}
-    digest = hashlib.sha256((signature.model_dump_json() + repr(sorted(files.items()))).encode()).hexdigest()
-    artifact = Artifact(
-        name=name,
-        version=digest[:12],
-        signature=signature,
-        weights=weights,
-        files=files,
-        architecture=dict(architecture or {}),
-        metrics=dict(metrics or {}),
-        lineage=dict(lineage or {}),
-    )
-    (staging / MANIFEST).write_text(yaml.safe_dump(artifact.model_dump(mode="json"), sort_keys=False))
-    shutil.rmtree(root, ignore_errors=True)
-    staging.rename(root)
+    with written_whole(root) as staging:
+        write_files(staging)
+        files = {str(p.relative_to(staging)): sha256_of(p) for p in sorted(staging.rglob("*")) if p.is_file()}
+        digest = hashlib.sha256(
+            (signature.model_dump_json() + repr(sorted(files.items()))).encode()
+        ).hexdigest()
+        artifact = Artifact(
+            name=name,
+            version=digest[:12],
+            signature=signature,
+            weights=weights,
+            files=files,
+            architecture=dict(architecture or {}),
+            metrics=dict(metrics or {}),
+            lineage=dict(lineage or {}),
+        )
+        (staging / MANIFEST).write_text(yaml.safe_dump(artifact.model_dump(mode="json"), sort_keys=False))
     return artifact
 
 

@@ -1,13 +1,13 @@
 """Impressions: shown lists with their outcomes, the training data, as one large ragged batch on disk."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.directories import written_whole
 from models.errors import ArtifactError, FeatureMismatch
 from models.ragged import Column, RaggedArray, RaggedBatch
 
@@ -30,23 +30,19 @@ def write_impressions(
     labels: float32 (N,), relevance of each shown candidate. keys: int64 (N,), the candidates' item keys
     (rows change between catalogue versions, keys do not).
     """
-    staging = root.with_name(root.name + ".writing")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    arrays: dict[str, NDArray[Any]] = {"labels": labels, "offsets": batch.offsets, "keys": keys}
-    ragged = []
-    for name, column in batch.requests.items():
-        if isinstance(column, RaggedArray):
-            ragged.append(name)
-            arrays[name], arrays[f"{name}.offsets"] = column.values, column.offsets
-        else:
-            arrays[name] = column
-    for name, values in arrays.items():
-        np.save(staging / f"{name}.npy", values)
-    index = {"feature_hash": feature_hash, "requests": list(batch.requests), "ragged": ragged}
-    (staging / _INDEX).write_text(json.dumps(index))
-    shutil.rmtree(root, ignore_errors=True)
-    staging.rename(root)
+    with written_whole(root) as staging:
+        arrays: dict[str, NDArray[Any]] = {"labels": labels, "offsets": batch.offsets, "keys": keys}
+        ragged = []
+        for name, column in batch.requests.items():
+            if isinstance(column, RaggedArray):
+                ragged.append(name)
+                arrays[name], arrays[f"{name}.offsets"] = column.values, column.offsets
+            else:
+                arrays[name] = column
+        for name, values in arrays.items():
+            np.save(staging / f"{name}.npy", values)
+        index = {"feature_hash": feature_hash, "requests": list(batch.requests), "ragged": ragged}
+        (staging / _INDEX).write_text(json.dumps(index))
 
 
 def read_impressions(

@@ -6,7 +6,6 @@ item's id that stays the same from version to version: histories hold keys, batc
 """
 
 import hashlib
-import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.directories import written_whole
 from models.errors import ArtifactError
 from models.ragged import offsets_of
 
@@ -127,26 +127,22 @@ def write_catalogue(
             raise ArtifactError(
                 f"catalogue {name}: column {column} has {len(values)} rows for {len(ids)} ids"
             )
-    staging = root.with_name(root.name + ".writing")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    blobs = [details[i] for i in order]
-    arrays: dict[str, NDArray[Any]] = {column: values[order] for column, values in columns.items()}
-    arrays["keys"] = keys[order]
-    arrays["ids"] = np.array([ids[i].encode() for i in order], dtype=np.bytes_)
-    arrays["details"] = np.frombuffer(b"".join(blobs), dtype=np.uint8)
-    arrays["details_offsets"] = offsets_of(np.array([len(blob) for blob in blobs], dtype=np.int64))
-    for file_name, values in arrays.items():
-        np.save(staging / f"{file_name}.npy", np.ascontiguousarray(values))
-    manifest = CatalogueManifest(
-        name=name,
-        version=version,
-        feature_hash=feature_hash,
-        item_count=len(ids),
-        columns=tuple(columns),
-        position_column=position_column,
-        attribution=attribution,
-    )
-    (staging / MANIFEST).write_text(yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False))
-    shutil.rmtree(root, ignore_errors=True)
-    staging.rename(root)
+    with written_whole(root) as staging:
+        blobs = [details[i] for i in order]
+        arrays: dict[str, NDArray[Any]] = {column: values[order] for column, values in columns.items()}
+        arrays["keys"] = keys[order]
+        arrays["ids"] = np.array([ids[i].encode() for i in order], dtype=np.bytes_)
+        arrays["details"] = np.frombuffer(b"".join(blobs), dtype=np.uint8)
+        arrays["details_offsets"] = offsets_of(np.array([len(blob) for blob in blobs], dtype=np.int64))
+        for file_name, values in arrays.items():
+            np.save(staging / f"{file_name}.npy", np.ascontiguousarray(values))
+        manifest = CatalogueManifest(
+            name=name,
+            version=version,
+            feature_hash=feature_hash,
+            item_count=len(ids),
+            columns=tuple(columns),
+            position_column=position_column,
+            attribution=attribution,
+        )
+        (staging / MANIFEST).write_text(yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False))

@@ -72,12 +72,15 @@ class TrainingConfig(BaseModel):
     """What ``rankway train`` makes of a data set.
 
     data: folder with the impressions ``train`` and ``valid``, relative to the home.
+    max_train_lists, max_valid_lists: larger splits are thinned evenly over their time, None keeps all.
     reference: item column that ranks the popularity reference.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str
+    max_train_lists: int | None = Field(default=None, ge=1)
+    max_valid_lists: int | None = Field(default=None, ge=2)
     seed: int = Field(default=1, ge=0)
     threads: int = Field(default=2, ge=1, le=256)
     reference: str | None = "popularity"

@@ -21,7 +21,7 @@ from models.signature import InputAssembler
 from models.training.config import FitConfig, RankerTraining, RerankerTraining, TrainingConfig
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from models.training.lineage import already_trained, hash_of, hash_of_code, hash_of_data
-from models.training.lists import Lists, in_memory, without_unknown_items
+from models.training.lists import Lists, in_memory, thinned, without_unknown_items
 from models.training.loop import Progress, fit, score
 from models.training.metrics import quality
 from models.training.sizes import listwise_options, ranker_options
@@ -169,7 +169,8 @@ class Trainer:
                 feature_hash=self._features.content_hash,
                 keys_to_rows=self._catalogue.rows_of_keys,
             )
-            self._splits[name] = without_unknown_items(in_memory(batch), labels)
+            limits = {"train": self._config.max_train_lists, "valid": self._config.max_valid_lists}
+            self._splits[name] = without_unknown_items(*thinned(in_memory(batch), labels, limits[name]))
         return self._splits[name]
 
     def _references(self, lists: Lists) -> dict[str, float]:

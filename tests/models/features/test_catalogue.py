@@ -1,0 +1,77 @@
+"""The catalogue: rows, keys and details stay together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import ArtifactError
+from models.features.catalogue import MANIFEST, Catalogue, item_key, write_catalogue
+
+IDS = [f"route-{number}" for number in range(50)]
+
+
+def write(root: Path, ids: list[str] | None = None, rows: int | None = None) -> Catalogue:
+    ids = IDS if ids is None else ids
+    number = np.arange(len(ids) if rows is None else rows, dtype=np.float32)
+    write_catalogue(
+        root,
+        name="small",
+        version="1",
+        feature_hash="",
+        ids=ids,
+        columns={"number": number},
+        details=[item_id.encode() for item_id in ids],
+    )
+    return Catalogue.open(root)
+
+
+def test_every_column_follows_the_keys_order(tmp_path: Path) -> None:
+    catalogue = write(tmp_path / "c")
+    assert len(catalogue) == len(IDS)
+    assert (np.diff(catalogue.keys) > 0).all()
+    for number, item_id in enumerate(IDS):
+        row = catalogue.row_by_id[item_id]
+        assert catalogue.columns["number"][row] == number
+        assert catalogue.details(row) == item_id.encode()
+        assert catalogue.rows_of_keys(np.array([item_key(item_id)])).tolist() == [row]
+
+
+def test_unknown_keys_have_no_row(tmp_path: Path) -> None:
+    catalogue = write(tmp_path / "c")
+    keys = np.array([item_key("route-51"), 0, np.iinfo(np.int64).max])
+    assert catalogue.rows_of_keys(keys).tolist() == [-1, -1, -1]
+
+
+def test_keys_stay_when_items_come_and_go(tmp_path: Path) -> None:
+    before, after = write(tmp_path / "a"), write(tmp_path / "b", IDS[10:] + ["route-new"])
+    kept = after.rows_of_keys(np.asarray(before.keys))
+    assert {after.ids[row] for row in kept if row >= 0} == set(IDS[10:])
+
+
+def test_repeated_ids_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="item ids repeat"):
+        write(tmp_path / "c", ["a", "b", "a"])
+
+
+def test_a_column_of_another_length_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="number has 7 rows for 50 ids"):
+        write(tmp_path / "c", rows=7)
+
+
+def test_no_catalogue_there(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="build it first"):
+        Catalogue.open(tmp_path)
+
+
+def test_a_damaged_catalogue_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "c")
+    np.save(tmp_path / "c" / "number.npy", np.zeros(3))
+    with pytest.raises(ArtifactError, match="number .* has 3 rows"):
+        Catalogue.open(tmp_path / "c")
+    (tmp_path / "c" / "number.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(ArtifactError, match="build it again"):
+        Catalogue.open(tmp_path / "c")
+    (tmp_path / "c" / MANIFEST).write_text("name: [")
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        Catalogue.open(tmp_path / "c")

@@ -1,0 +1,32 @@
+"""A directory is replaced whole, or stays as it was."""
+
+from pathlib import Path
+
+import pytest
+
+from models.directories import written_whole
+
+
+def test_the_new_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        with written_whole(tmp_path / "d") as staging:
+            (staging / content).write_text(content)
+    assert [path.name for path in (tmp_path / "d").iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_a_failure_leaves_the_old_and_nothing_else(tmp_path: Path) -> None:
+    with written_whole(tmp_path / "d") as staging:
+        (staging / "old").write_text("old")
+    with pytest.raises(OSError, match="full"), written_whole(tmp_path / "d") as staging:
+        (staging / "half").write_text("half")
+        raise OSError("full")
+    assert [path.name for path in tmp_path.rglob("*")] == ["d", "old"]
+
+
+def test_what_an_interrupted_write_left_is_swept(tmp_path: Path) -> None:
+    (tmp_path / "d.writing").mkdir()
+    (tmp_path / "d.writing" / "half").write_text("half")
+    with written_whole(tmp_path / "d") as staging:
+        (staging / "new").write_text("new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["d", "new"]

@@ -1,0 +1,49 @@
+"""Impressions: what was written is read, at the present catalogue's rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import ArtifactError, FeatureMismatch
+from models.features.catalogue import Catalogue
+from models.impressions import read_impressions, write_impressions
+from models.ragged import RaggedArray
+from tests.models.worlds import FEATURES, make_batch
+
+HASH = FEATURES.content_hash
+
+
+def test_written_and_read(tmp_path: Path, catalogue: Catalogue) -> None:
+    batch = make_batch([3, 2, 4], [2, 0, 3])
+    labels = np.arange(9, dtype=np.float32) / 9
+    keys = catalogue.keys[batch.rows].copy()
+    keys[4] = 12345  # an item that the catalogue no longer has
+    write_impressions(tmp_path / "train", batch, labels, feature_hash=HASH, keys=keys)
+    read, read_labels = read_impressions(
+        tmp_path / "train", feature_hash=HASH, keys_to_rows=catalogue.rows_of_keys
+    )
+    np.testing.assert_array_equal(read_labels, labels)
+    np.testing.assert_array_equal(read.offsets, batch.offsets)
+    assert read.rows[4] == -1
+    np.testing.assert_array_equal(np.delete(read.rows, 4), np.delete(batch.rows, 4))
+    assert set(read.requests) == set(batch.requests)
+    history, expected = read.requests["user.history"], batch.requests["user.history"]
+    assert isinstance(history, RaggedArray)
+    assert isinstance(expected, RaggedArray)
+    for request in range(3):
+        np.testing.assert_array_equal(history[request], expected[request])
+
+
+def test_no_impressions_there(tmp_path: Path, catalogue: Catalogue) -> None:
+    with pytest.raises(ArtifactError, match="build the data set first"):
+        read_impressions(tmp_path, feature_hash=HASH, keys_to_rows=catalogue.rows_of_keys)
+
+
+def test_other_feature_definitions_are_refused(tmp_path: Path, catalogue: Catalogue) -> None:
+    batch = make_batch([2], [1])
+    write_impressions(
+        tmp_path / "d", batch, np.zeros(2, np.float32), feature_hash="f" * 16, keys=catalogue.keys[batch.rows]
+    )
+    with pytest.raises(FeatureMismatch, match="build the data set again"):
+        read_impressions(tmp_path / "d", feature_hash=HASH, keys_to_rows=catalogue.rows_of_keys)

@@ -1,0 +1,90 @@
+"""Ragged arrays and batches: what is taken, kept or joined is what was asked for."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.ragged import RaggedArray, RaggedBatch, gather_positions, offsets_of
+
+LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=8)
+
+
+def batch_of(lengths: list[int], release: str = "r1") -> RaggedBatch:
+    """Give a batch whose every value tells its request and place."""
+    offsets = offsets_of(np.array(lengths, dtype=np.int64))
+    total, count = int(offsets[-1]), len(lengths)
+    return RaggedBatch(
+        offsets=offsets,
+        rows=np.arange(total, dtype=np.int64),
+        requests={
+            "user.number": np.arange(count),
+            "user.history": RaggedArray(np.arange(total) * 10, offsets),
+        },
+        candidates={"score": np.arange(total, dtype=np.float32) / 2},
+        deadlines_s=np.arange(count, dtype=np.float64),
+        priorities=np.arange(count, dtype=np.int32),
+        release=release,
+        user_keys=[b"%d" % number for number in range(count)],
+    )
+
+
+@given(LENGTHS, st.data())
+def test_taking_requests_gives_each_its_own(lengths: list[int], data: st.DataObject) -> None:
+    batch = batch_of(lengths)
+    picked = np.array(
+        data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=6)), dtype=np.int64
+    )
+    taken = batch.take(picked)
+    assert len(taken) == len(picked)
+    history, taken_history = batch.requests["user.history"], taken.requests["user.history"]
+    assert isinstance(history, RaggedArray)
+    assert isinstance(taken_history, RaggedArray)
+    for place, request in enumerate(picked):
+        mine = slice(taken.offsets[place], taken.offsets[place + 1])
+        source = slice(batch.offsets[request], batch.offsets[request + 1])
+        np.testing.assert_array_equal(taken.rows[mine], batch.rows[source])
+        np.testing.assert_array_equal(taken.candidates["score"][mine], batch.candidates["score"][source])
+        np.testing.assert_array_equal(taken_history[place], history[int(request)])
+        assert taken.user_keys[place] == batch.user_keys[request]
+        assert taken.deadlines_s is not None
+        assert taken.deadlines_s[place] == request
+
+
+@given(st.lists(LENGTHS, min_size=1, max_size=4))
+def test_concatenation_undoes_a_split(parts: list[list[int]]) -> None:
+    whole = batch_of([length for part in parts for length in part])
+    bounds = np.cumsum([0, *(len(part) for part in parts)])
+    pieces = [whole.take(np.arange(a, b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    joined = RaggedBatch.concatenate(pieces)
+    np.testing.assert_array_equal(joined.offsets, whole.offsets)
+    np.testing.assert_array_equal(joined.rows, whole.rows)
+    np.testing.assert_array_equal(joined.candidates["score"], whole.candidates["score"])
+    history = joined.requests["user.history"]
+    assert isinstance(history, RaggedArray)
+    np.testing.assert_array_equal(history.values, whole.requests["user.history"].values)  # type: ignore[union-attr]
+    assert list(joined.user_keys) == list(whole.user_keys)
+
+
+def test_a_batch_never_mixes_releases() -> None:
+    with pytest.raises(ValueError, match=r"\['r1', 'r2'\]"):
+        RaggedBatch.concatenate([batch_of([2]), batch_of([1], release="r2")])
+
+
+@given(LENGTHS)
+def test_each_candidate_names_its_request(lengths: list[int]) -> None:
+    batch = batch_of(lengths)
+    assert batch.request_of().tolist() == [i for i, length in enumerate(lengths) for _ in range(length)]
+
+
+def test_keeping_candidates_cuts_every_column() -> None:
+    kept = batch_of([3, 2]).keep(np.array([0, 2, 4]), np.array([0, 2, 3]))
+    assert kept.rows.tolist() == [0, 2, 4]
+    assert kept.candidates["score"].tolist() == [0.0, 1.0, 2.0]
+    assert kept.request_of().tolist() == [0, 0, 1]
+
+
+def test_positions_of_no_sequence_are_empty() -> None:
+    positions, offsets = gather_positions(np.array([0, 2]), np.zeros(0, dtype=np.int64))
+    assert positions.tolist() == []
+    assert offsets.tolist() == [0]
