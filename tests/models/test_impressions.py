@@ -16,7 +16,7 @@ HASH = FEATURES.content_hash
 
 def test_written_and_read(tmp_path: Path, catalogue: Catalogue) -> None:
     batch = make_batch([3, 2, 4], [2, 0, 3])
-    labels = np.arange(9, dtype=np.float32) / 9
+    labels = np.linspace(0, 1, 9, dtype=np.float32)
     keys = catalogue.keys[batch.rows].copy()
     keys[4] = 12345  # an item that the catalogue no longer has
     write_impressions(tmp_path / "train", batch, labels, feature_hash=HASH, keys=keys)

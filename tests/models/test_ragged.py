@@ -1,5 +1,7 @@
 """Ragged arrays and batches: what is taken, kept or joined is what was asked for."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,9 +34,7 @@ def batch_of(lengths: list[int], release: str = "r1") -> RaggedBatch:
 @given(LENGTHS, st.data())
 def test_taking_requests_gives_each_its_own(lengths: list[int], data: st.DataObject) -> None:
     batch = batch_of(lengths)
-    picked = np.array(
-        data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=6)), dtype=np.int64
-    )
+    picked = np.array(data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=6)), dtype=np.int64)
     taken = batch.take(picked)
     assert len(taken) == len(picked)
     history, taken_history = batch.requests["user.history"], taken.requests["user.history"]
@@ -55,7 +55,7 @@ def test_taking_requests_gives_each_its_own(lengths: list[int], data: st.DataObj
 def test_concatenation_undoes_a_split(parts: list[list[int]]) -> None:
     whole = batch_of([length for part in parts for length in part])
     bounds = np.cumsum([0, *(len(part) for part in parts)])
-    pieces = [whole.take(np.arange(a, b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    pieces = [whole.take(np.arange(a, b)) for a, b in itertools.pairwise(bounds)]
     joined = RaggedBatch.concatenate(pieces)
     np.testing.assert_array_equal(joined.offsets, whole.offsets)
     np.testing.assert_array_equal(joined.rows, whole.rows)

@@ -1,9 +1,12 @@
 """Signatures: every source of the grammar, and what is no source."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
@@ -14,7 +17,7 @@ from tests.models.worlds import ATTRIBUTES, make_batch
 BATCH = make_batch([3, 1], [2, 0])
 
 
-def assembled(catalogue: Catalogue, spec: InputSpec, layout: str = "flat") -> np.ndarray:  # type: ignore[type-arg]
+def assembled(catalogue: Catalogue, spec: InputSpec, layout: str = "flat") -> NDArray[Any]:
     signature = Signature.model_validate({"inputs": (spec,), "layout": layout})
     return InputAssembler(signature, catalogue)(BATCH)[spec.name]
 
@@ -52,7 +55,10 @@ def test_a_history_comes_flat_with_offsets_or_padded_with_a_mask(catalogue: Cata
     assert assembled(catalogue, spec_of("user.history_rating")).shape == (2,)
     assert assembled(catalogue, spec_of("user.history:offsets", (), "int64")).tolist() == [0, 2, 2]
     assert assembled(catalogue, spec_of("user.history_rating:list")).shape == (2, 2)
-    assert assembled(catalogue, spec_of("user.history:mask", (), "bool")).tolist() == [[True, True], [False, False]]
+    assert assembled(catalogue, spec_of("user.history:mask", (), "bool")).tolist() == [
+        [True, True],
+        [False, False],
+    ]
     padded = assembled(catalogue, spec_of("item.attributes@user.history:list", (ATTRIBUTES,)))
     assert padded.shape == (2, 2, ATTRIBUTES)
     assert not padded[1].any()
@@ -62,12 +68,13 @@ def test_request_features_stages_columns_and_the_batch_itself(catalogue: Catalog
     np.testing.assert_array_equal(
         assembled(catalogue, spec_of("context.hour")), BATCH.requests["context.hour"]
     )
-    np.testing.assert_array_equal(
-        assembled(catalogue, spec_of("candidate.score")), BATCH.candidates["score"]
-    )
+    np.testing.assert_array_equal(assembled(catalogue, spec_of("candidate.score")), BATCH.candidates["score"])
     assert assembled(catalogue, spec_of("batch.offsets", (), "int64")).tolist() == [0, 3, 4]
     assert assembled(catalogue, spec_of("batch.request_of", (), "int64")).tolist() == [0, 0, 0, 1]
-    assert assembled(catalogue, spec_of("batch.mask", (), "bool"), "list").tolist() == [[True] * 3, [True, False, False]]
+    assert assembled(catalogue, spec_of("batch.mask", (), "bool"), "list").tolist() == [
+        [True] * 3,
+        [True, False, False],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from models.architectures.layers import layers_of
 from models.features.catalogue import Catalogue
-from models.ragged import RaggedBatch
+from models.ragged import RaggedArray, RaggedBatch
 from models.signature import InputAssembler
 from tests.models.worlds import FEATURES, RANKER, make_batch, make_catalogue, make_ranker
 
@@ -70,10 +71,11 @@ def test_every_part_of_the_history_counts(scorer: Scorer) -> None:
     before = scorer(batch)
     for name in ("user.history_rating", "user.history_age_days"):
         column = batch.requests[name]
+        assert isinstance(column, RaggedArray)
         for at in range(5):
-            values = column.values.copy()  # type: ignore[union-attr]
+            values = column.values.copy()
             values[at] += 1.0
-            changed = batch.adding(requests={name: type(column)(values, column.offsets)})  # type: ignore[union-attr,call-arg]
+            changed = batch.adding(requests={name: RaggedArray(values, column.offsets)})
             assert np.abs(scorer(changed) - before).max() > TOLERANCE, (name, at)
 
 
@@ -89,36 +91,32 @@ def test_a_context_or_profile_change_reaches_every_candidate(scorer: Scorer) -> 
 
 def test_extreme_context_values_keep_scores_finite(scorer: Scorer) -> None:
     batch = make_batch([4], [2])
-    extreme = {"context.hour": np.float32([1e9]), "context.rain_mm": np.float32([-1e9])}
-    far = {"context.position": np.float32([[-90.0, 180.0]])}
+    extreme = {
+        "context.hour": np.array([1e9], dtype=np.float32),
+        "context.rain_mm": np.array([-1e9], dtype=np.float32),
+    }
+    far = {"context.position": np.array([[-90.0, 180.0]], dtype=np.float32)}
     assert np.isfinite(scorer(batch.adding(requests={**extreme, **far}))).all()
 
 
-def test_the_history_is_encoded_causally(scorer: Scorer) -> None:
-    model = scorer.model
+def test_the_history_is_encoded_causally(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = {n: torch.from_numpy(v) for n, v in scorer.assembler(make_batch([1], [6])).items()}
+    _, second_layer = layers_of(scorer.model.layers)
+    project = second_layer.project
     seen: list[torch.Tensor] = []
-    handle = model.layers[0].register_forward_hook(lambda *_: None)
-    handle.remove()
-    project = model.layers[1].project  # type: ignore[union-attr]
 
     def spy(x: torch.Tensor, batch: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        seen.append(x.detach().clone())
-        result: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = project(x, batch)  # type: ignore[operator]
-        return result
+        seen.append(x.clone())
+        return project(x, batch)
 
-    model.layers[1].project = spy  # type: ignore[assignment]
-    try:
-        with torch.inference_mode():
-            model(inputs)
-            changed = {**inputs, "history_rating": inputs["history_rating"].clone()}
-            changed["history_rating"][0, 4] += 1.0
-            model(changed)
-    finally:
-        model.layers[1].project = project
-    first, second = (x for x in seen if len(x) == 7)
-    moved = (first - second).abs().amax(dim=1) > TOLERANCE
-    assert moved.tolist() == [False] * 5 + [True] * 2  # the beginning and ratings 0 to 3 do not see rating 4
+    monkeypatch.setattr(second_layer, "project", spy)
+    with torch.inference_mode():
+        scorer.model(inputs)
+        inputs["history_rating"][0, 4] += 1.0
+        scorer.model(inputs)
+    before, after = (x for x in seen if len(x) == 7)  # the beginning and six ratings
+    moved = (before - after).abs().amax(dim=1) > TOLERANCE
+    assert moved.tolist() == [False] * 5 + [True] * 2  # what came before rating 4 does not see it
 
 
 def test_the_options_rebuild_the_same_shapes() -> None:

@@ -44,7 +44,7 @@ def test_unknown_keys_have_no_row(tmp_path: Path) -> None:
 
 
 def test_keys_stay_when_items_come_and_go(tmp_path: Path) -> None:
-    before, after = write(tmp_path / "a"), write(tmp_path / "b", IDS[10:] + ["route-new"])
+    before, after = write(tmp_path / "a"), write(tmp_path / "b", [*IDS[10:], "route-new"])
     kept = after.rows_of_keys(np.asarray(before.keys))
     assert {after.ids[row] for row in kept if row >= 0} == set(IDS[10:])
 
@@ -67,7 +67,7 @@ def test_no_catalogue_there(tmp_path: Path) -> None:
 def test_a_damaged_catalogue_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "c")
     np.save(tmp_path / "c" / "number.npy", np.zeros(3))
-    with pytest.raises(ArtifactError, match="number .* has 3 rows"):
+    with pytest.raises(ArtifactError, match=r"number .* has 3 rows"):
         Catalogue.open(tmp_path / "c")
     (tmp_path / "c" / "number.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(ArtifactError, match="build it again"):

@@ -15,7 +15,8 @@ def hash_of(**changes: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"name": "speed"}, {"dtype": "float64"}, {"shape": (2,)}, {"default": 4.0}, {"group": "context"}]
+    "changes",
+    [{"name": "speed"}, {"dtype": "float64"}, {"shape": (2,)}, {"default": 4.0}, {"group": "context"}],
 )
 def test_the_hash_follows_what_changes_the_numbers(changes: dict[str, Any]) -> None:
     assert hash_of(**changes) != hash_of()
@@ -28,9 +29,7 @@ def test_the_hash_ignores_words_and_limits(changes: dict[str, Any]) -> None:
 
 def test_the_hash_ignores_the_order() -> None:
     other = Feature(name="age", group="user")
-    assert (
-        FeatureSet(features=(PACE, other)).content_hash == FeatureSet(features=(other, PACE)).content_hash
-    )
+    assert FeatureSet(features=(PACE, other)).content_hash == FeatureSet(features=(other, PACE)).content_hash
 
 
 @pytest.mark.parametrize(

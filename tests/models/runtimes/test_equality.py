@@ -14,7 +14,7 @@ from models.artifact import Artifact, write_artifact
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime, RuntimeConfig
-from models.signature import InputAssembler
+from models.signature import InputAssembler, Inputs
 from models.training.export import ONNX, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, make_reranker
 
@@ -93,7 +93,7 @@ def test_dlrm(tmp_path: Path, dense_per_request: bool) -> None:
         architecture=options.model_dump(mode="json"),
     )
     random = np.random.default_rng(0)
-    inputs = {
+    inputs: Inputs = {
         "dense": random.normal(size=(2 if dense_per_request else 9, 5)).astype(np.float32),
         "sparse": random.integers(0, 11, (9, 3)),
     }

@@ -1,0 +1,126 @@
+"""The loop: it learns, it is seeded, it never ends worse than it began, and it says when it cannot go on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.architectures.history_ranker import HistoryRanker
+from models.errors import TrainingError
+from models.features.catalogue import Catalogue
+from models.impressions import read_impressions
+from models.signature import InputAssembler
+from models.training.config import FitConfig
+from models.training.lists import Lists, Step
+from models.training.loop import Fitted, fit, list_loss, score, score_ndcg
+from tests.models.worlds import FEATURES, RANKER, make_impressions
+
+FIT = FitConfig(epochs=4, lists_per_step=32, learning_rate=0.01)
+
+
+class Heard:
+    """Keeps what progress said."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int]] = []
+
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
+        self.steps.append((what, done, total))
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> tuple[Lists, Lists]:
+    assembler = InputAssembler(HistoryRanker(RANKER).signature(FEATURES.content_hash), catalogue)
+    found = []
+    for seed, (name, count) in enumerate({"train": 600, "valid": 150}.items()):
+        root: Path = tmp_path_factory.mktemp("data") / name
+        make_impressions(root, catalogue, count, seed)
+        batch, labels = read_impressions(
+            root, feature_hash=FEATURES.content_hash, keys_to_rows=catalogue.rows_of_keys
+        )
+        found.append(Lists(batch, labels, assembler))
+    return found[0], found[1]
+
+
+def fitted(splits: tuple[Lists, Lists], config: FitConfig = FIT) -> tuple[HistoryRanker, Fitted, Heard]:
+    torch.manual_seed(0)
+    module, heard = HistoryRanker(RANKER), Heard()
+    return module, fit(module, *splits, config, seed=1, what="ranker", progress=heard), heard
+
+
+@pytest.mark.parametrize("loss", ["softmax", "bce"])
+def test_it_learns_what_chance_cannot(splits: tuple[Lists, Lists], loss: str) -> None:
+    module, reached, _ = fitted(splits, FIT.model_copy(update={"loss": loss}))
+    valid = splits[1]
+    torch.manual_seed(0)
+    untrained = score_ndcg(HistoryRanker(RANKER), valid)
+    assert reached.selection_ndcg > untrained + 0.15
+    assert reached.selection_ndcg == pytest.approx(score_ndcg(module, valid))
+
+
+def test_the_same_seed_gives_the_same_weights(splits: tuple[Lists, Lists]) -> None:
+    config = FIT.model_copy(update={"epochs": 1})
+    first, second = fitted(splits, config)[0].state_dict(), fitted(splits, config)[0].state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_progress_hears_every_step(splits: tuple[Lists, Lists]) -> None:
+    _, reached, heard = fitted(splits, FIT.model_copy(update={"epochs": 1}))
+    assert heard.steps == [("ranker", at, 19) for at in range(1, 20)]
+    assert reached.steps == 19
+
+
+def test_a_training_that_only_worsens_stops_early_and_keeps_what_it_had(splits: tuple[Lists, Lists]) -> None:
+    module = fitted(splits)[0]
+    before = score_ndcg(module, splits[1])
+    train, valid = splits
+    wrong = Lists(train.batch, (1 - train.labels).astype(np.float32), train.assembler)
+    config = FIT.model_copy(update={"patience": 1, "epochs": 10})
+    reached = fit(module, wrong, valid, config, seed=1, what="ranker", progress=Heard())
+    assert reached.steps == 19
+    assert score_ndcg(module, valid) == pytest.approx(before)
+
+
+def test_a_loss_that_is_no_number_is_an_error(splits: tuple[Lists, Lists]) -> None:
+    train, valid = splits
+    labels = train.labels.copy()
+    labels[:] = np.nan
+    with pytest.raises(TrainingError, match=r"ranker: the loss is nan at step 1 of 76: look for NaN"):
+        fit(
+            HistoryRanker(RANKER),
+            Lists(train.batch, labels, train.assembler),
+            valid,
+            FIT,
+            seed=1,
+            what="ranker",
+            progress=Heard(),
+        )
+
+
+def test_padding_counts_nothing_in_a_loss() -> None:
+    labels, present = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[True, True, False]])
+    for loss in ("softmax", "bce"):
+        losses = [
+            list_loss(torch.tensor([[1.0, 2.0, padding]]), Step({}, labels, present), loss)
+            for padding in (0.0, 50.0)
+        ]
+        assert losses[0].item() == pytest.approx(losses[1].item())
+
+
+def test_lists_without_a_label_count_nothing_in_softmax() -> None:
+    present = torch.ones(2, 2, dtype=torch.bool)
+    both = list_loss(
+        torch.tensor([[1.0, 2.0], [3.0, 9.0]]), Step({}, torch.tensor([[1.0, 0], [0, 0]]), present), "softmax"
+    )
+    one = list_loss(torch.tensor([[1.0, 2.0]]), Step({}, torch.tensor([[1.0, 0]]), present[:1]), "softmax")
+    assert both.item() == pytest.approx(one.item())
+
+
+def test_scores_come_in_the_order_of_the_candidates(splits: tuple[Lists, Lists]) -> None:
+    torch.manual_seed(0)
+    module, valid = HistoryRanker(RANKER), splits[1]
+    scores = score(module, valid)
+    part = valid.subset(np.array([7]))
+    start, end = valid.batch.offsets[7:9]
+    np.testing.assert_allclose(scores[start:end], score(module, part), atol=1e-5)

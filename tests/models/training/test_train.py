@@ -1,0 +1,185 @@
+"""From data to artifacts: both models, their lineage, and what happens the second time."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.artifact import Artifact
+from models.errors import ArtifactError, FeatureMismatch, TrainingError
+from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.ragged import RaggedBatch
+from models.runtimes import load_runtime
+from models.runtimes.base import RuntimeConfig
+from models.signature import InputAssembler
+from models.training.config import TrainingConfig
+from models.training.train import Places, Trained, Trainer
+from tests.models.worlds import CONTEXT, FEATURES, make_batch, make_catalogue, make_impressions
+
+CONTEXT_COLUMNS = [column.model_dump() for column in CONTEXT]
+DOCUMENT: dict[str, Any] = {
+    "data": "impressions",
+    "threads": 1,
+    "ranker": {
+        "items": ["attributes", "popularity"],
+        "context": CONTEXT_COLUMNS,
+        "position": "position",
+        "start": "start",
+        "width": 16,
+        "heads": 2,
+        "hidden": 24,
+        "fit": {"epochs": 3, "lists_per_step": 32, "learning_rate": 0.01},
+    },
+    "reranker": {
+        "items": ["attributes"],
+        "context": CONTEXT_COLUMNS,
+        "width": 16,
+        "fit": {"epochs": 1, "lists_per_step": 32},
+    },
+}
+
+
+def changed(**ranker: Any) -> TrainingConfig:
+    """Give the configuration with other settings of the ranker."""
+    return TrainingConfig.model_validate({**DOCUMENT, "ranker": {**DOCUMENT["ranker"], **ranker}})
+
+
+def train(
+    home: Path, config: TrainingConfig, features: FeatureSet = FEATURES, *, force: bool = False
+) -> list[Trained]:
+    places = Places(
+        catalogue=home / "catalogue",
+        data=home / "impressions",
+        ranker=home / "ranker",
+        reranker=home / "reranker",
+    )
+    return Trainer(config, features, places, lambda *_, **__: None).run(force=force)
+
+
+@pytest.fixture(scope="module")
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    catalogue = make_catalogue(home / "catalogue")
+    make_impressions(home / "impressions" / "train", catalogue, 500, 0)
+    make_impressions(home / "impressions" / "valid", catalogue, 120, 1)
+    train(home, changed())
+    return home
+
+
+@pytest.fixture
+def home(trained_home: Path, tmp_path: Path) -> Path:
+    """A copy of the trained home, to spoil."""
+    return Path(shutil.copytree(trained_home, tmp_path / "home"))
+
+
+def test_both_models_beat_the_references(trained_home: Path) -> None:
+    for name in ("ranker", "reranker"):
+        metrics = Artifact.load(trained_home / name).metrics
+        assert metrics["ndcg_at_10"] > metrics["random_ndcg_at_10"] + 0.1
+        assert metrics["ndcg_at_10"] > metrics["popularity_ndcg_at_10"] + 0.1
+        assert metrics["mrr"] > metrics["random_mrr"]
+
+
+def test_the_artifacts_tell_what_they_were_made_from(trained_home: Path) -> None:
+    ranker, reranker = (Artifact.load(trained_home / name) for name in ("ranker", "reranker"))
+    assert ranker.signature.feature_hash == FEATURES.content_hash
+    assert reranker.lineage["ranker"] == ranker.version
+    assert ranker.lineage["training"]["lists"] == {"train": 500, "selection": 60, "report": 60}
+    assert set(ranker.files) == {"model.onnx", "model.safetensors"}
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torch"])
+def test_both_models_are_served_by_both_runtimes(trained_home: Path, kind: str) -> None:
+    catalogue = Catalogue.open(trained_home / "catalogue")
+    batch: RaggedBatch = make_batch([4, 7], [0, 3])
+    for name in ("ranker", "reranker"):
+        artifact = Artifact.load(trained_home / name, feature_hash=catalogue.manifest.feature_hash)
+        runtime = load_runtime(trained_home / name, artifact, RuntimeConfig.model_validate({"kind": kind}))
+        assembler = InputAssembler(artifact.signature, catalogue)
+        scores = assembler.flatten(runtime.run(assembler(batch)), batch)["score"]
+        assert scores.shape == (11,)
+        assert np.isfinite(scores).all()
+
+
+def test_nothing_is_trained_twice_from_the_same(home: Path) -> None:
+    assert [model.fresh for model in train(home, changed())] == [False, False]
+    assert [model.fresh for model in train(home, changed(), force=True)] == [True, True]
+
+
+def test_the_same_data_gives_the_same_version(home: Path) -> None:
+    before = Artifact.load(home / "ranker").version
+    assert train(home, changed(), force=True)[0].artifact.version == before
+
+
+def _spoil_data(home: Path) -> TrainingConfig:
+    make_impressions(home / "impressions" / "train", Catalogue.open(home / "catalogue"), 100, 5)
+    return changed()
+
+
+def _spoil_weights(home: Path) -> TrainingConfig:
+    (home / "ranker" / "model.onnx").write_bytes(b"")
+    return changed()
+
+
+def _other_size(home: Path) -> TrainingConfig:
+    return changed(hidden=16)
+
+
+@pytest.mark.parametrize("change", [_spoil_data, _other_size])
+def test_a_change_of_data_or_config_trains_both(home: Path, change: Callable[[Path], TrainingConfig]) -> None:
+    assert [model.fresh for model in train(home, change(home))] == [True, True]
+
+
+def test_a_damaged_artifact_is_made_again(home: Path) -> None:
+    config = _spoil_weights(home)
+    assert train(home, config)[0].fresh
+    Artifact.load(home / "ranker")
+
+
+def test_only_a_new_reranker_is_trained_when_only_its_settings_change(home: Path) -> None:
+    config = changed()
+    assert config.reranker is not None
+    other = config.model_copy(update={"reranker": config.reranker.model_copy(update={"hidden": 32})})
+    assert [model.fresh for model in train(home, other)] == [False, True]
+
+
+def test_a_failed_training_leaves_the_artifacts_as_they_were(home: Path) -> None:
+    before = Artifact.load(home / "ranker")
+    labels = np.load(home / "impressions" / "train" / "labels.npy")
+    labels[:] = np.nan
+    np.save(home / "impressions" / "train" / "labels.npy", labels)
+    with pytest.raises(TrainingError, match="NaN"):
+        train(home, changed())
+    assert Artifact.load(home / "ranker") == before
+    assert not list(home.glob("*.writing"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"items": ["altitude"]}, "no catalogue column 'altitude'"),
+        ({"profile": "height"}, "no user feature 'height'"),
+        ({"context": [{"name": "mood"}]}, "no context feature 'mood'"),
+        ({"start": "finish"}, "no catalogue column 'finish'"),
+    ],
+)
+def test_a_feature_that_there_is_not_is_named(home: Path, change: dict[str, Any], told: str) -> None:
+    with pytest.raises(TrainingError, match=told):
+        train(home, changed(**change))
+
+
+def test_no_data_there(home: Path) -> None:
+    shutil.rmtree(home / "impressions" / "valid")
+    with pytest.raises(ArtifactError, match="build the data set first"):
+        train(home, changed())
+
+
+def test_data_of_other_definitions_are_refused(home: Path) -> None:
+    fewer = FeatureSet(features=FEATURES.features[:-1])
+    config = changed(context=[])
+    with pytest.raises(FeatureMismatch, match="build the data set again"):
+        train(home, config, fewer)
