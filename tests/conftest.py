@@ -21,16 +21,16 @@ settings.load_profile("unhurried")
 
 @pytest.fixture(scope="session")
 def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data home with the tiny world, trained models, and ``walks.yaml``: configs/walks.yaml over both.
+    """A data home with the tiny world, trained models, and the pipelines over both: configs/walks*.yaml, shrunk.
 
     Commands run as processes of their own, so that this one keeps its environment and imports no torch.
     """
     home = tmp_path_factory.mktemp("home")
-    config = home / "walks.yaml"
-    config.write_text((ROOT / "configs" / "walks.yaml").read_text().replace("walks/full/", "walks/tiny/"))
+    for config in (ROOT / "configs").glob("walks*.yaml"):
+        (home / config.name).write_text(config.read_text().replace("walks/full/", "walks/tiny/"))
     environment = {**os.environ, "RANKWAY_HOME": str(home)}
     rankway(environment, "walks", "build", "--preset", "tiny")
-    rankway(environment, "train", str(config))
+    rankway(environment, "train", str(home / "walks.yaml"))
     return home
 
 

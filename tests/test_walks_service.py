@@ -1,0 +1,83 @@
+"""The reference application whole: the tiny world, trained and served as an operator does, in both layouts."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import rankway
+from tests.services.processes import READY, ServiceProcess, free_port, started
+from tests.services.servers import ask, http_request, rank_request
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+CENTRE = [60.1690, 24.9400]
+STAGES = {"queue", "features", "ranker", "reranker"}
+
+
+@pytest.fixture(scope="module", params=["walks.yaml", "walks-split.yaml"])
+def service(tiny_home: Path, request: pytest.FixtureRequest) -> Iterator[ServiceProcess]:
+    port = free_port()
+    command = ["-m", "cli.main", "serve", str(tiny_home / request.param), "--port", str(port)]
+    with started(command, port, tiny_home) as process:
+        process.wait_for(READY)
+        yield process
+
+
+def ranked(service: ServiceProcess, **fields: Any) -> dict[str, Any]:
+    """Ask for a ranking; give the answer."""
+    document = {"user_id": "u-000001", "context": {"position": CENTRE}, "deadline_ms": 20_000, **fields}
+    reply = ask(service.port, rank_request(document))
+    assert reply.status == 200, reply.body
+    answer: dict[str, Any] = reply.json
+    return answer
+
+
+def test_what_was_built_and_trained_passes_the_check(tiny_home: Path) -> None:
+    environment = {**os.environ, "RANKWAY_HOME": str(tiny_home)}
+    rankway(environment, "check", str(tiny_home / "walks.yaml"), str(tiny_home / "walks-split.yaml"))
+
+
+def test_training_again_leaves_the_models_as_they_are(tiny_home: Path) -> None:
+    environment = {**os.environ, "RANKWAY_HOME": str(tiny_home)}
+    models = sorted((tiny_home / "walks" / "models").rglob("*.onnx"))
+    before = [model.stat().st_mtime_ns for model in models]
+    rankway(environment, "train", str(tiny_home / "walks.yaml"))
+    assert len(models) == 2
+    assert [model.stat().st_mtime_ns for model in models] == before
+
+
+def test_a_user_gets_distinct_routes_through_all_three_stages(service: ServiceProcess) -> None:
+    answer = ranked(service, k=10)
+    assert len({item["id"] for item in answer["items"]}) == 10
+    assert answer["degraded"] is None
+    assert set(answer["timings_ms"]) >= STAGES
+    assert {"ranker", "reranker"} <= set(answer["models"])
+
+
+def test_a_route_is_geojson_with_its_attribution(service: ServiceProcess) -> None:
+    item = ranked(service, k=1)["items"][0]
+    reply = ask(service.port, http_request("GET", f"/v1/items/{item['id']}"))
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "application/geo+json"
+    assert reply.json["geometry"]["type"] == "LineString"
+    assert "OpenStreetMap contributors" in reply.body.decode()
+
+
+def test_an_unknown_user_gets_routes_too(service: ServiceProcess) -> None:
+    assert len(ranked(service, user_id="nobody-yet", k=5)["items"]) == 5
+
+
+def test_the_context_matters(service: ServiceProcess) -> None:
+    dry, wet = (ranked(service, context={"position": CENTRE, "rain_mm": rain}) for rain in (0.0, 8.0))
+    assert [item["score"] for item in dry["items"]] != [item["score"] for item in wet["items"]]
+
+
+def test_a_candidates_score_does_not_depend_on_its_neighbours(service: ServiceProcess) -> None:
+    both = ranked(service, k=10, explain=True)["items"]
+    ids = [item["id"] for item in both[:3]]
+    alone = ranked(service, candidates=ids, k=3, explain=True)["items"]
+    scores = {item["id"]: item["scores"]["ranker"] for item in alone}
+    assert scores == pytest.approx({item["id"]: item["scores"]["ranker"] for item in both[:3]}, abs=1e-4)
