@@ -28,8 +28,7 @@ class TorchRuntime:
                 f"runtime.kind onnx"
             )
         try:
-            with torch.device("meta"):  # no time spent on random weights
-                module = build_architecture(artifact.architecture)
+            module = build_architecture(artifact.architecture)
             module.load_state_dict(load_file(path), assign=True)
         except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
             raise RuntimeFailure(

@@ -1,0 +1,34 @@
+"""Building by name: what an artifact says is enough, and what it says wrongly is refused."""
+
+from typing import Any
+
+import pytest
+
+from models.architectures import build_architecture
+from models.errors import ArtifactError
+from tests.models.worlds import RANKER, RERANKER
+
+
+@pytest.mark.parametrize("options", [RANKER, RERANKER])
+def test_options_survive_the_manifest(options: Any) -> None:
+    assert build_architecture(options.model_dump(mode="json")).options == options
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({}, "None is unknown; use one of history_ranker, listwise, dlrm"),
+        ({"name": ["dlrm"]}, "is unknown"),
+        ({"name": "dlrm", "depth": 3}, "depth"),
+        ({"name": "listwise", "items": {"a": [2]}, "width": 30, "heads": 4}, "not a multiple of heads 4"),
+        ({"name": "history_ranker", "items": {"a": [2]}, "position": "here"}, "name both or neither"),
+    ],
+)
+def test_wrong_options_are_refused(document: dict[str, Any], told: str) -> None:
+    with pytest.raises(ArtifactError, match=told):
+        build_architecture(document)
+
+
+def test_a_ranker_needs_only_items_and_a_history() -> None:
+    model = build_architecture({"name": "history_ranker", "items": {"a": (2,)}, "width": 8, "heads": 2})
+    assert [spec.name for spec in model.signature("").inputs] == ["item_a", "past_a", "history_mask"]

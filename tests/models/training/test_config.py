@@ -1,0 +1,32 @@
+"""The ``training:`` part: closed, and telling what is wrong."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from models.training.config import TrainingConfig
+
+SMALLEST: dict[str, Any] = {"data": "impressions", "ranker": {"items": ["attributes"]}}
+
+
+def test_the_smallest_configuration() -> None:
+    config = TrainingConfig.model_validate(SMALLEST)
+    assert config.reranker is None
+    assert [column.name for column in config.ranker.history_values] == ["history_rating", "history_age_days"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"epochs": 3}, "epochs"),
+        ({"seed": -1}, "seed"),
+        ({"ranker": {"items": []}}, "items"),
+        ({"ranker": {"items": ["a"], "fit": {"learning_rate": 0}}}, "learning_rate"),
+        ({"ranker": {"items": ["a"], "fit": {"loss": "hinge"}}}, "loss"),
+        ({"ranker": {"items": ["a"], "context": [{"name": "hour", "encoding": "cyclic"}]}}, "period"),
+    ],
+)
+def test_a_wrong_value_is_named(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValidationError, match=field):
+        TrainingConfig.model_validate({**SMALLEST, **changes})

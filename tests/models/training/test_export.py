@@ -1,0 +1,23 @@
+"""Export: the files of an artifact, with every leading axis free."""
+
+from pathlib import Path
+
+import onnx
+from safetensors.numpy import load_file
+
+from models.training.export import ONNX, SAFETENSORS, weight_writer
+from tests.models.worlds import make_ranker
+
+
+def test_both_files_are_written_and_all_leading_axes_are_free(tmp_path: Path) -> None:
+    model = make_ranker()
+    signature = model.signature("")
+    weight_writer(model, signature)(tmp_path)
+    assert set(load_file(tmp_path / SAFETENSORS)) == set(model.state_dict())
+    graph = onnx.load(str(tmp_path / ONNX)).graph
+    assert [value.name for value in graph.output] == ["score"]
+    found = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in graph.input
+    }
+    assert found == {spec.name: [*spec.axes(signature.layout), *spec.shape] for spec in signature.inputs}
