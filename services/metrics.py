@@ -13,6 +13,7 @@ become 30. So the loop only notes what happened; a thread hands it to Ray twice 
 Outside a Ray process the same calls reach nothing.
 """
 
+import logging
 import threading
 from collections import Counter as Tally
 from collections import deque
@@ -25,6 +26,7 @@ _LATENCY_MS = [0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500, 1000
 _CANDIDATES: list[float] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
 _FLUSH_PERIOD_S = 0.5
 Note = TypeVar("Note")
+logger = logging.getLogger("ray.serve")
 
 
 class Noted(Protocol):
@@ -55,7 +57,10 @@ class Flusher:
         while not stopping:
             stopping = self._stop.wait(_FLUSH_PERIOD_S)
             for source in self._sources:
-                source.flush()
+                try:
+                    source.flush()
+                except Exception:  # without this thread the notes would pile up
+                    logger.exception("metrics could not be handed to Ray")
 
 
 class UnitMetrics:

@@ -1,0 +1,93 @@
+"""What is noted reaches Ray's series once, whatever thread hands it over."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from services.metrics import Flusher, RequestMetrics, UnitMetrics
+
+
+class Series:
+    """Keeps what a Ray series is given."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[float, dict[str, str]]] = []
+
+    def inc(self, value: float, tags: dict[str, str] | None = None) -> None:
+        assert value > 0, "Ray refuses to count nothing"
+        self.given.append((value, tags or {}))
+
+    set = observe = inc
+
+
+class Gauge(Series):
+    def set(self, value: float, tags: dict[str, str] | None = None) -> None:
+        self.given.append((value, tags or {}))
+
+
+@pytest.fixture
+def unit(monkeypatch: pytest.MonkeyPatch) -> UnitMetrics:
+    metrics = UnitMetrics("main", "r1")
+    for name, series in (
+        ("_served", Series()),
+        ("_batch", Series()),
+        ("_stage", Series()),
+        ("_waiting", Gauge()),
+    ):
+        monkeypatch.setattr(metrics, name, series)
+    return metrics
+
+
+def given(metrics: Any, name: str) -> list[tuple[float, dict[str, str]]]:
+    found: list[tuple[float, dict[str, str]]] = getattr(metrics, name).given
+    return found
+
+
+def test_a_batch_is_handed_over_once(unit: UnitMetrics) -> None:
+    unit.batch_done(200, {"features": 1.5, "ranker": 3.0})
+    unit.queue(40)
+    assert given(unit, "_served") == []
+    unit.flush()
+    unit.flush()
+    assert given(unit, "_served") == given(unit, "_batch") == [(200, {})]
+    assert given(unit, "_stage") == [(1.5, {"stage": "features"}), (3.0, {"stage": "ranker"})]
+    assert given(unit, "_waiting") == [(40, {}), (40, {})]
+    assert (unit.batch_count, unit.candidate_count) == (1, 200)
+
+
+def test_answers_are_counted_by_status_and_by_what_they_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = RequestMetrics("small", "r1")
+    for name in ("_requests", "_degraded", "_latency"):
+        monkeypatch.setattr(metrics, name, Series())
+    for status, degraded in ((200, None), (429, None), (200, "features"), (200, "features")):
+        metrics.answered(status, 2.0, degraded)
+    metrics.flush()
+    assert given(metrics, "_requests") == [(3, {"status": "200"}), (1, {"status": "429"})]
+    assert given(metrics, "_degraded") == [(2, {"reason": "features"})]
+    assert len(given(metrics, "_latency")) == 4
+
+
+def test_notes_made_while_others_are_handed_over_are_not_lost(unit: UnitMetrics) -> None:
+    def note() -> None:
+        for _ in range(2000):
+            unit.batch_done(1, {})
+
+    threads = [threading.Thread(target=note) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        unit.flush()
+    unit.flush()
+    assert len(given(unit, "_served")) == 4000
+
+
+def test_the_flusher_hands_over_the_rest_when_it_closes_and_outlives_a_failure(unit: UnitMetrics) -> None:
+    class Failing:
+        def flush(self) -> None:
+            raise RuntimeError("Ray is gone")
+
+    flusher = Flusher([Failing(), unit])
+    unit.batch_done(7, {})
+    flusher.close()
+    assert given(unit, "_served") == [(7, {})]
