@@ -1,0 +1,87 @@
+"""``rankway train``: models from a pipeline's YAML, once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+from cli.train import train
+from models.artifact import Artifact
+from tests.models.training.test_train import DOCUMENT
+from tests.models.worlds import FEATURES, make_catalogue, make_impressions
+
+PIPELINE: dict[str, Any] = {
+    "name": "small",
+    "catalogue": "catalogue",
+    "features": {"definitions": "features.yaml"},
+    "models": {"ranker": {"artifact": "models/ranker"}, "reranker": {"artifact": "models/reranker"}},
+    "ranker": {"model": "ranker"},
+    "reranker": {"model": "reranker"},
+    "units": {"main": {"stages": ["features", "ranker", "reranker"]}},
+    "training": DOCUMENT,
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data home with a small data set and pipeline.yaml, not yet trained."""
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    catalogue = make_catalogue(tmp_path / "catalogue")
+    make_impressions(tmp_path / "impressions" / "train", catalogue, 100, 0)
+    make_impressions(tmp_path / "impressions" / "valid", catalogue, 40, 1)
+    (tmp_path / "features.yaml").write_text(yaml.safe_dump(FEATURES.model_dump(mode="json")))
+    (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(PIPELINE))
+    return tmp_path
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    """Give exit code, standard output and standard error."""
+    app = typer.Typer()
+    app.command()(train)
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_both_models_are_trained_and_told(home: Path) -> None:
+    code, _, told = run(str(home / "pipeline.yaml"))
+    assert code == 0, told
+    for name in ("ranker", "reranker"):
+        version = Artifact.load(home / "models" / name).version
+        assert f"{name} {version}: trained" in told
+    assert "popularity" in told
+    assert "before it" in told
+
+
+def test_the_second_time_nothing_is_done_unless_forced(home: Path) -> None:
+    path = str(home / "pipeline.yaml")
+    assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [True, True]
+    assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [False, False]
+    assert "up to date" in run(path)[2]
+    assert [model["fresh"] for model in json.loads(run(path, "--json", "--force")[1])] == [True, True]
+
+
+def test_a_pipeline_without_a_training_part_is_told_so(home: Path) -> None:
+    without = {name: part for name, part in PIPELINE.items() if name != "training"}
+    (home / "pipeline.yaml").write_text(yaml.safe_dump(without))
+    code, _, told = run(str(home / "pipeline.yaml"))
+    assert code == 2
+    assert "has no part `training`" in told
+
+
+def test_missing_data_are_told_with_the_remedy(home: Path) -> None:
+    (home / "impressions" / "train" / "impressions.json").unlink()
+    code, _, told = run(str(home / "pipeline.yaml"))
+    assert code == 2
+    assert "build the data set first" in told
+    assert not (home / "models").exists()
+
+
+def test_an_unknown_setting_is_told(home: Path) -> None:
+    (home / "pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "training": {**DOCUMENT, "epoch": 1}}))
+    code, _, told = run(str(home / "pipeline.yaml"))
+    assert code == 2
+    assert "training.epoch: no such field" in told
