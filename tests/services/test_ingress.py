@@ -319,7 +319,11 @@ def test_priority_and_then_deadline_decide_who_is_served_first(service: Service)
         assert service.gate.batches == [["first"], ["high", "soon"], ["late", "low"]]
 
 
-def test_a_client_that_leaves_is_not_computed_and_costs_no_one_else(service: Service) -> None:
+def test_a_client_that_leaves_is_not_computed_and_costs_no_one_else(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[int] = []
+    monkeypatch.setattr(service.engine.request_metrics, "answered", lambda status, *_: noted.append(status))
     with ThreadPoolExecutor(4) as pool, service.gate.shut():
         first = pool.submit(ask, service.port, rank_request({**GOOD, "user_id": "u1"}))
         assert service.gate.entered.wait(LIMIT_S)
@@ -333,6 +337,7 @@ def test_a_client_that_leaves_is_not_computed_and_costs_no_one_else(service: Ser
         assert staying.result(LIMIT_S).json["items"][0]["score"] == bias_of(2) + 11
     assert service.gate.batches == [["u1"], ["u2"]]
     service.waits_for(lambda: not service.engine.runner._futures)
+    assert set(noted) == {200}, "nobody was there to be refused"
 
 
 def test_a_client_that_leaves_inside_a_batch_does_not_shift_the_others(service: Service) -> None:

@@ -1,6 +1,7 @@
 """The runner with its real thread and event loop; a score is twice its candidate's row, rows are unique."""
 
 import asyncio
+import collections
 import itertools
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -311,6 +312,32 @@ def test_one_slow_batch_does_not_shed_all_that_follow() -> None:
     in_loop(scenario)
 
 
+def test_after_one_slow_batch_a_burst_is_still_served() -> None:
+    async def scenario() -> None:
+        gate = threading.Semaphore(0)
+        stage = Doubling(gate=gate)
+        with running(Bench(stages=[stage])) as bench:
+            entered = entered_event(stage)
+            slow = bench.submit(bench.work(BUDGET))
+            await entered.wait()
+            bench.now_s = 3.0
+            gate.release()
+            await slow
+            entered.clear()
+            failing = bench.submit(bench.work(BUDGET))  # holds the thread, and teaches it nothing
+            await entered.wait()
+            burst = [bench.submit(bench.work(1, deadline_s=4.0)) for _ in range(3)]
+            await asyncio.sleep(0)
+            stage.failures.append(ValueError("bad weights"))
+            gate.release()
+            with pytest.raises(StageFailed):
+                await failing
+            gate.release()
+            await asyncio.gather(*burst)
+
+    in_loop(scenario)
+
+
 def test_closing_refuses_what_waits_and_what_comes_after() -> None:
     async def scenario() -> None:
         gate = threading.Semaphore(0)
@@ -395,6 +422,33 @@ def test_a_call_that_fails_or_is_cancelled_gives_its_place_back(failure: BaseExc
                 await bench.runner.submit(bench.work(2))
             work = bench.work(3)
             check_own(work, await bench.runner.submit(work))
+            await bench.settle()
+
+    in_loop(scenario)
+
+
+def test_the_place_of_a_failed_call_goes_to_who_waits() -> None:
+    async def scenario() -> None:
+        away: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
+
+        async def call(batch: RaggedBatch) -> RaggedBatch:
+            held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            away.put_nowait(held)
+            await held
+            return batch.adding(candidates={"score": 2 * batch.rows})
+
+        with running(Bench(stages=[RemoteStage("away", call)])) as bench:
+            failing = bench.submit(bench.work(BUDGET))
+            held = await away.get()
+            work = bench.work(2)
+            waiting = bench.submit(work)
+            while bench.runner._wake._waiters == collections.deque():  # type: ignore[attr-defined]
+                await asyncio.sleep(0)  # until the model thread sleeps, its only place taken
+            held.set_exception(ConnectionError("replica died"))
+            with pytest.raises(StageFailed):
+                await failing
+            (await away.get()).set_result(None)
+            check_own(work, await waiting)
             await bench.settle()
 
     in_loop(scenario)

@@ -82,11 +82,13 @@ def test_a_batch_over_four_mebibytes_is_cut_by_requests() -> None:
             ),
         },
     )
-    pieces = list(cut_batch(batch))
-    assert len(pieces) > 1
-    assert all(len(pack_batch(piece)) < MAX_CALL_BYTES < 4 * 1024 * 1024 for piece in pieces)
-    assert sum(len(piece) for piece in pieces) == requests
-    np.testing.assert_array_equal(np.concatenate([score(piece) for piece in pieces]), score(batch))
+    assert MAX_CALL_BYTES < 4 * 1024 * 1024
+    for limit in (MAX_CALL_BYTES, 400_000):
+        pieces = list(cut_batch(batch, limit))
+        assert len(pieces) > 1
+        assert all(len(pack_batch(piece)) < limit for piece in pieces)
+        assert sum(len(piece) for piece in pieces) == requests
+        np.testing.assert_array_equal(np.concatenate([score(piece) for piece in pieces]), score(batch))
 
 
 def test_one_huge_request_is_cut_by_candidates() -> None:
