@@ -69,30 +69,39 @@ class ColumnEncoder(Standardised):
 
 
 class ScalarEncoder(Standardised):
-    """Encodes scalars, (...) each, as (..., width)."""
+    """Encodes scalars, (...) each, as (..., width): the linear ones, the logs, the sines, the cosines."""
+
+    turns: Tensor
 
     def __init__(self, columns: Sequence[ScalarColumn]) -> None:
-        """Encode the columns in this order."""
+        """Encode the columns, all of a kind at once: a graph with few nodes is a fast one."""
         super().__init__(sum(column.width for column in columns))
-        self._columns = tuple(columns)
+        self._linear, self._logs, cyclic = (
+            [column for column in columns if column.encoding == encoding]
+            for encoding in ("linear", "log", "cyclic")
+        )
+        waves = [(column, n) for column in cyclic for n in range(1, column.harmonics + 1)]
+        self._waves = [column for column, _ in waves]
+        turns = torch.tensor([2 * math.pi * n / column.period for column, n in waves])
+        self.register_buffer("turns", turns, persistent=False)
 
     def raw(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give (..., width), not standardised."""
-        return torch.cat(
-            [_encode(inputs[column.name].unsqueeze(-1), column) for column in self._columns], dim=-1
-        )
+        parts = [_side_by_side(inputs, self._linear)] if self._linear else []
+        if self._logs:
+            parts.append(torch.log(_side_by_side(inputs, self._logs).clamp(min=0.0) + 1.0))
+        if self._waves:
+            angles = _side_by_side(inputs, self._waves) * self.turns
+            parts += [torch.sin(angles), torch.cos(angles)]
+        return torch.cat(parts, dim=-1)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give (..., width), standardised."""
         return self.standardise(self.raw(inputs))
 
 
-def _encode(value: Tensor, column: ScalarColumn) -> Tensor:
-    if column.encoding == "cyclic":
-        turns = value * (2 * math.pi / column.period)
-        waves = [wave(n * turns) for n in range(1, column.harmonics + 1) for wave in (torch.sin, torch.cos)]
-        return torch.cat(waves, dim=-1)
-    return torch.log1p(value.clamp(min=0.0)) if column.encoding == "log" else value
+def _side_by_side(inputs: Mapping[str, Tensor], columns: Sequence[ScalarColumn]) -> Tensor:
+    return torch.stack([inputs[column.name] for column in columns], dim=-1)
 
 
 def distances(position: Tensor, start: Tensor) -> Tensor:

@@ -54,16 +54,16 @@ class HistoryRanker(Architecture):
         batch, count, width = candidates.shape
         length = history.shape[1]
         present = torch.nn.functional.pad(inputs["history_mask"], (1, 0), value=True)
-        allowed = torch.where(present, 0.0, FORBIDDEN)[:, None, None, :]
+        kept = present.to(candidates.dtype)
         later = torch.ones(length, length, dtype=torch.bool).triu(1)
         causal = torch.where(later, FORBIDDEN, 0.0)  # padding is at the end: no token before it sees it
         past, x = history.reshape(-1, width), candidates.reshape(-1, width)  # flat: one product a projection
         for index, layer in enumerate(layers_of(self.layers)):
             past_q, past_k, past_v = layer.project(past, batch)
             q, k, v = layer.project(x, batch)
-            x = layer.close(x, attend_beside(q, k, v, past_k, past_v, allowed))
+            x = layer.close(x, attend_beside(q, k, v, layer.scale, past_k, past_v, kept))
             if index + 1 < len(self.layers):
-                past = layer.close(past, attend(past_q, past_k, past_v, causal))
+                past = layer.close(past, attend(past_q, past_k, past_v, layer.scale, causal))
         scores: Tensor = self.score_proj(self.score_norm(x))
         return scores.view(batch, count)
 

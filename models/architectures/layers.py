@@ -5,10 +5,14 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu
+from torch.nn.functional import relu
 
 FORBIDDEN = -1e9
 """Added to the logit of a slot that is padding: finite, so that no row of a softmax is all minus infinity."""
+
+
+CUT = 40.0
+"""Attention logits are cut here: exp(40) times any number of tokens fits in a float32, exp(-40) is not yet 0."""
 
 
 class TransformerLayer(nn.Module):
@@ -18,6 +22,7 @@ class TransformerLayer(nn.Module):
         """width: of the residual stream; hidden: of the feed-forward part."""
         super().__init__()
         self.head_dim = width // heads
+        self.scale = 1.0 / math.sqrt(self.head_dim)
         self.attention_norm = nn.LayerNorm(width)
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(width, width, bias=False)  # a bias there would cancel in the softmax
@@ -28,39 +33,48 @@ class TransformerLayer(nn.Module):
         self.down_proj = nn.Linear(hidden, width)
 
     def project(self, x: Tensor, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Give queries, keys and values (batch, heads, T, head_dim) of x (batch * T, width)."""
+        """Give queries, keys and values (batch, T, heads, head_dim) of x (batch * T, width)."""
         normed = self.attention_norm(x)
         q, k, v = (
-            proj(normed).view(batch, x.shape[0] // batch, -1, self.head_dim).transpose(1, 2)
+            proj(normed).view(batch, x.shape[0] // batch, -1, self.head_dim)
             for proj in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return q * (1.0 / math.sqrt(self.head_dim)), k, v
+        return q, k, v
 
     def close(self, x: Tensor, attended: Tensor) -> Tensor:
-        """Add what was attended (batch, heads, T, head_dim) to x (batch * T, width), then the feed-forward."""
-        x = x + self.o_proj(attended.transpose(1, 2).reshape(x.shape[0], -1))
-        closed: Tensor = x + self.down_proj(gelu(self.up_proj(self.feed_norm(x))))
+        """Add what was attended (batch, T, heads, head_dim) to x (batch * T, width), then the feed-forward."""
+        x = x + self.o_proj(attended.reshape(x.shape[0], -1))
+        closed: Tensor = x + self.down_proj(relu(self.up_proj(self.feed_norm(x))))
         return closed
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
-    """Give softmax(q k + allowed) v, (batch, heads, T, head_dim); q is scaled already.
+def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, allowed: Tensor) -> Tensor:
+    """Give softmax(scale q k + allowed) v, all (batch, T, heads, head_dim).
 
     allowed: added to the logits, broadcast to (batch, heads, T, S); 0, or very negative where forbidden.
     """
-    return torch.softmax(q @ k.transpose(2, 3) + allowed, dim=-1) @ v
+    logits = q.transpose(1, 2) @ k.permute(0, 2, 3, 1) * scale + allowed
+    return (torch.softmax(logits, dim=-1) @ v.transpose(1, 2)).transpose(1, 2)
 
 
-def attend_beside(q: Tensor, k: Tensor, v: Tensor, past_k: Tensor, past_v: Tensor, allowed: Tensor) -> Tensor:
+def attend_beside(
+    q: Tensor, k: Tensor, v: Tensor, scale: float, past_k: Tensor, past_v: Tensor, present: Tensor
+) -> Tensor:
     """Let each of T tokens attend to a shared past of S tokens and to itself, not to one another.
 
-    q, k, v (batch, heads, T, head_dim); past_k, past_v (batch, heads, S, head_dim); allowed as above.
+    q, k, v (batch, T, heads, head_dim); past_k, past_v (batch, S, heads, head_dim); present (batch, S), 1 or 0.
+    Gives softmax(scale q [past_k, k]) [past_v, v], (batch, T, heads, head_dim).
+
+    The softmax is taken apart: its numerators are cut instead of shifted by their maximum, padding is left out
+    of the values, and each token's own share is added where it lies. So nothing of the size of the logits or of
+    the tokens is copied, which is most of the cost beside the projections.
     """
-    to_past = q @ past_k.transpose(2, 3) + allowed
-    to_self = (q * k).sum(dim=-1, keepdim=True)
-    weights = torch.softmax(torch.cat([to_past, to_self], dim=-1), dim=-1)
-    size = past_k.shape[2]
-    return weights[..., :size] @ past_v + weights[..., size:] * v
+    to_past = torch.exp((q.transpose(1, 2) @ past_k.permute(0, 2, 3, 1) * scale).clamp(-CUT, CUT))
+    to_self = torch.exp(((q * k).sum(dim=3, keepdim=True) * scale).clamp(-CUT, CUT))
+    kept = present[:, None, :, None]
+    from_past = (to_past @ (past_v.transpose(1, 2) * kept)).transpose(1, 2)
+    total = (to_past @ kept).transpose(1, 2)
+    return (from_past + to_self * v) / (total + to_self)
 
 
 def layers_of(modules: nn.ModuleList) -> Iterator[TransformerLayer]:

@@ -53,7 +53,7 @@ class ListwiseReranker(Architecture):
         x = candidates.reshape(-1, width)
         for layer in layers_of(self.layers):
             q, k, v = layer.project(x, batch)
-            x = layer.close(x, attend(q, k, v, allowed))
+            x = layer.close(x, attend(q, k, v, layer.scale, allowed))
         added: Tensor = self.score_proj(self.score_norm(x))
         return score + added.view(batch, count)
 

@@ -73,6 +73,7 @@ class TrainingConfig(BaseModel):
 
     data: folder with the impressions ``train`` and ``valid``, relative to the home.
     max_train_lists, max_valid_lists: larger splits are thinned evenly over their time, None keeps all.
+    threads: one is fastest for models as small as the default; more pay from a width of some hundreds.
     reference: item column that ranks the popularity reference.
     """
 
@@ -82,7 +83,7 @@ class TrainingConfig(BaseModel):
     max_train_lists: int | None = Field(default=None, ge=1)
     max_valid_lists: int | None = Field(default=None, ge=2)
     seed: int = Field(default=1, ge=0)
-    threads: int = Field(default=2, ge=1, le=256)
+    threads: int = Field(default=1, ge=1, le=256)
     reference: str | None = "popularity"
     ranker: RankerTraining
     reranker: RerankerTraining | None = None

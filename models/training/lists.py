@@ -11,7 +11,8 @@ from torch import Tensor
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 from models.signature import InputAssembler, mask_of, to_lists
 
-_STEPS_SORTED_TOGETHER = 32
+_STEPS_SORTED_TOGETHER = 64
+_HISTORY_GROUPS = 8
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,19 @@ class Lists:
         )
 
     def shuffled(self, size: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
-        """Give one epoch's steps: lists in random order, those of similar length together to save padding."""
-        lengths = np.diff(self.batch.offsets)
+        """Give one epoch's steps: lists in random order, those of similar size together to save padding.
+
+        A large random part at a time is sorted by history, cut into groups, and these sorted by candidates.
+        """
+        lengths, past = np.diff(self.batch.offsets), _longest_past(self.batch)
         order = random.permutation(len(self))
         chunk = size * _STEPS_SORTED_TOGETHER
         steps: list[NDArray[np.int64]] = []
         for start in range(0, len(order), chunk):
             part = order[start : start + chunk]
-            part = part[np.argsort(lengths[part], kind="stable")]
+            part = part[np.argsort(past[part], kind="stable")]
+            group = np.arange(len(part)) // (size * _STEPS_SORTED_TOGETHER // _HISTORY_GROUPS)
+            part = part[np.lexsort((lengths[part], group))]
             steps += [part[at : at + size] for at in range(0, len(part), size)]
         return [steps[at] for at in random.permutation(len(steps))]
 
@@ -69,6 +75,11 @@ class Lists:
         """Give all lists once, in order."""
         for start in range(0, len(self), size):
             yield np.arange(start, min(start + size, len(self)))
+
+
+def _longest_past(batch: RaggedBatch) -> NDArray[np.int64]:
+    past = [np.diff(column.offsets) for column in batch.requests.values() if isinstance(column, RaggedArray)]
+    return np.max(past, axis=0) if past else np.zeros(len(batch), dtype=np.int64)
 
 
 def without_unknown_items(

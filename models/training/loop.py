@@ -65,7 +65,7 @@ def fit(
     steps = steps[accelerator.process_index :: accelerator.num_processes]
     every = max(1, math.ceil(len(steps) / (config.epochs * config.evaluations_per_epoch)))
     optimizer = torch.optim.AdamW(
-        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_cosine(len(steps), config.warmup))
     model, optimizer = accelerator.prepare(module, optimizer)
