@@ -87,8 +87,8 @@ class ServiceProcess:
         return next(path for path in Path(config.cmdline()[-1]).parents if path.name.startswith("rankway-"))
 
     def interrupt(self) -> int:
-        """Press Ctrl-C; give the exit status."""
-        self.process.send_signal(signal.SIGINT)
+        """Press Ctrl-C, which a terminal sends to the whole group; give the exit status."""
+        os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(STOP_LIMIT_S)
 
 

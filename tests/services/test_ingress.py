@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
 from services import ingress
@@ -132,6 +135,35 @@ def test_a_bad_body_is_a_problem_that_names_the_field(service: Service, name: st
         check_problem(connection.ask(rank_request(body, {"content-length": str(len(body))})), status, field)
         assert connection.ask(rank_request(GOOD)).status == 200, "the same connection serves on"
     check_good(service.port)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.fixed_dictionaries(
+        {"user_id": st.text(max_size=9) | st.integers()},
+        optional={
+            "context": st.dictionaries(
+                st.sampled_from(["shift", "position", "mood"]),
+                st.floats() | st.integers() | st.lists(st.floats(width=32), max_size=3) | st.text(max_size=3),
+            ),
+            "candidates": st.lists(st.sampled_from(["item-0001", "item-0499", "", "item-0500"]), max_size=4)
+            | st.none(),
+            "k": st.integers(-3, 110) | st.floats(),
+            "deadline_ms": st.none() | st.floats() | st.integers(),
+            "priority": st.integers(-200, 200),
+            "explain": st.booleans() | st.none(),
+            "colour": st.none(),
+        },
+    )
+)
+def test_whatever_is_asked_is_answered_or_refused_by_name(service: Service, document: dict[str, Any]) -> None:
+    reply = ask(service.port, rank_request(document))
+    assert reply.status in {200, 400, 422, 429}, reply.body
+    if reply.status == 200:
+        assert len(reply.json["items"]) <= document.get("k", 10)
+        assert all(isinstance(item["score"], float) for item in reply.json["items"])
+    elif reply.status != 429:
+        check_problem(reply, reply.status, reply.json["field"])
 
 
 def test_a_key_that_is_named_twice_counts_once_the_last(service: Service) -> None:
@@ -284,6 +316,26 @@ def test_past_the_queues_limit_the_answer_is_429_at_once(service: Service) -> No
         service.gate.open.set()
         assert [each.result(LIMIT_S).status for each in held] == [200] * 5
     assert service.waiting() == 0
+
+
+def test_far_more_than_can_be_done_is_answered_or_refused_and_nothing_stays_behind(service: Service) -> None:
+    def client(user: int) -> Counter[int]:
+        data = rank_request({**GOOD, "user_id": f"u{user}"})
+        statuses: Counter[int] = Counter()
+        with Connection(service.port) as connection:
+            for _ in range(40):
+                reply = connection.ask(data)
+                statuses[reply.status] += 1
+                if reply.status == 200:
+                    assert reply.json["items"][0]["score"] == bias_of(user) + 11
+        return statuses
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses: Counter[int] = sum(pool.map(client, range(16)), Counter())
+    assert set(statuses) <= {200, 429}
+    assert statuses[200] > 0
+    assert statuses.total() == 16 * 40
+    assert (service.waiting(), service.engine.runner._in_flight) == (0, 0)
 
 
 def test_a_deadline_that_cannot_be_kept_is_429(service: Service) -> None:
