@@ -90,13 +90,11 @@ class BareModels:
     def inputs(self, batch: RaggedBatch) -> list[Inputs]:
         """Give the inputs of each model; the reranker's from the ranker's scores."""
         (assemble, runtime), *others = self._models
-        inputs = [assemble(batch)]
+        inputs = [_owned(assemble(batch))]
         if others:
             scores = assemble.flatten(runtime.run(inputs[0]), batch)[self._score]
-            best = best_of_each(
-                batch.adding(candidates={"score": scores, "ranker": scores}), "score", self._best
-            )
-            inputs.append(others[0][0](best))
+            scored = batch.adding(candidates={"score": scores, "ranker": scores})
+            inputs.append(_owned(others[0][0](best_of_each(scored, "score", self._best))))
         return inputs
 
     def run(self, inputs: list[Inputs]) -> NDArray[np.float32]:
@@ -105,3 +103,8 @@ class BareModels:
         for (_, runtime), arrays in zip(self._models, inputs, strict=True):
             outputs = runtime.run(arrays)
         return next(iter(outputs.values()))
+
+
+def _owned(inputs: Inputs) -> Inputs:
+    """Copy: user features are views into packed rows, of strides and protection that torch refuses."""
+    return {name: values.copy() for name, values in inputs.items()}

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import bare, dlrm
@@ -31,14 +32,26 @@ _OPEN = (Load(share=0.5), Load(share=0.8))
 _WARM = Load(clients=8)
 _WARM_S = 2.0
 _DISTURBED_CORES = 0.15
-_ATTEMPTS = 3
 Side = Callable[[Path], AbstractContextManager[Server]]
 
 
-def run(
-    workload: Workload, *, repeats: int, seconds: float, bare_seconds: float, wait_s: float = 0.0
-) -> Measured:
-    """Measure everything, waiting up to ``wait_s`` before each part for others to leave the cores alone.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured: repeats, seconds a cell and a bare cell.
+
+    wait_s: waiting at most, before each part, for others to leave the cores alone. attempts: windows a
+    cell may take while others disturb it.
+    """
+
+    repeats: int = 3
+    seconds: float = 5.0
+    bare_seconds: float = 1.0
+    wait_s: float = 0.0
+    attempts: int = 3
+
+
+def run(workload: Workload, plan: Plan) -> Measured:
+    """Measure everything.
 
     Raises:
         RuntimeError: data or models are missing, or a server did not start.
@@ -49,8 +62,8 @@ def run(
         raise RuntimeError("\n".join([f"{workload.name} cannot be served:", *faults]))
     model = pipeline.models[pipeline.ranker.model].runtime
     _say(f"{workload.name}: bare model")
-    _wait_for_quiet(wait_s)
-    cells = bare.measure(workload, home, seconds=bare_seconds)
+    _wait_for_quiet(plan.wait_s)
+    cells = bare.measure(workload, home, seconds=plan.bare_seconds)
     if not cells:
         raise RuntimeError(
             f"no runtime can execute the models of {workload.name}: build and train them first"
@@ -59,12 +72,12 @@ def run(
     fastest = bare.best(cells)
     replicas = sum(unit.replicas for unit in pipeline.units.values())
     with workload.config_file() as config:
-        for repeat in range(repeats):
-            _wait_for_quiet(wait_s)
+        for repeat in range(plan.repeats):
+            _wait_for_quiet(plan.wait_s)
             again = bare.measure(
                 workload,
                 home,
-                seconds=bare_seconds,
+                seconds=plan.bare_seconds,
                 runtimes=[fastest.runtime],
                 layouts=[(fastest.processes, fastest.threads)],
                 sizes=[fastest.requests_a_batch],
@@ -75,10 +88,10 @@ def run(
                 ("control", lambda path: control(path, replicas)),
             ]
             for name, start in sides if repeat % 2 == 0 else reversed(sides):
-                _say(f"{workload.name}: repeat {repeat + 1} of {repeats}: {name}")
-                _wait_for_quiet(wait_s)
+                _say(f"{workload.name}: repeat {repeat + 1} of {plan.repeats}: {name}")
+                _wait_for_quiet(plan.wait_s)
                 with start(config) as server:
-                    _measure_side(measured, name, server, workload.bodies(), seconds)
+                    _measure_side(measured, name, server, workload.bodies(), plan)
     return measured
 
 
@@ -96,31 +109,29 @@ def _wait_for_quiet(limit_s: float) -> None:
             return
 
 
-def _measure_side(
-    measured: Measured, name: str, server: Server, bodies: Sequence[bytes], seconds: float
-) -> None:
+def _measure_side(measured: Measured, name: str, server: Server, bodies: Sequence[bytes], plan: Plan) -> None:
     measure_cell(server, _WARM, bodies, _WARM_S, 0.0)
     measured.health[name] = server.health()
     peak_rps = 0.0
     for load in _CLOSED:
-        cell = _measure_quietly(server, load, bodies, seconds, 0.0)
+        cell = _measure_quietly(server, load, bodies, plan.seconds, 0.0, plan.attempts)
         measured.add(name, load, cell)
         peak_rps = max(peak_rps, cell.load.rps)
         _say_cell(name, load, cell)
     # Both sides are offered the same: shares of the service's first peak.
     measured.peak_rps = measured.peak_rps or peak_rps
     for load in _OPEN:
-        cell = _measure_quietly(server, load, bodies, seconds, measured.peak_rps)
+        cell = _measure_quietly(server, load, bodies, plan.seconds, measured.peak_rps, plan.attempts)
         measured.add(name, load, cell)
         _say_cell(name, load, cell)
 
 
 def _measure_quietly(
-    server: Server, load: Load, bodies: Sequence[bytes], seconds: float, peak_rps: float
+    server: Server, load: Load, bodies: Sequence[bytes], seconds: float, peak_rps: float, attempts: int
 ) -> Cell:
-    """Measure; again, twice at most, while others use the cores; give the least disturbed window."""
+    """Measure; again, up to ``attempts``, while others use the cores; give the least disturbed window."""
     cells = [measure_cell(server, load, bodies, seconds, peak_rps)]
-    while cells[-1].foreign_cores > _DISTURBED_CORES and len(cells) < _ATTEMPTS:
+    while cells[-1].foreign_cores > _DISTURBED_CORES and len(cells) < attempts:
         time.sleep(seconds / 2)
         cells.append(measure_cell(server, load, bodies, seconds, peak_rps))
     return min(cells, key=lambda cell: cell.foreign_cores)
@@ -154,8 +165,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    repeats, seconds, bare_seconds = (
-        (1, 2.0, 0.3) if options.quick else (options.repeats, options.seconds, 1.0)
+    plan = (
+        Plan(repeats=1, seconds=2.0, bare_seconds=0.3, attempts=1)
+        if options.quick
+        else Plan(repeats=options.repeats, seconds=options.seconds, wait_s=options.wait)
     )
     names = options.workload or ["dlrm"]
     home = home_directory()
@@ -165,13 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = []
     for name in names:
         try:
-            measured = run(
-                WORKLOADS[name],
-                repeats=repeats,
-                seconds=seconds,
-                bare_seconds=bare_seconds,
-                wait_s=options.wait,
-            )
+            measured = run(WORKLOADS[name], plan)
         except RuntimeError as error:
             _say(f"error: {error}")
             return 1
