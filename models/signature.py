@@ -11,8 +11,11 @@ An input's source is one of
     candidate.<name>             what an earlier stage computed per candidate          (N, ...)
     batch.offsets                candidate offsets, int64                              (B + 1,)
     batch.request_of             the request of each candidate, int64                  (N,)
-    batch.mask                   layout list: which slots hold a candidate, bool       (B, M)
-Under layout "list" per-candidate inputs and outputs are (B, M, ...), M the longest list of the batch.
+    batch.mask                   layouts list, chunks: slots that hold a candidate     (B, M) or (R, C)
+    batch.chunk_of               layout chunks: the request of each chunk, int64       (R,)
+Layouts. "flat": per-candidate inputs and outputs are (N, ...). "list": (B, M, ...), M the longest list of the
+batch. "chunks": (R, C, ...), each request's candidates cut into chunks of C; for models whose candidates do
+not see each other it is "list" without the padding of short lists to the longest.
 """
 
 from collections.abc import Callable
@@ -25,10 +28,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
 from models.features.definition import DType
-from models.ragged import RaggedArray, RaggedBatch
+from models.ragged import RaggedArray, RaggedBatch, offsets_of
 
 Inputs = dict[str, NDArray[Any]]
+Layout = Literal["flat", "list", "chunks"]
 _PER_CANDIDATE = ("item.", "candidate.")
+_CHUNK_SIZES = (32, 64, 128, 256, 512)
+_SMALLEST_CHUNK = 16
+_COST_OF_A_CHUNK = 8
+"""What a chunk costs beside its slots, in slots: measured on the history ranker with one thread."""
 
 
 class InputSpec(BaseModel):
@@ -46,10 +54,13 @@ class InputSpec(BaseModel):
         """Whether it has a row per candidate."""
         return self.source.startswith(_PER_CANDIDATE) and "@" not in self.source
 
-    def axes(self, layout: Literal["flat", "list"]) -> tuple[str, ...]:
+    def axes(self, layout: Layout) -> tuple[str, ...]:
         """Name the leading axes: equal names have equal lengths in one call."""
         if self.per_candidate or self.source in {"batch.request_of", "batch.mask"}:
-            return ("requests", "candidates") if layout == "list" else ("candidates",)
+            rows = {"flat": (), "list": ("requests",), "chunks": ("chunks",)}
+            return (*rows[layout], "candidates")
+        if self.source == "batch.chunk_of":
+            return ("chunks",)
         base, _, part = self.source.partition(":")
         feature = base.partition("@")[2] or base
         if part in {"list", "mask"}:
@@ -75,29 +86,31 @@ class Signature(BaseModel):
 
     inputs: tuple[InputSpec, ...]
     outputs: tuple[OutputSpec, ...] = (OutputSpec(name="score"),)
-    layout: Literal["flat", "list"] = "flat"
+    layout: Layout = "flat"
     feature_hash: str = Field(default="", pattern=r"^([0-9a-f]{16})?$")
 
 
 class InputAssembler:
     """Builds a model's inputs from a ragged batch and the catalogue; used in training and serving alike."""
 
-    def __init__(self, signature: Signature, catalogue: Catalogue) -> None:
-        """Resolve every source once.
+    def __init__(self, signature: Signature, catalogue: Catalogue, *, whole_lists: bool = False) -> None:
+        """Resolve every source once. ``whole_lists``: under layout chunks every list is one chunk, as in training.
 
         Raises:
             SignatureError: a source is not of the grammar, or the catalogue lacks the column.
         """
         self._layout = signature.layout
+        self._cuts = signature.layout == "chunks" and not whole_lists
         self._makers = [(spec, _maker(spec, catalogue)) for spec in signature.inputs]
 
     def __call__(self, batch: RaggedBatch) -> Inputs:
         """Give contiguous arrays by input name."""
         inputs: Inputs = {}
+        offsets = self._row_offsets(batch)
         for spec, make in self._makers:
-            values = make(batch)
-            if self._layout == "list" and spec.per_candidate:
-                values = to_lists(values, batch.offsets)
+            values = make(batch) if spec.source not in _OF_ROWS else _OF_ROWS[spec.source](batch, offsets)
+            if self._layout != "flat" and spec.per_candidate:
+                values = to_lists(values, offsets)
             inputs[spec.name] = np.ascontiguousarray(values, dtype=spec.dtype)
         return inputs
 
@@ -105,7 +118,12 @@ class InputAssembler:
         """Give per-candidate outputs as (N, ...), whatever the model's layout."""
         if self._layout == "flat":
             return outputs
-        return {name: from_lists(values, batch.offsets) for name, values in outputs.items()}
+        offsets = self._row_offsets(batch)
+        return {name: from_lists(values, offsets) for name, values in outputs.items()}
+
+    def _row_offsets(self, batch: RaggedBatch) -> NDArray[np.int64]:
+        """Give where the rows of a padded layout begin and end among the candidates."""
+        return chunk_offsets(batch.offsets) if self._cuts else batch.offsets
 
 
 def to_lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
@@ -117,6 +135,24 @@ def to_lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
     padded = np.zeros((len(lengths), longest, *values.shape[1:]), dtype=values.dtype)
     padded[mask_of(offsets)] = values
     return padded
+
+
+def chunk_offsets(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cut requests [offsets[i], offsets[i + 1]) into chunks; give the chunks' offsets (R + 1,).
+
+    The size is the one that pays least for slots, padding included, and for chunks.
+    """
+    lengths = np.diff(offsets)
+    longest, shortest = int(lengths.max(initial=1)), int(lengths.min(initial=1))
+    if longest == shortest:
+        return offsets
+    sizes = np.array([*(s for s in (*_CHUNK_SIZES, shortest) if _SMALLEST_CHUNK <= s < longest), longest])
+    chunks = -(-lengths[None, :] // sizes[:, None])  # rounded up, (sizes, B)
+    best = int(np.argmin(chunks.sum(axis=1) * (sizes + _COST_OF_A_CHUNK)))
+    counts = chunks[best]
+    place = np.arange(int(counts.sum())) - np.repeat(offsets_of(counts)[:-1], counts)
+    starts = np.repeat(offsets[:-1], counts) + sizes[best] * place
+    return np.append(starts, offsets[-1])
 
 
 def from_lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
@@ -167,16 +203,21 @@ def _maker(spec: InputSpec, catalogue: Catalogue) -> Callable[[RaggedBatch], NDA
     makers: dict[str, Callable[[RaggedBatch], NDArray[Any]]] = {
         "batch.offsets": lambda batch: batch.offsets,
         "batch.request_of": lambda batch: batch.request_of(),
-        "batch.mask": lambda batch: mask_of(batch.offsets),
     }
+    if source in _OF_ROWS:
+        return lambda batch: _OF_ROWS[source](batch, batch.offsets)
     if source not in makers:
         raise SignatureError(
             f"input {spec.name}: source {source!r} is unknown; use item.*, user.*, context.*, candidate.* "
-            f"or one of {', '.join(makers)}"
+            f"or one of {', '.join((*makers, *_OF_ROWS))}"
         )
     return makers[source]
 
 
+_OF_ROWS: dict[str, Callable[[RaggedBatch, NDArray[np.int64]], NDArray[Any]]] = {
+    "batch.mask": lambda _, offsets: mask_of(offsets),
+    "batch.chunk_of": lambda batch, offsets: np.searchsorted(batch.offsets, offsets[:-1], side="right") - 1,
+}
 _RAGGED_PARTS: dict[str, Callable[[RaggedArray], NDArray[Any]]] = {
     "offsets": lambda column: column.offsets,
     "list": lambda column: to_lists(column.values, column.offsets),

@@ -21,7 +21,7 @@ from models.signature import InputSpec, Signature
 
 
 class HistoryRanker(Architecture):
-    """Scores lists of candidates (B, M) of B requests; inputs as ``signature`` declares them."""
+    """Scores chunks (R, C) of the candidates of B requests; inputs as ``signature`` declares them."""
 
     options: HistoryRankerOptions
 
@@ -47,25 +47,25 @@ class HistoryRanker(Architecture):
         self.score_proj = nn.Linear(width, 1)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give scores (B, M)."""
+        """Give scores (R, C): of the candidates in each chunk."""
         profile = None if self.profile is None else self.profile(inputs)
+        chunk_of = inputs["chunk_of"]
         history = self._history(inputs, profile)
-        candidates = self._candidates(inputs, profile)
-        batch, count, width = candidates.shape
-        length = history.shape[1]
+        candidates = self._candidates(inputs, profile, chunk_of)
+        (requests, length, width), (chunks, count, _) = history.shape, candidates.shape
         present = torch.nn.functional.pad(inputs["history_mask"], (1, 0), value=True)
-        kept = present.to(candidates.dtype)
+        kept = present.to(candidates.dtype)[chunk_of]
         later = torch.ones(length, length, dtype=torch.bool).triu(1)
         causal = torch.where(later, FORBIDDEN, 0.0)  # padding is at the end: no token before it sees it
         past, x = history.reshape(-1, width), candidates.reshape(-1, width)  # flat: one product a projection
         for index, layer in enumerate(layers_of(self.layers)):
-            past_q, past_k, past_v = layer.project(past, batch)
-            q, k, v = layer.project(x, batch)
-            x = layer.close(x, attend_beside(q, k, v, layer.scale, past_k, past_v, kept))
+            past_q, past_k, past_v = layer.project(past, requests)
+            q, k, v = layer.project(x, chunks)
+            x = layer.close(x, attend_beside(q, k, v, layer.scale, past_k[chunk_of], past_v[chunk_of], kept))
             if index + 1 < len(self.layers):
                 past = layer.close(past, attend(past_q, past_k, past_v, layer.scale, causal))
         scores: Tensor = self.score_proj(self.score_norm(x))
-        return scores.view(batch, count)
+        return scores.view(chunks, count)
 
     def _history(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor:
         """Give (B, 1 + L, width): the beginning, then the past, oldest first."""
@@ -78,15 +78,17 @@ class HistoryRanker(Architecture):
             beginning = beginning + self.profile_proj(profile)
         return torch.cat([beginning[:, None], past], dim=1)
 
-    def _candidates(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor:
-        """Give (B, M, width): each item as it looks from this user, here and now."""
+    def _candidates(self, inputs: Mapping[str, Tensor], profile: Tensor | None, chunk_of: Tensor) -> Tensor:
+        """Give (R, C, width): each item as it looks from this user, here and now."""
         features = self.items(inputs, "item_")
         if self.options.position:
-            features = torch.cat([features, distances(inputs["position"], inputs["start"])], dim=-1)
+            features = torch.cat([features, distances(inputs["position"][chunk_of], inputs["start"])], dim=-1)
         x: Tensor = self.item_proj(features)
         asked = [] if self.context is None else [self.context(inputs)]
         asked += [] if profile is None else [profile]
-        return x if self.request_proj is None else x + self.request_proj(torch.cat(asked, dim=-1))[:, None]
+        if self.request_proj is not None:
+            x = x + self.request_proj(torch.cat(asked, dim=-1))[chunk_of][:, None]
+        return x
 
     def signature(self, feature_hash: str) -> Signature:
         """Declare the inputs and where they come from."""
@@ -106,7 +108,8 @@ class HistoryRanker(Architecture):
         if options.position:
             inputs.append(InputSpec(name="position", source=f"context.{options.position}", shape=(2,)))
             inputs.append(InputSpec(name="start", source=f"item.{options.start}", shape=(2,)))
-        return Signature(inputs=tuple(inputs), layout="list", feature_hash=feature_hash)
+        inputs.append(InputSpec(name="chunk_of", source="batch.chunk_of", dtype="int64"))
+        return Signature(inputs=tuple(inputs), layout="chunks", feature_hash=feature_hash)
 
     def standardise(self, inputs: Mapping[str, Tensor]) -> None:
         """Take the encoders' constants from training inputs, padded slots left out."""

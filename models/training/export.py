@@ -3,19 +3,18 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.architectures.base import Architecture
-from models.signature import InputSpec, Signature
+from models.signature import InputSpec, Layout, Signature
 
 SAFETENSORS = "model.safetensors"
 ONNX = "model.onnx"
 OPSET = 20
-_EXAMPLE_SIZES = {"requests": 2, "candidates": 3, "longest": 5, "offsets": 3}
+_EXAMPLE_SIZES = {"requests": 2, "chunks": 4, "candidates": 3, "longest": 5, "offsets": 3}
 _TORCH_DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
 
 
@@ -66,6 +65,8 @@ class _Positional(nn.Module):
         return scores
 
 
-def _example(spec: InputSpec, layout: Literal["flat", "list"]) -> Tensor:
+def _example(spec: InputSpec, layout: Layout) -> Tensor:
     sizes = [_EXAMPLE_SIZES.get(axis, _EXAMPLE_SIZES["longest"]) for axis in spec.axes(layout)]
+    if spec.source in {"batch.chunk_of", "batch.request_of"}:
+        return torch.zeros(*sizes, dtype=torch.int64)
     return torch.ones(*sizes, *spec.shape, dtype=_TORCH_DTYPES[spec.dtype])

@@ -106,7 +106,7 @@ class Trainer:
         options = listwise_options(config, self._features, self._catalogue)
         module = build_architecture(ranker.artifact.architecture)
         module.load_state_dict(load_file(ranker.root / SAFETENSORS))
-        assembler = InputAssembler(ranker.artifact.signature, self._catalogue)
+        assembler = InputAssembler(ranker.artifact.signature, self._catalogue, whole_lists=True)
 
         def scored(name: str) -> Labelled:
             batch, labels = self._split(name)
@@ -132,7 +132,7 @@ class Trainer:
         torch.manual_seed(seed)
         module = build_architecture(options)
         signature = module.signature(self._features.content_hash)
-        assembler = InputAssembler(signature, self._catalogue)
+        assembler = InputAssembler(signature, self._catalogue, whole_lists=True)
         train, valid = (Lists(*read(split), assembler) for split in ("train", "valid"))
         select, report = (valid.subset(part) for part in np.array_split(np.arange(len(valid)), 2))
         some = np.random.default_rng(seed).permutation(len(train))[:STANDARDISED_ON]

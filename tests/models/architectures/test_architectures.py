@@ -31,4 +31,9 @@ def test_wrong_options_are_refused(document: dict[str, Any], told: str) -> None:
 
 def test_a_ranker_needs_only_items_and_a_history() -> None:
     model = build_architecture({"name": "history_ranker", "items": {"a": (2,)}, "width": 8, "heads": 2})
-    assert [spec.name for spec in model.signature("").inputs] == ["item_a", "past_a", "history_mask"]
+    assert [spec.name for spec in model.signature("").inputs] == [
+        "item_a",
+        "past_a",
+        "history_mask",
+        "chunk_of",
+    ]

@@ -16,7 +16,7 @@ from tests.models.worlds import make_batch, make_ranker
 def lists(catalogue: Catalogue) -> Lists:
     batch = make_batch([3, 5, 2, 4], [1, 0, 3, 2])
     labels = np.arange(14, dtype=np.float32)
-    return Lists(batch, labels, InputAssembler(make_ranker().signature(""), catalogue))
+    return Lists(batch, labels, InputAssembler(make_ranker().signature(""), catalogue, whole_lists=True))
 
 
 def test_a_step_has_the_labels_of_its_lists(lists: Lists) -> None:

@@ -31,7 +31,9 @@ class Heard:
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> tuple[Lists, Lists]:
-    assembler = InputAssembler(HistoryRanker(RANKER).signature(FEATURES.content_hash), catalogue)
+    assembler = InputAssembler(
+        HistoryRanker(RANKER).signature(FEATURES.content_hash), catalogue, whole_lists=True
+    )
     found = []
     for seed, (name, count) in enumerate({"train": 600, "valid": 150}.items()):
         root: Path = tmp_path_factory.mktemp("data") / name
