@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedArray, offsets_of
-from models.signature import InputAssembler, InputSpec, Signature, from_lists, mask_of, to_lists
+from models.signature import (
+    InputAssembler,
+    InputSpec,
+    Signature,
+    chunk_offsets,
+    from_lists,
+    mask_of,
+    to_lists,
+)
 from tests.models.worlds import ATTRIBUTES, make_batch
 
 BATCH = make_batch([3, 1], [2, 0])
@@ -129,3 +137,39 @@ def test_lists_and_back(lengths: list[int]) -> None:
 def test_lists_of_one_length_are_not_copied() -> None:
     values = np.arange(6, dtype=np.float32)
     assert np.shares_memory(to_lists(values, np.array([0, 3, 6])), values)
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=8))
+def test_chunks_cut_every_request_and_join_none(lengths: list[int]) -> None:
+    offsets = offsets_of(np.array(lengths, dtype=np.int64))
+    cuts = chunk_offsets(offsets)
+    assert set(offsets.tolist()) <= set(cuts.tolist())
+    assert (np.diff(cuts) >= 0).all()
+    padded = len(np.diff(cuts)) * int(np.diff(cuts).max(initial=0))
+    assert padded <= len(lengths) * max(lengths)  # never more than lists padded to the longest
+
+
+def test_one_long_request_does_not_pad_the_short_ones() -> None:
+    cuts = np.diff(chunk_offsets(offsets_of(np.array([1000] + [50] * 15))))
+    assert len(cuts) * cuts.max() < 1.3 * 1750
+
+
+def test_chunks_tell_their_request(catalogue: Catalogue) -> None:
+    batch = make_batch([100, 20, 0, 33], [1, 2, 3, 0])
+    specs = (
+        spec_of("batch.chunk_of", (), "int64"),
+        spec_of("item.popularity"),
+        spec_of("batch.mask", (), "bool"),
+    )
+    named = tuple(spec.model_copy(update={"name": name}) for spec, name in zip(specs, "rim", strict=True))
+    signature = Signature(inputs=named, layout="chunks")
+    assembler = InputAssembler(signature, catalogue)
+    inputs = assembler(batch)
+    sizes = inputs["m"].sum(axis=1)
+    assert inputs["i"].shape == inputs["m"].shape
+    assert [int(sizes[inputs["r"] == request].sum()) for request in range(4)] == [100, 20, 0, 33]
+    flat = assembler.flatten({"score": inputs["i"]}, batch)["score"]
+    np.testing.assert_array_equal(flat, catalogue.columns["popularity"][batch.rows])
+    whole = InputAssembler(signature, catalogue, whole_lists=True)(batch)
+    assert whole["i"].shape == (4, 100)
+    assert whole["r"][[0, 1, 3]].tolist() == [0, 1, 3]  # whose an empty row is does not matter

@@ -14,7 +14,7 @@ from models.signature import InputAssembler
 from tests.models.worlds import FEATURES, RANKER, make_batch, make_catalogue, make_ranker
 
 TOLERANCE = 1e-5
-SHAPES = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 8)), min_size=1, max_size=5)
+SHAPES = st.lists(st.tuples(st.integers(1, 120), st.integers(0, 8)), min_size=1, max_size=5)
 
 
 class Scorer:

@@ -19,7 +19,7 @@ from models.training.export import ONNX, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, make_reranker
 
 TOLERANCE = 1e-4
-SHAPES = st.lists(st.tuples(st.integers(1, 15), st.integers(0, 8)), min_size=1, max_size=6)
+SHAPES = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1, max_size=6)
 
 
 class Pair:
