@@ -128,10 +128,14 @@ class Runner(Generic[Payload]):
             raise Overloaded("this replica is stopping: send the request again", retry_after_s=1)
         ahead_s = self._batcher.batches_ahead(work) * self._seconds_per_batch / self._max_in_flight
         if self._clock() + ahead_s > work.deadline_s:
-            raise DeadlinePassed(
-                f"{self._batcher.waiting_candidates} candidates wait before this request, more than its deadline "
-                f"allows: send again later, or give it a longer deadline_ms",
-                retry_after_s=1,
+            raise (
+                _too_late()
+                if ahead_s == 0
+                else DeadlinePassed(
+                    f"{self._batcher.waiting_candidates} candidates go before this request, more than its deadline "
+                    f"allows: send again later, or give it a longer deadline_ms",
+                    retry_after_s=1,
+                )
             )
         future: asyncio.Future[Answer] = self._loop.create_future()
         with self._wake:

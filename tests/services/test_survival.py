@@ -12,9 +12,17 @@ import pytest
 
 from tests.pipelines import SPLIT, WITH_RERANKER, bias_of, make_pipeline, merged
 from tests.services import redeploying
-from tests.services.bad_input import check_good
-from tests.services.processes import START_LIMIT_S, ServiceProcess, free_port, load, served, started
-from tests.services.servers import ask, http_request, rank_request
+from tests.services.bad_input import BAD_BODIES, GOOD, check_good, check_problem
+from tests.services.processes import (
+    START_LIMIT_S,
+    ServiceProcess,
+    free_port,
+    load,
+    no_middleware,
+    served,
+    started,
+)
+from tests.services.servers import Connection, ask, http_request, rank_request
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -93,6 +101,22 @@ def test_services_live_beside_each_other_and_one_stops_alone(tmp_path: Path) -> 
     finally:
         for service in services:
             service.__exit__(None, None, None)
+
+
+def test_on_serves_own_path_it_says_so_and_answers_alike(tmp_path: Path) -> None:
+    setting = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{no_middleware.__module__}:no_middleware"}
+    with served(tmp_path, environment=setting) as service:
+        assert service.found(r"(requests take Serve's path)")
+        assert ask(service.port, http_request("GET", "/healthz")).json["fast_path"] is False
+        for body, status, field in BAD_BODIES.values():
+            data = rank_request(body, {"content-length": str(len(body))})
+            check_problem(ask(service.port, data), status, field)
+        for _ in range(20):
+            with Connection(service.port) as leaving:
+                leaving.send(rank_request(GOOD))
+        with load(service.port) as asked:
+            asked.wait_for(500)
+        assert asked.wrong == []
 
 
 def test_a_ranker_apart_answers_alike_and_its_death_is_outlived(tmp_path: Path) -> None:
