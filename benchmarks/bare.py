@@ -101,11 +101,14 @@ def _measure_layout(plan: _Plan, processes: int) -> list[BareCell]:
         for worker in workers:
             worker.join(5)
             worker.kill()
+    measured = [rows for rows in told if not isinstance(rows, str)]
+    if len(measured) < processes:
+        amiss = next(rows for rows in told if isinstance(rows, str))
+        sys.stderr.write(f"runtime {plan.runtime} is left out: {amiss}\n")
+        return []
     cells = []
     for at, size in enumerate(plan.sizes):
-        rows = [rows[at] for rows in told if not isinstance(rows, str)]
-        if len(rows) < processes:
-            return []
+        rows = [rows[at] for rows in measured]
         requests = sum(count for count, _, _ in rows)
         rps = sum(count / wall_s for count, wall_s, _ in rows)
         core_ms = sum(cpu_s for _, _, cpu_s in rows) * 1e3 / requests
@@ -132,6 +135,7 @@ def _work(plan: _Plan, seed: int, barrier: Barrier, results: "multiprocessing.Qu
         models = BareModels(
             plan.config, plan.home, RuntimeLoader(plan.runtime, plan.threads), maker.catalogue
         )
+        models.run(models.inputs(maker.batch(1)))
     except (ModelError, ImportError) as error:
         barrier.abort()
         results.put(str(error))
