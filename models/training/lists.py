@@ -71,10 +71,11 @@ class Lists:
             steps += [part[at : at + size] for at in range(0, len(part), size)]
         return [steps[at] for at in random.permutation(len(steps))]
 
-    def ordered(self, size: int) -> Iterator[NDArray[np.int64]]:
-        """Give all lists once, in order."""
-        for start in range(0, len(self), size):
-            yield np.arange(start, min(start + size, len(self)))
+    def by_size(self, size: int) -> Iterator[NDArray[np.int64]]:
+        """Give all lists once, ``size`` at a time, those of similar histories and lengths together."""
+        order = np.lexsort((np.diff(self.batch.offsets), _longest_past(self.batch)))
+        for start in range(0, len(order), size):
+            yield order[start : start + size]
 
 
 def _longest_past(batch: RaggedBatch) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from models.architectures.base import Architecture
 from models.architectures.layers import FORBIDDEN
 from models.errors import TrainingError
+from models.ragged import gather_positions
 from models.signature import from_lists
 from models.training.config import FitConfig, Loss
 from models.training.lists import Lists, Step
@@ -113,19 +114,21 @@ def list_loss(scores: Tensor, step: Step, loss: Loss) -> Tensor:
 def score(
     module: Architecture, lists: Lists, progress: Callable[[int], None] | None = None
 ) -> NDArray[np.float32]:
-    """Give scores (N,) of all lists, evaluated in order."""
+    """Give scores (N,) of all lists; ``progress`` hears how many lists are done."""
     module.eval()
     device = next(module.parameters()).device
-    parts = []
+    scores = np.zeros(lists.batch.candidate_count, dtype=np.float32)
+    done = 0
     with torch.inference_mode():
-        for requests in lists.ordered(LISTS_SCORED_TOGETHER):
+        for requests in lists.by_size(LISTS_SCORED_TOGETHER):
             inputs = send_to_device(lists.step(requests).inputs, device)
-            offsets = lists.batch.offsets[requests[0] : requests[-1] + 2]
-            parts.append(from_lists(module(inputs).cpu().numpy(), offsets - offsets[0]))
+            positions, offsets = gather_positions(lists.batch.offsets, requests)
+            scores[positions] = from_lists(module(inputs).cpu().numpy(), offsets)
+            done += len(requests)
             if progress is not None:
-                progress(int(requests[-1]) + 1)
+                progress(done)
     module.train()
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+    return scores
 
 
 def score_ndcg(module: Architecture, lists: Lists) -> float:
