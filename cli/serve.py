@@ -13,6 +13,8 @@ from services.config import PipelineConfig, load_config
 from services.errors import ConfigError, ServiceError
 from services.home import home_directory
 
+_STOPPED_EARLY = 130  # as a shell reports a command that Ctrl-C ended
+
 
 def serve(
     config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
@@ -47,7 +49,13 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
     refuse_taken_port(pipeline.http)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
     with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:
-        fast = deploy(pipeline, home, lambda text: status.update(f"loading and warming replicas: {text}"))
+
+        def on_status(text: str) -> None:
+            if stop.is_set():  # Ctrl-C need not wait for the replicas
+                raise typer.Exit(_STOPPED_EARLY)
+            status.update(f"loading and warming replicas: {text}")
+
+        fast = deploy(pipeline, home, on_status)
         status.stop()
         if not fast:
             console.print("[yellow]requests take Serve's path, not the fast one; see the replicas' logs[/]")

@@ -1,6 +1,7 @@
 """Declarative deployment: the Serve config of a pipeline, validated closed, and a local cluster to run it."""
 
 import json
+import os
 import shutil
 import socket
 import time
@@ -92,7 +93,8 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
     directory = runtime_directory()
     try:
         ports = free_ports()
-        apply_settings({**throughput_settings(), **local_settings(ports, directory)})
+        apply_settings(throughput_settings())
+        os.environ.update(local_settings(ports, directory))  # this service's own, whatever one before it had
         cpus = sum(unit.cpus * unit.replicas for unit in config.units.values())
         ray.init(
             address="local",
@@ -170,7 +172,6 @@ def _running(states: Mapping[Any, int]) -> int:
 
 def _wait_for_route(http: HttpConfig, on_status: Callable[[str], None]) -> bool:
     """Wait until HAProxy has taken up the replicas; until then Serve's fallback proxy answers."""
-    on_status("routing")
     limit_s = time.monotonic() + _ROUTE_LIMIT_S
     host = "127.0.0.1" if http.host == "0.0.0.0" else http.host
     while True:
@@ -181,4 +182,5 @@ def _wait_for_route(http: HttpConfig, on_status: Callable[[str], None]) -> bool:
             fast = False
         if fast or time.monotonic() > limit_s:
             return fast
+        on_status("routing")
         time.sleep(_POLL_PERIOD_S)

@@ -10,7 +10,8 @@ ServiceError 500
 │   └── Unprocessable 422     well-formed, but a value is out of range or unknown
 ├── Overloaded 429            come again after retry_after_s
 │   ├── QueueFull
-│   └── DeadlinePassed        the answer could not be made in time
+│   ├── DeadlinePassed        the answer could not be made in time
+│   └── ReleaseMismatch       two units hold different releases, while one of them is being replaced
 └── StageFailed 500           a stage raised
 
 Over HTTP they are RFC 9457 problem documents: what was wrong, where, and the remedy.
@@ -113,6 +114,12 @@ class DeadlinePassed(Overloaded):
     """The deadline passed before the answer was there, or certainly would."""
 
     title = "Deadline passed"
+
+
+class ReleaseMismatch(Overloaded):
+    """A unit was called for a release that it does not hold, or not yet."""
+
+    title = "Release mismatch"
 
 
 class StageFailed(ServiceError):

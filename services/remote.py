@@ -9,9 +9,11 @@ import numpy as np
 
 from models.ragged import RaggedBatch
 from services.batching import Work
-from services.errors import StageFailed
+from services.errors import ReleaseMismatch, StageFailed
 from services.runner import Runner
 from services.wire import cut_batch, pack, pack_batch, unpack, unpack_batch
+
+_MISMATCH_WAITS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 class RankerHandle(Protocol):
@@ -45,7 +47,7 @@ class RemoteRanker:
             priorities=batch.priorities,
             release=batch.release,
         )
-        answers = await asyncio.gather(*[self._handle(pack_batch(part)) for part in cut_batch(bare)])
+        answers = await asyncio.gather(*[self._call(pack_batch(part)) for part in cut_batch(bare)])
         scores = np.concatenate([unpack(answer)[0]["score"] for answer in answers])
         if len(scores) != batch.candidate_count:
             raise StageFailed(
@@ -53,6 +55,15 @@ class RemoteRanker:
                 f"run one version in all units"
             )
         return batch.adding(candidates={"score": scores, "ranker": scores})
+
+    async def _call(self, payload: bytes) -> bytes:
+        """Call again while the replica that was reached holds another release; the runner ends it at the deadline."""
+        for wait_s in _MISMATCH_WAITS_S:
+            try:
+                return await self._handle(payload)
+            except ReleaseMismatch:
+                await asyncio.sleep(wait_s)
+        return await self._handle(payload)
 
 
 class RankerService:
@@ -70,13 +81,14 @@ class RankerService:
         """Score one packed batch.
 
         Raises:
-            StageFailed: it is of another release; its row numbers would mean other items here.
+            ReleaseMismatch: it is of another release; its row numbers would mean other items here.
         """
         batch = unpack_batch(payload)
         if batch.release != self._release:
-            raise StageFailed(
-                f"the ranker unit holds release {self._release}, the call is of {batch.release}: deploy both units "
-                f"from one configuration"
+            raise ReleaseMismatch(
+                f"the ranker unit holds release {self._release}, the call is of {batch.release}: send again when "
+                f"both units run one configuration",
+                retry_after_s=1,
             )
         now_s = self._clock()
         left_s, priorities = batch.deadlines_s, batch.priorities

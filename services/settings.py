@@ -78,8 +78,8 @@ def apply_settings(settings: Mapping[str, str]) -> None:
 
 
 def runtime_directory() -> Path:
-    """Make a directory for the sockets and files of this service; short, for unix socket paths."""
-    return Path(tempfile.mkdtemp(prefix="rankway-"))
+    """Make a directory for the sockets and files of this service; in /tmp, as a unix socket's path must be short."""
+    return Path(tempfile.mkdtemp(prefix="rankway-", dir="/tmp"))
 
 
 def free_ports() -> ServicePorts:

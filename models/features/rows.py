@@ -1,7 +1,7 @@
 """User rows: a user's features as one compact value of a key-value store.
 
 Layout: 8 bytes of the feature set's hash, one packed structured record of the fixed-shape features,
-one uint16 length per ragged feature, then the ragged values end to end. A whole batch is decoded
+one uint32 length per ragged feature, then the ragged values end to end. A whole batch is decoded
 without a Python object per feature.
 """
 
@@ -28,7 +28,7 @@ class UserRowCodec:
         self._fixed = tuple(f for f in users if not f.ragged)
         self._ragged = tuple(f for f in users if f.ragged)
         fields: list[tuple[str, str, tuple[int, ...]]] = [(f.name, f.dtype, f.shape) for f in self._fixed]
-        fields += [(f"#{f.name}", "uint16", ()) for f in self._ragged]
+        fields += [(f"#{f.name}", "uint32", ()) for f in self._ragged]
         self._record = np.dtype(fields)
         self._head_bytes = _HASH_BYTES + self._record.itemsize
         default = np.zeros((), dtype=self._record)

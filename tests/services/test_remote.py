@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 from services.batching import BatchingConfig
-from services.errors import DeadlinePassed, Overloaded, StageFailed
+from services.errors import DeadlinePassed, Overloaded, ReleaseMismatch, StageFailed
 from services.metrics import UnitMetrics
 from services.remote import RankerService, RemoteRanker
 from services.runner import Runner
@@ -143,11 +143,27 @@ def test_a_call_of_another_release_is_refused() -> None:
     async def scenario() -> None:
         unit = Unit()
         other = RankerService(unit.runner, "r2")
-        with pytest.raises(StageFailed, match="holds release r2, the call is of r1"):
+        with pytest.raises(ReleaseMismatch, match="holds release r2, the call is of r1"):
             await RemoteRanker(other.score)(small_batch(0.0, [2]))
         unit.runner.close()
         with pytest.raises(Overloaded):
             await RemoteRanker(unit.score)(small_batch(0.0, [2]))
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_reached_a_replica_of_another_release_is_sent_again() -> None:
+    async def scenario() -> None:
+        unit = Unit()
+        replicas = iter([RankerService(unit.runner, "r2"), RankerService(unit.runner, "r2"), unit])
+        batch = small_batch(7.0, [2, 3])
+
+        async def routed(payload: bytes) -> bytes:
+            return await next(replicas).score(payload)
+
+        ranked = await RemoteRanker(routed)(batch)
+        np.testing.assert_array_equal(ranked.candidates["score"], scores_of(batch))
+        unit.runner.close()
 
     asyncio.run(scenario())
 
