@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.artifact import Artifact
+from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
 from models.features.rows import UserRowCodec
 from models.ragged import RaggedBatch, offsets_of
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime, RuntimeConfig
-from models.signature import InputAssembler, Inputs
+from models.signature import Inputs
 from services.candidates import candidate_source
 from services.config import PipelineConfig
 from services.features import load_definitions

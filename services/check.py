@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from models.artifact import Artifact
+from models.assembly import InputAssembler
 from models.errors import ModelError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.rows import UserRowCodec
-from models.signature import InputAssembler
 from services.candidates import candidate_source
 from services.config import PipelineConfig
 from services.errors import ConfigError

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from models.padding import to_lists
 from models.ragged import RaggedBatch, offsets_of
-from models.signature import to_lists
 
 
 def best_of_each(batch: RaggedBatch, score: str, count: int) -> RaggedBatch:

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.features.catalogue import Catalogue
+from models.padding import mask_of, to_lists
 from models.ragged import RaggedBatch, offsets_of
-from models.signature import mask_of, to_lists
 from services.diversity import DiversityConfig, maximal_marginal_relevance
 from services.errors import ConfigError
 from services.ordering import best_of_each

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from models.artifact import Artifact
+from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import RuntimeConfig
-from models.signature import InputAssembler
 from services.errors import StageFailed
 
 

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.assembly import InputAssembler
+from models.padding import mask_of, to_lists
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
-from models.signature import InputAssembler, mask_of, to_lists
 
 _STEPS_SORTED_TOGETHER = 64
 _HISTORY_GROUPS = 8

@@ -17,8 +17,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from models.architectures.base import Architecture
 from models.architectures.layers import FORBIDDEN
 from models.errors import TrainingError
+from models.padding import from_lists
 from models.ragged import gather_positions
-from models.signature import from_lists
 from models.training.config import FitConfig, Loss
 from models.training.lists import Lists, Step
 from models.training.metrics import ndcg

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.signature import mask_of, to_lists
+from models.padding import mask_of, to_lists
 
 TOP = 10
 RELEVANT = 0.5

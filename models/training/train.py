@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 
 from models.architectures import build_architecture
 from models.artifact import Artifact, write_artifact
+from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.impressions import read_impressions
 from models.ragged import RaggedBatch
-from models.signature import InputAssembler
 from models.training.config import FitConfig, RankerTraining, RerankerTraining, TrainingConfig
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from models.training.lineage import already_trained, hash_of, hash_of_code, hash_of_data

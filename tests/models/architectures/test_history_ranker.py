@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.architectures.layers import layers_of
+from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedArray, RaggedBatch
-from models.signature import InputAssembler
 from tests.models.worlds import FEATURES, RANKER, make_batch, make_catalogue, make_ranker
 
 TOLERANCE = 1e-5

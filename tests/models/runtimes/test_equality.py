@@ -11,10 +11,11 @@ from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.architectures.options import DlrmOptions
 from models.artifact import Artifact, write_artifact
+from models.assembly import InputAssembler
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime, RuntimeConfig
-from models.signature import InputAssembler, Inputs
+from models.signature import Inputs
 from models.training.export import ONNX, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, make_reranker
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch, offsets_of
-from models.signature import InputAssembler
 from models.training.lists import Lists, thinned, without_unknown_items
 from tests.models.worlds import make_batch, make_ranker
 

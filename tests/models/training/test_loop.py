@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from models.architectures.history_ranker import HistoryRanker
+from models.assembly import InputAssembler
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.impressions import read_impressions
-from models.signature import InputAssembler
 from models.training.config import FitConfig
 from models.training.lists import Lists, Step
 from models.training.loop import Fitted, fit, list_loss, score, score_ndcg

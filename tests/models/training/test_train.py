@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from models.artifact import Artifact
+from models.assembly import InputAssembler
 from models.errors import ArtifactError, FeatureMismatch, TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import RuntimeConfig
-from models.signature import InputAssembler
 from models.training.config import TrainingConfig
 from models.training.train import Places, Trained, Trainer
 from tests.models.worlds import CONTEXT, FEATURES, make_batch, make_catalogue, make_impressions

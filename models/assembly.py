@@ -1,0 +1,162 @@
+"""Assembly: a model's inputs, as its signature declares them, from a ragged batch and the catalogue."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import SignatureError
+from models.features.catalogue import Catalogue
+from models.padding import chunk_offsets, from_lists, mask_of, to_lists
+from models.ragged import RaggedArray, RaggedBatch
+from models.signature import Inputs, InputSpec, Signature
+
+
+@dataclass(slots=True)
+class _Call:
+    """One assembly: the batch, where rows of a padded layout begin and end, and what inputs share."""
+
+    batch: RaggedBatch
+    row_offsets: NDArray[np.int64]
+    history_rows: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+
+    def ragged(self, name: str) -> RaggedArray:
+        column = self.batch.requests[name]
+        if not isinstance(column, RaggedArray):
+            raise SignatureError(f"feature {name} is not ragged: it has no offsets; take {name!r} itself")
+        return column
+
+
+_Maker = Callable[[_Call], NDArray[Any]]
+
+
+class InputAssembler:
+    """Builds a model's inputs; used in training and serving alike."""
+
+    def __init__(self, signature: Signature, catalogue: Catalogue, *, whole_lists: bool = False) -> None:
+        """Resolve every source once. ``whole_lists``: under layout chunks every list is one chunk, as in training.
+
+        Raises:
+            SignatureError: a source is not of the grammar, or the catalogue lacks the column.
+        """
+        self._padded = signature.layout != "flat"
+        self._cut = signature.layout == "chunks" and not whole_lists
+        self._inputs = [
+            (spec.name, np.dtype(spec.dtype), self._maker(spec, catalogue)) for spec in signature.inputs
+        ]
+
+    def __call__(self, batch: RaggedBatch) -> Inputs:
+        """Give contiguous arrays by input name.
+
+        Raises:
+            SignatureError: a feature of fixed shape was declared as ragged.
+        """
+        call = _Call(batch, self._row_offsets(batch))
+        return {name: np.ascontiguousarray(make(call), dtype) for name, dtype, make in self._inputs}
+
+    def flatten(self, outputs: Inputs, batch: RaggedBatch) -> Inputs:
+        """Give per-candidate outputs as (N, ...), whatever the model's layout."""
+        if not self._padded:
+            return outputs
+        offsets = self._row_offsets(batch)
+        return {name: from_lists(values, offsets) for name, values in outputs.items()}
+
+    def _row_offsets(self, batch: RaggedBatch) -> NDArray[np.int64]:
+        return chunk_offsets(batch.offsets) if self._cut else batch.offsets
+
+    def _maker(self, spec: InputSpec, catalogue: Catalogue) -> _Maker:
+        make = _maker(spec, catalogue)
+        if self._padded and spec.per_candidate:
+            return lambda call: to_lists(make(call), call.row_offsets)
+        return make
+
+
+def _maker(spec: InputSpec, catalogue: Catalogue) -> _Maker:
+    kind, _, name = spec.source.partition(".")
+    if kind == "item":
+        return _item_maker(spec, name, catalogue)
+    if kind in {"user", "context"}:
+        return _feature_maker(spec)
+    if kind == "candidate":
+        return lambda call: call.batch.candidates[name]
+    if spec.source not in _BATCH_MAKERS:
+        raise SignatureError(
+            f"input {spec.name}: source {spec.source!r} is unknown; use item.*, user.*, context.*, candidate.* "
+            f"or one of {', '.join(_BATCH_MAKERS)}"
+        )
+    return _BATCH_MAKERS[spec.source]
+
+
+def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
+    column_name, _, history = name.partition("@")
+    if column_name not in catalogue.columns:
+        raise SignatureError(
+            f"input {spec.name}: the catalogue {catalogue.manifest.name} has no column {column_name!r}; "
+            f"it has {', '.join(catalogue.columns)}"
+        )
+    column = np.asarray(catalogue.columns[column_name])  # still the map, without its slower class
+    if column.shape[1:] != spec.shape:
+        raise SignatureError(
+            f"input {spec.name}: shape {spec.shape} was declared, the catalogue's column {column_name} "
+            f"has {column.shape[1:]}"
+        )
+    if not history:
+        return lambda call: column.take(call.batch.rows, axis=0)
+    base, part = _split(spec, history, ("", "list"))
+
+    def at_history(call: _Call) -> NDArray[Any]:
+        rows = call.history_rows.get(base)
+        if rows is None:
+            rows = call.history_rows[base] = catalogue.rows_of_keys(call.ragged(base).values)
+        values = column.take(rows, axis=0, mode="wrap")  # an unknown item, -1, is overwritten
+        unknown = rows < 0
+        if unknown.any():
+            values[unknown] = 0
+        return values
+
+    return (lambda call: to_lists(at_history(call), call.ragged(base).offsets)) if part else at_history
+
+
+def _feature_maker(spec: InputSpec) -> _Maker:
+    base, part = _split(spec, spec.source, ("", *_RAGGED_PARTS))
+    if part:
+        of_part = _RAGGED_PARTS[part]
+        return lambda call: of_part(call.ragged(base))
+
+    def values(call: _Call) -> NDArray[Any]:
+        column = call.batch.requests[base]
+        return column.values if isinstance(column, RaggedArray) else column
+
+    return values
+
+
+def _split(spec: InputSpec, source: str, allowed: tuple[str, ...]) -> tuple[str, str]:
+    base, _, part = source.partition(":")
+    if part not in allowed:
+        raise SignatureError(
+            f"input {spec.name}: source {spec.source!r} ends in ':{part}'; here only "
+            f"{', '.join(f':{name}' for name in allowed if name)} may follow a name"
+        )
+    return base, part
+
+
+def _chunk_of(call: _Call) -> NDArray[np.int64]:
+    offsets = call.batch.offsets
+    if call.row_offsets is offsets:
+        return np.arange(len(call.batch), dtype=np.int64)
+    return np.searchsorted(offsets, call.row_offsets[:-1], side="right") - 1
+
+
+_BATCH_MAKERS: dict[str, _Maker] = {
+    "batch.offsets": lambda call: call.batch.offsets,
+    "batch.request_of": lambda call: call.batch.request_of(),
+    "batch.mask": lambda call: mask_of(call.row_offsets),
+    "batch.chunk_of": _chunk_of,
+}
+_RAGGED_PARTS: dict[str, Callable[[RaggedArray], NDArray[Any]]] = {
+    "offsets": lambda column: column.offsets,
+    "list": lambda column: to_lists(column.values, column.offsets),
+    "mask": lambda column: mask_of(column.offsets),
+}
