@@ -45,8 +45,9 @@ class Dlrm(Architecture):
             dense = dense.index_select(0, inputs["request_of"])
         looked_up = torch.nn.functional.embedding(inputs["sparse"] + self.first_row, self.table)
         vectors = torch.cat([dense[:, None], looked_up], dim=1)
-        products = (vectors @ vectors.transpose(1, 2)).flatten(1).index_select(1, self.pairs)
-        scores: Tensor = self.top(torch.cat([dense, products], dim=1))
+        products = (vectors @ vectors.transpose(1, 2)).flatten(1)
+        picked = products.t().index_select(0, self.pairs)  # whole rows: several times faster than single columns
+        scores: Tensor = self.top(torch.cat([dense.t(), picked]).t())
         return scores.squeeze(-1)
 
     def signature(self, feature_hash: str) -> Signature:
