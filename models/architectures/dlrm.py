@@ -46,7 +46,9 @@ class Dlrm(Architecture):
         looked_up = torch.nn.functional.embedding(inputs["sparse"] + self.first_row, self.table)
         vectors = torch.cat([dense[:, None], looked_up], dim=1)
         products = (vectors @ vectors.transpose(1, 2)).flatten(1)
-        picked = products.t().index_select(0, self.pairs)  # whole rows: several times faster than single columns
+        picked = products.t().index_select(
+            0, self.pairs
+        )  # whole rows: several times faster than single columns
         scores: Tensor = self.top(torch.cat([dense.t(), picked]).t())
         return scores.squeeze(-1)
 

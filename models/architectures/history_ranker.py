@@ -55,7 +55,7 @@ class HistoryRanker(Architecture):
         (requests, length, width), (chunks, count, _) = history.shape, candidates.shape
         present = torch.nn.functional.pad(inputs["history_mask"], (1, 0), value=True)
         kept = present.to(candidates.dtype)[chunk_of]
-        later = torch.ones(length, length, dtype=torch.bool).triu(1)
+        later = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
         causal = torch.where(later, FORBIDDEN, 0.0)  # padding is at the end: no token before it sees it
         past, x = history.reshape(-1, width), candidates.reshape(-1, width)  # flat: one product a projection
         for index, layer in enumerate(layers_of(self.layers)):

@@ -57,8 +57,12 @@ def fit(
     The weights at the start are a contestant too: training never makes a model worse on ``select``.
 
     Raises:
-        TrainingError: the loss is not a finite number.
+        TrainingError: there is nothing to learn or to select by, or the loss is not a finite number.
     """
+    if len(train) == 0:
+        raise TrainingError(
+            f"{what}: the training data have no list of two or more known items; build them again"
+        )
     accelerator = Accelerator()
     random = np.random.default_rng(seed)
     epochs = [train.shuffled(config.lists_per_step, random) for _ in range(config.epochs)]
@@ -71,6 +75,8 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_then_cosine(len(steps), config.warmup))
     model, optimizer = accelerator.prepare(module, optimizer)
     best, best_weights, misses = score_ndcg(module, select), copy.deepcopy(module.state_dict()), 0
+    if math.isnan(best):
+        raise TrainingError(f"{what}: no list to select by has a label above 0; build the data set again")
     for at, requests in enumerate(steps, start=1):
         step = send_to_device(vars(train.step(requests)), accelerator.device)
         loss = list_loss(model(step["inputs"]), Step(**step), config.loss)

@@ -139,6 +139,7 @@ class Trainer:
         sample = train.step(some)
         module.standardise({**sample.inputs, "present": sample.present})
         fitted = fit(module, train, select, config, seed=seed, what=name, progress=self._progress)
+        module.cpu()
         metrics = {
             **quality(score(module, report), report.labels, report.batch.offsets),
             **self._references(report),

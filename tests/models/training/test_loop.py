@@ -100,6 +100,18 @@ def test_a_loss_that_is_no_number_is_an_error(splits: tuple[Lists, Lists]) -> No
         )
 
 
+def test_nothing_to_learn_from_is_an_error(splits: tuple[Lists, Lists]) -> None:
+    train, valid = splits
+    with pytest.raises(TrainingError, match="no list of two or more known items"):
+        fitted((train.subset(np.zeros(0, dtype=np.int64)), valid))
+
+
+def test_nothing_to_select_by_is_an_error(splits: tuple[Lists, Lists]) -> None:
+    train, valid = splits
+    with pytest.raises(TrainingError, match="no list to select by has a label above 0"):
+        fitted((train, Lists(valid.batch, np.zeros_like(valid.labels), valid.assembler)))
+
+
 def test_padding_counts_nothing_in_a_loss() -> None:
     labels, present = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[True, True, False]])
     for loss in ("softmax", "bce"):
