@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
-from models.padding import chunk_offsets, from_lists, mask_of, to_lists
+from models.padding import Slots, chunk_offsets, from_lists
 from models.ragged import RaggedArray, RaggedBatch
 from models.signature import Inputs, InputSpec, Signature
 
@@ -21,6 +21,14 @@ class _Call:
     batch: RaggedBatch
     row_offsets: NDArray[np.int64]
     history_rows: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    known_slots: dict[bytes, Slots] = field(default_factory=dict)
+
+    def slots(self, offsets: NDArray[np.int64]) -> Slots:
+        key = offsets.tobytes()
+        found = self.known_slots.get(key)
+        if found is None:
+            found = self.known_slots[key] = Slots(offsets)
+        return found
 
     def ragged(self, name: str) -> RaggedArray:
         column = self.batch.requests[name]
@@ -69,7 +77,7 @@ class InputAssembler:
     def _maker(self, spec: InputSpec, catalogue: Catalogue) -> _Maker:
         make = _maker(spec, catalogue)
         if self._padded and spec.per_candidate:
-            return lambda call: to_lists(make(call), call.row_offsets)
+            return lambda call: call.slots(call.row_offsets).lists(make(call))
         return make
 
 
@@ -116,14 +124,16 @@ def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
             values[unknown] = 0
         return values
 
-    return (lambda call: to_lists(at_history(call), call.ragged(base).offsets)) if part else at_history
+    return (
+        (lambda call: call.slots(call.ragged(base).offsets).lists(at_history(call))) if part else at_history
+    )
 
 
 def _feature_maker(spec: InputSpec) -> _Maker:
     base, part = _split(spec, spec.source, ("", *_RAGGED_PARTS))
     if part:
         of_part = _RAGGED_PARTS[part]
-        return lambda call: of_part(call.ragged(base))
+        return lambda call: of_part(call, call.ragged(base))
 
     def values(call: _Call) -> NDArray[Any]:
         column = call.batch.requests[base]
@@ -152,11 +162,11 @@ def _chunk_of(call: _Call) -> NDArray[np.int64]:
 _BATCH_MAKERS: dict[str, _Maker] = {
     "batch.offsets": lambda call: call.batch.offsets,
     "batch.request_of": lambda call: call.batch.request_of(),
-    "batch.mask": lambda call: mask_of(call.row_offsets),
+    "batch.mask": lambda call: call.slots(call.row_offsets).mask,
     "batch.chunk_of": _chunk_of,
 }
-_RAGGED_PARTS: dict[str, Callable[[RaggedArray], NDArray[Any]]] = {
-    "offsets": lambda column: column.offsets,
-    "list": lambda column: to_lists(column.values, column.offsets),
-    "mask": lambda column: mask_of(column.offsets),
+_RAGGED_PARTS: dict[str, Callable[[_Call, RaggedArray], NDArray[Any]]] = {
+    "offsets": lambda _, column: column.offsets,
+    "list": lambda call, column: call.slots(column.offsets).lists(column.values),
+    "mask": lambda call, column: call.slots(column.offsets).mask,
 }
