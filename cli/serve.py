@@ -30,10 +30,10 @@ def serve(
         pipeline = _with_address(load_config(config), host, port)
         _run(pipeline, console, stop)
     except ConfigError as error:
-        console.print(f"[red]error:[/] {error}", highlight=False)
+        console.print(f"error: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(2) from error
     except ServiceError as error:
-        console.print(f"[red]error:[/] {error}", highlight=False)
+        console.print(f"error: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(1) from error
 
 

@@ -41,6 +41,7 @@ _PROBLEM = b"application/problem+json"
 _REQUEST_ID = b"x-request-id"
 _MAX_REQUEST_ID_BYTES = 128
 _BODY_LIMIT_S = 10.0  # a client that trickles must not hold a place of max_ongoing_requests
+_READ_PAST_BYTES = 16 * 1024 * 1024
 logger = logging.getLogger("ray.serve")
 
 
@@ -148,6 +149,8 @@ class RankApp:
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value) > self._max_body_bytes:
+                if int(value) <= _READ_PAST_BYTES:
+                    await _read_past(receive)
                 raise self._too_large()
         parts: list[bytes] = []
         size_bytes = 0
@@ -187,6 +190,14 @@ class RankApp:
                 if given.isprintable():
                     return given
         return f"{self._id_prefix}-{next(self._id_counter):x}"
+
+
+async def _read_past(receive: Receive) -> None:
+    """Drop a body that is moderately too large: a proxy that is answered early cuts off a client still sending."""
+    while (message := await receive()).get("more_body", False):
+        pass
+    if message["type"] == "http.disconnect":
+        raise Disconnected
 
 
 def _require(method: str, wanted: str, path: str) -> None:

@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +88,9 @@ class Connection:
         return Reply(int(line.split()[1]), headers, self._reader.read(length))
 
     def ask(self, data: bytes) -> Reply:
-        """Send and read."""
-        self.send(data)
+        """Send and read; a server may answer, and a proxy hang up, before all was sent."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.send(data)
         return self.reply()
 
 

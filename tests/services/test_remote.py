@@ -155,11 +155,12 @@ def test_a_call_of_another_release_is_refused() -> None:
 def test_a_call_that_reached_a_replica_of_another_release_is_sent_again() -> None:
     async def scenario() -> None:
         unit = Unit()
-        replicas = iter([RankerService(unit.runner, "r2"), RankerService(unit.runner, "r2"), unit])
+        other = RankerService(unit.runner, "r2")
+        replicas = iter([other.score, other.score, unit.score])
         batch = small_batch(7.0, [2, 3])
 
         async def routed(payload: bytes) -> bytes:
-            return await next(replicas).score(payload)
+            return await next(replicas)(payload)
 
         ranked = await RemoteRanker(routed)(batch)
         np.testing.assert_array_equal(ranked.candidates["score"], scores_of(batch))
