@@ -15,11 +15,15 @@ _IN_REPLICA = ("replica", "uvicorn")
 
 @dataclass(slots=True)
 class Measured:
-    """Everything a run measured; cells by side ("service", "control") and load, one a repeat."""
+    """Everything a run measured; cells by side ("service", "control") and load, one a repeat.
+
+    bare: every way to run the models, once. bare_rps: the fastest, once a repeat. alike: the service's
+    runtime, one thread a core on all cores, all batch sizes, once a repeat.
+    """
 
     workload: Workload
     bare: list[BareCell]
-    runtime: str
+    alike: list[BareCell] = field(default_factory=list)
     bare_rps: list[float] = field(default_factory=list)
     peak_rps: float = 0.0
     health: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -34,8 +38,7 @@ def as_json(measured: Measured, *, cores: int) -> dict[str, Any]:
     """Give the run's figures as plain data."""
     fastest = best(measured.bare)
     bare_rps = median(measured.bare_rps or [fastest.rps])
-    # One thread a replica, all cores busy: the conditions of the service's own model threads.
-    alike = [c for c in measured.bare if (c.runtime, c.threads) == (measured.runtime, 1)]
+    alike = _median_by_size(measured.alike)
     rows = []
     for (side, load), cells in measured.cells.items():
         row = _row(side, load, cells, alike)
@@ -51,7 +54,8 @@ def as_json(measured: Measured, *, cores: int) -> dict[str, Any]:
         "repeats": len(measured.bare_rps),
         "fast_path": bool(measured.health.get("service", {}).get("fast_path")),
         "bare": {"fastest": asdict(fastest), "rps": bare_rps, "cells": [asdict(c) for c in measured.bare]},
-        "model_time": "bare model, one thread a core, at the observed batch sizes",
+        "model_time": "bare model, one thread a core on all cores, beside each repeat, at the observed batch sizes",
+        "model_core_ms_by_batch": {cell.requests_a_batch: cell.core_ms_a_request for cell in alike},
         "rows": rows,
     }
 
@@ -97,6 +101,13 @@ def growth(results: Sequence[dict[str, Any]]) -> dict[str, float]:
         for load, spent_ms in cost["walks-200"].items()
         if load.startswith("c")
     }
+
+
+def _median_by_size(cells: Sequence[BareCell]) -> list[BareCell]:
+    """Give one cell a batch size, of the median CPU a request."""
+    sizes = sorted({cell.requests_a_batch for cell in cells})
+    by_size = [[cell for cell in cells if cell.requests_a_batch == size] for size in sizes]
+    return [sorted(some, key=lambda cell: cell.core_ms_a_request)[len(some) // 2] for some in by_size]
 
 
 def _row(side: str, load: Load, cells: Sequence[Cell], alike: Sequence[BareCell]) -> dict[str, Any]:

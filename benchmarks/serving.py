@@ -68,7 +68,8 @@ def run(workload: Workload, plan: Plan) -> Measured:
         raise RuntimeError(
             f"no runtime can execute the models of {workload.name}: build and train them first"
         )
-    measured = Measured(workload, cells, runtime=model.kind)
+    measured = Measured(workload, cells)
+    cores = os.cpu_count() or 1
     fastest = bare.best(cells)
     replicas = sum(unit.replicas for unit in pipeline.units.values())
     with workload.config_file() as config:
@@ -83,6 +84,10 @@ def run(workload: Workload, plan: Plan) -> Measured:
                 sizes=[fastest.requests_a_batch],
             )
             measured.bare_rps += [cell.rps for cell in again]
+            # As the replicas run it, beside each repeat: what a request's model costs in this minute.
+            measured.alike += bare.measure(
+                workload, home, seconds=plan.bare_seconds / 2, runtimes=[model.kind], layouts=[(cores, 1)]
+            )
             sides: list[tuple[str, Side]] = [
                 ("service", service),
                 ("control", lambda path: control(path, replicas)),

@@ -30,7 +30,8 @@ def test_between_two_measured_sizes_the_models_time_is_interpolated() -> None:
 
 
 def measured() -> Measured:
-    found = Measured(WORKLOADS["dlrm"], BARE, "onnx", bare_rps=[2900.0, 3000.0, 3100.0])
+    slow, fast = (BareCell("onnx", 2, 1, 1, 1.0, cost) for cost in (9.0, 0.1))
+    found = Measured(WORKLOADS["dlrm"], BARE, [slow, *BARE[:2], fast], [2900.0, 3000.0, 3100.0])
     for rps in (900.0, 1000.0, 1500.0):
         found.add("service", LOAD, cell(rps, {"replica": 1.5, "haproxy": 0.1}))
         found.add("control", LOAD, cell(2 * rps, {"uvicorn": 1.4}))
