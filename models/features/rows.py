@@ -38,7 +38,7 @@ class UserRowCodec:
 
     def encode(self, user: Mapping[str, NDArray[Any]]) -> bytes:
         """Encode one user; a missing feature takes its default, a long sequence keeps its newest values."""
-        record = np.frombuffer(self.default_row[_HASH_BYTES:], dtype=self._record).copy()
+        record = self._records(self.default_row[_HASH_BYTES:], 1).copy()
         for feature in self._fixed:
             if feature.name in user:
                 record[feature.name][0] = user[feature.name]
@@ -63,10 +63,8 @@ class UserRowCodec:
                     f"a stored user row has feature hash {bytes(row[:_HASH_BYTES]).hex()}, this pipeline's is "
                     f"{self.tag.hex()}: load the store again with the present definitions"
                 )
-        heads = np.frombuffer(b"".join([row[_HASH_BYTES:head] for row in rows]), dtype=self._record)
-        columns: dict[str, Column] = {
-            f"user.{f.name}": np.ascontiguousarray(heads[f.name]) for f in self._fixed
-        }
+        heads = self._records(b"".join([row[_HASH_BYTES:head] for row in rows]), len(rows))
+        columns: dict[str, Column] = {f"user.{f.name}": heads[f.name].copy() for f in self._fixed}
         starts = [head] * len(rows)
         for feature in self._ragged:
             lengths = heads[f"#{feature.name}"].astype(np.int64)
@@ -77,3 +75,9 @@ class UserRowCodec:
             columns[f"user.{feature.name}"] = RaggedArray(flat, offsets_of(lengths))
             starts = ends
         return columns
+
+    def _records(self, data: bytes, count: int) -> NDArray[Any]:
+        """Give the records that lie in ``data``; a pipeline without user features has empty ones."""
+        if self._record.itemsize == 0:
+            return np.zeros(count, dtype=self._record)
+        return np.frombuffer(data, dtype=self._record)

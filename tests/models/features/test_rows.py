@@ -94,3 +94,18 @@ def test_a_row_of_other_definitions_is_refused() -> None:
     new = UserRowCodec(FeatureSet(features=(Feature(name="pace", group="user", dtype="float64"),)))
     with pytest.raises(FeatureMismatch, match="load the store again"):
         new.decode([old.encode({})])
+
+
+def test_a_pipeline_without_user_features_has_rows_all_the_same() -> None:
+    codec = UserRowCodec(FeatureSet(features=(Feature(name="value", group="item"),)))
+    assert codec.decode([codec.encode({}), None]) == {}
+
+
+def test_decoded_columns_are_plain_arrays_of_their_own() -> None:
+    codec = UserRowCodec(
+        FeatureSet(features=(Feature(name="a", group="user"), Feature(name="b", group="user", shape=(3,))))
+    )
+    column = codec.decode([None])["user.b"]
+    assert isinstance(column, np.ndarray)
+    assert column.flags.writeable
+    assert column.strides == (12, 4)
