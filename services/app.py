@@ -89,10 +89,6 @@ class RankerUnit:
         """Score one packed batch."""
         return await self._service.score(payload)
 
-    async def batch_totals(self) -> tuple[int, int]:
-        """Give batches and candidates scored since the start, for benchmarks."""
-        return self._metrics.batch_count, self._metrics.candidate_count
-
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Queues live in the batcher: what autoscaling policies read."""
         return _autoscaling_stats(self._runner, self._metrics)
