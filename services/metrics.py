@@ -8,8 +8,9 @@
     rankway_batch_candidates{unit}                 histogram
     rankway_stage_latency_ms{unit, stage}          histogram, per batch
 
-A call into Ray gives up the interpreter's lock, and on the event loop the model thread then takes it: 3 µs
-become 30. So the loop only notes what happened; a thread hands it to Ray twice a second.
+The histograms are ``services.histograms``'s. A call into Ray gives up the interpreter's lock, and on the
+event loop the model thread then takes it: 3 µs become 30. So the loop only notes what happened; a thread
+hands it to Ray twice a second.
 Outside a Ray process the same calls reach nothing.
 """
 
@@ -22,7 +23,9 @@ from typing import Protocol, TypeVar
 
 from ray.util import metrics
 
-_LATENCY_MS = [0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500, 1000]
+from services.histograms import Histogram
+
+_LATENCY_MS: list[float] = [0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500, 1000]
 _CANDIDATES: list[float] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
 _FLUSH_PERIOD_S = 0.5
 Note = TypeVar("Note")
@@ -71,11 +74,11 @@ class UnitMetrics:
         keys, tags = ("unit", "replica"), {"unit": unit, "replica": replica}
         self._waiting = metrics.Gauge("rankway_candidates_waiting", "Candidates in the queue.", keys)
         self._served = metrics.Counter("rankway_candidates_served_total", "Candidates scored.", keys)
-        self._batch = metrics.Histogram("rankway_batch_candidates", "Candidates a batch.", _CANDIDATES, keys)
-        self._stage = metrics.Histogram(
-            "rankway_stage_latency_ms", "Stage time of a batch.", _LATENCY_MS, (*keys, "stage")
+        self._batch = Histogram("rankway_batch_candidates", "Candidates a batch.", _CANDIDATES, labels=tags)
+        self._stage = Histogram(
+            "rankway_stage_latency_ms", "Stage time of a batch.", _LATENCY_MS, labels=tags, more=("stage",)
         )
-        for series in (self._waiting, self._served, self._batch, self._stage):
+        for series in (self._waiting, self._served):
             series.set_default_tags(tags)
         self._batches: deque[tuple[int, dict[str, float]]] = deque()
         self._waiting_candidates = 0
@@ -96,11 +99,14 @@ class UnitMetrics:
         """Hand the notes to Ray."""
         batches = _drain(self._batches)
         self._waiting.set(self._waiting_candidates)
-        for candidates, timings_ms in batches:
-            self._served.inc(candidates)
-            self._batch.observe(candidates)
-            for stage, elapsed_ms in timings_ms.items():
-                self._stage.observe(elapsed_ms, {"stage": stage})
+        if batches:
+            self._served.inc(sum(candidates for candidates, _ in batches))
+        self._batch.observe(candidates for candidates, _ in batches)
+        for stage in dict.fromkeys(stage for _, timings_ms in batches for stage in timings_ms):
+            elapsed_ms = (timings_ms[stage] for _, timings_ms in batches if stage in timings_ms)
+            self._stage.observe(elapsed_ms, {"stage": stage})
+        self._batch.export()
+        self._stage.export()
 
 
 class RequestMetrics:
@@ -111,10 +117,10 @@ class RequestMetrics:
         keys, tags = ("pipeline", "replica"), {"pipeline": pipeline, "replica": replica}
         self._requests = metrics.Counter("rankway_requests_total", "Answers.", (*keys, "status"))
         self._degraded = metrics.Counter("rankway_degraded_total", "Incomplete answers.", (*keys, "reason"))
-        self._latency = metrics.Histogram(
-            "rankway_request_latency_ms", "From body to answer, in the replica.", _LATENCY_MS, keys
+        self._latency = Histogram(
+            "rankway_request_latency_ms", "From body to answer, in the replica.", _LATENCY_MS, labels=tags
         )
-        for series in (self._requests, self._degraded, self._latency):
+        for series in (self._requests, self._degraded):
             series.set_default_tags(tags)
         self._answers: deque[tuple[int, float, str | None]] = deque()
 
@@ -129,8 +135,8 @@ class RequestMetrics:
             self._requests.inc(count, {"status": str(status)})
         for reason, count in Tally(reason for _, _, reason in answers if reason).items():
             self._degraded.inc(count, {"reason": reason})
-        for _, latency_ms, _ in answers:
-            self._latency.observe(latency_ms)
+        self._latency.observe(latency_ms for _, latency_ms, _ in answers)
+        self._latency.export()
 
 
 def _drain(notes: deque[Note]) -> list[Note]:
