@@ -10,15 +10,17 @@ from ray.serve import Application, Deployment
 from ray.serve.handle import DeploymentHandle
 
 from models.ragged import RaggedBatch
+from services.asgi import Receive, Scope, Send
 from services.config import PipelineConfig, StageName, UnitConfig, load_config
 from services.engine import Engine
 from services.errors import ServiceError
 from services.home import home_directory
-from services.ingress import RankApp, Receive, Scope, Send
+from services.ingress import RankApp
 from services.metrics import Flusher, UnitMetrics
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
-from services.runner import RemoteStage, Runner
+from services.runner import Runner
+from services.stages import RemoteStage
 from services.warmup import warm
 
 IMPORT_PATH = "services.app:build"

@@ -12,7 +12,8 @@ from services.metrics import Flusher, RequestMetrics, UnitMetrics
 from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
 from services.requests import RankedItem, RankRequest, RankResponse
-from services.runner import Answer, AnyStage, RemoteStage, Runner
+from services.runner import Runner
+from services.stages import Answer, AnyStage, RemoteStage
 from services.warmup import warm
 
 _EXPLAINED = ("ranker", "reranker")

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 from starlette.middleware import Middleware
 
+from services.asgi import Receive, Scope, Send
 from services.errors import Overloaded
-from services.ingress import FAST_PATH, RankApp, Receive, Scope, Send
+from services.ingress import FAST_PATH, RankApp
 
 IMPORT_PATH = "services.fastpath:middlewares"
 _MAX_LAYERS = 16
@@ -60,7 +61,7 @@ class FastPath:
             return
         scope[FAST_PATH] = True
         if not target.enter():
-            await _refuse(send)
+            await target.app.refuse(scope, send, _full())
             return
         try:
             await target.app(scope, receive, send)
@@ -93,13 +94,5 @@ def _target_of(replica: Any) -> "_Target | None":
         return None
 
 
-async def _refuse(send: Send) -> None:
-    error = Overloaded("the replica has max_ongoing_requests in hand: send again later", retry_after_s=1)
-    body = error.problem("refused")
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"retry-after", b"1"),
-    ]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _full() -> Overloaded:
+    return Overloaded("the replica has max_ongoing_requests in hand: send again later", retry_after_s=1)

@@ -5,32 +5,20 @@ GET  /v1/items/{id}      the item's GeoJSON
 GET  /healthz, /readyz   alive; warm and ready
 """
 
-import asyncio
 import itertools
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
+from services.asgi import Receive, Scope, Send, cycle_of
+from services.bodies import Disconnected, read_body
 from services.engine import Engine
-from services.errors import (
-    BodyTooLarge,
-    BodyTooSlow,
-    MethodNotAllowed,
-    NotFound,
-    Overloaded,
-    RequestError,
-    ServiceError,
-)
+from services.errors import BodyTooSlow, MethodNotAllowed, NotFound, Overloaded, ServiceError
 from services.requests import parse_rank_request
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Reply = tuple[int, bytes, bytes, str | None]  # status, content type, body, what the answer missed
 
 FAST_PATH = "rankway.fast_path"
@@ -40,13 +28,7 @@ _GEOJSON = b"application/geo+json"
 _PROBLEM = b"application/problem+json"
 _REQUEST_ID = b"x-request-id"
 _MAX_REQUEST_ID_BYTES = 128
-_BODY_LIMIT_S = 10.0  # a client that trickles must not hold a place of max_ongoing_requests
-_READ_PAST_BYTES = 16 * 1024 * 1024
 logger = logging.getLogger("ray.serve")
-
-
-class Disconnected(Exception):
-    """The client went away before it was answered."""
 
 
 class RankApp:
@@ -71,30 +53,33 @@ class RankApp:
             return
         started_s = time.perf_counter()
         request_id = self._request_id(scope)
-        degraded: str | None = None
-        extra: list[tuple[bytes, bytes]] = []
         try:
             status, content_type, body, degraded = await self._route(scope, receive, request_id)
         except Disconnected:
             return
         except ServiceError as error:
-            status, content_type, body = error.status, _PROBLEM, error.problem(request_id)
-            extra = _headers_of(error, scope["path"])
+            await self._refuse(scope, send, error, request_id, started_s)
+            return
         except Exception as error:  # a bug: the caller still gets a document, the operator the traceback
             logger.exception("request %s failed", request_id)
             failure = ServiceError(
                 f"unexpected {type(error).__name__}: see the replica's log for {request_id}"
             )
-            status, content_type, body = failure.status, _PROBLEM, failure.problem(request_id)
-        headers = [
-            (b"content-type", content_type),
-            (b"content-length", b"%d" % len(body)),
-            (_REQUEST_ID, request_id.encode()),
-            *extra,
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            await self._refuse(scope, send, failure, request_id, started_s)
+            return
+        await _send(send, status, content_type, body, request_id)
         self._metrics.answered(status, (time.perf_counter() - started_s) * 1e3, degraded)
+
+    async def refuse(self, scope: Scope, send: Send, error: ServiceError) -> None:
+        """Answer an HTTP request with ``error``, unread."""
+        await self._refuse(scope, send, error, self._request_id(scope), time.perf_counter())
+
+    async def _refuse(
+        self, scope: Scope, send: Send, error: ServiceError, request_id: str, started_s: float
+    ) -> None:
+        extra = _headers_of(error, scope["path"])
+        await _send(send, error.status, _PROBLEM, error.problem(request_id), request_id, extra)
+        self._metrics.answered(error.status, (time.perf_counter() - started_s) * 1e3)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -123,11 +108,8 @@ class RankApp:
         )
 
     async def _rank(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
-        cycle = _cycle_of(receive)
-        # Nearly every body is there with its headers; a timer costs as much as parsing it.
-        arrived = cycle is not None and not cycle.more_body
-        body = await (self._read_body if arrived else self._await_body)(scope, receive)
-        request = parse_rank_request(body)
+        request = parse_rank_request(await read_body(scope, receive, self._max_body_bytes))
+        cycle = cycle_of(receive)
         is_abandoned = None if cycle is None else lambda: bool(cycle.disconnected)
         try:
             answer = await self._engine.rank(request, request_id, is_abandoned=is_abandoned)
@@ -136,42 +118,6 @@ class RankApp:
                 raise Disconnected from error
             raise
         return 200, _JSON, self._encode(answer), answer.degraded
-
-    async def _await_body(self, scope: Scope, receive: Receive) -> bytes:
-        try:
-            async with asyncio.timeout(_BODY_LIMIT_S):
-                return await self._read_body(scope, receive)
-        except TimeoutError as error:
-            raise BodyTooSlow(
-                f"the body was not there within {_BODY_LIMIT_S:g} s: send it at once", field="body"
-            ) from error
-
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > self._max_body_bytes:
-                if int(value) <= _READ_PAST_BYTES:
-                    await _read_past(receive)
-                raise self._too_large()
-        parts: list[bytes] = []
-        size_bytes = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            part = message.get("body", b"")
-            size_bytes += len(part)
-            if size_bytes > self._max_body_bytes:
-                raise self._too_large()
-            if not message.get("more_body", False):
-                return b"".join((*parts, part)) if parts else part
-            parts.append(part)
-
-    def _too_large(self) -> RequestError:
-        return BodyTooLarge(
-            f"the body is over {self._max_body_bytes} bytes: send fewer candidates, or raise "
-            f"requests.max_body_bytes",
-            field="body",
-        )
 
     def _health(self, scope: Scope) -> bytes:
         return self._encode(
@@ -192,12 +138,22 @@ class RankApp:
         return f"{self._id_prefix}-{next(self._id_counter):x}"
 
 
-async def _read_past(receive: Receive) -> None:
-    """Drop a body that is moderately too large: a proxy that is answered early cuts off a client still sending."""
-    while (message := await receive()).get("more_body", False):
-        pass
-    if message["type"] == "http.disconnect":
-        raise Disconnected
+async def _send(
+    send: Send,
+    status: int,
+    content_type: bytes,
+    body: bytes,
+    request_id: str,
+    extra: Sequence[tuple[bytes, bytes]] = (),
+) -> None:
+    headers = [
+        (b"content-type", content_type),
+        (b"content-length", b"%d" % len(body)),
+        (_REQUEST_ID, request_id.encode()),
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _require(method: str, wanted: str, path: str) -> None:
@@ -217,9 +173,3 @@ def _headers_of(error: ServiceError, path: str) -> list[tuple[bytes, bytes]]:
     if isinstance(error, BodyTooSlow):
         headers.append((b"connection", b"close"))
     return headers
-
-
-def _cycle_of(receive: Receive) -> Any:
-    """Give uvicorn's request cycle, which says for nothing what else takes a task; None behind other servers."""
-    cycle: Any = getattr(receive, "__self__", None)
-    return cycle if hasattr(cycle, "disconnected") and hasattr(cycle, "more_body") else None

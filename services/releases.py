@@ -17,8 +17,8 @@ from services.ordering import best_of_each
 from services.ranker import RankerStage
 from services.requests import ContextLayout
 from services.reranker import RerankerStage
-from services.runner import AnyStage, Stage
 from services.slots import ModelSlot
+from services.stages import AnyStage, Stage
 from services.stores import open_store
 
 

@@ -6,72 +6,23 @@ with a bounded number of batches in flight, and its batch comes back to the mode
 """
 
 import asyncio
-import logging
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from models.ragged import RaggedBatch
 from services.batching import Batcher, BatchingConfig, Work
-from services.errors import DeadlinePassed, Overloaded, ServiceError, StageFailed
+from services.errors import DeadlinePassed, Overloaded
 from services.metrics import UnitMetrics
+from services.stages import Answer, AnyStage, Job, RemoteStage
 
 Payload = TypeVar("Payload")
 _SWEEP_PERIOD_S = 0.02
 # One slow batch must not shed the requests after it: the expectation rises slowly and falls fast.
 _RISING, _FALLING = 0.1, 0.5
-logger = logging.getLogger("ray.serve")
-
-
-class Stage(Protocol):
-    """A synchronous map from ragged batch to ragged batch; runs on the model thread."""
-
-    @property
-    def name(self) -> str:
-        """The stage's name in timings and metrics."""
-        ...
-
-    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Give the batch with what the stage adds."""
-        ...
-
-
-class RemoteStage:
-    """A stage done by another unit; awaited on the event loop."""
-
-    def __init__(self, name: str, call: Callable[[RaggedBatch], Awaitable[RaggedBatch]]) -> None:
-        """Wrap the awaitable call."""
-        self.name = name
-        self.call = call
-
-
-AnyStage = Stage | RemoteStage
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A finished batch and which of its requests are the caller's: [first, first + count)."""
-
-    batch: RaggedBatch
-    first: int
-    queued_ms: float
-    timings_ms: dict[str, float]
-
-
-@dataclass(slots=True, eq=False)
-class _Job(Generic[Payload]):
-    """A batch on its way through the stages; ``next_stage`` is the first not yet done."""
-
-    works: list[Work[Payload]]
-    dispatched_s: float
-    stages: Sequence[AnyStage] = ()
-    batch: RaggedBatch | None = None
-    next_stage: int = 0
-    timings_ms: dict[str, float] = field(default_factory=dict)
 
 
 class Runner(Generic[Payload]):
@@ -101,7 +52,7 @@ class Runner(Generic[Payload]):
         self._wake = threading.Condition()
         # Guarded by _wake: everything the model thread and the loop share.
         self._batcher: Batcher[Payload] = Batcher(batching)
-        self._returned: deque[_Job[Payload]] = deque()
+        self._returned: deque[Job[Payload]] = deque()
         self._in_flight = 0
         self._closed = False
         # Touched by the loop alone.
@@ -176,7 +127,7 @@ class Runner(Generic[Payload]):
             except BaseException as error:  # a stage may raise anything; its batch alone is answered with it
                 self._finish(job, error)
 
-    def _next_job(self) -> "_Job[Payload] | None":
+    def _next_job(self) -> "Job[Payload] | None":
         with self._wake:
             while not self._closed:
                 if self._returned:
@@ -188,12 +139,12 @@ class Runner(Generic[Payload]):
                         self._post(self._refuse_late, taken.late)
                     if taken.batch:
                         self._in_flight += 1
-                        return _Job(taken.batch, now_s)
+                        return Job(taken.batch, now_s)
                     continue
                 self._wake.wait()
         return None
 
-    def _advance(self, job: _Job[Payload]) -> None:
+    def _advance(self, job: Job[Payload]) -> None:
         if job.batch is None:
             release = job.works[0].release
             job.stages = self._stages_of(release)
@@ -205,15 +156,10 @@ class Runner(Generic[Payload]):
                 return
             started_s = self._clock()
             job.batch = stage(job.batch)
-            self._record(job, stage.name, started_s)
+            job.done(stage.name, self._clock() - started_s)
         self._finish(job, None)
 
-    def _record(self, job: _Job[Payload], stage: str, started_s: float) -> None:
-        elapsed_s = self._clock() - started_s
-        job.timings_ms[stage] = elapsed_s * 1e3
-        job.next_stage += 1
-
-    def _finish(self, job: _Job[Payload], error: BaseException | None) -> None:
+    def _finish(self, job: Job[Payload], error: BaseException | None) -> None:
         with self._wake:
             self._in_flight -= 1
             self._wake.notify()
@@ -227,12 +173,12 @@ class Runner(Generic[Payload]):
 
     # ---- the event loop ----
 
-    def _start_remote(self, job: _Job[Payload], stage: RemoteStage) -> None:
+    def _start_remote(self, job: Job[Payload], stage: RemoteStage) -> None:
         task = self._loop.create_task(self._run_remote(job, stage))
         self._remote.add(task)
         task.add_done_callback(self._remote.discard)
 
-    async def _run_remote(self, job: _Job[Payload], stage: RemoteStage) -> None:
+    async def _run_remote(self, job: Job[Payload], stage: RemoteStage) -> None:
         assert job.batch is not None
         started_s = self._clock()
         # Past the last deadline nobody waits: a call that hangs must not keep its place in flight.
@@ -244,13 +190,13 @@ class Runner(Generic[Payload]):
         except (Exception, asyncio.CancelledError) as error:  # whatever the other unit, or its handle, raised
             self._finish(job, _too_late() if limit.expired() else error)
             return
-        self._record(job, stage.name, started_s)
+        job.done(stage.name, self._clock() - started_s)
         with self._wake:
             self._returned.append(job)
             self._wake.notify()
 
-    def _deliver(self, job: _Job[Payload], error: BaseException | None) -> None:
-        failure = error if isinstance(error, ServiceError) or error is None else _stage_failed(job, error)
+    def _deliver(self, job: Job[Payload], error: BaseException | None) -> None:
+        failure = None if error is None else job.failure(error)
         first = 0
         for work in job.works:
             future = self._futures.get(work)
@@ -293,11 +239,3 @@ def _too_late() -> DeadlinePassed:
         "the deadline passed before the answer was ready: send again, or give a longer deadline_ms",
         retry_after_s=1,
     )
-
-
-def _stage_failed(job: _Job[Payload], error: BaseException) -> StageFailed:
-    name = "merge" if job.batch is None else job.stages[job.next_stage].name
-    logger.error("stage %s failed on a batch of %d requests", name, len(job.works), exc_info=error)
-    failure = StageFailed(f"stage {name} failed: {type(error).__name__}: {error}")
-    failure.__cause__ = error
-    return failure

@@ -3,9 +3,10 @@
 They are environment variables that must stand before Ray starts, on every node. Why each is set:
 HAProxy and the throughput settings together cut the no-op path from 4.9 to 0.6 ms; one HAProxy thread
 suffices for two cores; our own metrics make HAProxy's datagram a request superfluous; a request that fits
-the buffer is sent again when its replica dies before answering (HAProxy copies the whole buffer a request: 64 KiB
-took it a sixth of its time, and 32 hold the ids of a thousand candidates); the controller looks twice a second
-instead of ten times, which took 3.5% of a core of an idle service.
+the buffer is sent again when its replica dies before answering. HAProxy copies the whole buffer with each
+request: 64 KiB took it a sixth of its time, and 32 hold the ids of a thousand candidates. The controller
+looks twice a second instead of ten times, which took 3.5% of a core of an idle service. Ray starts workers
+at niceness 15: whatever else runs on the node, the load generator too, would go before an answer.
 """
 
 import os
@@ -50,6 +51,7 @@ def throughput_settings() -> dict[str, str]:
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
         "RAY_SERVE_ENABLE_TASK_EVENTS": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
     }
 
 

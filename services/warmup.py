@@ -13,7 +13,7 @@ from services.config import PipelineConfig
 from services.errors import StageFailed
 from services.releases import Release
 from services.requests import ContextLayout
-from services.runner import Stage
+from services.stages import Stage
 
 
 def shape_buckets(max_candidates: int, per_request: int) -> list[int]:

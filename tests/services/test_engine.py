@@ -13,7 +13,7 @@ from services.config import load_config
 from services.engine import Engine
 from services.errors import ConfigError, NotFound, Overloaded, StageFailed, Unprocessable
 from services.requests import RankRequest
-from services.runner import RemoteStage
+from services.stages import RemoteStage
 from tests.pipelines import SPLIT, USERS, WITH_DIVERSITY, WITH_RERANKER, bias_of, make_pipeline, merged
 
 

@@ -1,5 +1,4 @@
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,8 +6,10 @@ import pytest
 from starlette.middleware import Middleware
 
 from services import fastpath
+from services.asgi import Message, Receive, Scope, Send
+from services.errors import ServiceError
 from services.fastpath import FastPath, find_target, middlewares
-from services.ingress import FAST_PATH, Message, RankApp, Receive, Scope, Send
+from services.ingress import FAST_PATH, RankApp
 
 
 class App(RankApp):
@@ -23,6 +24,9 @@ class App(RankApp):
         if self.failure is not None:
             raise self.failure
         await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def refuse(self, scope: Scope, send: Send, error: ServiceError) -> None:
+        await send({"type": "http.response.start", "status": error.status, "error": error})
 
 
 class Counter:
@@ -120,11 +124,9 @@ def test_a_full_replica_refuses_at_once() -> None:
     path = wrapped(Replica(app, counter, limit=2))
     ask(path)
     counter.ongoing = 2
-    start, body = ask(path)
-    assert start["status"] == 429
-    assert dict(start["headers"])[b"retry-after"] == b"1"
-    document = json.loads(body["body"])
-    assert (document["status"], counter.ongoing, len(app.scopes)) == (429, 2, 1)
+    (start,) = ask(path)
+    assert (start["status"], start["error"].retry_after_s) == (429, 1)
+    assert (counter.ongoing, len(app.scopes)) == (2, 1)
 
 
 def without(name: str) -> type:

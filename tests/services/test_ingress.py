@@ -1,5 +1,6 @@
 """The real application behind a real HTTP server, in this process."""
 
+import asyncio
 import json
 import threading
 from collections import Counter
@@ -14,9 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
-from services import ingress
+from services import bodies
 from services.app import StandaloneApp, build_application
+from services.asgi import Message
 from services.engine import Engine
+from services.errors import Overloaded
 from tests.pipelines import bias_of, make_pipeline
 from tests.services.bad_input import (
     BAD_BODIES,
@@ -69,6 +72,7 @@ class Service:
     def __init__(self, port: int, app: StandaloneApp) -> None:
         assert app._app is not None
         self.port = port
+        self.app = app._app
         self.engine: Engine = app._app._engine
         self.gate = Gate()
         stages: Any = self.engine._stages
@@ -212,7 +216,7 @@ def test_a_body_in_many_pieces_is_one_body(service: Service) -> None:
 def test_a_body_that_does_not_come_gives_its_place_back(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingress, "_BODY_LIMIT_S", 0.05)
+    monkeypatch.setattr(bodies, "_BODY_LIMIT_S", 0.05)
     with Connection(service.port) as connection:
         connection.send(declared_only(100) + b'{"user_id":')
         check_problem(connection.reply(), 408, "body")
@@ -449,3 +453,23 @@ def test_the_named_application_reads_the_home_from_the_environment(
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
     with http_server(build_application(str(make_pipeline(tmp_path)))) as port:
         check_good(port)
+
+
+def test_what_is_refused_unread_has_the_requests_id_and_is_counted(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(
+        service.engine.request_metrics, "answered", lambda status, _ms: counted.append(status)
+    )
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/v1/rank", "headers": [(b"x-request-id", b"mine-2")]}
+    asyncio.run(service.app.refuse(scope, send, Overloaded("full: send again later", retry_after_s=1)))
+    headers = dict(sent[0]["headers"])
+    assert (sent[0]["status"], headers[b"x-request-id"], headers[b"retry-after"]) == (429, b"mine-2", b"1")
+    assert json.loads(sent[1]["body"])["status"] == 429
+    assert counted == [429]

@@ -10,7 +10,7 @@ from models.ragged import RaggedBatch
 from services.config import StageName, load_config
 from services.errors import ConfigError
 from services.releases import Release
-from services.runner import RemoteStage
+from services.stages import RemoteStage
 from tests.pipelines import FEATURES, SPLIT, WITH_RERANKER, make_pipeline, merged, write_model
 
 SPLIT_WITH_RERANKER = merged(

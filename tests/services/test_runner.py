@@ -17,7 +17,8 @@ from models.ragged import RaggedBatch, offsets_of
 from services.batching import BatchingConfig, Work
 from services.errors import DeadlinePassed, Overloaded, QueueFull, StageFailed
 from services.metrics import UnitMetrics
-from services.runner import Answer, AnyStage, RemoteStage, Runner
+from services.runner import Runner
+from services.stages import Answer, AnyStage, RemoteStage
 
 Payload = list[list[int]]  # rows of each of the work's requests
 BUDGET = 12
