@@ -6,10 +6,12 @@ Nothing is padded; stages take a ragged batch and give one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class RaggedBatch:
     candidates: per-candidate columns (N, ...), by name ("score").
     deadlines_s: float64 (B,), monotonic-clock deadlines; inf where there is none.
     priorities: int32 (B,), higher is served first.
+    k: int64 (B,), the longest list each request is answered; None: as many as there are.
     user_keys: B user ids, until the features stage has read them.
     """
 
@@ -61,6 +64,7 @@ class RaggedBatch:
     candidates: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     deadlines_s: NDArray[np.float64] | None = None
     priorities: NDArray[np.int32] | None = None
+    k: NDArray[np.int64] | None = None
     release: str = ""
     user_keys: Sequence[bytes] = ()
 
@@ -102,6 +106,7 @@ class RaggedBatch:
             candidates={name: column[positions] for name, column in self.candidates.items()},
             deadlines_s=None if self.deadlines_s is None else self.deadlines_s[requests],
             priorities=None if self.priorities is None else self.priorities[requests],
+            k=None if self.k is None else self.k[requests],
             release=self.release,
             user_keys=[self.user_keys[i] for i in requests] if self.user_keys else (),
         )
@@ -134,16 +139,9 @@ class RaggedBatch:
             candidates={
                 name: np.concatenate([part.candidates[name] for part in parts]) for name in first.candidates
             },
-            deadlines_s=(
-                None
-                if first.deadlines_s is None
-                else np.concatenate([p.deadlines_s for p in parts if p.deadlines_s is not None])
-            ),
-            priorities=(
-                None
-                if first.priorities is None
-                else np.concatenate([p.priorities for p in parts if p.priorities is not None])
-            ),
+            deadlines_s=_join_known([part.deadlines_s for part in parts]),
+            priorities=_join_known([part.priorities for part in parts]),
+            k=_join_known([part.k for part in parts]),
             release=first.release,
             user_keys=[key for part in parts for key in part.user_keys],
         )
@@ -171,3 +169,8 @@ def _join(columns: Sequence[Column]) -> Column:
     if ragged:
         return RaggedArray.concatenate(ragged)
     return np.concatenate([column for column in columns if isinstance(column, np.ndarray)])
+
+
+def _join_known(columns: Sequence[NDArray[_Number] | None]) -> NDArray[_Number] | None:
+    known = [column for column in columns if column is not None]
+    return np.concatenate(known) if known else None

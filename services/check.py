@@ -14,6 +14,7 @@ from services.errors import ConfigError
 from services.features import load_definitions
 from services.requests import ContextLayout
 from services.reranker import diversity_vectors
+from services.rules import Rules
 from services.stores import open_store
 from services.warmup import sample_batch
 
@@ -55,8 +56,10 @@ def _catalogue_faults(config: PipelineConfig, catalogue: Catalogue, definitions:
     faults: list[str] = []
     try:
         candidate_source(config.candidates, catalogue, definitions)
-        if config.reranker is not None and config.reranker.diversity is not None:
-            diversity_vectors(config.reranker.diversity, catalogue)
+        if config.reranker is not None:
+            Rules(config.reranker.rules, catalogue, definitions)
+            if config.reranker.diversity is not None:
+                diversity_vectors(config.reranker.diversity, catalogue)
     except ConfigError as error:
         faults.append(f"{error.field}: {error}")
     return faults

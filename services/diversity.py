@@ -22,28 +22,35 @@ def maximal_marginal_relevance(
     mask: NDArray[np.bool_],
     count: int,
     relevance_weight: float,
+    groups: NDArray[np.int64] | None = None,
+    most: int = 1,
 ) -> NDArray[np.int64]:
     """Give int64 (B, min(count, M)) slots, each the best trade of relevance and novelty after those before it.
 
     scores: (B, M). vectors: (B, M, D), unit length; similarity is their dot product. mask: (B, M), slots
-    that hold a candidate; the others come last. Scores are scaled to 0..1 within each list, so that the
-    weight means the same whatever the model's scale; one that is not finite counts as the list's worst.
-    Similarity below zero earns nothing.
+    that hold a candidate. groups: (B, M), of each of which at most ``most`` are picked. A slot of -1: no
+    candidate was left to pick. Scores are scaled to 0..1 within each list, so that the weight means the same
+    whatever the model's scale; one that is not finite counts as the list's worst. Similarity below zero earns
+    nothing.
     """
     lists, longest = scores.shape
     usable = mask & np.isfinite(scores)
-    low = np.where(usable, scores, np.inf).min(axis=1, keepdims=True)
+    low = np.where(usable, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     low = np.where(np.isfinite(low), low, 0)
     above = np.where(usable, scores, low).astype(np.float64) - low
-    relevance = relevance_weight * above / np.maximum(above.max(axis=1, keepdims=True), 1e-12)
-    relevance = np.where(mask, relevance, -1e30)
+    relevance = relevance_weight * above / np.maximum(above.max(axis=1, keepdims=True, initial=0), 1e-12)
+    relevance = np.where(mask, relevance, _TAKEN)
     closest = np.zeros((lists, longest), dtype=np.float32)
     every = np.arange(lists)
     picked = np.empty((lists, min(count, longest)), dtype=np.int64)
     for place in range(picked.shape[1]):
         slot = np.argmax(relevance - (1 - relevance_weight) * closest, axis=1)
-        picked[:, place] = slot
+        picked[:, place] = np.where(relevance[every, slot] > _TAKEN, slot, -1)
         relevance[every, slot] = _TAKEN
+        if groups is not None and place + 1 >= most:
+            same = groups == groups[every, slot][:, None]
+            full = np.count_nonzero(same & mask & (relevance == _TAKEN), axis=1) >= most
+            relevance[same & full[:, None]] = _TAKEN
         chosen = vectors[every, slot]
         closest = np.maximum(closest, np.matmul(vectors, chosen[:, :, None])[:, :, 0])
     return picked

@@ -105,6 +105,7 @@ class Engine:
             rows=rows,
             deadline_s=deadline_s,
             priority=request.priority,
+            k=request.k,
         )
         return Work(
             payload=query,
@@ -123,7 +124,7 @@ class Engine:
     def _respond(self, request: RankRequest, request_id: str, answer: Answer) -> RankResponse:
         batch = answer.batch
         first = int(batch.offsets[answer.first])
-        last = min(int(batch.offsets[answer.first + 1]), first + request.k)
+        last = int(batch.offsets[answer.first + 1])
         ids = self.release.catalogue.ids
         rows, scores = batch.rows[first:last].tolist(), batch.candidates["score"][first:last].tolist()
         items = [RankedItem(ids[row], score) for row, score in zip(rows, scores, strict=True)]

@@ -33,6 +33,27 @@ def best_of_each(batch: RaggedBatch, score: str, count: int) -> RaggedBatch:
     return batch.keep(flat, offsets_of(kept))
 
 
+def best_within_k(batch: RaggedBatch, score: str) -> RaggedBatch:
+    """Give every request with its k best candidates by the named column, best first; all where k is not said."""
+    if batch.k is None:
+        return best_of_each(batch, score, batch.candidate_count)
+    return first_of_each(best_of_each(batch, score, int(batch.k.max(initial=0))), batch.k)
+
+
+def first_of_each(batch: RaggedBatch, counts: NDArray[np.int64]) -> RaggedBatch:
+    """Give every request with its first candidates, ``counts`` (B,) of them."""
+    lengths = np.diff(batch.offsets)
+    if (lengths <= counts).all():
+        return batch
+    place = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], lengths)
+    return keep_where(batch, place < np.repeat(counts, lengths))
+
+
+def keep_where(batch: RaggedBatch, kept: NDArray[np.bool_]) -> RaggedBatch:
+    """Give every request with only the candidates that ``kept``, bool (N,), says."""
+    return batch.keep(np.flatnonzero(kept), offsets_of(kept)[batch.offsets])
+
+
 def _best_of_equal(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     """Give int64 (B, count) positions of the best in each row of (B, M)."""
     descending = -scores

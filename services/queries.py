@@ -22,6 +22,7 @@ class Query:
     rows: NDArray[np.int64] | None
     deadline_s: float
     priority: int
+    k: int
 
 
 def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDArray[np.int64]:
@@ -70,6 +71,7 @@ def merge_queries(
         requests={f"context.{name}": column for name, column in context.items()},
         deadlines_s=np.array([query.deadline_s for query in queries]),
         priorities=np.array([query.priority for query in queries], dtype=np.int32),
+        k=np.array([query.k for query in queries], dtype=np.int64),
         release=release,
         user_keys=[query.user_key for query in queries],
     )

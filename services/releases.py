@@ -13,7 +13,7 @@ from services.candidates import CandidateSource, candidate_source
 from services.config import PipelineConfig, StageName
 from services.errors import ConfigError
 from services.features import FeaturesStage, load_definitions
-from services.ordering import best_of_each
+from services.ordering import best_within_k
 from services.ranker import RankerStage
 from services.requests import ContextLayout
 from services.reranker import RerankerStage
@@ -27,13 +27,9 @@ class BestStage:
 
     name = "order"
 
-    def __init__(self, count: int) -> None:
-        """Keep at most ``count`` of each request."""
-        self._count = count
-
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Order every request of the batch."""
-        return best_of_each(batch, "score", self._count)
+        """Order every request of the batch, and keep its k best."""
+        return best_within_k(batch, "score")
 
 
 class Release:
@@ -83,7 +79,7 @@ class Release:
                 )
             order.append(stage)
         if self._config.reranker is None:
-            order.append(BestStage(self._config.requests.max_k))
+            order.append(BestStage())
         return order
 
     def close(self) -> None:
@@ -109,5 +105,5 @@ class Release:
                 "a unit has the stage reranker, the pipeline has none: add reranker", field="units"
             )
         return RerankerStage(
-            self._slot(config.reranker.model), config.reranker, self.catalogue, config.requests.max_k
+            self._slot(config.reranker.model), config.reranker, self.catalogue, self.definitions
         )

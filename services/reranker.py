@@ -1,62 +1,94 @@
-"""The reranker stage: a listwise model orders the best M of each request, then diversity picks the list."""
+"""The reranker stage: a listwise model orders the best M of each request, then rules and diversity pick the list."""
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
 from models.padding import mask_of, to_lists
 from models.ragged import RaggedBatch, offsets_of
 from services.diversity import DiversityConfig, maximal_marginal_relevance
 from services.errors import ConfigError
-from services.ordering import best_of_each
+from services.ordering import best_of_each, best_within_k, first_of_each, keep_where
+from services.rules import Rules, RulesConfig, within_cap
 from services.slots import ModelSlot
 
 
 class RerankerConfig(BaseModel):
-    """Which named model reranks the best how many, and how the list is made diverse."""
+    """Which named model reranks the best how many, what may be answered, and how the list is made diverse."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     output: str = "score"
     best: int = Field(default=50, ge=1, le=1000)
+    rules: RulesConfig = RulesConfig()
     diversity: DiversityConfig | None = None
 
 
 class RerankerStage:
-    """Keeps the best M of each request in the model's order; "score" is then the reranker's."""
+    """Keeps the best M of each request in the model's order, k at most; "score" is then the reranker's."""
 
     name = "reranker"
 
-    def __init__(self, slot: ModelSlot, config: RerankerConfig, catalogue: Catalogue, count: int) -> None:
-        """Rerank with the model in the slot; ``count`` is the longest list that is answered."""
+    def __init__(
+        self, slot: ModelSlot, config: RerankerConfig, catalogue: Catalogue, features: FeatureSet
+    ) -> None:
+        """Rerank with the model in the slot.
+
+        Raises:
+            ConfigError: the rules or the diversity name what the catalogue or the features lack.
+        """
         self._slot = slot
         self._config = config
-        self._count = count
+        self._rules = Rules(config.rules, catalogue, features)
         diversity = config.diversity
         self._vectors = None if diversity is None else diversity_vectors(diversity, catalogue)
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Rerank every request of the batch."""
+        eligible = self._rules.eligible(batch)
+        if eligible is not None:
+            batch = keep_where(batch, eligible)
         best = best_of_each(batch, "score", self._config.best)
-        scores = self._slot.scores(best, self._config.output)
+        # A model is not asked about nothing; one request without candidates among others is padding to it.
+        scores = (
+            self._slot.scores(best, self._config.output) if best.candidate_count else best.candidates["score"]
+        )
         best = best.adding(candidates={"score": scores, "reranker": scores})
-        if self._vectors is None or self._config.diversity is None:
-            return best_of_each(best, "score", self._count)
+        if self._vectors is None or self._config.diversity is None or not best.candidate_count:
+            return self._in_order(best)
+        return self._diverse(best, self._vectors, self._config.diversity.relevance_weight)
+
+    def _in_order(self, best: RaggedBatch) -> RaggedBatch:
+        if self._rules.most is None:
+            return best_within_k(best, "score")
+        ordered = best_of_each(best, "score", self._config.best)
+        groups = self._rules.groups(ordered.rows)
+        assert groups is not None
+        kept = keep_where(ordered, within_cap(groups, ordered.request_of(), self._rules.most))
+        return kept if kept.k is None else first_of_each(kept, kept.k)
+
+    def _diverse(
+        self, best: RaggedBatch, vectors: NDArray[np.float32], relevance_weight: float
+    ) -> RaggedBatch:
         offsets = best.offsets
+        groups = self._rules.groups(best.rows)
         slots = maximal_marginal_relevance(
             to_lists(best.candidates["score"], offsets),
-            to_lists(self._vectors.take(best.rows, axis=0), offsets),
+            to_lists(vectors.take(best.rows, axis=0), offsets),
             mask_of(offsets),
-            self._count,
-            self._config.diversity.relevance_weight,
+            # No more picks than the longest list that is asked for.
+            self._config.best if best.k is None else int(best.k.max()),
+            relevance_weight,
+            None if groups is None else to_lists(groups, offsets),
+            self._rules.most or 1,
         )
-        lengths = np.minimum(np.diff(offsets), slots.shape[1])
-        positions = slots + offsets[:-1, None]
-        return best.keep(
-            positions[np.arange(slots.shape[1])[None, :] < lengths[:, None]], offsets_of(lengths)
-        )
+        chosen = slots >= 0
+        if best.k is not None:
+            chosen &= np.arange(slots.shape[1])[None, :] < best.k[:, None]
+        return best.keep((slots + offsets[:-1, None])[chosen], offsets_of(chosen.sum(axis=1)))
 
 
 def diversity_vectors(config: DiversityConfig, catalogue: Catalogue) -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ def batch_of(lengths: list[int], release: str = "r1") -> RaggedBatch:
         candidates={"score": np.arange(total, dtype=np.float32) / 2},
         deadlines_s=np.arange(count, dtype=np.float64),
         priorities=np.arange(count, dtype=np.int32),
+        k=np.arange(count, dtype=np.int64),
         release=release,
         user_keys=[b"%d" % number for number in range(count)],
     )
@@ -49,6 +50,8 @@ def test_taking_requests_gives_each_its_own(lengths: list[int], data: st.DataObj
         assert taken.user_keys[place] == batch.user_keys[request]
         assert taken.deadlines_s is not None
         assert taken.deadlines_s[place] == request
+        assert taken.k is not None
+        assert taken.k[place] == request
 
 
 @given(st.lists(LENGTHS, min_size=1, max_size=4))
@@ -64,6 +67,8 @@ def test_concatenation_undoes_a_split(parts: list[list[int]]) -> None:
     assert isinstance(history, RaggedArray)
     np.testing.assert_array_equal(history.values, whole.requests["user.history"].values)  # type: ignore[union-attr]
     assert list(joined.user_keys) == list(whole.user_keys)
+    assert joined.k is not None
+    np.testing.assert_array_equal(joined.k, whole.k)
 
 
 def test_a_batch_never_mixes_releases() -> None:

@@ -10,7 +10,12 @@ from services.diversity import maximal_marginal_relevance
 
 
 def naive_mmr(
-    scores: NDArray[np.float32], vectors: NDArray[np.float32], count: int, weight: float
+    scores: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    count: int,
+    weight: float,
+    groups: list[int],
+    most: int,
 ) -> list[list[float]]:
     """Give, place by place, the marginal relevance of every candidate not yet taken, of one list."""
     low, high = float(scores.min()), float(scores.max())
@@ -20,11 +25,13 @@ def naive_mmr(
     for _ in range(min(count, len(scores))):
         gain = [
             -math.inf
-            if i in taken
+            if i in taken or [groups[j] for j in taken].count(groups[i]) >= most
             else weight * relevance[i]
             - (1 - weight) * max([0.0, *[float(vectors[i] @ vectors[j]) for j in taken]])
             for i in range(len(scores))
         ]
+        if max(gain) == -math.inf:
+            break
         gains.append(gain)
         taken.append(int(np.argmax(gain)))
     return gains
@@ -35,10 +42,11 @@ def naive_mmr(
     lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4),
     count=st.integers(1, 12),
     weight=st.sampled_from([0.0, 0.3, 0.7, 1.0]),
+    most=st.none() | st.integers(1, 4),
     seed=st.integers(0, 10_000),
 )
 def test_each_pick_is_the_best_trade_a_naive_search_finds(
-    lengths: list[int], count: int, weight: float, seed: int
+    lengths: list[int], count: int, weight: float, most: int | None, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
     longest = max(lengths)
@@ -46,18 +54,29 @@ def test_each_pick_is_the_best_trade_a_naive_search_finds(
     vectors = random.normal(size=(len(lengths), longest, 4)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
     mask = np.arange(longest)[None, :] < np.array(lengths)[:, None]
-    picked = maximal_marginal_relevance(scores, vectors, mask, count, weight)
+    groups = random.integers(0, 3, scores.shape)
+    if most is None:
+        picked = maximal_marginal_relevance(scores, vectors, mask, count, weight)
+    else:
+        picked = maximal_marginal_relevance(scores, vectors, mask, count, weight, groups, most)
     assert picked.shape == (len(lengths), min(count, longest))
     for i, length in enumerate(lengths):
-        own = picked[i, : min(count, length)].tolist()
+        gains = naive_mmr(
+            scores[i, :length], vectors[i, :length], count, weight, groups[i].tolist(), most or length
+        )
+        own = [slot for slot in picked[i].tolist() if slot >= 0]
+        assert picked[i, : len(own)].tolist() == own  # none left: nothing after it either
         assert len(set(own)) == len(own)
         assert max(own) < length
-        gains = naive_mmr(scores[i, :length], vectors[i, :length], count, weight)
-        for place, slot in enumerate(own):
+        if most is not None:
+            assert np.bincount(groups[i, own]).max() <= most
+        for place, slot in enumerate(own[: len(gains)]):
             best = max(gains[place])
             assert gains[place][slot] == pytest.approx(best, abs=1e-5)
             if gains[place][slot] != best:
                 break  # equal but for rounding: from here the two go different ways
+        else:
+            assert len(own) == len(gains)
 
 
 def test_weight_one_keeps_the_order_of_the_scores() -> None:

@@ -1,11 +1,12 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
-from services.ordering import best_of_each
+from services.ordering import best_of_each, best_within_k, keep_where
 from tests.services.batches import ragged_batch, scored_batches
 
 TIED_OR_NAN = st.one_of(
@@ -42,3 +43,25 @@ def test_ties_across_the_cut_keep_the_first_candidates() -> None:
 def test_nan_fills_the_list_only_when_numbers_run_out() -> None:
     batch = ragged_batch([40], [math.nan] * 38 + [1.0, 2.0])
     assert best_of_each(batch, "score", 4).rows.tolist() == [39, 38, 0, 1]
+
+
+@given(scored_batches(), st.data())
+def test_each_request_gets_as_many_as_it_asked_for(batch: RaggedBatch, data: st.DataObject) -> None:
+    k = [data.draw(st.integers(1, 30)) for _ in range(len(batch))]
+    best = best_within_k(replace(batch, k=np.array(k, dtype=np.int64)), "score")
+    wanted = [rows[:own] for rows, own in zip(naive_best(batch, 30), k, strict=True)]
+    assert np.diff(best.offsets).tolist() == [len(rows) for rows in wanted]
+    assert best.rows.tolist() == [row for rows in wanted for row in rows]
+    assert best_within_k(batch, "score").candidate_count == batch.candidate_count
+
+
+@given(scored_batches(), st.data())
+def test_what_is_kept_stays_with_its_request(batch: RaggedBatch, data: st.DataObject) -> None:
+    kept = np.array(
+        data.draw(st.lists(st.booleans(), min_size=batch.candidate_count, max_size=batch.candidate_count)),
+        dtype=bool,
+    )
+    sieved = keep_where(batch, kept)
+    for place, (first, last) in enumerate(zip(batch.offsets[:-1], batch.offsets[1:], strict=True)):
+        own = sieved.rows[sieved.offsets[place] : sieved.offsets[place + 1]]
+        np.testing.assert_array_equal(own, batch.rows[first:last][kept[first:last]])

@@ -40,6 +40,7 @@ def test_each_query_keeps_its_own_rows_and_those_that_name_none_get_their_own_dr
             rows=None if rows is None else np.array(rows, dtype=np.int64),
             deadline_s=float(place),
             priority=place,
+            k=place + 1,
         )
         for place, rows in enumerate(asked)
     ]
@@ -53,6 +54,8 @@ def test_each_query_keeps_its_own_rows_and_those_that_name_none_get_their_own_dr
     assert batch.deadlines_s is not None
     assert batch.priorities is not None
     assert batch.deadlines_s.tolist() == batch.priorities.tolist() == list(range(len(asked)))
+    assert batch.k is not None
+    assert batch.k.tolist() == list(range(1, len(asked) + 1))
     assert batch.release == "r1"
     assert batch.offsets.dtype == batch.rows.dtype == np.dtype(np.int64)
 

@@ -12,6 +12,7 @@ from services.diversity import DiversityConfig, maximal_marginal_relevance
 from services.errors import ConfigError
 from services.reranker import RerankerConfig, RerankerStage, diversity_vectors
 from services.slots import ModelSlot
+from tests.pipelines import FEATURES
 
 
 class Reversing:
@@ -23,13 +24,13 @@ class Reversing:
         return scores
 
 
-def stage(catalogue: Catalogue, count: int, *, best: int, weight: float | None = None) -> RerankerStage:
+def stage(catalogue: Catalogue, *, best: int, weight: float | None = None) -> RerankerStage:
     diversity = None if weight is None else DiversityConfig(column="embedding", relevance_weight=weight)
     config = RerankerConfig(model="reranker", best=best, diversity=diversity)
-    return RerankerStage(cast(ModelSlot, Reversing()), config, catalogue, count)
+    return RerankerStage(cast(ModelSlot, Reversing()), config, catalogue, FEATURES)
 
 
-def ranked_batch(lengths: list[int], seed: int) -> RaggedBatch:
+def ranked_batch(lengths: list[int], seed: int, k: int) -> RaggedBatch:
     random = np.random.default_rng(seed)
     count = sum(lengths)
     scores = random.permutation(count).astype(np.float32)
@@ -37,6 +38,7 @@ def ranked_batch(lengths: list[int], seed: int) -> RaggedBatch:
         offsets=offsets_of(np.array(lengths)),
         rows=random.integers(0, 500, count),
         candidates={"score": scores, "ranker": scores},
+        k=np.maximum(k - np.arange(len(lengths)), 1),  # each asks for less than the one before it
     )
 
 
@@ -51,18 +53,20 @@ def ranked_batch(lengths: list[int], seed: int) -> RaggedBatch:
 def test_each_list_is_the_best_of_its_own_in_the_models_order(
     catalogue: Catalogue, lengths: list[int], count: int, best: int, weight: float | None, seed: int
 ) -> None:
-    batch = ranked_batch(lengths, seed)
-    answer = stage(catalogue, count, best=best, weight=weight)(batch)
+    batch = ranked_batch(lengths, seed, count)
+    answer = stage(catalogue, best=best, weight=weight)(batch)
+    assert batch.k is not None
     vectors = np.asarray(catalogue.columns["embedding"])
     for place in range(len(batch)):
+        k = int(batch.k[place])
         own = slice(*batch.offsets[place : place + 2])
         top = np.argsort(-batch.candidates["score"][own])[:best]
         rows, scores = batch.rows[own][top], -batch.candidates["score"][own][top]
         if weight is None:
-            order: Any = np.argsort(-scores)[:count]
+            order: Any = np.argsort(-scores)[:k]
         else:
             mask = np.ones((1, len(rows)), dtype=bool)
-            order = maximal_marginal_relevance(scores[None], vectors[rows][None], mask, count, weight)[0]
+            order = maximal_marginal_relevance(scores[None], vectors[rows][None], mask, k, weight)[0]
         given_rows = slice(*answer.offsets[place : place + 2])
         np.testing.assert_array_equal(answer.rows[given_rows], rows[order])
         np.testing.assert_array_equal(answer.candidates["score"][given_rows], scores[order])
