@@ -1,4 +1,4 @@
-"""``rankway train CONFIG``: a pipeline's ranker and reranker, from its data set to artifacts."""
+"""``rankway train CONFIG``: a pipeline's models, from its data set to artifacts."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from services.home import home_directory
 if TYPE_CHECKING:
     from models.training.train import Trained
 
-ORDERS = {"": "this model", "ranker_": "before it", "popularity_": "popularity", "random_": "random"}
+ORDERS = {"": "this model", "ranker_": "the ranker", "popularity_": "popularity", "random_": "random"}
 """Metrics' prefixes and what they measured."""
 
 
@@ -28,7 +28,7 @@ def train(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print versions and metrics as JSON.")] = False,
 ) -> None:
-    """Train a pipeline's ranker and reranker; what is unchanged since the last time is left as it is."""
+    """Train a pipeline's models; what is unchanged is left as it is, and what was cut off goes on where it was."""
     console = Console(stderr=True)
     try:
         trained = _train(load_config(config), force, console)
@@ -63,6 +63,7 @@ def _train(pipeline: PipelineConfig, force: bool, console: Console) -> "list[Tra
         data=home / pipeline.training.data,
         ranker=home / pipeline.models[pipeline.ranker.model].artifact,
         reranker=None if reranker is None else home / reranker,
+        distilled=_distilled_place(pipeline, home),
     )
     features = load_definitions(home / pipeline.features.definitions)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -75,6 +76,18 @@ def _train(pipeline: PipelineConfig, force: bool, console: Console) -> "list[Tra
             bar.update(tasks[what], completed=done, total=total, note=note)
 
         return Trainer(pipeline.training, features, places, progress).run(force=force)
+
+
+def _distilled_place(pipeline: PipelineConfig, home: Path) -> Path | None:
+    if pipeline.training is None or pipeline.training.distilled is None:
+        return None
+    name = pipeline.training.distilled.model
+    if name not in pipeline.models:
+        raise ConfigError(
+            f"training.distilled.model: {name!r} is not in models; name one of {sorted(pipeline.models)}, or add it",
+            field="training.distilled.model",
+        )
+    return home / pipeline.models[name].artifact
 
 
 def _as_json(model: "Trained") -> dict[str, Any]:

@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from models.architectures.options import DlrmOptions, HistoryRankerOptions, ListwiseOptions
+from models.architectures.options import (
+    DlrmOptions,
+    HistoryRankerOptions,
+    ListwiseOptions,
+    PooledRankerOptions,
+)
 from models.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -13,6 +18,7 @@ if TYPE_CHECKING:
 
 _OPTIONS: dict[str, type[BaseModel]] = {
     "history_ranker": HistoryRankerOptions,
+    "pooled_ranker": PooledRankerOptions,
     "listwise": ListwiseOptions,
     "dlrm": DlrmOptions,
 }
@@ -35,6 +41,10 @@ def build_architecture(options: Mapping[str, Any]) -> "Architecture":
         from models.architectures.history_ranker import HistoryRanker
 
         return HistoryRanker(parsed)
+    if isinstance(parsed, PooledRankerOptions):
+        from models.architectures.pooled_ranker import PooledRanker
+
+        return PooledRanker(parsed)
     if isinstance(parsed, ListwiseOptions):
         from models.architectures.listwise import ListwiseReranker
 

@@ -13,30 +13,24 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from models.architectures.base import Architecture
-from models.architectures.encoders import DISTANCE_WIDTH, ColumnEncoder, ScalarEncoder, distances, width_of
 from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside, layers_of
 from models.architectures.options import HistoryRankerOptions
-from models.signature import InputSpec, Signature
+from models.architectures.ranker import Ranker
 
 
-class HistoryRanker(Architecture):
+class HistoryRanker(Ranker):
     """Scores chunks (R, C) of the candidates of B requests; inputs as ``signature`` declares them."""
 
     options: HistoryRankerOptions
 
     def __init__(self, options: HistoryRankerOptions) -> None:
         """Build with random weights from torch's present seed."""
-        super().__init__()
+        super().__init__(options)
         self.options = options
         width = options.width
-        self.items = ColumnEncoder(options.items)
-        self.past = ScalarEncoder(options.history_values) if options.history_values else None
-        self.context = ScalarEncoder(options.context) if options.context else None
-        self.profile = ColumnEncoder({"profile": options.profile[1]}) if options.profile else None
-        self.item_proj = nn.Linear(self.items.width + (DISTANCE_WIDTH if options.position else 0), width)
-        self.past_proj = nn.Linear(self.items.width + width_of(self.past), width)
-        asked = width_of(self.context) + width_of(self.profile)
+        self.item_proj = nn.Linear(self.candidate_width, width)
+        self.past_proj = nn.Linear(self.past_width, width)
+        asked = self.request_width
         self.request_proj = nn.Linear(asked, width, bias=False) if asked else None
         self.profile_proj = nn.Linear(self.profile.width, width, bias=False) if self.profile else None
         self.beginning = nn.Parameter(torch.zeros(width))
@@ -48,10 +42,10 @@ class HistoryRanker(Architecture):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give scores (R, C): of the candidates in each chunk."""
-        profile = None if self.profile is None else self.profile(inputs)
+        profile = self.read_profile(inputs)
         chunk_of = inputs["chunk_of"]
         history = self._history(inputs, profile)
-        candidates = self._candidates(inputs, profile, chunk_of)
+        candidates = self._candidates(inputs, profile)
         (requests, length, width), (chunks, count, _) = history.shape, candidates.shape
         present = torch.nn.functional.pad(inputs["history_mask"], (1, 0), value=True)
         kept = present.to(candidates.dtype)[chunk_of]
@@ -69,54 +63,16 @@ class HistoryRanker(Architecture):
 
     def _history(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor:
         """Give (B, 1 + L, width): the beginning, then the past, oldest first."""
-        parts = [self.items(inputs, "past_")]
-        if self.past is not None:
-            parts.append(self.past(inputs))
-        past = self.past_proj(torch.cat(parts, dim=-1))
+        past = self.past_proj(self.read_past(inputs))
         beginning = self.beginning.expand(past.shape[0], -1)
         if profile is not None and self.profile_proj is not None:
             beginning = beginning + self.profile_proj(profile)
         return torch.cat([beginning[:, None], past], dim=1)
 
-    def _candidates(self, inputs: Mapping[str, Tensor], profile: Tensor | None, chunk_of: Tensor) -> Tensor:
+    def _candidates(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor:
         """Give (R, C, width): each item as it looks from this user, here and now."""
-        features = self.items(inputs, "item_")
-        if self.options.position:
-            features = torch.cat([features, distances(inputs["position"][chunk_of], inputs["start"])], dim=-1)
-        x: Tensor = self.item_proj(features)
-        asked = [] if self.context is None else [self.context(inputs)]
-        asked += [] if profile is None else [profile]
-        if self.request_proj is not None:
-            x = x + self.request_proj(torch.cat(asked, dim=-1))[chunk_of][:, None]
+        x: Tensor = self.item_proj(self.read_candidates(inputs))
+        asked = self.read_request(inputs, profile)
+        if asked is not None and self.request_proj is not None:
+            x = x + self.request_proj(asked)[inputs["chunk_of"]][:, None]
         return x
-
-    def signature(self, feature_hash: str) -> Signature:
-        """Declare the inputs and where they come from."""
-        options = self.options
-        mine = f"user.{options.history}"
-        inputs: list[InputSpec] = []
-        for name, shape in options.items.items():
-            inputs.append(InputSpec(name=f"item_{name}", source=f"item.{name}", shape=shape))
-            inputs.append(InputSpec(name=f"past_{name}", source=f"item.{name}@{mine}:list", shape=shape))
-        inputs += [InputSpec(name=c.name, source=f"user.{c.name}:list") for c in options.history_values]
-        inputs.append(InputSpec(name="history_mask", source=f"{mine}:mask", dtype="bool"))
-        inputs += [InputSpec(name=c.name, source=f"context.{c.name}") for c in options.context]
-        if options.profile:
-            inputs.append(
-                InputSpec(name="profile", source=f"user.{options.profile[0]}", shape=options.profile[1])
-            )
-        if options.position:
-            inputs.append(InputSpec(name="position", source=f"context.{options.position}", shape=(2,)))
-            inputs.append(InputSpec(name="start", source=f"item.{options.start}", shape=(2,)))
-        inputs.append(InputSpec(name="chunk_of", source="batch.chunk_of", dtype="int64"))
-        return Signature(inputs=tuple(inputs), layout="chunks", feature_hash=feature_hash)
-
-    def standardise(self, inputs: Mapping[str, Tensor]) -> None:
-        """Take the encoders' constants from training inputs, padded slots left out."""
-        self.items.fit(self.items.raw(inputs, "item_")[inputs["present"]])
-        if self.past is not None:
-            self.past.fit(self.past.raw(inputs)[inputs["history_mask"]])
-        if self.context is not None:
-            self.context.fit(self.context.raw(inputs))
-        if self.profile is not None:
-            self.profile.fit(self.profile.raw(inputs))

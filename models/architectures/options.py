@@ -31,15 +31,15 @@ class ScalarColumn(BaseModel):
         return self
 
 
-class _Sized(BaseModel):
+class Size(BaseModel):
+    """Width and depth of a transformer: residual stream, heads, layers, feed-forward part."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    items: dict[str, tuple[int, ...]]
-    context: tuple[ScalarColumn, ...] = ()
-    width: int = Field(default=64, ge=8)
-    heads: int = Field(default=4, ge=1)
-    layers: int = Field(default=2, ge=1)
-    hidden: int = Field(default=128, ge=8)
+    width: int = Field(default=64, ge=8, le=8192)
+    heads: int = Field(default=4, ge=1, le=128)
+    layers: int = Field(default=2, ge=1, le=128)
+    hidden: int = Field(default=128, ge=8, le=32_768)
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> Self:
@@ -48,13 +48,26 @@ class _Sized(BaseModel):
         return self
 
 
-class HistoryRankerOptions(_Sized):
-    """Sizes of a history ranker; what it reads, with the trailing shapes, () or (n,)."""
+SIZES = {"default": Size(), "large": Size(width=1024, heads=16, layers=24, hidden=4096)}
+"""Sizes by name. large has over 300 million parameters: one to split over devices."""
 
-    name: Literal["history_ranker"] = "history_ranker"
+
+class RankerReads(BaseModel):
+    """What a ranker reads, with the trailing shapes, () or (n,).
+
+    request: features of the request beside the context, by source ("global.snow_cm", "realtime.walks").
+    cells: features of the cell that a candidate lies in.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    items: dict[str, tuple[int, ...]]
+    context: tuple[ScalarColumn, ...] = ()
     profile: tuple[str, tuple[int, ...]] | None = None
     history: str = "history"
     history_values: tuple[ScalarColumn, ...] = ()
+    request: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    cells: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     position: str | None = None
     start: str | None = None
 
@@ -65,10 +78,33 @@ class HistoryRankerOptions(_Sized):
         return self
 
 
-class ListwiseOptions(_Sized):
-    """Sizes of a listwise reranker."""
+class HistoryRankerOptions(RankerReads, Size):
+    """What a history ranker reads, and its size."""
+
+    name: Literal["history_ranker"] = "history_ranker"
+
+
+class PooledSize(BaseModel):
+    """Size of a pooled ranker: its user vector, and its one feed-forward layer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(default=32, ge=4, le=1024)
+    hidden: int = Field(default=32, ge=4, le=4096)
+
+
+class PooledRankerOptions(RankerReads, PooledSize):
+    """What a pooled ranker reads, and its size."""
+
+    name: Literal["pooled_ranker"] = "pooled_ranker"
+
+
+class ListwiseOptions(Size):
+    """What a listwise reranker reads, and its size."""
 
     name: Literal["listwise"] = "listwise"
+    items: dict[str, tuple[int, ...]]
+    context: tuple[ScalarColumn, ...] = ()
 
 
 class DlrmOptions(BaseModel):

@@ -4,9 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.architectures.options import ScalarColumn
+from models.architectures.options import SIZES, PooledSize, ScalarColumn, Size
 
 Loss = Literal["softmax", "bce"]
+SizeName = Literal["default", "large"]
 
 
 class FitConfig(BaseModel):
@@ -14,7 +15,7 @@ class FitConfig(BaseModel):
 
     lists_per_step: impressions in one optimiser step. learning_rate: the peak, reached after the warm-up
     share of the steps, then decayed to zero along a cosine. patience: evaluations without a better NDCG@10
-    on the selection half of the validation data before it stops.
+    on the selection half of the validation data before it stops. checkpoint_every_s: what a kill costs at most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +28,7 @@ class FitConfig(BaseModel):
     clip_norm: float = Field(default=1.0, gt=0)
     evaluations_per_epoch: int = Field(default=1, ge=1, le=100)
     patience: int = Field(default=2, ge=1)
+    checkpoint_every_s: float = Field(default=60.0, ge=0)
     loss: Loss = "softmax"
 
 
@@ -47,11 +49,33 @@ class RankerTraining(BaseModel):
     )
     position: str | None = Field(default=None, description="context feature: latitude, longitude, degrees")
     start: str | None = Field(default=None, description="item column: latitude, longitude, degrees")
-    width: int = Field(default=64, ge=8, le=8192)
-    heads: int = Field(default=4, ge=1, le=128)
-    layers: int = Field(default=2, ge=1, le=128)
-    hidden: int = Field(default=128, ge=8, le=32_768)
+    request: tuple[str, ...] = Field(
+        default=(), description="other features of the request: global.<name>, realtime.<name>, user.<name>"
+    )
+    cells: tuple[str, ...] = Field(default=(), description="features of the cell that a candidate lies in")
+    size: SizeName | Size = "default"
     fit: FitConfig = FitConfig()
+
+    @property
+    def sizes(self) -> Size:
+        """The size itself, named or given."""
+        return SIZES[self.size] if isinstance(self.size, str) else self.size
+
+
+class DistilledTraining(BaseModel):
+    """A small ranker that learns the ranker's orders: what the fallback answers with.
+
+    model: a name under ``models``; it reads what the ranker reads. temperature: of both lists' softmax.
+    label_weight: share of the labels in the loss, the rest is the ranker's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = "distilled"
+    size: PooledSize = PooledSize()
+    temperature: float = Field(default=2.0, gt=0, le=100)
+    label_weight: float = Field(default=0.3, ge=0, le=1)
+    fit: FitConfig = FitConfig(epochs=2, lists_per_step=64, learning_rate=5e-3)
 
 
 class RerankerTraining(BaseModel):
@@ -61,10 +85,7 @@ class RerankerTraining(BaseModel):
 
     items: tuple[str, ...] = Field(min_length=1)
     context: tuple[ScalarColumn, ...] = ()
-    width: int = Field(default=32, ge=8, le=1024)
-    heads: int = Field(default=2, ge=1, le=64)
-    layers: int = Field(default=1, ge=1, le=16)
-    hidden: int = Field(default=64, ge=8, le=8192)
+    size: Size = Size(width=32, heads=2, layers=1, hidden=64)
     fit: FitConfig = FitConfig(epochs=2)
 
 
@@ -74,6 +95,7 @@ class TrainingConfig(BaseModel):
     data: folder with the impressions ``train`` and ``valid``, relative to the home.
     max_train_lists, max_valid_lists: larger splits are thinned evenly over their time, None keeps all.
     threads: one is fastest for models as small as the default; more pay from a width of some hundreds.
+    precision: of the products in training; bfloat16 needs a GPU to be faster.
     reference: item column that ranks the popularity reference.
     """
 
@@ -84,6 +106,8 @@ class TrainingConfig(BaseModel):
     max_valid_lists: int | None = Field(default=None, ge=2)
     seed: int = Field(default=1, ge=0)
     threads: int = Field(default=1, ge=1, le=256)
+    precision: Literal["float32", "bfloat16"] = "float32"
     reference: str | None = "popularity"
     ranker: RankerTraining
     reranker: RerankerTraining | None = None
+    distilled: DistilledTraining | None = None

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.assembly import InputAssembler
+from models.errors import TrainingError
 from models.padding import mask_of, to_lists
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 
@@ -18,11 +19,15 @@ _HISTORY_GROUPS = 8
 
 @dataclass(frozen=True)
 class Step:
-    """What one optimiser step sees: inputs by name, labels (B, M), and which slots hold a candidate (B, M)."""
+    """What one optimiser step sees: inputs by name, labels (B, M), and which slots hold a candidate (B, M).
+
+    teacher: (B, M), the column "score" where an earlier model left one.
+    """
 
     inputs: dict[str, Tensor]
     labels: Tensor
     present: Tensor
+    teacher: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,12 @@ class Lists:
     def step(self, requests: NDArray[np.int64]) -> Step:
         """Give the given lists as tensors."""
         part = self.with_labels().take(requests)
+        columns = part.candidates
         return Step(
             inputs={name: torch.from_numpy(values) for name, values in self.assembler(part).items()},
-            labels=torch.from_numpy(np.ascontiguousarray(to_lists(part.candidates["label"], part.offsets))),
+            labels=_padded(columns["label"], part.offsets),
             present=torch.from_numpy(mask_of(part.offsets)),
+            teacher=_padded(columns["score"], part.offsets) if "score" in columns else None,
         )
 
     def shuffled(self, size: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
@@ -77,6 +84,10 @@ class Lists:
         order = np.lexsort((np.diff(self.batch.offsets), _longest_past(self.batch)))
         for start in range(0, len(order), size):
             yield order[start : start + size]
+
+
+def _padded(values: NDArray[np.float32], offsets: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(to_lists(values, offsets)))
 
 
 def _longest_past(batch: RaggedBatch) -> NDArray[np.int64]:
@@ -122,3 +133,26 @@ def in_memory(batch: RaggedBatch) -> RaggedBatch:
             for name, column in batch.requests.items()
         },
     )
+
+
+def expect_numbers(what: str, batch: RaggedBatch, labels: NDArray[np.float32]) -> None:
+    """Look for what cannot be learned from.
+
+    Raises:
+        TrainingError: a column or the labels hold NaN or infinity, or a label is below 0.
+    """
+    columns = {
+        name: column.values if isinstance(column, RaggedArray) else column
+        for name, column in batch.requests.items()
+    }
+    for name, values in {**columns, **batch.candidates, "labels": labels}.items():
+        bad = ~np.isfinite(values)
+        if bad.any():
+            raise TrainingError(
+                f"{what}: {name} holds NaN or infinity {int(bad.sum())} times of {values.size}: mend the source, "
+                f"and build the data set again"
+            )
+    if (labels < 0).any():
+        raise TrainingError(
+            f"{what}: labels go down to {labels.min()}, relevance is 0 or more: build them again"
+        )

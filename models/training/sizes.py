@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 
-from models.architectures.options import HistoryRankerOptions, ListwiseOptions
+import numpy as np
+
+from models.architectures.options import HistoryRankerOptions, ListwiseOptions, PooledRankerOptions
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.training.config import RankerTraining, RerankerTraining
+from models.training.config import DistilledTraining, RankerTraining, RerankerTraining
+
+Shapes = dict[str, tuple[int, ...]]
 
 
 def ranker_options(
@@ -15,20 +19,32 @@ def ranker_options(
     """Give the architecture's options.
 
     Raises:
-        TrainingError: a named feature or column does not exist.
+        TrainingError: a named feature or column does not exist, or holds what is not a number.
     """
-    user = {feature.name: feature for feature in features.group("user")}
+    known = _shapes_of(features)
     named = [config.history, *(column.name for column in config.history_values)]
-    named += [] if config.profile is None else [config.profile]
-    _expect("user feature", named, user)
-    _expect_context(
-        [*(c.name for c in config.context), *([config.position] if config.position else [])], features
-    )
+    _expect("user feature", [*named, *([config.profile] if config.profile else [])], known, "user.")
+    asked = [*(column.name for column in config.context), *([config.position] if config.position else [])]
+    _expect("context feature", asked, known, "context.")
+    _expect("feature", config.request, known)
+    _expect("cell feature", config.cells, known, "cell.")
     _expect("catalogue column", [config.start] if config.start else [], catalogue.columns)
     return HistoryRankerOptions(
-        **config.model_dump(exclude={"items", "profile", "fit"}),
-        items=_shapes(config.items, catalogue),
-        profile=None if config.profile is None else (config.profile, user[config.profile].shape),
+        **config.model_dump(exclude={"items", "profile", "request", "cells", "size", "fit"}),
+        **config.sizes.model_dump(),
+        items=_columns(config.items, catalogue),
+        profile=None if config.profile is None else (config.profile, known[f"user.{config.profile}"]),
+        request={name: known[name] for name in config.request},
+        cells={name: known[f"cell.{name}"] for name in config.cells},
+    )
+
+
+def pooled_options(config: DistilledTraining, teacher: HistoryRankerOptions) -> PooledRankerOptions:
+    """Give the options of a pooled ranker that reads what its teacher reads."""
+    reads = {name: getattr(teacher, name) for name in type(teacher).model_fields}
+    mine = PooledRankerOptions.model_fields.keys() - {"name", "width", "hidden"}
+    return PooledRankerOptions(
+        **{name: value for name, value in reads.items() if name in mine}, **config.size.model_dump()
     )
 
 
@@ -36,26 +52,33 @@ def listwise_options(config: RerankerTraining, features: FeatureSet, catalogue: 
     """Give the architecture's options.
 
     Raises:
-        TrainingError: a named feature or column does not exist.
+        TrainingError: a named feature or column does not exist, or holds what is not a number.
     """
-    _expect_context([column.name for column in config.context], features)
+    known = _shapes_of(features)
+    _expect("context feature", [column.name for column in config.context], known, "context.")
     return ListwiseOptions(
-        **config.model_dump(exclude={"items", "fit"}), items=_shapes(config.items, catalogue)
+        items=_columns(config.items, catalogue), context=config.context, **config.size.model_dump()
     )
 
 
-def _shapes(names: Iterable[str], catalogue: Catalogue) -> dict[str, tuple[int, ...]]:
+def _shapes_of(features: FeatureSet) -> Shapes:
+    return {f"{feature.group}.{feature.name}": feature.shape for feature in features.features}
+
+
+def _columns(names: Iterable[str], catalogue: Catalogue) -> Shapes:
     names = list(names)
     _expect("catalogue column", names, catalogue.columns)
+    for name in names:
+        if not np.isfinite(catalogue.columns[name]).all():
+            raise TrainingError(
+                f"training: catalogue column {name} of {catalogue.manifest.name} holds NaN or infinity: "
+                f"build the catalogue again"
+            )
     return {name: tuple(catalogue.columns[name].shape[1:]) for name in names}
 
 
-def _expect_context(names: Iterable[str], features: FeatureSet) -> None:
-    _expect("context feature", names, [feature.name for feature in features.group("context")])
-
-
-def _expect(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
-    known = list(known)
+def _expect(kind: str, names: Iterable[str], known: Iterable[str], prefix: str = "") -> None:
+    there = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
     for name in names:
-        if name not in known:
-            raise TrainingError(f"training: there is no {kind} {name!r}; name one of {', '.join(known)}")
+        if name not in there:
+            raise TrainingError(f"training: there is no {kind} {name!r}; name one of {', '.join(there)}")

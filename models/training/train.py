@@ -1,30 +1,39 @@
-"""From a data set to artifacts: the ranker, then the reranker over the ranker's scored lists."""
+"""From a data set to artifacts: the ranker, then the reranker and the distilled ranker over its scored lists."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from numpy.typing import NDArray
+from pydantic import BaseModel
 from safetensors.torch import load_file
 
 from models.architectures import build_architecture
+from models.architectures.options import HistoryRankerOptions
 from models.artifact import Artifact, write_artifact
 from models.assembly import InputAssembler
+from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.impressions import read_impressions
 from models.ragged import RaggedBatch
-from models.training.config import FitConfig, RankerTraining, RerankerTraining, TrainingConfig
+from models.training.checkpoint import Checkpoint
+from models.training.config import FitConfig, TrainingConfig
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from models.training.lineage import already_trained, hash_of, hash_of_code, hash_of_data
-from models.training.lists import Lists, in_memory, thinned, without_unknown_items
-from models.training.loop import Progress, fit, score
+from models.training.lists import Lists, expect_numbers, in_memory, thinned, without_unknown_items
+from models.training.loop import Fitted, Progress, fit
+from models.training.losses import LossFunction, distillation_loss, list_loss
 from models.training.metrics import quality
-from models.training.sizes import listwise_options, ranker_options
+from models.training.scoring import score
+from models.training.sizes import listwise_options, pooled_options, ranker_options
 
 STANDARDISED_ON = 4000
 """Training lists that the encoders' constants are taken from."""
@@ -40,6 +49,7 @@ class Places:
     data: Path
     ranker: Path
     reranker: Path | None = None
+    distilled: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,19 @@ class Trained:
     artifact: Artifact
     root: Path
     fresh: bool
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """One model to be made: its options are worked out, and its lists read, only when it is."""
+
+    name: str
+    root: Path
+    config: BaseModel
+    fit: FitConfig
+    options: Callable[[], BaseModel]
+    loss_of: LossFunction
+    read: Callable[[str], Labelled]
 
 
 class Trainer:
@@ -68,99 +91,124 @@ class Trainer:
         self._progress = progress
         self._catalogue = Catalogue.open(places.catalogue)
         self._splits: dict[str, Labelled] = {}
+        self._scored: dict[str, Labelled] = {}
+        mixed = "bf16" if config.precision == "bfloat16" else "no"
+        self._accelerator = Accelerator(mixed_precision=mixed)
 
     def run(self, *, force: bool = False) -> list[Trained]:
         """Train what is out of date, or all of it with ``force``; each artifact is written whole or not at all.
 
         Raises:
             ArtifactError: there is no data, or it was made with other feature definitions.
-            TrainingError: the configuration names a feature there is not, or the loss is not a number.
+            TrainingError: the configuration names a feature there is not, the data hold what is not a number,
+                or the loss is none.
         """
-        config, places = self._config, self._places
+        config, places, features, catalogue = self._config, self._places, self._features, self._catalogue
         torch.set_num_threads(config.threads)
         made_from = {
             "data": hash_of_data([places.data, places.catalogue]),
-            "features": self._features.content_hash,
+            "features": features.content_hash,
             "code": hash_of_code(),
             "seed": config.seed,
+            "precision": config.precision,
         }
-        ranker = self._ranker(config.ranker, places.ranker, made_from, force)
-        if config.reranker is None or places.reranker is None:
-            return [ranker]
+        recipe = _Recipe(
+            name="ranker",
+            root=places.ranker,
+            config=config.ranker,
+            fit=config.ranker.fit,
+            options=lambda: ranker_options(config.ranker, features, catalogue),
+            loss_of=partial(list_loss, loss=config.ranker.fit.loss),
+            read=self._split,
+        )
+        ranker = self._make(recipe, made_from, force)
+        return [ranker, *(self._make(r, made_from, force) for r in self._after(ranker, made_from))]
+
+    def _after(self, ranker: Trained, made_from: dict[str, Any]) -> list[_Recipe]:
+        """Give the recipes of the models that learn from the ranker's scores."""
+        config, places = self._config, self._places
         made_from["ranker"] = ranker.artifact.version
-        return [ranker, self._reranker(config.reranker, places.reranker, made_from, ranker, force)]
-
-    def _ranker(self, config: RankerTraining, root: Path, made_from: dict[str, Any], force: bool) -> Trained:
-        lineage = _lineage(made_from, config)
-        if (known := None if force else already_trained(root, lineage["key"])) is not None:
-            return Trained(known, root, fresh=False)
-        options = ranker_options(config, self._features, self._catalogue)
-        return self._train("ranker", root, options.model_dump(mode="json"), config.fit, self._split, lineage)
-
-    def _reranker(
-        self, config: RerankerTraining, root: Path, made_from: dict[str, Any], ranker: Trained, force: bool
-    ) -> Trained:
-        lineage = _lineage(made_from, config)
-        if (known := None if force else already_trained(root, lineage["key"])) is not None:
-            return Trained(known, root, fresh=False)
-        options = listwise_options(config, self._features, self._catalogue)
-        module = build_architecture(ranker.artifact.architecture)
-        module.load_state_dict(load_file(ranker.root / SAFETENSORS))
-        assembler = InputAssembler(ranker.artifact.signature, self._catalogue, whole_lists=True)
-
-        def scored(name: str) -> Labelled:
-            batch, labels = self._split(name)
-            what, total = f"scoring the {name} lists", len(batch)
-            scores = score(
-                module, Lists(batch, labels, assembler), lambda at: self._progress(what, at, total)
+        recipes = []
+        if config.reranker is not None and places.reranker is not None:
+            listwise = config.reranker
+            recipes.append(
+                _Recipe(
+                    name="reranker",
+                    root=places.reranker,
+                    config=listwise,
+                    fit=listwise.fit,
+                    options=lambda: listwise_options(listwise, self._features, self._catalogue),
+                    loss_of=partial(list_loss, loss=listwise.fit.loss),
+                    read=partial(self._scored_split, ranker),
+                )
             )
-            return batch.adding(candidates={"score": scores}), labels
+        if config.distilled is not None and places.distilled is not None:
+            student = config.distilled
+            teacher = HistoryRankerOptions.model_validate(ranker.artifact.architecture)
+            recipes.append(
+                _Recipe(
+                    name="distilled",
+                    root=places.distilled,
+                    config=student,
+                    fit=student.fit,
+                    options=lambda: pooled_options(student, teacher),
+                    loss_of=partial(
+                        distillation_loss, temperature=student.temperature, label_weight=student.label_weight
+                    ),
+                    read=partial(self._scored_split, ranker),
+                )
+            )
+        return recipes
 
-        return self._train("reranker", root, options.model_dump(mode="json"), config.fit, scored, lineage)
-
-    def _train(
-        self,
-        name: str,
-        root: Path,
-        options: dict[str, Any],
-        config: FitConfig,
-        read: Callable[[str], Labelled],
-        lineage: dict[str, Any],
-    ) -> Trained:
-        started = time.monotonic()
-        seed = self._config.seed
-        torch.manual_seed(seed)
+    def _make(self, recipe: _Recipe, made_from: dict[str, Any], force: bool) -> Trained:
+        lineage = {**made_from, "config": recipe.config.model_dump(mode="json")}
+        lineage["key"] = hash_of(lineage)
+        root = recipe.root
+        checkpoint = Checkpoint(root.with_name(f"{root.name}.training"), lineage["key"])
+        if force:
+            checkpoint.clear()
+        elif (known := already_trained(root, lineage["key"])) is not None:
+            return Trained(known, root, fresh=False)
+        options = recipe.options().model_dump(mode="json")
+        started_s = time.monotonic()
+        torch.manual_seed(self._config.seed)
         module = build_architecture(options)
         signature = module.signature(self._features.content_hash)
         assembler = InputAssembler(signature, self._catalogue, whole_lists=True)
-        train, valid = (Lists(*read(split), assembler) for split in ("train", "valid"))
+        train, valid = (Lists(*recipe.read(split), assembler) for split in ("train", "valid"))
         select, report = (valid.subset(part) for part in np.array_split(np.arange(len(valid)), 2))
-        some = np.random.default_rng(seed).permutation(len(train))[:STANDARDISED_ON]
+        some = np.random.default_rng(self._config.seed).permutation(len(train))[:STANDARDISED_ON]
         sample = train.step(some)
         module.standardise({**sample.inputs, "present": sample.present})
-        fitted = fit(module, train, select, config, seed=seed, what=name, progress=self._progress)
-        module.cpu()
-        metrics = {
-            **quality(score(module, report), report.labels, report.batch.offsets),
-            **self._references(report),
-        }
-        lineage["training"] = {
-            "steps": fitted.steps,
-            "selection_ndcg_at_10": fitted.selection_ndcg,
-            "lists": {"train": len(train), "selection": len(select), "report": len(report)},
-            "wall_s": round(time.monotonic() - started, 1),
-        }
-        artifact = write_artifact(
-            root,
-            name=name,
-            signature=signature,
-            weights=ONNX,
-            write_files=weight_writer(module, signature),
-            architecture=options,
-            metrics=metrics,
-            lineage=lineage,
+        fitted = fit(
+            module,
+            train,
+            select,
+            recipe.fit,
+            loss_of=recipe.loss_of,
+            seed=self._config.seed,
+            what=recipe.name,
+            progress=self._progress,
+            accelerator=self._accelerator,
+            checkpoint=checkpoint,
         )
-        return Trained(artifact, root, fresh=True)
+        metrics = self._metrics(recipe.name, score(module, report), report)
+        module.cpu()
+        lineage["training"] = _account(fitted, train, select, report, started_s)
+        if self._accelerator.is_main_process:
+            write_artifact(
+                root,
+                name=recipe.name,
+                signature=signature,
+                weights=ONNX,
+                write_files=weight_writer(module, signature),
+                architecture=options,
+                metrics=metrics,
+                lineage=lineage,
+            )
+            checkpoint.clear()
+        self._accelerator.wait_for_everyone()
+        return Trained(Artifact.load(root), root, fresh=True)
 
     def _split(self, name: str) -> Labelled:
         """Read the impressions of "train" or "valid", without what cannot be learned from."""
@@ -171,22 +219,54 @@ class Trainer:
                 keys_to_rows=self._catalogue.rows_of_keys,
             )
             limits = {"train": self._config.max_train_lists, "valid": self._config.max_valid_lists}
-            self._splits[name] = without_unknown_items(*thinned(in_memory(batch), labels, limits[name]))
+            batch, labels = without_unknown_items(*thinned(in_memory(batch), labels, limits[name]))
+            expect_numbers(f"{name} impressions", batch, labels)
+            self._splits[name] = batch, labels
         return self._splits[name]
 
-    def _references(self, lists: Lists) -> dict[str, float]:
-        """Give the quality of orders that need no training, on the same lists."""
-        batch = lists.batch
+    def _scored_split(self, ranker: Trained, name: str) -> Labelled:
+        """Give a split with the ranker's scores as the candidate column "score"."""
+        if name not in self._scored:
+            module = build_architecture(ranker.artifact.architecture)
+            module.load_state_dict(load_file(ranker.root / SAFETENSORS))
+            module.to(self._accelerator.device)
+            assembler = InputAssembler(ranker.artifact.signature, self._catalogue, whole_lists=True)
+            batch, labels = self._split(name)
+            what, total = f"scoring the {name} lists", len(batch)
+            scores = score(
+                module, Lists(batch, labels, assembler), lambda at: self._progress(what, at, total)
+            )
+            self._scored[name] = batch.adding(candidates={"score": scores}), labels
+        return self._scored[name]
+
+    def _metrics(self, what: str, scores: NDArray[np.float32], lists: Lists) -> dict[str, float]:
+        """Give the model's quality and, by prefix, that of other orders of the same lists.
+
+        Raises:
+            TrainingError: no list has a label above 0, so there is nothing to measure by.
+        """
+        batch, labels = lists.batch, lists.labels
         random = np.random.default_rng(self._config.seed).random(batch.candidate_count, dtype=np.float32)
-        found = quality(random, lists.labels, batch.offsets, "random_")
+        orders = {"": scores, "random_": random}
         if self._config.reference is not None:
-            popularity = self._catalogue.columns[self._config.reference].take(batch.rows)
-            found |= quality(popularity, lists.labels, batch.offsets, "popularity_")
+            orders["popularity_"] = self._catalogue.columns[self._config.reference].take(batch.rows)
         if "score" in batch.candidates:
-            found |= quality(batch.candidates["score"], lists.labels, batch.offsets, "ranker_")
+            orders["ranker_"] = batch.candidates["score"]
+        found: dict[str, float] = {}
+        for prefix, order in orders.items():
+            found |= quality(order, labels, batch.offsets, prefix)
+        if not all(math.isfinite(value) for value in found.values()):
+            raise TrainingError(
+                f"{what}: the later half of the validation lists has none to report on: no label reaches 0.5; "
+                f"build the data set again, with more of them"
+            )
         return found
 
 
-def _lineage(made_from: dict[str, Any], config: RankerTraining | RerankerTraining) -> dict[str, Any]:
-    lineage = {**made_from, "config": config.model_dump(mode="json")}
-    return {**lineage, "key": hash_of(lineage)}
+def _account(fitted: Fitted, train: Lists, select: Lists, report: Lists, started_s: float) -> dict[str, Any]:
+    return {
+        "steps": fitted.steps,
+        "selection_ndcg_at_10": fitted.selection_ndcg,
+        "lists": {"train": len(train), "selection": len(select), "report": len(report)},
+        "wall_s": round(time.monotonic() - started_s, 1),
+    }

@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 
 from cli.train import train
 from models.artifact import Artifact
-from tests.models.training.test_train import DOCUMENT
+from tests.models.training.test_train import DOCUMENT, MODELS
 from tests.models.worlds import FEATURES, make_catalogue, make_impressions
 
 PIPELINE: dict[str, Any] = {
     "name": "small",
     "catalogue": "catalogue",
     "features": {"definitions": "features.yaml"},
-    "models": {"ranker": {"artifact": "models/ranker"}, "reranker": {"artifact": "models/reranker"}},
+    "models": {name: {"artifact": f"models/{name}"} for name in MODELS},
     "ranker": {"model": "ranker"},
     "reranker": {"model": "reranker"},
     "units": {"main": {"stages": ["features", "ranker", "reranker"]}},
@@ -46,22 +46,22 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_both_models_are_trained_and_told(home: Path) -> None:
+def test_all_models_are_trained_and_told(home: Path) -> None:
     code, _, told = run(str(home / "pipeline.yaml"))
     assert code == 0, told
-    for name in ("ranker", "reranker"):
+    for name in MODELS:
         version = Artifact.load(home / "models" / name).version
         assert f"{name} {version}: trained" in told
     assert "popularity" in told
-    assert "before it" in told
+    assert "the ranker " in told
 
 
 def test_the_second_time_nothing_is_done_unless_forced(home: Path) -> None:
     path = str(home / "pipeline.yaml")
-    assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [True, True]
-    assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [False, False]
+    assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [True] * 3
+    assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [False] * 3
     assert "up to date" in run(path)[2]
-    assert [model["fresh"] for model in json.loads(run(path, "--json", "--force")[1])] == [True, True]
+    assert [model["fresh"] for model in json.loads(run(path, "--json", "--force")[1])] == [True] * 3
 
 
 def test_a_pipeline_without_a_training_part_is_told_so(home: Path) -> None:
@@ -85,3 +85,11 @@ def test_an_unknown_setting_is_told(home: Path) -> None:
     code, _, told = run(str(home / "pipeline.yaml"))
     assert code == 2
     assert "training.epoch: no such field" in told
+
+
+def test_a_distilled_ranker_without_a_place_is_told(home: Path) -> None:
+    models = {name: {"artifact": f"models/{name}"} for name in MODELS[:2]}
+    (home / "pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "models": models}))
+    code, _, told = run(str(home / "pipeline.yaml"))
+    assert code == 2
+    assert "training.distilled.model: 'distilled' is not in models" in told

@@ -9,13 +9,20 @@ from numpy.typing import NDArray
 
 from models.architectures.history_ranker import HistoryRanker
 from models.architectures.listwise import ListwiseReranker
-from models.architectures.options import HistoryRankerOptions, ListwiseOptions, ScalarColumn
+from models.architectures.options import (
+    HistoryRankerOptions,
+    ListwiseOptions,
+    PooledRankerOptions,
+    RankerReads,
+    ScalarColumn,
+)
+from models.architectures.pooled_ranker import PooledRanker
 from models.features.catalogue import Catalogue, item_key, write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.impressions import write_impressions
 from models.ragged import Column, RaggedArray, RaggedBatch, offsets_of
 
-Model = TypeVar("Model", HistoryRanker, ListwiseReranker)
+Model = TypeVar("Model", HistoryRanker, PooledRanker, ListwiseReranker)
 
 ITEMS = 60
 ATTRIBUTES = 4
@@ -54,6 +61,7 @@ RANKER = HistoryRankerOptions(
     heads=2,
     hidden=24,
 )
+POOLED = PooledRankerOptions(**RANKER.model_dump(include=set(RankerReads.model_fields)), width=8, hidden=12)
 RERANKER = ListwiseOptions(
     items={"attributes": (ATTRIBUTES,)}, context=CONTEXT, width=16, heads=2, layers=1, hidden=24
 )
@@ -102,6 +110,11 @@ def make_batch(lengths: list[int], past: list[int], seed: int = 0) -> RaggedBatc
 def make_ranker(seed: int = 0) -> HistoryRanker:
     """Give a ranker with random weights, large enough that every input shows in its scores."""
     return _shaken(HistoryRanker(RANKER), seed)
+
+
+def make_pooled(seed: int = 0) -> PooledRanker:
+    """Give a pooled ranker with random weights."""
+    return _shaken(PooledRanker(POOLED), seed)
 
 
 def make_reranker(seed: int = 0) -> ListwiseReranker:

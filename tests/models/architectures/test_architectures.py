@@ -6,10 +6,10 @@ import pytest
 
 from models.architectures import build_architecture
 from models.errors import ArtifactError
-from tests.models.worlds import RANKER, RERANKER
+from tests.models.worlds import POOLED, RANKER, RERANKER
 
 
-@pytest.mark.parametrize("options", [RANKER, RERANKER])
+@pytest.mark.parametrize("options", [RANKER, POOLED, RERANKER])
 def test_options_survive_the_manifest(options: Any) -> None:
     assert build_architecture(options.model_dump(mode="json")).options == options
 
@@ -17,7 +17,7 @@ def test_options_survive_the_manifest(options: Any) -> None:
 @pytest.mark.parametrize(
     ("document", "told"),
     [
-        ({}, "None is unknown; use one of history_ranker, listwise, dlrm"),
+        ({}, "None is unknown; use one of history_ranker, pooled_ranker, listwise, dlrm"),
         ({"name": ["dlrm"]}, "is unknown"),
         ({"name": "dlrm", "depth": 3}, "depth"),
         ({"name": "listwise", "items": {"a": [2]}, "width": 30, "heads": 4}, "not a multiple of heads 4"),

@@ -17,7 +17,7 @@ from models.runtimes import load_runtime
 from models.runtimes.base import Runtime, RuntimeConfig
 from models.signature import Inputs
 from models.training.export import ONNX, weight_writer
-from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, make_reranker
+from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_pooled, make_ranker, make_reranker
 
 TOLERANCE = 1e-4
 SHAPES = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1, max_size=6)
@@ -60,6 +60,17 @@ def ranker(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 @pytest.fixture(scope="module")
 def reranker(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return Pair(tmp_path_factory.mktemp("reranker"), make_reranker())
+
+
+@pytest.fixture(scope="module")
+def pooled(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return Pair(tmp_path_factory.mktemp("pooled"), make_pooled())
+
+
+@given(SHAPES, st.integers(0, 1000))
+@settings(max_examples=50, deadline=None)
+def test_the_pooled_ranker(pooled: Pair, shapes: list[tuple[int, int]], seed: int) -> None:
+    pooled.assert_equal_on(make_batch([n for n, _ in shapes], [past for _, past in shapes], seed))
 
 
 @given(SHAPES, st.integers(0, 1000))

@@ -24,9 +24,23 @@ def test_the_smallest_configuration() -> None:
         ({"ranker": {"items": []}}, "items"),
         ({"ranker": {"items": ["a"], "fit": {"learning_rate": 0}}}, "learning_rate"),
         ({"ranker": {"items": ["a"], "fit": {"loss": "hinge"}}}, "loss"),
+        ({"ranker": {"items": ["a"], "size": "huge"}}, "size"),
+        ({"ranker": {"items": ["a"], "size": {"width": 30, "heads": 4}}}, "not a multiple of heads"),
+        ({"ranker": {"items": ["a"], "width": 32}}, "width"),
         ({"ranker": {"items": ["a"], "context": [{"name": "hour", "encoding": "cyclic"}]}}, "period"),
     ],
 )
 def test_a_wrong_value_is_named(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError, match=field):
         TrainingConfig.model_validate({**SMALLEST, **changes})
+
+
+def test_a_size_is_named_or_given() -> None:
+    def sizes(size: Any) -> Any:
+        return TrainingConfig.model_validate(
+            {**SMALLEST, "ranker": {"items": ["a"], "size": size}}
+        ).ranker.sizes
+
+    assert sizes("default") == sizes({}) == TrainingConfig.model_validate(SMALLEST).ranker.sizes
+    assert sizes("large").width == 1024
+    assert sizes({"layers": 3}).layers == 3

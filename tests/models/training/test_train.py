@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.architectures.options import Size
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.errors import ArtifactError, FeatureMismatch, TrainingError
@@ -29,18 +30,20 @@ DOCUMENT: dict[str, Any] = {
         "context": CONTEXT_COLUMNS,
         "position": "position",
         "start": "start",
-        "width": 16,
-        "heads": 2,
-        "hidden": 24,
+        "size": {"width": 16, "heads": 2, "hidden": 24},
         "fit": {"epochs": 3, "lists_per_step": 32, "learning_rate": 0.01},
     },
     "reranker": {
         "items": ["attributes"],
         "context": CONTEXT_COLUMNS,
-        "width": 16,
+        "size": {"width": 16, "heads": 2, "layers": 1, "hidden": 32},
         "fit": {"epochs": 1, "lists_per_step": 32},
     },
+    "distilled": {"fit": {"epochs": 8, "lists_per_step": 32, "learning_rate": 0.02}},
 }
+
+
+MODELS = ("ranker", "reranker", "distilled")
 
 
 def changed(**ranker: Any) -> TrainingConfig:
@@ -56,6 +59,7 @@ def train(
         data=home / "impressions",
         ranker=home / "ranker",
         reranker=home / "reranker",
+        distilled=home / "distilled",
     )
     return Trainer(config, features, places, lambda *_, **__: None).run(force=force)
 
@@ -76,8 +80,8 @@ def home(trained_home: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained_home, tmp_path / "home"))
 
 
-def test_both_models_beat_the_references(trained_home: Path) -> None:
-    for name in ("ranker", "reranker"):
+def test_all_models_beat_the_references(trained_home: Path) -> None:
+    for name in MODELS:
         metrics = Artifact.load(trained_home / name).metrics
         assert metrics["ndcg_at_10"] > metrics["random_ndcg_at_10"] + 0.1
         assert metrics["ndcg_at_10"] > metrics["popularity_ndcg_at_10"] + 0.1
@@ -85,18 +89,19 @@ def test_both_models_beat_the_references(trained_home: Path) -> None:
 
 
 def test_the_artifacts_tell_what_they_were_made_from(trained_home: Path) -> None:
-    ranker, reranker = (Artifact.load(trained_home / name) for name in ("ranker", "reranker"))
+    ranker, reranker, distilled = (Artifact.load(trained_home / name) for name in MODELS)
     assert ranker.signature.feature_hash == FEATURES.content_hash
-    assert reranker.lineage["ranker"] == ranker.version
+    assert reranker.lineage["ranker"] == distilled.lineage["ranker"] == ranker.version
+    assert distilled.metrics["ranker_mrr"] == pytest.approx(ranker.metrics["mrr"])
     assert ranker.lineage["training"]["lists"] == {"train": 500, "selection": 60, "report": 60}
     assert set(ranker.files) == {"model.onnx", "model.safetensors"}
 
 
 @pytest.mark.parametrize("kind", ["onnx", "torch"])
-def test_both_models_are_served_by_both_runtimes(trained_home: Path, kind: str) -> None:
+def test_all_models_are_served_by_both_runtimes(trained_home: Path, kind: str) -> None:
     catalogue = Catalogue.open(trained_home / "catalogue")
     batch: RaggedBatch = make_batch([4, 7], [0, 3])
-    for name in ("ranker", "reranker"):
+    for name in MODELS:
         artifact = Artifact.load(trained_home / name, feature_hash=catalogue.manifest.feature_hash)
         runtime = load_runtime(trained_home / name, artifact, RuntimeConfig.model_validate({"kind": kind}))
         assembler = InputAssembler(artifact.signature, catalogue)
@@ -106,8 +111,8 @@ def test_both_models_are_served_by_both_runtimes(trained_home: Path, kind: str) 
 
 
 def test_nothing_is_trained_twice_from_the_same(home: Path) -> None:
-    assert [model.fresh for model in train(home, changed())] == [False, False]
-    assert [model.fresh for model in train(home, changed(), force=True)] == [True, True]
+    assert [model.fresh for model in train(home, changed())] == [False] * 3
+    assert [model.fresh for model in train(home, changed(), force=True)] == [True] * 3
 
 
 def test_the_same_data_gives_the_same_version(home: Path) -> None:
@@ -126,12 +131,12 @@ def _spoil_weights(home: Path) -> TrainingConfig:
 
 
 def _other_size(home: Path) -> TrainingConfig:
-    return changed(hidden=16)
+    return changed(size={"hidden": 16})
 
 
 @pytest.mark.parametrize("change", [_spoil_data, _other_size])
-def test_a_change_of_data_or_config_trains_both(home: Path, change: Callable[[Path], TrainingConfig]) -> None:
-    assert [model.fresh for model in train(home, change(home))] == [True, True]
+def test_a_change_of_data_or_config_trains_all(home: Path, change: Callable[[Path], TrainingConfig]) -> None:
+    assert [model.fresh for model in train(home, change(home))] == [True] * 3
 
 
 def test_a_damaged_artifact_is_made_again(home: Path) -> None:
@@ -143,8 +148,9 @@ def test_a_damaged_artifact_is_made_again(home: Path) -> None:
 def test_only_a_new_reranker_is_trained_when_only_its_settings_change(home: Path) -> None:
     config = changed()
     assert config.reranker is not None
-    other = config.model_copy(update={"reranker": config.reranker.model_copy(update={"hidden": 32})})
-    assert [model.fresh for model in train(home, other)] == [False, True]
+    larger = config.reranker.model_copy(update={"size": Size(width=16, heads=2, layers=2)})
+    other = config.model_copy(update={"reranker": larger})
+    assert [model.fresh for model in train(home, other)] == [False, True, False]
 
 
 def test_a_failed_training_leaves_the_artifacts_as_they_were(home: Path) -> None:
@@ -152,7 +158,7 @@ def test_a_failed_training_leaves_the_artifacts_as_they_were(home: Path) -> None
     labels = np.load(home / "impressions" / "train" / "labels.npy")
     labels[:] = np.nan
     np.save(home / "impressions" / "train" / "labels.npy", labels)
-    with pytest.raises(TrainingError, match="NaN"):
+    with pytest.raises(TrainingError, match="train impressions: labels holds NaN or infinity"):
         train(home, changed())
     assert Artifact.load(home / "ranker") == before
     assert not list(home.glob("*.writing"))
@@ -165,6 +171,8 @@ def test_a_failed_training_leaves_the_artifacts_as_they_were(home: Path) -> None
         ({"profile": "height"}, "no user feature 'height'"),
         ({"context": [{"name": "mood"}]}, "no context feature 'mood'"),
         ({"start": "finish"}, "no catalogue column 'finish'"),
+        ({"request": ["global.snow"]}, "no feature 'global.snow'"),
+        ({"cells": ["crowd"]}, "no cell feature 'crowd'"),
     ],
 )
 def test_a_feature_that_there_is_not_is_named(home: Path, change: dict[str, Any], told: str) -> None:

@@ -1,0 +1,41 @@
+"""Scores of all lists by a module, and how good their order is."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from accelerate.utils import send_to_device
+from numpy.typing import NDArray
+
+from models.architectures.base import Architecture
+from models.padding import from_lists
+from models.ragged import gather_positions
+from models.training.lists import Lists
+from models.training.metrics import ndcg
+
+LISTS_SCORED_TOGETHER = 256
+
+
+def score(
+    module: Architecture, lists: Lists, progress: Callable[[int], None] | None = None
+) -> NDArray[np.float32]:
+    """Give scores (N,) of all lists; ``progress`` hears how many lists are done."""
+    module.eval()
+    device = next(module.parameters()).device
+    scores = np.zeros(lists.batch.candidate_count, dtype=np.float32)
+    done = 0
+    with torch.inference_mode():
+        for requests in lists.by_size(LISTS_SCORED_TOGETHER):
+            inputs = send_to_device(lists.step(requests).inputs, device)
+            positions, offsets = gather_positions(lists.batch.offsets, requests)
+            scores[positions] = from_lists(module(inputs).cpu().numpy(), offsets)
+            done += len(requests)
+            if progress is not None:
+                progress(done)
+    module.train()
+    return scores
+
+
+def score_ndcg(module: Architecture, lists: Lists) -> float:
+    """Give the mean NDCG@10 of the module's order."""
+    return ndcg(score(module, lists), lists.labels, lists.batch.offsets)
