@@ -42,7 +42,7 @@ class BatchMaker:
     def batch(self, requests: int) -> RaggedBatch:
         """Give a batch of that many requests, user features read."""
         users = [b"u-%06d" % user for user in self._random.integers(0, _STORED_USERS, requests)]
-        rows = [None] * requests if self._store is None else self._store.read_many(users)
+        rows = [None] * requests if self._store is None else self._store.read_many(users).rows
         context = self._layout.columns([self._layout.encode({})] * requests)
         drawn = self._source.draw(context, requests)
         return RaggedBatch(

@@ -56,6 +56,7 @@ class RaggedBatch:
     priorities: int32 (B,), higher is served first.
     k: int64 (B,), the longest list each request is answered; None: as many as there are.
     user_keys: B user ids, until the features stage has read them.
+    missed: bool (B,) by reason ("features"): which requests went without something, for their answers to say.
     """
 
     offsets: NDArray[np.int64]
@@ -67,6 +68,7 @@ class RaggedBatch:
     k: NDArray[np.int64] | None = None
     release: str = ""
     user_keys: Sequence[bytes] = ()
+    missed: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Give the number of requests."""
@@ -93,6 +95,17 @@ class RaggedBatch:
             candidates={**self.candidates, **(candidates or {})},
         )
 
+    def missing(self, reason: str, requests: Sequence[int]) -> "RaggedBatch":
+        """Give the same batch with ``reason`` noted for the listed requests."""
+        of = self.missed.get(reason)
+        of = np.zeros(len(self), dtype=np.bool_) if of is None else of.copy()
+        of[list(requests)] = True
+        return replace(self, missed={**self.missed, reason: of})
+
+    def missed_by(self, request: int) -> list[str]:
+        """Give what one request went without, in the order of the stages."""
+        return [reason for reason, of in self.missed.items() if of[request]]
+
     def take(self, requests: NDArray[np.int64]) -> "RaggedBatch":
         """Give the listed requests, in that order, as a batch of their own (a copy)."""
         positions, offsets = gather_positions(self.offsets, requests)
@@ -109,6 +122,7 @@ class RaggedBatch:
             k=None if self.k is None else self.k[requests],
             release=self.release,
             user_keys=[self.user_keys[i] for i in requests] if self.user_keys else (),
+            missed={reason: of[requests] for reason, of in self.missed.items()},
         )
 
     def keep(self, positions: NDArray[np.int64], offsets: NDArray[np.int64]) -> "RaggedBatch":
@@ -144,6 +158,10 @@ class RaggedBatch:
             k=_join_known([part.k for part in parts]),
             release=first.release,
             user_keys=[key for part in parts for key in part.user_keys],
+            missed={
+                reason: np.concatenate([_noted(part, reason) for part in parts])
+                for reason in dict.fromkeys(reason for part in parts for reason in part.missed)
+            },
         )
 
 
@@ -162,6 +180,11 @@ def gather_positions(
     new_offsets = offsets_of(lengths)
     shift = np.repeat(offsets[picked] - new_offsets[:-1], lengths)
     return np.arange(new_offsets[-1], dtype=np.int64) + shift, new_offsets
+
+
+def _noted(batch: RaggedBatch, reason: str) -> NDArray[np.bool_]:
+    of = batch.missed.get(reason)
+    return np.zeros(len(batch), dtype=np.bool_) if of is None else of
 
 
 def _join(columns: Sequence[Column]) -> Column:

@@ -133,6 +133,7 @@ class Engine:
             for place, item in enumerate(items, first):
                 item.scores = {name: float(column[place]) for name, column in columns.items()}
         timings_ms = {"queue": answer.queued_ms, **answer.timings_ms}
+        degraded = ",".join(batch.missed_by(answer.first)) or None
         return RankResponse(
-            request_id, items, self.models, None, {name: round(ms, 3) for name, ms in timings_ms.items()}
+            request_id, items, self.models, degraded, {name: round(ms, 3) for name, ms in timings_ms.items()}
         )

@@ -2,6 +2,7 @@
 
 ServiceError 500
 ├── ConfigError               a pipeline's YAML cannot be used (command line: exit 2)
+├── StoreFailed               a feature store does not take what is loaded into it
 ├── RequestError 400          the caller's to mend
 │   ├── BodyTooLarge 413
 │   ├── BodyTooSlow 408
@@ -55,6 +56,12 @@ class ConfigError(ServiceError):
     """A pipeline's configuration cannot be used."""
 
     title = "Configuration error"
+
+
+class StoreFailed(ServiceError):
+    """A feature store cannot be written."""
+
+    title = "Feature store failed"
 
 
 class RequestError(ServiceError):

@@ -14,6 +14,9 @@ from models.ragged import RaggedBatch
 from services.errors import ConfigError
 from services.stores.base import FeatureStore, StoreConfig
 
+MISSED = "features"
+"""What an answer that was made with default features says."""
+
 
 class FeaturesConfig(BaseModel):
     """The feature definitions and where user features are kept; paths are relative to the home."""
@@ -41,7 +44,10 @@ def load_definitions(path: Path) -> FeatureSet:
 
 
 class FeaturesStage:
-    """Adds the columns "user.<name>"; an unknown user gets the defaults."""
+    """Adds the columns "user.<name>"; an unknown user gets the defaults.
+
+    So does one whose row the store could not give, and that request is noted as missing "features".
+    """
 
     name = "features"
 
@@ -53,8 +59,16 @@ class FeaturesStage:
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Read the batch's users, whose ids are ``batch.user_keys``."""
         keys = batch.user_keys
-        rows = self._store.read_many(keys) if self._store is not None else [None] * len(keys)
-        return batch.adding(requests=self._codec.decode(rows))
+        if self._store is None:
+            return batch.adding(requests=self._codec.decode([None] * len(keys)))
+        reading = self._store.read_many(keys)
+        given = batch.adding(requests=self._codec.decode(reading.rows))
+        return given.missing(MISSED, reading.unread) if reading.unread else given
+
+    @property
+    def waits(self) -> bool:
+        """Whether reading waits for another process."""
+        return self._store is not None and self._store.waits
 
     def close(self) -> None:
         """Let go of the store."""

@@ -125,7 +125,7 @@ class RequestMetrics:
         self._answers: deque[tuple[int, float, str | None]] = deque()
 
     def answered(self, status: int, latency_ms: float, degraded: str | None = None) -> None:
-        """Note an answer, and what it missed."""
+        """Note an answer, and what it missed: reasons, joined by commas."""
         self._answers.append((status, latency_ms, degraded))
 
     def flush(self) -> None:
@@ -133,7 +133,8 @@ class RequestMetrics:
         answers = _drain(self._answers)
         for status, count in Tally(status for status, _, _ in answers).items():
             self._requests.inc(count, {"status": str(status)})
-        for reason, count in Tally(reason for _, _, reason in answers if reason).items():
+        missed = (reason for _, _, degraded in answers if degraded for reason in degraded.split(","))
+        for reason, count in Tally(missed).items():
             self._degraded.inc(count, {"reason": reason})
         self._latency.observe(latency_ms for _, latency_ms, _ in answers)
         self._latency.export()

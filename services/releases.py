@@ -18,7 +18,7 @@ from services.ranker import RankerStage
 from services.requests import ContextLayout
 from services.reranker import RerankerStage
 from services.slots import ModelSlot
-from services.stages import AnyStage, Stage
+from services.stages import AnyStage, Stage, WaitingStage
 from services.stores import open_store
 
 
@@ -77,7 +77,7 @@ class Release:
                 raise ConfigError(
                     f"stage {name} is in no unit: name it in units.<unit>.stages", field="units"
                 )
-            order.append(stage)
+            order.append(WaitingStage(stage) if isinstance(stage, FeaturesStage) and stage.waits else stage)
         if self._config.reranker is None:
             order.append(BestStage())
         return order

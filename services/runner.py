@@ -1,8 +1,9 @@
 """The runner: queues, deadlines and the one model thread of a replica.
 
 The event loop only enqueues and answers. The model thread forms a batch the moment it is idle and runs
-the synchronous stages; a stage that waits for another process (``RemoteStage``) is awaited on the loop,
-with a bounded number of batches in flight, and its batch comes back to the model thread for the rest.
+the synchronous stages. A stage that waits for another unit (``RemoteStage``) is awaited on the loop, one that
+blocks on a socket (``WaitingStage``) has an I/O thread, which spares the loop two wake-ups a batch; with a bounded
+number of batches in flight. Their batches come back to the model thread for the rest.
 """
 
 import asyncio
@@ -11,13 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from models.ragged import RaggedBatch
 from services.batching import Batcher, BatchingConfig, Work
 from services.errors import DeadlinePassed, Overloaded
 from services.metrics import UnitMetrics
-from services.stages import Answer, AnyStage, Job, RemoteStage
+from services.stages import Answer, AnyStage, Job, RemoteStage, WaitingStage
 
 Payload = TypeVar("Payload")
 _SWEEP_PERIOD_S = 0.02
@@ -60,6 +62,9 @@ class Runner(Generic[Payload]):
         self._remote: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._seconds_per_batch = 0.0
+        self._io = ThreadPoolExecutor(
+            max_in_flight, thread_name_prefix="io"
+        )  # starts threads as it needs them
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
 
@@ -110,6 +115,7 @@ class Runner(Generic[Payload]):
             self._closed = True
             self._wake.notify()
         self._thread.join()
+        self._io.shutdown()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for task in self._remote:
@@ -154,10 +160,19 @@ class Runner(Generic[Payload]):
             if isinstance(stage, RemoteStage):
                 self._post(self._start_remote, job, stage)
                 return
+            if isinstance(stage, WaitingStage):
+                self._io.submit(self._run_waiting, job, stage)
+                return
             started_s = self._clock()
             job.batch = stage(job.batch)
             job.done(stage.name, self._clock() - started_s)
         self._finish(job, None)
+
+    def _resume(self, job: Job[Payload]) -> None:
+        """Hand a batch back to the model thread."""
+        with self._wake:
+            self._returned.append(job)
+            self._wake.notify()
 
     def _finish(self, job: Job[Payload], error: BaseException | None) -> None:
         with self._wake:
@@ -170,6 +185,19 @@ class Runner(Generic[Payload]):
             self._loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:  # the loop closed first: nobody waits for the answer any more
             self._closed = True
+
+    # ---- an I/O thread ----
+
+    def _run_waiting(self, job: Job[Payload], stage: WaitingStage) -> None:
+        assert job.batch is not None
+        started_s = self._clock()
+        try:
+            job.batch = stage(job.batch)
+        except BaseException as error:  # as on the model thread
+            self._finish(job, error)
+            return
+        job.done(stage.name, self._clock() - started_s)
+        self._resume(job)
 
     # ---- the event loop ----
 
@@ -191,9 +219,7 @@ class Runner(Generic[Payload]):
             self._finish(job, _too_late() if limit.expired() else error)
             return
         job.done(stage.name, self._clock() - started_s)
-        with self._wake:
-            self._returned.append(job)
-            self._wake.notify()
+        self._resume(job)
 
     def _deliver(self, job: Job[Payload], error: BaseException | None) -> None:
         failure = None if error is None else job.failure(error)

@@ -35,6 +35,19 @@ class RemoteStage:
         self.call = call
 
 
+class WaitingStage:
+    """A stage that blocks on another process's answer; runs on an I/O thread, the model thread goes on."""
+
+    def __init__(self, stage: Stage) -> None:
+        """Wrap the stage; its calls may overlap."""
+        self.name = stage.name
+        self._stage = stage
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Give the batch with what the stage adds."""
+        return self._stage(batch)
+
+
 AnyStage = Stage | RemoteStage
 
 

@@ -1,16 +1,35 @@
-"""Feature stores; ``open_store`` is the factory."""
+"""Feature stores; ``open_store`` and ``open_writer`` are the factories."""
 
 from pathlib import Path
 
-from services.stores.base import FeatureStore, StoreConfig
+from services.stores.base import FeatureStore, LmdbConfig, StoreConfig, StoreWriter
 
 
 def open_store(config: StoreConfig, home: Path) -> FeatureStore:
     """Open the configured store for reading.
 
     Raises:
-        ConfigError: it is missing or cannot be opened.
+        ConfigError: an embedded one is missing or cannot be opened; a secret or certificate is missing.
     """
-    from services.stores.lmdb import LmdbStore
+    if isinstance(config, LmdbConfig):
+        from services.stores.lmdb import LmdbStore
 
-    return LmdbStore(home / config.path)
+        return LmdbStore(home / config.path)
+    from services.stores.redis import RedisStore
+
+    return RedisStore(config, home)
+
+
+def open_writer(config: StoreConfig, home: Path) -> StoreWriter:
+    """Open the configured store for writing.
+
+    Raises:
+        ConfigError: as ``open_store``. StoreFailed: a server cannot be reached.
+    """
+    if isinstance(config, LmdbConfig):
+        from services.stores.lmdb import LmdbStore
+
+        return LmdbStore(home / config.path, readonly=False)
+    from services.stores.redis_writer import RedisWriter
+
+    return RedisWriter(config, home)

@@ -1,19 +1,28 @@
-"""LMDB: embedded, memory-mapped, read by many processes at once."""
+"""LMDB: embedded, memory-mapped, read by many processes at once.
 
-from collections.abc import Iterable, Sequence
+A reader takes no locks: a process that serves opens an environment once and reads what lies there. Loading into
+an environment that is being served needs a folder of its own, put in its place when whole.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import lmdb
 
-from services.errors import ConfigError
+from services.errors import ConfigError, StoreFailed
+from services.stores.base import Reading
 
+logger = logging.getLogger("ray.serve")
 _MAP_BYTES = 1 << 40
 _ROWS_A_TRANSACTION = 10_000
 
 
 class LmdbStore:
-    """Rows by user id in one LMDB environment."""
+    """Rows by key in one LMDB environment."""
+
+    waits = False
 
     def __init__(self, path: Path, *, readonly: bool = True) -> None:
         """Open the environment at ``path``; the map is sparse, its limit costs nothing.
@@ -21,6 +30,7 @@ class LmdbStore:
         Raises:
             ConfigError: it is not there, or is not LMDB's.
         """
+        self._path = path
         if readonly and not path.exists():
             raise ConfigError(
                 f"no feature store at {path}: build or load it first", field="features.store.path"
@@ -43,20 +53,56 @@ class LmdbStore:
             ) from error
         self._max_key_bytes = self._environment.max_key_size()
 
-    def read_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    def read_many(self, keys: Sequence[bytes]) -> Reading:
         """Read all keys in one transaction; a key that LMDB could not hold (over 511 bytes) has no row."""
-        with self._environment.begin(buffers=False) as transaction:
-            get = transaction.get
-            return [get(key) if 0 < len(key) <= self._max_key_bytes else None for key in keys]
+        try:
+            with self._environment.begin(buffers=False) as transaction:
+                get = transaction.get
+                rows = [get(key) if 0 < len(key) <= self._max_key_bytes else None for key in keys]
+        except lmdb.Error as error:  # damaged pages
+            logger.error("feature store %s: %s; load it again", self._path, error)
+            return Reading([None] * len(keys), range(len(keys)))
+        return Reading(rows)
+
+    def rows_after(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give keys and rows in the order of the keys, from the first that is greater than ``key``."""
+        with self._environment.begin(buffers=False) as transaction, transaction.cursor() as cursor:
+            found = cursor.set_range(key) if key else cursor.first()
+            if found and key and cursor.key() == key:
+                found = cursor.next()
+            while found:
+                yield cursor.item()
+                found = cursor.next()
+
+    def count(self) -> int:
+        """Give the number of rows."""
+        return int(self._environment.stat()["entries"])
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
-        """Write in transactions of bounded size."""
+        """Write in transactions of bounded size.
+
+        Raises:
+            StoreFailed: a key is longer than LMDB's, or the disk is full.
+        """
         written = 0
         iterator = iter(rows)
         while part := list(islice(iterator, _ROWS_A_TRANSACTION)):
-            with self._environment.begin(write=True) as transaction:
-                for key, value in part:
-                    transaction.put(key, value)
+            try:
+                with self._environment.begin(write=True) as transaction:
+                    for key, value in part:
+                        transaction.put(key, value)
+            except lmdb.BadValsizeError as error:
+                longest = max(part, key=lambda row: len(row[0]))[0]
+                raise StoreFailed(
+                    f"LMDB at {self._path} takes keys of 1 to {self._max_key_bytes} bytes, one has {len(longest)}: "
+                    f"{longest[:80]!r}; shorten that user id",
+                    field="features.store",
+                ) from error
+            except lmdb.Error as error:
+                raise StoreFailed(
+                    f"LMDB at {self._path}: {error}; make room on its disk, or remove the folder and load again",
+                    field="features.store",
+                ) from error
             written += len(part)
         return written
 

@@ -93,3 +93,15 @@ def test_positions_of_no_sequence_are_empty() -> None:
     positions, offsets = gather_positions(np.array([0, 2]), np.zeros(0, dtype=np.int64))
     assert positions.tolist() == []
     assert offsets.tolist() == [0]
+
+
+def test_what_a_request_missed_stays_its_own() -> None:
+    first = batch_of([2, 1, 3]).missing("features", [1]).missing("ranker", [1, 2])
+    second = batch_of([1, 1]).missing("cell", [0])
+    joined = RaggedBatch.concatenate([first, second])
+    own = [[], ["features", "ranker"], ["ranker"], ["cell"], []]
+    assert [joined.missed_by(request) for request in range(5)] == own
+    taken = joined.take(np.array([3, 1]))
+    assert [taken.missed_by(request) for request in range(2)] == [["cell"], ["features", "ranker"]]
+    assert first.missing("ranker", [0]).missed_by(0) == ["ranker"]
+    assert first.missed_by(0) == []

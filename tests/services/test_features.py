@@ -9,7 +9,7 @@ from models.ragged import RaggedBatch
 from services.errors import ConfigError
 from services.features import FeaturesStage, load_definitions
 from services.stores import open_store
-from services.stores.base import StoreConfig
+from services.stores.base import LmdbConfig, Reading
 from tests.pipelines import FEATURES, bias_of
 
 CODEC = UserRowCodec(FEATURES)
@@ -22,7 +22,7 @@ def asking(*keys: bytes) -> RaggedBatch:
 
 
 def test_each_user_has_its_own_features_and_an_unknown_one_the_defaults(small_home: Path) -> None:
-    stage = FeaturesStage(CODEC, open_store(StoreConfig(path="users.lmdb"), small_home))
+    stage = FeaturesStage(CODEC, open_store(LmdbConfig(path="users.lmdb"), small_home))
     given = stage(asking(b"u3", b"nobody", b"u0", b"", b"x" * 600, b"u3"))
     biases = given.requests["user.bias"]
     assert isinstance(biases, np.ndarray)
@@ -39,19 +39,32 @@ def test_one_round_trip_reads_the_whole_batch() -> None:
     class Counting:
         reads = 0
 
-        def read_many(self, keys: list[bytes]) -> list[bytes | None]:
+        def read_many(self, keys: list[bytes]) -> Reading:
             self.reads += 1
-            return [None] * len(keys)
+            return Reading([None] * len(keys))
 
     store = Counting()
     FeaturesStage(CODEC, store)(asking(*[b"u%d" % i for i in range(50)]))  # type: ignore[arg-type]
     assert store.reads == 1
 
 
+def test_a_user_whose_row_could_not_be_read_has_the_defaults_and_says_so() -> None:
+    class Half:
+        waits = False
+
+        def read_many(self, keys: list[bytes]) -> Reading:
+            row = CODEC.encode({"bias": np.array(5.0, dtype=np.float32)})
+            return Reading([None, row, None], unread=[2])
+
+    given = FeaturesStage(CODEC, Half())(asking(b"unknown", b"u1", b"u2"))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(given.requests["user.bias"], [0.0, 5.0, 0.0])
+    assert [given.missed_by(request) for request in range(3)] == [[], [], ["features"]]
+
+
 def test_a_row_of_other_definitions_is_refused() -> None:
     class Stale:
-        def read_many(self, keys: list[bytes]) -> list[bytes | None]:
-            return [b"\0" * 64 for _ in keys]
+        def read_many(self, keys: list[bytes]) -> Reading:
+            return Reading([b"\0" * 64 for _ in keys])
 
     with pytest.raises(FeatureMismatch, match="load the store again"):
         FeaturesStage(CODEC, Stale())(asking(b"u1"))  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from services.batching import BatchingConfig, Work
 from services.errors import DeadlinePassed, Overloaded, QueueFull, StageFailed
 from services.metrics import UnitMetrics
 from services.runner import Runner
-from services.stages import Answer, AnyStage, RemoteStage
+from services.stages import Answer, AnyStage, RemoteStage, WaitingStage
 
 Payload = list[list[int]]  # rows of each of the work's requests
 BUDGET = 12
@@ -621,5 +621,36 @@ def test_priorities_and_deadlines_decide_the_order_of_answers() -> None:
             stage.gate.release(5)
             await asyncio.gather(blocker, *tasks)
             assert order == ["first", "second", "third", "last"]
+
+    in_loop(scenario)
+
+
+def test_while_one_batch_waits_for_io_another_is_begun() -> None:
+    async def scenario() -> None:
+        gate = threading.Semaphore(0)
+        stages: list[AnyStage] = [WaitingStage(Doubling("io", gate)), Doubling("after")]
+        with running(Bench(stages=stages, max_in_flight=2)) as bench:
+            works = [bench.work(BUDGET), bench.work(BUDGET)]
+            tasks = [bench.submit(work) for work in works]
+            while len(bench.batches) < 2:  # the first is still at the gate
+                await asyncio.sleep(0)
+            gate.release(2)
+            for work, answer in zip(works, await asyncio.gather(*tasks), strict=True):
+                check_own(work, answer)
+                assert list(answer.timings_ms) == ["io", "after"]
+            await bench.settle()
+
+    in_loop(scenario)
+
+
+def test_a_waiting_stage_that_raises_fails_its_batch_alone() -> None:
+    async def scenario() -> None:
+        failing = Doubling("io", failures=[OSError("gone")])
+        with running(Bench(stages=[WaitingStage(failing)])) as bench:
+            with pytest.raises(StageFailed, match="stage io failed"):
+                await bench.submit(bench.work(2))
+            work = bench.work(3)
+            check_own(work, await bench.submit(work))
+            await bench.settle()
 
     in_loop(scenario)

@@ -22,7 +22,7 @@ def test_the_store_holds_every_user_with_a_history_of_known_routes(world: World)
     count = PRESETS["tiny"].users
     store = LmdbStore(world.users)
     try:
-        rows = store.read_many([user_id(number).encode() for number in range(count + 1)])
+        rows = store.read_many([user_id(number).encode() for number in range(count + 1)]).rows
     finally:
         store.close()
     assert rows[-1] is None

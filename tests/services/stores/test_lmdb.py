@@ -4,17 +4,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.errors import ConfigError
+from services.errors import ConfigError, StoreFailed
 from services.stores import open_store
-from services.stores.base import StoreConfig
+from services.stores.base import LmdbConfig
 from services.stores.lmdb import LmdbStore
 
 
 def test_rows_come_in_the_order_of_the_keys_none_where_there_is_none(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     assert store.write_many([(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]) == 3
-    assert store.read_many([b"b", b"x", b"a", b"b"]) == [b"2", None, b"3", b"2"]
-    assert store.read_many([]) == []
+    assert store.read_many([b"b", b"x", b"a", b"b"]).rows == [b"2", None, b"3", b"2"]
+    assert store.read_many([]).rows == []
     store.close()
 
 
@@ -22,7 +22,7 @@ def test_rows_come_in_the_order_of_the_keys_none_where_there_is_none(tmp_path: P
 def test_a_key_that_lmdb_cannot_hold_has_no_row(tmp_path: Path, key: bytes) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     store.write_many([(b"a", b"1"), (b"k" * 511, b"2")])
-    assert store.read_many([b"a", key, b"k" * 511]) == [b"1", None, b"2"]
+    assert store.read_many([b"a", key, b"k" * 511]).rows == [b"1", None, b"2"]
     store.close()
 
 
@@ -31,7 +31,7 @@ def test_a_key_that_lmdb_cannot_hold_has_no_row(tmp_path: Path, key: bytes) -> N
 def test_any_bytes_may_be_asked_for(tmp_path: Path, keys: list[bytes]) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     try:
-        assert store.read_many(keys) == [None] * len(keys)
+        assert store.read_many(keys).rows == [None] * len(keys)
     finally:
         store.close()
 
@@ -39,7 +39,7 @@ def test_any_bytes_may_be_asked_for(tmp_path: Path, keys: list[bytes]) -> None:
 def test_more_rows_than_one_transaction_holds_are_written(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     assert store.write_many((b"%d" % i, b"v%d" % i) for i in range(10_001)) == 10_001
-    assert store.read_many([b"10000", b"0"]) == [b"v10000", b"v0"]
+    assert store.read_many([b"10000", b"0"]).rows == [b"v10000", b"v0"]
     store.close()
 
 
@@ -47,8 +47,8 @@ def test_a_reader_sees_what_a_writer_left(tmp_path: Path) -> None:
     writer = LmdbStore(tmp_path / "users", readonly=False)
     writer.write_many([(b"a", b"1")])
     writer.close()
-    reader = open_store(StoreConfig(path="users"), tmp_path)
-    assert reader.read_many([b"a"]) == [b"1"]
+    reader = open_store(LmdbConfig(path="users"), tmp_path)
+    assert reader.read_many([b"a"]).rows == [b"1"]
     reader.close()
 
 
@@ -60,3 +60,38 @@ def test_a_missing_or_damaged_store_is_a_config_error(tmp_path: Path) -> None:
     (tmp_path / "damaged" / "data.mdb").write_bytes(b"not LMDB's" * 1000)
     with pytest.raises(ConfigError, match="cannot be opened"):
         LmdbStore(tmp_path / "damaged")
+
+
+def test_rows_can_be_gone_through_from_any_key(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "users", readonly=False)
+    rows = [(b"%03d" % i, b"row") for i in range(5)]
+    store.write_many(rows)
+    assert list(store.rows_after(b"")) == rows
+    assert list(store.rows_after(b"001")) == rows[2:]
+    assert list(store.rows_after(b"0015")) == rows[2:]
+    assert list(store.rows_after(b"9")) == []
+    assert store.count() == 5
+    store.close()
+
+
+def test_damaged_pages_cost_the_rows_and_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "users"
+    writer = LmdbStore(path, readonly=False)
+    writer.write_many((b"u%04d" % i, b"x" * 200) for i in range(2000))
+    writer.close()
+    data = bytearray((path / "data.mdb").read_bytes())
+    for page in range(2, len(data) // 4096):  # behind the two pages that say where the tree begins
+        data[page * 4096 : page * 4096 + 64] = b"\xff" * 64
+    (path / "data.mdb").write_bytes(data)
+    reader = LmdbStore(path)
+    given = reader.read_many([b"u0001", b"u1999"])
+    assert given.rows == [None, None]
+    assert list(given.unread) == [0, 1]
+    reader.close()
+
+
+def test_a_key_that_is_too_long_to_write_is_named(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path / "users", readonly=False)
+    with pytest.raises(StoreFailed, match="one has 600"):
+        store.write_many([(b"a", b"1"), (b"k" * 600, b"2")])
+    store.close()

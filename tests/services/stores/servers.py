@@ -1,0 +1,173 @@
+"""Real Redis servers on free ports, for tests; where there is no redis-server these are skipped, by name."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from services.stores.base import Reading, RedisConfig
+from services.stores.redis import RedisStore
+from tests.services.processes import free_port
+
+SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
+needs_redis = pytest.mark.skipif(SERVER is None, reason="no redis-server here: apt-get install redis-server")
+_START_LIMIT_S = 10.0
+# Generous, so that a busy machine's pauses are no failures; a short way back.
+PATIENT: dict[str, Any] = {"timeout_ms": 2000, "breaker": {"failures": 2, "retry_after_ms": 50}}
+
+
+class RedisServer:
+    """One server's process; its data are in memory alone."""
+
+    def __init__(self, folder: Path, *arguments: str, tls: bool = False) -> None:
+        """Start on a free port."""
+        self.port = free_port()
+        self._folder = folder
+        self._arguments = arguments
+        self._tls = tls
+        self.process = self._start()
+
+    @property
+    def node(self) -> str:
+        """Host and port, as a config names them."""
+        return f"127.0.0.1:{self.port}"
+
+    def client(self, **options: Any) -> redis.Redis:
+        """Give redis-py's own client."""
+        return redis.Redis("127.0.0.1", self.port, socket_timeout=5, **options)
+
+    def ask(self, *command: str | int) -> Any:
+        """Give the answer to one command."""
+        with self.client() as client:
+            return client.execute_command(*command)
+
+    def wait(self, **options: Any) -> None:
+        """Wait until it answers a PING."""
+
+        def answers() -> bool:
+            assert self.process.poll() is None, "redis-server ended"
+            try:
+                with self.client(**options) as client:
+                    return bool(client.ping())
+            except (redis.ConnectionError, redis.TimeoutError):
+                return False
+
+        until(answers)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def restart(self) -> None:
+        """Start it again on the same port, empty."""
+        self.process = self._start()
+        self.wait()
+
+    def freeze(self) -> None:
+        """Stop it where it is: its connections stay open and nothing answers."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it however it is."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        assert SERVER is not None
+        port = ["--port", "0", "--tls-port", str(self.port)] if self._tls else ["--port", str(self.port)]
+        return subprocess.Popen(
+            [
+                SERVER,
+                *port,
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                str(self._folder),
+                *self._arguments,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+@contextmanager
+def redis_server(folder: Path, *arguments: str, **options: Any) -> Iterator[RedisServer]:
+    """Run a server; ready when entered. options: of the client that asks whether it is."""
+    server = RedisServer(folder, *arguments)
+    try:
+        server.wait(**options)
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[RedisServer]]:
+    """Run a cluster of masters, its slots cut evenly; ready when entered."""
+    with ExitStack() as stack:
+        servers = []
+        for number in range(nodes):
+            own = folder / f"node{number}"
+            own.mkdir()
+            # The bus's usual port, 10,000 above, may be past the last there is.
+            arguments = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+            arguments += ["--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000"]
+            servers.append(stack.enter_context(redis_server(own, *arguments)))
+        for number, server in enumerate(servers):
+            first, last = 16384 * number // nodes, 16384 * (number + 1) // nodes - 1
+            server.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
+            for other in servers[:number]:
+                bus = other._arguments[other._arguments.index("--cluster-port") + 1]
+                server.ask("CLUSTER", "MEET", "127.0.0.1", other.port, bus)
+        until(lambda: all(_knows_all(server, nodes) for server in servers), 20)
+        yield servers
+
+
+def _knows_all(server: RedisServer, nodes: int) -> bool:
+    return len(server.ask("CLUSTER", "SLOTS")) == nodes and "cluster_state:ok" in str(
+        server.ask("CLUSTER", "INFO")
+    )
+
+
+def until(holds: Callable[[], bool], limit_s: float = _START_LIMIT_S) -> None:
+    """Wait until something of another process holds."""
+    end_s = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end_s, "it did not come to hold"
+        time.sleep(0.005)
+
+
+@contextmanager
+def reading(folder: Path, *servers: RedisServer, **changes: Any) -> Iterator[RedisStore]:
+    """Open a store over the servers."""
+    nodes = [server.node for server in servers]
+    store = RedisStore(
+        RedisConfig.model_validate({"kind": "redis", "nodes": nodes, **PATIENT, **changes}), folder
+    )
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def until_read(store: RedisStore, keys: Sequence[bytes]) -> Reading:
+    """Read until nothing is unread, as requests would; give that reading."""
+    given: list[Reading] = []
+    until(lambda: not (given.append(store.read_many(keys)) or given[-1].unread), 15)  # type: ignore[func-returns-value]
+    return given[-1]

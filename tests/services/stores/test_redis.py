@@ -1,0 +1,237 @@
+"""The Redis store against real servers: what it reads, and what becomes of it when they fail."""
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.breaker import State
+from services.errors import ConfigError, StoreFailed
+from services.stores import open_store, open_writer
+from services.stores.base import RedisConfig
+from services.stores.redis import RedisStore
+from tests.services.stores.certificates import write_certificates
+from tests.services.stores.servers import (
+    RedisServer,
+    needs_redis,
+    reading,
+    redis_cluster,
+    redis_server,
+    until,
+    until_read,
+)
+
+pytestmark = needs_redis
+ROWS = {b"{u%d}/user" % i: b"row %d" % i for i in range(50)}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as running:
+        load(running, tmp_path)
+        yield running
+
+
+def load(server: RedisServer, home: Path, **changes: object) -> None:
+    config = RedisConfig.model_validate({"kind": "redis", "nodes": [server.node], **changes})
+    writer = open_writer(config, home)
+    assert writer.write_many(ROWS.items()) == len(ROWS)
+    writer.close()
+
+
+def commands_of(server: RedisServer) -> dict[str, int]:
+    with server.client() as client:
+        stats = client.info("commandstats")
+    return {name.removeprefix("cmdstat_"): each["calls"] for name, each in stats.items()}
+
+
+def test_rows_come_in_the_order_of_the_keys_none_where_there_is_none(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    with reading(tmp_path, server) as store:
+        given = store.read_many([b"{u7}/user", b"{nobody}/user", b"{u0}/user", b"{u7}/user"])
+        assert given.rows == [b"row 7", None, b"row 0", b"row 7"]
+        assert given.unread == []
+        assert store.read_many([]).rows == []
+
+
+def test_a_batch_is_one_command(server: RedisServer, tmp_path: Path) -> None:
+    with reading(tmp_path, server) as store:
+        before = commands_of(server).get("mget", 0)
+        assert store.read_many(list(ROWS)).rows == list(ROWS.values())
+        after = commands_of(server)
+        assert after["mget"] - before == 1
+        assert "get" not in after
+
+
+def test_a_prefix_keeps_pipelines_apart(server: RedisServer, tmp_path: Path) -> None:
+    with reading(tmp_path, server, prefix="another:") as store:
+        assert store.read_many([b"{u1}/user"]).rows == [None]
+
+
+def test_a_server_that_died_costs_defaults_and_is_found_again(server: RedisServer, tmp_path: Path) -> None:
+    keys = list(ROWS)
+    with reading(tmp_path, server) as store:
+        assert store.read_many(keys).unread == []
+        server.kill()
+        for _ in range(20):
+            given = store.read_many(keys)
+            assert given.rows == [None] * len(keys)
+            assert list(given.unread) == list(range(len(keys)))
+        server.restart()
+        load(server, tmp_path)
+        assert until_read(store, keys).rows == list(ROWS.values())
+
+
+def test_a_frozen_server_costs_its_timeout_and_then_nothing(server: RedisServer, tmp_path: Path) -> None:
+    keys = list(ROWS)
+    quick = {
+        "timeout_ms": 100,
+        "connect_timeout_ms": 200,
+        "breaker": {"failures": 2, "retry_after_ms": 10_000},
+    }
+    with reading(tmp_path, server, **quick) as store:
+        assert store.read_many(keys).unread == []
+        server.freeze()
+        assert len(store.read_many(keys).unread) == len(keys)
+        assert len(store.read_many(keys).unread) == len(keys)
+        (node,) = store._keeper.nodes.values()
+        assert node.state is State.OPEN
+        began_s = time.thread_time()
+        for _ in range(100):
+            assert len(store.read_many(keys).unread) == len(keys)
+        assert time.thread_time() - began_s < 1
+        server.thaw()
+
+
+def test_a_thawed_server_is_read_again_and_late_answers_are_nobodys(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    with reading(tmp_path, server, timeout_ms=50, connect_timeout_ms=200) as store:
+        until_read(store, [b"{u1}/user"])
+        server.freeze()
+        for user in range(8):
+            assert store.read_many([b"{u%d}/user" % user]).unread == [0]
+        server.thaw()
+        for user in range(8):
+            assert until_read(store, [b"{u%d}/user" % user]).rows == [b"row %d" % user]
+
+
+def test_a_store_whose_server_is_not_there_opens_and_reads_nothing(tmp_path: Path) -> None:
+    config = RedisConfig(kind="redis", nodes=("127.0.0.1:1",))
+    store = open_store(config, tmp_path)
+    assert store.read_many([b"{u1}/user"]).unread == [0]
+    store.close()
+    with pytest.raises(StoreFailed, match="start it, or mend"):
+        open_writer(config, tmp_path)
+
+
+def test_a_full_server_still_reads_and_says_what_to_do_when_loaded(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    with server.client() as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1")
+    with pytest.raises(StoreFailed, match="raise its maxmemory"):
+        load(server, tmp_path)
+    with reading(tmp_path, server) as store:
+        assert store.read_many(list(ROWS)).rows == list(ROWS.values())
+
+
+def test_values_of_another_type_are_no_rows(server: RedisServer, tmp_path: Path) -> None:
+    with server.client() as client:
+        client.rpush("rankway:{list}/user", "1")
+    with reading(tmp_path, server) as store:
+        assert store.read_many([b"{list}/user", b"{u1}/user"]).rows == [None, b"row 1"]
+
+
+def test_a_password_is_read_from_its_place_and_never_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    monkeypatch.setenv("STORE_PASSWORD", "wr0ng")
+    with redis_server(tmp_path, "--requirepass", "s3cret", password="s3cret") as server:
+        load(server, tmp_path, password_file="password")
+        with reading(tmp_path, server, password_file="password") as store:
+            assert store.read_many([b"{u1}/user"]).rows == [b"row 1"]
+        with (
+            caplog.at_level(logging.DEBUG),
+            reading(tmp_path, server, password_env="STORE_PASSWORD") as store,
+        ):
+            assert store.read_many([b"{u1}/user"]).unread == [0]
+        assert "cannot be reached" in caplog.text
+        with pytest.raises(StoreFailed, match="password") as refused:
+            load(server, tmp_path, password_env="STORE_PASSWORD")
+        with reading(tmp_path, server) as store:
+            assert store.read_many([b"{u1}/user"]).unread == [0]
+        assert "wr0ng" not in caplog.text + str(refused.value)
+
+
+def test_a_secret_that_is_not_there_is_a_config_error(tmp_path: Path) -> None:
+    for field in (
+        {"password_env": "NO_SUCH_VARIABLE"},
+        {"password_file": "none"},
+        {"tls": {"ca_file": "none"}},
+    ):
+        with pytest.raises(ConfigError) as refused:
+            RedisStore(RedisConfig.model_validate({"kind": "redis", **field}), tmp_path)
+        assert str(refused.value.field).startswith("features.store.")
+
+
+def test_tls_reads_what_it_trusts_and_nothing_else(tmp_path: Path) -> None:
+    write_certificates(tmp_path)
+    arguments = [
+        "--tls-cert-file",
+        str(tmp_path / "server.pem"),
+        "--tls-key-file",
+        str(tmp_path / "server.key"),
+    ]
+    arguments += ["--tls-ca-cert-file", str(tmp_path / "ca.pem"), "--tls-auth-clients", "no"]
+    server = RedisServer(tmp_path, *arguments, tls=True)
+    try:
+        server.wait(ssl=True, ssl_ca_certs=str(tmp_path / "ca.pem"))
+        load(server, tmp_path, tls={"ca_file": "ca.pem"})
+        with reading(tmp_path, server, tls={"ca_file": "ca.pem"}) as store:
+            assert store.read_many(list(ROWS)).rows == list(ROWS.values())
+        with reading(tmp_path, server, tls={}) as store:  # this machine's authorities did not sign it
+            assert store.read_many([b"{u1}/user"]).unread == [0]
+        with reading(tmp_path, server, connect_timeout_ms=200) as store:
+            assert store.read_many([b"{u1}/user"]).unread == [0]
+    finally:
+        server.stop()
+
+
+def test_a_cluster_is_read_by_node_and_loses_only_the_dead_ones_users(tmp_path: Path) -> None:
+    with redis_cluster(tmp_path) as servers:
+        load(servers[0], tmp_path, cluster=True)
+        with reading(tmp_path, servers[1], cluster=True) as store:
+            given = until_read(store, [*ROWS, b"{nobody}/user"])
+            assert given.rows == [*ROWS.values(), None]
+            held = [server.ask("DBSIZE") for server in servers]
+            assert min(held) > 0
+            servers[2].kill()
+            until(lambda: len(store.read_many(list(ROWS)).unread) == held[2])
+            given = store.read_many(list(ROWS))
+            lost = set(given.unread)
+            assert [row for i, row in enumerate(given.rows) if i not in lost] == [
+                row for i, row in enumerate(ROWS.values()) if i not in lost
+            ]
+
+
+def test_a_slot_that_moved_is_found(tmp_path: Path) -> None:
+    key = "rankway:{u1}/user"
+    with redis_cluster(tmp_path) as servers:
+        load(servers[0], tmp_path, cluster=True)
+        with reading(tmp_path, servers[0], cluster=True) as store:
+            assert until_read(store, [b"{u1}/user"]).rows == [b"row 1"]
+            slot = servers[0].ask("CLUSTER", "KEYSLOT", key)
+            (old,) = [s for s in servers if s.ask("CLUSTER", "COUNTKEYSINSLOT", slot)]
+            new = next(server for server in servers if server is not old)
+            old.ask("DEL", key)  # what a migration does after it has copied the row
+            for server in (new, old):
+                server.ask("CLUSTER", "SETSLOT", slot, "NODE", new.ask("CLUSTER", "MYID"))
+            new.ask("SET", key, "moved")
+            assert store.read_many([b"{u1}/user"]).unread == [0]
+            assert until_read(store, [b"{u1}/user"]).rows == [b"moved"]

@@ -1,0 +1,76 @@
+"""The circuit breaker, with a clock that the test turns."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.breaker import Breaker, BreakerConfig, State
+
+CONFIG = BreakerConfig(failures=3, retry_after_ms=500)
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["asked", "succeeded", "failed"]), st.floats(0, 2, allow_nan=False)),
+    max_size=60,
+)
+
+
+def opened(at_s: float = 10.0) -> Breaker:
+    breaker = Breaker(CONFIG)
+    for _ in range(CONFIG.failures):
+        breaker = breaker.failed(at_s)
+    return breaker
+
+
+def test_it_opens_after_failures_in_a_row_only() -> None:
+    breaker = Breaker(CONFIG).failed(1.0).failed(1.1).succeeded().failed(1.2).failed(1.3)
+    assert breaker.state is State.CLOSED
+    assert breaker.failed(1.4).state is State.OPEN
+
+
+def test_open_it_lets_nothing_through_until_it_is_time() -> None:
+    breaker = opened(at_s=10.0)
+    assert breaker.asked(10.499) == (False, breaker)
+    may, probing = breaker.asked(10.5)
+    assert (may, probing.state) == (True, State.HALF_OPEN)
+
+
+def test_half_open_it_lets_one_probe_through_at_a_time() -> None:
+    _, probing = opened(at_s=10.0).asked(10.5)
+    assert probing.asked(10.6) == (False, probing)
+    assert probing.succeeded().asked(10.6)[0]
+    again = probing.failed(10.6)
+    assert again.state is State.OPEN
+    assert not again.asked(11.0)[0]
+    assert again.asked(11.1)[0]
+
+
+def test_a_probe_that_is_never_heard_of_does_not_hold_it_half_open() -> None:
+    _, probing = opened(at_s=10.0).asked(10.5)
+    assert probing.asked(11.0)[0]
+
+
+def test_calls_from_before_it_opened_do_not_put_the_probe_off() -> None:
+    assert opened(at_s=10.0).failed(10.4).asked(10.5)[0]
+
+
+@given(EVENTS)
+def test_whatever_happens_it_is_never_shut_for_good_and_never_loose_while_failing(
+    events: list[tuple[str, float]],
+) -> None:
+    breaker, now_s, in_a_row, through_s = Breaker(CONFIG), 0.0, 0, float("-inf")
+    for event, passed_s in events:
+        now_s += passed_s
+        if event == "asked":
+            may, after = breaker.asked(now_s)
+            if may and in_a_row >= CONFIG.failures:
+                # While it fails, no more than one call each period.
+                assert now_s - through_s >= 0.999 * CONFIG.retry_after_ms / 1e3
+                through_s = now_s
+            assert may or breaker.state is not State.CLOSED
+            breaker = after
+        elif event == "succeeded":
+            breaker, in_a_row, through_s = breaker.succeeded(), 0, float("-inf")
+            assert breaker.state is State.CLOSED
+        else:
+            breaker, in_a_row = breaker.failed(now_s), in_a_row + 1
+            if breaker.state is State.CLOSED:
+                assert in_a_row < CONFIG.failures
+    assert breaker.asked(now_s + 1.001 * CONFIG.retry_after_ms / 1e3)[0]
