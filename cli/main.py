@@ -32,6 +32,7 @@ COMMANDS = (
     ),
     Command("serve", "cli.serve:serve", "Serve a pipeline over HTTP until Ctrl-C."),
     Command("walks", "cli.walks:app", "The walks application: build its world from the street map."),
+    Command("features", "cli.features:app", "The feature store: load users' rows."),
     Command("train", "cli.train:train", "Train a pipeline's ranker and reranker."),
 )
 

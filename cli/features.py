@@ -1,0 +1,84 @@
+"""``rankway features``: what a pipeline's feature store holds."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from services.config import load_config
+from services.errors import ConfigError, ServiceError
+from services.features import load_definitions
+from services.home import home_directory
+from services.stores import open_writer
+from services.stores.base import StoreConfig
+from services.stores.loading import Checkpoint, Loaded, load
+from services.stores.sources import open_source
+
+app = typer.Typer(help="The feature store: load users' rows.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """The feature store: load users' rows."""
+
+
+@app.command("load")
+def load_files(
+    config: Annotated[Path, typer.Argument(help="The pipeline's YAML; its features.store is loaded.")],
+    files: Annotated[list[Path], typer.Argument(help="Parquet files, or folders of embedded stores.")],
+) -> None:
+    """Load users' rows: Parquet with a column user_id and one a feature. Cut off, it goes on where it was."""
+    console = Console(stderr=True)
+    try:
+        loads = _load(config, files, console)
+    except ConfigError as error:
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    except ServiceError as error:
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        console.print("Called again, the load goes on where it was.", highlight=False)
+        raise typer.Exit(1) from error
+    for path, loaded in loads.items():
+        for fault in loaded.faults:
+            console.print(fault, markup=False, highlight=False, soft_wrap=True)
+        before = f", {loaded.resumed} rows were dealt with before" if loaded.resumed else ""
+        refused = f", {loaded.refused} refused" if loaded.refused else ""
+        console.print(
+            f"{path}: {loaded.written} rows loaded{before}{refused}", highlight=False, soft_wrap=True
+        )
+    if any(loaded.refused for loaded in loads.values()):
+        raise typer.Exit(1)
+
+
+def _load(config: Path, files: list[Path], console: Console) -> dict[Path, Loaded]:
+    pipeline, home = load_config(config), home_directory()
+    store = pipeline.features.store
+    if store is None:
+        raise ConfigError(f"{config} names no store: add features.store", field="features.store")
+    definitions = load_definitions(home / pipeline.features.definitions)
+    sources = {path: open_source(path, definitions) for path in files}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    loads: dict[Path, Loaded] = {}
+    writer = open_writer(store, home)
+    try:
+        with Progress(*columns, console=console, transient=True) as bar:
+            for path, source in sources.items():
+                task = bar.add_task(path.name, total=source.total)
+                checkpoint = Checkpoint(path, f"{source.stamp()} {_identity(store)}")
+                loads[path] = load(
+                    source,
+                    writer,
+                    checkpoint,
+                    lambda done, total, task=task: bar.update(task, completed=done, total=total),  # type: ignore[misc]
+                )
+    finally:
+        writer.close()
+    return loads
+
+
+def _identity(store: StoreConfig) -> str:
+    """Say which store it is, without its secrets' places."""
+    return hashlib.sha256(store.model_dump_json().encode()).hexdigest()[:16]

@@ -1,0 +1,167 @@
+"""What a store is loaded from: Parquet files with a row a user, or the folder of an embedded store."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.features.definition import FeatureSet
+from models.features.rows import UserRowCodec
+from services.errors import StoreFailed
+from services.stores.lmdb import LmdbStore
+from services.stores.parquet import read_column
+
+_ROWS_A_PART = 2000
+USER = "user_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that are written together. done: of the source's rows, this part's included, those taken or refused.
+
+    position: where to go on after this part. faults: a line for each row that cannot be taken.
+    """
+
+    rows: list[tuple[bytes, bytes]]
+    done: int
+    position: Any
+    faults: list[str]
+
+
+class Source(Protocol):
+    """Rows in a fixed order."""
+
+    total: int
+
+    def parts(self, position: Any) -> Iterator[Part]:
+        """Give what follows ``position``; None is the beginning."""
+        ...
+
+    def stamp(self) -> str:
+        """Say which content this is: a load of other content begins anew."""
+        ...
+
+
+class ParquetSource:
+    """A Parquet file: the column user_id, and one for each feature that it gives; the others have their defaults."""
+
+    def __init__(self, path: Path, features: FeatureSet) -> None:
+        """Open the file and hold its columns against the definitions.
+
+        Raises:
+            StoreFailed: it is no Parquet file, or its columns are others.
+        """
+        self._path = path
+        try:
+            self._file = pq.ParquetFile(path)
+        except (OSError, pa.ArrowException) as error:
+            raise StoreFailed(f"{path} cannot be read as Parquet: {error}; name a Parquet file") from error
+        self.total = int(self._file.metadata.num_rows)
+        self._codec = UserRowCodec(features)
+        users = {feature.name: feature for feature in features.group("user")}
+        names = [name for name in self._file.schema_arrow.names if name != USER]
+        self._features = [users[name] for name in names if name in users]
+        unknown = sorted(set(names) - users.keys())
+        if unknown or USER not in self._file.schema_arrow.names:
+            fault = f"has the columns {', '.join(unknown)}" if unknown else f"has no column {USER}"
+            raise StoreFailed(
+                f"{path} {fault}: it may have {USER} and {', '.join(sorted(users))}; rename or drop"
+            )
+
+    def parts(self, position: Any) -> Iterator[Part]:
+        """Give the rows from row number ``position``."""
+        row = int(position or 0)
+        group, first = 0, 0
+        while group < self._file.num_row_groups:
+            count = self._file.metadata.row_group(group).num_rows
+            if first + count > row:
+                break
+            group, first = group + 1, first + count
+        skipped = row - first
+        groups = list(range(group, self._file.num_row_groups))
+        columns = [USER, *(feature.name for feature in self._features)]
+        for batch in self._file.iter_batches(_ROWS_A_PART, row_groups=groups, columns=columns):
+            rest = batch.slice(skipped) if skipped < batch.num_rows else batch.slice(batch.num_rows)
+            skipped = max(0, skipped - batch.num_rows)
+            if rest.num_rows:
+                rows, faults = self._encoded(rest, row)
+                row += rest.num_rows
+                yield Part(rows, row, row, faults)
+
+    def stamp(self) -> str:
+        """Give size and time of the file, and the definitions' hash."""
+        state = self._path.stat()
+        return json.dumps([state.st_size, state.st_mtime_ns, self._codec.tag.hex()])
+
+    def _encoded(self, batch: pa.RecordBatch, first: int) -> tuple[list[tuple[bytes, bytes]], list[str]]:
+        users = batch.column(USER).cast(pa.string()).to_pylist()
+        columns = [read_column(feature, batch.column(feature.name)) for feature in self._features]
+        faults: dict[int, str] = {}
+        for column in columns:
+            faults |= column.faults
+        rows = []
+        for place, user in enumerate(users):
+            if not user:
+                faults[place] = f"{USER} is empty: give the id that requests name"
+            if place in faults:
+                continue
+            values = {column.feature.name: column.of(place) for column in columns}
+            given = {name: value for name, value in values.items() if value is not None}
+            rows.append((user.encode(), self._codec.encode(given)))
+        return rows, [f"{self._path} row {first + place}: {faults[place]}" for place in sorted(faults)]
+
+
+class LmdbSource:
+    """An embedded store's rows as they are."""
+
+    def __init__(self, path: Path, features: FeatureSet) -> None:
+        """Open the folder.
+
+        Raises:
+            ConfigError: it holds no store.
+        """
+        self._path = path
+        self._store = LmdbStore(path)
+        self._tag = UserRowCodec(features).tag
+        self.total = self._store.count()
+
+    def parts(self, position: Any) -> Iterator[Part]:
+        """Give the rows after the key ``position``, in hexadecimal, beside how many came before it.
+
+        Raises:
+            StoreFailed: a row is of other definitions.
+        """
+        done, key = position or (0, "")
+        rows: list[tuple[bytes, bytes]] = []
+        for found, row in self._store.rows_after(bytes.fromhex(key)):
+            if row[: len(self._tag)] != self._tag:
+                raise StoreFailed(
+                    f"{self._path}: the row of {found[:80]!r} is of feature definitions {row[:8].hex()}, the "
+                    f"pipeline's are {self._tag.hex()}: build the folder again with the present definitions"
+                )
+            rows.append((found, row))
+            done += 1
+            if len(rows) == _ROWS_A_PART:
+                yield Part(rows, done, (done, found.hex()), [])
+                rows = []
+        if rows:
+            yield Part(rows, done, (done, rows[-1][0].hex()), [])
+
+    def stamp(self) -> str:
+        """Give the time of the folder's data, and the definitions' hash."""
+        return json.dumps([(self._path / "data.mdb").stat().st_mtime_ns, self._tag.hex()])
+
+
+def open_source(path: Path, features: FeatureSet) -> Source:
+    """Open a Parquet file, or the folder of an embedded store.
+
+    Raises:
+        ServiceError: it is neither, or holds what these definitions cannot read.
+    """
+    if not path.exists():
+        raise StoreFailed(f"nothing lies at {path}: name a Parquet file, or the folder of an embedded store")
+    return LmdbSource(path, features) if path.is_dir() else ParquetSource(path, features)

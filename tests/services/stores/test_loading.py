@@ -1,0 +1,200 @@
+"""Bulk loads: what Parquet holds is what a stage reads, and a load that was cut off goes on."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.features.definition import Feature, FeatureSet
+from models.features.rows import UserRowCodec
+from models.ragged import RaggedArray
+from services.errors import StoreFailed
+from services.stores.lmdb import LmdbStore
+from services.stores.loading import Checkpoint, Loaded, load
+from services.stores.sources import open_source
+
+FEATURES = FeatureSet(
+    features=(
+        Feature(name="age", group="user", dtype="int8", default=-1.0),
+        Feature(name="profile", group="user", shape=(3,)),
+        Feature(name="history", group="user", dtype="int64", ragged=True, max_length=4),
+        Feature(name="places", group="user", dtype="float64", shape=(2,), ragged=True, max_length=2),
+    )
+)
+CODEC = UserRowCodec(FEATURES)
+FINITE = st.floats(-1e6, 1e6, width=32)
+USERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "age": st.integers(-128, 127),
+        "profile": st.lists(FINITE, min_size=3, max_size=3),
+        "history": st.lists(st.integers(-(2**63), 2**63 - 1), max_size=7),
+        "places": st.lists(st.tuples(FINITE, FINITE), max_size=4),
+    },
+)
+SCHEMA = pa.schema(
+    {
+        "user_id": pa.string(),
+        "age": pa.int64(),
+        "profile": pa.list_(pa.float64()),
+        "history": pa.list_(pa.int64()),
+        "places": pa.list_(pa.list_(pa.float64(), 2)),
+    }
+)
+
+
+class Kept:
+    """A store in memory, which may be full after some rows."""
+
+    def __init__(self, room: int = 1 << 30) -> None:
+        self.rows: dict[bytes, bytes] = {}
+        self.room = room
+        self.written = 0
+
+    def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
+        part = list(rows)
+        if self.written + len(part) > self.room:
+            raise StoreFailed("full")
+        self.rows |= dict(part)
+        self.written += len(part)
+        return len(part)
+
+    def close(self) -> None: ...
+
+
+def write(
+    path: Path, rows: list[dict[str, Any]], *, schema: pa.Schema = SCHEMA, rows_a_group: int = 3000
+) -> Path:
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, row_group_size=rows_a_group)
+    return path
+
+
+def run(path: Path, store: Kept, features: FeatureSet = FEATURES) -> Loaded:
+    source = open_source(path, features)
+    return load(source, store, Checkpoint(path, source.stamp()), lambda done, total: None)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.lists(USERS, max_size=8))
+def test_what_is_loaded_is_what_encoding_gives(tmp_path: Path, users: list[dict[str, Any]]) -> None:
+    store = Kept()
+    path = write(tmp_path / "users.parquet", [{"user_id": f"u{i}", **user} for i, user in enumerate(users)])
+    loaded = run(path, store)
+    assert (loaded.written, loaded.refused) == (len(users), 0)
+    for i, user in enumerate(users):
+        arrays = {name: np.array(value) for name, value in user.items()}
+        assert store.rows[f"u{i}".encode()] == CODEC.encode(arrays)
+
+
+def test_bad_rows_are_named_with_number_and_remedy_and_the_others_are_loaded(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"user_id": "good", "age": 3},
+        {"user_id": "old", "age": 300},
+        {"user_id": "short", "profile": [1.0, 2.0]},
+        {"user_id": "nan", "profile": [1.0, float("nan"), 2.0]},
+        {"user_id": "hole", "history": [1, None]},
+        {"user_id": None, "age": 1},
+        {"user_id": "fine", "places": [[1.0, 2.0]]},
+    ]
+    store = Kept()
+    loaded = run(write(tmp_path / "users.parquet", rows), store)
+    assert sorted(store.rows) == [b"fine", b"good"]
+    assert [fault.partition("users.parquet ")[2] for fault in loaded.faults] == [
+        "row 1: age has a value that is no int8: mend it, or leave it empty",
+        "row 2: profile has 2 values, its shape takes 3: mend the list",
+        "row 3: profile has a value that is no float32: mend it, or leave it empty",
+        "row 4: history has an empty value: give a number, or leave the whole list empty",
+        "row 5: user_id is empty: give the id that requests name",
+    ]
+
+
+def test_a_load_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    rows = [{"user_id": f"u{i}", "age": i % 100} for i in range(10_000)]
+    path = write(tmp_path / "users.parquet", rows)
+    cut = Kept(room=5000)
+    with pytest.raises(StoreFailed):
+        run(path, cut)
+    rest = Kept()
+    loaded = run(path, rest)
+    assert loaded.resumed == cut.written > 0
+    assert loaded.written == len(rest.rows) == 10_000 - cut.written
+    assert (cut.rows | rest.rows).keys() == {f"u{i}".encode() for i in range(10_000)}
+    again = run(path, Kept())
+    assert (again.resumed, again.written) == (0, 10_000)
+
+
+def test_a_checkpoint_of_another_file_or_garbled_begins_anew(tmp_path: Path) -> None:
+    path = write(tmp_path / "users.parquet", [{"user_id": f"u{i}"} for i in range(3000)])
+    Checkpoint(path, "another").write(2000, 2000)
+    assert run(path, Kept()).resumed == 0
+    Checkpoint(path, "").path.write_text("{garbled")
+    assert run(path, Kept()).written == 3000
+
+
+def test_columns_that_are_no_features_are_refused_by_name(tmp_path: Path) -> None:
+    unknown = write(
+        tmp_path / "a.parquet",
+        [{"user_id": "u", "agee": 1}],
+        schema=pa.schema({"user_id": pa.string(), "agee": pa.int64()}),
+    )
+    with pytest.raises(StoreFailed, match="has the columns agee: it may have user_id and age"):
+        open_source(unknown, FEATURES)
+    nameless = write(tmp_path / "b.parquet", [{"age": 1}], schema=pa.schema({"age": pa.int64()}))
+    with pytest.raises(StoreFailed, match="has no column user_id"):
+        open_source(nameless, FEATURES)
+    text = write(
+        tmp_path / "c.parquet",
+        [{"user_id": "u", "age": "1"}],
+        schema=pa.schema({"user_id": pa.string(), "age": pa.string()}),
+    )
+    with pytest.raises(StoreFailed, match="column age holds string"):
+        run(text, Kept())
+    (tmp_path / "d.parquet").write_bytes(b"no Parquet")
+    with pytest.raises(StoreFailed, match="cannot be read as Parquet"):
+        open_source(tmp_path / "d.parquet", FEATURES)
+    with pytest.raises(StoreFailed, match="nothing lies at"):
+        open_source(tmp_path / "none", FEATURES)
+
+
+def test_an_embedded_stores_rows_are_taken_as_they_are(tmp_path: Path) -> None:
+    rows = [(b"u%05d" % i, CODEC.encode({"age": np.array(i % 100)})) for i in range(5000)]
+    embedded = LmdbStore(tmp_path / "users", readonly=False)
+    embedded.write_many(rows)
+    embedded.close()
+    source = open_source(tmp_path / "users", FEATURES)
+    checkpoint, cut, rest = Checkpoint(tmp_path / "users", source.stamp()), Kept(room=3000), Kept()
+    with pytest.raises(StoreFailed, match="full"):
+        load(source, cut, checkpoint, lambda done, total: None)
+    loaded = load(source, rest, checkpoint, lambda done, total: None)
+    assert (loaded.resumed, loaded.written) == (cut.written, 5000 - cut.written)
+    assert cut.rows | rest.rows == dict(rows)
+
+
+def test_an_embedded_store_of_other_definitions_is_refused(tmp_path: Path) -> None:
+    other = FeatureSet(features=(Feature(name="age", group="user"),))
+    embedded = LmdbStore(tmp_path / "users", readonly=False)
+    embedded.write_many([(b"u", UserRowCodec(other).encode({}))])
+    embedded.close()
+    with pytest.raises(StoreFailed, match="build the folder again"):
+        run(tmp_path / "users", Kept())
+
+
+def test_loaded_rows_decode_to_what_was_written(tmp_path: Path) -> None:
+    store = Kept()
+    run(
+        write(
+            tmp_path / "users.parquet", [{"user_id": "u", "history": [1, 2, 3, 4, 5], "places": [[1.0, 2.0]]}]
+        ),
+        store,
+    )
+    columns = CODEC.decode([store.rows[b"u"]])
+    history, places = columns["user.history"], columns["user.places"]
+    assert isinstance(history, RaggedArray) and isinstance(places, RaggedArray)
+    assert history[0].tolist() == [2, 3, 4, 5]  # the newest
+    assert places[0].tolist() == [[1.0, 2.0]]
