@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.check import check_artifacts
+from services.check import check_artifacts, store_warnings
 from services.config import load_config
 from services.errors import ConfigError
 from services.home import home_directory
@@ -26,6 +26,8 @@ def check(
         console = Console()
         for path, lines in faults.items():
             console.print(f"{path}: " + ("[red]faulty[/]" if lines else "[green]ok[/]"), highlight=False)
+            for warning in _warnings_of(Path(path)) if not lines else []:
+                console.print(f"  warning: {warning}", highlight=False, markup=False, soft_wrap=True)
             for line in lines:
                 console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     if failed:
@@ -37,3 +39,7 @@ def _faults_of(path: Path) -> list[str]:
         return check_artifacts(load_config(path), home_directory())
     except ConfigError as error:
         return str(error).splitlines()
+
+
+def _warnings_of(path: Path) -> list[str]:
+    return store_warnings(load_config(path), home_directory())

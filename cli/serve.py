@@ -38,7 +38,7 @@ def serve(
 
 
 def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> None:
-    from services.check import check_artifacts
+    from services.check import check_artifacts, store_warnings
     from services.deploy import deploy, local_cluster, refuse_taken_port
     from services.exposure import exposed_ports
 
@@ -47,6 +47,8 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
     if faults:
         raise ConfigError("\n".join(faults))
     refuse_taken_port(pipeline.http)
+    for warning in store_warnings(pipeline, home):
+        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
     with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:
 

@@ -15,7 +15,8 @@ from services.features import load_definitions
 from services.requests import ContextLayout
 from services.reranker import diversity_vectors
 from services.rules import Rules
-from services.stores import open_store
+from services.stores import check_store
+from services.stores.base import RedisConfig
 from services.warmup import sample_batch
 
 
@@ -29,7 +30,7 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
         faults.append(f"{error.field}: {error}")
     if config.features.store is not None:
         try:
-            open_store(config.features.store, home).close()
+            check_store(config.features.store, home)
         except ConfigError as error:
             faults.append(f"{error.field}: {error}")
     try:
@@ -44,6 +45,17 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
         if fault is not None:
             faults.append(f"models.{name}.artifact: {fault}")
     return faults
+
+
+def store_warnings(config: PipelineConfig, home: Path) -> list[str]:
+    """Say what a store that is another process lacks; a pipeline is served without it, with default features."""
+    store = config.features.store
+    if not isinstance(store, RedisConfig):
+        return []
+    from services.stores.redis import server_fault
+
+    fault = server_fault(store, home)
+    return [] if fault is None else [f"features.store: {fault}. Until then answers have default features"]
 
 
 def _catalogue_faults(config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet) -> list[str]:

@@ -102,13 +102,15 @@ def pipeline_document() -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Give ``base`` with nested changes."""
+    """Give ``base`` with nested changes; a part of another kind takes the whole part's place."""
     result = dict(base)
     for key, value in changes.items():
         inner = result.get(key)
-        result[key] = (
-            merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
-        )
+        if isinstance(value, Mapping) and isinstance(inner, Mapping):
+            same_kind = value.get("kind", inner.get("kind")) == inner.get("kind")
+            result[key] = merged(inner, value) if same_kind else value
+        else:
+            result[key] = value
     return result
 
 

@@ -33,3 +33,17 @@ def open_writer(config: StoreConfig, home: Path) -> StoreWriter:
     from services.stores.redis_writer import RedisWriter
 
     return RedisWriter(config, home)
+
+
+def check_store(config: StoreConfig, home: Path) -> None:
+    """Look whether the store can be opened; a server need not be there.
+
+    Raises:
+        ConfigError: as ``open_store``.
+    """
+    if isinstance(config, LmdbConfig):
+        open_store(config, home).close()
+        return
+    from services.stores.redis import connection_options
+
+    connection_options(config, home)

@@ -213,3 +213,19 @@ def client_of(config: RedisConfig, home: Path, timeout_s: float) -> "redis.Redis
 
         return redis.RedisCluster(startup_nodes=[ClusterNode(*node) for node in nodes], **options)
     return redis.Redis(host=nodes[0][0], port=nodes[0][1], **options)
+
+
+def server_fault(config: RedisConfig, home: Path) -> str | None:
+    """Say what keeps the server from giving rows, and the remedy; None where nothing does."""
+    where = ", ".join(config.nodes)
+    try:
+        client = client_of(config, home, config.connect_timeout_ms / 1e3)
+        try:
+            keys = int(client.dbsize())
+        finally:
+            client.close()
+    except (redis.RedisError, OSError) as error:
+        return f"Redis at {where} does not answer ({error}): start it, or mend features.store"
+    if keys == 0:
+        return f"Redis at {where} is empty: load it with `rankway features load CONFIG FILE...`"
+    return None

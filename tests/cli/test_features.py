@@ -1,0 +1,87 @@
+"""``rankway features load``, as a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.main import root
+from tests.conftest import ROOT
+from tests.pipelines import USERS, make_pipeline
+from tests.services.stores.servers import RedisServer, needs_redis, redis_server, until
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    return tmp_path
+
+
+def features_load(*arguments: Path) -> Result:
+    words = ["features", "load", *map(str, arguments)]
+    return CliRunner().invoke(root(words), words)
+
+
+def into(server: RedisServer) -> dict[str, Any]:
+    return {"features": {"store": {"kind": "redis", "nodes": [server.node]}}}
+
+
+@needs_redis
+def test_an_embedded_stores_users_are_loaded_into_redis(home: Path) -> None:
+    with redis_server(home) as server:
+        result = features_load(make_pipeline(home, into(server)), home / "users.lmdb")
+        assert result.exit_code == 0, result.output
+        assert f"{USERS} rows loaded" in result.output
+        assert server.ask("DBSIZE") == USERS
+
+
+@needs_redis
+def test_a_load_that_was_killed_goes_on(home: Path) -> None:
+    count = 200_000
+    users = pa.table({"user_id": [f"u{i}" for i in range(count)], "bias": [1.0] * count})
+    pq.write_table(users, home / "users.parquet")
+    with redis_server(home) as server:
+        config = make_pipeline(home, into(server))
+        command = [
+            sys.executable,
+            "-m",
+            "cli.main",
+            "features",
+            "load",
+            str(config),
+            str(home / "users.parquet"),
+        ]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until((home / ".users.parquet.loading").exists, 60)
+        process.kill()
+        process.wait(10)
+        before = server.ask("DBSIZE")
+        assert 0 < before < count
+        result = features_load(config, home / "users.parquet")
+        assert result.exit_code == 0, result.output
+        assert "dealt with before" in result.output
+        assert server.ask("DBSIZE") == count
+        assert not (home / ".users.parquet.loading").exists()
+
+
+def test_a_server_that_is_not_there_is_named_with_the_remedy(home: Path) -> None:
+    config = make_pipeline(home, {"features": {"store": {"kind": "redis", "nodes": ["127.0.0.1:1"]}}})
+    result = features_load(config, home / "users.lmdb")
+    assert result.exit_code == 1
+    assert "start it, or mend features.store.nodes" in result.output
+
+
+def test_bad_rows_end_it_with_1_and_a_pipeline_without_a_store_with_2(home: Path) -> None:
+    users = pa.table({"user_id": ["a", "b"], "bias": [1.0, float("nan")]})
+    pq.write_table(users, home / "users.parquet")
+    result = features_load(make_pipeline(home), home / "users.parquet")
+    assert result.exit_code == 1
+    assert "row 1: bias has a value that is no float32" in result.output
+    assert "1 rows loaded, 1 refused" in result.output
+    config = make_pipeline(home, {"features": {"store": None}})
+    assert features_load(config, home / "users.parquet").exit_code == 2

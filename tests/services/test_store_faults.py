@@ -1,0 +1,128 @@
+"""A pipeline over a real Redis that fails under load: every request is answered, and says what it lacked."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.config import load_config
+from services.engine import Engine
+from services.features import load_definitions
+from services.requests import RankRequest
+from services.stores import open_writer
+from services.stores.loading import Checkpoint, load
+from services.stores.sources import open_source
+from tests.pipelines import USERS, bias_of, make_pipeline
+from tests.services.stores.servers import PATIENT, RedisServer, needs_redis, redis_server
+
+pytestmark = needs_redis
+CLIENTS = 8
+LIMIT_S = 30.0
+
+
+@dataclass
+class Crowd:
+    """Clients that ask for one user after the other; answers by what they lacked. A wrong score fails the test."""
+
+    engine: Engine
+    answers: "Counter[str | None]" = field(default_factory=Counter)
+    stopped: bool = False
+
+    async def client(self, number: int) -> None:
+        while not self.stopped:
+            user = (number + self.answers.total()) % USERS
+            request = RankRequest(user_id=f"u{user}", candidates=["item-0007"], deadline_ms=20_000, k=1)
+            answer = await self.engine.rank(request, str(number))
+            own = bias_of(user) if answer.degraded is None else 0.0
+            assert [item.score for item in answer.items] == [7 + own]
+            self.answers[answer.degraded] += 1
+
+    async def until(self, degraded: str | None, count: int = 30) -> None:
+        """Wait for that many further answers of this kind in a row."""
+        while True:
+            before = self.answers.copy()
+            while self.answers.total() - before.total() < count:
+                await asyncio.sleep(0)
+            if self.answers[degraded] - before[degraded] >= count:
+                return
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    # What was written is on disk before the answer to it: a killed server comes back with its rows.
+    with redis_server(folder, "--appendonly", "yes", "--appendfsync", "always") as running:
+        yield running
+
+
+def under_load(
+    home: Path, server: RedisServer, scenario: Callable[[Crowd], Awaitable[None]], **store: Any
+) -> None:
+    changes = {
+        "features": {"store": {"kind": "redis", "nodes": [server.node], **PATIENT, **store}},
+        "units": {"main": {"max_calls_in_flight": 2}},
+    }
+    path = make_pipeline(home, changes)
+    fill(path, home)
+    config = load_config(path)
+
+    async def run() -> None:
+        engine = Engine(config, home, replica="test")
+        crowd = Crowd(engine)
+        try:
+            async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
+                for number in range(CLIENTS):
+                    group.create_task(crowd.client(number))
+                try:
+                    await crowd.until(None)
+                    await scenario(crowd)
+                finally:
+                    crowd.stopped = True
+        finally:
+            engine.close()
+
+    asyncio.run(run())
+
+
+def fill(config: Path, home: Path) -> None:
+    """Load the small pipeline's embedded store into its Redis."""
+    pipeline, users = load_config(config), home / "users.lmdb"
+    assert pipeline.features.store is not None
+    source = open_source(users, load_definitions(home / "features.yaml"))
+    writer = open_writer(pipeline.features.store, home)
+    assert load(source, writer, Checkpoint(users, source.stamp()), lambda done, total: None).written == USERS
+    writer.close()
+
+
+def test_killed_and_started_again_under_load(tmp_path: Path, server: RedisServer) -> None:
+    async def scenario(crowd: Crowd) -> None:
+        server.kill()
+        await crowd.until("features")
+        await asyncio.to_thread(server.restart)
+        await crowd.until(None, 200)
+
+    under_load(tmp_path, server, scenario)
+
+
+def test_frozen_and_thawed_under_load(tmp_path: Path, server: RedisServer) -> None:
+    async def scenario(crowd: Crowd) -> None:
+        server.freeze()
+        await crowd.until("features", 200)
+        server.thaw()
+        await crowd.until(None, 200)
+
+    under_load(tmp_path, server, scenario, timeout_ms=100, connect_timeout_ms=300)
+
+
+def test_full_under_load(tmp_path: Path, server: RedisServer) -> None:
+    async def scenario(crowd: Crowd) -> None:
+        server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        server.ask("CONFIG", "SET", "maxmemory", "1")
+        await crowd.until(None, 200)
+
+    under_load(tmp_path, server, scenario)
