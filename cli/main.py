@@ -33,7 +33,11 @@ COMMANDS = (
     Command("serve", "cli.serve:serve", "Serve a pipeline over HTTP until Ctrl-C."),
     Command("walks", "cli.walks:app", "The walks application: build its world from the street map."),
     Command("features", "cli.features:app", "The feature store: load users' rows."),
-    Command("train", "cli.train:train", "Train a pipeline's ranker and reranker."),
+    Command(
+        "train",
+        "cli.train:train",
+        "Train a pipeline's models; what is unchanged is left as it is, and what was cut off goes on where it was.",
+    ),
 )
 
 
