@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
-from models.features.rows import UserRowCodec
 from models.ragged import RaggedBatch, offsets_of
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime, RuntimeConfig
 from models.signature import Inputs
 from services.candidates import candidate_source
 from services.config import PipelineConfig
-from services.features import load_definitions
+from services.features import FeaturesStage, load_definitions, open_view
 from services.ordering import best_of_each
 from services.requests import ContextLayout
 from services.stores import open_store
@@ -33,27 +32,24 @@ class BatchMaker:
         definitions = load_definitions(home / config.features.definitions)
         self.catalogue = Catalogue.open(home / config.catalogue)
         self._layout = ContextLayout(definitions)
-        self._codec = UserRowCodec(definitions)
         self._source = candidate_source(config.candidates, self.catalogue, definitions)
         store = config.features.store
-        self._store = None if store is None else open_store(store, home)
+        view = open_view(config.features, definitions, self.catalogue, home)
+        self._features = FeaturesStage(view, None if store is None else open_store(store, home))
         self._random = np.random.default_rng(seed)
 
     def batch(self, requests: int) -> RaggedBatch:
         """Give a batch of that many requests, user features read."""
         users = [b"u-%06d" % user for user in self._random.integers(0, _STORED_USERS, requests)]
-        rows = [None] * requests if self._store is None else self._store.read_many(users).rows
         context = self._layout.columns([self._layout.encode({})] * requests)
         drawn = self._source.draw(context, requests)
-        return RaggedBatch(
+        asked = RaggedBatch(
             offsets=offsets_of(np.full(requests, drawn.shape[1])),
             rows=drawn.reshape(-1),
-            requests={
-                **{f"context.{name}": column for name, column in context.items()},
-                **self._codec.decode(rows),
-            },
+            requests={f"context.{name}": column for name, column in context.items()},
             user_keys=users,
         )
+        return self._features(asked)
 
 
 class RuntimeLoader:

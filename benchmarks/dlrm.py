@@ -21,7 +21,7 @@ from models.artifact import Artifact
 from models.errors import ArtifactError
 from models.features.catalogue import write_catalogue
 from models.features.definition import Feature, FeatureSet
-from models.features.rows import UserRowCodec
+from models.features.rows import UserRowCodec, row_key
 from services.home import home_directory
 from services.stores.lmdb import LmdbStore
 
@@ -103,7 +103,7 @@ def _user_rows(features: FeatureSet, options: DlrmOptions, users: int) -> Iterat
     codec = UserRowCodec(features)
     for number in range(users):
         dense = random.standard_normal(options.dense, dtype=np.float32)
-        yield user_id(number).encode(), codec.encode({"dense": dense})
+        yield row_key("user", user_id(number).encode()), codec.encode({"dense": dense})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

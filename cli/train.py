@@ -64,6 +64,7 @@ def _train(pipeline: PipelineConfig, force: bool, console: Console) -> "list[Tra
         ranker=home / pipeline.models[pipeline.ranker.model].artifact,
         reranker=None if reranker is None else home / reranker,
         distilled=_distilled_place(pipeline, home),
+        overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,
     )
     features = load_definitions(home / pipeline.features.definitions)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())

@@ -85,14 +85,15 @@ def _maker(spec: InputSpec, catalogue: Catalogue) -> _Maker:
     kind, _, name = spec.source.partition(".")
     if kind == "item":
         return _item_maker(spec, name, catalogue)
-    if kind in {"user", "context"}:
+    if kind in {"user", "realtime", "context", "global"}:
         return _feature_maker(spec)
-    if kind == "candidate":
-        return lambda call: call.batch.candidates[name]
+    if kind in {"candidate", "cell"}:
+        column = name if kind == "candidate" else spec.source
+        return lambda call: call.batch.candidates[column]
     if spec.source not in _BATCH_MAKERS:
         raise SignatureError(
-            f"input {spec.name}: source {spec.source!r} is unknown; use item.*, user.*, context.*, candidate.* "
-            f"or one of {', '.join(_BATCH_MAKERS)}"
+            f"input {spec.name}: source {spec.source!r} is unknown; use item.*, user.*, realtime.*, context.*, "
+            f"global.*, cell.*, candidate.* or one of {', '.join(_BATCH_MAKERS)}"
         )
     return _BATCH_MAKERS[spec.source]
 

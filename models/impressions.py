@@ -11,7 +11,7 @@ from models.directories import written_whole
 from models.errors import ArtifactError, FeatureMismatch
 from models.ragged import Column, RaggedArray, RaggedBatch
 
-_INDEX = "impressions.json"
+_INDEX, _CANDIDATE = "impressions.json", "candidate."
 
 
 class KeysToRows(Protocol):
@@ -25,7 +25,7 @@ class KeysToRows(Protocol):
 def write_impressions(
     root: Path, batch: RaggedBatch, labels: NDArray[np.float32], *, feature_hash: str, keys: NDArray[np.int64]
 ) -> None:
-    """Write B impressions whole or not at all.
+    """Write B impressions whole or not at all, with the batch's per-request and per-candidate columns.
 
     labels: float32 (N,), relevance of each shown candidate. keys: int64 (N,), the candidates' item keys
     (rows change between catalogue versions, keys do not).
@@ -39,9 +39,15 @@ def write_impressions(
                 arrays[name], arrays[f"{name}.offsets"] = column.values, column.offsets
             else:
                 arrays[name] = column
+        arrays |= {f"{_CANDIDATE}{name}": column for name, column in batch.candidates.items()}
         for name, values in arrays.items():
             np.save(staging / f"{name}.npy", values)
-        index = {"feature_hash": feature_hash, "requests": list(batch.requests), "ragged": ragged}
+        index = {
+            "feature_hash": feature_hash,
+            "requests": list(batch.requests),
+            "ragged": ragged,
+            "candidates": list(batch.candidates),
+        }
         (staging / _INDEX).write_text(json.dumps(index))
 
 
@@ -68,6 +74,11 @@ def read_impressions(
         ragged = name in index["ragged"]
         columns[name] = RaggedArray(values, np.load(root / f"{name}.offsets.npy")) if ragged else values
     batch = RaggedBatch(
-        offsets=np.load(root / "offsets.npy"), rows=keys_to_rows(np.load(root / "keys.npy")), requests=columns
+        offsets=np.load(root / "offsets.npy"),
+        rows=keys_to_rows(np.load(root / "keys.npy")),
+        requests=columns,
+        candidates={
+            name: np.load(root / f"{_CANDIDATE}{name}.npy", mmap_mode="r") for name in index["candidates"]
+        },
     )
     return batch, np.load(root / "labels.npy")

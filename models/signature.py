@@ -3,7 +3,9 @@
 An input's source is one of
     item.<column>                the catalogue's column, a row per candidate           (N, ...)
     item.<column>@user.<name>    the column at the items of a user's history           (T, ...), zeros if unknown
-    user.<name>, context.<name>  a per-request feature; ragged: its values             (B, ...) or (T, ...)
+    user.<name>, realtime.<name>, context.<name>, global.<name>
+                                 a per-request feature; ragged: its values             (B, ...) or (T, ...)
+    cell.<name>                  a feature of the cell each candidate lies in          (N, ...)
     user.<name>:offsets          the offsets of a ragged feature, int64                (B + 1,)
     user.<name>:list             its values, padded with zeros to the batch's longest  (B, L, ...)
     user.<name>:mask             which slots of :list hold a value, bool               (B, L)
@@ -13,6 +15,7 @@ An input's source is one of
     batch.request_of             the request of each candidate, int64                  (N,)
     batch.mask                   layouts list, chunks: slots that hold a candidate     (B, M) or (R, C)
     batch.chunk_of               layout chunks: the request of each chunk, int64       (R,)
+What is said of user.<name> holds of realtime.<name> too.
 Layouts. "flat": per-candidate inputs and outputs are (N, ...). "list": (B, M, ...), M the longest list of the
 batch. "chunks": (R, C, ...), each request's candidates cut into chunks of C; for models whose candidates do
 not see each other it is "list" without the padding of short lists to the longest.
@@ -27,7 +30,7 @@ from models.features.definition import DType
 
 Inputs = dict[str, NDArray[Any]]
 Layout = Literal["flat", "list", "chunks"]
-_PER_CANDIDATE = ("item.", "candidate.")
+_PER_CANDIDATE = ("item.", "candidate.", "cell.")
 
 
 class InputSpec(BaseModel):

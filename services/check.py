@@ -7,11 +7,11 @@ from models.assembly import InputAssembler
 from models.errors import ModelError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.features.rows import UserRowCodec
+from models.features.view import FeatureView
 from services.candidates import candidate_source
 from services.config import PipelineConfig
 from services.errors import ConfigError
-from services.features import load_definitions
+from services.features import load_definitions, open_view
 from services.requests import ContextLayout
 from services.reranker import diversity_vectors
 from services.rules import Rules
@@ -39,7 +39,7 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
         catalogue = None
         faults.append(f"catalogue: {error}")
     if catalogue is not None and definitions is not None:
-        faults += _catalogue_faults(config, catalogue, definitions)
+        faults += _catalogue_faults(config, catalogue, definitions, home)
     for name in config.models:
         fault = _model_fault(config, name, home, catalogue, definitions)
         if fault is not None:
@@ -58,7 +58,9 @@ def store_warnings(config: PipelineConfig, home: Path) -> list[str]:
     return [] if fault is None else [f"features.store: {fault}. Until then answers have default features"]
 
 
-def _catalogue_faults(config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet) -> list[str]:
+def _catalogue_faults(
+    config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet, home: Path
+) -> list[str]:
     found, wanted = catalogue.manifest.feature_hash, definitions.content_hash
     if found != wanted:
         return [
@@ -67,6 +69,7 @@ def _catalogue_faults(config: PipelineConfig, catalogue: Catalogue, definitions:
         ]
     faults: list[str] = []
     try:
+        open_view(config.features, definitions, catalogue, home)
         candidate_source(config.candidates, catalogue, definitions)
         if config.reranker is not None:
             Rules(config.reranker.rules, catalogue, definitions)
@@ -91,8 +94,8 @@ def _model_fault(
         )
         if catalogue is not None and definitions is not None:
             # Every input is assembled once: a source that the definitions lack shows here, not at start-up.
-            layout, codec = ContextLayout(definitions), UserRowCodec(definitions)
-            InputAssembler(artifact.signature, catalogue)(sample_batch(layout, codec, len(catalogue), 1, 1))
+            layout, view = ContextLayout(definitions), FeatureView(definitions, catalogue)
+            InputAssembler(artifact.signature, catalogue)(sample_batch(layout, view, len(catalogue), 1, 1))
     except ModelError as error:
         return str(error)
     except KeyError as error:

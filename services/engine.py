@@ -8,7 +8,7 @@ from models.ragged import RaggedBatch
 from services.batching import Work
 from services.config import PipelineConfig, StageName
 from services.errors import NotFound, Unprocessable
-from services.metrics import Flusher, RequestMetrics, UnitMetrics
+from services.metrics import Flusher, RequestMetrics, RowMetrics, UnitMetrics
 from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
 from services.requests import RankedItem, RankRequest, RankResponse
@@ -38,7 +38,8 @@ class Engine:
         unit = config.ingress_unit
         self.config = config
         self._clock = clock
-        self.release = Release(config, home, config.units[unit].stages)
+        row_metrics = RowMetrics(unit, replica)
+        self.release = Release(config, home, config.units[unit].stages, row_metrics)
         self.models = {**self.release.model_versions, "release": self.release.name}
         self.metrics = UnitMetrics(unit, replica)
         self.request_metrics = RequestMetrics(config.name, replica)
@@ -52,7 +53,7 @@ class Engine:
             metrics=self.metrics,
             clock=clock,
         )
-        self._flusher = Flusher([self.metrics, self.request_metrics])
+        self._flusher = Flusher([self.metrics, self.request_metrics, row_metrics])
 
     async def rank(
         self, request: RankRequest, request_id: str, *, is_abandoned: Callable[[], bool] | None = None

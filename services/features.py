@@ -1,30 +1,40 @@
-"""The features stage: all user features of a batch in one store round trip.
+"""The features stage: the stored features of a batch in one store round trip, then what holds at its moment.
 
 Item features are not read here: whoever needs them gathers them from the mapped catalogue by row.
 """
 
+import logging
 from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.errors import ArtifactError
+from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.features.rows import UserRowCodec
+from models.features.overlay import Overlay
+from models.features.rows import KeyedGroup, row_key
+from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from services.errors import ConfigError
+from services.metrics import RowMetrics
 from services.stores.base import FeatureStore, StoreConfig
 
 MISSED = "features"
 """What an answer that was made with default features says."""
 
+logger = logging.getLogger("ray.serve")
+_LOGGED_EVERY = 1000
+
 
 class FeaturesConfig(BaseModel):
-    """The feature definitions and where user features are kept; paths are relative to the home."""
+    """The feature definitions and where features are kept; paths are relative to the home."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     definitions: str
     store: StoreConfig | None = None
+    overlay: str | None = None
 
 
 def load_definitions(path: Path) -> FeatureSet:
@@ -43,27 +53,59 @@ def load_definitions(path: Path) -> FeatureSet:
         raise ConfigError(f"{path}: {error}", field="features.definitions") from error
 
 
-class FeaturesStage:
-    """Adds the columns "user.<name>"; an unknown user gets the defaults.
+def open_view(config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path) -> FeatureView:
+    """Give the view over the catalogue, with the configured overlay.
 
-    So does one whose row the store could not give, and that request is noted as missing "features".
+    Raises:
+        ConfigError: the overlay cannot be used, or the catalogue has no cells though features are of cells.
+    """
+    try:
+        overlay = None if config.overlay is None else Overlay.open(home / config.overlay, features)
+    except ArtifactError as error:
+        raise ConfigError(str(error), field="features.overlay") from error
+    try:
+        return FeatureView(features, catalogue, overlay)
+    except ArtifactError as error:
+        raise ConfigError(str(error), field="catalogue") from error
+
+
+class FeaturesStage:
+    """Adds the columns of all groups but item; an unknown user gets the defaults.
+
+    So does a user whose row the store could not give, or whose row cannot be decoded, as it was written with other
+    definitions or is damaged: its request alone is noted as missing "features". Rows of the latter kind are counted
+    and, some of them, logged.
     """
 
     name = "features"
 
-    def __init__(self, codec: UserRowCodec, store: FeatureStore | None) -> None:
+    def __init__(
+        self, view: FeatureView, store: FeatureStore | None, metrics: RowMetrics | None = None
+    ) -> None:
         """Without a store every user has the defaults."""
-        self._codec = codec
+        self.view = view
         self._store = store
+        self._metrics = metrics
+        self._groups: list[KeyedGroup] = [
+            group for group, codec in view.codecs.items() if codec.stores_anything
+        ]
+        self._unreadable = 0
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Read the batch's users, whose ids are ``batch.user_keys``."""
-        keys = batch.user_keys
-        if self._store is None:
-            return batch.adding(requests=self._codec.decode([None] * len(keys)))
-        reading = self._store.read_many(keys)
-        given = batch.adding(requests=self._codec.decode(reading.rows))
-        return given.missing(MISSED, reading.unread) if reading.unread else given
+        users, groups = batch.user_keys, self._groups
+        if self._store is None or not groups:
+            return self.view.of_unknown_users(batch)
+        count = len(users)
+        reading = self._store.read_many([row_key(group, user) for group in groups for user in users])
+        rows = {group: reading.rows[i * count : (i + 1) * count] for i, group in enumerate(groups)}
+        given, unreadable = self.view.decoded(batch, rows)
+        missed = [place % count for place in reading.unread]
+        for group, places in unreadable.items():
+            missed += places
+            row = rows[group][places[0]]
+            self._report(group, len(places), users[places[0]], b"" if row is None else row)
+        return given.missing(MISSED, missed) if missed else given
 
     @property
     def waits(self) -> bool:
@@ -74,3 +116,14 @@ class FeaturesStage:
         """Let go of the store."""
         if self._store is not None:
             self._store.close()
+
+    def _report(self, group: KeyedGroup, count: int, user: bytes, row: bytes) -> None:
+        if self._metrics is not None:
+            self._metrics.unreadable(group, count)
+        if (
+            self._unreadable // _LOGGED_EVERY != (self._unreadable + count) // _LOGGED_EVERY
+            or not self._unreadable
+        ):
+            reason = self.view.codecs[group].refusal(row)
+            logger.error("user %r gets default features: %s (%d before)", user[:80], reason, self._unreadable)
+        self._unreadable += count

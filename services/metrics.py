@@ -7,6 +7,7 @@
     rankway_candidates_served_total{unit}          counter
     rankway_batch_candidates{unit}                 histogram
     rankway_stage_latency_ms{unit, stage}          histogram, per batch
+    rankway_unreadable_rows_total{unit, group}     stored rows of other definitions, or damaged
 
 The histograms are ``services.histograms``'s. A call into Ray gives up the interpreter's lock, and on the
 event loop the model thread then takes it: 3 µs become 30. So the loop only notes what happened; a thread
@@ -138,6 +139,28 @@ class RequestMetrics:
             self._degraded.inc(count, {"reason": reason})
         self._latency.observe(latency_ms for _, latency_ms, _ in answers)
         self._latency.export()
+
+
+class RowMetrics:
+    """What the features stage reports of the store's rows."""
+
+    def __init__(self, unit: str, replica: str) -> None:
+        """Declare the series."""
+        keys, tags = ("unit", "replica"), {"unit": unit, "replica": replica}
+        self._rows = metrics.Counter(
+            "rankway_unreadable_rows_total", "Rows of other definitions, or damaged.", (*keys, "group")
+        )
+        self._rows.set_default_tags(tags)
+        self._notes: deque[tuple[str, int]] = deque()
+
+    def unreadable(self, group: str, count: int) -> None:
+        """Note rows that could not be read."""
+        self._notes.append((group, count))
+
+    def flush(self) -> None:
+        """Hand the notes to Ray."""
+        for group, count in _drain(self._notes):
+            self._rows.inc(count, {"group": group})
 
 
 def _drain(notes: deque[Note]) -> list[Note]:

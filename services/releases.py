@@ -7,12 +7,13 @@ from pathlib import Path
 from models.artifact import Artifact
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.features.rows import UserRowCodec
+from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from services.candidates import CandidateSource, candidate_source
 from services.config import PipelineConfig, StageName
 from services.errors import ConfigError
-from services.features import FeaturesStage, load_definitions
+from services.features import FeaturesStage, load_definitions, open_view
+from services.metrics import RowMetrics
 from services.ordering import best_within_k
 from services.ranker import RankerStage
 from services.requests import ContextLayout
@@ -35,8 +36,14 @@ class BestStage:
 class Release:
     """One release as one unit holds it: data maps, and the local stages that unit runs."""
 
-    def __init__(self, config: PipelineConfig, home: Path, stages: Sequence[StageName]) -> None:
-        """Load what the named stages need.
+    def __init__(
+        self,
+        config: PipelineConfig,
+        home: Path,
+        stages: Sequence[StageName],
+        row_metrics: RowMetrics | None = None,
+    ) -> None:
+        """Load what the named stages need; ``row_metrics`` hears of stored rows that cannot be read.
 
         Raises:
             ConfigError: the configuration names what is not there. ModelError: an artifact cannot be used.
@@ -51,10 +58,11 @@ class Release:
                 field="catalogue",
             )
         self.layout = ContextLayout(self.definitions)
-        self.codec = UserRowCodec(self.definitions)
+        self.view: FeatureView = open_view(config.features, self.definitions, self.catalogue, home)
         self.models: dict[str, ModelSlot] = {}
         self._home = home
         self._config = config
+        self._row_metrics = row_metrics
         self.source: CandidateSource = candidate_source(config.candidates, self.catalogue, self.definitions)
         self.stages: dict[StageName, Stage] = {name: self._stage(name) for name in stages}
         # From the manifests of all models, those of other units included: every unit gives it the same name.
@@ -97,7 +105,8 @@ class Release:
         config = self._config
         if name == "features":
             store = config.features.store
-            return FeaturesStage(self.codec, None if store is None else open_store(store, self._home))
+            opened = None if store is None else open_store(store, self._home)
+            return FeaturesStage(self.view, opened, self._row_metrics)
         if name == "ranker":
             return RankerStage(self._slot(config.ranker.model), config.ranker)
         if config.reranker is None:

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -77,7 +77,7 @@ class ContextLayout:
         """Lay out the set's context features in declared order."""
         self._slots: dict[str, _Slot] = {}
         start = 0
-        for feature in features.group("context"):
+        for feature in features.given("context"):
             default = np.atleast_1d(feature.default_value()).astype(float).reshape(-1).tolist()
             kind = np.dtype(feature.dtype)
             limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
@@ -121,11 +121,13 @@ class ContextLayout:
             row[slot.start : slot.start + slot.width] = values
         return row
 
-    def columns(self, rows: Sequence[Sequence[float]]) -> dict[str, NDArray[np.float64]]:
-        """Give per-request columns by feature name, (B, ...), from B encoded rows."""
+    def columns(self, rows: Sequence[Sequence[float]]) -> dict[str, NDArray[Any]]:
+        """Give per-request columns by feature name, (B, ...), of the declared dtypes, from B encoded rows."""
         table = np.array(rows, dtype=np.float64).reshape(len(rows), self.width)
         return {
-            name: table[:, slot.start : slot.start + slot.width].reshape(len(rows), *slot.feature.shape)
+            name: table[:, slot.start : slot.start + slot.width]
+            .reshape(len(rows), *slot.feature.shape)
+            .astype(slot.feature.dtype)
             for name, slot in self._slots.items()
         }
 

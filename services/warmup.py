@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.rows import UserRowCodec
+from models.features.view import FeatureView
 from models.ragged import RaggedBatch, offsets_of
 from services.config import PipelineConfig
 from services.errors import StageFailed
@@ -32,7 +32,7 @@ def warm(release: Release, config: PipelineConfig, stages: Sequence[Stage]) -> N
     largest = max(unit.batching.max_candidates for unit in config.units.values())
     for requests in shape_buckets(largest, per_request):
         batch = sample_batch(
-            release.layout, release.codec, len(release.catalogue), requests, per_request, release.name
+            release.layout, release.view, len(release.catalogue), requests, per_request, release.name
         )
         for stage in stages:
             batch = stage(batch)
@@ -43,7 +43,7 @@ def warm(release: Release, config: PipelineConfig, stages: Sequence[Stage]) -> N
 
 def sample_batch(
     layout: ContextLayout,
-    codec: UserRowCodec,
+    view: FeatureView,
     item_count: int,
     requests: int,
     per_request: int,
@@ -53,18 +53,16 @@ def sample_batch(
     random = np.random.default_rng(0)
     context = layout.columns([layout.encode({})] * requests)
     count = requests * per_request
-    return RaggedBatch(
+    batch = RaggedBatch(
         offsets=offsets_of(np.full(requests, per_request)),
         rows=random.integers(0, item_count, count),
-        requests={
-            **{f"context.{name}": column for name, column in context.items()},
-            **codec.decode([None] * requests),
-        },
+        requests={f"context.{name}": column for name, column in context.items()},
         # A stage that runs elsewhere here contributes zeros.
         candidates={name: np.zeros(count, dtype=np.float32) for name in ("score", "ranker")},
         release=release,
         user_keys=[b""] * requests,
     )
+    return view.of_unknown_users(batch)
 
 
 def _check(stage: str, columns: Iterable[NDArray[Any]]) -> None:

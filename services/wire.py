@@ -73,7 +73,7 @@ def unpack(buffer: bytes) -> tuple[dict[str, NDArray[Any]], str]:
 
 
 def pack_batch(batch: RaggedBatch) -> bytes:
-    """Give a batch as one buffer; the per-request columns travel, candidates' columns and user ids do not."""
+    """Give a batch as one buffer; of the candidates' columns only those of cells travel, and no user ids."""
     return pack(_arrays_of(batch), batch.release)
 
 
@@ -92,7 +92,14 @@ def _arrays_of(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
             arrays[f"values/{name}"], arrays[f"offsets/{name}"] = column.values, column.offsets
         else:
             arrays[f"column/{name}"] = column
+    for name, values in cell_columns(batch).items():
+        arrays[f"candidate/{name}"] = values
     return arrays
+
+
+def cell_columns(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
+    """Give the candidates' columns that the features stage added: another unit's overlay may be of another moment."""
+    return {name: values for name, values in batch.candidates.items() if name.startswith("cell.")}
 
 
 def unpack_batch(buffer: bytes) -> RaggedBatch:
@@ -107,16 +114,20 @@ def unpack_batch(buffer: bytes) -> RaggedBatch:
             f"a call between units holds {sorted(arrays)}, not a batch: run one version in all units"
         )
     requests: dict[str, Column] = {}
+    candidates: dict[str, NDArray[Any]] = {}
     for key, values in arrays.items():
         kind, _, name = key.partition("/")
         if kind == "column":
             requests[name] = values
+        elif kind == "candidate":
+            candidates[name] = values
         elif kind == "values":
             requests[name] = RaggedArray(values, arrays[f"offsets/{name}"])
     return RaggedBatch(
         offsets=arrays["offsets"],
         rows=arrays["rows"].astype(np.int64),
         requests=requests,
+        candidates=candidates,
         deadlines_s=arrays.get("deadlines_s"),
         priorities=arrays.get("priorities"),
         release=release,

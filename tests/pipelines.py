@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from models.artifact import write_artifact
 from models.features.catalogue import write_catalogue
 from models.features.definition import Feature, FeatureSet
-from models.features.rows import UserRowCodec
+from models.features.rows import UserRowCodec, row_key
 from models.signature import InputSpec, OutputSpec, Signature
 from services.stores.lmdb import LmdbStore
 
@@ -75,7 +75,10 @@ def make_pipeline(home: Path, changes: Mapping[str, Any] | None = None) -> Path:
     codec = UserRowCodec(FEATURES)
     store = LmdbStore(home / "users.lmdb", readonly=False)
     store.write_many(
-        (f"u{user}".encode(), codec.encode({"bias": np.array(bias_of(user), dtype=np.float32)}))
+        (
+            row_key("user", f"u{user}".encode()),
+            codec.encode({"bias": np.array(bias_of(user), dtype=np.float32)}),
+        )
         for user in range(USERS)
     )
     store.close()

@@ -18,7 +18,7 @@ from walks.catalogue import route_ids, write_routes
 from walks.datasets import DAY_S, popularity, write_split
 from walks.distinct import pick_distinct
 from walks.errors import TooFewRoutesError
-from walks.features import FEATURES
+from walks.features import FEATURES, PRESENT_S
 from walks.graph import WalkGraph, build_graph
 from walks.opinions import draw_truth
 from walks.osm import read_map
@@ -103,6 +103,7 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
     weather = read_weather(inputs.weather, config.days)
     visits = draw_visits(people, weather, config.lists_per_user, corners, rng)
     log = simulate(people, truth, visits, config, rng)
+    start_s = PRESENT_S - DAY_S * config.days
     split_s = DAY_S * (config.days - config.valid_days)
     timer.stage(STAGES[5])
     write_routes(world.catalogue, graph, around, facts, ids, popularity(log, len(ids), split_s), stamp)
@@ -110,9 +111,11 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
     parts = {"train": visits.at_s < split_s, "valid": visits.at_s >= split_s}
     for split, chosen in parts.items():
         lists = np.flatnonzero(chosen)
-        write_split(world.impressions(split), log, visits, lists, people.profile, keys, graph.projection)
+        write_split(
+            world.impressions(split), log, visits, lists, people.profile, keys, graph.projection, start_s
+        )
     timer.stage(STAGES[7])
-    write_users(world.users, log, people.profile, keys, DAY_S * config.days)
+    write_users(world.users, log, people.profile, keys, start_s)
     world.definitions.write_text(yaml.safe_dump(FEATURES.model_dump(mode="json"), sort_keys=False))
     timer.stage("")
     manifest = {

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.aggregates import as_of
+from models.features.events import EventTable
 from models.impressions import write_impressions
-from models.ragged import Column, RaggedArray, RaggedBatch, gather_positions, offsets_of
-from walks.features import FEATURES, HISTORY
+from models.ragged import Column, RaggedBatch, gather_positions
+from walks.features import FEATURES
 from walks.geo import Projection
 from walks.opinions import Moment
 from walks.simulate import Log
@@ -29,24 +31,17 @@ def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
     return ((total + PRIOR_RATINGS * mean) / (number + PRIOR_RATINGS)).astype(np.float32)
 
 
-def histories(
-    log: Log, keys: NDArray[np.int64], user: NDArray[np.int64], at_s: NDArray[np.float64]
-) -> dict[str, Column]:
-    """What each user (Q,) had rated before the time (Q,): the newest HISTORY ratings, oldest first.
+def rating_events(log: Log, keys: NDArray[np.int64], start_s: float, users: int) -> EventTable:
+    """The ratings as events; `keys` (R,) are the item keys of the routes, the period begins at `start_s`."""
+    sequence = np.arange(len(log.event_s))
+    fields: dict[str, NDArray[Any]] = {"key": keys[log.event_row], "rating": log.event_rating}
+    return EventTable.of(log.event_user, start_s + log.event_s, sequence, fields, users)
 
-    `keys` (R,) are the item keys of the routes.
-    """
-    span = 1.0 + max(float(log.event_s.max(initial=0.0)), float(at_s.max(initial=0.0)))
-    timeline = log.event_user * span + log.event_s  # ascending: events are ordered by user, then time
-    end = np.searchsorted(timeline, user * span + at_s, side="left")
-    start = np.maximum(np.searchsorted(timeline, user * span, side="left"), end - HISTORY)
-    offsets = offsets_of(end - start)
-    at = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], end - start)
-    age_s = np.repeat(at_s, end - start) - log.event_s[at]
+
+def histories(events: EventTable, user: NDArray[np.int64], now_s: NDArray[np.float64]) -> dict[str, Column]:
+    """What each user (Q,) had rated before the moment (Q,): the newest HISTORY ratings, oldest first."""
     return {
-        "user.history": RaggedArray(keys[log.event_row[at]], offsets),
-        "user.history_rating": RaggedArray(log.event_rating[at], offsets),
-        "user.history_age_days": RaggedArray((age_s / DAY_S).astype(np.float32), offsets),
+        f.column: as_of(f, events, user, now_s) for f in FEATURES.group("user") if f.aggregate is not None
     }
 
 
@@ -70,22 +65,27 @@ def write_split(
     profile: NDArray[np.float32],
     keys: NDArray[np.int64],
     projection: Projection,
+    start_s: float,
 ) -> None:
     """Write the given lists, in order of time; beside them what only an evaluation may read.
 
     `oracle.npy` (N,) is the rating the simulation expects without noise, `position.npy` (N,) where in its
-    list each candidate was shown, `user.npy` (B,) the user's number, `at_s.npy` (B,) seconds into the period.
+    list each candidate was shown, `user.npy` (B,) the user's number, `at_s.npy` (B,) seconds into the period,
+    which begins at `start_s`.
     """
     lists = lists[np.argsort(visits.at_s[lists], kind="stable")]
     at, offsets = gather_positions(log.offsets, lists)
     user, at_s = visits.user[lists], visits.at_s[lists]
+    now_s = start_s + at_s
+    events = rating_events(log, keys, start_s, len(profile))
     batch = RaggedBatch(
         offsets=offsets,
         rows=log.rows[at],
         requests={
             **context_columns(visits.moment.take(lists), projection),
             "user.profile": profile[user],
-            **histories(log, keys, user, at_s),
+            "context.now_s": now_s,
+            **histories(events, user, now_s),
         },
     )
     write_impressions(

@@ -1,6 +1,8 @@
 """The features of the walks pipeline: one declaration for training, serving and the user store."""
 
+from models.features.aggregates import Aggregate
 from models.features.definition import Feature, FeatureSet
+from models.features.transforms import Age
 from walks.attributes import ATTRIBUTES, EMBEDDING
 from walks.people import PROFILE
 
@@ -9,6 +11,9 @@ HISTORY = 50
 
 CENTRE = (60.1716, 24.9443)
 """Where a caller without a position is taken to be: the railway station square, lat, lon degrees."""
+
+PRESENT_S = 1_538_265_600.0
+"""The end of the simulated period, 2018-09-30 00:00 local time written as if it were UTC: where the weather ends."""
 
 FEATURES = FeatureSet(
     features=(
@@ -46,6 +51,7 @@ FEATURES = FeatureSet(
             dtype="int64",
             ragged=True,
             max_length=HISTORY,
+            aggregate=Aggregate(kind="last_values", event="rating", field="key"),
             description="keys of the routes rated, oldest first",
         ),
         Feature(
@@ -53,14 +59,17 @@ FEATURES = FeatureSet(
             group="user",
             ragged=True,
             max_length=HISTORY,
+            aggregate=Aggregate(kind="last_values", event="rating", field="rating"),
             description="rating of each, 0 to 1",
         ),
         Feature(
-            name="history_age_days",
+            name="history_at_s",
             group="user",
+            dtype="float64",
             ragged=True,
             max_length=HISTORY,
-            description="days since each rating was given",
+            aggregate=Aggregate(kind="last_values", event="rating"),
+            description="when each rating was given, epoch seconds",
         ),
         Feature(
             name="position",
@@ -100,6 +109,23 @@ FEATURES = FeatureSet(
             minimum=1.0,
             maximum=1440.0,
             description="time the user has, minutes",
+        ),
+        Feature(
+            name="now_s",
+            group="context",
+            dtype="float64",
+            default=PRESENT_S,
+            minimum=0.0,
+            maximum=1e11,
+            description="the moment of the request, epoch seconds; by default the end of the simulated period",
+        ),
+        Feature(
+            name="history_age_days",
+            group="user",
+            ragged=True,
+            max_length=HISTORY,
+            transform=Age(of="user.history_at_s", unit_s=86_400.0),
+            description="days since each rating was given",
         ),
     )
 )

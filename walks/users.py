@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.rows import UserRowCodec
-from models.ragged import RaggedArray
+from models.features.rows import UserRowCodec, row_key
 from services.stores.lmdb import LmdbStore
-from walks.datasets import histories
+from walks.datasets import rating_events
 from walks.features import FEATURES
 from walks.simulate import Log
 
@@ -20,24 +19,24 @@ def user_id(number: int) -> str:
 
 
 def user_rows(
-    log: Log, profile: NDArray[np.float32], keys: NDArray[np.int64], now_s: float
+    log: Log, profile: NDArray[np.float32], keys: NDArray[np.int64], start_s: float
 ) -> Iterator[tuple[bytes, bytes]]:
-    """(id, encoded row) of every user; profile (U, P), item keys (R,) by route number."""
+    """(key, encoded row) of every user; profile (U, P), item keys (R,) by route number."""
     codec = UserRowCodec(FEATURES)
-    columns = histories(log, keys, np.arange(len(profile)), np.full(len(profile), now_s))
+    events = rating_events(log, keys, start_s, len(profile))
+    records = events.records(codec.event_types["rating"])
     for user in range(len(profile)):
-        past = {
-            name.removeprefix("user."): c[user] for name, c in columns.items() if isinstance(c, RaggedArray)
-        }
-        yield user_id(user).encode(), codec.encode({"profile": profile[user], **past})
+        past = records[events.offsets[user] : events.offsets[user + 1]]
+        row = codec.encode({"profile": profile[user]}, events={"rating": past})
+        yield row_key(codec.group, user_id(user).encode()), row
 
 
 def write_users(
-    root: Path, log: Log, profile: NDArray[np.float32], keys: NDArray[np.int64], now_s: float
+    root: Path, log: Log, profile: NDArray[np.float32], keys: NDArray[np.int64], start_s: float
 ) -> int:
     """Write the rows of all users into an LMDB store at `root`; give how many."""
     store = LmdbStore(root, readonly=False)
     try:
-        return store.write_many(user_rows(log, profile, keys, now_s))
+        return store.write_many(user_rows(log, profile, keys, start_s))
     finally:
         store.close()

@@ -69,7 +69,7 @@ class Catalogue:
         try:
             manifest = CatalogueManifest.model_validate(yaml.safe_load(path.read_text()))
             columns = {name: np.load(root / f"{name}.npy", mmap_mode="r") for name in manifest.columns}
-        except (ValidationError, yaml.YAMLError, OSError, ValueError) as error:
+        except (ValidationError, yaml.YAMLError, OSError, EOFError, ValueError) as error:
             raise ArtifactError(f"catalogue at {root} cannot be read: {error}; build it again") from error
         for name, column in columns.items():
             if len(column) != manifest.item_count:

@@ -1,83 +1,248 @@
-"""User rows: a user's features as one compact value of a key-value store.
+"""User rows: what is stored of one user and one group of features, as one compact value of a key-value store.
 
-Layout: 8 bytes of the feature set's hash, one packed structured record of the fixed-shape features,
-one uint32 length per ragged feature, then the ragged values end to end. A whole batch is decoded
-without a Python object per feature.
+Layout: 8 bytes of the group's hash; one packed record: the fixed-shape features, the time of each that has a
+freshness limit, one uint32 length per ragged feature and per event type; then the ragged values end to end,
+then the newest events of each type as packed records, oldest first. A whole batch is decoded without a Python
+object per feature.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import FeatureMismatch
-from models.features.definition import FeatureSet
+from models.features.aggregates import as_of
+from models.features.definition import Feature, FeatureSet
+from models.features.events import AT_S, SEQUENCE, EventTable, inserted
 from models.ragged import Column, RaggedArray, offsets_of
 
+KeyedGroup = Literal["user", "realtime"]
+Row = bytes | memoryview
 _HASH_BYTES = 8
+_NEVER_S = -np.inf
+
+
+def row_key(group: KeyedGroup, user: bytes) -> bytes:
+    """Give the store's key of a user's row of one group; the braces keep a user's rows on one node of a Redis cluster."""
+    return b"{" + user + b"}/" + group.encode()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Columns "<group>.<name>", and which rows could not be read and have the defaults instead."""
+
+    columns: dict[str, Column]
+    unreadable: list[int]
 
 
 class UserRowCodec:
-    """Encodes and decodes the user features of one feature set."""
+    """Encodes and decodes the stored features of one group."""
 
-    def __init__(self, features: FeatureSet) -> None:
-        """Prepare the record layout of the set's user features."""
-        users = features.group("user")
-        self.tag = bytes.fromhex(features.content_hash)[:_HASH_BYTES]
-        self._fixed = tuple(f for f in users if not f.ragged)
-        self._ragged = tuple(f for f in users if f.ragged)
-        fields: list[tuple[str, str, tuple[int, ...]]] = [(f.name, f.dtype, f.shape) for f in self._fixed]
-        fields += [(f"#{f.name}", "uint32", ()) for f in self._ragged]
+    def __init__(self, features: FeatureSet, group: KeyedGroup = "user") -> None:
+        """Prepare the record layout of the group's features."""
+        given = features.given(group)
+        self.group: KeyedGroup = group
+        self.tag = bytes.fromhex(features.hash_of(group))[:_HASH_BYTES]
+        plain = [f for f in given if f.aggregate is None]
+        self._fixed = tuple(f for f in plain if not f.ragged)
+        self._timed = tuple(f for f in plain if f.fresh_for_s is not None)
+        self._aggregates = tuple(f for f in given if f.aggregate is not None)
+        self.event_types = _event_types(self._aggregates)
+        self._capacities = {event: _capacity(self._aggregates, event) for event in self.event_types}
+        ragged = {f.name: np.dtype((f.dtype, f.shape)) for f in plain if f.ragged}
+        self._limits = {f.name: f.max_length for f in plain if f.ragged}
+        self._bodies = {
+            **{f"#{n}": dtype for n, dtype in ragged.items()},
+            **{f"!{n}": d for n, d in self.event_types.items()},
+        }
+        fields: list[tuple[str, Any]] = [(f.name, np.dtype((f.dtype, f.shape))) for f in self._fixed]
+        fields += [(f"@{f.name}", np.dtype("float64")) for f in self._timed]
+        fields += [(name, np.dtype("uint32")) for name in self._bodies]
         self._record = np.dtype(fields)
         self._head_bytes = _HASH_BYTES + self._record.itemsize
-        default = np.zeros((), dtype=self._record)
+        default = np.zeros(1, dtype=self._record)
         for feature in self._fixed:
             default[feature.name] = feature.default_value()
+        for feature in self._timed:
+            default[f"@{feature.name}"] = _NEVER_S
         self.default_row = self.tag + default.tobytes()
 
-    def encode(self, user: Mapping[str, NDArray[Any]]) -> bytes:
-        """Encode one user; a missing feature takes its default, a long sequence keeps its newest values."""
+    @property
+    def stores_anything(self) -> bool:
+        """Whether the group has a feature that is stored."""
+        return self._record.itemsize > 0
+
+    def encode(
+        self,
+        user: Mapping[str, NDArray[Any]],
+        *,
+        events: Mapping[str, NDArray[Any]] | None = None,
+        at_s: Mapping[str, float] | None = None,
+    ) -> bytes:
+        """Encode one user; a missing feature takes its default, of a long sequence or history the newest stay.
+
+        events: records by event type, dtypes as in ``event_types``, in order of time and sequence.
+        at_s: epoch seconds at which each given feature with a freshness limit was known.
+
+        Raises:
+            ValueError: a feature with a freshness limit was given without its time.
+        """
         record = self._records(self.default_row[_HASH_BYTES:], 1).copy()
         for feature in self._fixed:
             if feature.name in user:
                 record[feature.name][0] = user[feature.name]
-        tails = []
-        for feature in self._ragged:
-            values = np.asarray(user.get(feature.name, ()), dtype=feature.dtype)[-feature.max_length :]
-            record[f"#{feature.name}"][0] = len(values)
-            tails.append(values.reshape(len(values), *feature.shape).tobytes())
-        return b"".join((self.tag, record.tobytes(), *tails))
+        for feature in self._timed:
+            if feature.name in user:
+                record[f"@{feature.name}"] = _time_of(feature, at_s or {})
+        bodies: dict[str, NDArray[Any]] = {}
+        for name, limit in self._limits.items():
+            dtype = self._bodies[f"#{name}"]
+            values = np.asarray(user.get(name, ()), dtype=dtype.base)
+            bodies[f"#{name}"] = values.reshape(-1, *dtype.shape)[-limit:]
+        for event, dtype in self.event_types.items():
+            past = np.asarray((events or {}).get(event, ()), dtype=dtype)
+            bodies[f"!{event}"] = past[-self._capacities[event] :]
+        return self._joined(record, bodies)
 
-    def decode(self, values: Sequence[bytes | memoryview | None]) -> dict[str, Column]:
-        """Decode B values into per-request columns "user.<name>"; None gives the defaults.
+    def with_event(
+        self, row: Row | None, event: str, at_s: float, sequence: int, fields: Mapping[str, Any]
+    ) -> bytes:
+        """Give the user's row with one more event; they may come in any order.
+
+        An event type, or a field, that no feature reads is left out.
 
         Raises:
-            FeatureMismatch: a value was written with another feature set.
+            FeatureMismatch: the row was written with other definitions. ValueError: a field that they read is missing.
         """
-        rows = [self.default_row if value is None else value for value in values]
-        head = self._head_bytes
-        for row in rows:
-            if row[:_HASH_BYTES] != self.tag:
-                raise FeatureMismatch(
-                    f"a stored user row has feature hash {bytes(row[:_HASH_BYTES]).hex()}, this pipeline's is "
-                    f"{self.tag.hex()}: load the store again with the present definitions"
-                )
-        heads = self._records(b"".join([row[_HASH_BYTES:head] for row in rows]), len(rows))
-        columns: dict[str, Column] = {f"user.{f.name}": heads[f.name].copy() for f in self._fixed}
-        starts = [head] * len(rows)
-        for feature in self._ragged:
-            lengths = heads[f"#{feature.name}"].astype(np.int64)
-            width = np.dtype(feature.dtype).itemsize * int(np.prod(feature.shape, dtype=np.int64))
-            ends = [start + int(n) * width for start, n in zip(starts, lengths, strict=True)]
-            body = b"".join([row[a:b] for row, a, b in zip(rows, starts, ends, strict=True)])
-            flat = np.frombuffer(body, dtype=feature.dtype).reshape(-1, *feature.shape)
-            columns[f"user.{feature.name}"] = RaggedArray(flat, offsets_of(lengths))
-            starts = ends
-        return columns
+        if event not in self.event_types:
+            return bytes(self.default_row if row is None else row)
+        if row is None:
+            row = self.default_row
+        elif self._read([row])[2]:
+            raise FeatureMismatch(self.refusal(row))
+        record = self._records(row[_HASH_BYTES : self._head_bytes], 1).copy()
+        bodies, start = {}, self._head_bytes
+        for name, dtype in self._bodies.items():
+            count = int(record[name][0])
+            bodies[name] = np.frombuffer(row, dtype.base, count * max(1, _size(dtype)), start)
+            bodies[name] = bodies[name].reshape(count, *dtype.shape)
+            start += count * dtype.itemsize
+        happened = np.zeros(1, dtype=self.event_types[event])
+        for name in self.event_types[event].names or ():
+            value = {AT_S: at_s, SEQUENCE: sequence, **fields}.get(name)
+            if value is None:
+                raise ValueError(f"event {event} has no field {name!r}, which features read: send it")
+            happened[name] = value
+        if not np.isfinite(at_s):
+            raise ValueError(f"event {event} has at_s {at_s}: send epoch seconds")
+        bodies[f"!{event}"] = inserted(bodies[f"!{event}"], happened, self._capacities[event])
+        return self._joined(record, bodies)
 
-    def _records(self, data: bytes, count: int) -> NDArray[Any]:
-        """Give the records that lie in ``data``; a pipeline without user features has empty ones."""
+    def decode(self, values: Sequence[Row | None], now_s: NDArray[np.float64] | None = None) -> Decoded:
+        """Decode B values as of the moments now_s (B,); None, and what cannot be read, gives the defaults.
+
+        now_s may be left out where the group has neither aggregates nor freshness limits.
+        """
+        rows, heads, unreadable = self._read(values)
+        head, prefix = self._head_bytes, f"{self.group}."
+        columns: dict[str, Column] = {prefix + f.name: heads[f.name].copy() for f in self._fixed}
+        user = np.arange(len(rows), dtype=np.int64)
+        starts = [head] * len(rows)
+        for name, dtype in self._bodies.items():
+            lengths = heads[name].astype(np.int64)
+            ends = [start + int(n) * dtype.itemsize for start, n in zip(starts, lengths, strict=True)]
+            body = b"".join([row[a:b] for row, a, b in zip(rows, starts, ends, strict=True)])
+            flat = np.frombuffer(body, dtype=dtype.base).reshape(-1, *dtype.shape)
+            offsets, starts = offsets_of(lengths), ends
+            if name[0] == "#":
+                columns[prefix + name[1:]] = RaggedArray(flat, offsets)
+                continue
+            assert now_s is not None, f"{self.group} features depend on the moment: give now_s"
+            table = EventTable(offsets, {field: flat[field].copy() for field in dtype.names or ()})
+            for feature in self._aggregates:
+                if feature.aggregate is not None and feature.aggregate.event == name[1:]:
+                    columns[feature.column] = as_of(feature, table, user, now_s)
+        for feature in self._timed:
+            assert now_s is not None, f"{feature.column} has a freshness limit: give now_s"
+            known_s = heads[f"@{feature.name}"]
+            columns[feature.column] = _fresh(feature, columns[feature.column], now_s - known_s)
+        return Decoded(columns, unreadable)
+
+    def refusal(self, row: Row) -> str:
+        """Say why a row cannot be read, and what to do."""
+        return (
+            f"a stored {self.group} row of {len(row)} bytes has feature hash {bytes(row[:_HASH_BYTES]).hex()}, these "
+            f"definitions' is {self.tag.hex()}, or it is cut short: load the store again with the present definitions"
+        )
+
+    def _read(self, values: Sequence[Row | None]) -> tuple[list[Row], NDArray[Any], list[int]]:
+        """Give rows, their records (B,), and which rows are other than they should be: these became default rows."""
+        default, tag, head = self.default_row, self.tag, self._head_bytes
+        rows: list[Row] = [default if value is None else value for value in values]
+        bad = [i for i, row in enumerate(rows) if row[:_HASH_BYTES] != tag or len(row) < head]
+        for place in bad:
+            rows[place] = default
+        heads = self._records(b"".join([row[_HASH_BYTES:head] for row in rows]), len(rows))
+        expected = np.full(len(rows), head, dtype=np.int64)
+        for name, dtype in self._bodies.items():
+            expected += heads[name].astype(np.int64) * dtype.itemsize
+        wrong = np.flatnonzero(expected != np.array([len(row) for row in rows], dtype=np.int64)).tolist()
+        if not wrong:
+            return rows, heads, bad
+        for place in wrong:
+            rows[place] = default
+        rows, heads, _ = self._read(rows)
+        return rows, heads, sorted(bad + wrong)
+
+    def _joined(self, record: NDArray[Any], bodies: Mapping[str, NDArray[Any]]) -> bytes:
+        for name, values in bodies.items():
+            record[name] = len(values)
+        return b"".join((self.tag, record.tobytes(), *[bodies[name].tobytes() for name in self._bodies]))
+
+    def _records(self, data: Row, count: int) -> NDArray[Any]:
+        """Give the records that lie in ``data``; a pipeline without stored features has empty ones."""
         if self._record.itemsize == 0:
             return np.zeros(count, dtype=self._record)
         return np.frombuffer(data, dtype=self._record)
+
+
+def _event_types(aggregates: Sequence[Feature]) -> dict[str, np.dtype[Any]]:
+    """Record dtype of each event type that is read, fields in order of name."""
+    fields: dict[str, dict[str, np.dtype[Any]]] = {}
+    for feature in aggregates:
+        aggregate = feature.aggregate
+        if aggregate is not None:
+            read = fields.setdefault(aggregate.event, {})
+            if aggregate.kind != "count" and aggregate.field != AT_S:
+                read[aggregate.field] = np.dtype((feature.dtype, feature.shape))
+    times: list[tuple[str, Any]] = [(AT_S, np.dtype("float64")), (SEQUENCE, np.dtype("int64"))]
+    return {event: np.dtype([*times, *sorted(read.items())]) for event, read in sorted(fields.items())}
+
+
+def _capacity(aggregates: Sequence[Feature], event: str) -> int:
+    return max(f.event_limit for f in aggregates if f.aggregate is not None and f.aggregate.event == event)
+
+
+def _size(dtype: np.dtype[Any]) -> int:
+    return int(np.prod(dtype.shape, dtype=np.int64))
+
+
+def _time_of(feature: Feature, at_s: Mapping[str, float]) -> float:
+    if feature.name not in at_s:
+        raise ValueError(f"{feature.column} has a freshness limit: say in at_s since when its value is known")
+    return at_s[feature.name]
+
+
+def _fresh(feature: Feature, column: Column, age_s: NDArray[np.float64]) -> Column:
+    assert feature.fresh_for_s is not None
+    stale = age_s > feature.fresh_for_s
+    if not stale.any():
+        return column
+    if isinstance(column, RaggedArray):
+        kept = np.where(stale, 0, np.diff(column.offsets))
+        return RaggedArray(column.values[np.repeat(~stale, np.diff(column.offsets))], offsets_of(kept))
+    column[stale] = feature.default_value()
+    return column

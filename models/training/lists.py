@@ -106,8 +106,7 @@ def without_unknown_items(
     counts = np.diff(batch.offsets)
     if (counts < 2).any():
         batch = batch.adding(candidates={"label": labels}).take(np.flatnonzero(counts > 1))
-        labels = batch.candidates["label"]
-        batch = replace(batch, candidates={})
+        batch, labels = _split_labels(batch)
     return batch, labels
 
 
@@ -118,8 +117,13 @@ def thinned(
     if count is None or len(batch) <= count:
         return batch, labels
     kept = np.linspace(0, len(batch) - 1, count).astype(np.int64)
-    part = batch.adding(candidates={"label": labels}).take(kept)
-    return replace(part, candidates={}), part.candidates["label"]
+    return _split_labels(batch.adding(candidates={"label": labels}).take(kept))
+
+
+def _split_labels(batch: RaggedBatch) -> tuple[RaggedBatch, NDArray[np.float32]]:
+    columns = dict(batch.candidates)
+    labels = columns.pop("label")
+    return replace(batch, candidates=columns), labels
 
 
 def in_memory(batch: RaggedBatch) -> RaggedBatch:
@@ -132,6 +136,7 @@ def in_memory(batch: RaggedBatch) -> RaggedBatch:
             else np.array(column)
             for name, column in batch.requests.items()
         },
+        candidates={name: np.array(column) for name, column in batch.candidates.items()},
     )
 
 

@@ -22,6 +22,8 @@ from models.assembly import InputAssembler
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
+from models.features.overlay import Overlay
+from models.features.view import FeatureView
 from models.impressions import read_impressions
 from models.ragged import RaggedBatch
 from models.training.checkpoint import Checkpoint
@@ -50,6 +52,7 @@ class Places:
     ranker: Path
     reranker: Path | None = None
     distilled: Path | None = None
+    overlay: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class Trainer:
         self._places = places
         self._progress = progress
         self._catalogue = Catalogue.open(places.catalogue)
+        overlay = None if places.overlay is None else Overlay.open(places.overlay, features)
+        self._view = FeatureView(features, self._catalogue, overlay)
         self._splits: dict[str, Labelled] = {}
         self._scored: dict[str, Labelled] = {}
         mixed = "bf16" if config.precision == "bfloat16" else "no"
@@ -106,7 +111,9 @@ class Trainer:
         config, places, features, catalogue = self._config, self._places, self._features, self._catalogue
         torch.set_num_threads(config.threads)
         made_from = {
-            "data": hash_of_data([places.data, places.catalogue]),
+            "data": hash_of_data(
+                [p for p in (places.data, places.catalogue, places.overlay) if p is not None]
+            ),
             "features": features.content_hash,
             "code": hash_of_code(),
             "seed": config.seed,
@@ -220,6 +227,7 @@ class Trainer:
             )
             limits = {"train": self._config.max_train_lists, "valid": self._config.max_valid_lists}
             batch, labels = without_unknown_items(*thinned(in_memory(batch), labels, limits[name]))
+            batch = self._view.completed(batch)
             expect_numbers(f"{name} impressions", batch, labels)
             self._splits[name] = batch, labels
         return self._splits[name]

@@ -3,30 +3,30 @@ import pytest
 
 from models.ragged import RaggedArray
 from tests.walks.conftest import Play
-from walks.datasets import DAY_S, PRIOR_RATINGS, histories, popularity
+from walks.datasets import PRIOR_RATINGS, histories, popularity, rating_events
 from walks.features import HISTORY
 
 
 def test_a_history_holds_exactly_what_was_rated_before(play: Play) -> None:
     log, visits = play.log, play.visits
     keys = np.arange(len(play.truth.charm)) + 1_000
-    columns = histories(log, keys, visits.user, visits.at_s)
+    events = rating_events(log, keys, 0.0, play.config.users)
+    columns = histories(events, visits.user, visits.at_s)
     for request in range(0, len(visits.user), 7):
         user, now = visits.user[request], visits.at_s[request]
         before = np.flatnonzero((log.event_user == user) & (log.event_s < now))[-HISTORY:]
         got = {name: column[request] for name, column in columns.items() if isinstance(column, RaggedArray)}
         assert np.array_equal(got["user.history"], keys[log.event_row[before]])
         assert np.array_equal(got["user.history_rating"], log.event_rating[before])
-        ages = got["user.history_age_days"]
-        assert ages == pytest.approx((now - log.event_s[before]) / DAY_S, rel=1e-5)
-        assert (ages > 0).all()
-        assert (np.diff(ages) <= 0).all(), "not oldest first"
+        assert np.array_equal(got["user.history_at_s"], log.event_s[before])
+        assert (np.diff(log.event_s[before]) >= 0).all(), "not oldest first"
 
 
 def test_the_newest_ratings_are_kept(play: Play) -> None:
     users = np.arange(play.config.users)
     keys = np.arange(len(play.truth.charm))
-    columns = histories(play.log, keys, users, np.full(len(users), 1e9))
+    events = rating_events(play.log, keys, 0.0, len(users))
+    columns = histories(events, users, np.full(len(users), 1e9))
     history = columns["user.history"]
     assert isinstance(history, RaggedArray)
     assert np.diff(history.offsets).max() == HISTORY  # this world's users rate more than that

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from models.features.catalogue import Catalogue
-from models.features.rows import UserRowCodec
-from models.ragged import RaggedArray
+from models.features.rows import row_key
+from models.features.view import FeatureView
+from models.ragged import RaggedArray, RaggedBatch
 from services.stores.lmdb import LmdbStore
-from walks.features import FEATURES
+from walks.features import FEATURES, PRESENT_S
 from walks.people import PROFILE
 from walks.presets import PRESETS
 from walks.users import user_id
@@ -22,11 +23,19 @@ def test_the_store_holds_every_user_with_a_history_of_known_routes(world: World)
     count = PRESETS["tiny"].users
     store = LmdbStore(world.users)
     try:
-        rows = store.read_many([user_id(number).encode() for number in range(count + 1)]).rows
+        keys = [row_key("user", user_id(number).encode()) for number in range(count + 1)]
+        rows = store.read_many(keys).rows
     finally:
         store.close()
     assert rows[-1] is None
-    columns = UserRowCodec(FEATURES).decode(rows[:-1])
+    batch = RaggedBatch(
+        offsets=np.zeros(count + 1, dtype=np.int64),
+        rows=np.zeros(0, dtype=np.int64),
+        requests={"context.now_s": np.full(count, PRESENT_S)},
+    )
+    given, unreadable = FeatureView(FEATURES, catalogue).decoded(batch, {"user": rows[:-1]})
+    assert unreadable == {}
+    columns = given.requests
     profile, history, ages = (columns[f"user.{name}"] for name in ("profile", "history", "history_age_days"))
     assert isinstance(profile, np.ndarray)
     assert profile.shape == (count, len(PROFILE))

@@ -3,20 +3,36 @@
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from models.features.aggregates import Aggregate
 from models.features.definition import Feature, FeatureSet
+from models.features.transforms import Clip, Log
 
+LAST = {"kind": "last", "event": "rating", "field": "rating"}
+NOW = {"name": "now_s", "group": "context", "dtype": "float64"}
 PACE = Feature(name="pace", group="user", default=5.0, description="km/h")
 
 
 def hash_of(**changes: Any) -> str:
-    return FeatureSet(features=(PACE.model_copy(update=changes),)).content_hash
+    given = (NOW, {"name": "other", "group": "user"}, {**PACE.model_dump(), **changes})
+    return FeatureSet.model_validate({"features": given}).content_hash
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"name": "speed"}, {"dtype": "float64"}, {"shape": (2,)}, {"default": 4.0}, {"group": "context"}],
+    [
+        {"name": "speed"},
+        {"dtype": "float64"},
+        {"shape": (2,)},
+        {"default": 4.0},
+        {"group": "context"},
+        {"fresh_for_s": 5.0},
+        {"transform": Log(of="user.other")},
+        {"transform": Clip(of="user.other", low=0.0, high=1.0)},
+        {"aggregate": Aggregate.model_validate(LAST)},
+    ],
 )
 def test_the_hash_follows_what_changes_the_numbers(changes: dict[str, Any]) -> None:
     assert hash_of(**changes) != hash_of()
@@ -40,6 +56,14 @@ def test_the_hash_ignores_the_order() -> None:
         ({"name": "past", "group": "user", "ragged": True}, "max_length"),
         ({"name": "pace", "group": "user", "default": (1.0, 2.0)}, "2 values"),
         ({"name": "pace", "group": "user", "unit": "km/h"}, "unit"),
+        ({"name": "rain", "group": "global", "ragged": True, "max_length": 2}, "no ragged features"),
+        ({"name": "minutes", "group": "context", "fresh_for_s": 5.0}, "fresh_for_s is for stored"),
+        ({"name": "rain", "group": "global", "aggregate": LAST}, "an aggregate is of group user or realtime"),
+        (
+            {"name": "keys", "group": "user", "ragged": True, "max_length": 3, "aggregate": LAST},
+            "last_values",
+        ),
+        ({"name": "at", "group": "user", "aggregate": {"kind": "last", "event": "rating"}}, "float64"),
     ],
 )
 def test_a_wrong_definition_is_refused(document: dict[str, Any], told: str) -> None:
@@ -55,3 +79,72 @@ def test_a_name_declared_twice_is_refused() -> None:
 def test_the_same_name_may_serve_two_groups() -> None:
     both = FeatureSet(features=(PACE, PACE.model_copy(update={"group": "item"})))
     assert [feature.group for feature in both.group("item")] == ["item"]
+
+
+def a_set(*features: dict[str, Any]) -> FeatureSet:
+    return FeatureSet.model_validate({"features": features})
+
+
+@pytest.mark.parametrize(
+    ("features", "told"),
+    [
+        (
+            [{"name": "a", "group": "user", "transform": {"kind": "log", "of": "user.b"}}],
+            "not declared before",
+        ),
+        (
+            [
+                {"name": "b", "group": "item"},
+                {"name": "a", "group": "user", "transform": {"kind": "log", "of": "item.b"}},
+            ],
+            "cannot follow from item.b",
+        ),
+        (
+            [
+                {"name": "b", "group": "user", "shape": (2,)},
+                {"name": "a", "group": "user", "transform": {"kind": "log", "of": "user.b"}},
+            ],
+            "are those of user.b",
+        ),
+        (
+            [
+                NOW,
+                {"name": "b", "group": "item"},
+                {"name": "a", "group": "item", "transform": {"kind": "age", "of": "item.b"}},
+            ],
+            "no moment to be aged at",
+        ),
+        ([{"name": "rain", "group": "global"}], "declare context.now_s"),
+        ([{**NOW, "dtype": "float32"}, {"name": "rain", "group": "global"}], "declare context.now_s"),
+        (
+            [
+                NOW,
+                {"name": "a", "group": "user", "aggregate": LAST},
+                {"name": "b", "group": "user", "dtype": "float64", "aggregate": LAST},
+            ],
+            "give both one dtype and shape",
+        ),
+    ],
+)
+def test_a_set_that_does_not_hold_together_is_refused(features: list[dict[str, Any]], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        a_set(*features)
+
+
+def test_a_set_is_read_back_from_yaml_as_it_was() -> None:
+    features = a_set(
+        NOW,
+        {"name": "a", "group": "user", "aggregate": LAST, "fresh_for_s": 60.0},
+        {"name": "b", "group": "user", "transform": {"kind": "age", "of": "user.a", "unit_s": 60.0}},
+    )
+    again = FeatureSet.model_validate(yaml.safe_load(yaml.safe_dump(features.model_dump(mode="json"))))
+    assert again == features
+    assert again.content_hash == features.content_hash
+
+
+def test_the_hash_of_a_group_follows_what_is_stored_of_it_alone() -> None:
+    rain, value = {"name": "rain", "group": "global"}, {"name": "value", "group": "item"}
+    wet = {"name": "wet", "group": "global", "transform": {"kind": "log", "of": "global.rain"}}
+    one = a_set(NOW, rain).hash_of("global", "cell")
+    assert a_set(NOW, rain, value, wet).hash_of("global", "cell") == one
+    assert a_set(NOW, {**rain, "default": 1.0}).hash_of("global", "cell") != one

@@ -3,12 +3,10 @@
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.errors import FeatureMismatch
 from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec
 from models.ragged import RaggedArray
@@ -54,7 +52,7 @@ def test_a_batch_decodes_to_what_was_encoded(
 ) -> None:
     codec, random = UserRowCodec(features), np.random.default_rng(seed)
     users = [random_user(features, random) if data.draw(st.booleans()) else None for _ in range(count)]
-    columns = codec.decode([None if user is None else codec.encode(user) for user in users])
+    columns = codec.decode([None if user is None else codec.encode(user) for user in users]).columns
     for feature in features.features:
         column = columns[f"user.{feature.name}"]
         assert len(column) == count
@@ -76,7 +74,7 @@ def test_a_missing_feature_takes_its_default_and_long_ones_keep_the_newest() -> 
         )
     )
     codec = UserRowCodec(features)
-    columns = codec.decode([codec.encode({"past": np.arange(10)})])
+    columns = codec.decode([codec.encode({"past": np.arange(10)})]).columns
     assert columns["user.pace"][0] == 5.0
     past = columns["user.past"]
     assert isinstance(past, RaggedArray)
@@ -85,27 +83,54 @@ def test_a_missing_feature_takes_its_default_and_long_ones_keep_the_newest() -> 
 
 def test_memory_views_decode_too() -> None:
     codec = UserRowCodec(FeatureSet(features=(Feature(name="pace", group="user"),)))
-    columns = codec.decode([memoryview(codec.encode({"pace": np.array(3.0)})), None])
+    columns = codec.decode([memoryview(codec.encode({"pace": np.array(3.0)})), None]).columns
     assert columns["user.pace"].tolist() == [3.0, 0.0]  # type: ignore[union-attr]
 
 
-def test_a_row_of_other_definitions_is_refused() -> None:
+def test_a_row_of_other_definitions_gives_the_defaults_and_is_told() -> None:
     old = UserRowCodec(FeatureSet(features=(Feature(name="pace", group="user"),)))
-    new = UserRowCodec(FeatureSet(features=(Feature(name="pace", group="user", dtype="float64"),)))
-    with pytest.raises(FeatureMismatch, match="load the store again"):
-        new.decode([old.encode({})])
+    new = UserRowCodec(
+        FeatureSet(features=(Feature(name="pace", group="user", dtype="float64", default=5.0),))
+    )
+    decoded = new.decode([old.encode({}), new.encode({"pace": np.array(2.0)})])
+    assert decoded.unreadable == [0]
+    assert decoded.columns["user.pace"].tolist() == [5.0, 2.0]  # type: ignore[union-attr]
+    assert "load the store again" in new.refusal(old.encode({}))
+
+
+def test_rows_outlive_changes_in_other_groups() -> None:
+    pace = Feature(name="pace", group="user")
+    before = UserRowCodec(FeatureSet(features=(pace,)))
+    after = UserRowCodec(FeatureSet(features=(pace, Feature(name="value", group="item"))))
+    assert after.decode([before.encode({})]).unreadable == []
+
+
+@given(st.binary(max_size=60), st.booleans())
+def test_whatever_lies_in_a_store_is_decoded_or_told(garbage: bytes, tagged: bool) -> None:
+    codec = UserRowCodec(
+        FeatureSet(
+            features=(
+                Feature(name="pace", group="user"),
+                Feature(name="past", group="user", dtype="int64", ragged=True, max_length=3),
+            )
+        )
+    )
+    row = codec.tag + garbage if tagged else garbage
+    decoded = codec.decode([row, codec.encode({"pace": np.array(2.0)})])
+    assert decoded.columns["user.pace"][1] == 2.0
+    assert decoded.unreadable in ([], [0])
 
 
 def test_a_pipeline_without_user_features_has_rows_all_the_same() -> None:
     codec = UserRowCodec(FeatureSet(features=(Feature(name="value", group="item"),)))
-    assert codec.decode([codec.encode({}), None]) == {}
+    assert codec.decode([codec.encode({}), None]).columns == {}
 
 
 def test_decoded_columns_are_plain_arrays_of_their_own() -> None:
     codec = UserRowCodec(
         FeatureSet(features=(Feature(name="a", group="user"), Feature(name="b", group="user", shape=(3,))))
     )
-    column = codec.decode([None])["user.b"]
+    column = codec.decode([None]).columns["user.b"]
     assert isinstance(column, np.ndarray)
     assert column.flags.writeable
     assert column.strides == (12, 4)

@@ -1,0 +1,171 @@
+"""Overlays: what changes over time for everybody (weather) or for the items of a cell (news, crowding).
+
+An overlay is a series of snapshots, in memory or mapped from a folder: ``overlay.json`` beside one ``.npy`` a feature.
+Its arrays never change; a newer folder is opened beside it and takes its place. ``columns`` reads it for training,
+where every list has its own moment, and for serving.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.directories import written_whole
+from models.errors import ArtifactError, FeatureMismatch
+from models.features.definition import Feature, FeatureSet
+
+INDEX = "overlay.json"
+
+
+class OverlayIndex(BaseModel):
+    """What ``overlay.json`` says. feature_hash: of the groups global and cell."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    feature_hash: str
+    globals: tuple[str, ...]
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """T snapshots of C cells. times_s: ascending epoch seconds; globals: (T, ...); cells: (T, C, ...)."""
+
+    times_s: NDArray[np.float64]
+    globals: Mapping[str, NDArray[Any]]
+    cells: Mapping[str, NDArray[Any]]
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Give an overlay that knows nothing: every feature has its default."""
+        return cls(np.empty(0), {}, {})
+
+    @classmethod
+    def open(cls, root: Path, features: FeatureSet) -> Self:
+        """Map the overlay at ``root``.
+
+        Raises:
+            ArtifactError: none there, or not of this layout. FeatureMismatch: made with other definitions.
+        """
+        path = root / INDEX
+        if not path.is_file():
+            raise ArtifactError(f"no overlay at {root}: {INDEX} is missing; write it first")
+        try:
+            index = OverlayIndex.model_validate(json.loads(path.read_text()))
+            globals_, cells = (
+                {name: np.load(root / f"{group}.{name}.npy", mmap_mode="r") for name in names}
+                for group, names in (("global", index.globals), ("cell", index.cells))
+            )
+            times_s = np.load(root / "times_s.npy")
+        except (ValidationError, OSError, EOFError, ValueError) as error:
+            raise ArtifactError(f"overlay at {root} cannot be read: {error}; write it again") from error
+        wanted = features.hash_of("global", "cell")
+        if index.feature_hash != wanted:
+            raise FeatureMismatch(
+                f"overlay at {root} has feature hash {index.feature_hash}, these definitions' global and cell "
+                f"features are {wanted}: write it again with the present definitions"
+            )
+        overlay = cls(
+            times_s,
+            {n: np.asarray(v) for n, v in globals_.items()},
+            {n: np.asarray(v) for n, v in cells.items()},
+        )
+        overlay.check(features)
+        return overlay
+
+    @property
+    def cell_count(self) -> int:
+        """Number of cells, 0 where no feature has any."""
+        return next((values.shape[1] for values in self.cells.values()), 0)
+
+    def check(self, features: FeatureSet) -> None:
+        """See that it holds every global and cell feature as it is defined, and numbers.
+
+        Raises:
+            ArtifactError: a feature is missing, of another dtype or shape, or not a number; times do not ascend.
+        """
+        if not np.isfinite(self.times_s).all() or (np.diff(self.times_s) <= 0).any():
+            raise ArtifactError("overlay: times_s do not ascend; sort the snapshots and keep one a moment")
+        for group, given, leading in (
+            ("global", self.globals, (len(self.times_s),)),
+            ("cell", self.cells, (len(self.times_s), self.cell_count)),
+        ):
+            wanted = {f.name: f for f in features.given(group)}  # type: ignore[arg-type]
+            if set(wanted) != set(given):
+                raise ArtifactError(
+                    f"overlay: {group} features are {sorted(given)}, the definitions have {sorted(wanted)}; "
+                    f"write these"
+                )
+            for name, feature in wanted.items():
+                values, shape = given[name], (*leading, *feature.shape)
+                if values.shape != shape or values.dtype != feature.dtype:
+                    raise ArtifactError(
+                        f"overlay: {feature.column} is {values.dtype} {values.shape}, the definition asks for "
+                        f"{feature.dtype} {shape}; write it so"
+                    )
+                if not np.isfinite(values).all():
+                    raise ArtifactError(
+                        f"overlay: {feature.column} holds what is not a number; fill gaps with its default"
+                    )
+
+    def write(self, root: Path, features: FeatureSet) -> None:
+        """Write it whole or not at all, replacing one that is there.
+
+        Raises:
+            ArtifactError: as ``check``.
+        """
+        self.check(features)
+        index = OverlayIndex(
+            feature_hash=features.hash_of("global", "cell"),
+            globals=tuple(self.globals),
+            cells=tuple(self.cells),
+        )
+        with written_whole(root) as staging:
+            np.save(staging / "times_s.npy", self.times_s)
+            for group, given in (("global", self.globals), ("cell", self.cells)):
+                for name, values in given.items():
+                    np.save(staging / f"{group}.{name}.npy", np.ascontiguousarray(values))
+            (staging / INDEX).write_text(index.model_dump_json(indent=2) + "\n")
+
+    def snapshots(self, now_s: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Give, for each moment (B,), the newest snapshot at or before it, -1 for none."""
+        return np.searchsorted(self.times_s, now_s, side="right") - 1
+
+    def column(
+        self,
+        feature: Feature,
+        snapshot: NDArray[np.int64],
+        now_s: NDArray[np.float64],
+        cell: NDArray[np.int64] | None,
+    ) -> NDArray[Any]:
+        """Give (R, ...): the feature in R snapshots, in a cell of each where it is a cell feature.
+
+        Where there is none, or it is stale, stands the default. snapshot, now_s, cell: (R,).
+        """
+        values = (self.globals if cell is None else self.cells).get(feature.name)
+        if values is None or len(self.times_s) == 0:
+            return _default(feature, len(snapshot))
+        missing = snapshot < 0
+        if feature.fresh_for_s is not None:
+            missing |= now_s - self.times_s[snapshot] > feature.fresh_for_s
+        at = snapshot
+        if cell is not None:
+            count = values.shape[1]
+            missing |= (cell < 0) | (cell >= count)
+            at = snapshot * count + cell
+            values = values.reshape(len(values) * count, *values.shape[2:])  # a view
+        if not missing.any():
+            return values.take(at, axis=0)
+        result = _default(feature, len(snapshot))
+        result[~missing] = values.take(at[~missing], axis=0)
+        return result
+
+
+def _default(feature: Feature, count: int) -> NDArray[Any]:
+    value = feature.default_value()
+    return np.broadcast_to(value, (count, *value.shape)).copy()

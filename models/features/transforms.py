@@ -1,0 +1,136 @@
+"""Transforms: how a derived feature follows from others, at request time, in pure numpy.
+
+They are applied in one place, ``models.features.view``, by training and serving alike. What must run on the
+device instead (standardising, logs, cycles, distances to the candidates) lies in the model's own graph:
+``models.architectures.encoders``.
+"""
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NOW = "context.now_s"
+"""The moment of a request: epoch seconds, float64."""
+
+Source = Annotated[str, Field(pattern=r"^(user|realtime|item|context|global|cell)\.[a-z][a-z0-9_]*$")]
+
+
+class _Transform(BaseModel):
+    """of: the feature it is computed from, "<group>.<name>"; the result has its shape and its offsets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: Source
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The features it reads."""
+        return (self.of,)
+
+
+class Age(_Transform):
+    """Time between ``of``, in epoch seconds, and now, in units of ``unit_s``; never below 0."""
+
+    kind: Literal["age"] = "age"
+    unit_s: float = Field(default=1.0, gt=0)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The features it reads: the present too."""
+        return (self.of, NOW)
+
+    def apply(self, values: NDArray[Any], now_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give ages; ``now_s`` has the leading axis of ``values``."""
+        now_s = now_s.reshape(-1, *(1,) * (values.ndim - 1))
+        return np.asarray(np.maximum(now_s - values, 0.0) / self.unit_s)
+
+
+class Affine(_Transform):
+    """``of * scale + offset``."""
+
+    kind: Literal["affine"] = "affine"
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give scaled values."""
+        return values * self.scale + self.offset
+
+
+class Log(_Transform):
+    """``log(1 + of)``, 0 where ``of`` is below 0."""
+
+    kind: Literal["log"] = "log"
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give logarithms."""
+        return np.log1p(np.maximum(values, 0.0))
+
+
+class Clip(_Transform):
+    """``of``, kept from ``low`` to ``high``."""
+
+    kind: Literal["clip"] = "clip"
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> "Clip":
+        if not self.low <= self.high:
+            raise ValueError(f"clip: low is {self.low}, high {self.high}; low comes first")
+        return self
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give clipped values."""
+        return np.clip(values, self.low, self.high)
+
+
+class Buckets(_Transform):
+    """How many of the ascending ``edges`` are at or below ``of``: 0 to len(edges)."""
+
+    kind: Literal["buckets"] = "buckets"
+    edges: tuple[float, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ascends(self) -> "Buckets":
+        if any(not a < b for a, b in zip(self.edges, self.edges[1:], strict=False)):
+            raise ValueError(f"buckets: edges {self.edges} do not ascend; sort them and keep each once")
+        return self
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Give bucket numbers."""
+        return np.searchsorted(np.asarray(self.edges), values, side="right")
+
+
+class Cycle(_Transform):
+    """Place in a repeated period, ``((of + offset) mod period) / unit``: an hour of the day, a day of the week."""
+
+    kind: Literal["cycle"] = "cycle"
+    period: float = Field(gt=0)
+    offset: float = 0.0
+    unit: float = Field(default=1.0, gt=0)
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give places, 0 to period / unit."""
+        return np.mod(values + self.offset, self.period) / self.unit
+
+
+Transform = Annotated[Age | Affine | Log | Clip | Buckets | Cycle, Field(discriminator="kind")]
+
+
+def transformed(
+    transform: Age | Affine | Log | Clip | Buckets | Cycle,
+    values: NDArray[Any],
+    now_s: NDArray[np.float64] | None,
+) -> NDArray[Any]:
+    """Apply to values (T, ...); now_s (T,), where the transform reads it.
+
+    The arithmetic is float64 over contiguous arrays: the same numbers, however the values came to lie.
+    """
+    values = np.ascontiguousarray(values, dtype=np.float64)
+    if isinstance(transform, Age):
+        assert now_s is not None, f"age of {transform.of} without {NOW}"
+        return transform.apply(values, now_s)
+    return transform.apply(values)

@@ -1,0 +1,129 @@
+"""The feature view: every column of a batch that is read or computed at a request's moment.
+
+Training completes its impressions with it, serving its batches: one place, so that both see the same numbers.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ArtifactError
+from models.features.catalogue import Catalogue
+from models.features.definition import CELL, Feature, FeatureSet
+from models.features.overlay import Overlay
+from models.features.rows import KeyedGroup, Row, UserRowCodec
+from models.features.transforms import NOW, Transform, transformed
+from models.ragged import Column, RaggedArray, RaggedBatch
+
+
+class FeatureView:
+    """One pipeline's features over one catalogue, with the overlay of the moment."""
+
+    def __init__(self, features: FeatureSet, catalogue: Catalogue, overlay: Overlay | None = None) -> None:
+        """Resolve what is read once; without an overlay global and cell features have their defaults.
+
+        Raises:
+            ArtifactError: there are cell features and the catalogue has no whole-number column "cell".
+        """
+        self.features = features
+        self.codecs: dict[KeyedGroup, UserRowCodec] = {
+            group: UserRowCodec(features, group) for group in ("user", "realtime")
+        }
+        self.overlay = Overlay.empty() if overlay is None else overlay
+        """May be replaced by a newer one at any time: a batch reads it once."""
+        self._globals, self._cells = features.given("global"), features.given("cell")
+        derived = [f for f in features.derived if f.group != "item"]  # the catalogue has these
+        self._derived = [(f, f.transform) for f in derived if f.transform is not None]
+        self._cell_of_row: NDArray[Any] | None = None
+        if self._cells:
+            column = catalogue.columns.get(CELL)
+            if column is None or column.dtype.kind != "i" or column.ndim != 1:
+                raise ArtifactError(
+                    f"catalogue {catalogue.manifest.name} has no column {CELL!r} of whole numbers, which the features "
+                    f"of group cell need: build it with one, -1 for items in no cell"
+                )
+            self._cell_of_row = np.asarray(column)
+
+    def decoded(
+        self, batch: RaggedBatch, rows: Mapping[KeyedGroup, Sequence[Row | None]]
+    ) -> tuple[RaggedBatch, dict[KeyedGroup, list[int]]]:
+        """Give the batch with all its features, from each group's stored rows (B,).
+
+        Beside it: which rows of a group could not be read; these users have the defaults.
+        """
+        now_s = _moments(batch)
+        columns: dict[str, Column] = {}
+        unreadable: dict[KeyedGroup, list[int]] = {}
+        for group, values in rows.items():
+            decoded = self.codecs[group].decode(values, now_s)
+            columns |= decoded.columns
+            if decoded.unreadable:
+                unreadable[group] = decoded.unreadable
+        return self.completed(batch.adding(requests=columns)), unreadable
+
+    def of_unknown_users(self, batch: RaggedBatch) -> RaggedBatch:
+        """Give the batch with the features of users that nothing is known of."""
+        return self.decoded(batch, {group: [None] * len(batch) for group in self.codecs})[0]
+
+    def completed(self, batch: RaggedBatch) -> RaggedBatch:
+        """Give the batch with its global and cell columns and everything that follows from others.
+
+        It has the context and the users' given features already. A column that it has, as one read from a log of
+        what was served, stays as it is.
+        """
+        if not (self._globals or self._cells or self._derived):
+            return batch
+        now_s = _moments(batch)
+        requests: dict[str, Column] = dict(batch.requests)
+        candidates: dict[str, NDArray[Any]] = dict(batch.candidates)
+        request_of = batch.request_of() if self._cells else None
+        if now_s is not None and (self._globals or self._cells):
+            overlay = self.overlay
+            snapshot = overlay.snapshots(now_s)
+            for feature in _lacking(self._globals, requests):
+                requests[feature.column] = overlay.column(feature, snapshot, now_s, None)
+            if self._cell_of_row is not None:
+                cell = self._cell_of_row.take(batch.rows).astype(np.int64)
+                its_snapshot, its_now_s = snapshot[request_of], now_s[request_of]
+                for feature in _lacking(self._cells, candidates):
+                    candidates[feature.column] = overlay.column(feature, its_snapshot, its_now_s, cell)
+        for feature, transform in self._derived:
+            if feature.group == "cell":
+                if feature.column not in candidates:
+                    aged_s = None if now_s is None else now_s[request_of]
+                    values = transformed(transform, candidates[transform.of], aged_s)
+                    candidates[feature.column] = values.astype(feature.dtype)
+            elif feature.column not in requests:
+                requests[feature.column] = _derived(feature, transform, requests[transform.of], now_s)
+        return batch.adding(requests=requests, candidates=candidates)
+
+
+def _lacking(features: Sequence[Feature], columns: Mapping[str, object]) -> list[Feature]:
+    return [feature for feature in features if feature.column not in columns]
+
+
+def _moments(batch: RaggedBatch) -> NDArray[np.float64] | None:
+    now_s = batch.requests.get(NOW)
+    return now_s if isinstance(now_s, np.ndarray) else None
+
+
+def _derived(feature: Feature, transform: Transform, of: Column, now_s: NDArray[np.float64] | None) -> Column:
+    if not isinstance(of, RaggedArray):
+        return transformed(transform, of, now_s).astype(feature.dtype)
+    if now_s is not None and NOW in transform.inputs:
+        now_s = np.repeat(now_s, np.diff(of.offsets))
+    return RaggedArray(transformed(transform, of.values, now_s).astype(feature.dtype), of.offsets)
+
+
+def derived_item_columns(
+    features: FeatureSet, columns: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Give a catalogue's columns with those that follow from others, by name without the group."""
+    result = dict(columns)
+    for feature in features.derived:
+        if feature.group == "item" and feature.transform is not None:
+            of = result[feature.transform.of.removeprefix("item.")]
+            result[feature.name] = transformed(feature.transform, of, None).astype(feature.dtype)
+    return result

@@ -1,0 +1,109 @@
+"""Overlays: the newest snapshot at or before the moment, freshness, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import ArtifactError, FeatureMismatch
+from models.features.definition import Feature, FeatureSet
+from models.features.overlay import INDEX, Overlay
+
+RAIN = Feature(name="rain_mm", group="global", default=-1.0, fresh_for_s=100.0)
+WIND = Feature(name="wind", group="global", shape=(2,), default=(7.0, 8.0))
+CROWD = Feature(name="crowd", group="cell", default=-2.0, fresh_for_s=30.0)
+NOW = Feature(name="now_s", group="context", dtype="float64")
+FEATURES = FeatureSet(features=(RAIN, WIND, CROWD, NOW))
+CELLS = 3
+
+
+def overlay_at(*times_s: float) -> Overlay:
+    """Snapshot t has rain t, wind (t, t), and in cell c a crowd of 10 t + c."""
+    number = np.arange(len(times_s), dtype=np.float32)
+    return Overlay(
+        times_s=np.array(times_s, dtype=np.float64),
+        globals={"rain_mm": number, "wind": np.repeat(number[:, None], 2, axis=1)},
+        cells={"crowd": 10 * number[:, None] + np.arange(CELLS, dtype=np.float32)},
+    )
+
+
+@given(
+    st.lists(st.integers(0, 300).map(float), unique=True, max_size=6).map(sorted),
+    st.lists(st.tuples(st.integers(-10, 450).map(float), st.integers(-1, CELLS)), min_size=1, max_size=8),
+)
+def test_each_moment_has_the_newest_snapshot_before_it_and_the_default_where_none_is_fresh(
+    times_s: list[float], asked: list[tuple[float, int]]
+) -> None:
+    overlay = overlay_at(*times_s)
+    now_s, cell = np.array([moment for moment, _ in asked]), np.array([c for _, c in asked])
+    snapshot = overlay.snapshots(now_s)
+    rain = overlay.column(RAIN, snapshot, now_s, None)
+    wind = overlay.column(WIND, snapshot, now_s, None)
+    crowd = overlay.column(CROWD, snapshot, now_s, cell)
+    for place, (moment, c) in enumerate(asked):
+        past = [(at, number) for number, at in enumerate(times_s) if at <= moment]
+        at, number = past[-1] if past else (-np.inf, -1)
+        assert rain[place] == (number if past and moment - at <= 100 else -1)
+        assert wind[place].tolist() == ([number, number] if past else [7.0, 8.0])
+        known = past and moment - at <= 30 and 0 <= c < CELLS
+        assert crowd[place] == (10 * number + c if known else -2)
+    assert rain.dtype == crowd.dtype == np.float32
+
+
+def test_what_is_written_is_read_and_a_newer_folder_takes_its_place(tmp_path: Path) -> None:
+    root = tmp_path / "overlay"
+    overlay_at(0.0, 10.0).write(root, FEATURES)
+    first = Overlay.open(root, FEATURES)
+    overlay_at(0.0, 10.0, 20.0).write(root, FEATURES)
+    second = Overlay.open(root, FEATURES)
+    assert first.times_s.tolist() == [0.0, 10.0]
+    assert first.cells["crowd"][1].tolist() == [10.0, 11.0, 12.0]  # still mapped, though its folder is gone
+    assert second.times_s.tolist() == [0.0, 10.0, 20.0]
+    assert second.cell_count == CELLS
+
+
+def changed(**arrays: Any) -> Overlay:
+    whole = overlay_at(0.0, 1.0)
+    return Overlay(
+        arrays.get("times_s", whole.times_s),
+        {**whole.globals, **arrays.get("globals", {})},
+        {**whole.cells, **arrays.get("cells", {})},
+    )
+
+
+@pytest.mark.parametrize(
+    ("overlay", "told"),
+    [
+        (changed(times_s=np.array([1.0, 1.0])), "times_s do not ascend"),
+        (changed(times_s=np.array([1.0, np.nan])), "times_s do not ascend"),
+        (changed(globals={"snow": np.zeros(2, np.float32)}), "global features are"),
+        (changed(globals={"rain_mm": np.zeros(2)}), r"global\.rain_mm is float64"),
+        (changed(cells={"crowd": np.zeros((3, CELLS), np.float32)}), r"cell\.crowd is float32 \(3, 3\)"),
+        (changed(cells={"crowd": np.full((2, CELLS), np.nan, np.float32)}), "what is not a number"),
+    ],
+)
+def test_what_does_not_fit_the_definitions_is_not_written(
+    tmp_path: Path, overlay: Overlay, told: str
+) -> None:
+    with pytest.raises(ArtifactError, match=told):
+        overlay.write(tmp_path / "overlay", FEATURES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no overlay at"):
+        Overlay.open(tmp_path, FEATURES)
+    overlay_at(0.0).write(tmp_path / "overlay", FEATURES)
+    other = RAIN.model_copy(update={"default": 0.0})
+    with pytest.raises(FeatureMismatch, match="write it again with the present definitions"):
+        Overlay.open(tmp_path / "overlay", FeatureSet(features=(other, WIND, CROWD, NOW)))
+    (tmp_path / "overlay" / "cell.crowd.npy").write_bytes(b"")
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        Overlay.open(tmp_path / "overlay", FEATURES)
+    (tmp_path / "overlay" / INDEX).write_text(json.dumps({"feature_hash": 1}))
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        Overlay.open(tmp_path / "overlay", FEATURES)

@@ -1,0 +1,79 @@
+"""Transforms: what each computes, and that it does not matter how the values lie."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from models.features.transforms import Affine, Age, Buckets, Clip, Cycle, Log, Transform, transformed
+
+OF = "user.x"
+ALL: list[Transform] = [
+    Age(of=OF, unit_s=3600.0),
+    Affine(of=OF, scale=0.1, offset=-2.0),
+    Log(of=OF),
+    Clip(of=OF, low=-1.0, high=1.0),
+    Buckets(of=OF, edges=(0.0, 1.0, 10.0)),
+    Cycle(of=OF, period=86_400.0, offset=7200.0, unit=3600.0),
+]
+
+
+def of_values(transform: Transform, values: list[float], now_s: float = 0.0) -> list[float]:
+    result: list[float] = transformed(transform, np.array(values), np.full(len(values), now_s)).tolist()
+    return result
+
+
+def test_an_age_is_time_past_and_never_below_zero() -> None:
+    assert of_values(Age(of=OF, unit_s=60.0), [0.0, 540.0, 700.0], 600.0) == [10.0, 1.0, 0.0]
+    places = transformed(Age(of=OF), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([5.0, 10.0]))
+    assert places.tolist() == [[4.0, 3.0], [7.0, 6.0]]
+
+
+def test_the_others() -> None:
+    assert of_values(Affine(of=OF, scale=2.0, offset=1.0), [3.0]) == [7.0]
+    assert of_values(Log(of=OF), [-5.0, 0.0, np.e - 1.0]) == [0.0, 0.0, pytest.approx(1.0)]
+    assert of_values(Clip(of=OF, low=0.0, high=2.0), [-1.0, 1.0, 3.0]) == [0.0, 1.0, 2.0]
+    assert of_values(Buckets(of=OF, edges=(1.0, 2.0)), [0.0, 1.0, 1.5, 2.0, 9.0]) == [0, 1, 1, 2, 2]
+    hour = Cycle(of=OF, period=86_400.0, offset=7200.0, unit=3600.0)
+    assert of_values(hour, [0.0, 22 * 3600.0, 86_400.0 + 1800.0]) == [2.0, 0.0, 2.5]
+
+
+@given(
+    st.lists(st.floats(-1e9, 1e9, width=32), min_size=1, max_size=70),
+    st.sampled_from(ALL),
+    st.integers(1, 3),
+    st.integers(0, 9),
+)
+def test_a_value_alone_gives_the_same_bits_as_among_others(
+    values: list[float], transform: Transform, stride: int, at: int
+) -> None:
+    raw = np.array(values, dtype=np.float32)
+    strided = np.repeat(raw, stride)[::stride]
+    at %= len(raw)
+    now_s = np.full(len(raw), 1.5e9)
+    together = transformed(transform, strided, now_s)
+    alone = transformed(transform, raw[at : at + 1], now_s[:1])
+    assert together[at].tobytes() == alone[0].tobytes()
+
+
+@pytest.mark.parametrize("transform", ALL, ids=lambda transform: transform.kind)
+def test_a_transform_is_read_back_from_yaml_as_it_was(transform: Transform) -> None:
+    read: Any = TypeAdapter(Transform).validate_python(transform.model_dump(mode="json"))
+    assert read == transform
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"kind": "clip", "of": OF, "low": 2.0, "high": 1.0}, "low comes first"),
+        ({"kind": "buckets", "of": OF, "edges": (1.0, 1.0)}, "do not ascend"),
+        ({"kind": "age", "of": "user"}, "pattern"),
+        ({"kind": "sqrt", "of": OF}, "kind"),
+    ],
+)
+def test_a_wrong_transform_is_refused(document: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        TypeAdapter(Transform).validate_python(document)

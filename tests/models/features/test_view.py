@@ -1,0 +1,143 @@
+"""The feature view: stored rows, overlay and derived features as the columns of one batch."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.errors import ArtifactError
+from models.features.aggregates import Aggregate
+from models.features.catalogue import Catalogue, write_catalogue
+from models.features.definition import Feature, FeatureSet
+from models.features.overlay import Overlay
+from models.features.transforms import Affine, Age, Cycle
+from models.features.view import FeatureView, derived_item_columns
+from models.ragged import RaggedArray, RaggedBatch
+
+DAY_S = 86_400.0
+FEATURES = FeatureSet(
+    features=(
+        Feature(name="now_s", group="context", dtype="float64"),
+        Feature(name="hour", group="context", transform=Cycle(of="context.now_s", period=DAY_S, unit=3600.0)),
+        Feature(name="pace", group="user", default=5.0, fresh_for_s=10 * DAY_S),
+        Feature(
+            name="visited",
+            group="realtime",
+            dtype="float64",
+            ragged=True,
+            max_length=3,
+            aggregate=Aggregate(kind="last_values", event="visit"),
+        ),
+        Feature(
+            name="visited_days",
+            group="realtime",
+            ragged=True,
+            max_length=3,
+            transform=Age(of="realtime.visited", unit_s=DAY_S),
+        ),
+        Feature(name="rain_mm", group="global", default=0.5),
+        Feature(name="rain_cm", group="global", transform=Affine(of="global.rain_mm", scale=0.1)),
+        Feature(name="news_at_s", group="cell", dtype="float64"),
+        Feature(name="news_days", group="cell", transform=Age(of="cell.news_at_s", unit_s=DAY_S)),
+        Feature(name="length_m", group="item"),
+        Feature(name="length_km", group="item", transform=Affine(of="item.length_m", scale=1e-3)),
+    )
+)
+NOW_S = np.array([20 * DAY_S + 3600.0, 40 * DAY_S])
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    return catalogue_at(tmp_path / "catalogue", np.array([0, 1, -1], dtype=np.int16))
+
+
+def catalogue_at(root: Path, cell: NDArray[Any]) -> Catalogue:
+    write_catalogue(
+        root,
+        name="small",
+        version="1",
+        feature_hash=FEATURES.content_hash,
+        ids=["a", "b", "c"],
+        columns={"cell": cell},
+        details=[b"{}"] * 3,
+    )
+    return Catalogue.open(root)
+
+
+def overlay() -> Overlay:
+    return Overlay(
+        times_s=np.array([10 * DAY_S, 30 * DAY_S]),
+        globals={"rain_mm": np.array([1.0, 2.0], dtype=np.float32)},
+        cells={"news_at_s": np.array([[5.0, 6.0], [25.0, 26.0]]) * DAY_S},
+    )
+
+
+def batch_of(catalogue: Catalogue) -> RaggedBatch:
+    rows = np.array([catalogue.row_by_id[item] for item in "abcab"])
+    return RaggedBatch(offsets=np.array([0, 3, 5]), rows=rows, requests={"context.now_s": NOW_S})
+
+
+def test_every_group_has_its_columns_as_of_each_requests_moment(catalogue: Catalogue) -> None:
+    view = FeatureView(FEATURES, catalogue, overlay())
+    pace = view.codecs["user"].encode({"pace": np.array(6.0)}, at_s={"pace": 15 * DAY_S})
+    visits = None
+    for sequence, day in enumerate((39, 19, 10, 18)):
+        visits = view.codecs["realtime"].with_event(visits, "visit", day * DAY_S, sequence, {})
+    given, unreadable = view.decoded(
+        batch_of(catalogue), {"user": [pace, pace], "realtime": [visits, visits]}
+    )
+    requests, candidates = given.requests, given.candidates
+    assert unreadable == {}
+    np.testing.assert_array_equal(requests["context.hour"], [1.0, 0.0])
+    np.testing.assert_array_equal(requests["user.pace"], [6.0, 5.0])  # 25 days later it is no longer fresh
+    np.testing.assert_array_equal(requests["global.rain_mm"], [1.0, 2.0])
+    np.testing.assert_allclose(np.asarray(requests["global.rain_cm"]), [0.1, 0.2])
+    ages = requests["realtime.visited_days"]
+    assert isinstance(ages, RaggedArray)
+    np.testing.assert_allclose(ages[0], [2 + 1 / 24, 1 + 1 / 24], rtol=1e-6)
+    np.testing.assert_array_equal(ages[1], [22.0, 21.0, 1.0])
+    news = NOW_S[[0, 0, 0, 1, 1]] / DAY_S - [5.0, 6.0, NOW_S[0] / DAY_S * 0, 25.0, 26.0]
+    np.testing.assert_allclose(candidates["cell.news_days"], news, rtol=1e-6)
+    assert candidates["cell.news_at_s"][2] == 0.0  # in no cell
+
+
+def test_unknown_users_without_an_overlay_have_the_defaults(catalogue: Catalogue) -> None:
+    given = FeatureView(FEATURES, catalogue).of_unknown_users(batch_of(catalogue))
+    np.testing.assert_array_equal(given.requests["user.pace"], [5.0, 5.0])
+    np.testing.assert_array_equal(given.requests["global.rain_mm"], [0.5, 0.5])
+    assert len(given.requests["realtime.visited_days"]) == 2
+    assert given.candidates["cell.news_days"].shape == (5,)
+
+
+def test_columns_that_are_there_stay_as_they_were_served(catalogue: Catalogue) -> None:
+    view = FeatureView(FEATURES, catalogue, overlay())
+    served = view.of_unknown_users(batch_of(catalogue))
+    served = served.adding(
+        requests={"global.rain_cm": np.array([9.0, 9.0])}, candidates={"cell.news_days": np.arange(5.0)}
+    )
+    again = view.completed(served)
+    np.testing.assert_array_equal(again.requests["global.rain_cm"], [9.0, 9.0])
+    np.testing.assert_array_equal(again.candidates["cell.news_days"], np.arange(5.0))
+
+
+def test_a_newer_overlay_takes_its_place(catalogue: Catalogue) -> None:
+    view = FeatureView(FEATURES, catalogue, overlay())
+    newer = replace(overlay(), globals={"rain_mm": np.full(2, 30.0, dtype=np.float32)})
+    view.overlay = newer
+    given = view.of_unknown_users(batch_of(catalogue))
+    np.testing.assert_array_equal(given.requests["global.rain_mm"], [30.0, 30.0])
+
+
+def test_features_of_cells_need_the_catalogues_cells(tmp_path: Path) -> None:
+    bad = catalogue_at(tmp_path / "floats", np.zeros(3, dtype=np.float32))
+    with pytest.raises(ArtifactError, match="no column 'cell' of whole numbers"):
+        FeatureView(FEATURES, bad)
+
+
+def test_derived_item_columns_are_computed_when_a_catalogue_is_written() -> None:
+    columns = derived_item_columns(FEATURES, {"length_m": np.array([1500.0], dtype=np.float32)})
+    assert columns["length_km"].tolist() == [1.5]
+    assert columns["length_km"].dtype == np.float32
