@@ -26,7 +26,7 @@ _NEVER_S = -np.inf
 
 
 def row_key(group: KeyedGroup, user: bytes) -> bytes:
-    """Give the store's key of a user's row of one group; the braces keep a user's rows on one node of a Redis cluster."""
+    """Give the store's key of a user's row of one group; the braces keep a user on one node of a cluster."""
     return b"{" + user + b"}/" + group.encode()
 
 
@@ -47,6 +47,7 @@ class UserRowCodec:
         self.group: KeyedGroup = group
         self.tag = bytes.fromhex(features.hash_of(group))[:_HASH_BYTES]
         plain = [f for f in given if f.aggregate is None]
+        self._plain = tuple(plain)
         self._fixed = tuple(f for f in plain if not f.ragged)
         self._timed = tuple(f for f in plain if f.fresh_for_s is not None)
         self._aggregates = tuple(f for f in given if f.aggregate is not None)
@@ -74,6 +75,42 @@ class UserRowCodec:
     def stores_anything(self) -> bool:
         """Whether the group has a feature that is stored."""
         return self._record.itemsize > 0
+
+    @property
+    def loadable(self) -> tuple[Feature, ...]:
+        """The features whose values ``encode`` and ``events_of`` take as they are, without a time of their own."""
+        whole = [f for f in self._aggregates if f.ragged and f.aggregate and f.aggregate.window_s is None]
+        plain = [f for f in self._plain if f.fresh_for_s is None]
+        return (*plain, *whole)
+
+    def events_of(self, user: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Give one user's events from the lists of its ``last_values`` features, oldest first.
+
+        Raises:
+            ValueError: lists of one event type are of different lengths, or one is missing.
+        """
+        events: dict[str, NDArray[Any]] = {}
+        for event, dtype in self.event_types.items():
+            fields = {
+                f.aggregate.field: user[f.name]
+                for f in self.loadable
+                if f.aggregate is not None and f.aggregate.event == event and f.name in user
+            }
+            if not fields:
+                continue
+            wanted = {name for name in dtype.names or () if name != SEQUENCE}
+            lengths = {len(values) for values in fields.values()}
+            if set(fields) != wanted or len(lengths) > 1:
+                raise ValueError(
+                    f"the lists of event {event} are of {sorted(fields)} with {sorted(lengths)} values: give "
+                    f"{sorted(wanted)}, equally long"
+                )
+            count = lengths.pop()
+            past = EventTable.of(
+                np.zeros(count, dtype=np.int64), fields[AT_S], np.arange(count), _without_time(fields), 1
+            )
+            events[event] = past.records(dtype)
+        return events
 
     def encode(
         self,
@@ -224,6 +261,10 @@ def _event_types(aggregates: Sequence[Feature]) -> dict[str, np.dtype[Any]]:
 
 def _capacity(aggregates: Sequence[Feature], event: str) -> int:
     return max(f.event_limit for f in aggregates if f.aggregate is not None and f.aggregate.event == event)
+
+
+def _without_time(fields: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name: values for name, values in fields.items() if name != AT_S}
 
 
 def _size(dtype: np.dtype[Any]) -> int:

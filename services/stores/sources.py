@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.features.definition import FeatureSet
-from models.features.rows import UserRowCodec
+from models.features.rows import UserRowCodec, row_key
 from services.errors import StoreFailed
 from services.stores.lmdb import LmdbStore
 from services.stores.parquet import read_column
@@ -62,7 +62,7 @@ class ParquetSource:
             raise StoreFailed(f"{path} cannot be read as Parquet: {error}; name a Parquet file") from error
         self.total = int(self._file.metadata.num_rows)
         self._codec = UserRowCodec(features)
-        users = {feature.name: feature for feature in features.group("user")}
+        users = {feature.name: feature for feature in self._codec.loadable}
         names = [name for name in self._file.schema_arrow.names if name != USER]
         self._features = [users[name] for name in names if name in users]
         unknown = sorted(set(names) - users.keys())
@@ -111,7 +111,12 @@ class ParquetSource:
                 continue
             values = {column.feature.name: column.of(place) for column in columns}
             given = {name: value for name, value in values.items() if value is not None}
-            rows.append((user.encode(), self._codec.encode(given)))
+            try:
+                row = self._codec.encode(given, events=self._codec.events_of(given))
+            except ValueError as error:
+                faults[place] = str(error)
+                continue
+            rows.append((row_key(self._codec.group, user.encode()), row))
         return rows, [f"{self._path} row {first + place}: {faults[place]}" for place in sorted(faults)]
 
 
@@ -126,7 +131,10 @@ class LmdbSource:
         """
         self._path = path
         self._store = LmdbStore(path)
-        self._tag = UserRowCodec(features).tag
+        self._tags = {
+            row_key(codec.group, b""): codec.tag
+            for codec in (UserRowCodec(features, "user"), UserRowCodec(features, "realtime"))
+        }
         self.total = self._store.count()
 
     def parts(self, position: Any) -> Iterator[Part]:
@@ -138,10 +146,12 @@ class LmdbSource:
         done, key = position or (0, "")
         rows: list[tuple[bytes, bytes]] = []
         for found, row in self._store.rows_after(bytes.fromhex(key)):
-            if row[: len(self._tag)] != self._tag:
+            tag = next((tag for key, tag in self._tags.items() if found.endswith(key[1:])), b"")
+            if not tag or row[: len(tag)] != tag:
                 raise StoreFailed(
                     f"{self._path}: the row of {found[:80]!r} is of feature definitions {row[:8].hex()}, the "
-                    f"pipeline's are {self._tag.hex()}: build the folder again with the present definitions"
+                    f"pipeline's are {tag.hex() or 'of other groups'}: build the folder again with the present "
+                    f"definitions"
                 )
             rows.append((found, row))
             done += 1
@@ -153,7 +163,9 @@ class LmdbSource:
 
     def stamp(self) -> str:
         """Give the time of the folder's data, and the definitions' hash."""
-        return json.dumps([(self._path / "data.mdb").stat().st_mtime_ns, self._tag.hex()])
+        return json.dumps(
+            [(self._path / "data.mdb").stat().st_mtime_ns, [tag.hex() for tag in self._tags.values()]]
+        )
 
 
 def open_source(path: Path, features: FeatureSet) -> Source:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.features.definition import Feature, FeatureSet
-from models.features.rows import UserRowCodec
+from models.features.rows import UserRowCodec, row_key
 from models.ragged import RaggedArray
 from services.errors import StoreFailed
 from services.stores.lmdb import LmdbStore
@@ -47,6 +47,10 @@ SCHEMA = pa.schema(
         "places": pa.list_(pa.list_(pa.float64(), 2)),
     }
 )
+
+
+def key_of(user: str) -> bytes:
+    return row_key("user", user.encode())
 
 
 class Kept:
@@ -89,7 +93,7 @@ def test_what_is_loaded_is_what_encoding_gives(tmp_path: Path, users: list[dict[
     assert (loaded.written, loaded.refused) == (len(users), 0)
     for i, user in enumerate(users):
         arrays = {name: np.array(value) for name, value in user.items()}
-        assert store.rows[f"u{i}".encode()] == CODEC.encode(arrays)
+        assert store.rows[key_of(f"u{i}")] == CODEC.encode(arrays)
 
 
 def test_bad_rows_are_named_with_number_and_remedy_and_the_others_are_loaded(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_bad_rows_are_named_with_number_and_remedy_and_the_others_are_loaded(tmp
     ]
     store = Kept()
     loaded = run(write(tmp_path / "users.parquet", rows), store)
-    assert sorted(store.rows) == [b"fine", b"good"]
+    assert sorted(store.rows) == [key_of("fine"), key_of("good")]
     assert [fault.partition("users.parquet ")[2] for fault in loaded.faults] == [
         "row 1: age has a value that is no int8: mend it, or leave it empty",
         "row 2: profile has 2 values, its shape takes 3: mend the list",
@@ -124,7 +128,7 @@ def test_a_load_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
     loaded = run(path, rest)
     assert loaded.resumed == cut.written > 0
     assert loaded.written == len(rest.rows) == 10_000 - cut.written
-    assert (cut.rows | rest.rows).keys() == {f"u{i}".encode() for i in range(10_000)}
+    assert (cut.rows | rest.rows).keys() == {key_of(f"u{i}") for i in range(10_000)}
     again = run(path, Kept())
     assert (again.resumed, again.written) == (0, 10_000)
 
@@ -163,7 +167,7 @@ def test_columns_that_are_no_features_are_refused_by_name(tmp_path: Path) -> Non
 
 
 def test_an_embedded_stores_rows_are_taken_as_they_are(tmp_path: Path) -> None:
-    rows = [(b"u%05d" % i, CODEC.encode({"age": np.array(i % 100)})) for i in range(5000)]
+    rows = [(key_of(f"u{i:05d}"), CODEC.encode({"age": np.array(i % 100)})) for i in range(5000)]
     embedded = LmdbStore(tmp_path / "users", readonly=False)
     embedded.write_many(rows)
     embedded.close()
@@ -179,7 +183,7 @@ def test_an_embedded_stores_rows_are_taken_as_they_are(tmp_path: Path) -> None:
 def test_an_embedded_store_of_other_definitions_is_refused(tmp_path: Path) -> None:
     other = FeatureSet(features=(Feature(name="age", group="user"),))
     embedded = LmdbStore(tmp_path / "users", readonly=False)
-    embedded.write_many([(b"u", UserRowCodec(other).encode({}))])
+    embedded.write_many([(key_of("u"), UserRowCodec(other).encode({}))])
     embedded.close()
     with pytest.raises(StoreFailed, match="build the folder again"):
         run(tmp_path / "users", Kept())
@@ -193,8 +197,41 @@ def test_loaded_rows_decode_to_what_was_written(tmp_path: Path) -> None:
         ),
         store,
     )
-    columns = CODEC.decode([store.rows[b"u"]])
+    columns = CODEC.decode([store.rows[key_of("u")]]).columns
     history, places = columns["user.history"], columns["user.places"]
     assert isinstance(history, RaggedArray) and isinstance(places, RaggedArray)
     assert history[0].tolist() == [2, 3, 4, 5]  # the newest
     assert places[0].tolist() == [[1.0, 2.0]]
+
+
+def test_lists_of_events_are_loaded_as_events_and_unequal_ones_refused(tmp_path: Path) -> None:
+    def rated(field: str) -> dict[str, str]:
+        return {"kind": "last_values", "event": "rating", "field": field}
+
+    lists = {"group": "user", "ragged": True, "max_length": 2}
+    features = FeatureSet.model_validate(
+        {
+            "features": [
+                {"name": "keys", "dtype": "int64", "aggregate": rated("key"), **lists},
+                {"name": "times", "dtype": "float64", "aggregate": rated("at_s"), **lists},
+                {"name": "now_s", "group": "context", "dtype": "float64"},
+            ]
+        }
+    )
+    store = Kept()
+    rows = [
+        {"user_id": "u", "keys": [1, 2, 3], "times": [30.0, 10.0, 20.0]},
+        {"user_id": "short", "keys": [1, 2], "times": [30.0]},
+        {"user_id": "timeless", "keys": [1]},
+        {"user_id": "new"},
+    ]
+    schema = pa.schema(
+        {"user_id": pa.string(), "keys": pa.list_(pa.int64()), "times": pa.list_(pa.float64())}
+    )
+    loaded = run(write(tmp_path / "users.parquet", rows, schema=schema), store, features)
+    assert (loaded.written, loaded.refused) == (2, 2)
+    assert all("equally long" in fault for fault in loaded.faults)
+    columns = UserRowCodec(features).decode([store.rows[key_of("u")]], np.array([30.0])).columns
+    keys = columns["user.keys"]
+    assert isinstance(keys, RaggedArray)
+    assert keys[0].tolist() == [3]  # of the two newest that are kept one is not past yet
