@@ -140,8 +140,8 @@ class UserRowCodec:
             values = np.asarray(user.get(name, ()), dtype=dtype.base)
             bodies[f"#{name}"] = values.reshape(-1, *dtype.shape)[-limit:]
         for event, dtype in self.event_types.items():
-            past = np.asarray((events or {}).get(event, ()), dtype=dtype)
-            bodies[f"!{event}"] = past[-self._capacities[event] :]
+            past = (events or {}).get(event, np.empty(0, dtype=dtype))
+            bodies[f"!{event}"] = np.asarray(past, dtype=dtype)[-self._capacities[event] :]
         return self._joined(record, bodies)
 
     def with_event(

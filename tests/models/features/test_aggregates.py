@@ -124,6 +124,10 @@ def test_ties_in_time_are_ordered_by_sequence() -> None:
     assert columns["user.last"].tolist() == [2.0]  # type: ignore[union-attr]
 
 
+def test_a_user_without_events_has_the_default_row() -> None:
+    assert CODEC.encode({}) == CODEC.default_row
+
+
 def test_events_that_nothing_reads_are_left_out_and_a_field_that_is_read_must_be_there() -> None:
     assert CODEC.with_event(None, "opened", 1.0, 0, {}) == CODEC.default_row
     with pytest.raises(ValueError, match="no field 'key'"):

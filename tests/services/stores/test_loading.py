@@ -219,7 +219,7 @@ def test_lists_of_events_are_loaded_as_events_and_unequal_ones_refused(tmp_path:
         }
     )
     store = Kept()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"user_id": "u", "keys": [1, 2, 3], "times": [30.0, 10.0, 20.0]},
         {"user_id": "short", "keys": [1, 2], "times": [30.0]},
         {"user_id": "timeless", "keys": [1]},
@@ -229,7 +229,7 @@ def test_lists_of_events_are_loaded_as_events_and_unequal_ones_refused(tmp_path:
         {"user_id": pa.string(), "keys": pa.list_(pa.int64()), "times": pa.list_(pa.float64())}
     )
     loaded = run(write(tmp_path / "users.parquet", rows, schema=schema), store, features)
-    assert (loaded.written, loaded.refused) == (2, 2)
+    assert (loaded.written, loaded.refused) == (2, 2), loaded.faults
     assert all("equally long" in fault for fault in loaded.faults)
     columns = UserRowCodec(features).decode([store.rows[key_of("u")]], np.array([30.0])).columns
     keys = columns["user.keys"]
