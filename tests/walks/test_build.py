@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.features.catalogue import Catalogue
+from models.features.view import FeatureView
 from models.impressions import read_impressions
 from models.ragged import RaggedArray
 from tests.walks.maps import grid_map
@@ -36,6 +37,7 @@ def test_impressions_have_every_declared_feature(world: World, split: str) -> No
     batch, labels = read_impressions(
         world.impressions(split), feature_hash=FEATURES.content_hash, keys_to_rows=catalogue.rows_of_keys
     )
+    batch = FeatureView(FEATURES, catalogue).completed(batch)
     assert len(labels) == batch.candidate_count
     assert (batch.rows >= 0).all()
     for group in ("user", "context"):
