@@ -1,0 +1,270 @@
+"""Features of one request: 500 candidates x 50 item features and 50 user features, from a real Redis.
+
+    python benchmarks/features.py [--json] [--feast-python PYTHON | --no-feast]
+
+Ours: the user's row from Redis in one command, the items from the mapped catalogue, as the arrays a model takes.
+Beside it, in turn: Feast's online read of the same rows from the same Redis (``get_online_features``, its answer
+left as it is), in an environment made for the run.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import redis
+from numpy.typing import NDArray
+
+from benchmarks.redis_server import redis_server
+from models.assembly import InputAssembler
+from models.features.catalogue import Catalogue, write_catalogue
+from models.features.definition import Feature, FeatureSet
+from models.features.rows import UserRowCodec
+from models.ragged import RaggedBatch, offsets_of
+from models.signature import InputSpec, Signature
+from services.features import FeaturesStage
+from services.stores import open_store, open_writer
+from services.stores.base import RedisConfig
+
+FEAST = "feast[redis]==0.67.0"
+FEATURES, CANDIDATES, ITEMS, USERS = 50, 500, 2_000, 1_000
+WANTED_P99_MS, WANTED_RATIO = 5.0, 20.0
+_SETTLING = 200
+
+
+class Ours:
+    """The features stage over Redis, and the assembly of a model's inputs."""
+
+    def __init__(self, folder: Path, config: RedisConfig) -> None:
+        """Write catalogue and store, and open them as a replica does."""
+        names = range(FEATURES)
+        features = FeatureSet(
+            features=tuple(
+                Feature(name=f"{group}_{i}", group=group) for group in ("user", "item") for i in names
+            )
+        )
+        random = np.random.default_rng(0)
+        columns = {f"item_{i}": random.random(ITEMS, dtype=np.float32) for i in names}
+        write_catalogue(
+            folder / "catalogue",
+            name="features",
+            version="1",
+            feature_hash=features.content_hash,
+            ids=[f"i{item}" for item in range(ITEMS)],
+            columns=columns,
+            details=[b"{}"] * ITEMS,
+        )
+        codec = UserRowCodec(features)
+        values = random.random((USERS, FEATURES), dtype=np.float32)
+        writer = open_writer(config, folder)
+        writer.write_many(
+            (f"u{user}".encode(), codec.encode({f"user_{i}": values[user, i] for i in names}))
+            for user in range(USERS)
+        )
+        writer.close()
+        signature = Signature(
+            inputs=tuple(
+                InputSpec(name=f"{group}_{i}", source=f"{group}.{group}_{i}")
+                for group in ("user", "item")
+                for i in names
+            ),
+            feature_hash=features.content_hash,
+        )
+        self._stage = FeaturesStage(codec, open_store(config, folder))
+        self._assemble = InputAssembler(signature, Catalogue.open(folder / "catalogue"))
+
+    def read(self, user: int, rows: NDArray[np.int64]) -> tuple[float, float]:
+        """Make one request's inputs; give the seconds of all, and of the user's part."""
+        batch = RaggedBatch(
+            offsets=offsets_of(np.array([len(rows)])), rows=rows, user_keys=[f"u{user}".encode()]
+        )
+        started_s = time.perf_counter()
+        batch = self._stage(batch)
+        read_s = time.perf_counter()
+        inputs = self._assemble(batch)
+        ended_s = time.perf_counter()
+        assert len(inputs) == 2 * FEATURES and not batch.missed_by(0), "the store gave no features"
+        return ended_s - started_s, read_s - started_s
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._stage.close()
+
+
+class Feast:
+    """Feast in its own environment, as a process that is told what to read."""
+
+    def __init__(self, python: Path, folder: Path, node: str) -> None:
+        """Start it and let it load the same users and items."""
+        script = Path(__file__).with_name("feast_side.py")
+        self._process = subprocess.Popen(
+            [str(python), str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
+        )
+        users, items = [f"u{i}" for i in range(USERS)], [f"i{i}" for i in range(ITEMS)]
+        self.version = self._ask(
+            {"folder": str(folder), "redis": node, "features": FEATURES, "users": users, "items": items}
+        )["feast"]
+
+    def read(self, requests: Sequence[tuple[int, NDArray[np.int64]]]) -> dict[str, list[float]]:
+        """Give the seconds of each request, and of its user's part."""
+        asked = [{"user": f"u{user}", "items": [f"i{row}" for row in rows]} for user, rows in requests]
+        times: dict[str, list[float]] = self._ask({"requests": asked})
+        return times
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait(30)
+
+    def _ask(self, document: dict[str, Any]) -> Any:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(document) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit("Feast's side ended; its message is above")
+        return json.loads(line)
+
+
+@contextmanager
+def feast_environment(python: Path | None) -> Iterator[Path]:
+    """Give the Python of an environment with Feast: the one named, or one made for this run."""
+    if python is not None:
+        yield python
+        return
+    with tempfile.TemporaryDirectory(prefix="feast-") as folder:
+        sys.stderr.write(f"installing {FEAST} into a throw-away environment; some minutes\n")
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        made = Path(folder) / "bin" / "python"
+        subprocess.run([str(made), "-m", "pip", "install", "--quiet", FEAST], check=True, stdout=sys.stderr)
+        yield made
+
+
+def traffic(client: redis.Redis) -> tuple[int, int, int]:
+    """Give commands processed, bytes in and bytes out since the server started."""
+    info = client.info("stats")
+    return (
+        int(info["total_commands_processed"]),
+        int(info["total_net_input_bytes"]),
+        int(info["total_net_output_bytes"]),
+    )
+
+
+def requests_of(count: int, seed: int) -> list[tuple[int, NDArray[np.int64]]]:
+    """Draw users and candidates."""
+    random = np.random.default_rng(seed)
+    return [
+        (int(random.integers(USERS)), random.choice(ITEMS, CANDIDATES, replace=False)) for _ in range(count)
+    ]
+
+
+def measure(python: Path | None, repeats: int, ours_count: int, feast_count: int) -> dict[str, Any]:
+    """Measure both sides in turn; python: None leaves Feast out."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="features-")))
+        port = stack.enter_context(redis_server(folder))
+        client = stack.enter_context(redis.Redis("127.0.0.1", port))
+        # No time-out of ours may cut what is measured.
+        config = RedisConfig(kind="redis", nodes=(f"127.0.0.1:{port}",), timeout_ms=1000)
+        ours = Ours(folder, config)
+        stack.callback(ours.close)
+        feast = None if python is None else Feast(python, folder, f"127.0.0.1:{port}")
+        if feast is not None:
+            stack.callback(feast.close)
+        sides: dict[str, list[dict[str, float]]] = {"rankway": [], "feast": []}
+        for request in requests_of(_SETTLING, 1_000):
+            ours.read(*request)
+        for repeat in range(repeats):
+            for side in ("rankway", "feast") if repeat % 2 == 0 else ("feast", "rankway"):
+                if side == "feast" and feast is None:
+                    continue
+                drawn = requests_of(ours_count if side == "rankway" else feast_count, repeat)
+                before = traffic(client)
+                if side == "rankway":
+                    both = [ours.read(*request) for request in drawn]
+                    times = {"whole_s": [a for a, _ in both], "user_s": [b for _, b in both]}
+                else:
+                    assert feast is not None
+                    times = feast.read(drawn)
+                sides[side].append(_figures(times, before, traffic(client), len(drawn)))
+        return _result(sides, None if feast is None else feast.version)
+
+
+def _figures(
+    times: dict[str, list[float]], before: Sequence[int], after: Sequence[int], count: int
+) -> dict[str, float]:
+    commands, bytes_in, bytes_out = ((b - a) / count for a, b in zip(before, after, strict=True))
+    figures = {"commands": commands, "bytes_in": bytes_in, "bytes_out": bytes_out}
+    for part in ("whole", "user"):
+        p50, p99 = np.percentile(np.array(times[f"{part}_s"]) * 1e3, [50, 99])
+        figures |= {f"{part}_p50_ms": float(p50), f"{part}_p99_ms": float(p99)}
+    return figures
+
+
+def _result(sides: dict[str, list[dict[str, float]]], version: str | None) -> dict[str, Any]:
+    result: dict[str, Any] = {"candidates": CANDIDATES, "features": FEATURES, "feast_version": version}
+    for side, repeats in sides.items():
+        if not repeats:
+            continue
+        result[side] = {name: median(each[name] for each in repeats) for name in repeats[0]}
+        whole = [each["whole_p50_ms"] for each in repeats]
+        result[side] |= {"repeats": len(repeats), "spread": (max(whole) - min(whole)) / median(whole)}
+    if "feast" in result:
+        for part in ("whole", "user"):
+            feast, ours = result["feast"][f"{part}_p50_ms"], result["rankway"][f"{part}_p50_ms"]
+            result[f"{part}_ratio"] = feast / ours
+    result["p99_wanted_ms"], result["ratio_wanted"] = WANTED_P99_MS, WANTED_RATIO
+    return result
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """Give the figures as a table."""
+    lines = [
+        f"one request: {result['candidates']} candidates x {result['features']} item features, "
+        f"{result['features']} user features",
+        f"{'side':9} {'p50 ms':>8} {'p99 ms':>8} {'spread':>6}   {'user p50':>8} {'user p99':>8}   "
+        f"{'commands':>8} {'bytes in':>8} {'bytes out':>9}",
+    ]
+    for side in ("rankway", "feast"):
+        if (row := result.get(side)) is not None:
+            lines.append(
+                f"{side:9} {row['whole_p50_ms']:8.3f} {row['whole_p99_ms']:8.3f} {row['spread']:6.0%}   "
+                f"{row['user_p50_ms']:8.3f} {row['user_p99_ms']:8.3f}   {row['commands']:8.1f} "
+                f"{row['bytes_in']:8.0f} {row['bytes_out']:9.0f}"
+            )
+    if "whole_ratio" in result:
+        lines.append(
+            f"Feast {result['feast_version']} takes {result['whole_ratio']:.0f}x as long (wanted "
+            f"{WANTED_RATIO:.0f}x), for the user alone {result['user_ratio']:.1f}x"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line; 1 when a figure is not what is wanted."""
+    parser = argparse.ArgumentParser(prog="benchmarks.features", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=2000, help="of ours, a repeat")
+    parser.add_argument("--feast-requests", type=int, default=40, help="of Feast, a repeat")
+    parser.add_argument("--feast-python", type=Path, help="a Python that has Feast; default: one is made")
+    parser.add_argument("--no-feast", action="store_true", help="measure our side alone")
+    options = parser.parse_args(arguments)
+    with ExitStack() as stack:
+        python = None if options.no_feast else stack.enter_context(feast_environment(options.feast_python))
+        result = measure(python, options.repeats, options.requests, options.feast_requests)
+    sys.stdout.write((json.dumps(result, indent=2) if options.json else as_text(result)) + "\n")
+    fast = result["rankway"]["whole_p99_ms"] <= WANTED_P99_MS
+    return 0 if fast and result.get("whole_ratio", WANTED_RATIO) >= WANTED_RATIO else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
