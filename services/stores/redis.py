@@ -4,9 +4,10 @@ A single server gets one MGET. In a cluster a user's keys share a slot (their ha
 slot gets an MGET, and all nodes are written to before any is read from. A node that is slow, dead or refuses
 costs at most the time-out, and its users' rows count as unread; the others have theirs.
 
-Reads block, and run on the runner's I/O threads (``services.stages.WaitingStage``). Measured against
-redis-py's asyncio client that spares the event loop, which every request needs, and its time-out is exact:
-a busy loop sees an answer late and would call it missing.
+Reads block, and run on the runner's I/O threads (``services.stages.WaitingStage``), so that the model thread scores
+another batch meanwhile, however slow the store. For 16 users on loopback that takes 0.12 ms there and back; the
+model thread itself would have them in 0.07, and redis-py's asyncio client on the event loop in 0.20. An event loop
+that is late itself would also see an answer late and call it missing; the kernel's time-out on a socket does not.
 """
 
 import os

@@ -1,6 +1,7 @@
 """A pipeline over a real Redis that fails under load: every request is answered, and says what it lacked."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,9 +18,13 @@ from services.stores import open_writer
 from services.stores.loading import Checkpoint, load
 from services.stores.sources import open_source
 from tests.pipelines import USERS, bias_of, make_pipeline
+from tests.services.processes import served
+from tests.services.servers import Connection, rank_request
 from tests.services.stores.servers import PATIENT, RedisServer, needs_redis, redis_server
 
 pytestmark = needs_redis
+APPEND = ("--appendonly", "yes", "--appendfsync", "always")
+"""What was written is on disk before the answer to it: a killed server comes back with its rows."""
 CLIENTS = 8
 LIMIT_S = 30.0
 
@@ -55,8 +60,7 @@ class Crowd:
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     folder = tmp_path / "redis"
     folder.mkdir()
-    # What was written is on disk before the answer to it: a killed server comes back with its rows.
-    with redis_server(folder, "--appendonly", "yes", "--appendfsync", "always") as running:
+    with redis_server(folder, *APPEND) as running:
         yield running
 
 
@@ -126,3 +130,54 @@ def test_full_under_load(tmp_path: Path, server: RedisServer) -> None:
         await crowd.until(None, 200)
 
     under_load(tmp_path, server, scenario)
+
+
+@pytest.mark.slow
+def test_over_http_a_server_that_is_killed_and_comes_back_costs_no_request(
+    tmp_path: Path, server: RedisServer
+) -> None:
+    seen: Counter[tuple[int, str | None]] = Counter()
+    changed, stop = threading.Condition(), threading.Event()
+
+    def client(user: int) -> None:
+        with Connection(service.port) as connection:
+            while not stop.is_set():
+                data = rank_request(
+                    {"user_id": f"u{user}", "candidates": ["item-0007"], "deadline_ms": 20_000}
+                )
+                reply = connection.ask(data)
+                degraded = reply.json["degraded"] if reply.status == 200 else None
+                own = bias_of(user) if degraded is None else 0.0
+                right = reply.status == 200 and reply.json["items"][0]["score"] == 7 + own
+                with changed:
+                    seen[reply.status if right else 0, degraded] += 1
+                    changed.notify_all()
+
+    def until(degraded: str | None, count: int = 300) -> None:
+        with changed:
+            wanted = seen[200, degraded] + count
+            assert changed.wait_for(lambda: seen[200, degraded] >= wanted, LIMIT_S), seen
+
+    store = {"kind": "redis", "nodes": [server.node], **PATIENT}
+    changes = {"features": {"store": store}, "units": {"main": {"replicas": 2, "max_calls_in_flight": 2}}}
+    with served(tmp_path, changes) as service:
+        assert any("is empty: load it" in line for line in service.said)
+        fill(tmp_path / "pipeline.yaml", tmp_path)
+        threads = [threading.Thread(target=client, args=(user,), daemon=True) for user in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        try:
+            until(None)
+            server.kill()
+            until("features")
+            server.restart()
+            until(None)
+            server.freeze()
+            until("features")
+            server.thaw()
+            until(None)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(30)
+    assert set(seen) == {(200, None), (200, "features")}

@@ -1,0 +1,42 @@
+"""The stores' part of a pipeline's YAML."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from services.stores.base import LmdbConfig, RedisConfig, StoreConfig
+from services.stores.redis import addresses_of
+
+STORE: TypeAdapter[LmdbConfig | RedisConfig] = TypeAdapter(StoreConfig)
+
+
+def test_each_kind_has_its_own_fields() -> None:
+    assert STORE.validate_python({"kind": "lmdb", "path": "users"}) == LmdbConfig(path="users")
+    assert STORE.validate_python({"kind": "redis"}) == RedisConfig(kind="redis")
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"path": "users"}, "kind"),
+        ({"kind": "redis", "path": "users"}, "path"),
+        ({"kind": "redis", "password": "s3cret"}, "password"),
+        ({"kind": "redis", "nodes": ["localhost"]}, "nodes"),
+        ({"kind": "redis", "nodes": []}, "nodes"),
+        ({"kind": "redis", "nodes": ["a:1", "b:2"]}, "set cluster: true"),
+        ({"kind": "redis", "prefix": "a{"}, "hash tag"),
+        ({"kind": "redis", "timeout_ms": 0}, "timeout_ms"),
+        ({"kind": "redis", "password_env": "A", "password_file": "b"}, "keep one"),
+        ({"kind": "redis", "tls": {"cert_file": "a"}}, "belong together"),
+        ({"kind": "redis", "breaker": {"failures": 0}}, "failures"),
+    ],
+)
+def test_what_cannot_be_is_refused(fields: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(ValidationError, match=wrong):
+        STORE.validate_python(fields)
+
+
+def test_hosts_are_names_or_addresses_of_both_kinds() -> None:
+    config = RedisConfig(kind="redis", nodes=("cache.local:6379", "10.0.0.7:1", "[::1]:65535"), cluster=True)
+    assert addresses_of(config) == [("cache.local", 6379), ("10.0.0.7", 1), ("::1", 65535)]
