@@ -27,7 +27,8 @@ from benchmarks.redis_server import redis_server
 from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue, write_catalogue
 from models.features.definition import Feature, FeatureSet
-from models.features.rows import UserRowCodec
+from models.features.rows import UserRowCodec, row_key
+from models.features.view import FeatureView
 from models.ragged import RaggedBatch, offsets_of
 from models.signature import InputSpec, Signature
 from services.features import FeaturesStage
@@ -66,7 +67,10 @@ class Ours:
         values = random.random((USERS, FEATURES), dtype=np.float32)
         writer = open_writer(config, folder)
         writer.write_many(
-            (f"u{user}".encode(), codec.encode({f"user_{i}": values[user, i] for i in names}))
+            (
+                row_key("user", f"u{user}".encode()),
+                codec.encode({f"user_{i}": values[user, i] for i in names}),
+            )
             for user in range(USERS)
         )
         writer.close()
@@ -78,8 +82,9 @@ class Ours:
             ),
             feature_hash=features.content_hash,
         )
-        self._stage = FeaturesStage(codec, open_store(config, folder))
-        self._assemble = InputAssembler(signature, Catalogue.open(folder / "catalogue"))
+        catalogue = Catalogue.open(folder / "catalogue")
+        self._stage = FeaturesStage(FeatureView(features, catalogue), open_store(config, folder))
+        self._assemble = InputAssembler(signature, catalogue)
 
     def read(self, user: int, rows: NDArray[np.int64]) -> tuple[float, float]:
         """Make one request's inputs; give the seconds of all, and of the user's part."""

@@ -37,7 +37,8 @@ def ranked(service: ServiceProcess, **fields: Any) -> dict[str, Any]:
 
 def test_what_was_built_and_trained_passes_the_check(tiny_home: Path) -> None:
     environment = {**os.environ, "RANKWAY_HOME": str(tiny_home)}
-    rankway(environment, "check", str(tiny_home / "walks.yaml"), str(tiny_home / "walks-split.yaml"))
+    names = ("walks.yaml", "walks-split.yaml", "walks-redis.yaml")
+    rankway(environment, "check", *[str(tiny_home / name) for name in names])
 
 
 def test_training_again_leaves_the_models_as_they_are(tiny_home: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from models.features.rows import UserRowCodec, row_key
 from services.config import load_config
 from services.engine import Engine
 from services.features import load_definitions
@@ -17,7 +18,7 @@ from services.requests import RankRequest
 from services.stores import open_writer
 from services.stores.loading import Checkpoint, load
 from services.stores.sources import open_source
-from tests.pipelines import USERS, bias_of, make_pipeline
+from tests.pipelines import FEATURES, USERS, bias_of, make_pipeline
 from tests.services.processes import served
 from tests.services.servers import Connection, rank_request
 from tests.services.stores.servers import PATIENT, RedisServer, needs_redis, redis_server
@@ -35,6 +36,7 @@ class Crowd:
 
     engine: Engine
     answers: "Counter[str | None]" = field(default_factory=Counter)
+    lacking: set[int] = field(default_factory=set)
     stopped: bool = False
 
     async def client(self, number: int) -> None:
@@ -45,6 +47,8 @@ class Crowd:
             own = bias_of(user) if answer.degraded is None else 0.0
             assert [item.score for item in answer.items] == [7 + own]
             self.answers[answer.degraded] += 1
+            if answer.degraded is not None:
+                self.lacking.add(user)
 
     async def until(self, degraded: str | None, count: int = 30) -> None:
         """Wait for that many further answers of this kind in a row."""
@@ -121,6 +125,20 @@ def test_frozen_and_thawed_under_load(tmp_path: Path, server: RedisServer) -> No
         await crowd.until(None, 200)
 
     under_load(tmp_path, server, scenario, timeout_ms=100, connect_timeout_ms=300)
+
+
+def test_garbage_costs_its_own_user_only(tmp_path: Path, server: RedisServer) -> None:
+    async def scenario(crowd: Crowd) -> None:
+        values = [b"", b"garbage", b"\0" * 8, UserRowCodec(FEATURES).tag, b"x" * 100_000]
+        for user, value in enumerate(values):
+            with server.client() as client:
+                client.set(b"rankway:" + row_key("user", b"u%d" % user), value)
+        seen = crowd.answers.total()
+        while crowd.answers.total() - seen < 10 * USERS:
+            await asyncio.sleep(0)
+        assert crowd.lacking == set(range(len(values)))
+
+    under_load(tmp_path, server, scenario)
 
 
 def test_full_under_load(tmp_path: Path, server: RedisServer) -> None:
