@@ -52,6 +52,9 @@ def full_batches(draw: st.DrawFn) -> RaggedBatch:
         offsets=offsets_of(lengths),
         rows=random.integers(0, 2**31 - 1, int(lengths.sum())),
         requests=requests,
+        candidates={"cell.crowd": random.normal(size=int(lengths.sum())).astype(np.float32)}
+        if draw(st.booleans())
+        else {},
         deadlines_s=random.normal(size=count) if with_limits else None,
         priorities=random.integers(-9, 9, count).astype(np.int32) if with_limits else None,
         release=draw(st.text(max_size=5)),

@@ -21,6 +21,10 @@ def assert_same(one: RaggedBatch, other: RaggedBatch) -> None:
         (one.priorities, other.priorities),
     ):
         np.testing.assert_array_equal(left, right)
+    assert one.candidates.keys() == other.candidates.keys()
+    for name, values in one.candidates.items():
+        np.testing.assert_array_equal(values, other.candidates[name])
+        assert values.dtype == other.candidates[name].dtype
     assert one.requests.keys() == other.requests.keys()
     for name, column in one.requests.items():
         twin = other.requests[name]
@@ -36,18 +40,27 @@ def assert_same(one: RaggedBatch, other: RaggedBatch) -> None:
 
 
 def score(batch: RaggedBatch) -> NDArray[np.float64]:
-    """Give what depends on the row, its request's column and its request's history."""
+    """Give what depends on the row, its cell, its request's column and its request's history."""
     bias, history = batch.requests["user.bias"], batch.requests["user.history"]
     assert isinstance(bias, np.ndarray)
     assert isinstance(history, RaggedArray)
     own = [float(bias[i]) + float(history[i].sum() % 97) for i in range(len(batch))]
     scores: NDArray[np.float64] = batch.rows + np.array(own)[batch.request_of()]
-    return scores
+    return scores + batch.candidates.get("cell.crowd", 0.0)
 
 
 @given(full_batches())
 def test_a_batch_survives_the_round_trip(batch: RaggedBatch) -> None:
     assert_same(unpack_batch(pack_batch(batch)), batch)
+
+
+def test_of_the_candidates_columns_only_those_of_cells_travel() -> None:
+    batch = RaggedBatch(
+        offsets=np.array([0, 2]),
+        rows=np.arange(2),
+        candidates={"cell.crowd": np.ones(2, dtype=np.float32), "score": np.ones(2)},
+    )
+    assert list(unpack_batch(pack_batch(batch)).candidates) == ["cell.crowd"]
 
 
 @given(full_batches(), st.integers(1100, 4000))

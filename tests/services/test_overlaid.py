@@ -1,0 +1,100 @@
+"""A pipeline with features of every group: its answers follow the store's events, the moment and the overlay."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models.features.overlay import Overlay
+from models.ragged import RaggedBatch
+from services.check import check_artifacts
+from services.config import load_config
+from services.engine import Engine
+from services.errors import ConfigError
+from services.metrics import UnitMetrics
+from services.releases import Release
+from services.remote import RankerService, RemoteRanker
+from services.requests import RankRequest
+from services.runner import Runner
+from services.stages import RemoteStage
+from tests.overlaid import CELLS, FEATURES, NOW_S, make_overlaid_pipeline, write_overlay
+
+CELL_OF = {f"item-{i}": i % (CELLS + 1) - 1 for i in range(CELLS + 1)}
+SPLIT = {
+    "main": {"stages": ["features"], "max_calls_in_flight": 2},
+    "scorer": {"stages": ["ranker"], "cpus": 0.5},
+}
+
+
+async def scores(engine: Engine, user: str = "u", **context: float) -> dict[int, float]:
+    """Give the score of one item a cell."""
+    request = RankRequest(user_id=user, candidates=list(CELL_OF), context=dict(context))
+    answer = await engine.rank(request, "1")
+    assert answer.degraded is None
+    return {CELL_OF[item.id]: item.score for item in answer.items}
+
+
+def expected(visits: int, rain: float, crowd: float | None) -> dict[int, float]:
+    own = 1000.0 * visits + 10.0 * rain
+    return {c: own + (0.25 if crowd is None or c < 0 else crowd + c) for c in range(-1, CELLS)}
+
+
+def test_an_answer_follows_the_moment_the_store_and_the_overlay_on_disk(tmp_path: Path) -> None:
+    config = load_config(make_overlaid_pipeline(tmp_path))
+
+    async def run() -> None:
+        engine = Engine(config, tmp_path, replica="test")
+        try:
+            assert await scores(engine) == expected(2, 1.0, 2.0)
+            assert await scores(engine, user="nobody") == expected(0, 1.0, 2.0)
+            assert await scores(engine, now_s=NOW_S - 20.0) == expected(2, 0.5, None)  # before the snapshot
+            assert await scores(engine, now_s=NOW_S + 55.0) == expected(1, 0.5, 2.0)  # the rain is stale
+            write_overlay(tmp_path / "overlay", rain=3.0, crowd=7.0)
+            assert await scores(engine) == expected(2, 1.0, 2.0)  # opened at start
+            engine.release.view.overlay = Overlay.open(tmp_path / "overlay", FEATURES)
+            assert await scores(engine) == expected(2, 3.0, 7.0)
+        finally:
+            engine.close()
+        again = Engine(config, tmp_path, replica="test")
+        try:
+            assert await scores(again) == expected(2, 3.0, 7.0)
+        finally:
+            again.close()
+
+    asyncio.run(run())
+
+
+def test_a_ranker_unit_scores_with_the_cells_and_globals_of_the_ingress(tmp_path: Path) -> None:
+    config = load_config(make_overlaid_pipeline(tmp_path, SPLIT))
+
+    async def run() -> None:
+        far = Release(config, tmp_path, ("ranker",))
+        far.view.overlay = Overlay.empty()
+        runner: Runner[RaggedBatch] = Runner(
+            merge=lambda batches, _release: RaggedBatch.concatenate(batches),
+            stages_of=lambda _release: [far.stages["ranker"]],
+            batching=config.units["scorer"].batching,
+            max_in_flight=1,
+            metrics=UnitMetrics("scorer", "test"),
+        )
+        remote = RemoteRanker(RankerService(runner, far.name).score)
+        engine = Engine(config, tmp_path, replica="test", remote={"ranker": RemoteStage("ranker", remote)})
+        try:
+            assert await scores(engine) == expected(2, 1.0, 2.0)
+        finally:
+            engine.close()
+            runner.close()
+
+    asyncio.run(run())
+
+
+def test_an_overlay_that_cannot_be_used_is_a_fault_of_the_configuration(tmp_path: Path) -> None:
+    config = load_config(make_overlaid_pipeline(tmp_path))
+    assert check_artifacts(config, tmp_path) == []
+    shutil.rmtree(tmp_path / "overlay")
+    faults = check_artifacts(config, tmp_path)
+    assert [fault.partition(":")[0] for fault in faults] == ["features.overlay"]
+    with pytest.raises(ConfigError, match="no overlay at") as refused:
+        Release(config, tmp_path, ("features",))
+    assert refused.value.field == "features.overlay"
