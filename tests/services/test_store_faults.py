@@ -1,6 +1,7 @@
 """A pipeline over a real Redis that fails under load: every request is answered, and says what it lacked."""
 
 import asyncio
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -36,12 +37,13 @@ class Crowd:
 
     engine: Engine
     answers: "Counter[str | None]" = field(default_factory=Counter)
+    turn: Iterator[int] = field(default_factory=itertools.count)
     lacking: set[int] = field(default_factory=set)
     stopped: bool = False
 
     async def client(self, number: int) -> None:
         while not self.stopped:
-            user = (number + self.answers.total()) % USERS
+            user = next(self.turn) % USERS
             request = RankRequest(user_id=f"u{user}", candidates=["item-0007"], deadline_ms=20_000, k=1)
             answer = await self.engine.rank(request, str(number))
             own = bias_of(user) if answer.degraded is None else 0.0
