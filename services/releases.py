@@ -105,7 +105,8 @@ class Release:
         config = self._config
         if name == "features":
             store = config.features.store
-            opened = None if store is None else open_store(store, self._home)
+            readers = config.units[config.ingress_unit].max_calls_in_flight
+            opened = None if store is None else open_store(store, self._home, readers)
             return FeaturesStage(self.view, opened, self._row_metrics)
         if name == "ranker":
             return RankerStage(self._slot(config.ranker.model), config.ranker)

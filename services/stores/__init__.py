@@ -5,8 +5,8 @@ from pathlib import Path
 from services.stores.base import FeatureStore, LmdbConfig, StoreConfig, StoreWriter
 
 
-def open_store(config: StoreConfig, home: Path) -> FeatureStore:
-    """Open the configured store for reading.
+def open_store(config: StoreConfig, home: Path, readers: int = 1) -> FeatureStore:
+    """Open the configured store for reading, by at most ``readers`` threads at once.
 
     Raises:
         ConfigError: an embedded one is missing or cannot be opened; a secret or certificate is missing.
@@ -17,7 +17,7 @@ def open_store(config: StoreConfig, home: Path) -> FeatureStore:
         return LmdbStore(home / config.path)
     from services.stores.redis import RedisStore
 
-    return RedisStore(config, home)
+    return RedisStore(config, home, readers)
 
 
 def open_writer(config: StoreConfig, home: Path) -> StoreWriter:

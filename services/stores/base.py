@@ -42,7 +42,6 @@ class RedisConfig(BaseModel):
     prefix: before every key, so that pipelines may share a server.
     password_env, password_file: where the password is; it stands in no configuration.
     timeout_ms: what a batch waits at most. connect_timeout_ms: what a connection may take, beside the requests.
-    connections: kept open to each node, the batches that may read at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +58,6 @@ class RedisConfig(BaseModel):
     tls: TlsConfig | None = None
     timeout_ms: float = Field(default=10.0, gt=0, le=60_000)
     connect_timeout_ms: float = Field(default=1000.0, gt=0, le=60_000)
-    connections: int = Field(default=2, ge=1, le=256)
     breaker: BreakerConfig = BreakerConfig()
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from services.stores.node import Node
 
 Address = tuple[str, int]
 SLOTS = 16_384
+_SWEEP_PERIOD_S = 1.0
 logger = logging.getLogger("ray.serve")
 
 
@@ -77,7 +78,7 @@ class Keeper:
                 whole = False
             self._settled.set()
             if whole:
-                self._wake.wait()
+                self._wake.wait(_SWEEP_PERIOD_S)
             else:
                 self._stop.wait(self._retry_s)
 
@@ -87,6 +88,7 @@ class Keeper:
             return False
         whole = True
         for node in list(self.nodes.values()):
+            node.sweep()
             while node.lacking and not self._stop.is_set():
                 connection = self._reach(node.address)
                 if connection is None:

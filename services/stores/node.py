@@ -72,6 +72,14 @@ class Node:
             self.failed("no connection is open")
         return connection
 
+    def sweep(self) -> None:
+        """Close what the other side closed while nobody read."""
+        with self._lock:
+            lost = [connection for connection in self._idle if not _is_quiet(connection)]
+            self._idle = deque(connection for connection in self._idle if connection not in lost)
+        for connection in lost:
+            self.drop(connection)
+
     def give_back(self, connection: Connection) -> None:
         """Take back a connection that answered."""
         with self._lock:

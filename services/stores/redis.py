@@ -35,8 +35,10 @@ class RedisStore:
 
     waits = True
 
-    def __init__(self, config: RedisConfig, home: Path) -> None:
+    def __init__(self, config: RedisConfig, home: Path, readers: int = 1) -> None:
         """Connect in the background; wait for the first connections, but not for a server that is not there.
+
+        readers: how many threads may read at once; each finds a connection to every node.
 
         Raises:
             ConfigError: the password or a certificate is not where the config says.
@@ -48,7 +50,7 @@ class RedisStore:
             seeds=addresses_of(config),
             is_cluster=config.cluster,
             connect=_connector(config, home),
-            connections=config.connections,
+            connections=readers,
             breaker=config.breaker,
         )
         self._keeper.settled(2 * config.connect_timeout_ms / 1e3)

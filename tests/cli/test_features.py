@@ -42,7 +42,7 @@ def test_an_embedded_stores_users_are_loaded_into_redis(home: Path) -> None:
 
 @needs_redis
 def test_a_load_that_was_killed_goes_on(home: Path) -> None:
-    count = 200_000
+    count = 80_000
     users = pa.table({"user_id": [f"u{i}" for i in range(count)], "bias": [1.0] * count})
     pq.write_table(users, home / "users.parquet")
     with redis_server(home) as server:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from services.stores.base import RedisConfig
 from services.stores.redis import RedisStore
 from tests.services.stores.certificates import write_certificates
 from tests.services.stores.servers import (
+    PATIENT,
     RedisServer,
     needs_redis,
     reading,
@@ -117,6 +119,32 @@ def test_a_thawed_server_is_read_again_and_late_answers_are_nobodys(
         server.thaw()
         for user in range(8):
             assert until_read(store, [b"{u%d}/user" % user]).rows == [b"row %d" % user]
+
+
+def test_a_server_that_restarted_while_nobody_read_costs_no_reading(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    with reading(tmp_path, server) as store:
+        (node,) = store._keeper.nodes.values()
+        (first,) = node._idle
+        server.kill()
+        server.restart()
+        until(lambda: len(node._idle) == 1 and first not in node._idle)
+        assert store.read_many([b"{u1}/user"]).unread == []
+
+
+def test_threads_read_at_once_each_its_own(server: RedisServer, tmp_path: Path) -> None:
+    config = RedisConfig.model_validate({"kind": "redis", "nodes": [server.node], **PATIENT})
+    store = RedisStore(config, tmp_path, readers=4)
+
+    def read(thread: int) -> bool:
+        users = [(thread * 7 + turn) % len(ROWS) for turn in range(200)]
+        given = [store.read_many([b"{u%d}/user" % user]) for user in users]
+        return [reading.rows for reading in given] == [[b"row %d" % user] for user in users]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(read, range(4)))
+    store.close()
 
 
 def test_a_store_whose_server_is_not_there_opens_and_reads_nothing(tmp_path: Path) -> None:
