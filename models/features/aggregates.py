@@ -70,57 +70,85 @@ class Aggregated(Protocol):
         ...
 
 
+class AsOf:
+    """Q users (Q,), rows of an event table, at moments now_s (Q,); what several features share is worked out once."""
+
+    def __init__(
+        self, events: EventTable, user: NDArray[np.int64] | None, now_s: NDArray[np.float64]
+    ) -> None:
+        """user: None for all of the table's users in their order."""
+        self._events = events
+        self._now_s = now_s
+        starts, ends = events.offsets[:-1], events.offsets[1:]
+        self._start, end = (starts, ends) if user is None else (starts[user], ends[user])
+        self._end = first_at_or_after(events.at_s, self._start, end, now_s)
+        self._slices: dict[tuple[float | None, int, float | None], _Slices] = {}
+
+    def __call__(self, feature: Aggregated) -> Column:
+        """Give the feature's column: (Q, ...), or ragged."""
+        aggregate = feature.aggregate
+        assert aggregate is not None
+        key = (aggregate.window_s, feature.event_limit, feature.fresh_for_s)
+        slices = self._slices.get(key)
+        if slices is None:
+            slices = self._slices[key] = self._sliced(*key)
+        return _taken(feature, aggregate, self._events.fields[aggregate.field], slices)
+
+    def _sliced(self, window_s: float | None, limit: int, fresh_for_s: float | None) -> "_Slices":
+        start, end, at_s = self._start, self._end, self._events.at_s
+        if window_s is not None:
+            start = first_at_or_after(at_s, start, end, self._now_s - window_s)
+        start = np.maximum(start, end - limit)
+        if fresh_for_s is not None and len(at_s):
+            stale = (end > start) & (self._now_s - at_s[np.maximum(end - 1, 0)] > fresh_for_s)
+            start = np.where(stale, end, start)
+        return _Slices(start, end, len(at_s))
+
+
+class _Slices:
+    """[start, end) of Q slices of a table of ``total`` events."""
+
+    def __init__(self, start: NDArray[np.int64], end: NDArray[np.int64], total: int) -> None:
+        self.start, self.end = start, end
+        self.lengths = end - start
+        self.offsets = offsets_of(self.lengths)
+        count = int(self.offsets[-1])
+        some = self.lengths > 0
+        whole = count == total and np.array_equal(self.offsets[:-1][some], start[some])
+        self._positions = (
+            None if whole else np.arange(count) + np.repeat(start - self.offsets[:-1], self.lengths)
+        )
+
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Give the slices of ``values`` end to end; a view where they are all there is."""
+        return values if self._positions is None else values.take(self._positions, axis=0)
+
+
 def as_of(
     feature: Aggregated, events: EventTable, user: NDArray[np.int64], now_s: NDArray[np.float64]
 ) -> Column:
     """Give the feature of Q users (Q,), rows of the table, at moments now_s (Q,): (Q, ...), or ragged."""
-    aggregate = feature.aggregate
-    assert aggregate is not None
-    at_s = events.at_s
-    start, end = events.offsets[user], events.offsets[user + 1]
-    end = first_at_or_after(at_s, start, end, now_s)
-    if aggregate.window_s is not None:
-        start = first_at_or_after(at_s, start, end, now_s - aggregate.window_s)
-    start = np.maximum(start, end - feature.event_limit)
-    if feature.fresh_for_s is not None and len(at_s):
-        stale = (end > start) & (now_s - at_s[np.maximum(end - 1, 0)] > feature.fresh_for_s)
-        start = np.where(stale, end, start)
-    return _taken(feature, aggregate, events.fields[aggregate.field], start, end)
+    return AsOf(events, user, now_s)(feature)
 
 
-def _taken(
-    feature: Aggregated,
-    aggregate: Aggregate,
-    values: NDArray[Any],
-    start: NDArray[np.int64],
-    end: NDArray[np.int64],
-) -> Column:
-    lengths = end - start
+def _taken(feature: Aggregated, aggregate: Aggregate, values: NDArray[Any], slices: _Slices) -> Column:
     if aggregate.kind == "last_values":
-        return RaggedArray(_slices(values, start, lengths).astype(feature.dtype), offsets_of(lengths))
+        return RaggedArray(slices.of(values).astype(feature.dtype, copy=False), slices.offsets)
     default = feature.default_value()
-    result = np.empty((len(start), *default.shape), dtype=feature.dtype)
+    lengths = slices.lengths
+    result = np.empty((len(lengths), *default.shape), dtype=feature.dtype)
     result[...] = default
     some = lengths > 0
     if not some.any():
         return result
-    start, end, lengths = start[some], end[some], lengths[some]
     if aggregate.kind == "last":
-        result[some] = values[end - 1]
+        result[some] = values[slices.end[some] - 1]
     elif aggregate.kind == "count":
-        result[some] = lengths
+        result[some] = lengths[some]
     else:
         # reduceat adds within a segment in an order that depends on its length alone.
-        flat = _slices(values, start, lengths).astype(np.float64)
-        total = np.add.reduceat(flat, offsets_of(lengths)[:-1], axis=0)
-        counts = lengths.reshape(-1, *(1,) * (total.ndim - 1))
+        flat = slices.of(values).astype(np.float64)
+        total = np.add.reduceat(flat, slices.offsets[:-1][some], axis=0)
+        counts = lengths[some].reshape(-1, *(1,) * (total.ndim - 1))
         result[some] = total if aggregate.kind == "sum" else total / counts
     return result
-
-
-def _slices(values: NDArray[Any], start: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[Any]:
-    """Give values[start : start + length] of all slices end to end; a view where they are all there is."""
-    offsets = offsets_of(lengths)
-    if offsets[-1] == len(values) and np.array_equal(offsets[:-1][lengths > 0], start[lengths > 0]):
-        return values
-    return values.take(np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], lengths), axis=0)

@@ -1,12 +1,12 @@
 """Overlays: what changes over time for everybody (weather) or for the items of a cell (news, crowding).
 
 An overlay is a series of snapshots, in memory or mapped from a folder: ``overlay.json`` beside one ``.npy`` a feature.
-Its arrays never change; a newer folder is opened beside it and takes its place. ``columns`` reads it for training,
-where every list has its own moment, and for serving.
+Its arrays never change; a newer folder is opened beside it and takes its place. ``global_columns`` and
+``cell_columns`` read it for training, where every list has its own moment, and for serving.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -132,38 +132,82 @@ class Overlay:
                     np.save(staging / f"{group}.{name}.npy", np.ascontiguousarray(values))
             (staging / INDEX).write_text(index.model_dump_json(indent=2) + "\n")
 
-    def snapshots(self, now_s: NDArray[np.float64]) -> NDArray[np.int64]:
+    def global_columns(
+        self, features: Sequence[Feature], now_s: NDArray[np.float64]
+    ) -> dict[str, NDArray[Any]]:
+        """Give "global.<name>" (B, ...) of B moments: of the newest snapshot at or before each.
+
+        Where there is none, or it is stale, stands the default.
+        """
+        snapshot = self._snapshots(now_s)
+        missing = self._missing(features, snapshot, now_s)
+        return {
+            f.column: _taken(f, self.globals.get(f.name), snapshot, missing[f.fresh_for_s]) for f in features
+        }
+
+    def cell_columns(
+        self,
+        features: Sequence[Feature],
+        now_s: NDArray[np.float64],
+        cell: NDArray[np.int64],
+        request_of: NDArray[np.int64],
+    ) -> dict[str, NDArray[Any]]:
+        """Give "cell.<name>" (N, ...): of the cell (N,) of each candidate, at the moment of its request.
+
+        now_s: (B,), request_of: (N,). The default stands where ``global_columns`` has it, and outside all cells.
+        """
+        count = self.cell_count
+        snapshot = self._snapshots(now_s)
+        missing = self._missing(features, snapshot, now_s)
+        at = (snapshot * count)[request_of] + cell
+        outside = (cell < 0) | (cell >= count)
+        inside = not outside.any()
+        columns: dict[str, NDArray[Any]] = {}
+        lacking: dict[float | None, NDArray[np.bool_] | None] = {}
+        for limit, of_request in missing.items():
+            of_candidate = None if of_request is None else of_request[request_of]
+            if not inside:
+                of_candidate = outside if of_candidate is None else of_candidate | outside
+            lacking[limit] = of_candidate
+        for feature in features:
+            values = self.cells.get(feature.name)
+            flat = None if values is None else values.reshape(-1, *values.shape[2:])  # a view
+            columns[feature.column] = _taken(feature, flat, at, lacking[feature.fresh_for_s])
+        return columns
+
+    def _snapshots(self, now_s: NDArray[np.float64]) -> NDArray[np.int64]:
         """Give, for each moment (B,), the newest snapshot at or before it, -1 for none."""
         return np.searchsorted(self.times_s, now_s, side="right") - 1
 
-    def column(
-        self,
-        feature: Feature,
-        snapshot: NDArray[np.int64],
-        now_s: NDArray[np.float64],
-        cell: NDArray[np.int64] | None,
-    ) -> NDArray[Any]:
-        """Give (R, ...): the feature in R snapshots, in a cell of each where it is a cell feature.
+    def _missing(
+        self, features: Sequence[Feature], snapshot: NDArray[np.int64], now_s: NDArray[np.float64]
+    ) -> dict[float | None, NDArray[np.bool_] | None]:
+        """Give, by freshness limit, which moments (B,) have nothing; None where all have something."""
+        known: dict[float | None, NDArray[np.bool_] | None] = {}
+        none = snapshot < 0
+        for limit in {feature.fresh_for_s for feature in features}:
+            missing = none
+            if limit is not None and len(self.times_s):
+                missing = none | (now_s - self.times_s[snapshot] > limit)
+            known[limit] = missing if missing.any() else None
+        return known
 
-        Where there is none, or it is stale, stands the default. snapshot, now_s, cell: (R,).
-        """
-        values = (self.globals if cell is None else self.cells).get(feature.name)
-        if values is None or len(self.times_s) == 0:
-            return _default(feature, len(snapshot))
-        missing = snapshot < 0
-        if feature.fresh_for_s is not None:
-            missing |= now_s - self.times_s[snapshot] > feature.fresh_for_s
-        at = snapshot
-        if cell is not None:
-            count = values.shape[1]
-            missing |= (cell < 0) | (cell >= count)
-            at = snapshot * count + cell
-            values = values.reshape(len(values) * count, *values.shape[2:])  # a view
-        if not missing.any():
-            return values.take(at, axis=0)
-        result = _default(feature, len(snapshot))
-        result[~missing] = values.take(at[~missing], axis=0)
-        return result
+
+def _taken(
+    feature: Feature,
+    values: NDArray[Any] | None,
+    at: NDArray[np.int64],
+    missing: NDArray[np.bool_] | None,
+) -> NDArray[Any]:
+    """Give values[at], with the default where ``missing``; the default alone where there are no values."""
+    if values is None or len(values) == 0:
+        return _default(feature, len(at))
+    if missing is None:
+        return values.take(at, axis=0)
+    result = _default(feature, len(at))
+    here = ~missing
+    result[here] = values.take(at[here], axis=0)
+    return result
 
 
 def _default(feature: Feature, count: int) -> NDArray[Any]:

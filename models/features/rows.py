@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import FeatureMismatch
-from models.features.aggregates import as_of
+from models.features.aggregates import AsOf
 from models.features.definition import Feature, FeatureSet
 from models.features.events import AT_S, SEQUENCE, EventTable, inserted
 from models.ragged import Column, RaggedArray, offsets_of
@@ -52,6 +52,10 @@ class UserRowCodec:
         self._timed = tuple(f for f in plain if f.fresh_for_s is not None)
         self._aggregates = tuple(f for f in given if f.aggregate is not None)
         self.event_types = _event_types(self._aggregates)
+        self._by_event = {
+            event: [f for f in self._aggregates if f.aggregate and f.aggregate.event == event]
+            for event in self.event_types
+        }
         self._capacities = {event: _capacity(self._aggregates, event) for event in self.event_types}
         ragged = {f.name: np.dtype((f.dtype, f.shape)) for f in plain if f.ragged}
         self._limits = {f.name: f.max_length for f in plain if f.ragged}
@@ -186,7 +190,6 @@ class UserRowCodec:
         rows, heads, unreadable = self._read(values)
         head, prefix = self._head_bytes, f"{self.group}."
         columns: dict[str, Column] = {prefix + f.name: heads[f.name].copy() for f in self._fixed}
-        user = np.arange(len(rows), dtype=np.int64)
         starts = [head] * len(rows)
         for name, dtype in self._bodies.items():
             lengths = heads[name].astype(np.int64)
@@ -199,9 +202,9 @@ class UserRowCodec:
                 continue
             assert now_s is not None, f"{self.group} features depend on the moment: give now_s"
             table = EventTable(offsets, {field: flat[field].copy() for field in dtype.names or ()})
-            for feature in self._aggregates:
-                if feature.aggregate is not None and feature.aggregate.event == name[1:]:
-                    columns[feature.column] = as_of(feature, table, user, now_s)
+            of_event = AsOf(table, None, now_s)
+            for feature in self._by_event[name[1:]]:
+                columns[feature.column] = of_event(feature)
         for feature in self._timed:
             assert now_s is not None, f"{feature.column} has a freshness limit: give now_s"
             known_s = heads[f"@{feature.name}"]

@@ -81,14 +81,11 @@ class FeatureView:
         request_of = batch.request_of() if self._cells else None
         if now_s is not None and (self._globals or self._cells):
             overlay = self.overlay
-            snapshot = overlay.snapshots(now_s)
-            for feature in _lacking(self._globals, requests):
-                requests[feature.column] = overlay.column(feature, snapshot, now_s, None)
-            if self._cell_of_row is not None:
+            requests |= overlay.global_columns(_lacking(self._globals, requests), now_s)
+            if self._cell_of_row is not None and request_of is not None:
+                lacking = _lacking(self._cells, candidates)
                 cell = self._cell_of_row.take(batch.rows).astype(np.int64)
-                its_snapshot, its_now_s = snapshot[request_of], now_s[request_of]
-                for feature in _lacking(self._cells, candidates):
-                    candidates[feature.column] = overlay.column(feature, its_snapshot, its_now_s, cell)
+                candidates |= overlay.cell_columns(lacking, now_s, cell, request_of)
         for feature, transform in self._derived:
             if feature.group == "cell":
                 if feature.column not in candidates:

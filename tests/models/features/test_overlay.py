@@ -40,10 +40,9 @@ def test_each_moment_has_the_newest_snapshot_before_it_and_the_default_where_non
 ) -> None:
     overlay = overlay_at(*times_s)
     now_s, cell = np.array([moment for moment, _ in asked]), np.array([c for _, c in asked])
-    snapshot = overlay.snapshots(now_s)
-    rain = overlay.column(RAIN, snapshot, now_s, None)
-    wind = overlay.column(WIND, snapshot, now_s, None)
-    crowd = overlay.column(CROWD, snapshot, now_s, cell)
+    given = overlay.global_columns((RAIN, WIND), now_s)
+    rain, wind = given["global.rain_mm"], given["global.wind"]
+    crowd = overlay.cell_columns((CROWD,), now_s, cell, np.arange(len(asked)))["cell.crowd"]
     for place, (moment, c) in enumerate(asked):
         past = [(at, number) for number, at in enumerate(times_s) if at <= moment]
         at, number = past[-1] if past else (-np.inf, -1)
