@@ -52,7 +52,7 @@ def store_warnings(config: PipelineConfig, home: Path) -> list[str]:
     store = config.features.store
     if not isinstance(store, RedisConfig):
         return []
-    from services.stores.redis import server_fault
+    from services.stores.redis_client import server_fault
 
     fault = server_fault(store, home)
     return [] if fault is None else [f"features.store: {fault}. Until then answers have default features"]

@@ -44,6 +44,6 @@ def check_store(config: StoreConfig, home: Path) -> None:
     if isinstance(config, LmdbConfig):
         open_store(config, home).close()
         return
-    from services.stores.redis import connection_options
+    from services.stores.redis_client import connection_options
 
     connection_options(config, home)

@@ -12,8 +12,8 @@ from redis.connection import Connection
 
 from services.breaker import BreakerConfig
 from services.stores.node import Node
+from services.stores.redis_client import Address
 
-Address = tuple[str, int]
 SLOTS = 16_384
 _SWEEP_PERIOD_S = 1.0
 logger = logging.getLogger("ray.serve")

@@ -8,7 +8,7 @@ import redis
 
 from services.errors import StoreFailed
 from services.stores.base import RedisConfig
-from services.stores.redis import client_of
+from services.stores.redis_client import client_of
 
 _ROWS_A_PART = 1000
 _TIMEOUT_S = 10.0

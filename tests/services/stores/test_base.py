@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from services.stores.base import LmdbConfig, RedisConfig, StoreConfig
-from services.stores.redis import addresses_of
+from services.stores.redis_client import addresses_of
 
 STORE: TypeAdapter[LmdbConfig | RedisConfig] = TypeAdapter(StoreConfig)
 

@@ -1,0 +1,128 @@
+"""Connections to Redis or Valkey as the pipeline's YAML describes them: addresses, passwords, TLS."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection
+from redis.retry import Retry
+
+from services.errors import ConfigError
+from services.stores.base import RedisConfig
+
+Address = tuple[str, int]
+
+
+def addresses_of(config: RedisConfig) -> list[Address]:
+    """Give hosts and ports of the named nodes."""
+    split = [node.rpartition(":") for node in config.nodes]
+    return [(host.strip("[]"), int(port)) for host, _, port in split]
+
+
+def connection_options(config: RedisConfig, home: Path) -> dict[str, Any]:
+    """Give redis-py's options for user, password and TLS.
+
+    Raises:
+        ConfigError: the password or a certificate is not where the config says.
+    """
+    options: dict[str, Any] = {"username": config.username, "password": _password(config, home)}
+    if config.tls is not None:
+        named = {"ca_file": "ca_certs", "cert_file": "certfile", "key_file": "keyfile"}
+        for field, option in named.items():
+            given = getattr(config.tls, field)
+            if given is None:
+                continue
+            if not (home / given).is_file():
+                raise ConfigError(
+                    f"no file at {home / given}: put it there, or mend the path",
+                    field=f"features.store.tls.{field}",
+                )
+            options[f"ssl_{option}"] = str(home / given)
+        options["ssl_check_hostname"] = config.tls.check_hostname
+    return options
+
+
+def _password(config: RedisConfig, home: Path) -> str | None:
+    if config.password_env is not None:
+        if config.password_env not in os.environ:
+            raise ConfigError(
+                f"the environment has no {config.password_env}: set it to the store's password",
+                field="features.store.password_env",
+            )
+        return os.environ[config.password_env]
+    if config.password_file is not None:
+        try:
+            return (home / config.password_file).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"the password cannot be read from {home / config.password_file} ({type(error).__name__}): "
+                f"put it there, readable for this user",
+                field="features.store.password_file",
+            ) from error
+    return None
+
+
+def connector(config: RedisConfig, home: Path) -> Callable[[Address], Connection]:
+    """Give what makes a connection that is ready for a batch.
+
+    Raises:
+        ConfigError: the password or a certificate is not where the config says.
+    """
+    options = connection_options(config, home)
+    kind = Connection if config.tls is None else SSLConnection
+    limit_s = config.connect_timeout_ms / 1e3
+
+    def connect(address: Address) -> Connection:
+        connection = kind(
+            host=address[0],
+            port=address[1],
+            socket_timeout=limit_s,
+            socket_connect_timeout=limit_s,
+            driver_info=None,
+            protocol=2,
+            **options,
+        )
+        connection.connect()
+        connection.send_command("PING", check_health=False)  # a password that is lacking shows here
+        connection.read_response()
+        # From here on it is a batch that waits.
+        connection.update_current_socket_timeout(config.timeout_ms / 1e3)
+        return connection
+
+    return connect
+
+
+def client_of(config: RedisConfig, home: Path, timeout_s: float) -> "redis.Redis | redis.RedisCluster":
+    """Give redis-py's own client, for what is not in a request's way.
+
+    Raises:
+        ConfigError: the password or a certificate is not where the config says. redis.RedisError: no cluster.
+    """
+    options = connection_options(config, home)
+    options |= {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    options |= {"ssl": config.tls is not None, "retry": Retry(NoBackoff(), 0)}
+    nodes = addresses_of(config)
+    if config.cluster:
+        from redis.cluster import ClusterNode
+
+        return redis.RedisCluster(startup_nodes=[ClusterNode(*node) for node in nodes], **options)
+    return redis.Redis(host=nodes[0][0], port=nodes[0][1], **options)
+
+
+def server_fault(config: RedisConfig, home: Path) -> str | None:
+    """Say what keeps the server from giving rows, and the remedy; None where nothing does."""
+    where = ", ".join(config.nodes)
+    try:
+        client = client_of(config, home, config.connect_timeout_ms / 1e3)
+        try:
+            keys = int(client.dbsize())
+        finally:
+            client.close()
+    except (redis.RedisError, OSError) as error:
+        return f"Redis at {where} does not answer ({error}): start it, or mend features.store"
+    if keys == 0:
+        return f"Redis at {where} is empty: load it with `rankway features load CONFIG FILE...`"
+    return None
