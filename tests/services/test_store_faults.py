@@ -21,7 +21,7 @@ from services.stores.loading import Checkpoint, load
 from services.stores.sources import open_source
 from tests.pipelines import FEATURES, USERS, bias_of, make_pipeline
 from tests.services.processes import served
-from tests.services.servers import Connection, rank_request
+from tests.services.servers import Connection, Reply, rank_request
 from tests.services.stores.servers import PATIENT, RedisServer, needs_redis, redis_server
 
 pytestmark = needs_redis
@@ -160,18 +160,22 @@ def test_over_http_a_server_that_is_killed_and_comes_back_costs_no_request(
     changed, stop = threading.Condition(), threading.Event()
 
     def client(user: int) -> None:
-        with Connection(service.port) as connection:
-            while not stop.is_set():
-                data = rank_request(
-                    {"user_id": f"u{user}", "candidates": ["item-0007"], "deadline_ms": 20_000}
-                )
-                reply = connection.ask(data)
-                degraded = reply.json["degraded"] if reply.status == 200 else None
-                own = bias_of(user) if degraded is None else 0.0
-                right = reply.status == 200 and reply.json["items"][0]["score"] == 7 + own
-                with changed:
-                    seen[reply.status if right else 0, degraded] += 1
-                    changed.notify_all()
+        data = rank_request({"user_id": f"u{user}", "candidates": ["item-0007"], "deadline_ms": 20_000})
+        while not stop.is_set():
+            with Connection(service.port) as connection:
+                while not stop.is_set():
+                    reply = connection.ask(data)
+                    note(user, reply)
+                    if reply.headers.get("connection", "").lower() == "close":
+                        break  # a proxy that is replaced says so with its last answer
+
+    def note(user: int, reply: Reply) -> None:
+        degraded = reply.json["degraded"] if reply.status == 200 else None
+        own = bias_of(user) if degraded is None else 0.0
+        right = reply.status == 200 and reply.json["items"][0]["score"] == 7 + own
+        with changed:
+            seen[reply.status if right else 0, degraded] += 1
+            changed.notify_all()
 
     def until(degraded: str | None, count: int = 300) -> None:
         with changed:
