@@ -80,8 +80,9 @@ class AsOf:
         self._events = events
         self._now_s = now_s
         starts, ends = events.offsets[:-1], events.offsets[1:]
+        self._lengths = ends - starts if user is None else None
         self._start, end = (starts, ends) if user is None else (starts[user], ends[user])
-        self._end = first_at_or_after(events.at_s, self._start, end, now_s)
+        self._end = self._first_at_or_after(self._start, end, now_s)
         self._slices: dict[tuple[float | None, int, float | None], _Slices] = {}
 
     def __call__(self, feature: Aggregated) -> Column:
@@ -97,12 +98,22 @@ class AsOf:
     def _sliced(self, window_s: float | None, limit: int, fresh_for_s: float | None) -> "_Slices":
         start, end, at_s = self._start, self._end, self._events.at_s
         if window_s is not None:
-            start = first_at_or_after(at_s, start, end, self._now_s - window_s)
+            start = self._first_at_or_after(start, end, self._now_s - window_s)
         start = np.maximum(start, end - limit)
         if fresh_for_s is not None and len(at_s):
             stale = (end > start) & (self._now_s - at_s[np.maximum(end - 1, 0)] > fresh_for_s)
             start = np.where(stale, end, start)
         return _Slices(start, end, len(at_s))
+
+    def _first_at_or_after(
+        self, start: NDArray[np.int64], end: NDArray[np.int64], moment_s: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        if self._lengths is None:
+            return first_at_or_after(self._events.at_s, start, end, moment_s)
+        # A batch's few events: counting those before is faster than bisecting, and finds the same places.
+        offsets = self._events.offsets
+        before = offsets_of(self._events.at_s < np.repeat(moment_s, self._lengths))[offsets]
+        return np.asarray(np.minimum(np.maximum(offsets[:-1] + before[1:] - before[:-1], start), end))
 
 
 class _Slices:

@@ -98,8 +98,7 @@ class Feature(BaseModel):
 
     def default_value(self) -> NDArray[Any]:
         """Give the default as an array of the feature's shape and dtype."""
-        value = np.asarray(self.default, dtype=self.dtype)
-        return np.broadcast_to(value, self.shape).copy()
+        return np.full(self.shape, self.default, dtype=self.dtype)
 
 
 class FeatureSet(BaseModel):
