@@ -1,6 +1,7 @@
 """``rankway train CONFIG``: a pipeline's models, from its data set to artifacts."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,12 +27,18 @@ def train(
     force: Annotated[
         bool, typer.Option("--force", help="Train even if data and config are as they were.")
     ] = False,
+    from_log: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from-log", help="Train from this log of a service: Parquet files, or folders of them."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print versions and metrics as JSON.")] = False,
 ) -> None:
     """Train a pipeline's models; what is unchanged is left as it is, and what was cut off goes on where it was."""
     console = Console(stderr=True)
     try:
-        trained = _train(load_config(config), force, console)
+        trained = _train(load_config(config), from_log or [], force, console)
     except (ConfigError, ModelError) as error:
         console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
         raise typer.Exit(2) from error
@@ -49,7 +56,10 @@ def train(
                 console.print(f"  {label:<11} NDCG@10 {ndcg:.4f}  MRR {mrr:.4f}", highlight=False)
 
 
-def _train(pipeline: PipelineConfig, force: bool, console: Console) -> "list[Trained]":
+def _train(
+    pipeline: PipelineConfig, from_log: Sequence[Path], force: bool, console: Console
+) -> "list[Trained]":
+    from models.training.from_log import impressions_from_log
     from models.training.train import Places, Trainer  # here, as it loads torch
 
     if pipeline.training is None:
@@ -58,15 +68,19 @@ def _train(pipeline: PipelineConfig, force: bool, console: Console) -> "list[Tra
         )
     home = home_directory()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
+    features = load_definitions(home / pipeline.features.definitions)
+    data = home / pipeline.training.data
+    if from_log:
+        data = data.with_name(f"{data.name}-from-log")
+        impressions_from_log(from_log, data, features, pipeline.training.log_valid_share)
     places = Places(
         catalogue=home / pipeline.catalogue,
-        data=home / pipeline.training.data,
+        data=data,
         ranker=home / pipeline.models[pipeline.ranker.model].artifact,
         reranker=None if reranker is None else home / reranker,
         distilled=_distilled_place(pipeline, home),
         overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,
     )
-    features = load_definitions(home / pipeline.features.definitions)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=console, transient=True) as bar:
         tasks: dict[str, TaskID] = {}

@@ -14,7 +14,7 @@ An input's source is one of
     batch.offsets                candidate offsets, int64                              (B + 1,)
     batch.request_of             the request of each candidate, int64                  (N,)
     batch.mask                   layouts list, chunks: slots that hold a candidate     (B, M) or (R, C)
-    batch.chunk_of               layout chunks: the request of each chunk, int64       (R,)
+    batch.chunk_of               the request of each chunk, int64; a list is one chunk (R,) or (B,)
 What is said of user.<name> holds of realtime.<name> too.
 Layouts. "flat": per-candidate inputs and outputs are (N, ...). "list": (B, M, ...), M the longest list of the
 batch. "chunks": (R, C, ...), each request's candidates cut into chunks of C; for models whose candidates do
@@ -54,7 +54,7 @@ class InputSpec(BaseModel):
             rows = {"flat": (), "list": ("requests",), "chunks": ("chunks",)}
             return (*rows[layout], "candidates")
         if self.source == "batch.chunk_of":
-            return ("chunks",)
+            return ("chunks",) if layout == "chunks" else ("requests",)  # a list is one chunk
         base, _, part = self.source.partition(":")
         feature = base.partition("@")[2] or base
         if part in {"list", "mask"}:

@@ -99,12 +99,10 @@ class PooledRankerOptions(RankerReads, PooledSize):
     name: Literal["pooled_ranker"] = "pooled_ranker"
 
 
-class ListwiseOptions(Size):
-    """What a listwise reranker reads, and its size."""
+class ListwiseOptions(RankerReads, Size):
+    """What a listwise reranker reads beside the ranker's scores, and its size."""
 
     name: Literal["listwise"] = "listwise"
-    items: dict[str, tuple[int, ...]]
-    context: tuple[ScalarColumn, ...] = ()
 
 
 class DlrmOptions(BaseModel):

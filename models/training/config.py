@@ -79,12 +79,11 @@ class DistilledTraining(BaseModel):
 
 
 class RerankerTraining(BaseModel):
-    """The reranker: a small listwise model over the ranker's scored lists."""
+    """The reranker: a small listwise model over the ranker's scored lists; it reads what the ranker reads."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    items: tuple[str, ...] = Field(min_length=1)
-    context: tuple[ScalarColumn, ...] = ()
+    items: tuple[str, ...] = Field(default=(), description="further catalogue columns")
     size: Size = Size(width=32, heads=2, layers=1, hidden=64)
     fit: FitConfig = FitConfig(epochs=2)
 
@@ -94,6 +93,7 @@ class TrainingConfig(BaseModel):
 
     data: folder with the impressions ``train`` and ``valid``, relative to the home.
     max_train_lists, max_valid_lists: larger splits are thinned evenly over their time, None keeps all.
+    log_valid_share: of the lists of a log that is trained from, the latest, which quality is measured on.
     threads: one is fastest for models as small as the default; more pay from a width of some hundreds.
     precision: of the products in training; bfloat16 needs a GPU to be faster.
     reference: item column that ranks the popularity reference.
@@ -104,6 +104,7 @@ class TrainingConfig(BaseModel):
     data: str
     max_train_lists: int | None = Field(default=None, ge=1)
     max_valid_lists: int | None = Field(default=None, ge=2)
+    log_valid_share: float = Field(default=0.2, gt=0, lt=1)
     seed: int = Field(default=1, ge=0)
     threads: int = Field(default=1, ge=1, le=256)
     precision: Literal["float32", "bfloat16"] = "float32"

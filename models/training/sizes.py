@@ -1,10 +1,16 @@
 """Fills in what the YAML leaves out: the shapes of the features that a model is to read."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from models.architectures.options import HistoryRankerOptions, ListwiseOptions, PooledRankerOptions
+from models.architectures.options import (
+    HistoryRankerOptions,
+    ListwiseOptions,
+    PooledRankerOptions,
+    RankerReads,
+)
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
@@ -41,24 +47,24 @@ def ranker_options(
 
 def pooled_options(config: DistilledTraining, teacher: HistoryRankerOptions) -> PooledRankerOptions:
     """Give the options of a pooled ranker that reads what its teacher reads."""
-    reads = {name: getattr(teacher, name) for name in type(teacher).model_fields}
-    mine = PooledRankerOptions.model_fields.keys() - {"name", "width", "hidden"}
-    return PooledRankerOptions(
-        **{name: value for name, value in reads.items() if name in mine}, **config.size.model_dump()
-    )
+    return PooledRankerOptions(**_reads(teacher), **config.size.model_dump())
 
 
-def listwise_options(config: RerankerTraining, features: FeatureSet, catalogue: Catalogue) -> ListwiseOptions:
-    """Give the architecture's options.
+def listwise_options(
+    config: RerankerTraining, ranker: HistoryRankerOptions, catalogue: Catalogue
+) -> ListwiseOptions:
+    """Give the options of a reranker that reads what the ranker reads, and further item columns.
 
     Raises:
-        TrainingError: a named feature or column does not exist, or holds what is not a number.
+        TrainingError: a named column does not exist, or holds what is not a number.
     """
-    known = _shapes_of(features)
-    _expect("context feature", [column.name for column in config.context], known, "context.")
-    return ListwiseOptions(
-        items=_columns(config.items, catalogue), context=config.context, **config.size.model_dump()
-    )
+    reads = _reads(ranker)
+    reads["items"] = {**reads["items"], **_columns(config.items, catalogue)}
+    return ListwiseOptions(**reads, **config.size.model_dump())
+
+
+def _reads(ranker: HistoryRankerOptions) -> dict[str, Any]:
+    return {name: getattr(ranker, name) for name in RankerReads.model_fields}
 
 
 def _shapes_of(features: FeatureSet) -> Shapes:

@@ -135,6 +135,7 @@ class Trainer:
         """Give the recipes of the models that learn from the ranker's scores."""
         config, places = self._config, self._places
         made_from["ranker"] = ranker.artifact.version
+        reads = HistoryRankerOptions.model_validate(ranker.artifact.architecture)
         recipes = []
         if config.reranker is not None and places.reranker is not None:
             listwise = config.reranker
@@ -144,21 +145,20 @@ class Trainer:
                     root=places.reranker,
                     config=listwise,
                     fit=listwise.fit,
-                    options=lambda: listwise_options(listwise, self._features, self._catalogue),
+                    options=lambda: listwise_options(listwise, reads, self._catalogue),
                     loss_of=partial(list_loss, loss=listwise.fit.loss),
                     read=partial(self._scored_split, ranker),
                 )
             )
         if config.distilled is not None and places.distilled is not None:
             student = config.distilled
-            teacher = HistoryRankerOptions.model_validate(ranker.artifact.architecture)
             recipes.append(
                 _Recipe(
                     name="distilled",
                     root=places.distilled,
                     config=student,
                     fit=student.fit,
-                    options=lambda: pooled_options(student, teacher),
+                    options=lambda: pooled_options(student, reads),
                     loss_of=partial(
                         distillation_loss, temperature=student.temperature, label_weight=student.label_weight
                     ),

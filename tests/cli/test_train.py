@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from cli.train import train
 from models.artifact import Artifact
+from models.features.catalogue import Catalogue
+from tests.models.training.test_from_log import write_log
 from tests.models.training.test_train import DOCUMENT, MODELS
 from tests.models.worlds import FEATURES, make_catalogue, make_impressions
 
@@ -93,3 +95,15 @@ def test_a_distilled_ranker_without_a_place_is_told(home: Path) -> None:
     code, _, told = run(str(home / "pipeline.yaml"))
     assert code == 2
     assert "training.distilled.model: 'distilled' is not in models" in told
+
+
+def test_a_log_of_a_service_is_trained_from(home: Path) -> None:
+    write_log(home / "log", home / "impressions", Catalogue.open(home / "catalogue"))
+    (home / "impressions" / "train" / "labels.npy").unlink()  # only the log is read
+    code, out, told = run(str(home / "pipeline.yaml"), "--from-log", str(home / "log"), "--json")
+    assert code == 0, told
+    lists = json.loads(out)[0]["lineage"]["training"]["lists"]
+    assert lists == {"train": 112, "selection": 14, "report": 14}
+    code, _, told = run(str(home / "pipeline.yaml"), "--from-log", str(home / "nowhere"))
+    assert code == 2
+    assert "no log at" in told

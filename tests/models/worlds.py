@@ -63,7 +63,7 @@ RANKER = HistoryRankerOptions(
 )
 POOLED = PooledRankerOptions(**RANKER.model_dump(include=set(RankerReads.model_fields)), width=8, hidden=12)
 RERANKER = ListwiseOptions(
-    items={"attributes": (ATTRIBUTES,)}, context=CONTEXT, width=16, heads=2, layers=1, hidden=24
+    **RANKER.model_dump(include=set(RankerReads.model_fields)), width=16, heads=2, layers=1, hidden=24
 )
 
 

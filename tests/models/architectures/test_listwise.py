@@ -1,77 +1,94 @@
-"""The listwise reranker: the list counts, its padding and its order do not."""
+"""The listwise reranker: the list and the user's past count, padding and order do not."""
+
+from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.architectures.listwise import ListwiseReranker
-from tests.models.worlds import ATTRIBUTES, RERANKER, make_reranker
+from models.assembly import InputAssembler
+from models.features.catalogue import Catalogue
+from models.ragged import RaggedArray, RaggedBatch
+from tests.models.worlds import RERANKER, make_batch, make_catalogue, make_reranker
 
-MODEL = make_reranker()
 TOLERANCE = 1e-5
 
 
-def inputs_of(lengths: list[int], seed: int = 0) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    count, longest = len(lengths), max(lengths)
-    return {
-        "item_attributes": torch.randn(count, longest, ATTRIBUTES, generator=generator),
-        "hour": torch.rand(count, generator=generator) * 24,
-        "rain_mm": torch.rand(count, generator=generator),
-        "ranked": torch.randn(count, longest, generator=generator),
-        "mask": torch.arange(longest)[None] < torch.tensor(lengths)[:, None],
-    }
+class Scorer:
+    """A reranker with the assembly of its inputs."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.model = make_reranker()
+        self.assembler = InputAssembler(self.model.signature(""), catalogue)
+
+    def inputs(self, batch: RaggedBatch) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(values) for name, values in self.assembler(batch).items()}
+
+    def padded(self, inputs: dict[str, torch.Tensor]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            scores: NDArray[np.float32] = self.model(inputs).numpy()
+        return scores
+
+    def __call__(self, batch: RaggedBatch) -> NDArray[np.float32]:
+        """Give scores (N,)."""
+        scores = self.padded(self.inputs(batch))
+        return np.asarray(self.assembler.flatten({"score": scores}, batch)["score"])
 
 
-def scores_of(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    with torch.inference_mode():
-        scores: torch.Tensor = MODEL(inputs)
-    return scores
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
+    return Scorer(make_catalogue(tmp_path_factory.mktemp("world") / "catalogue"))
 
 
-def test_before_training_the_rankers_scores_pass_unchanged() -> None:
-    inputs = inputs_of([4, 2])
+def test_before_training_the_rankers_scores_pass_unchanged(scorer: Scorer) -> None:
+    inputs = scorer.inputs(make_batch([4, 2], [3, 0]))
     with torch.inference_mode():
         assert torch.equal(ListwiseReranker(RERANKER)(inputs), inputs["ranked"])
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(0, 999))
-@settings(max_examples=30, deadline=None)
-def test_padding_and_company_change_nothing(lengths: list[int], seed: int) -> None:
-    inputs = inputs_of(lengths, seed)
-    together = scores_of(inputs)
-    for place, length in enumerate(lengths):
-        alone = {
-            name: x[place : place + 1, :length] if x.dim() > 1 else x[place : place + 1]
-            for name, x in inputs.items()
-        }
-        np.testing.assert_allclose(together[place, :length], scores_of(alone)[0], atol=TOLERANCE)
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 8)), min_size=1, max_size=5), st.integers(0, 999))
+@settings(max_examples=30)
+def test_padding_and_company_change_nothing(scorer: Scorer, shapes: list[tuple[int, int]], seed: int) -> None:
+    batch = make_batch([n for n, _ in shapes], [past for _, past in shapes], seed)
+    together = scorer(batch)
+    for place in range(len(batch)):
+        own = slice(*batch.offsets[place : place + 2])
+        np.testing.assert_allclose(together[own], scorer(batch.take(np.array([place]))), atol=TOLERANCE)
 
 
-def test_what_stands_in_padded_slots_changes_nothing() -> None:
-    inputs = inputs_of([3, 5])
-    before = scores_of(inputs)[0, :3]
+def test_what_stands_in_padded_slots_changes_nothing(scorer: Scorer) -> None:
+    inputs = scorer.inputs(make_batch([3, 5], [2, 4]))
+    before = scorer.padded(inputs)[0, :3].copy()
     inputs["item_attributes"][0, 3:] = 1e6
     inputs["ranked"][0, 3:] = -1e6
-    np.testing.assert_allclose(scores_of(inputs)[0, :3], before, atol=TOLERANCE)
+    inputs["past_attributes"][0, 2:] = 1e6
+    np.testing.assert_allclose(scorer.padded(inputs)[0, :3], before, atol=TOLERANCE)
 
 
-def test_the_order_of_the_list_changes_no_score() -> None:
-    inputs = inputs_of([6])
-    order = torch.tensor([3, 1, 5, 0, 4, 2])
-    turned = {name: x[:, order] if x.dim() > 1 else x for name, x in inputs.items()}
-    np.testing.assert_allclose(scores_of(turned), scores_of(inputs)[:, order], atol=TOLERANCE)
+def test_the_order_of_the_list_changes_no_score(scorer: Scorer) -> None:
+    batch = make_batch([6], [3])
+    order = np.array([3, 1, 5, 0, 4, 2])
+    np.testing.assert_allclose(scorer(batch.keep(order, batch.offsets)), scorer(batch)[order], atol=TOLERANCE)
 
 
-def test_another_candidate_changes_the_scores_of_its_list() -> None:
-    inputs = inputs_of([5])
-    before = scores_of(inputs)
-    inputs["item_attributes"][0, 4] += 1.0
-    assert (scores_of(inputs) - before)[0, :4].abs().min() > TOLERANCE
+def test_another_candidate_or_another_past_changes_the_scores_of_the_list(scorer: Scorer) -> None:
+    batch = make_batch([5], [3])
+    before = scorer(batch)
+    other = replace(batch, rows=np.append(batch.rows[:4], (batch.rows[4] + 1) % 60))
+    assert np.abs(scorer(other) - before)[:4].min() > TOLERANCE
+    rating = batch.requests["user.history_rating"]
+    assert isinstance(rating, RaggedArray)
+    better = batch.adding(
+        requests={"user.history_rating": RaggedArray(rating.values + np.float32(1), rating.offsets)}
+    )
+    assert np.abs(scorer(better) - before).min() > TOLERANCE
 
 
-def test_equal_scores_and_single_candidates_stay_finite() -> None:
-    inputs = inputs_of([1, 4])
-    inputs["ranked"].fill_(2.0)
-    assert torch.isfinite(scores_of(inputs)).all()
+def test_equal_scores_and_single_candidates_stay_finite(scorer: Scorer) -> None:
+    batch = make_batch([1, 4], [0, 0])
+    same = batch.adding(candidates={"score": np.full(5, 2.0, dtype=np.float32)})
+    assert np.isfinite(scorer(same)).all()

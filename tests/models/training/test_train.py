@@ -34,8 +34,6 @@ DOCUMENT: dict[str, Any] = {
         "fit": {"epochs": 3, "lists_per_step": 32, "learning_rate": 0.01},
     },
     "reranker": {
-        "items": ["attributes"],
-        "context": CONTEXT_COLUMNS,
         "size": {"width": 16, "heads": 2, "layers": 1, "hidden": 32},
         "fit": {"epochs": 1, "lists_per_step": 32},
     },
@@ -51,17 +49,20 @@ def changed(**ranker: Any) -> TrainingConfig:
     return TrainingConfig.model_validate({**DOCUMENT, "ranker": {**DOCUMENT["ranker"], **ranker}})
 
 
-def train(
-    home: Path, config: TrainingConfig, features: FeatureSet = FEATURES, *, force: bool = False
-) -> list[Trained]:
-    places = Places(
+def places_in(home: Path) -> Places:
+    return Places(
         catalogue=home / "catalogue",
         data=home / "impressions",
         ranker=home / "ranker",
         reranker=home / "reranker",
         distilled=home / "distilled",
     )
-    return Trainer(config, features, places, lambda *_, **__: None).run(force=force)
+
+
+def train(
+    home: Path, config: TrainingConfig, features: FeatureSet = FEATURES, *, force: bool = False
+) -> list[Trained]:
+    return Trainer(config, features, places_in(home), lambda *_, **__: None).run(force=force)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,166 @@
+"""Reads the served log back: shown lists in order of time, each candidate with its relevance."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from models.errors import ArtifactError, FeatureMismatch
+from models.features.definition import FeatureSet
+from models.ragged import Column, RaggedArray, RaggedBatch
+from models.served_log.schema import (
+    EVENTS,
+    FEATURE_HASH,
+    FEEDBACK,
+    KIND,
+    LISTS,
+    OPENED,
+    PER_CANDIDATE,
+    WALKED,
+    feedback_schema,
+    lists_schema,
+    logged,
+)
+from models.served_log.writing import ShownLists
+
+
+def read_log(paths: Sequence[Path], features: FeatureSet) -> tuple[ShownLists, NDArray[np.float32]]:
+    """Read all lists, oldest first, and the relevance float32 (N,) of their candidates; rows are -1: not known.
+
+    paths: files, or folders of ``*.parquet``. A list that was logged twice counts once; feedback without its list,
+    or for an item that was not in it, counts nothing.
+
+    Raises:
+        ArtifactError: no lists there, a file that is no log or is damaged, an event there is not.
+        FeatureMismatch: lists served with other feature definitions.
+    """
+    lists: list[pa.Table] = []
+    feedback: list[pa.Table] = [feedback_schema().empty_table()]
+    for path in log_files(paths):
+        kind, table = _read(path, features)
+        (lists if kind == LISTS else feedback).append(table)
+    if not lists:
+        raise ArtifactError(
+            f"no shown lists in {', '.join(map(str, paths))}: name files or folders that a service logged"
+        )
+    table = pa.concat_tables(lists)
+    first = np.unique(_strings(table["request_id"]), return_index=True)[1]
+    order = first[np.argsort(table["at_s"].to_numpy()[first], kind="stable")]
+    shown = _shown(table.take(order), features)
+    return shown, _relevance(shown, pa.concat_tables(feedback))
+
+
+def log_files(paths: Sequence[Path]) -> list[Path]:
+    """Give the files of a log, in order of their names.
+
+    Raises:
+        ArtifactError: one of the paths is not there.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise ArtifactError(f"no log at {path}: name a Parquet file or a folder of them")
+        files += sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    return files
+
+
+def _read(path: Path, features: FeatureSet) -> tuple[bytes, pa.Table]:
+    try:
+        table = pq.read_table(path)
+        metadata = table.schema.metadata or {}
+        kind = metadata.get(KIND, b"")
+        if kind == LISTS:
+            _expect_features(path, metadata.get(FEATURE_HASH, b"").decode(), features)
+            table = table.select(lists_schema(features).names).cast(lists_schema(features))
+        elif kind == FEEDBACK:
+            table = table.select(feedback_schema().names).cast(feedback_schema())
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise ArtifactError(
+            f"{path} cannot be read as a log: {error}; leave it out, or copy it again"
+        ) from error
+    if kind not in {LISTS, FEEDBACK}:
+        raise ArtifactError(f"{path} is neither shown lists nor feedback: name files that a service logged")
+    return kind, table
+
+
+def _expect_features(path: Path, served: str, features: FeatureSet) -> None:
+    if served != features.content_hash:
+        raise FeatureMismatch(
+            f"the lists in {path} were served with feature hash {served}, this pipeline's is "
+            f"{features.content_hash}: train from lists that were served with these definitions"
+        )
+
+
+def _shown(table: pa.Table, features: FeatureSet) -> ShownLists:
+    keys, offsets = _lists(table["keys"])
+    requests: dict[str, Column] = {}
+    candidates: dict[str, NDArray[Any]] = {}
+    for name, feature in logged(features).items():
+        if name.startswith(PER_CANDIDATE):
+            candidates[name] = _lists(table[name])[0].reshape(-1, *feature.shape)
+        elif feature.ragged:
+            values, own = _lists(table[name])
+            requests[name] = RaggedArray(values.reshape(-1, *feature.shape), own)
+        else:
+            requests[name] = _flat(table[name].combine_chunks()).reshape(-1, *feature.shape)
+    batch = RaggedBatch(
+        offsets=offsets,
+        rows=np.full(len(keys), -1, dtype=np.int64),
+        requests=requests,
+        candidates=candidates,
+    )
+    return ShownLists(
+        batch=batch,
+        keys=keys,
+        scores=_lists(table["scores"])[0],
+        positions=_lists(table["positions"])[0],
+        request_ids=table["request_id"].to_pylist(),
+        user_ids=table["user_id"].to_pylist(),
+        at_s=table["at_s"].to_numpy(),
+    )
+
+
+def _lists(column: pa.ChunkedArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    whole = column.combine_chunks()
+    offsets = whole.offsets.to_numpy()
+    return _flat(whole.flatten()), offsets - offsets[0]
+
+
+def _flat(array: pa.Array) -> NDArray[Any]:
+    if pa.types.is_fixed_size_list(array.type):
+        array = array.flatten()
+    return np.asarray(array.to_numpy(zero_copy_only=False))
+
+
+def _strings(column: pa.ChunkedArray) -> NDArray[np.object_]:
+    return np.asarray(column.to_pylist(), dtype=object)
+
+
+def _relevance(shown: ShownLists, feedback: pa.Table) -> NDArray[np.float32]:
+    events = _strings(feedback["event"])
+    unknown = sorted(set(events.tolist()) - set(EVENTS))
+    if unknown:
+        raise ArtifactError(f"the log has feedback of kind {unknown[0]!r}; it may be {', '.join(EVENTS)}")
+    rated = WALKED + (1 - WALKED) * feedback["value"].to_numpy().astype(np.float64)
+    worth = np.where(events == "rated", rated, np.where(events == "walked", WALKED, OPENED))
+    # An item of a list has a code: the list's number and the key's, among all keys shown.
+    known = np.unique(shown.keys)
+    request = pc.index_in(feedback["request_id"], pa.array(shown.request_ids, pa.string()))
+    request_of = request.fill_null(-1).to_numpy()
+    keys = feedback["key"].to_numpy()
+    key_of = np.searchsorted(known, keys).clip(max=max(len(known) - 1, 0))
+    counted = (request_of >= 0) & (known[key_of] == keys) if len(known) else np.zeros(len(keys), dtype=bool)
+    codes, place = np.unique((request_of * len(known) + key_of)[counted], return_inverse=True)
+    highest = np.zeros(len(codes))
+    np.maximum.at(highest, place, worth[counted])
+    shown_codes = shown.batch.request_of() * len(known) + np.searchsorted(known, shown.keys)
+    labels = np.zeros(len(shown_codes), dtype=np.float32)
+    if len(codes):
+        at = np.searchsorted(codes, shown_codes).clip(max=len(codes) - 1)
+        labels = np.where(codes[at] == shown_codes, highest[at], 0.0).astype(np.float32)
+    return labels

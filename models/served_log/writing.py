@@ -1,0 +1,100 @@
+"""Writes the served log: lists and feedback as tables, tables as whole files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from models.features.definition import FeatureSet
+from models.ragged import RaggedArray, RaggedBatch
+from models.served_log.schema import PER_CANDIDATE, feedback_schema, lists_schema, logged
+
+
+@dataclass(frozen=True)
+class ShownLists:
+    """B answers: the batch as it was served, its candidates in the answers' order, and who asked when.
+
+    keys: int64 (N,), item keys. scores: float32 (N,). positions: int32 (N,), from 0. request_ids, user_ids: B.
+    at_s: float64 (B,), epoch seconds.
+    """
+
+    batch: RaggedBatch
+    keys: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    positions: NDArray[np.int32]
+    request_ids: Sequence[str]
+    user_ids: Sequence[str]
+    at_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """E events: request_ids, E; keys, int64 (E,); events, E; values, float32 (E,); at_s, float64 (E,)."""
+
+    request_ids: Sequence[str]
+    keys: NDArray[np.int64]
+    events: Sequence[str]
+    values: NDArray[np.float32]
+    at_s: NDArray[np.float64]
+
+
+def lists_table(shown: ShownLists, features: FeatureSet) -> pa.Table:
+    """Give lists as rows.
+
+    Raises:
+        KeyError: the batch lacks a column that the definitions declare.
+    """
+    batch, schema = shown.batch, lists_schema(features)
+    columns = {
+        "request_id": pa.array(shown.request_ids, pa.string()),
+        "at_s": pa.array(shown.at_s, pa.float64()),
+        "release": pa.array([batch.release] * len(batch), pa.string()),
+        "user_id": pa.array(shown.user_ids, pa.string()),
+        "keys": _lists(batch.offsets, shown.keys, pa.int64()),
+        "scores": _lists(batch.offsets, shown.scores, pa.float32()),
+        "positions": _lists(batch.offsets, shown.positions, pa.int32()),
+    }
+    for name in logged(features):
+        kind = schema.field(name).type
+        if name.startswith(PER_CANDIDATE):
+            columns[name] = _lists(batch.offsets, batch.candidates[name], kind.value_type)
+            continue
+        column = batch.requests[name]
+        if isinstance(column, RaggedArray):
+            columns[name] = _lists(column.offsets, column.values, kind.value_type)
+        else:
+            columns[name] = _values(column, kind)
+    return pa.table(columns, schema=schema)
+
+
+def feedback_table(feedback: Feedback) -> pa.Table:
+    """Give events as rows."""
+    columns = [feedback.request_ids, feedback.keys, feedback.events, feedback.values, feedback.at_s]
+    schema = feedback_schema()
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def write_log_file(table: pa.Table, path: Path) -> None:
+    """Write one file whole: who reads the folder sees it when it is done."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f"{path.name}.writing")
+    pq.write_table(table, staging, compression="zstd")
+    staging.replace(path)
+
+
+def _lists(offsets: NDArray[np.int64], values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), _values(values, kind))
+
+
+def _values(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Give (T, ...) as an array of T values; what is served wider than it is declared is made narrow."""
+    if not pa.types.is_fixed_size_list(kind):
+        return pa.array(np.ascontiguousarray(values, kind.to_pandas_dtype()))
+    flat = np.ascontiguousarray(values, kind.value_type.to_pandas_dtype()).reshape(-1)
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), kind.list_size)

@@ -1,0 +1,44 @@
+"""From the served log to a data set: the older lists to train on, the latest to validate by."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from models.directories import written_whole
+from models.errors import TrainingError
+from models.features.definition import FeatureSet
+from models.impressions import write_impressions
+from models.served_log.reading import read_log
+
+
+def impressions_from_log(paths: Sequence[Path], root: Path, features: FeatureSet, valid_share: float) -> None:
+    """Write ``root`` with the impressions ``train`` and ``valid``, whole or not at all.
+
+    valid_share: of the lists, the latest; at least two of each are needed.
+
+    Raises:
+        ArtifactError: the log cannot be read. FeatureMismatch: it is of other definitions.
+        TrainingError: it holds too few lists.
+    """
+    shown, labels = read_log(paths, features)
+    count = len(shown.batch)
+    valid = max(2, round(count * valid_share))
+    if count - valid < 2:
+        raise TrainingError(
+            f"the log holds {count} lists, too few to train and validate by: serve more, or name more of the log"
+        )
+    batch = shown.batch.adding(candidates={"label": labels, "key": shown.keys})
+    with written_whole(root) as staging:
+        for name, first, last in (("train", 0, count - valid), ("valid", count - valid, count)):
+            part = batch.take(np.arange(first, last))
+            columns = dict(part.candidates)
+            part_labels, keys = columns.pop("label"), columns.pop("key")
+            write_impressions(
+                staging / name,
+                replace(part, candidates=columns),
+                part_labels,
+                feature_hash=features.content_hash,
+                keys=keys,
+            )

@@ -1,0 +1,17 @@
+"""The rankers' costs, on the tiny world."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.rankers import measure
+from benchmarks.workloads import Workload
+
+
+@pytest.mark.slow
+def test_both_rankers_are_measured(tiny_home: Path) -> None:
+    workload = Workload("tiny", tiny_home / "walks.yaml", candidates=50, k=10)
+    costs = measure(workload, tiny_home, ["ranker", "distilled"], seconds=0.1)
+    assert [cost.name for cost in costs] == ["ranker", "distilled"]
+    assert all(cost.model_core_ms > 0 and cost.with_inputs_core_ms > 0 for cost in costs)
+    assert all(0 < cost.ndcg_at_10 < 1 for cost in costs)

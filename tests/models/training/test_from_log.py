@@ -1,0 +1,81 @@
+"""Training from the served log: the same lists give the same models, whichever way they came."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.artifact import Artifact
+from models.errors import ArtifactError, TrainingError
+from models.features.catalogue import Catalogue
+from models.impressions import read_impressions
+from models.ragged import RaggedBatch
+from models.served_log.writing import Feedback, ShownLists, feedback_table, lists_table, write_log_file
+from models.training.from_log import impressions_from_log
+from tests.models.training.test_train import changed, train
+from tests.models.worlds import FEATURES, make_catalogue, make_impressions
+
+TRAIN, VALID = 240, 60
+
+
+def write_log(root: Path, data: Path, catalogue: Catalogue) -> None:
+    """Write impressions as a service would have logged them: lists by the hour, the best rated 1."""
+    parts = [
+        read_impressions(data / name, feature_hash=FEATURES.content_hash, keys_to_rows=catalogue.rows_of_keys)
+        for name in ("train", "valid")
+    ]
+    batch = RaggedBatch.concatenate([part for part, _ in parts])
+    labels = np.concatenate([part for _, part in parts])
+    keys = catalogue.keys[batch.rows]
+    ids = [f"request-{number}" for number in range(len(batch))]
+    places = np.arange(len(keys)) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
+    shown = ShownLists(
+        batch=batch,
+        keys=keys,
+        scores=np.zeros(len(keys), dtype=np.float32),
+        positions=places.astype(np.int32),
+        request_ids=ids,
+        user_ids=["u"] * len(ids),
+        at_s=3600.0 * np.arange(len(ids), dtype=np.float64),
+    )
+    write_log_file(lists_table(shown, FEATURES), root / "lists.parquet")
+    best = np.flatnonzero(labels)
+    owners = batch.request_of()[best]
+    feedback = Feedback(
+        request_ids=[ids[owner] for owner in owners],
+        keys=keys[best],
+        events=["rated"] * len(best),
+        values=labels[best],
+        at_s=3600.0 * owners.astype(np.float64) + 60.0,
+    )
+    write_log_file(feedback_table(feedback), root / "feedback.parquet")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    catalogue = make_catalogue(tmp_path / "catalogue")
+    make_impressions(tmp_path / "impressions" / "train", catalogue, TRAIN, 0)
+    make_impressions(tmp_path / "impressions" / "valid", catalogue, VALID, 1)
+    write_log(tmp_path / "log", tmp_path / "impressions", catalogue)
+    # Through a log once: feedback is to an item, so what is twice in a list has one label.
+    impressions_from_log([tmp_path / "log"], tmp_path / "impressions", FEATURES, VALID / (TRAIN + VALID))
+    write_log(tmp_path / "log", tmp_path / "impressions", catalogue)
+    return tmp_path
+
+
+def test_the_same_lists_give_the_same_models(home: Path) -> None:
+    wanted = [model.artifact for model in train(home, changed())]
+    shutil.rmtree(home / "impressions")
+    impressions_from_log([home / "log"], home / "impressions", FEATURES, VALID / (TRAIN + VALID))
+    found = [model.artifact for model in train(home, changed(), force=True)]
+    assert [model.version for model in found] == [model.version for model in wanted]
+    assert found[0].metrics == Artifact.load(home / "ranker").metrics == wanted[0].metrics
+
+
+def test_too_few_lists_or_no_log_leave_nothing_behind(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="the log holds 300 lists, too few"):
+        impressions_from_log([home / "log"], tmp_path / "data", FEATURES, 0.999)
+    with pytest.raises(ArtifactError, match="no shown lists"):
+        impressions_from_log([home / "log" / "feedback.parquet"], tmp_path / "data", FEATURES, 0.2)
+    assert not list(tmp_path.glob("data*"))
