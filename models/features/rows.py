@@ -138,15 +138,29 @@ class UserRowCodec:
         for feature in self._timed:
             if feature.name in user:
                 record[f"@{feature.name}"] = _time_of(feature, at_s or {})
-        bodies: dict[str, NDArray[Any]] = {}
-        for name, limit in self._limits.items():
-            dtype = self._bodies[f"#{name}"]
-            values = np.asarray(user.get(name, ()), dtype=dtype.base)
-            bodies[f"#{name}"] = values.reshape(-1, *dtype.shape)[-limit:]
-        for event, dtype in self.event_types.items():
-            past = (events or {}).get(event, np.empty(0, dtype=dtype))
-            bodies[f"!{event}"] = np.asarray(past, dtype=dtype)[-self._capacities[event] :]
-        return self._joined(record, bodies)
+        return self._joined(record, self._bodies_of(user, events or {}))
+
+    def encode_many(
+        self,
+        fixed: Mapping[str, tuple[NDArray[Any], NDArray[np.bool_]]],
+        users: Sequence[Mapping[str, NDArray[Any]]],
+        events: Sequence[Mapping[str, NDArray[Any]]],
+    ) -> list[bytes]:
+        """Encode B users as ``encode`` would, features of fixed shape a column at a time.
+
+        fixed: by name the values (G, ...) and which users they are of, bool (B,) with G set; none with a freshness
+        limit. users: each one's ragged features. events: each one's records by event type.
+        """
+        records = np.repeat(self._records(self.default_row[_HASH_BYTES:], 1), len(users))
+        for name, (values, given) in fixed.items():
+            records[name][given] = values
+        if not self._bodies:
+            heads, size = records.tobytes(), self._record.itemsize
+            return [self.tag + heads[i * size : (i + 1) * size] for i in range(len(users))]
+        return [
+            self._joined(records[i : i + 1], self._bodies_of(user, past))
+            for i, (user, past) in enumerate(zip(users, events, strict=True))
+        ]
 
     def with_event(
         self, row: Row | None, event: str, at_s: float, sequence: int, fields: Mapping[str, Any]
@@ -236,6 +250,19 @@ class UserRowCodec:
             rows[place] = default
         rows, heads, _ = self._read(rows)
         return rows, heads, sorted(bad + wrong)
+
+    def _bodies_of(
+        self, user: Mapping[str, NDArray[Any]], events: Mapping[str, NDArray[Any]]
+    ) -> dict[str, NDArray[Any]]:
+        bodies: dict[str, NDArray[Any]] = {}
+        for name, limit in self._limits.items():
+            dtype = self._bodies[f"#{name}"]
+            values = np.asarray(user.get(name, ()), dtype=dtype.base)
+            bodies[f"#{name}"] = values.reshape(-1, *dtype.shape)[-limit:]
+        for event, dtype in self.event_types.items():
+            past = events.get(event, np.empty(0, dtype=dtype))
+            bodies[f"!{event}"] = np.asarray(past, dtype=dtype)[-self._capacities[event] :]
+        return bodies
 
     def _joined(self, record: NDArray[Any], bodies: Mapping[str, NDArray[Any]]) -> bytes:
         for name, values in bodies.items():

@@ -24,6 +24,13 @@ class Values:
     given: NDArray[np.bool_]
     faults: dict[int, str] = field(default_factory=dict)
 
+    def dense(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Give the values (G, ...) of a feature of fixed shape, and which rows have one, bool (B,)."""
+        width = int(np.prod(self.feature.shape, dtype=np.int64))
+        whole = self.given & (self.ends - self.starts == width)
+        places = self.starts[whole][:, None] + np.arange(width)
+        return self.flat[places].reshape(-1, *self.feature.shape), whole
+
     def of(self, row: int) -> NDArray[Any] | None:
         """Give row's value in the feature's shape; None where the file has none."""
         if not self.given[row]:

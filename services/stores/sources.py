@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
 from models.features.rows import UserRowCodec, row_key
@@ -103,20 +104,30 @@ class ParquetSource:
         faults: dict[int, str] = {}
         for column in columns:
             faults |= column.faults
-        rows = []
+        ragged = [column for column in columns if column.feature.ragged]
+        lists: list[dict[str, NDArray[Any]]] = []
+        events: list[dict[str, NDArray[Any]]] = []
         for place, user in enumerate(users):
+            lists.append({})
+            events.append({})
             if not user:
                 faults[place] = f"{USER} is empty: give the id that requests name"
             if place in faults:
                 continue
-            values = {column.feature.name: column.of(place) for column in columns}
-            given = {name: value for name, value in values.items() if value is not None}
+            values = {column.feature.name: column.of(place) for column in ragged}
+            lists[place] = {name: value for name, value in values.items() if value is not None}
             try:
-                row = self._codec.encode(given, events=self._codec.events_of(given))
+                events[place] = self._codec.events_of(lists[place])
             except ValueError as error:
                 faults[place] = str(error)
-                continue
-            rows.append((row_key(self._codec.group, user.encode()), row))
+        fixed = {column.feature.name: column.dense() for column in columns if not column.feature.ragged}
+        encoded = zip(users, self._codec.encode_many(fixed, lists, events), strict=True)
+        group = self._codec.group
+        rows = [
+            (row_key(group, user.encode()), row)
+            for place, (user, row) in enumerate(encoded)
+            if place not in faults
+        ]
         return rows, [f"{self._path} row {first + place}: {faults[place]}" for place in sorted(faults)]
 
 

@@ -96,6 +96,22 @@ def test_what_is_loaded_is_what_encoding_gives(tmp_path: Path, users: list[dict[
         assert store.rows[key_of(f"u{i}")] == CODEC.encode(arrays)
 
 
+def test_features_of_fixed_shape_alone_are_encoded_alike(tmp_path: Path) -> None:
+    fixed = FeatureSet(features=FEATURES.features[:2])
+    rows: list[dict[str, Any]] = [{"user_id": "a", "age": 3}, {"user_id": "b", "profile": [1, 2, 3]}]
+    rows += [
+        {"user_id": "c", "age": 300, "profile": [1, 2]},
+        {"user_id": "d", "age": 4, "profile": [4, 5, 6]},
+    ]
+    store = Kept()
+    path = write(tmp_path / "users.parquet", rows, schema=pa.schema(list(SCHEMA)[:3]))
+    assert run(path, store, fixed).refused == 1
+    codec = UserRowCodec(fixed)
+    for row in (rows[0], rows[1], rows[3]):
+        arrays = {name: np.array(value) for name, value in row.items() if name != "user_id"}
+        assert store.rows[row_key("user", row["user_id"].encode())] == codec.encode(arrays)
+
+
 def test_bad_rows_are_named_with_number_and_remedy_and_the_others_are_loaded(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"user_id": "good", "age": 3},
