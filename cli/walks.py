@@ -1,7 +1,9 @@
-"""`rankway walks`: the reference application's world."""
+"""`rankway walks`: the reference application's world, its routes on the map, and a stream of its events."""
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,24 +11,25 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from walks.ensure import ensure_world
 from walks.errors import WalksError
 from walks.presets import PresetName
-from walks.world import ensure_world
+from walks.world import inputs_of, world_at
 
-app = typer.Typer(help="The walks application: build its world from the street map.", no_args_is_help=True)
+app = typer.Typer(
+    help="The walks application: its world, its routes on the map, its events.", no_args_is_help=True
+)
 
-
-@app.callback()
-def _group() -> None:
-    """The walks application: build its world from the street map."""
+Preset = Annotated[PresetName, typer.Option(help="Size of the world.")]
+Home = Annotated[
+    Path | None, typer.Option(help="Data home; default $RANKWAY_HOME, else .rankway in the repository.")
+]
 
 
 @app.command()
 def build(
-    preset: Annotated[PresetName, typer.Option(help="Size of the world.")] = "full",
-    home: Annotated[
-        Path | None, typer.Option(help="Data home; default $RANKWAY_HOME, else .rankway in the repository.")
-    ] = None,
+    preset: Preset = "full",
+    home: Home = None,
     force: Annotated[
         bool, typer.Option("--force", help="Build even if the inputs are as they were.")
     ] = False,
@@ -34,11 +37,8 @@ def build(
 ) -> None:
     """Make routes from the street map, simulate users and ratings; write catalogue and training data."""
     console = Console(stderr=True)
-    try:
+    with _errors_told(console):
         manifest, built, root = _build(preset, home, force, console)
-    except WalksError as error:
-        console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
-        raise typer.Exit(2) from error
     if as_json:
         sys.stdout.write(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         return
@@ -51,6 +51,68 @@ def build(
         soft_wrap=True,
         highlight=False,
     )
+
+
+@app.command()
+def show(
+    route_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a route, as answers have it.")],
+    out: Annotated[Path | None, typer.Option(help="The picture; default ID.png here.")] = None,
+    preset: Preset = "full",
+    home: Home = None,
+) -> None:
+    """Draw a route on the street map, as a PNG, and print what it is like."""
+    console = Console(stderr=True)
+    with _errors_told(console):
+        from walks.picture import draw_route, find_route  # here, as it loads matplotlib
+
+        feature = find_route(world_at(preset, home), route_id)
+        picture = out or Path(f"{route_id}.png")
+        if not picture.parent.is_dir():
+            raise typer.BadParameter(f"the folder {picture.parent} does not exist; make it first")
+        draw_route(feature, inputs_of(preset, home).map, picture)
+    sys.stdout.write(f"{feature['properties']['name']}\n{feature['properties']['description']}\n{picture}\n")
+
+
+@app.command("simulate")
+def simulate_events(
+    events: Annotated[bool, typer.Option("--events", help="Print events, one JSON object a line.")],
+    users: Annotated[int, typer.Option(min=1, help="How many of the world's users.")] = 100,
+    hours: Annotated[int, typer.Option(min=1, help="How long, from the world's present.")] = 24,
+    rate: Annotated[float, typer.Option(min=1e-3, help="Mean visits a user a day.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option(min=0.0, help="Simulated seconds a second; 0: as fast as they are read.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other events.")] = 1,
+    preset: Preset = "full",
+    home: Home = None,
+) -> None:
+    """Go on from the world's present: positions and feedback of simulated people, in order of time."""
+    console = Console(stderr=True)
+    if not events:
+        raise typer.BadParameter("say what to simulate: --events")
+    with _errors_told(console):
+        from walks.scene import Scene  # here, as these load scipy
+        from walks.stream import events_ahead, paced
+
+        scene, config = Scene.load(world_at(preset, home).scene), inputs_of(preset, home).config
+        stream = events_ahead(scene, config, users=users, hours=hours, visits_per_day=rate, seed=seed)
+        try:
+            for event in paced(stream, speed):
+                sys.stdout.write(json.dumps(event) + "\n")
+                if speed:
+                    sys.stdout.flush()
+        except BrokenPipeError:
+            sys.stderr.close()  # the reader has enough; Python would complain of the pipe at exit
+
+
+@contextmanager
+def _errors_told(console: Console) -> Iterator[None]:
+    """An error of the walks package is told without a traceback; exit status 2."""
+    try:
+        yield
+    except WalksError as error:
+        console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
+        raise typer.Exit(2) from error
 
 
 def _build(

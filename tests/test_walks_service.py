@@ -72,8 +72,10 @@ def test_an_unknown_user_gets_routes_too(service: ServiceProcess) -> None:
 
 
 def test_the_context_matters(service: ServiceProcess) -> None:
-    dry, wet = (ranked(service, context={"position": CENTRE, "rain_mm": rain}) for rain in (0.0, 8.0))
-    assert [item["score"] for item in dry["items"]] != [item["score"] for item in wet["items"]]
+    brief, long = (
+        ranked(service, context={"position": CENTRE, "minutes": minutes}) for minutes in (20.0, 90.0)
+    )
+    assert [item["score"] for item in brief["items"]] != [item["score"] for item in long["items"]]
 
 
 def test_a_candidates_score_does_not_depend_on_its_neighbours(service: ServiceProcess) -> None:

@@ -1,9 +1,8 @@
-"""What a route is like, in numbers: the catalogue's `attributes` column and the vector for diversity.
+"""What a route is like, in numbers: the catalogue's `attributes` column.
 
 Scales are fixed here, not fitted to a catalogue, so that a number means the same in every version of the map.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,6 @@ from walks.surroundings import Surroundings
 
 FOLLOWED_M = 30.0
 TURN_DEGREES = 40.0
-EMBEDDING = 64
 
 
 @dataclass(frozen=True)
@@ -130,29 +128,6 @@ def measure(graph: WalkGraph, around: Surroundings, routes: Routes) -> RouteFact
         first_street=_first_named(street, route, count),
         last_street=_first_named(street[::-1], route[::-1], count),
     )
-
-
-def embed(attributes: NDArray[np.float32], facts: RouteFacts, street_names: list[str]) -> NDArray[np.float32]:
-    """Unit vectors (R, EMBEDDING) for diversity: half what the route is like, half which streets it takes.
-
-    Streets are a length-weighted bag hashed with signs (Weinberger et al., 2009) into the columns left over.
-    """
-    buckets = EMBEDDING - attributes.shape[1]
-    digests = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in street_names]
-    hashes = np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
-    sign = np.where(hashes & np.uint64(1), 1.0, -1.0)
-    column = ((hashes >> np.uint64(1)) % np.uint64(buckets)).astype(np.int64)
-    into = csr_matrix((sign, (np.arange(len(street_names)), column)), shape=(len(street_names), buckets))
-    bag = np.asarray((facts.street_m.sqrt() @ into).todense())
-    spread = attributes.std(axis=0)
-    like = (attributes - attributes.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0)
-    both = np.concatenate([_unit(like), _unit(bag)], axis=1)
-    return _unit(both).astype(np.float32)
-
-
-def _unit(rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    norm = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(norm > 0, norm, 1.0), dtype=np.float64)
 
 
 def _flights(routes: Routes, stairs: NDArray[np.bool_]) -> NDArray[np.float64]:

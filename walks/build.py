@@ -1,4 +1,4 @@
-"""Builds a world: map, graph, routes, simulated people and ratings; catalogue, training data, user store.
+"""Builds a world: map, graph, routes, texts, simulated people and ratings; catalogue, overlay, training data, store.
 
 Everything is written into a folder beside the final one, which is renamed when whole.
 """
@@ -11,34 +11,43 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from models.features.catalogue import item_key
 from walks.attributes import RouteFacts, measure
 from walks.catalogue import route_ids, write_routes
-from walks.datasets import DAY_S, popularity, write_split
+from walks.cells import Cells
+from walks.conditions import write_conditions
+from walks.datasets import popularity, write_split
 from walks.distinct import pick_distinct
+from walks.embeddings import read_texts
 from walks.errors import TooFewRoutesError
-from walks.features import FEATURES, PRESENT_S
+from walks.features import FEATURES
 from walks.graph import WalkGraph, build_graph
+from walks.minilm import Encoder
+from walks.news import draw_news, names_of
 from walks.opinions import draw_truth
 from walks.osm import read_map
 from walks.people import draw_people
 from walks.presets import PresetName, WorldConfig
 from walks.propose import choose_anchors, propose
+from walks.scene import Scene
 from walks.simulate import simulate
-from walks.sources import MAP, WEATHER, sha256
+from walks.sources import ENCODER, MAP, TOKENIZER, WEATHER, Source, sha256
 from walks.surroundings import Surroundings, look_around
+from walks.tables import tables_of
+from walks.texts import Writer
 from walks.users import write_users
 from walks.visits import draw_visits
-from walks.weather import read_weather
+from walks.weather import DAY_S, Weather, read_weather
 from walks.world import Inputs, Progress, World
 
 STAGES = (
     "map",
     "routes",
     "distinct routes",
-    "people",
-    "visits and ratings",
+    "texts and news",
+    "people, visits and ratings",
     "catalogue",
     "training data",
     "users",
@@ -48,7 +57,7 @@ STAGES = (
 def build_world(inputs: Inputs, world: World, preset: PresetName, progress: Progress) -> dict[str, Any]:
     """Build a world and put it in place; give its manifest.
 
-    One process at a time may build a world; `walks.world.ensure_world` sees to that.
+    One process at a time may build a world; `walks.ensure.ensure_world` sees to that.
 
     Raises:
         WalksError: the inputs are no good; what was at the world's place is untouched.
@@ -83,70 +92,100 @@ class _Timer:
 
 def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> dict[str, Any]:
     config, stamp = inputs.config, inputs.stamp()
-    seeds = np.random.SeedSequence(config.seed).spawn(
-        4
-    )  # one a part: more users leave the routes as they are
+    # one a part: more users leave the routes as they are
+    seeds = np.random.SeedSequence(config.seed).spawn(5)
     timer.stage(STAGES[0])
+    weather = read_weather(inputs.weather, config.days)
     raw = read_map(inputs.map)
     graph = build_graph(raw)
     around = look_around(raw, graph)
     facts = _make_routes(graph, around, config, np.random.default_rng(seeds[0]), timer)
     latlon = [graph.projection.to_latlon(line) for line in facts.lines]
     ids = route_ids(latlon)
-    keys = np.array([item_key(item_id) for item_id in ids], dtype=np.int64)
+    cells = Cells.over(graph.projection.to_latlon(graph.points))
+    cell = cells.of(np.array([line[0] for line in latlon]))
     timer.stage(STAGES[3])
-    corners = np.stack([graph.xy.min(axis=0), graph.xy.max(axis=0)])
-    truth = draw_truth(facts, np.random.default_rng(seeds[1]))
-    people = draw_people(config.users, corners, np.random.default_rng(seeds[2]))
+    writer = Writer(graph, around, facts)
+    names = names_of(cells, graph, around)
+    news, told = draw_news(
+        cells, names, weather.hours, config.news_interval_h, np.random.default_rng(seeds[4])
+    )
+    texts = read_texts(Encoder(inputs.encoder, inputs.tokenizer), writer.summaries(), told)
     timer.stage(STAGES[4])
     rng = np.random.default_rng(seeds[3])
-    weather = read_weather(inputs.weather, config.days)
-    visits = draw_visits(people, weather, config.lists_per_user, corners, rng)
-    log = simulate(people, truth, visits, config, rng)
-    start_s = PRESENT_S - DAY_S * config.days
-    split_s = DAY_S * (config.days - config.valid_days)
+    scene = Scene(
+        people=draw_people(config.users, _corners(graph), np.random.default_rng(seeds[2])),
+        truth=draw_truth(facts, cell, texts.wording, texts.speaks_of, np.random.default_rng(seeds[1])),
+        news=news,
+        weather=weather,
+        keys=np.array([item_key(item_id) for item_id in ids], dtype=np.int64),
+        corners=_corners(graph),
+        origin=graph.projection.origin,
+    )
+    visits = draw_visits(
+        scene.people, weather, (0, 24 * config.days), config.lists_per_user, scene.corners, rng
+    )
+    log = simulate(scene.people, scene.truth, news, visits, config, rng)
     timer.stage(STAGES[5])
-    write_routes(world.catalogue, graph, around, facts, ids, popularity(log, len(ids), split_s), stamp)
+    world.root.mkdir()
+    scene.save(world.scene)
+    split_s = weather.end_s - DAY_S * config.valid_days
+    popular = popularity(log, len(ids), split_s)
+    write_routes(world.catalogue, writer, facts, latlon, ids, texts.routes, popular, cell, stamp)
+    write_conditions(world.overlay, weather, news, texts.news)
     timer.stage(STAGES[6])
+    tables = tables_of(log, visits, scene.keys, graph.projection, len(scene.people))
     parts = {"train": visits.at_s < split_s, "valid": visits.at_s >= split_s}
     for split, chosen in parts.items():
         lists = np.flatnonzero(chosen)
-        write_split(
-            world.impressions(split), log, visits, lists, people.profile, keys, graph.projection, start_s
-        )
+        root = world.impressions(split)
+        write_split(root, log, visits, tables, lists, scene.people.profile, scene.keys, graph.projection)
     timer.stage(STAGES[7])
-    write_users(world.users, log, people.profile, keys, start_s)
+    write_users(world.users, scene.people.profile, tables)
     world.definitions.write_text(yaml.safe_dump(FEATURES.model_dump(mode="json"), sort_keys=False))
     timer.stage("")
-    manifest = {
-        "preset": preset,
-        "stamp": stamp,
-        "config": config.model_dump(),
-        "feature_hash": FEATURES.content_hash,
-        "map": {"file": MAP.path, "sha256": sha256(inputs.map), "attribution": MAP.licence},
-        "weather": {
-            "file": WEATHER.path,
-            "sha256": sha256(inputs.weather),
-            "attribution": WEATHER.licence,
-            "first_day": str(weather.start),
-        },
-        "simulated": "people, visits and ratings come from the model in walks/, not from anybody",
-        "counts": {
-            "junctions": graph.nodes,
-            "edges": graph.edges,
-            "walkable_km": round(float(graph.length_m.sum()) / 1000.0, 1),
-            "routes": len(ids),
-            "loops": int(facts.column("loop").sum()),
-            "users": len(people),
-            "lists": len(visits.user),
-            "candidates": len(log.rows),
-            "ratings": len(log.event_s),
-            **{f"{split}_lists": int(chosen.sum()) for split, chosen in parts.items()},
-        },
-        "seconds": timer.seconds,
+    counts = {
+        "junctions": graph.nodes,
+        "edges": graph.edges,
+        "walkable_km": round(float(graph.length_m.sum()) / 1000.0, 1),
+        "routes": len(ids),
+        "loops": int(facts.column("loop").sum()),
+        "cells": len(cells),
+        "news": len(told),
+        "users": len(scene.people),
+        "lists": len(visits.user),
+        "candidates": len(log.rows),
+        "opened": len(log.opened),
+        "ratings": len(log.rated),
+        **{f"{split}_lists": int(chosen.sum()) for split, chosen in parts.items()},
     }
+    manifest = _manifest(inputs, preset, stamp, weather) | {"counts": counts, "seconds": timer.seconds}
     world.manifest.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return manifest
+
+
+def _manifest(inputs: Inputs, preset: PresetName, stamp: str, weather: Weather) -> dict[str, Any]:
+    """What a world was made from."""
+
+    def told(source: Source, path: Path) -> dict[str, str]:
+        return {"file": source.path, "sha256": sha256(path), "attribution": source.licence}
+
+    return {
+        "preset": preset,
+        "stamp": stamp,
+        "config": inputs.config.model_dump(),
+        "feature_hash": FEATURES.content_hash,
+        "map": told(MAP, inputs.map),
+        "weather": {**told(WEATHER, inputs.weather), "first_day": str(weather.start)},
+        "encoder": told(ENCODER, inputs.encoder),
+        "tokenizer": told(TOKENIZER, inputs.tokenizer),
+        "simulated": "people, visits, ratings, calendars and news come from the model in walks/, not from anybody",
+    }
+
+
+def _corners(graph: WalkGraph) -> NDArray[np.float64]:
+    """The box (2, 2) x, y metres around the graph: low, high."""
+    return np.stack([graph.xy.min(axis=0), graph.xy.max(axis=0)])
 
 
 def _make_routes(

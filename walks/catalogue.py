@@ -10,24 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.catalogue import write_catalogue
-from walks.attributes import ATTRIBUTES, RouteFacts, embed
+from walks.attributes import ATTRIBUTES, RouteFacts
 from walks.features import FEATURES
-from walks.graph import WalkGraph
 from walks.sources import MAP
-from walks.surroundings import Surroundings
 from walks.texts import Writer
 
 ATTRIBUTION = MAP.licence
-CELLS_PER_DEGREE = (400.0, 200.0)
-"""A start cell is 1/400 degree of latitude by 1/200 of longitude: 278 m by 277 m in Helsinki."""
-
-_COLUMNS_PER_ROW = 1 << 20
-
-
-def cell_of(latlon: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Number (N,) of the cell that holds each position (N, 2) lat, lon degrees."""
-    row, column = np.floor(np.asarray(latlon, dtype=np.float64) * CELLS_PER_DEGREE).astype(np.int64).T
-    return np.asarray((row + 90 * 400) * _COLUMNS_PER_ROW + column + 180 * 200)
 
 
 def route_ids(latlon: Sequence[NDArray[np.float64]]) -> list[str]:
@@ -40,19 +28,16 @@ def route_ids(latlon: Sequence[NDArray[np.float64]]) -> list[str]:
 
 def write_routes(
     root: Path,
-    graph: WalkGraph,
-    around: Surroundings,
+    writer: Writer,
     facts: RouteFacts,
+    latlon: Sequence[NDArray[np.float64]],
     ids: Sequence[str],
+    embedding: NDArray[np.float32],
     popularity: NDArray[np.float32],
+    cells: NDArray[np.int64],
     version: str,
 ) -> None:
-    """Write the catalogue of all routes; `popularity` is (R,)."""
-    latlon = [graph.projection.to_latlon(line) for line in facts.lines]
-    attributes = facts.normalised()
-    start = np.array([line[0] for line in latlon])
-    cells = cell_of(start)
-    writer = Writer(graph, around, facts)
+    """Write the catalogue of R routes: `latlon` their lines, `embedding` (R, D), `popularity` and `cells` (R,)."""
     names = writer.names()
     write_catalogue(
         root,
@@ -61,9 +46,10 @@ def write_routes(
         feature_hash=FEATURES.content_hash,
         ids=ids,
         columns={
-            "attributes": attributes,
-            "start": start.astype(np.float32),
-            "embedding": embed(attributes, facts, graph.names),
+            "attributes": facts.normalised(),
+            "start": np.array([line[0] for line in latlon]).astype(np.float32),
+            "end": np.array([line[-1] for line in latlon]).astype(np.float32),
+            "embedding": embedding,
             "popularity": popularity,
             "cell": cells,
         },

@@ -24,15 +24,27 @@ class WorldConfig(BaseModel):
     max_jaccard: float = Field(
         default=0.7, gt=0.0, lt=1.0, description="largest overlap of two routes, on a 25 m grid"
     )
-    users: int = Field(default=4000, ge=2)
+    users: int = Field(default=20_000, ge=2)
     lists_per_user: float = Field(default=20.0, ge=4.0, description="mean number of shown lists a user")
     min_list: int = Field(default=20, ge=2)
     max_list: int = Field(default=50, ge=2)
-    days: int = Field(default=180, ge=10, description="length of the simulated period")
-    valid_days: int = Field(default=27, ge=1, description="the last days, held out")
+    days: int = Field(default=365, ge=10, description="length of the simulated period")
+    valid_days: int = Field(default=28, ge=1, description="the last days, held out")
+    news_interval_h: float = Field(
+        default=60.0, gt=0.0, description="mean hours from one piece of news of a cell to the next"
+    )
 
 
 PRESETS: dict[PresetName, WorldConfig] = {
     "full": WorldConfig(),
-    "tiny": WorldConfig(routes=300, anchors=150, proposals=12_000, users=100, lists_per_user=12.0),
+    "tiny": WorldConfig(
+        routes=300,
+        anchors=150,
+        proposals=12_000,
+        users=100,
+        lists_per_user=12.0,
+        days=70,
+        valid_days=14,
+        news_interval_h=400.0,
+    ),
 }

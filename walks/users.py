@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from models.features.rows import UserRowCodec, row_key
 from services.stores.lmdb import LmdbStore
-from walks.datasets import rating_events
 from walks.features import FEATURES
-from walks.simulate import Log
+from walks.tables import Tables
 
 
 def user_id(number: int) -> str:
@@ -18,25 +17,22 @@ def user_id(number: int) -> str:
     return f"u-{number + 1:06d}"
 
 
-def user_rows(
-    log: Log, profile: NDArray[np.float32], keys: NDArray[np.int64], start_s: float
-) -> Iterator[tuple[bytes, bytes]]:
-    """(key, encoded row) of every user; profile (U, P), item keys (R,) by route number."""
-    codec = UserRowCodec(FEATURES)
-    events = rating_events(log, keys, start_s, len(profile))
-    records = events.records(codec.event_types["rating"])
-    for user in range(len(profile)):
-        past = records[events.offsets[user] : events.offsets[user + 1]]
-        row = codec.encode({"profile": profile[user]}, events={"rating": past})
-        yield row_key(codec.group, user_id(user).encode()), row
+def user_rows(profile: NDArray[np.float32], tables: Tables) -> Iterator[tuple[bytes, bytes]]:
+    """(key, encoded row) of every user and group; profile (U, P)."""
+    for codec in (UserRowCodec(FEATURES, "user"), UserRowCodec(FEATURES, "realtime")):
+        records = {event: tables[event].records(dtype) for event, dtype in codec.event_types.items()}
+        for user in range(len(profile)):
+            past = {
+                event: rows[slice(*tables[event].offsets[user : user + 2])] for event, rows in records.items()
+            }
+            fixed = {"profile": profile[user]} if codec.group == "user" else {}
+            yield row_key(codec.group, user_id(user).encode()), codec.encode(fixed, events=past)
 
 
-def write_users(
-    root: Path, log: Log, profile: NDArray[np.float32], keys: NDArray[np.int64], start_s: float
-) -> int:
+def write_users(root: Path, profile: NDArray[np.float32], tables: Tables) -> int:
     """Write the rows of all users into an LMDB store at `root`; give how many."""
     store = LmdbStore(root, readonly=False)
     try:
-        return store.write_many(user_rows(log, profile, keys, start_s))
+        return store.write_many(user_rows(profile, tables))
     finally:
         store.close()

@@ -17,16 +17,29 @@ ZERO_C_IN_K = 273.15
 COLDEST_C, HOTTEST_C = -50.0, 50.0
 MOST_RAIN_MM = 100.0
 MOST_MISSING = 0.25
-COLUMNS = ("holiday", "temp", "rain_1h", "date_time", "traffic_volume")
+COLUMNS = ("holiday", "temp", "rain_1h", "weather_main", "date_time", "traffic_volume")
+HOUR_S, DAY_S = 3600.0, 86_400.0
+AHEAD_DAYS = 7
+"""Days of the series kept after the simulated period: what is to come is known, and a stream can go on."""
+
+PERIOD_END = np.datetime64("2018-09-24", "D")
+"""The midnight, a Monday's, at which the simulated period ends."""
+
+PRESENT_S = float(PERIOD_END.astype("datetime64[s]").astype(np.int64)) + 12 * HOUR_S
+"""The simulated present, noon of that Monday. Epoch seconds are of the city's own clock, read as if it were UTC."""
 
 
 @dataclass(frozen=True)
 class Weather:
-    """H consecutive hours from `start`, a local midnight. Every value is finite."""
+    """H consecutive hours from `start`, a local midnight; the last AHEAD_DAYS lie after the simulated period.
+
+    Every value is finite.
+    """
 
     start: np.datetime64
     temperature_c: NDArray[np.float32]  # (H,)
     rain_mm: NDArray[np.float32]  # (H,)
+    snowing: NDArray[np.float32]  # (H,) 1 where the hour is reported as snow; its amount is not known
     traffic: NDArray[np.float32]  # (H,) vehicles an hour
     holiday: NDArray[np.bool_]  # (H,)
 
@@ -35,6 +48,31 @@ class Weather:
         """Number of hours."""
         return len(self.rain_mm)
 
+    @property
+    def start_s(self) -> float:
+        """Epoch seconds of the first hour."""
+        return float(self.start.astype("datetime64[s]").astype(np.int64))
+
+    @property
+    def end_s(self) -> float:
+        """Epoch seconds of the end of the simulated period."""
+        return self.start_s + HOUR_S * self.hours - DAY_S * AHEAD_DAYS
+
+    def hour_of(self, at_s: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Hours (N,) that moments (N,), epoch seconds, lie in."""
+        return np.floor((at_s - self.start_s) / HOUR_S).astype(np.int64)
+
+    def ahead(self, series: NDArray[np.float32], hours: int) -> NDArray[np.float32]:
+        """(H, hours) what the next hours have; the last known hour stands for those beyond the series."""
+        at = np.arange(self.hours)[:, None] + 1 + np.arange(hours)
+        return np.asarray(series[np.minimum(at, self.hours - 1)])
+
+    def lately(self, series: NDArray[np.float32], hours: int) -> NDArray[np.float32]:
+        """(H,) sum over this hour and those before it, `hours` in all."""
+        total = np.concatenate([[0.0], np.cumsum(series, dtype=np.float64)])
+        last = np.arange(1, self.hours + 1)
+        return np.asarray(total[last] - total[np.maximum(last - hours, 0)], dtype=np.float32)
+
     def weekday(self) -> NDArray[np.int64]:
         """(H,) 0 is Monday."""
         days = (self.start.astype("datetime64[D]").astype(np.int64) + np.arange(self.hours) // 24).astype(
@@ -42,9 +80,13 @@ class Weather:
         )
         return np.asarray((days + 3) % 7)  # 1970-01-01 was a Thursday
 
+    def day_off(self) -> NDArray[np.bool_]:
+        """(H,) weekends and holidays."""
+        return np.asarray((self.weekday() >= 5) | self.holiday)
 
-def read_weather(path: Path, days: int) -> Weather:
-    """Read the series' last `days` whole days.
+
+def read_weather(path: Path, days: int, end: np.datetime64 = PERIOD_END) -> Weather:
+    """Read the `days` whole days before the midnight `end`, and AHEAD_DAYS after it.
 
     Raises:
         BadSeriesError: columns are missing, the days too few, the gaps too many, or a value is no number.
@@ -64,19 +106,27 @@ def read_weather(path: Path, days: int) -> Weather:
         )
     except ValueError as error:
         raise BadSeriesError(f"{path} holds a value that is no number or time: {error}") from error
-    if len(rows) == 0 or hour.max() - hour.min() < np.timedelta64(24 * (days + 1), "h"):
-        raise BadSeriesError(f"{path} covers fewer than the {days} days wanted; ask for fewer days")
-    end = hour.max().astype("datetime64[D]")
-    start = end - np.timedelta64(days, "D")
+    start, days = end - np.timedelta64(days, "D"), days + AHEAD_DAYS
+    last = start + np.timedelta64(days, "D")
+    if (
+        len(rows) == 0
+        or hour.min() > start
+        or hour.max() < last.astype("datetime64[h]") - np.timedelta64(1, "h")
+    ):
+        raise BadSeriesError(
+            f"{path} covers fewer than the {days} days wanted, {start} to {last}; ask for fewer days"
+        )
     at = (hour - start.astype("datetime64[h]")).astype(np.int64)
     inside = (at >= 0) & (at < 24 * days)
     celsius = np.where(np.abs(kelvin - ZERO_C_IN_K) < HOTTEST_C, kelvin - ZERO_C_IN_K, np.nan)
     rain = np.where((rain >= 0) & (rain < MOST_RAIN_MM), rain, np.nan)
+    snow = np.array([float(row["weather_main"] == "Snow") for row in rows])
     off = np.array([row["holiday"] not in {"", "None"} for row in rows])
     return Weather(
         start=start,
         temperature_c=_hourly(path, "temp", at[inside], celsius[inside], 24 * days),
         rain_mm=_hourly(path, "rain_1h", at[inside], rain[inside], 24 * days),
+        snowing=_hourly(path, "weather_main", at[inside], snow[inside], 24 * days),
         traffic=_hourly(path, "traffic_volume", at[inside], traffic[inside], 24 * days),
         holiday=np.repeat(np.bincount(at[inside] // 24, off[inside], minlength=days) > 0, 24),
     )

@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.walks import app
+from models.features.catalogue import Catalogue
 from walks.sources import Source
 
 runner = CliRunner()
@@ -21,6 +22,40 @@ def test_build_makes_a_world_once(tmp_path: Path) -> None:
     assert "up to date" in second.output
     as_json = runner.invoke(app, [*arguments, "--json"])
     assert json.loads(as_json.stdout)["counts"]["routes"] == 300
+
+
+def test_a_route_is_shown_and_the_world_goes_on(tmp_path: Path) -> None:
+    home = ["--preset", "tiny", "--home", str(tmp_path)]
+    assert runner.invoke(app, ["build", *home]).exit_code == 0
+    route_id = Catalogue.open(tmp_path / "walks" / "tiny" / "catalogue").ids[0]
+    shown = runner.invoke(app, ["show", route_id, "--out", str(tmp_path / "r.png"), *home])
+    assert shown.exit_code == 0, shown.output
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+    assert " km" in shown.stdout
+    unknown = runner.invoke(app, ["show", "nowhere", "--out", str(tmp_path / "n.png"), *home])
+    assert unknown.exit_code == 2
+    assert "no route 'nowhere'" in unknown.output
+    assert not (tmp_path / "n.png").exists()
+    nowhere = runner.invoke(app, ["show", route_id, "--out", str(tmp_path / "no" / "r.png"), *home])
+    assert nowhere.exit_code == 2
+    told = runner.invoke(app, ["simulate", "--events", "--users", "20", "--hours", "6", "--rate", "3", *home])
+    assert told.exit_code == 0, told.output
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    assert {"position", "shown"} <= {line["event"] for line in lines}
+    many = runner.invoke(app, ["simulate", "--events", "--users", "2000", *home])
+    assert many.exit_code == 2
+    assert "100 users" in many.output
+
+
+@pytest.mark.parametrize("command", [["show", "helsinki-1"], ["simulate", "--events"]])
+def test_without_a_world_the_remedy_is_told(tmp_path: Path, command: list[str]) -> None:
+    result = runner.invoke(app, [*command, "--home", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "rankway walks build" in result.output
+
+
+def test_simulate_wants_to_know_what(tmp_path: Path) -> None:
+    assert runner.invoke(app, ["simulate", "--home", str(tmp_path)]).exit_code == 2
 
 
 def test_a_missing_wheel_is_an_error_with_the_command_that_installs_it(

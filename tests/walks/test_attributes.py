@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.walks.conftest import City
-from walks.attributes import ATTRIBUTES, EMBEDDING, NAMES, embed
+from walks.attributes import ATTRIBUTES, NAMES
 from walks.geo import polyline_length
 
 
@@ -38,14 +38,3 @@ def test_loops_enclose_ground_and_end_where_they_start(city: City) -> None:
     loop = city.facts.column("loop") == 1.0
     assert city.facts.column("straightness")[loop] == pytest.approx(0.0, abs=1e-9)
     assert np.median(city.facts.column("roundness")[loop]) > 0.25
-
-
-def test_vectors_are_of_unit_length_and_similar_routes_are_near(city: City) -> None:
-    vectors = embed(city.facts.normalised(), city.facts, city.graph.names)
-    assert vectors.shape == (len(city.routes), EMBEDDING)
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
-    streets = (city.facts.street_m > 0).astype(float).toarray()
-    shared = streets @ streets.T
-    alike = vectors @ vectors.T
-    pairs = np.triu_indices(len(vectors), 1)
-    assert np.corrcoef(shared[pairs], alike[pairs])[0, 1] > 0.15

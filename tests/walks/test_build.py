@@ -1,22 +1,26 @@
 import hashlib
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.features.catalogue import Catalogue
+from models.features.definition import Group
+from models.features.overlay import Overlay
 from models.features.view import FeatureView
 from models.impressions import read_impressions
 from models.ragged import RaggedArray
-from tests.walks.maps import grid_map
+from tests.walks.maps import grid_map, write_osm
 from walks.build import STAGES, build_world
-from walks.datasets import DAY_S
-from walks.errors import BadMapError, BadSeriesError, TooFewRoutesError
+from walks.errors import BadMapError, BadModelError, BadSeriesError, TooFewRoutesError
 from walks.features import FEATURES, HISTORY
 from walks.presets import PRESETS
 from walks.sources import MAP, locate
-from walks.world import Inputs, World, inputs_of
+from walks.weather import DAY_S, PERIOD_END
+from walks.world import World, inputs_of
 
 TINY = PRESETS["tiny"]
 
@@ -31,22 +35,31 @@ def digests(root: Path) -> dict[str, str]:
     }
 
 
+def unknown_hours(path: Path, series: Path) -> Path:
+    """The series with no temperature in August 2018."""
+    lines = series.read_text().splitlines()
+    broken = [re.sub(r"^([^,]*),[^,]*,", r"\1,nan,", line) if ",2018-08" in line else line for line in lines]
+    path.write_text("\n".join(broken) + "\n")
+    return path
+
+
 @pytest.mark.parametrize("split", ["train", "valid"])
 def test_impressions_have_every_declared_feature(world: World, split: str) -> None:
     catalogue = Catalogue.open(world.catalogue)
     batch, labels = read_impressions(
         world.impressions(split), feature_hash=FEATURES.content_hash, keys_to_rows=catalogue.rows_of_keys
     )
-    batch = FeatureView(FEATURES, catalogue).completed(batch)
+    batch = FeatureView(FEATURES, catalogue, Overlay.open(world.overlay, FEATURES)).completed(batch)
     assert len(labels) == batch.candidate_count
     assert (batch.rows >= 0).all()
-    for group in ("user", "context"):
+    groups: tuple[Group, ...] = ("user", "realtime", "context", "global")
+    for group in groups:
         for feature in FEATURES.group(group):
             column = batch.requests[f"{group}.{feature.name}"]
             assert len(column) == len(batch)
             values = column.values if isinstance(column, RaggedArray) else column
             assert values.dtype == feature.dtype
-            assert values.shape[1:] == feature.shape if not feature.ragged else values.ndim == 1
+            assert values.shape[1:] == feature.shape
             assert np.isfinite(values).all()
             if feature.minimum is not None and feature.maximum is not None:
                 assert values.min() >= feature.minimum
@@ -59,7 +72,7 @@ def test_impressions_have_every_declared_feature(world: World, split: str) -> No
 
 def test_the_held_out_lists_are_the_last(world: World) -> None:
     at_s = {split: np.load(world.impressions(split) / "at_s.npy") for split in ("train", "valid")}
-    split_s = DAY_S * (TINY.days - TINY.valid_days)
+    split_s = float(PERIOD_END.astype("datetime64[s]").astype(int)) - DAY_S * TINY.valid_days
     assert at_s["train"].max() < split_s <= at_s["valid"].min()
     for times in at_s.values():
         assert (np.diff(times) >= 0).all()
@@ -91,7 +104,7 @@ def test_building_again_gives_the_same_bytes(world: World, tmp_path: Path) -> No
     assert told == list(STAGES)
 
 
-@pytest.mark.parametrize("broken", ["map", "weather", "routes"])
+@pytest.mark.parametrize("broken", ["map", "no way", "weather", "not a number", "routes", "encoder"])
 def test_bad_input_leaves_what_was_there_and_nothing_half_written(tmp_path: Path, broken: str) -> None:
     world = World(tmp_path / "walks" / "tiny")
     world.root.mkdir(parents=True)
@@ -100,12 +113,24 @@ def test_bad_input_leaves_what_was_there_and_nothing_half_written(tmp_path: Path
     half = tmp_path / "half.osm.pbf"
     half.write_bytes(locate(MAP).read_bytes()[:200_000])
     series = tmp_path / "series.csv"
-    series.write_text("holiday,temp,rain_1h,date_time,traffic_volume\n")
+    series.write_text("holiday,temp,rain_1h,weather_main,date_time,traffic_volume\n")
     small = TINY.model_copy(update={"proposals": 200, "anchors": 20})
     bad, error = {
-        "map": (Inputs(half, good.weather, TINY), BadMapError),
-        "weather": (Inputs(good.map, series, small.model_copy(update={"routes": 10})), BadSeriesError),
-        "routes": (Inputs(grid_map(tmp_path / "grid.osm", 5, 5), good.weather, small), TooFewRoutesError),
+        "map": (replace(good, map=half), BadMapError),
+        "no way": (
+            replace(good, map=write_osm(tmp_path / "empty.osm", {1: (60.17, 24.94, {})}, [])),
+            BadMapError,
+        ),
+        "weather": (replace(good, weather=series), BadSeriesError),
+        "not a number": (
+            replace(good, weather=unknown_hours(tmp_path / "nan.csv", good.weather)),
+            BadSeriesError,
+        ),
+        "routes": (replace(good, map=grid_map(tmp_path / "grid.osm", 5, 5), config=small), TooFewRoutesError),
+        "encoder": (
+            replace(good, encoder=half, config=small.model_copy(update={"routes": 10})),
+            BadModelError,
+        ),
     }[broken]
     with pytest.raises(error):
         build_world(bad, world, "tiny", lambda stage, stages: None)

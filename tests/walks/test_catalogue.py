@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from models.features.catalogue import Catalogue
+from models.features.overlay import Overlay
 from tests.walks.conftest import City
 from walks.attributes import NAMES
-from walks.catalogue import cell_of, route_ids
+from walks.catalogue import route_ids
 from walks.features import FEATURES
 from walks.geo import haversine_m
 from walks.world import World
@@ -61,8 +62,15 @@ def test_ids_follow_from_the_geometry_alone(city: City) -> None:
     assert all(item.startswith("helsinki-") and len(item) == 19 for item in ids)
 
 
-def test_cells_are_about_300_metres_wide() -> None:
-    here = np.array([[60.1701, 24.9401]])
-    near, north, east = (here + np.array([shift]) for shift in ((1e-4, 1e-4), (0.0026, 0.0), (0.0, 0.0051)))
-    assert cell_of(here) == cell_of(near)
-    assert len({int(cell_of(place)[0]) for place in (here, north, east)}) == 3
+def test_cells_are_rows_of_the_overlay(catalogue: Catalogue, world: World) -> None:
+    cells = Overlay.open(world.overlay, FEATURES).cell_count
+    assert catalogue.columns["cell"].min() >= 0
+    assert catalogue.columns["cell"].max() < cells
+
+
+def test_similar_routes_have_similar_vectors(catalogue: Catalogue) -> None:
+    vectors, attributes = catalogue.columns["embedding"], catalogue.columns["attributes"]
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-4)
+    pairs = np.triu_indices(len(vectors), 1)
+    unlike = np.linalg.norm(attributes[:, None] - attributes, axis=2)[pairs]
+    assert np.corrcoef((vectors @ vectors.T)[pairs], unlike)[0, 1] < -0.15

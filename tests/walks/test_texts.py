@@ -38,3 +38,13 @@ def test_writing_is_repeatable(city: City, writer: Writer) -> None:
     again = Writer(city.graph, city.around, city.facts)
     assert again.names() == writer.names()
     assert [again.description(row) for row in range(20)] == [writer.description(row) for row in range(20)]
+
+
+def test_summaries_name_places_and_give_no_numbers(city: City, writer: Writer) -> None:
+    summaries = writer.summaries()
+    assert len(summaries) == len(city.routes)
+    for row, text in enumerate(summaries):
+        kind, _, named = text.partition(": ")
+        assert kind.startswith("Loop" if city.routes.loop[row] else "Walk")
+        assert named
+        assert not re.search(r"\d", kind)

@@ -6,10 +6,11 @@ from models.features.rows import row_key
 from models.features.view import FeatureView
 from models.ragged import RaggedArray, RaggedBatch
 from services.stores.lmdb import LmdbStore
-from walks.features import FEATURES, PRESENT_S
+from walks.features import FEATURES
 from walks.people import PROFILE
 from walks.presets import PRESETS
 from walks.users import user_id
+from walks.weather import PRESENT_S
 from walks.world import World
 
 

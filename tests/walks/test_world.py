@@ -1,13 +1,14 @@
-import os
-import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from walks.presets import PRESETS
-from walks.world import Inputs, World, data_home, ensure_world, inputs_of, read_manifest, world_at
+from walks.world import CODE, World, data_home, inputs_of, read_manifest, world_at
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_home_is_as_given_or_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,51 +18,30 @@ def test_the_home_is_as_given_or_of_the_environment(tmp_path: Path, monkeypatch:
     assert world_at("tiny").root == tmp_path / "env" / "walks" / "tiny"
 
 
-def test_a_built_world_is_left_alone_until_forced(world: World, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    shutil.copytree(world.root, world_at("tiny", home).root)
-    copied = world_at("tiny", home)
-    _, manifest, built = ensure_world("tiny", home)
-    assert not built
-    assert manifest == read_manifest(world)
-    copied.manifest.write_text(copied.manifest.read_text().replace(manifest["stamp"], "0" * 16))
-    _, manifest, built = ensure_world("tiny", home)
-    assert built
-    assert manifest["stamp"] == inputs_of("tiny").stamp()
-
-
-def test_a_world_that_lost_a_part_is_built_again(world: World, tmp_path: Path) -> None:
-    shutil.copytree(world.root, world_at("tiny", tmp_path).root)
-    shutil.rmtree(world_at("tiny", tmp_path).users)
-    restored, _, built = ensure_world("tiny", tmp_path)
-    assert built
-    assert restored.users.is_dir()
-
-
-def test_two_processes_build_a_world_once(tmp_path: Path) -> None:
-    command = (
-        "from walks.world import ensure_world; import sys; sys.exit(0 if ensure_world('tiny')[2] else 3)"
-    )
-    environment = {**os.environ, "RANKWAY_HOME": str(tmp_path)}
-    root = Path(__file__).parents[2]
-    both = [subprocess.Popen([sys.executable, "-c", command], env=environment, cwd=root) for _ in range(2)]
-    assert sorted(process.wait(timeout=120) for process in both) == [0, 3]
-    left = {path.name for path in (tmp_path / "walks").iterdir()}
-    assert left == {"tiny", ".tiny.lock"}
-
-
-def test_the_stamp_changes_with_config_and_map(tmp_path: Path) -> None:
-    inputs = inputs_of("tiny")
-    other_map = tmp_path / "other.osm.pbf"
-    other_map.write_bytes(b"another")
-    stamps = {
-        inputs.stamp(),
-        Inputs(inputs.map, inputs.weather, inputs.config.model_copy(update={"seed": 1})).stamp(),
-        Inputs(other_map, inputs.weather, inputs.config).stamp(),
-        Inputs(inputs.map, other_map, inputs.config).stamp(),
-    }
-    assert len(stamps) == 4
+def test_the_stamp_changes_with_config_and_every_file(tmp_path: Path) -> None:
+    inputs, other = inputs_of("tiny"), tmp_path / "other"
+    other.write_bytes(b"another")
+    changed = [
+        replace(inputs, map=other),
+        replace(inputs, weather=other),
+        replace(inputs, encoder=other),
+        replace(inputs, tokenizer=other),
+        replace(inputs, config=inputs.config.model_copy(update={"seed": 1})),
+    ]
+    assert len({inputs.stamp(), *(each.stamp() for each in changed)}) == 6
     assert inputs.stamp() == inputs_of("tiny").stamp()
+
+
+def test_the_stamp_covers_the_code_that_a_build_runs() -> None:
+    told = "import sys, walks.build; print(*filter(None, (getattr(m, '__file__', None) for m in sys.modules.values())))"
+    run = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    mine = {Path(name) for name in run.stdout.split() if Path(name).is_relative_to(ROOT)}
+    packages = {"walks", "models", "services"}
+    used = {path.relative_to(ROOT) for path in mine if path.relative_to(ROOT).parts[0] in packages}
+    stamped = {path.relative_to(ROOT) for pattern in CODE for path in ROOT.glob(pattern)}
+    beside = {"services/home.py", "models/errors.py", "services/errors.py", "services/stores/base.py"}
+    left = {str(path) for path in used - stamped if path.name != "__init__.py"}
+    assert left <= beside, "a build runs code that its stamp does not cover"
 
 
 def test_a_damaged_manifest_counts_as_none(tmp_path: Path) -> None:

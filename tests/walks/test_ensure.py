@@ -1,0 +1,45 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from walks.ensure import ensure_world
+from walks.world import World, inputs_of, read_manifest, world_at
+
+
+def test_a_built_world_is_left_alone_until_forced(world: World, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(world.root, world_at("tiny", home).root)
+    copied = world_at("tiny", home)
+    _, manifest, built = ensure_world("tiny", home)
+    assert not built
+    assert manifest == read_manifest(world)
+    copied.manifest.write_text(copied.manifest.read_text().replace(manifest["stamp"], "0" * 16))
+    _, manifest, built = ensure_world("tiny", home)
+    assert built
+    assert manifest["stamp"] == inputs_of("tiny").stamp()
+
+
+@pytest.mark.parametrize("lost", ["users", "scene"])
+def test_a_world_that_lost_a_part_is_built_again(world: World, tmp_path: Path, lost: str) -> None:
+    shutil.copytree(world.root, world_at("tiny", tmp_path).root)
+    part = World.__dict__[lost].fget(world_at("tiny", tmp_path))
+    shutil.rmtree(part) if part.is_dir() else part.unlink()
+    restored, _, built = ensure_world("tiny", tmp_path)
+    assert built
+    assert World.__dict__[lost].fget(restored).exists()
+
+
+def test_two_processes_build_a_world_once(tmp_path: Path) -> None:
+    command = (
+        "from walks.ensure import ensure_world; import sys; sys.exit(0 if ensure_world('tiny')[2] else 3)"
+    )
+    environment = {**os.environ, "RANKWAY_HOME": str(tmp_path)}
+    root = Path(__file__).parents[2]
+    both = [subprocess.Popen([sys.executable, "-c", command], env=environment, cwd=root) for _ in range(2)]
+    assert sorted(process.wait(timeout=120) for process in both) == [0, 3]
+    left = {path.name for path in (tmp_path / "walks").iterdir()}
+    assert left == {"tiny", ".tiny.lock"}

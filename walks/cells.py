@@ -1,0 +1,37 @@
+"""Cells: squares of a fixed grid over the map, numbered from 0. News and crowds belong to a cell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+PER_DEGREE = (400.0, 200.0)
+"""A cell is 1/400 degree of latitude by 1/200 of longitude: 278 m by 277 m in Helsinki."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rows from south to north of cells from west to east; `first` is the number on the globe of cell 0."""
+
+    first: tuple[int, int]
+    shape: tuple[int, int]
+
+    @classmethod
+    def over(cls, latlon: NDArray[np.float64]) -> "Cells":
+        """The cells that hold all positions (N, 2), lat, lon degrees."""
+        low, high = (_on_globe(edge[None])[0] for edge in (latlon.min(axis=0), latlon.max(axis=0)))
+        rows, columns = high - low + 1
+        return cls((int(low[0]), int(low[1])), (int(rows), int(columns)))
+
+    def __len__(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    def of(self, latlon: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Number (N,) of the cell that holds each position (N, 2), lat, lon degrees; -1 outside all."""
+        at = _on_globe(np.asarray(latlon, dtype=np.float64)) - self.first
+        inside = ((at >= 0) & (at < self.shape)).all(axis=1)
+        return np.where(inside, at[:, 0] * self.shape[1] + at[:, 1], -1)
+
+
+def _on_globe(latlon: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.floor(latlon * PER_DEGREE).astype(np.int64)

@@ -1,0 +1,75 @@
+"""The log of simulated behaviour: lists that were shown, and the events that came of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ragged import gather_positions, offsets_of
+
+
+@dataclass(frozen=True)
+class Events:
+    """M events of one kind, ordered by user, then time."""
+
+    user: NDArray[np.int64]
+    at_s: NDArray[np.float64]  # epoch seconds
+    row: NDArray[np.int64]  # route number
+    rating: NDArray[np.float32]  # 0 to 1; 0 where the kind has none
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+@dataclass(frozen=True)
+class Log:
+    """Q shown lists laid end to end (N candidates), and the events that came of them."""
+
+    offsets: NDArray[np.int64]  # (Q + 1,)
+    rows: NDArray[np.int64]  # (N,) route numbers, ascending within a list: order tells nothing
+    labels: NDArray[np.float32]  # (N,) relevance 0 to 1
+    position: NDArray[np.int16]  # (N,) where in the list it was shown
+    oracle: NDArray[np.float32]  # (N,) rating expected by the simulation, without noise
+    shown: Events  # what stood at the top of each list, at its time
+    opened: Events  # seconds later, from the top down
+    rated: Events  # a walk when it ends, a route only opened a second after
+
+
+@dataclass(frozen=True)
+class Round:
+    """The same of some visits: `count` candidates each."""
+
+    visit: NDArray[np.int64]
+    count: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    labels: NDArray[np.float32]
+    position: NDArray[np.int16]
+    oracle: NDArray[np.float32]
+    events: tuple[Events, Events, Events]  # shown, opened, rated
+
+
+def in_order(rounds: Sequence[Round], visits: int) -> Log:
+    """Put the rounds' lists into the order of the visits, and the ratings by user and time."""
+    count = np.concatenate([r.count for r in rounds])
+    where = np.empty(visits, dtype=np.int64)
+    where[np.concatenate([r.visit for r in rounds])] = np.arange(visits)
+    at, offsets = gather_positions(offsets_of(count), where)
+    shown, opened, rated = (_joined([r.events[kind] for r in rounds]) for kind in range(3))
+    return Log(
+        offsets=offsets,
+        rows=np.concatenate([r.rows for r in rounds])[at],
+        labels=np.concatenate([r.labels for r in rounds])[at],
+        position=np.concatenate([r.position for r in rounds])[at],
+        oracle=np.concatenate([r.oracle for r in rounds])[at],
+        shown=shown,
+        opened=opened,
+        rated=rated,
+    )
+
+
+def _joined(parts: Sequence[Events]) -> Events:
+    """All events by user, then time; those of one moment stay in the order of the list."""
+    columns = [np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])]
+    order = np.lexsort((columns[1], columns[0]))
+    return Events(*(column[order] for column in columns))

