@@ -32,6 +32,7 @@ class Encoder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _THREADS
         options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others want the cores too
         try:
             self._session = onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
