@@ -34,16 +34,15 @@ def test_a_visit_reads_what_the_simulation_acted_on(
     play: Play, overlay: Overlay, vectors: np.ndarray
 ) -> None:
     moment = play.visits.moment
-    snapshot = overlay.snapshots(moment.at_s)
-    assert np.array_equal(snapshot, moment.series_hour)
-    features = {feature.column: feature for feature in FEATURES.features}
-    traffic = overlay.column(features["global.traffic"], snapshot, moment.at_s, None)
-    assert np.array_equal(traffic, moment.traffic)
-    cell = np.full(len(snapshot), play.truth.cell[0])
-    news = overlay.column(features["cell.news"], snapshot, moment.at_s, cell)
-    age = overlay.column(features["cell.news_age_h"], snapshot, moment.at_s, cell)
-    number = play.news.newest[snapshot, cell]
-    assert np.array_equal(news[number >= 0], vectors[number[number >= 0]])
-    assert (news[number < 0] == 0).all()
-    assert (age[number < 0] == NO_NEWS_H).all()
-    assert age[number >= 0] == pytest.approx((snapshot - play.news.hour[number])[number >= 0])
+    hour = moment.series_hour
+    told = overlay.global_columns(FEATURES.group("global"), moment.at_s)
+    assert np.array_equal(told["global.traffic"], moment.traffic)
+    assert np.array_equal(told["global.snow_day_h"], moment.snow_day_h)
+    cell = np.full(len(hour), play.truth.cell[0])
+    heard = overlay.cell_columns(FEATURES.group("cell"), moment.at_s, cell, np.arange(len(hour)))
+    number = play.news.newest[hour, cell]
+    assert np.array_equal(heard["cell.news"][number >= 0], vectors[number[number >= 0]])
+    assert (heard["cell.news"][number < 0] == 0).all()
+    age_h = heard["cell.news_age_h"]
+    assert (age_h[number < 0] == NO_NEWS_H).all()
+    assert age_h[number >= 0] == pytest.approx((hour - play.news.hour[number])[number >= 0])
