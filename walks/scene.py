@@ -57,7 +57,7 @@ class Scene:
                     for part, kind in _PARTS.items()
                 }
                 return cls(**parts, **{name: stored[name] for name in ("keys", "corners", "origin")})
-        except (OSError, KeyError, ValueError, BadZipFile) as error:
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
             raise NoWorldError(
                 f"no simulated people can be read from {path}: {error}; build the world: rankway walks build"
             ) from error

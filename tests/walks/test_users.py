@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models.features.catalogue import Catalogue
-from models.features.rows import row_key
+from models.features.rows import KeyedGroup, row_key
 from models.features.view import FeatureView
 from models.ragged import RaggedArray, RaggedBatch
 from services.stores.lmdb import LmdbStore
@@ -12,6 +12,8 @@ from walks.presets import PRESETS
 from walks.users import user_id
 from walks.weather import PRESENT_S
 from walks.world import World
+
+GROUPS: tuple[KeyedGroup, ...] = ("user", "realtime")
 
 
 def test_ids_count_from_one() -> None:
@@ -24,17 +26,19 @@ def test_the_store_holds_every_user_with_a_history_of_known_routes(world: World)
     count = PRESETS["tiny"].users
     store = LmdbStore(world.users)
     try:
-        keys = [row_key("user", user_id(number).encode()) for number in range(count + 1)]
-        rows = store.read_many(keys).rows
+        ids = [user_id(number).encode() for number in range(count + 1)]
+        rows = {group: store.read_many([row_key(group, each) for each in ids]).rows for group in GROUPS}
     finally:
         store.close()
-    assert rows[-1] is None
+    assert [each[-1] for each in rows.values()] == [None, None]
     batch = RaggedBatch(
         offsets=np.zeros(count + 1, dtype=np.int64),
         rows=np.zeros(0, dtype=np.int64),
         requests={"context.now_s": np.full(count, PRESENT_S)},
     )
-    given, unreadable = FeatureView(FEATURES, catalogue).decoded(batch, {"user": rows[:-1]})
+    given, unreadable = FeatureView(FEATURES, catalogue).decoded(
+        batch, {group: each[:-1] for group, each in rows.items()}
+    )
     assert unreadable == {}
     columns = given.requests
     profile, history, ages = (columns[f"user.{name}"] for name in ("profile", "history", "history_age_days"))
@@ -45,5 +49,5 @@ def test_the_store_holds_every_user_with_a_history_of_known_routes(world: World)
     assert (catalogue.rows_of_keys(history.values) >= 0).all()
     assert np.diff(history.offsets).mean() > 3.0
     assert ages.values.min() > 0.0
-    assert ages.values.max() <= PRESETS["tiny"].days
+    assert ages.values.max() <= PRESETS["tiny"].days + 1
     assert profile[:, PROFILE.index("pace")].mean() == pytest.approx(0.8, abs=0.05)
