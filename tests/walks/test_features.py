@@ -1,8 +1,15 @@
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pytest
+import yaml
+
+from models.training.config import TrainingConfig
 from walks.attributes import ATTRIBUTES
 from walks.features import FEATURES
 from walks.people import PROFILE
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_shapes_are_those_of_what_is_declared() -> None:
@@ -24,3 +31,18 @@ def test_defaults_are_whole_and_allowed() -> None:
 
 def test_every_feature_is_described() -> None:
     assert all(feature.description for feature in FEATURES.features)
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("walks*.yaml")), ids=lambda path: path.stem)
+def test_the_configs_read_only_declared_features_and_the_overlay(config: Path) -> None:
+    document = yaml.safe_load(config.read_text())
+    assert document["features"]["overlay"] == "walks/full/overlay"
+    if "training" not in document:
+        return
+    known = {feature.column for feature in FEATURES.features}
+    ranker = TrainingConfig.model_validate(document["training"]).ranker
+    read = {f"item.{name}" for name in (*ranker.items, ranker.start)}
+    read |= {f"context.{name}" for name in (*(column.name for column in ranker.context), ranker.position)}
+    read |= {f"user.{name}" for name in (ranker.profile, ranker.history)}
+    read |= {*ranker.request, *(f"cell.{name}" for name in ranker.cells)}
+    assert read <= known
