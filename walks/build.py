@@ -17,7 +17,7 @@ from models.features.catalogue import item_key
 from walks.attributes import RouteFacts, measure
 from walks.catalogue import route_ids, write_routes
 from walks.cells import Cells
-from walks.conditions import write_conditions
+from walks.conditions import write_conditions, write_news
 from walks.datasets import popularity, write_split
 from walks.distinct import pick_distinct
 from walks.embeddings import read_texts
@@ -133,6 +133,7 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
     popular = popularity(log, len(ids), split_s)
     write_routes(world.catalogue, writer, facts, latlon, ids, texts.routes, popular, cell, stamp)
     write_conditions(world.overlay, weather, news, texts.news)
+    write_news(world.news, weather, news, told)
     timer.stage(STAGES[6])
     tables = tables_of(log, visits, scene.keys, graph.projection, len(scene.people))
     parts = {"train": visits.at_s < split_s, "valid": visits.at_s >= split_s}

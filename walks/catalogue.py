@@ -55,7 +55,12 @@ def write_routes(
         },
         details=[
             _feature(
-                ids[row], names[row], writer.description(row), latlon[row], facts.values[row], int(cells[row])
+                ids[row],
+                names[row],
+                (writer.summary(row), writer.description(row)),
+                latlon[row],
+                facts.values[row],
+                int(cells[row]),
             )
             for row in range(len(ids))
         ],
@@ -67,7 +72,7 @@ def write_routes(
 def _feature(
     item_id: str,
     name: str,
-    description: str,
+    texts: tuple[str, str],
     line: NDArray[np.float64],
     values: NDArray[np.float64],
     cell: int,
@@ -86,7 +91,8 @@ def _feature(
         "geometry": {"type": "LineString", "coordinates": np.round(line[:, ::-1], 6).tolist()},
         "properties": {
             "name": name,
-            "description": description,
+            "summary": texts[0],
+            "description": texts[1],
             "length_m": round(1000.0 * told.pop("length_km"), 1),
             "loop": bool(told.pop("loop")),
             "start_cell": cell,

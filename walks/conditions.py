@@ -1,5 +1,7 @@
 """The overlay: what holds for everybody (weather, forecast, traffic, holidays) and for a cell (news), hour by hour."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +44,14 @@ def conditions(weather: Weather, news: News, embedding: NDArray[np.float32]) -> 
 def write_conditions(root: Path, weather: Weather, news: News, embedding: NDArray[np.float32]) -> None:
     """Write the overlay whole or not at all."""
     conditions(weather, news, embedding).write(root, FEATURES)
+
+
+def write_news(path: Path, weather: Weather, news: News, texts: Sequence[str]) -> None:
+    """Write the news for people to read: a JSON line each, times in epoch seconds."""
+    spans = (weather.start_s + HOUR_S * hours for hours in (news.hour, news.until))
+    told = zip(news.cell.tolist(), *(span.tolist() for span in spans), texts, strict=True)
+    lines = [
+        json.dumps({"cell": cell, "from_s": since, "until_s": until, "text": text}, ensure_ascii=False)
+        for cell, since, until, text in told
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

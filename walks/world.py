@@ -47,6 +47,11 @@ class World:
         return self.root / "overlay"
 
     @property
+    def news(self) -> Path:
+        """The texts of the news, a JSON line each."""
+        return self.root / "news.jsonl"
+
+    @property
     def scene(self) -> Path:
         """What the simulation knows, for `walks.scene.Scene.load`; never an input of a model."""
         return self.root / "scene.npz"

@@ -96,6 +96,12 @@ def test_the_manifest_counts_and_attributes(world: World) -> None:
     assert manifest["feature_hash"] == FEATURES.content_hash
 
 
+def test_the_news_can_be_read(world: World) -> None:
+    told = [json.loads(line) for line in world.news.read_text(encoding="utf-8").splitlines()]
+    assert len(told) == json.loads(world.manifest.read_text())["counts"]["news"]
+    assert all(news["from_s"] < news["until_s"] and news["text"].endswith(".") for news in told)
+
+
 def test_building_again_gives_the_same_bytes(world: World, tmp_path: Path) -> None:
     again = World(tmp_path / "again")
     told: list[str] = []
