@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from models.features.rows import UserRowCodec, row_key
+from services.check import check_artifacts, store_warnings
 from services.config import load_config
 from services.engine import Engine
 from services.features import load_definitions
@@ -107,6 +108,26 @@ def fill(config: Path, home: Path) -> None:
     writer = open_writer(pipeline.features.store, home)
     assert load(source, writer, Checkpoint(users, source.stamp()), lambda done, total: None).written == USERS
     writer.close()
+
+
+def test_a_pipeline_starts_without_its_server_and_says_what_to_do(tmp_path: Path) -> None:
+    changes = {"features": {"store": {"kind": "redis", "nodes": ["127.0.0.1:1"]}}}
+    config = load_config(make_pipeline(tmp_path, changes))
+    assert check_artifacts(config, tmp_path) == []
+    (warning,) = store_warnings(config, tmp_path)
+    assert "Redis at 127.0.0.1:1 does not answer" in warning
+    assert "start it, or mend features.store" in warning
+
+    async def run() -> None:
+        engine = Engine(config, tmp_path, replica="test")
+        try:
+            answer = await engine.rank(RankRequest(user_id="u1", candidates=["item-0007"]), "1")
+        finally:
+            engine.close()
+        assert answer.degraded == "features"
+        assert [item.score for item in answer.items] == [7.0]
+
+    asyncio.run(run())
 
 
 def test_killed_and_started_again_under_load(tmp_path: Path, server: RedisServer) -> None:
