@@ -20,7 +20,7 @@ def user_id(number: int) -> str:
 def user_rows(profile: NDArray[np.float32], tables: Tables) -> Iterator[tuple[bytes, bytes]]:
     """(key, encoded row) of every user and group; profile (U, P)."""
     for codec in (UserRowCodec(FEATURES, "user"), UserRowCodec(FEATURES, "realtime")):
-        records = {event: tables[event].records(dtype) for event, dtype in codec.event_types.items()}
+        records = {event: tables[event].records(dtype) for event, dtype in codec.events.types.items()}
         for user in range(len(profile)):
             past = {
                 event: rows[slice(*tables[event].offsets[user : user + 2])] for event, rows in records.items()

@@ -32,7 +32,7 @@ class EventTable:
         return self.fields[AT_S]
 
     def records(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Give the events (T,) as records, such as stored rows hold: ``UserRowCodec.event_types``."""
+        """Give the events (T,) as records, such as stored rows hold: ``StoredEvents.types``."""
         records = np.zeros(len(self.at_s), dtype=dtype)
         for name in dtype.names or ():
             records[name] = self.fields[name]

@@ -17,6 +17,7 @@ from models.errors import FeatureMismatch
 from models.features.aggregates import AsOf
 from models.features.definition import Feature, FeatureSet
 from models.features.events import AT_S, SEQUENCE, EventTable, inserted
+from models.features.stored_events import StoredEvents
 from models.ragged import Column, RaggedArray, offsets_of
 
 KeyedGroup = Literal["user", "realtime"]
@@ -50,18 +51,12 @@ class UserRowCodec:
         self._plain = tuple(plain)
         self._fixed = tuple(f for f in plain if not f.ragged)
         self._timed = tuple(f for f in plain if f.fresh_for_s is not None)
-        self._aggregates = tuple(f for f in given if f.aggregate is not None)
-        self.event_types = _event_types(self._aggregates)
-        self._by_event = {
-            event: [f for f in self._aggregates if f.aggregate and f.aggregate.event == event]
-            for event in self.event_types
-        }
-        self._capacities = {event: _capacity(self._aggregates, event) for event in self.event_types}
+        self.events = StoredEvents([f for f in given if f.aggregate is not None])
         ragged = {f.name: np.dtype((f.dtype, f.shape)) for f in plain if f.ragged}
         self._limits = {f.name: f.max_length for f in plain if f.ragged}
         self._bodies = {
             **{f"#{n}": dtype for n, dtype in ragged.items()},
-            **{f"!{n}": d for n, d in self.event_types.items()},
+            **{f"!{n}": d for n, d in self.events.types.items()},
         }
         fields: list[tuple[str, Any]] = [(f.name, np.dtype((f.dtype, f.shape))) for f in self._fixed]
         fields += [(f"@{f.name}", np.dtype("float64")) for f in self._timed]
@@ -82,39 +77,8 @@ class UserRowCodec:
 
     @property
     def loadable(self) -> tuple[Feature, ...]:
-        """The features whose values ``encode`` and ``events_of`` take as they are, without a time of their own."""
-        whole = [f for f in self._aggregates if f.ragged and f.aggregate and f.aggregate.window_s is None]
-        plain = [f for f in self._plain if f.fresh_for_s is None]
-        return (*plain, *whole)
-
-    def events_of(self, user: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Give one user's events from the lists of its ``last_values`` features, oldest first.
-
-        Raises:
-            ValueError: lists of one event type are of different lengths, or one is missing.
-        """
-        events: dict[str, NDArray[Any]] = {}
-        for event, dtype in self.event_types.items():
-            fields = {
-                f.aggregate.field: user[f.name]
-                for f in self.loadable
-                if f.aggregate is not None and f.aggregate.event == event and f.name in user
-            }
-            if not fields:
-                continue
-            wanted = {name for name in dtype.names or () if name != SEQUENCE}
-            lengths = {len(values) for values in fields.values()}
-            if set(fields) != wanted or len(lengths) > 1:
-                raise ValueError(
-                    f"the lists of event {event} are of {sorted(fields)} with {sorted(lengths)} values: give "
-                    f"{sorted(wanted)}, equally long"
-                )
-            count = lengths.pop()
-            past = EventTable.of(
-                np.zeros(count, dtype=np.int64), fields[AT_S], np.arange(count), _without_time(fields), 1
-            )
-            events[event] = past.records(dtype)
-        return events
+        """The features whose values can be given as they are: without times of their own, or as lists of events."""
+        return (*[f for f in self._plain if f.fresh_for_s is None], *self.events.lists)
 
     def encode(
         self,
@@ -125,7 +89,7 @@ class UserRowCodec:
     ) -> bytes:
         """Encode one user; a missing feature takes its default, of a long sequence or history the newest stay.
 
-        events: records by event type, dtypes as in ``event_types``, in order of time and sequence.
+        events: records by event type, dtypes as in ``events.types``, in order of time and sequence.
         at_s: epoch seconds at which each given feature with a freshness limit was known.
 
         Raises:
@@ -172,7 +136,7 @@ class UserRowCodec:
         Raises:
             FeatureMismatch: the row was written with other definitions. ValueError: a field that they read is missing.
         """
-        if event not in self.event_types:
+        if event not in self.events.types:
             return bytes(self.default_row if row is None else row)
         if row is None:
             row = self.default_row
@@ -185,15 +149,15 @@ class UserRowCodec:
             bodies[name] = np.frombuffer(row, dtype.base, count * max(1, _size(dtype)), start)
             bodies[name] = bodies[name].reshape(count, *dtype.shape)
             start += count * dtype.itemsize
-        happened = np.zeros(1, dtype=self.event_types[event])
-        for name in self.event_types[event].names or ():
+        happened = np.zeros(1, dtype=self.events.types[event])
+        for name in self.events.types[event].names or ():
             value = {AT_S: at_s, SEQUENCE: sequence, **fields}.get(name)
             if value is None:
                 raise ValueError(f"event {event} has no field {name!r}, which features read: send it")
             happened[name] = value
         if not np.isfinite(at_s):
             raise ValueError(f"event {event} has at_s {at_s}: send epoch seconds")
-        bodies[f"!{event}"] = inserted(bodies[f"!{event}"], happened, self._capacities[event])
+        bodies[f"!{event}"] = inserted(bodies[f"!{event}"], happened, self.events.capacity[event])
         return self._joined(record, bodies)
 
     def decode(self, values: Sequence[Row | None], now_s: NDArray[np.float64] | None = None) -> Decoded:
@@ -217,7 +181,7 @@ class UserRowCodec:
             assert now_s is not None, f"{self.group} features depend on the moment: give now_s"
             table = EventTable(offsets, {field: flat[field].copy() for field in dtype.names or ()})
             of_event = AsOf(table, None, now_s)
-            for feature in self._by_event[name[1:]]:
+            for feature in self.events.readers[name[1:]]:
                 columns[feature.column] = of_event(feature)
         for feature in self._timed:
             assert now_s is not None, f"{feature.column} has a freshness limit: give now_s"
@@ -259,9 +223,9 @@ class UserRowCodec:
             dtype = self._bodies[f"#{name}"]
             values = np.asarray(user.get(name, ()), dtype=dtype.base)
             bodies[f"#{name}"] = values.reshape(-1, *dtype.shape)[-limit:]
-        for event, dtype in self.event_types.items():
+        for event, dtype in self.events.types.items():
             past = events.get(event, np.empty(0, dtype=dtype))
-            bodies[f"!{event}"] = np.asarray(past, dtype=dtype)[-self._capacities[event] :]
+            bodies[f"!{event}"] = np.asarray(past, dtype=dtype)[-self.events.capacity[event] :]
         return bodies
 
     def _joined(self, record: NDArray[Any], bodies: Mapping[str, NDArray[Any]]) -> bytes:
@@ -274,27 +238,6 @@ class UserRowCodec:
         if self._record.itemsize == 0:
             return np.zeros(count, dtype=self._record)
         return np.frombuffer(data, dtype=self._record)
-
-
-def _event_types(aggregates: Sequence[Feature]) -> dict[str, np.dtype[Any]]:
-    """Record dtype of each event type that is read, fields in order of name."""
-    fields: dict[str, dict[str, np.dtype[Any]]] = {}
-    for feature in aggregates:
-        aggregate = feature.aggregate
-        if aggregate is not None:
-            read = fields.setdefault(aggregate.event, {})
-            if aggregate.kind != "count" and aggregate.field != AT_S:
-                read[aggregate.field] = np.dtype((feature.dtype, feature.shape))
-    times: list[tuple[str, Any]] = [(AT_S, np.dtype("float64")), (SEQUENCE, np.dtype("int64"))]
-    return {event: np.dtype([*times, *sorted(read.items())]) for event, read in sorted(fields.items())}
-
-
-def _capacity(aggregates: Sequence[Feature], event: str) -> int:
-    return max(f.event_limit for f in aggregates if f.aggregate is not None and f.aggregate.event == event)
-
-
-def _without_time(fields: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {name: values for name, values in fields.items() if name != AT_S}
 
 
 def _size(dtype: np.dtype[Any]) -> int:

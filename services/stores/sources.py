@@ -117,7 +117,7 @@ class ParquetSource:
             values = {column.feature.name: column.of(place) for column in ragged}
             lists[place] = {name: value for name, value in values.items() if value is not None}
             try:
-                events[place] = self._codec.events_of(lists[place])
+                events[place] = self._codec.events.of_lists(lists[place])
             except ValueError as error:
                 faults[place] = str(error)
         fixed = {column.feature.name: column.dense() for column in columns if not column.feature.ragged}

@@ -103,7 +103,7 @@ def test_rows_do_not_depend_on_the_order_of_arrival(events: Arrivals, random: An
 @given(arrivals(), moments())
 def test_rows_loaded_at_once_are_those_fed_one_by_one(events: Arrivals, now_s: float) -> None:
     table = events.table()
-    records = table.records(CODEC.event_types["rating"])
+    records = table.records(CODEC.events.types["rating"])
     loaded = [
         CODEC.encode({}, events={"rating": records[table.offsets[user] : table.offsets[user + 1]]})
         for user in range(USERS)
