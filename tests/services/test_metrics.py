@@ -69,11 +69,11 @@ def test_answers_are_counted_by_status_and_by_what_they_missed(monkeypatch: pyte
     metrics = RequestMetrics("small", "r1")
     for name, series in (("_requests", Series()), ("_degraded", Series()), ("_latency", Counted())):
         monkeypatch.setattr(metrics, name, series)
-    for status, degraded in ((200, None), (429, None), (200, "features"), (200, "features")):
+    for status, degraded in ((200, None), (429, None), (200, "features"), (200, "features,ranker")):
         metrics.answered(status, 2.0, degraded)
     metrics.flush()
     assert given(metrics, "_requests") == [(3, {"status": "200"}), (1, {"status": "429"})]
-    assert given(metrics, "_degraded") == [(2, {"reason": "features"})]
+    assert given(metrics, "_degraded") == [(2, {"reason": "features"}), (1, {"reason": "ranker"})]
     assert len(given(metrics, "_latency")) == 4
 
 
