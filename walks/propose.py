@@ -88,7 +88,8 @@ def _chunk(
     )
     plausible = _plausible(graph, routes, slack=1.25)
     trimmed = _without_spurs(routes.take(plausible))
-    return trimmed.take(_plausible(graph, trimmed, slack=1.0))
+    whole = trimmed.take(_plausible(graph, trimmed, slack=1.0))
+    return whole.take(np.flatnonzero(_returns(graph, whole) == whole.loop))
 
 
 def _waypoints(
@@ -127,6 +128,15 @@ def _plausible(graph: WalkGraph, routes: Routes, slack: float) -> NDArray[np.int
     twice = 1 - once / np.maximum(length, 1.0)
     right = (length >= SHORTEST_M) & (length <= LONGEST_M * slack) & (twice <= MOST_TWICE + (slack - 1.0))
     return np.flatnonzero(right)
+
+
+def _returns(graph: WalkGraph, routes: Routes) -> NDArray[np.bool_]:
+    """Whether each route, of one edge at least, ends where it begins: a line may, by its spurs or its stops."""
+    first, last = routes.offsets[:-1], routes.offsets[1:] - 1
+    edges, forward = routes.edges, routes.forward
+    begins = np.where(forward[first], graph.u[edges[first]], graph.v[edges[first]])
+    ends = np.where(forward[last], graph.v[edges[last]], graph.u[edges[last]])
+    return np.asarray(begins == ends)
 
 
 def _without_spurs(routes: Routes) -> Routes:

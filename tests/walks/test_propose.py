@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.walks.conftest import City
@@ -38,6 +38,7 @@ def test_real_routes_are_walkable(city: City) -> None:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(width=st.integers(5, 9), height=st.integers(5, 9), seed=st.integers(0, 2**32 - 1))
+@example(width=7, height=9, seed=268)  # a line that comes back to its start
 def test_routes_over_any_grid_are_walkable(tmp_path: Path, width: int, height: int, seed: int) -> None:
     raw = read_map(grid_map(tmp_path / "grid.osm", width, height))
     graph = build_graph(raw)
