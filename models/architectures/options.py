@@ -52,6 +52,15 @@ SIZES = {"default": Size(), "large": Size(width=1024, heads=16, layers=24, hidde
 """Sizes by name. large has over 300 million parameters: one to split over devices."""
 
 
+class Distance(BaseModel):
+    """The way from a place of the request ("context.position") to an item column: latitude, longitude, degrees."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    origin: str
+    place: str
+
+
 class RankerReads(BaseModel):
     """What a ranker reads, with the trailing shapes, () or (n,).
 
@@ -68,14 +77,7 @@ class RankerReads(BaseModel):
     history_values: tuple[ScalarColumn, ...] = ()
     request: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     cells: dict[str, tuple[int, ...]] = Field(default_factory=dict)
-    position: str | None = None
-    start: str | None = None
-
-    @model_validator(mode="after")
-    def _distance_has_both_ends(self) -> Self:
-        if (self.position is None) != (self.start is None):
-            raise ValueError("position and start make the distance together; name both or neither")
-        return self
+    distances: tuple[Distance, ...] = ()
 
 
 class HistoryRankerOptions(RankerReads, Size):

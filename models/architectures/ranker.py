@@ -26,7 +26,7 @@ class Ranker(Architecture):
         self.cells = ColumnEncoder(reads.cells) if reads.cells else None
         self.past_width = self.items.width + width_of(self.past)
         self.request_width = width_of(self.context) + width_of(self.profile) + width_of(self.request)
-        distance_width = DISTANCE_WIDTH if reads.position else 0
+        distance_width = DISTANCE_WIDTH * len(reads.distances)
         self.candidate_width = self.items.width + width_of(self.cells) + distance_width
 
     def read_past(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -49,13 +49,13 @@ class Ranker(Architecture):
 
     def read_candidates(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give (R, C, candidate_width): each item, what holds of its cell, and how far it is."""
-        features: Tensor = self.items(inputs, "item_")
+        parts = [self.items(inputs, "item_")]
         if self.cells is not None:
-            features = torch.cat([features, self.cells(inputs, "cell_")], dim=-1)
-        if self._reads.position:
-            away = distances(inputs["position"][inputs["chunk_of"]], inputs["start"])
-            features = torch.cat([features, away], dim=-1)
-        return features
+            parts.append(self.cells(inputs, "cell_"))
+        for pair in self._reads.distances:
+            origin = inputs[f"from_{_name(pair.origin)}"][inputs["chunk_of"]]
+            parts.append(distances(origin, inputs[f"to_{pair.place}"]))
+        return torch.cat(parts, dim=-1)
 
     def signature(self, feature_hash: str) -> Signature:
         """Declare the inputs and where they come from."""
@@ -75,9 +75,10 @@ class Ranker(Architecture):
         inputs += [InputSpec(name=_name(s), source=s, shape=shape) for s, shape in reads.request.items()]
         for name, shape in reads.cells.items():
             inputs.append(InputSpec(name=f"cell_{name}", source=f"cell.{name}", shape=shape))
-        if reads.position:
-            inputs.append(InputSpec(name="position", source=f"context.{reads.position}", shape=(2,)))
-            inputs.append(InputSpec(name="start", source=f"item.{reads.start}", shape=(2,)))
+        for origin in dict.fromkeys(pair.origin for pair in reads.distances):
+            inputs.append(InputSpec(name=f"from_{_name(origin)}", source=origin, shape=(2,)))
+        for place in dict.fromkeys(pair.place for pair in reads.distances):
+            inputs.append(InputSpec(name=f"to_{place}", source=f"item.{place}", shape=(2,)))
         inputs.append(InputSpec(name="chunk_of", source="batch.chunk_of", dtype="int64"))
         return Signature(inputs=tuple(inputs), layout="chunks", feature_hash=feature_hash)
 

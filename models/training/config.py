@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.architectures.options import SIZES, PooledSize, ScalarColumn, Size
+from models.architectures.options import SIZES, Distance, PooledSize, ScalarColumn, Size
 
 Loss = Literal["softmax", "bce"]
 SizeName = Literal["default", "large"]
@@ -47,8 +47,7 @@ class RankerTraining(BaseModel):
         default=(ScalarColumn(name="history_rating"), ScalarColumn(name="history_age_days", encoding="log")),
         description="ragged user features beside the history",
     )
-    position: str | None = Field(default=None, description="context feature: latitude, longitude, degrees")
-    start: str | None = Field(default=None, description="item column: latitude, longitude, degrees")
+    distances: tuple[Distance, ...] = ()
     request: tuple[str, ...] = Field(
         default=(), description="other features of the request: global.<name>, realtime.<name>, user.<name>"
     )

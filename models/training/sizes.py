@@ -30,15 +30,15 @@ def ranker_options(
     known = _shapes_of(features)
     named = [config.history, *(column.name for column in config.history_values)]
     _expect("user feature", [*named, *([config.profile] if config.profile else [])], known, "user.")
-    asked = [*(column.name for column in config.context), *([config.position] if config.position else [])]
-    _expect("context feature", asked, known, "context.")
-    _expect("feature", config.request, known)
+    _expect("context feature", [column.name for column in config.context], known, "context.")
+    _expect("feature", [*config.request, *(pair.origin for pair in config.distances)], known)
     _expect("cell feature", config.cells, known, "cell.")
-    _expect("catalogue column", [config.start] if config.start else [], catalogue.columns)
+    _expect("catalogue column", [pair.place for pair in config.distances], catalogue.columns)
     return HistoryRankerOptions(
-        **config.model_dump(exclude={"items", "profile", "request", "cells", "size", "fit"}),
+        **config.model_dump(exclude={"items", "profile", "request", "cells", "distances", "size", "fit"}),
         **config.sizes.model_dump(),
         items=_columns(config.items, catalogue),
+        distances=config.distances,
         profile=None if config.profile is None else (config.profile, known[f"user.{config.profile}"]),
         request={name: known[name] for name in config.request},
         cells={name: known[f"cell.{name}"] for name in config.cells},

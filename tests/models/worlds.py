@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.architectures.history_ranker import HistoryRanker
 from models.architectures.listwise import ListwiseReranker
 from models.architectures.options import (
+    Distance,
     HistoryRankerOptions,
     ListwiseOptions,
     PooledRankerOptions,
@@ -55,8 +56,7 @@ RANKER = HistoryRankerOptions(
         ScalarColumn(name="history_rating"),
         ScalarColumn(name="history_age_days", encoding="log"),
     ),
-    position="position",
-    start="start",
+    distances=(Distance(origin="context.position", place="start"),),
     width=16,
     heads=2,
     hidden=24,

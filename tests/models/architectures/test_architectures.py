@@ -21,7 +21,7 @@ def test_options_survive_the_manifest(options: Any) -> None:
         ({"name": ["dlrm"]}, "is unknown"),
         ({"name": "dlrm", "depth": 3}, "depth"),
         ({"name": "listwise", "items": {"a": [2]}, "width": 30, "heads": 4}, "not a multiple of heads 4"),
-        ({"name": "history_ranker", "items": {"a": [2]}, "position": "here"}, "name both or neither"),
+        ({"name": "history_ranker", "items": {"a": [2]}, "distances": [{"origin": "context.here"}]}, "place"),
     ],
 )
 def test_wrong_options_are_refused(document: dict[str, Any], told: str) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from models.architectures.options import Distance
 from models.architectures.pooled_ranker import PooledRanker
 from models.architectures.ranker import Ranker
 from models.assembly import InputAssembler
@@ -101,10 +102,15 @@ def test_extreme_context_values_keep_scores_finite(scorer: Scorer) -> None:
 
 
 def test_what_is_asked_for_beside_the_context_is_read() -> None:
-    options = POOLED.model_copy(update={"request": {"global.snow_cm": ()}, "cells": {"news": (3,)}})
-    model = PooledRanker(options)
+    further = {
+        "request": {"global.snow_cm": ()},
+        "cells": {"news": (3,)},
+        "distances": (*POOLED.distances, Distance(origin="realtime.came_from", place="start")),
+    }
+    model = PooledRanker(POOLED.model_copy(update=further))
     specs = {spec.name: (spec.source, spec.shape) for spec in model.signature("").inputs}
     assert specs["global_snow_cm"] == ("global.snow_cm", ())
     assert specs["cell_news"] == ("cell.news", (3,))
     assert model.request_width == PooledRanker(POOLED).request_width + 1
-    assert model.candidate_width == PooledRanker(POOLED).candidate_width + 3
+    assert specs["from_realtime_came_from"] == ("realtime.came_from", (2,))
+    assert model.candidate_width == PooledRanker(POOLED).candidate_width + 3 + 2
