@@ -41,8 +41,10 @@ def test_the_configs_read_only_declared_features_and_the_overlay(config: Path) -
         return
     known = {feature.column for feature in FEATURES.features}
     ranker = TrainingConfig.model_validate(document["training"]).ranker
-    read = {f"item.{name}" for name in (*ranker.items, ranker.start)}
-    read |= {f"context.{name}" for name in (*(column.name for column in ranker.context), ranker.position)}
+    read = {f"item.{name}" for name in (*ranker.items, *(pair.place for pair in ranker.distances))}
+    read |= {f"context.{column.name}" for column in ranker.context} | {
+        pair.origin for pair in ranker.distances
+    }
     read |= {f"user.{name}" for name in (ranker.profile, ranker.history)}
     read |= {*ranker.request, *(f"cell.{name}" for name in ranker.cells)}
     assert read <= known
