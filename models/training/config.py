@@ -13,6 +13,7 @@ SizeName = Literal["default", "large"]
 class FitConfig(BaseModel):
     """How one model is fitted.
 
+    max_lists: of the training lists, evenly over their time; None takes all.
     lists_per_step: impressions in one optimiser step. learning_rate: the peak, reached after the warm-up
     share of the steps, then decayed to zero along a cosine. patience: evaluations without a better NDCG@10
     on the selection half of the validation data before it stops. checkpoint_every_s: what a kill costs at most.
@@ -20,6 +21,7 @@ class FitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    max_lists: int | None = Field(default=None, ge=1)
     epochs: int = Field(default=3, ge=1, le=1000)
     lists_per_step: int = Field(default=128, ge=1, le=65_536)
     learning_rate: float = Field(default=2e-3, gt=0, le=1)

@@ -74,7 +74,7 @@ class _Recipe:
     fit: FitConfig
     options: Callable[[], BaseModel]
     loss_of: LossFunction
-    read: Callable[[str], Labelled]
+    read: Callable[[str, int | None], Labelled]
 
 
 class Trainer:
@@ -96,7 +96,7 @@ class Trainer:
         overlay = None if places.overlay is None else Overlay.open(places.overlay, features)
         self._view = FeatureView(features, self._catalogue, overlay)
         self._splits: dict[str, Labelled] = {}
-        self._scored: dict[str, Labelled] = {}
+        self._scored: dict[tuple[str, int | None], Labelled] = {}
         mixed = "bf16" if config.precision == "bfloat16" else "no"
         self._accelerator = Accelerator(mixed_precision=mixed)
 
@@ -182,7 +182,8 @@ class Trainer:
         module = build_architecture(options)
         signature = module.signature(self._features.content_hash)
         assembler = InputAssembler(signature, self._catalogue, whole_lists=True)
-        train, valid = (Lists(*recipe.read(split), assembler) for split in ("train", "valid"))
+        train = Lists(*recipe.read("train", recipe.fit.max_lists), assembler)
+        valid = Lists(*recipe.read("valid", None), assembler)
         select, report = (valid.subset(part) for part in np.array_split(np.arange(len(valid)), 2))
         some = np.random.default_rng(self._config.seed).permutation(len(train))[:STANDARDISED_ON]
         sample = train.step(some)
@@ -217,8 +218,8 @@ class Trainer:
         self._accelerator.wait_for_everyone()
         return Trained(Artifact.load(root), root, fresh=True)
 
-    def _split(self, name: str) -> Labelled:
-        """Read the impressions of "train" or "valid", without what cannot be learned from."""
+    def _split(self, name: str, count: int | None = None) -> Labelled:
+        """Read the impressions of "train" or "valid", without what cannot be learned from; at most ``count``."""
         if name not in self._splits:
             batch, labels = read_impressions(
                 self._places.data / name,
@@ -230,22 +231,22 @@ class Trainer:
             batch = self._view.completed(batch)
             expect_numbers(f"{name} impressions", batch, labels)
             self._splits[name] = batch, labels
-        return self._splits[name]
+        return thinned(*self._splits[name], count)
 
-    def _scored_split(self, ranker: Trained, name: str) -> Labelled:
+    def _scored_split(self, ranker: Trained, name: str, count: int | None = None) -> Labelled:
         """Give a split with the ranker's scores as the candidate column "score"."""
-        if name not in self._scored:
+        if (name, count) not in self._scored:
             module = build_architecture(ranker.artifact.architecture)
             module.load_state_dict(load_file(ranker.root / SAFETENSORS))
             module.to(self._accelerator.device)
             assembler = InputAssembler(ranker.artifact.signature, self._catalogue, whole_lists=True)
-            batch, labels = self._split(name)
+            batch, labels = self._split(name, count)
             what, total = f"scoring the {name} lists", len(batch)
             scores = score(
                 module, Lists(batch, labels, assembler), lambda at: self._progress(what, at, total)
             )
-            self._scored[name] = batch.adding(candidates={"score": scores}), labels
-        return self._scored[name]
+            self._scored[name, count] = batch.adding(candidates={"score": scores}), labels
+        return self._scored[name, count]
 
     def _metrics(self, what: str, scores: NDArray[np.float32], lists: Lists) -> dict[str, float]:
         """Give the model's quality and, by prefix, that of other orders of the same lists.

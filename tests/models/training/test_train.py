@@ -153,6 +153,17 @@ def test_only_a_new_reranker_is_trained_when_only_its_settings_change(home: Path
     assert [model.fresh for model in train(home, other)] == [False, True, False]
 
 
+def test_a_model_may_learn_from_fewer_lists_than_there_are(home: Path) -> None:
+    config = changed()
+    assert config.distilled is not None
+    fewer = config.distilled.model_copy(
+        update={"fit": config.distilled.fit.model_copy(update={"max_lists": 90})}
+    )
+    trained = train(home, config.model_copy(update={"distilled": fewer}))
+    assert [model.fresh for model in trained] == [False, False, True]
+    assert trained[2].artifact.lineage["training"]["lists"]["train"] == 90
+
+
 def test_a_failed_training_leaves_the_artifacts_as_they_were(home: Path) -> None:
     before = Artifact.load(home / "ranker")
     labels = np.load(home / "impressions" / "train" / "labels.npy")
