@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from models.datasets.config import EventsConfig
 from models.errors import ModelError
 from services.config import PipelineConfig, load_config
 from services.errors import ConfigError
@@ -68,6 +69,8 @@ def _train(
         )
     home = home_directory()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
+    if pipeline.training.events is not None:
+        _build(pipeline, pipeline.training.events, home, console)
     features = load_definitions(home / pipeline.features.definitions)
     data = home / pipeline.training.data
     if from_log:
@@ -103,6 +106,24 @@ def _distilled_place(pipeline: PipelineConfig, home: Path) -> Path | None:
             field="training.distilled.model",
         )
     return home / pipeline.models[name].artifact
+
+
+def _build(pipeline: PipelineConfig, events: EventsConfig, home: Path, console: Console) -> None:
+    """Build a public event set into the folder of the catalogue, unless it is there already."""
+    from models.datasets.build import EventData, ensure_event_data
+
+    assert pipeline.training is not None
+    data = EventData(home / Path(pipeline.catalogue).parent)
+    expected = [str(path.relative_to(home)) for path in (data.catalogue, data.definitions, data.impressions)]
+    if expected != [pipeline.catalogue, pipeline.features.definitions, pipeline.training.data]:
+        raise ConfigError(
+            f"training.events builds {', '.join(expected)}; let catalogue, features.definitions and "
+            f"training.data name these",
+            field="training.events",
+        )
+    with console.status(f"{events.set}: reading the events"):
+        built = ensure_event_data(events, data)
+    console.print(f"{events.set}: {'built' if built else 'up to date'}, {data.root}", soft_wrap=True)
 
 
 def _as_json(model: "Trained") -> dict[str, Any]:

@@ -12,10 +12,15 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import dropout, pad
 
 from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside, layers_of
 from models.architectures.options import HistoryRankerOptions
 from models.architectures.ranker import Ranker
+from models.signature import InputSpec, Signature
+
+EMBEDDING_SPREAD = 0.1
+"""Standard deviation of the items' embeddings at the start."""
 
 
 class HistoryRanker(Ranker):
@@ -30,12 +35,16 @@ class HistoryRanker(Ranker):
         width = options.width
         self.item_proj = nn.Linear(self.candidate_width, width)
         self.past_proj = nn.Linear(self.past_width, width)
+        self.table = nn.Embedding(options.number[1], width) if options.number else None
+        if self.table is not None:
+            nn.init.normal_(self.table.weight, std=EMBEDDING_SPREAD)
         asked = self.request_width
         self.request_proj = nn.Linear(asked, width, bias=False) if asked else None
         self.profile_proj = nn.Linear(self.profile.width, width, bias=False) if self.profile else None
         self.beginning = nn.Parameter(torch.zeros(width))
         self.layers = nn.ModuleList(
-            TransformerLayer(width, options.heads, options.hidden) for _ in range(options.layers)
+            TransformerLayer(width, options.heads, options.hidden, options.dropout)
+            for _ in range(options.layers)
         )
         self.score_norm = nn.LayerNorm(width)
         self.score_proj = nn.Linear(width, 1)
@@ -47,11 +56,14 @@ class HistoryRanker(Ranker):
         history = self._history(inputs, profile)
         candidates = self._candidates(inputs, profile)
         (requests, length, width), (chunks, count, _) = history.shape, candidates.shape
-        present = torch.nn.functional.pad(inputs["history_mask"], (1, 0), value=True)
+        present = pad(inputs["history_mask"], (1, 0), value=True)
         kept = present.to(candidates.dtype)[chunk_of]
         later = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
         causal = torch.where(later, FORBIDDEN, 0.0)  # padding is at the end: no token before it sees it
-        past, x = history.reshape(-1, width), candidates.reshape(-1, width)  # flat: one product a projection
+        past, x = (  # flat: one product a projection
+            dropout(part.reshape(-1, width), self.options.dropout, self.training)
+            for part in (history, candidates)
+        )
         for index, layer in enumerate(layers_of(self.layers)):
             past_q, past_k, past_v = layer.project(past, requests)
             q, k, v = layer.project(x, chunks)
@@ -64,6 +76,8 @@ class HistoryRanker(Ranker):
     def _history(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor:
         """Give (B, 1 + L, width): the beginning, then the past, oldest first."""
         past = self.past_proj(self.read_past(inputs))
+        if self.table is not None:
+            past = past + self.table(inputs["past_number"])
         beginning = self.beginning.expand(past.shape[0], -1)
         if profile is not None and self.profile_proj is not None:
             beginning = beginning + self.profile_proj(profile)
@@ -72,7 +86,22 @@ class HistoryRanker(Ranker):
     def _candidates(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor:
         """Give (R, C, width): each item as it looks from this user, here and now."""
         x: Tensor = self.item_proj(self.read_candidates(inputs))
+        if self.table is not None:
+            x = x + self.table(inputs["item_number"])
         asked = self.read_request(inputs, profile)
         if asked is not None and self.request_proj is not None:
             x = x + self.request_proj(asked)[inputs["chunk_of"]][:, None]
         return x
+
+    def signature(self, feature_hash: str) -> Signature:
+        """Declare the inputs and where they come from."""
+        read = super().signature(feature_hash)
+        if self.options.number is None:
+            return read
+        item = f"item.{self.options.number[0]}"
+        past = f"{item}@user.{self.options.history}:list"
+        numbers = (
+            InputSpec(name="item_number", source=item, dtype="int64"),
+            InputSpec(name="past_number", source=past, dtype="int64"),
+        )
+        return read.model_copy(update={"inputs": (*numbers, *read.inputs)})

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import dropout, relu
 
 FORBIDDEN = -1e9
 """Added to the logit of a slot that is padding: finite, so that no row of a softmax is all minus infinity."""
@@ -18,9 +18,10 @@ CUT = 40.0
 class TransformerLayer(nn.Module):
     """A pre-norm layer (Xiong et al. 2020, arXiv:2002.04745); the caller says who attends to whom."""
 
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
-        """width: of the residual stream; hidden: of the feed-forward part."""
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
+        """width: of the residual stream; hidden: of the feed-forward part; dropout: of what either part adds."""
         super().__init__()
+        self.dropout = dropout
         self.head_dim = width // heads
         self.scale = 1.0 / math.sqrt(self.head_dim)
         self.attention_norm = nn.LayerNorm(width)
@@ -43,9 +44,9 @@ class TransformerLayer(nn.Module):
 
     def close(self, x: Tensor, attended: Tensor) -> Tensor:
         """Add what was attended (batch, T, heads, head_dim) to x (batch * T, width), then the feed-forward."""
-        x = x + self.o_proj(attended.reshape(x.shape[0], -1))
-        closed: Tensor = x + self.down_proj(relu(self.up_proj(self.feed_norm(x))))
-        return closed
+        x = x + dropout(self.o_proj(attended.reshape(x.shape[0], -1)), self.dropout, self.training)
+        fed = self.down_proj(relu(self.up_proj(self.feed_norm(x))))
+        return x + dropout(fed, self.dropout, self.training)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, allowed: Tensor) -> Tensor:

@@ -81,9 +81,14 @@ class RankerReads(BaseModel):
 
 
 class HistoryRankerOptions(RankerReads, Size):
-    """What a history ranker reads, and its size."""
+    """What a history ranker reads, and its size.
+
+    number: the item column that is embedded, and the rows of its table.
+    """
 
     name: Literal["history_ranker"] = "history_ranker"
+    number: tuple[str, int] | None = None
+    dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
 class PooledSize(BaseModel):

@@ -1,10 +1,11 @@
 """The ``training:`` part of a pipeline's YAML."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.architectures.options import SIZES, Distance, PooledSize, ScalarColumn, Size
+from models.datasets.config import EventsConfig
 
 Loss = Literal["softmax", "bce"]
 SizeName = Literal["default", "large"]
@@ -42,6 +43,10 @@ class RankerTraining(BaseModel):
     items: tuple[str, ...] = Field(
         min_length=1, description="catalogue columns read of candidates and history"
     )
+    number: str | None = Field(
+        default=None,
+        description="item column of small whole numbers, each with a learned embedding; 0 is unknown",
+    )
     context: tuple[ScalarColumn, ...] = ()
     profile: str | None = "profile"
     history: str = "history"
@@ -55,6 +60,7 @@ class RankerTraining(BaseModel):
     )
     cells: tuple[str, ...] = Field(default=(), description="features of the cell that a candidate lies in")
     size: SizeName | Size = "default"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     fit: FitConfig = FitConfig()
 
     @property
@@ -89,10 +95,25 @@ class RerankerTraining(BaseModel):
     fit: FitConfig = FitConfig(epochs=2)
 
 
+class OverCatalogueConfig(BaseModel):
+    """The data hold only what was chosen: lists are made of the whole catalogue.
+
+    negatives: items drawn a training list, anew at each step. repeats: whether validation ranks what is in
+    the user's history again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    negatives: int = Field(default=128, ge=1, le=65_536)
+    repeats: bool = False
+
+
 class TrainingConfig(BaseModel):
     """What ``rankway train`` makes of a data set.
 
     data: folder with the impressions ``train`` and ``valid``, relative to the home.
+    events: the event log that data, catalogue and definitions are built from first, where that is a public one.
+    over_catalogue: how lists are made of data that hold only what was chosen; None: lists are what was shown.
     max_train_lists, max_valid_lists: larger splits are thinned evenly over their time, None keeps all.
     log_valid_share: of the lists of a log that is trained from, the latest, which quality is measured on.
     threads: one is fastest for models as small as the default; more pay from a width of some hundreds.
@@ -103,6 +124,8 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: str
+    events: EventsConfig | None = None
+    over_catalogue: OverCatalogueConfig | None = None
     max_train_lists: int | None = Field(default=None, ge=1)
     max_valid_lists: int | None = Field(default=None, ge=2)
     log_valid_share: float = Field(default=0.2, gt=0, lt=1)
@@ -113,3 +136,11 @@ class TrainingConfig(BaseModel):
     ranker: RankerTraining
     reranker: RerankerTraining | None = None
     distilled: DistilledTraining | None = None
+
+    @model_validator(mode="after")
+    def _only_a_ranker_learns_from_the_catalogue(self) -> Self:
+        if self.over_catalogue is not None and (self.reranker is not None or self.distilled is not None):
+            raise ValueError(
+                "reranker and distilled learn from shown lists: leave them out beside over_catalogue"
+            )
+        return self

@@ -1,5 +1,6 @@
 """Training lists: impressions cut into steps of similar length, as tensors by input name."""
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from models.assembly import InputAssembler
 from models.errors import TrainingError
 from models.padding import mask_of, to_lists
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
+from models.training.over_catalogue import NegativeSampler
 
 _STEPS_SORTED_TOGETHER = 64
 _HISTORY_GROUPS = 8
@@ -32,11 +34,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Lists:
-    """Impressions with their labels (N,) and the assembly of a model's inputs: the one serving uses."""
+    """Impressions with their labels (N,) and the assembly of a model's inputs: the one serving uses.
+
+    sampler: adds negatives to the lists of a step.
+    """
 
     batch: RaggedBatch
     labels: NDArray[np.float32]
     assembler: InputAssembler
+    sampler: NegativeSampler | None = None
 
     def __len__(self) -> int:
         """Give the number of lists."""
@@ -45,7 +51,7 @@ class Lists:
     def subset(self, requests: NDArray[np.int64]) -> "Lists":
         """Give the given lists, in that order."""
         part = self.with_labels().take(requests)
-        return Lists(part, part.candidates["label"], self.assembler)
+        return replace(self, batch=part, labels=part.candidates["label"])
 
     def with_labels(self) -> RaggedBatch:
         """Give the batch with its labels as a candidate column."""
@@ -54,6 +60,8 @@ class Lists:
     def step(self, requests: NDArray[np.int64]) -> Step:
         """Give the given lists as tensors."""
         part = self.with_labels().take(requests)
+        if self.sampler is not None:
+            part = self.sampler(part, seed=zlib.crc32(requests.tobytes()))
         columns = part.candidates
         return Step(
             inputs={name: torch.from_numpy(values) for name, values in self.assembler(part).items()},

@@ -11,29 +11,53 @@ RELEVANT = 0.5
 
 
 def ndcg(scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]) -> float:
-    """Give the mean NDCG@10 (Järvelin and Kekäläinen 2002) with linear gain; lists without gain are left out.
+    """Give the mean NDCG@10 of the lists that have gain; NaN when none has."""
+    return _mean(list_ndcg(scores, labels, offsets))
 
-    scores, labels: (N,), lists cut by offsets (B + 1,). NaN when no list has gain.
+
+def mrr(scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]) -> float:
+    """Give the mean reciprocal rank of the lists that have a hit; NaN when none has."""
+    return _mean(list_reciprocal_rank(scores, labels, offsets))
+
+
+def list_ndcg(
+    scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Give NDCG@10 (Järvelin and Kekäläinen 2002) with linear gain, (B,); NaN for a list without gain.
+
+    scores, labels: (N,), lists cut by offsets (B + 1,). Equal scores stand in the order given.
     """
     present = mask_of(offsets)
     gains = to_lists(labels, offsets)
     discounts = 1.0 / np.log2(np.arange(2, 2 + min(TOP, gains.shape[1])))
     ideal = _top_gains(gains, gains, present) @ discounts
     got = _top_gains(gains, to_lists(scores, offsets), present) @ discounts
-    counted = ideal > 0
-    return float(np.mean(got[counted] / ideal[counted])) if counted.any() else float("nan")
+    return np.asarray(np.divide(got, ideal, out=np.full(len(ideal), np.nan), where=ideal > 0))
 
 
-def mrr(scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]) -> float:
-    """Give the mean reciprocal rank of each list's first candidate whose label is at least RELEVANT.
-
-    Lists without one are left out; NaN when there is none with one.
-    """
+def list_reciprocal_rank(
+    scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Give the reciprocal rank of each list's first candidate whose label is at least RELEVANT, NaN without one."""
     order = _order(to_lists(scores, offsets), mask_of(offsets))
     hits = np.take_along_axis(to_lists(labels, offsets) >= RELEVANT, order, axis=1)
-    counted = hits.any(axis=1)
-    ranks = hits[counted].argmax(axis=1) + 1
-    return float(np.mean(1.0 / ranks)) if counted.any() else float("nan")
+    ranks = hits.argmax(axis=1) + 1.0
+    return np.where(hits.any(axis=1), 1.0 / ranks, np.nan)
+
+
+def list_recall(
+    scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Give the share of each list's candidates of label RELEVANT or more that are in its best 10, NaN without any."""
+    relevant = to_lists(labels, offsets) >= RELEVANT
+    order = _order(to_lists(scores, offsets), mask_of(offsets))[:, :TOP]
+    found = np.take_along_axis(relevant, order, axis=1).sum(axis=1).astype(np.float64)
+    total = relevant.sum(axis=1)
+    return np.asarray(np.divide(found, total, out=np.full(len(total), np.nan), where=total > 0))
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
 def quality(

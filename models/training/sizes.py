@@ -33,12 +33,16 @@ def ranker_options(
     _expect("context feature", [column.name for column in config.context], known, "context.")
     _expect("feature", [*config.request, *(pair.origin for pair in config.distances)], known)
     _expect("cell feature", config.cells, known, "cell.")
-    _expect("catalogue column", [pair.place for pair in config.distances], catalogue.columns)
+    places = [pair.place for pair in config.distances]
+    _expect("catalogue column", [*places, *([config.number] if config.number else [])], catalogue.columns)
     return HistoryRankerOptions(
-        **config.model_dump(exclude={"items", "profile", "request", "cells", "distances", "size", "fit"}),
+        **config.model_dump(
+            exclude={"items", "number", "profile", "request", "cells", "distances", "size", "fit"}
+        ),
         **config.sizes.model_dump(),
         items=_columns(config.items, catalogue),
         distances=config.distances,
+        number=None if config.number is None else (config.number, _table_rows(config.number, catalogue)),
         profile=None if config.profile is None else (config.profile, known[f"user.{config.profile}"]),
         request={name: known[name] for name in config.request},
         cells={name: known[f"cell.{name}"] for name in config.cells},
@@ -69,6 +73,16 @@ def _reads(ranker: HistoryRankerOptions) -> dict[str, Any]:
 
 def _shapes_of(features: FeatureSet) -> Shapes:
     return {f"{feature.group}.{feature.name}": feature.shape for feature in features.features}
+
+
+def _table_rows(name: str, catalogue: Catalogue) -> int:
+    column = catalogue.columns[name]
+    if column.dtype.kind != "i" or column.ndim != 1 or int(column.min()) < 0:
+        raise TrainingError(
+            f"training: ranker.number {name!r} is {column.dtype} {column.shape[1:]}, its least {column.min()}; "
+            f"name a column of whole numbers from 0 up"
+        )
+    return int(column.max()) + 1
 
 
 def _columns(names: Iterable[str], catalogue: Catalogue) -> Shapes:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from models.training.lists import Lists, expect_numbers, in_memory, thinned, wit
 from models.training.loop import Fitted, Progress, fit
 from models.training.losses import LossFunction, distillation_loss, list_loss
 from models.training.metrics import quality
+from models.training.over_catalogue import NegativeSampler, over_catalogue
 from models.training.scoring import score
 from models.training.sizes import listwise_options, pooled_options, ranker_options
 
@@ -118,6 +119,9 @@ class Trainer:
             "code": hash_of_code(),
             "seed": config.seed,
             "precision": config.precision,
+            "lists": config.model_dump(
+                mode="json", include={"over_catalogue", "max_train_lists", "max_valid_lists"}
+            ),
         }
         recipe = _Recipe(
             name="ranker",
@@ -184,6 +188,8 @@ class Trainer:
         assembler = InputAssembler(signature, self._catalogue, whole_lists=True)
         train = Lists(*recipe.read("train", recipe.fit.max_lists), assembler)
         valid = Lists(*recipe.read("valid", None), assembler)
+        if (over := self._config.over_catalogue) is not None:
+            train = replace(train, sampler=NegativeSampler(len(self._catalogue), over.negatives))
         select, report = (valid.subset(part) for part in np.array_split(np.arange(len(valid)), 2))
         some = np.random.default_rng(self._config.seed).permutation(len(train))[:STANDARDISED_ON]
         sample = train.step(some)
@@ -227,7 +233,15 @@ class Trainer:
                 keys_to_rows=self._catalogue.rows_of_keys,
             )
             limits = {"train": self._config.max_train_lists, "valid": self._config.max_valid_lists}
-            batch, labels = without_unknown_items(*thinned(in_memory(batch), labels, limits[name]))
+            batch, labels = thinned(in_memory(batch), labels, limits[name])
+            over = self._config.over_catalogue
+            if over is None:
+                batch, labels = without_unknown_items(batch, labels)
+            elif name == "valid":
+                history = self._config.ranker.history
+                batch, labels = over_catalogue(
+                    batch, labels, self._catalogue, history=history, repeats=over.repeats
+                )
             batch = self._view.completed(batch)
             expect_numbers(f"{name} impressions", batch, labels)
             self._splits[name] = batch, labels

@@ -1,0 +1,67 @@
+"""How good the rankings are: walks, MovieLens-100K and Online Retail II, each on a hold-out in time.
+
+    python benchmarks/quality.py [--json] [--only walks ml100k retail] [--seeds 3] [--threads 2]
+
+The walks need `rankway walks build` and `rankway train configs/walks.yaml` first. The event sets are built, and their
+rankers trained, one a seed, when they are missing. benchmarks/README.md tells the protocol.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.ranking.events import events_quality
+from benchmarks.ranking.report import text_of
+from benchmarks.ranking.walks import walks_quality
+from models.errors import ModelError
+from services.config import load_config
+from services.errors import ConfigError
+from services.home import home_directory
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+SETS = ("walks", "ml100k", "retail")
+LAMBDAMART_LISTS = 30_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="quality.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--only", nargs="+", choices=SETS, default=SETS, help="leave the others out")
+    parser.add_argument("--seeds", type=int, default=3, help="rankers trained on each event set")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--configs", type=Path, default=CONFIGS, help="folder of the pipelines' YAML files")
+    options = parser.parse_args(arguments)
+    found: dict[str, Any] = {}
+    try:
+        for name in options.only:
+            found[name] = _measure(name, options)
+    except (ConfigError, ModelError, FileNotFoundError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    if options.json:
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    else:
+        sys.stdout.write("\n\n".join(text_of(name, part) for name, part in found.items()) + "\n")
+    return 0
+
+
+def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    pipeline, home = load_config(options.configs / f"{name}.yaml"), home_directory()
+    if name == "walks":
+        return walks_quality(
+            pipeline, home, threads=options.threads, seed=1, lambdamart_lists=LAMBDAMART_LISTS
+        )
+    return events_quality(pipeline, home, seeds=options.seeds, threads=options.threads, progress=_tell)
+
+
+def _tell(what: str, done: int, total: int, note: str = "") -> None:
+    if done == total or done % max(1, total // 20) == 0:
+        sys.stderr.write(f"{what}: {done} of {total} {note}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Ranking quality on a hold-out in time: metrics, intervals, baselines."""

@@ -1,0 +1,156 @@
+"""Next-item and next-basket ranking over the full catalogue of an event log, with a global temporal split.
+
+The protocol is the successive one of Gusak et al. 2025 (arXiv:2507.16289): every moment of the test period at which a
+user with a past chose something is ranked, with the past as it was just before; models are not trained on.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.ranking.baselines import (
+    Candidate,
+    Fitting,
+    ease,
+    item_knn,
+    matrix_factorisation,
+    most_bought,
+    popularity,
+)
+from benchmarks.ranking.results import METRICS, PER_LIST, Labelled, Ranking, measure, measured, table_of
+from benchmarks.ranking.seeds import trained_rankers
+from benchmarks.ranking.trained import ranking_of
+from models.datasets import read_events
+from models.datasets.build import EventData
+from models.datasets.config import EventsConfig
+from models.datasets.events import EventLog, cut
+from models.features.catalogue import Catalogue, item_key
+from models.impressions import read_impressions
+from models.training.lists import in_memory
+from models.training.loop import Progress
+from models.training.over_catalogue import over_catalogue
+from services.config import PipelineConfig
+
+BLOCK = 256
+RANKER = "ranker"
+SEARCHED_ON = 1000
+"""Validation moments, evenly spaced in time, that the settings of a baseline are chosen on."""
+
+
+@dataclass(frozen=True)
+class EventSplit:
+    """The moments of one part: batch and labels of what was chosen, and the user of each moment."""
+
+    batch: Labelled
+    users: NDArray[np.int64]
+
+    def thinned(self, count: int) -> "EventSplit":
+        """Give at most ``count`` moments, evenly spaced in time."""
+        batch, labels = self.batch
+        if len(batch) <= count:
+            return self
+        kept = np.linspace(0, len(batch) - 1, count).astype(np.int64)
+        part = batch.adding(candidates={"label": labels}).take(kept)
+        return EventSplit((part, part.candidates["label"]), self.users[kept])
+
+
+@dataclass(frozen=True)
+class EventEvaluation:
+    """A built event set, ready to judge rankings over its whole catalogue."""
+
+    catalogue: Catalogue
+    repeats: bool
+
+    def split(self, root: Path) -> EventSplit:
+        """Read one part's moments."""
+        batch, labels = read_impressions(
+            root,
+            feature_hash=self.catalogue.manifest.feature_hash,
+            keys_to_rows=self.catalogue.rows_of_keys,
+        )
+        return EventSplit((in_memory(batch), labels), np.load(root / "user.npy"))
+
+    def judge(self, rank: Ranking, split: EventSplit) -> PER_LIST:
+        """Rank the catalogue at every moment of a part; give each moment's metrics."""
+        return measured([measure(rank(batch), labels, batch.offsets) for batch, labels in self.blocks(split)])
+
+    def blocks(self, split: EventSplit) -> Iterator[Labelled]:
+        """Give the moments with the whole catalogue as candidates, a block at a time."""
+        chosen, labels = split.batch
+        chosen = chosen.adding(candidates={"label": labels})
+        for start in range(0, len(chosen), BLOCK):
+            part = chosen.take(np.arange(start, min(start + BLOCK, len(chosen))))
+            yield over_catalogue(
+                part, part.candidates["label"], self.catalogue, history="history", repeats=self.repeats
+            )
+
+
+def fitting_of(log: EventLog, config: EventsConfig, catalogue: Catalogue) -> Fitting:
+    """Give the training period of a log: its events before validation begins."""
+    training = cut(log, config.train_share, config.valid_share).parts(log.at_s)["train"]
+    rows = catalogue.rows_of_keys(np.array([item_key(item) for item in log.item_ids], dtype=np.int64))
+    return Fitting(catalogue, log.user[training], rows[log.item[training]], log.at_s[training])
+
+
+def search(
+    evaluation: EventEvaluation, candidates: Iterator[Candidate], valid: EventSplit
+) -> tuple[Candidate, float]:
+    """Give the candidate with the best NDCG@10 on the validation moments, and that NDCG@10."""
+    tried = ((float(np.nanmean(evaluation.judge(c.rank, valid)["ndcg_at_10"])), c) for c in candidates)
+    best, candidate = max(tried, key=lambda pair: pair[0])
+    return candidate, best
+
+
+def baselines(
+    log: EventLog, evaluation: EventEvaluation, config: EventsConfig, valid: EventSplit, *, seed: int
+) -> dict[str, Candidate]:
+    """Give each baseline as the search left it."""
+    fitting = fitting_of(log, config, evaluation.catalogue)
+    families = [popularity(fitting), item_knn(fitting), matrix_factorisation(fitting, seed), ease(fitting)]
+    families += [most_bought(fitting)] if log.repeats else []
+    found = (search(evaluation, family, valid.thinned(SEARCHED_ON))[0] for family in families)
+    return {candidate.name: candidate for candidate in found}
+
+
+def events_quality(
+    pipeline: PipelineConfig, home: Path, *, seeds: int, threads: int, progress: Progress
+) -> dict[str, Any]:
+    """Train what is missing, judge it beside the baselines on the test period; give the table and the protocol.
+
+    The table's row of the ranker is its first seed, the pipeline's own; ``seeds`` has every seed's means.
+
+    Raises:
+        ArtifactError: the event set is not installed. TrainingError: a training failed.
+    """
+    assert pipeline.training is not None
+    config, over = pipeline.training.events, pipeline.training.over_catalogue
+    assert config is not None and over is not None
+    rankers = list(trained_rankers(pipeline, home, seeds, progress))
+    data = EventData((home / pipeline.catalogue).parent)
+    evaluation = EventEvaluation(Catalogue.open(data.catalogue), over.repeats)
+    valid, test = (evaluation.split(data.impressions / part) for part in ("valid", "test"))
+    progress(f"{pipeline.name}: baselines", 0, 1)
+    found = baselines(read_events(config.set), evaluation, config, valid, seed=pipeline.training.seed)
+    progress(f"{pipeline.name}: baselines", 1, 1)
+    methods: dict[str, PER_LIST] = {}
+    by_seed: dict[int, dict[str, float]] = {}
+    for seed, root in rankers:
+        got = evaluation.judge(ranking_of(root, evaluation.catalogue, threads=threads), test)
+        methods.setdefault(RANKER, got)
+        by_seed[seed] = {name: float(np.nanmean(values)) for name, values in got.items()}
+    methods |= {name: evaluation.judge(one.rank, test) for name, one in found.items()}
+    random = np.random.default_rng(pipeline.training.seed)
+    methods["random"] = evaluation.judge(
+        lambda batch: random.random(batch.candidate_count, dtype=np.float32), test
+    )
+    return {
+        "protocol": json.loads(data.manifest.read_text()) | {"seen_items_are_ranked": over.repeats},
+        "seeds": by_seed,
+        "settings": {name: one.setting for name, one in found.items()},
+        "methods": table_of(methods, test.users, ours=RANKER, metrics=tuple(METRICS)),
+    }

@@ -1,0 +1,82 @@
+"""LightGBM's LambdaMART (Burges 2010, MSR-TR-2010-82) on the lists that the ranker is trained on.
+
+Settings are searched on the last tenth of the training lists, the boosting rounds found there by early stopping; then
+it is fitted once more on all of them with those rounds.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.ranking.flat import FlatFeatures
+from benchmarks.ranking.results import Labelled, Ranking
+from models.ragged import RaggedBatch
+from models.training.metrics import ndcg
+
+SETTINGS: tuple[dict[str, Any], ...] = (
+    {"num_leaves": 31, "min_data_in_leaf": 100},
+    {"num_leaves": 127, "min_data_in_leaf": 100},
+    {"num_leaves": 63, "min_data_in_leaf": 500, "feature_fraction": 0.5},
+)
+ROUNDS, PATIENCE = 400, 30
+LEARNING_RATE = 0.1
+HELD_OUT = 0.1
+GRADES = 20
+"""Steps a relevance of 0 to 1 is cut into: lambdarank takes whole grades; their gain stays linear."""
+
+
+@dataclass(frozen=True)
+class LambdaMart:
+    """A fitted model: its ranking, the settings and rounds that were chosen, and the lists it learned from."""
+
+    rank: Ranking
+    setting: dict[str, Any]
+    lists: int
+
+
+def fit_lambdamart(train: Labelled, features: FlatFeatures, *, threads: int, seed: int) -> LambdaMart:
+    """Search and fit on lists in order of time."""
+    import lightgbm as lgb
+
+    batch, labels = train
+    rows, grades = features(batch), np.rint(labels * GRADES).astype(np.int32)
+    first = int(len(batch) * (1.0 - HELD_OUT))
+    at, sizes = int(batch.offsets[first]), np.diff(batch.offsets)
+    fixed = {
+        "objective": "lambdarank",
+        "metric": "ndcg",
+        "eval_at": [10],
+        "label_gain": list(range(GRADES + 1)),
+        "lambdarank_truncation_level": 30,
+        "learning_rate": LEARNING_RATE,
+        "num_threads": threads,
+        "seed": seed,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbosity": -1,
+    }
+    known = lgb.Dataset(rows[:at], grades[:at], group=sizes[:first], free_raw_data=False)
+    held = lgb.Dataset(rows[at:], grades[at:], group=sizes[first:], reference=known, free_raw_data=False)
+    found: list[tuple[float, int, dict[str, Any]]] = []
+    for setting in SETTINGS:
+        stop = lgb.early_stopping(PATIENCE, verbose=False)
+        booster = lgb.train(
+            {**fixed, **setting}, known, num_boost_round=ROUNDS, valid_sets=[held], callbacks=[stop]
+        )
+        scores = _predict(booster, rows[at:])
+        reached = ndcg(scores, labels[at:], batch.offsets[first:] - at)
+        found.append((reached, booster.best_iteration or ROUNDS, setting))
+    _, rounds, setting = max(found, key=lambda one: one[0])
+    whole = lgb.Dataset(rows, grades, group=sizes)
+    booster = lgb.train({**fixed, **setting}, whole, num_boost_round=rounds)
+
+    def rank(lists: RaggedBatch) -> NDArray[np.float32]:
+        return _predict(booster, features(lists))
+
+    return LambdaMart(rank, {**setting, "rounds": rounds}, len(batch))
+
+
+def _predict(booster: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(booster.predict(rows), dtype=np.float32)

@@ -1,0 +1,34 @@
+"""A pipeline's ranker, trained with several seeds by the trainer that ``rankway train`` uses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.datasets.build import EventData, ensure_event_data
+from models.training.loop import Progress
+from models.training.train import Places, Trainer
+from services.config import PipelineConfig
+from services.features import load_definitions
+
+
+def trained_rankers(
+    pipeline: PipelineConfig, home: Path, seeds: int, progress: Progress
+) -> Iterator[tuple[int, Path]]:
+    """Give seed and artifact of each ranker: the pipeline's own first, then those of the seeds that follow its.
+
+    What is out of date is trained, the event data it needs are built.
+
+    Raises:
+        ArtifactError: the events are not installed. TrainingError: the training failed.
+    """
+    training = pipeline.training
+    assert training is not None
+    root = home / pipeline.models[pipeline.ranker.model].artifact
+    if training.events is not None:
+        ensure_event_data(training.events, EventData((home / pipeline.catalogue).parent))
+    features = load_definitions(home / pipeline.features.definitions)
+    for seed in range(training.seed, training.seed + seeds):
+        place = root if seed == training.seed else root.with_name(f"{root.name}-seed-{seed}")
+        places = Places(catalogue=home / pipeline.catalogue, data=home / training.data, ranker=place)
+        config = training.model_copy(update={"seed": seed, "reranker": None, "distilled": None})
+        Trainer(config, features, places, progress).run()
+        yield seed, place

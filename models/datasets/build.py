@@ -1,0 +1,159 @@
+"""Builds what a pipeline over an event log is trained on: definitions, catalogue, and impressions by split.
+
+A moment is all that a user chose at one time. Its list holds what was chosen, label 1; the rest of the catalogue
+is what was not, drawn or ranked by whoever reads it (``training.over_catalogue``). A user's first moment has
+no past and is left out.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from models.artifact import sha256_of
+from models.datasets import read_events
+from models.datasets.config import EventsConfig
+from models.datasets.events import EventLog, Moments, cut, moments_of
+from models.datasets.features import NUMBER, POPULARITY, features_of, histories
+from models.directories import written_whole
+from models.features.catalogue import item_key, write_catalogue
+from models.impressions import write_impressions
+from models.ragged import RaggedBatch, offsets_of
+
+SPLITS = ("train", "valid", "test")
+_CODE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class EventData:
+    """The folders of one built set."""
+
+    root: Path
+
+    @property
+    def catalogue(self) -> Path:
+        """The items."""
+        return self.root / "catalogue"
+
+    @property
+    def definitions(self) -> Path:
+        """The feature definitions."""
+        return self.root / "features.yaml"
+
+    @property
+    def impressions(self) -> Path:
+        """The moments by split; beside each ``user.npy`` (B,) and ``at_s.npy`` (B,)."""
+        return self.root / "impressions"
+
+    @property
+    def manifest(self) -> Path:
+        """Counts, split and licence, as JSON."""
+        return self.root / "build.json"
+
+
+def ensure_event_data(config: EventsConfig, data: EventData) -> bool:
+    """Build the set unless it is there as config and code would make it; tell whether it was built now.
+
+    Raises:
+        ArtifactError: the events are not installed or cannot be read; what was there is untouched.
+    """
+    stamp = _stamp(config)
+    if data.manifest.is_file() and json.loads(data.manifest.read_text()).get("stamp") == stamp:
+        return False
+    write_event_data(read_events(config.set), config, data, stamp)
+    return True
+
+
+def write_event_data(log: EventLog, config: EventsConfig, data: EventData, stamp: str = "") -> None:
+    """Write all of it whole or not at all."""
+    cuts, moments = cut(log, config.train_share, config.valid_share), moments_of(log)
+    features = features_of(log, config.history)
+    keys = np.array([item_key(item) for item in log.item_ids], dtype=np.int64)
+    parts, columns = cuts.parts(moments.at_s), _columns(log, cuts.parts(log.at_s)["train"])
+    with written_whole(data.root) as root:
+        staging = EventData(root)
+        staging.definitions.write_text(yaml.safe_dump(features.model_dump(mode="json"), sort_keys=False))
+        write_catalogue(
+            staging.catalogue,
+            name=log.name,
+            version=_version(columns),
+            feature_hash=features.content_hash,
+            ids=log.item_ids,
+            columns=columns,
+            details=[json.dumps({"id": item}).encode() for item in log.item_ids],
+            attribution=log.licence,
+        )
+        counts = {}
+        for split in SPLITS:
+            part = moments.take(parts[split] & (moments.start > moments.first))
+            _write_split(staging.impressions / split, log, part, keys, config, features.content_hash)
+            counts[split] = {
+                "events": int(cuts.parts(log.at_s)[split].sum()),
+                "moments": len(part),
+                "moments_without_past": int((parts[split] & (moments.start == moments.first)).sum()),
+                "users": len(np.unique(part.user)),
+            }
+        manifest = {
+            "stamp": stamp,
+            "set": log.name,
+            "licence": log.licence,
+            "valid_from_s": cuts.valid_s,
+            "test_from_s": cuts.test_s,
+            "items": len(log.item_ids),
+            "users": len(np.unique(log.user)),
+            "events": len(log),
+            **counts,
+        }
+        staging.manifest.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def _columns(log: EventLog, training: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    """Give the item columns; what depends on events comes from the training period alone."""
+    items = len(log.item_ids)
+    pairs = np.unique(log.user[training] * items + log.item[training])
+    users = np.bincount(pairs % items, minlength=items)
+    number = np.where(users > 0, np.cumsum(users > 0), 0)
+    return {
+        NUMBER: number.astype(np.int64),
+        POPULARITY: np.log1p(users).astype(np.float32),
+        **log.item_columns,
+    }
+
+
+def _write_split(
+    root: Path,
+    log: EventLog,
+    moments: Moments,
+    keys: NDArray[np.int64],
+    config: EventsConfig,
+    feature_hash: str,
+) -> None:
+    moments = moments.take(np.argsort(moments.at_s, kind="stable"))
+    lengths = moments.end - moments.start
+    offsets = offsets_of(lengths)
+    at = np.arange(offsets[-1]) + np.repeat(moments.start - offsets[:-1], lengths)
+    chosen = keys[log.item[at]]
+    batch = RaggedBatch(
+        offsets=offsets,
+        rows=np.zeros(len(chosen), dtype=np.int64),
+        requests=histories(log, moments, keys, config.history),
+    )
+    labels = np.ones(len(chosen), dtype=np.float32)
+    write_impressions(root, batch, labels, feature_hash=feature_hash, keys=chosen)
+    np.save(root / "user.npy", moments.user)
+    np.save(root / "at_s.npy", moments.at_s)
+
+
+def _version(columns: dict[str, NDArray[Any]]) -> str:
+    return hashlib.sha256(b"".join(values.tobytes() for values in columns.values())).hexdigest()[:12]
+
+
+def _stamp(config: EventsConfig) -> str:
+    """Give 16 hex digits over the config and the code that reads and writes the set."""
+    parts = [config.model_dump_json(), *(sha256_of(path) for path in sorted(_CODE.glob("*.py")))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,31 @@
+"""The ``training.events`` part of a pipeline's YAML: which event log it is trained on, and how that is cut."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+EventSet = Literal["movielens-100k", "online-retail-2"]
+
+
+class EventsConfig(BaseModel):
+    """An event log and its global temporal split.
+
+    train_share, valid_share: shares of the events, oldest first; what is left is the test period.
+    history: most distinct items of a user's past that a model sees, the newest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    set: EventSet
+    train_share: float = Field(default=0.8, gt=0, lt=1)
+    valid_share: float = Field(default=0.1, gt=0, lt=1)
+    history: int = Field(default=100, ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _a_test_period_is_left(self) -> Self:
+        if self.train_share + self.valid_share >= 1.0:
+            raise ValueError(
+                f"train_share {self.train_share} and valid_share {self.valid_share} leave no test period; "
+                f"lower either"
+            )
+        return self

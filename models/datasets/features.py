@@ -1,0 +1,79 @@
+"""The features of a pipeline over an event log, and each moment's history as it was then."""
+
+import numpy as np
+
+from models.datasets.events import EventLog, Moments
+from models.features.definition import Feature, FeatureSet
+from models.ragged import RaggedArray, offsets_of
+
+NUMBER, POPULARITY = "number", "popularity"
+
+
+def features_of(log: EventLog, history: int) -> FeatureSet:
+    """Declare the log's item columns and the user's past; ``history`` is the most items of it."""
+
+    def of_user(name: str, description: str, dtype: str = "float32") -> Feature:
+        return Feature.model_validate(
+            {
+                "name": name,
+                "group": "user",
+                "dtype": dtype,
+                "ragged": True,
+                "max_length": history,
+                "description": description,
+            }
+        )
+
+    return FeatureSet(
+        features=(
+            Feature(
+                name=NUMBER,
+                group="item",
+                dtype="int64",
+                description="1 and up; 0: never chosen in the training period",
+            ),
+            Feature(
+                name=POPULARITY,
+                group="item",
+                description="log(1 + users who chose it in the training period)",
+            ),
+            *(
+                Feature(name=name, group="item", shape=values.shape[1:])
+                for name, values in log.item_columns.items()
+            ),
+            of_user(
+                "history", "keys of the items chosen, each once, by the last time, oldest first", "int64"
+            ),
+            of_user("history_value", "rating or quantity of the last time"),
+            of_user("history_count", "how many times it was chosen"),
+            of_user("history_age_s", "seconds since the last time"),
+            of_user("history_rank", "how many of the user's items were chosen after it"),
+        )
+    )
+
+
+def histories(
+    log: EventLog, moments: Moments, keys: np.ndarray[tuple[int], np.dtype[np.int64]], longest: int
+) -> dict[str, RaggedArray]:
+    """Give the user columns of the moments (M,): what each user had chosen strictly before.
+
+    keys: int64 (I,), the items' catalogue keys.
+    """
+    places, counts = [], []
+    for first, start in zip(moments.first.tolist(), moments.start.tolist(), strict=True):
+        newest_first = log.item[first:start][::-1]
+        _, latest, times = np.unique(newest_first, return_index=True, return_counts=True)
+        newest = np.argsort(latest)[:longest][::-1]
+        places.append(start - 1 - latest[newest])
+        counts.append(times[newest])
+    lengths = np.array([len(part) for part in places], dtype=np.int64)
+    offsets, at = offsets_of(lengths), np.concatenate([*places, np.empty(0, dtype=np.int64)])
+    ranks = np.repeat(offsets[1:], lengths) - 1 - np.arange(len(at))
+    columns = {
+        "history": keys[log.item[at]],
+        "history_value": log.value[at],
+        "history_count": np.concatenate([*counts, np.empty(0)]).astype(np.float32),
+        "history_age_s": (np.repeat(moments.at_s, lengths) - log.at_s[at]).astype(np.float32),
+        "history_rank": ranks.astype(np.float32),
+    }
+    return {f"user.{name}": RaggedArray(values, offsets) for name, values in columns.items()}

