@@ -2,8 +2,8 @@
 
 Layout: 8 bytes of the group's hash; one packed record: the fixed-shape features, the time of each that has a
 freshness limit, one uint32 length per ragged feature and per event type; then the ragged values end to end,
-then the newest events of each type as packed records, oldest first. A whole batch is decoded without a Python
-object per feature.
+then the newest events of each type as packed records, oldest first; each in order of name, as the hash does not tell
+in which order features are declared. A whole batch is decoded without a Python object per feature.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class UserRowCodec:
 
     def __init__(self, features: FeatureSet, group: KeyedGroup = "user") -> None:
         """Prepare the record layout of the group's features."""
-        given = features.given(group)
+        given = sorted(features.given(group), key=lambda feature: feature.name)
         self.group: KeyedGroup = group
         self.tag = bytes.fromhex(features.hash_of(group))[:_HASH_BYTES]
         plain = [f for f in given if f.aggregate is None]
@@ -134,7 +134,8 @@ class UserRowCodec:
         An event type, or a field, that no feature reads is left out.
 
         Raises:
-            FeatureMismatch: the row was written with other definitions. ValueError: a field that they read is missing.
+            FeatureMismatch: the row was written with other definitions. ValueError: a field that they read is missing, or
+            not a finite number.
         """
         if event not in self.events.types:
             return bytes(self.default_row if row is None else row)
@@ -151,12 +152,13 @@ class UserRowCodec:
             start += count * dtype.itemsize
         happened = np.zeros(1, dtype=self.events.types[event])
         for name in self.events.types[event].names or ():
-            value = {AT_S: at_s, SEQUENCE: sequence, **fields}.get(name)
+            value = {**fields, AT_S: at_s, SEQUENCE: sequence}.get(name)
             if value is None:
                 raise ValueError(f"event {event} has no field {name!r}, which features read: send it")
             happened[name] = value
-        if not np.isfinite(at_s):
-            raise ValueError(f"event {event} has at_s {at_s}: send epoch seconds")
+            if not np.isfinite(happened[name]).all():
+                wanted = "epoch seconds" if name == AT_S else "finite numbers"
+                raise ValueError(f"event {event} has {name} {value}: send {wanted}")
         bodies[f"!{event}"] = inserted(bodies[f"!{event}"], happened, self.events.capacity[event])
         return self._joined(record, bodies)
 

@@ -1,5 +1,6 @@
 """User rows: encoding and decoding are each other's inverse, over any set of features."""
 
+import random
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,12 @@ def feature_sets(draw: st.DrawFn) -> FeatureSet:
     return FeatureSet(features=tuple(features))
 
 
-def random_user(features: FeatureSet, random: np.random.Generator) -> dict[str, NDArray[Any]]:
+def random_user(features: FeatureSet, drawn: np.random.Generator) -> dict[str, NDArray[Any]]:
     """Give a value for every feature; ragged ones up to their longest."""
     user = {}
     for feature in features.features:
-        shape = (int(random.integers(0, 6)), *feature.shape) if feature.ragged else feature.shape
-        user[feature.name] = random.integers(0, 100, shape).astype(feature.dtype)
+        shape = (int(drawn.integers(0, 6)), *feature.shape) if feature.ragged else feature.shape
+        user[feature.name] = drawn.integers(0, 100, shape).astype(feature.dtype)
     return user
 
 
@@ -50,8 +51,8 @@ def random_user(features: FeatureSet, random: np.random.Generator) -> dict[str, 
 def test_a_batch_decodes_to_what_was_encoded(
     features: FeatureSet, count: int, seed: int, data: st.DataObject
 ) -> None:
-    codec, random = UserRowCodec(features), np.random.default_rng(seed)
-    users = [random_user(features, random) if data.draw(st.booleans()) else None for _ in range(count)]
+    codec, drawn = UserRowCodec(features), np.random.default_rng(seed)
+    users = [random_user(features, drawn) if data.draw(st.booleans()) else None for _ in range(count)]
     columns = codec.decode([None if user is None else codec.encode(user) for user in users]).columns
     for feature in features.features:
         column = columns[f"user.{feature.name}"]
@@ -103,6 +104,17 @@ def test_rows_outlive_changes_in_other_groups() -> None:
     before = UserRowCodec(FeatureSet(features=(pace,)))
     after = UserRowCodec(FeatureSet(features=(pace, Feature(name="value", group="item"))))
     assert after.decode([before.encode({})]).unreadable == []
+
+
+@given(feature_sets(), st.integers(0, 1000), st.randoms())
+@settings(deadline=None)
+def test_rows_do_not_depend_on_the_order_of_declaration(
+    features: FeatureSet, seed: int, order: random.Random
+) -> None:
+    shuffled = FeatureSet(features=tuple(order.sample(features.features, len(features.features))))
+    assert shuffled.content_hash == features.content_hash
+    user = random_user(features, np.random.default_rng(seed))
+    assert UserRowCodec(shuffled).encode(user) == UserRowCodec(features).encode(user)
 
 
 @given(st.binary(max_size=60), st.booleans())
