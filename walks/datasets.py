@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.impressions import write_impressions
 from models.ragged import Column, RaggedBatch, gather_positions
 from walks.calendars import NONE_S
-from walks.features import FEATURES
+from walks.features import FEATURES, NEXT_EVENT_POSITION
 from walks.geo import Projection
 from walks.log import Log
 from walks.opinions import Moment
@@ -31,13 +31,15 @@ def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
 
 
 def context_columns(moment: Moment, projection: Projection) -> dict[str, Column]:
-    """What a caller would send with each of Q lists."""
+    """What a caller would send with each of Q lists; without an appointment it leaves out where that is."""
+    there = projection.to_latlon(moment.next_xy).astype(np.float32)
+    there[moment.wait_s >= NONE_S] = NEXT_EVENT_POSITION.default_value()
     return {
         "context.position": projection.to_latlon(moment.xy).astype(np.float32),
         "context.now_s": moment.at_s,
         "context.minutes": moment.minutes,
         "context.next_event_minutes": np.minimum(moment.wait_s, NONE_S).astype(np.float32) / np.float32(60.0),
-        "context.next_event_position": projection.to_latlon(moment.next_xy).astype(np.float32),
+        NEXT_EVENT_POSITION.column: there,
     }
 
 

@@ -40,7 +40,7 @@ def ensure_world(
 
 def _current(world: World, stamp: str) -> dict[str, Any] | None:
     """The manifest of a whole world with this stamp."""
-    parts = (world.catalogue, world.users, world.overlay, world.scene, world.definitions)
+    parts = (world.catalogue, world.users, world.overlay, world.news, world.scene, world.definitions)
     known = read_manifest(world)
     whole = known is not None and known.get("stamp") == stamp
     whole = whole and all(part.exists() for part in (*parts, *map(world.impressions, SPLITS)))

@@ -151,6 +151,16 @@ _REALTIME = (
     ),
 )
 
+NEXT_EVENT_POSITION = Feature(
+    name="next_event_position",
+    group="context",
+    shape=(2,),
+    default=CENTRE,
+    minimum=-180.0,
+    maximum=180.0,
+    description="where that is: lat, lon degrees; the default where there is none, as when a caller sends neither",
+)
+
 _CONTEXT = (
     Feature(
         name="position",
@@ -198,15 +208,7 @@ _CONTEXT = (
         maximum=1440.0,
         description="time to the next appointment of the day, minutes; 1440: none",
     ),
-    Feature(
-        name="next_event_position",
-        group="context",
-        shape=(2,),
-        default=CENTRE,
-        minimum=-180.0,
-        maximum=180.0,
-        description="where that is: lat, lon degrees; the user's position where there is none",
-    ),
+    NEXT_EVENT_POSITION,
 )
 
 

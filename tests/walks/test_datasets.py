@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from services.requests import ContextLayout
 from tests.walks.conftest import City, Play
+from walks.calendars import NONE_S
 from walks.datasets import PRIOR_RATINGS, context_columns, popularity
 from walks.features import FEATURES
 
@@ -37,3 +39,19 @@ def test_a_context_is_what_a_caller_may_send(city: City, play: Play) -> None:
         assert feature.maximum is not None
         assert column.min() >= feature.minimum
         assert column.max() <= feature.maximum
+
+
+def test_without_an_appointment_training_sees_what_a_caller_sends_who_names_none(
+    city: City, play: Play
+) -> None:
+    columns = context_columns(play.visits.moment, city.graph.projection)
+    free = play.visits.moment.wait_s >= NONE_S
+    assert free.any()
+    assert not free.all()
+    layout = ContextLayout(FEATURES)
+    silent = layout.columns([layout.encode({})])
+    for name in ("next_event_minutes", "next_event_position"):
+        column = columns[f"context.{name}"]
+        assert isinstance(column, np.ndarray)
+        assert (column[free] == silent[name]).all()
+        assert (column[~free] != silent[name]).any()

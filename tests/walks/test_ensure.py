@@ -23,7 +23,7 @@ def test_a_built_world_is_left_alone_until_forced(world: World, tmp_path: Path) 
     assert manifest["stamp"] == inputs_of("tiny").stamp()
 
 
-@pytest.mark.parametrize("lost", ["users", "scene"])
+@pytest.mark.parametrize("lost", ["users", "news"])
 def test_a_world_that_lost_a_part_is_built_again(world: World, tmp_path: Path, lost: str) -> None:
     shutil.copytree(world.root, world_at("tiny", tmp_path).root)
     part = World.__dict__[lost].fget(world_at("tiny", tmp_path))
