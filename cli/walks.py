@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from services.errors import ServiceError
 from walks.ensure import ensure_world
 from walks.errors import WalksError
 from walks.presets import PresetName
@@ -67,8 +68,10 @@ def show(
 
         feature = find_route(world_at(preset, home), route_id)
         picture = out or Path(f"{route_id}.png")
-        if not picture.parent.is_dir():
-            raise typer.BadParameter(f"the folder {picture.parent} does not exist; make it first")
+        if not picture.parent.is_dir() or picture.is_dir():
+            raise typer.BadParameter(
+                f"{picture} has to be a file in a folder that is there; make the folder first"
+            )
         draw_route(feature, inputs_of(preset, home).map, picture)
     sys.stdout.write(f"{feature['properties']['name']}\n{feature['properties']['description']}\n{picture}\n")
 
@@ -78,7 +81,7 @@ def simulate_events(
     events: Annotated[bool, typer.Option("--events", help="Print events, one JSON object a line.")],
     users: Annotated[int, typer.Option(min=1, help="How many of the world's users.")] = 100,
     hours: Annotated[int, typer.Option(min=1, help="How long, from the world's present.")] = 24,
-    rate: Annotated[float, typer.Option(min=1e-3, help="Mean visits a user a day.")] = 1.0,
+    rate: Annotated[float, typer.Option(min=1e-3, max=24.0, help="Mean visits a user a day.")] = 1.0,
     speed: Annotated[
         float, typer.Option(min=0.0, help="Simulated seconds a second; 0: as fast as they are read.")
     ] = 0.0,
@@ -107,12 +110,17 @@ def simulate_events(
 
 @contextmanager
 def _errors_told(console: Console) -> Iterator[None]:
-    """An error of the walks package is told without a traceback; exit status 2."""
+    """An error of the data, of a store or of the disk is told without a traceback; exit status 2."""
     try:
         yield
-    except WalksError as error:
-        console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
-        raise typer.Exit(2) from error
+    except (WalksError, ServiceError) as error:
+        told = str(error)
+    except OSError as error:
+        told = f"{error}: make room there, or name another place (--home, --out) that can be written"
+    else:
+        return
+    console.print(f"error: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(2)
 
 
 def _build(

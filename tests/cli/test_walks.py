@@ -1,4 +1,7 @@
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,8 +39,13 @@ def test_a_route_is_shown_and_the_world_goes_on(tmp_path: Path) -> None:
     assert unknown.exit_code == 2
     assert "no route 'nowhere'" in unknown.output
     assert not (tmp_path / "n.png").exists()
-    nowhere = runner.invoke(app, ["show", route_id, "--out", str(tmp_path / "no" / "r.png"), *home])
-    assert nowhere.exit_code == 2
+    bracketed = runner.invoke(app, ["show", "[/red]", *home])
+    assert bracketed.exit_code == 2
+    assert "no route '[/red]'" in bracketed.output
+    for place in (tmp_path / "no" / "r.png", tmp_path):
+        nowhere = runner.invoke(app, ["show", route_id, "--out", str(place), *home])
+        assert nowhere.exit_code == 2
+        assert "Invalid value" in nowhere.output
     told = runner.invoke(app, ["simulate", "--events", "--users", "20", "--hours", "6", "--rate", "3", *home])
     assert told.exit_code == 0, told.output
     lines = [json.loads(line) for line in told.stdout.splitlines()]
@@ -72,3 +80,34 @@ def test_an_unknown_preset_is_a_usage_error(tmp_path: Path) -> None:
     result = runner.invoke(app, ["build", "--preset", "huge", "--home", str(tmp_path)])
     assert result.exit_code == 2
     assert "huge" in result.output
+
+
+def test_a_home_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = runner.invoke(app, ["build", "--preset", "tiny", "--home", str(tmp_path / "file")])
+    assert result.exit_code == 2
+    assert "name another place" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_in_the_middle_of_a_build_leaves_nothing_half_written(tmp_path: Path) -> None:
+    command = [
+        "from cli.main import main; main()",
+        "walks",
+        "build",
+        "--preset",
+        "tiny",
+        "--home",
+        str(tmp_path),
+    ]
+    result = subprocess.run(
+        [sys.executable, "-c", *command],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)),
+        check=False,
+    )
+    assert result.returncode == 2, result.stderr
+    assert "File too large: make room there" in result.stderr
+    assert [path.name for path in (tmp_path / "walks").iterdir()] == [".tiny.lock"]
