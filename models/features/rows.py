@@ -134,8 +134,8 @@ class UserRowCodec:
         An event type, or a field, that no feature reads is left out.
 
         Raises:
-            FeatureMismatch: the row was written with other definitions. ValueError: a field that they read is missing, or
-            not a finite number.
+            FeatureMismatch: the row was written with other definitions.
+            ValueError: a field that they read is missing or not a finite number.
         """
         if event not in self.events.types:
             return bytes(self.default_row if row is None else row)

@@ -134,7 +134,7 @@ def test_events_that_nothing_reads_are_left_out_and_a_field_that_is_read_must_be
         CODEC.with_event(None, "rating", 1.0, 0, {"value": 1.0})
     with pytest.raises(ValueError, match="at_s nan"):
         CODEC.with_event(None, "rating", float("nan"), 0, {"key": 1, "value": 1.0, "place": (0.0, 0.0)})
-    with pytest.raises(ValueError, match="event rating has place .*nan.*: send finite numbers"):
+    with pytest.raises(ValueError, match=r"event rating has place .*nan.*: send finite numbers"):
         CODEC.with_event(None, "rating", 1.0, 0, {"key": 1, "value": 1.0, "place": (0.0, float("nan"))})
 
 
