@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, pad
 
+from models.architectures.encoders import width_of
 from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside, layers_of
 from models.architectures.options import HistoryRankerOptions
 from models.architectures.ranker import Ranker
@@ -38,6 +39,7 @@ class HistoryRanker(Ranker):
         self.table = nn.Embedding(options.number[1], width) if options.number else None
         if self.table is not None:
             nn.init.normal_(self.table.weight, std=EMBEDDING_SPREAD)
+        self.repeat_proj = nn.Linear(1 + width_of(self.past), width, bias=False) if options.repeats else None
         asked = self.request_width
         self.request_proj = nn.Linear(asked, width, bias=False) if asked else None
         self.profile_proj = nn.Linear(self.profile.width, width, bias=False) if self.profile else None
@@ -88,10 +90,25 @@ class HistoryRanker(Ranker):
         x: Tensor = self.item_proj(self.read_candidates(inputs))
         if self.table is not None:
             x = x + self.table(inputs["item_number"])
+        if self.repeat_proj is not None:
+            x = x + self.repeat_proj(self._repeats(inputs))
         asked = self.read_request(inputs, profile)
         if asked is not None and self.request_proj is not None:
             x = x + self.request_proj(asked)[inputs["chunk_of"]][:, None]
         return x
+
+    def _repeats(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Give (R, C, 1 + values): 1 and the history's values of the very candidate, all 0 where it is not there.
+
+        Attention would have to learn from scratch that equal embeddings mean the same item.
+        """
+        chunk_of, number = inputs["chunk_of"], inputs["item_number"]
+        same = number[:, :, None] == inputs["past_number"][chunk_of][:, None]
+        same = same & inputs["history_mask"][chunk_of][:, None] & (number > 0)[:, :, None]
+        told = inputs["history_mask"].to(self.beginning.dtype)[..., None]
+        if self.past is not None:
+            told = torch.cat([told, self.past(inputs)], dim=-1)
+        return same.to(told.dtype) @ told[chunk_of]
 
     def signature(self, feature_hash: str) -> Signature:
         """Declare the inputs and where they come from."""

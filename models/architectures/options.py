@@ -84,11 +84,21 @@ class HistoryRankerOptions(RankerReads, Size):
     """What a history ranker reads, and its size.
 
     number: the item column that is embedded, and the rows of its table.
+    repeats: whether a candidate is told what the history says of that very item; needs number.
     """
 
     name: Literal["history_ranker"] = "history_ranker"
     number: tuple[str, int] | None = None
+    repeats: bool = False
     dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _repeats_are_told_by_number(self) -> Self:
+        if self.repeats and self.number is None:
+            raise ValueError(
+                "repeats finds a candidate in the history by its number; name number, or leave repeats out"
+            )
+        return self
 
 
 class PooledSize(BaseModel):

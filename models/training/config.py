@@ -47,6 +47,9 @@ class RankerTraining(BaseModel):
         default=None,
         description="item column of small whole numbers, each with a learned embedding; 0 is unknown",
     )
+    repeats: bool = Field(
+        default=False, description="tell a candidate what the history says of that very item; needs number"
+    )
     context: tuple[ScalarColumn, ...] = ()
     profile: str | None = "profile"
     history: str = "history"

@@ -137,3 +137,32 @@ def test_the_large_size_has_300_million_parameters() -> None:
     with torch.device("meta"):
         model = HistoryRanker(HistoryRankerOptions(**reads, **SIZES["large"].model_dump()))
     assert sum(parameter.numel() for parameter in model.parameters()) >= 300_000_000
+
+
+def test_a_candidate_is_told_what_the_history_says_of_it() -> None:
+    options = HistoryRankerOptions(
+        items={"colour": (1,)},
+        history_values=RANKER.history_values,
+        number=("number", 9),
+        repeats=True,
+        width=16,
+        heads=2,
+        hidden=16,
+    )
+    torch.manual_seed(0)
+    model = HistoryRanker(options).eval()
+    inputs = {
+        "item_colour": torch.zeros(1, 3, 1),
+        "past_colour": torch.zeros(1, 4, 1),
+        "item_number": torch.tensor([[5, 6, 0]]),
+        "past_number": torch.tensor([[4, 5, 0, 6]]),
+        "history_rating": torch.tensor([[0.1, 0.7, 0.3, 0.9]]),
+        "history_age_days": torch.zeros(1, 4),
+        "history_mask": torch.tensor([[True, True, True, False]]),
+        "chunk_of": torch.tensor([0]),
+    }
+    told = model._repeats(inputs)
+    assert told[0, :, 0].tolist() == [1.0, 0.0, 0.0]  # 6 lies in the padding, and 0 is no item
+    assert told[0, 0, 1].item() == pytest.approx(0.7)
+    assert (told[0, 1:] == 0).all()
+    assert model(inputs).shape == (1, 3)
