@@ -26,7 +26,8 @@ from models.impressions import write_impressions
 from models.ragged import RaggedBatch, offsets_of
 
 SPLITS = ("train", "valid", "test")
-_CODE = Path(__file__).resolve().parent
+_MODELS = Path(__file__).resolve().parent.parent
+_CODE = ("datasets/*.py", "features/*.py", "impressions.py")
 
 
 @dataclass(frozen=True)
@@ -155,5 +156,6 @@ def _version(columns: dict[str, NDArray[Any]]) -> str:
 
 def _stamp(config: EventsConfig) -> str:
     """Give 16 hex digits over the config and the code that reads and writes the set."""
-    parts = [config.model_dump_json(), *(sha256_of(path) for path in sorted(_CODE.glob("*.py")))]
+    code = [path for pattern in _CODE for path in sorted(_MODELS.glob(pattern))]
+    parts = [config.model_dump_json(), *map(sha256_of, code)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
