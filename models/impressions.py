@@ -57,17 +57,28 @@ def read_impressions(
     """Map the impressions at ``root``; give the batch and labels (N,).
 
     Raises:
-        ArtifactError: none there. FeatureMismatch: made with other feature definitions.
+        ArtifactError: none there, or damaged. FeatureMismatch: made with other feature definitions.
     """
     path = root / _INDEX
     if not path.is_file():
         raise ArtifactError(f"no impressions at {root}: {_INDEX} is missing; build the data set first")
-    index = json.loads(path.read_text())
-    if index["feature_hash"] != feature_hash:
-        raise FeatureMismatch(
-            f"impressions at {root} have feature hash {index['feature_hash']}, the catalogue's is {feature_hash}: "
-            f"build the data set again"
-        )
+    try:
+        index = json.loads(path.read_text())
+        if index["feature_hash"] != feature_hash:
+            raise FeatureMismatch(
+                f"impressions at {root} have feature hash {index['feature_hash']}, the catalogue's is {feature_hash}: "
+                f"build the data set again"
+            )
+        return _mapped(root, index, keys_to_rows)
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"impressions at {root} cannot be read: {error}; build the data set again"
+        ) from error
+
+
+def _mapped(
+    root: Path, index: dict[str, Any], keys_to_rows: KeysToRows
+) -> tuple[RaggedBatch, NDArray[np.float32]]:
     columns: dict[str, Column] = {}
     for name in index["requests"]:
         values = np.load(root / f"{name}.npy", mmap_mode="r")
@@ -81,4 +92,13 @@ def read_impressions(
             name: np.load(root / f"{_CANDIDATE}{name}.npy", mmap_mode="r") for name in index["candidates"]
         },
     )
-    return batch, np.load(root / "labels.npy")
+    labels = np.load(root / "labels.npy")
+    for name, column, count in (
+        ("labels", labels, batch.offsets[-1]),
+        ("keys", batch.rows, batch.offsets[-1]),
+        *((name, column, len(batch)) for name, column in columns.items()),
+        *((name, column, len(labels)) for name, column in batch.candidates.items()),
+    ):
+        if len(column) != count:
+            raise ValueError(f"{name} has {len(column)} values for {count}")
+    return batch, labels

@@ -69,15 +69,16 @@ class Catalogue:
         try:
             manifest = CatalogueManifest.model_validate(yaml.safe_load(path.read_text()))
             columns = {name: np.load(root / f"{name}.npy", mmap_mode="r") for name in manifest.columns}
+            catalogue = cls(root, manifest, columns)
         except (ValidationError, yaml.YAMLError, OSError, EOFError, ValueError) as error:
             raise ArtifactError(f"catalogue at {root} cannot be read: {error}; build it again") from error
-        for name, column in columns.items():
+        for name, column in {**columns, "ids": catalogue.ids, "keys": catalogue.keys}.items():
             if len(column) != manifest.item_count:
                 raise ArtifactError(
                     f"catalogue column {name} at {root} has {len(column)} rows, {MANIFEST} says "
                     f"{manifest.item_count}; build it again"
                 )
-        return cls(root, manifest, columns)
+        return catalogue
 
     def __len__(self) -> int:
         """Give the number of items."""

@@ -47,3 +47,26 @@ def test_other_feature_definitions_are_refused(tmp_path: Path, catalogue: Catalo
     )
     with pytest.raises(FeatureMismatch, match="build the data set again"):
         read_impressions(tmp_path / "d", feature_hash=HASH, keys_to_rows=catalogue.rows_of_keys)
+
+
+@pytest.mark.parametrize(
+    "name", ["impressions.json", "offsets.npy", "labels.npy", "user.history.npy", "user.history.offsets.npy"]
+)
+@pytest.mark.parametrize("left", [0, 100, None])
+def test_damaged_ones_are_told(tmp_path: Path, catalogue: Catalogue, name: str, left: int | None) -> None:
+    batch = make_batch([3, 2], [2, 1])
+    keys = catalogue.keys[batch.rows]
+    write_impressions(tmp_path / "d", batch, np.zeros(5, np.float32), feature_hash=HASH, keys=keys)
+    path = tmp_path / "d" / name
+    path.unlink() if left is None else path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(ArtifactError, match="build"):
+        read_impressions(tmp_path / "d", feature_hash=HASH, keys_to_rows=catalogue.rows_of_keys)
+
+
+def test_labels_of_other_impressions_are_told(tmp_path: Path, catalogue: Catalogue) -> None:
+    batch = make_batch([3, 2], [2, 1])
+    keys = catalogue.keys[batch.rows]
+    write_impressions(tmp_path / "d", batch, np.zeros(5, np.float32), feature_hash=HASH, keys=keys)
+    np.save(tmp_path / "d" / "labels.npy", np.zeros(4, np.float32))
+    with pytest.raises(ArtifactError, match="labels has 4 values for 5"):
+        read_impressions(tmp_path / "d", feature_hash=HASH, keys_to_rows=catalogue.rows_of_keys)

@@ -75,3 +75,19 @@ def test_a_damaged_catalogue_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c" / MANIFEST).write_text("name: [")
     with pytest.raises(ArtifactError, match="cannot be read"):
         Catalogue.open(tmp_path / "c")
+
+
+@pytest.mark.parametrize("name", ["number", "ids", "keys", "details", "details_offsets"])
+def test_a_catalogue_cut_short_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "c")
+    path = tmp_path / "c" / f"{name}.npy"
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        Catalogue.open(tmp_path / "c")
+
+
+def test_keys_of_another_catalogue_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "c")
+    np.save(tmp_path / "c" / "keys.npy", np.arange(3))
+    with pytest.raises(ArtifactError, match=r"column keys .* has 3 rows"):
+        Catalogue.open(tmp_path / "c")
