@@ -30,7 +30,7 @@ COMMANDS = (
     Command(
         "check", "cli.check:check", "Validate pipelines: unknown keys, ranges, missing or unfit artifacts."
     ),
-    Command("serve", "cli.serve:serve", "Serve a pipeline over HTTP until Ctrl-C."),
+    Command("serve", "cli.serve:serve", "Serve a pipeline over HTTP until Ctrl-C or SIGTERM."),
     Command("walks", "cli.walks:app", "The walks application: its world, its routes on the map, its events."),
     Command("features", "cli.features:app", "The feature store: load users' rows."),
     Command(

@@ -21,11 +21,10 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Listen here instead of http.port.")] = None,
     host: Annotated[str | None, typer.Option(help="Bind here instead of http.host.")] = None,
 ) -> None:
-    """Serve a pipeline over HTTP until Ctrl-C."""
+    """Serve a pipeline over HTTP until Ctrl-C or SIGTERM."""
     console = Console(stderr=True)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    _stop_at_signals(stop)
     try:
         pipeline = _with_address(load_config(config), host, port)
         _run(pipeline, console, stop)
@@ -51,6 +50,7 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
         console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
     with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:
+        _stop_at_signals(stop)  # again: Ray puts a handler of its own in SIGTERM's place, which aborts
 
         def on_status(text: str) -> None:
             if stop.is_set():  # Ctrl-C need not wait for the replicas
@@ -72,6 +72,12 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
         console.print("Ctrl-C stops it.", highlight=False)
         stop.wait()
         console.print("stopping", highlight=False)
+
+
+def _stop_at_signals(stop: threading.Event) -> None:
+    """Let Ctrl-C and a supervisor's SIGTERM end the service in order."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
 
 
 def _with_address(pipeline: PipelineConfig, host: str | None, port: int | None) -> PipelineConfig:

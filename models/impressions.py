@@ -66,7 +66,7 @@ def read_impressions(
         index = json.loads(path.read_text())
         if index["feature_hash"] != feature_hash:
             raise FeatureMismatch(
-                f"impressions at {root} have feature hash {index['feature_hash']}, the catalogue's is {feature_hash}: "
+                f"impressions at {root} have feature hash {index['feature_hash']}, these definitions' is {feature_hash}: "
                 f"build the data set again"
             )
         return _mapped(root, index, keys_to_rows)

@@ -96,6 +96,11 @@ class ServiceProcess:
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(STOP_LIMIT_S)
 
+    def terminate(self) -> int:
+        """Ask the command alone to stop, as a supervisor does; give the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_LIMIT_S)
+
 
 def title(process: psutil.Process) -> str:
     """Give a process's command line, empty when it has ended."""

@@ -96,7 +96,7 @@ def test_services_live_beside_each_other_and_one_stops_alone(tmp_path: Path) -> 
         assert [process for process in left if process.is_running()] == []
         check_good(two.port)
         left = two.descendants()
-        assert two.interrupt() == 0
+        assert two.terminate() == 0
         assert [process for process in left if process.is_running()] == []
     finally:
         for service in services:
