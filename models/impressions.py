@@ -66,8 +66,8 @@ def read_impressions(
         index = json.loads(path.read_text())
         if index["feature_hash"] != feature_hash:
             raise FeatureMismatch(
-                f"impressions at {root} have feature hash {index['feature_hash']}, these definitions' is {feature_hash}: "
-                f"build the data set again"
+                f"impressions at {root} have feature hash {index['feature_hash']}, these definitions' is "
+                f"{feature_hash}: build the data set again"
             )
         return _mapped(root, index, keys_to_rows)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
