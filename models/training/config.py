@@ -89,17 +89,11 @@ class DistilledTraining(BaseModel):
 
 
 class RerankerTraining(BaseModel):
-    """The reranker: a small listwise model over the ranker's scored lists.
-
-    It reads what the ranker reads, and ``items``, further catalogue columns. A ``history`` of its own takes the
-    place of the ranker's, as what was shown lately beside what was rated; so do its ``history_values``.
-    """
+    """The reranker: a small listwise model over the ranker's scored lists; it reads what the ranker reads."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    items: tuple[str, ...] = ()
-    history: str | None = None
-    history_values: tuple[ScalarColumn, ...] = ()
+    items: tuple[str, ...] = Field(default=(), description="further catalogue columns")
     size: Size = Size(width=32, heads=2, layers=1, hidden=64)
     fit: FitConfig = FitConfig(epochs=2)
 

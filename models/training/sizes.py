@@ -55,18 +55,14 @@ def pooled_options(config: DistilledTraining, teacher: HistoryRankerOptions) -> 
 
 
 def listwise_options(
-    config: RerankerTraining, ranker: HistoryRankerOptions, features: FeatureSet, catalogue: Catalogue
+    config: RerankerTraining, ranker: HistoryRankerOptions, catalogue: Catalogue
 ) -> ListwiseOptions:
-    """Give the options of a reranker that reads what the ranker reads, but for what it names itself.
+    """Give the options of a reranker that reads what the ranker reads, and further item columns.
 
     Raises:
-        TrainingError: a named feature or column does not exist, or holds what is not a number.
+        TrainingError: a named column does not exist, or holds what is not a number.
     """
     reads = _reads(ranker)
-    if config.history is not None:
-        named = [config.history, *(column.name for column in config.history_values)]
-        _expect("user feature", named, _shapes_of(features), "user.")
-        reads |= {"history": config.history, "history_values": config.history_values}
     reads["items"] = {**reads["items"], **_columns(config.items, catalogue)}
     return ListwiseOptions(**reads, **config.size.model_dump())
 

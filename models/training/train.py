@@ -149,7 +149,7 @@ class Trainer:
                     root=places.reranker,
                     config=listwise,
                     fit=listwise.fit,
-                    options=lambda: listwise_options(listwise, reads, self._features, self._catalogue),
+                    options=lambda: listwise_options(listwise, reads, self._catalogue),
                     loss_of=partial(list_loss, loss=listwise.fit.loss),
                     read=partial(self._scored_split, ranker),
                 )
