@@ -14,6 +14,8 @@ from models.training.lists import Lists
 from models.training.metrics import ndcg
 
 LISTS_SCORED_TOGETHER = 256
+CANDIDATES_SCORED_TOGETHER = 65_536
+"""Lists of a whole catalogue are scored a few at a time: activations are a few hundred bytes a candidate and layer."""
 
 
 def score(
@@ -25,7 +27,9 @@ def score(
     scores = np.zeros(lists.batch.candidate_count, dtype=np.float32)
     done = 0
     with torch.inference_mode():
-        for requests in lists.by_size(LISTS_SCORED_TOGETHER):
+        longest = int(np.diff(lists.batch.offsets).max(initial=1))
+        together = max(1, min(LISTS_SCORED_TOGETHER, CANDIDATES_SCORED_TOGETHER // longest))
+        for requests in lists.by_size(together):
             inputs = send_to_device(lists.step(requests).inputs, device)
             positions, offsets = gather_positions(lists.batch.offsets, requests)
             scores[positions] = from_lists(module(inputs).cpu().numpy(), offsets)
