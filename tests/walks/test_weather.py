@@ -74,6 +74,8 @@ def test_a_holiday_lasts_all_day(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({100: "None,warm,0.0,Clear,2018-01-05 04:00:00,100"}, "no number or time"),
+        ({100: "None,280.0,0.0,Cle"}, r"line 1\d\d is cut short; install its wheel again"),
+        ({100: "None,280.0,0.0,Clear,,100"}, "without a date_time"),
         (dict.fromkeys(range(60, 264), ""), "lacks 50%"),
         (
             {
@@ -100,3 +102,9 @@ def test_too_short_or_wrong_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text(HEADER + "\n")
     with pytest.raises(BadSeriesError, match="fewer than"):
         read_weather(tmp_path / "empty.csv", 10, END)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_bytes(b"\x89PNG\xff\xfe\x00")
+    with pytest.raises(BadSeriesError, match=r"is no CSV file.*install its wheel again"):
+        read_weather(tmp_path / "s.csv", 10, END)

@@ -82,6 +82,8 @@ def changed(**arrays: Any) -> Overlay:
         (changed(globals={"snow": np.zeros(2, np.float32)}), "global features are"),
         (changed(globals={"rain_mm": np.zeros(2)}), r"global\.rain_mm is float64"),
         (changed(cells={"crowd": np.zeros((3, CELLS), np.float32)}), r"cell\.crowd is float32 \(3, 3\)"),
+        (changed(cells={"crowd": np.zeros(2, np.float32)}), r"cell\.crowd is float32 \(2,\)"),
+        (changed(times_s=np.array([[1.0, 2.0]])), "times_s do not ascend"),
         (changed(cells={"crowd": np.full((2, CELLS), np.nan, np.float32)}), "what is not a number"),
     ],
 )
