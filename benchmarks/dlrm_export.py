@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from models.architectures.dlrm import Dlrm
 from models.architectures.options import DlrmOptions
 from models.artifact import write_artifact
+from models.golden import write_golden
+from models.signature import Inputs
+from models.training.export import outputs_of
 
 _EXAMPLE_REQUESTS, _EXAMPLE_CANDIDATES = 2, 6
 
@@ -32,19 +36,35 @@ def write_dlrm(root: Path, name: str, options: DlrmOptions, feature_hash: str, *
     torch.manual_seed(seed)
     model = Dlrm(options).eval()
 
+    signature = model.signature(feature_hash)
+    golden = _golden(options, seed)
+
     def write_files(staging: Path) -> None:
         _export(model, staging / "model.onnx")
         save_file(model.state_dict(), staging / "model.safetensors")
+        write_golden(staging, golden, outputs_of(model, signature, golden))
 
     write_artifact(
         root,
         name=name,
-        signature=model.signature(feature_hash),
+        signature=signature,
         weights="model.onnx",
         write_files=write_files,
         architecture=options.model_dump(),
         lineage={"weights": "random", "seed": seed},
     )
+
+
+def _golden(options: DlrmOptions, seed: int) -> Inputs:
+    random = np.random.default_rng(seed)
+    dense_rows = _EXAMPLE_REQUESTS if options.dense_per_request else _EXAMPLE_CANDIDATES
+    inputs: Inputs = {
+        "dense": random.normal(size=(dense_rows, options.dense)).astype(np.float32),
+        "sparse": random.integers(0, options.rows, (_EXAMPLE_CANDIDATES, options.fields)),
+    }
+    if options.dense_per_request:
+        inputs["request_of"] = np.repeat([0, 1], _EXAMPLE_CANDIDATES // _EXAMPLE_REQUESTS)
+    return inputs
 
 
 def _export(model: Dlrm, path: Path) -> None:

@@ -13,6 +13,7 @@ from models.errors import ArtifactError, FeatureMismatch
 from models.signature import Signature
 
 MANIFEST = "artifact.yaml"
+GOLDEN = "golden.safetensors"
 
 
 class Artifact(BaseModel):

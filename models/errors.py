@@ -5,6 +5,7 @@ ModelError
 │   └── FeatureMismatch   it was made with other feature definitions
 ├── SignatureError        a model's declared inputs do not fit what it is given
 ├── RuntimeFailure        the runtime could not load or execute the model
+├── GoldenMismatch        a loaded model gives other scores than at its export
 └── TrainingError         a model could not be trained on this data with this configuration
 
 Every message names the thing, the value and the remedy.
@@ -29,6 +30,10 @@ class SignatureError(ModelError):
 
 class RuntimeFailure(ModelError):
     """A runtime could not load or execute a model."""
+
+
+class GoldenMismatch(ModelError):
+    """A loaded model gives other scores for its golden requests than at its export."""
 
 
 class TrainingError(ModelError):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
+from models.golden import check_golden
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import RuntimeConfig
@@ -28,16 +29,18 @@ class ModelSlot:
     """One model of one release, ready to run on that release's batches."""
 
     def __init__(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> None:
-        """Load and verify.
+        """Load, verify and run the artifact's golden requests, where it has some.
 
         Raises:
             ArtifactError, FeatureMismatch: the artifact cannot be used with this catalogue.
             SignatureError: an input cannot be had from this pipeline. RuntimeFailure: the runtime refuses it.
+            GoldenMismatch: it gives other scores than at its export.
         """
         root = home / config.artifact
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         self._assembler = InputAssembler(self.artifact.signature, catalogue)
         self._runtime = load_runtime(root, self.artifact, config.runtime)
+        check_golden(root, self.artifact, self._runtime)
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
         """Give one of the model's outputs, float32 (N,): a number for every candidate.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.artifact import Artifact
+from models.artifact import GOLDEN, Artifact
 from models.errors import RuntimeFailure
 from models.runtimes.base import Runtime, RuntimeConfig
 
@@ -27,7 +27,8 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runti
 
 def _weights_for(artifact: Artifact, config: RuntimeConfig) -> str:
     suffix = _SUFFIX[config.kind]
-    candidates = [name for name in (artifact.weights, *artifact.files) if name.endswith(suffix)]
+    names = [name for name in (artifact.weights, *artifact.files) if name != GOLDEN]
+    candidates = [name for name in names if name.endswith(suffix)]
     if not candidates:
         raise RuntimeFailure(
             f"artifact {artifact.name} has no {suffix} file for the runtime {config.kind}; it has "

@@ -1,4 +1,7 @@
-"""Writes a trained module as the files of an artifact: safetensors for torch, ONNX for ONNX Runtime."""
+"""Writes a trained module as the files of an artifact: safetensors for torch, ONNX for ONNX Runtime.
+
+Beside them its golden requests, with what the module itself gives for them.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -9,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.architectures.base import Architecture
-from models.signature import InputSpec, Layout, Signature
+from models.golden import write_golden
+from models.signature import Inputs, InputSpec, Layout, Signature
 
 SAFETENSORS = "model.safetensors"
 ONNX = "model.onnx"
@@ -18,15 +22,26 @@ _EXAMPLE_SIZES = {"requests": 2, "chunks": 4, "candidates": 3, "longest": 5, "of
 _TORCH_DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
 
 
-def weight_writer(module: Architecture, signature: Signature) -> Callable[[Path], None]:
-    """Give the function that writes both files into an artifact's folder."""
+def weight_writer(
+    module: Architecture, signature: Signature, golden: Inputs | None = None
+) -> Callable[[Path], None]:
+    """Give the function that writes both files, and the golden requests if given, into an artifact's folder."""
 
     def write(root: Path) -> None:
         module.eval()
         save_file({name: t.contiguous() for name, t in module.state_dict().items()}, root / SAFETENSORS)
         export_onnx(module, signature, root / ONNX)
+        if golden is not None:
+            write_golden(root, golden, outputs_of(module, signature, golden))
 
     return write
+
+
+def outputs_of(module: Architecture, signature: Signature, inputs: Inputs) -> Inputs:
+    """Give what the module itself makes of the inputs."""
+    with torch.inference_mode():
+        scores: Tensor = module({name: torch.from_numpy(values) for name, values in inputs.items()})
+    return {signature.outputs[0].name: scores.numpy()}
 
 
 def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:

@@ -24,6 +24,7 @@ from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.overlay import Overlay
 from models.features.view import FeatureView
+from models.golden import golden_batch
 from models.impressions import read_impressions
 from models.ragged import RaggedBatch
 from models.training.checkpoint import Checkpoint
@@ -208,6 +209,7 @@ class Trainer:
         )
         metrics = self._metrics(recipe.name, score(module, report), report)
         module.cpu()
+        golden = InputAssembler(signature, self._catalogue)(golden_batch(report.batch))
         lineage["training"] = _account(fitted, train, select, report, started_s)
         if self._accelerator.is_main_process:
             write_artifact(
@@ -215,7 +217,7 @@ class Trainer:
                 name=recipe.name,
                 signature=signature,
                 weights=ONNX,
-                write_files=weight_writer(module, signature),
+                write_files=weight_writer(module, signature, golden),
                 architecture=options,
                 metrics=metrics,
                 lineage=lineage,

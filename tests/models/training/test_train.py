@@ -94,7 +94,7 @@ def test_the_artifacts_tell_what_they_were_made_from(trained_home: Path) -> None
     assert reranker.lineage["ranker"] == distilled.lineage["ranker"] == ranker.version
     assert distilled.metrics["ranker_mrr"] == pytest.approx(ranker.metrics["mrr"])
     assert ranker.lineage["training"]["lists"] == {"train": 500, "selection": 60, "report": 60}
-    assert set(ranker.files) == {"model.onnx", "model.safetensors"}
+    assert set(ranker.files) == {"golden.safetensors", "model.onnx", "model.safetensors"}
 
 
 @pytest.mark.parametrize("kind", ["onnx", "torch"])

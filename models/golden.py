@@ -1,0 +1,71 @@
+"""Golden requests: a model's inputs and what it gave for them when it was exported, kept in its artifact.
+
+Whoever loads the artifact runs them first: a damaged export, another runtime's arithmetic or weights that are not
+numbers show before the first real request does. The file's sha256 stands in ``artifact.yaml`` like any other's.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from models.artifact import GOLDEN, Artifact
+from models.errors import GoldenMismatch
+from models.ragged import RaggedBatch, offsets_of
+from models.runtimes.base import Runtime
+from models.signature import Inputs
+
+RELATIVE_TOLERANCE = 1e-2
+ABSOLUTE_TOLERANCE = 1e-3
+"""Wide beside the differences of runtimes (1e-4), narrow beside those of models."""
+_REQUESTS, _CANDIDATES = 4, 64
+_INPUT, _OUTPUT = "input.", "output."
+
+
+def golden_batch(batch: RaggedBatch) -> RaggedBatch:
+    """Give a few of a data set's requests, evenly spaced, with a few candidates of each."""
+    count = min(_REQUESTS, len(batch))
+    some = batch.take(np.linspace(0, len(batch) - 1, count).astype(np.int64))
+    place = np.arange(some.candidate_count) - some.offsets[some.request_of()]
+    kept = place < _CANDIDATES
+    return some.keep(np.flatnonzero(kept), offsets_of(kept)[some.offsets])
+
+
+def write_golden(root: Path, inputs: Inputs, outputs: Inputs) -> None:
+    """Write beside the weights what the model takes and gives."""
+    named = {_INPUT + name: values for name, values in inputs.items()}
+    named |= {_OUTPUT + name: values for name, values in outputs.items()}
+    save_file({name: np.ascontiguousarray(values) for name, values in named.items()}, root / GOLDEN)
+
+
+def check_golden(root: Path, artifact: Artifact, runtime: Runtime) -> bool:
+    """Run the artifact's golden requests; False where it has none, as a model brought along.
+
+    Raises:
+        GoldenMismatch: the model gives other numbers than at its export, or none.
+        RuntimeFailure: it cannot be run on them.
+    """
+    if GOLDEN not in artifact.files:
+        return False
+    kept = load_file(root / GOLDEN)
+    given = runtime.run({n.removeprefix(_INPUT): v for n, v in kept.items() if n.startswith(_INPUT)})
+    for name, expected in kept.items():
+        if name.startswith(_OUTPUT):
+            fault = _difference(expected, given[name.removeprefix(_OUTPUT)])
+            if fault is not None:
+                raise GoldenMismatch(
+                    f"artifact {artifact.name} {artifact.version} at {root}: on its golden requests {fault}: export or "
+                    f"train it again"
+                )
+    return True
+
+
+def _difference(expected: np.ndarray, found: np.ndarray) -> str | None:
+    if found.shape != expected.shape:
+        return f"it gives scores of shape {found.shape}, at its export {expected.shape}"
+    bad = int((~np.isfinite(found)).sum())
+    if bad:
+        return f"{bad} of {found.size} scores are not numbers"
+    if not np.allclose(found, expected, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE):
+        return f"its scores are up to {np.abs(found - expected).max():.3g} from those at its export"
+    return None

@@ -1,0 +1,99 @@
+"""Golden requests: written at export, run at every load."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from models.artifact import GOLDEN, Artifact, write_artifact
+from models.assembly import InputAssembler
+from models.errors import ArtifactError, GoldenMismatch
+from models.golden import check_golden, golden_batch
+from models.ragged import RaggedBatch, offsets_of
+from models.runtimes import load_runtime
+from models.runtimes.base import RuntimeConfig
+from models.training.export import ONNX, SAFETENSORS, weight_writer
+from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker
+
+KINDS = ("onnx", "torch")
+
+
+def write_ranker(root: Path, *, spoiled: float | None = None, golden: bool = True) -> Artifact:
+    """Write a ranker; ``spoiled`` takes the place of a weight after the golden requests were written."""
+    module = make_ranker()
+    signature = module.signature(FEATURES.content_hash)
+    assembler = InputAssembler(signature, make_catalogue(root / "catalogue"))
+    inputs = assembler(golden_batch(make_batch([70, 3, 5], [2, 0, 4])))
+    write = weight_writer(module, signature, inputs if golden else None)
+
+    def write_files(staging: Path) -> None:
+        write(staging)
+        if spoiled is None:
+            return
+        state = load_file(staging / SAFETENSORS)
+        for values in state.values():
+            if values.dtype == torch.float32 and values.ndim == 2:
+                values[:] = spoiled
+        save_file(state, staging / SAFETENSORS)
+
+    return write_artifact(
+        root / "model",
+        name="ranker",
+        signature=signature,
+        weights=ONNX,
+        write_files=write_files,
+        architecture=module.options.model_dump(mode="json"),
+    )
+
+
+def test_a_few_requests_with_a_few_candidates_are_enough() -> None:
+    lengths = [200, 3, 100, 64, 1, 70]
+    batch = RaggedBatch(offsets=offsets_of(np.array(lengths)), rows=np.arange(sum(lengths)))
+    some = golden_batch(batch)
+    assert np.diff(some.offsets).tolist() == [64, 3, 64, 64]
+    assert some.rows[:64].tolist() == list(range(64))
+    assert some.rows[67] == 303
+    assert len(golden_batch(batch.take(np.array([4])))) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_runtimes_give_what_the_module_gave(tmp_path: Path, kind: str) -> None:
+    artifact = write_ranker(tmp_path)
+    assert GOLDEN in artifact.files
+    config = RuntimeConfig.model_validate({"kind": kind})
+    assert check_golden(tmp_path / "model", artifact, load_runtime(tmp_path / "model", artifact, config))
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "fault"), [(float("nan"), "scores are not numbers"), (0.5, "from those at its export")]
+)
+def test_weights_that_are_no_numbers_or_other_ones_are_noticed(
+    tmp_path: Path, spoiled: float, fault: str
+) -> None:
+    artifact = write_ranker(tmp_path, spoiled=spoiled)
+    runtime = load_runtime(tmp_path / "model", artifact, RuntimeConfig(kind="torch"))
+    with pytest.raises(GoldenMismatch, match=fault):
+        check_golden(tmp_path / "model", artifact, runtime)
+
+
+def test_altered_golden_requests_are_refused_as_any_file_is(tmp_path: Path) -> None:
+    write_ranker(tmp_path)
+    with (tmp_path / "model" / GOLDEN).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ArtifactError, match=r"golden\.safetensors has sha256"):
+        Artifact.load(tmp_path / "model")
+
+
+def test_an_artifact_without_them_is_taken(tmp_path: Path) -> None:
+    artifact = write_ranker(tmp_path, golden=False)
+    runtime = load_runtime(tmp_path / "model", artifact, RuntimeConfig())
+    assert not check_golden(tmp_path / "model", artifact, runtime)
+
+
+def test_the_same_model_has_the_same_version(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    first = write_ranker(tmp_path / "first")
+    torch.manual_seed(1)
+    assert write_ranker(tmp_path / "second").files[GOLDEN] == first.files[GOLDEN]
