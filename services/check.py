@@ -15,6 +15,7 @@ from services.features import load_definitions, open_view
 from services.requests import ContextLayout
 from services.reranker import diversity_vectors
 from services.rules import Rules
+from services.served_log.files import LogFolder
 from services.stores import check_store
 from services.stores.base import RedisConfig
 from services.warmup import sample_batch
@@ -31,6 +32,11 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
     if config.features.store is not None:
         try:
             check_store(config.features.store, home)
+        except ConfigError as error:
+            faults.append(f"{error.field}: {error}")
+    if config.log is not None:
+        try:
+            LogFolder.of(config.log, home)
         except ConfigError as error:
             faults.append(f"{error.field}: {error}")
     try:

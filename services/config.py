@@ -14,6 +14,7 @@ from services.errors import ConfigError
 from services.features import FeaturesConfig
 from services.ranker import RankerConfig
 from services.reranker import RerankerConfig
+from services.served_log.files import LogConfig
 from services.slots import ModelConfig
 
 StageName = Literal["features", "ranker", "reranker"]
@@ -72,6 +73,7 @@ class PipelineConfig(BaseModel):
     units: dict[Name, UnitConfig]
     requests: RequestsConfig = RequestsConfig()
     http: HttpConfig = HttpConfig()
+    log: LogConfig | None = None
     training: TrainingConfig | None = None
 
     def stage_names(self) -> tuple[StageName, ...]:

@@ -8,11 +8,14 @@ from models.ragged import RaggedBatch
 from services.batching import Work
 from services.config import PipelineConfig, StageName
 from services.errors import NotFound, Unprocessable
-from services.metrics import Flusher, RequestMetrics, RowMetrics, UnitMetrics
+from services.metrics import Flusher, LogMetrics, RequestMetrics, RowMetrics, UnitMetrics
 from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
 from services.requests import RankedItem, RankRequest, RankResponse
 from services.runner import Runner
+from services.served_log.feedback import FeedbackRequest
+from services.served_log.files import LogFolder
+from services.served_log.log import ServedLog
 from services.stages import Answer, AnyStage, RemoteStage
 from services.warmup import warm
 
@@ -53,7 +56,11 @@ class Engine:
             metrics=self.metrics,
             clock=clock,
         )
-        self._flusher = Flusher([self.metrics, self.request_metrics, row_metrics])
+        log_metrics = LogMetrics(config.name, replica)
+        self._log: ServedLog | None = None
+        if config.log is not None:
+            self._log = ServedLog(config.log, LogFolder.of(config.log, home), log_metrics)
+        self._flusher = Flusher([self.metrics, self.request_metrics, row_metrics, log_metrics])
 
     async def rank(
         self, request: RankRequest, request_id: str, *, is_abandoned: Callable[[], bool] | None = None
@@ -66,7 +73,30 @@ class Engine:
         """
         work = self._admit(request, is_abandoned)
         answer = await self.runner.submit(work)
+        if self._log is not None:
+            release = self.release
+            keys = release.catalogue.keys
+            self._log.shown(answer, request_id, request.user_id, release.definitions, keys)
         return self._respond(request, request_id, answer)
+
+    def feedback(self, feedback: FeedbackRequest) -> None:
+        """Log what a user did with an item of an answered list.
+
+        Raises:
+            NotFound: this pipeline keeps no log. Unprocessable: the item is unknown. QueueFull: the log is behind.
+        """
+        if self._log is None:
+            raise NotFound("this pipeline keeps no log of feedback: add log to its YAML", field="path")
+        row = self.release.catalogue.row_by_id.get(feedback.item_id)
+        if row is None:
+            raise Unprocessable(
+                f"item {feedback.item_id[:80]!r} is not in catalogue {self.release.catalogue.manifest.name}: "
+                f"send the id of an item that was answered",
+                field="item_id",
+            )
+        key = int(self.release.catalogue.keys[row])
+        value = 1.0 if feedback.value is None else feedback.value
+        self._log.feedback(feedback.request_id, key, feedback.event, value)
 
     def item_row(self, item_id: str) -> int:
         """Give the item's catalogue row.
@@ -86,6 +116,8 @@ class Engine:
     def close(self) -> None:
         """Stop the threads and let go of the store."""
         self.runner.close()
+        if self._log is not None:
+            self._log.close()
         self._flusher.close()
         self.release.close()
 

@@ -1,6 +1,7 @@
 """The HTTP application: raw ASGI, the same object behind Serve, its fast path and a plain server.
 
 POST /v1/rank            a request to an answer
+POST /v1/feedback        what came of an answer, to the served log
 GET  /v1/items/{id}      the item's GeoJSON
 GET  /healthz, /readyz   alive; warm and ready
 """
@@ -18,11 +19,13 @@ from services.bodies import Disconnected, read_body
 from services.engine import Engine
 from services.errors import BodyTooSlow, MethodNotAllowed, NotFound, Overloaded, ServiceError
 from services.requests import parse_rank_request
+from services.served_log.feedback import parse_feedback
 
 Reply = tuple[int, bytes, bytes, str | None]  # status, content type, body, what the answer missed
 
 FAST_PATH = "rankway.fast_path"
 _RANK_PATH = "/v1/rank"
+_FEEDBACK_PATH = "/v1/feedback"
 _JSON = b"application/json"
 _GEOJSON = b"application/geo+json"
 _PROBLEM = b"application/problem+json"
@@ -96,6 +99,10 @@ class RankApp:
         if path == _RANK_PATH:
             _require(method, "POST", path)
             return await self._rank(scope, receive, request_id)
+        if path == _FEEDBACK_PATH:
+            _require(method, "POST", path)
+            self._engine.feedback(parse_feedback(await read_body(scope, receive, self._max_body_bytes)))
+            return 202, _JSON, b"{}", None
         if path.startswith("/v1/items/"):
             _require(method, "GET", path)
             row = self._engine.item_row(path.removeprefix("/v1/items/"))
@@ -104,7 +111,8 @@ class RankApp:
             _require(method, "GET", path)
             return 200, _JSON, self._health(scope), None
         raise NotFound(
-            f"no route {path[:200]}: use /v1/rank, /v1/items/{{id}}, /healthz or /readyz", field="path"
+            f"no route {path[:200]}: use /v1/rank, /v1/feedback, /v1/items/{{id}}, /healthz or /readyz",
+            field="path",
         )
 
     async def _rank(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
@@ -169,7 +177,7 @@ def _headers_of(error: ServiceError, path: str) -> list[tuple[bytes, bytes]]:
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after_s))
     if isinstance(error, MethodNotAllowed):
-        headers.append((b"allow", b"POST" if path == _RANK_PATH else b"GET, HEAD"))
+        headers.append((b"allow", b"POST" if path in {_RANK_PATH, _FEEDBACK_PATH} else b"GET, HEAD"))
     if isinstance(error, BodyTooSlow):
         headers.append((b"connection", b"close"))
     return headers

@@ -8,6 +8,8 @@
     rankway_batch_candidates{unit}                 histogram
     rankway_stage_latency_ms{unit, stage}          histogram, per batch
     rankway_unreadable_rows_total{unit, group}     stored rows of other definitions, or damaged
+    rankway_log_rows_total{pipeline, kind}         rows of the served log that are in files
+    rankway_log_dropped_rows_total{pipeline, reason}
 
 The histograms are ``services.histograms``'s. A call into Ray gives up the interpreter's lock, and on the
 event loop the model thread then takes it: 3 µs become 30. So the loop only notes what happened; a thread
@@ -161,6 +163,32 @@ class RowMetrics:
         """Hand the notes to Ray."""
         for group, count in _drain(self._notes):
             self._rows.inc(count, {"group": group})
+
+
+class LogMetrics:
+    """What became of the served log's rows."""
+
+    def __init__(self, pipeline: str, replica: str) -> None:
+        """Declare the pipeline's series."""
+        keys, tags = ("pipeline", "replica"), {"pipeline": pipeline, "replica": replica}
+        self._written = metrics.Counter("rankway_log_rows_total", "Rows in files.", (*keys, "kind"))
+        self._dropped = metrics.Counter("rankway_log_dropped_rows_total", "Rows lost.", (*keys, "reason"))
+        for series in (self._written, self._dropped):
+            series.set_default_tags(tags)
+        self._notes: deque[tuple[metrics.Counter, dict[str, str], int]] = deque()
+
+    def written(self, kind: str, count: int) -> None:
+        """Note rows that are in a file."""
+        self._notes.append((self._written, {"kind": kind}, count))
+
+    def dropped(self, reason: str, count: int) -> None:
+        """Note rows that are lost: too many waited, the target could not be written, or they were unfit."""
+        self._notes.append((self._dropped, {"reason": reason}, count))
+
+    def flush(self) -> None:
+        """Hand the notes to Ray."""
+        for series, tags, count in _drain(self._notes):
+            series.inc(count, tags)
 
 
 def _drain(notes: deque[Note]) -> list[Note]:

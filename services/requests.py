@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,6 +17,7 @@ from services.errors import RequestError, Unprocessable
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _SHOWN = 120  # characters of what a caller sent that go back in an error
 ContextValue = float | list[float]
+Body = TypeVar("Body")
 
 
 class RankRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -38,11 +39,20 @@ def parse_rank_request(body: bytes) -> RankRequest:
     """Parse a body.
 
     Raises:
+        RequestError, Unprocessable: as ``parse_body``.
+    """
+    return parse_body(_decoder, body)
+
+
+def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
+    """Parse a body into the decoder's type.
+
+    Raises:
         RequestError: it is not JSON (broken UTF-8, NaN and endless nesting included).
         Unprocessable: a field is missing, unknown, of another type or out of range; it is named.
     """
     try:
-        return _decoder.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         message = str(error)
         found = _PATH.search(message)

@@ -1,6 +1,7 @@
 """Writes the served log: lists and feedback as tables, tables as whole files."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
@@ -80,12 +83,23 @@ def feedback_table(feedback: Feedback) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def write_log_file(table: pa.Table, path: Path) -> None:
-    """Write one file whole: who reads the folder sees it when it is done."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f"{path.name}.writing")
-    pq.write_table(table, staging, compression="zstd")
-    staging.replace(path)
+def write_log_file(table: pa.Table, path: Path | str, filesystem: AbstractFileSystem | None = None) -> None:
+    """Write one file whole: who reads the folder sees it when it is done. Without a file system: this machine's.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it.
+    """
+    target, path = LocalFileSystem() if filesystem is None else filesystem, str(path)
+    staging = f"{path}.writing"
+    target.makedirs(path.rpartition("/")[0], exist_ok=True)
+    try:
+        with target.open(staging, "wb") as file:
+            pq.write_table(table, file, compression="zstd")
+        target.mv(staging, path)
+    except BaseException:
+        with suppress(OSError):
+            target.rm(staging)
+        raise
 
 
 def _lists(offsets: NDArray[np.int64], values: NDArray[Any], kind: pa.DataType) -> pa.Array:

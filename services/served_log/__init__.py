@@ -1,0 +1,1 @@
+"""The served log of a replica: rows, the files they become, the thread between them; and what its features tell."""
