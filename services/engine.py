@@ -57,9 +57,9 @@ class Engine:
             clock=clock,
         )
         log_metrics = LogMetrics(config.name, replica)
-        self._log: ServedLog | None = None
+        self.log: ServedLog | None = None
         if config.log is not None:
-            self._log = ServedLog(config.log, LogFolder.of(config.log, home), log_metrics)
+            self.log = ServedLog(config.log, LogFolder.of(config.log, home), log_metrics)
         self._flusher = Flusher([self.metrics, self.request_metrics, row_metrics, log_metrics])
 
     async def rank(
@@ -73,10 +73,10 @@ class Engine:
         """
         work = self._admit(request, is_abandoned)
         answer = await self.runner.submit(work)
-        if self._log is not None:
+        if self.log is not None:
             release = self.release
             keys = release.catalogue.keys
-            self._log.shown(answer, request_id, request.user_id, release.definitions, keys)
+            self.log.shown(answer, request_id, request.user_id, release.definitions, keys)
         return self._respond(request, request_id, answer)
 
     def feedback(self, feedback: FeedbackRequest) -> None:
@@ -85,7 +85,7 @@ class Engine:
         Raises:
             NotFound: this pipeline keeps no log. Unprocessable: the item is unknown. QueueFull: the log is behind.
         """
-        if self._log is None:
+        if self.log is None:
             raise NotFound("this pipeline keeps no log of feedback: add log to its YAML", field="path")
         row = self.release.catalogue.row_by_id.get(feedback.item_id)
         if row is None:
@@ -96,7 +96,7 @@ class Engine:
             )
         key = int(self.release.catalogue.keys[row])
         value = 1.0 if feedback.value is None else feedback.value
-        self._log.feedback(feedback.request_id, key, feedback.event, value)
+        self.log.feedback(feedback.request_id, key, feedback.event, value)
 
     def item_row(self, item_id: str) -> int:
         """Give the item's catalogue row.
@@ -116,8 +116,8 @@ class Engine:
     def close(self) -> None:
         """Stop the threads and let go of the store."""
         self.runner.close()
-        if self._log is not None:
-            self._log.close()
+        if self.log is not None:
+            self.log.close()
         self._flusher.close()
         self.release.close()
 

@@ -1,0 +1,116 @@
+"""What the served log costs a request: the same engine without and with it, in turns.
+
+    python -m benchmarks.served_log [--workload walks-200] [--json]
+
+In one process, without HTTP, closed loop. CPU is the process's over the requests answered; the log's thread is told
+apart, as it may run on another core. Latency is from request to answer.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.results import percentiles_ms
+from benchmarks.workloads import WORKLOADS, Workload
+from services.config import PipelineConfig
+from services.engine import Engine
+from services.home import home_directory
+from services.requests import RankRequest, parse_rank_request
+from services.served_log.files import LogConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One side: CPU a request in all and of the log's thread alone, latencies, and bytes a row on disk."""
+
+    core_ms: float
+    log_thread_core_ms: float
+    p50_ms: float
+    p99_ms: float
+    bytes_a_row: float
+
+
+async def measure(pipeline: PipelineConfig, requests: Sequence[RankRequest], clients: int) -> Cost:
+    """Answer the requests with an engine of the pipeline; the first tenth warms it."""
+    engine = Engine(pipeline, home_directory(), replica="benchmark")
+    log = engine.log
+    queue, latencies_s = iter(requests[: len(requests) // 10]), list[float]()
+
+    async def client(name: int) -> None:
+        for number, request in enumerate(queue):
+            started_s = time.perf_counter()
+            await engine.rank(request, f"benchmark-{name}-{number}")
+            latencies_s.append(time.perf_counter() - started_s)
+
+    async def answered() -> None:
+        await asyncio.gather(*[client(name) for name in range(clients)])
+
+    try:
+        await answered()
+        latencies_s.clear()
+        queue = iter(requests)
+        before = time.process_time(), log.thread_cpu_s() if log else 0.0
+        await answered()
+        after = time.process_time(), log.thread_cpu_s() if log else 0.0
+    finally:
+        engine.close()
+    count = len(requests)
+    p50_ms, p99_ms, _ = percentiles_ms(latencies_s)
+    files = [] if pipeline.log is None else list(Path(pipeline.log.path).glob("lists-*.parquet"))
+    size_bytes = sum(path.stat().st_size for path in files) / (count + count // 10)
+    whole_ms, log_ms = (1e3 * (end - start) / count for end, start in zip(after, before, strict=True))
+    return Cost(whole_ms, log_ms, p50_ms, p99_ms, size_bytes)
+
+
+def compare(workload: Workload, count: int, clients: int, repeats: int) -> dict[str, Cost]:
+    """Give the medians of both sides, measured in turns."""
+    requests = [parse_rank_request(body) for body in workload.bodies()]
+    requests = (requests * (count // len(requests) + 1))[:count]
+    found: dict[str, list[Cost]] = {"off": [], "on": []}
+    for repeat in range(repeats):
+        for side in ("off", "on") if repeat % 2 == 0 else ("on", "off"):
+            with tempfile.TemporaryDirectory(prefix="rankway-benchmark-") as folder:
+                log = LogConfig(path=folder) if side == "on" else None
+                pipeline = workload.pipeline().model_copy(update={"log": log})
+                found[side].append(asyncio.run(measure(pipeline, requests, clients)))
+    names = Cost.__dataclass_fields__
+    return {
+        side: Cost(*(median(getattr(cost, name) for cost in costs) for name in names))
+        for side, costs in found.items()
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.served_log", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    sides = compare(WORKLOADS[options.workload], options.requests, options.clients, options.repeats)
+    if options.json:
+        found = {name: asdict(cost) for name, cost in sides.items()}
+        json.dump({"workload": options.workload, **found}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    for name, cost in sides.items():
+        sys.stdout.write(
+            f"log {name:<3} {cost.core_ms:.3f} core-ms a request, {cost.log_thread_core_ms:.3f} of them in the log's "
+            f"thread; p50 {cost.p50_ms:.2f} ms, p99 {cost.p99_ms:.2f} ms; {cost.bytes_a_row:.0f} bytes a row\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

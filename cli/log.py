@@ -1,0 +1,62 @@
+"""``rankway log``: what a service's log tells."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models.errors import ModelError
+from services.config import load_config
+from services.errors import ConfigError
+from services.home import home_directory
+from services.served_log.skew import SkewReport, skew_report
+
+app = typer.Typer(
+    help="The served log: how far its features are from what they would be now.", no_args_is_help=True
+)
+
+
+@app.callback()
+def _group() -> None:
+    """The served log: how far its features are from what they would be now."""
+
+
+@app.command("skew")
+def skew(
+    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
+    paths: Annotated[list[Path], typer.Argument(help="The log: Parquet files, or folders of them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare logged features with the same ones worked out again as of each request's moment."""
+    console = Console(stderr=True)
+    try:
+        with console.status("comparing"):
+            report = skew_report(load_config(config), home_directory(), paths)
+    except (ConfigError, ModelError) as error:
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    if as_json:
+        typer.echo(json.dumps(_as_json(report), indent=2))
+    else:
+        _show(report)
+
+
+def _show(report: SkewReport) -> None:
+    table = Table("feature", "compared", "differing", "share", "max difference")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for each in report.features:
+        numbers = (f"{each.values}", f"{each.differing}", f"{each.share:.2%}", f"{each.max_difference:.6g}")
+        table.add_row(each.feature, *numbers, style="bold" if each.differing else None)
+    console = Console()
+    console.print(table)
+    console.print(f"{report.lists} lists compared, {report.unread} not: the store did not give their users")
+
+
+def _as_json(report: SkewReport) -> dict[str, object]:
+    features = [{**asdict(each), "share": each.share} for each in report.features]
+    return {"lists": report.lists, "unread": report.unread, "features": features}
