@@ -37,12 +37,18 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print versions and metrics as JSON.")] = False,
 ) -> None:
     """Train a pipeline's models; what is unchanged is left as it is, and what was cut off goes on where it was."""
+    from safetensors import SafetensorError  # how a full disk shows while weights are written
+
     console = Console(stderr=True)
     try:
         trained = _train(load_config(config), from_log or [], force, console)
     except (ConfigError, ModelError) as error:
-        console.print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
+    except (OSError, SafetensorError) as error:
+        told = f"error: under {home_directory()}: {error}; what was there is whole. Make room and call again: it goes on"
+        console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
     if as_json:
         typer.echo(json.dumps([_as_json(model) for model in trained], indent=2))
         return

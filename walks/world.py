@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.code import hash_of_code
 from services.home import home_directory
 from walks.presets import PRESETS, PresetName, WorldConfig
 from walks.sources import ENCODER, MAP, TOKENIZER, WEATHER, locate, sha256
@@ -22,7 +23,9 @@ CODE = (
     *("walks/*.py", "models/features/*.py"),
     *("models/directories.py", "models/impressions.py", "models/ragged.py", "services/stores/lmdb.py"),
 )
-"""What a built world's bytes follow from."""
+"""What a built world's bytes follow from, ``BESIDE`` left out."""
+BESIDE = {"ensure.py", "picture.py", "stream.py"}
+"""Files of walks that read a built world, or see to it that there is one."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ class Inputs:
         """16 hex digits over the data files, the config and the code that makes and writes a world."""
         files = (self.map, self.weather, self.encoder, self.tokenizer)
         parts = [*map(sha256, files), self.config.model_dump_json()]
-        parts += [sha256(path) for pattern in CODE for path in sorted(_REPOSITORY.glob(pattern))]
+        code = [path for pattern in CODE for path in sorted(_REPOSITORY.glob(pattern))]
+        parts.append(hash_of_code(path for path in code if path.name not in BESIDE))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from models.artifact import sha256_of
+from models.code import hash_of_code
 from models.datasets import read_events
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog, Moments, cut, moments_of
@@ -157,5 +157,4 @@ def _version(columns: dict[str, NDArray[Any]]) -> str:
 def _stamp(config: EventsConfig) -> str:
     """Give 16 hex digits over the config and the code that reads and writes the set."""
     code = [path for pattern in _CODE for path in sorted(_MODELS.glob(pattern))]
-    parts = [config.model_dump_json(), *map(sha256_of, code)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{config.model_dump_json()} {hash_of_code(code)}".encode()).hexdigest()[:16]

@@ -1,13 +1,15 @@
 """The ``training:`` part of a pipeline's YAML."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.architectures.options import SIZES, Distance, PooledSize, ScalarColumn, Size
 from models.datasets.config import EventsConfig
+from models.features.rows import KeyedGroup
 
 Loss = Literal["softmax", "bce"]
+Share = Annotated[float, Field(ge=0, lt=1)]
 SizeName = Literal["default", "large"]
 
 
@@ -118,6 +120,8 @@ class TrainingConfig(BaseModel):
     events: the event log that data, catalogue and definitions are built from first, where that is a public one.
     over_catalogue: how lists are made of data that hold only what was chosen; None: lists are what was shown.
     max_train_lists, max_valid_lists: larger splits are thinned evenly over their time, None keeps all.
+    unknown_share: of the training lists, by group (user, realtime): whose users are taken as ones that the store does
+    not know, so that the model has met them.
     log_valid_share: of the lists of a log that is trained from, the latest, which quality is measured on.
     threads: one is fastest for models as small as the default; more pay from a width of some hundreds.
     precision: of the products in training; bfloat16 needs a GPU to be faster.
@@ -131,6 +135,7 @@ class TrainingConfig(BaseModel):
     over_catalogue: OverCatalogueConfig | None = None
     max_train_lists: int | None = Field(default=None, ge=1)
     max_valid_lists: int | None = Field(default=None, ge=2)
+    unknown_share: dict[KeyedGroup, Share] = Field(default_factory=dict)
     log_valid_share: float = Field(default=0.2, gt=0, lt=1)
     seed: int = Field(default=1, ge=0)
     threads: int = Field(default=1, ge=1, le=256)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.artifact import Artifact, sha256_of
+from models.code import hash_of_code
 from models.errors import ArtifactError
 
 _CODE = Path(__file__).resolve().parent.parent
@@ -22,12 +23,12 @@ def hash_of_data(folders: Sequence[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def hash_of_code() -> str:
+def hash_of_training_code() -> str:
     """Give 16 hex digits over the code that decides what a training gives."""
     folders = [_CODE / "training", _CODE / "architectures", _CODE / "features"]
     files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
     files += [_CODE / name for name in ("assembly.py", "golden.py", "padding.py", "signature.py")]
-    return hashlib.sha256("".join(sha256_of(path) for path in files).encode()).hexdigest()[:16]
+    return hash_of_code(files)
 
 
 def hash_of(parts: dict[str, Any]) -> str:

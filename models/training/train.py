@@ -30,7 +30,7 @@ from models.ragged import RaggedBatch
 from models.training.checkpoint import Checkpoint
 from models.training.config import FitConfig, TrainingConfig
 from models.training.export import ONNX, SAFETENSORS, weight_writer
-from models.training.lineage import already_trained, hash_of, hash_of_code, hash_of_data
+from models.training.lineage import already_trained, hash_of, hash_of_training_code, hash_of_data
 from models.training.lists import Lists, expect_numbers, in_memory, thinned, without_unknown_items
 from models.training.loop import Fitted, Progress, fit
 from models.training.losses import LossFunction, distillation_loss, list_loss
@@ -38,6 +38,7 @@ from models.training.metrics import quality
 from models.training.over_catalogue import NegativeSampler, over_catalogue
 from models.training.scoring import score
 from models.training.sizes import listwise_options, pooled_options, ranker_options
+from models.training.unknown import some_unknown
 
 STANDARDISED_ON = 4000
 """Training lists that the encoders' constants are taken from."""
@@ -117,11 +118,11 @@ class Trainer:
                 [p for p in (places.data, places.catalogue, places.overlay) if p is not None]
             ),
             "features": features.content_hash,
-            "code": hash_of_code(),
+            "code": hash_of_training_code(),
             "seed": config.seed,
             "precision": config.precision,
             "lists": config.model_dump(
-                mode="json", include={"over_catalogue", "max_train_lists", "max_valid_lists"}
+                mode="json", include={"over_catalogue", "max_train_lists", "max_valid_lists", "unknown_share"}
             ),
         }
         recipe = _Recipe(
@@ -244,6 +245,8 @@ class Trainer:
                 batch, labels = over_catalogue(
                     batch, labels, self._catalogue, history=history, repeats=over.repeats
                 )
+            if name == "train":
+                batch = some_unknown(batch, self._features, self._config.unknown_share, self._config.seed)
             batch = self._view.completed(batch)
             expect_numbers(f"{name} impressions", batch, labels)
             self._splits[name] = batch, labels

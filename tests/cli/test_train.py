@@ -1,6 +1,9 @@
 """``rankway train``: models from a pipeline's YAML, once."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from tests.models.training.test_from_log import write_log
 from tests.models.training.test_train import DOCUMENT, MODELS
 from tests.models.worlds import FEATURES, make_catalogue, make_impressions
 
+ROOT = Path(__file__).resolve().parents[2]
 PIPELINE: dict[str, Any] = {
     "name": "small",
     "catalogue": "catalogue",
@@ -80,6 +84,19 @@ def test_missing_data_are_told_with_the_remedy(home: Path) -> None:
     assert code == 2
     assert "build the data set first" in told
     assert not (home / "models").exists()
+
+
+def test_a_disk_that_takes_no_more_is_told_and_leaves_nothing_half_written(home: Path) -> None:
+    command = f"ulimit -f 8; exec {sys.executable} -m cli.main train {home / 'pipeline.yaml'}"  # files of 8 KiB at most
+    environment = {**os.environ, "RANKWAY_HOME": str(home)}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "File too large" in done.stderr
+    assert "Make room and call again" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((home / "models").glob("*"))
 
 
 def test_an_unknown_setting_is_told(home: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.training.lineage import hash_of, hash_of_code, hash_of_data
+from models.training.lineage import hash_of, hash_of_data, hash_of_training_code
 
 
 def write(root: Path, name: str, content: str) -> Path:
@@ -23,5 +23,5 @@ def test_the_hash_of_values_ignores_their_order() -> None:
 
 
 def test_the_code_has_one_hash() -> None:
-    assert len(hash_of_code()) == 16
-    assert hash_of_code() == hash_of_code()
+    assert len(hash_of_training_code()) == 16
+    assert hash_of_training_code() == hash_of_training_code()

@@ -1,0 +1,36 @@
+"""The identity of code: words do not count, meaning does."""
+
+from pathlib import Path
+
+import pytest
+
+from models.code import hash_of_code
+
+PLAIN = '"""Doc."""\nLIMIT = 3\n"""How many."""\n\n\nclass Box:\n    """A box."""\n\n    def size(self):\n        """Give it."""\n        return LIMIT\n'
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ("# a note\n" + PLAIN, True),
+        (PLAIN.replace("Give it.", "Give the size.").replace("How many.", "At most."), True),
+        (PLAIN.replace('"""Give it."""\n        ', ""), True),
+        (PLAIN.replace("return LIMIT", "return  (LIMIT)"), True),
+        (PLAIN.replace("3", "4"), False),
+        (PLAIN.replace("return LIMIT", 'return "LIMIT"'), False),
+        (PLAIN.replace("size", "length"), False),
+        (PLAIN + "LIMIT += 1\n", False),
+    ],
+)
+def test_only_what_code_does_changes_its_hash(tmp_path: Path, changed: str, same: bool) -> None:
+    first, second = tmp_path / "first.py", tmp_path / "second.py"
+    first.write_text(PLAIN)
+    second.write_text(changed)
+    assert (hash_of_code([first]) == hash_of_code([second])) is same
+
+
+def test_all_files_count_and_one_without_statements_has_a_hash(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.py", tmp_path / "second.py"
+    first.write_text('"""Nothing but words."""\n')
+    second.write_text(PLAIN)
+    assert len({hash_of_code(files) for files in ([first], [second], [first, second])}) == 3
