@@ -8,21 +8,23 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from models.errors import ModelError
 from services.config import load_config
 from services.errors import ConfigError, ServiceError
 from services.features import load_definitions
 from services.home import home_directory
+from services.live_items import set_live
 from services.stores import open_writer
 from services.stores.base import StoreConfig
 from services.stores.loading import Checkpoint, Loaded, load
 from services.stores.sources import open_source
 
-app = typer.Typer(help="The feature store: load users' rows.", no_args_is_help=True)
+app = typer.Typer(help="Stored features: load users' rows, set live features of items.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """The feature store: load users' rows."""
+    """Stored features: load users' rows, set live features of items."""
 
 
 @app.command("load")
@@ -51,6 +53,29 @@ def load_files(
         )
     if any(loaded.refused for loaded in loads.values()):
         raise typer.Exit(1)
+
+
+@app.command("set")
+def set_items(
+    config: Annotated[Path, typer.Argument(help="The pipeline's YAML; its features.live is written.")],
+    setting: Annotated[
+        str, typer.Argument(help="live.NAME=VALUE, or =V,V,... for a feature of several numbers.")
+    ],
+    items: Annotated[list[str], typer.Argument(help="Ids of the items.")],
+) -> None:
+    """Set a live feature of items: running services see it within features.refresh_s."""
+    console = Console(stderr=True)
+    name, _, text = setting.removeprefix("live.").partition("=")
+    try:
+        numbers = [float(number) for number in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{setting!r} is not live.NAME=VALUE with a number") from None
+    try:
+        set_live(load_config(config), home_directory(), name, numbers if "," in text else numbers[0], items)
+    except (ServiceError, ModelError) as error:
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    console.print(f"live.{name} is {text} for {len(set(items))} items", markup=False, highlight=False)
 
 
 def _load(config: Path, files: list[Path], console: Console) -> dict[Path, Loaded]:

@@ -32,8 +32,8 @@ COMMANDS = (
     ),
     Command("serve", "cli.serve:serve", "Serve a pipeline over HTTP until Ctrl-C or SIGTERM."),
     Command("walks", "cli.walks:app", "The walks application: its world, its routes on the map, its events."),
-    Command("features", "cli.features:app", "The feature store: load users' rows."),
     Command("log", "cli.log:app", "The served log: how far its features are from what they would be now."),
+    Command("features", "cli.features:app", "Stored features: load users' rows, set live features of items."),
     Command(
         "train",
         "cli.train:train",

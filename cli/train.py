@@ -46,7 +46,7 @@ def train(
         console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     except (OSError, SafetensorError) as error:
-        told = f"error: under {home_directory()}: {error}; what was there is whole. Make room and call again: it goes on"
+        told = f"error: {error}; what was there before is whole. Make room under {home_directory()}, then call again"
         console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     if as_json:

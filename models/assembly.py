@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
+from models.features.definition import PER_CANDIDATE
 from models.padding import Slots, chunk_offsets, from_lists
 from models.ragged import RaggedArray, RaggedBatch
 from models.signature import Inputs, InputSpec, Signature
@@ -87,13 +88,13 @@ def _maker(spec: InputSpec, catalogue: Catalogue) -> _Maker:
         return _item_maker(spec, name, catalogue)
     if kind in {"user", "realtime", "context", "global"}:
         return _feature_maker(spec)
-    if kind in {"candidate", "cell"}:
+    if kind in {"candidate", *PER_CANDIDATE}:
         column = name if kind == "candidate" else spec.source
         return lambda call: call.batch.candidates[column]
     if spec.source not in _BATCH_MAKERS:
         raise SignatureError(
             f"input {spec.name}: source {spec.source!r} is unknown; use item.*, user.*, realtime.*, context.*, "
-            f"global.*, cell.*, candidate.* or one of {', '.join(_BATCH_MAKERS)}"
+            f"global.*, cell.*, live.*, candidate.* or one of {', '.join(_BATCH_MAKERS)}"
         )
     return _BATCH_MAKERS[spec.source]
 

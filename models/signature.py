@@ -26,11 +26,11 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.features.definition import DType
+from models.features.definition import PER_CANDIDATE, DType
 
 Inputs = dict[str, NDArray[Any]]
 Layout = Literal["flat", "list", "chunks"]
-_PER_CANDIDATE = ("item.", "candidate.", "cell.")
+_PER_CANDIDATE = ("item.", "candidate.", *(f"{group}." for group in PER_CANDIDATE))
 
 
 class InputSpec(BaseModel):

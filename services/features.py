@@ -7,17 +7,17 @@ import logging
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import ArtifactError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.features.overlay import Overlay
 from models.features.rows import KeyedGroup, row_key
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from services.errors import ConfigError
 from services.metrics import RowMetrics
+from services.refresh import Watched, watched_folders
 from services.stores.base import FeatureStore, StoreConfig
 
 MISSED = "features"
@@ -28,13 +28,18 @@ _LOGGED_EVERY = 1000
 
 
 class FeaturesConfig(BaseModel):
-    """The feature definitions and where features are kept; paths are relative to the home."""
+    """The feature definitions and where features are kept; paths are relative to the home.
+
+    live: folder of the live item features, which may come later. refresh_s: how often both folders are looked at.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     definitions: str
     store: StoreConfig | None = None
     overlay: str | None = None
+    live: str | None = None
+    refresh_s: float = Field(default=1.0, gt=0)
 
 
 def load_definitions(path: Path) -> FeatureSet:
@@ -54,19 +59,32 @@ def load_definitions(path: Path) -> FeatureSet:
 
 
 def open_view(config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path) -> FeatureView:
-    """Give the view over the catalogue, with the configured overlay.
+    """Give the view over the catalogue, with the configured overlay and live item features as they are now.
 
     Raises:
-        ConfigError: the overlay cannot be used, or the catalogue has no cells though features are of cells.
+        ConfigError: a folder cannot be used, or the catalogue has no cells though features are of cells.
     """
+    return open_watched_view(config, features, catalogue, home)[0]
+
+
+def open_watched_view(
+    config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path
+) -> tuple[FeatureView, list[Watched]]:
+    """Give the view as ``open_view`` does, and the folders that it was opened from, to be kept fresh."""
     try:
-        overlay = None if config.overlay is None else Overlay.open(home / config.overlay, features)
-    except ArtifactError as error:
-        raise ConfigError(str(error), field="features.overlay") from error
-    try:
-        return FeatureView(features, catalogue, overlay)
+        view = FeatureView(features, catalogue)
     except ArtifactError as error:
         raise ConfigError(str(error), field="catalogue") from error
+    overlay, live = (None if path is None else home / path for path in (config.overlay, config.live))
+    folders = watched_folders(view, overlay, live)
+    for folder in folders:
+        if folder.name == "live" and folder.identity is None:
+            continue  # no item has changed yet
+        try:
+            folder.open()
+        except ArtifactError as error:
+            raise ConfigError(str(error), field=f"features.{folder.name}") from error
+    return view, folders
 
 
 class FeaturesStage:

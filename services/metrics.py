@@ -10,6 +10,7 @@
     rankway_unreadable_rows_total{unit, group}     stored rows of other definitions, or damaged
     rankway_log_rows_total{pipeline, kind}         rows of the served log that are in files
     rankway_log_dropped_rows_total{pipeline, reason}
+    rankway_refreshes_total{unit, folder, outcome} overlays and live item features, taken or refused
 
 The histograms are ``services.histograms``'s. A call into Ray gives up the interpreter's lock, and on the
 event loop the model thread then takes it: 3 µs become 30. So the loop only notes what happened; a thread
@@ -144,7 +145,7 @@ class RequestMetrics:
 
 
 class RowMetrics:
-    """What the features stage reports of the store's rows."""
+    """What the features stage reports of the store's rows, and of the folders that are kept fresh."""
 
     def __init__(self, unit: str, replica: str) -> None:
         """Declare the series."""
@@ -152,17 +153,28 @@ class RowMetrics:
         self._rows = metrics.Counter(
             "rankway_unreadable_rows_total", "Rows of other definitions, or damaged.", (*keys, "group")
         )
-        self._rows.set_default_tags(tags)
+        self._refreshes = metrics.Counter(
+            "rankway_refreshes_total", "Folders opened anew.", (*keys, "folder", "outcome")
+        )
+        for series in (self._rows, self._refreshes):
+            series.set_default_tags(tags)
         self._notes: deque[tuple[str, int]] = deque()
+        self._refreshed: deque[tuple[str, str]] = deque()
 
     def unreadable(self, group: str, count: int) -> None:
         """Note rows that could not be read."""
         self._notes.append((group, count))
 
+    def refreshed(self, folder: str, outcome: str) -> None:
+        """Note that a newer folder was "taken" or "refused"."""
+        self._refreshed.append((folder, outcome))
+
     def flush(self) -> None:
         """Hand the notes to Ray."""
         for group, count in _drain(self._notes):
             self._rows.inc(count, {"group": group})
+        for folder, outcome in _drain(self._refreshed):
+            self._refreshes.inc(1, {"folder": folder, "outcome": outcome})
 
 
 class LogMetrics:

@@ -7,15 +7,15 @@ from pathlib import Path
 from models.artifact import Artifact
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from services.candidates import CandidateSource, candidate_source
 from services.config import PipelineConfig, StageName
 from services.errors import ConfigError
-from services.features import FeaturesStage, load_definitions, open_view
+from services.features import FeaturesStage, load_definitions, open_watched_view
 from services.metrics import RowMetrics
 from services.ordering import best_within_k
 from services.ranker import RankerStage
+from services.refresh import Refresher
 from services.requests import ContextLayout
 from services.reranker import RerankerStage
 from services.slots import ModelSlot
@@ -58,7 +58,7 @@ class Release:
                 field="catalogue",
             )
         self.layout = ContextLayout(self.definitions)
-        self.view: FeatureView = open_view(config.features, self.definitions, self.catalogue, home)
+        self.view, folders = open_watched_view(config.features, self.definitions, self.catalogue, home)
         self.models: dict[str, ModelSlot] = {}
         self._home = home
         self._config = config
@@ -75,6 +75,8 @@ class Release:
             *(f"{n}={v}" for n, v in self.model_versions.items()),
         ]
         self.name = hashlib.sha256("|".join(content).encode()).hexdigest()[:12]
+        watching = folders if "features" in stages else []
+        self._refresher = Refresher(watching, config.features.refresh_s, row_metrics)
 
     def pipeline(self, remote: dict[StageName, AnyStage]) -> list[AnyStage]:
         """Give all stages in a request's order, ``remote`` ones in place of those held elsewhere."""
@@ -91,7 +93,8 @@ class Release:
         return order
 
     def close(self) -> None:
-        """Let go of the store; a process can open it but once."""
+        """Let go of the store, which a process can open but once, and of the folders."""
+        self._refresher.close()
         features = self.stages.get("features")
         if isinstance(features, FeaturesStage):
             features.close()

@@ -11,7 +11,7 @@ from models.ragged import RaggedBatch
 from services.batching import Work
 from services.errors import ReleaseMismatch, StageFailed
 from services.runner import Runner
-from services.wire import cell_columns, cut_batch, pack, pack_batch, unpack, unpack_batch
+from services.wire import cut_batch, feature_columns, pack, pack_batch, unpack, unpack_batch
 
 _MISMATCH_WAITS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
@@ -42,7 +42,7 @@ class RemoteRanker:
             offsets=batch.offsets,
             rows=batch.rows,
             requests=batch.requests,
-            candidates=cell_columns(batch),
+            candidates=feature_columns(batch),
             # Clocks of two hosts have nothing in common: what travels is the time left.
             deadlines_s=None if batch.deadlines_s is None else batch.deadlines_s - self._clock(),
             priorities=batch.priorities,

@@ -44,11 +44,11 @@ class CapRule(BaseModel):
 
 
 class RulesConfig(BaseModel):
-    """closed: item.<column> or cell.<feature>; candidates with a value above 0 are never answered."""
+    """closed: item.<column>, cell.<feature> or live.<feature>; candidates with a value above 0 are never answered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    closed: str | None = Field(default=None, pattern=r"^(item|cell)\.[a-z][a-z0-9_]*$")
+    closed: str | None = Field(default=None, pattern=r"^(item|cell|live)\.[a-z][a-z0-9_]*$")
     seen: SeenRule | None = None
     cap: CapRule | None = None
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.definition import PER_CANDIDATE
 from models.ragged import Column, RaggedArray, RaggedBatch
 from services.errors import StageFailed
 
@@ -92,14 +93,16 @@ def _arrays_of(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
             arrays[f"values/{name}"], arrays[f"offsets/{name}"] = column.values, column.offsets
         else:
             arrays[f"column/{name}"] = column
-    for name, values in cell_columns(batch).items():
+    for name, values in feature_columns(batch).items():
         arrays[f"candidate/{name}"] = values
     return arrays
 
 
-def cell_columns(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
-    """Give the candidates' columns that the features stage added: another unit's overlay may be of another moment."""
-    return {name: values for name, values in batch.candidates.items() if name.startswith("cell.")}
+def feature_columns(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
+    """Give the candidates' columns that the features stage added: another unit's folders may be of another moment."""
+    return {
+        name: values for name, values in batch.candidates.items() if name.partition(".")[0] in PER_CANDIDATE
+    }
 
 
 def unpack_batch(buffer: bytes) -> RaggedBatch:

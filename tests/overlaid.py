@@ -1,6 +1,6 @@
 """A small real pipeline with features of every group; its scores add them up.
 
-score = 1000 x visits of the user in the last 100 s + 10 x rain + crowd of the item's cell.
+score = 1000 x visits of the user in the last 100 s + 10 x rain + crowd of the item's cell + the item's live bonus.
 """
 
 from pathlib import Path
@@ -34,6 +34,7 @@ FEATURES = FeatureSet(
         ),
         Feature(name="rain", group="global", default=0.5, fresh_for_s=60.0),
         Feature(name="crowd", group="cell", default=0.25),
+        Feature(name="bonus", group="live"),
         Feature(name="cell", group="item", dtype="int32"),
     )
 )
@@ -78,6 +79,8 @@ def make_overlaid_pipeline(home: Path, units: dict[str, Any] | None = None) -> P
                     "definitions": "features.yaml",
                     "store": {"kind": "lmdb", "path": "users"},
                     "overlay": "overlay",
+                    "live": "live",
+                    "refresh_s": 0.02,
                 },
                 "candidates": {"kind": "sample", "count": 10, "max_count": ITEMS},
                 "models": {"ranker": {"artifact": "model"}},
@@ -90,7 +93,7 @@ def make_overlaid_pipeline(home: Path, units: dict[str, Any] | None = None) -> P
 
 
 def _write_model(root: Path) -> None:
-    floats = {"visits": "b", "rain": "b", "crowd": "n"}
+    floats = {"visits": "b", "rain": "b", "crowd": "n", "bonus": "n"}
     graph = helper.make_graph(
         [
             helper.make_node("Constant", [], ["thousand"], value_float=1000.0),
@@ -99,7 +102,8 @@ def _write_model(root: Path) -> None:
             helper.make_node("Mul", ["rain", "ten"], ["rained"]),
             helper.make_node("Add", ["visited", "rained"], ["offset"]),
             helper.make_node("Gather", ["offset", "request_of"], ["own"]),
-            helper.make_node("Add", ["crowd", "own"], ["score"]),
+            helper.make_node("Add", ["crowd", "own"], ["told"]),
+            helper.make_node("Add", ["told", "bonus"], ["score"]),
         ],
         "overlaid",
         [
@@ -116,6 +120,7 @@ def _write_model(root: Path) -> None:
             InputSpec(name="visits", source="realtime.visits"),
             InputSpec(name="rain", source="global.rain"),
             InputSpec(name="crowd", source="cell.crowd"),
+            InputSpec(name="bonus", source="live.bonus"),
             InputSpec(name="request_of", source="batch.request_of", dtype="int64"),
         ),
         feature_hash=FEATURES.content_hash,

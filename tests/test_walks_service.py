@@ -1,6 +1,7 @@
 """The reference application whole: the tiny world, trained and served as an operator does, in both layouts."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tests.services.servers import ask, http_request, rank_request
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CENTRE = [60.1690, 24.9400]
+PROPAGATION_S = 5.0
+"""What the pipeline promises: a closed way is known to all replicas by then."""
 STAGES = {"queue", "features", "ranker", "reranker"}
 
 
@@ -69,6 +72,27 @@ def test_a_route_is_geojson_with_its_attribution(service: ServiceProcess) -> Non
 
 def test_an_unknown_user_gets_routes_too(service: ServiceProcess) -> None:
     assert len(ranked(service, user_id="nobody-yet", k=5)["items"]) == 5
+
+
+def test_a_closed_route_leaves_the_answers_of_all_replicas_within_5_s_and_comes_back(
+    service: ServiceProcess, tiny_home: Path
+) -> None:
+    environment = {**os.environ, "RANKWAY_HOME": str(tiny_home)}
+    route = ranked(service, k=3)["items"][0]["id"]
+
+    def set_closed(value: int) -> None:
+        config = str(tiny_home / "walks.yaml")
+        rankway(environment, "features", "set", config, f"live.closed={value}", route)
+
+    def shown() -> bool:
+        return route in [item["id"] for item in ranked(service, k=3)["items"]]
+
+    for closed in (1, 0):
+        set_closed(closed)
+        known_s = time.monotonic() + PROPAGATION_S
+        while time.monotonic() < known_s:
+            shown()  # replicas may differ meanwhile
+        assert {shown() for _ in range(40)} == {not closed}
 
 
 def test_the_context_matters(service: ServiceProcess) -> None:

@@ -252,4 +252,13 @@ _CELL = (
     ),
 )
 
-FEATURES = FeatureSet(features=(*_ITEM, *_CONTEXT, *_USER, *_REALTIME, *_GLOBAL, *_CELL))
+_LIVE = (
+    Feature(
+        name="closed",
+        group="live",
+        dtype="uint8",
+        description="1 while a way of the route is closed: the reranker never answers it",
+    ),
+)
+
+FEATURES = FeatureSet(features=(*_ITEM, *_CONTEXT, *_USER, *_REALTIME, *_GLOBAL, *_CELL, *_LIVE))

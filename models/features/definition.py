@@ -4,7 +4,8 @@ A set of definitions has a content hash; artifacts carry it, and stored rows and
 groups, so that a model never reads numbers that mean something else than those it was trained on.
 
 Groups. user, realtime: by user, read from the store. item: columns of the catalogue. context: what the caller
-sends. global, cell: what changes for all, or for all items of a cell, over time: an overlay.
+sends. global, cell: what changes for all, or for all items of a cell, over time: an overlay. live: what changes of
+single items while the catalogue stands.
 A feature has a value of its own, an ``aggregate`` over events (user and realtime), or a ``transform`` of others.
 """
 
@@ -20,9 +21,11 @@ from models.features.aggregates import Aggregate
 from models.features.transforms import NOW, Transform
 
 DType = Literal["float32", "float64", "int32", "int64", "uint8", "int8", "float16"]
-Group = Literal["user", "realtime", "item", "context", "global", "cell"]
+Group = Literal["user", "realtime", "item", "context", "global", "cell", "live"]
 KEYED: tuple[Group, ...] = ("user", "realtime")
 OVERLAID: tuple[Group, ...] = ("global", "cell")
+PER_CANDIDATE: tuple[Group, ...] = ("cell", "live")
+"""Groups that give a batch's candidates a column each."""
 CELL = "cell"
 """The catalogue's column with each item's cell, a row of the overlay's cell columns; -1: in none."""
 
@@ -184,12 +187,12 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
                 f"declare that first"
             )
     of = known[transform.of]
-    apart = {"item", "cell"}  # these have a row an item or a candidate, the others one a request
+    apart = {"item", *PER_CANDIDATE}  # these have a row an item or a candidate, the others one a request
     if of.group != feature.group and apart & {of.group, feature.group}:
         raise ValueError(
             f"feature {feature.column}: it cannot follow from {of.column}; both have to be of group {of.group}"
         )
-    if feature.group == "item" and NOW in transform.inputs:
+    if feature.group in {"item", "live"} and NOW in transform.inputs:
         raise ValueError(
             f"feature {feature.column}: items have no moment to be aged at; make it of another group"
         )

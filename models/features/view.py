@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from models.errors import ArtifactError
 from models.features.catalogue import Catalogue
-from models.features.definition import CELL, Feature, FeatureSet
+from models.features.definition import CELL, PER_CANDIDATE, Feature, FeatureSet
+from models.features.live import LiveColumns, LiveItems
 from models.features.overlay import Overlay
 from models.features.rows import KeyedGroup, Row, UserRowCodec
 from models.features.transforms import NOW, Transform, transformed
@@ -19,20 +20,25 @@ from models.ragged import Column, RaggedArray, RaggedBatch
 
 
 class FeatureView:
-    """One pipeline's features over one catalogue, with the overlay of the moment."""
+    """One pipeline's features over one catalogue, with the overlay and live item features of the moment."""
 
     def __init__(self, features: FeatureSet, catalogue: Catalogue, overlay: Overlay | None = None) -> None:
         """Resolve what is read once; without an overlay global and cell features have their defaults.
+
+        So have live ones, until ``live`` is set.
 
         Raises:
             ArtifactError: there are cell features and the catalogue has no whole-number column "cell".
         """
         self.features = features
+        self.catalogue = catalogue
         self.codecs: dict[KeyedGroup, UserRowCodec] = {
             group: UserRowCodec(features, group) for group in ("user", "realtime")
         }
         self.overlay = Overlay.empty() if overlay is None else overlay
-        """May be replaced by a newer one at any time: a batch reads it once."""
+        """May be replaced by a newer one at any time: a batch reads it once. So may ``live``."""
+        self.live = LiveColumns(LiveItems.none(features), features, catalogue)
+        self._live = features.given("live")
         self._globals, self._cells = features.given("global"), features.given("cell")
         derived = [f for f in features.derived if f.group != "item"]  # the catalogue has these
         self._derived = [(f, f.transform) for f in derived if f.transform is not None]
@@ -73,7 +79,7 @@ class FeatureView:
         It has the context and the users' given features already. A column that it has, as one read from a log of
         what was served, stays as it is.
         """
-        if not (self._globals or self._cells or self._derived):
+        if not (self._globals or self._cells or self._live or self._derived):
             return batch
         now_s = _moments(batch)
         requests: dict[str, Column] = dict(batch.requests)
@@ -86,10 +92,11 @@ class FeatureView:
                 lacking = _lacking(self._cells, candidates)
                 cell = self._cell_of_row.take(batch.rows).astype(np.int64)
                 candidates |= overlay.cell_columns(lacking, now_s, cell, request_of)
+        candidates |= self.live.columns(_lacking(self._live, candidates), batch.rows)
         for feature, transform in self._derived:
-            if feature.group == "cell":
+            if feature.group in PER_CANDIDATE:
                 if feature.column not in candidates:
-                    aged_s = None if now_s is None else now_s[request_of]
+                    aged_s = None if now_s is None or request_of is None else now_s[request_of]
                     values = transformed(transform, candidates[transform.of], aged_s)
                     candidates[feature.column] = values.astype(feature.dtype)
             elif feature.column not in requests:

@@ -20,7 +20,7 @@ from models.served_log.schema import (
     KIND,
     LISTS,
     OPENED,
-    PER_CANDIDATE,
+    PER_CANDIDATE_SOURCES,
     WALKED,
     feedback_schema,
     lists_schema,
@@ -101,7 +101,7 @@ def _shown(table: pa.Table, features: FeatureSet) -> ShownLists:
     requests: dict[str, Column] = {}
     candidates: dict[str, NDArray[Any]] = {}
     for name, feature in logged(features).items():
-        if name.startswith(PER_CANDIDATE):
+        if name.startswith(PER_CANDIDATE_SOURCES):
             candidates[name] = _lists(table[name])[0].reshape(-1, *feature.shape)
         elif feature.ragged:
             values, own = _lists(table[name])

@@ -5,8 +5,8 @@ Two kinds of Parquet file, told apart by their schema's metadata:
     lists      one row a shown list: what the models saw, as they saw it, and the order that was answered.
                request_id, at_s (epoch seconds), release, user_id; keys, scores, positions: a list each, in the
                answer's order (positions count from 0, as shown); and a column a feature, named by its source:
-               user.*, realtime.*, context.*, global.* hold one value (or list) a row, cell.* a list with one
-               value a candidate. The metadata also carry the features' content hash.
+               user.*, realtime.*, context.*, global.* hold one value (or list) a row, cell.* and live.* a
+               list with one value a candidate. The metadata also carry the features' content hash.
     feedback   one row an event: request_id, key (the item's), event (opened, walked, rated), value (the rating
                0 to 1; 1 for other events), at_s. Its schema outlives changes of the features.
 
@@ -18,7 +18,7 @@ from typing import Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from models.features.definition import Feature, FeatureSet
+from models.features.definition import PER_CANDIDATE, Feature, FeatureSet
 
 Event = Literal["opened", "walked", "rated"]
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -26,7 +26,7 @@ OPENED, WALKED = 0.25, 0.5
 
 KIND, FEATURE_HASH = b"rankway.kind", b"rankway.feature_hash"
 LISTS, FEEDBACK = b"lists", b"feedback"
-PER_CANDIDATE = "cell."
+PER_CANDIDATE_SOURCES = tuple(f"{group}." for group in PER_CANDIDATE)
 
 IDENTITY = [
     pa.field("request_id", pa.string(), nullable=False),
@@ -71,5 +71,5 @@ def _type_of(feature: Feature) -> pa.DataType:
     value = pa.from_numpy_dtype(np.dtype(feature.dtype))
     if feature.shape:
         value = pa.list_(value, int(np.prod(feature.shape)))
-    many = feature.ragged or f"{feature.group}." == PER_CANDIDATE
+    many = feature.ragged or feature.group in PER_CANDIDATE
     return pa.large_list(value) if many else value

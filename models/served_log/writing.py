@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
 from models.ragged import RaggedArray, RaggedBatch
-from models.served_log.schema import PER_CANDIDATE, feedback_schema, lists_schema, logged
+from models.served_log.schema import PER_CANDIDATE_SOURCES, feedback_schema, lists_schema, logged
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def lists_table(shown: ShownLists, features: FeatureSet) -> pa.Table:
     }
     for name in logged(features):
         kind = schema.field(name).type
-        if name.startswith(PER_CANDIDATE):
+        if name.startswith(PER_CANDIDATE_SOURCES):
             columns[name] = _lists(batch.offsets, batch.candidates[name], kind.value_type)
             continue
         column = batch.requests[name]

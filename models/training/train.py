@@ -30,7 +30,7 @@ from models.ragged import RaggedBatch
 from models.training.checkpoint import Checkpoint
 from models.training.config import FitConfig, TrainingConfig
 from models.training.export import ONNX, SAFETENSORS, weight_writer
-from models.training.lineage import already_trained, hash_of, hash_of_training_code, hash_of_data
+from models.training.lineage import already_trained, hash_of, hash_of_data, hash_of_training_code
 from models.training.lists import Lists, expect_numbers, in_memory, thinned, without_unknown_items
 from models.training.loop import Fitted, Progress, fit
 from models.training.losses import LossFunction, distillation_loss, list_loss

@@ -6,7 +6,18 @@ import pytest
 
 from models.code import hash_of_code
 
-PLAIN = '"""Doc."""\nLIMIT = 3\n"""How many."""\n\n\nclass Box:\n    """A box."""\n\n    def size(self):\n        """Give it."""\n        return LIMIT\n'
+PLAIN = '''"""Doc."""
+LIMIT = 3
+"""How many."""
+
+
+class Box:
+    """A box."""
+
+    def size(self):
+        """Give it."""
+        return LIMIT
+'''
 
 
 @pytest.mark.parametrize(

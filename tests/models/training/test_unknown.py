@@ -34,7 +34,8 @@ def batch() -> RaggedBatch:
             "user.profile": np.ones((REQUESTS, 2), dtype=np.float32),
             "realtime.place": np.ones(REQUESTS, dtype=np.float32),
             "realtime.track": RaggedArray(
-                np.repeat(np.arange(REQUESTS, dtype=np.float32), lengths), np.concatenate([[0], lengths.cumsum()])
+                np.repeat(np.arange(REQUESTS, dtype=np.float32), lengths),
+                np.concatenate([[0], lengths.cumsum()]),
             ),
         },
     )
