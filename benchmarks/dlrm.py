@@ -83,7 +83,7 @@ def _write_data(root: Path, features: FeatureSet, options: DlrmOptions, items: i
         root / "catalogue",
         name="dlrm",
         version=f"random-{_SEED}-{items}x{options.rows}",
-        feature_hash=features.content_hash,
+        features=features,
         ids=[f"i-{number:06d}" for number in range(items)],
         columns={
             "dense": random.standard_normal((items, options.dense), dtype=np.float32),

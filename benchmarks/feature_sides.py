@@ -41,7 +41,7 @@ class Ours:
             folder / "catalogue",
             name="features",
             version="1",
-            feature_hash=features.content_hash,
+            features=features,
             ids=[f"i{item}" for item in range(ITEMS)],
             columns=columns,
             details=[b"{}"] * ITEMS,

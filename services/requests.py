@@ -75,8 +75,8 @@ class _Slot:
     start: int
     width: int
     default: list[float]
-    low: float
-    high: float
+    low: list[float]
+    high: list[float]
     whole: bool
 
 
@@ -94,7 +94,13 @@ class ContextLayout:
             low = float(limits.min) if feature.minimum is None else feature.minimum
             high = math.nextafter(limits.max, 0) if feature.maximum is None else feature.maximum
             self._slots[feature.name] = _Slot(
-                feature, start, len(default), default, low, high, kind.kind in "iu"
+                feature,
+                start,
+                len(default),
+                default,
+                np.full(len(default), low).tolist(),
+                np.full(len(default), high).tolist(),
+                kind.kind in "iu",
             )
             start += len(default)
         self.width = start
@@ -121,11 +127,11 @@ class ContextLayout:
                 raise Unprocessable(
                     f"context.{name} is of another shape: send {wanted}", field=f"context.{name}"
                 )
-            for number in values:
-                if not slot.low <= number <= slot.high or (slot.whole and not number.is_integer()):
+            for number, low, high in zip(values, slot.low, slot.high, strict=True):
+                if not low <= number <= high or (slot.whole and not number.is_integer()):
                     raise Unprocessable(
                         f"context.{name} is {number}, allowed are {'whole numbers ' if slot.whole else ''}"
-                        f"{slot.low:g} to {slot.high:g}: send one of these",
+                        f"{low:g} to {high:g}: send one of these",
                         field=f"context.{name}",
                     )
             row[slot.start : slot.start + slot.width] = values

@@ -55,7 +55,7 @@ def make_overlaid_pipeline(home: Path, units: dict[str, Any] | None = None) -> P
         home / "catalogue",
         name="overlaid",
         version="1",
-        feature_hash=FEATURES.content_hash,
+        features=FEATURES,
         ids=[f"item-{i}" for i in range(ITEMS)],
         columns={"cell": np.arange(ITEMS, dtype=np.int32) % (CELLS + 1) - 1},
         details=[b"{}"] * ITEMS,

@@ -61,7 +61,7 @@ def make_pipeline(home: Path, changes: Mapping[str, Any] | None = None) -> Path:
         home / "catalogue",
         name="small",
         version="1",
-        feature_hash=FEATURES.content_hash,
+        features=FEATURES,
         ids=ids,
         columns={
             "value": np.arange(ITEMS, dtype=np.float32),

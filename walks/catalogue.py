@@ -43,7 +43,7 @@ def write_routes(
         root,
         name="walks",
         version=version,
-        feature_hash=FEATURES.content_hash,
+        features=FEATURES,
         ids=ids,
         columns={
             "attributes": facts.normalised(),

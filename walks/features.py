@@ -156,8 +156,8 @@ NEXT_EVENT_POSITION = Feature(
     group="context",
     shape=(2,),
     default=CENTRE,
-    minimum=-180.0,
-    maximum=180.0,
+    minimum=(-90.0, -180.0),
+    maximum=(90.0, 180.0),
     description="where that is: lat, lon degrees; the default where there is none, as when a caller sends neither",
 )
 
@@ -167,8 +167,8 @@ _CONTEXT = (
         group="context",
         shape=(2,),
         default=CENTRE,
-        minimum=-180.0,
-        maximum=180.0,
+        minimum=(-90.0, -180.0),
+        maximum=(90.0, 180.0),
         description="where the user is: lat, lon degrees",
     ),
     Feature(

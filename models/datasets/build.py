@@ -83,7 +83,7 @@ def write_event_data(log: EventLog, config: EventsConfig, data: EventData, stamp
             staging.catalogue,
             name=log.name,
             version=_version(columns),
-            feature_hash=features.content_hash,
+            features=features,
             ids=log.item_ids,
             columns=columns,
             details=[json.dumps({"id": item}).encode() for item in log.item_ids],

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.directories import written_whole
 from models.errors import ArtifactError
+from models.features.definition import FeatureSet
+from models.features.transforms import transformed
 from models.ragged import offsets_of
 
 MANIFEST = "catalogue.yaml"
@@ -107,7 +109,7 @@ def write_catalogue(
     *,
     name: str,
     version: str,
-    feature_hash: str,
+    features: FeatureSet,
     ids: Sequence[str],
     columns: Mapping[str, NDArray[Any]],
     details: Sequence[bytes],
@@ -116,9 +118,12 @@ def write_catalogue(
 ) -> None:
     """Write a catalogue whole or not at all, replacing one that is there; rows are put in key order.
 
+    Item features that follow from others are computed here and need not be among ``columns``.
+
     Raises:
-        ArtifactError: ids repeat, or a column has another number of rows than there are ids.
+        ArtifactError: ids repeat, or a column is missing or has another number of rows than there are ids.
     """
+    columns = _with_derived(name, features, columns)
     keys = np.array([item_key(item_id) for item_id in ids], dtype=np.int64)
     order = np.argsort(keys, kind="stable")
     if len(np.unique(keys)) != len(keys):
@@ -140,10 +145,23 @@ def write_catalogue(
         manifest = CatalogueManifest(
             name=name,
             version=version,
-            feature_hash=feature_hash,
+            feature_hash=features.content_hash,
             item_count=len(ids),
             columns=tuple(columns),
             position_column=position_column,
             attribution=attribution,
         )
         (staging / MANIFEST).write_text(yaml.safe_dump(manifest.model_dump(mode="json"), sort_keys=False))
+
+
+def _with_derived(
+    name: str, features: FeatureSet, columns: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    result = dict(columns)
+    for feature in features.derived:
+        if feature.group == "item" and feature.transform is not None:
+            of = feature.transform.of.removeprefix("item.")
+            if of not in result:
+                raise ArtifactError(f"catalogue {name}: {feature.column} follows from column {of}; give that")
+            result[feature.name] = transformed(feature.transform, result[of], None).astype(feature.dtype)
+    return result

@@ -37,7 +37,7 @@ class Feature(BaseModel):
     oldest first. default: what stands in for a missing value (ragged: the empty sequence).
     fresh_for_s: a value older than this at the request's moment is missing; an aggregate is as old as its newest event.
     transform: it follows from features declared before it. aggregate: it follows from events.
-    minimum, maximum: the allowed range of a context value that a caller sends.
+    minimum, maximum: the allowed range of a context value that a caller sends; one for all its numbers, or one each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,18 +52,20 @@ class Feature(BaseModel):
     fresh_for_s: float | None = Field(default=None, gt=0)
     transform: Transform | None = None
     aggregate: Aggregate | None = None
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: float | tuple[float, ...] | None = None
+    maximum: float | tuple[float, ...] | None = None
     description: str = ""
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
         if self.ragged and self.max_length == 0:
             raise ValueError(f"feature {self.name}: a ragged feature needs max_length, at least 1")
-        if isinstance(self.default, tuple) and self.shape != (len(self.default),):
-            raise ValueError(
-                f"feature {self.name}: default has {len(self.default)} values, shape is {self.shape}"
-            )
+        for name in ("default", "minimum", "maximum"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and self.shape != (len(value),):
+                raise ValueError(
+                    f"feature {self.name}: {name} has {len(value)} values, shape is {self.shape}"
+                )
         return self
 
     @model_validator(mode="after")

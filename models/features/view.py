@@ -119,15 +119,3 @@ def _derived(feature: Feature, transform: Transform, of: Column, now_s: NDArray[
     if now_s is not None and NOW in transform.inputs:
         now_s = np.repeat(now_s, np.diff(of.offsets))
     return RaggedArray(transformed(transform, of.values, now_s).astype(feature.dtype), of.offsets)
-
-
-def derived_item_columns(
-    features: FeatureSet, columns: Mapping[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
-    """Give a catalogue's columns with those that follow from others, by name without the group."""
-    result = dict(columns)
-    for feature in features.derived:
-        if feature.group == "item" and feature.transform is not None:
-            of = result[feature.transform.of.removeprefix("item.")]
-            result[feature.name] = transformed(feature.transform, of, None).astype(feature.dtype)
-    return result

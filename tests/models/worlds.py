@@ -74,7 +74,7 @@ def make_catalogue(root: Path) -> Catalogue:
         root,
         name="small",
         version="1",
-        feature_hash=FEATURES.content_hash,
+        features=FEATURES,
         ids=[f"item-{number}" for number in range(ITEMS)],
         columns={
             "attributes": random.normal(size=(ITEMS, ATTRIBUTES)).astype(np.float32),

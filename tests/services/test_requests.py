@@ -14,7 +14,14 @@ from services.requests import ContextLayout, ContextValue, RankedItem, RankReque
 LAYOUT = ContextLayout(
     FeatureSet(
         features=(
-            Feature(name="position", group="context", dtype="float64", shape=(2,), minimum=-90, maximum=90),
+            Feature(
+                name="position",
+                group="context",
+                dtype="float64",
+                shape=(2,),
+                minimum=(-90.0, -180.0),
+                maximum=(90.0, 180.0),
+            ),
             Feature(name="shift", group="context", default=7.0),
             Feature(name="hour", group="context", dtype="int32", minimum=0, maximum=23),
             Feature(name="key", group="context", dtype="int64"),
@@ -183,7 +190,8 @@ def test_context_is_laid_in_one_row_with_defaults() -> None:
         ({"bias": 1.0}, "context.bias"),
         ({"position": 1.0}, "context.position"),
         ({"position": [1.0]}, "context.position"),
-        ({"position": [1.0, 91.0]}, "context.position"),
+        ({"position": [91.0, 1.0]}, "context.position"),
+        ({"position": [1.0, 181.0]}, "context.position"),
         ({"position": [1.0, math.nan]}, "context.position"),
         ({"shift": [1.0]}, "context.shift"),
         ({"shift": 1e39}, "context.shift"),
@@ -200,6 +208,10 @@ def test_a_context_value_out_of_range_is_refused_by_name(
     with pytest.raises(Unprocessable) as refused:
         LAYOUT.encode(context)
     assert refused.value.field == field
+
+
+def test_each_number_has_its_own_range() -> None:
+    assert LAYOUT.encode({"position": [-89.0, 179.0]})[:2] == [-89.0, 179.0]
 
 
 @given(

@@ -52,7 +52,7 @@ def areas(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
         root,
         name="areas",
         version="1",
-        feature_hash=FEATURES.content_hash,
+        features=FEATURES,
         ids=sorted((f"item-{number}" for number in range(ITEMS)), key=item_key),  # as the catalogue orders
         columns={
             "cell": (np.arange(ITEMS) // 6).astype(np.int32),

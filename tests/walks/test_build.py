@@ -62,8 +62,8 @@ def test_impressions_have_every_declared_feature(world: World, split: str) -> No
             assert values.shape[1:] == feature.shape
             assert np.isfinite(values).all()
             if feature.minimum is not None and feature.maximum is not None:
-                assert values.min() >= feature.minimum
-                assert values.max() <= feature.maximum
+                assert (values >= np.asarray(feature.minimum)).all()
+                assert (values <= np.asarray(feature.maximum)).all()
     history = batch.requests["user.history"]
     assert isinstance(history, RaggedArray)
     assert np.diff(history.offsets).max() <= HISTORY

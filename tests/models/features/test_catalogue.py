@@ -1,5 +1,6 @@
 """The catalogue: rows, keys and details stay together."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from models.errors import ArtifactError
 from models.features.catalogue import MANIFEST, Catalogue, item_key, write_catalogue
+from models.features.definition import Feature, FeatureSet
+from models.features.transforms import Affine
 
 IDS = [f"route-{number}" for number in range(50)]
 
@@ -18,7 +21,7 @@ def write(root: Path, ids: list[str] | None = None, rows: int | None = None) -> 
         root,
         name="small",
         version="1",
-        feature_hash="",
+        features=FeatureSet(features=()),
         ids=ids,
         columns={"number": number},
         details=[item_id.encode() for item_id in ids],
@@ -91,3 +94,29 @@ def test_keys_of_another_catalogue_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "c" / "keys.npy", np.arange(3))
     with pytest.raises(ArtifactError, match=r"column keys .* has 3 rows"):
         Catalogue.open(tmp_path / "c")
+
+
+DERIVED = FeatureSet(
+    features=(
+        Feature(name="length_m", group="item"),
+        Feature(name="length_km", group="item", transform=Affine(of="item.length_m", scale=0.001)),
+    )
+)
+
+
+def test_columns_that_follow_from_others_are_computed_when_it_is_written(tmp_path: Path) -> None:
+    write = partial(
+        write_catalogue,
+        tmp_path / "c",
+        name="roads",
+        version="1",
+        features=DERIVED,
+        ids=["a"],
+        details=[b"{}"],
+    )
+    write(columns={"length_m": np.array([1500.0], dtype=np.float32)})
+    column = Catalogue.open(tmp_path / "c").columns["length_km"]
+    assert column.tolist() == [1.5]
+    assert column.dtype == np.float32
+    with pytest.raises(ArtifactError, match=r"item\.length_km follows from column length_m; give that"):
+        write(columns={})

@@ -25,7 +25,7 @@ def catalogue_of(root: Path, items: range) -> Catalogue:
         root,
         name="shop",
         version="1",
-        feature_hash=FEATURES.content_hash,
+        features=FEATURES,
         ids=[f"item-{i}" for i in items],
         columns={},
         details=[b"{}"] * len(items),

@@ -14,7 +14,7 @@ from models.features.catalogue import Catalogue, write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.overlay import Overlay
 from models.features.transforms import Affine, Age, Cycle
-from models.features.view import FeatureView, derived_item_columns
+from models.features.view import FeatureView
 from models.ragged import RaggedArray, RaggedBatch
 
 DAY_S = 86_400.0
@@ -59,9 +59,9 @@ def catalogue_at(root: Path, cell: NDArray[Any]) -> Catalogue:
         root,
         name="small",
         version="1",
-        feature_hash=FEATURES.content_hash,
+        features=FEATURES,
         ids=["a", "b", "c"],
-        columns={"cell": cell},
+        columns={"cell": cell, "length_m": np.full(3, 1500.0, dtype=np.float32)},
         details=[b"{}"] * 3,
     )
     return Catalogue.open(root)
@@ -135,9 +135,3 @@ def test_features_of_cells_need_the_catalogues_cells(tmp_path: Path) -> None:
     bad = catalogue_at(tmp_path / "floats", np.zeros(3, dtype=np.float32))
     with pytest.raises(ArtifactError, match="no column 'cell' of whole numbers"):
         FeatureView(FEATURES, bad)
-
-
-def test_derived_item_columns_are_computed_when_a_catalogue_is_written() -> None:
-    columns = derived_item_columns(FEATURES, {"length_m": np.array([1500.0], dtype=np.float32)})
-    assert columns["length_km"].tolist() == [1.5]
-    assert columns["length_km"].dtype == np.float32
