@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
-from models.served_log.schema import PER_CANDIDATE, Event, logged
+from models.served_log.schema import PER_CANDIDATE_SOURCES, Event, logged
 from models.served_log.writing import Feedback, ShownLists, feedback_table, lists_table
 
 
@@ -33,7 +33,7 @@ class ShownRow(NamedTuple):
         """Whether the batch has every feature that is logged; a fallback's answer may have none."""
         batch = self.batch
         return all(
-            name in (batch.candidates if name.startswith(PER_CANDIDATE) else batch.requests)
+            name in (batch.candidates if name.startswith(PER_CANDIDATE_SOURCES) else batch.requests)
             for name in logged(self.features)
         )
 
@@ -75,11 +75,13 @@ def _logged_part(batch: RaggedBatch, requests: Sequence[int], columns: Sequence[
     bare = RaggedBatch(
         offsets=batch.offsets,
         rows=batch.rows,
-        requests={name: batch.requests[name] for name in columns if not name.startswith(PER_CANDIDATE)},
+        requests={
+            name: batch.requests[name] for name in columns if not name.startswith(PER_CANDIDATE_SOURCES)
+        },
         candidates={
             name: batch.candidates[name]
             for name in ("score", *columns)
-            if name == "score" or name.startswith(PER_CANDIDATE)
+            if name == "score" or name.startswith(PER_CANDIDATE_SOURCES)
         },
         release=batch.release,
     )

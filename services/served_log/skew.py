@@ -18,7 +18,7 @@ from models.features.catalogue import Catalogue
 from models.features.definition import Feature, FeatureSet
 from models.ragged import Column, RaggedArray, RaggedBatch
 from models.served_log.reading import read_log
-from models.served_log.schema import PER_CANDIDATE, logged
+from models.served_log.schema import PER_CANDIDATE_SOURCES, logged
 from models.served_log.writing import ShownLists
 from services.config import PipelineConfig
 from services.features import MISSED, FeaturesStage, load_definitions, open_view
@@ -85,10 +85,10 @@ def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> Sk
             missed = again.missed.get(MISSED, np.zeros(len(again), dtype=np.bool_))
             read = np.flatnonzero(~missed)
             unread, lists = unread + len(again) - len(read), lists + len(read)
-            # An item that has left the catalogue has no cell to be compared in.
+            # An item that has left the catalogue has neither a cell nor live features.
             here = (served.rows >= 0) & ~missed[served.request_of()]
             for name, feature in compared.items():
-                if name.startswith(PER_CANDIDATE):
+                if name.startswith(PER_CANDIDATE_SOURCES):
                     one, other = served.candidates[name][here], again.candidates[name][here]
                     _compare(skews[name], one, other.astype(feature.dtype))
                 else:

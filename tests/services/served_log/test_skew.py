@@ -53,8 +53,8 @@ def pipeline(tmp_path: Path) -> Path:
 def test_nothing_differs_while_nothing_has_changed(pipeline: Path, tmp_path: Path) -> None:
     found, of = report(pipeline, tmp_path, logged(pipeline, tmp_path))
     assert (found.lists, found.unread) == (20, 0)
-    assert set(of) == {"user.home", "realtime.visits", "global.rain", "cell.crowd"}
-    assert [each.differing for each in of.values()] == [0] * 4
+    assert set(of) == {"user.home", "realtime.visits", "global.rain", "cell.crowd", "live.bonus"}
+    assert [each.differing for each in of.values()] == [0] * 5
     assert of["global.rain"].values == 20
     assert of["cell.crowd"].values == 100
 
