@@ -14,6 +14,7 @@ from services.errors import ConfigError
 from services.features import FeaturesConfig
 from services.ranker import RankerConfig
 from services.reranker import RerankerConfig
+from services.response_cache import ResponseCacheConfig
 from services.served_log.files import LogConfig
 from services.slots import ModelConfig
 
@@ -74,6 +75,7 @@ class PipelineConfig(BaseModel):
     requests: RequestsConfig = RequestsConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig | None = None
+    response_cache: ResponseCacheConfig | None = None
     training: TrainingConfig | None = None
 
     def stage_names(self) -> tuple[StageName, ...]:

@@ -8,10 +8,11 @@ from models.ragged import RaggedBatch
 from services.batching import Work
 from services.config import PipelineConfig, StageName
 from services.errors import NotFound, Unprocessable
-from services.metrics import Flusher, LogMetrics, RequestMetrics, RowMetrics, UnitMetrics
+from services.metrics import Flusher, LogMetrics, RequestMetrics, RowMetrics, UnitMetrics, cache_lookups
 from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
 from services.requests import RankedItem, RankRequest, RankResponse
+from services.response_cache import ResponseCache, key_of
 from services.runner import Runner
 from services.served_log.feedback import FeedbackRequest
 from services.served_log.files import LogFolder
@@ -60,7 +61,12 @@ class Engine:
         self.log: ServedLog | None = None
         if config.log is not None:
             self.log = ServedLog(config.log, LogFolder.of(config.log, home), log_metrics)
-        self._flusher = Flusher([self.metrics, self.request_metrics, row_metrics, log_metrics])
+        lookups = cache_lookups(config.name, replica)
+        self._cache: ResponseCache | None = None
+        if config.response_cache is not None:
+            with_features = config.log is not None
+            self._cache = ResponseCache(config.response_cache, lookups, clock, with_features=with_features)
+        self._flusher = Flusher([self.metrics, self.request_metrics, row_metrics, log_metrics, lookups])
 
     async def rank(
         self, request: RankRequest, request_id: str, *, is_abandoned: Callable[[], bool] | None = None
@@ -72,7 +78,7 @@ class Engine:
             StageFailed: a stage raised.
         """
         work = self._admit(request, is_abandoned)
-        answer = await self.runner.submit(work)
+        answer = await self._answered(work)
         if self.log is not None:
             release = self.release
             keys = release.catalogue.keys
@@ -150,6 +156,12 @@ class Engine:
             arrived_s=now_s,
             is_abandoned=is_abandoned,
         )
+
+    async def _answered(self, work: "Work[Query]") -> Answer:
+        if self._cache is None:
+            return await self.runner.submit(work)
+        key = key_of(work.payload, work.release)
+        return await self._cache.answer(key, work.deadline_s, lambda: self.runner.submit(work))
 
     def _merge(self, queries: Sequence[Query], release: str) -> RaggedBatch:
         return merge_queries(queries, release, self.release.layout, self.release.source)

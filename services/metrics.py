@@ -11,6 +11,7 @@
     rankway_log_rows_total{pipeline, kind}         rows of the served log that are in files
     rankway_log_dropped_rows_total{pipeline, reason}
     rankway_refreshes_total{unit, folder, outcome} overlays and live item features, taken or refused
+    rankway_response_cache_total{pipeline, result} hit, miss, shared with an identical request; evicted entries
 
 The histograms are ``services.histograms``'s. A call into Ray gives up the interpreter's lock, and on the
 event loop the model thread then takes it: 3 µs become 30. So the loop only notes what happened; a thread
@@ -27,6 +28,7 @@ from typing import Protocol, TypeVar
 
 from ray.util import metrics
 
+from services.counts import LabelledCount
 from services.histograms import Histogram
 
 _LATENCY_MS: list[float] = [0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500, 1000]
@@ -182,25 +184,28 @@ class LogMetrics:
 
     def __init__(self, pipeline: str, replica: str) -> None:
         """Declare the pipeline's series."""
-        keys, tags = ("pipeline", "replica"), {"pipeline": pipeline, "replica": replica}
-        self._written = metrics.Counter("rankway_log_rows_total", "Rows in files.", (*keys, "kind"))
-        self._dropped = metrics.Counter("rankway_log_dropped_rows_total", "Rows lost.", (*keys, "reason"))
-        for series in (self._written, self._dropped):
-            series.set_default_tags(tags)
-        self._notes: deque[tuple[metrics.Counter, dict[str, str], int]] = deque()
+        tags = {"pipeline": pipeline, "replica": replica}
+        self._written = LabelledCount("rankway_log_rows_total", "Rows in files.", tags, "kind")
+        self._dropped = LabelledCount("rankway_log_dropped_rows_total", "Rows lost.", tags, "reason")
 
     def written(self, kind: str, count: int) -> None:
         """Note rows that are in a file."""
-        self._notes.append((self._written, {"kind": kind}, count))
+        self._written.add(kind, count)
 
     def dropped(self, reason: str, count: int) -> None:
         """Note rows that are lost: too many waited, the target could not be written, or they were unfit."""
-        self._notes.append((self._dropped, {"reason": reason}, count))
+        self._dropped.add(reason, count)
 
     def flush(self) -> None:
         """Hand the notes to Ray."""
-        for series, tags, count in _drain(self._notes):
-            series.inc(count, tags)
+        self._written.flush()
+        self._dropped.flush()
+
+
+def cache_lookups(pipeline: str, replica: str) -> LabelledCount:
+    """Declare what became of look-ups in the response cache, and of its entries."""
+    tags = {"pipeline": pipeline, "replica": replica}
+    return LabelledCount("rankway_response_cache_total", "Look-ups and evictions.", tags, "result")
 
 
 def _drain(notes: deque[Note]) -> list[Note]:
