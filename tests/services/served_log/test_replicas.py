@@ -1,0 +1,36 @@
+"""The log of a real service of two replicas: whole at a stop, and readable after a replica was killed."""
+
+from pathlib import Path
+
+import pytest
+
+from models.served_log.reading import read_log
+from tests.pipelines import FEATURES
+from tests.services.processes import load, served
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_answer_is_in_the_log_of_a_service_that_was_stopped(tmp_path: Path) -> None:
+    changes = {"log": {"path": "served"}, "units": {"main": {"replicas": 2}}}
+    with served(tmp_path, changes) as service:
+        with load(service.port, 8) as asked:
+            asked.wait_for(300, replicas=2)
+        assert asked.wrong == []
+        service.interrupt()
+    found, _ = read_log([tmp_path / "served"], FEATURES)
+    assert len(found.batch) == asked.statuses[200]
+    assert not list((tmp_path / "served").glob("*.writing"))
+
+
+def test_a_killed_replica_leaves_whole_files(tmp_path: Path) -> None:
+    changes = {"log": {"path": "served", "roll_s": 0.3}, "units": {"main": {"replicas": 2}}}
+    with served(tmp_path, changes) as service:
+        with load(service.port, 8) as asked:
+            asked.wait_for(500, replicas=2)
+            service.replicas("main")[0].kill()
+            asked.wait_for(500)
+        assert asked.wrong == []
+        service.interrupt()
+    found, _ = read_log([tmp_path / "served"], FEATURES)
+    assert 500 <= len(found.batch) <= asked.statuses[200], "all that the others answered, whole"
