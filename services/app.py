@@ -16,6 +16,7 @@ from services.engine import Engine
 from services.errors import ServiceError
 from services.home import home_directory
 from services.ingress import RankApp
+from services.ladder import Ladder
 from services.metrics import Flusher, UnitMetrics
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
@@ -74,12 +75,12 @@ class RankerUnit:
         name = pipeline.unit_of("ranker")
         unit = pipeline.units[name]
         release = Release(pipeline, Path(home), unit.stages)
-        stages = list(release.stages.values())
-        warm(release, pipeline, stages)
+        ladders = [Ladder.of(stage) for stage in release.stages.values()]
+        warm(release, pipeline, ladders)
         self._metrics = UnitMetrics(name, serve.get_replica_context().replica_id.unique_id)
         self._runner: Runner[RaggedBatch] = Runner(
             merge=lambda batches, _release: RaggedBatch.concatenate(batches),
-            stages_of=lambda _release: stages,
+            ladders_of=lambda _release: ladders,
             batching=unit.batching,
             max_in_flight=unit.max_calls_in_flight,
             metrics=self._metrics,

@@ -57,6 +57,15 @@ class Taken(Generic[Payload]):
 _Entry = tuple[int, float, int, Work[Payload]]
 
 
+@dataclass(slots=True)
+class _Backlog:
+    """What waits of one priority; latest_s: the latest deadline since nothing did."""
+
+    candidates: int = 0
+    requests: int = 0
+    latest_s: float = 0.0
+
+
 class Batcher(Generic[Payload]):
     """A priority queue of work, by release. Not thread-safe: its runner holds the lock."""
 
@@ -65,7 +74,7 @@ class Batcher(Generic[Payload]):
         self._config = config
         self._heaps: dict[str, list[_Entry[Payload]]] = {}
         self._sequence = itertools.count()
-        self._least_urgent = (0, 0.0)
+        self._backlogs: dict[int, _Backlog] = {}
         self.waiting_candidates = 0
         self.waiting_requests = 0
 
@@ -73,39 +82,70 @@ class Batcher(Generic[Payload]):
         """Whether anything waits."""
         return self.waiting_requests > 0
 
-    def offer(self, work: Work[Payload]) -> None:
-        """Enqueue.
+    def offer(self, work: Work[Payload]) -> list[Work[Payload]]:
+        """Enqueue; give the work of lower priority that had to make room.
 
         Raises:
-            QueueFull: the limit of waiting candidates is reached (an empty queue takes any one request).
+            QueueFull: the limit of waiting candidates is reached (an empty queue takes any one request), and what
+                waits of lower priority is not enough to make room.
         """
+        displaced = self._room_for(work)
+        urgency = (-work.priority, work.deadline_s)
+        heapq.heappush(self._heaps.setdefault(work.release, []), (*urgency, next(self._sequence), work))
+        work.queued = True
+        backlog = self._backlogs.setdefault(work.priority, _Backlog())
+        backlog.candidates += work.candidate_count
+        backlog.requests += work.request_count
+        backlog.latest_s = max(backlog.latest_s, work.deadline_s)
+        self.waiting_candidates += work.candidate_count
+        self.waiting_requests += work.request_count
+        return displaced
+
+    def _room_for(self, work: Work[Payload]) -> list[Work[Payload]]:
         limit = self._config.max_waiting_candidates
-        if self.waiting_requests and self.waiting_candidates + work.candidate_count > limit:
+        excess = self.waiting_candidates + work.candidate_count - limit
+        if not self.waiting_requests or excess <= 0:
+            return []
+        lower = sum(b.candidates for priority, b in self._backlogs.items() if priority < work.priority)
+        if lower < excess:
             raise QueueFull(
                 f"{self.waiting_candidates} candidates wait already, the limit is {limit}: send again later, "
                 f"or raise batching.max_waiting_candidates",
                 retry_after_s=1,
             )
-        urgency = (-work.priority, work.deadline_s)
-        self._least_urgent = max(self._least_urgent, urgency) if self.waiting_requests else urgency
-        heapq.heappush(self._heaps.setdefault(work.release, []), (*urgency, next(self._sequence), work))
-        work.queued = True
-        self.waiting_candidates += work.candidate_count
-        self.waiting_requests += work.request_count
+        waiting = (entry for heap in self._heaps.values() for entry in heap if entry[3].queued)
+        displaced: list[Work[Payload]] = []
+        for entry in sorted(waiting, key=lambda entry: entry[:3], reverse=True):
+            if excess <= 0:
+                break
+            displaced.append(entry[3])
+            excess -= entry[3].candidate_count
+            self._leave(entry[3])
+        return displaced
 
     def cancel(self, work: Work[Payload]) -> None:
         """Forget work that still waits; work already in a batch keeps its place there."""
         if work.queued:
             self._leave(work)
 
-    def batches_ahead(self, work: Work[Payload]) -> int:
-        """Give how many full batches will certainly go before ``work``, were it offered now.
+    def batches_ahead(self, priority: int, deadline_s: float) -> int:
+        """Give how many full batches will certainly go before work of this urgency, were it offered now.
 
-        None is certain when it is more urgent than something that waits: where it would stand is not known.
+        What is of its own priority is certain only while it would stand behind all of that.
         """
-        if not self.waiting_requests or (-work.priority, work.deadline_s) < self._least_urgent:
+        if not self.waiting_requests:
             return 0
-        return self.waiting_candidates // self._config.max_candidates
+        ahead = sum(
+            backlog.candidates
+            for other, backlog in tuple(self._backlogs.items())  # asked without the lock, too
+            if other > priority or (other == priority and backlog.latest_s <= deadline_s)
+        )
+        return ahead // self._config.max_candidates
+
+    def backlog(self, priority: int) -> tuple[int, float]:
+        """Give the candidates that wait with this priority or a higher one, and the latest deadline among them."""
+        at_least = [backlog for other, backlog in self._backlogs.items() if other >= priority]
+        return sum(b.candidates for b in at_least), max((b.latest_s for b in at_least), default=0.0)
 
     def take(self, now_s: float, expected_service_s: float = 0.0) -> Taken[Payload]:
         """Form the next batch; it may be empty though something was late.
@@ -150,5 +190,10 @@ class Batcher(Generic[Payload]):
 
     def _leave(self, work: Work[Payload]) -> None:
         work.queued = False
+        backlog = self._backlogs[work.priority]
+        backlog.candidates -= work.candidate_count
+        backlog.requests -= work.request_count
+        if not backlog.requests:
+            del self._backlogs[work.priority]
         self.waiting_candidates -= work.candidate_count
         self.waiting_requests -= work.request_count

@@ -100,5 +100,12 @@ class NearSource:
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Give the nearest rows, nearest first."""
-        _, rows = self._tree.query(np.asarray(context[_POSITION]) * self._scale, k=self._count)
-        return np.asarray(rows, dtype=np.int64).reshape(requests, self._count)
+        return self._nearest(context, self._count).reshape(requests, self._count)
+
+    def nearest(self, context: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int64]:
+        """Give int64 (requests,): the nearest row of each."""
+        return self._nearest(context, 1).reshape(-1)
+
+    def _nearest(self, context: Mapping[str, NDArray[np.float64]], count: int) -> NDArray[np.int64]:
+        _, rows = self._tree.query(np.asarray(context[_POSITION]) * self._scale, k=count)
+        return np.asarray(rows, dtype=np.int64)

@@ -11,7 +11,9 @@ from models.features.view import FeatureView
 from services.candidates import candidate_source
 from services.config import PipelineConfig
 from services.errors import ConfigError
+from services.fallback import read_lists
 from services.features import load_definitions, open_view
+from services.popular import PopularItems
 from services.requests import ContextLayout
 from services.reranker import diversity_vectors
 from services.rules import Rules
@@ -81,6 +83,10 @@ def _catalogue_faults(
             Rules(config.reranker.rules, catalogue, definitions)
             if config.reranker.diversity is not None:
                 diversity_vectors(config.reranker.diversity, catalogue)
+        if config.fallback is not None:
+            PopularItems(config.fallback.popular, catalogue, 1)
+            if config.fallback.lists is not None:
+                read_lists(home / config.fallback.lists, catalogue)
     except ConfigError as error:
         faults.append(f"{error.field}: {error}")
     return faults
@@ -107,7 +113,7 @@ def _model_fault(
     except KeyError as error:
         return f"it takes {error}, which neither the feature definitions nor an earlier stage give"
     given = {spec.name for spec in artifact.signature.outputs}
-    for stage in (config.ranker, config.reranker):
+    for stage in (config.ranker, config.reranker, config.fallback):
         if stage is not None and stage.model == name and stage.output not in given:
             return (
                 f"it has no output {stage.output!r}, which a stage takes; it gives {', '.join(sorted(given))}"

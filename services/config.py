@@ -11,6 +11,7 @@ from models.training.config import TrainingConfig
 from services.batching import BatchingConfig
 from services.candidates import CandidatesConfig
 from services.errors import ConfigError
+from services.fallback import FallbackConfig
 from services.features import FeaturesConfig
 from services.ranker import RankerConfig
 from services.reranker import RerankerConfig
@@ -71,6 +72,7 @@ class PipelineConfig(BaseModel):
     models: dict[str, ModelConfig]
     ranker: RankerConfig
     reranker: RerankerConfig | None = None
+    fallback: FallbackConfig | None = None
     units: dict[Name, UnitConfig]
     requests: RequestsConfig = RequestsConfig()
     http: HttpConfig = HttpConfig()
@@ -121,6 +123,8 @@ class PipelineConfig(BaseModel):
         used = [("ranker", self.ranker.model)]
         if self.reranker is not None:
             used.append(("reranker", self.reranker.model))
+        if self.fallback is not None and self.fallback.model is not None:
+            used.append(("fallback", self.fallback.model))
         for stage, model in used:
             if model not in self.models:
                 raise ValueError(

@@ -8,6 +8,7 @@ from models.ragged import RaggedBatch
 from services.batching import Work
 from services.config import PipelineConfig, StageName
 from services.errors import NotFound, Unprocessable
+from services.jobs import Answer
 from services.metrics import Flusher, LogMetrics, RequestMetrics, RowMetrics, UnitMetrics, cache_lookups
 from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
@@ -17,7 +18,7 @@ from services.runner import Runner
 from services.served_log.feedback import FeedbackRequest
 from services.served_log.files import LogFolder
 from services.served_log.log import ServedLog
-from services.stages import Answer, AnyStage, RemoteStage
+from services.stages import RemoteStage
 from services.warmup import warm
 
 _EXPLAINED = ("ranker", "reranker")
@@ -47,14 +48,15 @@ class Engine:
         self.models = {**self.release.model_versions, "release": self.release.name}
         self.metrics = UnitMetrics(unit, replica)
         self.request_metrics = RequestMetrics(config.name, replica)
-        self._stages: Sequence[AnyStage] = self.release.pipeline(dict(remote or {}))
-        warm(self.release, config, [stage for stage in self._stages if not isinstance(stage, RemoteStage)])
+        self._ladders = self.release.pipeline(dict(remote or {}))
+        warm(self.release, config, self._ladders)
         self.runner: Runner[Query] = Runner(
             merge=self._merge,
-            stages_of=lambda _release: self._stages,
+            ladders_of=lambda _release: self._ladders,
             batching=config.units[unit].batching,
             max_in_flight=config.units[unit].max_calls_in_flight,
             metrics=self.metrics,
+            memory=self.release.memory,
             clock=clock,
         )
         log_metrics = LogMetrics(config.name, replica)

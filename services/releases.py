@@ -11,13 +11,17 @@ from models.ragged import RaggedBatch
 from services.candidates import CandidateSource, candidate_source
 from services.config import PipelineConfig, StageName
 from services.errors import ConfigError
+from services.fallback import FallbackConfig, MemoryAnswers, read_lists
 from services.features import FeaturesStage, load_definitions, open_watched_view
+from services.ladder import Ladder, Rung
 from services.metrics import RowMetrics
 from services.ordering import best_within_k
-from services.ranker import RankerStage
+from services.popular import PopularItems
+from services.ranker import RankerConfig, RankerStage
 from services.refresh import Refresher
 from services.requests import ContextLayout
-from services.reranker import RerankerStage
+from services.reranker import RerankerStage, RuledStage
+from services.rules import Rules
 from services.slots import ModelSlot
 from services.stages import AnyStage, Stage, WaitingStage
 from services.stores import open_store
@@ -65,6 +69,10 @@ class Release:
         self._row_metrics = row_metrics
         self.source: CandidateSource = candidate_source(config.candidates, self.catalogue, self.definitions)
         self.stages: dict[StageName, Stage] = {name: self._stage(name) for name in stages}
+        self.fallbacks: dict[StageName, tuple[tuple[str, Stage], ...]] = {}
+        self.memory: MemoryAnswers | None = None
+        if config.fallback is not None and "features" in stages:
+            self._load_fallbacks(config.fallback)
         # From the manifests of all models, those of other units included: every unit gives it the same name.
         self.model_versions = {
             name: Artifact.read(home / model.artifact).version for name, model in config.models.items()
@@ -78,18 +86,21 @@ class Release:
         watching = folders if "features" in stages else []
         self._refresher = Refresher(watching, config.features.refresh_s, row_metrics)
 
-    def pipeline(self, remote: dict[StageName, AnyStage]) -> list[AnyStage]:
-        """Give all stages in a request's order, ``remote`` ones in place of those held elsewhere."""
-        order: list[AnyStage] = []
+    def pipeline(self, remote: dict[StageName, AnyStage]) -> list[Ladder]:
+        """Give all stages in a request's order, each with its rungs: ``remote`` ones for those held elsewhere."""
+        order: list[Ladder] = []
         for name in self._config.stage_names():
             stage = remote.get(name) or self.stages.get(name)
             if stage is None:
                 raise ConfigError(
                     f"stage {name} is in no unit: name it in units.<unit>.stages", field="units"
                 )
-            order.append(WaitingStage(stage) if isinstance(stage, FeaturesStage) and stage.waits else stage)
+            if isinstance(stage, FeaturesStage) and stage.waits:
+                stage = WaitingStage(stage)
+            below = [Rung(rung, fallback) for rung, fallback in self.fallbacks.get(name, ())]
+            order.append(Ladder(name, [Rung(name, stage), *below]))
         if self._config.reranker is None:
-            order.append(BestStage())
+            order.append(Ladder.of(BestStage()))
         return order
 
     def close(self) -> None:
@@ -100,9 +111,23 @@ class Release:
             features.close()
 
     def _slot(self, model: str) -> ModelSlot:
-        slot = ModelSlot(self._config.models[model], self.catalogue, self._home)
-        self.models[model] = slot
-        return slot
+        if model not in self.models:
+            self.models[model] = ModelSlot(self._config.models[model], self.catalogue, self._home)
+        return self.models[model]
+
+    def _load_fallbacks(self, fallback: FallbackConfig) -> None:
+        """What an ingress puts in the place of a stage that fails or comes too late."""
+        reranker = self._config.reranker
+        order: Stage = BestStage()
+        if fallback.model is not None:
+            ranker = RankerConfig(model=fallback.model, output=fallback.output)
+            self.fallbacks["ranker"] = ((fallback.model, RankerStage(self._slot(fallback.model), ranker)),)
+        if reranker is not None:
+            order = RuledStage(Rules(reranker.rules, self.catalogue, self.definitions))
+            self.fallbacks["reranker"] = ((order.name, order),)
+        lists = {} if fallback.lists is None else read_lists(self._home / fallback.lists, self.catalogue)
+        popular = PopularItems(fallback.popular, self.catalogue, 2 * self._config.requests.max_k)
+        self.memory = MemoryAnswers(lists, popular, self.source, self.layout, self.view, order)
 
     def _stage(self, name: StageName) -> Stage:
         config = self._config

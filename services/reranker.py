@@ -27,6 +27,23 @@ class RerankerConfig(BaseModel):
     diversity: DiversityConfig | None = None
 
 
+class RuledStage:
+    """What a reranker leaves when it cannot be had: the order of "score", under the rules, k at most."""
+
+    name = "order"
+
+    def __init__(self, rules: Rules) -> None:
+        """Answer nothing that ``rules`` forbid."""
+        self._rules = rules
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Order every request of the batch, and keep its k best."""
+        eligible = self._rules.eligible(batch)
+        return in_order(
+            batch if eligible is None else keep_where(batch, eligible), self._rules, batch.candidate_count
+        )
+
+
 class RerankerStage:
     """Keeps the best M of each request in the model's order, k at most; "score" is then the reranker's."""
 
@@ -58,17 +75,8 @@ class RerankerStage:
         )
         best = best.adding(candidates={"score": scores, "reranker": scores})
         if self._vectors is None or self._config.diversity is None or not best.candidate_count:
-            return self._in_order(best)
+            return in_order(best, self._rules, self._config.best)
         return self._diverse(best, self._vectors, self._config.diversity.relevance_weight)
-
-    def _in_order(self, best: RaggedBatch) -> RaggedBatch:
-        if self._rules.most is None:
-            return best_within_k(best, "score")
-        ordered = best_of_each(best, "score", self._config.best)
-        groups = self._rules.groups(ordered.rows)
-        assert groups is not None
-        kept = keep_where(ordered, within_cap(groups, ordered.request_of(), self._rules.most))
-        return kept if kept.k is None else first_of_each(kept, kept.k)
 
     def _diverse(
         self, best: RaggedBatch, vectors: NDArray[np.float32], relevance_weight: float
@@ -89,6 +97,17 @@ class RerankerStage:
         if best.k is not None:
             chosen &= np.arange(slots.shape[1])[None, :] < best.k[:, None]
         return best.keep((slots + offsets[:-1, None])[chosen], offsets_of(chosen.sum(axis=1)))
+
+
+def in_order(batch: RaggedBatch, rules: Rules, most: int) -> RaggedBatch:
+    """Give every request with its best candidates by "score", best first, within the cap: ``most``, k at most."""
+    if rules.most is None:
+        return best_within_k(batch, "score")
+    ordered = best_of_each(batch, "score", most)
+    groups = rules.groups(ordered.rows)
+    assert groups is not None
+    kept = keep_where(ordered, within_cap(groups, ordered.request_of(), rules.most))
+    return kept if kept.k is None else first_of_each(kept, kept.k)
 
 
 def diversity_vectors(config: DiversityConfig, catalogue: Catalogue) -> NDArray[np.float32]:

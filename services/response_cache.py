@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.ragged import RaggedBatch
 from services.errors import DeadlinePassed
+from services.jobs import Answer
 from services.queries import Query
-from services.stages import Answer
 
 Value = TypeVar("Value")
 

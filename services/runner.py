@@ -1,28 +1,28 @@
-"""The runner: queues, deadlines and the one model thread of a replica.
+"""The runner: queue, deadlines and answers of a replica.
 
-The event loop only enqueues and answers. The model thread forms a batch the moment it is idle and runs
-the synchronous stages. A stage that waits for another unit (``RemoteStage``) is awaited on the loop, one that
-blocks on a socket (``WaitingStage``) has an I/O thread, which spares the loop two wake-ups a batch; with a bounded
-number of batches in flight. Their batches come back to the model thread for the rest.
+The event loop only enqueues and answers; the ``Executor``'s model thread forms a batch the moment it is idle. Where
+there are answers from memory, a request is promised one at admission: what the stages do not answer in time is
+answered from memory just before its deadline, on the loop itself.
 """
 
 import asyncio
-import math
-import threading
+import itertools
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from models.ragged import RaggedBatch
 from services.batching import Batcher, BatchingConfig, Work
-from services.errors import DeadlinePassed, Overloaded
+from services.errors import DeadlinePassed, Overloaded, QueueFull
+from services.executor import Executor, Memory
+from services.jobs import Answer, Job, last_moment_s, logger, too_late
+from services.ladder import Ladder
 from services.metrics import UnitMetrics
-from services.stages import Answer, AnyStage, Job, RemoteStage, WaitingStage
 
 Payload = TypeVar("Payload")
 _SWEEP_PERIOD_S = 0.02
+_SHARE = 0.8
+"""Of the time that the queue has, batches are planned to take this."""
 # One slow batch must not shed the requests after it: the expectation rises slowly and falls fast.
 _RISING, _FALLING = 0.1, 0.5
 
@@ -34,39 +34,37 @@ class Runner(Generic[Payload]):
         self,
         *,
         merge: Callable[[Sequence[Payload], str], RaggedBatch],
-        stages_of: Callable[[str], Sequence[AnyStage]],
+        ladders_of: Callable[[str], Sequence[Ladder]],
         batching: BatchingConfig,
         max_in_flight: int,
         metrics: UnitMetrics,
+        memory: "Memory[Payload] | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the model thread.
 
-        merge: payloads and release to a ragged batch. stages_of: the stages of a release.
+        merge: payloads and release to a ragged batch. ladders_of: the stages of a release.
         max_in_flight: batches begun and not finished, those away at another unit included.
+        memory: what answers requests that no stage can in time.
         """
-        self._merge = merge
-        self._stages_of = stages_of
-        self._clock = clock
-        self._metrics = metrics
-        self._max_in_flight = max_in_flight
+        self._clock, self._metrics, self._max_in_flight = clock, metrics, max_in_flight
+        self._max_candidates = batching.max_candidates
+        self._rescues = memory is not None
         self._loop = asyncio.get_running_loop()
-        self._wake = threading.Condition()
-        # Guarded by _wake: everything the model thread and the loop share.
-        self._batcher: Batcher[Payload] = Batcher(batching)
-        self._returned: deque[Job[Payload]] = deque()
-        self._in_flight = 0
-        self._closed = False
-        # Touched by the loop alone.
+        self._batcher: Batcher[Payload] = Batcher(batching)  # guarded by the executor's wake
         self._futures: dict[Work[Payload], asyncio.Future[Answer]] = {}
-        self._remote: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._seconds_per_batch = 0.0
-        self._io = ThreadPoolExecutor(
-            max_in_flight, thread_name_prefix="io"
-        )  # starts threads as it needs them
-        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
-        self._thread.start()
+        self._executor: Executor[Payload] = Executor(
+            merge=merge,
+            ladders_of=ladders_of,
+            memory=memory,
+            take=self._take,
+            share_s=self._share_s,
+            deliver=self._deliver,
+            max_in_flight=max_in_flight,
+            clock=clock,
+        )
 
     @property
     def waiting_candidates(self) -> int:
@@ -78,25 +76,18 @@ class Runner(Generic[Payload]):
 
         Raises:
             QueueFull: the queue's limit is reached. DeadlinePassed: it was, or would be, too late.
-            StageFailed: a stage raised on its batch.
+            StageFailed: a stage raised on its batch, and nothing could be put in its place.
         """
-        if self._closed:
+        if self._executor.closed:
             raise Overloaded("this replica is stopping: send the request again", retry_after_s=1)
-        ahead_s = self._batcher.batches_ahead(work) * self._seconds_per_batch / self._max_in_flight
-        if self._clock() + ahead_s > work.deadline_s:
-            raise (
-                _too_late()
-                if ahead_s == 0
-                else DeadlinePassed(
-                    f"{self._batcher.waiting_candidates} candidates go before this request, more than its deadline "
-                    f"allows: send again later, or give it a longer deadline_ms",
-                    retry_after_s=1,
-                )
-            )
+        refused = self.refusal(work.priority, work.deadline_s)
+        if refused is not None:
+            raise refused
         future: asyncio.Future[Answer] = self._loop.create_future()
-        with self._wake:
-            self._batcher.offer(work)
-            self._wake.notify()
+        with self._executor.wake:
+            displaced = self._batcher.offer(work)
+            self._executor.wake.notify()
+        self._refuse(displaced, _displaced())
         self._futures[work] = future
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep)
@@ -105,153 +96,109 @@ class Runner(Generic[Payload]):
         finally:
             del self._futures[work]
             if work.queued:
-                # Cancelled or too late while it waited; work in a batch keeps its slice there.
-                with self._wake:
+                # Cancelled or answered while it waited; work in a batch keeps its slice there.
+                with self._executor.wake:
                     self._batcher.cancel(work)
+
+    def refusal(self, priority: int, deadline_s: float) -> DeadlinePassed | None:
+        """Give the refusal of what would come too late, were it submitted now; None when it may well be in time."""
+        batches = self._batcher.batches_ahead(priority, deadline_s)
+        ahead_s = batches * self._batch_s() / self._max_in_flight if batches else 0.0
+        if self._clock() + ahead_s <= deadline_s:
+            return None
+        if not batches:
+            return too_late()
+        return DeadlinePassed(
+            f"{self._batcher.waiting_candidates} candidates go before this request, more than its deadline "
+            f"allows: send again later, or give it a longer deadline_ms",
+            retry_after_s=1,
+        )
 
     def close(self) -> None:
         """Stop the model thread after its present batch; what waits is refused."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        self._thread.join()
-        self._io.shutdown()
+        self._executor.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for task in self._remote:
-            task.cancel()
-        for future in list(self._futures.values()):
-            if not future.done():
-                future.set_exception(Overloaded("this replica is stopping: send again", retry_after_s=1))
+        self._refuse(list(self._futures), Overloaded("this replica is stopping: send again", retry_after_s=1))
 
-    # ---- the model thread ----
+    # ---- called by the executor, on the model thread ----
 
-    def _work(self) -> None:
-        while (job := self._next_job()) is not None:
-            try:
-                self._advance(job)
-            except BaseException as error:  # a stage may raise anything; its batch alone is answered with it
-                self._finish(job, error)
-
-    def _next_job(self) -> "Job[Payload] | None":
-        with self._wake:
-            while not self._closed:
-                if self._returned:
-                    return self._returned.popleft()
-                if self._batcher and self._in_flight < self._max_in_flight:
-                    now_s = self._clock()
-                    taken = self._batcher.take(now_s, self._seconds_per_batch)
-                    if taken.late:
-                        self._post(self._refuse_late, taken.late)
-                    if taken.batch:
-                        self._in_flight += 1
-                        return Job(taken.batch, now_s)
-                    continue
-                self._wake.wait()
+    def _take(self) -> "Job[Payload] | None":
+        while self._batcher:
+            now_s = self._clock()
+            taken = self._batcher.take(now_s, self._batch_s())
+            if taken.late:
+                self._executor.post(self._answer_late, taken.late)
+            if taken.batch:
+                return Job(taken.batch, now_s)
         return None
 
-    def _advance(self, job: Job[Payload]) -> None:
-        if job.batch is None:
-            release = job.works[0].release
-            job.stages = self._stages_of(release)
-            job.batch = self._merge([work.payload for work in job.works], release)
-        while job.next_stage < len(job.stages):
-            stage = job.stages[job.next_stage]
-            if isinstance(stage, RemoteStage):
-                self._post(self._start_remote, job, stage)
-                return
-            if isinstance(stage, WaitingStage):
-                self._io.submit(self._run_waiting, job, stage)
-                return
-            started_s = self._clock()
-            job.batch = stage(job.batch)
-            job.done(stage.name, self._clock() - started_s)
-        self._finish(job, None)
+    def _share_s(self, job: Job[Payload], now_s: float) -> float:
+        """Give the time that the queue leaves to a batch: its waiting time, in equal parts for all that wait."""
+        with self._executor.wake:
+            waiting, latest_s = self._batcher.backlog(job.works[0].priority)
+        behind = waiting / self._max_candidates
+        return _SHARE * (latest_s - now_s) / (1 + behind) if behind else float("inf")
 
-    def _resume(self, job: Job[Payload]) -> None:
-        """Hand a batch back to the model thread."""
-        with self._wake:
-            self._returned.append(job)
-            self._wake.notify()
-
-    def _finish(self, job: Job[Payload], error: BaseException | None) -> None:
-        with self._wake:
-            self._in_flight -= 1
-            self._wake.notify()
-        self._post(self._deliver, job, error)
-
-    def _post(self, callback: Callable[..., None], *args: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError:  # the loop closed first: nobody waits for the answer any more
-            self._closed = True
-
-    # ---- an I/O thread ----
-
-    def _run_waiting(self, job: Job[Payload], stage: WaitingStage) -> None:
-        assert job.batch is not None
-        started_s = self._clock()
-        try:
-            job.batch = stage(job.batch)
-        except BaseException as error:  # as on the model thread
-            self._finish(job, error)
-            return
-        job.done(stage.name, self._clock() - started_s)
-        self._resume(job)
+    def _batch_s(self) -> float:
+        """Give what a full batch takes, by the cheapest way there is."""
+        if not self._rescues:
+            return self._seconds_per_batch
+        waiting = self._batcher.waiting_candidates
+        requests = self._batcher.waiting_requests * min(1.0, self._max_candidates / max(1, waiting))
+        return self._executor.memory_latency.expected_s(max(1, round(requests)), self._clock())
 
     # ---- the event loop ----
 
-    def _start_remote(self, job: Job[Payload], stage: RemoteStage) -> None:
-        task = self._loop.create_task(self._run_remote(job, stage))
-        self._remote.add(task)
-        task.add_done_callback(self._remote.discard)
-
-    async def _run_remote(self, job: Job[Payload], stage: RemoteStage) -> None:
-        assert job.batch is not None
-        started_s = self._clock()
-        # Past the last deadline nobody waits: a call that hangs must not keep its place in flight.
-        limit_s = max(work.deadline_s for work in job.works) - started_s
-        limit = asyncio.timeout(limit_s if math.isfinite(limit_s) else None)
-        try:
-            async with limit:
-                job.batch = await stage.call(job.batch)
-        except (Exception, asyncio.CancelledError) as error:  # whatever the other unit, or its handle, raised
-            self._finish(job, _too_late() if limit.expired() else error)
-            return
-        job.done(stage.name, self._clock() - started_s)
-        self._resume(job)
-
     def _deliver(self, job: Job[Payload], error: BaseException | None) -> None:
-        failure = None if error is None else job.failure(error)
+        if error is not None:
+            self._refuse(job.works, error)
+            return
+        assert job.batch is not None
+        self._answer(job.works, job.batch, job.dispatched_s, job.timings_ms)
+        self._learn(self._clock() - job.dispatched_s)
+        self._metrics.batch_done(sum(work.candidate_count for work in job.works), job.timings_ms)
+
+    def _answer(
+        self, works: Iterable[Work[Payload]], batch: RaggedBatch, at_s: float, timings_ms: dict[str, float]
+    ) -> None:
         first = 0
-        for work in job.works:
+        for work in works:
             future = self._futures.get(work)
             if future is not None and not future.done():
-                if failure is not None:
-                    future.set_exception(failure)
-                elif job.batch is not None:
-                    queued_ms = (job.dispatched_s - work.arrived_s) * 1e3
-                    future.set_result(Answer(job.batch, first, queued_ms, job.timings_ms))
+                future.set_result(Answer(batch, first, (at_s - work.arrived_s) * 1e3, timings_ms))
             # Whoever has gone still advances the slice: the next answer must be its own.
             first += work.request_count
-        if failure is None:
-            self._learn(self._clock() - job.dispatched_s)
-            self._metrics.batch_done(sum(work.candidate_count for work in job.works), job.timings_ms)
 
-    def _refuse_late(self, late: list[Work[Payload]]) -> None:
-        for work in late:
-            self._expire(work)
+    def _refuse(self, works: Iterable[Work[Payload]], error: BaseException) -> None:
+        for work in works:
+            future = self._futures.get(work)
+            if future is not None and not future.done():
+                future.set_exception(error)
 
-    def _expire(self, work: Work[Payload]) -> None:
-        future = self._futures.get(work)
-        if future is not None and not future.done():
-            future.set_exception(_too_late())
+    def _answer_late(self, works: list[Work[Payload]]) -> None:
+        """Answer from memory what still can be, and refuse the rest."""
+        now_s = self._clock()
+        waiting = [work for work in works if work in self._futures and not self._futures[work].done()]
+        if self._rescues:
+            in_time = [work for work in waiting if work.deadline_s > now_s and not _is_gone(work)]
+            for release, same in itertools.groupby(in_time, lambda work: work.release):
+                self._rescue(list(same), release, now_s)
+        self._refuse(waiting, too_late())
+
+    def _rescue(self, works: list[Work[Payload]], release: str, now_s: float) -> None:
+        try:
+            batch = self._executor.from_memory([work.payload for work in works], release, "late")
+        except Exception:
+            logger.exception("no answer from memory for %d requests", len(works))
+            return
+        self._answer(works, batch, now_s, {"memory": (self._clock() - now_s) * 1e3})
 
     def _sweep(self) -> None:
-        """Answer what passed its deadline, wherever it is; one timer for all requests."""
+        """Answer what is about to miss its deadline, or has, wherever it is; one timer for all requests."""
         now_s = self._clock()
-        for work in [work for work in self._futures if work.deadline_s <= now_s]:
-            self._expire(work)
+        due_s = last_moment_s if self._rescues else _deadline_s
+        self._answer_late([work for work in self._futures if due_s(work) <= now_s])
         self._metrics.queue(self._batcher.waiting_candidates)
         self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep) if self._futures else None
 
@@ -260,8 +207,15 @@ class Runner(Generic[Payload]):
         self._seconds_per_batch += change_s * (_RISING if change_s > 0 else _FALLING)
 
 
-def _too_late() -> DeadlinePassed:
-    return DeadlinePassed(
-        "the deadline passed before the answer was ready: send again, or give a longer deadline_ms",
-        retry_after_s=1,
+def _deadline_s(work: Work[Payload]) -> float:
+    return work.deadline_s
+
+
+def _is_gone(work: Work[Payload]) -> bool:
+    return work.is_abandoned is not None and work.is_abandoned()
+
+
+def _displaced() -> QueueFull:
+    return QueueFull(
+        "the queue is full, and a request of higher priority came: send again later", retry_after_s=1
     )

@@ -1,16 +1,9 @@
-"""Stages, and a batch on its way through them."""
+"""Stages: the steps that a batch goes through, by where they are done."""
 
-import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from models.ragged import RaggedBatch
-from services.batching import Work
-from services.errors import ServiceError, StageFailed
-
-Payload = TypeVar("Payload")
-logger = logging.getLogger("ray.serve")
 
 
 class Stage(Protocol):
@@ -49,40 +42,3 @@ class WaitingStage:
 
 
 AnyStage = Stage | RemoteStage
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A finished batch and which of its requests are the caller's: [first, first + count)."""
-
-    batch: RaggedBatch
-    first: int
-    queued_ms: float
-    timings_ms: dict[str, float]
-
-
-@dataclass(slots=True, eq=False)
-class Job(Generic[Payload]):
-    """A batch on its way through the stages; ``next_stage`` is the first not yet done."""
-
-    works: list[Work[Payload]]
-    dispatched_s: float
-    stages: Sequence[AnyStage] = ()
-    batch: RaggedBatch | None = None
-    next_stage: int = 0
-    timings_ms: dict[str, float] = field(default_factory=dict)
-
-    def done(self, stage: str, elapsed_s: float) -> None:
-        """Note that ``stage``, the next one, is done."""
-        self.timings_ms[stage] = elapsed_s * 1e3
-        self.next_stage += 1
-
-    def failure(self, error: BaseException) -> ServiceError:
-        """Give what the batch's requests are answered with when a stage raised ``error``."""
-        if isinstance(error, ServiceError):
-            return error
-        name = "merge" if self.batch is None else self.stages[self.next_stage].name
-        logger.error("stage %s failed on a batch of %d requests", name, len(self.works), exc_info=error)
-        failure = StageFailed(f"stage {name} failed: {type(error).__name__}: {error}")
-        failure.__cause__ = error
-        return failure

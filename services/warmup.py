@@ -11,9 +11,11 @@ from models.features.view import FeatureView
 from models.ragged import RaggedBatch, offsets_of
 from services.config import PipelineConfig
 from services.errors import StageFailed
+from services.ladder import Ladder
+from services.queries import Query
 from services.releases import Release
 from services.requests import ContextLayout
-from services.stages import Stage
+from services.stages import RemoteStage
 
 
 def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
@@ -22,8 +24,8 @@ def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
     return [*[1 << power for power in range(most.bit_length()) if 1 << power < most], most]
 
 
-def warm(release: Release, config: PipelineConfig, stages: Sequence[Stage]) -> None:
-    """Run the stages on each shape bucket, then freeze what start-up allocated.
+def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder]) -> None:
+    """Run every local rung of the stages on each shape bucket, then freeze what start-up allocated.
 
     Raises:
         StageFailed: a score is not a number.
@@ -34,9 +36,15 @@ def warm(release: Release, config: PipelineConfig, stages: Sequence[Stage]) -> N
         batch = sample_batch(
             release.layout, release.view, len(release.catalogue), requests, per_request, release.name
         )
-        for stage in stages:
-            batch = stage(batch)
-            _check(stage.name, batch.candidates.values())
+        for ladder in ladders:
+            given = batch
+            for rung in reversed(ladder.rungs):  # the first rung's batch goes on
+                if not isinstance(rung.stage, RemoteStage):
+                    batch = rung.stage(given)
+                    _check(rung.name, batch.candidates.values())
+    if release.memory is not None:
+        query = Query(b"", release.layout.encode({}), None, 0.0, 0, 1)
+        release.memory([query], release.name, "late")
     gc.collect()
     gc.freeze()
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from models.features.definition import FeatureSet
 from models.served_log.schema import Event
 from services.errors import QueueFull
+from services.jobs import Answer
 from services.served_log.files import LogConfig, LogFolder, LogWriter, RowCounts
 from services.served_log.rows import FeedbackRow, ShownRow
-from services.stages import Answer
 
 _DRAIN_PERIOD_S = 0.25
 _ROWS_AT_ONCE = 256

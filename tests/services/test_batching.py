@@ -127,13 +127,25 @@ def test_a_refused_offer_leaves_no_trace() -> None:
     assert names(queue.take(0.0).batch) == "a"
 
 
+def test_a_full_queue_sheds_the_least_urgent_for_what_has_a_higher_priority() -> None:
+    queue = batcher(waiting=20)
+    low, lowest, later = work("low", size=10), work("lowest", size=5, priority=-1), work("later", size=5)
+    for each in (low, lowest, later):
+        assert queue.offer(each) == []
+    assert queue.offer(work("high", size=8, priority=1)) == [lowest, later]
+    with pytest.raises(QueueFull):
+        queue.offer(work("same", size=3))
+    assert queue.waiting_candidates == 18
+
+
 def test_batches_ahead_counts_only_what_certainly_goes_before() -> None:
     queue = batcher(budget=10)
     for _ in range(5):
         queue.offer(work(size=7, deadline_s=50.0))
-    assert queue.batches_ahead(work(deadline_s=60.0)) == 3
-    assert queue.batches_ahead(work(deadline_s=40.0)) == 0
-    assert queue.batches_ahead(work(deadline_s=60.0, priority=1)) == 0
+    assert queue.batches_ahead(0, 60.0) == 3
+    assert queue.batches_ahead(0, 40.0) == 0
+    assert queue.batches_ahead(1, 60.0) == 0
+    assert queue.batches_ahead(-1, 40.0) == 3
 
 
 @dataclass
@@ -202,11 +214,18 @@ def test_every_step_is_what_a_sorted_list_would_do(steps: list[tuple[object, ...
                     is_abandoned=partial(operator.itemgetter(0), gone),
                 )
                 held = sum(entry.work.candidate_count for entry in waiting)
-                if waiting and held + size > limit:
+                excess = held + size - limit if waiting else 0
+                lower = [entry for entry in waiting if entry.work.priority < priority]
+                if excess > sum(entry.work.candidate_count for entry in lower):
                     with pytest.raises(QueueFull):
                         queue.offer(offer)
                     continue
-                queue.offer(offer)
+                displaced: list[Waiting] = []
+                for entry in sorted(lower, key=lambda entry: entry.key, reverse=True):
+                    if sum(e.work.candidate_count for e in displaced) < excess:
+                        displaced.append(entry)
+                assert queue.offer(offer) == [entry.work for entry in displaced]
+                waiting = [e for e in waiting if e not in displaced]
                 offered.append(Waiting(offer, len(offered), gone))
                 waiting.append(offered[-1])
             case ("cancel", int(which)) if offered:
@@ -224,4 +243,9 @@ def test_every_step_is_what_a_sorted_list_would_do(steps: list[tuple[object, ...
                 waiting = [e for e in waiting if e not in batch and e not in late]
         assert queue.waiting_candidates == sum(entry.work.candidate_count for entry in waiting)
         assert queue.waiting_requests == sum(entry.work.request_count for entry in waiting)
+        for priority in (-1, 0, 1):
+            as_urgent = [entry.work for entry in waiting if entry.work.priority >= priority]
+            candidates, latest_s = queue.backlog(priority)
+            assert candidates == sum(each.candidate_count for each in as_urgent)
+            assert latest_s >= max((each.deadline_s for each in as_urgent), default=0.0)
         assert bool(queue) == bool(waiting)

@@ -20,6 +20,7 @@ from services.app import StandaloneApp, build_application
 from services.asgi import Message
 from services.engine import Engine
 from services.errors import Overloaded
+from services.ladder import Ladder
 from tests.pipelines import bias_of, make_pipeline
 from tests.services.bad_input import (
     BAD_BODIES,
@@ -75,8 +76,7 @@ class Service:
         self.app = app._app
         self.engine: Engine = app._app._engine
         self.gate = Gate()
-        stages: Any = self.engine._stages
-        stages.insert(0, self.gate)
+        self.engine._ladders.insert(0, Ladder.of(self.gate))
 
     def waits_for(self, condition: Callable[[], bool]) -> None:
         """Wait, on the service's own answers, until the condition holds."""
@@ -339,7 +339,7 @@ def test_far_more_than_can_be_done_is_answered_or_refused_and_nothing_stays_behi
     assert set(statuses) <= {200, 429}
     assert statuses[200] > 0
     assert statuses.total() == 16 * 40
-    assert (service.waiting(), service.engine.runner._in_flight) == (0, 0)
+    assert (service.waiting(), service.engine.runner._executor.in_flight) == (0, 0)
 
 
 def test_a_deadline_that_cannot_be_kept_is_429(service: Service) -> None:

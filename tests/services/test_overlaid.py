@@ -12,6 +12,7 @@ from services.check import check_artifacts
 from services.config import load_config
 from services.engine import Engine
 from services.errors import ConfigError
+from services.ladder import Ladder
 from services.metrics import UnitMetrics
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
@@ -75,7 +76,7 @@ def test_a_ranker_unit_scores_with_the_cells_and_globals_of_the_ingress(tmp_path
         far.view.overlay = Overlay.empty()
         runner: Runner[RaggedBatch] = Runner(
             merge=lambda batches, _release: RaggedBatch.concatenate(batches),
-            stages_of=lambda _release: [far.stages["ranker"]],
+            ladders_of=lambda _release: [Ladder.of(far.stages["ranker"])],
             batching=config.units["scorer"].batching,
             max_in_flight=1,
             metrics=UnitMetrics("scorer", "test"),

@@ -34,7 +34,7 @@ def test_stages_stand_in_a_requests_order_remote_ones_in_their_place(tmp_path: P
         "ranker",
         "reranker",
     ]
-    assert release.pipeline({"ranker": remote})[1] is remote
+    assert release.pipeline({"ranker": remote})[1].rungs[0].stage is remote
     with pytest.raises(ConfigError, match="stage ranker is in no unit"):
         release.pipeline({})
     release.close()

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 from services.batching import BatchingConfig
 from services.errors import DeadlinePassed, Overloaded, ReleaseMismatch, StageFailed
+from services.ladder import Ladder
 from services.metrics import UnitMetrics
 from services.remote import RankerService, RemoteRanker
 from services.runner import Runner
@@ -69,7 +70,7 @@ class Unit:
         self.metrics = UnitMetrics("ranker", "test")
         self.runner: Runner[RaggedBatch] = Runner(
             merge=lambda batches, _release: RaggedBatch.concatenate(batches),
-            stages_of=lambda _release: [self.stage],
+            ladders_of=lambda _release: [Ladder.of(self.stage)],
             batching=BatchingConfig(max_candidates=1_000_000, max_waiting_candidates=10_000_000),
             max_in_flight=1,
             metrics=self.metrics,

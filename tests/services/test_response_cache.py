@@ -17,10 +17,10 @@ from models.served_log.reading import read_log
 from services.config import load_config
 from services.engine import Engine
 from services.errors import DeadlinePassed, StageFailed
+from services.jobs import Answer
 from services.queries import Query
 from services.requests import RankRequest
 from services.response_cache import ResponseCache, ResponseCacheConfig, TtlCache, key_of
-from services.stages import Answer
 from tests.pipelines import FEATURES, bias_of, make_pipeline
 
 FAR_S = 1e9

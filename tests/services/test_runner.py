@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from models.ragged import RaggedBatch, offsets_of
 from services.batching import BatchingConfig, Work
 from services.errors import DeadlinePassed, Overloaded, QueueFull, StageFailed
+from services.jobs import Answer
+from services.ladder import Ladder
 from services.metrics import UnitMetrics
 from services.runner import Runner
-from services.stages import Answer, AnyStage, RemoteStage, WaitingStage
+from services.stages import AnyStage, RemoteStage, WaitingStage
 
 Payload = list[list[int]]  # rows of each of the work's requests
 BUDGET = 12
@@ -42,7 +44,7 @@ class Bench:
     def start(self) -> None:
         self.runner = Runner(
             merge=self.merge,
-            stages_of=lambda _release: self.stages,
+            ladders_of=lambda _release: [Ladder.of(stage) for stage in self.stages],
             batching=self.batching,
             max_in_flight=self.max_in_flight,
             metrics=self.metrics,
@@ -77,7 +79,7 @@ class Bench:
     async def settle(self) -> None:
         """Wait until nothing is in flight; what was borrowed is back."""
         async with asyncio.timeout(LIMIT_S):
-            while self.runner._in_flight or self.runner._remote:
+            while self.runner._executor.in_flight or self.runner._executor.remote:
                 await asyncio.sleep(0)
         assert self.runner.waiting_candidates == 0
         assert self.runner._batcher.waiting_requests == 0
@@ -229,8 +231,8 @@ def test_a_merge_or_an_unknown_release_that_raises_fails_its_batch_alone() -> No
     async def scenario() -> None:
         bench = Bench(stages=[Doubling()])
         bench.start()
-        stages_of = {"a": bench.stages}
-        bench.runner._stages_of = stages_of.__getitem__
+        ladders_of = {"a": [Ladder.of(stage) for stage in bench.stages]}
+        bench.runner._executor._ladders_of = ladders_of.__getitem__
         with pytest.raises(StageFailed, match="KeyError: 'b'"):
             await bench.runner.submit(bench.work(1, release="b"))
         with pytest.raises(StageFailed, match="stage merge failed: TypeError"):
@@ -443,7 +445,7 @@ def test_the_place_of_a_failed_call_goes_to_who_waits() -> None:
             held = await away.get()
             work = bench.work(2)
             waiting = bench.submit(work)
-            while bench.runner._wake._waiters == collections.deque():  # type: ignore[attr-defined]
+            while bench.runner._executor.wake._waiters == collections.deque():  # type: ignore[attr-defined]
                 await asyncio.sleep(0)  # until the model thread sleeps, its only place taken
             held.set_exception(ConnectionError("replica died"))
             with pytest.raises(StageFailed):

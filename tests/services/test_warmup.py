@@ -6,6 +6,7 @@ import pytest
 from models.ragged import RaggedBatch
 from services.config import load_config
 from services.errors import StageFailed
+from services.ladder import Ladder
 from services.releases import Release
 from services.warmup import shape_buckets, warm
 
@@ -30,7 +31,7 @@ def test_every_bucket_goes_through_every_stage(small_home: Path) -> None:
             seen.append(len(batch))
             return batch
 
-    warm(release, config, [*release.stages.values(), Watching()])
+    warm(release, config, [Ladder.of(stage) for stage in (*release.stages.values(), Watching())])
     assert seen == [1, 2, 4, 8, 12]
     release.close()
 
@@ -45,5 +46,5 @@ def test_a_model_that_gives_no_numbers_is_not_served(small_home: Path) -> None:
     config = load_config(small_home / "pipeline.yaml")
     release = Release(config, small_home, ("features", "ranker"))
     with pytest.raises(StageFailed, match="stage broken gives scores that are not numbers"):
-        warm(release, config, [Broken()])
+        warm(release, config, [Ladder.of(Broken())])
     release.close()

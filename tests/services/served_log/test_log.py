@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from models.served_log.reading import read_log
 from services.errors import QueueFull
+from services.jobs import Answer
 from services.served_log.files import LogFolder
 from services.served_log.log import ServedLog, is_sampled
-from services.stages import Answer
 from tests.pipelines import FEATURES
 from tests.services.served_log.lists import KEYS, Counts, FullDisk, batch_of, config, folder
 

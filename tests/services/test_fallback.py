@@ -1,0 +1,144 @@
+"""A whole pipeline whose ranker fails, hangs or is too slow: answered all the same, and saying so."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.ragged import RaggedBatch
+from services.config import load_config
+from services.engine import Engine
+from services.errors import ConfigError
+from services.requests import RankRequest
+from services.stages import RemoteStage
+from tests.pipelines import ITEMS, SPLIT, WITH_RERANKER, bias_of, make_pipeline, merged
+
+FALLBACK: dict[str, Any] = {
+    "models": {"small": {"artifact": "model", "runtime": {"kind": "onnx"}}},
+    "fallback": {"model": "small", "popular": {"column": "value"}},
+}
+MEMORY_ALONE: dict[str, Any] = {"fallback": {"popular": {"column": "value"}}}
+
+
+class Away:
+    """A ranker unit: it fails, hangs, or gives every candidate the score 7."""
+
+    def __init__(self, *, fails: bool = False, hangs: bool = False) -> None:
+        self.fails, self.hangs = fails, hangs
+        self.calls = 0
+
+    async def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        self.calls += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fails:
+            raise ConnectionError("replica died")
+        return batch.adding(candidates={"score": batch.rows * 0 + 7, "ranker": batch.rows * 0 + 7})
+
+
+def with_engine(
+    home: Path, changes: Mapping[str, Any], scenario: Callable[[Engine], Awaitable[None]], away: Away | None
+) -> None:
+    config = load_config(make_pipeline(home, changes))
+
+    async def run() -> None:
+        remote = {} if away is None else {"ranker": RemoteStage("ranker", away)}
+        engine = Engine(config, home, replica="test", remote=remote)  # type: ignore[arg-type]
+        try:
+            async with asyncio.timeout(30):
+                await scenario(engine)
+        finally:
+            engine.close()
+
+    asyncio.run(run())
+
+
+def test_a_dead_ranker_unit_is_replaced_by_the_small_model_then_left_alone(tmp_path: Path) -> None:
+    away = Away(fails=True)
+
+    async def scenario(engine: Engine) -> None:
+        for number in range(8):
+            answer = await engine.rank(RankRequest(user_id="u1", k=2), str(number))
+            assert answer.degraded == "ranker:small:failed"
+            for item in answer.items:
+                assert item.score == int(item.id.removeprefix("item-")) + bias_of(1)
+        assert away.calls < 8
+
+    with_engine(tmp_path, merged(SPLIT, FALLBACK), scenario, away)
+
+
+def test_a_ranker_unit_that_hangs_costs_its_share_of_the_deadline_and_not_the_answer(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        request = RankRequest(user_id="u1", k=2, deadline_ms=300)
+        # Which of the two depends on how soon the machine runs the thread that is woken.
+        answer = await engine.rank(request, "1")
+        assert answer.degraded in {"ranker:small:late", "ranker:popular:late"}
+
+    with_engine(tmp_path, merged(SPLIT, FALLBACK), scenario, Away(hangs=True))
+
+
+def test_without_a_small_model_popular_items_are_answered(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        answer = await engine.rank(RankRequest(user_id="u1", k=3, context={"position": [0.5, 0.5]}), "1")
+        assert answer.degraded == "ranker:popular:failed"
+        assert [item.id for item in answer.items] == [f"item-{ITEMS - 1 - place:04d}" for place in range(3)]
+        named = ["item-0003", "item-0400", "item-0030"]
+        answer = await engine.rank(RankRequest(user_id="u1", candidates=named), "2")
+        assert [item.id for item in answer.items] == ["item-0400", "item-0030", "item-0003"]
+
+    with_engine(tmp_path, merged(SPLIT, MEMORY_ALONE), scenario, Away(fails=True))
+
+
+def test_a_users_own_list_goes_before_popular_items(tmp_path: Path) -> None:
+    lists = {"user_id": ["u1", "u2"], "items": [["item-0007", "gone", "item-0002"], ["gone"]]}
+    pq.write_table(pa.table(lists), tmp_path / "lists.parquet")
+
+    async def scenario(engine: Engine) -> None:
+        own, none = await asyncio.gather(
+            engine.rank(RankRequest(user_id="u1"), "1"), engine.rank(RankRequest(user_id="u2", k=1), "2")
+        )
+        assert own.degraded == "ranker:list:failed"
+        assert [(item.id, item.score) for item in own.items] == [("item-0007", 1.0), ("item-0002", 0.5)]
+        assert none.degraded == "ranker:popular:failed"
+
+    changes = merged(SPLIT, {"fallback": {"lists": "lists.parquet", "popular": {"column": "value"}}})
+    with_engine(tmp_path, changes, scenario, Away(fails=True))
+
+
+def test_a_reranker_that_fails_leaves_the_rankers_order(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        def broken(batch: RaggedBatch) -> RaggedBatch:
+            raise ValueError("bad weights")
+
+        broken.name = "reranker"  # type: ignore[attr-defined]
+        engine._ladders[-1].rungs[0].stage = broken  # type: ignore[assignment]
+        answer = await engine.rank(RankRequest(user_id="u1", k=3), "1")
+        assert answer.degraded == "reranker:order:failed"
+        scores = [item.score for item in answer.items]
+        assert scores == sorted(scores, reverse=True)
+        assert all(item.score == int(item.id.removeprefix("item-")) + bias_of(1) for item in answer.items)
+
+    with_engine(tmp_path, merged(WITH_RERANKER, FALLBACK), scenario, None)
+
+
+def test_an_answer_of_the_whole_pipeline_misses_nothing(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        answers = await asyncio.gather(
+            *[engine.rank(RankRequest(user_id="u1", deadline_ms=20_000), str(n)) for n in range(50)]
+        )
+        assert {answer.degraded for answer in answers} == {None}
+
+    with_engine(tmp_path, merged(WITH_RERANKER, FALLBACK), scenario, None)
+
+
+@pytest.mark.parametrize("content", [None, b"no Parquet"])
+def test_lists_that_cannot_be_read_are_a_config_error(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "lists.parquet").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"lists.parquet cannot be read") as refused:
+        with_engine(tmp_path, {"fallback": {"lists": "lists.parquet"}}, lambda _: asyncio.sleep(0), None)
+    assert refused.value.field == "fallback.lists"
