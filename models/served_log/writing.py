@@ -46,13 +46,13 @@ class Feedback:
     at_s: NDArray[np.float64]
 
 
-def lists_table(shown: ShownLists, features: FeatureSet) -> pa.Table:
-    """Give lists as rows.
+def lists_table(shown: ShownLists, features: FeatureSet, schema: pa.Schema | None = None) -> pa.Table:
+    """Give lists as rows. schema: ``lists_schema`` of the features, from who makes many tables.
 
     Raises:
         KeyError: the batch lacks a column that the definitions declare.
     """
-    batch, schema = shown.batch, lists_schema(features)
+    batch, schema = shown.batch, schema or lists_schema(features)
     columns = {
         "request_id": pa.array(shown.request_ids, pa.string()),
         "at_s": pa.array(shown.at_s, pa.float64()),

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.served_log.writing import write_log_file
 from services.errors import ConfigError
-from services.served_log.rows import FeedbackRow, ShownRow, feedback_rows_table, shown_table
+from services.served_log.rows import FeedbackRow, ListsMaker, ShownRow, feedback_rows_table
 
 logger = logging.getLogger("ray.serve")
 
@@ -107,6 +107,7 @@ class LogWriter:
         self._folder = folder
         self._counts = counts
         self._pending: dict[tuple[str, str], _Pending] = {}
+        self._makers: dict[str, ListsMaker] = {}
         self._name = secrets.token_hex(4)  # replicas write into one folder
         self._numbers = itertools.count(1)
         self._failing = False
@@ -116,17 +117,9 @@ class LogWriter:
         events = [row for row in rows if isinstance(row, FeedbackRow)]
         if events:
             self._gather(("feedback", ""), len(events), lambda: feedback_rows_table(events), now_s)
-        shown: list[ShownRow] = []
         some = [row for row in rows if isinstance(row, ShownRow) and not row.is_empty()]
-        for _, of_batch in itertools.groupby(some, key=lambda row: id(row.batch)):
-            answers = list(of_batch)
-            if answers[0].is_whole():
-                shown += answers
-            else:
-                self._counts.dropped("unfit", len(answers))
-        for release, same in itertools.groupby(shown, key=lambda row: row.batch.release):
-            lists = list(same)
-            self._gather(("lists", release), len(lists), lambda lists=lists: shown_table(lists), now_s)  # type: ignore[misc]
+        for release, of_release in itertools.groupby(some, key=lambda row: row.batch.release):
+            self._add_lists(release, list(of_release), now_s)
 
     def roll(self, now_s: float, *, everything: bool = False) -> None:
         """Write what is due.
@@ -146,6 +139,17 @@ class LogWriter:
                 pending.since_s = now_s
                 continue
             del self._pending[key]
+
+    def _add_lists(self, release: str, rows: Sequence[ShownRow], now_s: float) -> None:
+        maker = self._makers.get(release)
+        if maker is None:
+            maker = ListsMaker(rows[0].features)
+            self._makers = {release: maker}  # releases follow one another; two take turns for a moment alone
+        fit = [row for row in rows if maker.fits(row.batch)]
+        if len(fit) < len(rows):
+            self._counts.dropped("unfit", len(rows) - len(fit))
+        if fit:
+            self._gather(("lists", release), len(fit), lambda: maker.table(fit), now_s)
 
     def _gather(self, key: tuple[str, str], count: int, make: Callable[[], pa.Table], now_s: float) -> None:
         try:

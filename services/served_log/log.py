@@ -22,7 +22,8 @@ from services.served_log.files import LogConfig, LogFolder, LogWriter, RowCounts
 from services.served_log.rows import FeedbackRow, ShownRow
 
 _DRAIN_PERIOD_S = 0.25
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE = 64
+_PAUSE_S = 0.0005
 _CLOSE_LIMIT_S = 15.0
 logger = logging.getLogger("ray.serve")
 
@@ -98,6 +99,7 @@ class ServedLog:
         while not stopping:
             stopping = self._stop.wait(_DRAIN_PERIOD_S)
             while self._waiting:
+                time.sleep(_PAUSE_S)  # gives up the interpreter's lock
                 count = min(len(self._waiting), _ROWS_AT_ONCE)
                 self._writer.add([self._waiting.popleft() for _ in range(count)], self._clock())
                 self._writer.roll(self._clock())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
-from models.served_log.schema import PER_CANDIDATE_SOURCES, Event, logged
+from models.served_log.schema import PER_CANDIDATE_SOURCES, Event, lists_schema, logged
 from models.served_log.writing import Feedback, ShownLists, feedback_table, lists_table
 
 
@@ -29,14 +29,6 @@ class ShownRow(NamedTuple):
         """Whether nothing was shown."""
         return bool(self.batch.offsets[self.request] == self.batch.offsets[self.request + 1])
 
-    def is_whole(self) -> bool:
-        """Whether the batch has every feature that is logged; a fallback's answer may have none."""
-        batch = self.batch
-        return all(
-            name in (batch.candidates if name.startswith(PER_CANDIDATE_SOURCES) else batch.requests)
-            for name in logged(self.features)
-        )
-
 
 class FeedbackRow(NamedTuple):
     """What a user did with an item of a list."""
@@ -48,46 +40,53 @@ class FeedbackRow(NamedTuple):
     at_s: float
 
 
-def shown_table(rows: Sequence[ShownRow]) -> pa.Table:
-    """Give lists of one release as a table."""
-    features, keys = rows[0].features, rows[0].keys
-    columns = logged(features)
-    parts = []
-    for _, same in itertools.groupby(rows, key=lambda row: id(row.batch)):
-        of_batch = list(same)
-        parts.append(_logged_part(of_batch[0].batch, [row.request for row in of_batch], list(columns)))
-    batch = RaggedBatch.concatenate(parts)
-    places = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
-    shown = ShownLists(
-        batch=batch,
-        keys=keys[batch.rows],
-        scores=batch.candidates["score"],
-        positions=places.astype(np.int32),
-        request_ids=[row.request_id for row in rows],
-        user_ids=[row.user_id for row in rows],
-        at_s=np.array([row.at_s for row in rows]),
-    )
-    return lists_table(shown, features)
+class ListsMaker:
+    """Makes tables of the lists of one release."""
 
+    def __init__(self, features: FeatureSet) -> None:
+        """Find what is logged; a table takes a fraction of the time that this takes."""
+        self._features = features
+        self._schema = lists_schema(features)
+        names = list(logged(features))
+        self._of_requests = [name for name in names if not name.startswith(PER_CANDIDATE_SOURCES)]
+        self._of_candidates = [name for name in names if name.startswith(PER_CANDIDATE_SOURCES)]
 
-def _logged_part(batch: RaggedBatch, requests: Sequence[int], columns: Sequence[str]) -> RaggedBatch:
-    """Give the listed requests with what is logged of them alone."""
-    bare = RaggedBatch(
-        offsets=batch.offsets,
-        rows=batch.rows,
-        requests={
-            name: batch.requests[name] for name in columns if not name.startswith(PER_CANDIDATE_SOURCES)
-        },
-        candidates={
-            name: batch.candidates[name]
-            for name in ("score", *columns)
-            if name == "score" or name.startswith(PER_CANDIDATE_SOURCES)
-        },
-        release=batch.release,
-    )
-    return (
-        bare if list(requests) == list(range(len(batch))) else bare.take(np.array(requests, dtype=np.int64))
-    )
+    def fits(self, batch: RaggedBatch) -> bool:
+        """Whether the batch has every feature that is logged; a fallback's answer may have none."""
+        return all(name in batch.requests for name in self._of_requests) and all(
+            name in batch.candidates for name in self._of_candidates
+        )
+
+    def table(self, rows: Sequence[ShownRow]) -> pa.Table:
+        """Give lists as a table; their batches fit."""
+        parts = []
+        for _, same in itertools.groupby(rows, key=lambda row: id(row.batch)):
+            of_batch = list(same)
+            parts.append(self._part(of_batch[0].batch, [row.request for row in of_batch]))
+        batch = RaggedBatch.concatenate(parts)
+        places = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
+        shown = ShownLists(
+            batch=batch,
+            keys=rows[0].keys[batch.rows],
+            scores=batch.candidates["score"],
+            positions=places.astype(np.int32),
+            request_ids=[row.request_id for row in rows],
+            user_ids=[row.user_id for row in rows],
+            at_s=np.array([row.at_s for row in rows]),
+        )
+        return lists_table(shown, self._features, self._schema)
+
+    def _part(self, batch: RaggedBatch, requests: Sequence[int]) -> RaggedBatch:
+        """Give the listed requests with what is logged of them alone."""
+        bare = RaggedBatch(
+            offsets=batch.offsets,
+            rows=batch.rows,
+            requests={name: batch.requests[name] for name in self._of_requests},
+            candidates={name: batch.candidates[name] for name in ("score", *self._of_candidates)},
+            release=batch.release,
+        )
+        whole = list(requests) == list(range(len(batch)))
+        return bare if whole else bare.take(np.array(requests, dtype=np.int64))
 
 
 def feedback_rows_table(rows: Sequence[FeedbackRow]) -> pa.Table:
