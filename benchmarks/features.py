@@ -68,7 +68,7 @@ def measure(python: Path | None, repeats: int, ours_count: int, feast_count: int
     """Measure both sides in turn; python: None leaves Feast out."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="features-")))
-        port = stack.enter_context(redis_server(folder))
+        port = stack.enter_context(redis_server(folder)).port
         client = stack.enter_context(redis.Redis("127.0.0.1", port))
         # No time-out of ours may cut what is measured.
         config = RedisConfig(kind="redis", nodes=(f"127.0.0.1:{port}",), timeout_ms=1000)

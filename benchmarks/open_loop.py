@@ -55,13 +55,26 @@ class OpenLoop:
         self._finished = asyncio.Event()
         self.answers: list[Answered] = []
         self.answered = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._started_s = 0.0
+
+    def stop(self) -> None:
+        """Send nothing more; may be called from another thread, once it runs."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._cut)
+
+    def _cut(self) -> None:
+        del self._due_s[self._next :]
+        self._duration_s = time.perf_counter() - self._started_s
+        self._check_finished()
 
     async def run(self, host: str, port: int) -> LoadResult:
         """Load host:port."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         connections = await connect(host, port, self._count, self._answered, self._lost)
         self._free, self._open = list(connections), len(connections)
         started_s, cpu_s = time.perf_counter(), time.process_time()
+        self._started_s = started_s
         self._due_s = [started_s + due_s for due_s in self._due_s]
         loop.add_reader(self._timer.fd, self._send_due)
         self._send_due()

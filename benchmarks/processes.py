@@ -25,6 +25,7 @@ class Process:
     """A process: its command, its role and the CPU it has used, in seconds."""
 
     pid: int
+    command: str
     role: str
     cpu_s: float
 
@@ -54,7 +55,7 @@ class CpuMeter:
         for pid in ours:
             if (cpu_s := cpu_of(pid)) is not None:
                 command = _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
-                found[pid] = Process(pid, role_of(command), cpu_s)
+                found[pid] = Process(pid, command, role_of(command), cpu_s)
         return found
 
 

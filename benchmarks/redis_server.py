@@ -1,6 +1,8 @@
-"""A real redis-server for a benchmark: its own port, nothing on disk."""
+"""A real redis-server for a benchmark: its own port, nothing on disk but what ``save`` puts there."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -10,41 +12,80 @@ from pathlib import Path
 
 import redis
 
-_START_LIMIT_S = 10.0
+_START_LIMIT_S = 20.0
+
+
+class RedisServer:
+    """One server's process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start it on a free port of loopback.
+
+        Raises:
+            SystemExit: there is none to run, or it does not start.
+        """
+        command = shutil.which("redis-server") or shutil.which("valkey-server")
+        if command is None:
+            raise SystemExit("no redis-server here: apt-get install redis-server")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        self._command = [command, *options]
+        self._process = self._started()
+
+    def client(self) -> "redis.Redis":
+        """Give a client of its own."""
+        return redis.Redis("127.0.0.1", self.port, socket_timeout=10)
+
+    def save(self) -> None:
+        """Put the rows on disk: ``restart`` comes back with them."""
+        with self.client() as client:
+            client.save()
+
+    def kill(self) -> None:
+        """End the process as kill -9 does."""
+        self._process.kill()
+        self._process.wait(10)
+
+    def restart(self) -> None:
+        """Start it again after ``kill``; wait until it answers."""
+        self._process = self._started()
+
+    def freeze(self) -> None:
+        """Stop the process where it is."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        limit_s = time.monotonic() + _START_LIMIT_S
+        while not self._answers():
+            if process.poll() is not None or time.monotonic() > limit_s:
+                raise SystemExit(f"{self._command[0]} did not start on port {self.port}")
+            time.sleep(0.02)
+        return process
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis("127.0.0.1", self.port, socket_timeout=1) as client:
+                return bool(client.ping())
+        except redis.RedisError:  # it starts, or reads its rows
+            return False
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[int]:
-    """Run a server on loopback; give its port.
+def redis_server(folder: Path) -> Iterator[RedisServer]:
+    """Run a server for as long as the block lasts.
 
     Raises:
         SystemExit: there is none to run, or it does not start.
     """
-    command = shutil.which("redis-server") or shutil.which("valkey-server")
-    if command is None:
-        raise SystemExit("no redis-server here: apt-get install redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    process = subprocess.Popen(
-        [command, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
-        stdout=subprocess.DEVNULL,
-    )
+    server = RedisServer(folder)
     try:
-        limit_s = time.monotonic() + _START_LIMIT_S
-        while not _answers(port):
-            if process.poll() is not None or time.monotonic() > limit_s:
-                raise SystemExit(f"{command} did not start on port {port}")
-            time.sleep(0.02)
-        yield port
+        yield server
     finally:
-        process.kill()
-        process.wait(10)
-
-
-def _answers(port: int) -> bool:
-    try:
-        with redis.Redis("127.0.0.1", port, socket_timeout=1) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
+        server.kill()

@@ -55,6 +55,28 @@ def test_a_stalled_server_is_charged_from_the_scheduled_time() -> None:
     assert result.p50_ms >= 300
 
 
+def test_a_loop_that_is_stopped_sends_nothing_more_and_ends() -> None:
+    async def run() -> tuple[LoadResult, OpenLoop]:
+        enough = asyncio.Event()
+
+        async def answer(body: bytes) -> bytes:
+            if loop.answered >= 20:
+                enough.set()
+            return OK
+
+        loop = OpenLoop(REQUEST, 200.0, 600.0, connections=4)
+        async with listening(answer) as port, asyncio.timeout(60):
+            running = asyncio.create_task(loop.run("127.0.0.1", port))
+            await enough.wait()
+            await asyncio.to_thread(loop.stop)
+            return await running, loop
+
+    result, loop = asyncio.run(run())
+    assert result.requests == loop.answered >= 20
+    assert result.missed == 0
+    assert result.window_s < 60
+
+
 def test_what_is_never_answered_is_missed_and_weighs_on_the_percentiles() -> None:
     async def never(body: bytes) -> bytes:
         await asyncio.Event().wait()

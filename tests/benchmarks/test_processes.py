@@ -55,8 +55,12 @@ def test_marked_processes_and_their_children_are_found() -> None:
 
 
 def test_cpu_is_summed_by_role_largest_first() -> None:
-    before = {1: Process(1, "replica", 5.0), 3: Process(3, "gcs", 1.0)}
-    after = {1: Process(1, "replica", 6.0), 2: Process(2, "replica", 0.5), 3: Process(3, "gcs", 1.1)}
+    before = {1: Process(1, "", "replica", 5.0), 3: Process(3, "", "gcs", 1.0)}
+    after = {
+        1: Process(1, "", "replica", 6.0),
+        2: Process(2, "", "replica", 0.5),
+        3: Process(3, "", "gcs", 1.1),
+    }
     used = core_seconds_by_role(before, after)
     assert list(used) == ["replica", "gcs"]
     assert used["replica"] == pytest.approx(1.5)

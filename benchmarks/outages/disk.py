@@ -1,0 +1,61 @@
+"""The served log's disk runs full: a file system in memory with a limit of its own."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.outages.fault import Fault
+
+_SMALL_BYTES, _LARGE_BYTES = 1024 * 1024, 512 * 1024 * 1024
+_FILL_BYTES = 2 * _SMALL_BYTES
+
+
+@contextmanager
+def limited_disk(folder: Path) -> Iterator[bool]:
+    """Mount a file system with room at ``folder``; give whether this user may."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not _mount(f"size={_LARGE_BYTES}", folder):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def disk_fault(folder: Path, dropped: Callable[[], float]) -> Fault:
+    """Give a disk without a byte left; ``dropped`` counts the log's lost rows."""
+    filler, lost, written = folder / "filler", [0.0], [0]
+
+    def files() -> int:
+        return sum(1 for _ in folder.rglob("*.parquet"))
+
+    def fill() -> None:
+        lost[0] = dropped()
+        if not _mount(f"remount,size={_SMALL_BYTES}", folder):
+            raise RuntimeError(f"{folder} cannot be made smaller")
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while file.write(b"\0" * 65536):
+                    pass
+            except OSError:  # full
+                pass
+
+    def empty() -> None:
+        filler.unlink()
+        _mount(f"remount,size={_LARGE_BYTES}", folder)
+        written[0] = files()
+
+    return Fault(
+        "log-full",
+        "the disk of the served log is full; then has room again",
+        fill,
+        empty,
+        notes=lambda: {"rows_dropped": dropped() - lost[0], "files_after": float(files() - written[0])},
+    )
+
+
+def _mount(options: str, folder: Path) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", options, "rankway-log", str(folder)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

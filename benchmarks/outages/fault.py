@@ -1,0 +1,88 @@
+"""A fault, and a service under an open loop while it happens."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.connections import http_request
+from benchmarks.load import run_open
+from benchmarks.open_loop import OpenLoop
+from benchmarks.outages.timeline import Moments, Outage, outage_of
+from benchmarks.results import Answered, LoadResult
+from benchmarks.servers import Server
+
+_POLL_PERIOD_S = 0.05
+_CONNECTIONS = 64
+
+Replaced = Callable[[Sequence[Answered], float], bool]
+"""Whether, from the answers so far and the second of the fault, what was lost is there again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong.
+
+    injure: makes it happen. mend: takes the cause away; None where the system has to mend itself, until ``replaced``.
+    notes: further figures, asked at the end.
+    """
+
+    name: str
+    what: str
+    injure: Callable[[], None]
+    mend: Callable[[], None] | None = None
+    replaced: Replaced | None = None
+    notes: Callable[[], dict[str, float]] = dict
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """rate: requests a second. before_s, during_s, after_s: how long each part lasts.
+
+    replacing_s: at most until what was lost is replaced.
+    """
+
+    rate: float
+    before_s: float = 4.0
+    during_s: float = 4.0
+    after_s: float = 6.0
+    replacing_s: float = 60.0
+
+
+def suffer(fault: Fault, server: Server, bodies: Sequence[bytes], deadline_s: float, plan: Plan) -> Outage:
+    """Load the server, let the fault happen and, where it is to be, mend it; give what the callers saw.
+
+    Raises:
+        RuntimeError: what was lost was not replaced in time.
+    """
+    requests = [http_request("127.0.0.1", "/v1/rank", body) for body in bodies]
+    longest_s = plan.before_s + plan.during_s + plan.replacing_s + plan.after_s
+    loop = OpenLoop(requests, plan.rate, longest_s, connections=_CONNECTIONS)
+    results: list[LoadResult] = []
+    client = threading.Thread(target=lambda: results.append(run_open("127.0.0.1", server.port, loop)))
+    client.start()
+    try:
+        moments = _happens(fault, loop, plan)
+        time.sleep(plan.after_s)
+    finally:
+        loop.stop()
+        client.join()
+    return outage_of(fault.name, fault.what, loop.answers, results[0], moments, deadline_s, fault.notes())
+
+
+def _happens(fault: Fault, loop: OpenLoop, plan: Plan) -> Moments:
+    time.sleep(plan.before_s)
+    injured_s = time.perf_counter()
+    fault.injure()
+    mended_s = replaced_s = None
+    if fault.mend is not None:
+        time.sleep(plan.during_s)
+        fault.mend()
+        mended_s = time.perf_counter()
+    if fault.replaced is not None:
+        while not fault.replaced(loop.answers, injured_s):
+            if time.perf_counter() > injured_s + plan.replacing_s:
+                raise RuntimeError(f"{fault.name}: nothing took its place in {plan.replacing_s:.0f} s")
+            time.sleep(_POLL_PERIOD_S)
+        replaced_s = time.perf_counter()
+    return Moments(injured_s, mended_s, replaced_s)

@@ -1,0 +1,63 @@
+"""Faults of the service's own processes: kill -9 of a replica, of which Ray Serve starts another."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Sequence
+
+from benchmarks.outages.fault import Fault
+from benchmarks.outages.timeline import is_whole
+from benchmarks.results import Answered
+from benchmarks.servers import Server
+
+_REPLICA = re.compile(rb"x-request-id: (\S+)-\w+\r\n", re.IGNORECASE)
+"""An ingress replica begins its requests' ids with its own name."""
+_QUIET_S = 2.0
+
+
+def ingress_fault(server: Server, unit: str) -> Fault:
+    """Give the death of one ingress replica: replaced when one that had not answered before answers."""
+
+    def replaced(answers: Sequence[Answered], injured_s: float) -> bool:
+        known = {_replica(answer) for answer in answers if answer.answered_s < injured_s}
+        # Those that were alive answer within a moment; later ones are new.
+        return any(_replica(answer) not in known for answer in answers[-200:])
+
+    return Fault(
+        "ingress-kill",
+        "kill -9 of one of the ingress replicas",
+        lambda: _kill(server, unit),
+        replaced=replaced,
+    )
+
+
+def ranker_fault(server: Server, unit: str) -> Fault:
+    """Give the death of the ranker's only replica: replaced when answers have been whole for a while."""
+
+    def replaced(answers: Sequence[Answered], injured_s: float) -> bool:
+        since_s = time.perf_counter() - _QUIET_S
+        late = [answer for answer in answers[-2000:] if answer.answered_s > since_s]
+        return since_s > injured_s and bool(late) and all(map(is_whole, late))
+
+    return Fault(
+        "ranker-kill",
+        "kill -9 of the ranker unit's only replica",
+        lambda: _kill(server, unit),
+        replaced=replaced,
+    )
+
+
+def _kill(server: Server, unit: str) -> None:
+    processes = server.meter.read().items()
+    replicas = [
+        pid for pid, process in processes if process.role == "replica" and f":{unit}" in process.command
+    ]
+    if not replicas:
+        raise RuntimeError(f"the service has no replica of unit {unit!r}")
+    os.kill(min(replicas), signal.SIGKILL)
+
+
+def _replica(answer: Answered) -> bytes:
+    found = _REPLICA.search(answer.data)
+    return found[1] if found is not None else b""

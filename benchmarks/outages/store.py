@@ -1,0 +1,108 @@
+"""Faults of the feature store: a Redis that is killed, frozen, full, or holds garbage."""
+
+import itertools
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+
+from benchmarks.outages.fault import Fault
+from benchmarks.redis_server import RedisServer
+from models.features.rows import KeyedGroup, row_key
+
+_ROW_BYTES = 96
+_FULL_BYTES = 1_000_000
+_WRITE_PERIOD_S = 0.005
+
+
+class _Writer:
+    """Somebody else who goes on writing to the full server."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        self.refused = 0
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with self._server.client() as client:
+            for number in itertools.count():
+                if self._stop.wait(_WRITE_PERIOD_S):
+                    return
+                try:
+                    client.set(f"filler:{number}", b"x" * _ROW_BYTES)
+                except redis.ResponseError:
+                    self.refused += 1
+
+
+class _Full:
+    """The server is at its limit of memory and keeps what it has."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        self._writer: _Writer | None = None
+
+    def fill(self) -> None:
+        with self._server.client() as client:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", _FULL_BYTES)
+        self._writer = _Writer(self._server)
+
+    def empty(self) -> None:
+        assert self._writer is not None
+        self._writer.stop()
+        with self._server.client() as client:
+            client.config_set("maxmemory", 0)
+
+    def notes(self) -> dict[str, float]:
+        assert self._writer is not None
+        return {"writes_refused": float(self._writer.refused)}
+
+
+class _Garbage:
+    """Every row that is asked for is random bytes."""
+
+    def __init__(self, server: RedisServer, users: Sequence[str]) -> None:
+        self._server = server
+        groups: tuple[KeyedGroup, ...] = ("user", "realtime")
+        self._keys: list[Any] = [row_key(g, user.encode()) for user in users for g in groups]
+        self._kept: dict[Any, bytes] = {}
+
+    def spoil(self) -> None:
+        with self._server.client() as client:
+            rows: list[Any] = client.mget(self._keys)
+            self._kept = {key: row for key, row in zip(self._keys, rows, strict=True) if row is not None}
+            client.mset({key: os.urandom(_ROW_BYTES) for key in self._kept})
+
+    def restore(self) -> None:
+        with self._server.client() as client:
+            client.mset(self._kept)
+
+
+def store_faults(server: RedisServer, users: Sequence[str]) -> list[Fault]:
+    """Give the faults of a store that holds rows of ``users``."""
+    full, garbage = _Full(server), _Garbage(server, users)
+    return [
+        Fault("redis-kill", "kill -9 of the store; started again with its rows", server.kill, server.restart),
+        Fault("redis-freeze", "SIGSTOP of the store, SIGCONT", server.freeze, server.thaw),
+        Fault(
+            "redis-full",
+            "the store is at its limit of memory and refuses what others write",
+            full.fill,
+            full.empty,
+            notes=full.notes,
+        ),
+        Fault(
+            "redis-garbage",
+            "every row asked for is random bytes; written back",
+            garbage.spoil,
+            garbage.restore,
+        ),
+    ]
