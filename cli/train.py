@@ -67,7 +67,8 @@ def _train(
     pipeline: PipelineConfig, from_log: Sequence[Path], force: bool, console: Console
 ) -> "list[Trained]":
     from models.training.from_log import impressions_from_log
-    from models.training.train import Places, Trainer  # here, as it loads torch
+    from models.training.splits import Places
+    from models.training.train import Trainer  # here, as it loads torch
 
     if pipeline.training is None:
         raise ConfigError(

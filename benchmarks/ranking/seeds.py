@@ -5,7 +5,8 @@ from pathlib import Path
 
 from models.datasets.build import EventData, ensure_event_data
 from models.training.loop import Progress
-from models.training.train import Places, Trainer
+from models.training.splits import Places
+from models.training.train import Trainer
 from services.config import PipelineConfig
 from services.features import load_definitions
 

@@ -13,7 +13,6 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from pydantic import BaseModel
-from safetensors.torch import load_file
 
 from models.architectures import build_architecture
 from models.architectures.options import HistoryRankerOptions
@@ -22,40 +21,22 @@ from models.assembly import InputAssembler
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.features.overlay import Overlay
-from models.features.view import FeatureView
 from models.golden import golden_batch
-from models.impressions import read_impressions
-from models.ragged import RaggedBatch
 from models.training.checkpoint import Checkpoint
 from models.training.config import FitConfig, TrainingConfig
-from models.training.export import ONNX, SAFETENSORS, weight_writer
+from models.training.export import ONNX, weight_writer
 from models.training.lineage import already_trained, hash_of, hash_of_data, hash_of_training_code
-from models.training.lists import Lists, expect_numbers, in_memory, thinned, without_unknown_items
+from models.training.lists import Lists
 from models.training.loop import Fitted, Progress, fit
 from models.training.losses import LossFunction, distillation_loss, list_loss
 from models.training.metrics import quality
-from models.training.over_catalogue import NegativeSampler, over_catalogue
+from models.training.over_catalogue import NegativeSampler
 from models.training.scoring import score
 from models.training.sizes import listwise_options, pooled_options, ranker_options
-from models.training.unknown import some_unknown
+from models.training.splits import Labelled, Places, Splits
 
 STANDARDISED_ON = 4000
 """Training lists that the encoders' constants are taken from."""
-
-Labelled = tuple[RaggedBatch, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where things lie: ``data`` holds the impressions ``train`` and ``valid``."""
-
-    catalogue: Path
-    data: Path
-    ranker: Path
-    reranker: Path | None = None
-    distilled: Path | None = None
-    overlay: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -96,12 +77,9 @@ class Trainer:
         self._places = places
         self._progress = progress
         self._catalogue = Catalogue.open(places.catalogue)
-        overlay = None if places.overlay is None else Overlay.open(places.overlay, features)
-        self._view = FeatureView(features, self._catalogue, overlay)
-        self._splits: dict[str, Labelled] = {}
-        self._scored: dict[tuple[str, int | None], Labelled] = {}
         mixed = "bf16" if config.precision == "bfloat16" else "no"
         self._accelerator = Accelerator(mixed_precision=mixed)
+        self._splits = Splits(config, features, places, self._catalogue)
 
     def run(self, *, force: bool = False) -> list[Trained]:
         """Train what is out of date, or all of it with ``force``; each artifact is written whole or not at all.
@@ -132,7 +110,7 @@ class Trainer:
             fit=config.ranker.fit,
             options=lambda: ranker_options(config.ranker, features, catalogue),
             loss_of=partial(list_loss, loss=config.ranker.fit.loss),
-            read=self._split,
+            read=self._splits.labelled,
         )
         ranker = self._make(recipe, made_from, force)
         return [ranker, *(self._make(r, made_from, force) for r in self._after(ranker, made_from))]
@@ -142,6 +120,9 @@ class Trainer:
         config, places = self._config, self._places
         made_from["ranker"] = ranker.artifact.version
         reads = HistoryRankerOptions.model_validate(ranker.artifact.architecture)
+        scored = partial(
+            self._splits.scored, ranker.artifact, ranker.root, self._accelerator.device, self._progress
+        )
         recipes = []
         if config.reranker is not None and places.reranker is not None:
             listwise = config.reranker
@@ -153,7 +134,7 @@ class Trainer:
                     fit=listwise.fit,
                     options=lambda: listwise_options(listwise, reads, self._catalogue),
                     loss_of=partial(list_loss, loss=listwise.fit.loss),
-                    read=partial(self._scored_split, ranker),
+                    read=scored,
                 )
             )
         if config.distilled is not None and places.distilled is not None:
@@ -168,7 +149,7 @@ class Trainer:
                     loss_of=partial(
                         distillation_loss, temperature=student.temperature, label_weight=student.label_weight
                     ),
-                    read=partial(self._scored_split, ranker),
+                    read=scored,
                 )
             )
         return recipes
@@ -226,46 +207,6 @@ class Trainer:
             checkpoint.clear()
         self._accelerator.wait_for_everyone()
         return Trained(Artifact.load(root), root, fresh=True)
-
-    def _split(self, name: str, count: int | None = None) -> Labelled:
-        """Read the impressions of "train" or "valid", without what cannot be learned from; at most ``count``."""
-        if name not in self._splits:
-            batch, labels = read_impressions(
-                self._places.data / name,
-                feature_hash=self._features.content_hash,
-                keys_to_rows=self._catalogue.rows_of_keys,
-            )
-            limits = {"train": self._config.max_train_lists, "valid": self._config.max_valid_lists}
-            batch, labels = thinned(in_memory(batch), labels, limits[name])
-            over = self._config.over_catalogue
-            if over is None:
-                batch, labels = without_unknown_items(batch, labels)
-            elif name == "valid":
-                history = self._config.ranker.history
-                batch, labels = over_catalogue(
-                    batch, labels, self._catalogue, history=history, repeats=over.repeats
-                )
-            if name == "train":
-                batch = some_unknown(batch, self._features, self._config.unknown_share, self._config.seed)
-            batch = self._view.completed(batch)
-            expect_numbers(f"{name} impressions", batch, labels)
-            self._splits[name] = batch, labels
-        return thinned(*self._splits[name], count)
-
-    def _scored_split(self, ranker: Trained, name: str, count: int | None = None) -> Labelled:
-        """Give a split with the ranker's scores as the candidate column "score"."""
-        if (name, count) not in self._scored:
-            module = build_architecture(ranker.artifact.architecture)
-            module.load_state_dict(load_file(ranker.root / SAFETENSORS))
-            module.to(self._accelerator.device)
-            assembler = InputAssembler(ranker.artifact.signature, self._catalogue, whole_lists=True)
-            batch, labels = self._split(name, count)
-            what, total = f"scoring the {name} lists", len(batch)
-            scores = score(
-                module, Lists(batch, labels, assembler), lambda at: self._progress(what, at, total)
-            )
-            self._scored[name, count] = batch.adding(candidates={"score": scores}), labels
-        return self._scored[name, count]
 
     def _metrics(self, what: str, scores: NDArray[np.float32], lists: Lists) -> dict[str, float]:
         """Give the model's quality and, by prefix, that of other orders of the same lists.

@@ -18,7 +18,8 @@ from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import RuntimeConfig
 from models.training.config import TrainingConfig
-from models.training.train import Places, Trained, Trainer
+from models.training.splits import Places
+from models.training.train import Trained, Trainer
 from tests.models.worlds import CONTEXT, FEATURES, make_batch, make_catalogue, make_impressions
 
 CONTEXT_COLUMNS = [column.model_dump() for column in CONTEXT]

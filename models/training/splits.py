@@ -1,0 +1,115 @@
+"""The lists that models learn from and are judged by: read, thinned, completed with their features, kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from models.architectures import build_architecture
+from models.artifact import Artifact
+from models.assembly import InputAssembler
+from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.features.overlay import Overlay
+from models.features.view import FeatureView
+from models.impressions import read_impressions
+from models.ragged import RaggedBatch
+from models.training.config import TrainingConfig
+from models.training.export import SAFETENSORS
+from models.training.lists import Lists, expect_numbers, in_memory, thinned, without_unknown_items
+from models.training.loop import Progress
+from models.training.over_catalogue import over_catalogue
+from models.training.scoring import score
+from models.training.unknown import some_unknown
+
+Labelled = tuple[RaggedBatch, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie: ``data`` holds the impressions ``train`` and ``valid``."""
+
+    catalogue: Path
+    data: Path
+    ranker: Path
+    reranker: Path | None = None
+    distilled: Path | None = None
+    overlay: Path | None = None
+
+
+class Splits:
+    """The splits "train" and "valid" of one data set; each is read once."""
+
+    def __init__(
+        self, config: TrainingConfig, features: FeatureSet, places: Places, catalogue: Catalogue
+    ) -> None:
+        """Open the overlay.
+
+        Raises:
+            ArtifactError: it cannot be used.
+        """
+        overlay = None if places.overlay is None else Overlay.open(places.overlay, features)
+        self._config = config
+        self._features = features
+        self._data = places.data
+        self._catalogue = catalogue
+        self._view = FeatureView(features, catalogue, overlay)
+        self._read: dict[str, Labelled] = {}
+        self._scored: dict[tuple[str, int | None], Labelled] = {}
+
+    def labelled(self, name: str, count: int | None = None) -> Labelled:
+        """Give a split without what cannot be learned from; at most ``count`` lists.
+
+        Raises:
+            ArtifactError: there are no such data, or of other definitions. TrainingError: they hold what is no number.
+        """
+        if name not in self._read:
+            batch, labels = self._lists(name)
+            if name == "train":
+                batch = some_unknown(batch, self._features, self._config.unknown_share, self._config.seed)
+            batch = self._view.completed(batch)
+            expect_numbers(f"{name} impressions", batch, labels)
+            self._read[name] = batch, labels
+        return thinned(*self._read[name], count)
+
+    def scored(
+        self,
+        ranker: Artifact,
+        root: Path,
+        device: torch.device,
+        progress: Progress,
+        name: str,
+        count: int | None = None,
+    ) -> Labelled:
+        """Give a split with the scores of the ranker at ``root`` as the candidate column "score"."""
+        if (name, count) not in self._scored:
+            module = build_architecture(ranker.architecture)
+            module.load_state_dict(load_file(root / SAFETENSORS))
+            module.to(device)
+            assembler = InputAssembler(ranker.signature, self._catalogue, whole_lists=True)
+            batch, labels = self.labelled(name, count)
+            what, total = f"scoring the {name} lists", len(batch)
+            scores = score(module, Lists(batch, labels, assembler), lambda at: progress(what, at, total))
+            self._scored[name, count] = batch.adding(candidates={"score": scores}), labels
+        return self._scored[name, count]
+
+    def _lists(self, name: str) -> Labelled:
+        config = self._config
+        batch, labels = read_impressions(
+            self._data / name,
+            feature_hash=self._features.content_hash,
+            keys_to_rows=self._catalogue.rows_of_keys,
+        )
+        limits = {"train": config.max_train_lists, "valid": config.max_valid_lists}
+        batch, labels = thinned(in_memory(batch), labels, limits[name])
+        over = config.over_catalogue
+        if over is None:
+            return without_unknown_items(batch, labels)
+        if name == "train":
+            return batch, labels  # its lists are drawn at each step
+        return over_catalogue(
+            batch, labels, self._catalogue, history=config.ranker.history, repeats=over.repeats
+        )
