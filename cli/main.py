@@ -35,6 +35,9 @@ COMMANDS = (
     Command("log", "cli.log:app", "The served log: how far its features are from what they would be now."),
     Command("features", "cli.features:app", "Stored features: load users' rows, set live features of items."),
     Command(
+        "release", "cli.release:app", "Releases: model, catalogue and features together, swapped under load."
+    ),
+    Command(
         "train",
         "cli.train:train",
         "Train a pipeline's models; what is unchanged is left as it is, and what was cut off goes on where it was.",

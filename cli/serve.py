@@ -12,6 +12,7 @@ from rich.console import Console
 from services.config import PipelineConfig, load_config
 from services.errors import ConfigError, ServiceError
 from services.home import home_directory
+from services.staging import ReleaseFolder
 
 _STOPPED_EARLY = 130  # as a shell reports a command that Ctrl-C ended
 
@@ -38,11 +39,13 @@ def serve(
 
 def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> None:
     from services.check import check_artifacts, store_warnings
+    from services.cluster import announced
     from services.deploy import deploy, local_cluster, refuse_taken_port
     from services.exposure import exposed_ports
 
     home = home_directory()
-    faults = check_artifacts(pipeline, home)
+    releases = ReleaseFolder(home, pipeline.name)
+    faults = check_artifacts(releases.applied(pipeline, releases.active()), home)
     if faults:
         raise ConfigError("\n".join(faults))
     refuse_taken_port(pipeline.http)
@@ -69,8 +72,9 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
         if open_beyond:
             listed = ", ".join(f"{number} ({owner})" for number, owner in open_beyond)
             console.print(f"Open beyond loopback, close them in the firewall: {listed}", highlight=False)
-        console.print("Ctrl-C stops it.", highlight=False)
-        stop.wait()
+        with announced(pipeline, home):
+            console.print("Ctrl-C stops it.", highlight=False)
+            stop.wait()
         console.print("stopping", highlight=False)
 
 

@@ -1,5 +1,6 @@
 """Composition: a pipeline's units as Serve deployments, or as one plain ASGI application."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,11 +18,13 @@ from services.errors import ServiceError
 from services.home import home_directory
 from services.ingress import RankApp
 from services.ladder import Ladder
+from services.live import LiveReleases, Loaded
 from services.metrics import Flusher, UnitMetrics
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
 from services.runner import Runner
 from services.stages import RemoteStage
+from services.swapping import Swapping
 from services.warmup import warm
 
 IMPORT_PATH = "services.app:build"
@@ -38,7 +41,7 @@ class PipelineArgs(BaseModel):
     home: str
 
 
-class IngressUnit:
+class IngressUnit(Swapping):
     """The unit that answers HTTP."""
 
     def __init__(
@@ -52,6 +55,7 @@ class IngressUnit:
             remote["ranker"] = RemoteStage("ranker", RemoteRanker(_caller(ranker)))
         self._engine = Engine(pipeline, Path(home), replica=replica, remote=remote)
         self._app = RankApp(self._engine)
+        super().__init__(self._engine.live, replica)
 
     def __serve_build_asgi_app__(self) -> RankApp:
         """Give Serve the application object."""
@@ -66,7 +70,7 @@ class IngressUnit:
         self._engine.close()
 
 
-class RankerUnit:
+class RankerUnit(Swapping):
     """The ranker as a unit of its own."""
 
     def __init__(self, config: dict[str, Any], home: str) -> None:
@@ -74,18 +78,18 @@ class RankerUnit:
         pipeline = PipelineConfig.model_validate(config)
         name = pipeline.unit_of("ranker")
         unit = pipeline.units[name]
-        release = Release(pipeline, Path(home), unit.stages)
-        ladders = [Ladder.of(stage) for stage in release.stages.values()]
-        warm(release, pipeline, ladders)
-        self._metrics = UnitMetrics(name, serve.get_replica_context().replica_id.unique_id)
+        replica = serve.get_replica_context().replica_id.unique_id
+        live = LiveReleases(pipeline, Path(home), partial(_load_ranker, home=Path(home)))
+        super().__init__(live, replica)
+        self._metrics = UnitMetrics(name, replica)
         self._runner: Runner[RaggedBatch] = Runner(
             merge=lambda batches, _release: RaggedBatch.concatenate(batches),
-            ladders_of=lambda _release: ladders,
+            ladders_of=lambda release: live.of(release).ladders,
             batching=unit.batching,
             max_in_flight=unit.max_calls_in_flight,
             metrics=self._metrics,
         )
-        self._service = RankerService(self._runner, release.name)
+        self._service = RankerService(self._runner, live)
         self._flusher = Flusher([self._metrics])
 
     async def score(self, payload: bytes) -> bytes:
@@ -100,6 +104,14 @@ class RankerUnit:
         """Stop the threads."""
         self._runner.close()
         self._flusher.close()
+        self.live.close()
+
+
+def _load_ranker(config: PipelineConfig, home: Path) -> Loaded:
+    release = Release(config, home, config.units[config.unit_of("ranker")].stages)
+    ladders = [Ladder.of(stage) for stage in release.stages.values()]
+    warm(release, config, ladders)
+    return Loaded(release, ladders)
 
 
 def build(args: PipelineArgs) -> Application:

@@ -9,6 +9,8 @@ from services.batching import Work
 from services.config import PipelineConfig, StageName
 from services.errors import NotFound, Unprocessable
 from services.jobs import Answer
+from services.ladder import Why
+from services.live import LiveReleases, Loaded
 from services.metrics import Flusher, LogMetrics, RequestMetrics, RowMetrics, UnitMetrics, cache_lookups
 from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
@@ -19,6 +21,7 @@ from services.served_log.feedback import FeedbackRequest
 from services.served_log.files import LogFolder
 from services.served_log.log import ServedLog
 from services.stages import RemoteStage
+from services.stores.shared import SharedStores
 from services.warmup import warm
 
 _EXPLAINED = ("ranker", "reranker")
@@ -43,20 +46,18 @@ class Engine:
         unit = config.ingress_unit
         self.config = config
         self._clock = clock
-        row_metrics = RowMetrics(unit, replica)
-        self.release = Release(config, home, config.units[unit].stages, row_metrics)
-        self.models = {**self.release.model_versions, "release": self.release.name}
+        self._home, self._remote = home, dict(remote or {})
+        self._row_metrics, self._stores = RowMetrics(unit, replica), SharedStores()
+        self.live = LiveReleases(config, home, self._load)
         self.metrics = UnitMetrics(unit, replica)
         self.request_metrics = RequestMetrics(config.name, replica)
-        self._ladders = self.release.pipeline(dict(remote or {}))
-        warm(self.release, config, self._ladders)
         self.runner: Runner[Query] = Runner(
             merge=self._merge,
-            ladders_of=lambda _release: self._ladders,
+            ladders_of=lambda release: self.live.of(release).ladders,
             batching=config.units[unit].batching,
             max_in_flight=config.units[unit].max_calls_in_flight,
             metrics=self.metrics,
-            memory=self.release.memory,
+            memory=None if self.release.memory is None else self._from_memory,
             clock=clock,
         )
         log_metrics = LogMetrics(config.name, replica)
@@ -68,7 +69,7 @@ class Engine:
         if config.response_cache is not None:
             with_features = config.log is not None
             self._cache = ResponseCache(config.response_cache, lookups, clock, with_features=with_features)
-        self._flusher = Flusher([self.metrics, self.request_metrics, row_metrics, log_metrics, lookups])
+        self._flusher = Flusher([self.metrics, self.request_metrics, self._row_metrics, log_metrics, lookups])
 
     async def rank(
         self, request: RankRequest, request_id: str, *, is_abandoned: Callable[[], bool] | None = None
@@ -79,13 +80,22 @@ class Engine:
             Unprocessable: a value is out of range or unknown. Overloaded: it cannot be answered in time.
             StageFailed: a stage raised.
         """
-        work = self._admit(request, is_abandoned)
-        answer = await self._answered(work)
-        if self.log is not None:
-            release = self.release
-            keys = release.catalogue.keys
-            self.log.shown(answer, request_id, request.user_id, release.definitions, keys)
-        return self._respond(request, request_id, answer)
+        loaded = self.live.enter()
+        try:
+            release = loaded.release
+            work = self._admit(request, release, is_abandoned)
+            answer = await self._answered(work)
+            if self.log is not None:
+                keys = release.catalogue.keys
+                self.log.shown(answer, request_id, request.user_id, release.definitions, keys)
+            return self._respond(request, request_id, answer, release)
+        finally:
+            self.live.leave(loaded)
+
+    @property
+    def release(self) -> Release:
+        """The release that new requests get."""
+        return self.live.active.release
 
     def feedback(self, feedback: FeedbackRequest) -> None:
         """Log what a user did with an item of an answered list.
@@ -127,22 +137,35 @@ class Engine:
         if self.log is not None:
             self.log.close()
         self._flusher.close()
-        self.release.close()
+        self.live.close()
 
-    def _admit(self, request: RankRequest, is_abandoned: Callable[[], bool] | None) -> "Work[Query]":
+    def _load(self, config: PipelineConfig) -> Loaded:
+        stages = config.units[config.ingress_unit].stages
+        release = Release(config, self._home, stages, self._row_metrics, self._stores)
+        try:
+            ladders = release.pipeline(dict(self._remote))
+            warm(release, config, ladders)
+        except BaseException:
+            release.retire()
+            raise
+        return Loaded(release, ladders)
+
+    def _admit(
+        self, request: RankRequest, release: Release, is_abandoned: Callable[[], bool] | None
+    ) -> "Work[Query]":
         config = self.config
         if request.k > config.requests.max_k:
             raise Unprocessable(
                 f"k is {request.k}, allowed are 1 to {config.requests.max_k}: lower it", field="k"
             )
         ids = request.candidates
-        rows = None if ids is None else rows_of_ids(ids, self.release.catalogue, config.candidates.max_count)
+        rows = None if ids is None else rows_of_ids(ids, release.catalogue, config.candidates.max_count)
         now_s = self._clock()
         deadline_ms = request.deadline_ms or config.requests.default_deadline_ms
         deadline_s = now_s + deadline_ms / 1e3
         query = Query(
             user_key=request.user_id.encode(),
-            context=self.release.layout.encode(request.context),
+            context=release.layout.encode(request.context),
             rows=rows,
             deadline_s=deadline_s,
             priority=request.priority,
@@ -154,7 +177,7 @@ class Engine:
             request_count=1,
             deadline_s=deadline_s,
             priority=request.priority,
-            release=self.release.name,
+            release=release.name,
             arrived_s=now_s,
             is_abandoned=is_abandoned,
         )
@@ -166,13 +189,21 @@ class Engine:
         return await self._cache.answer(key, work.deadline_s, lambda: self.runner.submit(work))
 
     def _merge(self, queries: Sequence[Query], release: str) -> RaggedBatch:
-        return merge_queries(queries, release, self.release.layout, self.release.source)
+        of = self.live.of(release).release
+        return merge_queries(queries, release, of.layout, of.source)
 
-    def _respond(self, request: RankRequest, request_id: str, answer: Answer) -> RankResponse:
+    def _from_memory(self, queries: Sequence[Query], release: str, why: Why) -> RaggedBatch:
+        memory = self.live.of(release).release.memory
+        assert memory is not None, "releases differ in their data, not in the pipeline's fallbacks"
+        return memory(queries, release, why)
+
+    def _respond(
+        self, request: RankRequest, request_id: str, answer: Answer, release: Release
+    ) -> RankResponse:
         batch = answer.batch
         first = int(batch.offsets[answer.first])
         last = int(batch.offsets[answer.first + 1])
-        ids = self.release.catalogue.ids
+        ids = release.catalogue.ids
         rows, scores = batch.rows[first:last].tolist(), batch.candidates["score"][first:last].tolist()
         items = [RankedItem(ids[row], score) for row, score in zip(rows, scores, strict=True)]
         if request.explain:
@@ -182,5 +213,9 @@ class Engine:
         timings_ms = {"queue": answer.queued_ms, **answer.timings_ms}
         degraded = ",".join(batch.missed_by(answer.first)) or None
         return RankResponse(
-            request_id, items, self.models, degraded, {name: round(ms, 3) for name, ms in timings_ms.items()}
+            request_id,
+            items,
+            release.versions,
+            degraded,
+            {name: round(ms, 3) for name, ms in timings_ms.items()},
         )

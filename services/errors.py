@@ -2,6 +2,7 @@
 
 ServiceError 500
 ├── ConfigError               a pipeline's YAML cannot be used (command line: exit 2)
+├── ReleaseError              a release cannot be staged, loaded or activated
 ├── StoreFailed               a feature store does not take what is loaded into it
 ├── RequestError 400          the caller's to mend
 │   ├── BodyTooLarge 413
@@ -56,6 +57,12 @@ class ConfigError(ServiceError):
     """A pipeline's configuration cannot be used."""
 
     title = "Configuration error"
+
+
+class ReleaseError(ServiceError):
+    """A release cannot be staged, loaded or activated."""
+
+    title = "Release error"
 
 
 class StoreFailed(ServiceError):

@@ -104,6 +104,7 @@ class Executor(Generic[Payload]):
                 self._advance(job)
             except BaseException as error:  # a stage may raise anything; its batch alone is answered with it
                 self._last_resort(job, error)
+            del job  # an idle thread would keep its batch, and the batch's release
 
     def _next_job(self) -> "Job[Payload] | None":
         with self.wake:

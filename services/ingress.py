@@ -132,7 +132,7 @@ class RankApp:
             {
                 "status": "ok",
                 "pipeline": self._engine.config.name,
-                "release": self._engine.release.name,
+                **self._engine.live.status(),
                 "fast_path": bool(scope.get(FAST_PATH, False)),
             }
         )

@@ -112,9 +112,13 @@ class Refresher:
         if folders:
             self._thread.start()
 
-    def close(self) -> None:
-        """Stop looking."""
+    def stop(self) -> None:
+        """Stop looking, soon."""
         self._stop.set()
+
+    def close(self) -> None:
+        """Stop looking, now."""
+        self.stop()
         if self._thread.ident is not None:
             self._thread.join()
 

@@ -1,7 +1,7 @@
 """Releases: the model, catalogue and feature versions that belong together, loaded and ready."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from models.artifact import Artifact
@@ -24,7 +24,13 @@ from services.reranker import RerankerStage, RuledStage
 from services.rules import Rules
 from services.slots import ModelSlot
 from services.stages import AnyStage, Stage, WaitingStage
-from services.stores import open_store
+from services.stores.shared import SharedStores
+
+
+def release_name(catalogue_version: str, feature_hash: str, model_versions: Mapping[str, str]) -> str:
+    """Give the name of what belongs together: 12 hex digits, the same wherever and whenever it is put together."""
+    content = [catalogue_version, feature_hash, *(f"{n}={v}" for n, v in sorted(model_versions.items()))]
+    return hashlib.sha256("|".join(content).encode()).hexdigest()[:12]
 
 
 class BestStage:
@@ -46,8 +52,11 @@ class Release:
         home: Path,
         stages: Sequence[StageName],
         row_metrics: RowMetrics | None = None,
+        stores: SharedStores | None = None,
     ) -> None:
         """Load what the named stages need; ``row_metrics`` hears of stored rows that cannot be read.
+
+        stores: those that other releases of this process have open.
 
         Raises:
             ConfigError: the configuration names what is not there. ModelError: an artifact cannot be used.
@@ -67,6 +76,7 @@ class Release:
         self._home = home
         self._config = config
         self._row_metrics = row_metrics
+        self._stores = stores or SharedStores()
         self.source: CandidateSource = candidate_source(config.candidates, self.catalogue, self.definitions)
         self.stages: dict[StageName, Stage] = {name: self._stage(name) for name in stages}
         self.fallbacks: dict[StageName, tuple[tuple[str, Stage], ...]] = {}
@@ -77,12 +87,9 @@ class Release:
         self.model_versions = {
             name: Artifact.read(home / model.artifact).version for name, model in config.models.items()
         }
-        content = [
-            self.catalogue.manifest.version,
-            found,
-            *(f"{n}={v}" for n, v in self.model_versions.items()),
-        ]
-        self.name = hashlib.sha256("|".join(content).encode()).hexdigest()[:12]
+        self.name = release_name(self.catalogue.manifest.version, found, self.model_versions)
+        self.versions = {**self.model_versions, "release": self.name}
+        """What an answer says it was made with."""
         watching = folders if "features" in stages else []
         self._refresher = Refresher(watching, config.features.refresh_s, row_metrics)
 
@@ -103,8 +110,12 @@ class Release:
             order.append(Ladder.of(BestStage()))
         return order
 
+    def retire(self) -> None:
+        """Stop looking after what a batch may still be using; the rest goes with the last reference."""
+        self._refresher.stop()
+
     def close(self) -> None:
-        """Let go of the store, which a process can open but once, and of the folders."""
+        """Let go of the store, whoever else reads it, as a process can open it but once; and of the folders."""
         self._refresher.close()
         features = self.stages.get("features")
         if isinstance(features, FeaturesStage):
@@ -134,7 +145,7 @@ class Release:
         if name == "features":
             store = config.features.store
             readers = config.units[config.ingress_unit].max_calls_in_flight
-            opened = None if store is None else open_store(store, self._home, readers)
+            opened = None if store is None else self._stores.open(store, self._home, readers)
             return FeaturesStage(self.view, opened, self._row_metrics)
         if name == "ranker":
             return RankerStage(self._slot(config.ranker.model), config.ranker)

@@ -10,6 +10,7 @@ import numpy as np
 from models.ragged import RaggedBatch
 from services.batching import Work
 from services.errors import ReleaseMismatch, StageFailed
+from services.live import LiveReleases
 from services.runner import Runner
 from services.wire import cut_batch, feature_columns, pack, pack_batch, unpack, unpack_batch
 
@@ -71,11 +72,11 @@ class RankerService:
     """The ranker unit's side: calls of several ingresses are merged again by the same batcher."""
 
     def __init__(
-        self, runner: "Runner[RaggedBatch]", release: str, clock: Callable[[], float] = time.monotonic
+        self, runner: "Runner[RaggedBatch]", live: LiveReleases, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Score batches of ``release`` through ``runner``; ``clock`` is the one its deadlines are on."""
+        """Score batches of the ``live`` releases through ``runner``; ``clock`` is the one its deadlines are on."""
         self._runner = runner
-        self._release = release
+        self._live = live
         self._clock = clock
 
     async def score(self, payload: bytes) -> bytes:
@@ -85,12 +86,13 @@ class RankerService:
             ReleaseMismatch: it is of another release; its row numbers would mean other items here.
         """
         batch = unpack_batch(payload)
-        if batch.release != self._release:
-            raise ReleaseMismatch(
-                f"the ranker unit holds release {self._release}, the call is of {batch.release}: send again when "
-                f"both units run one configuration",
-                retry_after_s=1,
-            )
+        loaded = self._live.enter(batch.release)
+        try:
+            return await self._score(batch)
+        finally:
+            self._live.leave(loaded)
+
+    async def _score(self, batch: RaggedBatch) -> bytes:
         now_s = self._clock()
         left_s, priorities = batch.deadlines_s, batch.priorities
         work = Work(

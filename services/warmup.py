@@ -1,6 +1,5 @@
 """Warm-up: every batch shape a replica will meet is run before it is called ready."""
 
-import gc
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
 
 
 def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder]) -> None:
-    """Run every local rung of the stages on each shape bucket, then freeze what start-up allocated.
+    """Run every local rung of the stages on each shape bucket.
 
     Raises:
         StageFailed: a score is not a number.
@@ -45,8 +44,6 @@ def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder]) ->
     if release.memory is not None:
         query = Query(b"", release.layout.encode({}), None, 0.0, 0, 1)
         release.memory([query], release.name, "late")
-    gc.collect()
-    gc.freeze()
 
 
 def sample_batch(

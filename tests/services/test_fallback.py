@@ -115,7 +115,7 @@ def test_a_reranker_that_fails_leaves_the_rankers_order(tmp_path: Path) -> None:
             raise ValueError("bad weights")
 
         broken.name = "reranker"  # type: ignore[attr-defined]
-        engine._ladders[-1].rungs[0].stage = broken  # type: ignore[assignment]
+        engine.live.active.ladders[-1].rungs[0].stage = broken  # type: ignore[assignment]
         answer = await engine.rank(RankRequest(user_id="u1", k=3), "1")
         assert answer.degraded == "reranker:order:failed"
         scores = [item.score for item in answer.items]

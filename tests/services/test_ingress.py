@@ -76,7 +76,8 @@ class Service:
         self.app = app._app
         self.engine: Engine = app._app._engine
         self.gate = Gate()
-        self.engine._ladders.insert(0, Ladder.of(self.gate))
+        ladders: Any = self.engine.live.active.ladders
+        ladders.insert(0, Ladder.of(self.gate))
 
     def waits_for(self, condition: Callable[[], bool]) -> None:
         """Wait, on the service's own answers, until the condition holds."""
@@ -259,6 +260,8 @@ def test_items_and_health_are_read_with_get_and_head(service: Service) -> None:
         "status": "ok",
         "pipeline": "small",
         "release": service.engine.release.name,
+        "loaded": [service.engine.release.name],
+        "failed": None,
         "fast_path": False,
     }
     with Connection(service.port) as connection:

@@ -20,6 +20,7 @@ from services.requests import RankRequest
 from services.runner import Runner
 from services.stages import RemoteStage
 from tests.overlaid import CELLS, NOW_S, make_overlaid_pipeline, write_overlay
+from tests.services.releasing import live_of
 
 LIMIT_S = 30.0
 CELL_OF = {f"item-{i}": i % (CELLS + 1) - 1 for i in range(CELLS + 1)}
@@ -81,7 +82,7 @@ def test_a_ranker_unit_scores_with_the_cells_and_globals_of_the_ingress(tmp_path
             max_in_flight=1,
             metrics=UnitMetrics("scorer", "test"),
         )
-        remote = RemoteRanker(RankerService(runner, far.name).score)
+        remote = RemoteRanker(RankerService(runner, live_of(far.name)).score)
         engine = Engine(config, tmp_path, replica="test", remote={"ranker": RemoteStage("ranker", remote)})
         try:
             assert await scores(engine) == expected(2, 1.0, 2.0)

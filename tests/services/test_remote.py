@@ -16,6 +16,7 @@ from services.remote import RankerService, RemoteRanker
 from services.runner import Runner
 from services.wire import MAX_CALL_BYTES, pack, unpack
 from tests.services.batches import full_batches
+from tests.services.releasing import live_of
 
 RELEASE = "r1"
 
@@ -75,7 +76,7 @@ class Unit:
             max_in_flight=1,
             metrics=self.metrics,
         )
-        self.service = RankerService(self.runner, RELEASE)
+        self.service = RankerService(self.runner, live_of(RELEASE))
         self.call_bytes: list[int] = []
 
     async def score(self, payload: bytes) -> bytes:
@@ -143,7 +144,7 @@ def test_deadlines_travel_as_time_left_whatever_the_clocks_say() -> None:
 def test_a_call_of_another_release_is_refused() -> None:
     async def scenario() -> None:
         unit = Unit()
-        other = RankerService(unit.runner, "r2")
+        other = RankerService(unit.runner, live_of("r2"))
         with pytest.raises(ReleaseMismatch, match="holds release r2, the call is of r1"):
             await RemoteRanker(other.score)(small_batch(0.0, [2]))
         unit.runner.close()
@@ -156,7 +157,7 @@ def test_a_call_of_another_release_is_refused() -> None:
 def test_a_call_that_reached_a_replica_of_another_release_is_sent_again() -> None:
     async def scenario() -> None:
         unit = Unit()
-        other = RankerService(unit.runner, "r2")
+        other = RankerService(unit.runner, live_of("r2"))
         replicas = iter([other.score, other.score, unit.score])
         batch = small_batch(7.0, [2, 3])
 

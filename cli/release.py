@@ -1,0 +1,118 @@
+"""``rankway release``: what a pipeline serves, changed while it runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from models.errors import ModelError
+from services.config import PipelineConfig, load_config
+from services.errors import ConfigError, ReleaseError, ServiceError
+from services.home import home_directory
+from services.staging import ReleaseFolder, previous_of
+
+app = typer.Typer(
+    help="Releases: model, catalogue and features together, swapped under load.", no_args_is_help=True
+)
+Config = Annotated[Path, typer.Argument(help="The pipeline's YAML.")]
+
+
+@app.command("list")
+def list_releases(config: Config) -> None:
+    """List the staged releases, the oldest first; * marks the active one."""
+    console = Console(stderr=True)
+    with _errors_told(console):
+        pipeline, folder = _open(config)
+        active = folder.active()
+        for release in folder.staged():
+            mark = "*" if release.name == active else " "
+            models = " ".join(f"{name} {version}" for name, version in release.model_versions.items())
+            typer.echo(
+                f"{mark} {release.name}  {release.staged_at}  catalogue {release.catalogue_version}  "
+                f"features {release.feature_hash}  {models}"
+            )
+        if active is None:
+            console.print(f"none is active: {pipeline.name} serves what its configuration names")
+
+
+@app.command()
+def stage(config: Config) -> None:
+    """Keep what the configuration names now as a release; print its name."""
+    console = Console(stderr=True)
+    with _errors_told(console):
+        from services.check import check_artifacts
+
+        pipeline, folder = _open(config)
+        faults = check_artifacts(pipeline, home_directory())
+        if faults:
+            raise ConfigError("\n".join(faults))
+        release = folder.stage(pipeline)
+        console.print(f"staged at {folder.root / release.name}", soft_wrap=True, highlight=False)
+        typer.echo(release.name)
+
+
+@app.command()
+def activate(
+    config: Config,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the release; default the one staged last.")
+    ] = None,
+) -> None:
+    """Load and warm a release in all replicas, then swap to it; a failed load changes nothing."""
+    console = Console(stderr=True)
+    with _errors_told(console):
+        pipeline, folder = _open(config)
+        if name is None:
+            staged = folder.staged()
+            if not staged:
+                raise ReleaseError(
+                    f"no release is staged at {folder.root}: `rankway release stage` makes one"
+                )
+            name = staged[-1].name
+        _activate(pipeline, folder, name, console)
+
+
+@app.command()
+def rollback(config: Config) -> None:
+    """Swap back to the release that was active before."""
+    console = Console(stderr=True)
+    with _errors_told(console):
+        pipeline, folder = _open(config)
+        _activate(pipeline, folder, previous_of(folder.history()), console)
+
+
+def _activate(pipeline: PipelineConfig, folder: ReleaseFolder, name: str, console: Console) -> None:
+    from services.check import check_artifacts  # here, as these load Ray
+    from services.cluster import joined
+    from services.rollout import Rollout
+
+    home = home_directory()
+    folder.read(name)
+    with console.status("looking for the service") as status, joined(pipeline, home) as is_running:
+        if is_running:
+            Rollout(pipeline, folder, status.update).activate(name)
+        else:
+            faults = check_artifacts(folder.applied(pipeline, name), home)
+            if faults:
+                raise ReleaseError("\n".join(faults))
+            folder.note_active(name)
+    where = "in all replicas" if is_running else "from the next `rankway serve` on; no service runs"
+    console.print(f"{name} is active {where}", highlight=False, soft_wrap=True)
+
+
+def _open(config: Path) -> tuple[PipelineConfig, ReleaseFolder]:
+    pipeline = load_config(config)
+    return pipeline, ReleaseFolder(home_directory(), pipeline.name)
+
+
+@contextmanager
+def _errors_told(console: Console) -> Iterator[None]:
+    """Tell an error without a traceback; exit status 2 for what the caller named, 1 for what then failed."""
+    try:
+        yield
+    except (ServiceError, ModelError) as error:
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2 if isinstance(error, ConfigError | ModelError) else 1) from error

@@ -1,0 +1,202 @@
+"""Staged releases on disk: ``<home>/<pipeline>/releases/``, a folder each and the file ``history.yaml``.
+
+A folder holds ``release.yaml`` beside hard links to (or copies of) the catalogue, the feature definitions and the
+models, so that training the next model in the same place leaves it as it was. The store of users' rows and the
+overlay are not part of a release: they go on changing under all of them. What a release is made of gives it its
+name, and the last name in ``history.yaml`` is the active one.
+"""
+
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.artifact import Artifact, sha256_of
+from models.directories import written_whole
+from models.features.catalogue import Catalogue
+from services.config import PipelineConfig
+from services.errors import ConfigError, ReleaseError
+from services.features import FeaturesConfig
+from services.releases import release_name
+from services.slots import ModelConfig
+
+_MANIFEST = "release.yaml"
+_HISTORY = "history.yaml"
+_REMEMBERED = 100
+
+
+class StagedRelease(BaseModel):
+    """What ``release.yaml`` says. Paths are relative to the home; files: sha256 of what the models do not vouch for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    staged_at: str
+    catalogue: str
+    catalogue_version: str
+    feature_hash: str
+    features: FeaturesConfig
+    models: dict[str, ModelConfig]
+    model_versions: dict[str, str]
+    files: dict[str, str]
+
+
+class ReleaseFolder:
+    """The staged releases of one pipeline."""
+
+    def __init__(self, home: Path, pipeline: str) -> None:
+        """Nothing is made until something is staged."""
+        self._home = home
+        self.root = home / pipeline / "releases"
+
+    def stage(self, config: PipelineConfig) -> StagedRelease:
+        """Keep what ``config`` names as a release; the same content is the same release, staged anew.
+
+        Raises:
+            ModelError: an artifact or the catalogue cannot be used. ReleaseError: it cannot be written.
+        """
+        catalogue = Catalogue.open(self._home / config.catalogue).manifest
+        versions = {n: Artifact.load(self._home / m.artifact).version for n, m in config.models.items()}
+        name = release_name(catalogue.version, catalogue.feature_hash, versions)
+        try:
+            with written_whole(self.root / name) as folder:
+                _link(self._home / config.catalogue, folder / "catalogue")
+                shutil.copyfile(self._home / config.features.definitions, folder / "features.yaml")
+                for model, given in config.models.items():
+                    _link(self._home / given.artifact, folder / "models" / model)
+                own = [*sorted((folder / "catalogue").rglob("*")), folder / "features.yaml"]
+                place = f"{self.root.relative_to(self._home)}/{name}"
+                release = StagedRelease(
+                    name=name,
+                    staged_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                    catalogue=f"{place}/catalogue",
+                    catalogue_version=catalogue.version,
+                    feature_hash=catalogue.feature_hash,
+                    features=config.features.model_copy(update={"definitions": f"{place}/features.yaml"}),
+                    models={
+                        model: given.model_copy(update={"artifact": f"{place}/models/{model}"})
+                        for model, given in config.models.items()
+                    },
+                    model_versions=versions,
+                    files={str(p.relative_to(folder)): sha256_of(p) for p in own if p.is_file()},
+                )
+                (folder / _MANIFEST).write_text(
+                    yaml.safe_dump(release.model_dump(mode="json"), sort_keys=False)
+                )
+        except OSError as error:
+            raise ReleaseError(f"release {name} cannot be written to {self.root}: {error}") from error
+        return release
+
+    def read(self, name: str) -> StagedRelease:
+        """Read one release.
+
+        Raises:
+            ReleaseError: there is none of that name, or it cannot be read.
+        """
+        path = self.root / name / _MANIFEST
+        try:
+            return StagedRelease.model_validate(yaml.safe_load(path.read_text()))
+        except FileNotFoundError:
+            known = ", ".join(release.name for release in self.staged()) or "none"
+            raise ReleaseError(f"no release {name} is staged at {self.root}, there are: {known}") from None
+        except (OSError, ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ReleaseError(f"{path} cannot be read: {error}; stage the release again") from error
+
+    def staged(self) -> list[StagedRelease]:
+        """Give all releases, the oldest first."""
+        names = [path.parent.name for path in self.root.glob(f"*/{_MANIFEST}")]
+        found = [self.read(name) for name in names if "." not in name]  # one being written has a suffix
+        return sorted(found, key=lambda release: (release.staged_at, release.name))
+
+    def history(self) -> list[str]:
+        """Give the names that were active, the present one last; empty while the configuration's own data are served.
+
+        Raises:
+            ReleaseError: the file cannot be read.
+        """
+        path = self.root / _HISTORY
+        try:
+            names = yaml.safe_load(path.read_text())
+        except FileNotFoundError:
+            return []
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ReleaseError(
+                f"{path} cannot be read: {error}; remove it, and activate a release"
+            ) from error
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ReleaseError(f"{path} is no list of releases; remove it, and activate a release")
+        return names
+
+    def active(self) -> str | None:
+        """Give the active release's name; None while the configuration's own data are served."""
+        return next(iter(self.history()[-1:]), None)
+
+    def note_active(self, name: str) -> None:
+        """Make ``name`` the active one; if it was the one before the present one, that is a step back."""
+        history = self.history()
+        if history[-2:-1] == [name]:
+            history.pop()
+        elif history[-1:] != [name]:
+            history.append(name)
+        self.root.mkdir(parents=True, exist_ok=True)
+        writing = self.root / f"{_HISTORY}.writing"
+        writing.write_text(yaml.safe_dump(history[-_REMEMBERED:]))
+        os.replace(writing, self.root / _HISTORY)
+
+    def applied(self, config: PipelineConfig, name: str | None) -> PipelineConfig:
+        """Give ``config`` over the data of a staged release; itself for None.
+
+        Raises:
+            ReleaseError: there is no such release, its files are not as they were staged, or it lacks a model.
+        """
+        if name is None:
+            return config
+        release = self.read(name)
+        for file, expected in release.files.items():
+            path = self.root / name / file
+            found = sha256_of(path) if path.is_file() else "none"
+            if found != expected:
+                raise ReleaseError(
+                    f"release {name}: {path} has sha256 {found[:12]}, was staged with {expected[:12]}: stage it again"
+                )
+        given: dict[str, Any] = {
+            "catalogue": release.catalogue,
+            "features": release.features.model_dump(mode="json"),
+            "models": {n: m.model_dump(mode="json") for n, m in release.models.items()},
+        }
+        try:
+            return PipelineConfig.model_validate(config.model_dump(mode="json") | given)
+        except ValidationError as error:
+            raise ReleaseError(f"release {name} does not fit pipeline {config.name}: {error}") from error
+
+
+def previous_of(history: list[str]) -> str:
+    """Give what a rollback goes back to.
+
+    Raises:
+        ReleaseError: nothing was active before.
+    """
+    if len(history) < 2:
+        raise ReleaseError(
+            "there is nothing to roll back to: no staged release was active before the present one; activate one"
+        )
+    return history[-2]
+
+
+def _link(source: Path, target: Path) -> None:
+    """Put the files of a folder elsewhere: as hard links where the file system can, else as copies."""
+
+    def put(path: str, place: str) -> str:
+        try:
+            os.link(path, place)
+        except OSError:
+            shutil.copyfile(path, place)
+        return place
+
+    if not source.is_dir():
+        raise ConfigError(f"{source} is no folder: train or build it first")
+    shutil.copytree(source, target, copy_function=put)

@@ -1,0 +1,58 @@
+"""Further releases of the small pipeline: the same ranker with an offset on every score."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import onnx
+from onnx import helper
+
+from models.artifact import Artifact, write_artifact
+from services.config import PipelineConfig
+from services.live import LiveReleases, Loaded
+from services.releases import Release
+from services.staging import ReleaseFolder
+from tests.pipelines import write_model
+
+
+def write_shifted(root: Path, offset: float) -> None:
+    """Write the small ranker with ``offset`` added to its scores; NaN makes a model whose scores are no numbers."""
+    write_model(root)
+    artifact = Artifact.load(root)
+    model = onnx.load(str(root / "model.onnx"))
+    model.graph.node[-1].output[0] = "plain"
+    model.graph.node.append(helper.make_node("Constant", [], ["offset_by"], value_float=offset))
+    model.graph.node.append(helper.make_node("Add", ["plain", "offset_by"], ["score"]))
+    write_artifact(
+        root,
+        name=artifact.name,
+        signature=artifact.signature,
+        weights="model.onnx",
+        write_files=lambda staging: onnx.save(model, str(staging / "model.onnx")),
+    )
+
+
+def stage_shifted(config: PipelineConfig, home: Path, offset: float) -> str:
+    """Stage the small pipeline with such a ranker; give the release's name."""
+    write_shifted(home / config.models["ranker"].artifact, offset)
+    return ReleaseFolder(home, config.name).stage(config).name
+
+
+@dataclass(eq=False)
+class Named:
+    """What the state of live releases needs of a release; weakly referenced by tests, which see it go."""
+
+    name: str
+
+    def retire(self) -> None:
+        """Have nothing to stop."""
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def live_of(name: str, home: Path = Path("/nowhere")) -> LiveReleases:
+    """Give live releases that hold one of this name and load any that its folder has."""
+    config = cast(PipelineConfig, SimpleNamespace(name="small"))
+    return LiveReleases(config, home, lambda _config: Loaded(cast(Release, Named(name)), []))

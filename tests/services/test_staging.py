@@ -1,0 +1,96 @@
+"""Releases on disk: what is staged stays as it was, and the history says where a rollback leads."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models.artifact import Artifact
+from services.config import PipelineConfig, load_config
+from services.errors import ReleaseError
+from services.releases import Release
+from services.staging import ReleaseFolder, previous_of
+from tests.pipelines import make_pipeline
+from tests.services.releasing import stage_shifted
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> PipelineConfig:
+    return load_config(make_pipeline(tmp_path))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, config: PipelineConfig) -> ReleaseFolder:
+    return ReleaseFolder(tmp_path, config.name)
+
+
+def test_a_release_is_named_by_its_content_and_outlives_what_it_was_made_of(
+    tmp_path: Path, config: PipelineConfig, folder: ReleaseFolder
+) -> None:
+    first = folder.stage(config)
+    assert folder.stage(config).name == first.name
+    version = Artifact.read(tmp_path / "model").version
+    other = stage_shifted(config, tmp_path, 0.25)
+    assert other != first.name
+    assert {release.name for release in folder.staged()} == {first.name, other}
+    release = Release(folder.applied(config, first.name), tmp_path, ("features", "ranker"))
+    assert release.name == first.name
+    assert release.model_versions == {"ranker": version} == folder.read(first.name).model_versions
+    release.close()
+
+
+def test_history_goes_on_and_back(folder: ReleaseFolder) -> None:
+    assert folder.active() is None
+    with pytest.raises(ReleaseError, match="nothing to roll back to"):
+        previous_of(folder.history())
+    for name in ("a", "b", "b", "c"):
+        folder.note_active(name)
+    assert folder.history() == ["a", "b", "c"]
+    folder.note_active(previous_of(folder.history()))
+    assert folder.history() == ["a", "b"]
+    folder.note_active("c")
+    assert folder.history() == ["a", "b", "c"]
+    assert folder.active() == "c"
+
+
+@pytest.mark.parametrize("damaged", ["features.yaml", "catalogue/value.npy"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_files_that_are_not_as_they_were_staged_are_told(
+    config: PipelineConfig, folder: ReleaseFolder, damaged: str, missing: bool
+) -> None:
+    name = folder.stage(config).name
+    path = folder.root / name / damaged
+    content = path.read_bytes()
+    path.unlink()  # a hard link: the file it was made of stays as it is
+    if not missing:
+        path.write_bytes(content + b"x")
+    with pytest.raises(ReleaseError, match=rf"{damaged} has sha256 .* stage it again"):
+        folder.applied(config, name)
+    assert folder.stage(config).name == name
+    folder.applied(config, name)
+
+
+def test_what_is_not_there_or_not_readable_is_told_with_the_remedy(
+    config: PipelineConfig, folder: ReleaseFolder
+) -> None:
+    with pytest.raises(ReleaseError, match=r"no release none-such is staged .* there are: none"):
+        folder.read("none-such")
+    name = folder.stage(config).name
+    (folder.root / name / "release.yaml").write_text("name: [")
+    with pytest.raises(ReleaseError, match="stage the release again"):
+        folder.read(name)
+    (folder.root / "history.yaml").write_text("a: b")
+    with pytest.raises(ReleaseError, match="is no list of releases"):
+        folder.history()
+
+
+def test_a_release_that_lacks_a_model_of_the_pipeline_does_not_fit(
+    config: PipelineConfig, folder: ReleaseFolder
+) -> None:
+    name = folder.stage(config).name
+    path = folder.root / name / "release.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["models"] = {"other": document["models"]["ranker"]}
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(ReleaseError, match="does not fit pipeline small"):
+        folder.applied(config, name)
