@@ -142,3 +142,10 @@ def test_vectors_that_are_no_numbers_are_refused_for_diversity(tmp_path: Path) -
     vectors[3, 2] = np.nan
     np.save(tmp_path / "catalogue" / "embedding.npy", vectors)
     assert [line.partition(":")[0] for line in faults_of(tmp_path)] == ["reranker.diversity.column"]
+
+
+def test_a_log_of_an_unknown_kind_of_file_system_is_named(tmp_path: Path) -> None:
+    make_pipeline(tmp_path)
+    assert faults_of(tmp_path, {"log": {"path": "served"}}) == []
+    faults = faults_of(tmp_path, {"log": {"path": "nowhere://served"}})
+    assert [fault.partition(":")[0] for fault in faults] == ["log.path"]
