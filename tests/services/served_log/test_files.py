@@ -1,5 +1,6 @@
 """Rows become files by size and time; what cannot be written is counted, and the next can."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,23 @@ def test_a_full_disk_loses_counted_rows_and_is_written_to_again_when_there_is_sp
     assert counts.of == {"target": 180, "lists": 1}
     assert [name.endswith(".parquet") for name in disk.find("/disk")] == [True]
     assert "is written to /disk again" in caplog.text
+
+
+def test_half_a_file_is_taken_away_when_the_quota_ends(tmp_path: Path) -> None:
+    counts = Counts()
+    writer = LogWriter(config(), folder(tmp_path), counts)
+    writer.add([shown(batch_of([2]), 0, "a")], 0.0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        writer.roll(60.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list((tmp_path / "log").iterdir()) == []
+    assert counts.of == {}, "a few rows wait for the next time"
+    writer.roll(120.0)
+    assert counts.of == {"lists": 1}
+    assert files_in(tmp_path) == ["lists"]
 
 
 def test_what_is_left_at_the_end_is_tried_once_and_counted(tmp_path: Path) -> None:
