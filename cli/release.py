@@ -81,10 +81,12 @@ def rollback(config: Config) -> None:
     console = Console(stderr=True)
     with _errors_told(console):
         pipeline, folder = _open(config)
-        _activate(pipeline, folder, previous_of(folder.history()), console)
+        _activate(pipeline, folder, previous_of(folder.history()), console, is_rollback=True)
 
 
-def _activate(pipeline: PipelineConfig, folder: ReleaseFolder, name: str, console: Console) -> None:
+def _activate(
+    pipeline: PipelineConfig, folder: ReleaseFolder, name: str, console: Console, *, is_rollback: bool = False
+) -> None:
     from services.check import check_artifacts  # here, as these load Ray
     from services.cluster import joined
     from services.rollout import Rollout
@@ -93,12 +95,12 @@ def _activate(pipeline: PipelineConfig, folder: ReleaseFolder, name: str, consol
     folder.read(name)
     with console.status("looking for the service") as status, joined(pipeline, home) as is_running:
         if is_running:
-            Rollout(pipeline, folder, status.update).activate(name)
+            Rollout(pipeline, folder, status.update).activate(name, is_rollback=is_rollback)
         else:
             faults = check_artifacts(folder.applied(pipeline, name), home)
             if faults:
                 raise ReleaseError("\n".join(faults))
-            folder.note_active(name)
+            folder.note_active(name, is_rollback=is_rollback)
     where = "in all replicas" if is_running else "from the next `rankway serve` on; no service runs"
     console.print(f"{name} is active {where}", highlight=False, soft_wrap=True)
 

@@ -7,6 +7,9 @@ forgotten when its last request has left, and with the last reference to it goes
 
 import asyncio
 import gc
+import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +22,9 @@ from services.errors import ReleaseError, ReleaseMismatch, ServiceError
 from services.ladder import Ladder
 from services.releases import Release
 from services.staging import ReleaseFolder
+
+_SWITCH_S = 0.0003
+_NICENESS = 10
 
 
 @dataclass(eq=False)
@@ -57,7 +63,7 @@ class LiveReleases:
         """
         self._config, self._load = config, load
         self._folder = ReleaseFolder(home, config.name)
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_yield_the_processor)
         self._changing = asyncio.Lock()
         self.active = load(self._folder.applied(config, self._folder.active()))
         self._by_name = {self.active.name: self.active}
@@ -157,7 +163,12 @@ class LiveReleases:
             loaded.release.close()
 
     def _load_staged(self, name: str) -> Loaded:
-        loaded = self._load(self._folder.applied(self._config, name))
+        usual_s = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)  # requests wait for the interpreter's lock no longer than this
+        try:
+            loaded = self._load(self._folder.applied(self._config, name))
+        finally:
+            sys.setswitchinterval(usual_s)
         if loaded.name != name:
             raise ReleaseError(f"its files are those of release {loaded.name}: stage it again")
         return loaded
@@ -168,3 +179,9 @@ class LiveReleases:
         if self._by_name.pop(loaded.name, None) is not None:
             loaded.release.retire()
         loaded.left.set()
+
+
+def _yield_the_processor() -> None:
+    """Let requests go first where a processor is shared; on Linux a niceness is a thread's own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

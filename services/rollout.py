@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ray import serve
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from services.config import PipelineConfig
@@ -37,7 +38,7 @@ class Rollout:
         """Ask every replica, by unit."""
         return {unit: self._tell(unit, "release_status") for unit in self._units}
 
-    def activate(self, name: str) -> None:
+    def activate(self, name: str, *, is_rollback: bool = False) -> None:
         """Make a staged release the active one, everywhere or nowhere.
 
         Raises:
@@ -45,20 +46,25 @@ class Rollout:
         """
         self._say(f"loading and warming {name} beside the active release")
         for unit in self._units:
-            faults = [
-                f"{unit} {status['replica']}: {_why(status)}"
-                for status in self._tell(unit, "load_release", name)
-                if name not in status["loaded"]
-            ]
+            faults = [fault for fault in self._faults_of_loading(unit, name) if fault]
             if faults:
                 for other in self._units:
                     self._tell(other, "give_up_release", name, faults[0])
                 stays = ", ".join({s["release"] for s in self._tell(self._ingress, "release_status")})
                 raise ReleaseError("\n".join([f"{name} was not activated, {stays} stays:", *faults]))
-        self._folder.note_active(name)
+        self._folder.note_active(name, is_rollback=is_rollback)
         self._say(f"swapping to {name}")
         for unit in self._units:  # the ingress comes first: no other unit is sent the old one after it
             self._activate_in(unit, name)
+
+    def _faults_of_loading(self, unit: str, name: str) -> list[str]:
+        """Give a line for each replica, empty where all is well; one that died of it has said no."""
+        return [
+            f"{unit}: a replica did not answer, {type(answer).__name__}: {answer}"
+            if isinstance(answer, BaseException)
+            else ("" if name in answer["loaded"] else f"{unit} {answer['replica']}: {_why(answer)}")
+            for answer in self._ask(unit, "load_release", name)
+        ]
 
     def _activate_in(self, unit: str, name: str) -> None:
         """Until all say so: a replica that has just started knows of it from the disk, or is told again."""
@@ -75,9 +81,15 @@ class Rollout:
 
     def _tell(self, unit: str, method: str, *arguments: str) -> list[Status]:
         """Call every replica. One that dies meanwhile is left out: the one in its place reads the disk."""
-        answers = self._units[unit].broadcast(method, *arguments)
-        found = answers.results(timeout_s=_LIMIT_S, return_exceptions=True)
-        return [status for status in found if isinstance(status, dict)]
+        answers = self._ask(unit, method, *arguments)
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    def _ask(self, unit: str, method: str, *arguments: str) -> list[Status | BaseException]:
+        try:
+            answers = self._units[unit].broadcast(method, *arguments)
+            return answers.results(timeout_s=_LIMIT_S, return_exceptions=True)
+        except (RayServeException, TimeoutError) as error:
+            raise ReleaseError(f"unit {unit} cannot be told of releases: {error}; try again") from error
 
 
 def _why(status: Status) -> str:

@@ -135,10 +135,10 @@ class ReleaseFolder:
         """Give the active release's name; None while the configuration's own data are served."""
         return next(iter(self.history()[-1:]), None)
 
-    def note_active(self, name: str) -> None:
-        """Make ``name`` the active one; if it was the one before the present one, that is a step back."""
+    def note_active(self, name: str, *, is_rollback: bool = False) -> None:
+        """Make ``name`` the active one; a rollback to the one before takes the present one out of the history."""
         history = self.history()
-        if history[-2:-1] == [name]:
+        if is_rollback and history[-2:-1] == [name]:
             history.pop()
         elif history[-1:] != [name]:
             history.append(name)

@@ -8,11 +8,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import psutil
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.artifact import GOLDEN, MANIFEST, Artifact, sha256_of
+from models.golden import write_golden
 from services.config import PipelineConfig, load_config
 from services.engine import Engine
 from services.errors import ReleaseError, ReleaseMismatch
@@ -21,9 +25,10 @@ from services.releases import Release
 from services.requests import RankRequest
 from services.staging import ReleaseFolder
 from services.swapping import Swapping
-from tests.pipelines import WITH_RERANKER, bias_of, make_pipeline
+from tests.pipelines import WITH_RERANKER, bias_of, make_pipeline, merged
 from tests.services.releasing import Named, live_of, stage_shifted
 
+WITH_FALLBACK: Mapping[str, Any] = {"fallback": {"model": "ranker", "popular": {"column": "value"}}}
 NAMES = ["a", "b", "c", "bad"]
 STEPS = st.lists(
     st.one_of(
@@ -85,12 +90,9 @@ def test_in_any_order_one_is_active_and_requests_keep_theirs(steps: list[tuple[s
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0)
-        await asyncio.get_running_loop().run_in_executor(None, lambda: None)
-    raise AssertionError("it did not come to pass")
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 def with_releases(
@@ -142,6 +144,22 @@ def test_under_load_every_answer_is_of_the_release_it_names(tmp_path: Path) -> N
     with_releases(tmp_path, scenario, {"requests": {"default_deadline_ms": 20_000}})
 
 
+def _of_other_weights(root: Path) -> None:
+    """As if the weights had been exchanged: golden requests that they do not answer as at the export."""
+    artifact = Artifact.load(root)
+    inputs: dict[str, Any] = {
+        "value": np.zeros(3, dtype=np.float32),
+        "bias": np.zeros(1, dtype=np.float32),
+        "shift": np.zeros(1, dtype=np.float32),
+        "request_of": np.zeros(3, dtype=np.int64),
+    }
+    write_golden(root, inputs, {"score": np.full(3, 7.0, dtype=np.float32)})
+    files = {**artifact.files, GOLDEN: sha256_of(root / GOLDEN)}
+    document = artifact.model_copy(update={"files": files}).model_dump(mode="json")
+    (root / MANIFEST).unlink()
+    (root / MANIFEST).write_text(yaml.safe_dump(document))
+
+
 def _without_weights(root: Path) -> None:
     (root / "model.onnx").unlink()
 
@@ -169,6 +187,7 @@ def _of_other_features(root: Path) -> None:
     [
         (_without_weights, "model.onnx is missing"),
         (_altered, "the copy is damaged"),
+        (_of_other_weights, "on its golden requests its scores are up to 6.75 from those at its export"),
         (_of_other_features, "was trained on features 0000000000000000"),
     ],
 )
@@ -210,7 +229,9 @@ def test_a_replica_that_was_not_told_goes_after_the_disk(tmp_path: Path) -> None
         assert engine.live.behind() is None
         ReleaseFolder(tmp_path, "small").note_active(name)
         await swapping.check_health()
-        await wait_until(lambda: engine.live.active.name == name)
+        assert swapping._following is not None
+        await swapping._following
+        assert engine.live.active.name == name
 
     with_releases(tmp_path, scenario)
     config = load_config(tmp_path / "pipeline.yaml")
@@ -244,7 +265,7 @@ def test_after_twenty_swaps_nothing_is_left(tmp_path: Path) -> None:
         assert process.memory_info().rss - before[0] < 8 * 2**20
         gc.collect()
 
-    with_releases(tmp_path, scenario, WITH_RERANKER)
+    with_releases(tmp_path, scenario, merged(WITH_RERANKER, WITH_FALLBACK))
 
 
 def maps() -> int:

@@ -46,11 +46,12 @@ def test_history_goes_on_and_back(folder: ReleaseFolder) -> None:
     for name in ("a", "b", "b", "c"):
         folder.note_active(name)
     assert folder.history() == ["a", "b", "c"]
-    folder.note_active(previous_of(folder.history()))
+    folder.note_active(previous_of(folder.history()), is_rollback=True)
     assert folder.history() == ["a", "b"]
-    folder.note_active("c")
-    assert folder.history() == ["a", "b", "c"]
-    assert folder.active() == "c"
+    folder.note_active("a")
+    assert folder.history() == ["a", "b", "a"]
+    assert previous_of(folder.history()) == "b"
+    assert folder.active() == "a"
 
 
 @pytest.mark.parametrize("damaged", ["features.yaml", "catalogue/value.npy"])

@@ -1,0 +1,266 @@
+"""Releases swapped under load: errors, p99 during the swaps over p99 before, and memory left behind.
+
+    python -m benchmarks.releases [--workload walks-200] [--swaps 20] [--json]
+
+A service under an open loop at half of its peak alternates between two releases whose rankers are the same model in
+two artifacts, so that only the swap can make a difference; a rollback ends it. What is staged lies in a temporary home.
+The swaps are made by a process that joined the cluster before; ``rankway release`` does the same, and starts Ray first.
+"""
+
+import argparse
+import json
+import multiprocessing
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.closed_loop import ClosedLoop
+from benchmarks.connections import http_request
+from benchmarks.load import run_closed, run_open
+from benchmarks.open_loop import OpenLoop
+from benchmarks.results import Answered, LoadResult, percentiles_ms
+from benchmarks.servers import Server, service
+from benchmarks.workloads import WORKLOADS, Workload
+from models.artifact import MANIFEST, Artifact, write_artifact
+from services.config import load_config
+from services.home import home_directory
+from services.staging import ReleaseFolder, previous_of
+
+_HOST = "127.0.0.1"
+_PEAK_CLIENTS = 32
+_LONGEST_S = 900.0
+_SETTLED_AFTER = 4
+"""Swaps after which memory is read first: by then allocators and caches have what they keep."""
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """What was met. rss_mib: of all replicas together. A swap's seconds: from the command to the last replica."""
+
+    workload: str
+    peak_rps: float
+    rate_rps: float
+    before: dict[str, Any]
+    during: dict[str, Any]
+    swaps: int
+    failed_swaps: list[str]
+    swap_s: list[float]
+    errors: int
+    p99_before_ms: float
+    p99_in_swaps_ms: float
+    p99_ratio: float
+    rss_before_mib: float
+    rss_after_mib: float
+
+
+def measure(workload: Workload, swaps: int, seconds: float) -> Swapped:
+    """Serve, load, swap and roll back.
+
+    Raises:
+        RuntimeError: data or models are missing, or the service did not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="rankway-benchmark-") as folder:
+        home = Path(folder)
+        config, names = _stage_two(workload, home)
+        with service(config, {"RANKWAY_HOME": folder}) as server:
+            requests = [http_request(_HOST, "/v1/rank", body) for body in workload.bodies()]
+            run_closed(_HOST, server.port, ClosedLoop(requests, clients=8, duration_s=2.0))
+            peak = run_closed(
+                _HOST, server.port, ClosedLoop(requests, clients=_PEAK_CLIENTS, duration_s=seconds)
+            ).rps
+            before = run_open(_HOST, server.port, OpenLoop(requests, peak / 2, 3 * seconds))
+            return _swap_under_load(workload, server, config, names, requests, swaps, peak, before)
+
+
+def _swap_under_load(
+    workload: Workload,
+    server: Server,
+    config: Path,
+    names: list[str],
+    requests: Sequence[bytes],
+    swaps: int,
+    peak: float,
+    before: LoadResult,
+) -> Swapped:
+    ours, theirs = multiprocessing.Pipe()
+    swapper = multiprocessing.get_context("spawn").Process(
+        target=swap_when_told, args=(theirs, config, config.parent), daemon=True
+    )
+    swapper.start()
+    theirs.close()  # it is the swapper's: when that ends, so does waiting for it
+    loop = OpenLoop(requests, peak / 2, _LONGEST_S, seed=1)
+    results: list[LoadResult] = []
+    thread = threading.Thread(target=lambda: results.append(run_open(_HOST, server.port, loop)), daemon=True)
+    spans, faults, rss_bytes = list[Span](), list[str](), 0
+    try:
+        assert ours.recv() == "joined"
+        thread.start()
+        while not loop.answered:
+            time.sleep(0.01)
+        for number in range(swaps + 1):
+            if number == _SETTLED_AFTER:
+                rss_bytes = _rss_bytes(server)
+            time.sleep(0.5)
+            started_s = time.perf_counter()
+            ours.send(names[number % 2] if number < swaps else None)
+            fault = ours.recv()
+            if fault is not None:
+                faults.append(fault)
+            spans.append((started_s, time.perf_counter()))
+        time.sleep(1.0)
+        rss_after_bytes = _rss_bytes(server)
+        loop.stop()
+        thread.join(30)
+    finally:
+        swapper.kill()
+        swapper.join()
+    during = results[0]
+    p99_ms = percentiles_ms(_latencies_in(spans, loop.answers))[1]
+    return Swapped(
+        workload=workload.name,
+        peak_rps=peak,
+        rate_rps=peak / 2,
+        before=before.as_dict(),
+        during=during.as_dict(),
+        swaps=len(spans),
+        failed_swaps=faults,
+        swap_s=[round(end_s - start_s, 2) for start_s, end_s in spans],
+        errors=during.errors + during.missed + sum(n for s, n in during.statuses.items() if s != "200"),
+        p99_before_ms=before.p99_ms,
+        p99_in_swaps_ms=p99_ms,
+        p99_ratio=p99_ms / before.p99_ms,
+        rss_before_mib=rss_bytes / 2**20,
+        rss_after_mib=rss_after_bytes / 2**20,
+    )
+
+
+def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
+    """Join the service's cluster; then activate each release that comes, or roll back for None."""
+    from services.cluster import joined
+    from services.rollout import Rollout
+
+    pipeline = load_config(config)
+    folder = ReleaseFolder(home, pipeline.name)
+    with joined(pipeline, home) as is_running:
+        assert is_running, "the service left no note of its cluster"
+        rollout = Rollout(pipeline, folder, lambda _text: None)
+        rollout.statuses()
+        pipe.send("joined")
+        while True:
+            asked = pipe.recv()
+            try:
+                name = asked or previous_of(folder.history())
+                rollout.activate(name, is_rollback=asked is None)
+                pipe.send(None)
+            except Exception as error:  # told to the one who measures
+                pipe.send(str(error))
+
+
+def _stage_two(workload: Workload, home: Path) -> tuple[Path, list[str]]:
+    """Stage the workload, and once more with its ranker as another artifact; give the configuration, and names.
+
+    The service begins with the second, so that the first swap is one.
+    """
+    data = _over(workload.pipeline().model_dump(mode="json"), home_directory())
+    config = home / "pipeline.yaml"
+    ranker = data["ranker"]["model"]
+    original = Path(data["models"][ranker]["artifact"])
+    names = []
+    for copy in (False, True):
+        if copy:
+            _copy_artifact(original, home / "ranker")
+            data["models"][ranker]["artifact"] = str(home / "ranker")
+        config.write_text(yaml.safe_dump(data, sort_keys=False))
+        pipeline = load_config(config)
+        names.append(ReleaseFolder(home, pipeline.name).stage(pipeline).name)
+    ReleaseFolder(home, data["name"]).note_active(names[1])
+    return config, names
+
+
+def _over(data: dict[str, Any], home: Path) -> dict[str, Any]:
+    """Name a pipeline's data by absolute paths."""
+    data["catalogue"] = str(home / data["catalogue"])
+    features = data["features"]
+    for field in ("definitions", "overlay", "live"):
+        if features.get(field):
+            features[field] = str(home / features[field])
+    if (features["store"] or {}).get("path"):
+        features["store"]["path"] = str(home / features["store"]["path"])
+    for model in data["models"].values():
+        model["artifact"] = str(home / model["artifact"])
+    return data
+
+
+def _copy_artifact(source: Path, target: Path) -> None:
+    """Write the same model as another version: a file more."""
+    artifact = Artifact.read(source)
+
+    def write(staging: Path) -> None:
+        shutil.copytree(source, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
+        (staging / "copy.txt").write_text("the same model as another artifact\n")
+
+    write_artifact(
+        target,
+        name=artifact.name,
+        signature=artifact.signature,
+        weights=artifact.weights,
+        write_files=write,
+        architecture=artifact.architecture,
+    )
+
+
+def _latencies_in(spans: Sequence[Span], answers: Sequence[Answered]) -> list[float]:
+    """Give the latencies of the answers that were under way in one of the spans."""
+    return [
+        answer.answered_s - answer.started_s
+        for answer in answers
+        if any(answer.answered_s >= start_s and answer.started_s <= end_s for start_s, end_s in spans)
+    ]
+
+
+def _rss_bytes(server: Server) -> int:
+    pages = 0
+    for pid, process in server.meter.read().items():
+        if process.role == "replica":
+            pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="benchmarks.releases", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
+    parser.add_argument("--swaps", type=int, default=20)
+    parser.add_argument(
+        "--seconds", type=float, default=5.0, help="of finding the peak; 3x of loading before"
+    )
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    found = measure(WORKLOADS[options.workload], options.swaps, options.seconds)
+    if options.json:
+        json.dump(asdict(found), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    sys.stdout.write(
+        f"{found.workload}: {found.swaps} swaps, the last a rollback, at {found.rate_rps:.0f}/s, half of peak\n"
+        f"failed swaps {len(found.failed_swaps)}, seconds a swap {min(found.swap_s)} to {max(found.swap_s)}\n"
+        f"errors {found.errors} of {found.during['requests']}\n"
+        f"p99 {found.p99_before_ms:.1f} ms before, {found.p99_in_swaps_ms:.1f} ms in swaps: {found.p99_ratio:.2f}x\n"
+        f"replicas' memory {found.rss_before_mib:.0f} MiB after {_SETTLED_AFTER} swaps, "
+        f"{found.rss_after_mib:.0f} MiB at the end\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""The benchmark of releases: what it stages, and which answers count as given during a swap."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import releases
+from benchmarks.results import Answered
+from benchmarks.workloads import Workload
+from models.artifact import Artifact
+from services.config import load_config
+from services.staging import ReleaseFolder
+from tests.pipelines import make_pipeline
+
+
+def test_two_releases_of_one_model_are_staged_over_data_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, home = tmp_path / "data", tmp_path / "home"
+    data.mkdir()
+    home.mkdir()
+    monkeypatch.setenv("RANKWAY_HOME", str(data))
+    workload = Workload("small", make_pipeline(data), candidates=20, k=3)
+    config, names = releases._stage_two(workload, home)
+    folder = ReleaseFolder(home, "small")
+    assert [release.name for release in folder.staged()] == sorted(
+        names, key=lambda name: (folder.read(name).staged_at, name)
+    )
+    assert len(set(names)) == 2
+    assert folder.active() == names[1]
+    pipelines = [folder.applied(load_config(config), name) for name in names]
+    first, second = (Artifact.load(home / p.models["ranker"].artifact) for p in pipelines)
+    assert first.files["model.onnx"] == second.files["model.onnx"]
+    assert first.version != second.version
+    assert not (data / "small").exists()
+
+
+def test_answers_under_way_in_a_swap_count() -> None:
+    answers = [Answered(start_s, start_s + 1.0, b"") for start_s in (0.0, 1.5, 2.5, 5.0)]
+    assert len(releases._latencies_in([(2.0, 3.0)], answers)) == 2
+    assert releases._latencies_in([], answers) == []
