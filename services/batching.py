@@ -147,14 +147,16 @@ class Batcher(Generic[Payload]):
         at_least = [backlog for other, backlog in self._backlogs.items() if other >= priority]
         return sum(b.candidates for b in at_least), max((b.latest_s for b in at_least), default=0.0)
 
-    def take(self, now_s: float, expected_service_s: float = 0.0) -> Taken[Payload]:
-        """Form the next batch; it may be empty though something was late.
+    def take(
+        self, now_s: float, expected_service_s: float = 0.0, *, release: str | None = None
+    ) -> Taken[Payload]:
+        """Form the next batch, of ``release`` or of the most urgent; it may be empty though something was late.
 
         An expectation is not a fact: when nothing would make its deadline by it, the most urgent work with
         time left goes all the same, or an expectation gone wrong would never be put right.
         """
         taken: Taken[Payload] = Taken([], [])
-        heap = self._most_urgent_heap()
+        heap = self._most_urgent_heap() if release is None else self._heaps.get(release)
         candidates = 0
         while heap:
             work = heap[0][3]

@@ -14,7 +14,7 @@ from services.live import LiveReleases, Loaded
 from services.metrics import Flusher, LogMetrics, RequestMetrics, RowMetrics, UnitMetrics, cache_lookups
 from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
-from services.requests import RankedItem, RankRequest, RankResponse
+from services.requests import RankedItem, RankRequest, RankResponse, read_urgency
 from services.response_cache import ResponseCache, key_of
 from services.runner import Runner
 from services.served_log.feedback import FeedbackRequest
@@ -91,6 +91,23 @@ class Engine:
             return self._respond(request, request_id, answer, release)
         finally:
             self.live.leave(loaded)
+
+    def shed(self, body: bytes) -> None:
+        """Refuse a body, unparsed, while the queue alone says that its answer would be late.
+
+        Raises:
+            DeadlinePassed: it would. A pipeline with a cache refuses later: the answer may lie there.
+        """
+        unit = self.config.units[self.config.ingress_unit]
+        if self._cache is not None or self.runner.waiting_candidates < unit.batching.max_candidates:
+            return
+        urgency = read_urgency(body)
+        if urgency is None:
+            return
+        deadline_ms = urgency.deadline_ms or self.config.requests.default_deadline_ms
+        refused = self.runner.refusal(urgency.priority, self._clock() + deadline_ms / 1e3)
+        if refused is not None:
+            raise refused
 
     @property
     def release(self) -> Release:

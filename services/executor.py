@@ -18,7 +18,6 @@ from models.ragged import RaggedBatch
 from services.errors import Overloaded, RequestError
 from services.jobs import Job, too_late
 from services.ladder import Budget, Ladder, Rung, Why
-from services.latency import Latency
 from services.stages import RemoteStage, WaitingStage
 
 Payload = TypeVar("Payload")
@@ -45,6 +44,7 @@ class Executor(Generic[Payload]):
         ladders_of: Callable[[str], Sequence[Ladder]],
         memory: "Memory[Payload] | None",
         take: "Callable[[], Job[Payload] | None]",
+        widen: "Callable[[Job[Payload]], None]",
         share_s: "Callable[[Job[Payload], float], float]",
         deliver: "Callable[[Job[Payload], BaseException | None], None]",
         max_in_flight: int,
@@ -52,11 +52,12 @@ class Executor(Generic[Payload]):
     ) -> None:
         """Start the model thread.
 
-        take: gives the next job, None while nothing waits; called with ``wake`` held. share_s: what a job may take
+        take: gives the next job, None while nothing waits; called with ``wake`` held. widen: adds to a job that
+        is answered from memory what waits behind it. share_s: what a job may take
         in all, at a time, without making late what waits behind it. deliver: takes a finished job, on the loop.
         """
         self._merge, self._ladders_of, self._memory = merge, ladders_of, memory
-        self._take, self._share_s, self._deliver = take, share_s, deliver
+        self._take, self._widen, self._share_s, self._deliver = take, widen, share_s, deliver
         self._max_in_flight, self._clock = max_in_flight, clock
         self._loop = asyncio.get_running_loop()
         self.wake = threading.Condition()
@@ -64,7 +65,6 @@ class Executor(Generic[Payload]):
         self.in_flight = 0
         self.closed = False
         self.remote: set[asyncio.Task[None]] = set()
-        self.memory_latency = Latency()
         # Starts threads as it needs them.
         self._io = ThreadPoolExecutor(max_in_flight, thread_name_prefix="io")
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
@@ -88,13 +88,9 @@ class Executor(Generic[Payload]):
             self.closed = True
 
     def from_memory(self, payloads: Sequence[Payload], release: str, why: Why) -> RaggedBatch:
-        """Answer from memory, on the calling thread, and learn what it takes."""
+        """Answer from memory, on the calling thread."""
         assert self._memory is not None
-        started_s = self._clock()
-        batch = self._memory(payloads, release, why)
-        now_s = self._clock()
-        self.memory_latency.observe(len(payloads), now_s - started_s, now_s)
-        return batch
+        return self._memory(payloads, release, why)
 
     # ---- the model thread ----
 
@@ -119,14 +115,15 @@ class Executor(Generic[Payload]):
 
     def _advance(self, job: Job[Payload]) -> None:
         if job.batch is None:
-            release = job.works[0].release
-            job.ladders = self._ladders_of(release)
-            job.batch = self._merge([work.payload for work in job.works], release)
+            job.ladders = self._ladders_of(job.works[0].release)
         while job.next_stage < len(job.ladders):
             rung = self._choose(job)
             if rung is None:
                 self._last_resort(job, job.error)
                 return
+            if job.batch is None:
+                payloads = [work.payload for work in job.works]
+                job.batch = self._merge(payloads, job.works[0].release)
             if isinstance(rung.stage, RemoteStage):
                 self.post(self._start_remote, job, rung.stage)
                 return
@@ -166,6 +163,8 @@ class Executor(Generic[Payload]):
         if error is not None:
             error = job.failure(error)
         if self._memory is not None and not isinstance(error, RequestError):
+            if job.batch is None and job.why == "load":
+                self._widen(job)
             started_s = self._clock()
             try:
                 payloads = [work.payload for work in job.works]
@@ -237,9 +236,8 @@ class Executor(Generic[Payload]):
         if self._memory is None and job.rung + 1 == len(job.ladder.rungs):
             limit_s = max(work.deadline_s for work in job.works) - now_s
             return limit_s if math.isfinite(limit_s) else None
-        assert job.batch is not None
         below = job.ladder.rungs[job.rung + 1 : job.rung + 2]
-        size = job.batch.candidate_count
+        size = job.size
         after_s = (
             sum(rung.latency.expected_s(size, now_s) for rung in below) + job.reserve_s(now_s) + 3 * _MARGIN_S
         )

@@ -116,7 +116,9 @@ class RankApp:
         )
 
     async def _rank(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
-        request = parse_rank_request(await read_body(scope, receive, self._max_body_bytes))
+        body = await read_body(scope, receive, self._max_body_bytes)
+        self._engine.shed(body)
+        request = parse_rank_request(body)
         cycle = cycle_of(receive)
         is_abandoned = None if cycle is None else lambda: bool(cycle.disconnected)
         try:

@@ -11,7 +11,7 @@ from services.errors import DeadlinePassed, ServiceError, StageFailed
 from services.ladder import Budget, Ladder, Rung, Why
 
 Payload = TypeVar("Payload")
-_RESCUE_BEFORE_S = 0.03
+_RESCUE_BEFORE_S = 0.05
 """Whoever looks comes at most a sweep's period late, and answering takes its time."""
 _RESCUE_SHARE = 0.25
 """Of a short deadline no more than this is given up for it."""
@@ -52,16 +52,19 @@ class Job(Generic[Payload]):
         """When the first of the batch's requests is answered from memory, if it may be."""
         return min(last_moment_s(work) for work in self.works)
 
+    @property
+    def size(self) -> int:
+        """The candidates that were asked for: what stages' times are learnt by."""
+        return sum(work.candidate_count for work in self.works)
+
     def reserve_s(self, now_s: float) -> float:
         """Give what the stages after the next one are expected to take."""
-        assert self.batch is not None
-        size = self.batch.candidate_count
+        size = self.size
         return sum(ladder.expected_s(size, now_s) for ladder in self.ladders[self.next_stage + 1 :])
 
     def choose(self, budget: Budget, now_s: float) -> Rung | None:
         """Settle on a rung of the next stage; None where none of those left is worth trying."""
-        assert self.batch is not None
-        choice = self.ladder.choose(self.batch.candidate_count, budget, now_s, first=self.rung)
+        choice = self.ladder.choose(self.size, budget, now_s, first=self.rung)
         self.why = self.why or choice.why
         if choice.place is None:
             return None
@@ -70,10 +73,9 @@ class Job(Generic[Payload]):
 
     def done(self, batch: RaggedBatch, elapsed_s: float, now_s: float) -> None:
         """Note that the present rung gave ``batch``."""
-        assert self.batch is not None
         ladder = self.ladder
         rung = ladder.rungs[self.rung]
-        rung.done(self.batch.candidate_count, elapsed_s, now_s)
+        rung.done(self.size, elapsed_s, now_s)
         self.timings_ms[ladder.name] = elapsed_s * 1e3
         if self.rung:
             batch = batch.missing(f"{ladder.name}:{rung.name}:{self.why}", range(len(batch)))

@@ -32,7 +32,23 @@ class RankRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     explain: bool = False
 
 
+class Urgency(msgspec.Struct, gc=False):
+    """What of a body decides whether there is time for it; the rest is skipped, unchecked."""
+
+    priority: int = 0
+    deadline_ms: float | None = None
+
+
 _decoder = msgspec.json.Decoder(RankRequest)
+_urgency_decoder = msgspec.json.Decoder(Urgency)
+
+
+def read_urgency(body: bytes) -> Urgency | None:
+    """Give a body's urgency; None where it cannot be read, which parsing will say better."""
+    try:
+        return _urgency_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def parse_rank_request(body: bytes) -> RankRequest:

@@ -21,8 +21,12 @@ from services.metrics import UnitMetrics
 
 Payload = TypeVar("Payload")
 _SWEEP_PERIOD_S = 0.02
-_SHARE = 0.8
-"""Of the time that the queue has, batches are planned to take this."""
+_SHARE = 0.5
+"""Of the time that the queue has, batches are planned to take this: quality gives way before anyone is refused."""
+_ADMITTED = 0.75
+"""Of its time, a request may wait this behind what is before it."""
+_WIDENED = 8
+_LEARNT = 0.1
 # One slow batch must not shed the requests after it: the expectation rises slowly and falls fast.
 _RISING, _FALLING = 0.1, 0.5
 
@@ -60,6 +64,7 @@ class Runner(Generic[Payload]):
             ladders_of=ladders_of,
             memory=memory,
             take=self._take,
+            widen=self._widen,
             share_s=self._share_s,
             deliver=self._deliver,
             max_in_flight=max_in_flight,
@@ -103,8 +108,11 @@ class Runner(Generic[Payload]):
     def refusal(self, priority: int, deadline_s: float) -> DeadlinePassed | None:
         """Give the refusal of what would come too late, were it submitted now; None when it may well be in time."""
         batches = self._batcher.batches_ahead(priority, deadline_s)
-        ahead_s = batches * self._batch_s() / self._max_in_flight if batches else 0.0
-        if self._clock() + ahead_s <= deadline_s:
+        ahead_s = batches * self._seconds_per_batch / self._max_in_flight if batches else 0.0
+        now_s = self._clock()
+        if now_s + ahead_s <= now_s + (_ADMITTED if self._rescues and batches else 1.0) * (
+            deadline_s - now_s
+        ):
             return None
         if not batches:
             return too_late()
@@ -126,12 +134,21 @@ class Runner(Generic[Payload]):
     def _take(self) -> "Job[Payload] | None":
         while self._batcher:
             now_s = self._clock()
-            taken = self._batcher.take(now_s, self._batch_s())
+            taken = self._batcher.take(now_s, 0.0 if self._rescues else self._seconds_per_batch)
             if taken.late:
                 self._executor.post(self._answer_late, taken.late)
             if taken.batch:
                 return Job(taken.batch, now_s)
         return None
+
+    def _widen(self, job: "Job[Payload]") -> None:
+        """Answers from memory cost little more for many: those that wait behind are as late."""
+        with self._executor.wake:
+            for _ in range(_WIDENED - 1):
+                taken = self._batcher.take(self._clock(), release=job.works[0].release)
+                job.works += taken.batch
+                if taken.late:
+                    self._executor.post(self._answer_late, taken.late)
 
     def _share_s(self, job: Job[Payload], now_s: float) -> float:
         """Give the time that the queue leaves to a batch: its waiting time, in equal parts for all that wait."""
@@ -139,14 +156,6 @@ class Runner(Generic[Payload]):
             waiting, latest_s = self._batcher.backlog(job.works[0].priority)
         behind = waiting / self._max_candidates
         return _SHARE * (latest_s - now_s) / (1 + behind) if behind else float("inf")
-
-    def _batch_s(self) -> float:
-        """Give what a full batch takes, by the cheapest way there is."""
-        if not self._rescues:
-            return self._seconds_per_batch
-        waiting = self._batcher.waiting_candidates
-        requests = self._batcher.waiting_requests * min(1.0, self._max_candidates / max(1, waiting))
-        return self._executor.memory_latency.expected_s(max(1, round(requests)), self._clock())
 
     # ---- the event loop ----
 
@@ -156,7 +165,8 @@ class Runner(Generic[Payload]):
             return
         assert job.batch is not None
         self._answer(job.works, job.batch, job.dispatched_s, job.timings_ms)
-        self._learn(self._clock() - job.dispatched_s)
+        batches = max(1.0, job.size / self._max_candidates)
+        self._learn((self._clock() - job.dispatched_s) / batches)
         self._metrics.batch_done(sum(work.candidate_count for work in job.works), job.timings_ms)
 
     def _answer(
@@ -204,7 +214,10 @@ class Runner(Generic[Payload]):
 
     def _learn(self, elapsed_s: float) -> None:
         change_s = elapsed_s - self._seconds_per_batch
-        self._seconds_per_batch += change_s * (_RISING if change_s > 0 else _FALLING)
+        if self._rescues:
+            self._seconds_per_batch += change_s * _LEARNT
+        else:
+            self._seconds_per_batch += change_s * (_RISING if change_s > 0 else _FALLING)
 
 
 def _deadline_s(work: Work[Payload]) -> float:

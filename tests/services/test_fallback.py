@@ -1,6 +1,7 @@
 """A whole pipeline whose ranker fails, hangs or is too slow: answered all the same, and saying so."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from models.ragged import RaggedBatch
 from services.config import load_config
 from services.engine import Engine
-from services.errors import ConfigError
+from services.errors import ConfigError, DeadlinePassed
+from services.ladder import Ladder, Rung
 from services.requests import RankRequest
 from services.stages import RemoteStage
 from tests.pipelines import ITEMS, SPLIT, WITH_RERANKER, bias_of, make_pipeline, merged
@@ -133,6 +135,36 @@ def test_an_answer_of_the_whole_pipeline_misses_nothing(tmp_path: Path) -> None:
         assert {answer.degraded for answer in answers} == {None}
 
     with_engine(tmp_path, merged(WITH_RERANKER, FALLBACK), scenario, None)
+
+
+def test_while_too_much_waits_a_body_is_refused_unread_unless_it_is_urgent(tmp_path: Path) -> None:
+    gate = threading.Semaphore(0)
+
+    async def scenario(engine: Engine) -> None:
+        def held(batch: RaggedBatch) -> RaggedBatch:
+            assert gate.acquire(timeout=30)
+            return batch
+
+        held.name = "held"  # type: ignore[attr-defined]
+        ladders = engine.live.active.ladders
+        assert isinstance(ladders, list)
+        ladders.insert(0, Ladder("held", [Rung("held", held)]))  # type: ignore[arg-type]
+        tasks = [
+            asyncio.create_task(engine.rank(RankRequest(user_id="u1", deadline_ms=9000), str(number)))
+            for number in range(40)
+        ]
+        while engine.runner.waiting_candidates < 512:
+            await asyncio.sleep(0)
+        engine.runner._seconds_per_batch = 10.0
+        for body in (b'{"deadline_ms": 10000}', b'{"deadline_ms": 10000, "candidates": ["nowhere"]}'):
+            with pytest.raises(DeadlinePassed, match="go before this request"):
+                engine.shed(body)
+        for body in (b'{"priority": 1}', b'{"deadline_ms": 60000}', b"no JSON", b'{"priority": "high"}'):
+            engine.shed(body)
+        gate.release(100)
+        await asyncio.gather(*tasks)
+
+    with_engine(tmp_path, FALLBACK, scenario, None)
 
 
 @pytest.mark.parametrize("content", [None, b"no Parquet"])

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from models.features.definition import Feature, FeatureSet
 from services.errors import RequestError, Unprocessable
-from services.requests import ContextLayout, ContextValue, RankedItem, RankRequest, parse_rank_request
+from services.requests import (
+    ContextLayout,
+    ContextValue,
+    RankedItem,
+    RankRequest,
+    parse_rank_request,
+    read_urgency,
+)
 
 LAYOUT = ContextLayout(
     FeatureSet(
@@ -239,3 +246,22 @@ def test_an_item_names_its_stages_only_when_asked() -> None:
     assert msgspec.json.encode(RankedItem("a", 1.0)) == b'{"id":"a","score":1.0}'
     explained = RankedItem("a", 1.0, {"ranker": 2.0})
     assert msgspec.json.decode(msgspec.json.encode(explained))["scores"] == {"ranker": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"user_id": "u", "priority": 3, "deadline_ms": 20.5}', (3, 20.5)),
+        (b'{"candidates": ["\\"priority\\": 9"], "context": {"priority": 7}}', (0, None)),
+    ],
+)
+def test_the_urgency_of_a_body_is_its_own_fields(body: bytes, expected: tuple[int, float | None]) -> None:
+    urgency = read_urgency(body)
+    assert urgency is not None
+    assert (urgency.priority, urgency.deadline_ms) == expected
+
+
+@given(st.binary(max_size=30))
+def test_a_body_that_cannot_be_read_has_no_urgency(body: bytes) -> None:
+    urgency = read_urgency(body)
+    assert urgency is None or body.strip().startswith((b"{", b"["))

@@ -23,6 +23,7 @@ from tests.services.processes import (
     started,
 )
 from tests.services.servers import Connection, ask, http_request, rank_request
+from tests.services.test_fallback import FALLBACK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -142,3 +143,19 @@ def test_a_ranker_apart_answers_alike_and_its_death_is_outlived(tmp_path: Path) 
                 break
         assert statuses[-1] == 200
         assert set(statuses) <= {200, 429, 500}
+
+
+def test_a_dead_ranker_unit_costs_quality_and_no_answer(tmp_path: Path) -> None:
+    with served(tmp_path, merged(SPLIT, FALLBACK)) as service:
+        body = {"user_id": "u5", "candidates": ["item-0003"], "deadline_ms": 2000}
+        assert ask(service.port, rank_request(body)).json["degraded"] is None
+        service.replicas("scorer")[0].send_signal(signal.SIGKILL)
+        told = []
+        for _ in range(2000):
+            reply = ask(service.port, rank_request(body))
+            assert (reply.status, [item["id"] for item in reply.json["items"]]) == (200, ["item-0003"])
+            told.append(reply.json["degraded"])
+            if told[-1] is None and any(told):
+                break
+        assert any(reason and reason.startswith("ranker:") for reason in told)
+        assert told[-1] is None, "the unit's next replica was not taken up"

@@ -1,0 +1,37 @@
+"""What is told of an overloaded service, from answers as they came."""
+
+import json
+
+import pytest
+
+from benchmarks.overload import recovery_s, requests_of, summary
+from benchmarks.results import Answered
+from benchmarks.workloads import WORKLOADS
+
+
+def answered(at_s: float, took_s: float, status: int = 200, degraded: str | None = None) -> Answered:
+    body = json.dumps({"degraded": degraded})
+    return Answered(at_s, at_s + took_s, f"HTTP/1.1 {status} X\r\nx-request-id: low\r\n\r\n{body}".encode())
+
+
+def test_answers_are_counted_by_rung_and_priority_and_refusals_apart() -> None:
+    told = summary(
+        [answered(0, 0.1), answered(0, 0.3, degraded="ranker:popular:load"), answered(1, 0.01, 429)], 2.0
+    )
+    assert (told["goodput_rps"], told["whole_rps"], told["refused_rps"]) == (1.0, 0.5, 0.5)
+    assert told["refused_p99_ms"] == pytest.approx(10.0)
+    assert told["rungs"] == {"whole": 1, "ranker:popular:load": 1}
+    assert told["priorities"]["low"] == {"whole": 1, "less": 1, "refused": 1}
+
+
+@pytest.mark.parametrize(("slow_seconds", "expected"), [([], 0.0), ([0, 1], 2.0), ([2], 3.0), ([3], None)])
+def test_recovery_ends_with_the_last_slow_second(slow_seconds: list[int], expected: float | None) -> None:
+    answers = [answered(10 + at, 0.5 if at in slow_seconds else 0.05) for at in range(4)]
+    assert recovery_s(answers, 10.0, 50.0) == expected
+
+
+def test_every_tenth_request_has_a_higher_priority_and_says_so() -> None:
+    requests = requests_of(WORKLOADS["dlrm"], 80)
+    high = [place for place, request in enumerate(requests) if b"x-request-id: high" in request]
+    assert high == list(range(0, len(requests), 10))
+    assert all((b'"priority"' in request) == (place in high) for place, request in enumerate(requests))
