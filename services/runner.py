@@ -18,17 +18,12 @@ from services.executor import Executor, Memory
 from services.jobs import Answer, Job, last_moment_s, logger, too_late
 from services.ladder import Ladder
 from services.metrics import UnitMetrics
+from services.pace import Pace
 
 Payload = TypeVar("Payload")
 _SWEEP_PERIOD_S = 0.02
-_SHARE = 0.5
-"""Of the time that the queue has, batches are planned to take this: quality gives way before anyone is refused."""
-_ADMITTED = 0.75
-"""Of its time, a request may wait this behind what is before it."""
 _WIDENED = 8
-_LEARNT = 0.1
-# One slow batch must not shed the requests after it: the expectation rises slowly and falls fast.
-_RISING, _FALLING = 0.1, 0.5
+"""Batches that are answered from memory at once."""
 
 
 class Runner(Generic[Payload]):
@@ -51,14 +46,18 @@ class Runner(Generic[Payload]):
         max_in_flight: batches begun and not finished, those away at another unit included.
         memory: what answers requests that no stage can in time.
         """
-        self._clock, self._metrics, self._max_in_flight = clock, metrics, max_in_flight
-        self._max_candidates = batching.max_candidates
+        self._clock, self._metrics = clock, metrics
         self._rescues = memory is not None
         self._loop = asyncio.get_running_loop()
         self._batcher: Batcher[Payload] = Batcher(batching)  # guarded by the executor's wake
+        self._pace = Pace(
+            self._batcher,
+            max_candidates=batching.max_candidates,
+            max_in_flight=max_in_flight,
+            promises=self._rescues,
+        )
         self._futures: dict[Work[Payload], asyncio.Future[Answer]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
-        self._seconds_per_batch = 0.0
         self._executor: Executor[Payload] = Executor(
             merge=merge,
             ladders_of=ladders_of,
@@ -107,20 +106,7 @@ class Runner(Generic[Payload]):
 
     def refusal(self, priority: int, deadline_s: float) -> DeadlinePassed | None:
         """Give the refusal of what would come too late, were it submitted now; None when it may well be in time."""
-        batches = self._batcher.batches_ahead(priority, deadline_s)
-        ahead_s = batches * self._seconds_per_batch / self._max_in_flight if batches else 0.0
-        now_s = self._clock()
-        if now_s + ahead_s <= now_s + (_ADMITTED if self._rescues and batches else 1.0) * (
-            deadline_s - now_s
-        ):
-            return None
-        if not batches:
-            return too_late()
-        return DeadlinePassed(
-            f"{self._batcher.waiting_candidates} candidates go before this request, more than its deadline "
-            f"allows: send again later, or give it a longer deadline_ms",
-            retry_after_s=1,
-        )
+        return self._pace.refusal(priority, deadline_s, self._clock())
 
     def close(self) -> None:
         """Stop the model thread after its present batch; what waits is refused."""
@@ -134,7 +120,7 @@ class Runner(Generic[Payload]):
     def _take(self) -> "Job[Payload] | None":
         while self._batcher:
             now_s = self._clock()
-            taken = self._batcher.take(now_s, 0.0 if self._rescues else self._seconds_per_batch)
+            taken = self._batcher.take(now_s, 0.0 if self._rescues else self._pace.seconds_per_batch)
             if taken.late:
                 self._executor.post(self._answer_late, taken.late)
             if taken.batch:
@@ -151,11 +137,8 @@ class Runner(Generic[Payload]):
                     self._executor.post(self._answer_late, taken.late)
 
     def _share_s(self, job: Job[Payload], now_s: float) -> float:
-        """Give the time that the queue leaves to a batch: its waiting time, in equal parts for all that wait."""
         with self._executor.wake:
-            waiting, latest_s = self._batcher.backlog(job.works[0].priority)
-        behind = waiting / self._max_candidates
-        return _SHARE * (latest_s - now_s) / (1 + behind) if behind else float("inf")
+            return self._pace.share_s(job.works[0].priority, now_s)
 
     # ---- the event loop ----
 
@@ -165,8 +148,7 @@ class Runner(Generic[Payload]):
             return
         assert job.batch is not None
         self._answer(job.works, job.batch, job.dispatched_s, job.timings_ms)
-        batches = max(1.0, job.size / self._max_candidates)
-        self._learn((self._clock() - job.dispatched_s) / batches)
+        self._pace.learn(self._clock() - job.dispatched_s, job.size)
         self._metrics.batch_done(sum(work.candidate_count for work in job.works), job.timings_ms)
 
     def _answer(
@@ -211,13 +193,6 @@ class Runner(Generic[Payload]):
         self._answer_late([work for work in self._futures if due_s(work) <= now_s])
         self._metrics.queue(self._batcher.waiting_candidates)
         self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep) if self._futures else None
-
-    def _learn(self, elapsed_s: float) -> None:
-        change_s = elapsed_s - self._seconds_per_batch
-        if self._rescues:
-            self._seconds_per_batch += change_s * _LEARNT
-        else:
-            self._seconds_per_batch += change_s * (_RISING if change_s > 0 else _FALLING)
 
 
 def _deadline_s(work: Work[Payload]) -> float:

@@ -1,0 +1,55 @@
+"""The pace of a queue: how fast it drains, and what that leaves to a request, and to a batch. Time is an argument."""
+
+from typing import Any
+
+from services.batching import Batcher
+from services.errors import DeadlinePassed
+from services.jobs import too_late
+
+_SHARE = 0.5
+"""Of the time that the queue has, batches are planned to take this: quality gives way before anyone is refused."""
+_ADMITTED = 0.75
+"""Of its time, a request may wait this behind what is before it, where it is promised an answer."""
+_LEARNT = 0.1
+# One slow batch must not shed the requests after it: the expectation rises slowly and falls fast. Where a slow batch
+# can be replaced by a cheap one that would tell too little: both count alike.
+_RISING, _FALLING = 0.1, 0.5
+
+
+class Pace:
+    """What a batch lately took, and what follows for those that wait. ``promises``: slow batches are replaced."""
+
+    def __init__(
+        self, batcher: "Batcher[Any]", *, max_candidates: int, max_in_flight: int, promises: bool
+    ) -> None:
+        """Look at ``batcher``, whose batches of ``max_candidates`` are under way ``max_in_flight`` at once."""
+        self._batcher = batcher
+        self._max_candidates, self._max_in_flight = max_candidates, max_in_flight
+        self._promises = promises
+        self.seconds_per_batch = 0.0
+
+    def learn(self, elapsed_s: float, candidates: int) -> None:
+        """Learn from a batch of ``candidates``, which may be several full ones at once."""
+        change_s = elapsed_s / max(1.0, candidates / self._max_candidates) - self.seconds_per_batch
+        rate = _LEARNT if self._promises else _RISING if change_s > 0 else _FALLING
+        self.seconds_per_batch += change_s * rate
+
+    def refusal(self, priority: int, deadline_s: float, now_s: float) -> DeadlinePassed | None:
+        """Give the refusal of what would come too late, were it queued now; None when it may well be in time."""
+        batches = self._batcher.batches_ahead(priority, deadline_s)
+        if not batches:
+            return too_late() if now_s > deadline_s else None
+        ahead_s = batches * self.seconds_per_batch / self._max_in_flight
+        if ahead_s <= (_ADMITTED if self._promises else 1.0) * (deadline_s - now_s):
+            return None
+        return DeadlinePassed(
+            f"{self._batcher.waiting_candidates} candidates go before this request, more than its deadline "
+            f"allows: send again later, or give it a longer deadline_ms",
+            retry_after_s=1,
+        )
+
+    def share_s(self, priority: int, now_s: float) -> float:
+        """Give the time that the queue leaves to a batch of this priority: in equal parts for all that wait."""
+        waiting, latest_s = self._batcher.backlog(priority)
+        behind = waiting / self._max_candidates
+        return _SHARE * (latest_s - now_s) / (1 + behind) if behind else float("inf")

@@ -1,0 +1,58 @@
+"""What a queue leaves to a request and to a batch."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.batching import Batcher, BatchingConfig, Work
+from services.pace import Pace
+
+BUDGET = 10
+
+
+def pace(waiting: int, *, promises: bool = True, priority: int = 0) -> Pace:
+    """Give the pace of a queue of ``waiting`` full batches with the deadline 10, a second each."""
+    batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
+    for _ in range(waiting):
+        batcher.offer(Work("w", BUDGET, 1, 10.0, priority, "a", 0.0))
+    paced = Pace(batcher, max_candidates=BUDGET, max_in_flight=1, promises=promises)
+    paced.seconds_per_batch = 1.0
+    return paced
+
+
+@pytest.mark.parametrize(
+    ("waiting", "promises", "priority", "refused"),
+    [
+        (7, True, 0, False),
+        (8, True, 0, True),
+        (10, False, 0, False),
+        (11, False, 0, True),
+        (99, True, 1, False),
+    ],
+)
+def test_refused_is_what_would_wait_too_long_behind_what_is_as_urgent(
+    waiting: int, promises: bool, priority: int, refused: bool
+) -> None:
+    assert (pace(waiting, promises=promises).refusal(priority, 10.0, 0.0) is not None) == refused
+
+
+def test_what_is_late_already_is_refused_from_an_empty_queue() -> None:
+    assert pace(0).refusal(0, 1.0, 2.0) is not None
+
+
+def test_half_the_time_is_shared_by_those_that_wait_with_the_same_priority_or_a_higher() -> None:
+    assert pace(4).share_s(0, 0.0) == pytest.approx(1.0)
+    assert pace(4).share_s(1, 0.0) == float("inf")
+    assert pace(0).share_s(0, 0.0) == float("inf")
+
+
+@given(st.lists(st.floats(0.001, 10.0), min_size=1, max_size=50), st.integers(1, 80), st.booleans())
+def test_what_is_learnt_lies_between_the_least_and_the_most_of_a_full_batch(
+    times_s: list[float], candidates: int, promises: bool
+) -> None:
+    paced = pace(0, promises=promises)
+    batches = max(1.0, candidates / BUDGET)
+    for elapsed_s in times_s:
+        paced.learn(elapsed_s, candidates)
+    low, high = min(*times_s, batches) / batches, max(*times_s, batches) / batches
+    assert low * (1 - 1e-9) <= paced.seconds_per_batch <= high * (1 + 1e-9)
