@@ -4,7 +4,7 @@
 
 Each repeat starts the service anew. First the closed loop's peak, which is called its capacity; then open loops of
 Poisson arrivals at multiples of it, a tenth of the requests with a higher priority; each is followed by half the
-capacity for some seconds, whose first normal second says when the service had recovered. The client is one process on
+capacity for some seconds, which say when the service had recovered. The client is one process on
 the same cores: its CPU and how late it sent are told, for what it could not send was not offered.
 """
 
@@ -39,7 +39,7 @@ _CLIENTS = 16
 _HIGH, _HIGH_EVERY = 5, 10
 _NORMAL_SHARE = 0.5
 _RECOVERED = 1.5
-"""A second is normal again whose p99 is at most this many times that before the burst."""
+"""Normal again is a p99 of at most this many times that before the burst."""
 _SAMPLE_PERIOD_S = 0.2
 
 
@@ -89,20 +89,13 @@ def summary(answers: Sequence[Answered], window_s: float) -> dict[str, Any]:
 
 
 def recovery_s(answers: Sequence[Answered], burst_end_s: float, normal_p99_ms: float) -> float | None:
-    """Give the seconds from the burst's end after which every second's p99 is normal; None when the last is not."""
-    seconds: dict[int, list[float]] = {}
-    for answer in answers:
-        seconds.setdefault(int(answer.started_s - burst_end_s), []).append(
-            answer.answered_s - answer.started_s
-        )
-    bad = [
-        second
-        for second, latencies_s in seconds.items()
-        if _percentile_ms(latencies_s, 99) > _RECOVERED * normal_p99_ms
-    ]
-    if not bad:
-        return 0.0
-    return None if max(bad) >= max(seconds) else float(max(bad) + 1)
+    """Give the seconds after the burst from which on the p99 of all that follows is normal; None when never."""
+    ages_s = np.array([answer.started_s - burst_end_s for answer in answers])
+    latencies_s = np.array([answer.answered_s - answer.started_s for answer in answers])
+    for second in range(int(ages_s.max(initial=0)) + 1):
+        if _percentile_ms(latencies_s[ages_s >= second].tolist(), 99) <= _RECOVERED * normal_p99_ms:
+            return float(second)
+    return None
 
 
 def measure(server: Server, workload: Workload, multiples: Sequence[float], seconds: float) -> dict[str, Any]:
