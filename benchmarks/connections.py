@@ -72,6 +72,17 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._on_lost(self, self.busy)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was open and is no more."""
+        return self._transport is None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the server said with its last answer that it takes no further request here."""
+        head = self.answer[: self.answer.find(_HEAD_END)]
+        return b"onnection: close" in head
+
     def close(self) -> None:
         """Close the connection, if it is open."""
         if self._transport is not None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
@@ -29,8 +29,10 @@ from benchmarks.redis_server import RedisServer, redis_server
 from benchmarks.scrape import metrics_url, total
 from benchmarks.servers import Server, service
 from benchmarks.workloads import CONFIGS
+from models.features.rows import KeyedGroup, row_key
 from services.config import PipelineConfig, load_config
 from services.home import home_directory
+from services.stores.base import RedisConfig
 
 WHOLE = ("redis-kill", "redis-freeze", "redis-full", "redis-garbage", "log-full", "ingress-kill")
 SPLIT = ("ranker-kill",)
@@ -59,7 +61,7 @@ def whole_service(folder: Path) -> Iterator[tuple[Server, PipelineConfig, dict[s
         _load_users(config, store)
         server = stack.enter_context(service(config))
         pipeline = load_config(config)
-        faults = store_faults(store, users_of())
+        faults = store_faults(store, _keys(pipeline))
         if may_fill:
             faults.append(disk_fault(disk, lambda: _metric(server, _DROPPED)))
         faults.append(ingress_fault(server, pipeline.ingress_unit))
@@ -119,6 +121,13 @@ def _load_users(config: Path, store: RedisServer) -> None:
     command = [sys.executable, "-m", "cli.main", "features", "load", str(config), str(users)]
     subprocess.run(command, check=True, cwd=CONFIGS.parent)
     store.save()
+
+
+def _keys(pipeline: PipelineConfig) -> list[bytes]:
+    """Give the store's keys of the users who ask."""
+    assert isinstance(pipeline.features.store, RedisConfig)
+    prefix, groups = pipeline.features.store.prefix.encode(), get_args(KeyedGroup)
+    return [prefix + row_key(group, user.encode()) for user in users_of() for group in groups]
 
 
 def _metric(server: Server, name: str) -> float:

@@ -1,5 +1,6 @@
 """The open loop: Poisson arrivals, whatever the server does.
 
+A connection that the server closes is opened again, as any client does: one with a request in flight is an error.
 Latency counts from the SCHEDULED time, so that a stalled server cannot hide the requests it held up
 (Tene, "How NOT to Measure Latency": coordinated omission).
 """
@@ -17,6 +18,7 @@ from benchmarks.results import Answered, LoadResult, good_count, percentiles_ms
 from benchmarks.timer import FineTimer
 
 _MAX_REQUESTS = 2_000_000
+_RECONNECT_PERIOD_S = 0.02
 
 
 class OpenLoop:
@@ -46,7 +48,8 @@ class OpenLoop:
         self._next = 0
         self._in_flight = 0
         self._errors = 0
-        self._open = 0
+        self._connections: list[Connection] = []
+        self._reopening: set[asyncio.Task[None]] = set()
         self._closing = False
         self._latencies_s: list[float] = []
         self._lags_s: list[float] = []
@@ -56,6 +59,7 @@ class OpenLoop:
         self.answers: list[Answered] = []
         self.answered = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._address = ("", 0)
         self._started_s = 0.0
 
     def stop(self) -> None:
@@ -71,8 +75,9 @@ class OpenLoop:
     async def run(self, host: str, port: int) -> LoadResult:
         """Load host:port."""
         loop = self._loop = asyncio.get_running_loop()
-        connections = await connect(host, port, self._count, self._answered, self._lost)
-        self._free, self._open = list(connections), len(connections)
+        self._address = host, port
+        self._connections = list(await connect(host, port, self._count, self._answered, self._lost))
+        self._free = list(self._connections)
         started_s, cpu_s = time.perf_counter(), time.process_time()
         self._started_s = started_s
         self._due_s = [started_s + due_s for due_s in self._due_s]
@@ -86,13 +91,15 @@ class OpenLoop:
             loop.remove_reader(self._timer.fd)
             self._timer.close()
             self._closing = True
+            for task in self._reopening:
+                task.cancel()
         cpu_s = time.process_time() - cpu_s
         window_s = max(self._duration_s, time.perf_counter() - started_s)
-        missed_s = self._missed(connections, time.perf_counter())
+        missed_s = self._missed(time.perf_counter())
         # What a missed request waited until now counts too: the least it would have taken.
         p50, p99, p999 = percentiles_ms(self._latencies_s + missed_s)
         count = len(self._latencies_s)
-        for connection in connections:
+        for connection in self._connections:
             connection.close()
         return LoadResult(
             client="benchmarks.load",
@@ -112,8 +119,8 @@ class OpenLoop:
             client_core_ms=cpu_s * 1e3 / max(1, count),
         )
 
-    def _missed(self, connections: Sequence[Connection], now_s: float) -> list[float]:
-        unanswered = [connection.started_s for connection in connections if connection.busy]
+    def _missed(self, now_s: float) -> list[float]:
+        unanswered = [connection.started_s for connection in self._connections if connection.busy]
         return [now_s - due_s for due_s in (*unanswered, *self._waiting_s, *self._due_s[self._next :])]
 
     def _send_due(self) -> None:
@@ -145,16 +152,20 @@ class OpenLoop:
         self._latencies_s.append(now_s - connection.started_s)
         self._statuses[status] += 1
         self.answers.append(Answered(connection.started_s, now_s, connection.answer))
-        if self._waiting_s:
+        if connection.is_last:
+            self._connections.remove(connection)
+            connection.close()
+            self._replace()
+        elif self._waiting_s:
             self._send(connection, self._waiting_s.popleft(), now_s)
         else:
             self._free.append(connection)
-            self._check_finished()
+        self._check_finished()
 
     def _lost(self, connection: Connection, busy: bool) -> None:
-        if self._closing:
+        if self._closing or connection not in self._connections:
             return
-        self._open -= 1
+        self._connections.remove(connection)
         if busy:
             connection.busy = False
             self._in_flight -= 1
@@ -162,7 +173,27 @@ class OpenLoop:
         else:
             self._free.remove(connection)
         self._check_finished()
+        self._replace()
+
+    def _replace(self) -> None:
+        if not self._finished.is_set():
+            task = asyncio.get_running_loop().create_task(self._reopen())
+            self._reopening.add(task)
+            task.add_done_callback(self._reopening.discard)
+
+    async def _reopen(self) -> None:
+        connection = None
+        while connection is None or connection.closed:
+            try:
+                [connection] = await connect(*self._address, 1, self._answered, self._lost)
+            except OSError:  # nobody listens for the moment
+                await asyncio.sleep(_RECONNECT_PERIOD_S)
+        self._connections.append(connection)
+        if self._waiting_s:
+            self._send(connection, self._waiting_s.popleft(), time.perf_counter())
+        else:
+            self._free.append(connection)
 
     def _check_finished(self) -> None:
-        if not self._open or (self._next == len(self._due_s) and not self._waiting_s and not self._in_flight):
+        if self._next == len(self._due_s) and not self._waiting_s and not self._in_flight:
             self._finished.set()

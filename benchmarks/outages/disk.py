@@ -7,15 +7,15 @@ from pathlib import Path
 
 from benchmarks.outages.fault import Fault
 
-_SMALL_BYTES, _LARGE_BYTES = 1024 * 1024, 512 * 1024 * 1024
-_FILL_BYTES = 2 * _SMALL_BYTES
+_SIZE_BYTES = 128 * 1024 * 1024
+_PART = b"\0" * 65_536
 
 
 @contextmanager
 def limited_disk(folder: Path) -> Iterator[bool]:
     """Mount a file system with room at ``folder``; give whether this user may."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not _mount(f"size={_LARGE_BYTES}", folder):
+    if not _mount(f"size={_SIZE_BYTES}", folder):
         yield False
         return
     try:
@@ -33,18 +33,15 @@ def disk_fault(folder: Path, dropped: Callable[[], float]) -> Fault:
 
     def fill() -> None:
         lost[0] = dropped()
-        if not _mount(f"remount,size={_SMALL_BYTES}", folder):
-            raise RuntimeError(f"{folder} cannot be made smaller")
         with filler.open("wb", buffering=0) as file:
             try:
-                while file.write(b"\0" * 65536):
+                while file.write(_PART):
                     pass
             except OSError:  # full
                 pass
 
     def empty() -> None:
         filler.unlink()
-        _mount(f"remount,size={_LARGE_BYTES}", folder)
         written[0] = files()
 
     return Fault(

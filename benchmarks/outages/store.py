@@ -10,7 +10,6 @@ import redis
 
 from benchmarks.outages.fault import Fault
 from benchmarks.redis_server import RedisServer
-from models.features.rows import KeyedGroup, row_key
 
 _ROW_BYTES = 96
 _FULL_BYTES = 1_000_000
@@ -69,16 +68,19 @@ class _Full:
 class _Garbage:
     """Every row that is asked for is random bytes."""
 
-    def __init__(self, server: RedisServer, users: Sequence[str]) -> None:
+    def __init__(self, server: RedisServer, keys: Sequence[bytes]) -> None:
         self._server = server
-        groups: tuple[KeyedGroup, ...] = ("user", "realtime")
-        self._keys: list[Any] = [row_key(g, user.encode()) for user in users for g in groups]
+        self._keys: list[Any] = list(keys)
         self._kept: dict[Any, bytes] = {}
 
     def spoil(self) -> None:
         with self._server.client() as client:
             rows: list[Any] = client.mget(self._keys)
             self._kept = {key: row for key, row in zip(self._keys, rows, strict=True) if row is not None}
+            if not self._kept:
+                raise RuntimeError(
+                    f"the store has none of {len(self._keys)} rows: they were never loaded, or are lost"
+                )
             client.mset({key: os.urandom(_ROW_BYTES) for key in self._kept})
 
     def restore(self) -> None:
@@ -86,9 +88,9 @@ class _Garbage:
             client.mset(self._kept)
 
 
-def store_faults(server: RedisServer, users: Sequence[str]) -> list[Fault]:
-    """Give the faults of a store that holds rows of ``users``."""
-    full, garbage = _Full(server), _Garbage(server, users)
+def store_faults(server: RedisServer, keys: Sequence[bytes]) -> list[Fault]:
+    """Give the faults of a store that is asked for the rows of ``keys``."""
+    full, garbage = _Full(server), _Garbage(server, keys)
     return [
         Fault("redis-kill", "kill -9 of the store; started again with its rows", server.kill, server.restart),
         Fault("redis-freeze", "SIGSTOP of the store, SIGCONT", server.freeze, server.thaw),

@@ -88,13 +88,41 @@ def test_what_is_never_answered_is_missed_and_weighs_on_the_percentiles() -> Non
     assert result.p99_ms >= 100
 
 
-def test_when_every_connection_is_lost_the_run_ends() -> None:
+def test_a_connection_that_is_closed_is_opened_again_and_its_request_is_an_error() -> None:
+    number = 0
+
+    async def close_every_third(body: bytes) -> bytes | None:
+        nonlocal number
+        number += 1
+        return None if number % 3 == 0 else OK
+
+    result, _ = load(close_every_third, rate=200, connections=2)
+    assert result.errors == number // 3 > 5
+    assert result.requests == number - result.errors
+    assert result.missed == 0
+
+
+def test_a_server_that_takes_its_leave_with_an_answer_costs_no_request() -> None:
+    number = 0
+    last = OK.replace(b"content-length", b"Connection: close\r\ncontent-length")
+
+    async def leave_every_third(body: bytes) -> bytes:
+        nonlocal number
+        number += 1
+        return last if number % 3 == 0 else OK
+
+    result, _ = load(leave_every_third, rate=200, connections=2)
+    assert result.requests == number > 15
+    assert (result.errors, result.missed) == (0, 0)
+
+
+def test_when_nobody_answers_every_request_is_an_error_and_the_run_ends() -> None:
     async def close(body: bytes) -> None:
         return None
 
     result, _ = load(close, rate=100, connections=2)
-    assert result.errors == 2
-    assert result.missed > 0
+    assert result.requests == 0
+    assert result.errors > 5
 
 
 def test_more_requests_than_memory_should_hold_are_refused() -> None:

@@ -64,7 +64,11 @@ def test_a_fault_that_nobody_notices_has_no_recovery() -> None:
 
 
 def fault_of(server: RedisServer, name: str) -> Fault:
-    return next(fault for fault in store_faults(server, ["u1", "u2"]) if fault.name == name)
+    return next(
+        fault
+        for fault in store_faults(server, [row_key("user", user) for user in (b"u1", b"u2")])
+        if fault.name == name
+    )
 
 
 @needs_redis
