@@ -84,7 +84,7 @@ class Engine:
         try:
             release = loaded.release
             work = self._admit(request, release, is_abandoned)
-            answer = await self._answered(work)
+            answer = await self._answered(request, work, release)
             if self.log is not None:
                 keys = release.catalogue.keys
                 self.log.shown(answer, request_id, request.user_id, release.definitions, keys)
@@ -199,11 +199,14 @@ class Engine:
             is_abandoned=is_abandoned,
         )
 
-    async def _answered(self, work: "Work[Query]") -> Answer:
+    async def _answered(self, request: RankRequest, work: "Work[Query]", release: Release) -> Answer:
         if self._cache is None:
             return await self.runner.submit(work)
-        key = key_of(work.payload, work.release)
-        return await self._cache.answer(key, work.deadline_s, lambda: self.runner.submit(work))
+        key = key_of(work.payload, work.release, release.taken)
+        urgency = (request.deadline_ms, request.priority)
+        return await self._cache.answer(
+            key, work.deadline_s, lambda: self.runner.submit(work), urgency=urgency
+        )
 
     def _merge(self, queries: Sequence[Query], release: str) -> RaggedBatch:
         of = self.live.of(release).release

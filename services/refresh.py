@@ -36,6 +36,8 @@ class Watched:
     index: str
     take: Callable[[Path], None]
     seen: Identity = field(default=None)
+    taken: Identity = field(default=None)
+    """The index of what the view has; set once it has it."""
 
     @property
     def identity(self) -> Identity:
@@ -53,6 +55,7 @@ class Watched:
                 with _held(self.root) as folder:
                     self.seen = _identity(folder / self.index)
                     self.take(folder)
+                self.taken = self.seen
                 return
             except ArtifactError as error:
                 if self.identity == self.seen or attempt == _TRIES - 1:
@@ -111,6 +114,11 @@ class Refresher:
         self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
         if folders:
             self._thread.start()
+
+    @property
+    def taken(self) -> tuple[Identity, ...]:
+        """Say which folders the view has: another value once it has a newer one."""
+        return tuple(folder.taken for folder in self._folders)
 
     def stop(self) -> None:
         """Stop looking, soon."""

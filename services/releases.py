@@ -18,7 +18,7 @@ from services.metrics import RowMetrics
 from services.ordering import best_within_k
 from services.popular import PopularItems
 from services.ranker import RankerConfig, RankerStage
-from services.refresh import Refresher
+from services.refresh import Identity, Refresher
 from services.requests import ContextLayout
 from services.reranker import RerankerStage, RuledStage
 from services.rules import Rules
@@ -92,6 +92,11 @@ class Release:
         """What an answer says it was made with."""
         watching = folders if "features" in stages else []
         self._refresher = Refresher(watching, config.features.refresh_s, row_metrics)
+
+    @property
+    def taken(self) -> tuple[Identity, ...]:
+        """Say which overlay and live item features are in use."""
+        return self._refresher.taken
 
     def pipeline(self, remote: dict[StageName, AnyStage]) -> list[Ladder]:
         """Give all stages in a request's order, each with its rungs: ``remote`` ones for those held elsewhere."""

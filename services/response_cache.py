@@ -1,12 +1,13 @@
 """The response cache: what was answered a moment ago is answered again, and identical requests at once are one.
 
-Identical: the same release, user, context, candidates and k. Degraded answers are not kept.
+Identical: the same release, user, context, candidates and k, and the same overlay and live item features on disk.
+Degraded answers are not kept; they are shared by requests of one urgency alone.
 """
 
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from models.ragged import RaggedBatch
 from services.errors import DeadlinePassed
 from services.jobs import Answer
 from services.queries import Query
+from services.refresh import Identity
 
 Value = TypeVar("Value")
 
@@ -90,10 +92,19 @@ class ResponseCache:
         self._clock = clock
         self._with_features = with_features
         # The first of identical requests, until it is answered; None: it failed.
-        self._flights: dict[bytes, asyncio.Future[Answer | None]] = {}
+        self._flights: dict[Hashable, asyncio.Future[Answer | None]] = {}
 
-    async def answer(self, key: bytes, deadline_s: float, make: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def answer(
+        self,
+        key: bytes,
+        deadline_s: float,
+        make: Callable[[], Awaitable[Answer]],
+        *,
+        urgency: Hashable = None,
+    ) -> Answer:
         """Give the answer that is kept, or that an identical request gets just now, or that ``make`` makes.
+
+        urgency: what an answer on its way is shared by, too; who is in more haste, or less, gets its own.
 
         Raises:
             DeadlinePassed: the identical request is not answered in time. Whatever ``make`` raises.
@@ -103,9 +114,9 @@ class ResponseCache:
         if held is not None:
             self._counts.add("hit")
             return held
-        flight = self._flights.get(key)
+        flight = self._flights.get((key, urgency))
         if flight is None:
-            return await self._lead(key, make)
+            return await self._lead(key, urgency, make)
         await asyncio.wait([flight], timeout=max(0.0, deadline_s - now_s))
         if not flight.done():
             raise DeadlinePassed(
@@ -122,14 +133,14 @@ class ResponseCache:
         self._counts.add("shared")
         return shared
 
-    async def _lead(self, key: bytes, make: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _lead(self, key: bytes, urgency: Hashable, make: Callable[[], Awaitable[Answer]]) -> Answer:
         self._counts.add("miss")
-        flight = self._flights[key] = asyncio.get_running_loop().create_future()
+        flight = self._flights[(key, urgency)] = asyncio.get_running_loop().create_future()
         try:
             answer = await make()
             flight.set_result(answer)
         finally:
-            del self._flights[key]
+            del self._flights[(key, urgency)]
             if not flight.done():
                 flight.set_result(None)
         if not answer.batch.missed_by(answer.first):
@@ -153,9 +164,14 @@ class ResponseCache:
         return Answer(alone, 0, 0.0, {})
 
 
-def key_of(query: Query, release: str) -> bytes:
-    """Give 16 bytes that requests share when one answer serves them all."""
-    asked = msgspec.msgpack.encode((release, query.user_key, query.context, query.k, query.rows is None))
+def key_of(query: Query, release: str, taken: Sequence[Identity]) -> bytes:
+    """Give 16 bytes that requests share when one answer serves them all.
+
+    taken: the overlay and the live item features in use.
+    """
+    asked = msgspec.msgpack.encode(
+        (release, taken, query.user_key, query.context, query.k, query.rows is None)
+    )
     digest = hashlib.blake2b(asked, digest_size=16)
     if query.rows is not None:
         digest.update(query.rows.tobytes())

@@ -4,8 +4,11 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from models.features.catalogue import item_key
+from models.features.live import LiveItems
 from models.features.overlay import Overlay
 from models.ragged import RaggedBatch
 from services.check import check_artifacts
@@ -17,9 +20,10 @@ from services.metrics import UnitMetrics
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
 from services.requests import RankRequest
+from services.response_cache import ResponseCacheConfig
 from services.runner import Runner
 from services.stages import RemoteStage
-from tests.overlaid import CELLS, NOW_S, make_overlaid_pipeline, write_overlay
+from tests.overlaid import CELLS, FEATURES, NOW_S, make_overlaid_pipeline, write_overlay
 from tests.services.releasing import live_of
 
 LIMIT_S = 30.0
@@ -65,6 +69,33 @@ def test_an_answer_follows_the_moment_the_store_and_the_overlay_on_disk(tmp_path
             assert await scores(again) == expected(2, 3.0, 7.0)
         finally:
             again.close()
+
+    asyncio.run(run())
+
+
+def test_answers_that_are_kept_follow_the_overlay_and_the_live_features_on_disk(tmp_path: Path) -> None:
+    path = make_overlaid_pipeline(tmp_path)
+    config = load_config(path).model_copy(update={"response_cache": ResponseCacheConfig(ttl_s=3600)})
+    closed = LiveItems.none(FEATURES).setting(FEATURES, "bonus", np.array([item_key("item-0")]), -5.0)
+
+    async def run() -> None:
+        engine = Engine(config, tmp_path, replica="test")
+        try:
+            first = await scores(engine)
+            write_overlay(tmp_path / "overlay", rain=3.0, crowd=7.0)
+            async with asyncio.timeout(LIMIT_S):
+                while (second := await scores(engine)) == first:
+                    await asyncio.sleep(0.01)
+                assert second == expected(2, 3.0, 7.0)
+                closed.write(tmp_path / "live", FEATURES)
+                while (third := await scores(engine)) == second:
+                    await asyncio.sleep(0.01)
+            assert third == {**second, CELL_OF["item-0"]: second[CELL_OF["item-0"]] - 5.0}
+            served = engine.metrics.candidate_count
+            assert await scores(engine) == third
+            assert engine.metrics.candidate_count == served  # kept again
+        finally:
+            engine.close()
 
     asyncio.run(run())
 

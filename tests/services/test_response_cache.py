@@ -24,6 +24,8 @@ from services.response_cache import ResponseCache, ResponseCacheConfig, TtlCache
 from tests.pipelines import FEATURES, bias_of, make_pipeline
 
 FAR_S = 1e9
+NOTHING = [None, None]
+"""Neither an overlay nor live item features are in use."""
 
 
 class Counts:
@@ -221,6 +223,23 @@ def test_who_waits_for_another_waits_no_longer_than_its_own_deadline() -> None:
     cached(scenario)
 
 
+def test_an_answer_on_its_way_is_shared_by_requests_of_one_urgency_alone() -> None:
+    async def scenario(cache: ResponseCache, now: list[float], counts: Counts) -> None:
+        flight: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        hasty = [
+            asyncio.ensure_future(cache.answer(b"a", FAR_S, lambda: flight, urgency=(1.0, 0)))
+            for _ in range(2)
+        ]
+        await _settled()
+        patient = await cache.answer(b"a", FAR_S, lambda: given_at_once(answer_of(8.0)), urgency=(None, 0))
+        flight.set_result(answer_of(7.0, degraded=True))
+        assert [score_of(answer) for answer in await asyncio.gather(*hasty)] == [7.0, 7.0]
+        assert score_of(patient) == 8.0
+        assert counts.of == {"miss": 2, "shared": 1}
+
+    cached(scenario)
+
+
 def test_the_oldest_goes_when_there_are_too_many() -> None:
     async def scenario(cache: ResponseCache, now: list[float], counts: Counts) -> None:
         for name in (b"a", b"b", b"c", b"b", b"c", b"a"):
@@ -241,9 +260,10 @@ def test_whatever_changes_the_answer_changes_the_key() -> None:
         replace(query, rows=np.array([], dtype=np.int64)),
         replace(query, k=11),
     ]
-    keys = {key_of(each, "r") for each in (query, *others)} | {key_of(query, "s")}
-    assert len(keys) == len(others) + 2
-    assert key_of(replace(query, deadline_s=9.0, priority=3), "r") == key_of(query, "r")
+    keys = {key_of(each, "r", NOTHING) for each in (query, *others)}
+    keys |= {key_of(query, "s", NOTHING), key_of(query, "r", [(1, 2, 3), None])}
+    assert len(keys) == len(others) + 3
+    assert key_of(replace(query, deadline_s=9.0, priority=3), "r", NOTHING) == key_of(query, "r", NOTHING)
 
 
 def test_identical_requests_are_ranked_once_and_each_is_logged(tmp_path: Path) -> None:
