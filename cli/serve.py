@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.config import PipelineConfig, load_config
+from services.config import PipelineConfig, load_config, validated
 from services.errors import ConfigError, ServiceError
 from services.home import home_directory
 from services.staging import ReleaseFolder
@@ -88,4 +88,4 @@ def _with_address(pipeline: PipelineConfig, host: str | None, port: int | None) 
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     data = pipeline.model_dump(mode="json")
     data["http"].update(changes)
-    return PipelineConfig.model_validate(data)
+    return validated(data, "command line")

@@ -38,7 +38,7 @@ class UnitConfig(BaseModel):
     cpus: float = Field(default=1.0, ge=0, le=1024)
     batching: BatchingConfig = BatchingConfig()
     max_calls_in_flight: int = Field(default=1, ge=1, le=256)
-    max_ongoing_requests: int = Field(default=4096, ge=1)
+    max_ongoing_requests: int = Field(default=4096, ge=1, le=1_000_000)
 
 
 class RequestsConfig(BaseModel):
@@ -56,7 +56,7 @@ class HttpConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)  # an empty one would be all of them
     port: int = Field(default=8000, ge=1, le=65_535)
 
 
@@ -145,10 +145,19 @@ def load_config(path: Path) -> PipelineConfig:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path} is not a mapping of fields: see configs/walks.yaml for one that is")
+    return validated(data, str(path))
+
+
+def validated(data: dict[str, Any], source: str) -> PipelineConfig:
+    """Give the configuration that ``data`` from ``source`` describes.
+
+    Raises:
+        ConfigError: every fault in it, one a line: field, what was wrong, the value.
+    """
     try:
         return PipelineConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in _fault_lines(error))) from error
+        raise ConfigError("\n".join(f"{source}: {line}" for line in _fault_lines(error))) from error
 
 
 class _ClosedLoader(yaml.SafeLoader):

@@ -89,23 +89,39 @@ class MemoryAnswers:
 
 
 def read_lists(path: Path, catalogue: Catalogue) -> dict[bytes, NDArray[np.int64]]:
-    """Give catalogue rows by user; items that the catalogue lacks are left out, and users with none.
+    """Give catalogue rows by user, each item once; items that the catalogue lacks are left out, and users with none.
 
     Raises:
         ConfigError: there is no such file, or it has not these columns.
     """
     try:
         table = pq.read_table(path, columns=["user_id", "items"])
-        users, items = table["user_id"].to_pylist(), table["items"].to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(
             f"{path} cannot be read ({error}): give a Parquet file of user_id and items, a list of ids",
             field="fallback.lists",
         ) from error
+    users, items = table["user_id"], table["items"]
+    if not (_is_text(users.type) and _is_list(items.type) and _is_text(items.type.value_type)):
+        raise ConfigError(
+            f"{path} has user_id of {users.type} and items of {items.type}: give text and lists of text, the ids",
+            field="fallback.lists",
+        )
     row_by_id = catalogue.row_by_id
-    rows = ([row_by_id[item] for item in items_of or () if item in row_by_id] for items_of in items)
+    rows = (
+        [row_by_id[item] for item in dict.fromkeys(items_of or ()) if item in row_by_id]
+        for items_of in items.to_pylist()
+    )
     return {
-        str(user).encode(): np.array(own, dtype=np.int64)
-        for user, own in zip(users, rows, strict=True)
-        if own
+        user.encode(): np.array(own, dtype=np.int64)
+        for user, own in zip(users.to_pylist(), rows, strict=True)
+        if own and user is not None
     }
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))

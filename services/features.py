@@ -39,7 +39,7 @@ class FeaturesConfig(BaseModel):
     store: StoreConfig | None = None
     overlay: str | None = None
     live: str | None = None
-    refresh_s: float = Field(default=1.0, gt=0)
+    refresh_s: float = Field(default=1.0, gt=0, le=86_400)
 
 
 def load_definitions(path: Path) -> FeatureSet:

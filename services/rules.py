@@ -6,6 +6,7 @@ of an empty list. Seeing something again is better than nothing: a request of wh
 may make a list shorter than k, never empty.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.features.catalogue import Catalogue
-from models.features.definition import FeatureSet
+from models.features.definition import PER_CANDIDATE, Feature, FeatureSet
 from models.ragged import RaggedArray, RaggedBatch
 from services.errors import ConfigError
 
@@ -66,16 +67,17 @@ class Rules:
         self._catalogue = catalogue
         self._groups: NDArray[np.int64] | None = None
         self._closed: NDArray[np.bool_] | None = None
-        named = {f"{feature.group}.{feature.name}" for feature in features.features}
+        named = {feature.column: feature for feature in features.features if feature.group != "item"}
         if config.closed is not None:
             kind, _, name = config.closed.partition(".")
             if kind == "item":
                 self._closed = _scalars(catalogue, name, "reranker.rules.closed") > 0
             else:
-                _expect(config.closed, named, "reranker.rules.closed")
+                _expect(config.closed, named, "reranker.rules.closed", ragged=False)
         if config.seen is not None:
             for field in ("history", "at_s", "now_s"):
-                _expect(getattr(config.seen, field), named, f"reranker.rules.seen.{field}")
+                where = f"reranker.rules.seen.{field}"
+                _expect(getattr(config.seen, field), named, where, ragged=field != "now_s")
         if config.cap is not None:
             column = _scalars(catalogue, config.cap.column, "reranker.rules.cap.column")
             if column.dtype.kind not in "iu":
@@ -155,8 +157,16 @@ def _scalars(catalogue: Catalogue, name: str, field: str) -> NDArray[Any]:
     return np.asarray(column)
 
 
-def _expect(name: str, named: set[str], field: str) -> None:
-    if name not in named:
+def _expect(name: str, named: Mapping[str, Feature], field: str, *, ragged: bool) -> None:
+    """Refuse what is not a feature of one number; ragged: of a sequence of them."""
+    of_requests = not field.endswith("closed")
+    fit = [
+        each
+        for each, feature in named.items()
+        if feature.ragged == ragged and not feature.shape and (feature.group in PER_CANDIDATE) != of_requests
+    ]
+    if name not in fit:
+        why = "is of another kind" if name in named else "is not defined"
         raise ConfigError(
-            f"there is no feature {name!r}; name one of {', '.join(sorted(named)) or 'none'}", field=field
+            f"feature {name!r} {why}; name one of {', '.join(sorted(fit)) or 'none'}", field=field
         )

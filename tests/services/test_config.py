@@ -53,6 +53,8 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
         "requests.max_k: Input should be less than or equal to 1000 (it is 1001)",
     ),
     ({"http": {"port": 70_000}}, "http.port: Input should be less than or equal to 65535 (it is 70000)"),
+    ({"http": {"host": ""}}, "http.host: String should have at least 1 character"),
+    ({"features": {"refresh_s": float("inf")}}, "features.refresh_s: Input should be less than or equal to"),
     ({"candidates": {"kind": "far"}}, "candidates.kind: Input should be 'near' or 'sample' (it is 'far')"),
     ({"name": "Bad Name"}, "name: String should match pattern"),
     ({"units": {"a#b": {"stages": ["features"]}}}, "a#b"),

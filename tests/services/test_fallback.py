@@ -96,7 +96,10 @@ def test_without_a_small_model_popular_items_are_answered(tmp_path: Path) -> Non
 
 
 def test_a_users_own_list_goes_before_popular_items(tmp_path: Path) -> None:
-    lists = {"user_id": ["u1", "u2"], "items": [["item-0007", "gone", "item-0002"], ["gone"]]}
+    lists = {
+        "user_id": ["u1", "u2", None],
+        "items": [["item-0007", "gone", "item-0007", "item-0002", None], ["gone"], ["item-0001"]],
+    }
     pq.write_table(pa.table(lists), tmp_path / "lists.parquet")
 
     async def scenario(engine: Engine) -> None:
@@ -165,6 +168,23 @@ def test_while_too_much_waits_a_body_is_refused_unread_unless_it_is_urgent(tmp_p
         await asyncio.gather(*tasks)
 
     with_engine(tmp_path, FALLBACK, scenario, None)
+
+
+@pytest.mark.parametrize(
+    ("users", "items"),
+    [
+        ([1], [["item-0001"]]),
+        (["u"], [[1]]),
+        (["u"], ["item-0001"]),
+        (["u"], [1.5]),
+        (["u"], [[["item-0001"]]]),
+    ],
+)
+def test_lists_of_other_types_are_a_config_error(tmp_path: Path, users: list[Any], items: list[Any]) -> None:
+    pq.write_table(pa.table({"user_id": users, "items": items}), tmp_path / "lists.parquet")
+    with pytest.raises(ConfigError, match="give text and lists of text") as refused:
+        with_engine(tmp_path, {"fallback": {"lists": "lists.parquet"}}, lambda _: asyncio.sleep(0), None)
+    assert refused.value.field == "fallback.lists"
 
 
 @pytest.mark.parametrize("content", [None, b"no Parquet"])
