@@ -22,7 +22,8 @@ def set_live(
     """Set live feature ``name`` of the items, others staying as they are. One writer at a time: a second waits.
 
     Raises:
-        ConfigError: the pipeline names no folder or has no such feature, or the value is none of it.
+        ConfigError: the pipeline names no folder, or one that cannot be written, or has no such feature, or the value
+            is none of it.
         NotFound: the catalogue has no such item. ArtifactError: the catalogue or the folder cannot be used.
     """
     if config.features.live is None:
@@ -34,9 +35,19 @@ def set_live(
     features = load_definitions(home / config.features.definitions)
     keys = _keys(Catalogue.open(home / config.catalogue), item_ids)
     exact = _exact(features, name, value)
-    with _alone(root.with_name(f".{root.name}.lock")):
-        live = LiveItems.open(root, features) if (root / INDEX).is_file() else LiveItems.none(features)
-        live.setting(features, name, keys, exact).write(root, features)
+    if root.exists() and not root.is_dir():
+        raise ConfigError(
+            f"{root} is a file, live item features are a folder: remove it, or name another",
+            field="features.live",
+        )
+    try:
+        with _alone(root.with_name(f".{root.name}.lock")):
+            live = LiveItems.open(root, features) if (root / INDEX).is_file() else LiveItems.none(features)
+            live.setting(features, name, keys, exact).write(root, features)
+    except OSError as error:  # it is written whole or not at all: what was there still is
+        raise ConfigError(
+            f"{root} cannot be written ({error}): give it space and the right to write", field="features.live"
+        ) from error
 
 
 def _exact(features: FeatureSet, name: str, value: float | Sequence[float]) -> NDArray[np.generic]:

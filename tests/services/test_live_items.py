@@ -96,3 +96,21 @@ def test_a_pipeline_without_a_folder_is_told_which_field_to_add(config: Path) ->
     result = features_set(str(config), "live.bonus=1", "item-0")
     assert result.exit_code == 2
     assert "add features.live" in result.output
+
+
+@pytest.mark.parametrize(
+    ("in_the_way", "told"),
+    [("live", "is a file, live item features are a folder"), (".live.lock", "cannot be written")],
+)
+def test_a_folder_that_cannot_be_written_is_told(
+    tmp_path: Path, config: Path, in_the_way: str, told: str
+) -> None:
+    path = tmp_path / in_the_way
+    if in_the_way == "live":
+        path.write_text("")
+    else:
+        path.mkdir()
+    result = features_set(str(config), "live.bonus=1", "item-0")
+    assert result.exit_code == 2
+    assert told in " ".join(result.output.split())
+    assert not (tmp_path / "live").is_dir()
