@@ -41,7 +41,7 @@ class FallbackConfig(BaseModel):
 
 
 class MemoryAnswers:
-    """Finished answers from memory alone: a user's own list where there is one, else the popular items near."""
+    """Finished answers from memory alone: a user's own list where there is one, then the popular items near."""
 
     def __init__(
         self,
@@ -66,8 +66,13 @@ class MemoryAnswers:
             i for i, query in enumerate(queries) if query.rows is None and query.user_key in self._lists
         ]
         given = list(queries)
-        for i in listed:
-            given[i] = replace(given[i], rows=self._lists[given[i].user_key])
+        if listed:
+            # Popular items stand behind a user's own: a list may be short, or closed as a whole.
+            context = self._layout.columns([queries[i].context for i in listed])
+            for i, popular in zip(listed, self.draw(context, len(listed)), strict=True):
+                own = self._lists[queries[i].user_key]
+                rows = np.concatenate([own, popular[~np.isin(popular, own)]])
+                given[i] = replace(queries[i], rows=rows)
         batch = self._view.of_unknown_users(merge_queries(given, release, self._layout, self))
         scores = self._popular.scores[batch.rows]
         for i in listed:
