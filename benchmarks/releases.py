@@ -3,14 +3,19 @@
     python -m benchmarks.releases [--workload walks-200] [--swaps 20] [--json]
 
 A service under an open loop at half of its peak alternates between two releases whose rankers are the same model in
-two artifacts, so that only the swap can make a difference; a rollback ends it. What is staged lies in a temporary home.
-The swaps are made by a process that joined the cluster before; ``rankway release`` does the same, and starts Ray first.
+two artifacts, so that only the swap can make a difference; a rollback ends it. With ``--changed all`` the catalogue and
+all models are others too, of the same content. What is staged lies in a temporary home. The swaps are made by a process
+that joined the cluster before; ``rankway release`` does the same, and starts Ray first.
+
+The window before a swap is as long as the swap, which lasts from the command to the last replica's word, and lies right
+before it. A block's p99 are over the windows of five swaps; the ratio is the median of the blocks.
 """
 
 import argparse
 import json
 import multiprocessing
 import shutil
+import statistics
 import sys
 import tempfile
 import threading
@@ -38,20 +43,24 @@ from services.staging import ReleaseFolder, previous_of
 _HOST = "127.0.0.1"
 _PEAK_CLIENTS = 32
 _LONGEST_S = 900.0
-_SETTLED_AFTER = 4
-"""Swaps after which memory is read first: by then allocators and caches have what they keep."""
+_BLOCK = 5
+_AFTER_S = 0.5
+"""Between a swap and the window before the next one."""
+_MEMORY_EVERY = 4
 Span = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """What was met. rss_mib: of all replicas together. A swap's seconds: from the command to the last replica."""
+    """What was met. rss_mib: of all replicas together, by swaps. A swap's seconds: until the last replica.
+
+    p99 are medians of the blocks', p99_ratios those of each block.
+    """
 
     workload: str
     peak_rps: float
     rate_rps: float
-    before: dict[str, Any]
-    during: dict[str, Any]
+    load: dict[str, Any]
     swaps: int
     failed_swaps: list[str]
     swap_s: list[float]
@@ -59,11 +68,11 @@ class Swapped:
     p99_before_ms: float
     p99_in_swaps_ms: float
     p99_ratio: float
-    rss_before_mib: float
-    rss_after_mib: float
+    p99_ratios: list[float]
+    rss_mib: dict[int, float]
 
 
-def measure(workload: Workload, swaps: int, seconds: float) -> Swapped:
+def measure(workload: Workload, swaps: int, seconds: float, *, all_changed: bool = False) -> Swapped:
     """Serve, load, swap and roll back.
 
     Raises:
@@ -71,15 +80,14 @@ def measure(workload: Workload, swaps: int, seconds: float) -> Swapped:
     """
     with tempfile.TemporaryDirectory(prefix="rankway-benchmark-") as folder:
         home = Path(folder)
-        config, names = _stage_two(workload, home)
+        config, names = _stage_two(workload, home, all_changed=all_changed)
         with service(config, {"RANKWAY_HOME": folder}) as server:
             requests = [http_request(_HOST, "/v1/rank", body) for body in workload.bodies()]
             run_closed(_HOST, server.port, ClosedLoop(requests, clients=8, duration_s=2.0))
             peak = run_closed(
                 _HOST, server.port, ClosedLoop(requests, clients=_PEAK_CLIENTS, duration_s=seconds)
             ).rps
-            before = run_open(_HOST, server.port, OpenLoop(requests, peak / 2, 3 * seconds))
-            return _swap_under_load(workload, server, config, names, requests, swaps, peak, before)
+            return _swap_under_load(workload, server, config, names, requests, swaps, peak)
 
 
 def _swap_under_load(
@@ -90,7 +98,6 @@ def _swap_under_load(
     requests: Sequence[bytes],
     swaps: int,
     peak: float,
-    before: LoadResult,
 ) -> Swapped:
     ours, theirs = multiprocessing.Pipe()
     swapper = multiprocessing.get_context("spawn").Process(
@@ -101,46 +108,47 @@ def _swap_under_load(
     loop = OpenLoop(requests, peak / 2, _LONGEST_S, seed=1)
     results: list[LoadResult] = []
     thread = threading.Thread(target=lambda: results.append(run_open(_HOST, server.port, loop)), daemon=True)
-    spans, faults, rss_bytes = list[Span](), list[str](), 0
+    spans, faults, rss_mib = list[Span](), list[str](), dict[int, float]()
+    longest_s = 1.0
     try:
         assert ours.recv() == "joined"
         thread.start()
         while not loop.answered:
             time.sleep(0.01)
         for number in range(swaps + 1):
-            if number == _SETTLED_AFTER:
-                rss_bytes = _rss_bytes(server)
-            time.sleep(0.5)
+            if number % _MEMORY_EVERY == 0:
+                rss_mib[number] = _rss_bytes(server) / 2**20
+            time.sleep(_AFTER_S + longest_s)
             started_s = time.perf_counter()
             ours.send(names[number % 2] if number < swaps else None)
             fault = ours.recv()
             if fault is not None:
                 faults.append(fault)
             spans.append((started_s, time.perf_counter()))
+            longest_s = max(end_s - start_s for start_s, end_s in spans)
         time.sleep(1.0)
-        rss_after_bytes = _rss_bytes(server)
+        rss_mib[swaps + 1] = _rss_bytes(server) / 2**20
         loop.stop()
         thread.join(30)
     finally:
         swapper.kill()
         swapper.join()
-    during = results[0]
-    p99_ms = percentiles_ms(_latencies_in(spans, loop.answers))[1]
+    load = results[0]
+    before_ms, in_swaps_ms, ratios = p99_by_block(spans, loop.answers)
     return Swapped(
         workload=workload.name,
         peak_rps=peak,
         rate_rps=peak / 2,
-        before=before.as_dict(),
-        during=during.as_dict(),
+        load=load.as_dict(),
         swaps=len(spans),
         failed_swaps=faults,
         swap_s=[round(end_s - start_s, 2) for start_s, end_s in spans],
-        errors=during.errors + during.missed + sum(n for s, n in during.statuses.items() if s != "200"),
-        p99_before_ms=before.p99_ms,
-        p99_in_swaps_ms=p99_ms,
-        p99_ratio=p99_ms / before.p99_ms,
-        rss_before_mib=rss_bytes / 2**20,
-        rss_after_mib=rss_after_bytes / 2**20,
+        errors=load.errors + load.missed + sum(n for s, n in load.statuses.items() if s != "200"),
+        p99_before_ms=before_ms,
+        p99_in_swaps_ms=in_swaps_ms,
+        p99_ratio=statistics.median(ratios),
+        p99_ratios=ratios,
+        rss_mib=rss_mib,
     )
 
 
@@ -166,20 +174,23 @@ def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
                 pipe.send(str(error))
 
 
-def _stage_two(workload: Workload, home: Path) -> tuple[Path, list[str]]:
-    """Stage the workload, and once more with its ranker as another artifact; give the configuration, and names.
+def _stage_two(workload: Workload, home: Path, *, all_changed: bool = False) -> tuple[Path, list[str]]:
+    """Stage the workload, and once more with its ranker, or all, as another artifact; give configuration and names.
 
     The service begins with the second, so that the first swap is one.
     """
     data = _over(workload.pipeline().model_dump(mode="json"), home_directory())
     config = home / "pipeline.yaml"
-    ranker = data["ranker"]["model"]
-    original = Path(data["models"][ranker]["artifact"])
+    changed = list(data["models"]) if all_changed else [data["ranker"]["model"]]
     names = []
     for copy in (False, True):
         if copy:
-            _copy_artifact(original, home / "ranker")
-            data["models"][ranker]["artifact"] = str(home / "ranker")
+            for model in changed:
+                _copy_artifact(Path(data["models"][model]["artifact"]), home / model)
+                data["models"][model]["artifact"] = str(home / model)
+            if all_changed:
+                shutil.copytree(data["catalogue"], home / "catalogue")
+                data["catalogue"] = str(home / "catalogue")
         config.write_text(yaml.safe_dump(data, sort_keys=False))
         pipeline = load_config(config)
         names.append(ReleaseFolder(home, pipeline.name).stage(pipeline).name)
@@ -228,6 +239,21 @@ def _latencies_in(spans: Sequence[Span], answers: Sequence[Answered]) -> list[fl
     ]
 
 
+def p99_by_block(spans: Sequence[Span], answers: Sequence[Answered]) -> tuple[float, float, list[float]]:
+    """Give p99 before swaps and in them, in ms, medians of blocks of five swaps, and every block's ratio."""
+    before_ms, in_swaps_ms = [], []
+    for first in range(0, max(1, len(spans) - len(spans) % _BLOCK), _BLOCK):
+        swaps = spans[first : first + _BLOCK]
+        calm = [(2 * start_s - end_s, start_s) for start_s, end_s in swaps]
+        in_swaps = _latencies_in(swaps, answers)
+        # What a swap held up is the swap's alone.
+        begun = [answer for answer in answers if not any(s <= answer.answered_s <= e for s, e in swaps)]
+        before_ms.append(percentiles_ms(_latencies_in(calm, begun))[1])
+        in_swaps_ms.append(percentiles_ms(in_swaps)[1])
+    ratios = [swap / calm for swap, calm in zip(in_swaps_ms, before_ms, strict=True)]
+    return statistics.median(before_ms), statistics.median(in_swaps_ms), ratios
+
+
 def _rss_bytes(server: Server) -> int:
     pages = 0
     for pid, process in server.meter.read().items():
@@ -242,11 +268,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
     parser.add_argument("--swaps", type=int, default=20)
     parser.add_argument(
-        "--seconds", type=float, default=5.0, help="of finding the peak; 3x of loading before"
+        "--changed", choices=["ranker", "all"], default="ranker", help="what releases differ in"
     )
+    parser.add_argument("--seconds", type=float, default=5.0, help="of finding the peak")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    found = measure(WORKLOADS[options.workload], options.swaps, options.seconds)
+    found = measure(
+        WORKLOADS[options.workload], options.swaps, options.seconds, all_changed=options.changed == "all"
+    )
     if options.json:
         json.dump(asdict(found), sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -254,10 +283,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write(
         f"{found.workload}: {found.swaps} swaps, the last a rollback, at {found.rate_rps:.0f}/s, half of peak\n"
         f"failed swaps {len(found.failed_swaps)}, seconds a swap {min(found.swap_s)} to {max(found.swap_s)}\n"
-        f"errors {found.errors} of {found.during['requests']}\n"
-        f"p99 {found.p99_before_ms:.1f} ms before, {found.p99_in_swaps_ms:.1f} ms in swaps: {found.p99_ratio:.2f}x\n"
-        f"replicas' memory {found.rss_before_mib:.0f} MiB after {_SETTLED_AFTER} swaps, "
-        f"{found.rss_after_mib:.0f} MiB at the end\n"
+        f"errors {found.errors} of {found.load['requests']}\n"
+        f"p99 {found.p99_before_ms:.1f} ms before, {found.p99_in_swaps_ms:.1f} ms in swaps: {found.p99_ratio:.2f}x, "
+        f"blocks {min(found.p99_ratios):.2f} to {max(found.p99_ratios):.2f}\n"
+        f"replicas' memory in MiB, by swaps: "
+        f"{', '.join(f'{mib:.0f} after {swap}' for swap, mib in found.rss_mib.items())}\n"
     )
     return 0
 

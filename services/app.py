@@ -23,6 +23,7 @@ from services.metrics import Flusher, UnitMetrics
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
 from services.runner import Runner
+from services.sharing import SharedParts
 from services.stages import RemoteStage
 from services.swapping import Swapping
 from services.warmup import warm
@@ -79,7 +80,9 @@ class RankerUnit(Swapping):
         name = pipeline.unit_of("ranker")
         unit = pipeline.units[name]
         replica = serve.get_replica_context().replica_id.unique_id
-        live = LiveReleases(pipeline, Path(home), partial(_load_ranker, home=Path(home)))
+        live = LiveReleases(
+            pipeline, Path(home), partial(_load_ranker, home=Path(home), shared=SharedParts())
+        )
         super().__init__(live, replica)
         self._metrics = UnitMetrics(name, replica)
         self._runner: Runner[RaggedBatch] = Runner(
@@ -107,8 +110,8 @@ class RankerUnit(Swapping):
         self.live.close()
 
 
-def _load_ranker(config: PipelineConfig, home: Path) -> Loaded:
-    release = Release(config, home, config.units[config.unit_of("ranker")].stages)
+def _load_ranker(config: PipelineConfig, home: Path, shared: SharedParts) -> Loaded:
+    release = Release(config, home, config.units[config.unit_of("ranker")].stages, shared=shared)
     ladders = [Ladder.of(stage) for stage in release.stages.values()]
     warm(release, config, ladders)
     return Loaded(release, ladders)

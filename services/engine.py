@@ -20,8 +20,8 @@ from services.runner import Runner
 from services.served_log.feedback import FeedbackRequest
 from services.served_log.files import LogFolder
 from services.served_log.log import ServedLog
+from services.sharing import SharedParts
 from services.stages import RemoteStage
-from services.stores.shared import SharedStores
 from services.warmup import warm
 
 _EXPLAINED = ("ranker", "reranker")
@@ -47,7 +47,7 @@ class Engine:
         self.config = config
         self._clock = clock
         self._home, self._remote = home, dict(remote or {})
-        self._row_metrics, self._stores = RowMetrics(unit, replica), SharedStores()
+        self._row_metrics, self._shared = RowMetrics(unit, replica), SharedParts()
         self.live = LiveReleases(config, home, self._load)
         self.metrics = UnitMetrics(unit, replica)
         self.request_metrics = RequestMetrics(config.name, replica)
@@ -158,7 +158,7 @@ class Engine:
 
     def _load(self, config: PipelineConfig) -> Loaded:
         stages = config.units[config.ingress_unit].stages
-        release = Release(config, self._home, stages, self._row_metrics, self._stores)
+        release = Release(config, self._home, stages, self._row_metrics, self._shared)
         try:
             ladders = release.pipeline(dict(self._remote))
             warm(release, config, ladders)

@@ -53,7 +53,7 @@ def load_definitions(path: Path) -> FeatureSet:
             f"no feature definitions at {path}: build the data set first", field="features.definitions"
         )
     try:
-        return FeatureSet.model_validate(yaml.safe_load(path.read_text()))
+        return FeatureSet.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
     except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}", field="features.definitions") from error
 

@@ -22,9 +22,11 @@ from services.errors import ReleaseError, ReleaseMismatch, ServiceError
 from services.ladder import Ladder
 from services.releases import Release
 from services.staging import ReleaseFolder
+from services.turns import one_at_a_time
 
 _SWITCH_S = 0.0003
 _NICENESS = 10
+_TURN_LIMIT_S = 60.0
 
 
 @dataclass(eq=False)
@@ -164,11 +166,13 @@ class LiveReleases:
 
     def _load_staged(self, name: str) -> Loaded:
         usual_s = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_S)  # requests wait for the interpreter's lock no longer than this
-        try:
-            loaded = self._load(self._folder.applied(self._config, name))
-        finally:
-            sys.setswitchinterval(usual_s)
+        # The machine's other replicas answer as usual meanwhile.
+        with one_at_a_time("loading", _TURN_LIMIT_S):
+            sys.setswitchinterval(_SWITCH_S)  # requests wait for the interpreter's lock no longer than this
+            try:
+                loaded = self._load(self._folder.applied(self._config, name))
+            finally:
+                sys.setswitchinterval(usual_s)
         if loaded.name != name:
             raise ReleaseError(f"its files are those of release {loaded.name}: stage it again")
         return loaded

@@ -22,10 +22,10 @@ class RankerStage:
 
     def __init__(self, slot: ModelSlot, config: RankerConfig) -> None:
         """Score with the model in the slot."""
-        self._slot = slot
+        self.slot = slot
         self._output = config.output
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Run the model on the batch."""
-        scores = self._slot.scores(batch, self._output)
+        scores = self.slot.scores(batch, self._output)
         return batch.adding(candidates={"score": scores, "ranker": scores})

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from models.artifact import Artifact
-from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
 from services.candidates import CandidateSource, candidate_source
@@ -22,9 +21,9 @@ from services.refresh import Identity, Refresher
 from services.requests import ContextLayout
 from services.reranker import RerankerStage, RuledStage
 from services.rules import Rules
+from services.sharing import SharedParts
 from services.slots import ModelSlot
 from services.stages import AnyStage, Stage, WaitingStage
-from services.stores.shared import SharedStores
 
 
 def release_name(catalogue_version: str, feature_hash: str, model_versions: Mapping[str, str]) -> str:
@@ -52,17 +51,18 @@ class Release:
         home: Path,
         stages: Sequence[StageName],
         row_metrics: RowMetrics | None = None,
-        stores: SharedStores | None = None,
+        shared: SharedParts | None = None,
     ) -> None:
         """Load what the named stages need; ``row_metrics`` hears of stored rows that cannot be read.
 
-        stores: those that other releases of this process have open.
+        shared: what other releases of this process have loaded.
 
         Raises:
             ConfigError: the configuration names what is not there. ModelError: an artifact cannot be used.
         """
+        shared = shared or SharedParts()
         self.definitions: FeatureSet = load_definitions(home / config.features.definitions)
-        self.catalogue = Catalogue.open(home / config.catalogue)
+        self.catalogue = shared.catalogue(home / config.catalogue)
         found = self.catalogue.manifest.feature_hash
         if found != self.definitions.content_hash:
             raise ConfigError(
@@ -76,7 +76,7 @@ class Release:
         self._home = home
         self._config = config
         self._row_metrics = row_metrics
-        self._stores = stores or SharedStores()
+        self._shared = shared
         self.source: CandidateSource = candidate_source(config.candidates, self.catalogue, self.definitions)
         self.stages: dict[StageName, Stage] = {name: self._stage(name) for name in stages}
         self.fallbacks: dict[StageName, tuple[tuple[str, Stage], ...]] = {}
@@ -85,7 +85,10 @@ class Release:
             self._load_fallbacks(config.fallback)
         # From the manifests of all models, those of other units included: every unit gives it the same name.
         self.model_versions = {
-            name: Artifact.read(home / model.artifact).version for name, model in config.models.items()
+            name: self.models[name].artifact.version
+            if name in self.models
+            else Artifact.read(home / model.artifact).version
+            for name, model in config.models.items()
         }
         self.name = release_name(self.catalogue.manifest.version, found, self.model_versions)
         self.versions = {**self.model_versions, "release": self.name}
@@ -128,7 +131,7 @@ class Release:
 
     def _slot(self, model: str) -> ModelSlot:
         if model not in self.models:
-            self.models[model] = ModelSlot(self._config.models[model], self.catalogue, self._home)
+            self.models[model] = self._shared.slot(self._config.models[model], self.catalogue, self._home)
         return self.models[model]
 
     def _load_fallbacks(self, fallback: FallbackConfig) -> None:
@@ -150,7 +153,7 @@ class Release:
         if name == "features":
             store = config.features.store
             readers = config.units[config.ingress_unit].max_calls_in_flight
-            opened = None if store is None else self._stores.open(store, self._home, readers)
+            opened = None if store is None else self._shared.stores.open(store, self._home, readers)
             return FeaturesStage(self.view, opened, self._row_metrics)
         if name == "ranker":
             return RankerStage(self._slot(config.ranker.model), config.ranker)

@@ -57,7 +57,7 @@ class RerankerStage:
         Raises:
             ConfigError: the rules or the diversity name what the catalogue or the features lack.
         """
-        self._slot = slot
+        self.slot = slot
         self._config = config
         self._rules = Rules(config.rules, catalogue, features)
         diversity = config.diversity
@@ -71,7 +71,7 @@ class RerankerStage:
         best = best_of_each(batch, "score", self._config.best)
         # A model is not asked about nothing; one request without candidates among others is padding to it.
         scores = (
-            self._slot.scores(best, self._config.output) if best.candidate_count else best.candidates["score"]
+            self.slot.scores(best, self._config.output) if best.candidate_count else best.candidates["score"]
         )
         best = best.adding(candidates={"score": scores, "reranker": scores})
         if self._vectors is None or self._config.diversity is None or not best.candidate_count:

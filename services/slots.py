@@ -37,6 +37,9 @@ class ModelSlot:
             GoldenMismatch: it gives other scores than at its export.
         """
         root = home / config.artifact
+        self.catalogue = catalogue
+        self.is_warm = False
+        """Whether it has run on every batch shape; it needs not again where releases share it."""
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         self._assembler = InputAssembler(self.artifact.signature, catalogue)
         self._runtime = load_runtime(root, self.artifact, config.runtime)

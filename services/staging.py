@@ -99,7 +99,7 @@ class ReleaseFolder:
         """
         path = self.root / name / _MANIFEST
         try:
-            return StagedRelease.model_validate(yaml.safe_load(path.read_text()))
+            return StagedRelease.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
         except FileNotFoundError:
             known = ", ".join(release.name for release in self.staged()) or "none"
             raise ReleaseError(f"no release {name} is staged at {self.root}, there are: {known}") from None

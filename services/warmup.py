@@ -12,9 +12,11 @@ from services.config import PipelineConfig
 from services.errors import StageFailed
 from services.ladder import Ladder
 from services.queries import Query
+from services.ranker import RankerStage
 from services.releases import Release
 from services.requests import ContextLayout
-from services.stages import RemoteStage
+from services.reranker import RerankerStage
+from services.stages import AnyStage, RemoteStage
 
 
 def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
@@ -24,7 +26,7 @@ def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
 
 
 def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder]) -> None:
-    """Run every local rung of the stages on each shape bucket.
+    """Run every local rung of the stages on each shape bucket, but models that other releases have run already.
 
     Raises:
         StageFailed: a score is not a number.
@@ -38,9 +40,11 @@ def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder]) ->
         for ladder in ladders:
             given = batch
             for rung in reversed(ladder.rungs):  # the first rung's batch goes on
-                if not isinstance(rung.stage, RemoteStage):
+                if not (isinstance(rung.stage, RemoteStage) or _is_warm(rung.stage)):
                     batch = rung.stage(given)
                     _check(rung.name, batch.candidates.values())
+    for slot in release.models.values():
+        slot.is_warm = True
     if release.memory is not None:
         query = Query(b"", release.layout.encode({}), None, 0.0, 0, 1)
         release.memory([query], release.name, "late")
@@ -68,6 +72,10 @@ def sample_batch(
         user_keys=[b""] * requests,
     )
     return view.of_unknown_users(batch)
+
+
+def _is_warm(stage: AnyStage) -> bool:
+    return isinstance(stage, RankerStage | RerankerStage) and stage.slot.is_warm
 
 
 def _check(stage: str, columns: Iterable[NDArray[Any]]) -> None:

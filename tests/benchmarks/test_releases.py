@@ -39,3 +39,12 @@ def test_answers_under_way_in_a_swap_count() -> None:
     answers = [Answered(start_s, start_s + 1.0, b"") for start_s in (0.0, 1.5, 2.5, 5.0)]
     assert len(releases._latencies_in([(2.0, 3.0)], answers)) == 2
     assert releases._latencies_in([], answers) == []
+
+
+def test_what_was_answered_in_a_swap_is_not_the_calm_before_it() -> None:
+    calm = [Answered(s, s + 0.01, b"") for s in (9.2, 9.5, 9.8)]
+    held_up = [Answered(9.95, 10.45, b""), Answered(10.2, 10.24, b"")]
+    before_ms, in_swaps_ms, ratios = releases.p99_by_block([(10.0, 11.0)], [*calm, *held_up])
+    assert before_ms == pytest.approx(10.0)
+    assert in_swaps_ms > 400
+    assert ratios == [in_swaps_ms / before_ms]
