@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.directories import recover
 from models.features.catalogue import Catalogue, item_key
 from models.features.definition import Feature, FeatureSet
 from models.features.live import INDEX, LiveItems
@@ -42,6 +43,7 @@ def set_live(
         )
     try:
         with _alone(root.with_name(f".{root.name}.lock")):
+            recover(root)
             live = LiveItems.open(root, features) if (root / INDEX).is_file() else LiveItems.none(features)
             live.setting(features, name, keys, exact).write(root, features)
     except OSError as error:  # it is written whole or not at all: what was there still is

@@ -95,7 +95,7 @@ def test_a_disk_that_takes_no_more_is_told_and_leaves_nothing_half_written(home:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1, done.stderr

@@ -24,6 +24,15 @@ def test_a_failure_leaves_the_old_and_nothing_else(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["d", "old"]
 
 
+def test_a_writer_killed_between_its_renames_loses_nothing(tmp_path: Path) -> None:
+    with written_whole(tmp_path / "d") as staging:
+        (staging / "old").write_text("old")
+    (tmp_path / "d").rename(tmp_path / "d.replaced")  # as a kill between the two renames leaves it
+    with pytest.raises(OSError, match="full"), written_whole(tmp_path / "d"):
+        raise OSError("full")
+    assert [path.name for path in tmp_path.rglob("*")] == ["d", "old"]
+
+
 def test_what_an_interrupted_write_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / "d.writing").mkdir()
     (tmp_path / "d.writing" / "half").write_text("half")

@@ -68,6 +68,13 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path, config: Path) -> 
     assert known(tmp_path) == {f"item-{i}": float(i + 1) for i in range(4)}
 
 
+def test_what_a_killed_writer_left_aside_is_kept(tmp_path: Path, config: Path) -> None:
+    assert features_set(str(config), "live.bonus=1", "item-1").exit_code == 0
+    (tmp_path / "live").rename(tmp_path / "live.replaced")  # killed between the two renames that replace it
+    assert features_set(str(config), "live.bonus=2", "item-2").exit_code == 0
+    assert known(tmp_path) == {"item-1": 1.0, "item-2": 2.0}
+
+
 @pytest.mark.parametrize(
     ("setting", "item", "told"),
     [
