@@ -47,7 +47,7 @@ class Artifact(BaseModel):
                 f"no artifact at {root}: {MANIFEST} is missing; train or copy the model there"
             )
         try:
-            artifact = cls.model_validate(yaml.safe_load(path.read_text()))
+            artifact = cls.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
         except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise ArtifactError(f"{path} cannot be read: {error}") from error
         if artifact.weights not in artifact.files:

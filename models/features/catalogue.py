@@ -69,7 +69,7 @@ class Catalogue:
         if not path.is_file():
             raise ArtifactError(f"no catalogue at {root}: {MANIFEST} is missing; build it first")
         try:
-            manifest = CatalogueManifest.model_validate(yaml.safe_load(path.read_text()))
+            manifest = CatalogueManifest.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
             columns = {name: np.load(root / f"{name}.npy", mmap_mode="r") for name in manifest.columns}
             catalogue = cls(root, manifest, columns)
         except (ValidationError, yaml.YAMLError, OSError, EOFError, ValueError) as error:
