@@ -30,6 +30,8 @@ from models.features.definition import PER_CANDIDATE, DType
 
 Inputs = dict[str, NDArray[Any]]
 Layout = Literal["flat", "list", "chunks"]
+ENCODED_HISTORY = "encoded_history"
+"""The value inside an ONNX graph, (B, T, ...), that a history is encoded to before any candidate is looked at."""
 _PER_CANDIDATE = ("item.", "candidate.", *(f"{group}." for group in PER_CANDIDATE))
 
 

@@ -15,11 +15,12 @@ from services.asgi import Receive, Scope, Send
 from services.config import PipelineConfig, StageName, UnitConfig, load_config
 from services.engine import Engine
 from services.errors import ServiceError
+from services.history_cache import LookupCounts
 from services.home import home_directory
 from services.ingress import RankApp
 from services.ladder import Ladder
 from services.live import LiveReleases, Loaded
-from services.metrics import Flusher, UnitMetrics
+from services.metrics import Flusher, UnitMetrics, history_lookups
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
 from services.runner import Runner
@@ -80,9 +81,9 @@ class RankerUnit(Swapping):
         name = pipeline.unit_of("ranker")
         unit = pipeline.units[name]
         replica = serve.get_replica_context().replica_id.unique_id
-        live = LiveReleases(
-            pipeline, Path(home), partial(_load_ranker, home=Path(home), shared=SharedParts())
-        )
+        histories = history_lookups(pipeline.name, replica)
+        load = partial(_load_ranker, home=Path(home), shared=SharedParts(), histories=histories)
+        live = LiveReleases(pipeline, Path(home), load)
         super().__init__(live, replica)
         self._metrics = UnitMetrics(name, replica)
         self._runner: Runner[RaggedBatch] = Runner(
@@ -93,7 +94,7 @@ class RankerUnit(Swapping):
             metrics=self._metrics,
         )
         self._service = RankerService(self._runner, live)
-        self._flusher = Flusher([self._metrics])
+        self._flusher = Flusher([self._metrics, histories])
 
     async def score(self, payload: bytes) -> bytes:
         """Score one packed batch."""
@@ -110,8 +111,9 @@ class RankerUnit(Swapping):
         self.live.close()
 
 
-def _load_ranker(config: PipelineConfig, home: Path, shared: SharedParts) -> Loaded:
-    release = Release(config, home, config.units[config.unit_of("ranker")].stages, shared=shared)
+def _load_ranker(config: PipelineConfig, home: Path, shared: SharedParts, histories: LookupCounts) -> Loaded:
+    stages = config.units[config.unit_of("ranker")].stages
+    release = Release(config, home, stages, shared=shared, histories=histories)
     ladders = [Ladder.of(stage) for stage in release.stages.values()]
     warm(release, config, ladders)
     return Loaded(release, ladders)

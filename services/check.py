@@ -8,6 +8,7 @@ from models.errors import ModelError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.view import FeatureView
+from models.runtimes import load_cut_runtime
 from services.candidates import candidate_source
 from services.config import PipelineConfig
 from services.errors import ConfigError
@@ -108,6 +109,8 @@ def _model_fault(
             # Every input is assembled once: a source that the definitions lack shows here, not at start-up.
             layout, view = ContextLayout(definitions), FeatureView(definitions, catalogue)
             InputAssembler(artifact.signature, catalogue)(sample_batch(layout, view, len(catalogue), 1, 1))
+        if config.ranker.history_cache is not None and name == config.ranker.model:
+            load_cut_runtime(home / config.models[name].artifact, artifact, config.models[name].runtime)
     except ModelError as error:
         return str(error)
     except KeyError as error:

@@ -11,7 +11,16 @@ from services.errors import NotFound, Unprocessable
 from services.jobs import Answer
 from services.ladder import Why
 from services.live import LiveReleases, Loaded
-from services.metrics import Flusher, LogMetrics, RequestMetrics, RowMetrics, UnitMetrics, cache_lookups
+from services.metrics import (
+    Flusher,
+    LogMetrics,
+    Noted,
+    RequestMetrics,
+    RowMetrics,
+    UnitMetrics,
+    cache_lookups,
+    history_lookups,
+)
 from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
 from services.requests import RankedItem, RankRequest, RankResponse, read_urgency
@@ -48,6 +57,7 @@ class Engine:
         self._clock = clock
         self._home, self._remote = home, dict(remote or {})
         self._row_metrics, self._shared = RowMetrics(unit, replica), SharedParts()
+        self._histories = history_lookups(config.name, replica)
         self.live = LiveReleases(config, home, self._load)
         self.metrics = UnitMetrics(unit, replica)
         self.request_metrics = RequestMetrics(config.name, replica)
@@ -69,7 +79,15 @@ class Engine:
         if config.response_cache is not None:
             with_features = config.log is not None
             self._cache = ResponseCache(config.response_cache, lookups, clock, with_features=with_features)
-        self._flusher = Flusher([self.metrics, self.request_metrics, self._row_metrics, log_metrics, lookups])
+        told: list[Noted] = [
+            self.metrics,
+            self.request_metrics,
+            self._row_metrics,
+            log_metrics,
+            lookups,
+            self._histories,
+        ]
+        self._flusher = Flusher(told)
 
     async def rank(
         self, request: RankRequest, request_id: str, *, is_abandoned: Callable[[], bool] | None = None
@@ -158,7 +176,7 @@ class Engine:
 
     def _load(self, config: PipelineConfig) -> Loaded:
         stages = config.units[config.ingress_unit].stages
-        release = Release(config, self._home, stages, self._row_metrics, self._shared)
+        release = Release(config, self._home, stages, self._row_metrics, self._shared, self._histories)
         try:
             ladders = release.pipeline(dict(self._remote))
             warm(release, config, ladders)

@@ -12,6 +12,7 @@
     rankway_log_dropped_rows_total{pipeline, reason}
     rankway_refreshes_total{unit, folder, outcome} overlays and live item features, taken or refused
     rankway_response_cache_total{pipeline, result} hit, miss, shared with an identical request; evicted entries
+    rankway_history_cache_total{pipeline, result}  hit, miss; evicted entries
 
 The histograms are ``services.histograms``'s. A call into Ray gives up the interpreter's lock, and on the
 event loop the model thread then takes it: 3 µs become 30. So the loop only notes what happened; a thread
@@ -206,6 +207,12 @@ def cache_lookups(pipeline: str, replica: str) -> LabelledCount:
     """Declare what became of look-ups in the response cache, and of its entries."""
     tags = {"pipeline": pipeline, "replica": replica}
     return LabelledCount("rankway_response_cache_total", "Look-ups and evictions.", tags, "result")
+
+
+def history_lookups(pipeline: str, replica: str) -> LabelledCount:
+    """Declare what became of look-ups in the history cache, and of its entries."""
+    tags = {"pipeline": pipeline, "replica": replica}
+    return LabelledCount("rankway_history_cache_total", "Look-ups and evictions.", tags, "result")
 
 
 def _drain(notes: deque[Note]) -> list[Note]:

@@ -3,16 +3,18 @@
 from pydantic import BaseModel, ConfigDict
 
 from models.ragged import RaggedBatch
-from services.slots import ModelSlot
+from services.history_cache import HistoryCacheConfig
+from services.slots import Scorer
 
 
 class RankerConfig(BaseModel):
-    """Which named model ranks, and which of its outputs is the score."""
+    """Which named model ranks, which of its outputs is the score, and whether encoded histories are kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     output: str = "score"
+    history_cache: HistoryCacheConfig | None = None
 
 
 class RankerStage:
@@ -20,7 +22,7 @@ class RankerStage:
 
     name = "ranker"
 
-    def __init__(self, slot: ModelSlot, config: RankerConfig) -> None:
+    def __init__(self, slot: Scorer, config: RankerConfig) -> None:
         """Score with the model in the slot."""
         self.slot = slot
         self._output = config.output

@@ -12,6 +12,8 @@ from services.config import PipelineConfig, StageName
 from services.errors import ConfigError
 from services.fallback import FallbackConfig, MemoryAnswers, read_lists
 from services.features import FeaturesStage, load_definitions, open_watched_view
+from services.history_cache import LookupCounts, NoCounts
+from services.history_slot import HistorySlot
 from services.ladder import Ladder, Rung
 from services.metrics import RowMetrics
 from services.ordering import best_within_k
@@ -22,7 +24,7 @@ from services.requests import ContextLayout
 from services.reranker import RerankerStage, RuledStage
 from services.rules import Rules
 from services.sharing import SharedParts
-from services.slots import ModelSlot
+from services.slots import ModelSlot, Scorer
 from services.stages import AnyStage, Stage, WaitingStage
 
 
@@ -52,10 +54,11 @@ class Release:
         stages: Sequence[StageName],
         row_metrics: RowMetrics | None = None,
         shared: SharedParts | None = None,
+        histories: LookupCounts | None = None,
     ) -> None:
         """Load what the named stages need; ``row_metrics`` hears of stored rows that cannot be read.
 
-        shared: what other releases of this process have loaded.
+        shared: what other releases of this process have loaded. histories: hears of the history cache.
 
         Raises:
             ConfigError: the configuration names what is not there. ModelError: an artifact cannot be used.
@@ -77,6 +80,7 @@ class Release:
         self._config = config
         self._row_metrics = row_metrics
         self._shared = shared
+        self._histories = histories or NoCounts()
         self.source: CandidateSource = candidate_source(config.candidates, self.catalogue, self.definitions)
         self.stages: dict[StageName, Stage] = {name: self._stage(name) for name in stages}
         self.fallbacks: dict[StageName, tuple[tuple[str, Stage], ...]] = {}
@@ -134,6 +138,14 @@ class Release:
             self.models[model] = self._shared.slot(self._config.models[model], self.catalogue, self._home)
         return self.models[model]
 
+    def _ranker(self, ranker: RankerConfig) -> Scorer:
+        if ranker.history_cache is None:
+            return self._slot(ranker.model)
+        model = self._config.models[ranker.model]
+        return HistorySlot(
+            model, ranker.history_cache, self.catalogue, self.definitions, self._home, self._histories
+        )
+
     def _load_fallbacks(self, fallback: FallbackConfig) -> None:
         """What an ingress puts in the place of a stage that fails or comes too late."""
         reranker = self._config.reranker
@@ -156,7 +168,7 @@ class Release:
             opened = None if store is None else self._shared.stores.open(store, self._home, readers)
             return FeaturesStage(self.view, opened, self._row_metrics)
         if name == "ranker":
-            return RankerStage(self._slot(config.ranker.model), config.ranker)
+            return RankerStage(self._ranker(config.ranker), config.ranker)
         if config.reranker is None:
             raise ConfigError(
                 "a unit has the stage reranker, the pipeline has none: add reranker", field="units"

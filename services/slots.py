@@ -1,6 +1,7 @@
 """Model slots: a loaded artifact with its runtime and the assembly of its inputs."""
 
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,23 @@ class ModelConfig(BaseModel):
 
     artifact: str
     runtime: RuntimeConfig = RuntimeConfig()
+
+
+class Scorer(Protocol):
+    """A model of one release that scores that release's batches.
+
+    is_warm: it has run on every batch shape already.
+    """
+
+    is_warm: bool
+
+    def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
+        """Give one of the model's outputs, float32 (N,): a number for every candidate.
+
+        Raises:
+            StageFailed: the output is of another shape.
+        """
+        ...
 
 
 class ModelSlot:
@@ -52,10 +70,21 @@ class ModelSlot:
             StageFailed: the output is of another shape.
         """
         given = self._runtime.run(self._assembler(batch))[output]
-        scores = self._assembler.flatten({output: given}, batch)[output]
-        if scores.size != batch.candidate_count:
-            raise StageFailed(
-                f"output {output} of {self.artifact.name} has shape {given.shape} for {batch.candidate_count} "
-                f"candidates in {len(batch)} requests: export a model that gives one number a candidate"
-            )
-        return scores.reshape(-1).astype(np.float32, copy=False)  # models often give (N, 1)
+        return scores_of(self.artifact, self._assembler, given, batch, output)
+
+
+def scores_of(
+    artifact: Artifact, assembler: InputAssembler, given: NDArray[Any], batch: RaggedBatch, output: str
+) -> NDArray[np.float32]:
+    """Give what a model gave as ``output``, in its own layout, as float32 (N,).
+
+    Raises:
+        StageFailed: it is not one number a candidate.
+    """
+    scores = assembler.flatten({output: given}, batch)[output]
+    if scores.size != batch.candidate_count:
+        raise StageFailed(
+            f"output {output} of {artifact.name} has shape {given.shape} for {batch.candidate_count} "
+            f"candidates in {len(batch)} requests: export a model that gives one number a candidate"
+        )
+    return scores.reshape(-1).astype(np.float32, copy=False)  # models often give (N, 1)

@@ -27,3 +27,22 @@ class Architecture(nn.Module):
 
         ``inputs["present"]``, bool (B, M), tells which slots hold a candidate. Nothing to do by default.
         """
+
+
+class EncodesHistory(Architecture):
+    """One that makes one tensor of a user's past before it looks at any candidate: that tensor can be kept."""
+
+    @abstractmethod
+    def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Give (B, T, ...): T is a constant and the longest history; a history's own tokens come first.
+
+        They depend on that request's past alone, not on the padding behind it.
+        """
+
+    @abstractmethod
+    def score(self, inputs: Mapping[str, Tensor], encoded: Tensor) -> Tensor:
+        """Give the scores; of ``encoded`` nothing is read beyond a history's own tokens."""
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Give the scores from the past and the candidates."""
+        return self.score(inputs, self.encode(inputs))

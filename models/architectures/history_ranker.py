@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, pad
 
+from models.architectures.base import EncodesHistory
 from models.architectures.encoders import width_of
 from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside, layers_of
 from models.architectures.options import HistoryRankerOptions
@@ -24,7 +25,7 @@ EMBEDDING_SPREAD = 0.1
 """Standard deviation of the items' embeddings at the start."""
 
 
-class HistoryRanker(Ranker):
+class HistoryRanker(Ranker, EncodesHistory):
     """Scores chunks (R, C) of the candidates of B requests; inputs as ``signature`` declares them."""
 
     options: HistoryRankerOptions
@@ -51,27 +52,34 @@ class HistoryRanker(Ranker):
         self.score_norm = nn.LayerNorm(width)
         self.score_proj = nn.Linear(width, 1)
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give scores (R, C): of the candidates in each chunk."""
-        profile = self.read_profile(inputs)
-        chunk_of = inputs["chunk_of"]
-        history = self._history(inputs, profile)
-        candidates = self._candidates(inputs, profile)
-        (requests, length, width), (chunks, count, _) = history.shape, candidates.shape
-        present = pad(inputs["history_mask"], (1, 0), value=True)
-        kept = present.to(candidates.dtype)[chunk_of]
+    def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Give (B, 1 + L, layers * 2 * heads, head_dim): every layer's keys and values of the past, side by side."""
+        history = self._history(inputs, self.read_profile(inputs))
+        requests, length, width = history.shape
         later = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
         causal = torch.where(later, FORBIDDEN, 0.0)  # padding is at the end: no token before it sees it
-        past, x = (  # flat: one product a projection
-            dropout(part.reshape(-1, width), self.options.dropout, self.training)
-            for part in (history, candidates)
-        )
+        past = dropout(history.reshape(-1, width), self.options.dropout, self.training)
+        encoded: list[Tensor] = []
         for index, layer in enumerate(layers_of(self.layers)):
-            past_q, past_k, past_v = layer.project(past, requests)
-            q, k, v = layer.project(x, chunks)
-            x = layer.close(x, attend_beside(q, k, v, layer.scale, past_k[chunk_of], past_v[chunk_of], kept))
+            q, k, v = layer.project(past, requests)  # flat: one product a projection
+            encoded += [k, v]
             if index + 1 < len(self.layers):
-                past = layer.close(past, attend(past_q, past_k, past_v, layer.scale, causal))
+                past = layer.close(past, attend(q, k, v, layer.scale, causal))
+        return torch.cat(encoded, dim=2)
+
+    def score(self, inputs: Mapping[str, Tensor], encoded: Tensor) -> Tensor:
+        """Give scores (R, C): of the candidates in each chunk."""
+        chunk_of = inputs["chunk_of"]
+        candidates = self._candidates(inputs, self.read_profile(inputs))
+        chunks, count, width = candidates.shape
+        kept = pad(inputs["history_mask"], (1, 0), value=True).to(candidates.dtype)[chunk_of]
+        x = dropout(candidates.reshape(-1, width), self.options.dropout, self.training)
+        layers = list(layers_of(self.layers))
+        heads = [layer.k_proj.out_features // layer.head_dim for layer in layers for _ in ("keys", "values")]
+        past = torch.split(encoded[chunk_of], heads, dim=2)
+        for layer, past_k, past_v in zip(layers, past[::2], past[1::2], strict=True):
+            q, k, v = layer.project(x, chunks)
+            x = layer.close(x, attend_beside(q, k, v, layer.scale, past_k, past_v, kept))
         scores: Tensor = self.score_proj(self.score_norm(x))
         return scores.view(chunks, count)
 

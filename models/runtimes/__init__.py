@@ -1,10 +1,14 @@
-"""Runtimes: ``load_runtime`` opens an artifact with the runtime its pipeline names."""
+"""Runtimes: ``load_runtime`` opens an artifact with the runtime its pipeline names, or cut in two."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.artifact import GOLDEN, Artifact
 from models.errors import RuntimeFailure
 from models.runtimes.base import Runtime, RuntimeConfig
+
+if TYPE_CHECKING:
+    from models.runtimes.cut import CutRuntime
 
 _SUFFIX = {"onnx": ".onnx", "torch": ".safetensors"}
 
@@ -23,6 +27,21 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runti
     from models.runtimes.torch import TorchRuntime
 
     return TorchRuntime(path, artifact, threads=config.threads)
+
+
+def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> "CutRuntime":
+    """Load the artifact at ``root``, cut where it has encoded the history.
+
+    Raises:
+        RuntimeFailure: as ``load_runtime``, or the model cannot be cut.
+    """
+    if config.kind != "onnx":
+        raise RuntimeFailure(
+            f"the runtime {config.kind} cannot cut {artifact.name} in two: use runtime.kind onnx"
+        )
+    from models.runtimes.cut import CutRuntime
+
+    return CutRuntime(root / _weights_for(artifact, config), artifact.signature, threads=config.threads)
 
 
 def _weights_for(artifact: Artifact, config: RuntimeConfig) -> str:

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.architectures.base import Architecture
+from models.architectures.base import Architecture, EncodesHistory
 from models.golden import write_golden
-from models.signature import Inputs, InputSpec, Layout, Signature
+from models.signature import ENCODED_HISTORY, Inputs, InputSpec, Layout, Signature
 
 SAFETENSORS = "model.safetensors"
 ONNX = "model.onnx"
@@ -51,6 +51,7 @@ def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
     and it takes 0.3 s where that one takes 10 s, which is most of a small training.
     """
     names = [spec.name for spec in signature.inputs]
+    encodes = isinstance(module, EncodesHistory)
     axes = {spec.name: dict(enumerate(spec.axes(signature.layout))) for spec in signature.inputs}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -62,9 +63,20 @@ def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
             dynamo=False,
             opset_version=OPSET,
             input_names=names,
-            output_names=[signature.outputs[0].name],
+            output_names=[signature.outputs[0].name, *([ENCODED_HISTORY] if encodes else [])],
             dynamic_axes=axes,
         )
+    if encodes:
+        _keep_inside(path)
+
+
+def _keep_inside(path: Path) -> None:
+    """Make the encoded history, exported as an output to get its name, a value inside the graph again."""
+    import onnx
+
+    model = onnx.load(path)
+    model.graph.value_info.append(model.graph.output.pop())
+    onnx.save(model, path)
 
 
 class _Positional(nn.Module):
@@ -75,9 +87,12 @@ class _Positional(nn.Module):
         self.module = module
         self._names = names
 
-    def forward(self, *tensors: Tensor) -> Tensor:
-        scores: Tensor = self.module(dict(zip(self._names, tensors, strict=True)))
-        return scores
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        inputs = dict(zip(self._names, tensors, strict=True))
+        if isinstance(self.module, EncodesHistory):
+            encoded = self.module.encode(inputs)
+            return self.module.score(inputs, encoded), encoded
+        return (self.module(inputs),)
 
 
 def _example(spec: InputSpec, layout: Layout) -> Tensor:

@@ -1,0 +1,146 @@
+"""The history cache: CPU a request without it, when nothing is kept, and when everything is.
+
+    python -m benchmarks.history_cache [--workload walks-200] [--seconds 10] [--json]
+
+One thread, real users, the stage's whole work: keys, inputs, graph. The sides take turns. "ranker" is the
+pipeline's own, "wide" one of width 256 and 6 layers with random weights that reads the same.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import torch
+
+from benchmarks.batches import BatchMaker
+from benchmarks.workloads import WORKLOADS, Workload
+from models.architectures import build_architecture
+from models.artifact import Artifact, write_artifact
+from models.errors import ModelError
+from models.ragged import RaggedBatch
+from models.training.export import ONNX, weight_writer
+from services.errors import ConfigError
+from services.features import load_definitions
+from services.history_cache import HistoryCacheConfig, LruBytes, NoCounts
+from services.history_slot import HistorySlot
+from services.home import home_directory
+from services.slots import ModelConfig, ModelSlot
+
+WIDE = {"width": 256, "heads": 8, "layers": 6, "hidden": 1024}
+_BATCHES = 8
+_MAX_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCost:
+    """One model at one batch size: medians over rounds, core-milliseconds a request; what a past takes in memory."""
+
+    model: str
+    requests_a_batch: int
+    without_core_ms: float
+    missed_core_ms: float
+    hit_core_ms: float
+    bytes_a_past: float
+
+
+def measure(workload: Workload, home: Path, sizes: Sequence[int], seconds: float) -> list[HistoryCost]:
+    """Measure the workload's ranker and the wide one, ``seconds`` for each of both at each batch size.
+
+    Raises:
+        ModelError, ConfigError: the ranker cannot be loaded, or not be cut.
+    """
+    config = workload.pipeline()
+    maker = BatchMaker(config, home, seed=0)
+    definitions = load_definitions(home / config.features.definitions)
+    ranker = home / config.models[config.ranker.model].artifact
+    costs = []
+    with TemporaryDirectory(prefix="rankway-benchmark-") as folder:
+        wide = Path(folder) / "wide"
+        _write_wide(wide, Artifact.load(ranker))
+        for name, root in (("ranker", ranker), ("wide", wide)):
+            model = ModelConfig(artifact=str(root))
+            plain = ModelSlot(model, maker.catalogue, home)
+            limits = HistoryCacheConfig(max_bytes=_MAX_BYTES)
+            cached = HistorySlot(model, limits, maker.catalogue, definitions, home, NoCounts())
+            costs += [_cost(name, plain, cached, maker, size, seconds) for size in sizes]
+    return costs
+
+
+def _cost(
+    name: str, plain: ModelSlot, cached: HistorySlot, maker: BatchMaker, size: int, seconds: float
+) -> HistoryCost:
+    batches = [maker.batch(size) for _ in range(_BATCHES)]
+
+    def missed(batch: RaggedBatch) -> None:
+        cached.entries = LruBytes(_MAX_BYTES)
+        cached.scores(batch, "score")
+
+    sides: list[Callable[[RaggedBatch], object]] = [
+        lambda batch: plain.scores(batch, "score"),
+        missed,
+        lambda batch: cached.scores(batch, "score"),
+    ]
+    found: list[list[float]] = [[], [], []]
+    ends_s = time.perf_counter() + seconds
+    while time.perf_counter() < ends_s or not found[0]:
+        for side, run in enumerate(sides):
+            for batch in batches if side == 2 else batches[:1]:
+                run(batch)
+            started_s = time.thread_time()
+            for batch in batches:
+                run(batch)
+            found[side].append((time.thread_time() - started_s) * 1e3 / (_BATCHES * size))
+    held = cached.entries
+    without, all_missed, all_hit = (median(side) for side in found)
+    return HistoryCost(name, size, without, all_missed, all_hit, held.held_bytes / len(held))
+
+
+def _write_wide(root: Path, artifact: Artifact) -> None:
+    """Write a wider and deeper ranker that reads what the artifact's reads."""
+    torch.manual_seed(0)
+    module = build_architecture({**artifact.architecture, **WIDE}).eval()
+    write_artifact(
+        root,
+        name="wide",
+        signature=artifact.signature,
+        weights=ONNX,
+        write_files=weight_writer(module, artifact.signature),
+        architecture=module.options.model_dump(mode="json"),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    about = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="benchmarks.history_cache", description=about)
+    parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
+    parser.add_argument("--requests", nargs="+", type=int, default=[1, 5], help="requests a batch")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each model at each batch size")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    try:
+        costs = measure(WORKLOADS[options.workload], home_directory(), options.requests, options.seconds)
+    except (ModelError, ConfigError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    if options.json:
+        json.dump([asdict(cost) for cost in costs], sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    sys.stdout.write("model   requests a batch  core-ms without  all missed  all hit  KB a past\n")
+    for cost in costs:
+        sys.stdout.write(
+            f"{cost.model:6}  {cost.requests_a_batch:16}  {cost.without_core_ms:15.3f}  {cost.missed_core_ms:10.3f}  "
+            f"{cost.hit_core_ms:7.3f}  {cost.bytes_a_past / 1e3:9.1f}\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

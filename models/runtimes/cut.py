@@ -1,0 +1,138 @@
+"""A ranker's ONNX graph cut in two where the history is encoded, so that what the first half gives can be kept.
+
+The artifact stays one file: the halves are made when it is loaded. It needs the package ``onnx``, which training has
+and serving otherwise does without. A weight that both halves use is held by both sessions: ONNX Runtime lays weights
+out anew for each of them.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from models.errors import RuntimeFailure
+from models.runtimes.onnx import OnnxSession
+from models.signature import ENCODED_HISTORY, Inputs, Signature
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+
+class CutRuntime:
+    """Two sessions of one graph: pasts to encoded histories, these and all else to the outputs."""
+
+    def __init__(self, path: Path, signature: Signature, *, threads: int) -> None:
+        """Cut and load the model at ``path``.
+
+        Raises:
+            RuntimeFailure: the graph encodes no history, or the package onnx is not there.
+        """
+        first, second = cut(path, signature)
+        self._outputs = [spec.name for spec in signature.outputs]
+        self._encode = OnnxSession(first.SerializeToString(), f"{path}, its first half", threads=threads)
+        self._score = OnnxSession(second.SerializeToString(), f"{path}, its second half", threads=threads)
+        self.encode_signature = _of(signature, self._encode.inputs)
+        self.score_signature = _of(signature, self._score.inputs)
+
+    def encode(self, inputs: Inputs) -> NDArray[Any]:
+        """Give the encoded histories (B, T, ...) from the inputs of ``encode_signature``.
+
+        Raises:
+            RuntimeFailure: the model could not be executed on these inputs.
+        """
+        return self._encode.run([ENCODED_HISTORY], inputs)[ENCODED_HISTORY]
+
+    def score(self, inputs: Inputs, encoded: NDArray[Any]) -> Inputs:
+        """Give the outputs by name from the inputs of ``score_signature``.
+
+        Raises:
+            RuntimeFailure: the model could not be executed on these inputs.
+        """
+        return self._score.run(self._outputs, {**inputs, ENCODED_HISTORY: encoded})
+
+    def run(self, inputs: Inputs) -> Inputs:
+        """Give the outputs by name from all inputs, as the whole graph does."""
+        encoded = self.encode({name: inputs[name] for name in _names(self.encode_signature)})
+        return self.score({name: inputs[name] for name in _names(self.score_signature)}, encoded)
+
+
+def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
+    """Give the graph up to the encoded history, and the rest.
+
+    Raises:
+        RuntimeFailure: the graph encodes no history, or the package onnx is not there.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise RuntimeFailure(
+            "the package onnx, which cuts the model in two, is not installed: pip install onnx"
+        ) from error
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # protobuf's errors share no public base class
+        raise RuntimeFailure(f"{path} cannot be read: {error}") from error
+    encoded = [value for value in model.graph.value_info if value.name == ENCODED_HISTORY]
+    if not encoded:
+        raise RuntimeFailure(
+            f"{path} has no value {ENCODED_HISTORY!r}: it was exported before there was one, or its architecture "
+            f"encodes no history; train it again, as a history_ranker"
+        )
+    inputs = list(model.graph.input)
+    outputs = [value for spec in signature.outputs for value in model.graph.output if value.name == spec.name]
+    first = _part(model, inputs, encoded)
+    second = _part(model, [*inputs, *encoded], outputs)
+    _check_inputs(path, first, signature)
+    return first, second
+
+
+def _part(model: "ModelProto", inputs: list[Any], outputs: list[Any]) -> "ModelProto":
+    """Give what the outputs need, and of the inputs what that reads; nothing that comes before an input."""
+    given = {value.name for value in inputs}
+    needed = {value.name for value in outputs}
+    nodes: list[NodeProto] = []
+    for node in reversed(model.graph.node):  # in the graph's order every value comes before its use
+        if (set(node.output) - given) & needed:
+            nodes.append(node)
+            needed.update(_read(node))
+    part = type(model)()
+    part.CopyFrom(model)
+    graph: GraphProto = part.graph
+    weights = [weight for weight in model.graph.initializer if weight.name in needed]
+    for field in ("node", "initializer", "input", "output", "value_info"):
+        graph.ClearField(field)
+    graph.node.extend(reversed(nodes))
+    graph.initializer.extend(weights)
+    graph.input.extend(value for value in inputs if value.name in needed)
+    graph.output.extend(outputs)
+    return part
+
+
+def _read(node: "NodeProto") -> Iterator[str]:
+    """Give the names that a node reads, those inside its branches and loops too."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (*attribute.graphs, attribute.g):
+            for inner in graph.node:
+                yield from _read(inner)
+
+
+def _check_inputs(path: Path, first: "ModelProto", signature: Signature) -> None:
+    read = {value.name for value in first.graph.input}
+    others = [
+        s.name for s in signature.inputs if s.name in read and s.axes(signature.layout)[0] != "requests"
+    ]
+    if others:
+        raise RuntimeFailure(
+            f"{path} encodes the history from {', '.join(others)}, which are not of one request: it cannot be kept"
+        )
+
+
+def _of(signature: Signature, names: set[str]) -> Signature:
+    inputs = tuple(spec for spec in signature.inputs if spec.name in names)
+    return signature.model_copy(update={"inputs": inputs})
+
+
+def _names(signature: Signature) -> list[str]:
+    return [spec.name for spec in signature.inputs]
