@@ -1,8 +1,6 @@
 """Setting live item features on disk; running replicas take them up within ``features.refresh_s``."""
 
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from models.features.live import INDEX, LiveItems
 from services.config import PipelineConfig
 from services.errors import ConfigError, NotFound
 from services.features import load_definitions
+from services.turns import alone
 
 
 def set_live(
@@ -42,7 +41,7 @@ def set_live(
             field="features.live",
         )
     try:
-        with _alone(root.with_name(f".{root.name}.lock")):
+        with alone(root.with_name(f".{root.name}.lock")):
             recover(root)
             live = LiveItems.open(root, features) if (root / INDEX).is_file() else LiveItems.none(features)
             live.setting(features, name, keys, exact).write(root, features)
@@ -77,12 +76,3 @@ def _keys(catalogue: Catalogue, item_ids: Sequence[str]) -> NDArray[np.int64]:
             f"items {', '.join(unknown[:5])} are not in catalogue {catalogue.manifest.name}: name items that it has"
         )
     return np.array([item_key(item_id) for item_id in item_ids], dtype=np.int64)
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold an exclusive lock; the system frees it when the process ends, however it does."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,4 +1,4 @@
-"""Turns: what burdens a machine is done by one of its processes after another."""
+"""Turns: what burdens a machine, or writes one place, is done by one process after another."""
 
 import fcntl
 import os
@@ -23,6 +23,15 @@ def one_at_a_time(name: str, limit_s: float) -> Iterator[bool]:
         while not (taken := _taken(file.fileno())) and time.monotonic() < until_s:
             time.sleep(_POLL_PERIOD_S)
         yield taken
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Hold an exclusive lock; the system frees it when the process ends, however it does."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _taken(descriptor: int) -> bool:

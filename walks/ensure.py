@@ -1,11 +1,9 @@
 """Builds a world where there is none of the present inputs, one process at a time."""
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from services.turns import alone
 from walks.presets import PresetName
 from walks.world import SPLITS, Progress, World, inputs_of, read_manifest, world_at
 
@@ -31,7 +29,7 @@ def ensure_world(
         return world, known, False
     from walks.build import build_world  # not at the top: it loads the map reader, scipy and ONNX Runtime
 
-    with _alone(world.root.with_name(f".{preset}.lock")):
+    with alone(world.root.with_name(f".{preset}.lock")):
         known = _current(world, stamp)
         if known is not None and not force:
             return world, known, False
@@ -45,12 +43,3 @@ def _current(world: World, stamp: str) -> dict[str, Any] | None:
     whole = known is not None and known.get("stamp") == stamp
     whole = whole and all(part.exists() for part in (*parts, *map(world.impressions, SPLITS)))
     return known if whole else None
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold an exclusive lock; the system frees it when the process ends, however it does."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
