@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.directories import written_whole
 from models.errors import ArtifactError, FeatureMismatch
 from models.features.catalogue import Catalogue
+from models.features.declared import expect_declared
 from models.features.definition import Feature, FeatureSet
 
 INDEX = "live.json"
@@ -86,22 +87,7 @@ class LiveItems:
             raise ArtifactError(
                 "live item features: keys are not ascending whole numbers; sort them, one row an item"
             )
-        wanted = {f.name: f for f in features.given("live")}
-        if set(wanted) != set(self.values):
-            raise ArtifactError(
-                f"live item features are {sorted(self.values)}, the definitions have {sorted(wanted)}; write these"
-            )
-        for name, feature in wanted.items():
-            values, shape = self.values[name], (len(keys), *feature.shape)
-            if values.shape != shape or values.dtype != feature.dtype:
-                raise ArtifactError(
-                    f"{feature.column} is {values.dtype} {values.shape}, the definition asks for {feature.dtype} "
-                    f"{shape}; write it so"
-                )
-            if not np.isfinite(values).all():
-                raise ArtifactError(
-                    f"{feature.column} holds what is not a number; fill gaps with its default"
-                )
+        expect_declared("live item features", features, "live", self.values, (len(keys),))
 
     def write(self, root: Path, features: FeatureSet) -> None:
         """Write it whole or not at all, replacing what is there.

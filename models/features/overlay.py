@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.directories import written_whole
 from models.errors import ArtifactError, FeatureMismatch
+from models.features.declared import expect_declared
 from models.features.definition import Feature, FeatureSet
 
 INDEX = "overlay.json"
@@ -95,27 +96,9 @@ class Overlay:
             or (np.diff(self.times_s) <= 0).any()
         ):
             raise ArtifactError("overlay: times_s do not ascend; sort the snapshots and keep one a moment")
-        for group, given, leading in (
-            ("global", self.globals, (len(self.times_s),)),
-            ("cell", self.cells, (len(self.times_s), self.cell_count)),
-        ):
-            wanted = {f.name: f for f in features.given(group)}  # type: ignore[arg-type]
-            if set(wanted) != set(given):
-                raise ArtifactError(
-                    f"overlay: {group} features are {sorted(given)}, the definitions have {sorted(wanted)}; "
-                    f"write these"
-                )
-            for name, feature in wanted.items():
-                values, shape = given[name], (*leading, *feature.shape)
-                if values.shape != shape or values.dtype != feature.dtype:
-                    raise ArtifactError(
-                        f"overlay: {feature.column} is {values.dtype} {values.shape}, the definition asks for "
-                        f"{feature.dtype} {shape}; write it so"
-                    )
-                if not np.isfinite(values).all():
-                    raise ArtifactError(
-                        f"overlay: {feature.column} holds what is not a number; fill gaps with its default"
-                    )
+        snapshots = len(self.times_s)
+        expect_declared("overlay", features, "global", self.globals, (snapshots,))
+        expect_declared("overlay", features, "cell", self.cells, (snapshots, self.cell_count))
 
     def write(self, root: Path, features: FeatureSet) -> None:
         """Write it whole or not at all, replacing one that is there.

@@ -1,0 +1,36 @@
+"""Whether arrays are what feature definitions declare; overlays and live item features are held to it alike."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ArtifactError
+from models.features.definition import FeatureSet, Group
+
+
+def expect_declared(
+    what: str, features: FeatureSet, group: Group, given: Mapping[str, NDArray[Any]], leading: Sequence[int]
+) -> None:
+    """See that ``given`` holds every given feature of the group as it is defined, (*leading, ...), and numbers.
+
+    Raises:
+        ArtifactError: a feature is missing, of another dtype or shape, or not a number; ``what`` is named.
+    """
+    wanted = {f.name: f for f in features.given(group)}
+    if set(wanted) != set(given):
+        raise ArtifactError(
+            f"{what}: {group} features are {sorted(given)}, the definitions have {sorted(wanted)}; write these"
+        )
+    for name, feature in wanted.items():
+        values, shape = given[name], (*leading, *feature.shape)
+        if values.shape != shape or values.dtype != feature.dtype:
+            raise ArtifactError(
+                f"{what}: {feature.column} is {values.dtype} {values.shape}, the definition asks for "
+                f"{feature.dtype} {shape}; write it so"
+            )
+        if not np.isfinite(values).all():
+            raise ArtifactError(
+                f"{what}: {feature.column} holds what is not a number; fill gaps with its default"
+            )
