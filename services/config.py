@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from autoscale.pools import PoolConfig
 from models.training.config import TrainingConfig
 from services.batching import BatchingConfig
 from services.candidates import CandidatesConfig
@@ -24,6 +25,16 @@ StageName = Literal["features", "ranker", "reranker"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
+class PlacedUnitConfig(BaseModel):
+    """A unit in one pool. cpus, replicas: as the unit's own where they are not given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpus: float | None = Field(default=None, ge=0, le=1024)
+    gpus: float = Field(default=0.0, ge=0, le=64)
+    replicas: int | None = Field(default=None, ge=0, le=10_000)
+
+
 class UnitConfig(BaseModel):
     """One or more stages in one process: the thing scaled and priced.
 
@@ -39,6 +50,7 @@ class UnitConfig(BaseModel):
     batching: BatchingConfig = BatchingConfig()
     max_calls_in_flight: int = Field(default=1, ge=1, le=256)
     max_ongoing_requests: int = Field(default=4096, ge=1, le=1_000_000)
+    pools: dict[Name, PlacedUnitConfig] = Field(default_factory=dict)
 
 
 class RequestsConfig(BaseModel):
@@ -74,6 +86,7 @@ class PipelineConfig(BaseModel):
     reranker: RerankerConfig | None = None
     fallback: FallbackConfig | None = None
     units: dict[Name, UnitConfig]
+    pools: dict[Name, PoolConfig] = Field(default_factory=dict)
     requests: RequestsConfig = RequestsConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig | None = None
@@ -116,6 +129,16 @@ class PipelineConfig(BaseModel):
             raise ValueError(
                 "units: a ranker outside the ingress unit has a unit of its own; place no other there"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _pools_are_named(self) -> Self:
+        for name, unit in self.units.items():
+            for pool in unit.pools:
+                if pool not in self.pools:
+                    raise ValueError(
+                        f"units.{name}.pools: {pool!r} is not in pools; name one of {sorted(self.pools)}"
+                    )
         return self
 
     @model_validator(mode="after")

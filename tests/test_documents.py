@@ -31,7 +31,10 @@ def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, s
         inner = models_in(field.annotation)
         path = f"{prefix}{name}" + (".<name>" if get_origin(field.annotation) is dict else "")
         if not inner:
-            yield path, NO_DEFAULT if field.is_required() else f"`{field.default}`"
+            yield (
+                path,
+                NO_DEFAULT if field.is_required() else f"`{field.get_default(call_default_factory=True)}`",
+            )
         elif not field.is_required() and field.default is None:
             yield path, "none"
         for part in inner:

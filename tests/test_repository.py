@@ -13,13 +13,14 @@ import pytest
 from services.config import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("benchmarks", "cli", "models", "services", "tests", "walks")
+PACKAGES = ("autoscale", "benchmarks", "cli", "models", "services", "tests", "walks")
 MAY_IMPORT = {
+    "autoscale": set[str](),
     "models": set[str](),
-    "services": {"models"},
-    "walks": {"models", "services"},
-    "cli": {"models", "services", "walks"},
-    "benchmarks": {"cli", "models", "services", "walks"},
+    "services": {"autoscale", "models"},
+    "walks": {"autoscale", "models", "services"},
+    "cli": {"autoscale", "models", "services", "walks"},
+    "benchmarks": {"autoscale", "cli", "models", "services", "walks"},
 }
 CONFIGS = sorted((ROOT / "configs").glob("**/*.yaml"))
 

@@ -56,6 +56,8 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"http": {"host": ""}}, "http.host: String should have at least 1 character"),
     ({"features": {"refresh_s": float("inf")}}, "features.refresh_s: Input should be less than or equal to"),
     ({"candidates": {"kind": "far"}}, "candidates.kind: Input should be 'near' or 'sample' (it is 'far')"),
+    ({"units": {"main": {"pools": {"gpu": {}}}}}, "units.main.pools: 'gpu' is not in pools"),
+    ({"pools": {"gpu": {"cpus": 1}}}, "pools.gpu.memory_gib: missing; add it"),
     ({"name": "Bad Name"}, "name: String should match pattern"),
     ({"units": {"a#b": {"stages": ["features"]}}}, "a#b"),
     ({"ranker": {"model": "none"}}, "ranker.model: 'none' is not in models; name one of ['ranker']"),

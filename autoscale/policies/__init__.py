@@ -1,0 +1,1 @@
+"""Policies: pure functions from (now, observation, state) to a decision; cluster and simulator run the same ones."""

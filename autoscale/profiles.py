@@ -1,0 +1,73 @@
+"""Profiles: what a replica of a unit in a pool was measured to take, as a small file."""
+
+import json
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from autoscale.errors import ProfileError
+
+
+class Timing(BaseModel):
+    """Batches of one size: how long their execution took, over ``runs`` of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    requests: int = Field(ge=1)
+    candidates: int = Field(ge=1)
+    p50_ms: float = Field(gt=0)
+    p99_ms: float = Field(gt=0)
+    mean_ms: float = Field(gt=0)
+    runs: int = Field(ge=1)
+
+
+class Profile(BaseModel):
+    """One unit in one pool.
+
+    overhead_ms: of a request outside its batches, HTTP and hops included, with nothing waiting (p50).
+    overhead_cpu_ms: processor time a request takes beside its batches; with what batches take it bounds the rate.
+    machine: what it was measured on, for whoever compares.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    unit: str
+    pool: str
+    machine: str
+    timings: tuple[Timing, ...] = Field(min_length=1)
+    startup_s: float = Field(gt=0)
+    memory_mib: float = Field(gt=0)
+    overhead_ms: float = Field(default=0.0, ge=0)
+    overhead_cpu_ms: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _sizes_differ(self) -> Self:
+        sizes = [(timing.requests, timing.candidates) for timing in self.timings]
+        if len(set(sizes)) < len(sizes):
+            raise ValueError("timings: two are of the same requests and candidates; keep one")
+        return self
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile.
+
+    Raises:
+        ProfileError: it is not there, or not a profile.
+    """
+    try:
+        return Profile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ProfileError(
+            f"profile {path} cannot be read ({error.strerror}): rankway models bench CONFIG makes it"
+        ) from error
+    except ValidationError as error:
+        raise ProfileError(f"{path} is not a profile: {error}") from error
+
+
+def write_profile(profile: Profile, path: Path) -> None:
+    """Write a profile, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_suffix(".writing")
+    staging.write_text(json.dumps(profile.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
+    staging.replace(path)

@@ -1,0 +1,47 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoscale.errors import ProfileError
+from autoscale.profiles import Profile, Timing, read_profile, write_profile
+
+PROFILE = Profile(
+    unit="ranker",
+    pool="cpu",
+    machine="2 cores",
+    timings=(Timing(requests=1, candidates=200, p50_ms=2.0, p99_ms=4.0, mean_ms=2.1, runs=100),),
+    startup_s=3.5,
+    memory_mib=600.0,
+)
+
+
+def test_a_profile_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "profiles" / "ranker.json"
+    write_profile(PROFILE, path)
+    assert read_profile(path) == PROFILE
+    assert [file.name for file in path.parent.iterdir()] == ["ranker.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"startup_s": 0.0}, "startup_s"),
+        ({"timings": []}, "timings"),
+        ({"timings": [PROFILE.timings[0].model_dump()] * 2}, "two are of the same"),
+        ({"price": 3}, "price"),
+    ],
+)
+def test_what_is_no_profile_is_refused_by_the_field(
+    tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    path = tmp_path / "ranker.json"
+    path.write_text(json.dumps({**PROFILE.model_dump(mode="json"), **change}))
+    with pytest.raises(ProfileError, match=told):
+        read_profile(path)
+
+
+def test_a_profile_that_is_not_there_says_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match="rankway models bench"):
+        read_profile(tmp_path / "none.json")
