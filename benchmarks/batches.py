@@ -11,7 +11,7 @@ from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch, offsets_of
 from models.runtimes import load_runtime
-from models.runtimes.base import Runtime, RuntimeConfig
+from models.runtimes.base import Runtime, runtime_config
 from models.signature import Inputs
 from services.candidates import candidate_source
 from services.config import PipelineConfig
@@ -67,7 +67,7 @@ class RuntimeLoader:
             ModelError: it is not there, or has no weights for this runtime.
         """
         artifact = Artifact.load(root)
-        return artifact, load_runtime(root, artifact, RuntimeConfig(kind=self.kind, threads=self.threads))
+        return artifact, load_runtime(root, artifact, runtime_config(kind=self.kind, threads=self.threads))
 
 
 class BareModels:

@@ -23,7 +23,7 @@ from models.errors import ModelError
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from models.runtimes.base import RuntimeConfig
+from models.runtimes.base import OnnxConfig
 from services.home import home_directory
 
 REQUESTS_A_BATCH = 4
@@ -72,7 +72,7 @@ class _Side:
 
     def __init__(self, root: Path, catalogue: Catalogue, batches: Sequence[RaggedBatch]) -> None:
         self.artifact = Artifact.load(root)
-        self._runtime = load_runtime(root, self.artifact, RuntimeConfig(kind="onnx", threads=1))
+        self._runtime = load_runtime(root, self.artifact, OnnxConfig(threads=1))
         self._assemble = InputAssembler(self.artifact.signature, catalogue)
         self._made = {id(batch): self._assemble(batch) for batch in batches}
 

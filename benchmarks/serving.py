@@ -24,6 +24,7 @@ from benchmarks.processes import machine_busy_s
 from benchmarks.report import Measured, as_json, as_text, growth
 from benchmarks.servers import Server, control, service
 from benchmarks.workloads import WORKLOADS, Workload
+from models.runtimes.base import OnnxConfig, TorchConfig
 from services.check import check_artifacts
 from services.home import home_directory
 
@@ -61,6 +62,8 @@ def run(workload: Workload, plan: Plan) -> Measured:
     if faults:
         raise RuntimeError("\n".join([f"{workload.name} cannot be served:", *faults]))
     model = pipeline.models[pipeline.ranker.model].runtime
+    if not isinstance(model, OnnxConfig | TorchConfig):
+        raise RuntimeError(f"{workload.name}: the bare model is one process, its runtime is {model.kind}")
     _say(f"{workload.name}: bare model")
     _wait_for_quiet(plan.wait_s)
     cells = bare.measure(workload, home, seconds=plan.bare_seconds)

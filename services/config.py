@@ -180,7 +180,7 @@ def validated(data: dict[str, Any], source: str) -> PipelineConfig:
     try:
         return PipelineConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{source}: {line}" for line in _fault_lines(error))) from error
+        raise ConfigError("\n".join(f"{source}: {line}" for line in _fault_lines(error, data))) from error
 
 
 class _ClosedLoader(yaml.SafeLoader):
@@ -196,10 +196,10 @@ class _ClosedLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _fault_lines(error: ValidationError) -> list[str]:
+def _fault_lines(error: ValidationError, data: dict[str, Any]) -> list[str]:
     lines = []
     for fault in error.errors(include_url=False):
-        field = ".".join(str(part) for part in fault["loc"])
+        field = _field(fault["loc"], data)
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             lines.append(f"{field}: no such field; remove it or mend its name")
@@ -210,3 +210,17 @@ def _fault_lines(error: ValidationError) -> list[str]:
             # What holds between fields has no field of its own; the message names those it is about.
             lines.append(f"{field}: {message}{shown}" if field else message)
     return lines
+
+
+def _field(location: tuple[int | str, ...], data: Any) -> str:
+    """Give the field's path in the data: pydantic adds the ``kind`` of what may be of several."""
+    path = []
+    for part in location:
+        if isinstance(data, dict) and part not in data and part == data.get("kind"):
+            continue
+        path.append(str(part))
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+            data = data[part]
+    return ".".join(path)

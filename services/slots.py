@@ -13,7 +13,7 @@ from models.features.catalogue import Catalogue
 from models.golden import check_golden
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from models.runtimes.base import RuntimeConfig
+from models.runtimes.base import OnnxConfig, RuntimeConfig
 from services.errors import StageFailed
 
 
@@ -23,7 +23,7 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     artifact: str
-    runtime: RuntimeConfig = RuntimeConfig()
+    runtime: RuntimeConfig = OnnxConfig()
 
 
 class Scorer(Protocol):

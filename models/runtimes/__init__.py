@@ -5,28 +5,34 @@ from typing import TYPE_CHECKING
 
 from models.artifact import GOLDEN, Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.base import Runtime, RuntimeConfig
+from models.runtimes.base import OnnxConfig, Runtime, RuntimeConfig, TorchConfig
 
 if TYPE_CHECKING:
     from models.runtimes.cut import CutRuntime
 
-_SUFFIX = {"onnx": ".onnx", "torch": ".safetensors"}
+_SUFFIX = {"onnx": ".onnx", "torch": ".safetensors", "deepspeed": ".safetensors"}
 
 
 def load_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runtime:
     """Load the artifact at ``root``.
 
     Raises:
-        RuntimeFailure: it has no weights for that runtime, or they do not fit the signature or architecture.
+        RuntimeFailure: it has no weights for that runtime, or they do not fit the signature or architecture; or the
+        runtime is one of a shard group, which loads it in every rank.
     """
     path = root / _weights_for(artifact, config)
-    if config.kind == "onnx":
-        from models.runtimes.onnx import OnnxRuntime
+    match config:
+        case OnnxConfig():
+            from models.runtimes.onnx import OnnxRuntime
 
-        return OnnxRuntime(path, artifact.signature, threads=config.threads)
-    from models.runtimes.torch import TorchRuntime
+            return OnnxRuntime(path, artifact.signature, threads=config.threads)
+        case TorchConfig():
+            from models.runtimes.torch import TorchRuntime
 
-    return TorchRuntime(path, artifact, threads=config.threads)
+            return TorchRuntime(path, artifact, threads=config.threads)
+    raise RuntimeFailure(
+        f"the runtime {config.kind} needs a shard group: serve {artifact.name} by rankway serve"
+    )
 
 
 def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> "CutRuntime":

@@ -1,19 +1,68 @@
-"""What executes an artifact."""
+"""What executes an artifact, and the options of each runtime: one closed model a kind."""
 
-from typing import Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from models.signature import Inputs
 
 
-class RuntimeConfig(BaseModel):
-    """How an artifact is executed; one thread a CPU replica, many replicas."""
+class _Options(BaseModel):
+    """threads: of one call, on the CPU. One thread a replica and more replicas serve more."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["onnx", "torch"] = "onnx"
     threads: int = Field(default=1, ge=1, le=256)
+
+
+class OnnxConfig(_Options):
+    """ONNX Runtime."""
+
+    kind: Literal["onnx"] = "onnx"
+
+
+class TorchConfig(_Options):
+    """PyTorch, eager."""
+
+    kind: Literal["torch"] = "torch"
+
+
+class DeepSpeedConfig(_Options):
+    """DeepSpeed's tensor parallelism: one model over the processes of a shard group; ``threads`` are a rank's.
+
+    shards: ranks that hold the model, the replica itself among them. dtype: of weights and activations.
+    placement: PACK puts all ranks on as few nodes as can be, SPREAD on as many. timeout_s: what a batch waits for a
+    rank at most; a group that had to is broken. quantization: of the weights of linear layers. kernel_injection:
+    DeepSpeed's own kernels, where it has some for the architecture, on CUDA. cuda_graph: on CUDA, of one rank alone.
+    """
+
+    kind: Literal["deepspeed"]
+    shards: int = Field(default=2, ge=1, le=64)
+    dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
+    placement: Literal["PACK", "SPREAD"] = "PACK"
+    timeout_s: float = Field(default=2.0, ge=0.1, le=600)
+    quantization: Literal["int8", "int4"] | None = None
+    kernel_injection: bool = False
+    cuda_graph: bool = False
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        if self.cuda_graph and self.shards > 1:
+            raise ValueError(f"cuda_graph is of one rank, shards is {self.shards}: drop it, or set shards: 1")
+        return self
+
+
+RuntimeConfig = Annotated[OnnxConfig | TorchConfig | DeepSpeedConfig, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[OnnxConfig | TorchConfig | DeepSpeedConfig] = TypeAdapter(RuntimeConfig)
+
+
+def runtime_config(**options: Any) -> RuntimeConfig:
+    """Give the options of one runtime from the fields that a pipeline's YAML has, ``kind`` among them.
+
+    Raises:
+        pydantic.ValidationError: no such kind or field, or a value out of range.
+    """
+    return _ADAPTER.validate_python(options)
 
 
 class Runtime(Protocol):

@@ -13,7 +13,7 @@ from models.errors import ArtifactError, GoldenMismatch
 from models.golden import check_golden, golden_batch
 from models.ragged import RaggedBatch, offsets_of
 from models.runtimes import load_runtime
-from models.runtimes.base import RuntimeConfig
+from models.runtimes.base import OnnxConfig, TorchConfig, runtime_config
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker
 
@@ -62,7 +62,7 @@ def test_a_few_requests_with_a_few_candidates_are_enough() -> None:
 def test_both_runtimes_give_what_the_module_gave(tmp_path: Path, kind: str) -> None:
     artifact = write_ranker(tmp_path)
     assert GOLDEN in artifact.files
-    config = RuntimeConfig.model_validate({"kind": kind})
+    config = runtime_config(kind=kind)
     assert check_golden(tmp_path / "model", artifact, load_runtime(tmp_path / "model", artifact, config))
 
 
@@ -73,7 +73,7 @@ def test_weights_that_are_no_numbers_or_other_ones_are_noticed(
     tmp_path: Path, spoiled: float, fault: str
 ) -> None:
     artifact = write_ranker(tmp_path, spoiled=spoiled)
-    runtime = load_runtime(tmp_path / "model", artifact, RuntimeConfig(kind="torch"))
+    runtime = load_runtime(tmp_path / "model", artifact, TorchConfig())
     with pytest.raises(GoldenMismatch, match=fault):
         check_golden(tmp_path / "model", artifact, runtime)
 
@@ -88,7 +88,7 @@ def test_altered_golden_requests_are_refused_as_any_file_is(tmp_path: Path) -> N
 
 def test_an_artifact_without_them_is_taken(tmp_path: Path) -> None:
     artifact = write_ranker(tmp_path, golden=False)
-    runtime = load_runtime(tmp_path / "model", artifact, RuntimeConfig())
+    runtime = load_runtime(tmp_path / "model", artifact, OnnxConfig())
     assert not check_golden(tmp_path / "model", artifact, runtime)
 
 

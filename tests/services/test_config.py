@@ -62,6 +62,15 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"units": {"a#b": {"stages": ["features"]}}}, "a#b"),
     ({"ranker": {"model": "none"}}, "ranker.model: 'none' is not in models; name one of ['ranker']"),
     ({"models": {"ranker": {"runtime": {"threads": 0}}}}, "models.ranker.runtime.threads: Input should be"),
+    ({"models": {"ranker": {"runtime": {"shards": 2}}}}, "models.ranker.runtime.shards: no such field"),
+    (
+        {"models": {"ranker": {"runtime": {"kind": "tvm"}}}},
+        "models.ranker.runtime: Input tag 'tvm' found using",
+    ),
+    (
+        {"models": {"ranker": {"runtime": {"kind": "deepspeed", "cuda_graph": True}}}},
+        "models.ranker.runtime: cuda_graph is of one rank, shards is 2",
+    ),
     (
         {"units": {"main": {"stages": ["features"]}}},
         "units: stage ranker is in 0 units; name it in exactly one",

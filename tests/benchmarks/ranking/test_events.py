@@ -18,7 +18,7 @@ from models.datasets.build import EventData, write_event_data
 from models.datasets.config import EventsConfig
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
-from models.runtimes.base import RuntimeConfig
+from models.runtimes.base import runtime_config
 from tests.models.datasets.logs import make_log
 
 CONFIG = EventsConfig(set="movielens-100k", history=8)
@@ -106,7 +106,7 @@ def _expect_the_same_of_both_runtimes(home: Path) -> None:
     batch, _ = next(evaluation.blocks(evaluation.split(data.impressions / "test").thinned(5)))
     inputs = InputAssembler(artifact.signature, catalogue)(batch)
     torch, onnx = (
-        load_runtime(root, artifact, RuntimeConfig(kind=kind)).run(inputs)["score"]
+        load_runtime(root, artifact, runtime_config(kind=kind)).run(inputs)["score"]
         for kind in ("torch", "onnx")
     )
     np.testing.assert_allclose(torch, onnx, atol=1e-4)

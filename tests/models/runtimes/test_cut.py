@@ -14,7 +14,7 @@ from models.assembly import InputAssembler
 from models.errors import RuntimeFailure
 from models.features.catalogue import Catalogue
 from models.runtimes import load_cut_runtime, load_runtime
-from models.runtimes.base import RuntimeConfig
+from models.runtimes.base import OnnxConfig, TorchConfig
 from models.runtimes.cut import CutRuntime
 from models.signature import ENCODED_HISTORY
 from models.training.export import ONNX, weight_writer
@@ -45,7 +45,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def halves(root: Path) -> CutRuntime:
-    return load_cut_runtime(root, Artifact.read(root), RuntimeConfig())
+    return load_cut_runtime(root, Artifact.read(root), OnnxConfig())
 
 
 def test_the_first_half_reads_the_past_alone(halves: CutRuntime) -> None:
@@ -69,7 +69,7 @@ def test_both_halves_give_what_the_whole_gives(
     artifact = Artifact.read(root)
     batch = make_batch([n for n, _ in shapes], [past for _, past in shapes], seed)
     inputs = InputAssembler(artifact.signature, catalogue)(batch)
-    whole = load_runtime(root, artifact, RuntimeConfig()).run(inputs)["score"]
+    whole = load_runtime(root, artifact, OnnxConfig()).run(inputs)["score"]
     np.testing.assert_allclose(halves.run(inputs)["score"], whole, atol=TOLERANCE, rtol=TOLERANCE)
 
 
@@ -92,19 +92,19 @@ def test_a_model_that_encodes_no_history_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         RuntimeFailure, match=r"no value 'encoded_history'.*train it again, as a history_ranker"
     ):
-        load_cut_runtime(tmp_path / "pooled", artifact, RuntimeConfig())
+        load_cut_runtime(tmp_path / "pooled", artifact, OnnxConfig())
 
 
 def test_torch_cuts_nothing(root: Path) -> None:
     with pytest.raises(RuntimeFailure, match=r"torch cannot cut ranker in two: use runtime\.kind onnx"):
-        load_cut_runtime(root, Artifact.read(root), RuntimeConfig(kind="torch"))
+        load_cut_runtime(root, Artifact.read(root), TorchConfig())
 
 
 def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
     artifact = written(tmp_path / "ranker", make_ranker())
     (tmp_path / "ranker" / ONNX).write_bytes(b"no graph")
     with pytest.raises(RuntimeFailure, match="cannot be read"):
-        load_cut_runtime(tmp_path / "ranker", artifact, RuntimeConfig())
+        load_cut_runtime(tmp_path / "ranker", artifact, OnnxConfig())
 
 
 def test_a_past_encoded_from_candidates_is_refused(root: Path, tmp_path: Path) -> None:
@@ -117,4 +117,4 @@ def test_a_past_encoded_from_candidates_is_refused(root: Path, tmp_path: Path) -
         update={"signature": artifact.signature.model_copy(update={"inputs": tuple(inputs)})}
     )
     with pytest.raises(RuntimeFailure, match="past_popularity, which are not of one request"):
-        load_cut_runtime(root, other, RuntimeConfig())
+        load_cut_runtime(root, other, OnnxConfig())

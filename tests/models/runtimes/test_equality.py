@@ -14,7 +14,7 @@ from models.artifact import Artifact, write_artifact
 from models.assembly import InputAssembler
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from models.runtimes.base import Runtime, RuntimeConfig
+from models.runtimes.base import Runtime, runtime_config
 from models.signature import Inputs
 from models.training.export import ONNX, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_pooled, make_ranker, make_reranker
@@ -37,7 +37,7 @@ class Pair:
             architecture=module.options.model_dump(mode="json"),
         )
         self.runtimes: list[Runtime] = [
-            load_runtime(root / "model", self.artifact, RuntimeConfig(kind=kind))
+            load_runtime(root / "model", self.artifact, runtime_config(kind=kind))
             for kind in ("onnx", "torch")
         ]
         self.assembler = InputAssembler(signature, make_catalogue(root / "catalogue"))
@@ -112,7 +112,7 @@ def test_dlrm(tmp_path: Path, dense_per_request: bool) -> None:
     if dense_per_request:
         inputs["request_of"] = np.repeat([0, 1], [4, 5])
     onnx, torch = (
-        load_runtime(tmp_path / "dlrm", artifact, RuntimeConfig(kind=kind)).run(inputs)["score"]
+        load_runtime(tmp_path / "dlrm", artifact, runtime_config(kind=kind)).run(inputs)["score"]
         for kind in ("onnx", "torch")
     )
     assert onnx.shape == (9,)

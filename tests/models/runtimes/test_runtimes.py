@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 from models.artifact import Artifact, write_artifact
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
-from models.runtimes.base import RuntimeConfig
+from models.runtimes.base import OnnxConfig, TorchConfig, runtime_config
 from models.signature import InputSpec
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from tests.models.worlds import make_reranker
@@ -38,7 +38,7 @@ def artifact(root: Path) -> Artifact:
 
 @BOTH
 def test_inputs_of_other_shapes_fail_with_their_shapes(root: Path, artifact: Artifact, kind: str) -> None:
-    runtime = load_runtime(root, artifact, RuntimeConfig.model_validate({"kind": kind}))
+    runtime = load_runtime(root, artifact, runtime_config(kind=kind))
     inputs = {spec.name: np.zeros((1, 2, 9), dtype=spec.dtype) for spec in artifact.signature.inputs}
     with pytest.raises(RuntimeFailure, match=r"mask\[1, 2, 9\]"):
         runtime.run(inputs)
@@ -46,7 +46,7 @@ def test_inputs_of_other_shapes_fail_with_their_shapes(root: Path, artifact: Art
 
 @BOTH
 def test_a_missing_input_fails(root: Path, artifact: Artifact, kind: str) -> None:
-    runtime = load_runtime(root, artifact, RuntimeConfig.model_validate({"kind": kind}))
+    runtime = load_runtime(root, artifact, runtime_config(kind=kind))
     with pytest.raises(RuntimeFailure):
         runtime.run({"ranked": np.zeros((1, 2), dtype=np.float32)})
 
@@ -56,7 +56,7 @@ def test_weights_that_are_no_weights_are_refused(root: Path, artifact: Artifact,
     for name in (ONNX, SAFETENSORS):
         (root / name).write_bytes(b"not a model")
     with pytest.raises(RuntimeFailure, match="model"):
-        load_runtime(root, artifact, RuntimeConfig.model_validate({"kind": kind}))
+        load_runtime(root, artifact, runtime_config(kind=kind))
 
 
 def test_weights_of_another_architecture_are_refused(root: Path, artifact: Artifact) -> None:
@@ -64,25 +64,25 @@ def test_weights_of_another_architecture_are_refused(root: Path, artifact: Artif
     weights.pop("score_proj.bias")
     save_file(weights, root / SAFETENSORS)
     with pytest.raises(RuntimeFailure, match=r"score_proj\.bias"):
-        load_runtime(root, artifact, RuntimeConfig(kind="torch"))
+        load_runtime(root, artifact, TorchConfig())
 
 
 def test_a_runtime_without_weights_of_its_kind_names_the_remedy(root: Path, artifact: Artifact) -> None:
     only_onnx = artifact.model_copy(update={"files": {ONNX: artifact.files[ONNX]}})
     with pytest.raises(RuntimeFailure, match=r"no \.safetensors file.*choose another runtime"):
-        load_runtime(root, only_onnx, RuntimeConfig(kind="torch"))
+        load_runtime(root, only_onnx, TorchConfig())
 
 
 def test_torch_needs_an_architecture(root: Path, artifact: Artifact) -> None:
     brought = artifact.model_copy(update={"architecture": {}})
     with pytest.raises(RuntimeFailure, match="names no architecture"):
-        load_runtime(root, brought, RuntimeConfig(kind="torch"))
+        load_runtime(root, brought, TorchConfig())
 
 
 def test_an_unknown_architecture_is_refused(root: Path, artifact: Artifact) -> None:
     renamed = artifact.model_copy(update={"architecture": {"name": "oracle"}})
     with pytest.raises(RuntimeFailure, match="'oracle' is unknown"):
-        load_runtime(root, renamed, RuntimeConfig(kind="torch"))
+        load_runtime(root, renamed, TorchConfig())
 
 
 def test_onnx_inputs_must_be_those_declared(root: Path, artifact: Artifact) -> None:
@@ -91,4 +91,4 @@ def test_onnx_inputs_must_be_those_declared(root: Path, artifact: Artifact) -> N
         update={"signature": artifact.signature.model_copy(update={"inputs": more})}
     )
     with pytest.raises(RuntimeFailure, match="luck"):
-        load_runtime(root, declared, RuntimeConfig(kind="onnx"))
+        load_runtime(root, declared, OnnxConfig())

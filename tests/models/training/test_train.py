@@ -16,7 +16,7 @@ from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from models.runtimes.base import RuntimeConfig
+from models.runtimes.base import runtime_config
 from models.training.config import TrainingConfig
 from models.training.splits import Places
 from models.training.train import Trained, Trainer
@@ -104,7 +104,7 @@ def test_all_models_are_served_by_both_runtimes(trained_home: Path, kind: str) -
     batch: RaggedBatch = make_batch([4, 7], [0, 3])
     for name in MODELS:
         artifact = Artifact.load(trained_home / name, feature_hash=catalogue.manifest.feature_hash)
-        runtime = load_runtime(trained_home / name, artifact, RuntimeConfig.model_validate({"kind": kind}))
+        runtime = load_runtime(trained_home / name, artifact, runtime_config(kind=kind))
         assembler = InputAssembler(artifact.signature, catalogue)
         scores = assembler.flatten(runtime.run(assembler(batch)), batch)["score"]
         assert scores.shape == (11,)
