@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from autoscale.config import AutoscalingConfig
 from autoscale.pools import PoolConfig
 from models.training.config import TrainingConfig
 from services.batching import BatchingConfig
@@ -87,6 +88,7 @@ class PipelineConfig(BaseModel):
     fallback: FallbackConfig | None = None
     units: dict[Name, UnitConfig]
     pools: dict[Name, PoolConfig] = Field(default_factory=dict)
+    autoscaling: AutoscalingConfig | None = None
     requests: RequestsConfig = RequestsConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig | None = None
@@ -139,6 +141,18 @@ class PipelineConfig(BaseModel):
                     raise ValueError(
                         f"units.{name}.pools: {pool!r} is not in pools; name one of {sorted(self.pools)}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _scaled_units_are_named(self) -> Self:
+        if self.autoscaling is None:
+            return self
+        placed = {f"{name}@{pool}" for name, unit in self.units.items() for pool in unit.pools}
+        for field, given in (("shares", self.autoscaling.shares), ("bounds", self.autoscaling.bounds)):
+            known = sorted({*self.units, *(placed if field == "bounds" else ())})
+            for name in given:
+                if name not in known:
+                    raise ValueError(f"autoscaling.{field}: there is no {name!r}; name one of {known}")
         return self
 
     @model_validator(mode="after")

@@ -1,0 +1,122 @@
+"""What stands under ``autoscaling:`` in a pipeline's YAML, what ``tune`` patches, and the policy made of it."""
+
+import dataclasses
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from autoscale.errors import PolicyError
+from autoscale.policies.base import Policy
+from autoscale.policies.limits import Limited, LimitsConfig
+from autoscale.policies.target_ongoing import TargetOngoing, TargetOngoingConfig
+from autoscale.spec import Key, PipelineSpec, PlacedUnit
+
+# A unit, or a unit in one of its pools.
+Placed = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(@[a-z][a-z0-9-]*)?$")]
+PolicyConfig = TargetOngoingConfig
+
+
+class BoundsConfig(BaseModel):
+    """How many replicas there may be.
+
+    min_replicas: 1 in a unit's first pool and 0 in its others where not given; a unit with 0 in all may have none.
+    max_replicas: as the pipeline has it where not given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_replicas: int | None = Field(default=None, ge=0, le=10_000)
+    max_replicas: int | None = Field(default=None, ge=1, le=10_000)
+
+    @model_validator(mode="after")
+    def _not_crossed(self) -> Self:
+        if None not in (self.min_replicas, self.max_replicas) and self.min_replicas > self.max_replicas:  # type: ignore[operator]
+            raise ValueError(f"min_replicas {self.min_replicas} is above max_replicas {self.max_replicas}")
+        return self
+
+
+class AutoscalingConfig(BaseModel):
+    """How a pipeline scales.
+
+    p99_ms: the objective of the whole answer. shares: of it, by unit; what is not given is shared out by what a
+    request takes in each. bounds: by ``<unit>`` or ``<unit>@<pool>``; the latter goes before.
+    limits: of our own policies; ``target_ongoing`` has Serve's delays and factors instead.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    policy: PolicyConfig
+    p99_ms: float = Field(gt=0, le=60_000)
+    decision_interval_s: float = Field(default=5.0, ge=0.1, le=300)
+    shares: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    bounds: dict[Placed, BoundsConfig] = Field(default_factory=dict)
+    limits: LimitsConfig = LimitsConfig()
+
+    @model_validator(mode="after")
+    def _shares_leave_enough(self) -> Self:
+        if sum(self.shares.values()) > 1 + 1e-9:
+            raise ValueError(f"shares: they add up to {sum(self.shares.values()):g}; give at most 1 in all")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_have_a_policy(self) -> Self:
+        if self.policy.kind == "target_ongoing" and self.limits != LimitsConfig():
+            raise ValueError("limits: target_ongoing has Serve's delays and factors instead; remove them")
+        return self
+
+    def applied_to(self, spec: PipelineSpec) -> PipelineSpec:
+        """Give the spec with this objective, interval, shares and bounds.
+
+        Raises:
+            PolicyError: shares or bounds are of a unit or pool that the pipeline lacks, or bounds cross.
+        """
+        names = {unit.name for unit in spec.units}
+        for share in self.shares:
+            if share not in names:
+                raise PolicyError(
+                    f"autoscaling.shares: there is no unit {share}; name one of {sorted(names)}"
+                )
+        known = names | {str(key) for key in spec.keys()}
+        for bound in self.bounds:
+            if bound not in known:
+                raise PolicyError(f"autoscaling.bounds: there is no {bound}; name one of {sorted(known)}")
+        units = tuple(
+            dataclasses.replace(
+                unit,
+                placed=tuple(
+                    self._bounded(Key(unit.name, placed.pool), placed, first=place == 0)
+                    for place, placed in enumerate(unit.placed)
+                ),
+            )
+            for unit in spec.units
+        )
+        return dataclasses.replace(
+            spec,
+            units=units,
+            p99_ms=self.p99_ms,
+            decision_interval_s=self.decision_interval_s,
+            shares=dict(self.shares),
+        )
+
+    def _bounded(self, key: Key, placed: PlacedUnit, *, first: bool) -> PlacedUnit:
+        given = [self.bounds[name] for name in (str(key), key.unit) if name in self.bounds]
+        lowest = next(
+            (bounds.min_replicas for bounds in given if bounds.min_replicas is not None), int(first)
+        )
+        most = next((b.max_replicas for b in given if b.max_replicas is not None), placed.max_replicas)
+        if lowest > most:
+            raise PolicyError(
+                f"autoscaling.bounds.{key}: min_replicas {lowest} is above max_replicas {most}; raise the latter"
+            )
+        initial = min(max(placed.initial_replicas, lowest), most)
+        return dataclasses.replace(placed, min_replicas=lowest, max_replicas=most, initial_replicas=initial)
+
+
+def make_policy(config: AutoscalingConfig, spec: PipelineSpec) -> Policy[Any]:
+    """Make the policy of a pipeline, within its bounds and limits; ``spec`` may have the config applied or not.
+
+    Raises:
+        PolicyError: shares or bounds do not fit the pipeline.
+    """
+    spec = config.applied_to(spec)
+    return Limited(TargetOngoing(config.policy, spec), spec, None)

@@ -1,0 +1,173 @@
+"""Limits around any policy: bounds, to and from zero, steps and cool-downs, and what to do without metrics."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from autoscale.policies.base import Decision, Observation, Policy, UnitObservation
+from autoscale.spec import Key, PipelineSpec
+
+State = TypeVar("State")
+
+
+class LimitsConfig(BaseModel):
+    """How fast replicas may come and go.
+
+    max_up_ratio, max_down_ratio: a step multiplies or divides the replicas by so much at most, and moves one at least.
+    up_cooldown_s: between steps up. down_cooldown_s: from the last step, up or down, to a step down.
+    to_zero_after_s: idle for so long, a unit that may have no replicas has none.
+    stale_after_s: older metrics decide nothing, and the targets stay.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    max_up_ratio: float = Field(default=10.0, gt=1, le=1000)
+    max_down_ratio: float = Field(default=2.0, gt=1, le=1000)
+    up_cooldown_s: float = Field(default=0.0, ge=0, le=3600)
+    down_cooldown_s: float = Field(default=30.0, ge=0, le=86_400)
+    to_zero_after_s: float = Field(default=300.0, ge=0, le=86_400)
+    stale_after_s: float = Field(default=60.0, gt=0, le=3600)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitedState(Generic[State]):
+    """The policy's own state, and by ``<unit>@<pool>`` the last target and the times of the last steps.
+
+    busy_s: when a unit last had anything to do.
+    """
+
+    inner: State
+    targets: Mapping[str, int] = field(default_factory=dict)
+    up_s: Mapping[str, float] = field(default_factory=dict)
+    down_s: Mapping[str, float] = field(default_factory=dict)
+    busy_s: Mapping[str, float] = field(default_factory=dict)
+
+
+class Limited(Generic[State]):
+    """A policy within limits; what it wants is asked for as far as they allow, and the reason says what they took.
+
+    Without ``config`` there are bounds alone: for a policy that has delays of its own.
+    """
+
+    def __init__(self, inner: Policy[State], spec: PipelineSpec, config: LimitsConfig | None) -> None:
+        """Wrap ``inner``, made for the same ``spec``."""
+        self._inner, self._config = inner, config
+        self._placed = {key: spec.placed(key) for key in spec.keys()}
+        defaults = config or LimitsConfig()
+        self._stale_after_s, self._to_zero_after_s = defaults.stale_after_s, defaults.to_zero_after_s
+        self._may_have_none = {
+            unit.name: all(placed.min_replicas == 0 for placed in unit.placed) for unit in spec.units
+        }
+
+    def start(self) -> LimitedState[State]:
+        """Give the state before the first decision."""
+        return LimitedState(self._inner.start())
+
+    def decide(
+        self, now_s: float, observation: Observation, state: LimitedState[State]
+    ) -> Decision[LimitedState[State]]:
+        """Give the policy's decision within the limits; without usable metrics the targets stay."""
+        missing = self._unusable(observation)
+        if missing:
+            return self._held(observation, state, missing)
+        wish = self._inner.decide(now_s, observation, state.inner)
+        busy_s = self._busy_s(now_s, observation, state)
+        allowed = {
+            key: self._stepped(now_s, key, wish.replicas[key], observation, state) for key in self._placed
+        }
+        if self._config is not None:
+            allowed |= self._awake(now_s, observation, {key: n for key, (n, _) in allowed.items()}, busy_s)
+        replicas, reasons = {}, {}
+        up_s, down_s = dict(state.up_s), dict(state.down_s)
+        for key, (number, held) in allowed.items():
+            target, name = observation.units[key].target, str(key)
+            replicas[key], bound = self._bounded(key, number)
+            if replicas[key] != target:
+                (up_s if replicas[key] > target else down_s)[name] = now_s
+            why = bound or held
+            reasons[key] = wish.reasons[key]
+            if why and replicas[key] != wish.replicas[key]:
+                reasons[key] = f"{name} {target} -> {replicas[key]}, {why}; wanted: {wish.reasons[key]}"
+        targets = {str(key): number for key, number in replicas.items()}
+        return Decision(
+            replicas, reasons, LimitedState(wish.state, targets, up_s, down_s, busy_s), weights=wish.weights
+        )
+
+    def _unusable(self, observation: Observation) -> str:
+        if not observation.age_s <= self._stale_after_s:
+            return f"metrics are {observation.age_s:.0f} s old"
+        for key in self._placed:
+            seen = observation.units.get(key)
+            if seen is None:
+                return f"no metrics of {key}"
+            for part in fields(UnitObservation):
+                if not 0 <= getattr(seen, part.name) < math.inf:
+                    return f"{part.name} of {key} is {getattr(seen, part.name)}"
+        return ""
+
+    def _held(
+        self, observation: Observation, state: LimitedState[State], why: str
+    ) -> Decision[LimitedState[State]]:
+        replicas = {}
+        for key, placed in self._placed.items():
+            seen = observation.units.get(key)
+            last = state.targets.get(str(key), placed.initial_replicas if seen is None else seen.target)
+            replicas[key] = min(max(int(last), placed.min_replicas), placed.max_replicas)
+        return Decision(replicas, {key: f"{key} stays at {n}: {why}" for key, n in replicas.items()}, state)
+
+    def _busy_s(
+        self, now_s: float, observation: Observation, state: LimitedState[State]
+    ) -> Mapping[str, float]:
+        busy = {key.unit for key, seen in observation.units.items() if key in self._placed and _is_busy(seen)}
+        return {
+            unit: now_s if unit in busy else state.busy_s.get(unit, now_s) for unit in self._may_have_none
+        }
+
+    def _stepped(
+        self, now_s: float, key: Key, wanted: int, observation: Observation, state: LimitedState[State]
+    ) -> tuple[int, str]:
+        """Give how far one step may go towards ``wanted``, and what stands in the way of it."""
+        target, name, config = observation.units[key].target, str(key), self._config
+        if config is None or wanted == target:
+            return wanted, ""
+        if wanted > target:
+            since_s = now_s - state.up_s.get(name, -math.inf)
+            if target and since_s < config.up_cooldown_s:
+                return target, f"scaled up {since_s:.0f} s ago"
+            furthest = max(target + 1, math.floor(max(1, target) * config.max_up_ratio))
+            return min(wanted, furthest), f"a step up multiplies by {config.max_up_ratio:g} at most"
+        since_s = now_s - max(state.up_s.get(name, -math.inf), state.down_s.get(name, -math.inf))
+        if since_s < config.down_cooldown_s:
+            return target, f"scaled {since_s:.0f} s ago"
+        furthest = min(target - 1, math.ceil(target / config.max_down_ratio))
+        return max(wanted, furthest), f"a step down divides by {config.max_down_ratio:g} at most"
+
+    def _awake(
+        self, now_s: float, observation: Observation, numbers: Mapping[Key, int], busy_s: Mapping[str, float]
+    ) -> dict[Key, tuple[int, str]]:
+        """Give a replica to units that would have none though they were busy lately."""
+        kept: dict[Key, tuple[int, str]] = {}
+        for unit in self._may_have_none:
+            keys = [key for key in self._placed if key.unit == unit]
+            if any(numbers[key] for key in keys) or not self._may_have_none[unit]:
+                continue
+            idle_s = now_s - busy_s[unit]
+            asked = [key for key in keys if observation.units[key].target]
+            if idle_s == 0 or (asked and idle_s < self._to_zero_after_s):
+                kept[asked[0] if asked else keys[0]] = (1, f"it is idle for {idle_s:.0f} s only")
+        return kept
+
+    def _bounded(self, key: Key, number: int) -> tuple[int, str]:
+        placed = self._placed[key]
+        if number > placed.max_replicas:
+            return placed.max_replicas, f"max_replicas is {placed.max_replicas}"
+        if number < placed.min_replicas:
+            return placed.min_replicas, f"min_replicas is {placed.min_replicas}"
+        return number, ""
+
+
+def _is_busy(seen: UnitObservation) -> bool:
+    return seen.arriving_requests_per_s + seen.waiting_candidates + seen.ongoing_requests > 0

@@ -1,0 +1,115 @@
+"""``target_ongoing``: Ray Serve 2.60's own default policy, in its arithmetic and order: the baseline.
+
+After ``ray/serve/autoscaling_policy.py`` of Ray 2.60 (Apache-2.0); a test holds this to those functions over random
+series. Its look-back window is in what is observed: ``UnitObservation.ongoing_requests`` is averaged over
+``look_back_period_s``. Serve asks its policy in each control loop, 0.1 s; asked less often, delays end at the next
+decision.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from autoscale.policies.base import Decision, Observation, UnitObservation
+from autoscale.spec import PipelineSpec
+
+_ELAPSED_EPSILON_S = 1e-6  # Serve's own: differences of large times fall short by rounding
+
+
+class TargetOngoingConfig(BaseModel):
+    """As the fields of Serve's ``AutoscalingConfig``, with its defaults.
+
+    downscale_to_zero_delay_s: from 1 to 0; ``downscale_delay_s`` where not given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: Literal["target_ongoing"]
+    target_ongoing_requests: float = Field(default=2.0, gt=0, le=1e6)
+    look_back_period_s: float = Field(default=30.0, gt=0, le=3600)
+    upscale_delay_s: float = Field(default=30.0, ge=0, le=86_400)
+    downscale_delay_s: float = Field(default=600.0, ge=0, le=86_400)
+    downscale_to_zero_delay_s: float | None = Field(default=None, ge=0, le=86_400)
+    upscaling_factor: float = Field(default=1.0, gt=0, le=100)
+    downscaling_factor: float = Field(default=1.0, gt=0, le=100)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A direction that Serve's policy has wanted to go in: decisions in a row, below 0 downwards, and since when."""
+
+    counter: int = 0
+    since_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOngoingState:
+    """Wishes by ``<unit>@<pool>``."""
+
+    wishes: Mapping[str, Wish] = field(default_factory=dict)
+
+
+class TargetOngoing:
+    """Sizes each unit by itself so that a replica has ``target_ongoing_requests``; bounds are applied around it."""
+
+    def __init__(self, config: TargetOngoingConfig, spec: PipelineSpec) -> None:
+        """Decide for the units of ``spec``; their profiles are not looked at."""
+        self._config = config
+        self._keys = tuple(spec.keys())
+
+    def start(self) -> TargetOngoingState:
+        """Give the state before the first decision."""
+        return TargetOngoingState()
+
+    def decide(
+        self, now_s: float, observation: Observation, state: TargetOngoingState
+    ) -> Decision[TargetOngoingState]:
+        """Give the replicas that Serve would ask for at ``now_s``."""
+        replicas, reasons, wishes = {}, {}, {}
+        for key in self._keys:
+            seen, name = observation.units[key], str(key)
+            wanted = self._desired(seen)
+            replicas[key], wishes[name] = self._delayed(now_s, wanted, seen, state.wishes.get(name, Wish()))
+            change = f"{seen.target} -> {replicas[key]}" if replicas[key] != seen.target else f"{seen.target}"
+            reasons[key] = (
+                f"{name} {change}: {seen.ongoing_requests / max(1, seen.ready):.1f} ongoing requests a replica, "
+                f"{self._config.target_ongoing_requests:g} are aimed at"
+            )
+        return Decision(replicas, reasons, TargetOngoingState(wishes))
+
+    def _desired(self, seen: UnitObservation) -> int:
+        ready = seen.ready
+        if ready == 0:
+            return seen.target
+        desired = ready * (seen.ongoing_requests / (self._config.target_ongoing_requests * ready))
+        delta = desired - ready
+        factor = self._config.upscaling_factor if delta > 0 else self._config.downscaling_factor
+        scaled = math.ceil(ready + factor * delta)
+        # A factor below 1 rounds up to no change at all: then one less.
+        return scaled - 1 if math.ceil(desired) < ready and scaled == ready else scaled
+
+    def _delayed(self, now_s: float, desired: int, seen: UnitObservation, wish: Wish) -> tuple[int, Wish]:
+        if seen.ready == 0:
+            if seen.ongoing_requests > 0:
+                return max(math.ceil(self._config.upscaling_factor), seen.target), wish
+            if desired > 0:
+                return desired, wish
+        desired, target, config = max(0, desired), seen.target, self._config
+        if desired == target:
+            return target, Wish()
+        if desired > target:
+            counter, delay_s = max(0, wish.counter) + 1, config.upscale_delay_s
+        else:
+            counter, delay_s = min(0, wish.counter) - 1, config.downscale_delay_s
+            if target != 1:
+                desired = max(1, desired)
+            elif config.downscale_to_zero_delay_s is not None:
+                delay_s = config.downscale_to_zero_delay_s
+        turned = wish.counter * counter < 0
+        since_s = now_s if turned or wish.since_s is None else wish.since_s
+        if now_s - since_s + _ELAPSED_EPSILON_S >= delay_s:
+            return desired, Wish()
+        return target, Wish(counter, since_s)

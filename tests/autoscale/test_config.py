@@ -1,0 +1,62 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from autoscale.config import AutoscalingConfig, make_policy
+from autoscale.errors import PolicyError
+from tests.autoscale.policies.pipelines import CPU, GPU, INGRESS, POOLS, observed, seen
+
+
+def config(**changes: Any) -> AutoscalingConfig:
+    return AutoscalingConfig.model_validate({"policy": {"kind": "target_ongoing"}, "p99_ms": 80, **changes})
+
+
+def test_a_unit_has_one_replica_at_least_in_its_first_pool() -> None:
+    spec = config().applied_to(POOLS)
+    lowest = {key: spec.placed(key).min_replicas for key in spec.keys()}
+    assert lowest == {INGRESS: 1, CPU: 1, GPU: 0}
+    assert (spec.p99_ms, spec.decision_interval_s) == (80, 5)
+
+
+def test_bounds_of_a_pool_go_before_those_of_its_unit() -> None:
+    bounds = {"ranker": {"min_replicas": 2, "max_replicas": 9}, "ranker@gpu": {"min_replicas": 0}}
+    spec = config(bounds=bounds).applied_to(POOLS)
+    assert (spec.placed(CPU).min_replicas, spec.placed(CPU).max_replicas) == (2, 9)
+    assert (spec.placed(GPU).min_replicas, spec.placed(GPU).max_replicas) == (0, 9)
+    assert spec.placed(CPU).initial_replicas == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"bounds": {"ranker": {"min_replicas": 3, "max_replicas": 2}}}, "min_replicas 3 is above"),
+        ({"bounds": {"Ranker": {}}}, "bounds"),
+        ({"shares": {"main": 0.7, "ranker": 0.7}}, "add up to 1.4"),
+        ({"policy": {"kind": "magic"}}, "kind"),
+        ({"p99_ms": 0}, "p99_ms"),
+        ({"limits": {"up_cooldown_s": 5}}, "target_ongoing has Serve's"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        config(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"bounds": {"reranker": {}}}, "there is no reranker; name one of"),
+        ({"shares": {"ranker@gpu": 0.5}}, "there is no unit ranker@gpu"),
+        ({"bounds": {"ranker": {"min_replicas": 2000}}}, "raise the latter"),
+    ],
+)
+def test_what_does_not_fit_the_pipeline_is_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(PolicyError, match=told):
+        config(**changes).applied_to(POOLS)
+
+
+def test_a_policy_decides_for_every_unit_in_every_pool() -> None:
+    policy = make_policy(config(), POOLS)
+    busy = observed(main_cpu=seen(1), ranker_cpu=seen(1), ranker_gpu=seen(0))
+    assert policy.decide(0, busy, policy.start()).replicas == {INGRESS: 1, CPU: 1, GPU: 0}
