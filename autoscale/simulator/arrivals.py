@@ -1,0 +1,110 @@
+"""Arrivals at the simulator's door: chunks of requests, or rates; both are checked as they stream in."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscale.errors import TraceError
+
+Chunk: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int32]]
+"""times_s (n,), sorted, and candidates (n,), at least 1 each; a chunk goes on where the one before ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Arrivals as rates, for whole days: step i is [start_s + i * step_s, start_s + (i + 1) * step_s).
+
+    requests_per_s: (n,). candidates: of a request, on the mean; (n,), or one number for all.
+    """
+
+    start_s: float
+    step_s: float
+    requests_per_s: NDArray[np.float64]
+    candidates: NDArray[np.float64] | float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no series of rates.
+
+        Raises:
+            TraceError: it is empty, or holds what is negative or not finite.
+        """
+        rates, candidates = np.asarray(self.requests_per_s), np.asarray(self.candidates)
+        if rates.ndim != 1 or not rates.size:
+            raise TraceError(
+                f"requests_per_s has the shape {rates.shape}: give one rate a step, and one step at least"
+            )
+        if not (np.isfinite(self.start_s) and np.isfinite(self.step_s) and self.step_s > 0):
+            raise TraceError(
+                f"start_s {self.start_s} and step_s {self.step_s} must be finite, and step_s above 0"
+            )
+        if candidates.ndim and candidates.shape != rates.shape:
+            raise TraceError(
+                f"candidates has the shape {candidates.shape}, requests_per_s {rates.shape}: give as many"
+            )
+        for name, values, least in (("requests_per_s", rates, 0.0), ("candidates", candidates, 1.0)):
+            bad = np.flatnonzero(~(np.isfinite(values) & (values >= least)))
+            if bad.size:
+                raise TraceError(
+                    f"{name}[{bad[0]}] is {values.flat[bad[0]]}: give finite numbers, {least:g} or more"
+                )
+
+    @property
+    def end_s(self) -> float:
+        """The end of the last step."""
+        return self.start_s + self.step_s * len(self.requests_per_s)
+
+
+Arrivals: TypeAlias = Iterable[Chunk] | Rates
+
+
+def checked(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Give the chunks that hold requests, in the types the engines take.
+
+    Raises:
+        TraceError: unsorted, negative, not a number, no candidates, or no request at all.
+    """
+    last_s, total = -np.inf, 0
+    for given_s, given in chunks:
+        times_s = np.ascontiguousarray(given_s, np.float64)
+        counts = np.asarray(given)
+        if times_s.ndim != 1 or times_s.shape != counts.shape:
+            raise TraceError(
+                f"a chunk has times of shape {times_s.shape} and candidates of {counts.shape}: give as many"
+            )
+        if not times_s.size:
+            continue
+        bad = np.flatnonzero(~(np.isfinite(times_s) & (times_s >= 0)))
+        if bad.size:
+            raise TraceError(f"times_s[{total + bad[0]}] is {times_s[bad[0]]}: give finite times, 0 or later")
+        back = np.flatnonzero(np.diff(times_s, prepend=last_s) < 0)
+        if back.size:
+            before = times_s[back[0] - 1] if back[0] else last_s
+            raise TraceError(
+                f"times_s[{total + back[0]}] is {times_s[back[0]]}, before {before}: sort the trace by time"
+            )
+        few = np.flatnonzero(~((counts >= 1) & (counts <= np.iinfo(np.int32).max)))
+        if few.size:
+            raise TraceError(f"candidates[{total + few[0]}] is {counts[few[0]]}: a request has 1 or more")
+        last_s, total = float(times_s[-1]), total + times_s.size
+        yield times_s, np.ascontiguousarray(counts, np.int32)
+    if not total:
+        raise TraceError("the trace has no request: there is nothing to simulate")
+
+
+def drawn(rates: Rates, seed: int, at_most: int = 1 << 20) -> Iterator[Chunk]:
+    """Draw the requests of a series of rates: Poisson within each step, each with the step's mean candidates."""
+    random = np.random.default_rng((seed, 1))
+    counts = np.broadcast_to(np.rint(rates.candidates).astype(np.int32), rates.requests_per_s.shape)
+    expected = rates.requests_per_s * rates.step_s
+    first = 0
+    while first < len(expected):
+        # As many steps as make one chunk, and one at least.
+        last = first + max(1, int(np.searchsorted(np.cumsum(expected[first:]), at_most)))
+        drawn_counts = random.poisson(expected[first:last])
+        steps = np.repeat(np.arange(first, min(last, len(expected))), drawn_counts)
+        times_s = np.sort(rates.start_s + (steps + random.random(len(steps))) * rates.step_s)
+        yield times_s, counts[steps]
+        first = last

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from autoscale.errors import TraceError
+from autoscale.simulator.arrivals import Chunk, Rates, checked, drawn
+
+
+def chunk(times_s: list[float], candidates: list[int] | None = None) -> Chunk:
+    counts = [200] * len(times_s) if candidates is None else candidates
+    return np.array(times_s, np.float64), np.array(counts, np.int32)
+
+
+def test_chunks_go_on_where_the_one_before_ended_and_empty_ones_are_left_out() -> None:
+    given = [chunk([0.0, 1.0]), chunk([]), chunk([1.0, 2.5])]
+    assert [times_s.tolist() for times_s, _ in checked(given)] == [[0.0, 1.0], [1.0, 2.5]]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "told"),
+    [
+        ([], "no request"),
+        ([chunk([])], "no request"),
+        ([chunk([0.0, 2.0, 1.0])], r"times_s\[2\] is 1.0, before 2.0: sort"),
+        ([chunk([0.0, 2.0]), chunk([1.0])], r"times_s\[2\] is 1.0, before 2.0: sort"),
+        ([chunk([-1.0])], r"times_s\[0\] is -1.0"),
+        ([chunk([0.0, float("nan")])], r"times_s\[1\] is nan"),
+        ([chunk([0.0], [0])], r"candidates\[0\] is 0"),
+        ([(np.zeros(2), np.ones(3, np.int32))], "give as many"),
+    ],
+)
+def test_what_is_no_trace_is_refused_by_its_place(chunks: list[Chunk], told: str) -> None:
+    with pytest.raises(TraceError, match=told):
+        list(checked(chunks))
+
+
+@pytest.mark.parametrize(
+    ("rates", "candidates", "told"),
+    [
+        ([], 200, "one step at least"),
+        ([1.0, -1.0], 200, r"requests_per_s\[1\] is -1.0"),
+        ([1.0, float("nan")], 200, r"requests_per_s\[1\] is nan"),
+        ([1.0], 0.0, r"candidates\[0\] is 0.0"),
+        ([1.0, 2.0], np.array([200.0]), "give as many"),
+    ],
+)
+def test_what_are_no_rates_is_refused(
+    rates: list[float], candidates: "float | np.ndarray[tuple[int], np.dtype[np.float64]]", told: str
+) -> None:
+    with pytest.raises(TraceError, match=told):
+        Rates(0.0, 1.0, np.array(rates), candidates)
+
+
+def test_requests_are_drawn_at_the_rate_and_in_order_and_the_same_for_a_seed() -> None:
+    rates = Rates(10.0, 2.0, np.array([1000.0, 0.0, 3000.0]), np.array([100.0, 1.0, 200.0]))
+    chunks = list(checked(drawn(rates, seed=1, at_most=1000)))
+    times_s = np.concatenate([times_s for times_s, _ in chunks])
+    candidates = np.concatenate([candidates for _, candidates in chunks])
+    assert np.histogram(times_s, [10, 12, 14, 16])[0] == pytest.approx([2000, 0, 6000], rel=0.1)
+    assert set(candidates[times_s < 12]) == {100}
+    assert set(candidates[times_s >= 14]) == {200}
+    again = np.concatenate([times_s for times_s, _ in drawn(rates, seed=1, at_most=1000)])
+    assert np.array_equal(again, times_s)
