@@ -1,5 +1,6 @@
 """Composition: a pipeline's units as Serve deployments, or as one plain ASGI application."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ from ray.serve.handle import DeploymentHandle
 
 from models.ragged import RaggedBatch
 from services.asgi import Receive, Scope, Send
-from services.config import PipelineConfig, StageName, UnitConfig, load_config
+from services.config import PipelineConfig, StageName, load_config
 from services.engine import Engine
 from services.errors import ServiceError
 from services.history_cache import LookupCounts
@@ -21,8 +22,11 @@ from services.ingress import RankApp
 from services.ladder import Ladder
 from services.live import LiveReleases, Loaded
 from services.metrics import Flusher, UnitMetrics, history_lookups
+from services.placement import Placement, placements
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
+from services.replica import has_replicas
+from services.router import PoolRouter, RankerPool, RouterConfig
 from services.runner import Runner
 from services.sharing import SharedParts
 from services.stages import RemoteStage
@@ -47,14 +51,19 @@ class IngressUnit(Swapping):
     """The unit that answers HTTP."""
 
     def __init__(
-        self, config: dict[str, Any], home: str, ranker: "DeploymentHandle[Any] | None" = None
+        self, config: dict[str, Any], home: str, rankers: "Mapping[str, DeploymentHandle[Any]] | None" = None
     ) -> None:
-        """Load and warm the unit's release; Serve calls it on the replica's event loop."""
+        """Load and warm the unit's release; Serve calls it on the replica's event loop.
+
+        rankers: the ranker unit's deployments by pool, where it is another unit.
+        """
         pipeline = PipelineConfig.model_validate(config)
         replica = serve.get_replica_context().replica_id.unique_id
         remote: dict[StageName, RemoteStage] = {}
-        if ranker is not None:
-            remote["ranker"] = RemoteStage("ranker", RemoteRanker(_caller(ranker)))
+        self._router: PoolRouter | None = None
+        if rankers is not None:
+            self._router = PoolRouter({pool: _ranker_pool(handle) for pool, handle in rankers.items()})
+            remote["ranker"] = RemoteStage("ranker", RemoteRanker(self._router))
         self._engine = Engine(pipeline, Path(home), replica=replica, remote=remote)
         self._app = RankApp(self._engine)
         super().__init__(self._engine.live, replica)
@@ -66,6 +75,11 @@ class IngressUnit(Swapping):
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Queues live in the batcher: what autoscaling policies read."""
         return _autoscaling_stats(self._engine.runner, self._engine.metrics)
+
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take the weights of the ranker's pools; Serve calls it at the start and whenever they change."""
+        if self._router is not None:
+            self._router.reweigh(RouterConfig.model_validate(user_config).weights)
 
     async def __del__(self) -> None:
         """Stop the threads."""
@@ -125,11 +139,13 @@ def build(args: PipelineArgs) -> Application:
     dumped = config.model_dump(mode="json")
     ingress_name, ranker_name = config.ingress_unit, config.unit_of("ranker")
     arguments: list[Any] = [dumped, home]
+    user_config: dict[str, Any] | None = None
     if ranker_name != ingress_name:
-        ranker = _deployment(RankerUnit, ranker_name, config.units[ranker_name])
-        arguments.append(ranker.bind(dumped, home))
-    ingress = _deployment(serve.ingress()(IngressUnit), ingress_name, config.units[ingress_name])
-    return ingress.bind(*arguments)
+        placed = placements(config, ranker_name)
+        arguments.append({p.key.pool: _deployment(RankerUnit, p, config).bind(dumped, home) for p in placed})
+        user_config = RouterConfig.of(placed).model_dump()
+    ingress = _deployment(serve.ingress()(IngressUnit), placements(config, ingress_name)[0], config)
+    return ingress.options(user_config=user_config).bind(*arguments)
 
 
 class StandaloneApp:
@@ -153,19 +169,19 @@ def build_application(config_path: str | Path) -> StandaloneApp:
     return StandaloneApp(Path(config_path))
 
 
-def _deployment(unit_class: type, name: str, unit: UnitConfig) -> Deployment:
+def _deployment(unit_class: type, placement: Placement, config: PipelineConfig) -> Deployment:
     deployment = cast(Deployment, serve.deployment(unit_class))
     return deployment.options(
-        name=name,
-        num_replicas=unit.replicas,
-        max_ongoing_requests=unit.max_ongoing_requests,
+        name=placement.deployment,
+        num_replicas=placement.replicas,
+        max_ongoing_requests=config.units[placement.key.unit].max_ongoing_requests,
         max_surge_percent=_SURGE_PERCENT,
-        ray_actor_options={"num_cpus": unit.cpus},
+        ray_actor_options=placement.actor_options(),
         health_check_period_s=_HEALTH_CHECK_PERIOD_S,
     )
 
 
-def _caller(handle: "DeploymentHandle[Any]") -> Any:
+def _ranker_pool(handle: "DeploymentHandle[Any]") -> RankerPool:
     async def call(payload: bytes) -> bytes:
         try:
             answer: bytes = await handle.score.remote(payload)
@@ -175,7 +191,7 @@ def _caller(handle: "DeploymentHandle[Any]") -> Any:
             raise
         return answer
 
-    return call
+    return RankerPool(call, partial(has_replicas, handle))
 
 
 def _autoscaling_stats(runner: "Runner[Any]", metrics: UnitMetrics) -> dict[str, float]:

@@ -24,16 +24,23 @@ from services.slots import ModelConfig
 StageName = Literal["features", "ranker", "reranker"]
 # Serve joins names of applications, deployments and replicas with "#" and "/".
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+LOCAL_POOL = "local"
+"""Where a unit is that names no pools; ``pools`` may describe it."""
 
 
 class PlacedUnitConfig(BaseModel):
-    """A unit in one pool. cpus, replicas: as the unit's own where they are not given."""
+    """A unit in one pool. cpus, replicas, profile: as the unit's own where they are not given.
+
+    weight: its share of the unit's candidates beside the other pools, while no policy decides it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cpus: float | None = Field(default=None, ge=0, le=1024)
     gpus: float = Field(default=0.0, ge=0, le=64)
     replicas: int | None = Field(default=None, ge=0, le=10_000)
+    weight: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
+    profile: str | None = Field(default=None, min_length=1)
 
 
 class UnitConfig(BaseModel):
@@ -41,6 +48,7 @@ class UnitConfig(BaseModel):
 
     max_calls_in_flight: batches a replica may have begun at once, those away at another unit included.
     max_ongoing_requests: past it the replica refuses before parsing.
+    profile: file of what ``rankway models bench`` measured of it; what simulator, policies and planner read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +60,7 @@ class UnitConfig(BaseModel):
     max_calls_in_flight: int = Field(default=1, ge=1, le=256)
     max_ongoing_requests: int = Field(default=4096, ge=1, le=1_000_000)
     pools: dict[Name, PlacedUnitConfig] = Field(default_factory=dict)
+    profile: str | None = Field(default=None, min_length=1)
 
 
 class RequestsConfig(BaseModel):
@@ -141,6 +150,13 @@ class PipelineConfig(BaseModel):
                     raise ValueError(
                         f"units.{name}.pools: {pool!r} is not in pools; name one of {sorted(self.pools)}"
                     )
+        ingress = self.units[self.ingress_unit].pools
+        if len(ingress) > 1:
+            raise ValueError(
+                f"units.{self.ingress_unit}.pools: the unit that answers HTTP is one deployment, in one pool; "
+                f"it names {', '.join(ingress)}: keep one, or give the ranker a unit of its own, "
+                f"which may be in several"
+            )
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,8 @@ from ray.serve.schema import ServeDeploySchema
 from services.app import IMPORT_PATH
 from services.config import HttpConfig, PipelineConfig
 from services.errors import ConfigError, ServiceError
+from services.placement import all_placements, placements
+from services.router import RouterConfig
 from services.settings import (
     ServicePorts,
     apply_settings,
@@ -40,18 +42,22 @@ def serve_config(config: PipelineConfig, home: Path) -> dict[str, Any]:
     Raises:
         ConfigError: a field that Serve's schema does not know; Serve itself would drop it silently.
     """
+    application: dict[str, Any] = {
+        "name": config.name,
+        "route_prefix": "/",
+        "import_path": IMPORT_PATH,
+        "args": {"config": config.model_dump(mode="json"), "home": str(home)},
+    }
+    ranker = placements(config, config.unit_of("ranker"))
+    if len(ranker) > 1:
+        # Beside the arguments, so that a document with other weights alone is taken up without a restart.
+        ingress, weights = all_placements(config)[0].deployment, RouterConfig.of(ranker).model_dump()
+        application["deployments"] = [{"name": ingress, "user_config": weights}]
     document = {
         "proxy_location": "HeadOnly",
         "http_options": {"host": config.http.host, "port": config.http.port},
         "logging_config": {"enable_access_log": False},
-        "applications": [
-            {
-                "name": config.name,
-                "route_prefix": "/",
-                "import_path": IMPORT_PATH,
-                "args": {"config": config.model_dump(mode="json"), "home": str(home)},
-            }
-        ],
+        "applications": [application],
     }
     refuse_unknown_fields(document, ServeDeploySchema)
     return document
@@ -95,7 +101,7 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
         ports = free_ports()
         apply_settings(throughput_settings())
         os.environ.update(local_settings(ports, directory))  # this service's own, whatever one before it had
-        cpus = sum(unit.cpus * unit.replicas for unit in config.units.values())
+        cpus = sum(placed.cpus * placed.replicas for placed in all_placements(config))
         ray.init(
             address="local",
             # Serve's controller and proxy ask for none; a second set of replicas fits while one is replaced.

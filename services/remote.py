@@ -18,10 +18,10 @@ _MISMATCH_WAITS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 class RankerHandle(Protocol):
-    """The one method of a ranker unit's Serve handle that is called."""
+    """How a ranker unit is called, wherever it runs."""
 
-    async def __call__(self, payload: bytes) -> bytes:
-        """Send a packed batch, give packed scores."""
+    async def __call__(self, payload: bytes, candidates: int) -> bytes:
+        """Send a packed batch of so many candidates, give packed scores."""
         ...
 
 
@@ -49,7 +49,10 @@ class RemoteRanker:
             priorities=batch.priorities,
             release=batch.release,
         )
-        answers = await asyncio.gather(*[self._call(pack_batch(part)) for part in cut_batch(bare)])
+        parts = cut_batch(bare)
+        answers = await asyncio.gather(
+            *[self._call(pack_batch(part), part.candidate_count) for part in parts]
+        )
         scores = np.concatenate([unpack(answer)[0]["score"] for answer in answers])
         if len(scores) != batch.candidate_count:
             raise StageFailed(
@@ -58,14 +61,14 @@ class RemoteRanker:
             )
         return batch.adding(candidates={"score": scores, "ranker": scores})
 
-    async def _call(self, payload: bytes) -> bytes:
+    async def _call(self, payload: bytes, candidates: int) -> bytes:
         """Call again while the replica that was reached holds another release; the runner ends it at the deadline."""
         for wait_s in _MISMATCH_WAITS_S:
             try:
-                return await self._handle(payload)
+                return await self._handle(payload, candidates)
             except ReleaseMismatch:
                 await asyncio.sleep(wait_s)
-        return await self._handle(payload)
+        return await self._handle(payload, candidates)
 
 
 class RankerService:

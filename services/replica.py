@@ -1,6 +1,8 @@
-"""The one place that touches the inside of a Serve replica (Ray 2.60); the fast path stands on it."""
+"""The one place that touches the inside of Serve's replicas and handles (Ray 2.60); the fast path stands on it."""
 
 from typing import Any
+
+from ray.serve.handle import DeploymentHandle
 
 from services.ingress import RankApp
 
@@ -49,3 +51,15 @@ class ReplicaTarget:
     def leave(self) -> None:
         """Count a request out."""
         self._decrement(self._metadata)
+
+
+def has_replicas(handle: "DeploymentHandle[Any]") -> bool:
+    """Say whether a handle knows a replica to call; True while it has heard nothing yet, or cannot be asked."""
+    try:
+        if not handle.is_initialized:
+            handle._init()  # type: ignore[no-untyped-call]
+        router = handle._router._asyncio_router  # type: ignore[union-attr]
+        known = router.request_router
+        return known is None or bool(known.curr_replicas)
+    except AttributeError:
+        return True

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ray import serve
-from ray.serve.exceptions import RayServeException
+from ray.serve.exceptions import DeploymentUnavailableError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from services.config import PipelineConfig
 from services.errors import ReleaseError
+from services.placement import all_placements
 from services.staging import ReleaseFolder
 from services.swapping import Status
 
@@ -28,14 +29,14 @@ class Rollout:
         """Speak to the units of ``config``; inside ``joined``."""
         self._folder = folder
         self._say = say
-        names = dict.fromkeys([config.ingress_unit, config.unit_of("ranker")])
+        names = [placement.deployment for placement in all_placements(config)]
         self._units: dict[str, DeploymentHandle[Any]] = {
             name: serve.get_deployment_handle(name, config.name) for name in names
         }
-        self._ingress = config.ingress_unit
+        self._ingress = names[0]
 
     def statuses(self) -> dict[str, list[Status]]:
-        """Ask every replica, by unit."""
+        """Ask every replica, by deployment: a unit has one in each of its pools."""
         return {unit: self._tell(unit, "release_status") for unit in self._units}
 
     def activate(self, name: str, *, is_rollback: bool = False) -> None:
@@ -88,6 +89,8 @@ class Rollout:
         try:
             answers = self._units[unit].broadcast(method, *arguments)
             return answers.results(timeout_s=_LIMIT_S, return_exceptions=True)
+        except DeploymentUnavailableError:
+            return []  # scaled to none: the next replica reads the disk
         except (RayServeException, TimeoutError) as error:
             raise ReleaseError(f"unit {unit} cannot be told of releases: {error}; try again") from error
 

@@ -35,6 +35,7 @@ def test_units_and_stages_are_found_by_each_other(tmp_path: Path) -> None:
     assert whole.reranker.diversity is not None
 
 
+NODE = {"cpus": 4, "memory_gib": 8}
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"nme": 1}, "nme: no such field; remove it or mend its name"),
     ({"units": {"main": {"bathing": {}}}}, "units.main.bathing: no such field"),
@@ -57,6 +58,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"features": {"refresh_s": float("inf")}}, "features.refresh_s: Input should be less than or equal to"),
     ({"candidates": {"kind": "far"}}, "candidates.kind: Input should be 'near' or 'sample' (it is 'far')"),
     ({"units": {"main": {"pools": {"gpu": {}}}}}, "units.main.pools: 'gpu' is not in pools"),
+    (
+        {"pools": {"a": NODE, "b": NODE}, "units": {"main": {"pools": {"a": {}, "b": {}}}}},
+        "units.main.pools: the unit that answers HTTP is one deployment, in one pool; it names a, b: keep one",
+    ),
     ({"pools": {"gpu": {"cpus": 1}}}, "pools.gpu.memory_gib: missing; add it"),
     ({"name": "Bad Name"}, "name: String should match pattern"),
     ({"units": {"a#b": {"stages": ["features"]}}}, "a#b"),

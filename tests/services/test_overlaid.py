@@ -113,7 +113,8 @@ def test_a_ranker_unit_scores_with_the_cells_and_globals_of_the_ingress(tmp_path
             max_in_flight=1,
             metrics=UnitMetrics("scorer", "test"),
         )
-        remote = RemoteRanker(RankerService(runner, live_of(far.name)).score)
+        service = RankerService(runner, live_of(far.name))
+        remote = RemoteRanker(lambda payload, _candidates: service.score(payload))
         engine = Engine(config, tmp_path, replica="test", remote={"ranker": RemoteStage("ranker", remote)})
         try:
             assert await scores(engine) == expected(2, 1.0, 2.0)

@@ -12,7 +12,7 @@ from services.batching import BatchingConfig
 from services.errors import DeadlinePassed, Overloaded, ReleaseMismatch, StageFailed
 from services.ladder import Ladder
 from services.metrics import UnitMetrics
-from services.remote import RankerService, RemoteRanker
+from services.remote import RankerHandle, RankerService, RemoteRanker
 from services.runner import Runner
 from services.wire import MAX_CALL_BYTES, pack, unpack
 from tests.services.batches import full_batches
@@ -79,9 +79,19 @@ class Unit:
         self.service = RankerService(self.runner, live_of(RELEASE))
         self.call_bytes: list[int] = []
 
-    async def score(self, payload: bytes) -> bytes:
+    async def score(self, payload: bytes, candidates: int) -> bytes:
+        assert candidates > 0
         self.call_bytes.append(len(payload))
         return await self.service.score(payload)
+
+
+def calling(service: RankerService) -> RankerHandle:
+    """As a router calls it."""
+
+    async def call(payload: bytes, candidates: int) -> bytes:
+        return await service.score(payload)
+
+    return call
 
 
 @settings(max_examples=40, deadline=None)
@@ -146,7 +156,7 @@ def test_a_call_of_another_release_is_refused() -> None:
         unit = Unit()
         other = RankerService(unit.runner, live_of("r2"))
         with pytest.raises(ReleaseMismatch, match="holds release r2, the call is of r1"):
-            await RemoteRanker(other.score)(small_batch(0.0, [2]))
+            await RemoteRanker(calling(other))(small_batch(0.0, [2]))
         unit.runner.close()
         with pytest.raises(Overloaded):
             await RemoteRanker(unit.score)(small_batch(0.0, [2]))
@@ -158,10 +168,10 @@ def test_a_call_that_reached_a_replica_of_another_release_is_sent_again() -> Non
     async def scenario() -> None:
         unit = Unit()
         other = RankerService(unit.runner, live_of("r2"))
-        replicas = iter([other.score, other.score, unit.score])
+        replicas = iter([other.score, other.score, unit.service.score])
         batch = small_batch(7.0, [2, 3])
 
-        async def routed(payload: bytes) -> bytes:
+        async def routed(payload: bytes, candidates: int) -> bytes:
             return await next(replicas)(payload)
 
         ranked = await RemoteRanker(routed)(batch)
@@ -183,11 +193,11 @@ def test_a_stage_that_fails_there_fails_the_call_here() -> None:
 
 
 def test_another_number_of_scores_is_refused() -> None:
-    async def short(payload: bytes) -> bytes:
+    async def short(payload: bytes, candidates: int) -> bytes:
         assert unpack(payload)
         return pack({"score": np.zeros(1, dtype=np.float32)})
 
-    async def garbage(payload: bytes) -> bytes:
+    async def garbage(payload: bytes, candidates: int) -> bytes:
         return b"no buffer"
 
     async def scenario() -> None:

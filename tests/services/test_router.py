@@ -1,0 +1,170 @@
+"""The router over pools in one event loop, with a clock of the test's own."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from services.breaker import BreakerConfig
+from services.errors import QueueFull
+from services.router import PoolRouter, RankerPool, RouterConfig
+
+
+@dataclass
+class Pool:
+    """A pool that answers with its name, or fails as it is told."""
+
+    name: str
+    candidates: int = 0
+    replicas: int = 1
+    error: BaseException | None = None
+    calls: list[bytes] = field(default_factory=list)
+
+    async def call(self, payload: bytes) -> bytes:
+        self.calls.append(payload)
+        if self.error is not None:
+            raise self.error
+        return self.name.encode()
+
+    def as_ranker(self) -> RankerPool:
+        return RankerPool(self.call, lambda: self.replicas > 0)
+
+
+class Bench:
+    """A router over pools ``a``, ``b``, … and its clock."""
+
+    def __init__(self, *weights: float, failures: int = 2) -> None:
+        self.pools = [Pool("abcdef"[place]) for place in range(len(weights))]
+        self.now_s = 0.0
+        self.router = PoolRouter(
+            {pool.name: pool.as_ranker() for pool in self.pools},
+            BreakerConfig(failures=failures, retry_after_ms=1000),
+            lambda: self.now_s,
+        )
+        self.reweigh(*weights)
+
+    def reweigh(self, *weights: float) -> None:
+        self.router.reweigh({pool.name: weight for pool, weight in zip(self.pools, weights, strict=True)})
+
+    def send(self, *sizes: int) -> Counter[str]:
+        """Send calls one after the other; give the candidates that each pool answered for."""
+
+        async def scenario() -> Counter[str]:
+            sent: Counter[str] = Counter()
+            for size in sizes:
+                sent[(await self.router(b"x", size)).decode()] += size
+            return sent
+
+        return asyncio.run(scenario())
+
+
+@settings(max_examples=200)
+@given(
+    weights=st.lists(st.floats(0.05, 10.0), min_size=1, max_size=5),
+    sizes=st.lists(st.integers(1, 2000), min_size=1, max_size=300),
+)
+def test_every_pool_gets_its_share_of_the_candidates_within_one_call_or_two(
+    weights: list[float], sizes: list[int]
+) -> None:
+    sent = Bench(*weights).send(*sizes)
+    for name, weight in zip("abcdef", weights, strict=False):
+        due = sum(sizes) * weight / sum(weights)
+        assert abs(sent[name] - due) <= max(sizes) * len(weights)
+
+
+def test_weights_that_change_hold_from_the_next_call_on() -> None:
+    bench = Bench(1, 1)
+    assert bench.send(*[10] * 10) == {"a": 50, "b": 50}
+    bench.reweigh(0, 1)
+    assert bench.send(*[10] * 10) == {"b": 100}
+    bench.reweigh(3, 1)
+    assert bench.send(*[10] * 8) == {"a": 60, "b": 20}
+
+
+def test_calls_of_one_pool_do_not_come_in_a_row() -> None:
+    bench = Bench(2, 1)
+    assert [next(iter(bench.send(10))) for _ in range(6)] == ["a", "b", "a", "a", "b", "a"]
+
+
+def test_a_pool_that_fails_is_left_out_and_what_it_failed_is_answered_by_another() -> None:
+    bench = Bench(1, 1)
+    bench.pools[0].error = ConnectionError("its node is gone")
+    assert bench.send(*[10] * 20) == {"b": 200}
+    assert len(bench.pools[0].calls) == 2
+    bench.pools[0].error = None
+    bench.now_s = 1.0
+    assert bench.send(*[10] * 20)["a"] > 0
+
+
+def test_a_pool_without_replicas_is_left_out_until_it_has_one() -> None:
+    bench = Bench(5, 1)
+    bench.pools[0].replicas = 0
+    assert bench.send(*[10] * 6) == {"b": 60}
+    assert bench.pools[0].calls == []
+    bench.pools[0].replicas = 1
+    assert bench.send(*[10] * 6) == {"a": 50, "b": 10}
+
+
+def test_where_no_pool_has_a_replica_one_is_asked_all_the_same() -> None:
+    bench = Bench(1, 0)
+    for pool in bench.pools:
+        pool.replicas = 0
+    assert bench.send(10) == {"a": 10}
+
+
+def test_a_pool_of_weight_zero_is_called_when_no_other_can_be() -> None:
+    bench = Bench(1, 0)
+    bench.pools[0].replicas = 0
+    assert bench.send(10) == {"b": 10}
+
+
+def test_when_all_fail_the_last_error_is_raised() -> None:
+    bench = Bench(1, 1)
+    for pool in bench.pools:
+        pool.error = ConnectionError(f"{pool.name} is gone")
+    with pytest.raises(ConnectionError, match="b is gone"):
+        bench.send(10)
+
+
+def test_a_refusal_is_no_failure_and_goes_to_the_caller() -> None:
+    bench = Bench(1, 1)
+    for pool in bench.pools:
+        pool.error = QueueFull("full", retry_after_s=1)
+    for _ in range(10):
+        with pytest.raises(QueueFull):
+            bench.send(10)
+    for pool in bench.pools:
+        pool.error = None
+    assert bench.send(10, 10) == {"a": 10, "b": 10}
+
+
+def test_a_pool_that_hangs_until_its_calls_are_given_up_is_left_out() -> None:
+    bench = Bench(1, 1)
+    asked = asyncio.Event()
+
+    async def hang(payload: bytes) -> bytes:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def scenario() -> None:
+        bench.router = PoolRouter(
+            {"a": RankerPool(hang), "b": bench.pools[1].as_ranker()}, BreakerConfig(failures=1), lambda: 0.0
+        )
+        call = asyncio.ensure_future(bench.router(b"x", 10))
+        await asked.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert [await bench.router(b"x", 10) for _ in range(4)] == [b"b"] * 4
+
+    asyncio.run(scenario())
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        RouterConfig.model_validate({"weights": {"a": float("nan")}})

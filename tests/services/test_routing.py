@@ -1,0 +1,54 @@
+"""The router on a real Serve, and a pipeline whose ranker is in two pools."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipelines import SPLIT, merged
+from tests.services.processes import ROOT, load, served
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+NODE = {"cpus": 4, "memory_gib": 8}
+TWO_POOLS: dict[str, Any] = merged(
+    SPLIT,
+    {
+        "pools": {"one": NODE, "two": NODE},
+        "units": {
+            "main": {"replicas": 2, "cpus": 0.2},
+            "scorer": {"pools": {"one": {"cpus": 0.2, "replicas": 2}, "two": {"cpus": 0.3}}},
+        },
+    },
+)
+
+
+def test_pools_of_different_speed_get_their_shares_whatever_changes_while_they_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.services.routing"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert len({each.pop("process") for each in told.values()}) == 1  # nothing was restarted
+    assert told["three to one"] == {"fast": 9000, "slow": 3000}
+    assert told["one to three"] == {"fast": 3000, "slow": 9000}
+    assert told["slow alone"] == {"slow": 12_000}
+    assert told["with one that has no replica"] == {"fast": 6000, "slow": 6000}
+
+
+def test_a_ranker_in_two_pools_answers_each_its_own_and_outlives_a_pool(tmp_path: Path) -> None:
+    with served(tmp_path, TWO_POOLS) as service, load(service.port) as asked:
+        asked.wait_for(300)
+        assert len(service.replicas("scorer@one")) == 2
+        (victim,) = service.replicas("scorer@two")
+        victim.kill()
+        asked.wait_for(300)
+        assert asked.wrong == []
+        assert set(asked.statuses) == {200}
