@@ -10,6 +10,8 @@ from importlib import import_module
 
 import typer
 
+from models.telemetry import forbid_telemetry
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -47,6 +49,7 @@ COMMANDS = (
 
 def main() -> None:
     """Run the command line."""
+    forbid_telemetry()
     root(sys.argv[1:])()
 
 

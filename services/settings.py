@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.telemetry import NO_TELEMETRY
 from services.fastpath import IMPORT_PATH as FAST_PATH_IMPORT
 
 _RETRIABLE_BYTES = 32_768
@@ -52,6 +53,7 @@ def throughput_settings() -> dict[str, str]:
         "RAY_SERVE_ENABLE_TASK_EVENTS": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",
+        **NO_TELEMETRY,
     }
 
 

@@ -1,0 +1,38 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.telemetry import NO_TELEMETRY, forbid_telemetry
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def files_after(program: str, home: Path) -> list[Path]:
+    """Run a program in a home of its own; give what it left there."""
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name not in NO_TELEMETRY}
+    environment = {**environment, "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment.pop("XDG_CACHE_HOME", None)
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=60, cwd=home)
+    return [path for path in home.rglob("*") if path.is_file()]
+
+
+def test_onnx_runtime_keeps_no_diary_once_forbidden(tmp_path: Path) -> None:
+    forbidding = "from models.telemetry import forbid_telemetry; forbid_telemetry(); "
+    assert files_after(f"{forbidding}import onnxruntime", tmp_path / "forbidden") == []
+
+
+def test_the_command_line_forbids_it(tmp_path: Path) -> None:
+    program = "import sys; sys.argv = ['rankway', '--help']; from cli.main import main\n"
+    program += "try: main()\nexcept SystemExit: import onnxruntime"
+    assert files_after(program, tmp_path / "command") == []
+
+
+def test_what_the_operator_set_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    forbid_telemetry()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
