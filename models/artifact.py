@@ -92,7 +92,7 @@ def write_artifact(
         write_files(staging)
         files = {str(p.relative_to(staging)): sha256_of(p) for p in sorted(staging.rglob("*")) if p.is_file()}
         digest = hashlib.sha256(
-            (signature.model_dump_json() + repr(sorted(files.items()))).encode()
+            (signature.model_dump_json(exclude_none=True) + repr(sorted(files.items()))).encode()
         ).hexdigest()
         artifact = Artifact(
             name=name,
@@ -104,7 +104,9 @@ def write_artifact(
             metrics=dict(metrics or {}),
             lineage=dict(lineage or {}),
         )
-        (staging / MANIFEST).write_text(yaml.safe_dump(artifact.model_dump(mode="json"), sort_keys=False))
+        (staging / MANIFEST).write_text(
+            yaml.safe_dump(artifact.model_dump(mode="json", exclude_none=True), sort_keys=False)
+        )
     return artifact
 
 

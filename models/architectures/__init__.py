@@ -10,6 +10,7 @@ from models.architectures.options import (
     HistoryRankerOptions,
     ListwiseOptions,
     PooledRankerOptions,
+    SequenceClassifierOptions,
 )
 from models.errors import ArtifactError
 
@@ -21,6 +22,7 @@ _OPTIONS: dict[str, type[BaseModel]] = {
     "pooled_ranker": PooledRankerOptions,
     "listwise": ListwiseOptions,
     "dlrm": DlrmOptions,
+    "hf_sequence_classification": SequenceClassifierOptions,
 }
 
 
@@ -49,6 +51,10 @@ def build_architecture(options: Mapping[str, Any]) -> "Architecture":
         from models.architectures.listwise import ListwiseReranker
 
         return ListwiseReranker(parsed)
+    if isinstance(parsed, SequenceClassifierOptions):
+        from models.architectures.sequence_classifier import SequenceClassifier
+
+        return SequenceClassifier(parsed)
     assert isinstance(parsed, DlrmOptions)
     from models.architectures.dlrm import Dlrm
 

@@ -1,8 +1,10 @@
 """Options of the architectures: frozen, closed, and kept in the artifact, so that it can be built again."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.signature import PairSpec
 
 
 class ScalarColumn(BaseModel):
@@ -135,3 +137,17 @@ class DlrmOptions(BaseModel):
     bottom: tuple[int, ...] = (256,)
     top: tuple[int, ...] = (256, 128, 64)
     dense_per_request: bool = False
+
+
+class SequenceClassifierOptions(BaseModel):
+    """A Hugging Face model that gives one score to a pair of texts: its config.json, and the texts it reads.
+
+    types: whether it is told which text a token is of, as its own tokenizer's class says.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["hf_sequence_classification"] = "hf_sequence_classification"
+    config: dict[str, Any]
+    pair: PairSpec
+    types: bool = False

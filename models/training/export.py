@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
 
 from models.architectures.base import Architecture, EncodesHistory
 from models.golden import write_golden
@@ -18,19 +19,31 @@ from models.signature import ENCODED_HISTORY, Inputs, InputSpec, Layout, Signatu
 SAFETENSORS = "model.safetensors"
 ONNX = "model.onnx"
 OPSET = 20
-_EXAMPLE_SIZES = {"requests": 2, "chunks": 4, "candidates": 3, "longest": 5, "offsets": 3}
+_EXAMPLE_SIZES = {
+    "requests": 2,
+    "chunks": 4,
+    "candidates": 3,
+    "longest": 5,
+    "offsets": 3,
+    "pairs": 2,
+    "tokens": 6,
+}
 _TORCH_DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32, "bool": torch.bool}
 
 
 def weight_writer(
-    module: Architecture, signature: Signature, golden: Inputs | None = None
+    module: Architecture, signature: Signature, golden: Inputs | None = None, *, onnx: bool = True
 ) -> Callable[[Path], None]:
-    """Give the function that writes both files, and the golden requests if given, into an artifact's folder."""
+    """Give the function that writes both files, and the golden requests if given, into an artifact's folder.
+
+    onnx: whether the ONNX graph is written too.
+    """
 
     def write(root: Path) -> None:
         module.eval()
         save_file({name: t.contiguous() for name, t in module.state_dict().items()}, root / SAFETENSORS)
-        export_onnx(module, signature, root / ONNX)
+        if onnx:
+            export_onnx(module, signature, root / ONNX)
         if golden is not None:
             write_golden(root, golden, outputs_of(module, signature, golden))
 
@@ -56,8 +69,9 @@ def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)  # shapes it cannot infer, and need not
+        warnings.simplefilter("ignore", TracerWarning)  # checks of shapes, in a Hugging Face model
         torch.onnx.export(
-            _Positional(module, names),
+            _Positional(module, names).eval(),  # else it would be training when it comes back
             tuple(_example(spec, signature.layout) for spec in signature.inputs),
             str(path),
             dynamo=False,

@@ -1,0 +1,74 @@
+"""A Hugging Face model for sequence classification as a ranker of texts: query and item text in, one score out.
+
+A cross-encoder: both texts are one sequence, so that every token of the query sees every token of the text
+(Nogueira & Cho 2019, arXiv:1901.04085). Any ``*ForSequenceClassification`` that transformers has will do.
+"""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.architectures.base import Architecture
+from models.architectures.options import SequenceClassifierOptions
+from models.errors import ArtifactError
+from models.signature import InputSpec, Signature
+
+_SOURCES = {"input_ids": "tokens.ids", "attention_mask": "tokens.mask", "token_type_ids": "tokens.types"}
+
+
+class SequenceClassifier(Architecture):
+    """Gives pairs (P, L) of tokens a score each, (P,); ``model`` is the Hugging Face module."""
+
+    options: SequenceClassifierOptions
+
+    def __init__(self, options: SequenceClassifierOptions) -> None:
+        """Build with random weights.
+
+        Raises:
+            ArtifactError: transformers is not there, or has no such model; or it gives more than two labels.
+        """
+        super().__init__()
+        self.options = options
+        self.model = _build(options.config)
+        self.labels = int(self.model.config.num_labels)
+        if self.labels not in {1, 2}:
+            raise ArtifactError(
+                f"the model gives {self.labels} labels, a ranker needs one score: give a model of num_labels 1 (the "
+                f"logit is the score) or 2 (the second logit less the first)"
+            )
+        types = options.types and "token_type_ids" in inspect.signature(self.model.forward).parameters
+        self.inputs = ("input_ids", "attention_mask", *(["token_type_ids"] if types else []))
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Give scores (P,)."""
+        logits: Tensor = self.model(**{name: inputs[name] for name in self.inputs}).logits
+        return logits[:, 0] if self.labels == 1 else logits[:, 1] - logits[:, 0]
+
+    def signature(self, feature_hash: str) -> Signature:
+        """Declare the inputs; texts are of no feature whose numbers could change their meaning: the hash may be ""."""
+        specs = (InputSpec(name=name, source=_SOURCES[name], dtype="int64") for name in self.inputs)
+        return Signature(
+            inputs=tuple(specs), layout="pairs", feature_hash=feature_hash, pair=self.options.pair
+        )
+
+
+def _build(config: Mapping[str, Any]) -> Any:
+    try:
+        from transformers import AutoConfig, AutoModelForSequenceClassification
+    except ImportError as error:
+        raise ArtifactError(
+            "the package transformers, which builds this model, is not installed: pip install 'rankway[text]', or "
+            "serve the model's ONNX graph (runtime.kind onnx)"
+        ) from error
+    fields = dict(config)
+    model_type = fields.pop("model_type", None)
+    try:
+        built = AutoConfig.for_model(str(model_type), **fields)
+        return AutoModelForSequenceClassification.from_config(built, dtype=torch.float32)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ArtifactError(
+            f"transformers cannot build a sequence classifier of model_type {model_type!r} from this config: {error}"
+        ) from error

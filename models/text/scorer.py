@@ -1,0 +1,77 @@
+"""Scores of texts: a batch's queries beside its candidates' texts, as pairs, through a model of layout pairs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.errors import RuntimeFailure, SignatureError
+from models.features.catalogue import Catalogue
+from models.ragged import RaggedArray, RaggedBatch
+from models.runtimes.base import Runtime
+from models.signature import Signature
+from models.text.item_tokens import item_tokens
+from models.text.pairs import PairBatcher
+from models.text.tokenizer import TOKENIZER, PairTokenizer
+
+
+class TextConfig(BaseModel):
+    """How texts are batched. max_tokens: of one call of the model, padding included; a longer pair goes alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(default=1024, ge=16, le=1_048_576)
+
+
+class PairScorer:
+    """A model of texts over one catalogue, whose items' texts are tokenised when it is made."""
+
+    def __init__(self, root: Path, signature: Signature, catalogue: Catalogue, config: TextConfig) -> None:
+        """Read the tokenizer of the artifact at ``root``.
+
+        Raises:
+            RuntimeFailure: the tokenizer cannot be used. SignatureError: an item has no such text.
+        """
+        assert signature.pair is not None, "layout pairs has a pair"
+        self._pair = signature.pair
+        self._tokenizer = PairTokenizer(root / TOKENIZER)
+        self._batcher = PairBatcher(
+            self._tokenizer.template, signature.pair, signature.inputs, config.max_tokens
+        )
+        if self._batcher.room < 1:
+            raise SignatureError(
+                f"pair.max_length is {signature.pair.max_length}, the tokenizer adds {self._tokenizer.template.added} "
+                f"tokens to a pair: raise it"
+            )
+        self._texts = item_tokens(catalogue, signature.pair.text, root / TOKENIZER, self._batcher.room)
+
+    def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
+        """Give float32 (N,). Candidates of a request without a query keep the score they came with, 0 without one.
+
+        Raises:
+            SignatureError: the query is no text. RuntimeFailure: the model failed, or does not give a score a pair.
+        """
+        before = batch.candidates.get("score")
+        scores = np.zeros(batch.candidate_count, np.float32) if before is None else before.astype(np.float32)
+        queries = self._queries(batch)
+        query_of = batch.request_of()
+        asked = np.flatnonzero(np.diff(queries.offsets)[query_of] > 0)
+        for micro in self._batcher(queries, query_of[asked], self._texts, batch.rows[asked]):
+            given = runtime.run(micro.inputs)[output]
+            if given.size != len(micro.places):
+                raise RuntimeFailure(
+                    f"output {output} has shape {given.shape} for {len(micro.places)} pairs: export a model that "
+                    f"gives one number a pair"
+                )
+            scores[asked[micro.places]] = given.reshape(-1)
+        return scores
+
+    def _queries(self, batch: RaggedBatch) -> RaggedArray:
+        """Give the tokens of each request's query, none where there is no query."""
+        column: Any = batch.requests[self._pair.query]
+        if not isinstance(column, RaggedArray) or column.values.dtype != np.uint8:
+            raise SignatureError(f"{self._pair.query} is no text: declare it with dtype text")
+        texts = [column[i].tobytes().decode(errors="replace") for i in range(len(column))]
+        return self._tokenizer.tokens(texts, self._batcher.room)
