@@ -40,6 +40,11 @@ COMMANDS = (
         "release", "cli.release:app", "Releases: model, catalogue and features together, swapped under load."
     ),
     Command(
+        "autoscale",
+        "cli.autoscale:app",
+        "The autoscaling lab: traces, simulation, tuning, planning, replay.",
+    ),
+    Command(
         "train",
         "cli.train:train",
         "Train a pipeline's models; what is unchanged is left as it is, and what was cut off goes on where it was.",

@@ -48,7 +48,8 @@ def test_the_summary_is_the_commands_own(command: Command) -> None:
 
 
 def test_every_module_of_the_package_is_mounted() -> None:
-    modules = {path.stem for path in CLI.glob("*.py")} - {"__init__", "main"}
+    packages = {path.parent.name for path in CLI.glob("*/__init__.py")}
+    modules = packages | {path.stem for path in CLI.glob("*.py")} - {"__init__", "main"}
     assert modules == {command.target.partition(":")[0].removeprefix("cli.") for command in COMMANDS}
 
 

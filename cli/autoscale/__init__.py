@@ -1,0 +1,17 @@
+"""The group ``rankway autoscale``: a command's module is a sibling."""
+
+import typer
+
+from cli.autoscale.synthesise import synthesise
+
+app = typer.Typer(
+    help="The autoscaling lab: traces, simulation, tuning, planning, replay.", no_args_is_help=True
+)
+
+
+@app.callback()
+def _group() -> None:
+    """The autoscaling lab: traces, simulation, tuning, planning, replay."""
+
+
+app.command("synthesise")(synthesise)

@@ -1,0 +1,65 @@
+"""``rankway autoscale synthesise``: a trace made from real series."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from autoscale.synthesis import Shape, provenance, read_bursts, read_hires
+from autoscale.synthesis import synthesise as make
+from autoscale.trace_files import write_bins
+from cli.autoscale.data import HIRES, LICENCE, PURCHASES
+from cli.autoscale.telling import told
+from models.datasets.wheels import locate
+
+
+def synthesise(
+    path: Annotated[Path, typer.Argument(help="The trace to write: .csv or .parquet.")],
+    requests_per_day: Annotated[float, typer.Option(help="On average over the days.")],
+    day: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day: 2010-09-21 to 2019-08-31.")
+    ],
+    days: Annotated[int, typer.Option(min=1, max=366)] = 1,
+    shape: Annotated[
+        Shape, typer.Option(help="hires: as bikes are hired; walks: lunch and evening.")
+    ] = "hires",
+    candidates: Annotated[float, typer.Option(help="Of a request, on average.")] = 200.0,
+    candidates_cv: Annotated[float, typer.Option(help="Their coefficient of variation.")] = 0.0,
+    burstiness: Annotated[float, typer.Option(help="Share of the swings that purchases show.")] = 0.3,
+    step_s: Annotated[float, typer.Option(help="Width of the bins.")] = 60.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make a trace from hourly bike hires and the bursts of purchases; docs/planning.md says how."""
+    console = Console(stderr=True)
+    with told(console), console.status("reading the series"):
+        bursts = read_bursts(locate(PURCHASES))
+        counts = make(
+            read_hires(locate(HIRES)),
+            day.date(),
+            days,
+            bursts,
+            shape=shape,
+            requests_per_day=requests_per_day,
+            candidates=candidates,
+            candidates_cv=candidates_cv,
+            burstiness=burstiness,
+            step_s=step_s,
+            seed=seed,
+        )
+        write_bins(counts, path, provenance(day.date(), days, bursts, shape, burstiness, seed, LICENCE))
+    requests = int(counts.requests.sum())
+    peak = float(counts.requests.max() / counts.step_s)
+    if as_json:
+        said = {"path": str(path), "bins": len(counts), "requests": requests, "peak_requests_per_s": peak}
+        typer.echo(json.dumps(said, indent=2))
+        return
+    console.print(
+        f"{path}: {requests} requests in {len(counts)} bins of {step_s:g} s, at most {peak:.1f} a second",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
