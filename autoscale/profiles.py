@@ -27,6 +27,7 @@ class Profile(BaseModel):
 
     overhead_ms: of a request outside its batches, HTTP and hops included, with nothing waiting (p50).
     overhead_cpu_ms: processor time a request takes beside its batches; with what batches take it bounds the rate.
+    fallback_us_per_candidate: what the model that answers instead of a late ranker takes, in the ingress unit.
     machine: what it was measured on, for whoever compares.
     """
 
@@ -40,6 +41,7 @@ class Profile(BaseModel):
     memory_mib: float = Field(gt=0)
     overhead_ms: float = Field(default=0.0, ge=0)
     overhead_cpu_ms: float = Field(default=0.0, ge=0)
+    fallback_us_per_candidate: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _sizes_differ(self) -> Self:

@@ -150,6 +150,10 @@ class PipelineConfig(BaseModel):
                     raise ValueError(
                         f"units.{name}.pools: {pool!r} is not in pools; name one of {sorted(self.pools)}"
                     )
+                if unit.pools[pool].replicas == 0 and self.autoscaling is None:
+                    raise ValueError(
+                        f"units.{name}.pools.{pool}.replicas: 0 needs autoscaling; give 1 or more, or drop the pool"
+                    )
         ingress = self.units[self.ingress_unit].pools
         if len(ingress) > 1:
             raise ValueError(

@@ -59,6 +59,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"candidates": {"kind": "far"}}, "candidates.kind: Input should be 'near' or 'sample' (it is 'far')"),
     ({"units": {"main": {"pools": {"gpu": {}}}}}, "units.main.pools: 'gpu' is not in pools"),
     (
+        {"pools": {"a": NODE}, "units": {"main": {"pools": {"a": {"replicas": 0}}}}},
+        "units.main.pools.a.replicas: 0 needs autoscaling; give 1 or more, or drop the pool",
+    ),
+    (
         {"pools": {"a": NODE, "b": NODE}, "units": {"main": {"pools": {"a": {}, "b": {}}}}},
         "units.main.pools: the unit that answers HTTP is one deployment, in one pool; it names a, b: keep one",
     ),
