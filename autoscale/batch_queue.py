@@ -1,0 +1,174 @@
+"""A replica as a queue: Poisson arrivals, and whenever it is idle it takes all that waits, up to a batch.
+
+The bulk-service queue M/G/1 with batches of 1 to b (N. T. J. Bailey, "On queueing processes with bulk service", JRSS B
+16, 1954; M. F. Neuts, "A general class of bulk queues with Poisson input", Annals of Mathematical Statistics 38, 1967)
+with a service time that grows with the batch; for inference servers Y. Inoue, "Queueing analysis of GPU-based
+inference servers with dynamic batching", Performance Evaluation 147, 2021. What is left at the ends of services is a
+Markov chain; it is solved, and latencies are taken from it for an arrival at a random moment. All requests are of one
+size, and replicas have queues of their own: where arrivals choose the shorter of two, less waits than is given here.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscale.service_time import ServiceTime
+
+_FULLEST = 0.98
+"""Of what a replica can do, more is not looked at: what waits there depends on how long it lasts."""
+_MAX_BATCH = 128
+_MOST_STATES = 48
+_ELAPSED = (np.arange(6) + 0.5) / 6
+
+
+@dataclass(frozen=True, slots=True)
+class BatchQueue:
+    """One replica whose requests have ``candidates_per_request``, with batches of up to ``max_candidates``."""
+
+    service: ServiceTime
+    candidates_per_request: float
+    max_candidates: int
+
+    @property
+    def max_requests(self) -> int:
+        """Give the requests of a full batch; a request that is larger than a batch goes alone."""
+        return min(_MAX_BATCH, max(1, int(self.max_candidates / self.candidates_per_request)))
+
+    def busy_s(self) -> NDArray[np.float64]:
+        """Give the mean times of batches of 1 to ``max_requests`` requests."""
+        requests = np.arange(1, self.max_requests + 1)
+        return np.maximum(self.service.busy_s(requests, requests * self.candidates_per_request), 1e-6)
+
+    @property
+    def saturation_per_s(self) -> float:
+        """Give the requests a second that it serves when it is never idle: full batches, one after another."""
+        return self.max_requests / float(self.busy_s()[-1])
+
+    def p99_s(self, requests_per_s: float) -> float:
+        """Give the 99th percentile of waiting and service at so many requests a second; inf where it cannot keep up."""
+        return self.quantile_s(requests_per_s, 0.99)
+
+    def quantile_s(self, requests_per_s: float, quantile: float) -> float:
+        """Give a quantile of waiting and service, without what a request takes outside batches."""
+        from scipy.special import ndtr
+
+        if requests_per_s > _FULLEST * self.saturation_per_s:
+            return math.inf
+        waits, means, deviations, weights = self._latencies(requests_per_s)
+        low, high = 0.0, float((waits + means * np.exp(5 * deviations)).max())
+        for _ in range(26):
+            middle = (low + high) / 2
+            later = np.maximum(middle - waits, 1e-12)
+            below = ndtr(np.log(later / means) / deviations + deviations / 2)
+            low, high = (middle, high) if float(weights @ below) < quantile else (low, middle)
+        return high
+
+    def load_per_s(self, p99_s: float) -> float:
+        """Give the most requests a second with the 99th percentile within ``p99_s``; 0 where it never is."""
+        low, high = 0.0, _FULLEST * self.saturation_per_s
+        if self.p99_s(high) <= p99_s:
+            return high
+        for _ in range(12):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.p99_s(middle) <= p99_s else (low, middle)
+        return low
+
+    def _latencies(
+        self, rate: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Give (n,) what goes before an arrival's own batch, and mean, log deviation and weight of what follows it."""
+        busy_s, sigma, full = self.busy_s(), max(self.service.sigma, 0.01), self.max_requests
+        chances = _left_at_ends(rate, busy_s, sigma)
+        idle = chances[0] / max(rate, 1e-12)
+        left, time_s = _fewer_states(chances * busy_s[np.clip(np.arange(chances.size), 1, full) - 1])
+        # Axes: what was left at the last end, how long the present batch takes (an arrival meets long ones more
+        # often), how much of it is over, how many came since its start, how many come after, to its end.
+        nodes, node_weights = _normal(7)
+        came_nodes, came_weights = _normal(5)
+        behind_nodes, behind_weights = _normal(3)
+        present_s = busy_s[np.clip(left, 1, full) - 1][:, None, None] * np.exp(
+            sigma * nodes[:, None] + sigma**2 / 2
+        )
+        over_s = (present_s * _ELAPSED)[..., None, None]
+        rest_s = (present_s * (1 - _ELAPSED))[..., None, None]
+        ahead = (left - full).clip(0)[:, None, None, None, None] + _poisson(
+            rate * over_s, came_nodes[:, None]
+        )
+        batches = np.floor(ahead / full)
+        own = ahead - batches * full + 1 + _poisson(rate * rest_s, behind_nodes)
+        own_s = busy_s[np.minimum(own, full).astype(np.int64) - 1]
+        weights = (
+            time_s[:, None, None, None, None]
+            * node_weights[:, None, None, None]
+            * np.full((_ELAPSED.size, 1, 1), 1 / _ELAPSED.size)
+            * came_weights[:, None]
+            * behind_weights
+        )
+        means = batches * busy_s[-1] + own_s
+        variances = math.expm1(sigma**2) * (batches * busy_s[-1] ** 2 + own_s**2)
+        deviations = np.sqrt(np.log1p(variances / means**2))
+        seen = weights > 1e-8 * weights.sum()
+        rest_s = np.broadcast_to(rest_s, seen.shape)
+        alone = (0.0, busy_s[0], sigma, idle)  # an arrival at an idle replica
+        waits, means, deviations, weights = (
+            np.append(part[seen], one)
+            for part, one in zip((rest_s, means, deviations, weights), alone, strict=True)
+        )
+        return waits, means, deviations, weights / weights.sum()
+
+
+def _normal(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give points and weights that stand for a standard normal deviate (Gauss and Hermite)."""
+    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    return points, weights / weights.sum()
+
+
+def _poisson(means: NDArray[np.float64], deviates: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(np.rint(means + np.sqrt(means) * deviates), 0.0)
+
+
+def _fewer_states(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Give the states that matter, neighbours as one where there are many, and their weights."""
+    states = np.flatnonzero(weights > 1e-7 * weights.sum())
+    starts = np.unique(np.linspace(0, states.size, _MOST_STATES, endpoint=False).astype(np.int64))
+    sums = np.add.reduceat(weights[states], starts)
+    centres = np.add.reduceat(weights[states] * states, starts) / sums
+    return np.rint(centres).astype(np.int64), sums
+
+
+def _left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Give (n,) the chance that so many requests wait when a service ends."""
+    full = busy_s.size
+    size = 3 * full + 96
+    nodes, weights = _normal(7)
+    spread = np.exp(sigma * nodes - sigma**2 / 2)
+    counts = np.arange(size)
+    log_factorials = np.cumsum(np.log(np.maximum(counts, 1)))
+    expected = rate * busy_s[:, None, None] * spread[None, :, None]
+    logs = counts * np.log(np.maximum(expected, 1e-300)) - expected - log_factorials
+    arrivals = np.tensordot(weights, np.exp(logs), axes=(0, 1))
+    chain = np.zeros((size, size))
+    for left in range(size):
+        begun = min(max(left, 1), full)
+        after = max(left - full, 0)
+        chain[left, after:] = arrivals[begun - 1, : size - after]
+    chain[:, -1] += 1 - chain.sum(axis=1)  # what is not looked at further
+    equations = chain.T - np.eye(size)
+    equations[-1] = 1.0
+    solved: NDArray[np.float64] = np.linalg.solve(equations, np.append(np.zeros(size - 1), 1.0))
+    return np.maximum(solved, 0.0)
+
+
+@functools.lru_cache(maxsize=4096)
+def candidates_per_s_within(
+    service: ServiceTime, candidates_per_request: float, max_candidates: int, p99_s: float
+) -> float:
+    """Give the most candidates a second a replica takes with the 99th percentile of waiting and service in ``p99_s``.
+
+    ``service`` is told apart by identity: ``service_time`` gives the same for equal profiles.
+    """
+    queue = BatchQueue(service, candidates_per_request, max_candidates)
+    return queue.load_per_s(p99_s) * candidates_per_request
