@@ -18,6 +18,8 @@ from models.signature import Inputs
 RELATIVE_TOLERANCE = 1e-2
 ABSOLUTE_TOLERANCE = 1e-3
 """Wide beside the differences of runtimes (1e-4), narrow beside those of models."""
+NARROW_TOLERANCE = 0.05
+"""Of the largest score, where a runtime computes in fewer bits: the walks ranker in bfloat16 is 0.5% away."""
 _REQUESTS, _CANDIDATES = 4, 64
 _INPUT, _OUTPUT = "input.", "output."
 
@@ -38,8 +40,10 @@ def write_golden(root: Path, inputs: Inputs, outputs: Inputs) -> None:
     save_file({name: np.ascontiguousarray(values) for name, values in named.items()}, root / GOLDEN)
 
 
-def check_golden(root: Path, artifact: Artifact, runtime: Runtime) -> bool:
+def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bool = False) -> bool:
     """Run the artifact's golden requests; False where it has none, as a model brought along.
+
+    narrow: the runtime computes in fewer bits than the model was exported with.
 
     Raises:
         GoldenMismatch: the model gives other numbers than at its export, or none.
@@ -51,7 +55,7 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime) -> bool:
     given = runtime.run({n.removeprefix(_INPUT): v for n, v in kept.items() if n.startswith(_INPUT)})
     for name, expected in kept.items():
         if name.startswith(_OUTPUT):
-            fault = _difference(expected, given[name.removeprefix(_OUTPUT)])
+            fault = _difference(expected, given[name.removeprefix(_OUTPUT)], narrow)
             if fault is not None:
                 raise GoldenMismatch(
                     f"artifact {artifact.name} {artifact.version} at {root}: on its golden requests {fault}: export or "
@@ -60,12 +64,15 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime) -> bool:
     return True
 
 
-def _difference(expected: np.ndarray, found: np.ndarray) -> str | None:
+def _difference(expected: np.ndarray, found: np.ndarray, narrow: bool) -> str | None:
     if found.shape != expected.shape:
         return f"it gives scores of shape {found.shape}, at its export {expected.shape}"
     bad = int((~np.isfinite(found)).sum())
     if bad:
         return f"{bad} of {found.size} scores are not numbers"
-    if not np.allclose(found, expected, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE):
+    allowed = (
+        ABSOLUTE_TOLERANCE if not narrow else NARROW_TOLERANCE * float(np.abs(expected).max(initial=0.0))
+    )
+    if not np.allclose(found, expected, rtol=RELATIVE_TOLERANCE, atol=allowed):
         return f"its scores are up to {np.abs(found - expected).max():.3g} from those at its export"
     return None

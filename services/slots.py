@@ -61,7 +61,7 @@ class ModelSlot:
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         self._assembler = InputAssembler(self.artifact.signature, catalogue)
         self._runtime = load_runtime(root, self.artifact, config.runtime)
-        check_golden(root, self.artifact, self._runtime)
+        check_golden(root, self.artifact, self._runtime, narrow=config.runtime.is_narrow)
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
         """Give one of the model's outputs, float32 (N,): a number for every candidate.

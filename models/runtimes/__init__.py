@@ -5,12 +5,17 @@ from typing import TYPE_CHECKING
 
 from models.artifact import GOLDEN, Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.base import OnnxConfig, Runtime, RuntimeConfig, TorchConfig
+from models.runtimes.base import AccelerateConfig, OnnxConfig, Runtime, RuntimeConfig, TorchConfig
 
 if TYPE_CHECKING:
     from models.runtimes.cut import CutRuntime
 
-_SUFFIX = {"onnx": ".onnx", "torch": ".safetensors", "deepspeed": ".safetensors"}
+_SUFFIX = {
+    "onnx": ".onnx",
+    "torch": ".safetensors",
+    "deepspeed": ".safetensors",
+    "accelerate": ".safetensors",
+}
 
 
 def load_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runtime:
@@ -30,6 +35,15 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runti
             from models.runtimes.torch import TorchRuntime
 
             return TorchRuntime(path, artifact, threads=config.threads)
+        case AccelerateConfig():
+            try:
+                from models.runtimes.accelerate import AccelerateRuntime
+            except ImportError as error:
+                raise RuntimeFailure(
+                    f"the package {error.name} is not installed: pip install 'rankway[sharding]'"
+                ) from error
+
+            return AccelerateRuntime(path, artifact, config)
     raise RuntimeFailure(
         f"the runtime {config.kind} needs a shard group: serve {artifact.name} by rankway serve"
     )

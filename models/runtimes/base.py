@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from models.signature import Inputs
 
+GpuNumber = Annotated[int, Field(ge=0, lt=64)]
+MemoryMib = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+
 
 class _Options(BaseModel):
     """threads: of one call, on the CPU. One thread a replica and more replicas serve more."""
@@ -13,6 +16,11 @@ class _Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     threads: int = Field(default=1, ge=1, le=256)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it computes in fewer bits than the model was exported with."""
+        return False
 
 
 class OnnxConfig(_Options):
@@ -45,6 +53,11 @@ class DeepSpeedConfig(_Options):
     kernel_injection: bool = False
     cuda_graph: bool = False
 
+    @property
+    def is_narrow(self) -> bool:
+        """As it says."""
+        return self.dtype != "fp32" or self.quantization is not None
+
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
         if self.cuda_graph and self.shards > 1:
@@ -52,8 +65,27 @@ class DeepSpeedConfig(_Options):
         return self
 
 
-RuntimeConfig = Annotated[OnnxConfig | TorchConfig | DeepSpeedConfig, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[OnnxConfig | TorchConfig | DeepSpeedConfig] = TypeAdapter(RuntimeConfig)
+class AccelerateConfig(_Options):
+    """Accelerate's dispatch: one model over GPUs, main memory and disk.
+
+    max_memory_mib: what weights may take of each device, "cpu" or a GPU's number, the weights that are fetched from
+    disk for a while included; devices that are not named are not used, and what fits in none stays on disk. Without
+    it all that is free. dtype: of linear layers and what they give.
+    """
+
+    kind: Literal["accelerate"]
+    max_memory_mib: dict[Literal["cpu"] | GpuNumber, MemoryMib] = Field(default_factory=dict)
+    dtype: Literal["fp32", "bf16"] = "fp32"
+
+    @property
+    def is_narrow(self) -> bool:
+        """As it says."""
+        return self.dtype != "fp32"
+
+
+_AnyConfig = OnnxConfig | TorchConfig | DeepSpeedConfig | AccelerateConfig
+RuntimeConfig = Annotated[_AnyConfig, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[_AnyConfig] = TypeAdapter(RuntimeConfig)
 
 
 def runtime_config(**options: Any) -> RuntimeConfig:

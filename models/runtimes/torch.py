@@ -1,4 +1,4 @@
-"""PyTorch on the CPU, eager."""
+"""PyTorch, eager: a module in this process, and how any module is run on named arrays."""
 
 from pathlib import Path
 
@@ -7,33 +7,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from models.architectures import build_architecture
+from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, RuntimeFailure
 from models.signature import Inputs
 
 
-class TorchRuntime:
-    """The artifact's architecture with its safetensors weights."""
+class ModuleRuntime:
+    """Runs a loaded module."""
 
-    def __init__(self, path: Path, artifact: Artifact, *, threads: int) -> None:
-        """Build the architecture and load the weights at ``path``; threads are the process's, not the model's.
-
-        Raises:
-            RuntimeFailure: the weights cannot be read or are of another architecture.
-        """
-        torch.set_num_threads(threads)
-        if not artifact.architecture:
-            raise RuntimeFailure(
-                f"artifact {artifact.name} names no architecture: the runtime torch cannot build it; serve it with "
-                f"runtime.kind onnx"
-            )
-        try:
-            module = build_architecture(artifact.architecture)
-            module.load_state_dict(load_file(path), assign=True)
-        except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
-            raise RuntimeFailure(
-                f"{path} does not fit architecture {artifact.architecture.get('name')!r} of {artifact.name}: {error}"
-            ) from error
+    def __init__(self, module: Architecture, artifact: Artifact) -> None:
+        """Take the module, weights and all."""
         self._module = module.eval()
         self._output = artifact.signature.outputs[0].name
 
@@ -45,4 +29,42 @@ class TorchRuntime:
         except (RuntimeError, KeyError, TypeError, IndexError) as error:
             shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
             raise RuntimeFailure(f"PyTorch failed on {shapes}: {error}") from error
-        return {self._output: scores.numpy()}
+        return {self._output: scores.float().numpy()}
+
+
+class TorchRuntime(ModuleRuntime):
+    """The artifact's architecture with its safetensors weights, on the CPU."""
+
+    def __init__(self, path: Path, artifact: Artifact, *, threads: int) -> None:
+        """Build the architecture and load the weights at ``path``; threads are the process's, not the model's.
+
+        Raises:
+            RuntimeFailure: the weights cannot be read or are of another architecture.
+        """
+        torch.set_num_threads(threads)
+        refuse_unbuildable(artifact)
+        try:
+            module = build_architecture(artifact.architecture)
+            module.load_state_dict(load_file(path), assign=True)
+        except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
+            raise misfit(path, artifact, error) from error
+        super().__init__(module, artifact)
+
+
+def refuse_unbuildable(artifact: Artifact) -> None:
+    """Refuse an artifact whose module cannot be built.
+
+    Raises:
+        RuntimeFailure: it names no architecture.
+    """
+    if not artifact.architecture:
+        raise RuntimeFailure(
+            f"artifact {artifact.name} names no architecture: PyTorch cannot build it; serve it with "
+            f"runtime.kind onnx"
+        )
+
+
+def misfit(path: Path, artifact: Artifact, error: Exception) -> RuntimeFailure:
+    """Give the error of weights that are not of the artifact's architecture."""
+    name = artifact.architecture.get("name")
+    return RuntimeFailure(f"{path} does not fit architecture {name!r} of {artifact.name}: {error}")

@@ -1,0 +1,196 @@
+"""Accelerate's dispatch: a model laid over GPUs, main memory and disk by what each of them may hold.
+
+The module is built without weights (``init_empty_weights``). A device map by memory budget says where each part
+lies (``infer_auto_device_map``): first the GPUs in order, then main memory, then disk. What is on disk stays in the
+artifact's own safetensors file: a hook maps a layer's weights just before it runs and lets go of them after, so no
+second copy is written, and the pages that are read are the file's own, which the system may take back at any time.
+Of main memory's budget the largest layer is kept free for that. With a GPU all parts run there; those in main memory
+or on disk are copied to it for as long as they run.
+"""
+
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import dispatch_model, infer_auto_device_map, init_empty_weights
+from accelerate.utils import OffloadedWeightsLoader, get_max_memory, set_module_tensor_to_device
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from models.architectures import build_architecture
+from models.architectures.base import Architecture
+from models.artifact import Artifact
+from models.errors import ArtifactError, RuntimeFailure
+from models.runtimes.base import AccelerateConfig
+from models.runtimes.narrow import arithmetic_of, narrowed_dtypes
+from models.runtimes.torch import ModuleRuntime, misfit, refuse_unbuildable
+from models.signature import Inputs
+
+_MIB = 1 << 20
+Device = Literal["cpu", "disk"] | int
+DeviceMap = dict[str, Device]
+"""Where each part of a module lies, a GPU by its number, by the part's dotted name."""
+
+
+class AccelerateRuntime(ModuleRuntime):
+    """The artifact's architecture, its weights where the budgets put them."""
+
+    def __init__(self, path: Path, artifact: Artifact, config: AccelerateConfig) -> None:
+        """Build the architecture empty, lay it out and load what does not stay on disk; threads are the process's.
+
+        Raises:
+            RuntimeFailure: the weights cannot be read or are of another architecture, or a device is not there.
+        """
+        torch.set_num_threads(config.threads)
+        refuse_unbuildable(artifact)
+        try:
+            with init_empty_weights():
+                module = build_architecture(artifact.architecture).eval()
+            dtypes = narrowed_dtypes(module, config.dtype)
+            self.device_map = lay_out(module, config, dtypes)
+            _load(module, path, self.device_map, dtypes)
+        except (ArtifactError, SafetensorError, OSError, RuntimeError, ValueError) as error:
+            raise misfit(path, artifact, error) from error
+        super().__init__(module, artifact)
+        gpus = {device for device in self.device_map.values() if isinstance(device, int)}
+        self._spans_gpus = len(gpus) > 1
+        self._arithmetic = arithmetic_of(config.dtype, "cuda" if gpus else "cpu")
+
+    def run(self, inputs: Inputs) -> Inputs:
+        """Execute the module."""
+        with ExitStack() as contexts:
+            contexts.enter_context(self._arithmetic)
+            if self._spans_gpus:
+                contexts.enter_context(OnOneDevice())
+            return super().run(inputs)
+
+
+def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, torch.dtype]) -> DeviceMap:
+    """Give where each part lies. Without budgets that is all GPUs, then main memory, as far as they are free.
+
+    Raises:
+        RuntimeFailure: a budget is of a GPU that is not there, or too small to run the largest layer in.
+    """
+    present: list[Device] = [*range(torch.cuda.device_count()), "cpu"]  # they are filled in this order
+    for device in config.max_memory_mib:
+        if device not in present:
+            raise RuntimeFailure(
+                f"runtime.max_memory_mib names GPU {device}, this process has {present}: leave it out, or give the "
+                f"unit that GPU"
+            )
+    free: dict[Device, float] = {device: mib * _MIB for device, mib in config.max_memory_mib.items()}
+    free = free or get_max_memory()
+    budgets = {device: int(free[device]) for device in present if device in free}
+    found: DeviceMap = infer_auto_device_map(
+        module,
+        max_memory=budgets,
+        # On one device a layer may be cut anywhere, and less is kept free for what is fetched from disk.
+        no_split_module_classes=_layer_classes(module) if len(budgets.keys() - {"cpu"}) > 1 else None,
+        special_dtypes=dict(dtypes),
+    )
+    main = _main_device(found)
+    modules = dict(module.named_modules())
+    # A parameter outside a layer has no call of its own, before which it could be fetched.
+    device_map = {name: device if name in modules else main for name, device in found.items()}
+    needed = _needed_bytes(module, device_map, main, dtypes)
+    if needed > budgets.get(main, needed):
+        raise RuntimeFailure(
+            f"runtime.max_memory_mib of {main} is {budgets[main] / _MIB:.3g}, but what cannot stay on disk and the "
+            f"largest layer take {needed / _MIB:.3g}: give it that much"
+        )
+    return device_map
+
+
+def _main_device(device_map: DeviceMap) -> Device:
+    """Give where what lies in main memory or on disk is run: the first GPU in use."""
+    return next((device for device in device_map.values() if isinstance(device, int)), "cpu")
+
+
+def _needed_bytes(
+    module: nn.Module, device_map: DeviceMap, main: Device, dtypes: Mapping[str, torch.dtype]
+) -> int:
+    """Give what weights take of the device where they run: those that lie there, and the largest layer elsewhere."""
+    parameters = {name for name, _ in module.named_parameters()}
+    resident, fetched = 0, {"": 0}
+    for name, tensor in module.state_dict().items():
+        size = tensor.numel() * dtypes[name].itemsize
+        device = _device_of(name, device_map)
+        if device == main or (device == "disk" and name not in parameters):
+            resident += size
+        elif device in {"cpu", "disk"}:
+            layer = name.rpartition(".")[0]
+            fetched[layer] = fetched.get(layer, 0) + size
+    return resident + max(fetched.values())
+
+
+def _layer_classes(module: nn.Module) -> list[str]:
+    """Give the names of the classes whose instances are repeated in a list: the layers."""
+    lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
+    return sorted({type(layer).__name__ for layers in lists for layer in layers})
+
+
+def _load(module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mapping[str, torch.dtype]) -> None:
+    """Load what does not stay on disk, and hook the rest to the file.
+
+    Raises:
+        ValueError: the file has other tensors than the module.
+    """
+    parameters = {name for name, _ in module.named_parameters()}
+    main = _main_device(device_map)
+    with safe_open(path, framework="pt") as file:
+        _refuse_others(file, module.state_dict())
+    index = {
+        name: {"safetensors_file": str(path), "weight_name": name, "dtype": str(dtype).removeprefix("torch.")}
+        for name, dtype in dtypes.items()
+    }
+    weights = OffloadedWeightsLoader(index=index)  # maps the file for one tensor at a time
+    on_disk = {n: i for n, i in index.items() if n in parameters and _device_of(n, device_map) == "disk"}
+    for name in index.keys() - on_disk.keys():
+        device = _device_of(name, device_map)
+        value = weights[name].clone()  # its own memory, not the file's
+        set_module_tensor_to_device(module, name, main if device == "disk" else device, value=value)
+    if set(device_map.values()) != {"cpu"}:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*do not match any submodules")  # they are parameters
+            dispatch_model(module, device_map, main_device=main, offload_index=on_disk or None)
+
+
+def _refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:
+    given = set(file.keys())
+    if given != set(expected):
+        raise ValueError(
+            f"it lacks {sorted(set(expected) - given)} and has {sorted(given - set(expected))} beside them"
+        )
+    for name, tensor in expected.items():
+        shape = tuple(file.get_slice(name).get_shape())
+        if shape != tuple(tensor.shape):
+            raise ValueError(f"{name} is {shape}, the architecture's is {tuple(tensor.shape)}")
+
+
+def _device_of(name: str, device_map: DeviceMap) -> Device:
+    """Give the device of a tensor: that of the longest part it belongs to."""
+    while name not in device_map:
+        name = name.rpartition(".")[0]
+        if not name:
+            return device_map[""]
+    return device_map[name]
+
+
+class OnOneDevice(TorchFunctionMode):
+    """Brings the tensors of an operation to the last one's device: where layers on several GPUs meet."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Move what lies elsewhere, then run the operation; numbers (tensors of no axes) may lie anywhere."""
+        kwargs = kwargs or {}
+        placed = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor) and leaf.dim()]
+        if len(placed) > 1 and any(tensor.device != placed[-1].device for tensor in placed):
+            device = placed[-1].device
+            args, kwargs = tree_map(
+                lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, (args, kwargs)
+            )
+        return func(*args, **kwargs)
