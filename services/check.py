@@ -9,6 +9,7 @@ from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.view import FeatureView
 from models.runtimes import load_cut_runtime
+from models.text.scorer import check_texts
 from services.candidates import candidate_source
 from services.config import PipelineConfig
 from services.errors import ConfigError
@@ -108,7 +109,11 @@ def _model_fault(
         if catalogue is not None and definitions is not None:
             # Every input is assembled once: a source that the definitions lack shows here, not at start-up.
             layout, view = ContextLayout(definitions), FeatureView(definitions, catalogue)
-            InputAssembler(artifact.signature, catalogue)(sample_batch(layout, view, len(catalogue), 1, 1))
+            batch = sample_batch(layout, view, len(catalogue), 1, 1)
+            if artifact.signature.pair is None:
+                InputAssembler(artifact.signature, catalogue)(batch)
+            else:
+                check_texts(home / config.models[name].artifact, artifact.signature.pair, catalogue, batch)
         if config.ranker.history_cache is not None and name == config.ranker.model:
             load_cut_runtime(home / config.models[name].artifact, artifact, config.models[name].runtime)
     except ModelError as error:

@@ -10,7 +10,7 @@ from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch, offsets_of
 from services.candidates import CandidateSource
 from services.errors import Unprocessable
-from services.requests import ContextLayout
+from services.requests import ContextLayout, EncodedContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Query:
     """An admitted request. rows: int64 (n,) when the caller named candidates, else None."""
 
     user_key: bytes
-    context: list[float]
+    context: EncodedContext
     rows: NDArray[np.int64] | None
     deadline_s: float
     priority: int
@@ -52,7 +52,8 @@ def merge_queries(
     queries: Sequence[Query], release: str, layout: ContextLayout, source: CandidateSource
 ) -> RaggedBatch:
     """Lay queries end to end, drawing candidates for those that name none."""
-    context = layout.columns([query.context for query in queries])
+    contexts = [query.context for query in queries]
+    context = layout.columns(contexts)
     open_ones = [i for i, query in enumerate(queries) if query.rows is None]
     if len(open_ones) == len(queries):
         drawn = source.draw(context, len(queries))
@@ -68,7 +69,10 @@ def merge_queries(
     return RaggedBatch(
         offsets=offsets_of(lengths),
         rows=rows,
-        requests={f"context.{name}": column for name, column in context.items()},
+        requests={
+            **{f"context.{name}": column for name, column in context.items()},
+            **layout.texts(contexts),
+        },
         deadlines_s=np.array([query.deadline_s for query in queries]),
         priorities=np.array([query.priority for query in queries], dtype=np.int32),
         k=np.array([query.k for query in queries], dtype=np.int64),

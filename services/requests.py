@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -12,11 +12,12 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from models.features.definition import Feature, FeatureSet
+from models.ragged import RaggedArray, offsets_of
 from services.errors import RequestError, Unprocessable
 
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _SHOWN = 120  # characters of what a caller sent that go back in an error
-ContextValue = float | list[float]
+ContextValue = float | list[float] | str
 Body = TypeVar("Body")
 
 
@@ -85,6 +86,13 @@ def _named_field(message: str) -> str:
     return found[1] if found else ""
 
 
+class EncodedContext(NamedTuple):
+    """A request's context. numbers: a row of them. texts: UTF-8 of each declared text, empty where none was sent."""
+
+    numbers: list[float]
+    texts: tuple[bytes, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Slot:
     feature: Feature
@@ -97,7 +105,7 @@ class _Slot:
 
 
 class ContextLayout:
-    """The context features laid in one row of numbers, so that a batch of contexts is one array."""
+    """The context features laid in one row of numbers, so that a batch of contexts is one array; and the texts."""
 
     def __init__(self, features: FeatureSet) -> None:
         """Lay out the set's context features in declared order."""
@@ -121,9 +129,10 @@ class ContextLayout:
             start += len(default)
         self.width = start
         self._defaults = [value for slot in self._slots.values() for value in slot.default]
+        self._texts = {feature.name: feature.max_length for feature in features.texts}
 
-    def encode(self, context: dict[str, ContextValue]) -> list[float]:
-        """Give a row of numbers, defaults where the caller says nothing.
+    def encode(self, context: dict[str, ContextValue]) -> EncodedContext:
+        """Give the numbers and the texts, defaults where the caller says nothing.
 
         Raises:
             Unprocessable: an unknown name, another length, a value out of range; the field is named.
@@ -132,13 +141,19 @@ class ContextLayout:
         for name, value in context.items():
             slot = self._slots.get(name)
             if slot is None:
+                if name in self._texts:
+                    continue
                 raise Unprocessable(
                     f"context.{name[:_SHOWN]} is not a context feature of this pipeline, which has: "
-                    f"{', '.join(self._slots) or 'none'}",
+                    f"{', '.join((*self._slots, *self._texts)) or 'none'}",
                     field=f"context.{name[:_SHOWN]}",
                 )
-            values = value if isinstance(value, list) else [value]
-            if len(values) != slot.width or isinstance(value, list) != bool(slot.feature.shape):
+            values = value if isinstance(value, list | str) else [value]
+            if (
+                isinstance(values, str)
+                or len(values) != slot.width
+                or isinstance(value, list) != bool(slot.feature.shape)
+            ):
                 wanted = f"a list of {slot.width} numbers" if slot.feature.shape else "a number"
                 raise Unprocessable(
                     f"context.{name} is of another shape: send {wanted}", field=f"context.{name}"
@@ -151,10 +166,18 @@ class ContextLayout:
                         field=f"context.{name}",
                     )
             row[slot.start : slot.start + slot.width] = values
-        return row
+        texts = (
+            tuple([_text(name, most, context) for name, most in self._texts.items()]) if self._texts else ()
+        )
+        return EncodedContext(row, texts)
 
-    def columns(self, rows: Sequence[Sequence[float]]) -> dict[str, NDArray[Any]]:
-        """Give per-request columns by feature name, (B, ...), of the declared dtypes, from B encoded rows."""
+    def sample(self) -> EncodedContext:
+        """Give a context to warm up with: the defaults, and a few words for each text."""
+        return self.encode({name: "warm up"[:most] for name, most in self._texts.items()})
+
+    def columns(self, contexts: Sequence[EncodedContext]) -> dict[str, NDArray[Any]]:
+        """Give the numbers' per-request columns by feature name, (B, ...), of the declared dtypes."""
+        rows = [context.numbers for context in contexts]
         table = np.array(rows, dtype=np.float64).reshape(len(rows), self.width)
         return {
             name: table[:, slot.start : slot.start + slot.width]
@@ -162,6 +185,31 @@ class ContextLayout:
             .astype(slot.feature.dtype)
             for name, slot in self._slots.items()
         }
+
+    def texts(self, contexts: Sequence[EncodedContext]) -> dict[str, RaggedArray]:
+        """Give the texts as columns of a batch, by source: uint8, UTF-8, B of them end to end."""
+        return {
+            f"context.{name}": _laid([context.texts[place] for context in contexts])
+            for place, name in enumerate(self._texts)
+        }
+
+
+def _text(name: str, most: int, context: dict[str, ContextValue]) -> bytes:
+    value = context.get(name, "")
+    if not isinstance(value, str):
+        raise Unprocessable(f"context.{name} is no text: send a string", field=f"context.{name}")
+    encoded = value.encode()
+    if len(encoded) > most:
+        raise Unprocessable(
+            f"context.{name} takes {len(encoded)} bytes of UTF-8, at most {most} are allowed: send a shorter text",
+            field=f"context.{name}",
+        )
+    return encoded
+
+
+def _laid(texts: Sequence[bytes]) -> RaggedArray:
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    return RaggedArray(np.frombuffer(b"".join(texts), dtype=np.uint8), offsets_of(lengths))
 
 
 class RankedItem(msgspec.Struct, gc=False, omit_defaults=True):

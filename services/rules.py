@@ -67,7 +67,7 @@ class Rules:
         self._catalogue = catalogue
         self._groups: NDArray[np.int64] | None = None
         self._closed: NDArray[np.bool_] | None = None
-        named = {feature.column: feature for feature in features.features if feature.group != "item"}
+        named = {feature.column: feature for feature in features.features if _may_rule(feature)}
         if config.closed is not None:
             kind, _, name = config.closed.partition(".")
             if kind == "item":
@@ -170,3 +170,7 @@ def _expect(name: str, named: Mapping[str, Feature], field: str, *, ragged: bool
         raise ConfigError(
             f"feature {name!r} {why}; name one of {', '.join(sorted(fit)) or 'none'}", field=field
         )
+
+
+def _may_rule(feature: Feature) -> bool:
+    return feature.group != "item" and not feature.is_text

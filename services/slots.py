@@ -13,17 +13,19 @@ from models.features.catalogue import Catalogue
 from models.golden import check_golden
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from models.runtimes.base import OnnxConfig, RuntimeConfig
+from models.runtimes.base import OnnxConfig, Runtime, RuntimeConfig
+from models.text.scorer import PairScorer, TextConfig
 from services.errors import StageFailed
 
 
 class ModelConfig(BaseModel):
-    """A named model: its artifact, relative to the home, and how it is executed."""
+    """A named model: its artifact, relative to the home, and how it is executed; text: of one that reads texts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     artifact: str
     runtime: RuntimeConfig = OnnxConfig()
+    text: TextConfig = TextConfig()
 
 
 class Scorer(Protocol):
@@ -59,7 +61,7 @@ class ModelSlot:
         self.is_warm = False
         """Whether it has run on every batch shape; it needs not again where releases share it."""
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
-        self._assembler = InputAssembler(self.artifact.signature, catalogue)
+        self._scorer = _scorer(root, self.artifact, catalogue, config.text)
         self._runtime = load_runtime(root, self.artifact, config.runtime)
         check_golden(root, self.artifact, self._runtime, narrow=config.runtime.is_narrow)
 
@@ -69,8 +71,26 @@ class ModelSlot:
         Raises:
             StageFailed: the output is of another shape.
         """
-        given = self._runtime.run(self._assembler(batch))[output]
-        return scores_of(self.artifact, self._assembler, given, batch, output)
+        return self._scorer.scores(batch, output, self._runtime)
+
+
+class _ArrayScorer:
+    """A model of arrays: one call of it a batch."""
+
+    def __init__(self, artifact: Artifact, catalogue: Catalogue) -> None:
+        self._artifact, self._assembler = artifact, InputAssembler(artifact.signature, catalogue)
+
+    def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
+        given = runtime.run(self._assembler(batch))[output]
+        return scores_of(self._artifact, self._assembler, given, batch, output)
+
+
+def _scorer(
+    root: Path, artifact: Artifact, catalogue: Catalogue, text: TextConfig
+) -> _ArrayScorer | PairScorer:
+    if artifact.signature.pair is None:
+        return _ArrayScorer(artifact, catalogue)
+    return PairScorer(root, artifact.signature, catalogue, text)
 
 
 def scores_of(

@@ -58,14 +58,18 @@ def sample_batch(
     per_request: int,
     release: str = "",
 ) -> RaggedBatch:
-    """Give a batch of unknown users in the default context, with random candidates."""
+    """Give a batch of unknown users in the default context, with a few words for texts and random candidates."""
     random = np.random.default_rng(0)
-    context = layout.columns([layout.encode({})] * requests)
+    contexts = [layout.sample()] * requests
+    context = layout.columns(contexts)
     count = requests * per_request
     batch = RaggedBatch(
         offsets=offsets_of(np.full(requests, per_request)),
         rows=random.integers(0, item_count, count),
-        requests={f"context.{name}": column for name, column in context.items()},
+        requests={
+            **{f"context.{name}": column for name, column in context.items()},
+            **layout.texts(contexts),
+        },
         # A stage that runs elsewhere here contributes zeros.
         candidates={name: np.zeros(count, dtype=np.float32) for name in ("score", "ranker")},
         release=release,

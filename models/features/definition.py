@@ -7,6 +7,8 @@ Groups. user, realtime: by user, read from the store. item: columns of the catal
 sends. global, cell: what changes for all, or for all items of a cell, over time: an overlay. live: what changes of
 single items while the catalogue stands.
 A feature has a value of its own, an ``aggregate`` over events (user and realtime), or a ``transform`` of others.
+A text is what a caller writes, such as a query: no number's meaning hangs on it, so it is not in the hash, and it is
+never stored or logged.
 """
 
 import hashlib
@@ -38,13 +40,14 @@ class Feature(BaseModel):
     fresh_for_s: a value older than this at the request's moment is missing; an aggregate is as old as its newest event.
     transform: it follows from features declared before it. aggregate: it follows from events.
     minimum, maximum: the allowed range of a context value that a caller sends; one for all its numbers, or one each.
+    dtype text: a string in the context, empty by default, of ``max_length`` bytes of UTF-8 at most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     group: Group
-    dtype: DType = "float32"
+    dtype: DType | Literal["text"] = "float32"
     shape: tuple[int, ...] = ()
     default: float | tuple[float, ...] = 0.0
     ragged: bool = False
@@ -69,6 +72,33 @@ class Feature(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _texts_are_plain(self) -> Self:
+        if not self.is_text:
+            return self
+        numeric = [
+            name
+            for name in (
+                "shape",
+                "ragged",
+                "fresh_for_s",
+                "transform",
+                "aggregate",
+                "minimum",
+                "maximum",
+                "default",
+            )
+            if getattr(self, name) not in (None, False, (), 0.0)
+        ]
+        if self.group != "context" or numeric:
+            raise ValueError(
+                f"feature {self.name}: a text is of group context and has a max_length alone; it is of group "
+                f"{self.group}{' with ' if numeric else ''}{', '.join(numeric)}"
+            )
+        if self.max_length == 0:
+            raise ValueError(f"feature {self.name}: a text needs max_length, its most bytes of UTF-8")
+        return self
+
+    @model_validator(mode="after")
     def _fits_its_group(self) -> Self:
         if self.ragged and self.group not in KEYED:
             raise ValueError(f"feature {self.name}: group {self.group} has no ragged features; drop ragged")
@@ -88,6 +118,11 @@ class Feature(BaseModel):
         if self.aggregate.field == "at_s" and self.aggregate.kind != "count" and self.dtype != "float64":
             raise ValueError(f"feature {self.name}: times are epoch seconds; make it float64")
         return self
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a text; all else is numbers."""
+        return self.dtype == "text"
 
     @property
     def column(self) -> str:
@@ -157,8 +192,13 @@ class FeatureSet(BaseModel):
         return tuple(f for f in self.features if f.group == group)
 
     def given(self, group: Group) -> tuple[Feature, ...]:
-        """Give those of one group that are stored or sent, not derived from others."""
-        return tuple(f for f in self.group(group) if f.transform is None)
+        """Give those of one group that are stored or sent, not derived from others; numbers alone."""
+        return tuple(f for f in self.group(group) if f.transform is None and not f.is_text)
+
+    @property
+    def texts(self) -> tuple[Feature, ...]:
+        """The texts that a caller may send."""
+        return tuple(f for f in self.group("context") if f.is_text)
 
     @property
     def derived(self) -> tuple[Feature, ...]:
@@ -176,7 +216,7 @@ class FeatureSet(BaseModel):
 
 
 def _hash_of(features: tuple[Feature, ...]) -> str:
-    kept = [f.model_dump(exclude={"description", "minimum", "maximum"}) for f in features]
+    kept = [f.model_dump(exclude={"description", "minimum", "maximum"}) for f in features if not f.is_text]
     kept.sort(key=lambda f: (f["group"], f["name"]))
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -189,6 +229,8 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
                 f"declare that first"
             )
     of = known[transform.of]
+    if of.is_text:
+        raise ValueError(f"feature {feature.column}: {of.column} is a text, nothing follows from it")
     apart = {"item", *PER_CANDIDATE}  # these have a row an item or a candidate, the others one a request
     if of.group != feature.group and apart & {of.group, feature.group}:
         raise ValueError(

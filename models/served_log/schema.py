@@ -49,8 +49,8 @@ _OF_FEEDBACK = [
 
 
 def logged(features: FeatureSet) -> dict[str, Feature]:
-    """Give the features that a list's row holds, by source: all but the items', which the catalogue has."""
-    return {f"{f.group}.{f.name}": f for f in features.features if f.group != "item"}
+    """Give the features that a list's row holds, by source: all but the items', which the catalogue has, and texts."""
+    return {f"{f.group}.{f.name}": f for f in features.features if f.group != "item" and not f.is_text}
 
 
 def lists_schema(features: FeatureSet) -> pa.Schema:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.utils import logging
 
 from models.architectures.options import SequenceClassifierOptions
 from models.architectures.sequence_classifier import SequenceClassifier
@@ -51,6 +52,8 @@ def load_folder(
         RuntimeFailure: the tokenizer cannot be used.
     """
     config = _config_of(folder)
+    logging.set_verbosity_error()  # what it would print of missing weights is told here
+    logging.disable_progress_bar()
     if random_head:
         config |= {"num_labels": 1}
         config = {name: value for name, value in config.items() if name not in {"id2label", "label2id"}}
@@ -65,6 +68,7 @@ def load_folder(
         torch.manual_seed(seed)
         options = SequenceClassifierOptions(config=config, pair=pair, types=_reads_types(folder, config))
         module = SequenceClassifier(options)
+        _check_vocabulary(folder, tokenizer, module.model.config)
         model, missing = _from_pretrained(module, folder)
     head = {name for name in missing if not name.startswith(f"{model.base_model_prefix}.")}
     lacking = sorted(missing if not random_head else missing - head)
@@ -73,11 +77,6 @@ def load_folder(
         if not random_head and head == missing:
             remedy = "it is an encoder without a classification head: train one, or allow a random head"
         raise ArtifactError(f"{folder} has no weights {', '.join(lacking)}: {remedy}")
-    if tokenizer.size > int(model.config.vocab_size):
-        raise ArtifactError(
-            f"{folder}: {TOKENIZER} has {tokenizer.size} tokens, the model's table {model.config.vocab_size}: take the "
-            f"tokenizer that belongs to the model"
-        )
     module.model = model
     return Loaded(module.eval(), tuple(sorted(head)))
 
@@ -141,6 +140,15 @@ def _checked_tokenizer(folder: Path, config: dict[str, Any]) -> PairTokenizer:
     return PairTokenizer(folder / TOKENIZER)
 
 
+def _check_vocabulary(folder: Path, tokenizer: PairTokenizer, config: Any) -> None:
+    size = int(config.get_text_config().vocab_size)
+    if tokenizer.size > size:
+        raise ArtifactError(
+            f"{folder}: {TOKENIZER} has {tokenizer.size} tokens, the model's table {size}: take the tokenizer that "
+            f"belongs to the model"
+        )
+
+
 def _tokenizer_config(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
     try:
@@ -199,7 +207,7 @@ def _golden(module: SequenceClassifier, tokenizer: Path) -> Inputs:
     random = torch.Generator().manual_seed(0)
     length = min(_GOLDEN_TOKENS, pair.max_length)
     shape = (_GOLDEN_PAIRS, length)
-    ids = torch.randint(0, int(module.model.config.vocab_size), shape, generator=random)
+    ids = torch.randint(0, int(module.model.config.get_text_config().vocab_size), shape, generator=random)
     ids[:, : len(template.before)] = torch.from_numpy(template.before)
     mask = torch.ones_like(ids)
     mask[-1, length // 2 :] = 0

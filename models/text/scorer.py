@@ -1,7 +1,6 @@
 """Scores of texts: a batch's queries beside its candidates' texts, as pairs, through a model of layout pairs."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,8 @@ from models.errors import RuntimeFailure, SignatureError
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedArray, RaggedBatch
 from models.runtimes.base import Runtime
-from models.signature import Signature
-from models.text.item_tokens import item_tokens
+from models.signature import PairSpec, Signature
+from models.text.item_tokens import item_texts, item_tokens
 from models.text.pairs import PairBatcher
 from models.text.tokenizer import TOKENIZER, PairTokenizer
 
@@ -70,8 +69,26 @@ class PairScorer:
 
     def _queries(self, batch: RaggedBatch) -> RaggedArray:
         """Give the tokens of each request's query, none where there is no query."""
-        column: Any = batch.requests[self._pair.query]
-        if not isinstance(column, RaggedArray) or column.values.dtype != np.uint8:
-            raise SignatureError(f"{self._pair.query} is no text: declare it with dtype text")
+        column = _texts_of(batch, self._pair.query)
         texts = [column[i].tobytes().decode(errors="replace") for i in range(len(column))]
         return self._tokenizer.tokens(texts, self._batcher.room)
+
+
+def check_texts(root: Path, pair: PairSpec, catalogue: Catalogue, batch: RaggedBatch) -> None:
+    """See that the artifact at ``root`` has a tokenizer, the catalogue's first item its text and the batch queries.
+
+    Raises:
+        RuntimeFailure: the tokenizer cannot be used. SignatureError: there is no such text or query.
+    """
+    PairTokenizer(root / TOKENIZER)
+    list(item_texts(catalogue, pair.text, range(min(1, len(catalogue)))))
+    _texts_of(batch, pair.query)
+
+
+def _texts_of(batch: RaggedBatch, name: str) -> RaggedArray:
+    column = batch.requests.get(name)
+    if not isinstance(column, RaggedArray) or column.values.dtype != np.uint8:
+        raise SignatureError(
+            f"{name} is no text of this pipeline: declare it in the feature definitions, with dtype text"
+        )
+    return column

@@ -72,7 +72,11 @@ def _reads(ranker: HistoryRankerOptions) -> dict[str, Any]:
 
 
 def _shapes_of(features: FeatureSet) -> Shapes:
-    return {f"{feature.group}.{feature.name}": feature.shape for feature in features.features}
+    return {
+        f"{feature.group}.{feature.name}": feature.shape
+        for feature in features.features
+        if not feature.is_text
+    }
 
 
 def _table_rows(name: str, catalogue: Catalogue) -> int:

@@ -19,7 +19,7 @@ from services.engine import Engine
 from services.errors import DeadlinePassed, StageFailed
 from services.jobs import Answer
 from services.queries import Query
-from services.requests import RankRequest
+from services.requests import EncodedContext, RankRequest
 from services.response_cache import ResponseCache, ResponseCacheConfig, TtlCache, key_of
 from tests.pipelines import FEATURES, bias_of, make_pipeline
 
@@ -251,10 +251,11 @@ def test_the_oldest_goes_when_there_are_too_many() -> None:
 
 
 def test_whatever_changes_the_answer_changes_the_key() -> None:
-    query = Query(b"u", [1.0, 2.0], np.array([1, 2]), 5.0, 0, 10)
+    query = Query(b"u", EncodedContext([1.0, 2.0], (b"sea",)), np.array([1, 2]), 5.0, 0, 10)
     others = [
         replace(query, user_key=b"v"),
-        replace(query, context=[1.0, 2.5]),
+        replace(query, context=EncodedContext([1.0, 2.5], (b"sea",))),
+        replace(query, context=EncodedContext([1.0, 2.0], (b"see",))),
         replace(query, rows=np.array([2, 1])),
         replace(query, rows=None),
         replace(query, rows=np.array([], dtype=np.int64)),

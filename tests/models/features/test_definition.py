@@ -148,3 +148,27 @@ def test_the_hash_of_a_group_follows_what_is_stored_of_it_alone() -> None:
     one = a_set(NOW, rain).hash_of("global", "cell")
     assert a_set(NOW, rain, value, wet).hash_of("global", "cell") == one
     assert a_set(NOW, {**rain, "default": 1.0}).hash_of("global", "cell") != one
+
+
+def test_a_text_changes_no_hash_and_is_none_of_the_numbers() -> None:
+    text = Feature(name="query", group="context", dtype="text", max_length=100)
+    number = Feature(name="minutes", group="context")
+    both, alone = FeatureSet(features=(number, text)), FeatureSet(features=(number,))
+
+    assert both.content_hash == alone.content_hash
+    assert both.given("context") == (number,)
+    assert both.texts == (text,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"group": "user", "max_length": 9}, "it is of group user"),
+        ({"max_length": 0}, "needs max_length"),
+        ({"max_length": 9, "shape": (2,)}, "with shape"),
+        ({"max_length": 9, "minimum": 1.0}, "with minimum"),
+    ],
+)
+def test_a_text_with_what_numbers_have_is_refused(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Feature(**{"name": "query", "group": "context", "dtype": "text", **fields})

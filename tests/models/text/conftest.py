@@ -54,7 +54,7 @@ def roberta_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _saved(root: Path, tokenizer: PreTrainedTokenizerBase, kind: str, **fields: Any) -> Path:
     torch.manual_seed(1)
-    config = AutoConfig.for_model(kind, **{**_SIZE, "num_labels": 1, "initializer_range": 0.5, **fields})
+    config = AutoConfig.for_model(kind, **{**_SIZE, "num_labels": 1, "initializer_range": 0.2, **fields})
     AutoModelForSequenceClassification.from_config(config).save_pretrained(root)
     tokenizer.save_pretrained(root)
     return root

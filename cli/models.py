@@ -1,0 +1,109 @@
+"""``rankway models``: artifacts on disk, and Hugging Face models as artifacts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from models.artifact import MANIFEST, Artifact
+from models.errors import ModelError
+from services.home import home_directory
+
+app = typer.Typer(help="Models: artifacts on disk, Hugging Face models as artifacts.", no_args_is_help=True)
+
+
+@app.command("import")
+def import_folder(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="What save_pretrained wrote: config.json, model.safetensors, tokenizer.json."),
+    ],
+    out: Annotated[Path, typer.Argument(help="The artifact's folder, which is replaced as a whole.")],
+    name: Annotated[str, typer.Option(help="The artifact's name.")],
+    text: Annotated[
+        str, typer.Option(help="The items' text: details.<property>, a property of their GeoJSON details.")
+    ],
+    query: Annotated[str, typer.Option(help="The request's text: context.<feature>.")] = "context.query",
+    max_length: Annotated[
+        int | None,
+        typer.Option(min=8, help="Tokens of a pair at most; default what the model takes, 512 at most."),
+    ] = None,
+    random_head: Annotated[
+        bool,
+        typer.Option(
+            "--random-head",
+            help="Make the classification head that an encoder lacks, at random: to train, or to measure speed.",
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random head.")] = 0,
+    onnx: Annotated[bool, typer.Option(help="Write the ONNX graph too, the faster one on CPUs.")] = True,
+) -> None:
+    """Make an artifact of a Hugging Face model for sequence classification: a cross-encoder of query and item text."""
+    console = Console(stderr=True)
+    with _errors_told(console):
+        from models.text.hugging_face import load_folder, write_text_artifact  # here, as they load torch
+        from models.text.tokenizer import TOKENIZER
+
+        loaded = load_folder(
+            folder, query=query, text=text, max_length=max_length, random_head=random_head, seed=seed
+        )
+        lineage = {"folder": str(folder.resolve()), "random": list(loaded.random)}
+        artifact = write_text_artifact(
+            out, loaded.module, folder / TOKENIZER, name=name, onnx=onnx, lineage=lineage
+        )
+    if loaded.random:
+        console.print(
+            f"WARNING: {', '.join(loaded.random)} are RANDOM. This model ranks at random until it is trained; it is "
+            f"fit for measuring speed alone.",
+            style="bold red",
+            soft_wrap=True,
+        )
+    pair = artifact.signature.pair
+    assert pair is not None
+    console.print(
+        f"{artifact.name} {artifact.version}: {pair.query} and {pair.text}, {pair.max_length} tokens at most, {out}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command("list")
+def list_artifacts(
+    folder: Annotated[Path | None, typer.Argument(help="Where to look; default the data home.")] = None,
+) -> None:
+    """List all artifacts below a folder."""
+    console = Console()
+    root = folder or home_directory()
+    table = Table("folder", "name", "version", "files", box=None)
+    with _errors_told(Console(stderr=True)):
+        for path in sorted(root.rglob(MANIFEST)):
+            artifact = Artifact.read(path.parent)
+            table.add_row(
+                str(path.parent.relative_to(root)), artifact.name, artifact.version, ", ".join(artifact.files)
+            )
+    console.print(table)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(help="An artifact's folder.")],
+) -> None:
+    """Check an artifact's files against their sha256 and print what it takes, gives and was made of, as YAML."""
+    with _errors_told(Console(stderr=True)):
+        artifact = Artifact.load(folder)
+    typer.echo(yaml.safe_dump(artifact.model_dump(mode="json", exclude_none=True), sort_keys=False), nl=False)
+
+
+@contextmanager
+def _errors_told(console: Console) -> Iterator[None]:
+    """Tell an error without a traceback; exit status 2."""
+    try:
+        yield
+    except (ModelError, OSError) as error:
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error

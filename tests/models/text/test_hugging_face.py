@@ -1,0 +1,128 @@
+"""A saved folder becomes an artifact, or is refused by what it lacks."""
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel
+
+from models.artifact import Artifact
+from models.errors import ArtifactError, ModelError
+from models.golden import check_golden
+from models.runtimes import load_runtime
+from models.runtimes.base import runtime_config
+from models.text.hugging_face import load_folder, write_text_artifact
+from models.text.tokenizer import TOKENIZER
+
+load = partial(load_folder, query="context.query", text="details.text")
+
+
+def test_both_runtimes_give_the_golden_scores(bert_folder: Path, tmp_path: Path) -> None:
+    loaded = load(bert_folder)
+    write_text_artifact(tmp_path / "a", loaded.module, bert_folder / TOKENIZER, name="a")
+    artifact = Artifact.load(tmp_path / "a")
+
+    assert loaded.random == ()
+    assert artifact.signature.pair is not None and artifact.signature.pair.max_length == 512
+    assert [spec.name for spec in artifact.signature.inputs] == [
+        "input_ids",
+        "attention_mask",
+        "token_type_ids",
+    ]
+    for kind in ("torch", "onnx"):
+        assert check_golden(
+            tmp_path / "a", artifact, load_runtime(tmp_path / "a", artifact, runtime_config(kind=kind))
+        )
+
+
+def test_a_model_without_types_and_with_positions_behind_its_padding(roberta_folder: Path) -> None:
+    module = load(roberta_folder).module
+
+    assert module.inputs == ("input_ids", "attention_mask")
+    assert (module.options.pair.pad_id, module.options.pair.max_length) == (1, 64)
+
+
+def test_an_encoder_gets_a_random_head_only_when_asked_for(bert_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(bert_folder, tmp_path / "encoder")
+    AutoModel.from_pretrained(bert_folder).save_pretrained(tmp_path / "encoder")
+
+    with pytest.raises(ArtifactError, match="encoder without a classification head"):
+        load(tmp_path / "encoder")
+
+    one, same, other = (load(tmp_path / "encoder", random_head=True, seed=seed) for seed in (1, 1, 2))
+    assert one.random == ("classifier.bias", "classifier.weight")
+    assert torch.equal(one.module.model.classifier.weight, same.module.model.classifier.weight)
+    assert not torch.equal(one.module.model.classifier.weight, other.module.model.classifier.weight)
+
+
+def _without(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def _with_config(**fields: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+    return change
+
+
+def _pickled(folder: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def _without_an_encoder_weight(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["bert.encoder.layer.1.output.dense.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_without("config.json"), "config.json is missing"),
+        (_without("tokenizer.json"), "has no tokenizer.json"),
+        (_without("model.safetensors"), "cannot be read"),
+        (_pickled, "cannot be read"),
+        (
+            _without_an_encoder_weight,
+            "has no weights bert.encoder.layer.1.output.dense.weight: give a folder with",
+        ),
+        (_with_config(vocab_size=10), "has 30522 tokens, the model's table 10"),
+        (_with_config(model_type="nonesuch"), "nonesuch"),
+        (_with_config(auto_map={"AutoModel": "x.Y"}), "code of its own"),
+        (_with_config(id2label={"0": "a", "1": "b", "2": "c"}), "gives 3 labels"),
+    ],
+)
+def test_what_cannot_be_used_is_told(
+    bert_folder: Path, tmp_path: Path, change: Callable[[Path], None], told: str
+) -> None:
+    folder = tmp_path / "folder"
+    shutil.copytree(bert_folder, folder)
+    change(folder)
+
+    with pytest.raises(ModelError, match=told):
+        load(folder)
+
+
+def test_more_tokens_than_the_model_has_positions_for_are_refused(bert_folder: Path) -> None:
+    with pytest.raises(ArtifactError, match="takes 512 tokens at most, 600 were asked for"):
+        load(bert_folder, max_length=600)
+
+
+def test_two_labels_give_the_difference_of_their_logits(roberta_folder: Path) -> None:
+    module = load(roberta_folder).module
+    ids = torch.tensor([[0, 5, 2, 2, 9, 2], [0, 7, 2, 2, 8, 2]])
+    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+    with torch.inference_mode():
+        scores, logits = module(given), module.model(**given).logits
+
+    assert np.allclose(scores, logits[:, 1] - logits[:, 0])
