@@ -2,6 +2,7 @@
 
 import typer
 
+from cli.autoscale.plan import plan
 from cli.autoscale.synthesise import synthesise
 
 app = typer.Typer(
@@ -15,3 +16,4 @@ def _group() -> None:
 
 
 app.command("synthesise")(synthesise)
+app.command("plan")(plan)

@@ -1,0 +1,90 @@
+"""``rankway autoscale plan``: nodes and money for a load."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from autoscale.planner import Plan
+from autoscale.planner import plan as make_plan
+from autoscale.sizing import PlanOptions, Sized
+from cli.autoscale.telling import told
+from services.config import load_config
+from services.home import home_directory
+from services.lowering import spec_of
+
+
+def plan(
+    config: Annotated[Path, typer.Argument(help="The pipeline's YAML; its profiles and prices are used.")],
+    requests_per_day: Annotated[float, typer.Option(help="On average.")],
+    peak_factor: Annotated[float, typer.Option(help="The busiest moment's rate over the mean.")] = 4.0,
+    zones: Annotated[int, typer.Option(help="Each has a node of each pool to spare.")] = 3,
+    survive_zone: Annotated[bool, typer.Option(help="The others carry the peak when one is lost.")] = False,
+    replicas_per_cell: Annotated[int, typer.Option(help="What one Ray cluster is trusted with.")] = 2048,
+    nodes_per_cell: Annotated[int, typer.Option(help="What one Ray cluster is trusted with.")] = 250,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Plan nodes by pool, cells and costs for a load, and for ten and a hundred times as much."""
+    console = Console(stderr=True)
+    try:
+        options = PlanOptions(
+            requests_per_day=requests_per_day,
+            peak_factor=peak_factor,
+            zones=zones,
+            survive_zone=survive_zone,
+            replicas_per_cell=replicas_per_cell,
+            nodes_per_cell=nodes_per_cell,
+        )
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0]).replace("_", "-")
+        raise typer.BadParameter(f"--{name}: {fault['msg']} (it is {fault['input']})") from None
+    with told(console), console.status("planning"):
+        made = make_plan(spec_of(load_config(config), home_directory()), options)
+    if as_json:
+        typer.echo(json.dumps(made.to_json(), indent=2))
+    else:
+        _show(made)
+
+
+def _show(made: Plan) -> None:
+    console, size = Console(), made.sized
+    units = Table(
+        "unit", "replicas", "requests/s of one", "of what it can do", "share of work", "share of cost"
+    )
+    pools = Table("pool", "nodes", "of them spare", "cost a day", "cost a year")
+    growth = Table("requests a day", "peak a second", "cells", "nodes", "cost a day", "a day at mean load")
+    for table in (units, pools, growth):
+        for column in table.columns[1:]:
+            column.justify = "right"
+    for name, unit in size.units.items():
+        rate = unit.requests_per_s_of_a_replica
+        used = f"{rate / unit.saturated_requests_per_s:.0%}"
+        units.add_row(
+            name, f"{unit.replicas:,}", f"{rate:,.1f}", used, f"{unit.share:.0%}", f"{unit.share_of_cost:.0%}"
+        )
+    for name, pool in size.pools.items():
+        numbers = (f"{pool.nodes:,}", f"{pool.spare:,}", f"{pool.cost_per_day:,.0f}")
+        pools.add_row(name, *numbers, f"{365 * pool.cost_per_day:,.0f}")
+    for load in (size, *made.growth):
+        growth.add_row(*_load(load))
+    for table in (units, pools, growth):
+        console.print(table)
+    console.print(f"Bottleneck: {made.bottleneck}.", markup=False, highlight=False, soft_wrap=True)
+    for note in made.notes:
+        console.print(f"Note: {note}.", markup=False, highlight=False, soft_wrap=True)
+
+
+def _load(load: Sized) -> tuple[str, ...]:
+    return (
+        f"{load.requests_per_day:.3g}",
+        f"{load.peak_requests_per_s:,.0f}",
+        f"{load.cells:,}",
+        f"{load.nodes:,}",
+        f"{load.cost_per_day:,.0f}",
+        f"{load.cost_per_day_at_mean:,.0f}",
+    )

@@ -1,0 +1,52 @@
+"""``rankway autoscale plan``: a table, JSON, and what cannot be planned is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.autoscale.pipelines import call, profiled
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_a_load_is_planned_with_what_it_may_grow_to(home: Path) -> None:
+    config = profiled(home)
+    code, output, error = call("plan", config, "--requests-per-day", "1e8", "--json")
+    assert code == 0, error
+    planned = json.loads(output)
+    assert planned["sized"]["pools"]["cpu"]["spare"] == 3
+    assert planned["sized"]["cost_per_year"] == 365 * planned["sized"]["cost_per_day"]
+    assert [load["requests_per_day"] for load in planned["growth"]] == [1e9, 1e10]
+    code, output, error = call("plan", config, "--requests-per-day", "1e8")
+    assert code == 0, error
+    assert "main@cpu" in output
+    assert "Bottleneck: main" in output
+    assert "profiles are of: a test's" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--requests-per-day", "-1"), "requests-per-day"),
+        (("--requests-per-day", "nan"), "requests-per-day"),
+        (("--requests-per-day", "1e8", "--peak-factor", "0.5"), "peak-factor"),
+        (("--requests-per-day", "1e8", "--zones", "0"), "zones"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(home: Path, arguments: tuple[str, ...], expected: str) -> None:
+    code, _, error = call("plan", profiled(home), *arguments)
+    assert code == 2
+    assert expected in error
+
+
+def test_a_pipeline_without_a_profile_is_told_how_to_get_one(home: Path) -> None:
+    config = profiled(home)
+    (home / "main.json").unlink()
+    code, _, error = call("plan", config, "--requests-per-day", "1e8")
+    assert code == 2
+    assert "rankway models bench" in error
