@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from autoscale.capacity import capacities
-from autoscale.sizing import PlanOptions, Sized, sized
+from autoscale.provisioning import PlanOptions, Sized, sized
 from autoscale.spec import Key, PipelineSpec
 
 

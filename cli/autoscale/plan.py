@@ -11,7 +11,7 @@ from rich.table import Table
 
 from autoscale.planner import Plan
 from autoscale.planner import plan as make_plan
-from autoscale.sizing import PlanOptions, Sized
+from autoscale.provisioning import PlanOptions, Sized
 from cli.autoscale.telling import told
 from services.config import load_config
 from services.home import home_directory

@@ -12,7 +12,7 @@ from autoscale.errors import SpecError
 from autoscale.planner import plan
 from autoscale.pools import PoolConfig, SpotConfig
 from autoscale.profiles import Profile, Timing
-from autoscale.sizing import PlanOptions
+from autoscale.provisioning import PlanOptions
 from autoscale.spec import Key, PipelineSpec, PlacedUnit, UnitSpec
 
 

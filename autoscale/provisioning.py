@@ -1,4 +1,4 @@
-"""Sizing: the nodes of one zone as a mixed-integer program, and zones and cells until each is small enough.
+"""Provisioning: the nodes of one zone as a mixed-integer program, and zones and cells until each is small enough.
 
 Each way to fill a node of a pool is a variable, as in cutting stock (P. C. Gilmore and R. E. Gomory, "A linear
 programming approach to the cutting-stock problem", Operations Research 9, 1961), so that what fits on paper fits on
