@@ -1,5 +1,6 @@
 """Composition: a pipeline's units as Serve deployments, or as one plain ASGI application."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from ray.serve.handle import DeploymentHandle
 
 from models.ragged import RaggedBatch
 from services.asgi import Receive, Scope, Send
+from services.board import Board, FollowedWeights
 from services.config import PipelineConfig, StageName, load_config
 from services.engine import Engine
 from services.errors import ServiceError
@@ -21,13 +23,17 @@ from services.home import home_directory
 from services.ingress import RankApp
 from services.ladder import Ladder
 from services.live import LiveReleases, Loaded
+from services.lowering import lowered, needed_profiles
 from services.metrics import Flusher, UnitMetrics, history_lookups
-from services.placement import Placement, placements
+from services.neutral import neutral
+from services.observing import recorded
+from services.placement import Placement, placement_of, placements
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
 from services.replica import has_replicas
 from services.router import PoolRouter, RankerPool, RouterConfig
 from services.runner import Runner
+from services.scaling import DEPLOYMENT_POLICY, policy_arguments
 from services.sharing import SharedParts
 from services.stages import RemoteStage
 from services.swapping import Swapping
@@ -39,12 +45,16 @@ _HEALTH_CHECK_PERIOD_S = 2.0
 
 
 class PipelineArgs(BaseModel):
-    """What a Serve config gives ``build``: the pipeline's YAML, and the home its paths are relative to."""
+    """What a Serve config gives ``build``: the pipeline's YAML, and the home its paths are relative to.
+
+    policy_beside: the Serve config names the application-level policy; else each deployment has one of its own.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: PipelineConfig
     home: str
+    policy_beside: bool = False
 
 
 class IngressUnit(Swapping):
@@ -64,6 +74,14 @@ class IngressUnit(Swapping):
         if rankers is not None:
             self._router = PoolRouter({pool: _ranker_pool(handle) for pool, handle in rankers.items()})
             remote["ranker"] = RemoteStage("ranker", RemoteRanker(self._router))
+        self._followed: FollowedWeights | None = None
+        if self._router is not None and len(rankers or ()) > 1 and pipeline.autoscaling is not None:
+            loop, reweigh = asyncio.get_running_loop(), self._router.reweigh
+            self._followed = FollowedWeights(
+                Board(pipeline.name),
+                pipeline.unit_of("ranker"),
+                lambda weights: loop.call_soon_threadsafe(reweigh, weights),
+            )
         self._engine = Engine(pipeline, Path(home), replica=replica, remote=remote)
         self._app = RankApp(self._engine)
         super().__init__(self._engine.live, replica)
@@ -74,7 +92,7 @@ class IngressUnit(Swapping):
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Queues live in the batcher: what autoscaling policies read."""
-        return _autoscaling_stats(self._engine.runner, self._engine.metrics)
+        return recorded(self._engine.runner.waiting_candidates, self._engine.metrics)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take the weights of the ranker's pools; Serve calls it at the start and whenever they change."""
@@ -83,6 +101,8 @@ class IngressUnit(Swapping):
 
     async def __del__(self) -> None:
         """Stop the threads."""
+        if self._followed is not None:
+            self._followed.close()
         self._engine.close()
 
 
@@ -99,7 +119,8 @@ class RankerUnit(Swapping):
         load = partial(_load_ranker, home=Path(home), shared=SharedParts(), histories=histories)
         live = LiveReleases(pipeline, Path(home), load)
         super().__init__(live, replica)
-        self._metrics = UnitMetrics(name, replica)
+        deployment = serve.get_replica_context().deployment
+        self._metrics = UnitMetrics(name, replica, placement_of(pipeline, deployment).key.pool)
         self._runner: Runner[RaggedBatch] = Runner(
             merge=lambda batches, _release: RaggedBatch.concatenate(batches),
             ladders_of=lambda release: live.of(release).ladders,
@@ -116,7 +137,7 @@ class RankerUnit(Swapping):
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Queues live in the batcher: what autoscaling policies read."""
-        return _autoscaling_stats(self._runner, self._metrics)
+        return recorded(self._runner.waiting_candidates, self._metrics)
 
     async def __del__(self) -> None:
         """Stop the threads."""
@@ -142,9 +163,9 @@ def build(args: PipelineArgs) -> Application:
     user_config: dict[str, Any] | None = None
     if ranker_name != ingress_name:
         placed = placements(config, ranker_name)
-        arguments.append({p.key.pool: _deployment(RankerUnit, p, config).bind(dumped, home) for p in placed})
+        arguments.append({p.key.pool: _deployment(RankerUnit, p, args).bind(dumped, home) for p in placed})
         user_config = RouterConfig.of(placed).model_dump()
-    ingress = _deployment(serve.ingress()(IngressUnit), placements(config, ingress_name)[0], config)
+    ingress = _deployment(serve.ingress()(IngressUnit), placements(config, ingress_name)[0], args)
     return ingress.options(user_config=user_config).bind(*arguments)
 
 
@@ -169,16 +190,29 @@ def build_application(config_path: str | Path) -> StandaloneApp:
     return StandaloneApp(Path(config_path))
 
 
-def _deployment(unit_class: type, placement: Placement, config: PipelineConfig) -> Deployment:
+def _deployment(unit_class: type, placement: Placement, args: PipelineArgs) -> Deployment:
     deployment = cast(Deployment, serve.deployment(unit_class))
     return deployment.options(
         name=placement.deployment,
-        num_replicas=placement.replicas,
-        max_ongoing_requests=config.units[placement.key.unit].max_ongoing_requests,
+        **_replicas(placement, args),
+        max_ongoing_requests=args.config.units[placement.key.unit].max_ongoing_requests,
         max_surge_percent=_SURGE_PERCENT,
         ray_actor_options=placement.actor_options(),
         health_check_period_s=_HEALTH_CHECK_PERIOD_S,
     )
+
+
+def _replicas(placement: Placement, args: PipelineArgs) -> dict[str, Any]:
+    """Give how many there are, or who decides that."""
+    config = args.config
+    if config.autoscaling is None:
+        return {"num_replicas": placement.replicas}
+    policy: dict[str, Any] | None = None
+    if not args.policy_beside:
+        arguments = policy_arguments(config, needed_profiles(config, Path(args.home)))
+        arguments["deployment"] = placement.deployment
+        policy = {"policy_function": DEPLOYMENT_POLICY, "policy_kwargs": arguments}
+    return {"autoscaling_config": neutral(config, lowered(config, {}), placement.key, policy)}
 
 
 def _ranker_pool(handle: "DeploymentHandle[Any]") -> RankerPool:
@@ -192,10 +226,3 @@ def _ranker_pool(handle: "DeploymentHandle[Any]") -> RankerPool:
         return answer
 
     return RankerPool(call, partial(has_replicas, handle))
-
-
-def _autoscaling_stats(runner: "Runner[Any]", metrics: UnitMetrics) -> dict[str, float]:
-    return {
-        "candidates_waiting": float(runner.waiting_candidates),
-        "candidates_served": float(metrics.candidate_count),
-    }

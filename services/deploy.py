@@ -19,8 +19,10 @@ from ray.serve.schema import ServeDeploySchema
 from services.app import IMPORT_PATH
 from services.config import HttpConfig, PipelineConfig
 from services.errors import ConfigError, ServiceError
-from services.placement import all_placements, placements
+from services.lowering import lowered, needed_profiles
+from services.placement import Placement, all_placements, placements
 from services.router import RouterConfig
+from services.scaling import APPLICATION_POLICY, policy_arguments
 from services.settings import (
     ServicePorts,
     apply_settings,
@@ -41,6 +43,7 @@ def serve_config(config: PipelineConfig, home: Path) -> dict[str, Any]:
 
     Raises:
         ConfigError: a field that Serve's schema does not know; Serve itself would drop it silently.
+        AutoscaleError: the policy looks at profiles, and one is missing or unfit.
     """
     application: dict[str, Any] = {
         "name": config.name,
@@ -48,6 +51,13 @@ def serve_config(config: PipelineConfig, home: Path) -> dict[str, Any]:
         "import_path": IMPORT_PATH,
         "args": {"config": config.model_dump(mode="json"), "home": str(home)},
     }
+    if config.autoscaling is not None:
+        arguments = policy_arguments(config, needed_profiles(config, home))
+        application["args"]["policy_beside"] = True
+        application["autoscaling_policy"] = {
+            "policy_function": APPLICATION_POLICY,
+            "policy_kwargs": arguments,
+        }
     ranker = placements(config, config.unit_of("ranker"))
     if len(ranker) > 1:
         # Beside the arguments, so that a document with other weights alone is taken up without a restart.
@@ -101,7 +111,7 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
         ports = free_ports()
         apply_settings(throughput_settings())
         os.environ.update(local_settings(ports, directory))  # this service's own, whatever one before it had
-        cpus = sum(placed.cpus * placed.replicas for placed in all_placements(config))
+        cpus = sum(placed.cpus * _most_replicas(config, placed) for placed in all_placements(config))
         ray.init(
             address="local",
             # Serve's controller and proxy ask for none; a second set of replicas fits while one is replaced.
@@ -122,6 +132,15 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
             ray.shutdown()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _most_replicas(config: PipelineConfig, placement: Placement) -> int:
+    """Give how many there may be on this machine: the bound where one is given, but no more than it has cores for."""
+    if config.autoscaling is None:
+        return placement.replicas
+    here = int((os.cpu_count() or 1) / placement.cpus) if placement.cpus else placement.replicas
+    bound = lowered(config, {}).placed(placement.key).max_replicas
+    return max(placement.replicas, min(bound, here))
 
 
 def refuse_taken_port(http: HttpConfig) -> None:

@@ -21,6 +21,7 @@ from services.metrics import (
     cache_lookups,
     history_lookups,
 )
+from services.placement import placements
 from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
 from services.requests import RankedItem, RankRequest, RankResponse, read_urgency
@@ -53,13 +54,14 @@ class Engine:
         remote: the stages other units run. Call inside a running event loop.
         """
         unit = config.ingress_unit
+        pool = placements(config, unit)[0].key.pool
         self.config = config
         self._clock = clock
         self._home, self._remote = home, dict(remote or {})
         self._row_metrics, self._shared = RowMetrics(unit, replica), SharedParts()
         self._histories = history_lookups(config.name, replica)
         self.live = LiveReleases(config, home, self._load)
-        self.metrics = UnitMetrics(unit, replica)
+        self.metrics = UnitMetrics(unit, replica, pool)
         self.request_metrics = RequestMetrics(config.name, replica)
         self.runner: Runner[Query] = Runner(
             merge=self._merge,
@@ -125,6 +127,8 @@ class Engine:
         deadline_ms = urgency.deadline_ms or self.config.requests.default_deadline_ms
         refused = self.runner.refusal(urgency.priority, self._clock() + deadline_ms / 1e3)
         if refused is not None:
+            self.metrics.arrived(1, self.config.candidates.count)
+            self.metrics.shed(1)
             raise refused
 
     @property

@@ -30,7 +30,10 @@ class Answer:
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[Payload]):
-    """A batch on its way. next_stage: the first not yet done; rung: the first of it not yet tried, and why."""
+    """A batch on its way. next_stage: the first not yet done; rung: the first of it not yet tried, and why.
+
+    fell: whether something less than a stage's best rung answered it.
+    """
 
     works: list[Work[Payload]]
     dispatched_s: float
@@ -40,6 +43,7 @@ class Job(Generic[Payload]):
     rung: int = 0
     why: Why | None = None
     error: BaseException | None = None
+    fell: bool = False
     timings_ms: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -79,6 +83,7 @@ class Job(Generic[Payload]):
         self.timings_ms[ladder.name] = elapsed_s * 1e3
         if self.rung:
             batch = batch.missing(f"{ladder.name}:{rung.name}:{self.why}", range(len(batch)))
+            self.fell = True
         self.batch, self.next_stage, self.rung, self.why = batch, self.next_stage + 1, 0, None
 
     def failed(self, error: BaseException, why: Why, now_s: float) -> None:

@@ -3,10 +3,12 @@
     rankway_requests_total{pipeline, status}       answers by HTTP status
     rankway_degraded_total{pipeline, reason}       answers that missed something
     rankway_request_latency_ms{pipeline}           histogram, in the replica, from body to answer
-    rankway_candidates_waiting{unit}               gauge
-    rankway_candidates_served_total{unit}          counter
-    rankway_batch_candidates{unit}                 histogram
-    rankway_stage_latency_ms{unit, stage}          histogram, per batch
+    rankway_candidates_waiting{unit, pool}         gauge
+    rankway_candidates_arrived_total{unit, pool}   counter
+    rankway_candidates_served_total{unit, pool}    counter
+    rankway_requests_shed_total{unit, pool}        refused, or given to the fallback
+    rankway_batch_candidates{unit, pool}           histogram
+    rankway_stage_latency_ms{unit, pool, stage}    histogram, per batch
     rankway_unreadable_rows_total{unit, group}     stored rows of other definitions, or damaged
     rankway_log_rows_total{pipeline, kind}         rows of the served log that are in files
     rankway_log_dropped_rows_total{pipeline, reason}
@@ -74,23 +76,41 @@ class Flusher:
 
 
 class UnitMetrics:
-    """What a unit's runner reports."""
+    """What a unit's runner reports; its counts since the start, which never fall."""
 
-    def __init__(self, unit: str, replica: str) -> None:
+    def __init__(self, unit: str, replica: str, pool: str = "local") -> None:
         """Declare the unit's series."""
-        keys, tags = ("unit", "replica"), {"unit": unit, "replica": replica}
+        keys = ("unit", "pool", "replica")
+        tags = {"unit": unit, "pool": pool, "replica": replica}
         self._waiting = metrics.Gauge("rankway_candidates_waiting", "Candidates in the queue.", keys)
+        self._arrived = metrics.Counter("rankway_candidates_arrived_total", "Candidates asked for.", keys)
         self._served = metrics.Counter("rankway_candidates_served_total", "Candidates scored.", keys)
+        self._shed = metrics.Counter(
+            "rankway_requests_shed_total", "Refused, or given to the fallback.", keys
+        )
         self._batch = Histogram("rankway_batch_candidates", "Candidates a batch.", _CANDIDATES, labels=tags)
         self._stage = Histogram(
             "rankway_stage_latency_ms", "Stage time of a batch.", _LATENCY_MS, labels=tags, more=("stage",)
         )
-        for series in (self._waiting, self._served):
+        for series in (self._waiting, self._arrived, self._served, self._shed):
             series.set_default_tags(tags)
         self._batches: deque[tuple[int, dict[str, float]]] = deque()
         self._waiting_candidates = 0
+        self._flushed = (0, 0)
         self.batch_count = 0
         self.candidate_count = 0
+        self.arrived_requests = 0
+        self.arrived_candidates = 0
+        self.shed_requests = 0
+
+    def arrived(self, requests: int, candidates: int) -> None:
+        """Note what is asked for, before anything of it is refused."""
+        self.arrived_requests += requests
+        self.arrived_candidates += candidates
+
+    def shed(self, requests: int) -> None:
+        """Note requests that were refused, or answered with less than they would have been."""
+        self.shed_requests += requests
 
     def batch_done(self, candidates: int, timings_ms: dict[str, float]) -> None:
         """Note a finished batch."""
@@ -106,6 +126,10 @@ class UnitMetrics:
         """Hand the notes to Ray."""
         batches = _drain(self._batches)
         self._waiting.set(self._waiting_candidates)
+        before, self._flushed = self._flushed, (self.arrived_candidates, self.shed_requests)
+        for series, now, then in zip((self._arrived, self._shed), self._flushed, before, strict=True):
+            if now > then:
+                series.inc(now - then)
         if batches:
             self._served.inc(sum(candidates for candidates, _ in batches))
         self._batch.observe(candidates for candidates, _ in batches)

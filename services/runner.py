@@ -82,6 +82,14 @@ class Runner(Generic[Payload]):
             QueueFull: the queue's limit is reached. DeadlinePassed: it was, or would be, too late.
             StageFailed: a stage raised on its batch, and nothing could be put in its place.
         """
+        self._metrics.arrived(work.request_count, work.candidate_count)
+        try:
+            return await self._submit(work)
+        except Overloaded:
+            self._metrics.shed(work.request_count)
+            raise
+
+    async def _submit(self, work: Work[Payload]) -> Answer:
         if self._executor.closed:
             raise Overloaded("this replica is stopping: send the request again", retry_after_s=1)
         refused = self.refusal(work.priority, work.deadline_s)
@@ -150,6 +158,8 @@ class Runner(Generic[Payload]):
         self._answer(job.works, job.batch, job.dispatched_s, job.timings_ms)
         self._pace.learn(self._clock() - job.dispatched_s, job.size)
         self._metrics.batch_done(sum(work.candidate_count for work in job.works), job.timings_ms)
+        if job.fell:
+            self._metrics.shed(sum(work.request_count for work in job.works))
 
     def _answer(
         self, works: Iterable[Work[Payload]], batch: RaggedBatch, at_s: float, timings_ms: dict[str, float]
@@ -185,6 +195,7 @@ class Runner(Generic[Payload]):
             logger.exception("no answer from memory for %d requests", len(works))
             return
         self._answer(works, batch, now_s, {"memory": (self._clock() - now_s) * 1e3})
+        self._metrics.shed(sum(work.request_count for work in works))
 
     def _sweep(self) -> None:
         """Answer what is about to miss its deadline, or has, wherever it is; one timer for all requests."""
