@@ -1,0 +1,32 @@
+"""A service whose autoscaling policy always fails: run by test_scaling.py as a process of its own.
+
+    python -m tests.services.erring HOME PORT
+As ``tests.services.redeploying``, which takes the changes on standard input.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from services import deploy
+from services.scaling import PipelinePolicy
+from tests.services import redeploying
+
+
+class Erring(PipelinePolicy):
+    """The real guard around a scaler that raises."""
+
+    def __init__(self, config: dict[str, Any], profiles: list[dict[str, Any]]) -> None:
+        """Put the failing one in the real one's place."""
+        super().__init__(config, profiles)
+        self._guarded._scaler = _Raising()
+
+
+class _Raising:
+    def targets(self, contexts: Any, now_s: float) -> dict[str, int]:
+        raise ValueError("there is no season")
+
+
+if __name__ == "__main__":
+    vars(deploy)["APPLICATION_POLICY"] = "tests.services.erring:Erring"
+    redeploying.main(Path(sys.argv[1]), int(sys.argv[2]))
