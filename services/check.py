@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from autoscale.config import make_policy
+from autoscale.errors import AutoscaleError
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.errors import ModelError
@@ -15,6 +17,7 @@ from services.config import PipelineConfig
 from services.errors import ConfigError
 from services.fallback import read_lists
 from services.features import load_definitions, open_view
+from services.lowering import lowered, needed_profiles
 from services.popular import PopularItems
 from services.requests import ContextLayout
 from services.reranker import diversity_vectors
@@ -38,6 +41,12 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
             check_store(config.features.store, home)
         except ConfigError as error:
             faults.append(f"{error.field}: {error}")
+    try:
+        spec = lowered(config, needed_profiles(config, home))
+        if config.autoscaling is not None:
+            make_policy(config.autoscaling, spec)
+    except AutoscaleError as error:
+        faults.append(str(error))
     if config.log is not None:
         try:
             LogFolder.of(config.log, home)

@@ -1,5 +1,6 @@
 """The scaler and its guard, with policies of the test's own and a clock of its own."""
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from ray.serve.config import AutoscalingConfig
 from autoscale.policies.base import Decision, Observation
 from autoscale.spec import Key
 from services import scaling
+from services.board import Board
 from services.config import PipelineConfig, validated
 from services.lowering import lowered
 from services.neutral import neutral
@@ -53,6 +55,7 @@ class Counting:
     keys: tuple[Key, ...]
     error: BaseException | None = None
     seen: list[Observation] = field(default_factory=list)
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def start(self) -> int:
         return 1
@@ -62,7 +65,8 @@ class Counting:
         if self.error is not None:
             raise self.error
         reasons = {key: f"{key} {state} -> {state + 1}: because" for key in self.keys}
-        return Decision({key: state + 1 for key in self.keys}, reasons, state + 1)
+        replicas = {key: state + 1 for key in self.keys}
+        return Decision(replicas, reasons, state + 1, weights=self.weights)
 
 
 def scaler_of(config: PipelineConfig) -> tuple[Scaler[int], Counting]:
@@ -148,6 +152,57 @@ def test_it_never_raises_and_keeps_the_targets_whatever_serve_hands_it() -> None
     alone = dict(list(contexts.items())[:1])
     assert by_name(policy(alone)[0]) == {"main": 2}
     assert policy({}) == ({}, {})
+
+
+class Notes(Board):
+    """A board of this process alone."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, bytes] = {}
+
+    def read(self, name: str) -> bytes | None:
+        return self.notes.get(name)
+
+    def post(self, name: str, note: bytes) -> None:
+        self.notes[name] = note
+
+
+def test_a_scaler_made_again_of_the_same_goes_on_with_the_state_and_one_of_other_things_does_not() -> None:
+    config, board = config_of(), Notes()
+    spec = lowered(config, {})
+    placed = {placement.deployment: placement for placement in all_placements(config)}
+    policy = Counting(tuple(spec.keys()))
+    contexts = {"main": told(1), "scorer": told(1)}
+    assert Scaler(policy, spec, placed, board, b"a").targets(contexts, 100.0)["main"] == 2
+    assert Scaler(policy, spec, placed, board, b"a").targets(contexts, 101.0)["main"] == 3
+    assert Scaler(policy, spec, placed, board, b"b").targets(contexts, 102.0)["main"] == 2
+    board.notes["policy-state"] = b"no pickle"
+    assert Scaler(policy, spec, placed, board, b"b").targets(contexts, 103.0)["main"] == 2
+
+
+TWO_POOLS: dict[str, Any] = {
+    "pools": {"one": {"cpus": 4, "memory_gib": 8}, "two": {"cpus": 4, "memory_gib": 8}},
+    "units": {"scorer": {"pools": {"one": {}, "two": {}}}},
+}
+
+
+def test_pools_share_by_what_their_ready_replicas_can_do_unless_the_policy_or_the_yaml_says_otherwise() -> (
+    None
+):
+    contexts = {"main": told(1), "scorer@one": told(1), "scorer@two": told(3)}
+
+    def weights_of(config: PipelineConfig, decided: Mapping[str, Mapping[str, float]]) -> Any:
+        spec, board = lowered(config, {}), Notes()
+        placed = {placement.deployment: placement for placement in all_placements(config)}
+        Scaler(Counting(tuple(spec.keys()), weights=decided), spec, placed, board).targets(contexts, 100.0)
+        return board.notes.get("weights/scorer")
+
+    shares = json.loads(weights_of(config_of(TWO_POOLS), {}))
+    assert shares["two"] == 3 * shares["one"] > 0
+    decided = {"scorer": {"one": 0.9, "two": 0.1}}
+    assert json.loads(weights_of(config_of(TWO_POOLS), decided)) == decided["scorer"]
+    said = {"units": {"scorer": {"pools": {"one": {"weight": 5}}}}}
+    assert weights_of(config_of(TWO_POOLS, said), {}) is None
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyError("key"), SystemExit(3), RecursionError()])
