@@ -26,7 +26,6 @@ from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
 from services.requests import RankedItem, RankRequest, RankResponse, read_urgency
 from services.response_cache import ResponseCache, key_of
-from services.resting import Rest
 from services.runner import Runner
 from services.served_log.feedback import FeedbackRequest
 from services.served_log.files import LogFolder
@@ -179,12 +178,12 @@ class Engine:
         self._flusher.close()
         self.live.close()
 
-    def _load(self, config: PipelineConfig, rest: Rest) -> Loaded:
+    def _load(self, config: PipelineConfig) -> Loaded:
         stages = config.units[config.ingress_unit].stages
-        release = Release(config, self._home, stages, self._row_metrics, self._shared, self._histories, rest)
+        release = Release(config, self._home, stages, self._row_metrics, self._shared, self._histories)
         try:
             ladders = release.pipeline(dict(self._remote))
-            warm(release, config, ladders, rest)
+            warm(release, config, ladders)
         except BaseException:
             release.retire()
             raise

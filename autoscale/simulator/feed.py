@@ -1,0 +1,71 @@
+"""The trace as it is used up: what is in memory of it, and where it ends."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscale.errors import TraceError
+from autoscale.simulator.arrivals import Chunk, checked
+
+_LONGEST_S = 400 * 86_400.0
+_EARLIEST_S = -1.0
+"""Before any request: times are not negative."""
+
+
+class Feed:
+    """A trace's chunks between two times, in order; only what is needed of them is in memory."""
+
+    def __init__(self, chunks: Iterable[Chunk], start_s: float | None, end_s: float | None) -> None:
+        """Read up to the first request from ``start_s`` on.
+
+        Raises:
+            TraceError: there is none before ``end_s``.
+        """
+        self._chunks = checked(chunks)
+        self._end_s = math.inf if end_s is None else end_s
+        self._is_over = False
+        self.times_s: NDArray[np.float64] = np.zeros(0)
+        self.candidates: NDArray[np.int32] = np.zeros(0, np.int32)
+        self.position = 0
+        self.last_s = math.nan
+        self._first_s = math.nan
+        self.read_to(-math.inf if start_s is None else start_s)
+        if start_s is not None:
+            self.position = int(np.searchsorted(self.times_s, start_s))
+        if self.position == len(self.times_s):
+            raise TraceError(f"the trace has no request from {start_s} s to {end_s} s: move start_s or end_s")
+        self.start_s = float(self.times_s[0]) if start_s is None else start_s
+
+    def read_to(self, until_s: float) -> None:
+        """Have in memory what comes before ``until_s``, and one request at least where there is one.
+
+        Raises:
+            TraceError: the trace is not sorted, or longer than can be meant.
+        """
+        parts = [(self.times_s[self.position :], self.candidates[self.position :])]
+        last_s = float(parts[0][0][-1]) if len(parts[0][0]) else -math.inf
+        if self._is_over or max(until_s, _EARLIEST_S) <= last_s:
+            return
+        while max(until_s, _EARLIEST_S) > last_s:
+            times_s, candidates = next(self._chunks, (None, None))
+            if times_s is None or candidates is None or times_s[0] >= self._end_s:
+                self._is_over = True
+                break
+            within = int(np.searchsorted(times_s, self._end_s))
+            parts.append((times_s[:within], candidates[:within]))
+            last_s = self.last_s = float(times_s[within - 1])
+            self._first_s = float(times_s[0]) if math.isnan(self._first_s) else self._first_s
+            if last_s - self._first_s > _LONGEST_S:
+                raise TraceError(
+                    f"times_s go from {self._first_s:.0f} to {last_s:.0f}, 400 days and more: are they seconds?"
+                )
+        self.times_s = np.concatenate([times_s for times_s, _ in parts])
+        self.candidates = np.concatenate([candidates for _, candidates in parts])
+        self.position = 0
+
+    def end_s(self, until_s: float) -> float:
+        """Give when the last request comes, if that is before ``until_s``; else infinity."""
+        self.read_to(until_s)
+        return self.last_s if self._is_over and self.last_s < until_s else math.inf

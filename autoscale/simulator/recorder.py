@@ -1,0 +1,108 @@
+"""Series over time, taken at the end of every bin, and quantiles out of histograms of latencies."""
+
+from collections import defaultdict
+
+import numpy as np
+
+from autoscale.simulator import world as w
+from autoscale.simulator.engine import Engine, Floats
+from autoscale.simulator.nodes import Cluster
+from autoscale.simulator.results import LatencyTotals, RequestTotals, Timeline
+
+_UPPER_S = w.LEAST_S * np.exp((np.arange(w.BUCKETS) + 1) / w.PER_E)
+VIOLATED = 0.01
+"""Of a bin's requests, more than this miss the objective: its p99 is not kept."""
+
+
+class Recorder:
+    """Keeps what happened in each bin."""
+
+    def __init__(self, engine: Engine, cluster: Cluster) -> None:
+        """Start at the first bin."""
+        self._engine, self._cluster = engine, cluster
+        self._totals, self._latencies = engine.totals(), engine.latencies()
+        self._cost = 0.0
+        self._columns: dict[str, list[float]] = defaultdict(list)
+
+    def end_bin(self) -> None:
+        """Note what has happened since the last bin's end."""
+        totals, latencies = self._engine.totals(), self._engine.latencies()
+        counts, answers = totals - self._totals, latencies - self._latencies
+        self._totals, self._latencies = totals, latencies
+        columns = self._columns
+        columns["arrived"].append(counts[w.ARRIVED])
+        columns["misses"].append(counts[w.TOO_LATE : w.LATENCY_S].sum())
+        columns["degraded"].append(counts[w.DEGRADED])
+        columns["shed"].append(counts[w.SHED])
+        columns["dropped"].append(counts[w.DROPPED] + counts[w.GONE])
+        for name, value in zip(("p50", "p95", "p99"), quantiles_ms(answers, (0.5, 0.95, 0.99)), strict=True):
+            columns[name].append(value)
+        cost = self._cluster.cost
+        columns["cost"].append(cost - self._cost)
+        self._cost = cost
+        for key, measured in self._engine.measure().items():
+            columns[f"ready {key}"].append(self._cluster.ready[key].count)
+            columns[f"target {key}"].append(self._cluster.targets[key])
+            columns[f"waiting {key}"].append(measured.waiting_candidates)
+        for pool, paid in self._cluster.paid.items():
+            columns[f"nodes {pool}"].append(paid.count)
+
+    def add_rest(self) -> None:
+        """Count what ended after the last bin into it: those requests came by then."""
+        totals = self._engine.totals()
+        counts = totals - self._totals
+        self._columns["misses"][-1] += counts[w.TOO_LATE : w.LATENCY_S].sum()
+        self._columns["degraded"][-1] += counts[w.DEGRADED]
+        self._columns["shed"][-1] += counts[w.SHED]
+        self._columns["dropped"][-1] += counts[w.DROPPED] + counts[w.GONE]
+
+    def timeline(self, start_s: float, bin_s: float) -> Timeline:
+        """Give the series."""
+        series = {name: np.array(values, np.float64) for name, values in self._columns.items()}
+        return Timeline(
+            start_s=start_s,
+            bin_s=bin_s,
+            arrived=series["arrived"],
+            misses=series["misses"],
+            degraded=series["degraded"],
+            shed=series["shed"],
+            dropped=series["dropped"],
+            p50_ms=series["p50"],
+            p95_ms=series["p95"],
+            p99_ms=series["p99"],
+            cost=series["cost"],
+            ready=_named(series, "ready "),
+            target=_named(series, "target "),
+            waiting_candidates=_named(series, "waiting "),
+            nodes=_named(series, "nodes "),
+        )
+
+
+def _named(series: dict[str, Floats], prefix: str) -> dict[str, Floats]:
+    return {name.removeprefix(prefix): values for name, values in series.items() if name.startswith(prefix)}
+
+
+def quantiles_ms(latencies: Floats, levels: tuple[float, ...]) -> list[float]:
+    """Give quantiles of a histogram (BUCKETS,); NaN where it is empty."""
+    sums = np.cumsum(latencies)
+    if not sums[-1] > 0:
+        return [float("nan")] * len(levels)
+    found = []
+    for level in levels:
+        bucket = min(int(np.searchsorted(sums, level * sums[-1])), w.BUCKETS - 1)
+        before = sums[bucket - 1] if bucket else 0.0
+        share = (level * sums[-1] - before) / max(latencies[bucket], 1e-300)
+        found.append(float(_UPPER_S[bucket] * np.exp((min(share, 1.0) - 1.0) / w.PER_E) * 1e3))
+    return found
+
+
+def request_totals(totals: Floats) -> RequestTotals:
+    """Give an engine's totals by name."""
+    return RequestTotals(*(float(value) for value in totals[: w.LATENCY_S]))
+
+
+def latency_totals(totals: Floats, latencies: Floats) -> LatencyTotals:
+    """Give the mean and the quantiles of all answers."""
+    answers = latencies.sum()
+    mean_ms = float(totals[w.LATENCY_S] / answers * 1e3) if answers > 0 else float("nan")
+    return LatencyTotals(mean_ms, *quantiles_ms(latencies, (0.5, 0.95, 0.99)))

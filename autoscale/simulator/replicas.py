@@ -1,0 +1,305 @@
+"""What a replica does, compiled: admits, forms batches the moment its model thread is idle, and sends calls on.
+
+After ``services/runner.py``, ``executor.py`` and ``pace.py``.
+"""
+
+import numpy as np
+
+from autoscale.simulator import view
+from autoscale.simulator.calendar import note
+from autoscale.simulator.jit import compiled
+from autoscale.simulator.queues import batches_ahead, leave, offer, take
+from autoscale.simulator.requests import abandon, disconnect, end, expected_s, free, size_of, wake
+from autoscale.simulator.routing import choose_key, choose_replica, connect, random_below
+from autoscale.simulator.world import (
+    ANSWERED,
+    BATCH_DONE,
+    CALL_ARRIVES,
+    CALL_EXPIRES,
+    DRAWS,
+    FAILED,
+    LATE,
+    LOST,
+    MOVING,
+    QUEUED,
+    REFUSED,
+    SHED,
+    THREAD_FREE,
+)
+
+_ADMITTED, _SHARE = 0.75, 0.5
+"""As in ``services/pace.py``."""
+_MARGIN_S = 0.005
+"""As in ``services/executor.py``."""
+
+
+@compiled
+def new_work(world: int, level: int) -> int:
+    """Give a blank record."""
+    clock = view.clock(world)
+    w = clock.free
+    work = view.works(world)[w]
+    clock.free = work.next
+    clock.free_works -= 1
+    clock.stamp += 1
+    work.stamp, work.level, work.state, work.orphan = clock.stamp, level, MOVING, 0
+    work.next = work.prev = work.first = work.sibling = work.replica = work.sender = -1
+    work.candidates = work.requests = 0
+    return w  # type: ignore[no-any-return]
+
+
+@compiled
+def seconds(world: int, k: int, requests: int, candidates: int) -> float:
+    """Give a batch's mean time: between what was measured in proportion, beyond it on the last slope."""
+    knots, times = view.knots(world)[k], view.knot_s(world)[k]
+    last = len(knots) - 1
+    i = 1
+    while i < last and knots[i] < candidates:
+        i += 1
+    slope = (times[i] - times[i - 1]) / (knots[i] - knots[i - 1])
+    mean: float = times[i - 1] + slope * (candidates - knots[i - 1]) + view.request_s(world)[k] * requests
+    return max(mean, 1e-9)
+
+
+@compiled
+def route(world: int, w: int, again: bool) -> None:
+    """Send a request or call to a replica of its unit; where none is open, to the unit's limbo."""
+    clock, work = view.clock(world), view.works(world)[w]
+    u = work.level
+    unit = view.units(world)[u]
+    k = choose_key(world, u, work.candidates)
+    r = u if k < 0 else choose_replica(world, k)
+    key = view.keys(world)[view.replicas(world)[r].key]
+    if not again:
+        key.arrived_requests += work.requests
+        key.arrived_candidates += work.candidates
+    work.replica = r
+    connect(world, r, 1)
+    if not u:
+        # The ingress stamps the deadline: what waits for a replica to come up has none yet.
+        work.deadline_s = np.inf if k < 0 else clock.now_s + clock.deadline_s
+    if k >= 0:
+        _forget_expired(world, r)
+    refused = k >= 0 and _is_refused(world, r, work.deadline_s)
+    if refused or not offer(view.replicas(world), view.works(world), r, w, unit.max_waiting):
+        if not u:
+            view.totals(world)[SHED] += 1
+            clock.events += 1
+            key.shed_requests += 1
+            disconnect(world, w)
+            free(world, w)
+        else:
+            key.shed_requests += work.requests
+            end(world, w, REFUSED)
+        return
+    key.waiting_candidates += work.candidates
+    if k >= 0:
+        wake(world, r)
+
+
+@compiled
+def _is_refused(world: int, r: int, deadline_s: float) -> bool:
+    replica, clock = view.replicas(world)[r], view.clock(world)
+    u = view.keys(world)[replica.key].unit
+    unit = view.units(world)[u]
+    batches = batches_ahead(view.replicas(world), r, deadline_s, unit.max_candidates)
+    if not batches:
+        return bool(clock.now_s > deadline_s)
+    ahead_s = batches * replica.batch_s / unit.max_in_flight
+    share = _ADMITTED if clock.promises and not u else 1.0
+    return bool(ahead_s > share * (deadline_s - clock.now_s))
+
+
+@compiled
+def _forget_expired(world: int, r: int) -> None:
+    """Take out of the queue what the runner has answered, or refused, while it waited."""
+    replica, clock = view.replicas(world)[r], view.clock(world)
+    while replica.head >= 0:
+        work = view.works(world)[replica.head]
+        before_s = 0.0 if work.level else clock.rescue_s
+        if work.deadline_s - before_s > clock.now_s:
+            return
+        if work.level:
+            view.keys(world)[replica.key].shed_requests += work.requests
+        end(world, replica.head, LATE)
+
+
+@compiled
+def serve(world: int, r: int) -> None:
+    """Have an idle model thread do what is next: the fallback's work that it owes, else a batch."""
+    replica, clock = view.replicas(world)[r], view.clock(world)
+    key = view.keys(world)[replica.key]
+    u = key.unit
+    unit = view.units(world)[u]
+    promises = clock.promises and not u
+    while not replica.busy and replica.stamp >= 0:
+        if replica.owed_s > 0:
+            _keep_busy(world, r, replica.owed_s)
+            replica.owed_s = 0.0
+            return
+        _forget_expired(world, r)
+        if replica.head < 0 or replica.in_flight >= unit.max_in_flight:
+            return
+        waiting = replica.waiting_candidates
+        latest_s = replica.latest_s
+        first, late = take(
+            view.replicas(world),
+            view.works(world),
+            r,
+            clock.now_s,
+            0.0 if promises else replica.batch_s,
+            unit.max_candidates,
+        )
+        key.waiting_candidates -= waiting - replica.waiting_candidates
+        while late >= 0:
+            after = view.works(world)[late].sibling
+            if u:
+                key.shed_requests += view.works(world)[late].requests
+            end(world, late, LATE)
+            late = after
+        if first < 0:
+            continue
+        b = _batch_of(world, r, u, first)
+        replica.in_flight += 1
+        batch = view.works(world)[b]
+        if promises and u == clock.units - 1 and not _is_affordable(world, r, b, latest_s):
+            end(world, b, LATE)
+            continue
+        elapsed_s = seconds(world, replica.key, batch.requests, batch.candidates)
+        elapsed_s *= view.draws(world)[replica.key, random_below(world, DRAWS)]
+        replica.busy = 1
+        key.busy_s += elapsed_s
+        note(world, clock.now_s + elapsed_s, BATCH_DONE, b, batch.stamp)
+
+
+@compiled
+def _keep_busy(world: int, r: int, elapsed_s: float) -> None:
+    replica = view.replicas(world)[r]
+    replica.busy = 1
+    view.keys(world)[replica.key].busy_s += elapsed_s
+    note(world, view.clock(world).now_s + elapsed_s, THREAD_FREE, r, replica.stamp)
+
+
+@compiled
+def _batch_of(world: int, r: int, u: int, first: int) -> int:
+    b = new_work(world, u + 1)
+    batch = view.works(world)[b]
+    batch.sender, batch.first, batch.dispatched_s = r, first, view.clock(world).now_s
+    batch.deadline_s = batch.arrived_s = 0.0
+    w = first
+    while w >= 0:
+        work = view.works(world)[w]
+        batch.candidates += work.candidates
+        batch.requests += work.requests
+        # A call waits as long as any of its requests still can.
+        batch.deadline_s = max(batch.deadline_s, work.deadline_s)
+        w = work.sibling
+    return b
+
+
+@compiled
+def _is_affordable(world: int, r: int, b: int, latest_s: float) -> bool:
+    """Whether the ranker is expected to keep the batch's deadline, and not to make late what waits behind it."""
+    replica, clock, batch = view.replicas(world)[r], view.clock(world), view.works(world)[b]
+    expected = expected_s(world, r, size_of(batch.candidates))
+    until_s = view.works(world)[batch.first].deadline_s - clock.rescue_s
+    if expected > until_s - clock.now_s - _MARGIN_S:
+        return False
+    behind = replica.waiting_candidates / view.units(world)[view.keys(world)[replica.key].unit].max_candidates
+    if behind <= 0:
+        return True
+    share_s = _SHARE * (latest_s - clock.now_s) / (1 + behind)
+    return bool(expected <= share_s - (clock.now_s - batch.dispatched_s))
+
+
+@compiled
+def batch_done(world: int, b: int) -> None:
+    """Go on with a batch that was computed: its answers go out, or it becomes a call of the next unit."""
+    clock, batch = view.clock(world), view.works(world)[b]
+    if batch.orphan:  # its replica died
+        end(world, b, LOST)
+        return
+    r = batch.sender
+    replica = view.replicas(world)[r]
+    key = view.keys(world)[replica.key]
+    key.served_candidates += batch.candidates
+    key.batches += 1
+    replica.busy = 0
+    overhead_s = key.overhead_cpu_s * batch.requests
+    if overhead_s > 0:
+        _keep_busy(world, r, overhead_s)
+    wake(world, r)
+    if batch.level == clock.units:
+        end(world, b, ANSWERED)
+        return
+    promises = clock.promises and batch.level == 1
+    if promises and not _is_affordable(world, r, b, replica.latest_s):
+        end(world, b, LATE)
+        return
+    if promises:
+        # Until the fallback can still make the deadline.
+        last_s = view.works(world)[batch.first].deadline_s - clock.rescue_s
+        last_s -= clock.fallback_s * batch.candidates + 3 * _MARGIN_S
+        last_s = max(last_s, clock.now_s + _MARGIN_S)
+    else:
+        last_s = batch.deadline_s
+    hop_s = view.keys(world)[view.units(world)[batch.level].first_key].overhead_s
+    note(world, last_s, CALL_EXPIRES, b, batch.stamp)
+    note(world, clock.now_s + hop_s, CALL_ARRIVES, b, batch.stamp)
+
+
+@compiled
+def call_expires(world: int, w: int) -> None:
+    """Give up a call at whose end nobody would wait any more."""
+    work = view.works(world)[w]
+    if work.orphan:
+        return
+    if work.replica >= 0:
+        view.keys(world)[view.replicas(world)[work.replica].key].shed_requests += work.requests
+    if work.state == QUEUED:
+        end(world, w, LATE)
+    else:
+        abandon(world, w, LATE)
+
+
+@compiled
+def close_with_its_work(world: int, r: int) -> None:
+    """End what a replica that died held: queued, computed, or waited for elsewhere."""
+    replica, works = view.replicas(world)[r], view.works(world)
+    outcome = FAILED if view.keys(world)[replica.key].unit else LOST
+    while replica.head >= 0:
+        end(world, replica.head, outcome)
+    for b in range(len(works)):
+        batch = works[b]
+        if batch.state and batch.level and batch.sender == r and not batch.orphan:
+            if batch.replica >= 0 and batch.state == QUEUED:
+                end(world, b, outcome)
+                continue
+            abandon(world, b, outcome)
+    replica.stamp = -1
+    replica.busy = 0
+
+
+@compiled
+def drain_limbo(world: int, u: int) -> None:
+    """Route what waited for the unit's first replica."""
+    limbo = view.replicas(world)[u]
+    count = limbo.waiting_works
+    key = view.keys(world)[limbo.key]
+    for _ in range(count):
+        w = limbo.head
+        work = view.works(world)[w]
+        leave(view.replicas(world), view.works(world), u, w)
+        key.waiting_candidates -= work.candidates
+        connect(world, u, -1)
+        work.replica = -1
+        route(world, w, True)
+
+
+@compiled
+def call_arrives(world: int, b: int) -> None:
+    """Route a call that arrives, if someone still waits for it."""
+    if view.works(world)[b].orphan:
+        end(world, b, LATE)
+    else:
+        route(world, b, False)

@@ -1,0 +1,256 @@
+"""One simulation from end to end: the clock goes from one thing due to the next, an engine does what lies between."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from autoscale.errors import ProfileError, SpecError
+from autoscale.policies.base import Policy
+from autoscale.profiles import Profile
+from autoscale.simulator.arrivals import Arrivals, Rates, drawn
+from autoscale.simulator.control import ControlLoop
+from autoscale.simulator.engine import Engine
+from autoscale.simulator.nodes import Cluster, Replica, needs_of
+from autoscale.simulator.options import SimulationOptions
+from autoscale.simulator.recorder import VIOLATED, Recorder, latency_totals, request_totals
+from autoscale.simulator.results import PoolTotals, Simulation, UnitTotals
+from autoscale.spec import Key, PipelineSpec
+
+Progress = Callable[[float], None]
+
+
+def simulate(
+    spec: PipelineSpec,
+    policy: Policy[Any],
+    arrivals: Arrivals,
+    options: SimulationOptions | None = None,
+    progress: Progress | None = None,
+) -> Simulation:
+    """Run the pipeline under the policy on the arrivals; the same arguments give the same result.
+
+    progress: called with the time on the trace's clock, now and then.
+
+    Raises:
+        SpecError: the pipeline cannot be simulated: bounds cross, or a replica fits no node of its pool.
+        ProfileError: a profile is missing for a pool.
+        TraceError: the trace is empty or not sorted, or holds what is no time.
+        PolicyError: the policy's decision is none.
+    """
+    options = options or SimulationOptions()
+    check_spec(spec, options)
+    return _Run(spec, policy, arrivals, options).result(progress)
+
+
+class _Run:
+    def __init__(
+        self, spec: PipelineSpec, policy: Policy[Any], arrivals: Arrivals, options: SimulationOptions
+    ) -> None:
+        self._spec, self._options = spec, options
+        self._engine = _engine(spec, arrivals, options)
+        interval_s = spec.decision_interval_s
+        first_s = self._engine.start_s
+        self._start_s = (
+            first_s if options.start_s is not None else math.floor(first_s / interval_s) * interval_s
+        )
+        self._cluster = Cluster(
+            spec,
+            self._start_s,
+            seed=options.seed,
+            spot=options.spot,
+            idle_node_s=options.idle_node_s,
+            failures=options.failures,
+        )
+        for unit in spec.units:
+            weights = {placed.pool: float(placed.initial_replicas) for placed in unit.placed}
+            self._engine.weigh(unit.name, weights if any(weights.values()) else dict.fromkeys(weights, 1.0))
+        self._draining: list[Replica] = []
+        self._engine.advance(self._start_s)
+        self._happens(self._start_s)
+        self._loop = ControlLoop(spec, policy, self._cluster, self._engine, options.look_back_s)
+        self._recorder = Recorder(self._engine, self._cluster)
+
+    def result(self, progress: Progress | None) -> Simulation:
+        end_s = self._run(progress)
+        events = self._engine.finish()
+        self._recorder.add_rest()
+        spec, options, engine, cluster = self._spec, self._options, self._engine, self._cluster
+        totals, measured = engine.totals(), engine.measure()
+        timeline = self._recorder.timeline(self._start_s, options.bin_s)
+        violated = timeline.misses > VIOLATED * timeline.arrived
+        return Simulation(
+            pipeline=spec.name,
+            engine=options.engine,
+            seed=options.seed,
+            start_s=self._start_s,
+            end_s=end_s,
+            p99_objective_ms=spec.p99_ms,
+            cost=cluster.cost,
+            violated_s=min(float(violated.sum()) * options.bin_s, end_s - self._start_s),
+            requests=request_totals(totals),
+            latency=latency_totals(totals, engine.latencies()),
+            units={
+                str(key): UnitTotals(
+                    replica_seconds=cluster.existing[key].seconds,
+                    ready_seconds=cluster.ready[key].seconds,
+                    busy_seconds=counts.busy_s,
+                    started=cluster.existing[key].started,
+                    lost=cluster.existing[key].lost,
+                    batches=counts.batches,
+                    candidates=counts.served_candidates,
+                )
+                for key, counts in measured.items()
+            },
+            pools={
+                name: PoolTotals(
+                    node_seconds=paid.seconds,
+                    cost=paid.seconds * spec.pools[name].price_per_hour / 3600,
+                    peak_nodes=paid.peak,
+                    started=paid.started,
+                    lost=paid.lost,
+                )
+                for name, paid in cluster.paid.items()
+            },
+            timeline=timeline,
+            decisions=tuple(self._loop.decisions),
+            incidents=tuple(cluster.incidents),
+            events=events,
+        )
+
+    def _run(self, progress: Progress | None) -> float:
+        interval_s, bin_s = self._spec.decision_interval_s, self._options.bin_s
+        # Replicas push their metrics every so often, at moments of their own: what is seen is half that old.
+        age_s = min(self._spec.metrics_interval_s, interval_s) / 2
+        now_s = self._start_s
+        self._loop.measure(now_s)
+        steps, bins, measured = 1, 1, False
+        while True:
+            decide_s = self._tick(self._start_s + steps * interval_s)
+            bin_end_s = self._start_s + bins * bin_s
+            look_s = math.inf if measured else decide_s - age_s
+            due_s = max(now_s, self._tick(self._cluster.next_s))
+            until_s = min(decide_s, bin_end_s, look_s, due_s)
+            end_s = self._end_s(until_s)
+            now_s = min(until_s, end_s)
+            self._engine.advance(now_s)
+            self._happens(now_s)
+            if end_s <= until_s:
+                self._recorder.end_bin()
+                return end_s
+            if now_s == look_s:
+                self._loop.measure(now_s)
+                measured = True
+            if now_s == bin_end_s:
+                self._recorder.end_bin()
+                bins += 1
+            if now_s == decide_s:
+                self._loop.decide(now_s, keep=self._options.decisions == "all")
+                self._apply_changes()
+                steps, measured = steps + 1, False
+                if progress is not None:
+                    progress(now_s)
+
+    def _end_s(self, until_s: float) -> float:
+        """Give the end: as asked for, or that of the interval in which the last request comes."""
+        if self._options.end_s is not None:
+            return self._options.end_s
+        last_s = self._engine.end_s(until_s)
+        if last_s == math.inf:
+            return math.inf
+        interval_s = self._spec.decision_interval_s
+        return self._start_s + (math.floor((last_s - self._start_s) / interval_s) + 1) * interval_s
+
+    def _tick(self, at_s: float) -> float:
+        """Give when Serve's controller looks next from ``at_s`` on."""
+        if at_s == math.inf:
+            return math.inf
+        tick_s = self._options.control_interval_s
+        return self._start_s + math.ceil((at_s - self._start_s) / tick_s - 1e-6) * tick_s
+
+    def _happens(self, now_s: float) -> None:
+        self._cluster.happens(now_s)
+        for replica in self._draining[:]:
+            if replica.node is None:
+                self._draining.remove(replica)
+            elif self._cluster.may_go(replica) and self._engine.is_idle(replica):
+                self._draining.remove(replica)
+                self._cluster.drained(replica)
+        self._apply_changes()
+
+    def _apply_changes(self) -> None:
+        for change in self._cluster.changes():
+            self._engine.apply(change)
+            if change.did == "closed" and change.replica.node is not None:
+                self._draining.append(change.replica)
+
+
+def _engine(spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions) -> Engine:
+    """Make the engine that is asked for; numba is compiled or loaded by the first of them."""
+    chunks = drawn(arrivals, options.seed) if isinstance(arrivals, Rates) else arrivals
+    from autoscale.simulator.events import EventEngine
+    from autoscale.simulator.feed import Feed
+
+    return EventEngine(spec, Feed(chunks, options.start_s, options.end_s), options.seed)
+
+
+def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:
+    """Refuse what cannot be simulated.
+
+    Raises:
+        SpecError, ProfileError: by the field and its value.
+    """
+    if not spec.units or not all(unit.placed for unit in spec.units):
+        raise SpecError(
+            f"{spec.name}: every pipeline has a unit, and every unit is placed in a pool; add them"
+        )
+    names = [unit.name for unit in spec.units]
+    if len(set(names)) < len(names) or len(names) > 16:
+        raise SpecError(f"{spec.name} has the units {names}: give each its own name, and 16 at most")
+    for name, value in (
+        ("p99_ms", spec.p99_ms),
+        ("deadline_ms", spec.deadline_ms),
+        ("metrics_interval_s", spec.metrics_interval_s),
+        ("decision_interval_s", spec.decision_interval_s),
+    ):
+        if not 0 < value < math.inf:
+            raise SpecError(f"{name} of {spec.name} is {value}: give a finite number above 0")
+    if spec.decision_interval_s < options.control_interval_s:
+        raise SpecError(
+            f"decision_interval_s {spec.decision_interval_s} is below the control loop's "
+            f"{options.control_interval_s} s: raise it"
+        )
+    for key in spec.keys():
+        _check_placed(spec, key)
+    for unit in spec.units:
+        limits = (unit.max_candidates, unit.max_waiting_candidates, unit.max_calls_in_flight)
+        if min(limits) < 1:
+            raise SpecError(f"unit {unit.name} has a limit of {min(limits)}: give 1 or more")
+        if len({placed.pool for placed in unit.placed}) < len(unit.placed):
+            raise SpecError(f"unit {unit.name} is in one pool twice: name each pool once")
+    for failure in options.failures:
+        if failure.pool not in spec.pools:
+            raise SpecError(f"a failure is of pool {failure.pool}: the pipeline has {', '.join(spec.pools)}")
+        if failure.unit is not None:
+            spec.unit(failure.unit).in_pool(failure.pool)
+
+
+def _check_placed(spec: PipelineSpec, key: Key) -> None:
+    placed, pool = spec.placed(key), spec.pools.get(key.pool)
+    if pool is None:
+        raise SpecError(f"unit {key.unit} is in pool {key.pool}: add it to pools ({', '.join(spec.pools)})")
+    if not isinstance(placed.profile, Profile):
+        raise ProfileError(f"{key} has no profile: rankway models bench CONFIG makes it")
+    if not 0 <= placed.min_replicas <= placed.max_replicas or placed.initial_replicas < 0:
+        raise SpecError(
+            f"{key} starts with {placed.initial_replicas} replicas, from {placed.min_replicas} to "
+            f"{placed.max_replicas}: give 0 <= min_replicas <= max_replicas"
+        )
+    needs = needs_of(placed)
+    for name, need, has in zip(
+        ("cpus", "gpus", "MiB"), needs, (pool.cpus, pool.gpus, pool.memory_gib * 1024), strict=True
+    ):
+        if not 0 <= need <= has:
+            raise SpecError(f"a replica of {key} takes {need:g} {name}: a node of the pool has {has:g}")
+    if pool.min_nodes > pool.max_nodes:
+        raise SpecError(
+            f"pool {key.pool} has min_nodes {pool.min_nodes} above max_nodes {pool.max_nodes}: lower the former"
+        )
