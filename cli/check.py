@@ -1,45 +1,76 @@
-"""``rankway check FILE...``: is a pipeline's YAML right, and is all that it names there."""
+"""``rankway check FILE...``: is a pipeline's YAML right, is all that it names there, and how its models will run."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from services.check import check_artifacts, store_warnings
+from services.choice import Choice
 from services.config import load_config
 from services.errors import ConfigError
 from services.home import home_directory
+from services.runtime_choices import choices, told
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found about one file; ``runtimes`` by model, where there are no faults."""
+
+    faults: list[str]
+    warnings: list[str] = field(default_factory=list)
+    runtimes: dict[str, Choice] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give them as a document."""
+        runtimes = {
+            name: {
+                "runtime": choice.runtime.model_dump(mode="json"),
+                "rank_bytes": choice.rank_bytes,
+                "why": choice.why,
+            }
+            for name, choice in self.runtimes.items()
+        }
+        return {"faults": self.faults, "warnings": self.warnings, "runtimes": runtimes}
 
 
 def check(
     files: Annotated[list[Path], typer.Argument(help="Pipelines' YAML files.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Validate pipelines: unknown keys, ranges, missing or unfit artifacts. Exit 2 on a fault."""
-    faults = {str(path): _faults_of(path) for path in files}
-    failed = any(faults.values())
+    """Validate pipelines: unknown keys, ranges, missing or unfit artifacts. Say how each model will run, and why.
+
+    Exit 2 on a fault.
+    """
+    found = {str(path): _findings(path) for path in files}
     if as_json:
-        typer.echo(json.dumps(faults, indent=2))
+        typer.echo(json.dumps({path: findings.as_json() for path, findings in found.items()}, indent=2))
     else:
-        console = Console()
-        for path, lines in faults.items():
-            console.print(f"{path}: " + ("[red]faulty[/]" if lines else "[green]ok[/]"), highlight=False)
-            for warning in _warnings_of(Path(path)) if not lines else []:
-                console.print(f"  warning: {warning}", highlight=False, markup=False, soft_wrap=True)
-            for line in lines:
-                console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
-    if failed:
+        for path, findings in found.items():
+            _print(path, findings)
+    if any(findings.faults for findings in found.values()):
         raise typer.Exit(2)
 
 
-def _faults_of(path: Path) -> list[str]:
+def _findings(path: Path) -> Findings:
+    home = home_directory()
     try:
-        return check_artifacts(load_config(path), home_directory())
+        config = load_config(path)
+        faults = check_artifacts(config, home)
+        if faults:
+            return Findings(faults)
+        return Findings([], store_warnings(config, home), choices(config, home))
     except ConfigError as error:
-        return str(error).splitlines()
+        return Findings(str(error).splitlines())
 
 
-def _warnings_of(path: Path) -> list[str]:
-    return store_warnings(load_config(path), home_directory())
+def _print(path: str, findings: Findings) -> None:
+    console = Console()
+    console.print(f"{path}: " + ("[red]faulty[/]" if findings.faults else "[green]ok[/]"), highlight=False)
+    lines = [f"models.{name}: {told(choice)}" for name, choice in findings.runtimes.items()]
+    lines += [f"warning: {warning}" for warning in findings.warnings]
+    for line in [*findings.faults, *lines]:
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)

@@ -42,8 +42,10 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
     from services.cluster import announced
     from services.deploy import deploy, local_cluster, refuse_taken_port
     from services.exposure import exposed_ports
+    from services.runtime_choices import resolved
 
     home = home_directory()
+    pipeline = resolved(pipeline, home)
     releases = ReleaseFolder(home, pipeline.name)
     faults = check_artifacts(releases.applied(pipeline, releases.active()), home)
     if faults:

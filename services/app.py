@@ -33,6 +33,7 @@ from services.remote import RankerService, RemoteRanker
 from services.replica import has_replicas
 from services.router import PoolRouter, RankerPool, RouterConfig
 from services.runner import Runner
+from services.runtime_choices import resolved
 from services.scaling import DEPLOYMENT_POLICY, policy_arguments
 from services.sharing import SharedParts
 from services.stages import RemoteStage
@@ -156,7 +157,8 @@ def _load_ranker(config: PipelineConfig, home: Path, shared: SharedParts, histor
 
 def build(args: PipelineArgs) -> Application:
     """Compose the pipeline's deployments, one a unit; Serve imports this by name."""
-    config, home = args.config, args.home
+    home = args.home
+    config = resolved(args.config, Path(home))
     dumped = config.model_dump(mode="json")
     ingress_name, ranker_name = config.ingress_unit, config.unit_of("ranker")
     arguments: list[Any] = [dumped, home]
@@ -174,8 +176,8 @@ class StandaloneApp:
 
     def __init__(self, config_path: Path, home: Path | None = None) -> None:
         """Load at the first call, on the server's own event loop."""
-        self._config = load_config(config_path)
         self._home = home or home_directory()
+        self._config = resolved(load_config(config_path), self._home)
         self._app: RankApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -22,6 +22,7 @@ from services.popular import PopularItems
 from services.requests import ContextLayout
 from services.reranker import diversity_vectors
 from services.rules import Rules
+from services.runtime_choices import resolved
 from services.served_log.files import LogFolder
 from services.stores import check_store
 from services.stores.base import RedisConfig
@@ -31,6 +32,10 @@ from services.warmup import sample_batch
 def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
     """Give every fault, a line each: field, what is wrong, the remedy. Empty when it can be served."""
     faults: list[str] = []
+    try:
+        config = resolved(config, home)
+    except ConfigError as error:
+        faults.append(f"{error.field}: {error}")
     try:
         definitions = load_definitions(home / config.features.definitions)
     except ConfigError as error:
@@ -63,7 +68,7 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
         fault = _model_fault(config, name, home, catalogue, definitions)
         if fault is not None:
             faults.append(f"models.{name}.artifact: {fault}")
-    return faults
+    return list(dict.fromkeys(faults))  # a missing artifact has no runtime to choose, either
 
 
 def store_warnings(config: PipelineConfig, home: Path) -> list[str]:

@@ -166,12 +166,21 @@ class ReleaseFolder:
         given: dict[str, Any] = {
             "catalogue": release.catalogue,
             "features": release.features.model_dump(mode="json"),
-            "models": {n: m.model_dump(mode="json") for n, m in release.models.items()},
+            "models": {
+                n: _chosen(m, config.models.get(n)).model_dump(mode="json") for n, m in release.models.items()
+            },
         }
         try:
             return PipelineConfig.model_validate(config.model_dump(mode="json") | given)
         except ValidationError as error:
             raise ReleaseError(f"release {name} does not fit pipeline {config.name}: {error}") from error
+
+
+def _chosen(staged: ModelConfig, present: ModelConfig | None) -> ModelConfig:
+    """Give a staged model with the runtime that the pipeline chose for it, where it is staged with none."""
+    if staged.runtime.kind != "auto" or present is None:
+        return staged
+    return staged.model_copy(update={"runtime": present.runtime})
 
 
 def previous_of(history: list[str]) -> str:

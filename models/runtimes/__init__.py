@@ -65,6 +65,10 @@ def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> "
 
 
 def _weights_for(artifact: Artifact, config: RuntimeConfig) -> str:
+    if config.kind == "auto":
+        raise RuntimeFailure(
+            f"the runtime of {artifact.name} is auto: one is chosen before a pipeline is served"
+        )
     suffix = _SUFFIX[config.kind]
     names = [name for name in (artifact.weights, *artifact.files) if name != GOLDEN]
     candidates = [name for name in names if name.endswith(suffix)]

@@ -157,7 +157,13 @@ def _load(module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mappi
     if set(device_map.values()) != {"cpu"}:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*do not match any submodules")  # they are parameters
-            dispatch_model(module, device_map, main_device=main, offload_index=on_disk or None)
+            dispatch_model(
+                module,
+                device_map,
+                main_device=main,
+                offload_index=on_disk or None,
+                force_hooks=True,  # one GPU alone takes its inputs by a hook too
+            )
 
 
 def _refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:

@@ -83,7 +83,13 @@ class AccelerateConfig(_Options):
         return self.dtype != "fp32"
 
 
-_AnyConfig = OnnxConfig | TorchConfig | DeepSpeedConfig | AccelerateConfig
+class AutoConfig(_Options):
+    """One of the others, in 32 bits: chosen once, before a pipeline is deployed, so that all replicas have the same."""
+
+    kind: Literal["auto"]
+
+
+_AnyConfig = OnnxConfig | TorchConfig | DeepSpeedConfig | AccelerateConfig | AutoConfig
 RuntimeConfig = Annotated[_AnyConfig, Field(discriminator="kind")]
 _ADAPTER: TypeAdapter[_AnyConfig] = TypeAdapter(RuntimeConfig)
 

@@ -16,24 +16,27 @@ from models.signature import Inputs
 class ModuleRuntime:
     """Runs a loaded module."""
 
-    def __init__(self, module: Architecture, artifact: Artifact) -> None:
-        """Take the module, weights and all."""
+    def __init__(self, module: Architecture, artifact: Artifact, device: str = "cpu") -> None:
+        """Take the module, weights and all; ``device`` is where it takes its inputs."""
         self._module = module.eval()
+        self._device = torch.device(device)
         self._output = artifact.signature.outputs[0].name
 
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the module."""
         try:
             with torch.inference_mode():
-                scores = self._module({name: torch.from_numpy(values) for name, values in inputs.items()})
+                scores = self._module(
+                    {name: torch.from_numpy(values).to(self._device) for name, values in inputs.items()}
+                )
         except (RuntimeError, KeyError, TypeError, IndexError) as error:
             shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
             raise RuntimeFailure(f"PyTorch failed on {shapes}: {error}") from error
-        return {self._output: scores.float().numpy()}
+        return {self._output: scores.float().cpu().numpy()}
 
 
 class TorchRuntime(ModuleRuntime):
-    """The artifact's architecture with its safetensors weights, on the CPU."""
+    """The artifact's architecture with its safetensors weights, on the process's GPU where it has one."""
 
     def __init__(self, path: Path, artifact: Artifact, *, threads: int) -> None:
         """Build the architecture and load the weights at ``path``; threads are the process's, not the model's.
@@ -46,9 +49,11 @@ class TorchRuntime(ModuleRuntime):
         try:
             module = build_architecture(artifact.architecture)
             module.load_state_dict(load_file(path), assign=True)
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            module.to(device)
         except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
             raise misfit(path, artifact, error) from error
-        super().__init__(module, artifact)
+        super().__init__(module, artifact, device)
 
 
 def refuse_unbuildable(artifact: Artifact) -> None:

@@ -75,5 +75,6 @@ def test_every_file_is_looked_at_and_json_tells_them_apart(pipeline: Path) -> No
     code, output = check(pipeline, missing, as_json=True)
     assert code == 2
     faults = json.loads(output)
-    assert faults[str(pipeline)] == []
-    assert "cannot be read" in faults[str(missing)][0]
+    assert faults[str(pipeline)]["faults"] == []
+    assert list(faults[str(pipeline)]["runtimes"]) == ["ranker"]
+    assert "cannot be read" in faults[str(missing)]["faults"][0]

@@ -1,0 +1,61 @@
+"""What is read of weights before they are loaded."""
+
+from pathlib import Path
+
+import pytest
+
+from models.architectures.base import Architecture
+from models.artifact import Artifact, write_artifact
+from models.errors import ArtifactError
+from models.training.export import ONNX, SAFETENSORS, weight_writer
+from models.weights import Weights, weights_of
+from tests.models.worlds import RANKER, make_pooled, make_ranker
+
+
+def written(root: Path, module: Architecture, *, onnx: bool = False) -> Artifact:
+    signature = module.signature("")
+    return write_artifact(
+        root,
+        name="model",
+        signature=signature,
+        weights=SAFETENSORS,
+        write_files=weight_writer(module, signature, onnx=onnx),
+        architecture=module.options.model_dump(mode="json"),
+    )
+
+
+def test_a_rankers_layers_can_be_split_by_its_heads(tmp_path: Path) -> None:
+    module = make_ranker()
+    weights = weights_of(tmp_path / "model", written(tmp_path / "model", module))
+    width, hidden = RANKER.width, RANKER.hidden
+    a_layer = 4 * (4 * width * width + 2 * width * hidden)
+    assert weights.whole_bytes == sum(4 * tensor.numel() for tensor in module.state_dict().values())
+    assert weights.split_bytes == RANKER.layers * a_layer
+    assert (weights.heads, weights.tokens, weights.torch, weights.onnx) == (2, 1, True, False)
+    assert weights.of_a_rank(2) == weights.whole_bytes - weights.split_bytes // 2
+    assert weights.of_a_rank(1) == weights.whole_bytes
+    assert weights.work == sum(p.numel() for p in module.parameters() if p.dim() == 2)
+
+
+def test_a_model_without_layers_cannot_be_split(tmp_path: Path) -> None:
+    weights = weights_of(tmp_path / "model", written(tmp_path / "model", make_pooled()))
+    assert (weights.split_bytes, weights.heads) == (0, 0)
+    assert weights.of_a_rank(4) == weights.whole_bytes
+
+
+def test_a_graph_alone_is_as_large_as_its_file(tmp_path: Path) -> None:
+    artifact = written(tmp_path / "model", make_ranker(), onnx=True)
+    assert weights_of(tmp_path / "model", artifact).onnx
+    brought = artifact.model_copy(update={"files": {ONNX: ""}, "weights": ONNX, "architecture": {}})
+    size = (tmp_path / "model" / ONNX).stat().st_size
+    assert weights_of(tmp_path / "model", brought) == Weights(
+        size, largest_bytes=size, work=size // 4, onnx=True, torch=False
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 64, (2).to_bytes(8, "little") + b"[]"])
+def test_a_file_that_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    artifact = written(tmp_path / "model", make_ranker())
+    (tmp_path / "model" / SAFETENSORS).write_bytes(content)
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        weights_of(tmp_path / "model", artifact)

@@ -1,0 +1,172 @@
+"""What ``kind: auto`` chooses, and that more of anything never makes it choose worse."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.runtimes.base import AccelerateConfig, AutoConfig, DeepSpeedConfig, OnnxConfig, TorchConfig
+from models.weights import Weights
+from services.choice import CPU_CORE, GPUS, MIB, OBJECTIVE_SHARE, Choice, Device, choose, estimate_ms, least
+
+AUTO = AutoConfig(kind="auto")
+GIB = 1 << 30
+SMALL = Weights(8 * MIB, split_bytes=6 * MIB, largest_bytes=MIB, heads=8, work=2 * MIB, onnx=True)
+LARGE = Weights(2 * GIB, split_bytes=2 * GIB - 40 * MIB, largest_bytes=16 * MIB, heads=16, work=GIB // 2)
+CPU = Device(8 * GIB, CPU_CORE, ranks=8)
+L4 = Device(24 * GIB, GPUS["L4"], ranks=4, gpus=1, host_bytes=32 * GIB)
+
+
+@st.composite
+def _weights(draw: st.DrawFn) -> Weights:
+    whole = draw(st.integers(1, 1 << 40))
+    heads = draw(st.sampled_from([0, 1, 4, 6, 16]))
+    torch = draw(st.booleans())
+    return Weights(
+        whole_bytes=whole,
+        split_bytes=draw(st.integers(0, whole)) if heads and torch else 0,
+        largest_bytes=draw(st.integers(1, whole)),
+        heads=heads,
+        work=draw(st.integers(0, 1 << 38)),
+        tokens=draw(st.sampled_from([1, 64])),
+        onnx=draw(st.booleans()) or not torch,
+        torch=torch,
+    )
+
+
+WEIGHTS = _weights()
+DEVICES = st.builds(
+    Device,
+    memory_bytes=st.integers(MIB, 1 << 38),
+    rate=st.sampled_from([CPU_CORE, *GPUS.values()]),
+    ranks=st.integers(1, 16),
+    gpus=st.sampled_from([0, 1, 4]),
+    host_bytes=st.integers(0, 1 << 38),
+)
+DEADLINES = st.floats(1.0, 60_000.0)
+
+
+def chosen(weights: Weights, device: Device, deadline_ms: float = 1000.0) -> Choice:
+    return choose(AUTO, weights, device, candidates=200, deadline_ms=deadline_ms)
+
+
+def ranks_of(choice: Choice) -> int:
+    return choice.runtime.shards if isinstance(choice.runtime, DeepSpeedConfig) else 1
+
+
+@given(WEIGHTS, DEVICES, DEADLINES, st.integers(0, 1 << 38))
+def test_more_memory_never_makes_it_dispatch_or_split_further(
+    weights: Weights, device: Device, deadline_ms: float, more: int
+) -> None:
+    before = chosen(weights, device, deadline_ms)
+    after = chosen(weights, replace(device, memory_bytes=device.memory_bytes + more), deadline_ms)
+    if not isinstance(before.runtime, AccelerateConfig):
+        assert not isinstance(after.runtime, AccelerateConfig)
+        assert ranks_of(after) <= ranks_of(before)
+
+
+@given(WEIGHTS, DEVICES, DEADLINES, DEADLINES)
+def test_a_looser_objective_never_takes_more_ranks(
+    weights: Weights, device: Device, one_ms: float, other_ms: float
+) -> None:
+    tight, loose = sorted([one_ms, other_ms])
+    assert ranks_of(chosen(weights, device, loose)) <= ranks_of(chosen(weights, device, tight))
+
+
+@given(WEIGHTS, DEVICES, DEADLINES, st.integers(0, 16))
+def test_more_room_on_a_node_never_makes_it_dispatch(
+    weights: Weights, device: Device, deadline_ms: float, more: int
+) -> None:
+    if not isinstance(chosen(weights, device, deadline_ms).runtime, AccelerateConfig):
+        after = chosen(weights, replace(device, ranks=device.ranks + more), deadline_ms)
+        assert not isinstance(after.runtime, AccelerateConfig)
+
+
+@given(WEIGHTS, DEVICES, DEADLINES)
+def test_a_rank_holds_what_fits_it_and_the_choice_can_run(
+    weights: Weights, device: Device, deadline_ms: float
+) -> None:
+    choice = chosen(weights, device, deadline_ms)
+    match choice.runtime:
+        case DeepSpeedConfig(shards=shards):
+            assert weights.torch
+            assert weights.heads % shards == 0
+            assert shards <= device.ranks
+            assert choice.rank_bytes == weights.of_a_rank(shards) <= device.room
+        case AccelerateConfig():
+            assert weights.torch
+            assert choice.rank_bytes <= weights.whole_bytes
+        case OnnxConfig():
+            assert weights.onnx
+        case TorchConfig():
+            assert weights.torch
+    assert choice.why
+
+
+@given(WEIGHTS, DEVICES, DEADLINES)
+def test_one_process_where_it_fits_and_is_in_time(
+    weights: Weights, device: Device, deadline_ms: float
+) -> None:
+    in_time = estimate_ms(weights, device, 200) <= OBJECTIVE_SHARE * deadline_ms
+    if weights.whole_bytes <= device.room and in_time:
+        assert ranks_of(chosen(weights, device, deadline_ms)) == 1
+
+
+def test_a_small_ranker_on_a_cpu_is_onnx() -> None:
+    choice = chosen(SMALL, CPU)
+    assert choice.runtime == OnnxConfig()
+    assert choice.rank_bytes == 8 * MIB
+
+
+def test_it_is_torch_on_a_gpu_and_where_there_is_no_graph() -> None:
+    assert chosen(SMALL, L4).runtime == TorchConfig()
+    assert chosen(replace(SMALL, onnx=False), CPU).runtime == TorchConfig()
+
+
+def test_too_slow_for_one_process_is_split_until_it_is_in_time() -> None:
+    one_ms = estimate_ms(LARGE, CPU, 200)
+    choice = chosen(LARGE, CPU, deadline_ms=one_ms)  # of which half is the objective: 1.8 is not enough
+    assert ranks_of(choice) == 4
+    assert "one process would take" in choice.why
+    assert "within" in choice.why
+
+
+def test_never_in_time_is_split_as_far_as_it_goes_and_says_so() -> None:
+    choice = chosen(LARGE, CPU, deadline_ms=1.0)
+    assert ranks_of(choice) == 8
+    assert "over 0.5 ms" in choice.why
+
+
+def test_too_large_for_one_gpu_is_split_over_as_many_as_hold_it() -> None:
+    huge = Weights(40 * GIB, split_bytes=39 * GIB, largest_bytes=GIB, heads=16, work=10 * GIB)
+    choice = chosen(huge, L4, deadline_ms=60_000)
+    assert ranks_of(choice) == 4
+    assert choice.rank_bytes == GIB + 39 * GIB // 4
+    assert "do not fit a GPU with 24,576 MiB" in choice.why
+
+
+def test_too_large_for_all_is_dispatched_with_what_the_device_has_as_budget() -> None:
+    alone = replace(CPU, memory_bytes=GIB)
+    choice = chosen(LARGE, replace(alone, ranks=1))
+    assert isinstance(choice.runtime, AccelerateConfig)
+    assert choice.runtime.max_memory_mib == {"cpu": pytest.approx(0.7 * 1024, rel=1e-6)}
+    assert "stay on disk" in choice.why
+    on_gpus = chosen(replace(LARGE, heads=0, split_bytes=0), replace(L4, memory_bytes=GIB, gpus=2))
+    assert isinstance(on_gpus.runtime, AccelerateConfig)
+    assert list(on_gpus.runtime.max_memory_mib) == [0, 1, "cpu"]
+
+
+def test_heads_that_cannot_be_shared_out_are_not() -> None:
+    assert ranks_of(chosen(replace(LARGE, heads=6), CPU, deadline_ms=1.0)) == 2
+
+
+def test_a_graph_alone_runs_in_one_process_whatever_its_size() -> None:
+    graph = Weights(20 * GIB, largest_bytes=20 * GIB, work=5 * GIB, onnx=True, torch=False)
+    choice = chosen(graph, CPU)
+    assert choice.runtime == OnnxConfig()
+    assert "can be neither split nor dispatched" in choice.why
+
+
+def test_of_several_pools_the_least_of_each_counts() -> None:
+    assert least([L4, CPU]) == Device(8 * GIB, CPU_CORE, ranks=4, gpus=0, host_bytes=0)
