@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +88,11 @@ def machine_busy_s() -> float:
         Path("/proc/stat").read_text().split("\n")[0].split()[1:]
     )
     return sum(int(ticks) for ticks in (user, nice, system, irq, soft)) / _TICKS_PER_S
+
+
+def others_busy_s(ours: Iterable[int]) -> float:
+    """Give the seconds that the cores have been busy with anything but the processes ``ours``, which must go on."""
+    return machine_busy_s() - sum(cpu_of(pid) or 0.0 for pid in ours)
 
 
 def _parent_of(pid: int) -> int:

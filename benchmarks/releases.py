@@ -7,13 +7,16 @@ two artifacts, so that only the swap can make a difference; a rollback ends it. 
 all models are others too, of the same content. What is staged lies in a temporary home. The swaps are made by a process
 that joined the cluster before; ``rankway release`` does the same, and starts Ray first.
 
-The window before a swap is as long as the swap, which lasts from the command to the last replica's word, and lies right
-before it. A block's p99 are over the windows of five swaps; the ratio is the median of the blocks.
+Every swap, which lasts from the command to the last replica's word, is held against the calm right before it, as long
+as the swap: a pair. Whatever slows the machine for seconds hits both. Left out of p99, and counted, are pairs beside
+which other processes took more than a tenth of a core; errors are counted always.
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
+import os
 import shutil
 import statistics
 import sys
@@ -32,6 +35,7 @@ from benchmarks.closed_loop import ClosedLoop
 from benchmarks.connections import http_request
 from benchmarks.load import run_closed, run_open
 from benchmarks.open_loop import OpenLoop
+from benchmarks.processes import others_busy_s
 from benchmarks.results import Answered, LoadResult, percentiles_ms
 from benchmarks.servers import Server, service
 from benchmarks.workloads import WORKLOADS, Workload
@@ -43,7 +47,8 @@ from services.staging import ReleaseFolder, previous_of
 _HOST = "127.0.0.1"
 _PEAK_CLIENTS = 32
 _LONGEST_S = 900.0
-_BLOCK = 5
+_DISTURBED = 0.1
+"""Cores that other processes took beside a pair."""
 _AFTER_S = 0.5
 """Between a swap and the window before the next one."""
 _MEMORY_EVERY = 4
@@ -54,7 +59,8 @@ Span = tuple[float, float]
 class Swapped:
     """What was met. rss_mib: of all replicas together, by swaps. A swap's seconds: until the last replica.
 
-    p99 are medians of the blocks', p99_ratios those of each block.
+    disturbed: pairs that are left out, all where no other is left. p99 are over the windows of the others, p99_ratio
+    is the median of p99_ratios, one a pair. others_cores: what other processes took beside every pair.
     """
 
     workload: str
@@ -69,6 +75,8 @@ class Swapped:
     p99_in_swaps_ms: float
     p99_ratio: float
     p99_ratios: list[float]
+    disturbed: int
+    others_cores: list[float]
     rss_mib: dict[int, float]
 
 
@@ -109,22 +117,28 @@ def _swap_under_load(
     results: list[LoadResult] = []
     thread = threading.Thread(target=lambda: results.append(run_open(_HOST, server.port, loop)), daemon=True)
     spans, faults, rss_mib = list[Span](), list[str](), dict[int, float]()
+    others_cores = list[float]()
     longest_s = 1.0
     try:
         assert ours.recv() == "joined"
         thread.start()
         while not loop.answered:
             time.sleep(0.01)
+        ours_pids = [os.getpid(), swapper.pid or 0, *server.meter.read()]
         for number in range(swaps + 1):
             if number % _MEMORY_EVERY == 0:
                 rss_mib[number] = _rss_bytes(server) / 2**20
+            readings = [_others(ours_pids)]
             time.sleep(_AFTER_S + longest_s)
+            readings.append(_others(ours_pids))
             started_s = time.perf_counter()
             ours.send(names[number % 2] if number < swaps else None)
             fault = ours.recv()
             if fault is not None:
                 faults.append(fault)
             spans.append((started_s, time.perf_counter()))
+            readings.append(_others(ours_pids))
+            others_cores.append(max(_cores_between(*two) for two in itertools.pairwise(readings)))
             longest_s = max(end_s - start_s for start_s, end_s in spans)
         time.sleep(1.0)
         rss_mib[swaps + 1] = _rss_bytes(server) / 2**20
@@ -134,7 +148,8 @@ def _swap_under_load(
         swapper.kill()
         swapper.join()
     load = results[0]
-    before_ms, in_swaps_ms, ratios = p99_by_block(spans, loop.answers)
+    quiet = [span for span, cores in zip(spans, others_cores, strict=True) if cores <= _DISTURBED]
+    before_ms, in_swaps_ms, ratios = p99_by_pair(quiet or spans, spans, loop.answers)
     return Swapped(
         workload=workload.name,
         peak_rps=peak,
@@ -148,6 +163,8 @@ def _swap_under_load(
         p99_in_swaps_ms=in_swaps_ms,
         p99_ratio=statistics.median(ratios),
         p99_ratios=ratios,
+        disturbed=len(spans) - len(quiet),
+        others_cores=[round(cores, 2) for cores in others_cores],
         rss_mib=rss_mib,
     )
 
@@ -239,19 +256,28 @@ def _latencies_in(spans: Sequence[Span], answers: Sequence[Answered]) -> list[fl
     ]
 
 
-def p99_by_block(spans: Sequence[Span], answers: Sequence[Answered]) -> tuple[float, float, list[float]]:
-    """Give p99 before swaps and in them, in ms, medians of blocks of five swaps, and every block's ratio."""
-    before_ms, in_swaps_ms = [], []
-    for first in range(0, max(1, len(spans) - len(spans) % _BLOCK), _BLOCK):
-        swaps = spans[first : first + _BLOCK]
-        calm = [(2 * start_s - end_s, start_s) for start_s, end_s in swaps]
-        in_swaps = _latencies_in(swaps, answers)
-        # What a swap held up is the swap's alone.
-        begun = [answer for answer in answers if not any(s <= answer.answered_s <= e for s, e in swaps)]
-        before_ms.append(percentiles_ms(_latencies_in(calm, begun))[1])
-        in_swaps_ms.append(percentiles_ms(in_swaps)[1])
-    ratios = [swap / calm for swap, calm in zip(in_swaps_ms, before_ms, strict=True)]
-    return statistics.median(before_ms), statistics.median(in_swaps_ms), ratios
+def p99_by_pair(
+    pairs: Sequence[Span], swaps: Sequence[Span], answers: Sequence[Answered]
+) -> tuple[float, float, list[float]]:
+    """Give p99 in ms before the swaps ``pairs`` and in them, and the ratio of each pair; ``swaps``: all there were."""
+    # What a swap held up is the swap's alone.
+    begun = [answer for answer in answers if not any(s <= answer.answered_s <= e for s, e in swaps)]
+    before = [_latencies_in([(2 * start_s - end_s, start_s)], begun) for start_s, end_s in pairs]
+    within = [_latencies_in([span], answers) for span in pairs]
+    ratios = [percentiles_ms(w)[1] / percentiles_ms(b)[1] for w, b in zip(within, before, strict=True)]
+    before_ms, within_ms = (
+        percentiles_ms(list(itertools.chain(*windows)))[1] for windows in (before, within)
+    )
+    return before_ms, within_ms, ratios
+
+
+def _others(ours: Sequence[int]) -> tuple[float, float]:
+    """Give the time, and the seconds that other processes have taken until now."""
+    return time.perf_counter(), others_busy_s(ours)
+
+
+def _cores_between(first: tuple[float, float], last: tuple[float, float]) -> float:
+    return (last[1] - first[1]) / (last[0] - first[0])
 
 
 def _rss_bytes(server: Server) -> int:
@@ -284,8 +310,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{found.workload}: {found.swaps} swaps, the last a rollback, at {found.rate_rps:.0f}/s, half of peak\n"
         f"failed swaps {len(found.failed_swaps)}, seconds a swap {min(found.swap_s)} to {max(found.swap_s)}\n"
         f"errors {found.errors} of {found.load['requests']}\n"
-        f"p99 {found.p99_before_ms:.1f} ms before, {found.p99_in_swaps_ms:.1f} ms in swaps: {found.p99_ratio:.2f}x, "
-        f"blocks {min(found.p99_ratios):.2f} to {max(found.p99_ratios):.2f}\n"
+        f"p99 {found.p99_before_ms:.1f} ms before, {found.p99_in_swaps_ms:.1f} ms in swaps; {found.p99_ratio:.2f}x, "
+        f"the median of pairs from {min(found.p99_ratios):.2f} to {max(found.p99_ratios):.2f}; "
+        f"{found.disturbed} pairs left out\n"
         f"replicas' memory in MiB, by swaps: "
         f"{', '.join(f'{mib:.0f} after {swap}' for swap, mib in found.rss_mib.items())}\n"
     )

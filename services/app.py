@@ -31,6 +31,7 @@ from services.placement import Placement, placement_of, placements
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
 from services.replica import has_replicas
+from services.resting import Rest
 from services.router import PoolRouter, RankerPool, RouterConfig
 from services.runner import Runner
 from services.runtime_choices import resolved
@@ -147,11 +148,13 @@ class RankerUnit(Swapping):
         self.live.close()
 
 
-def _load_ranker(config: PipelineConfig, home: Path, shared: SharedParts, histories: LookupCounts) -> Loaded:
+def _load_ranker(
+    config: PipelineConfig, rest: Rest, *, home: Path, shared: SharedParts, histories: LookupCounts
+) -> Loaded:
     stages = config.units[config.unit_of("ranker")].stages
-    release = Release(config, home, stages, shared=shared, histories=histories)
+    release = Release(config, home, stages, shared=shared, histories=histories, rest=rest)
     ladders = [Ladder.of(stage) for stage in release.stages.values()]
-    warm(release, config, ladders)
+    warm(release, config, ladders, rest)
     return Loaded(release, ladders)
 
 

@@ -26,6 +26,7 @@ from services.queries import Query, merge_queries, rows_of_ids
 from services.releases import Release
 from services.requests import RankedItem, RankRequest, RankResponse, read_urgency
 from services.response_cache import ResponseCache, key_of
+from services.resting import Rest
 from services.runner import Runner
 from services.served_log.feedback import FeedbackRequest
 from services.served_log.files import LogFolder
@@ -178,12 +179,12 @@ class Engine:
         self._flusher.close()
         self.live.close()
 
-    def _load(self, config: PipelineConfig) -> Loaded:
+    def _load(self, config: PipelineConfig, rest: Rest) -> Loaded:
         stages = config.units[config.ingress_unit].stages
-        release = Release(config, self._home, stages, self._row_metrics, self._shared, self._histories)
+        release = Release(config, self._home, stages, self._row_metrics, self._shared, self._histories, rest)
         try:
             ladders = release.pipeline(dict(self._remote))
-            warm(release, config, ladders)
+            warm(release, config, ladders, rest)
         except BaseException:
             release.retire()
             raise

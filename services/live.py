@@ -21,11 +21,14 @@ from services.config import PipelineConfig
 from services.errors import ReleaseError, ReleaseMismatch, ServiceError
 from services.ladder import Ladder
 from services.releases import Release
+from services.resting import Rest, Resting, no_rest
 from services.staging import ReleaseFolder
 from services.turns import one_at_a_time
 
 _SWITCH_S = 0.0003
 _NICENESS = 10
+_SHARE = 0.25
+"""Of a core: what loading takes beside requests."""
 _TURN_LIMIT_S = 60.0
 
 
@@ -55,7 +58,9 @@ class Loaded:
 class LiveReleases:
     """The releases of one replica, by name; exactly one of them is active. For the event loop alone, but ``of``."""
 
-    def __init__(self, config: PipelineConfig, home: Path, load: Callable[[PipelineConfig], Loaded]) -> None:
+    def __init__(
+        self, config: PipelineConfig, home: Path, load: Callable[[PipelineConfig, Rest], Loaded]
+    ) -> None:
         """Load the release that is active on disk, or what the configuration itself names.
 
         load: loads and warms what a configuration names; it may raise anything.
@@ -67,7 +72,7 @@ class LiveReleases:
         self._folder = ReleaseFolder(home, config.name)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_yield_the_processor)
         self._changing = asyncio.Lock()
-        self.active = load(self._folder.applied(config, self._folder.active()))
+        self.active = load(self._folder.applied(config, self._folder.active()), no_rest)
         self._by_name = {self.active.name: self.active}
         self.failed: dict[str, str] | None = None
         """The release that could not be loaded last, and why; None again when another was activated."""
@@ -170,7 +175,8 @@ class LiveReleases:
         with one_at_a_time("loading", _TURN_LIMIT_S):
             sys.setswitchinterval(_SWITCH_S)  # requests wait for the interpreter's lock no longer than this
             try:
-                loaded = self._load(self._folder.applied(self._config, name))
+                rest = Resting(_SHARE)
+                loaded = self._load(self._folder.applied(self._config, name, rest), rest)
             finally:
                 sys.setswitchinterval(usual_s)
         if loaded.name != name:

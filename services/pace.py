@@ -14,6 +14,8 @@ _LEARNT = 0.1
 # One slow batch must not shed the requests after it: the expectation rises slowly and falls fast. Where a slow batch
 # can be replaced by a cheap one that would tell too little: both count alike.
 _RISING, _FALLING = 0.1, 0.5
+_OUTLIER = 8.0
+"""A batch that took so many times as long was held up, with the whole process: the next ones will not be."""
 
 
 class Pace:
@@ -30,9 +32,12 @@ class Pace:
 
     def learn(self, elapsed_s: float, candidates: int) -> None:
         """Learn from a batch of ``candidates``, which may be several full ones at once."""
-        change_s = elapsed_s / max(1.0, candidates / self._max_candidates) - self.seconds_per_batch
-        rate = _LEARNT if self._promises else _RISING if change_s > 0 else _FALLING
-        self.seconds_per_batch += change_s * rate
+        expected_s = self.seconds_per_batch
+        taken_s = elapsed_s / max(1.0, candidates / self._max_candidates)
+        if expected_s:
+            taken_s = min(taken_s, _OUTLIER * expected_s)
+        rate = _LEARNT if self._promises else _RISING if taken_s > expected_s else _FALLING
+        self.seconds_per_batch += (taken_s - expected_s) * rate
 
     def refusal(self, priority: int, deadline_s: float, now_s: float) -> DeadlinePassed | None:
         """Give the refusal of what would come too late, were it queued now; None when it may well be in time."""

@@ -22,6 +22,7 @@ from services.ranker import RankerConfig, RankerStage
 from services.refresh import Identity, Refresher
 from services.requests import ContextLayout
 from services.reranker import RerankerStage, RuledStage
+from services.resting import Rest, no_rest
 from services.rules import Rules
 from services.sharing import SharedParts
 from services.slots import ModelSlot, Scorer
@@ -55,6 +56,7 @@ class Release:
         row_metrics: RowMetrics | None = None,
         shared: SharedParts | None = None,
         histories: LookupCounts | None = None,
+        rest: Rest = no_rest,
     ) -> None:
         """Load what the named stages need; ``row_metrics`` hears of stored rows that cannot be read.
 
@@ -64,8 +66,11 @@ class Release:
             ConfigError: the configuration names what is not there. ModelError: an artifact cannot be used.
         """
         shared = shared or SharedParts()
+        self._rest = rest
         self.definitions: FeatureSet = load_definitions(home / config.features.definitions)
+        rest()
         self.catalogue = shared.catalogue(home / config.catalogue)
+        rest()
         found = self.catalogue.manifest.feature_hash
         if found != self.definitions.content_hash:
             raise ConfigError(
@@ -75,6 +80,7 @@ class Release:
             )
         self.layout = ContextLayout(self.definitions)
         self.view, folders = open_watched_view(config.features, self.definitions, self.catalogue, home)
+        rest()
         self.models: dict[str, ModelSlot] = {}
         self._home = home
         self._config = config
@@ -82,6 +88,7 @@ class Release:
         self._shared = shared
         self._histories = histories or NoCounts()
         self.source: CandidateSource = candidate_source(config.candidates, self.catalogue, self.definitions)
+        rest()
         self.stages: dict[StageName, Stage] = {name: self._stage(name) for name in stages}
         self.fallbacks: dict[StageName, tuple[tuple[str, Stage], ...]] = {}
         self.memory: MemoryAnswers | None = None
@@ -136,6 +143,7 @@ class Release:
     def _slot(self, model: str) -> ModelSlot:
         if model not in self.models:
             self.models[model] = self._shared.slot(self._config.models[model], self.catalogue, self._home)
+            self._rest()
         return self.models[model]
 
     def _ranker(self, ranker: RankerConfig) -> Scorer:

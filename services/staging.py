@@ -22,6 +22,7 @@ from services.config import PipelineConfig
 from services.errors import ConfigError, ReleaseError
 from services.features import FeaturesConfig
 from services.releases import release_name
+from services.resting import Rest, no_rest
 from services.slots import ModelConfig
 
 _MANIFEST = "release.yaml"
@@ -52,6 +53,7 @@ class ReleaseFolder:
         """Nothing is made until something is staged."""
         self._home = home
         self.root = home / pipeline / "releases"
+        self._hashed: dict[tuple[int, ...], str] = {}
 
     def stage(self, config: PipelineConfig) -> StagedRelease:
         """Keep what ``config`` names as a release; the same content is the same release, staged anew.
@@ -147,7 +149,7 @@ class ReleaseFolder:
         writing.write_text(yaml.safe_dump(history[-_REMEMBERED:]))
         os.replace(writing, self.root / _HISTORY)
 
-    def applied(self, config: PipelineConfig, name: str | None) -> PipelineConfig:
+    def applied(self, config: PipelineConfig, name: str | None, rest: Rest = no_rest) -> PipelineConfig:
         """Give ``config`` over the data of a staged release; itself for None.
 
         Raises:
@@ -155,10 +157,12 @@ class ReleaseFolder:
         """
         if name is None:
             return config
-        release = self.read(name)
+        release, hashed = self.read(name), self._hashed
+        self._hashed = {}
         for file, expected in release.files.items():
             path = self.root / name / file
-            found = sha256_of(path) if path.is_file() else "none"
+            found = self._sha256_of(path, hashed) if path.is_file() else "none"
+            rest()
             if found != expected:
                 raise ReleaseError(
                     f"release {name}: {path} has sha256 {found[:12]}, was staged with {expected[:12]}: stage it again"
@@ -174,6 +178,14 @@ class ReleaseFolder:
             return PipelineConfig.model_validate(config.model_dump(mode="json") | given)
         except ValidationError as error:
             raise ReleaseError(f"release {name} does not fit pipeline {config.name}: {error}") from error
+
+    def _sha256_of(self, path: Path, hashed: dict[tuple[int, ...], str]) -> str:
+        """Hash a file, unless it is one of those of the release before: staging makes hard links."""
+        status = path.stat()
+        identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        found = hashed.get(identity) or sha256_of(path)
+        self._hashed[identity] = found
+        return found
 
 
 def _chosen(staged: ModelConfig, present: ModelConfig | None) -> ModelConfig:

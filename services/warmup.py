@@ -16,6 +16,7 @@ from services.ranker import RankerStage
 from services.releases import Release
 from services.requests import ContextLayout
 from services.reranker import RerankerStage
+from services.resting import Rest, no_rest
 from services.stages import AnyStage, RemoteStage
 
 
@@ -25,7 +26,7 @@ def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
     return [*[1 << power for power in range(most.bit_length()) if 1 << power < most], most]
 
 
-def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder]) -> None:
+def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder], rest: Rest = no_rest) -> None:
     """Run every local rung of the stages on each shape bucket, but models that other releases have run already.
 
     Raises:
@@ -43,6 +44,7 @@ def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder]) ->
                 if not (isinstance(rung.stage, RemoteStage) or _is_warm(rung.stage)):
                     batch = rung.stage(given)
                     _check(rung.name, batch.candidates.values())
+                    rest()
     for slot in release.models.values():
         slot.is_warm = True
     if release.memory is not None:

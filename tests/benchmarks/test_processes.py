@@ -4,7 +4,15 @@ import sys
 
 import pytest
 
-from benchmarks.processes import CpuMeter, Process, core_seconds_by_role, cpu_of, machine_busy_s, role_of
+from benchmarks.processes import (
+    CpuMeter,
+    Process,
+    core_seconds_by_role,
+    cpu_of,
+    machine_busy_s,
+    others_busy_s,
+    role_of,
+)
 
 MARK = "RANKWAY_TEST_MARK"
 # A parent and a child without the mark: the child is known by its parent.
@@ -72,3 +80,10 @@ def test_a_process_that_is_gone_has_no_cpu() -> None:
     assert cpu_of(gone.pid) is None
     assert cpu_of(os.getpid()) is not None
     assert machine_busy_s() > 0
+
+
+def test_others_are_busy_for_what_is_not_ours() -> None:
+    own_s = cpu_of(os.getpid())
+    assert own_s is not None
+    others_s = others_busy_s([os.getpid()])
+    assert 0 <= others_s <= machine_busy_s() - own_s + 1e-6

@@ -44,7 +44,20 @@ def test_answers_under_way_in_a_swap_count() -> None:
 def test_what_was_answered_in_a_swap_is_not_the_calm_before_it() -> None:
     calm = [Answered(s, s + 0.01, b"") for s in (9.2, 9.5, 9.8)]
     held_up = [Answered(9.95, 10.45, b""), Answered(10.2, 10.24, b"")]
-    before_ms, in_swaps_ms, ratios = releases.p99_by_block([(10.0, 11.0)], [*calm, *held_up])
+    swaps = [(10.0, 11.0)]
+    before_ms, in_swaps_ms, ratios = releases.p99_by_pair(swaps, swaps, [*calm, *held_up])
     assert before_ms == pytest.approx(10.0)
     assert in_swaps_ms > 400
     assert ratios == [in_swaps_ms / before_ms]
+
+
+def test_every_swap_is_held_against_the_calm_before_it() -> None:
+    answers = [
+        Answered(start_s + i / 10, start_s + i / 10 + took_s, b"")
+        for start_s, took_s in [(9.0, 0.01), (10.0, 0.02), (19.0, 0.03), (20.0, 0.03)]
+        for i in range(9)
+    ]
+    swaps = [(10.0, 11.0), (20.0, 21.0)]
+    assert releases.p99_by_pair(swaps, swaps, answers)[2] == pytest.approx([2.0, 1.0])
+    before_ms, in_swaps_ms, ratios = releases.p99_by_pair(swaps[1:], swaps, answers)
+    assert [before_ms, in_swaps_ms, *ratios] == pytest.approx([30.0, 30.0, 1.0])

@@ -55,4 +55,4 @@ class Named:
 def live_of(name: str, home: Path = Path("/nowhere")) -> LiveReleases:
     """Give live releases that hold one of this name and load any that its folder has."""
     config = cast(PipelineConfig, SimpleNamespace(name="small"))
-    return LiveReleases(config, home, lambda _config: Loaded(cast(Release, Named(name)), []))
+    return LiveReleases(config, home, lambda _config, _rest: Loaded(cast(Release, Named(name)), []))

@@ -46,6 +46,20 @@ def test_half_the_time_is_shared_by_those_that_wait_with_the_same_priority_or_a_
     assert pace(0).share_s(0, 0.0) == float("inf")
 
 
+@pytest.mark.parametrize("promises", [True, False])
+def test_a_stall_of_the_process_sheds_nobody_that_the_batches_before_it_leave_time(promises: bool) -> None:
+    paced = pace(4, promises=promises)
+    paced.learn(60.0, BUDGET)
+    assert paced.refusal(0, 10.0, 0.0) is None
+
+
+def test_a_lasting_change_is_learnt_however_large() -> None:
+    paced = pace(0)
+    for _ in range(60):
+        paced.learn(60.0, BUDGET)
+    assert paced.seconds_per_batch == pytest.approx(60.0, rel=0.05)
+
+
 @given(st.lists(st.floats(0.001, 10.0), min_size=1, max_size=50), st.integers(1, 80), st.booleans())
 def test_what_is_learnt_lies_between_the_least_and_the_most_of_a_full_batch(
     times_s: list[float], candidates: int, promises: bool

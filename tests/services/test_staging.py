@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from models.artifact import Artifact
+from models.artifact import Artifact, sha256_of
+from services import staging
 from services.config import PipelineConfig, load_config
 from services.errors import ReleaseError
 from services.releases import Release
@@ -69,6 +70,32 @@ def test_files_that_are_not_as_they_were_staged_are_told(
         folder.applied(config, name)
     assert folder.stage(config).name == name
     folder.applied(config, name)
+
+
+def test_a_file_that_two_releases_share_is_hashed_once(
+    config: PipelineConfig, folder: ReleaseFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [folder.stage(config).name, stage_shifted(config, tmp_path, 0.5)]
+    hashed: list[str] = []
+
+    def counted(path: Path) -> str:
+        hashed.append(path.name)
+        return sha256_of(path)
+
+    monkeypatch.setattr(staging, "sha256_of", counted)
+    folder.applied(config, names[0])
+    assert "value.npy" in hashed
+    hashed.clear()
+    for name in (*names, *names):
+        folder.applied(config, name)
+    # Definitions are copied into each release: they are small.
+    assert set(hashed) <= {"features.yaml"}
+    value = folder.root / names[0] / "catalogue" / "value.npy"
+    content = value.read_bytes()
+    value.unlink()
+    value.write_bytes(content)
+    folder.applied(config, names[0])
+    assert "value.npy" in hashed
 
 
 def test_what_is_not_there_or_not_readable_is_told_with_the_remedy(

@@ -31,8 +31,12 @@ def test_every_bucket_goes_through_every_stage(small_home: Path) -> None:
             seen.append(len(batch))
             return batch
 
-    warm(release, config, [Ladder.of(stage) for stage in (*release.stages.values(), Watching())])
+    rests: list[int] = []
+    ladders = [Ladder.of(stage) for stage in (*release.stages.values(), Watching())]
+    warm(release, config, ladders, lambda: rests.append(len(seen)))
     assert seen == [1, 2, 4, 8, 12]
+    assert rests[::3] == [0, 1, 2, 3, 4]  # after each stage of each batch
+    assert len(rests) == 15
     release.close()
 
 
