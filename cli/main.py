@@ -36,7 +36,11 @@ COMMANDS = (
     Command("walks", "cli.walks:app", "The walks application: its world, its routes on the map, its events."),
     Command("log", "cli.log:app", "The served log: how far its features are from what they would be now."),
     Command("features", "cli.features:app", "Stored features: load users' rows, set live features of items."),
-    Command("models", "cli.models:app", "Models: artifacts on disk, Hugging Face models as artifacts."),
+    Command(
+        "models",
+        "cli.models:app",
+        "Models: artifacts, Hugging Face models as artifacts, profiles of units.",
+    ),
     Command(
         "release", "cli.release:app", "Releases: model, catalogue and features together, swapped under load."
     ),

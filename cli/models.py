@@ -1,4 +1,4 @@
-"""``rankway models``: artifacts on disk, and Hugging Face models as artifacts."""
+"""``rankway models``: artifacts on disk, Hugging Face models as artifacts, and what units take."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +10,16 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from cli.bench import bench
 from models.artifact import MANIFEST, Artifact
 from models.errors import ModelError
 from services.home import home_directory
 
-app = typer.Typer(help="Models: artifacts on disk, Hugging Face models as artifacts.", no_args_is_help=True)
+app = typer.Typer(
+    help="Models: artifacts on disk, Hugging Face models as artifacts, profiles of units.",
+    no_args_is_help=True,
+)
+app.command()(bench)
 
 
 @app.command("import")

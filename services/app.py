@@ -199,7 +199,7 @@ def _deployment(unit_class: type, placement: Placement, args: PipelineArgs) -> D
     deployment = cast(Deployment, serve.deployment(unit_class))
     return deployment.options(
         name=placement.deployment,
-        **_replicas(placement, args),
+        **replicas_options(placement, args),
         max_ongoing_requests=args.config.units[placement.key.unit].max_ongoing_requests,
         max_surge_percent=_SURGE_PERCENT,
         ray_actor_options=placement.actor_options(),
@@ -207,7 +207,7 @@ def _deployment(unit_class: type, placement: Placement, args: PipelineArgs) -> D
     )
 
 
-def _replicas(placement: Placement, args: PipelineArgs) -> dict[str, Any]:
+def replicas_options(placement: Placement, args: PipelineArgs) -> dict[str, Any]:
     """Give how many there are, or who decides that."""
     config = args.config
     if config.autoscaling is None:

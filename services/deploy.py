@@ -161,10 +161,15 @@ def refuse_taken_port(http: HttpConfig) -> None:
             ) from error
 
 
-def deploy(config: PipelineConfig, home: Path, on_status: Callable[[str], None]) -> bool:
+def deploy(
+    config: PipelineConfig,
+    home: Path,
+    on_status: Callable[[str], None],
+    document: dict[str, Any] | None = None,
+) -> bool:
     """Deploy on the running cluster; wait until every replica is warm and the endpoint answers.
 
-    Gives whether requests take the fast path.
+    document: the Serve config; ``serve_config``'s where not given. Gives whether requests take the fast path.
 
     Raises:
         ServiceError: the application failed to start; Serve's message follows.
@@ -173,7 +178,7 @@ def deploy(config: PipelineConfig, home: Path, on_status: Callable[[str], None])
 
     client = _get_global_client()
     assert client is not None, "deploy inside local_cluster"
-    client.deploy_apps(ServeDeploySchema.model_validate(serve_config(config, home)))
+    client.deploy_apps(ServeDeploySchema.model_validate(document or serve_config(config, home)))
     limit_s = time.monotonic() + _STARTUP_LIMIT_S
     while True:
         application = serve.status().applications.get(config.name)

@@ -32,7 +32,7 @@ from services.served_log.feedback import FeedbackRequest
 from services.served_log.files import LogFolder
 from services.served_log.log import ServedLog
 from services.sharing import SharedParts
-from services.stages import RemoteStage
+from services.stages import AnyStage
 from services.warmup import warm
 
 _EXPLAINED = ("ranker", "reranker")
@@ -47,12 +47,12 @@ class Engine:
         home: Path,
         *,
         replica: str,
-        remote: Mapping[StageName, RemoteStage] | None = None,
+        remote: Mapping[StageName, AnyStage] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Load the release, warm every shape bucket and start the model thread.
 
-        remote: the stages other units run. Call inside a running event loop.
+        remote: the stages that other units run, or that stand in their place. Call inside a running event loop.
         """
         unit = config.ingress_unit
         pool = placements(config, unit)[0].key.pool

@@ -1,0 +1,97 @@
+"""``rankway models bench CONFIG``: what a replica of each unit takes on this machine, as profiles."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from autoscale.profiles import Profile, write_profile
+from models.errors import ModelError
+from services.config import load_config
+from services.errors import ServiceError
+from services.home import home_directory
+from services.placement import Placement
+
+
+def bench(
+    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the profiles; default profiles/ in the data home.")
+    ] = None,
+    pool: Annotated[
+        str | None, typer.Option(help="Which pool this machine is of, where a unit is in several.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure every unit of a pipeline: batches, start-up, memory and what a request takes beside. A minute or two."""
+    from services.check import check_artifacts
+    from services.profiling.profile import profiles
+
+    console = Console(stderr=True)
+    home = home_directory()
+    try:
+        pipeline = load_config(config)
+        # It is what is measured that the configuration may name and not have yet.
+        unscaled = pipeline.model_copy(update={"autoscaling": None})
+        faults = check_artifacts(unscaled, home)
+        if faults:
+            raise ServiceError("\n".join(faults))
+        with console.status("starting") as status:
+            measured = profiles(unscaled, home, pool, lambda text: status.update(f"measuring {text}"))
+    except (ServiceError, ModelError) as error:
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    written = [
+        (_write(pipeline.name, placement, profile, out or home / "profiles"), profile)
+        for placement, profile in measured
+    ]
+    if as_json:
+        typer.echo(json.dumps([profile.model_dump(mode="json") for _, profile in written], indent=1))
+        return
+    for path, profile in written:
+        _show(path, profile)
+
+
+def _write(pipeline: str, placement: Placement, profile: Profile, folder: Path) -> Path:
+    """Write it under the name that the configuration gives it, else ``<pipeline>-<deployment>``."""
+    named = Path(placement.profile).name if placement.profile else f"{pipeline}-{placement.deployment}.json"
+    path = folder / named
+    write_profile(profile, path)
+    return path
+
+
+def _show(path: Path, profile: Profile) -> None:
+    console = Console()
+    table = Table(
+        "requests",
+        "candidates",
+        "p50 ms",
+        "p99 ms",
+        "mean ms",
+        "runs",
+        title=f"{profile.unit}@{profile.pool}",
+    )
+    for timing in profile.timings:
+        cells = (
+            timing.requests,
+            timing.candidates,
+            timing.p50_ms,
+            timing.p99_ms,
+            timing.mean_ms,
+            timing.runs,
+        )
+        table.add_row(*map(str, cells))
+    console.print(table)
+    console.print(
+        f"start-up {profile.startup_s} s, {profile.memory_mib} MiB; beside its batches a request takes "
+        f"{profile.overhead_ms} ms, {profile.overhead_cpu_ms} ms of a CPU; the fallback model takes "
+        f"{profile.fallback_us_per_candidate} µs a candidate; {profile.machine}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"written to {path}: name it in units.{profile.unit}.profile", highlight=False, soft_wrap=True
+    )

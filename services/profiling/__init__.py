@@ -1,0 +1,1 @@
+"""Profiles: what one replica of a unit takes, measured on this machine."""

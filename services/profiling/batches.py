@@ -1,0 +1,163 @@
+"""How long batches of a unit take, by requests and candidates, in this process.
+
+A batch is what a replica's model thread does with it: queries are merged, features read, models run. It starts at its
+scheduled moment, half of the time apart that its like take: back to back, caches would be warmer than in a service.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from autoscale.profiles import Timing
+from models.ragged import RaggedBatch
+from services.config import PipelineConfig, StageName
+from services.queries import Query, merge_queries
+from services.releases import Release
+from services.stages import AnyStage, RemoteStage, Stage
+from services.wire import pack, pack_batch, unpack_batch
+
+_USERS = 997
+_LOAD = 0.5
+_WARM_UPS = 3
+_MOST_RUNS, _LEAST_RUNS = 200, 10
+_K = 10
+
+
+class _Elsewhere:
+    """Stands where another unit ranks: scores at random."""
+
+    name = "ranker"
+
+    def __init__(self) -> None:
+        self._random = np.random.default_rng(1)
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        scores = self._random.random(batch.candidate_count, dtype=np.float32)
+        return batch.adding(candidates={"score": scores, "ranker": scores})
+
+
+class UnitBatches:
+    """Batches of one unit of a pipeline, different ones each time. ``close`` lets go of the store."""
+
+    def __init__(self, config: PipelineConfig, home: Path, unit: str) -> None:
+        """Load the unit's stages, and those that make what it is given.
+
+        Raises:
+            ConfigError, ModelError: what the pipeline names is not there, or unfit.
+        """
+        self._config = config
+        self._is_ingress = unit == config.ingress_unit
+        stages = config.units[unit].stages
+        self._release = Release(config, home, stages if self._is_ingress else ("features",))
+        self._ranker: Stage | None = None
+        if not self._is_ingress:
+            self._ranker = Release(config, home, stages).stages["ranker"]
+        elsewhere: dict[StageName, AnyStage] = {} if "ranker" in stages else {"ranker": _Elsewhere()}
+        ladders = self._release.pipeline(elsewhere) if self._is_ingress else []
+        self._stages = [ladder.rungs[0].stage for ladder in ladders]
+        self._random = np.random.default_rng(0)
+
+    def sizes(self, max_candidates: int) -> list[tuple[int, int]]:
+        """Give the requests and candidates to measure: as requests come, and four times as many smaller ones."""
+        count = self._config.candidates.count
+        most = max(1, max_candidates // count)
+        totals = sorted({*(count << power for power in range(most.bit_length())), most * count})
+        sizes = {(max(1, total // count), total) for total in totals if total <= most * count}
+        small = max(1, count // 4)
+        sizes |= {(total // small, total // small * small) for _, total in sizes} | {(1, small)}
+        return sorted(sizes, key=lambda size: (size[1], size[0]))
+
+    def job(self, requests: int, candidates: int) -> Callable[[], object]:
+        """Give a batch of so many requests with equally many candidates, as something to run."""
+        each = candidates // requests
+        catalogue = self._release.catalogue
+        queries = [
+            Query(
+                user_key=b"u-%06d" % user,
+                context=self._release.layout.encode({}),
+                rows=None
+                if each == self._config.candidates.count
+                else self._random.integers(0, len(catalogue), each),
+                deadline_s=math.inf,
+                priority=0,
+                k=_K,
+            )
+            for user in self._random.integers(0, _USERS, requests)
+        ]
+        if self._is_ingress:
+            return lambda: self._run(queries)
+        asked = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
+        payload = pack_batch(self._release.stages["features"](asked))
+        return lambda: self._score(payload)
+
+    def fallback_us_per_candidate(self, candidates: int) -> float:
+        """Give what the model takes that stands below the ranker; 0 where there is none."""
+        below = self._release.fallbacks.get("ranker", ())
+        if not below:
+            return 0.0
+        count = self._config.candidates.count
+        queries = [Query(b"", self._release.layout.encode({}), None, math.inf, 0, _K)] * (candidates // count)
+        asked = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
+        batch = self._release.stages["features"](asked)
+        _, stage = below[0]
+        return median_s(lambda: stage(batch)) / batch.candidate_count * 1e6
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._release.retire()
+        self._release.close()
+
+    def _run(self, queries: Sequence[Query]) -> RaggedBatch:
+        batch = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
+        for stage in self._stages:
+            assert not isinstance(stage, RemoteStage)
+            batch = stage(batch)
+        return batch
+
+    def _score(self, payload: bytes) -> bytes:
+        assert self._ranker is not None
+        batch = self._ranker(RaggedBatch.concatenate([unpack_batch(payload)]))
+        return pack({"score": batch.candidates["score"]})
+
+
+def measure_batches(batches: UnitBatches, max_candidates: int, seconds: float) -> list[Timing]:
+    """Time batches of all sizes, about ``seconds`` for all of them."""
+    sizes = batches.sizes(max_candidates)
+    return [_timing(batches, *size, seconds / len(sizes)) for size in sizes]
+
+
+def median_s(run: Callable[[], object]) -> float:
+    """Give what a call takes, once warm."""
+    times_s = []
+    for _ in range(_WARM_UPS + 9):
+        started_s = time.perf_counter()
+        run()
+        times_s.append(time.perf_counter() - started_s)
+    return float(np.median(times_s[_WARM_UPS:]))
+
+
+def _timing(batches: UnitBatches, requests: int, candidates: int, seconds: float) -> Timing:
+    for _ in range(_WARM_UPS):
+        batches.job(requests, candidates)()
+    expected_s = median_s(batches.job(requests, candidates))
+    runs = min(_MOST_RUNS, max(_LEAST_RUNS, int(seconds * _LOAD / expected_s)))
+    due_s = time.perf_counter() + np.cumsum(np.full(runs, expected_s / _LOAD))
+    times_s = np.empty(runs)
+    for place in range(runs):
+        job = batches.job(requests, candidates)
+        time.sleep(max(0.0, due_s[place] - time.perf_counter()))
+        started_s = time.perf_counter()
+        job()
+        times_s[place] = time.perf_counter() - started_s
+    p50_ms, p99_ms = np.percentile(times_s, [50, 99]) * 1e3
+    return Timing(
+        requests=requests,
+        candidates=candidates,
+        p50_ms=round(float(p50_ms), 4),
+        p99_ms=round(float(p99_ms), 4),
+        mean_ms=round(float(times_s.mean()) * 1e3, 4),
+        runs=runs,
+    )

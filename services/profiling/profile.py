@@ -1,0 +1,109 @@
+"""The profiles of a pipeline's units on this machine: batches in this process, the rest on the service."""
+
+import os
+import platform
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from autoscale.profiles import Profile, Timing
+from services.config import PipelineConfig
+from services.errors import ConfigError
+from services.placement import Placement, placements
+from services.profiling.batches import UnitBatches, measure_batches
+from services.profiling.served import Served, measure_served
+
+_SECONDS_OF_BATCHES = 20.0
+_SECONDS_OF_REQUESTS = 8.0
+
+
+def profiles(
+    config: PipelineConfig, home: Path, pool: str | None, say: Callable[[str], None]
+) -> list[tuple[Placement, Profile]]:
+    """Measure every unit that runs in this machine's ``pool``; under two minutes for a pipeline of two units.
+
+    Raises:
+        ConfigError: a unit is in several pools, and ``pool`` says not which this machine is of.
+        ServiceError, ModelError: the pipeline cannot be served.
+    """
+    here = [chosen for name in config.units if (chosen := _here(config, name, pool)) is not None]
+    found: dict[str, tuple[list[Timing], float]] = {}
+    for placement in here:
+        unit = placement.key.unit
+        say(f"batches of {unit}")
+        batches = UnitBatches(config, home, unit)
+        most = config.units[unit].batching.max_candidates
+        try:
+            timings = measure_batches(batches, most, _SECONDS_OF_BATCHES)
+            found[unit] = timings, batches.fallback_us_per_candidate(most)
+        finally:
+            batches.close()
+    say("the service")
+    served = measure_served(_alone(config, here), home, _SECONDS_OF_REQUESTS)
+    return [(placement, _profile(config, placement, found, served)) for placement in here]
+
+
+def _here(config: PipelineConfig, unit: str, pool: str | None) -> Placement | None:
+    placed = placements(config, unit)
+    if len(placed) == 1:
+        return placed[0]
+    if pool is None:
+        raise ConfigError(
+            f"unit {unit} is in the pools {', '.join(p.key.pool for p in placed)}: say with --pool which this machine "
+            f"is of",
+            field=f"units.{unit}.pools",
+        )
+    return next((placement for placement in placed if placement.key.pool == pool), None)
+
+
+def _alone(config: PipelineConfig, here: list[Placement]) -> PipelineConfig:
+    """Give the pipeline with one replica of each unit, wherever; on a port of its own."""
+    data = config.model_dump(mode="json")
+    data |= {"autoscaling": None, "log": None, "response_cache": None}
+    data["http"] = {"host": "127.0.0.1", "port": _free_port()}
+    for placement in here:
+        data["units"][placement.key.unit] |= {"cpus": placement.cpus}
+    for unit in data["units"].values():
+        unit |= {"pools": {}, "replicas": 1}
+    return PipelineConfig.model_validate(data)
+
+
+def _profile(
+    config: PipelineConfig,
+    placement: Placement,
+    found: dict[str, tuple[list[Timing], float]],
+    served: dict[str, Served],
+) -> Profile:
+    unit = placement.key.unit
+    timings, fallback_us = found[unit]
+    seen = served[unit]
+    one = next(t for t in timings if (t.requests, t.candidates) == (1, config.candidates.count))
+    outside_ms = seen.outside_ms if unit == config.ingress_unit else max(0.0, seen.ranker_ms - one.p50_ms)
+    return Profile(
+        unit=unit,
+        pool=placement.key.pool,
+        machine=f"measured on {_machine()}",
+        timings=tuple(timings),
+        startup_s=round(seen.startup_s, 2),
+        memory_mib=round(seen.memory_mib, 1),
+        overhead_ms=round(outside_ms, 3),
+        overhead_cpu_ms=round(max(0.0, seen.cpu_ms - one.mean_ms), 3),
+        fallback_us_per_candidate=round(fallback_us, 3),
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _machine() -> str:
+    cpu = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            cpu = line.partition(":")[2].strip()
+            break
+    return f"{cpu}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB"
