@@ -27,8 +27,6 @@ class Placement:
     replicas: int
     weight: float
     profile: str | None
-    is_weighed: bool = False
-    """Whether the YAML says the weight."""
 
     def actor_options(self) -> dict[str, Any]:
         """Give Ray's options of a replica's actor: what it takes, and the nodes that have it."""
@@ -66,7 +64,6 @@ def _placed(config: PipelineConfig, unit_name: str, pool: str) -> Placement:
         replicas=replicas,
         weight=float(replicas) if placed.weight is None else placed.weight,
         profile=placed.profile or unit.profile,
-        is_weighed=placed.weight is not None,
     )
 
 

@@ -30,8 +30,9 @@ class RouterConfig(BaseModel):
 
     @classmethod
     def of(cls, placed: Sequence[Placement]) -> Self:
-        """Give the weights that a pipeline's YAML says: a pool's own, else its replicas."""
-        return cls(weights={placement.key.pool: placement.weight for placement in placed})
+        """Give the weights that a pipeline's YAML says: a pool's own, else its replicas; equal ones where all are 0."""
+        weights = {placement.key.pool: placement.weight for placement in placed}
+        return cls(weights=weights if any(weights.values()) else dict.fromkeys(weights, 1.0))
 
 
 @dataclass(frozen=True, slots=True)

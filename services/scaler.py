@@ -19,6 +19,7 @@ from services.lowering import lowered
 from services.metrics import logger
 from services.observing import Context, observe
 from services.placement import Placement, all_placements
+from services.router import RouterConfig
 from services.scaling_metrics import ScalingMetrics
 
 State = TypeVar("State")
@@ -70,7 +71,7 @@ class Scaler(Generic[State]):
         self._state = decision.state
         for name in known:
             self._tell(name, standing[name], decided[name], decision, observation)
-        self._note(decision, observation)
+        self._note(decision)
         return standing | decided
 
     def _tell(
@@ -85,27 +86,16 @@ class Scaler(Generic[State]):
                 | {"replicas_before": before, "replicas_after": after},
             )
 
-    def _note(self, decision: Decision[State], observation: Observation) -> None:
+    def _note(self, decision: Decision[State]) -> None:
         if self._board is None:
             return
         for unit in self._spec.units:
             if len(unit.placed) > 1:
-                weights = decision.weights.get(unit.name) or self._by_capacity(unit.name, observation)
-                if weights:
-                    post_weights(self._board, unit.name, weights)
+                own = [place for place in self._placed.values() if place.key.unit == unit.name]
+                # Written in any case: weights of a policy before this one may still stand there.
+                weights = decision.weights.get(unit.name) or RouterConfig.of(own).weights
+                post_weights(self._board, unit.name, weights)
         self._board.post(_STATE, pickle.dumps((self._made_of, decision.state)))
-
-    def _by_capacity(self, unit: str, observation: Observation) -> dict[str, float]:
-        """Give each pool a share as large as what its replicas can do; none where the YAML says the weights."""
-        weights: dict[str, float] = {}
-        for place in self._placed.values():
-            seen = observation.units.get(place.key)
-            if place.key.unit != unit or seen is None:
-                continue
-            if place.is_weighed:
-                return {}
-            weights[place.key.pool] = seen.ready * _candidates_per_s(self._spec.placed(place.key).profile)
-        return weights
 
     def _noted_state(self) -> State:
         if self._board is not None:
@@ -159,7 +149,3 @@ def unit_scaler(config: PipelineConfig, profiles: Mapping[Key, Profile], deploym
     changes = {"p99_ms": spec.p99_ms * share, "shares": {}, "bounds": own}
     scaling: AutoscalingConfig = config.autoscaling.model_copy(update=changes)
     return Scaler(make_policy(scaling, alone), alone, {deployment: place})
-
-
-def _candidates_per_s(profile: Profile) -> float:
-    return max(timing.candidates / timing.mean_ms for timing in profile.timings) * 1e3

@@ -186,23 +186,22 @@ TWO_POOLS: dict[str, Any] = {
 }
 
 
-def test_pools_share_by_what_their_ready_replicas_can_do_unless_the_policy_or_the_yaml_says_otherwise() -> (
-    None
-):
+def test_the_weights_of_pools_are_the_policys_else_those_of_the_yaml() -> None:
     contexts = {"main": told(1), "scorer@one": told(1), "scorer@two": told(3)}
 
     def weights_of(config: PipelineConfig, decided: Mapping[str, Mapping[str, float]]) -> Any:
         spec, board = lowered(config, {}), Notes()
         placed = {placement.deployment: placement for placement in all_placements(config)}
         Scaler(Counting(tuple(spec.keys()), weights=decided), spec, placed, board).targets(contexts, 100.0)
-        return board.notes.get("weights/scorer")
+        return json.loads(board.notes["weights/scorer"])
 
-    shares = json.loads(weights_of(config_of(TWO_POOLS), {}))
-    assert shares["two"] == 3 * shares["one"] > 0
     decided = {"scorer": {"one": 0.9, "two": 0.1}}
-    assert json.loads(weights_of(config_of(TWO_POOLS), decided)) == decided["scorer"]
+    assert weights_of(config_of(TWO_POOLS), decided) == decided["scorer"]
+    assert weights_of(config_of(TWO_POOLS), {}) == {"one": 1.0, "two": 1.0}
     said = {"units": {"scorer": {"pools": {"one": {"weight": 5}}}}}
-    assert weights_of(config_of(TWO_POOLS, said), {}) is None
+    assert weights_of(config_of(TWO_POOLS, said), {}) == {"one": 5.0, "two": 1.0}
+    none = {"units": {"scorer": {"pools": {"one": {"replicas": 0}, "two": {"replicas": 0}}}}}
+    assert weights_of(config_of(TWO_POOLS, none), {}) == {"one": 1.0, "two": 1.0}
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyError("key"), SystemExit(3), RecursionError()])
