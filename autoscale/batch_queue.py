@@ -20,6 +20,7 @@ from autoscale.service_time import ServiceTime
 _FULLEST = 0.98
 """Of what a replica can do, more is not looked at: what waits there depends on how long it lasts."""
 _MAX_BATCH = 128
+_Z99 = 2.3263478740408408  # the standard normal's 99th percentile
 _MOST_STATES = 48
 _ELAPSED = (np.arange(6) + 0.5) / 6
 
@@ -47,6 +48,12 @@ class BatchQueue:
         """Give the requests a second that it serves when it is never idle: full batches, one after another."""
         return self.max_requests / float(self.busy_s()[-1])
 
+    @property
+    def alone_p99_s(self) -> float:
+        """Give the 99th percentile of a request that meets an idle replica."""
+        sigma = self.service.sigma
+        return float(self.busy_s()[0]) * math.exp(_Z99 * sigma - sigma**2 / 2)
+
     def p99_s(self, requests_per_s: float) -> float:
         """Give the 99th percentile of waiting and service at so many requests a second; inf where it cannot keep up."""
         return self.quantile_s(requests_per_s, 0.99)
@@ -63,7 +70,7 @@ class BatchQueue:
             middle = (low + high) / 2
             later = np.maximum(middle - waits, 1e-12)
             below = ndtr(np.log(later / means) / deviations + deviations / 2)
-            low, high = (middle, high) if float(weights @ below) < quantile else (low, middle)
+            low, high = (middle, high) if float((weights * below).sum()) < quantile else (low, middle)
         return high
 
     def load_per_s(self, p99_s: float) -> float:
@@ -149,17 +156,34 @@ def _left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDA
     log_factorials = np.cumsum(np.log(np.maximum(counts, 1)))
     expected = rate * busy_s[:, None, None] * spread[None, :, None]
     logs = counts * np.log(np.maximum(expected, 1e-300)) - expected - log_factorials
-    arrivals = np.tensordot(weights, np.exp(logs), axes=(0, 1))
+    arrivals = (weights[:, None] * np.exp(logs)).sum(axis=1)
     chain = np.zeros((size, size))
     for left in range(size):
         begun = min(max(left, 1), full)
         after = max(left - full, 0)
         chain[left, after:] = arrivals[begun - 1, : size - after]
     chain[:, -1] += 1 - chain.sum(axis=1)  # what is not looked at further
-    equations = chain.T - np.eye(size)
-    equations[-1] = 1.0
-    solved: NDArray[np.float64] = np.linalg.solve(equations, np.append(np.zeros(size - 1), 1.0))
-    return np.maximum(solved, 0.0)
+    return _stationary(chain, full)
+
+
+def _stationary(chain: NDArray[np.float64], down: int) -> NDArray[np.float64]:
+    """Give (n,) the stationary distribution of a chain (n, n) that falls by ``down`` states at most; it is consumed.
+
+    By elimination without subtraction (W. K. Grassmann, M. I. Taksar and D. P. Heyman, Operations Research 33, 1985).
+    It is numpy's elementwise arithmetic alone: a linear algebra library would wake all its threads for so little.
+    """
+    size = len(chain)
+    for state in range(size - 1, 0, -1):
+        first = max(0, state - down)
+        below = chain[state, first:state]
+        chain[:state, state] /= max(float(below.sum()), 1e-300)
+        chain[:state, first:state] += chain[:state, state, None] * below
+    chances = np.zeros(size)
+    chances[0] = 1.0
+    for state in range(1, size):
+        chances[state] = (chances[:state] * chain[:state, state]).sum()
+    scaled: NDArray[np.float64] = chances / chances.sum()
+    return scaled
 
 
 @functools.lru_cache(maxsize=4096)

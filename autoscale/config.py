@@ -7,13 +7,20 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from autoscale.errors import PolicyError
 from autoscale.policies.base import Policy
+from autoscale.policies.cheapest import CheapestConfig, cheapest
+from autoscale.policies.coupled import CoupledConfig, coupled
 from autoscale.policies.limits import Limited, LimitsConfig
+from autoscale.policies.predictive import PredictiveConfig, predictive
+from autoscale.policies.slo import SloConfig, slo
 from autoscale.policies.target_ongoing import TargetOngoing, TargetOngoingConfig
 from autoscale.spec import Key, PipelineSpec, PlacedUnit
 
 # A unit, or a unit in one of its pools.
 Placed = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(@[a-z][a-z0-9-]*)?$")]
-PolicyConfig = TargetOngoingConfig
+PolicyConfig = Annotated[
+    TargetOngoingConfig | SloConfig | PredictiveConfig | CoupledConfig | CheapestConfig,
+    Field(discriminator="kind"),
+]
 
 
 class BoundsConfig(BaseModel):
@@ -118,5 +125,16 @@ def make_policy(config: AutoscalingConfig, spec: PipelineSpec) -> Policy[Any]:
     Raises:
         PolicyError: shares or bounds do not fit the pipeline.
     """
-    spec = config.applied_to(spec)
-    return Limited(TargetOngoing(config.policy, spec), spec, None)
+    spec, policy = config.applied_to(spec), config.policy
+    match policy:
+        case TargetOngoingConfig():
+            return Limited(TargetOngoing(policy, spec), spec, None)
+        case SloConfig():
+            inner = slo(policy, spec)
+        case PredictiveConfig():
+            inner = predictive(policy, spec)
+        case CoupledConfig():
+            inner = coupled(policy, spec)
+        case CheapestConfig():
+            inner = cheapest(policy, spec)
+    return Limited(inner, spec, config.limits)

@@ -135,12 +135,12 @@ class Limited(Generic[State]):
             return wanted, ""
         if wanted > target:
             since_s = now_s - state.up_s.get(name, -math.inf)
-            if target and since_s < config.up_cooldown_s:
+            if (target and since_s < config.up_cooldown_s) or since_s <= 0:
                 return target, f"scaled up {since_s:.0f} s ago"
             furthest = max(target + 1, math.floor(max(1, target) * config.max_up_ratio))
             return min(wanted, furthest), f"a step up multiplies by {config.max_up_ratio:g} at most"
         since_s = now_s - max(state.up_s.get(name, -math.inf), state.down_s.get(name, -math.inf))
-        if since_s < config.down_cooldown_s:
+        if since_s < config.down_cooldown_s or since_s <= 0:  # asked again at the same moment: one step
             return target, f"scaled {since_s:.0f} s ago"
         furthest = min(target - 1, math.ceil(target / config.max_down_ratio))
         return max(wanted, furthest), f"a step down divides by {config.max_down_ratio:g} at most"

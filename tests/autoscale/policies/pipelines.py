@@ -8,7 +8,7 @@ from autoscale.spec import Key, PipelineSpec, PlacedUnit, UnitSpec
 INGRESS, CPU, GPU = Key("main", "cpu"), Key("ranker", "cpu"), Key("ranker", "gpu")
 CPU_POOL = PoolConfig(cpus=16, memory_gib=64, price_per_hour=0.8, provisioning_s=60)
 GPU_POOL = PoolConfig(
-    cpus=16, gpus=4, memory_gib=128, gpu_memory_gib=24, price_per_hour=4, provisioning_s=120
+    cpus=16, gpus=4, memory_gib=128, gpu_memory_gib=24, price_per_hour=1, provisioning_s=120
 )
 
 

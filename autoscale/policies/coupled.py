@@ -1,0 +1,19 @@
+"""``coupled``: units scale together, by what arrives at the ingress, before it reaches those behind."""
+
+from typing import Literal
+
+from autoscale.policies.forecast import ForecastConfig
+from autoscale.policies.sized import Sized, SizedConfig
+from autoscale.spec import PipelineSpec
+
+
+class CoupledConfig(SizedConfig):
+    """Of a pipeline of several units. With ``forecast`` also ahead of the ingress's arrivals."""
+
+    kind: Literal["coupled"]
+    forecast: ForecastConfig | None = ForecastConfig()
+
+
+def coupled(config: CoupledConfig, spec: PipelineSpec) -> Sized:
+    """Make the policy."""
+    return Sized(config, spec, forecasts=config.forecast, coupled=True)

@@ -1,0 +1,95 @@
+"""Mixes: how many replicas in each of the pools a unit may run in, for a load, at the least price."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+Mix = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A pool that a unit may run in. per_s: candidates/s a replica takes there. price: of a replica, an hour."""
+
+    per_s: float
+    price: float
+    lowest: int
+    most: int
+
+
+def capacity_of(mix: Sequence[int], places: Sequence[Place]) -> float:
+    """Give the candidates/s that a mix takes."""
+    return sum(count * place.per_s for count, place in zip(mix, places, strict=True))
+
+
+def price_of(mix: Sequence[int], places: Sequence[Place]) -> float:
+    """Give a mix's price, an hour."""
+    return sum(count * place.price for count, place in zip(mix, places, strict=True))
+
+
+def cheapest(load: float, places: Sequence[Place]) -> Mix:
+    """Give the cheapest mix found that takes ``load`` candidates/s; where none can, all there may be.
+
+    The best value for money goes first, and each pool is tried with its share rounded up and rounded down, the rest
+    left to the next: at most 2^(pools) mixes, among them the optimum wherever rounding is all that is to be decided.
+    """
+    order = sorted(range(len(places)), key=lambda i: places[i].price / places[i].per_s)
+    lowest = [places[i].lowest for i in order]
+    rest = load - capacity_of(lowest, [places[i] for i in order])
+    found = _fill(rest, [places[i] for i in order])
+    mix = [0] * len(places)
+    for i, count in zip(order, found, strict=True):
+        mix[i] = count
+    return tuple(mix)
+
+
+def changed(target: Mix, up: float, down: float, places: Sequence[Place], saving: float) -> Mix:
+    """Give the mix to ask for: more where ``target`` takes less than ``up``, fewer where it does more than ``down``.
+
+    Replicas move to other pools only where that saves ``saving`` of the price of adding or taking away alone.
+    """
+    if capacity_of(target, places) < up:
+        more = [replace(p, lowest=max(p.lowest, min(n, p.most))) for p, n in zip(places, target, strict=True)]
+        added = cheapest(up, more)
+        moved = cheapest(up, places)
+        enough = capacity_of(added, places) >= up
+        better = price_of(moved, places) < (1 - saving) * price_of(added, places)
+        return moved if better and enough else added
+    kept = cheapest(down, [replace(p, most=min(n, p.most)) for p, n in zip(places, target, strict=True)])
+    if len(places) == 1:
+        return kept
+    moved = cheapest(down, places)
+    better = price_of(moved, places) < (1 - saving) * price_of(kept, places)
+    return moved if better and capacity_of(moved, places) >= up else kept
+
+
+def handed_over(wanted: Mix, target: Mix, ready: Mix, load: float, places: Sequence[Place]) -> Mix:
+    """Give ``wanted`` with replicas kept where they go until those that replace them are ready for the load."""
+    mix = list(wanted)
+    for i, place in enumerate(places):
+        able = capacity_of([min(n, r) for n, r in zip(mix, ready, strict=True)], places)
+        while able < load and mix[i] < min(target[i], ready[i]):
+            mix[i] += 1
+            able += place.per_s
+    return tuple(mix)
+
+
+def _fill(rest: float, places: Sequence[Place]) -> list[int]:
+    """Give counts, the lowest included, for what is ``rest`` above the capacity of the lowest."""
+    if not places:
+        return []
+    place, others = places[0], places[1:]
+    room = max(0, place.most - place.lowest)
+    share = max(0.0, rest) / place.per_s
+    above = min(room, math.ceil(share - 1e-9))
+    best: list[int] = []
+    best_price, best_lacks = 0.0, 0.0
+    for count in {above, max(0, above - 1)} if others else {above}:
+        mix = [place.lowest + count, *_fill(rest - count * place.per_s, others)]
+        price = price_of(mix, places)
+        lacks = max(0.0, rest - sum((n - p.lowest) * p.per_s for n, p in zip(mix, places, strict=True)))
+        if lacks < 1e-9 * max(1.0, rest):
+            lacks = 0.0
+        if not best or (lacks, price, mix) < (best_lacks, best_price, best):
+            best, best_price, best_lacks = mix, price, lacks
+    return best

@@ -1,0 +1,19 @@
+"""``predictive``: ``slo`` on a forecast as far ahead as a node and a replica take to come."""
+
+from typing import Literal
+
+from autoscale.policies.forecast import ForecastConfig
+from autoscale.policies.sized import Sized, SizedConfig
+from autoscale.spec import PipelineSpec
+
+
+class PredictiveConfig(SizedConfig):
+    """Of a pipeline whose load has hours and weeks, or moves while a replica starts."""
+
+    kind: Literal["predictive"]
+    forecast: ForecastConfig = ForecastConfig()
+
+
+def predictive(config: PredictiveConfig, spec: PipelineSpec) -> Sized:
+    """Make the policy."""
+    return Sized(config, spec, forecasts=config.forecast)

@@ -1,0 +1,347 @@
+"""What ``slo``, ``predictive``, ``coupled`` and ``cheapest`` share: replicas from profiles, for the load there is.
+
+Work is counted in candidates. A lane is what is sized as one: a unit in one pool, by what arrives there; or, where the
+policy decides on the split, a unit with all its pools. The load of a lane is the highest of these: its stable window's
+mean; in a burst its panic window's; where forecasts are made, the forecast's; where units are coupled, what comes
+through the ingress.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from autoscale.policies.base import Decision, Observation, UnitObservation
+from autoscale.policies.forecast import ForecastConfig, ForecastState, forecast, observed
+from autoscale.policies.mix import Mix, Place, changed, handed_over
+from autoscale.policies.windows import WindowState, heightened, mean, panicked, sampled
+from autoscale.sizing import Capacity, Sizing
+from autoscale.spec import Key, PipelineSpec
+
+_RATIO_S = 300.0
+"""Time constant of how much of what the ingress takes in goes on to each unit."""
+
+
+class SizedConfig(BaseModel):
+    """Options of every policy that sizes from profiles.
+
+    aim: share of the objective that the predicted p99 is to stay within. max_load: of its saturation a replica is
+    given so much at most. window_s, panic_window_s: loads are averaged over these. panic_threshold: a burst is a panic
+    window's load above so many times what the ready replicas take; it lasts until a stable window after the last.
+    down_window_s: the highest load of so long holds on the way down, and hysteresis is added to it.
+    drain_s: what waits beyond what is ready will be worked off in so long.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    aim: float = Field(default=0.9, gt=0, le=2)
+    max_load: float = Field(default=0.85, gt=0, le=0.98)
+    window_s: float = Field(default=60.0, gt=0, le=3600)
+    panic_window_s: float = Field(default=10.0, gt=0, le=600)
+    panic_threshold: float = Field(default=1.1, ge=1, le=10)
+    down_window_s: float = Field(default=120.0, ge=0, le=86_400)
+    hysteresis: float = Field(default=0.1, ge=0, le=1)
+    drain_s: float = Field(default=10.0, gt=0, le=600)
+
+
+@dataclass(frozen=True, slots=True)
+class SizedState:
+    """By lane its windows and forecasts, by ``<unit>@<pool>`` when more were last asked for, by unit its share of the
+    candidates that the ingress served.
+    """
+
+    windows: Mapping[str, WindowState] = field(default_factory=dict)
+    forecasts: Mapping[str, ForecastState] = field(default_factory=dict)
+    up_s: Mapping[str, float] = field(default_factory=dict)
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    last_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    name: str
+    keys: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """Of a lane, in candidates/s. up: what is needed now. down: what has to stay. why: what made it so high."""
+
+    up: float
+    down: float
+    why: str
+
+
+class Sized:
+    """A policy over a pipeline's measured profiles; what it looks at beside the windows is chosen by the arguments."""
+
+    def __init__(
+        self,
+        config: SizedConfig,
+        spec: PipelineSpec,
+        *,
+        forecasts: ForecastConfig | None = None,
+        coupled: bool = False,
+        saving: float | None = None,
+    ) -> None:
+        """Size ``spec``'s units. saving: split units over their pools; they move for so much of the price."""
+        self._config, self._spec, self._forecasts = config, spec, forecasts
+        self._coupled, self._saving = coupled, saving
+        self._sizing = Sizing(spec, aim=config.aim, max_load=config.max_load)
+        self._placed = {key: spec.placed(key) for key in spec.keys()}
+        self._lanes = tuple(self._lanes_of(spec))
+        self._prices = {key: self._price(key) for key in self._placed}
+        self._ingress = spec.units[0].name
+
+    def start(self) -> SizedState:
+        """Give the state before the first decision."""
+        return SizedState()
+
+    def decide(self, now_s: float, observation: Observation, state: SizedState) -> Decision[SizedState]:
+        """Give the replicas that the load needs, and the split over pools where it is decided here."""
+        seen = observation.units
+        ratios = self._ratios(now_s, seen, state)
+        # The ingress first: what arrives there is what the others are sized by.
+        windows_, forecasts, up_s = dict(state.windows), dict(state.forecasts), dict(state.up_s)
+        replicas: dict[Key, int] = {}
+        reasons: dict[Key, str] = {}
+        weights: dict[str, Mapping[str, float]] = {}
+        through = 0.0
+        for lane in self._lanes:
+            here = [seen[key] for key in lane.keys]
+            per_request = self._candidates_per_request(here)
+            capacities = [self._sizing.capacity(key, per_request) for key in lane.keys]
+            window = windows_.get(lane.name) or self._first_window(now_s, here, capacities)
+            window = sampled(
+                window, now_s, sum(u.arriving_candidates_per_s for u in here), self._config.window_s
+            )
+            short = mean(window, now_s, self._config.panic_window_s)
+            if lane.keys[0].unit == self._ingress:
+                through += short
+            derived = (
+                0.0 if lane.keys[0].unit == self._ingress else self._derived(lane, seen, ratios, through)
+            )
+            window = self._panicked(now_s, window, short, here, capacities)
+            load, ahead = self._load(now_s, lane, window, short, derived, forecasts)
+            load = self._with_backlog(now_s, lane, here, capacities, load, state)
+            window = heightened(
+                window, now_s, load.down * (1 + self._config.hysteresis), self._config.down_window_s
+            )
+            windows_[lane.name] = window
+            if ahead is not None:
+                forecasts[lane.name] = ahead
+            places, mix = self._mix(lane, here, capacities, load.up, window.highest[0][1])
+            for key, unit, number, place, capacity in zip(
+                lane.keys, here, mix, places, capacities, strict=True
+            ):
+                replicas[key] = number
+                if number > unit.target:
+                    up_s[str(key)] = now_s
+                reasons[key] = self._reason(key, unit, number, load, place, capacity, lane)
+            if len(lane.keys) > 1:
+                weights |= _weights(lane, mix, here, places)
+        decided = SizedState(windows_, forecasts, up_s, ratios, now_s)
+        return Decision(replicas, reasons, decided, weights=weights)
+
+    def _lanes_of(self, spec: PipelineSpec) -> list[_Lane]:
+        if self._saving is not None:
+            return [_Lane(u.name, tuple(Key(u.name, p.pool) for p in u.placed)) for u in spec.units]
+        return [_Lane(str(key), (key,)) for key in self._placed]
+
+    def _price(self, key: Key) -> float:
+        """Give what a replica costs an hour: its share of a node, by what it takes most of."""
+        placed, pool = self._placed[key], self._spec.pools.get(key.pool)
+        if pool is None:
+            return 1.0
+        share = max(
+            placed.cpus / pool.cpus,
+            placed.gpus / pool.gpus if pool.gpus else 0.0,
+            placed.profile.memory_mib / 1024 / pool.memory_gib,
+        )
+        return max(share, 1e-6) * (pool.price_per_hour or 1.0)
+
+    def _room(self, key: Key) -> int:
+        """Give how many replicas there may be, by the bounds and by the pool's nodes, were they for this unit alone."""
+        placed, pool = self._placed[key], self._spec.pools.get(key.pool)
+        if pool is None:
+            return placed.max_replicas
+        a_node = [pool.gpus / placed.gpus if placed.gpus else math.inf]
+        a_node += [pool.cpus / placed.cpus if placed.cpus else math.inf]
+        a_node += [pool.memory_gib * 1024 / placed.profile.memory_mib]
+        return min(placed.max_replicas, max(placed.min_replicas, pool.max_nodes * math.floor(min(a_node))))
+
+    def _candidates_per_request(self, here: list[UnitObservation]) -> float:
+        requests = sum(unit.arriving_requests_per_s for unit in here)
+        candidates = sum(unit.arriving_candidates_per_s for unit in here)
+        return candidates / requests if requests > 0 else float(self._spec.candidates_per_request)
+
+    def _first_window(
+        self, now_s: float, here: list[UnitObservation], capacities: list[Capacity]
+    ) -> WindowState:
+        """Begin with what there is: nothing is taken away before a window of metrics has been seen."""
+        able = sum(unit.target * capacity.per_s for unit, capacity in zip(here, capacities, strict=True))
+        return heightened(WindowState(), now_s, able, self._config.down_window_s)
+
+    def _ratios(
+        self, now_s: float, seen: Mapping[Key, UnitObservation], state: SizedState
+    ) -> Mapping[str, float]:
+        if not self._coupled:
+            return state.ratios
+        served = sum(u.served_candidates_per_s for key, u in seen.items() if key.unit == self._ingress)
+        elapsed_s = 0.0 if state.last_s is None else now_s - state.last_s
+        if served <= 0 or elapsed_s <= 0:
+            return state.ratios
+        learnt = -math.expm1(-elapsed_s / _RATIO_S)
+        ratios = {}
+        for unit in self._spec.units[1:]:
+            came = sum(u.arriving_candidates_per_s for key, u in seen.items() if key.unit == unit.name)
+            before = state.ratios.get(unit.name, 1.0)
+            ratios[unit.name] = before + learnt * (min(came / served, 10.0) - before)
+        return ratios
+
+    def _derived(
+        self,
+        lane: _Lane,
+        seen: Mapping[Key, UnitObservation],
+        ratios: Mapping[str, float],
+        through: float,
+    ) -> float:
+        """Give what the ingress's arrivals will be at this lane, of its unit's share over pools."""
+        if not self._coupled:
+            return 0.0
+        unit = lane.keys[0].unit
+        pools = [key for key in self._placed if key.unit == unit]
+        came = sum(seen[key].arriving_candidates_per_s for key in pools)
+        here = sum(seen[key].arriving_candidates_per_s for key in lane.keys)
+        share = here / came if came > 0 else float(pools[0] in lane.keys)
+        return through * ratios.get(unit, 1.0) * share
+
+    def _panicked(
+        self,
+        now_s: float,
+        window: WindowState,
+        short: float,
+        here: list[UnitObservation],
+        capacities: list[Capacity],
+    ) -> WindowState:
+        able = sum(unit.ready * capacity.per_s for unit, capacity in zip(here, capacities, strict=True))
+        limit = self._config.panic_threshold * max(able, min(capacity.per_s for capacity in capacities))
+        return panicked(window, now_s, short, limit, self._config.window_s)
+
+    def _load(
+        self,
+        now_s: float,
+        lane: _Lane,
+        window: WindowState,
+        short: float,
+        derived: float,
+        forecasts: Mapping[str, ForecastState],
+    ) -> tuple[_Load, ForecastState | None]:
+        load, why = mean(window, now_s, self._config.window_s), "arrive"
+        if window.panic is not None and window.panic[1] > load:
+            load, why = window.panic[1], "arrive in a burst"
+        if derived > load:
+            load, why = derived, f"come through {self._ingress}"
+        state = None
+        if self._forecasts is not None:
+            state = observed(
+                self._forecasts, forecasts.get(lane.name, ForecastState()), now_s, max(short, derived)
+            )
+            horizon_s = max(self._horizon_s(key) for key in lane.keys)
+            ahead, state = forecast(self._forecasts, state, now_s, horizon_s)
+            if ahead > load:
+                load, why = ahead, f"are forecast within {horizon_s:.0f} s"
+        return _Load(load, load, why), state
+
+    def _horizon_s(self, key: Key) -> float:
+        """Give how long it is until what is asked for now is ready, at the worst: a node, then the replica."""
+        pool = self._spec.pools.get(key.pool)
+        provisioning_s = pool.provisioning_s if pool is not None else 0.0
+        return provisioning_s + self._placed[key].profile.startup_s + self._spec.decision_interval_s
+
+    def _with_backlog(
+        self,
+        now_s: float,
+        lane: _Lane,
+        here: list[UnitObservation],
+        capacities: list[Capacity],
+        load: _Load,
+        state: SizedState,
+    ) -> _Load:
+        """Add what will still wait once replicas that were asked for now are ready; what is starting helps, too.
+
+        More than arrives within a deadline cannot wait: the rest is refused or answered with less.
+        """
+        arriving = sum(unit.arriving_candidates_per_s for unit in here)
+        startup_s = max(self._placed[key].profile.startup_s for key in lane.keys)
+        worked, able, full = 0.0, 0.0, 0.0
+        for key, unit, capacity in zip(lane.keys, here, capacities, strict=True):
+            since_s = now_s - state.up_s.get(str(key), -math.inf)
+            left_s = max(0.0, startup_s - max(0.0, since_s))
+            starting = max(0, unit.target - unit.ready)
+            worked += capacity.saturation_per_s * (unit.ready * startup_s + starting * (startup_s - left_s))
+            able += max(1, unit.target) * capacity.per_s
+            full += max(1, unit.target) * capacity.saturation_per_s
+        waiting = sum(unit.waiting_candidates for unit in here)
+        most = max(waiting, arriving * self._spec.deadline_ms / 1000)
+        backlog = min(waiting + arriving * startup_s - worked, most)
+        needed = (arriving + backlog / self._config.drain_s) * able / full
+        if backlog <= 0 or needed <= load.up:
+            return load
+        return replace(load, up=needed, why=f"arrive with {backlog:.0f} that will wait")
+
+    def _mix(
+        self,
+        lane: _Lane,
+        here: list[UnitObservation],
+        capacities: list[Capacity],
+        up: float,
+        down: float,
+    ) -> tuple[list[Place], Mix]:
+        usable = any(capacity.feasible for capacity in capacities)
+        places = []
+        for key, capacity in zip(lane.keys, capacities, strict=True):
+            placed = self._placed[key]
+            most = placed.max_replicas if len(lane.keys) == 1 else self._room(key)
+            if usable and not capacity.feasible:
+                most = placed.min_replicas
+            places.append(Place(capacity.per_s, self._prices[key], placed.min_replicas, most))
+        target = tuple(unit.target for unit in here)
+        wanted = changed(target, up, max(up, down), places, self._saving or 0.0)
+        if len(places) == 1:
+            return places, wanted
+        return places, handed_over(wanted, target, tuple(unit.ready for unit in here), up, places)
+
+    def _reason(
+        self,
+        key: Key,
+        unit: UnitObservation,
+        number: int,
+        load: _Load,
+        place: Place,
+        capacity: Capacity,
+        lane: _Lane,
+    ) -> str:
+        change = f"{unit.target} -> {number}" if number != unit.target else f"stays at {number}"
+        share_ms = self._sizing.shares_s[key.unit] * self._config.aim * 1000
+        kept = f"{place.per_s:.0f} keep p99 under {share_ms:.0f} ms"
+        if not capacity.feasible:
+            kept = f"{place.per_s:.0f} are given it, as its p99 is above {share_ms:.0f} ms alone"
+        if len(lane.keys) > 1:
+            return f"{key} {change}: {load.up:.0f} candidates/s of {key.unit} {load.why}, of a replica here {kept}"
+        return (
+            f"{key} {change}: {load.up / max(1, unit.target):.0f} candidates/s a replica {load.why}, {kept}"
+        )
+
+
+def _weights(
+    lane: _Lane, mix: Mix, here: list[UnitObservation], places: list[Place]
+) -> dict[str, Mapping[str, float]]:
+    """Give the split of a unit's work: by what is ready, and stays, in each pool."""
+    for counts in ([min(n, unit.ready) for n, unit in zip(mix, here, strict=True)], mix):
+        able = [count * place.per_s for count, place in zip(counts, places, strict=True)]
+        if sum(able) > 0:
+            split = {key.pool: part / sum(able) for key, part in zip(lane.keys, able, strict=True)}
+            return {lane.keys[0].unit: split}
+    return {}

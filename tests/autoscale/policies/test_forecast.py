@@ -1,0 +1,91 @@
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoscale.policies.forecast import ForecastConfig, ForecastState, forecast, observed
+
+CONFIG = ForecastConfig(band=0)
+HOUR_S, DAY_S = 3600.0, 86_400.0
+
+
+def by_the_hour(time_s: float) -> float:
+    """Little at night, much at noon, less at weekends."""
+    weekend = int(time_s // DAY_S + 3) % 7 >= 5
+    return (0.5 if weekend else 1.0) * (1000 - 900 * math.cos(2 * math.pi * time_s / DAY_S))
+
+
+def learnt(days: float, step_s: float = 60.0) -> ForecastState:
+    state = ForecastState()
+    for time_s in np.arange(0, days * DAY_S, step_s):
+        state = observed(CONFIG, state, float(time_s), by_the_hour(float(time_s)))
+    return state
+
+
+def test_a_steady_load_is_expected_to_stay() -> None:
+    state = ForecastState()
+    for time_s in range(0, 600, 5):
+        state = observed(CONFIG, state, time_s, 500.0)
+    assert forecast(CONFIG, state, 600, 120)[0] == pytest.approx(500)
+
+
+def test_a_slope_is_expected_to_go_on_and_fade() -> None:
+    state = ForecastState()
+    for time_s in range(0, 1200, 5):
+        state = observed(CONFIG, state, time_s, 100.0 + time_s)
+    assert forecast(CONFIG, state, 1200, 120)[0] == pytest.approx(1420, rel=0.03)
+    assert forecast(CONFIG, state, 1200, 36_000)[0] < 1300 + CONFIG.fade_s * 1.1
+
+
+def test_the_morning_is_expected_once_one_was_seen() -> None:
+    state, now_s = learnt(1.25), 1.25 * DAY_S  # Friday, 6 o'clock
+    expected, _ = forecast(CONFIG, state, now_s, HOUR_S)
+    assert expected == pytest.approx(by_the_hour(now_s + HOUR_S), rel=0.1)
+
+
+def test_a_weekend_is_told_from_working_days_once_seen() -> None:
+    state, now_s = learnt(9.25), 9.25 * DAY_S  # the second Saturday
+    assert forecast(CONFIG, state, now_s, HOUR_S)[0] == pytest.approx(by_the_hour(now_s + HOUR_S), rel=0.1)
+
+
+def test_a_day_above_the_season_is_expected_to_stay_above_it() -> None:
+    state, now_s = learnt(3), 3 * DAY_S
+    for step in range(120):
+        state = observed(CONFIG, state, now_s + 60 * step, 2 * by_the_hour(now_s + 60 * step))
+    later_s = now_s + 7200
+    assert forecast(CONFIG, state, later_s, 300)[0] == pytest.approx(2 * by_the_hour(later_s + 300), rel=0.2)
+
+
+def test_the_band_widens_as_forecasts_miss() -> None:
+    random, config = np.random.default_rng(1), ForecastConfig(band=1)
+    states = [ForecastState(), ForecastState()]
+    for time_s in range(0, 3600, 5):
+        for place, spread in enumerate((0.0, 0.5)):
+            load = 500 * math.exp(spread * random.standard_normal())
+            states[place] = observed(config, states[place], time_s, load)
+            _, states[place] = forecast(config, states[place], time_s, 60)
+    calm, wild = (state.variance for state in states)
+    assert calm < 1e-3
+    assert 0.1 < wild < 0.6
+
+
+def test_the_same_moment_teaches_nothing_new() -> None:
+    state = learnt(0.01)
+    assert state.last_s is not None
+    assert observed(CONFIG, state, state.last_s, 9999.0) == state
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e12)), max_size=30), st.floats(1, 1e5))
+def test_any_series_gives_a_finite_forecast(series: list[tuple[float, float]], horizon_s: float) -> None:
+    state, now_s = ForecastState(), 0.0
+    for pause_s, load in series:
+        now_s += pause_s
+        state = observed(ForecastConfig(), state, now_s, load)
+        value, state = forecast(ForecastConfig(), state, now_s, horizon_s)
+        assert 0 <= value < math.inf
+        assert len(state.awaited) <= 10
+    json.dumps(dataclasses.asdict(state), allow_nan=False)
