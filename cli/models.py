@@ -16,7 +16,7 @@ from models.errors import ModelError
 from services.home import home_directory
 
 app = typer.Typer(
-    help="Models: artifacts on disk, Hugging Face models as artifacts, profiles of units.",
+    help="Models: artifacts, Hugging Face models as artifacts, profiles of units.",
     no_args_is_help=True,
 )
 app.command()(bench)
