@@ -10,6 +10,7 @@
     rankway_batch_candidates{unit, pool}           histogram
     rankway_stage_latency_ms{unit, pool, stage}    histogram, per batch
     rankway_unreadable_rows_total{unit, group}     stored rows of other definitions, or damaged
+    rankway_store_left_alone{unit}                 gauge: the feature store's servers whose breaker is not closed
     rankway_log_rows_total{pipeline, kind}         rows of the served log that are in files
     rankway_log_dropped_rows_total{pipeline, reason}
     rankway_refreshes_total{unit, folder, outcome} overlays and live item features, taken or refused
@@ -26,7 +27,7 @@ import logging
 import threading
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from ray.util import metrics
@@ -177,20 +178,18 @@ class RowMetrics:
     def __init__(self, unit: str, replica: str) -> None:
         """Declare the series."""
         keys, tags = ("unit", "replica"), {"unit": unit, "replica": replica}
-        self._rows = metrics.Counter(
-            "rankway_unreadable_rows_total", "Rows of other definitions, or damaged.", (*keys, "group")
+        self._rows = LabelledCount(
+            "rankway_unreadable_rows_total", "Rows of other definitions, or damaged.", tags, "group"
         )
         self._refreshes = metrics.Counter(
             "rankway_refreshes_total", "Folders opened anew.", (*keys, "folder", "outcome")
         )
-        for series in (self._rows, self._refreshes):
-            series.set_default_tags(tags)
-        self._notes: deque[tuple[str, int]] = deque()
+        self._refreshes.set_default_tags(tags)
         self._refreshed: deque[tuple[str, str]] = deque()
 
     def unreadable(self, group: str, count: int) -> None:
         """Note rows that could not be read."""
-        self._notes.append((group, count))
+        self._rows.add(group, count)
 
     def refreshed(self, folder: str, outcome: str) -> None:
         """Note that a newer folder was "taken" or "refused"."""
@@ -198,10 +197,25 @@ class RowMetrics:
 
     def flush(self) -> None:
         """Hand the notes to Ray."""
-        for group, count in _drain(self._notes):
-            self._rows.inc(count, {"group": group})
+        self._rows.flush()
         for folder, outcome in _drain(self._refreshed):
             self._refreshes.inc(1, {"folder": folder, "outcome": outcome})
+
+
+class StoreMetrics:
+    """Whether the feature store's servers are asked."""
+
+    def __init__(self, unit: str, replica: str, left_alone: Callable[[], int]) -> None:
+        """Declare the series; ``left_alone`` gives how many servers are not asked, as they failed lately."""
+        self._series = metrics.Gauge(
+            "rankway_store_left_alone", "Servers whose breaker is not closed.", ("unit", "replica")
+        )
+        self._series.set_default_tags({"unit": unit, "replica": replica})
+        self._left_alone = left_alone
+
+    def flush(self) -> None:
+        """Hand the present number to Ray."""
+        self._series.set(self._left_alone())
 
 
 class LogMetrics:

@@ -26,7 +26,7 @@ class Query:
 
 
 def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDArray[np.int64]:
-    """Give the catalogue rows of the candidates a caller named.
+    """Give the catalogue rows of the candidates a caller named, each once, in the order of their first naming.
 
     Raises:
         Unprocessable: too many, or one that the catalogue does not have.
@@ -38,7 +38,7 @@ def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDA
         )
     row_by_id = catalogue.row_by_id
     try:
-        return np.array([row_by_id[item_id] for item_id in ids], dtype=np.int64)
+        return np.array([row_by_id[item_id] for item_id in dict.fromkeys(ids)], dtype=np.int64)
     except KeyError as error:
         place = next(i for i, item_id in enumerate(ids) if item_id not in row_by_id)
         raise Unprocessable(

@@ -93,6 +93,11 @@ class FeatureStore(Protocol):
         """Whether a read waits for another process, and so has no place on the model thread."""
         ...
 
+    @property
+    def left_alone(self) -> int:
+        """How many of its servers are not asked, as they failed lately."""
+        ...
+
     def read_many(self, keys: Sequence[bytes]) -> Reading:
         """Read all keys in one round trip; never raises, and never takes much longer than the time-out."""
         ...

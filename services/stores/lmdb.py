@@ -23,6 +23,7 @@ class LmdbStore:
     """Rows by key in one LMDB environment."""
 
     waits = False
+    left_alone = 0
 
     def __init__(self, path: Path, *, readonly: bool = True) -> None:
         """Open the environment at ``path``; the map is sparse, its limit costs nothing.

@@ -19,6 +19,7 @@ import redis
 from redis.connection import Connection
 from redis.crc import key_slot
 
+from services.breaker import State
 from services.stores.base import Reading, RedisConfig
 from services.stores.keeper import Keeper
 from services.stores.node import Node, send
@@ -53,6 +54,11 @@ class RedisStore:
             breaker=config.breaker,
         )
         self._keeper.settled(2 * config.connect_timeout_ms / 1e3)
+
+    @property
+    def left_alone(self) -> int:
+        """How many nodes' breakers are not closed."""
+        return sum(node.state is not State.CLOSED for node in list(self._keeper.nodes.values()))
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:
         """Read all keys; those of a node that does not answer in time are unread."""

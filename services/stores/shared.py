@@ -26,6 +26,11 @@ class SharedStore:
         """Whether a read waits for another process."""
         return self._store.waits
 
+    @property
+    def left_alone(self) -> int:
+        """How many of its servers are not asked, as they failed lately."""
+        return self._store.left_alone
+
     def read_many(self, keys: Sequence[bytes]) -> Reading:
         """Read all keys in one round trip."""
         return self._store.read_many(keys)
@@ -36,11 +41,17 @@ class SharedStore:
 
 
 class SharedStores:
-    """The open stores by configuration. Used by one thread at a time."""
+    """The open stores by configuration. Used by one thread at a time, but ``left_alone``."""
 
     def __init__(self) -> None:
         """Start with none."""
         self._open: weakref.WeakValueDictionary[str, SharedStore] = weakref.WeakValueDictionary()
+
+    @property
+    def left_alone(self) -> int:
+        """How many servers of all stores are not asked, as they failed lately."""
+        stores = [found() for found in self._open.valuerefs()]
+        return sum(store.left_alone for store in stores if store is not None)
 
     def open(self, config: StoreConfig, home: Path, readers: int) -> SharedStore:
         """Give the store that is open already, or open it.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.metrics import Flusher, RequestMetrics, UnitMetrics
+from services.metrics import Flusher, RequestMetrics, RowMetrics, StoreMetrics, UnitMetrics
 
 
 class Series:
@@ -100,3 +100,22 @@ def test_the_flusher_hands_over_the_rest_when_it_closes_and_outlives_a_failure(u
     unit.batch_done(7, {})
     flusher.close()
     assert given(unit, "_served") == [(7, {})]
+
+
+def test_servers_that_are_left_alone_are_told_as_they_are_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = iter([0, 2, 0])
+    metrics = StoreMetrics("main", "r1", lambda: next(counts))
+    monkeypatch.setattr(metrics, "_series", Gauge())
+    for _ in range(3):
+        metrics.flush()
+    assert given(metrics, "_series") == [(0, {}), (2, {}), (0, {})]
+
+
+def test_rows_that_cannot_be_read_are_summed_by_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = RowMetrics("main", "r1")
+    monkeypatch.setattr(metrics._rows, "_series", Series())
+    for group, count in (("user", 2), ("realtime", 1), ("user", 3)):
+        metrics.unreadable(group, count)
+    metrics.flush()
+    metrics.flush()
+    assert given(metrics._rows, "_series") == [(5, {"group": "user"}), (1, {"group": "realtime"})]

@@ -60,10 +60,10 @@ def test_each_query_keeps_its_own_rows_and_those_that_name_none_get_their_own_dr
     assert batch.offsets.dtype == batch.rows.dtype == np.dtype(np.int64)
 
 
-def test_ids_become_rows_in_the_order_they_came_twice_if_named_twice(catalogue: Catalogue) -> None:
+def test_ids_become_rows_in_the_order_they_came_once_if_named_twice(catalogue: Catalogue) -> None:
     ids = ["item-0007", "item-0001", "item-0007"]
     rows = rows_of_ids(ids, catalogue, 3)
-    assert [catalogue.ids[row] for row in rows] == ids
+    assert [catalogue.ids[row] for row in rows] == ids[:2]
 
 
 def test_an_unknown_id_is_named_with_its_place(catalogue: Catalogue) -> None:

@@ -96,11 +96,13 @@ def test_a_frozen_server_costs_its_timeout_and_then_nothing(server: RedisServer,
     }
     with reading(tmp_path, server, **quick) as store:
         assert store.read_many(keys).unread == []
+        assert store.left_alone == 0
         server.freeze()
         assert len(store.read_many(keys).unread) == len(keys)
         assert len(store.read_many(keys).unread) == len(keys)
         (node,) = store._keeper.nodes.values()
         assert node.state is State.OPEN
+        assert store.left_alone == 1
         began_s = time.thread_time()
         for _ in range(100):
             assert len(store.read_many(keys).unread) == len(keys)

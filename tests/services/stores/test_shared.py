@@ -1,0 +1,27 @@
+"""One process's open stores: who is left alone, and until when."""
+
+from pathlib import Path
+
+from benchmarks.servers import free_port
+from services.stores.base import RedisConfig
+from services.stores.shared import SharedStores
+
+
+def test_a_server_that_is_not_there_is_left_alone_while_its_store_is_open(tmp_path: Path) -> None:
+    stores = SharedStores()
+    config = RedisConfig.model_validate(
+        {
+            "kind": "redis",
+            "nodes": [f"127.0.0.1:{free_port()}"],
+            "connect_timeout_ms": 50,
+            "breaker": {"failures": 2, "retry_after_ms": 60_000},
+        }
+    )
+    store = stores.open(config, tmp_path, 1)
+    assert stores.left_alone == 0
+    for _ in range(2):
+        assert store.read_many([b"{u1}/user"]).unread == [0]
+    assert stores.left_alone == 1
+    assert stores.open(config, tmp_path, 1) is store
+    del store
+    assert stores.left_alone == 0
