@@ -39,6 +39,7 @@ from services.scaling import DEPLOYMENT_POLICY, policy_arguments
 from services.sharing import SharedParts
 from services.stages import RemoteStage
 from services.swapping import Swapping
+from services.traffic_log import TrafficLog
 from services.warmup import warm
 
 IMPORT_PATH = "services.app:build"
@@ -122,7 +123,11 @@ class RankerUnit(Swapping):
         live = LiveReleases(pipeline, Path(home), load)
         super().__init__(live, replica)
         deployment = serve.get_replica_context().deployment
-        self._metrics = UnitMetrics(name, replica, placement_of(pipeline, deployment).key.pool)
+        pool = placement_of(pipeline, deployment).key.pool
+        self._traffic: TrafficLog | None = None
+        if pipeline.record is not None:
+            self._traffic = TrafficLog(pipeline.record, Path(home), pipeline.model_dump_json(), replica)
+        self._metrics = UnitMetrics(name, replica, pool, self._traffic)
         self._runner: Runner[RaggedBatch] = Runner(
             merge=lambda batches, _release: RaggedBatch.concatenate(batches),
             ladders_of=lambda release: live.of(release).ladders,
@@ -144,6 +149,8 @@ class RankerUnit(Swapping):
     async def __del__(self) -> None:
         """Stop the threads."""
         self._runner.close()
+        if self._traffic is not None:
+            self._traffic.close()
         self._flusher.close()
         self.live.close()
 

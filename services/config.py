@@ -20,6 +20,7 @@ from services.reranker import RerankerConfig
 from services.response_cache import ResponseCacheConfig
 from services.served_log.files import LogConfig
 from services.slots import ModelConfig
+from services.traffic_log import RecordConfig
 
 StageName = Literal["features", "ranker", "reranker"]
 # Serve joins names of applications, deployments and replicas with "#" and "/".
@@ -101,6 +102,7 @@ class PipelineConfig(BaseModel):
     requests: RequestsConfig = RequestsConfig()
     http: HttpConfig = HttpConfig()
     log: LogConfig | None = None
+    record: RecordConfig | None = None
     response_cache: ResponseCacheConfig | None = None
     training: TrainingConfig | None = None
 

@@ -52,7 +52,7 @@ def serve_config(config: PipelineConfig, home: Path) -> dict[str, Any]:
         "args": {"config": config.model_dump(mode="json"), "home": str(home)},
     }
     if config.autoscaling is not None:
-        arguments = policy_arguments(config, needed_profiles(config, home))
+        arguments = policy_arguments(config, needed_profiles(config, home)) | {"home": str(home)}
         application["args"]["policy_beside"] = True
         application["autoscaling_policy"] = {
             "policy_function": APPLICATION_POLICY,

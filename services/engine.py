@@ -34,6 +34,7 @@ from services.served_log.files import LogFolder
 from services.served_log.log import ServedLog
 from services.sharing import SharedParts
 from services.stages import AnyStage
+from services.traffic_log import TrafficLog
 from services.warmup import warm
 
 _EXPLAINED = ("ranker", "reranker")
@@ -63,7 +64,10 @@ class Engine:
         self._row_metrics, self._shared = RowMetrics(unit, replica), SharedParts()
         self._histories = history_lookups(config.name, replica)
         self.live = LiveReleases(config, home, self._load)
-        self.metrics = UnitMetrics(unit, replica, pool)
+        self._traffic: TrafficLog | None = None
+        if config.record is not None:
+            self._traffic = TrafficLog(config.record, home, config.model_dump_json(), replica)
+        self.metrics = UnitMetrics(unit, replica, pool, self._traffic)
         self.request_metrics = RequestMetrics(config.name, replica)
         self.runner: Runner[Query] = Runner(
             merge=self._merge,
@@ -178,6 +182,8 @@ class Engine:
         self.runner.close()
         if self.log is not None:
             self.log.close()
+        if self._traffic is not None:
+            self._traffic.close()
         self._flusher.close()
         self.live.close()
 

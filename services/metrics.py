@@ -34,6 +34,7 @@ from ray.util import metrics
 
 from services.counts import LabelledCount
 from services.histograms import Histogram
+from services.traffic_log import TrafficLog
 
 _LATENCY_MS: list[float] = [0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500, 1000]
 _CANDIDATES: list[float] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
@@ -79,8 +80,11 @@ class Flusher:
 class UnitMetrics:
     """What a unit's runner reports; its counts since the start, which never fall."""
 
-    def __init__(self, unit: str, replica: str, pool: str = "local") -> None:
-        """Declare the unit's series."""
+    def __init__(
+        self, unit: str, replica: str, pool: str = "local", traffic: TrafficLog | None = None
+    ) -> None:
+        """Declare the unit's series; ``traffic`` is told all of it, too."""
+        self._unit, self._pool, self._traffic = unit, pool, traffic
         keys = ("unit", "pool", "replica")
         tags = {"unit": unit, "pool": pool, "replica": replica}
         self._waiting = metrics.Gauge("rankway_candidates_waiting", "Candidates in the queue.", keys)
@@ -108,16 +112,23 @@ class UnitMetrics:
         """Note what is asked for, before anything of it is refused."""
         self.arrived_requests += requests
         self.arrived_candidates += candidates
+        if self._traffic is not None:
+            self._traffic.note("arrival", self._unit, self._pool, requests, candidates)
 
     def shed(self, requests: int) -> None:
         """Note requests that were refused, or answered with less than they would have been."""
         self.shed_requests += requests
+        if self._traffic is not None:
+            self._traffic.note("shed", self._unit, self._pool, requests)
 
     def batch_done(self, candidates: int, timings_ms: dict[str, float]) -> None:
         """Note a finished batch."""
         self.batch_count += 1
         self.candidate_count += candidates
         self._batches.append((candidates, timings_ms))
+        if self._traffic is not None:
+            taken_ms = sum(timings_ms.values())
+            self._traffic.note("batch", self._unit, self._pool, 0, candidates, taken_ms)
 
     def queue(self, waiting_candidates: int) -> None:
         """Note the queue's length."""

@@ -7,6 +7,7 @@ gives back the targets that stand. Time is an argument.
 import dataclasses
 import pickle
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from autoscale.config import AutoscalingConfig, make_policy
@@ -21,6 +22,7 @@ from services.observing import Context, observe
 from services.placement import Placement, all_placements
 from services.router import RouterConfig
 from services.scaling_metrics import ScalingMetrics
+from services.traffic_log import TrafficLog
 
 State = TypeVar("State")
 _STATE = "policy-state"
@@ -36,17 +38,23 @@ class Scaler(Generic[State]):
         placed: Mapping[str, Placement],
         board: Board | None = None,
         made_of: bytes = b"",
+        traffic: TrafficLog | None = None,
     ) -> None:
         """Decide for the deployments ``placed``, by name.
 
         board: where weights and state are noted. made_of: what the policy was made of; a state noted under the same
-        is gone on with, after the controller has started again.
+        is gone on with, after the controller has started again. traffic: where decisions are recorded.
         """
         self._policy, self._spec, self._placed, self._board = policy, spec, dict(placed), board
-        self._made_of = made_of
+        self._made_of, self._traffic = made_of, traffic
         self._metrics = {name: ScalingMetrics(spec.name, place.key) for name, place in placed.items()}
         self._state = self._noted_state()
         self._next_s = float("-inf")
+
+    def __del__(self) -> None:
+        """Let go of what records; the controller is not kept waiting for it."""
+        if self._traffic is not None:
+            self._traffic.stop()
 
     def targets(self, contexts: Mapping[str, Context], now_s: float) -> dict[str, int]:
         """Give the replicas that each deployment shall have."""
@@ -80,8 +88,11 @@ class Scaler(Generic[State]):
         key = self._placed[name].key
         self._metrics[name].decided(before, after, observation.units[key], observation.age_s)
         if after != before:
+            reason = decision.reasons.get(key, f"{name} {before} -> {after}")
+            if self._traffic is not None:
+                self._traffic.note("decision", key.unit, key.pool, after, text=reason)
             logger.info(
-                decision.reasons.get(key, f"{name} {before} -> {after}"),
+                reason,
                 extra={"pipeline": self._spec.name, "unit": key.unit, "pool": key.pool}
                 | {"replicas_before": before, "replicas_after": after},
             )
@@ -111,8 +122,10 @@ class Scaler(Generic[State]):
         return self._policy.start()
 
 
-def pipeline_scaler(config: PipelineConfig, profiles: Mapping[Key, Profile], board: Board) -> Scaler[Any]:
-    """Make the scaler of all of a pipeline's deployments.
+def pipeline_scaler(
+    config: PipelineConfig, profiles: Mapping[Key, Profile], board: Board, home: Path | None = None
+) -> Scaler[Any]:
+    """Make the scaler of all of a pipeline's deployments; where ``home`` is given, decisions may be recorded.
 
     Raises:
         AutoscaleError: the policy does not fit the pipeline.
@@ -121,7 +134,10 @@ def pipeline_scaler(config: PipelineConfig, profiles: Mapping[Key, Profile], boa
     spec = lowered(config, profiles)
     placed = {placement.deployment: placement for placement in all_placements(config)}
     made_of = f"{config.autoscaling.model_dump_json()}{sorted(map(str, spec.keys()))}".encode()
-    return Scaler(make_policy(config.autoscaling, spec), spec, placed, board, made_of)
+    traffic: TrafficLog | None = None
+    if config.record is not None and home is not None:
+        traffic = TrafficLog(config.record, home, config.model_dump_json(), "controller")
+    return Scaler(make_policy(config.autoscaling, spec), spec, placed, board, made_of, traffic)
 
 
 def unit_scaler(config: PipelineConfig, profiles: Mapping[Key, Profile], deployment: str) -> Scaler[Any]:

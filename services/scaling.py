@@ -42,15 +42,19 @@ class _Guarded:
 class PipelinePolicy:
     """An application-level policy: one decision for all of a pipeline's deployments."""
 
-    def __init__(self, config: dict[str, Any], profiles: list[dict[str, Any]]) -> None:
-        """Take the pipeline and the profiles its policy looks at, as JSON."""
+    def __init__(
+        self, config: dict[str, Any], profiles: list[dict[str, Any]], home: str | None = None
+    ) -> None:
+        """Take the pipeline and the profiles its policy looks at, as JSON; decisions are recorded below ``home``."""
 
         def make() -> Any:
+            from pathlib import Path
+
             from services.board import Board
             from services.scaler import pipeline_scaler
 
             pipeline, read = _read(config, profiles)
-            return pipeline_scaler(pipeline, read, Board(pipeline.name))
+            return pipeline_scaler(pipeline, read, Board(pipeline.name), None if home is None else Path(home))
 
         self._guarded = _Guarded(make)
 

@@ -3,6 +3,7 @@
 import typer
 
 from cli.autoscale.plan import plan
+from cli.autoscale.record import record
 from cli.autoscale.synthesise import synthesise
 
 app = typer.Typer(
@@ -17,3 +18,4 @@ def _group() -> None:
 
 app.command("synthesise")(synthesise)
 app.command("plan")(plan)
+app.command("record")(record)

@@ -1,0 +1,42 @@
+"""``rankway autoscale record``: recorded traffic becomes a trace."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from autoscale.trace_files import open_trace
+from services.traffic_log import RecordConfig, TrafficLog
+from tests.cli.autoscale.pipelines import call, profiled
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_what_came_to_a_service_is_a_trace(home: Path) -> None:
+    config = profiled(home, record={"path": "traffic"})
+    pipeline = json.dumps({"units": {"main": {"stages": ["features", "ranker"]}}})
+    log = TrafficLog(RecordConfig(path="traffic"), home, pipeline, "r1")
+    for candidates in (5, 6, 7):
+        log.note("arrival", "main", "cpu", 1, candidates)
+    log.close()
+    code, output, error = call("record", config, home / "t.parquet", "--json")
+    assert code == 0, error
+    assert json.loads(output)["requests"] == 3
+    (arrivals,) = open_trace(home / "t.parquet").arrivals(0)
+    assert arrivals.candidates.tolist() == [5, 6, 7]
+
+
+def test_what_cannot_be_recorded_is_told(home: Path) -> None:
+    for changes, name, expected in (
+        ({}, "t.parquet", "records nothing"),
+        ({"record": {"path": "traffic"}}, "t.csv", "are .parquet"),
+        ({"record": {"path": "traffic"}}, "t.parquet", "no recorded traffic"),
+        ({"record": {"path": "s3://bucket/traffic"}}, "t.parquet", "no folder of this machine"),
+    ):
+        code, _, error = call("record", profiled(home, **changes), home / name)
+        assert code == 2
+        assert expected in error
