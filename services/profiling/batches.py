@@ -95,7 +95,7 @@ class UnitBatches:
 
     def fallback_us_per_candidate(self, candidates: int) -> float:
         """Give what the model takes that stands below the ranker; 0 where there is none."""
-        below = self._release.fallbacks.get("ranker", ())
+        below = self._release.fallbacks.get("ranker", ()) if self._is_ingress else ()
         if not below:
             return 0.0
         count = self._config.candidates.count

@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from cli.bench import bench
+from cli.models.bench import bench
 from models.artifact import MANIFEST, Artifact
 from models.errors import ModelError
 from services.home import home_directory
