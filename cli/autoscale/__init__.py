@@ -4,6 +4,8 @@ import typer
 
 from cli.autoscale.plan import plan
 from cli.autoscale.record import record
+from cli.autoscale.replay import replay
+from cli.autoscale.simulate import simulate
 from cli.autoscale.synthesise import synthesise
 
 app = typer.Typer(
@@ -19,3 +21,5 @@ def _group() -> None:
 app.command("synthesise")(synthesise)
 app.command("plan")(plan)
 app.command("record")(record)
+app.command("simulate")(simulate)
+app.command("replay")(replay)

@@ -1,0 +1,74 @@
+"""What the group's commands are called with: pipelines, patches of ``autoscaling:``, traces."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from autoscale.config import AutoscalingConfig
+from autoscale.errors import TraceError
+from autoscale.spec import PipelineSpec
+from autoscale.trace_files import open_trace
+from autoscale.traces import Trace
+from services.config import PipelineConfig, load_config
+from services.errors import ConfigError
+from services.home import home_directory
+from services.lowering import lowered, profiles_of
+
+
+def read_pipeline(path: Path) -> tuple[PipelineConfig, PipelineSpec]:
+    """Read a pipeline and what the lab knows of it, its ``autoscaling:`` not applied.
+
+    Raises:
+        ServiceError, AutoscaleError: it cannot be used.
+    """
+    config = load_config(path)
+    return config, specified(config)
+
+
+def specified(config: PipelineConfig) -> PipelineSpec:
+    """Give what the lab knows of a pipeline, its ``autoscaling:`` not applied.
+
+    Raises:
+        AutoscaleError: a profile is missing, or a replica fits no node.
+    """
+    bare = config.model_copy(update={"autoscaling": None})
+    return lowered(bare, profiles_of(config, home_directory()))
+
+
+def read_autoscaling(path: Path) -> AutoscalingConfig | None:
+    """Read ``autoscaling:`` of a patch, which has nothing else, or of a whole pipeline.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    if not (isinstance(document, dict) and set(document) == {"autoscaling"}):
+        return load_config(path).autoscaling
+    try:
+        return AutoscalingConfig.model_validate(document["autoscaling"])
+    except ValidationError as error:
+        faults = (
+            f"autoscaling.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in error.errors(include_url=False)
+        )
+        raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults)) from error
+
+
+def read_trace(path: Path, requests_per_day: float | None) -> Trace:
+    """Open a trace; scaled where a number of requests a day is given.
+
+    Raises:
+        TraceError: it cannot be used.
+    """
+    trace = open_trace(path)
+    if requests_per_day is None:
+        return trace
+    counts = trace.bins(60.0)
+    days = len(counts) * counts.step_s / 86_400
+    if not requests_per_day > 0:
+        raise TraceError(f"--requests-per-day is {requests_per_day:g}: give a number above 0")
+    return trace.scaled(requests_per_day * days / float(counts.requests.sum()))

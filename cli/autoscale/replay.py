@@ -1,0 +1,84 @@
+"""``rankway autoscale replay``: what was, under another configuration."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from autoscale.gate import parse_gate
+from autoscale.runs import Engine, run
+from autoscale.traces import Trace
+from autoscale.traffic import Traffic, read_traffic
+from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace, specified
+from cli.autoscale.simulate import options_of, progress_over, tell
+from cli.autoscale.telling import told
+from services.config import PipelineConfig, validated
+from services.errors import ConfigError
+
+
+def replay(
+    log: Annotated[Path, typer.Argument(help="A folder of recorded traffic, or a trace with --config.")],
+    patch: Annotated[Path, typer.Option("--with", help="The other autoscaling: a patch or a pipeline.")],
+    config: Annotated[
+        Path | None, typer.Option(help="The pipeline as it is. [the one that recorded the log]")
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(help="Exits with 1: cost>1.1x, misses>1%, p99_ms>80. Again for several."),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="auto: events up to 3 million requests, else steps.")
+    ] = "auto",
+    start_s: Annotated[float | None, typer.Option(help="On the trace's clock.")] = None,
+    end_s: Annotated[float | None, typer.Option(help="On the trace's clock.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    html: Annotated[Path | None, typer.Option(help="Writes the report with charts.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every decision included.")] = False,
+) -> None:
+    """Tell what recorded traffic would have cost and missed under another autoscaling, side by side."""
+    console = Console(stderr=True)
+    with told(console):
+        gates = [parse_gate(text) for text in fail_if or ()]
+        pipeline, trace = _recorded(console, log, config)
+        spec = specified(pipeline)
+        other = read_autoscaling(patch)
+        options = options_of(trace, engine, start_s, end_s, seed)
+        cases = {}
+        for name, autoscaling in (("as it is", pipeline.autoscaling), (patch.stem, other)):
+            with progress_over(console, trace, options, name) as progress:
+                cases[name] = run(spec, autoscaling, trace, options, progress)
+        tell(console, cases, f"{log.name} with {patch.name}", html, as_json)
+        old, new = cases.values()
+        faults = [fault for gate in gates if (fault := gate.fault(old, new)) is not None]
+    for fault in faults:
+        console.print(f"fails: {fault}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if faults:
+        raise typer.Exit(1)
+
+
+def _recorded(console: Console, log: Path, config: Path | None) -> tuple[PipelineConfig, Trace]:
+    if log.suffix == ".csv" or (log.is_file() and not log.name.startswith("traffic-")):
+        if config is None:
+            raise ConfigError(f"{log} is a trace, which does not say of which pipeline: give --config")
+        return read_pipeline(config)[0], read_trace(log, None)
+    traffic = read_traffic(log)
+    _tell_recorded(console, traffic)
+    pipeline = validated(traffic.pipeline, str(log)) if config is None else read_pipeline(config)[0]
+    return pipeline, traffic.trace
+
+
+def _tell_recorded(console: Console, traffic: Traffic) -> None:
+    """Say what really happened: there is no cost in it, but what was refused and decided."""
+    for unit, batches in traffic.batches.items():
+        console.print(
+            f"{unit} as recorded: {batches} batches of {traffic.batched[unit] / batches:.0f} candidates on average, "
+            f"{traffic.shed.get(unit, 0)} requests refused or degraded",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    for decision in traffic.decisions[-10:]:
+        console.print(
+            f"{decision.at_s:.0f} s: {decision.reason}", markup=False, highlight=False, soft_wrap=True
+        )
