@@ -28,7 +28,7 @@ from autoscale.simulator.world import (
 
 SWEEP_S = 0.01
 """Half the period in which ``services/runner.py`` looks for what is about to miss its deadline."""
-_ALIKE, _RISING, _FALLING = 0.1, 0.1, 0.5
+_ALIKE, _RISING, _FALLING, _OUTLIER = 0.1, 0.1, 0.5, 8.0
 """As ``services/pace.py`` learns."""
 
 
@@ -104,7 +104,10 @@ def _learn(world: int, r: int, w: int, outcome: int, cost_s: float) -> None:
     clock, work, replica = view.clock(world), view.works(world)[w], view.replicas(world)[r]
     unit = view.units(world)[view.keys(world)[replica.key].unit]
     elapsed_s = clock.now_s + cost_s - work.dispatched_s
-    change_s = elapsed_s / max(1.0, work.candidates / unit.max_candidates) - replica.batch_s
+    taken_s = elapsed_s / max(1.0, work.candidates / unit.max_candidates)
+    if replica.batch_s > 0:
+        taken_s = min(taken_s, _OUTLIER * replica.batch_s)
+    change_s = taken_s - replica.batch_s
     promises = clock.promises and work.level == 1
     replica.batch_s += change_s * (_ALIKE if promises else _RISING if change_s > 0 else _FALLING)
     if promises and outcome == ANSWERED:

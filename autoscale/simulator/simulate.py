@@ -185,11 +185,17 @@ class _Run:
 
 def _engine(spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions) -> Engine:
     """Make the engine that is asked for; numba is compiled or loaded by the first of them."""
-    chunks = drawn(arrivals, options.seed) if isinstance(arrivals, Rates) else arrivals
     from autoscale.simulator.events import EventEngine
     from autoscale.simulator.feed import Feed
+    from autoscale.simulator.steps import StepEngine, binned, sizes_of
 
-    return EventEngine(spec, Feed(chunks, options.start_s, options.end_s), options.seed)
+    if options.engine == "events":
+        chunks = drawn(arrivals, options.seed) if isinstance(arrivals, Rates) else arrivals
+        return EventEngine(spec, Feed(chunks, options.start_s, options.end_s), options.seed)
+    if isinstance(arrivals, Rates):
+        return StepEngine(spec, arrivals, sizes_of(arrivals), options.seed, options.start_s)
+    rates, sample = binned(arrivals, spec.decision_interval_s, options.start_s, options.end_s)
+    return StepEngine(spec, rates, sample, options.seed, options.start_s)
 
 
 def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:
