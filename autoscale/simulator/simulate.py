@@ -193,9 +193,9 @@ def _engine(spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions) 
         chunks = drawn(arrivals, options.seed) if isinstance(arrivals, Rates) else arrivals
         return EventEngine(spec, Feed(chunks, options.start_s, options.end_s), options.seed)
     if isinstance(arrivals, Rates):
-        return StepEngine(spec, arrivals, sizes_of(arrivals), options.seed, options.start_s)
+        return StepEngine(spec, arrivals, sizes_of(arrivals), options.seed, options.start_s, counted=False)
     rates, sample = binned(arrivals, spec.decision_interval_s, options.start_s, options.end_s)
-    return StepEngine(spec, rates, sample, options.seed, options.start_s)
+    return StepEngine(spec, rates, sample, options.seed, options.start_s, counted=True)
 
 
 def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:

@@ -36,9 +36,20 @@ class StepEngine:
     """Simulates rates."""
 
     def __init__(
-        self, spec: PipelineSpec, rates: Rates, sample: NDArray[np.int32], seed: int, start_s: float | None
+        self,
+        spec: PipelineSpec,
+        rates: Rates,
+        sample: NDArray[np.int32],
+        seed: int,
+        start_s: float | None,
+        *,
+        counted: bool,
     ) -> None:
-        """Start with no replica; ``sample`` is of the requests' candidates."""
+        """Start with no replica; ``sample`` is of the requests' candidates.
+
+        counted: the rates are counts of requests; else what is measured of them scatters as counts would.
+        """
+        self._random = None if counted else np.random.default_rng((seed, 4))
         self._spec = spec
         self._keys = list(spec.keys())
         self._states = SteadyStates(spec, sample, seed)
@@ -219,6 +230,7 @@ class StepEngine:
         excess: float,
     ) -> None:
         last = self._spec.units[-1].name
+        come = come if self._random is None else float(self._random.poisson(come))
         missed = float(state.outcomes[w.DEGRADED : w.LATENCY_S].sum()) * served + excess
         for place, key in enumerate(self._keys):
             share, replicas = shares[key], self._ready[key]

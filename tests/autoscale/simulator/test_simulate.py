@@ -1,0 +1,248 @@
+"""Whole simulations: what becomes of requests, replicas and nodes when something happens to them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from autoscale.errors import AutoscaleError, PolicyError, SpecError, TraceError
+from autoscale.policies.base import Decision, Observation
+from autoscale.pools import PoolConfig, SpotConfig
+from autoscale.simulator.arrivals import Chunk, Rates
+from autoscale.simulator.options import Failure, SimulationOptions
+from autoscale.simulator.results import Simulation
+from autoscale.simulator.simulate import simulate
+from autoscale.spec import Fallback, Key, PipelineSpec
+from tests.autoscale.simulator.specs import CPU, INGRESS, RANKER, Scheduled, one_unit, poisson, two_units
+
+FALLBACK = Fallback("small", 1e-6)
+
+
+def ended(simulation: Simulation) -> float:
+    totals = simulation.requests
+    return totals.in_time + totals.misses
+
+
+@pytest.mark.parametrize("fallback", [None, FALLBACK])
+@pytest.mark.parametrize("make", [one_unit, two_units])
+def test_every_request_is_counted_once_whatever_happens(make: Any, fallback: Fallback | None) -> None:
+    spec = make(fallback=fallback)
+    failures = (
+        Failure(at_s=3.0, pool="cpu", unit="ranker"),
+        Failure(at_s=6.0, pool="cpu"),
+        Failure(at_s=9.0, pool="cpu", unit=spec.units[0].name),
+    )
+    trace = poisson(600, 20.0)
+    simulation = simulate(spec, Scheduled({10.0: {RANKER: 1}}), trace, SimulationOptions(failures=failures))
+    assert simulation.requests.arrived == len(trace[0][0]) == ended(simulation)
+    assert simulation.requests.failed > 0
+    assert simulation.timeline.arrived.sum() == simulation.requests.arrived
+    assert simulation.timeline.misses.sum() == simulation.requests.misses
+    assert len(simulation.incidents) == 3
+
+
+def test_the_same_seed_gives_the_same_and_another_does_not() -> None:
+    results = [
+        json.dumps(
+            simulate(two_units(), Scheduled(), poisson(800, 10.0), SimulationOptions(seed=seed)).to_json(),
+            allow_nan=False,
+        )
+        for seed in (1, 1, 2)
+    ]
+    assert results[0] == results[1]
+    assert results[0] != results[2]
+
+
+def test_chunks_of_any_size_give_the_same() -> None:
+    ((times_s, candidates),) = poisson(500, 10.0)
+    cut: Iterator[Chunk] = ((times_s[i : i + 7], candidates[i : i + 7]) for i in range(0, len(times_s), 7))
+    whole = simulate(one_unit(), Scheduled(), [(times_s, candidates)])
+    assert simulate(one_unit(), Scheduled(), cut).to_json() == whole.to_json()
+
+
+def test_more_than_the_queue_takes_is_shed_at_the_door() -> None:
+    simulation = simulate(one_unit(1, max_waiting=2000), Scheduled(), poisson(1000, 10.0))
+    assert simulation.requests.shed > 0.1 * simulation.requests.arrived
+    assert simulation.requests.degraded == 0
+
+
+def test_where_there_is_a_fallback_overload_is_answered_by_it_within_the_deadline() -> None:
+    simulation = simulate(one_unit(1, fallback=FALLBACK), Scheduled(), poisson(1000, 10.0))
+    assert simulation.requests.degraded > 0.1 * simulation.requests.arrived
+    assert simulation.latency.p99_ms < 500
+
+
+def test_a_replica_answers_a_start_up_after_it_was_asked_for_and_a_node_later_where_there_is_no_room() -> (
+    None
+):
+    options = SimulationOptions(bin_s=1.0)
+    policy = Scheduled({5.0: {RANKER: 4}, 20.0: {RANKER: 5}})
+    simulation = simulate(one_unit(3), policy, poisson(100, 70.0), options)
+    ready = simulation.timeline.ready["ranker@cpu"]
+    # 4 s to start; the fifth does not fit the node, and a node takes 30 s to come.
+    assert [int(np.argmax(ready >= count)) + 1 for count in (4, 5)] == [9, 54]
+    assert simulation.timeline.nodes["cpu"][[18, 20]].tolist() == [1, 2]
+    assert simulation.cost == pytest.approx((70 + 50) / 3600)
+    assert simulation.units["ranker@cpu"].started == 5
+
+
+def test_fewer_replicas_drain_and_their_node_is_kept_for_a_while() -> None:
+    policy = Scheduled({10.0: {RANKER: 1}})
+    options = SimulationOptions(bin_s=1.0, idle_node_s=20.0)
+    simulation = simulate(one_unit(5), policy, poisson(50, 100.0), options)
+    assert simulation.timeline.ready["ranker@cpu"][8:12].tolist() == [5, 5, 1, 1]
+    # An ingress drains 30 s, then the node stands empty for 20 s.
+    assert simulation.timeline.nodes["cpu"][[50, 62]].tolist() == [2, 1]
+    assert simulation.requests.misses == 0
+
+
+def test_from_zero_requests_wait_for_the_first_replica() -> None:
+    spec = one_unit(0, deadline_ms=60_000, max_waiting=10**6)
+    simulation = simulate(spec, Scheduled({0.0: {RANKER: 2}}), poisson(10, 60.0))
+    assert simulation.requests.late > 0
+    assert simulation.requests.shed == simulation.requests.dropped == 0
+    assert simulation.latency.p99_ms > 10_000  # the node's 30 s, and the start-up
+    never = simulate(spec, Scheduled(), poisson(10, 60.0))
+    assert never.requests.dropped == never.requests.arrived
+    assert never.cost == 0
+
+
+def test_a_lost_node_takes_its_requests_with_it_and_is_replaced() -> None:
+    options = SimulationOptions(failures=(Failure(at_s=20.0, pool="cpu"),), bin_s=1.0)
+    simulation = simulate(one_unit(4), Scheduled(), poisson(400, 80.0), options)
+    assert simulation.requests.failed > 0
+    assert simulation.units["ranker@cpu"].lost == 4
+    assert simulation.timeline.ready["ranker@cpu"][[18, 21, 52, 54]].tolist() == [4, 0, 0, 4]
+
+
+def test_spot_nodes_are_taken_back_at_their_rate_after_a_notice() -> None:
+    spot = replace(
+        one_unit(4), pools={"cpu": CPU.model_copy(update={"spot": SpotConfig(interruptions_per_hour=30)})}
+    )
+    trace = poisson(5, 3600.0)
+    simulation = simulate(spot, Scheduled(), trace, SimulationOptions(seed=1))
+    assert 15 <= simulation.pools["cpu"].lost <= 45
+    assert simulate(spot, Scheduled(), trace, SimulationOptions(spot=False)).pools["cpu"].lost == 0
+
+
+def test_no_room_is_told_once() -> None:
+    full = replace(one_unit(2), pools={"cpu": CPU.model_copy(update={"max_nodes": 1})})
+    simulation = simulate(full, Scheduled({5.0: {RANKER: 9}}), poisson(10, 60.0))
+    assert [incident.what for incident in simulation.incidents] == [
+        "no room for ranker@cpu: pool cpu has its 1 max_nodes"
+    ]
+    assert simulation.timeline.ready["ranker@cpu"][-1] == 4
+
+
+def test_policies_see_what_the_cluster_would_tell_them() -> None:
+    policy = Scheduled()
+    simulate(two_units(), policy, poisson(500, 60.0))
+    now_s, seen = policy.seen[-1]
+    assert now_s == 55.0
+    assert seen.age_s == 0.5
+    front, back = seen.units[INGRESS], seen.units[RANKER]
+    assert front.arriving_requests_per_s == pytest.approx(500, rel=0.1)
+    assert back.arriving_candidates_per_s == pytest.approx(100_000, rel=0.1)
+    assert back.served_candidates_per_s == pytest.approx(100_000, rel=0.1)
+    assert (front.ready, back.ready, back.target) == (2, 3, 3)
+    # Little's law: half a second of a few milliseconds each; behind the ingress calls are counted, not requests.
+    assert 0 < back.ongoing_requests <= front.ongoing_requests < 10
+
+
+def test_weights_split_a_unit_over_its_pools() -> None:
+    spec = one_unit(2)
+    unit = spec.units[0]
+    other = replace(unit.placed[0], pool="big")
+    spec = replace(
+        spec,
+        units=(replace(unit, placed=(unit.placed[0], other)),),
+        pools={**spec.pools, "big": PoolConfig(cpus=8, memory_gib=32)},
+    )
+
+    class Split(Scheduled):
+        def decide(self, now_s: float, observation: Observation, state: None) -> Decision[None]:
+            decision = super().decide(now_s, observation, state)
+            return replace(decision, weights={"ranker": {"cpu": 1.0, "big": 3.0}})
+
+    even = simulate(spec, Scheduled(), poisson(200, 30.0)).units
+    split = simulate(spec, Split(), poisson(200, 30.0)).units
+    assert even["ranker@big"].candidates == pytest.approx(even["ranker@cpu"].candidates, rel=0.01)
+    assert split["ranker@big"].candidates > 2.2 * split["ranker@cpu"].candidates
+
+
+def test_a_part_of_a_trace_is_simulated_and_costs_that_part() -> None:
+    options = SimulationOptions(start_s=20.0, end_s=40.0)
+    simulation = simulate(one_unit(), Scheduled(), poisson(100, 60.0), options)
+    assert (simulation.start_s, simulation.end_s) == (20.0, 40.0)
+    assert simulation.requests.arrived == pytest.approx(2000, rel=0.1)
+    assert simulation.cost == pytest.approx(20 / 3600)
+
+
+@pytest.mark.parametrize("engine", ["events", "steps"])
+@pytest.mark.parametrize(
+    ("spec", "trace", "options", "told"),
+    [
+        (one_unit(), [], {}, "no request"),
+        (one_unit(), [(np.array([2.0, 1.0]), np.array([1, 1]))], {}, "sort the trace"),
+        (one_unit(), [(np.array([-1.0]), np.array([1]))], {}, "is -1.0"),
+        (one_unit(), [(np.array([float("nan")]), np.array([1]))], {}, "is nan"),
+        (one_unit(), [(np.array([1.0, 1e12]), np.array([1, 1]))], {}, "are they seconds"),
+        (one_unit(), poisson(10, 5.0), {"start_s": 10.0}, "no request from 10.0 s"),
+        (replace(one_unit(), pools={}), poisson(10, 5.0), {}, "add it to pools"),
+        (replace(one_unit(), units=()), poisson(10, 5.0), {}, "has a unit"),
+        (replace(one_unit(), p99_ms=float("nan")), poisson(10, 5.0), {}, "p99_ms of one is nan"),
+        (replace(one_unit(), decision_interval_s=0.01), poisson(10, 5.0), {}, "below the control loop's"),
+        (one_unit(), poisson(10, 5.0), {"failures": (Failure(at_s=1, pool="gpu"),)}, "of pool gpu"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_by_its_name(
+    engine: Any, spec: PipelineSpec, trace: list[Chunk], options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(AutoscaleError, match=told):
+        simulate(spec, Scheduled(), trace, SimulationOptions(engine=engine, **options))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"min_replicas": 5, "max_replicas": 3}, "from 5 to 3"),
+        ({"cpus": 100}, "takes 100 cpus: a node of the pool has 4"),
+        ({"gpus": 1}, "takes 1 gpus: a node of the pool has 0"),
+        ({"profile": None}, "has no profile: rankway models bench"),
+    ],
+)
+def test_a_unit_that_cannot_be_placed_is_refused(change: dict[str, Any], told: str) -> None:
+    spec = one_unit()
+    unit = spec.units[0]
+    spec = replace(spec, units=(replace(unit, placed=(replace(unit.placed[0], **change),)),))
+    with pytest.raises(AutoscaleError, match=told):
+        simulate(spec, Scheduled(), poisson(10, 5.0))
+
+
+def test_a_decision_that_is_none_is_refused() -> None:
+    with pytest.raises(PolicyError, match="wants -1 replicas"):
+        simulate(one_unit(), Scheduled({0.0: {RANKER: -1}}), poisson(10, 20.0))
+    with pytest.raises(PolicyError, match="decide on each"):
+        simulate(one_unit(), Scheduled({0.0: {Key("other", "cpu"): 1}}), poisson(10, 20.0))
+
+
+def test_times_that_cross_are_refused() -> None:
+    with pytest.raises(ValidationError, match="not before end_s"):
+        SimulationOptions(start_s=5.0, end_s=5.0)
+
+
+def test_rates_of_nothing_are_refused() -> None:
+    nothing = Rates(0.0, 1.0, np.zeros(10), 200.0)
+    for engine in ("events", "steps"):
+        with pytest.raises(TraceError, match="nothing to simulate"):
+            simulate(one_unit(), Scheduled(), nothing, SimulationOptions.model_validate({"engine": engine}))
+
+
+def test_units_of_one_name_are_refused() -> None:
+    unit = one_unit().units[0]
+    with pytest.raises(SpecError, match="its own name"):
+        simulate(replace(one_unit(), units=(unit, unit)), Scheduled(), poisson(10, 5.0))
