@@ -33,13 +33,18 @@ class OpenLoop:
         connections: int = 256,
         grace_s: float = 2.0,
         seed: int = 0,
+        times_s: Sequence[float] | None = None,
     ) -> None:
-        """Draw the arrivals, at most two million; wait ``grace_s`` for the last answers."""
+        """Draw the arrivals, at most two million; wait ``grace_s`` for the last answers.
+
+        times_s: the arrivals themselves, sorted seconds from the start; ``rate`` is then their mean.
+        """
         expected = int(rate * duration_s * 1.2) + 100
         if expected > _MAX_REQUESTS:
             raise ValueError(f"{expected} requests are planned, at most {_MAX_REQUESTS}: lower rate or time")
-        times_s = np.cumsum(np.random.default_rng(seed).exponential(1 / rate, expected))
-        self._due_s: list[float] = times_s[times_s < duration_s].tolist()
+        drawn_s = np.cumsum(np.random.default_rng(seed).exponential(1 / rate, expected))
+        due_s = drawn_s if times_s is None else np.asarray(times_s)
+        self._due_s: list[float] = due_s[due_s < duration_s].tolist()
         self._requests = cycle(requests)
         self._rate, self._duration_s, self._count = rate, duration_s, connections
         self._grace_s = grace_s

@@ -61,7 +61,7 @@ def _here(config: PipelineConfig, unit: str, pool: str | None) -> Placement | No
 def _alone(config: PipelineConfig, here: list[Placement]) -> PipelineConfig:
     """Give the pipeline with one replica of each unit, wherever; on a port of its own."""
     data = config.model_dump(mode="json")
-    data |= {"autoscaling": None, "log": None, "response_cache": None}
+    data |= {"autoscaling": None, "log": None, "record": None, "response_cache": None}
     data["http"] = {"host": "127.0.0.1", "port": _free_port()}
     for placement in here:
         data["units"][placement.key.unit] |= {"cpus": placement.cpus}
