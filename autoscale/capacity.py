@@ -1,11 +1,9 @@
 """What a replica takes within its unit's share of the objective."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autoscale.batch_queue import BatchQueue, candidates_per_s_within
 from autoscale.errors import SpecError
-from autoscale.service_time import service_time
+from autoscale.sizing import Sizing
 from autoscale.spec import Key, PipelineSpec
 
 
@@ -25,46 +23,23 @@ def capacities(spec: PipelineSpec) -> dict[Key, Capacity]:
     Raises:
         SpecError: no pool of a unit answers a request within its share.
     """
-    shares_s = shares(spec)
+    sizing, size = Sizing(spec), float(spec.candidates_per_request)
     loads: dict[Key, Capacity] = {}
     for unit in spec.units:
         for placed in unit.placed:
-            service, size = service_time(placed.profile), float(spec.candidates_per_request)
-            within_s = shares_s[unit.name] - service.overhead_s
-            rate = (
-                candidates_per_s_within(service, size, unit.max_candidates, within_s) / size
-                if within_s > 0
-                else 0.0
-            )
-            if rate > 0:
-                there = _there(spec, Key(unit.name, placed.pool))
-                saturated = BatchQueue(service, size, unit.max_candidates).saturation_per_s
-                loads[Key(unit.name, placed.pool)] = Capacity(rate * there, saturated * there)
+            key = Key(unit.name, placed.pool)
+            found = sizing.capacity(key, size)
+            if found.feasible:
+                there = _there(spec, key) / size
+                loads[key] = Capacity(found.per_s * there, found.saturation_per_s * there)
         if not any(key.unit == unit.name for key in loads):
             raise SpecError(
                 f"{unit.name} does not answer {spec.candidates_per_request} candidates within its share of the "
-                f"objective, {shares_s[unit.name] * 1e3:.0f} of {spec.p99_ms:g} ms, in any of its pools: raise "
-                f"autoscaling.p99_ms or its share, lower candidates.count, or give it a faster pool"
+                f"objective, {sizing.shares_s[unit.name] * 1e3:.0f} of {spec.p99_ms:g} ms beside what requests take "
+                f"outside batches, in any of its pools: raise autoscaling.p99_ms or its share, lower "
+                f"candidates.count, or give it a faster pool"
             )
     return loads
-
-
-def shares(spec: PipelineSpec) -> Mapping[str, float]:
-    """Give each unit's share of the objective in seconds; what is not given is shared out by what a request takes."""
-    size = spec.candidates_per_request
-    alone = {
-        unit.name: min(
-            service.overhead_s + float(service.batch_s(1, size))
-            for service in (service_time(placed.profile) for placed in unit.placed)
-        )
-        for unit in spec.units
-    }
-    left = 1.0 - sum(spec.shares.values())
-    rest = sum(time_s for name, time_s in alone.items() if name not in spec.shares)
-    return {
-        name: spec.p99_ms / 1e3 * spec.shares.get(name, left * time_s / rest if rest else 0.0)
-        for name, time_s in alone.items()
-    }
 
 
 def _there(spec: PipelineSpec, key: Key) -> float:

@@ -7,6 +7,7 @@ from cli.autoscale.record import record
 from cli.autoscale.replay import replay
 from cli.autoscale.simulate import simulate
 from cli.autoscale.synthesise import synthesise
+from cli.autoscale.tune import tune
 
 app = typer.Typer(
     help="The autoscaling lab: traces, simulation, tuning, planning, replay.", no_args_is_help=True
@@ -23,3 +24,4 @@ app.command("plan")(plan)
 app.command("record")(record)
 app.command("simulate")(simulate)
 app.command("replay")(replay)
+app.command("tune")(tune)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscale.capacity import capacities, shares
+from autoscale.capacity import capacities
 from autoscale.errors import SpecError
 from autoscale.planner import plan
 from autoscale.pools import PoolConfig, SpotConfig
@@ -113,11 +113,6 @@ def test_spot_nodes_count_for_the_time_they_are_there() -> None:
     key = Key("main", "cpu")
     there = capacities(dataclasses.replace(ONE, pools={"cpu": spot}))[key].requests_per_s
     assert there < 0.75 * capacities(ONE)[key].requests_per_s
-
-
-def test_shares_that_are_not_given_follow_what_a_request_takes() -> None:
-    assert shares(TWO)["ranker"] == pytest.approx(0.1 / 3, rel=0.01)
-    assert shares(dataclasses.replace(TWO, shares={"ranker": 0.8}))["ingress"] == pytest.approx(0.02)
 
 
 def test_what_cannot_be_planned_is_told() -> None:

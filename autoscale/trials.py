@@ -1,0 +1,107 @@
+"""What the tuner's trials do: simulate a configuration on part of a trace, several at once."""
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from autoscale.capacity import capacities
+from autoscale.config import AutoscalingConfig
+from autoscale.errors import AutoscaleError, TraceError
+from autoscale.runs import run
+from autoscale.simulator.options import SimulationOptions
+from autoscale.simulator.results import Simulation
+from autoscale.spec import Key, PipelineSpec, PlacedUnit
+from autoscale.traces import BinnedTrace
+
+_HEADROOM = 1.2
+Score = tuple[float, float]
+"""Cost and share of requests missed."""
+Job = tuple[AutoscalingConfig, tuple[float, float] | None]
+Evaluate = Callable[[Sequence[Job]], Iterable[Score | None]]
+
+
+def window(counts: BinnedTrace, length_s: float) -> tuple[float, float] | None:
+    """Give the stretch in which the load changes most; None where that is the whole trace."""
+    bins = counts.counts
+    size = max(1, round(length_s / bins.step_s))
+    if size >= len(bins):
+        return None
+    width = max(1, round(60 / bins.step_s))
+    smooth = np.convolve(bins.requests, np.ones(width) / width, mode="same")
+    views = np.lib.stride_tricks.sliding_window_view(smooth, size)[:: max(1, size // 20)]
+    place = int((views.max(axis=1) - views.min(axis=1)).argmax()) * max(1, size // 20)
+    start_s = bins.start_s + place * bins.step_s
+    return start_s, start_s + size * bins.step_s
+
+
+def simulated(
+    spec: PipelineSpec,
+    config: AutoscalingConfig,
+    counts: BinnedTrace,
+    part: tuple[float, float] | None,
+    seed: int,
+) -> Simulation:
+    """Simulate part of a trace, begun with the replicas that its first minute takes: no configuration starts cold."""
+    start_s, end_s = part or (None, None)
+    options = SimulationOptions(engine="steps", start_s=start_s, end_s=end_s, seed=seed, decisions="changes")
+    return run(warm(spec, counts, start_s), config, counts, options)
+
+
+def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> PipelineSpec:
+    """Give the spec with the initial replicas that the minute from ``start_s`` on takes."""
+    bins = counts.counts
+    first = 0 if start_s is None else round((start_s - bins.start_s) / bins.step_s)
+    rate = float(bins.requests[first : first + max(1, round(60 / bins.step_s))].mean()) / bins.step_s
+    loads = capacities(spec)
+
+    def begun(unit: str, placed: PlacedUnit, others: int) -> PlacedUnit:
+        load = loads.get(Key(unit, placed.pool))
+        if load is None or not others:
+            return placed
+        needed = _HEADROOM * rate * placed.initial_replicas / others / load.requests_per_s
+        return replace(placed, initial_replicas=min(int(np.ceil(needed)), placed.max_replicas))
+
+    units = []
+    for unit in spec.units:
+        total = sum(placed.initial_replicas for placed in unit.placed)
+        units.append(replace(unit, placed=tuple(begun(unit.name, placed, total) for placed in unit.placed)))
+    return replace(spec, units=tuple(units))
+
+
+@dataclass(frozen=True, slots=True)
+class Simulating:
+    """Scores configurations on parts of one trace; travels to worker processes."""
+
+    spec: PipelineSpec
+    counts: BinnedTrace
+    seed: int
+
+    def __call__(self, job: Job) -> Score | None:
+        """Give the score; None where the numbers chosen do not go together."""
+        config, part = job
+        try:
+            simulation = simulated(self.spec, config, self.counts, part, self.seed)
+        except TraceError:
+            raise
+        except AutoscaleError:  # numbers that each are allowed and together are not
+            return None
+        return simulation.cost, simulation.requests.misses / max(simulation.requests.arrived, 1.0)
+
+
+@contextmanager
+def workers(spec: PipelineSpec, counts: BinnedTrace, seed: int, count: int) -> Iterator[Evaluate]:
+    """Give what simulates jobs, in processes of their own where there are several workers."""
+    job = Simulating(spec, counts, seed)
+    if count == 1:
+        yield lambda jobs: [job(one) for one in jobs]
+        return
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield lambda jobs: list(pool.map(job, jobs))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,178 @@
+"""The tuner: looks for the autoscaling configuration that misses little and costs little, on a trace.
+
+Configurations are chosen by NSGA-II over cost and misses (K. Deb et al., "A fast and elitist multiobjective genetic
+algorithm: NSGA-II", IEEE Transactions on Evolutionary Computation 6, 2002; Optuna's), and go through successive
+halving (K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification and hyperparameter optimization", AISTATS
+2016): all on the hours in which the load changes most, the best part on more hours, the best of those on the whole
+trace. A second trace judges what was found on the first. What is done lies in a journal file and is not done again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoscale.config import AutoscalingConfig
+from autoscale.errors import AutoscaleError
+from autoscale.search import defaults, policy_kinds, suggested
+from autoscale.spec import PipelineSpec
+from autoscale.study import TuneOptions, config_of, identity, open_study, scores_of
+from autoscale.traces import BinnedTrace, Trace
+from autoscale.trials import Evaluate, Score, window, workers
+
+if TYPE_CHECKING:
+    import optuna
+
+Progress = Callable[[str, int, int], None]
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A configuration and what it cost and missed on the whole trace; number: of its trial."""
+
+    number: int
+    config: AutoscalingConfig
+    cost: float
+    misses: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What was found. front: of the finalists, those that no other beats in both; chosen: the cheapest of them that
+    misses no more than allowed, or what misses least.
+    """
+
+    chosen: Candidate
+    front: tuple[Candidate, ...]
+    trials: int
+    failed: int
+
+
+def tune(
+    spec: PipelineSpec,
+    base: AutoscalingConfig,
+    trace: Trace,
+    options: TuneOptions,
+    journal: Path,
+    progress: Progress = lambda rung, done, total: None,
+) -> Tuned:
+    """Search; ``spec`` is without any autoscaling applied, ``base`` gives objective, interval, shares and bounds.
+
+    Raises:
+        AutoscaleError: what is given does not go together, or the journal is of another search.
+    """
+    unknown = sorted(set(options.kinds) - set(policy_kinds()))
+    if unknown or not options.kinds:
+        raise AutoscaleError(
+            f"there is no policy {', '.join(unknown) or 'to try'}: name of {', '.join(policy_kinds())}"
+        )
+    counts = BinnedTrace(trace.name, trace.bins(options.step_s))
+    study = open_study(journal, identity(spec, base, counts, options), options)
+    with workers(spec, counts, options.seed, options.workers) as evaluate:
+        _explore(study, base, counts, options, evaluate, progress)
+        numbers = _best(scores_of(study, "short"), options.middle, options.max_misses)
+        _rung(study, "middle", numbers, window(counts, options.middle_s), base, options, evaluate, progress)
+        numbers = _best(scores_of(study, "middle"), options.finalists, options.max_misses)
+        _rung(study, "whole", numbers, None, base, options, evaluate, progress)
+    finalists = [
+        Candidate(number, config_of(study, number, base, options), *score)
+        for number, score in sorted(scores_of(study, "whole").items())
+    ]
+    if not finalists:
+        raise AutoscaleError(
+            f"none of {options.trials} configurations could be simulated: look at the spec's bounds"
+        )
+    failed = len(study.trials) - len(scores_of(study, "short"))
+    return Tuned(chosen(finalists, options.max_misses), front(finalists), len(study.trials), failed)
+
+
+def front(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Give those that no other beats in cost and misses, the cheapest first."""
+    ordered = sorted(candidates, key=lambda one: (one.cost, one.misses))
+    found: list[Candidate] = []
+    for candidate in ordered:
+        if not found or candidate.misses < found[-1].misses:
+            found.append(candidate)
+    return tuple(found)
+
+
+def chosen(candidates: Sequence[Candidate], max_misses: float) -> Candidate:
+    """Give the cheapest that misses no more than that, or what misses least."""
+    within = [candidate for candidate in candidates if candidate.misses <= max_misses]
+    if within:
+        return min(within, key=lambda one: (one.cost, one.misses))
+    return min(candidates, key=lambda one: (one.misses, one.cost))
+
+
+def _explore(
+    study: "optuna.Study",
+    base: AutoscalingConfig,
+    counts: BinnedTrace,
+    options: TuneOptions,
+    evaluate: Evaluate,
+    progress: Progress,
+) -> None:
+    """Run the shortest rung: all trials, some at once."""
+    import optuna
+
+    part = window(counts, options.short_s)
+    done = len([trial for trial in study.trials if trial.state.is_finished()])
+    if not study.trials:
+        for kind in options.kinds:
+            study.enqueue_trial({"kind": kind, **defaults(kind)})
+    progress("short", done, options.trials)
+    while done < options.trials:
+        asked = [study.ask() for _ in range(min(_AT_ONCE * options.workers, options.trials - done))]
+        configs = [suggested(trial, list(options.kinds), base) for trial in asked]
+        jobs = [(config, part) for config in configs if config is not None]
+        scores = iter(evaluate(jobs))
+        for trial, config in zip(asked, configs, strict=True):
+            score = None if config is None else next(scores)
+            if score is None:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            else:
+                study.tell(trial, score)
+            done += 1
+            progress("short", done, options.trials)
+
+
+def _rung(
+    study: "optuna.Study",
+    rung: str,
+    numbers: Sequence[int],
+    part: tuple[float, float] | None,
+    base: AutoscalingConfig,
+    options: TuneOptions,
+    evaluate: Evaluate,
+    progress: Progress,
+) -> None:
+    known = scores_of(study, rung)
+    left = [number for number in numbers if number not in known]
+    done = len(numbers) - len(left)
+    progress(rung, done, len(numbers))
+    size = 2 * options.workers
+    for first in range(0, len(left), size):
+        group = left[first : first + size]
+        jobs = [(config_of(study, number, base, options), part) for number in group]
+        for number, score in zip(group, evaluate(jobs), strict=True):
+            if score is not None:
+                study.set_user_attr(f"{rung}:{number}", score)
+            done += 1
+            progress(rung, done, len(numbers))
+
+
+def _best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int]:
+    """Give the numbers of so many: front after front, and in each what is allowed first, then by cost."""
+    left, found = dict(scores), list[int]()
+    while left and len(found) < count:
+        best_misses, layer = float("inf"), []
+        for number in sorted(left, key=lambda number: left[number]):
+            if left[number][1] < best_misses:
+                best_misses = left[number][1]
+                layer.append(number)
+        layer.sort(key=lambda number: (max(0.0, left[number][1] - max_misses), left[number][0]))
+        found += layer[: count - len(found)]
+        for number in layer:
+            del left[number]
+    return found

@@ -1,0 +1,190 @@
+"""``rankway autoscale tune``: the configuration that misses little and costs little."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from autoscale.config import AutoscalingConfig
+from autoscale.errors import AutoscaleError
+from autoscale.report import miss_share
+from autoscale.runs import run
+from autoscale.search import kinds_for
+from autoscale.simulator.options import SimulationOptions
+from autoscale.simulator.results import Simulation
+from autoscale.spec import PipelineSpec
+from autoscale.study import TuneOptions
+from autoscale.traces import BinnedTrace, Trace
+from autoscale.trials import warm
+from autoscale.tuner import Progress as Told
+from autoscale.tuner import Tuned
+from autoscale.tuner import tune as search
+from autoscale.wording import changes, gains, patch
+from cli.autoscale.cases import read_pipeline, read_trace
+from cli.autoscale.telling import told
+
+
+def tune(
+    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
+    trace: Annotated[Path, typer.Argument(help="The trace to tune on.")],
+    validate: Annotated[Path | None, typer.Option(help="The trace to judge on; else the same.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the chosen autoscaling: is written.")] = Path(
+        "autoscaling.yaml"
+    ),
+    journal: Annotated[
+        Path | None,
+        typer.Option(help="What is done; called again, the search goes on from it. [<out>.journal]"),
+    ] = None,
+    policy: Annotated[
+        list[str] | None, typer.Option(help="Tried; again for several. [all that mean anything]")
+    ] = None,
+    max_misses: Annotated[float, typer.Option(help="Share of requests that may miss the objective.")] = 0.01,
+    p99_ms: Annotated[float | None, typer.Option(help="The objective, where the pipeline has none.")] = None,
+    requests_per_day: Annotated[float | None, typer.Option(help="Scales the traces.")] = None,
+    trials: Annotated[int, typer.Option(help="Configurations on the shortest stretch.")] = 1000,
+    middle: Annotated[int, typer.Option(help="Of them, those that go on.")] = 100,
+    finalists: Annotated[int, typer.Option(help="Of them, those on the whole trace.")] = 12,
+    step_s: Annotated[float, typer.Option(help="Width of the simulations' bins.")] = 10.0,
+    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
+    seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look for the autoscaling that misses little and costs little; write it and say what it buys."""
+    console = Console(stderr=True)
+    with told(console):
+        pipeline, spec = read_pipeline(config)
+        options = _options(
+            kinds=tuple(policy or kinds_for(spec)),
+            max_misses=max_misses,
+            trials=trials,
+            middle=middle,
+            finalists=finalists,
+            step_s=step_s,
+            workers=workers,
+            seed=seed,
+        )
+        base = _base(pipeline.autoscaling, p99_ms or pipeline.requests.default_deadline_ms)
+        tuned_on = read_trace(trace, requests_per_day)
+        judged_on = tuned_on if validate is None else read_trace(validate, requests_per_day)
+        with _progress(console) as progress:
+            tuned = search(spec, base, tuned_on, options, journal or out.with_suffix(".journal"), progress)
+        with console.status("judging"):
+            now = _judged(spec, pipeline.autoscaling, judged_on, options)
+            best = _judged(spec, tuned.chosen.config, judged_on, options)
+            fronts = [(one, _judged(spec, one.config, judged_on, options)) for one in tuned.front]
+        said = [*changes(pipeline.autoscaling, tuned.chosen.config), gains(now, best, judged_on.name)]
+        _write(
+            out, patch(tuned.chosen.config, (f"Tuned on {trace.name}, judged on {judged_on.name}:", said[-1]))
+        )
+    if as_json:
+        typer.echo(json.dumps(_as_json(tuned, now, best, said, out), indent=2))
+        return
+    table = Table(
+        "policy", f"cost, {trace.stem}", "missed", f"cost, {judged_on.name}", "missed", "p99, ms", ""
+    )
+    for column in table.columns[1:6]:
+        column.justify = "right"
+    for one, there in fronts:
+        mark = "chosen" if one.number == tuned.chosen.number else ""
+        judged = (f"{there.cost:,.2f}", f"{miss_share(there):.3%}", f"{there.latency.p99_ms:,.0f}")
+        table.add_row(one.config.policy.kind, f"{one.cost:,.2f}", f"{one.misses:.3%}", *judged, mark)
+    judged = (f"{now.cost:,.2f}", f"{miss_share(now):.3%}", f"{now.latency.p99_ms:,.0f}")
+    table.add_row(_name(pipeline.autoscaling), "", "", *judged, "as it is")
+    shown = Console()
+    shown.print(table)
+    for line in said:
+        shown.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
+    if miss_share(best) > max_misses:
+        shown.print(
+            f"It misses more than the allowed {max_misses:.2%} there.", style="yellow", highlight=False
+        )
+    shown.print(f"{out}: written", markup=False, highlight=False, soft_wrap=True)
+
+
+def _options(**given: Any) -> TuneOptions:
+    try:
+        return TuneOptions.model_validate(given)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0]).replace("_", "-")
+        raise typer.BadParameter(f"--{name}: {fault['msg']} (it is {fault['input']})") from None
+
+
+def _base(autoscaling: AutoscalingConfig | None, p99_ms: float) -> AutoscalingConfig:
+    if autoscaling is not None:
+        return autoscaling
+    try:
+        return AutoscalingConfig.model_validate({"p99_ms": p99_ms, "policy": {"kind": "target_ongoing"}})
+    except ValidationError as error:
+        raise typer.BadParameter(f"--p99-ms: {error.errors()[0]['msg']} (it is {p99_ms})") from None
+
+
+def _judged(
+    spec: PipelineSpec, autoscaling: AutoscalingConfig | None, trace: Trace, options: TuneOptions
+) -> Simulation:
+    counts = BinnedTrace(trace.name, trace.bins(options.step_s))
+    # What is fixed stays as the pipeline has it; what scales begins with what the first minute takes.
+    begun = spec if autoscaling is None else warm(spec, counts, None)
+    simulation = SimulationOptions(engine="steps", seed=options.seed, decisions="changes")
+    return run(begun, autoscaling, counts, simulation)
+
+
+def _name(autoscaling: AutoscalingConfig | None) -> str:
+    return "fixed" if autoscaling is None else autoscaling.policy.kind
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AutoscaleError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Told]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True
+    ) as bar:
+        tasks = {rung: bar.add_task(rung, total=None) for rung in ("short", "middle", "whole")}
+        yield lambda rung, done, total: bar.update(tasks[rung], completed=done, total=total)
+
+
+def _as_json(
+    tuned: Tuned, now: Simulation, best: Simulation, said: list[str], out: Path
+) -> dict[str, object]:
+    def shown(simulation: Simulation) -> dict[str, object]:
+        return {
+            "cost": simulation.cost,
+            "misses": miss_share(simulation),
+            "p99_ms": simulation.latency.p99_ms,
+            "violated_s": simulation.violated_s,
+        }
+
+    front = [
+        {"autoscaling": one.config.model_dump(mode="json"), "cost": one.cost, "misses": one.misses}
+        for one in tuned.front
+    ]
+    return {
+        "trials": tuned.trials,
+        "failed": tuned.failed,
+        "front": front,
+        "chosen": tuned.chosen.config.model_dump(mode="json"),
+        "judged": {"now": shown(now), "chosen": shown(best)},
+        "said": said,
+        "patch": str(out),
+    }

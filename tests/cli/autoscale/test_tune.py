@@ -1,0 +1,55 @@
+"""``rankway autoscale tune``: a patch, words, JSON; and bad numbers are refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autoscale.trace_files import write_bins
+from autoscale.traces import Bins
+from tests.cli.autoscale.pipelines import call, profiled
+
+SERVE = {"p99_ms": 60.0, "policy": {"kind": "target_ongoing"}}
+SMALL = ("--trials", "4", "--middle", "2", "--finalists", "2", "--workers", "1")
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    rates = 50 + 400 * np.exp(-(((np.arange(60) - 30) / 6) ** 2))
+    write_bins(Bins.of(0.0, 10.0, np.round(rates * 10), 20.0), tmp_path / "wave.csv", ["made up"])
+    write_bins(Bins.of(0.0, 10.0, np.round(rates[::-1] * 11), 20.0), tmp_path / "other.csv", ["made up"])
+    return tmp_path
+
+
+def test_a_search_writes_a_patch_and_says_what_it_buys(home: Path) -> None:
+    config, out = profiled(home, autoscaling=SERVE), home / "tuned.yaml"
+    arguments = ("tune", config, home / "wave.csv", "--validate", home / "other.csv", "--out", out)
+    code, output, error = call(*arguments, *SMALL, "--policy", "slo")
+    assert code == 0, error
+    assert "the policy slo instead of target_ongoing" in output
+    assert "on other it costs" in output
+    code, output, error = call(*arguments, *SMALL, "--policy", "slo", "--json")  # goes on from the journal
+    assert code == 0, error
+    tuned = json.loads(output)
+    assert tuned["trials"] == 4
+    assert tuned["chosen"]["policy"]["kind"] == "slo"
+    code, _, error = call("simulate", config, home / "other.csv", "--with", out)
+    assert code == 0, error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--trials", "0"), "--trials"),
+        (("--max-misses", "2"), "--max-misses"),
+        (("--policy", "hope"), "no policy hope"),
+        (("--p99-ms", "-1"), "p99-ms"),
+        (("--validate", "absent.csv"), "cannot be read"),
+    ],
+)
+def test_what_cannot_be_searched_is_told(home: Path, arguments: tuple[str, str], expected: str) -> None:
+    code, _, error = call("tune", profiled(home), home / "wave.csv", "--out", home / "t.yaml", *arguments)
+    assert code == 2
+    assert expected in error
