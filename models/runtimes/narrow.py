@@ -1,7 +1,7 @@
 """Fewer bits: linear layers and attention in bfloat16, the rest as it was.
 
 A whole module in bfloat16 ranks by other numbers than it was trained on: with 8 bits a latitude of 60.17 degrees is
-60.25, 9 km away, and an age of 300 days is one of 302. So encoders, distances and norms keep their 32 bits.
+60.25, 9 km away, and an age of 301 days is one of 300. So encoders, distances and norms keep their 32 bits.
 """
 
 from typing import Literal

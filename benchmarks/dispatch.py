@@ -1,0 +1,251 @@
+"""Dispatch: a ranker with part of its layers on disk beside the same in memory: scores, resident memory, time.
+
+    python -m benchmarks.dispatch [--size large] [--share 0.5] [--json]
+
+Each side is a process of its own; they take turns. "ranker" is the walks' own artifact, the other sizes have its
+inputs and random weights. Resident memory is what the process grew by, at its peak, from before the model was loaded:
+private memory and pages of the mapped file alike, activations included.
+"""
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from benchmarks.batches import BatchMaker
+from benchmarks.workloads import WORKLOADS, Workload
+from models.artifact import Artifact
+from models.assembly import InputAssembler
+from models.errors import ModelError
+from models.signature import Inputs
+from models.weights import weights_of
+from services.errors import ConfigError
+from services.home import home_directory
+
+MIB = 1 << 20
+SIZES: Mapping[str, Mapping[str, int]] = {
+    "ranker": {},
+    "wide": {"width": 512, "heads": 8, "layers": 8, "hidden": 2048},
+    "large": {"width": 1024, "heads": 16, "layers": 24, "hidden": 4096},
+}
+ALLOCATOR_MIB = 8.0
+"""What malloc keeps of what was freed differs by so much from run to run."""
+_START_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side's medians; peak: of resident memory, less what it was before the model."""
+
+    ms: float
+    peak_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchCost:
+    """Both sides of one model.
+
+    limit_mib: what weights might take. difference: largest of any score, relative to the largest score.
+    activations_mib: what the side in memory took beside its weights.
+    """
+
+    size: str
+    weights_mib: float
+    limit_mib: float
+    in_memory: Side
+    dispatched: Side
+    activations_mib: float
+    difference: float
+
+    @property
+    def keeps_the_limit(self) -> bool:
+        """Whether the dispatched side's weights stayed within the limit, the file's pages included."""
+        return self.dispatched.peak_mib <= self.limit_mib + self.activations_mib + ALLOCATOR_MIB
+
+
+def measure(workload: Workload, home: Path, size: str, share: float, rounds: int) -> DispatchCost:
+    """Measure one size with ``share`` of its weights allowed in memory.
+
+    Raises:
+        ModelError, ConfigError: the ranker cannot be loaded.
+    """
+    config = workload.pipeline()
+    root = home / config.models[config.ranker.model].artifact
+    maker = BatchMaker(config, home, seed=0)
+    assemble = InputAssembler(Artifact.read(root).signature, maker.catalogue)
+    batches = [{n: a.copy() for n, a in assemble(maker.batch(1)).items()} for _ in range(rounds)]
+    with TemporaryDirectory(prefix="rankway-benchmark-") as folder:
+        if SIZES[size]:
+            _in_a_process(_write, Path(folder) / size, root, SIZES[size])
+            root = Path(folder) / size
+        weights_mib = weights_of(root, Artifact.read(root)).whole_bytes / MIB
+        limit_mib = share * weights_mib
+        whole, part = (
+            _Process(root, options)
+            for options in (
+                {"kind": "accelerate", "max_memory_mib": {"cpu": 4 * weights_mib}},
+                {"kind": "accelerate", "max_memory_mib": {"cpu": limit_mib}},
+            )
+        )
+        with whole, part:
+            given = [(whole.run(batch), part.run(batch)) for batch in batches]
+            sides = [process.side() for process in (whole, part)]
+    largest = max(float(np.abs(scores).max()) for scores, _ in given)
+    difference = max(float(np.abs(one - other).max()) for one, other in given)
+    return DispatchCost(
+        size,
+        weights_mib,
+        limit_mib,
+        in_memory=sides[0],
+        dispatched=sides[1],
+        activations_mib=sides[0].peak_mib - weights_mib,
+        difference=difference / largest,
+    )
+
+
+def _in_a_process(function: Any, *arguments: Any) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise ModelError(f"{function.__name__} ended with {process.exitcode}; its error is above")
+
+
+def _write(root: Path, source: Path, sizes: Mapping[str, int]) -> None:
+    """Write a ranker of other sizes that reads what the one at ``source`` reads."""
+    import torch
+
+    from models.architectures import build_architecture
+    from models.artifact import write_artifact
+    from models.training.export import SAFETENSORS, weight_writer
+
+    torch.manual_seed(0)
+    artifact = Artifact.read(source)
+    module = build_architecture({**artifact.architecture, **sizes})
+    write_artifact(
+        root,
+        name="sized",
+        signature=artifact.signature,
+        weights=SAFETENSORS,
+        write_files=weight_writer(module, artifact.signature, onnx=False),
+        architecture=module.options.model_dump(mode="json"),
+    )
+
+
+class _Process:
+    """A runtime in a process of its own."""
+
+    def __init__(self, root: Path, options: Mapping[str, Any]) -> None:
+        """Start it; entering waits until it has loaded."""
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, root, dict(options)), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> "_Process":
+        if not self._pipe.poll(_START_LIMIT_S) or self._pipe.recv() != "ready":
+            raise ModelError("a side did not load; its error is above")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.close()
+        self._process.join(5)
+        self._process.kill()
+
+    def run(self, inputs: Inputs) -> np.ndarray:
+        """Give the scores."""
+        self._pipe.send(inputs)
+        scores: np.ndarray = self._pipe.recv()
+        return scores
+
+    def side(self) -> Side:
+        """Give what it measured."""
+        self._pipe.send(None)
+        side: Side = self._pipe.recv()
+        return side
+
+
+def _serve(pipe: Connection, root: Path, options: Mapping[str, Any]) -> None:
+    """Load, then run what is asked for; None asks for the measurements, a closed pipe ends it."""
+    import torch._dynamo  # noqa: F401 - Accelerate's hooks import it when they first run: it is no weight
+
+    import models.runtimes.accelerate  # noqa: F401 - the same
+    from models.runtimes import load_runtime
+    from models.runtimes.base import runtime_config
+
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
+    before = _status("VmRSS")
+    artifact = Artifact.read(root)
+    runtime = load_runtime(root, artifact, runtime_config(**options))
+    pipe.send("ready")
+    took_ms: list[float] = []
+    try:
+        while True:
+            inputs = pipe.recv()
+            if inputs is None:
+                pipe.send(Side(median(took_ms), (_status("VmHWM") - before) / MIB))
+                continue
+            started_s = time.perf_counter()
+            scores = runtime.run(inputs)[artifact.signature.outputs[0].name]
+            took_ms.append((time.perf_counter() - started_s) * 1e3)
+            pipe.send(scores)
+    except EOFError:
+        return
+
+
+def _status(field: str) -> int:
+    """Give a field of this process's status, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    about = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="benchmarks.dispatch", description=about)
+    parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-50")
+    parser.add_argument("--size", choices=SIZES, default="large")
+    parser.add_argument("--share", type=float, default=0.5, help="of the weights that may be in memory")
+    parser.add_argument("--rounds", type=int, default=5, help="batches of one request")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    try:
+        cost = measure(
+            WORKLOADS[options.workload], home_directory(), options.size, options.share, options.rounds
+        )
+    except (ModelError, ConfigError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    if options.json:
+        json.dump(asdict(cost) | {"keeps_the_limit": cost.keeps_the_limit}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    sys.stdout.write("               weights MiB  limit MiB  peak MiB  ms a batch\n")
+    for name, limit, side in (
+        ("in memory", "", cost.in_memory),
+        ("dispatched", f"{cost.limit_mib:.1f}", cost.dispatched),
+    ):
+        sys.stdout.write(
+            f"{name:13}  {cost.weights_mib:11.1f}  {limit:>9}  {side.peak_mib:8.1f}  {side.ms:10.1f}\n"
+        )
+    kept = "kept" if cost.keeps_the_limit else "NOT kept"
+    sys.stdout.write(
+        f"scores differ by {cost.difference:.1e} of the largest; activations {cost.activations_mib:.1f} MiB; "
+        f"limit {kept}\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,17 @@
+"""Dispatch beside a model in memory, on the tiny world."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.dispatch import measure
+from benchmarks.workloads import Workload
+
+
+@pytest.mark.slow
+def test_half_the_layers_on_disk_give_the_same_scores_within_the_limit(tiny_home: Path) -> None:
+    workload = Workload("tiny", tiny_home / "walks.yaml", candidates=50, k=10)
+    cost = measure(workload, tiny_home, "wide", share=0.5, rounds=3)
+    assert cost.difference < 1e-6
+    assert cost.limit_mib < 0.51 * cost.weights_mib
+    assert cost.keeps_the_limit
