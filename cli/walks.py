@@ -11,11 +11,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from models.errors import ModelError
 from services.errors import ServiceError
 from walks.ensure import ensure_world
 from walks.errors import WalksError
 from walks.presets import PresetName
-from walks.world import inputs_of, world_at
+from walks.world import data_home, inputs_of, world_at
 
 app = typer.Typer(
     help="The walks application: its world, its routes on the map, its events.", no_args_is_help=True
@@ -76,6 +77,39 @@ def show(
     sys.stdout.write(f"{feature['properties']['name']}\n{feature['properties']['description']}\n{picture}\n")
 
 
+@app.command("text-ranker")
+def text_ranker(
+    preset: Preset = "full",
+    home: Home = None,
+    lists: Annotated[int, typer.Option(min=4, help="Synthetic queries to be taught on.")] = 480,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
+) -> None:
+    """Teach MiniLM to match words with routes, on synthetic queries; writes the model of configs/walks-text.yaml."""
+    console = Console(stderr=True)
+    with _errors_told(console):
+        from walks.text_ranker import Fit, train_text_ranker  # here, as it loads torch
+
+        root = data_home(home) / "walks" / "models" / "text"
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("loading", total=None)
+
+            def progress(done: int, total: int, loss: float) -> None:
+                told = "measuring" if done == total else f"teaching, loss {loss:.3f}"
+                bar.update(task, description=told, total=total, completed=done)
+
+            wheels = data_home(home) / "data-wheels"
+            artifact = train_text_ranker(
+                world_at(preset, home), inputs_of(preset, home), root, Fit(lists=lists), wheels, progress
+            )
+    if as_json:
+        sys.stdout.write(json.dumps(artifact.metrics, indent=2) + "\n")
+        return
+    console.print(f"{artifact.name} {artifact.version}: {root}", soft_wrap=True, highlight=False)
+    for name, value in artifact.metrics.items():
+        console.print(f"  {name:<24} {value:.4f}", highlight=False)
+
+
 @app.command("simulate")
 def simulate_events(
     events: Annotated[bool, typer.Option("--events", help="Print events, one JSON object a line.")],
@@ -113,7 +147,7 @@ def _errors_told(console: Console) -> Iterator[None]:
     """An error of the data, of a store or of the disk is told without a traceback; exit status 2."""
     try:
         yield
-    except (WalksError, ServiceError) as error:
+    except (WalksError, ServiceError, ModelError) as error:
         told = str(error)
     except OSError as error:
         told = f"{error}: make room there, or name another place (--home, --out) that can be written"

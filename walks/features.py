@@ -209,6 +209,13 @@ _CONTEXT = (
         description="time to the next appointment of the day, minutes; 1440: none",
     ),
     NEXT_EVENT_POSITION,
+    Feature(
+        name="query",
+        group="context",
+        dtype="text",
+        max_length=512,
+        description="what the user asks for, in words: read by rankers of texts alone",
+    ),
 )
 
 

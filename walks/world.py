@@ -24,7 +24,7 @@ CODE = (
     *("models/directories.py", "models/impressions.py", "models/ragged.py", "services/stores/lmdb.py"),
 )
 """What a built world's bytes follow from, ``BESIDE`` left out."""
-BESIDE = {"ensure.py", "picture.py", "stream.py"}
+BESIDE = {"ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"}
 """Files of walks that read a built world, or see to it that there is one."""
 
 

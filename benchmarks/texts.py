@@ -1,0 +1,168 @@
+"""Text rankers: micro-batches by length beside padding to the maximum, ONNX Runtime beside PyTorch, in one run.
+
+    python -m benchmarks.texts [--candidates 50] [--max-length 128] [--repeats 5] [--json]
+
+MiniLM's shape and weights with a random head (scores do not matter here), over the summaries of the walks routes.
+Sides: ``maximum``: all pairs of a request in one call, each padded to max-length. ``longest``: one call, padded to the
+longest of them. ``by length``: sorted, in calls of max-tokens, as it is served. Each side takes turns with the others.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from models.artifact import Artifact
+from models.features.catalogue import Catalogue
+from models.runtimes import load_runtime
+from models.runtimes.base import Runtime, runtime_config
+from models.signature import Inputs, PairSpec
+from models.text.item_tokens import item_texts
+from models.text.pairs import PairBatcher
+from models.text.scorer import TextConfig
+from models.text.tokenizer import TOKENIZER, PairTokenizer
+from services.home import home_directory
+from walks.sources import WEIGHTS, locate
+
+QUERY = "quiet forest path by the sea"
+RUNTIMES, SIDES = ("onnx", "torch"), ("maximum", "longest", "by length")
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One way to score a request. tokens: of the texts, a request; slots: those and the padding."""
+
+    runtime: str
+    side: str
+    ms_a_request: float
+    candidates_s: float
+    tokens_s: float
+    tokens: float
+    slots: float
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The pairs of some requests, tokenised: what is timed is the model and how its calls are put together."""
+
+    tokenizer: PairTokenizer
+    artifact: Artifact
+    pair: PairSpec
+    texts: list[list[str]]
+
+    def calls(self, request: int, max_tokens: int) -> Iterator[Inputs]:
+        """Give one request's calls of the model."""
+        batcher = PairBatcher(self.tokenizer.template, self.pair, self.artifact.signature.inputs, max_tokens)
+        queries = self.tokenizer.tokens([QUERY], batcher.room)
+        texts = self.tokenizer.tokens(self.texts[request], batcher.room)
+        every = np.arange(len(texts))
+        for micro in batcher(queries, np.zeros(len(texts), dtype=np.int64), texts, every):
+            yield micro.inputs
+
+
+def padded(inputs: Inputs, length: int, pad_id: int) -> Inputs:
+    """Give inputs (P, L) as (P, length)."""
+    more = ((0, 0), (0, length - inputs["input_ids"].shape[1]))
+    return {
+        name: np.pad(values, more, constant_values=pad_id if name == "input_ids" else 0)
+        for name, values in inputs.items()
+    }
+
+
+def calls_of(workload: Workload, side: str, request: int, max_tokens: int) -> list[Inputs]:
+    """Give the calls that a side makes for a request."""
+    if side == "by length":
+        return list(workload.calls(request, max_tokens))
+    (whole,) = workload.calls(request, sys.maxsize)
+    if side == "longest":
+        return [whole]
+    return [padded(whole, workload.pair.max_length, workload.pair.pad_id)]
+
+
+def measure(workload: Workload, root: Path, max_tokens: int, repeats: int) -> list[Side]:
+    """Time all sides on the same requests, in turns."""
+    running = {kind: load_runtime(root, workload.artifact, runtime_config(kind=kind)) for kind in RUNTIMES}
+    spent: dict[tuple[str, str], list[float]] = {(kind, side): [] for kind in RUNTIMES for side in SIDES}
+    slots = dict.fromkeys(SIDES, 0.0)
+    count, tokens = len(workload.texts), 0.0
+    for request in range(count):
+        for side in SIDES:
+            given = calls_of(workload, side, request, max_tokens)
+            slots[side] += sum(call["input_ids"].size for call in given) / count
+        tokens += sum(int(call["attention_mask"].sum()) for call in given) / count
+    for repeat in range(-1, repeats):  # the first is to warm up
+        for (kind, side), times in spent.items():
+            started_s = time.perf_counter()
+            _score(running[kind], workload, side, max_tokens)
+            if repeat >= 0:
+                times.append((time.perf_counter() - started_s) * 1e3 / count)
+    each = len(workload.texts[0])
+    return [
+        Side(kind, side, ms, each * 1e3 / ms, tokens * 1e3 / ms, tokens, slots[side])
+        for (kind, side), times in spent.items()
+        for ms in [median(times)]
+    ]
+
+
+def _score(runtime: Runtime, workload: Workload, side: str, max_tokens: int) -> None:
+    for request in range(len(workload.texts)):
+        for call in calls_of(workload, side, request, max_tokens):
+            runtime.run(call)
+
+
+def make_workload(root: Path, candidates: int, requests: int, max_length: int) -> Workload:
+    """Import MiniLM into ``root``, and draw routes."""
+    from models.text.hugging_face import load_folder, write_text_artifact
+
+    folder = locate(WEIGHTS).parent
+    loaded = load_folder(
+        folder, query="context.query", text="details.summary", max_length=max_length, random_head=True
+    )
+    artifact = write_text_artifact(root, loaded.module, folder / TOKENIZER, name="minilm")
+    catalogue = Catalogue.open(home_directory() / "walks/full/catalogue")
+    texts = list(item_texts(catalogue, "details.summary", range(len(catalogue))))
+    random = np.random.default_rng(0)
+    drawn = [[texts[row] for row in random.integers(0, len(texts), candidates)] for _ in range(requests)]
+    assert artifact.signature.pair is not None
+    return Workload(PairTokenizer(root / TOKENIZER), artifact, artifact.signature.pair, drawn)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="benchmarks.texts", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--candidates", type=int, default=50)
+    parser.add_argument("--requests", type=int, default=2)
+    parser.add_argument("--max-length", type=int, default=128)
+    parser.add_argument("--max-tokens", type=int, default=TextConfig().max_tokens)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="rankway-texts-") as folder:
+        root = Path(folder) / "minilm"
+        workload = make_workload(root, options.candidates, options.requests, options.max_length)
+        sides = measure(workload, root, options.max_tokens, options.repeats)
+    if options.json:
+        found = {**vars(options), "threads": 1, "sides": [asdict(side) for side in sides]}
+        json.dump(found, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    sys.stdout.write(
+        f"{'runtime':<8} {'side':<10} {'ms/request':>10} {'candidates/s':>13} {'tokens/s':>9} {'padding':>8}\n"
+    )
+    for side in sides:
+        sys.stdout.write(
+            f"{side.runtime:<8} {side.side:<10} {side.ms_a_request:>10.1f} {side.candidates_s:>13.1f} "
+            f"{side.tokens_s:>9.0f} {1 - side.tokens / side.slots:>8.1%}\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""The benchmark's sides score the same pairs, whatever the padding."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.texts import SIDES, Workload, calls_of, padded
+from models.artifact import Artifact
+from models.runtimes import load_runtime
+from models.runtimes.base import OnnxConfig
+from models.text.tokenizer import TOKENIZER, PairTokenizer
+from tests.texts import WORDS, write_text_model
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_every_side_scores_the_same_pairs(tmp_path: Path, side: str) -> None:
+    write_text_model(tmp_path / "a")
+    artifact = Artifact.load(tmp_path / "a")
+    assert artifact.signature.pair is not None
+    texts = [" ".join(WORDS[: n % 6]) for n in range(20)]
+    workload = Workload(PairTokenizer(tmp_path / "a" / TOKENIZER), artifact, artifact.signature.pair, [texts])
+    runtime = load_runtime(tmp_path / "a", artifact, OnnxConfig())
+
+    calls = calls_of(workload, side, 0, 60)
+    scores = np.concatenate([runtime.run(call)["score"] for call in calls])
+
+    (whole,) = calls_of(workload, "longest", 0, 60)
+    assert sorted(scores.tolist()) == sorted(runtime.run(whole)["score"].tolist())
+    assert (len(calls) > 1) == (side == "by length")
+
+
+def test_padding_is_masked() -> None:
+    given = {"input_ids": np.array([[5, 6]]), "attention_mask": np.array([[1, 1]])}
+
+    wide = padded(given, 4, 9)
+
+    assert wide["input_ids"].tolist() == [[5, 6, 9, 9]]
+    assert wide["attention_mask"].tolist() == [[1, 1, 0, 0]]

@@ -1,0 +1,174 @@
+"""What a walker may ask for in words, and how well a route meets it: synthetic queries with graded relevance.
+
+A query names one to three wishes that a route fulfils, each in one of several wordings; relevance is the product of
+how far a route fulfils each, as the map says, not as its text does. Some wordings and some routes are held out: a model
+that is measured on these has to know words that it was not taught.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.catalogue import Catalogue
+
+LEAST = 0.1
+"""What a wish that is not fulfilled at all leaves of a route's relevance."""
+_MOST_WISHES = 3
+_PLACE_SHARE = 0.25
+_HELD_OUT_EVERY = 5
+_PLACE_WORDINGS = (("past {}", "around {}"), ("near {}",))
+_FORMS = ("{}", "{}", "a walk {}", "somewhere {}", "route: {}")
+
+Facts = Mapping[str, Any]
+"""The properties of a route's details."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A wish: how far a route fulfils it, 0 to 1, and the words for it, to be taught and held out."""
+
+    met: Callable[[Facts], float]
+    taught: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Queries (Q,), each with candidates (Q, C), catalogue rows, and their relevance (Q, C), 0 to 1."""
+
+    queries: list[str]
+    rows: NDArray[np.int64]
+    relevance: NDArray[np.float32]
+
+
+def _share(name: str, enough: float) -> Callable[[Facts], float]:
+    return lambda facts: facts[name] / enough
+
+
+def _surface(name: str, enough: float) -> Callable[[Facts], float]:
+    return lambda facts: facts["surface"][name] / enough
+
+
+def _count(name: str, enough: int) -> Callable[[Facts], float]:
+    return lambda facts: facts["places"][name] / enough
+
+
+WISHES = (
+    Wish(
+        _share("park", 0.4),
+        ("in parks", "through green parks", "in the garden", "on grass", "under trees"),
+        ("forest path", "in nature", "leafy"),
+    ),
+    Wish(
+        _share("water", 0.25),
+        ("by the water", "along the shore", "at the harbour", "by the lake", "waterfront"),
+        ("by the sea", "on the coast", "seaside"),
+    ),
+    Wish(
+        lambda facts: 1.0 - (facts["major"] - 0.1) / 0.4,
+        ("quiet", "away from busy roads", "calm streets", "little traffic"),
+        ("peaceful", "no noise of cars", "silent"),
+    ),
+    Wish(
+        lambda facts: (facts["foot_only"] - 0.6) / 0.35,
+        ("free of cars", "for pedestrians only", "car-free"),
+        ("without cars", "no vehicles"),
+    ),
+    Wish(
+        lambda facts: 1.0 - facts["stair_flights"] / 2.0,
+        ("without stairs", "step-free", "with a pram", "no steps"),
+        ("for a wheelchair", "no staircases"),
+    ),
+    Wish(
+        lambda facts: facts["stair_flights"] / 4.0,
+        ("with stairs", "up and down steps", "climbing stairs"),
+        ("staircases for exercise",),
+    ),
+    Wish(
+        _count("cafe", 10), ("cafés", "coffee on the way", "a cup of coffee"), ("an espresso", "cake and tea")
+    ),
+    Wish(
+        _count("culture", 3),
+        ("museums", "theatre", "a library", "culture"),
+        ("art galleries", "exhibitions"),
+    ),
+    Wish(
+        _count("sights", 14),
+        ("monuments", "artworks", "statues", "sights"),
+        ("sculptures", "landmarks"),
+    ),
+    Wish(
+        _count("rest", 25),
+        ("benches", "places to rest", "to sit on a bench"),
+        ("somewhere to sit down", "for a picnic break"),
+    ),
+    Wish(
+        _surface("stone", 0.5),
+        ("on cobbles", "stone slabs", "old stone streets"),
+        ("historic paving", "cobblestones"),
+    ),
+    Wish(_surface("unpaved", 0.3), ("on gravel", "soft ground", "earth path"), ("dirt trail", "unpaved")),
+    Wish(
+        lambda facts: float(facts["loop"]),
+        ("a loop", "round trip", "back to the start"),
+        ("circular", "a circuit"),
+    ),
+    Wish(lambda facts: 1.0 - facts["loop"], ("from one place to another", "one way"), ("not a circle",)),
+)
+
+
+class Walkers:
+    """Draws queries for the routes of a catalogue."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Work out once how far every route fulfils every wish."""
+        decoder = msgspec.json.Decoder()
+        self._facts = [decoder.decode(catalogue.details(row))["properties"] for row in range(len(catalogue))]
+        met = [[wish.met(facts) for wish in WISHES] for facts in self._facts]
+        self._met = np.clip(np.array(met, dtype=np.float64), LEAST, 1.0)
+        self._held_out = np.array([key % _HELD_OUT_EVERY == 0 for key in catalogue.keys.tolist()])
+
+    def ask(self, count: int, candidates: int, *, held_out: bool, seed: int) -> Asked:
+        """Give queries, each with the route that it was thought of for and others, drawn at random.
+
+        held_out: with the wordings and routes that are kept from teaching; else with the others.
+        """
+        random = np.random.default_rng([seed, held_out])
+        pool = np.flatnonzero(self._held_out == held_out)
+        queries, rows, relevance = [], [], []
+        for _ in range(count):
+            shown = random.choice(pool, candidates, replace=False)
+            words, met = self._query(int(shown[0]), shown, held_out, random)
+            order = random.permutation(candidates)
+            queries.append(words)
+            rows.append(shown[order])
+            relevance.append(met[order])
+        return Asked(queries, np.array(rows), np.array(relevance, dtype=np.float32))
+
+    def _query(
+        self, route: int, shown: NDArray[np.int64], held_out: bool, random: np.random.Generator
+    ) -> tuple[str, NDArray[np.float64]]:
+        fulfilled = np.flatnonzero(self._met[route] >= 0.6)
+        wanted = random.permutation(fulfilled)[: random.integers(1, _MOST_WISHES + 1)]
+        parts = [_pick(WISHES[w].held_out if held_out else WISHES[w].taught, random) for w in wanted]
+        met = np.prod(self._met[np.ix_(shown, wanted)], axis=1)
+        places = _places(self._facts[route])
+        if places and (not parts or random.random() < _PLACE_SHARE):
+            place = _pick(places[:2], random)
+            parts.append(_pick(_PLACE_WORDINGS[held_out], random).format(place))
+            met *= [1.0 if place in _places(self._facts[row]) else LEAST for row in shown]
+        words = (", " if random.random() < 0.5 else " ").join(parts)
+        return _pick(_FORMS, random).format(words), met
+
+
+def _places(facts: Facts) -> list[str]:
+    """Give the names of places, parks and streets that a route's summary ends with."""
+    return [name for name in str(facts["summary"]).partition(": ")[2].split(", ") if name]
+
+
+def _pick(words: Sequence[str], random: np.random.Generator) -> str:
+    return words[int(random.integers(len(words)))]
