@@ -52,7 +52,7 @@ class SharedParts:
             ModelError: as ``ModelSlot``.
         """
         # A slot holds its catalogue: while it is there no other one has this id.
-        key = id(catalogue), config.runtime.model_dump_json()
+        key = id(catalogue), config.model_dump_json(exclude={"artifact"})
         return self._slots.get(home / config.artifact, key, lambda: ModelSlot(config, catalogue, home))
 
 
