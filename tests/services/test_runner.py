@@ -276,6 +276,32 @@ def test_past_the_queue_limit_work_is_refused_at_once() -> None:
     in_loop(scenario)
 
 
+def test_what_arrives_and_what_is_refused_is_counted_at_the_door_in_the_queue_and_in_a_batch() -> None:
+    async def scenario() -> None:
+        stage = Doubling(gate=threading.Semaphore(0))
+        limit = BatchingConfig(max_candidates=BUDGET, max_waiting_candidates=8)
+        with running(Bench(stages=[stage], batching=limit)) as bench:
+            entered = entered_event(stage)
+            in_batch = bench.submit(bench.work(1, deadline_s=1.0))
+            await entered.wait()
+            queued = bench.submit(bench.work(3, 3, deadline_s=1.0))
+            await asyncio.sleep(0)
+            with pytest.raises(QueueFull):
+                await bench.runner.submit(bench.work(4))
+            assert (bench.metrics.arrived_requests, bench.metrics.shed_requests) == (4, 1)
+            bench.now_s = 2.0
+            for task in (in_batch, queued):
+                with pytest.raises(DeadlinePassed):
+                    await task
+            assert (bench.metrics.arrived_requests, bench.metrics.shed_requests) == (4, 4)
+            assert bench.metrics.arrived_candidates == 11
+            assert stage.gate is not None
+            stage.gate.release()
+            await bench.settle()
+
+    in_loop(scenario)
+
+
 def test_work_in_the_queue_and_in_a_batch_is_answered_when_its_deadline_passes() -> None:
     async def scenario() -> None:
         stage = Doubling(gate=threading.Semaphore(0))
