@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from ray.serve.config import AutoscalingConfig
 from autoscale.policies.base import Decision, Observation
 from autoscale.spec import Key
 from services import scaling
+from services.app import PipelineArgs, replicas_options
 from services.board import Board
 from services.config import PipelineConfig, validated
+from services.deploy import serve_config
 from services.lowering import lowered
 from services.neutral import neutral
 from services.placement import all_placements
@@ -245,3 +248,23 @@ def test_serves_own_delays_and_factors_change_nothing() -> None:
     assert (serve.upscale_delay_s, serve.downscale_delay_s, serve.downscale_to_zero_delay_s) == (0, 0, 0)
     assert (serve.get_upscaling_factor(), serve.get_downscaling_factor()) == (1, 1)
     assert (serve.metrics_interval_s, serve.look_back_period_s) == (1.0, 30.0)
+
+
+def test_without_a_serve_config_each_deployment_is_given_a_policy_of_its_own() -> None:
+    config = config_of()
+    scorer = all_placements(config)[1]
+    own = replicas_options(scorer, PipelineArgs(config=config, home="/nowhere"))["autoscaling_config"]
+    policy = own.policy.get_policy()(**own.policy.policy_kwargs)
+    assert policy(told(2, ongoing=10.0)) == (5, {})
+    beside = replicas_options(scorer, PipelineArgs(config=config, home="/nowhere", policy_beside=True))
+    assert beside["autoscaling_config"].policy.is_default_policy_function()
+    still = PipelineArgs(config=config.model_copy(update={"autoscaling": None}), home="/nowhere")
+    assert replicas_options(scorer, still) == {"num_replicas": 1}
+
+
+def test_a_serve_config_names_the_policy_and_what_it_is_made_of() -> None:
+    application = serve_config(config_of(), Path("/nowhere"))["applications"][0]
+    assert application["args"]["policy_beside"] is True
+    named = application["autoscaling_policy"]
+    assert named["policy_function"] == "services.scaling:PipelinePolicy"
+    assert named["policy_kwargs"]["profiles"] == []
