@@ -13,6 +13,7 @@ from ray.serve import Application, Deployment
 from ray.serve.handle import DeploymentHandle
 
 from models.ragged import RaggedBatch
+from models.runtimes import load_runtime
 from services.asgi import Receive, Scope, Send
 from services.board import Board, FollowedWeights
 from services.config import PipelineConfig, StageName, load_config
@@ -27,7 +28,7 @@ from services.lowering import lowered, needed_profiles
 from services.metrics import Flusher, UnitMetrics, history_lookups
 from services.neutral import neutral
 from services.observing import recorded
-from services.placement import Placement, placement_of, placements
+from services.placement import Placement, placement_of, placements, sharded_runtime
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
 from services.replica import has_replicas
@@ -36,6 +37,8 @@ from services.router import PoolRouter, RankerPool, RouterConfig
 from services.runner import Runner
 from services.runtime_choices import resolved
 from services.scaling import DEPLOYMENT_POLICY, policy_arguments
+from services.shard_actors import group_options, start_group
+from services.shards import Processes, ShardGroup
 from services.sharing import SharedParts
 from services.stages import RemoteStage
 from services.swapping import Swapping
@@ -85,9 +88,11 @@ class IngressUnit(Swapping):
                 pipeline.unit_of("ranker"),
                 lambda weights: loop.call_soon_threadsafe(reweigh, weights),
             )
-        self._engine = Engine(pipeline, Path(home), replica=replica, remote=remote)
+        group = start_group(pipeline)
+        load = load_runtime if group is None else group.load_runtime
+        self._engine = Engine(pipeline, Path(home), replica=replica, remote=remote, load_runtime=load)
         self._app = RankApp(self._engine)
-        super().__init__(self._engine.live, replica)
+        super().__init__(self._engine.live, replica, group)
 
     def __serve_build_asgi_app__(self) -> RankApp:
         """Give Serve the application object."""
@@ -103,10 +108,12 @@ class IngressUnit(Swapping):
             self._router.reweigh(RouterConfig.model_validate(user_config).weights)
 
     async def __del__(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and the other ranks."""
         if self._followed is not None:
             self._followed.close()
         self._engine.close()
+        if self.group is not None:
+            self.group.close()
 
 
 class RankerUnit(Swapping):
@@ -119,9 +126,11 @@ class RankerUnit(Swapping):
         unit = pipeline.units[name]
         replica = serve.get_replica_context().replica_id.unique_id
         histories = history_lookups(pipeline.name, replica)
-        load = partial(_load_ranker, home=Path(home), shared=SharedParts(), histories=histories)
+        group = start_group(pipeline)
+        shared = SharedParts(load_runtime if group is None else group.load_runtime)
+        load = partial(_load_ranker, home=Path(home), shared=shared, histories=histories)
         live = LiveReleases(pipeline, Path(home), load)
-        super().__init__(live, replica)
+        super().__init__(live, replica, group)
         deployment = serve.get_replica_context().deployment
         pool = placement_of(pipeline, deployment).key.pool
         self._traffic: TrafficLog | None = None
@@ -147,12 +156,14 @@ class RankerUnit(Swapping):
         return recorded(self._runner.waiting_candidates, self._metrics)
 
     async def __del__(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and the other ranks."""
         self._runner.close()
         if self._traffic is not None:
             self._traffic.close()
         self._flusher.close()
         self.live.close()
+        if self.group is not None:
+            self.group.close()
 
 
 def _load_ranker(
@@ -193,7 +204,9 @@ class StandaloneApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if self._app is None:
-            self._app = RankApp(Engine(self._config, self._home, replica="standalone"))
+            sharded = sharded_runtime(self._config, self._config.ingress_unit)
+            load = load_runtime if sharded is None else ShardGroup(sharded, Processes()).load_runtime
+            self._app = RankApp(Engine(self._config, self._home, replica="standalone", load_runtime=load))
         await self._app(scope, receive, send)
 
 
@@ -204,14 +217,16 @@ def build_application(config_path: str | Path) -> StandaloneApp:
 
 def _deployment(unit_class: type, placement: Placement, args: PipelineArgs) -> Deployment:
     deployment = cast(Deployment, serve.deployment(unit_class))
-    return deployment.options(
-        name=placement.deployment,
+    options: dict[str, Any] = {
+        "name": placement.deployment,
         **replicas_options(placement, args),
-        max_ongoing_requests=args.config.units[placement.key.unit].max_ongoing_requests,
-        max_surge_percent=_SURGE_PERCENT,
-        ray_actor_options=placement.actor_options(),
-        health_check_period_s=_HEALTH_CHECK_PERIOD_S,
-    )
+        "max_ongoing_requests": args.config.units[placement.key.unit].max_ongoing_requests,
+        "max_surge_percent": _SURGE_PERCENT,
+        "ray_actor_options": placement.actor_options(),
+        "health_check_period_s": _HEALTH_CHECK_PERIOD_S,
+        **group_options(args.config, placement),
+    }
+    return deployment.options(**options)
 
 
 def replicas_options(placement: Placement, args: PipelineArgs) -> dict[str, Any]:

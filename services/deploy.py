@@ -31,6 +31,7 @@ from services.settings import (
     runtime_directory,
     throughput_settings,
 )
+from services.shard_actors import bundles, check_placeable
 
 _POLL_PERIOD_S = 0.25
 _STARTUP_LIMIT_S = 300.0
@@ -111,7 +112,11 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
         ports = free_ports()
         apply_settings(throughput_settings())
         os.environ.update(local_settings(ports, directory))  # this service's own, whatever one before it had
-        cpus = sum(placed.cpus * _most_replicas(config, placed) for placed in all_placements(config))
+        cpus = sum(
+            bundle["CPU"] * _most_replicas(config, placed)
+            for placed in all_placements(config)
+            for bundle in bundles(config, placed)
+        )
         ray.init(
             address="local",
             # Serve's controller and proxy ask for none; a second set of replicas fits while one is replaced.
@@ -172,10 +177,12 @@ def deploy(
     document: the Serve config; ``serve_config``'s where not given. Gives whether requests take the fast path.
 
     Raises:
+        ConfigError: a shard group finds no place.
         ServiceError: the application failed to start; Serve's message follows.
     """
     from ray.serve.context import _get_global_client
 
+    check_placeable(config)
     client = _get_global_client()
     assert client is not None, "deploy inside local_cluster"
     client.deploy_apps(ServeDeploySchema.model_validate(document or serve_config(config, home)))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from models.ragged import RaggedBatch
+from models.runtimes import load_runtime
 from services.batching import Work
 from services.config import PipelineConfig, StageName
 from services.errors import NotFound, Unprocessable
@@ -33,6 +34,7 @@ from services.served_log.feedback import FeedbackRequest
 from services.served_log.files import LogFolder
 from services.served_log.log import ServedLog
 from services.sharing import SharedParts
+from services.slots import LoadRuntime
 from services.stages import AnyStage
 from services.traffic_log import TrafficLog
 from services.warmup import warm
@@ -50,18 +52,20 @@ class Engine:
         *,
         replica: str,
         remote: Mapping[StageName, AnyStage] | None = None,
+        load_runtime: LoadRuntime = load_runtime,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Load the release, warm every shape bucket and start the model thread.
 
-        remote: the stages that other units run, or that stand in their place. Call inside a running event loop.
+        remote: the stages that other units run, or that stand in their place. load_runtime: opens the models. Call
+        inside a running event loop.
         """
         unit = config.ingress_unit
         pool = placements(config, unit)[0].key.pool
         self.config = config
         self._clock = clock
         self._home, self._remote = home, dict(remote or {})
-        self._row_metrics, self._shared = RowMetrics(unit, replica), SharedParts()
+        self._row_metrics, self._shared = RowMetrics(unit, replica), SharedParts(load_runtime)
         self._histories = history_lookups(config.name, replica)
         self.live = LiveReleases(config, home, self._load)
         self._traffic: TrafficLog | None = None

@@ -15,6 +15,7 @@ ServiceError 500
 │   ├── DeadlinePassed        the answer could not be made in time
 │   └── ReleaseMismatch       two units hold different releases, while one of them is being replaced
 └── StageFailed 500           a stage raised
+    └── ShardLost             a rank of the replica's shard group is gone, or hangs
 
 Over HTTP they are RFC 9457 problem documents: what was wrong, where, and the remedy.
 """
@@ -140,6 +141,12 @@ class StageFailed(ServiceError):
     """A stage raised; the message carries the cause."""
 
     title = "Stage failed"
+
+
+class ShardLost(StageFailed):
+    """A rank of a shard group is gone, or hangs: nothing can be run in it any more."""
+
+    title = "Shard lost"
 
 
 def _rebuild(

@@ -5,6 +5,7 @@ from typing import Any
 
 from autoscale.pools import PoolConfig
 from autoscale.spec import Key
+from models.runtimes.base import DeepSpeedConfig
 from services.config import LOCAL_POOL, PipelineConfig
 from services.errors import ConfigError
 
@@ -86,3 +87,26 @@ def placement_of(config: PipelineConfig, deployment: str) -> Placement:
     raise ConfigError(
         f"no unit is deployed as {deployment}: {config.name} has {', '.join(p.deployment for p in every)}"
     )
+
+
+def sharded_runtime(config: PipelineConfig, unit: str) -> DeepSpeedConfig | None:
+    """Give the options of the shard group that a replica of the unit needs, None where none of its models does.
+
+    Raises:
+        ConfigError: two of its models want different groups.
+    """
+    stages = config.units[unit].stages
+    models = [config.ranker.model] if "ranker" in stages else []
+    if config.reranker is not None and "reranker" in stages:
+        models.append(config.reranker.model)
+    if config.fallback is not None and config.fallback.model is not None and unit == config.ingress_unit:
+        models.append(config.fallback.model)
+    runtimes = {name: config.models[name].runtime for name in models}
+    found = {name: each for name, each in runtimes.items() if isinstance(each, DeepSpeedConfig)}
+    if len({(each.shards, each.placement, each.timeout_s) for each in found.values()}) > 1:
+        raise ConfigError(
+            f"units.{unit}: its models {' and '.join(sorted(found))} share a shard group: give their runtimes the same "
+            f"shards, placement and timeout_s",
+            field="models",
+        )
+    return next(iter(found.values()), None)

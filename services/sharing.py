@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from models.features.catalogue import Catalogue
-from services.slots import ModelConfig, ModelSlot
+from models.runtimes import load_runtime
+from services.slots import LoadRuntime, ModelConfig, ModelSlot
 from services.stores.shared import SharedStores
 
 Part = TypeVar("Part")
@@ -31,8 +32,9 @@ def files_of(folder: Path) -> Files:
 class SharedParts:
     """The stores, catalogues and models that are in use. Used by one thread at a time."""
 
-    def __init__(self) -> None:
-        """Start with none."""
+    def __init__(self, load: LoadRuntime = load_runtime) -> None:
+        """Start with none; ``load`` opens the models'."""
+        self._load = load
         self.stores = SharedStores()
         self._catalogues: _Kept[Catalogue] = _Kept()
         self._slots: _Kept[ModelSlot] = _Kept()
@@ -53,7 +55,9 @@ class SharedParts:
         """
         # A slot holds its catalogue: while it is there no other one has this id.
         key = id(catalogue), config.model_dump_json(exclude={"artifact"})
-        return self._slots.get(home / config.artifact, key, lambda: ModelSlot(config, catalogue, home))
+        return self._slots.get(
+            home / config.artifact, key, lambda: ModelSlot(config, catalogue, home, self._load)
+        )
 
 
 class _Kept(Generic[Part]):

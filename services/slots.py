@@ -1,5 +1,6 @@
 """Model slots: a loaded artifact with its runtime and the assembly of its inputs."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,10 +46,16 @@ class Scorer(Protocol):
         ...
 
 
+LoadRuntime = Callable[[Path, Artifact, RuntimeConfig], Runtime]
+"""Opens an artifact at a path: ``models.runtimes.load_runtime``, or in all ranks of a shard group."""
+
+
 class ModelSlot:
     """One model of one release, ready to run on that release's batches."""
 
-    def __init__(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> None:
+    def __init__(
+        self, config: ModelConfig, catalogue: Catalogue, home: Path, load: LoadRuntime = load_runtime
+    ) -> None:
         """Load, verify and run the artifact's golden requests, where it has some.
 
         Raises:
@@ -62,7 +69,7 @@ class ModelSlot:
         """Whether it has run on every batch shape; it needs not again where releases share it."""
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         self._scorer = _scorer(root, self.artifact, catalogue, config.text)
-        self._runtime = load_runtime(root, self.artifact, config.runtime)
+        self._runtime = load(root, self.artifact, config.runtime)
         check_golden(root, self.artifact, self._runtime, narrow=config.runtime.is_narrow)
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:

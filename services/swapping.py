@@ -6,6 +6,7 @@ from typing import Any
 
 from services.errors import ReleaseError
 from services.live import LiveReleases
+from services.shards import ShardGroup
 
 Status = dict[str, Any]
 logger = logging.getLogger("ray.serve")
@@ -14,9 +15,10 @@ logger = logging.getLogger("ray.serve")
 class Swapping:
     """The calls that change a replica's releases; none raises, every one gives the replica's status."""
 
-    def __init__(self, live: LiveReleases, replica: str) -> None:
-        """Change ``live``."""
+    def __init__(self, live: LiveReleases, replica: str, group: ShardGroup | None = None) -> None:
+        """Change ``live``, whose models may be in a shard group."""
         self.live = live
+        self.group = group
         self._replica = replica
         self._following: asyncio.Task[None] | None = None
 
@@ -48,7 +50,13 @@ class Swapping:
         return self._status()
 
     async def check_health(self) -> None:
-        """Go after the active release on disk; Serve calls this every few seconds."""
+        """Go after the active release on disk; Serve calls this every second or two.
+
+        Raises:
+            ShardLost: Serve has to replace this replica.
+        """
+        if self.group is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self.group.check)
         name = self.live.behind()
         if name is not None and (self._following is None or self._following.done()):
             self._following = asyncio.get_running_loop().create_task(self._follow(name))

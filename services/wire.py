@@ -50,7 +50,7 @@ def packed_bytes(arrays: dict[str, NDArray[Any]], release: str = "") -> int:
     return _ALIGNMENT + sum(size + -size % _ALIGNMENT for size in sizes)
 
 
-def unpack(buffer: bytes) -> tuple[dict[str, NDArray[Any]], str]:
+def unpack(buffer: bytes | memoryview) -> tuple[dict[str, NDArray[Any]], str]:
     """Give the arrays, views of the buffer, and the release.
 
     Raises:

@@ -75,7 +75,7 @@ class HistoryRanker(Ranker, EncodesHistory):
         kept = pad(inputs["history_mask"], (1, 0), value=True).to(candidates.dtype)[chunk_of]
         x = dropout(candidates.reshape(-1, width), self.options.dropout, self.training)
         layers = list(layers_of(self.layers))
-        heads = [layer.k_proj.out_features // layer.head_dim for layer in layers for _ in ("keys", "values")]
+        heads = [layer.heads for layer in layers for _ in ("keys", "values")]
         past = torch.split(encoded[chunk_of], heads, dim=2)
         for layer, past_k, past_v in zip(layers, past[::2], past[1::2], strict=True):
             q, k, v = layer.project(x, chunks)

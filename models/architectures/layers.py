@@ -33,6 +33,11 @@ class TransformerLayer(nn.Module):
         self.up_proj = nn.Linear(width, hidden)
         self.down_proj = nn.Linear(hidden, width)
 
+    @property
+    def heads(self) -> int:
+        """How many it has here: of a layer that is split over ranks, this rank's."""
+        return self.k_proj.weight.shape[0] // self.head_dim
+
     def project(self, x: Tensor, batch: int) -> tuple[Tensor, Tensor, Tensor]:
         """Give queries, keys and values (batch, T, heads, head_dim) of x (batch * T, width)."""
         normed = self.attention_norm(x)

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 
 from models.artifact import GOLDEN, Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.base import AccelerateConfig, OnnxConfig, Runtime, RuntimeConfig, TorchConfig
+from models.runtimes.base import (
+    AccelerateConfig,
+    DeepSpeedConfig,
+    OnnxConfig,
+    Runtime,
+    RuntimeConfig,
+    TorchConfig,
+)
 
 if TYPE_CHECKING:
     from models.runtimes.cut import CutRuntime
@@ -47,6 +54,19 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runti
     raise RuntimeFailure(
         f"the runtime {config.kind} needs a shard group: serve {artifact.name} by rankway serve"
     )
+
+
+def load_rank_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runtime:
+    """Load one rank's part of the artifact at ``root``, in a process that is in a group.
+
+    Raises:
+        RuntimeFailure: as ``load_runtime``, or the model cannot be split so.
+    """
+    if not isinstance(config, DeepSpeedConfig):
+        raise RuntimeFailure(f"the runtime {config.kind} is not one of a shard group: use load_runtime")
+    from models.runtimes.deepspeed import DeepSpeedRuntime
+
+    return DeepSpeedRuntime(root / _weights_for(artifact, config), artifact, config)
 
 
 def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> "CutRuntime":

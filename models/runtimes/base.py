@@ -38,10 +38,11 @@ class TorchConfig(_Options):
 class DeepSpeedConfig(_Options):
     """DeepSpeed's tensor parallelism: one model over the processes of a shard group; ``threads`` are a rank's.
 
-    shards: ranks that hold the model, the replica itself among them. dtype: of weights and activations.
+    shards: ranks that hold the model, the replica itself among them. dtype: of the layers' weights and products.
     placement: PACK puts all ranks on as few nodes as can be, SPREAD on as many. timeout_s: what a batch waits for a
-    rank at most; a group that had to is broken. quantization: of the weights of linear layers. kernel_injection:
-    DeepSpeed's own kernels, where it has some for the architecture, on CUDA. cuda_graph: on CUDA, of one rank alone.
+    rank at most; a group that had to is broken. On CUDA: kernel_injection, DeepSpeed's own kernels where it has some
+    for a Hugging Face architecture; of one rank cuda_graph, compiled graphs by shape, and of its fp16 weights
+    quantization.
     """
 
     kind: Literal["deepspeed"]
@@ -62,6 +63,13 @@ class DeepSpeedConfig(_Options):
     def _fields_fit(self) -> Self:
         if self.cuda_graph and self.shards > 1:
             raise ValueError(f"cuda_graph is of one rank, shards is {self.shards}: drop it, or set shards: 1")
+        if self.quantization is not None and (
+            self.shards > 1 or self.dtype != "fp16" or self.kernel_injection
+        ):
+            raise ValueError(
+                f"quantization is of one rank's fp16 weights, without kernel_injection; shards is {self.shards}, dtype "
+                f"{self.dtype}: drop it, or set shards: 1 and dtype: fp16"
+            )
         return self
 
 

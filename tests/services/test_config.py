@@ -81,6 +81,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
         "models.ranker.runtime: cuda_graph is of one rank, shards is 2",
     ),
     (
+        {"models": {"ranker": {"runtime": {"kind": "deepspeed", "shards": 1, "quantization": "int8"}}}},
+        "models.ranker.runtime: quantization is of one rank's fp16 weights",
+    ),
+    (
         {"units": {"main": {"stages": ["features"]}}},
         "units: stage ranker is in 0 units; name it in exactly one",
     ),

@@ -1,0 +1,170 @@
+"""DeepSpeed's tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053): this process's part of a model.
+
+Every rank of the group loads and runs the same; the first and second product of a pair are split by columns and by
+rows, and their sums are all-reduced: twice a layer. What is not in a layer (embeddings, encoders, heads) every rank has
+whole. Weights are views of the mapped file until a layer is split, and only a rank's part is copied.
+
+DeepSpeed's shared-memory all-reduce is left out: it waits in a loop without an end, so that a rank that dies in a batch
+would take the others with it; and it knows one group a process.
+"""
+
+import contextlib
+import io
+import logging
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.distributed import ProcessGroup
+
+from models.architectures.base import Architecture
+from models.architectures.layers import TransformerLayer
+from models.artifact import Artifact
+from models.errors import RuntimeFailure
+from models.runtimes.base import DeepSpeedConfig
+from models.runtimes.mapped import mapped_module, release_pages
+from models.signature import Inputs
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_BITS = {"int8": 8, "int4": 4}
+_ROW_PARALLEL = ("o_proj", "down_proj")
+"""Of our own layers: those whose products are summed over the ranks."""
+
+
+def use_group(group: ProcessGroup) -> None:
+    """Have DeepSpeed split models over this group, once a process; torch.distributed is initialised.
+
+    Raises:
+        RuntimeFailure: DeepSpeed is not installed.
+    """
+    try:
+        import deepspeed
+        from deepspeed.inference.engine import InferenceEngine
+        from deepspeed.utils.logging import logger
+    except ImportError as error:
+        raise RuntimeFailure("DeepSpeed is not installed: pip install 'rankway[sharding]'") from error
+    logger.setLevel(logging.WARNING)
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    deepspeed.comm.init_distributed(dist_backend=backend, auto_mpi_discovery=False)
+    InferenceEngine.inference_mp_group = group
+
+
+class DeepSpeedRuntime:
+    """One rank's part; ``run`` is called in all ranks with the same inputs, and gives the outputs in each."""
+
+    def __init__(self, path: Path, artifact: Artifact, config: DeepSpeedConfig) -> None:
+        """Load this rank's part of the weights at ``path``; all ranks do so at once, after ``use_group``.
+
+        Raises:
+            RuntimeFailure: the weights cannot be read, or the model cannot be split so.
+        """
+        torch.set_num_threads(config.threads)
+        module = mapped_module(path, artifact)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            self._module = _split(module, config).to(self._device)
+            release_pages(path)
+            if config.cuda_graph:
+                if self._device.type != "cuda":
+                    raise ValueError("cuda_graph needs a CUDA device: drop it")
+                self._module.compile(
+                    mode="reduce-overhead", dynamic=False
+                )  # a graph for every shape it meets
+        except (RuntimeError, ValueError, AssertionError, AttributeError, NotImplementedError) as error:
+            raise RuntimeFailure(
+                f"DeepSpeed cannot split {artifact.name} over {config.shards} ranks: {error}"
+            ) from error
+        self._output = artifact.signature.outputs[0].name
+
+    def run(self, inputs: Inputs) -> Inputs:
+        """Execute this rank's part."""
+        try:
+            with torch.inference_mode():
+                scores = self._module(
+                    {name: torch.from_numpy(values).to(self._device) for name, values in inputs.items()}
+                )
+        except (RuntimeError, KeyError, TypeError, IndexError) as error:
+            shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
+            raise RuntimeFailure(f"PyTorch failed on {shapes}: {error}") from error
+        return {self._output: scores.float().cpu().numpy()}
+
+
+def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
+    """Put this rank's part of each layer in its place; the rest of the module stays as it is."""
+    own = [layer for layer in module.modules() if isinstance(layer, TransformerLayer)]
+    inner = getattr(module, "model", None)
+    if own:
+        if config.kernel_injection:
+            raise ValueError("DeepSpeed has no kernels for its layers: drop kernel_injection")
+        for layer in own:
+            _check_heads(layer.heads, config)
+            if config.quantization is None:
+                _split_layer(layer)
+            _convert_products(layer, _DTYPES[config.dtype])
+            _quantise(layer, config)
+    elif isinstance(inner, nn.Module) and hasattr(
+        inner, "config"
+    ):  # a Hugging Face model: DeepSpeed knows its layers
+        _check_heads(getattr(inner.config, "num_attention_heads", config.shards), config)
+        _initialise(inner, config)
+        inner.to(_DTYPES[config.dtype])
+        _quantise(inner, config)
+    else:
+        raise ValueError("it has no transformer layers: use runtime.kind onnx or torch")
+    return module
+
+
+def _check_heads(heads: int, config: DeepSpeedConfig) -> None:
+    if heads % config.shards:
+        raise ValueError(f"its {heads} attention heads are not a multiple of shards: {config.shards}")
+
+
+def _split_layer(layer: TransformerLayer) -> None:
+    """Split a layer of ours as ``init_inference`` would by an injection policy.
+
+    That imports half of transformers to compare one class, four seconds of a group's start, and ends with a broadcast.
+    """
+    from deepspeed.inference.engine import InferenceEngine
+    from deepspeed.module_inject.layers import LinearAllreduce, LinearLayer
+
+    for name, product in list(layer.named_children()):
+        if name.endswith("_proj"):
+            kind = LinearAllreduce if name in _ROW_PARALLEL else LinearLayer
+            setattr(layer, name, kind(product, InferenceEngine.inference_mp_group, name=name))
+
+
+def _convert_products(layer: TransformerLayer, dtype: torch.dtype) -> None:
+    """Take products with weights in ``dtype``; coordinates, norms, attention and the sum of layers stay float32."""
+    if dtype == torch.float32:
+        return
+    for name, product in layer.named_children():
+        if name.endswith("_proj"):
+            product.to(dtype)
+            product.register_forward_pre_hook(lambda _module, given: (given[0].to(dtype),))
+            product.register_forward_hook(lambda _module, _given, result: result.float())
+
+
+def _quantise(module: nn.Module, config: DeepSpeedConfig) -> None:
+    """Keep the weights of linear layers in fewer bits, by groups; DeepSpeed does so on CUDA alone."""
+    if config.quantization is None:
+        return
+    from deepspeed.inference.quantization.quantization import _init_group_wise_weight_quantization
+
+    module.to("cuda" if torch.cuda.is_available() else "cpu")
+    kept = {"num_bits": _BITS[config.quantization], "group_size": 64, "group_dim": 1, "symmetric": False}
+    # By parts of modules' names: "" is in every one.
+    _init_group_wise_weight_quantization(module, {"weight_quantization": {"post_init_quant": {"": kept}}})
+
+
+def _initialise(module: nn.Module, config: DeepSpeedConfig) -> None:
+    import deepspeed
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints the layers that it found
+        deepspeed.init_inference(
+            module,
+            tensor_parallel={"tp_size": config.shards, "tp_grain_size": 1},  # in equal parts
+            # Converted here the whole model would be copied before it is split; kernels are made for a type.
+            dtype=_DTYPES[config.dtype] if config.kernel_injection else torch.float32,
+            replace_with_kernel_inject=config.kernel_injection,
+        )

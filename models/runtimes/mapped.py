@@ -1,0 +1,49 @@
+"""A module whose weights are views of the artifact's safetensors file, mapped: no rank has a copy of what it splits."""
+
+import ctypes
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from models.architectures import build_architecture
+from models.architectures.base import Architecture
+from models.artifact import Artifact
+from models.errors import ArtifactError, RuntimeFailure
+
+_MAPS = Path("/proc/self/maps")
+_MADV_DONTNEED = 4
+
+
+def mapped_module(path: Path, artifact: Artifact) -> Architecture:
+    """Build the artifact's architecture without weights of its own, and give it those at ``path``.
+
+    Raises:
+        RuntimeFailure: a package is missing, the weights cannot be read, or they are of another architecture.
+    """
+    try:
+        from accelerate import init_empty_weights
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise RuntimeFailure(
+            f"the package {error.name} is not installed: pip install 'rankway[sharding]'"
+        ) from error
+    try:
+        with init_empty_weights(include_buffers=False):  # buffers that are computed have no place in the file
+            module = build_architecture(artifact.architecture)
+        module.load_state_dict(load_file(path), assign=True)
+    except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
+        raise RuntimeFailure(
+            f"{path} does not fit architecture {artifact.architecture.get('name')!r} of {artifact.name}: {error}"
+        ) from error
+    return module.eval().requires_grad_(False)
+
+
+def release_pages(path: Path) -> None:
+    """Let go of a mapped file's pages, read to split it; those that are used again are read again. Linux alone."""
+    if not _MAPS.exists():
+        return
+    library = ctypes.CDLL(None)
+    for line in _MAPS.read_text().splitlines():
+        if line.endswith(f" {path.resolve()}"):
+            start, end = (int(number, 16) for number in line.split()[0].split("-"))
+            library.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_DONTNEED)

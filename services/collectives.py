@@ -1,0 +1,96 @@
+"""The collectives of a shard group: torch.distributed's groups as one rank has joined them.
+
+Orders and inputs are two broadcasts of contiguous tensors: three numbers, then one buffer. Who waits for the next order
+neither spins nor gives up; rank 0, and whoever is in the middle of a model, waits no longer than the limit.
+"""
+
+import os
+import zlib
+from datetime import timedelta
+
+import numpy as np
+import psutil
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from models.runtimes.deepspeed import use_group
+from services.ranks import JOIN_LIMIT_S, LOAD_LIMIT_S, Order, Place
+
+_FOREVER = timedelta(days=365)
+
+
+class Joined:
+    """This process in its group: the store and the groups of torch.distributed."""
+
+    def __init__(self, place: Place, own_address: str, listener: int | None = None) -> None:
+        """Meet the others; ``listener`` is rank 0's socket for the store.
+
+        Raises:
+            RuntimeFailure: DeepSpeed is not installed. dist.DistError, RuntimeError: not all ranks came.
+        """
+        os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = interface_of(own_address)
+        batch_limit = timedelta(seconds=place.timeout_s)
+        self.place = place
+        self.store = dist.TCPStore(  # type: ignore[attr-defined]
+            place.host,
+            place.store_port,
+            world_size=place.size,
+            is_master=place.rank == 0,
+            timeout=timedelta(seconds=JOIN_LIMIT_S),
+            wait_for_workers=False,
+            master_listen_fd=listener,
+        )
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(
+            backend,
+            store=self.store,
+            rank=place.rank,
+            world_size=place.size,
+            timeout=timedelta(seconds=LOAD_LIMIT_S),
+        )
+        # Sums of layers; and apart from them commands and inputs, so that a load beside a batch disturbs neither.
+        self.sums = dist.new_group(timeout=batch_limit)
+        self.orders = dist.new_group(timeout=batch_limit if place.rank == 0 else _FOREVER, backend="gloo")
+        use_group(self.sums)
+        dist.barrier()  # from here on nobody has to wait for another's start
+
+    def send(self, order: Order, number: int = 0, payload: bytes = b"") -> None:
+        """Have all other ranks do something; rank 0 alone calls it."""
+        header = torch.tensor([order, number, len(payload)])
+        dist.broadcast(header, 0, group=self.orders)
+        if payload:
+            dist.broadcast(torch.frombuffer(bytearray(payload), dtype=torch.uint8), 0, group=self.orders)
+
+    def receive(self) -> tuple[Order, int, NDArray[np.uint8]]:
+        """Wait for rank 0's next order."""
+        header = torch.empty(3, dtype=torch.int64)
+        dist.broadcast(header, 0, group=self.orders)
+        order, number, size = header.tolist()
+        payload = torch.empty(size, dtype=torch.uint8)
+        if size:
+            dist.broadcast(payload, 0, group=self.orders)
+        return Order(order), number, payload.numpy()
+
+    def meet(self, told: str = "") -> bool:
+        """Wait for all ranks; give whether all of them tell the same."""
+        mine = torch.tensor([zlib.crc32(told.encode())])
+        all_of_them = [torch.empty_like(mine) for _ in range(self.place.size)]
+        dist.all_gather(all_of_them, mine, group=self.orders)
+        return all(torch.equal(each, mine) for each in all_of_them)
+
+    def leave(self) -> None:
+        """Close the groups' connections."""
+        dist.destroy_process_group()
+
+
+def interface_of(address: str) -> str:
+    """Name the network interface that has the address.
+
+    Raises:
+        OSError: none has it.
+    """
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(each.address == address for each in addresses):
+            return name
+    raise OSError(f"no network interface of this machine has the address {address}")

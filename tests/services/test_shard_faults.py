@@ -1,0 +1,111 @@
+"""A shard group under load when one of its ranks is killed or stopped: the service goes on, the group comes back."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.services.processes import READY, ServiceProcess, free_port, started, title
+from tests.services.servers import Connection, rank_request
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+CENTRE = [60.1690, 24.9400]
+BACK_LIMIT_S = 10.0
+"""What is promised: the group answers again by then."""
+FIRST_LIMIT_S = 60.0
+
+
+@dataclass
+class Answers:
+    """What closed-loop clients got: statuses, whether degraded, in the order of arrival."""
+
+    port: int
+    got: list[tuple[int, str | None]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _progress: threading.Condition = field(default_factory=threading.Condition)
+
+    def client(self, user: int) -> None:
+        body = {"user_id": f"u-{user:06d}", "context": {"position": CENTRE}, "k": 5, "deadline_ms": 2000}
+        try:
+            with Connection(self.port) as connection:
+                while not self._stop.is_set():
+                    reply = connection.ask(rank_request(body))
+                    with self._progress:
+                        self.got.append((reply.status, reply.json.get("degraded")))
+                        if reply.status != 200:
+                            self.failed.append(f"{reply.status} {reply.body!r}")
+                        self._progress.notify_all()
+        except (OSError, AssertionError, ValueError) as error:
+            with self._progress:
+                self.failed.append(repr(error))
+                self._progress.notify_all()
+
+    def wait_for(self, *, degraded: bool, limit_s: float) -> None:
+        """Wait for 20 more answers in a row of that kind."""
+        with self._progress:
+            first = len(self.got)
+            wanted = [degraded] * 20
+            arrived = self._progress.wait_for(
+                lambda: [told is not None for _, told in self.got[first:]][-20:] == wanted or self.failed,
+                limit_s,
+            )
+            assert arrived, f"no 20 answers that are degraded: {degraded}; the last: {self.got[-20:]}"
+
+
+@contextmanager
+def asking(port: int, clients: int = 3) -> Iterator[Answers]:
+    answers = Answers(port)
+    threads = [threading.Thread(target=answers.client, args=(user,), daemon=True) for user in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        answers._stop.set()
+        for thread in threads:
+            thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def service(tiny_home: Path) -> Iterator[ServiceProcess]:
+    port = free_port()
+    command = ["-m", "cli.main", "serve", str(tiny_home / "walks-deepspeed.yaml"), "--port", str(port)]
+    with started(command, port, tiny_home) as process:
+        process.wait_for(READY)
+        yield process
+
+
+def ranks(service: ServiceProcess) -> list[psutil.Process]:
+    """Give the group's processes, rank 0 first."""
+    shards = [each for each in service.descendants() if "ray::Shard" in title(each)]
+    return [*service.replicas("ranker"), *shards]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_lost_rank_costs_quality_for_seconds_and_no_answer(
+    service: ServiceProcess, fault: signal.Signals, rank: int
+) -> None:
+    with asking(service.port) as answers:
+        answers.wait_for(degraded=False, limit_s=FIRST_LIMIT_S)
+        group = ranks(service)
+        assert len(group) == 2
+        group[rank].send_signal(fault)
+        lost_s = time.monotonic()
+        answers.wait_for(degraded=True, limit_s=BACK_LIMIT_S)
+        answers.wait_for(degraded=False, limit_s=FIRST_LIMIT_S)
+        took_s = time.monotonic() - lost_s
+    assert answers.failed == [], f"of {len(answers.got)} answers"
+    _, alive = psutil.wait_procs(group, 10)
+    assert alive == [], "a rank of the lost group is left behind"
+    assert len(ranks(service)) == 2
+    print(f"{fault.name} of rank {rank}: {took_s:.1f} s")
+    assert took_s < BACK_LIMIT_S

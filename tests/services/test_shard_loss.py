@@ -1,0 +1,65 @@
+"""What ends a shard group, and what does not."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.errors import ShardLost
+from tests.services.sharding import TIMEOUT_S, Running
+
+ANSWER_LIMIT_S = 1.0
+"""Within which the health check comes back."""
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Running]:
+    given = Running(tmp_path, 2)
+    yield given
+    given.group.close()
+
+
+def test_an_idle_group_neither_spins_nor_times_out(pair: Running) -> None:
+    inputs = pair.inputs((5, 1))
+    pair.sharded.run(inputs)
+    before = pair.rank(1).cpu_times()
+    time.sleep(1.5 * TIMEOUT_S)
+    after = pair.rank(1).cpu_times()
+    assert after.user + after.system - before.user - before.system < TIMEOUT_S / 2
+    pair.sharded.run(inputs)
+
+
+def test_a_killed_rank_fails_batches_and_the_check_at_once(pair: Running) -> None:
+    inputs = pair.inputs((5, 1))
+    pair.sharded.run(inputs)
+    pair.rank(1).kill()
+    pair.rank(1).wait(10)
+    for _ in range(2):
+        with pytest.raises(ShardLost):
+            pair.sharded.run(inputs)
+        with pytest.raises(ShardLost):
+            pair.group.check()
+
+
+def test_a_stopped_rank_fails_the_check_and_batches_within_their_limit(pair: Running) -> None:
+    inputs = pair.inputs((5, 1))
+    pair.sharded.run(inputs)
+    pair.rank(1).send_signal(signal.SIGSTOP)
+    started_s = time.monotonic()
+    with pytest.raises(ShardLost, match="rank 1 does not answer"):
+        pair.group.check()
+    assert time.monotonic() - started_s < ANSWER_LIMIT_S
+    with pytest.raises(ShardLost):
+        pair.sharded.run(inputs)
+    with pytest.raises(ShardLost):
+        pair.sharded.run(inputs)
+    pair.group.close()
+    assert not pair.processes.started[0].is_alive()
+
+
+def test_a_rank_ends_when_rank_0_is_gone(pair: Running) -> None:
+    other = pair.rank(1)
+    pair.group._lifelines.close()
+    other.wait(10)
