@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from autoscale.config import AutoscalingConfig
 from autoscale.errors import TraceError
 from autoscale.report import html_report, rows
 from autoscale.runs import Engine, engine_for, run
@@ -20,7 +21,6 @@ from autoscale.simulator.results import Simulation
 from autoscale.traces import Trace
 from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace
 from cli.autoscale.telling import told
-from services.config import PipelineConfig
 
 
 def simulate(
@@ -50,12 +50,12 @@ def simulate(
         options = options_of(arrivals, engine, start_s, end_s, seed)
         with progress_over(console, arrivals, options, trace.name) as progress:
             simulation = run(spec, autoscaling, arrivals, options, progress)
-        tell(console, {name_of(pipeline): simulation}, f"{config.name} under {trace.name}", html, as_json)
+        tell(console, {name_of(autoscaling): simulation}, f"{config.name} under {trace.name}", html, as_json)
 
 
-def name_of(pipeline: PipelineConfig) -> str:
+def name_of(autoscaling: AutoscalingConfig | None) -> str:
     """Give what a case is called."""
-    return pipeline.name if pipeline.autoscaling is None else pipeline.autoscaling.policy.kind
+    return "fixed" if autoscaling is None else autoscaling.policy.kind
 
 
 def options_of(

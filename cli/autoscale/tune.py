@@ -35,6 +35,7 @@ from autoscale.tuner import Tuned
 from autoscale.tuner import tune as search
 from autoscale.wording import changes, gains, patch
 from cli.autoscale.cases import read_pipeline, read_trace
+from cli.autoscale.simulate import name_of
 from cli.autoscale.telling import told
 
 
@@ -56,8 +57,8 @@ def tune(
     p99_ms: Annotated[float | None, typer.Option(help="The objective, where the pipeline has none.")] = None,
     requests_per_day: Annotated[float | None, typer.Option(help="Scales the traces.")] = None,
     trials: Annotated[int, typer.Option(help="Configurations on the shortest stretch.")] = 1000,
-    middle: Annotated[int, typer.Option(help="Of them, those that go on.")] = 100,
-    finalists: Annotated[int, typer.Option(help="Of them, those on the whole trace.")] = 12,
+    middle: Annotated[int, typer.Option(help="Of them, those that go on.")] = 50,
+    finalists: Annotated[int, typer.Option(help="Of them, those on the whole trace.")] = 8,
     step_s: Annotated[float, typer.Option(help="Width of the simulations' bins.")] = 10.0,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
     seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
@@ -103,7 +104,7 @@ def tune(
         judged = (f"{there.cost:,.2f}", f"{miss_share(there):.3%}", f"{there.latency.p99_ms:,.0f}")
         table.add_row(one.config.policy.kind, f"{one.cost:,.2f}", f"{one.misses:.3%}", *judged, mark)
     judged = (f"{now.cost:,.2f}", f"{miss_share(now):.3%}", f"{now.latency.p99_ms:,.0f}")
-    table.add_row(_name(pipeline.autoscaling), "", "", *judged, "as it is")
+    table.add_row(name_of(pipeline.autoscaling), "", "", *judged, "as it is")
     shown = Console()
     shown.print(table)
     for line in said:
@@ -141,10 +142,6 @@ def _judged(
     begun = spec if autoscaling is None else warm(spec, counts, None)
     simulation = SimulationOptions(engine="steps", seed=options.seed, decisions="changes")
     return run(begun, autoscaling, counts, simulation)
-
-
-def _name(autoscaling: AutoscalingConfig | None) -> str:
-    return "fixed" if autoscaling is None else autoscaling.policy.kind
 
 
 def _write(path: Path, text: str) -> None:
