@@ -42,6 +42,14 @@ class Node:
     empty_since_s: float = 0.0
     replicas: "set[Replica]" = field(default_factory=set)
 
+    def has_room(self, needs: tuple[float, float, float]) -> bool:
+        """Whether a replica that needs so much fits."""
+        cpus, gpus, mib = self.left
+        rounding = 1e-9
+        return not self.noticed and all(
+            (cpus + rounding >= needs[0], gpus + rounding >= needs[1], mib + rounding >= needs[2])
+        )
+
 
 @dataclass(slots=True, eq=False)
 class Replica:
@@ -188,8 +196,9 @@ class Cluster:
 
     def _reconcile(self, key: Key) -> None:
         counting = [replica for replica in self.replicas[key] if replica.counts]
+        near = None
         for _ in range(self.targets[key] - len(counting)):
-            self._new_replica(key)
+            near = self._new_replica(key, near=near)
         surplus = len(counting) - self.targets[key]
         if surplus > 0:
             counting.sort(key=_goes_first)
@@ -197,16 +206,19 @@ class Cluster:
                 self._drain(replica)
             self._place_waiting()
 
-    def _new_replica(self, key: Key, *, warm: bool = False) -> None:
+    def _new_replica(self, key: Key, *, near: Node | None = None, warm: bool = False) -> Node | None:
         replica = Replica(next(self._numbers), key)
         self.replicas[key].append(replica)
-        self._place(replica, warm=warm)
+        self._place(replica, near=near, warm=warm)
+        return replica.node
 
-    def _place(self, replica: Replica, *, warm: bool = False) -> None:
+    def _place(self, replica: Replica, *, near: Node | None = None, warm: bool = False) -> None:
+        """Find a place for a replica; ``near`` is where the one before it went: the fullest, if it still has room."""
         key = replica.key
         placed, pool = self._placed[key], self._spec.pools[key.pool]
         needs = needs_of(placed)
-        node = _fullest(self.nodes[key.pool], needs, self._now_s)
+        nodes = self.nodes[key.pool]
+        node = near if near is not None and near.has_room(needs) else _fullest(nodes, needs, self._now_s)
         if node is None:
             if self.paid[key.pool].count >= pool.max_nodes:
                 self._short.add(key)
@@ -364,11 +376,7 @@ def needs_of(placed: PlacedUnit) -> tuple[float, float, float]:
 
 
 def _fullest(nodes: list[Node], needs: tuple[float, float, float], now_s: float) -> Node | None:
-    fitting = (
-        node
-        for node in nodes
-        if not node.noticed and all(left + 1e-9 >= need for left, need in zip(node.left, needs, strict=True))
-    )
+    fitting = (node for node in nodes if node.has_room(needs))
     return min(fitting, key=lambda node: (max(now_s, node.ready_s), node.left, node.number), default=None)
 
 

@@ -6,7 +6,7 @@ mixed; more replicas than ``_MOST`` are stood for by fewer at the same load.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,12 @@ from autoscale.simulator.nodes import Change, Replica
 from autoscale.spec import Key, PipelineSpec
 
 LOADS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97)
-"""Of what full batches, one after another, would serve; what is above grows a backlog."""
+"""Of what the replicas can do at all; what is above grows a backlog."""
 _COUNTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 24)
 _MOST = _COUNTS[-1]
 _REQUESTS, _WARM = 12_000, 2_000
+_LOOKS = 50
+_NO_LIMIT = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,30 @@ class SteadyStates:
         """Know none."""
         self._spec, self._sample, self._seed = spec, sample, seed
         self._keys = list(spec.keys())
-        self.capacity_per_s = {key: self._capacity_per_s(key, float(sample.mean())) for key in self._keys}
+        self._capacity_per_s = {
+            key: self._full_batches_per_s(key, float(sample.mean())) for key in self._keys
+        }
+        self._saturation_per_s: dict[tuple[tuple[int, ...], tuple[float, ...]], float] = {}
         self._known: dict[tuple[tuple[int, ...], tuple[float, ...], int], Steady] = {}
 
-    def load_of(self, replicas: Mapping[Key, int], shares: Mapping[Key, float]) -> float:
-        """Give the load that one request a second is to the busiest; a share without replicas is not looked at."""
-        return max(
+    def saturation_per_s(self, replicas: Mapping[Key, int], shares: Mapping[Key, float]) -> float:
+        """Give the requests a second that the replicas can do; 0 where the shares meet none.
+
+        It is found by more than that coming: limits of calls in flight bound it as well as batches' times.
+        """
+        fewer, rounded = self._fewer(replicas), self._rounded(shares)
+        if (fewer, rounded) not in self._saturation_per_s:
+            self._saturation_per_s[fewer, rounded] = self._saturate(fewer, rounded)
+        few_per_s = self._nominal_per_s(dict(zip(self._keys, fewer, strict=True)), shares)
+        if not few_per_s:
+            return 0.0
+        return self._saturation_per_s[fewer, rounded] * self._nominal_per_s(replicas, shares) / few_per_s
+
+    def _nominal_per_s(self, replicas: Mapping[Key, int], shares: Mapping[Key, float]) -> float:
+        """Give what full batches one after another would do, at the unit that does least."""
+        return min(
             (
-                shares[key] / (replicas[key] * self.capacity_per_s[key])
+                replicas[key] * self._capacity_per_s[key] / shares[key]
                 for key in self._keys
                 if shares[key] > 0 and replicas[key] > 0
             ),
@@ -72,9 +90,8 @@ class SteadyStates:
         )
 
     def at(self, replicas: Mapping[Key, int], shares: Mapping[Key, float], load: float) -> Steady:
-        """Give the state at a load, of the last of ``LOADS`` at most."""
-        fewer = self._fewer(replicas)
-        rounded = tuple(round(shares[key] * 20) / 20 for key in self._keys)
+        """Give the state at a share of the saturation, of the last of ``LOADS`` at most."""
+        fewer, rounded = self._fewer(replicas), self._rounded(shares)
         place = int(np.searchsorted(LOADS, min(load, LOADS[-1])))
         above = self._found(fewer, rounded, place)
         if not place or load >= LOADS[-1]:
@@ -87,37 +104,66 @@ class SteadyStates:
         counts = (replicas[key] * scale for key in self._keys)
         return tuple(0 if not n else max(1, min(_COUNTS, key=lambda known: abs(known - n))) for n in counts)
 
+    def _rounded(self, shares: Mapping[Key, float]) -> tuple[float, ...]:
+        return tuple(round(shares[key] * 20) / 20 for key in self._keys)
+
     def _found(self, replicas: tuple[int, ...], shares: tuple[float, ...], place: int) -> Steady:
         key = (replicas, shares, place)
         if key not in self._known:
             self._known[key] = self._find(replicas, shares, LOADS[place])
         return self._known[key]
 
+    def _saturate(self, replicas: tuple[int, ...], shares: tuple[float, ...]) -> float:
+        by_key = dict(zip(self._keys, replicas, strict=True))
+        share_of = dict(zip(self._keys, shares, strict=True))
+        per_s = self._nominal_per_s(by_key, share_of)
+        if not per_s:
+            return 0.0
+        units = (replace(unit, max_waiting_candidates=_NO_LIMIT) for unit in self._spec.units)
+        patient = replace(self._spec, units=tuple(units), deadline_ms=float(_NO_LIMIT), fallback=None)
+        engine, times_s = self._started(patient, replicas, shares, 2 * per_s, _REQUESTS)
+        engine.advance(float(times_s[_WARM]))
+        before = engine.totals()[w.IN_TIME : w.LATENCY_S].sum()
+        engine.advance(float(times_s[-1]))
+        done = engine.totals()[w.IN_TIME : w.LATENCY_S].sum() - before
+        return float(done / (times_s[-1] - times_s[_WARM]))
+
+    def _started(
+        self,
+        spec: PipelineSpec,
+        replicas: tuple[int, ...],
+        shares: tuple[float, ...],
+        per_s: float,
+        requests: int,
+    ) -> tuple[EventEngine, Floats]:
+        """Give an engine with these replicas, and when its requests come."""
+        random = np.random.default_rng((self._seed, 5, requests, *replicas))
+        times_s = np.cumsum(random.exponential(1 / per_s, requests))
+        feed = Feed([(times_s, random.choice(self._sample, requests))], 0.0, None)
+        engine = EventEngine(spec, feed, self._seed)
+        for unit in spec.units:
+            weights = zip(self._keys, shares, strict=True)
+            engine.weigh(unit.name, {key.pool: share for key, share in weights if key.unit == unit.name})
+        opened = (key for key, count in zip(self._keys, replicas, strict=True) for _ in range(count))
+        for number, key in enumerate(opened):
+            engine.apply(Change("opened", Replica(number, key)))
+        return engine, times_s
+
     def _find(self, replicas: tuple[int, ...], shares: tuple[float, ...], load: float) -> Steady:
-        by_key, share_of = (
-            dict(zip(self._keys, replicas, strict=True)),
-            dict(zip(self._keys, shares, strict=True)),
-        )
-        unit_load = self.load_of(by_key, share_of)
-        if not unit_load:
+        by_key = dict(zip(self._keys, replicas, strict=True))
+        share_of = dict(zip(self._keys, shares, strict=True))
+        per_s = load * self.saturation_per_s(by_key, share_of)
+        if not per_s:
             empty = np.zeros(len(self._keys))
             return Steady(np.zeros(w.LATENCY_S + 1), np.zeros(w.BUCKETS), empty, empty, empty, empty)
-        random = np.random.default_rng((self._seed, 5, round(load * 1000), *replicas))
-        count = _REQUESTS * (2 if load > 0.7 else 1)
-        times_s = np.cumsum(random.exponential(unit_load / load, count + _WARM))
-        engine = EventEngine(
-            self._spec, Feed([(times_s, random.choice(self._sample, len(times_s)))], 0.0, None), self._seed
-        )
-        number = 0
-        for unit in self._spec.units:
-            engine.weigh(unit.name, {key.pool: share_of[key] for key in self._keys if key.unit == unit.name})
-        for key, open_count in by_key.items():
-            for _ in range(open_count):
-                engine.apply(Change("opened", Replica(number, key)))
-                number += 1
+        requests = _REQUESTS * (2 if load > 0.7 else 1) + _WARM
+        engine, times_s = self._started(self._spec, replicas, shares, per_s, requests)
         engine.advance(float(times_s[_WARM]))
         totals, latencies, before = engine.totals(), engine.latencies(), engine.measure()
-        engine.advance(float(times_s[-1]))
+        waiting = np.zeros(len(self._keys))
+        for until_s in np.linspace(times_s[_WARM], times_s[-1], _LOOKS + 1)[1:]:
+            engine.advance(float(until_s))
+            waiting += [measured.waiting_candidates / _LOOKS for measured in engine.measure().values()]
         elapsed_s = float(times_s[-1] - times_s[_WARM])
         outcomes, answers, after = engine.totals() - totals, engine.latencies() - latencies, engine.measure()
         ended = outcomes[w.IN_TIME : w.LATENCY_S].sum()
@@ -127,8 +173,7 @@ class SteadyStates:
         return Steady(
             outcomes=outcomes / ended,
             latencies=answers / ended,
-            # What is in the batch under way does not wait.
-            waiting=np.maximum(ongoing - busy, 0.0) * float(self._sample.mean()),
+            waiting=waiting / open_counts,
             ongoing=ongoing,
             busy=busy,
             batches=self._rates("batches", before, after, 1.0) / ended,
@@ -141,7 +186,7 @@ class SteadyStates:
             [(getattr(after[key], name) - getattr(before[key], name)) / elapsed_s for key in self._keys]
         )
 
-    def _capacity_per_s(self, key: Key, candidates: float) -> float:
+    def _full_batches_per_s(self, key: Key, candidates: float) -> float:
         unit, time = self._spec.unit(key.unit), service_time(self._spec.placed(key).profile)
         requests = max(1, int(unit.max_candidates / candidates))
         return requests / max(float(time.busy_s(requests, requests * candidates)), 1e-9)

@@ -2,6 +2,7 @@
 latencies are those of its steady state, and where more comes than it can do a backlog grows, that delays all behind it.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -123,12 +124,12 @@ class StepEngine:
         self._now_s = until_s
         self._totals[w.ARRIVED] += come
         shares = self._shares()
-        unit_load = self._states.load_of(self._ready, shares) if shares is not None else 0.0
-        if shares is None or not unit_load:
+        per_s = self._states.saturation_per_s(self._ready, shares) if shares is not None else 0.0
+        if shares is None or not per_s:
             self._hold(come, elapsed_s)
             return
         scale = work / come if come else 1.0
-        capacity = LOADS[-1] / (unit_load * scale) * elapsed_s
+        capacity = LOADS[-1] * per_s / scale * elapsed_s
         waited_s = self._held_s / 2 + self._backlog / capacity * elapsed_s
         self._held_s = 0.0
         served = min(capacity, self._backlog + come)
@@ -137,7 +138,7 @@ class StepEngine:
         self._backlog = backlog - excess
         waited_s = (waited_s + self._backlog / capacity * elapsed_s) / 2
         # What is left of a backlog of the step before is served at full load; then it is as what comes.
-        state = self._states.at(self._ready, shares, served / elapsed_s * unit_load * scale)
+        state = self._states.at(self._ready, shares, served / elapsed_s * scale / per_s)
         self._serve(state, served, waited_s)
         self._refuse(excess)
         self._count(state, shares, elapsed_s, come, served, excess)
@@ -148,8 +149,8 @@ class StepEngine:
         if shares is None or not self._backlog:
             self._totals[w.DROPPED] += self._backlog
         else:
-            unit_load = self._states.load_of(self._ready, shares)
-            waits_s = self._held_s / 2 + self._backlog * unit_load / 2
+            per_s = self._states.saturation_per_s(self._ready, shares)
+            waits_s = self._held_s / 2 + self._backlog / per_s / 2
             self._serve(self._states.at(self._ready, shares, LOADS[-1]), self._backlog, waits_s)
         self._backlog = 0.0
         return 0
@@ -229,13 +230,14 @@ class StepEngine:
         served: float,
         excess: float,
     ) -> None:
-        last = self._spec.units[-1].name
         come = come if self._random is None else float(self._random.poisson(come))
         missed = float(state.outcomes[w.DEGRADED : w.LATENCY_S].sum()) * served + excess
+        # A backlog waits at the ingress, but for what its limit of calls in flight lets through.
+        behind = dict(zip((unit.name for unit in self._spec.units), self._behind(), strict=True))
         for place, key in enumerate(self._keys):
             share, replicas = shares[key], self._ready[key]
-            behind = self._backlog * share if key.unit == last else 0.0
-            ongoing = float(state.ongoing[place]) * replicas + behind
+            waiting, calls = (share * count for count in behind[key.unit])
+            ongoing = float(state.ongoing[place]) * replicas + calls
             counted = self._by_key[key]
             counted.counts += (
                 come * share,
@@ -246,7 +248,23 @@ class StepEngine:
                 float(state.batches[place]) * served,
                 float(state.busy[place]) * replicas * elapsed_s,
             )
-            counted.waiting_candidates = float(state.waiting[place]) * replicas + behind * self._candidates
+            counted.waiting_candidates = float(state.waiting[place]) * replicas + waiting * self._candidates
+
+    def _behind(self) -> list[tuple[float, float]]:
+        """Give of the backlog, for each unit, the requests that wait in its queues, and its requests (calls) there."""
+        left, behind = self._backlog, list[tuple[float, float]]()
+        calls = math.inf
+        for place, unit in enumerate(self._spec.units):
+            replicas = sum(self._ready[key] for key in self._keys if key.unit == unit.name)
+            full = max(1.0, unit.max_candidates / self._candidates)
+            # Of what may pass on, all does: the next units' queues fill first.
+            passes = 0.0
+            if place + 1 < len(self._spec.units):
+                passes = min(left, replicas * unit.max_calls_in_flight * full)
+            ongoing = self._backlog if not place else min(calls, left / full)
+            behind.append((left - passes, ongoing))
+            left, calls = passes, replicas * unit.max_calls_in_flight
+        return behind
 
 
 def binned(
