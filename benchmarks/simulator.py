@@ -226,7 +226,8 @@ def lines_of(measured: Mapping[str, Any]) -> list[str]:
         "stepped beside event engine, an hour       cost     p99   (event engine, another seed: cost, p99)"
     )
     lines += [
-        f"  {name:36s} {a['cost_apart']:+8.1%} {a['p99_apart']:+7.1%}   ({a['cost_seeds_apart']:+.1%}, {a['p99_seeds_apart']:+.1%})"
+        f"  {name:36s} {a['cost_apart']:+8.1%} {a['p99_apart']:+7.1%}   "
+        f"({a['cost_seeds_apart']:+.1%}, {a['p99_seeds_apart']:+.1%})"
         for name, a in measured["agreement"].items()
     ]
     lines.append("event engine beside theory                 mean ms    theory    standard errors apart")
