@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.pipelines import SPLIT, merged
-from tests.services.processes import ROOT, load, served
+from tests.services.processes import ROOT, free_port, load, served
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 NODE = {"cpus": 4, "memory_gib": 8}
@@ -41,6 +41,23 @@ def test_pools_of_different_speed_get_their_shares_whatever_changes_while_they_r
     assert told["one to three"] == {"fast": 3000, "slow": 9000}
     assert told["slow alone"] == {"slow": 12_000}
     assert told["with one that has no replica"] == {"fast": 6000, "slow": 6000}
+
+
+def test_weights_in_rays_store_reach_every_ingress_of_a_scaled_pipeline(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.services.weighing", str(tmp_path), str(free_port())],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+    # Two ingresses, each of which keeps the shares to within a call or so.
+    assert told["from the YAML"]["one"] == pytest.approx(450, abs=40)
+    assert told["from the YAML"]["two"] == pytest.approx(150, abs=40)
+    assert told["from the store"] == {"one": 0, "two": 600}
 
 
 def test_a_ranker_in_two_pools_answers_each_its_own_and_outlives_a_pool(tmp_path: Path) -> None:
