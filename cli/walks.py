@@ -81,7 +81,7 @@ def show(
 def text_ranker(
     preset: Preset = "full",
     home: Home = None,
-    lists: Annotated[int, typer.Option(min=4, help="Synthetic queries to be taught on.")] = 2000,
+    lists: Annotated[int, typer.Option(min=4, help="Synthetic queries to be taught on.")] = 960,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Teach MiniLM to match words with routes, on synthetic queries; writes the model of configs/walks-text.yaml."""
