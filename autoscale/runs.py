@@ -11,7 +11,7 @@ from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
 from autoscale.simulator.simulate import simulate
 from autoscale.spec import PipelineSpec
-from autoscale.traces import BinnedTrace, Bins, Trace
+from autoscale.traces import BinnedTrace, Bins, Trace, coarse
 
 Engine = Literal["auto", "events", "steps"]
 MOST_BY_EVENTS = 3_000_000
@@ -26,7 +26,7 @@ def engine_for(trace: Trace, engine: Engine) -> Literal["events", "steps"]:
     """
     if engine != "auto":
         return engine
-    return "events" if trace.bins(60.0).requests.sum() <= MOST_BY_EVENTS else "steps"
+    return "events" if coarse(trace).requests.sum() <= MOST_BY_EVENTS else "steps"
 
 
 def run(

@@ -195,6 +195,15 @@ class ArrivalTrace:
         return BinnedTrace(self.name, self.bins(1.0)).scaled(factor)
 
 
+def coarse(trace: Trace) -> Bins:
+    """Give the trace's own bins, or minutes: enough for how long it is and how much comes.
+
+    Raises:
+        TraceError: it cannot be read.
+    """
+    return trace.counts if isinstance(trace, BinnedTrace) else trace.bins(60.0)
+
+
 def checked(factor: float) -> float:
     """Give a factor that requests may be multiplied by.
 

@@ -9,7 +9,7 @@ from autoscale.config import AutoscalingConfig
 from autoscale.errors import TraceError
 from autoscale.spec import PipelineSpec
 from autoscale.trace_files import open_trace
-from autoscale.traces import Trace
+from autoscale.traces import Trace, coarse
 from services.config import PipelineConfig, load_config
 from services.errors import ConfigError
 from services.home import home_directory
@@ -67,7 +67,7 @@ def read_trace(path: Path, requests_per_day: float | None) -> Trace:
     trace = open_trace(path)
     if requests_per_day is None:
         return trace
-    counts = trace.bins(60.0)
+    counts = coarse(trace)
     days = len(counts) * counts.step_s / 86_400
     if not requests_per_day > 0:
         raise TraceError(f"--requests-per-day is {requests_per_day:g}: give a number above 0")

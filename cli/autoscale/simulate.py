@@ -18,7 +18,7 @@ from autoscale.report import html_report, rows
 from autoscale.runs import Engine, engine_for, run
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
-from autoscale.traces import Trace
+from autoscale.traces import Trace, coarse
 from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace
 from cli.autoscale.telling import told
 
@@ -77,7 +77,7 @@ def progress_over(
     console: Console, trace: Trace, options: SimulationOptions, name: str
 ) -> Iterator[Callable[[float], None]]:
     """Show how far on the trace's clock a simulation is."""
-    counts = trace.bins(60.0)
+    counts = coarse(trace)
     start_s = counts.start_s if options.start_s is None else options.start_s
     end_s = counts.end_s if options.end_s is None else options.end_s
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f}%"))

@@ -42,6 +42,15 @@ def test_a_simulation_tells_figures_decisions_and_reasons(home: Path) -> None:
     assert "missed, share" in output
 
 
+def test_bins_of_any_width_are_simulated(home: Path) -> None:
+    write_bins(Bins.of(0.0, 7.0, [350, 700, 350], 20.0), home / "sevens.csv", ["made up"])
+    code, output, error = call(
+        "simulate", profiled(home), home / "sevens.csv", "--requests-per-day", "4e6", "--json"
+    )
+    assert code == 0, error
+    assert json.loads(output)["requests"]["arrived"] == pytest.approx(4e6 * 21 / 86_400, rel=0.01)
+
+
 def test_replicas_that_nothing_scales_stay(home: Path) -> None:
     code, output, error = call("simulate", profiled(home), home / "wave.csv", "--json")
     assert code == 0, error
