@@ -1,6 +1,8 @@
 """``rankway models bench CONFIG``: what a replica of each unit takes on this machine, as profiles."""
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +41,8 @@ def bench(
         faults = check_artifacts(unscaled, home)
         if faults:
             raise ServiceError("\n".join(faults))
-        with console.status("starting") as status:
+        # Ray's own messages go to standard error, so that the JSON is alone.
+        with console.status("starting") as status, redirect_stdout(sys.stderr):
             measured = profiles(unscaled, home, pool, lambda text: status.update(f"measuring {text}"))
     except (ServiceError, ModelError) as error:
         console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
