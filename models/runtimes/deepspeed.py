@@ -151,7 +151,9 @@ def _quantise(module: nn.Module, config: DeepSpeedConfig) -> None:
         return
     from deepspeed.inference.quantization.quantization import _init_group_wise_weight_quantization
 
-    module.to("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        raise ValueError("quantization needs a CUDA device: drop it")
+    module.to("cuda")
     kept = {"num_bits": _BITS[config.quantization], "group_size": 64, "group_dim": 1, "symmetric": False}
     # By parts of modules' names: "" is in every one.
     _init_group_wise_weight_quantization(module, {"weight_quantization": {"post_init_quant": {"": kept}}})

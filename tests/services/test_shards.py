@@ -71,11 +71,14 @@ def test_products_in_half_precision_give_nearly_the_same(
     np.testing.assert_allclose(half.run(inputs)["score"], expected, atol=tolerance * np.abs(expected).max())
 
 
-def test_quantization_without_cuda_is_refused(running: Running) -> None:
+@pytest.mark.parametrize(
+    "option", [{"dtype": "fp16", "quantization": "int8"}, {"cuda_graph": True}], ids=["quantization", "graph"]
+)
+def test_what_needs_cuda_is_refused_without(running: Running, option: dict[str, Any]) -> None:
     if running.config.shards > 1:
         pytest.skip("it is of one rank")
-    config = runtime_config(kind="deepspeed", shards=1, dtype="fp16", quantization="int8")
-    with pytest.raises(RuntimeFailure, match="not been implemented on CPU"):
+    config = runtime_config(kind="deepspeed", shards=1, **option)
+    with pytest.raises(RuntimeFailure, match="needs a CUDA device"):
         running.group.load_runtime(running.root / "ranker", running.artifact, config)
 
 
