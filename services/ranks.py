@@ -39,7 +39,7 @@ class Order(IntEnum):
 class Place:
     """Where a group meets, and who one is in it.
 
-    host: rank 0's address. store_port, lifeline_port: there. timeout_s: what a batch waits for a rank at most.
+    host, pid: rank 0's address and process. store_port, lifeline_port: there. timeout_s: what a batch waits for a rank.
     """
 
     rank: int
@@ -48,6 +48,7 @@ class Place:
     store_port: int
     lifeline_port: int
     token: bytes
+    pid: int
     timeout_s: float
 
     def of(self, rank: int) -> "Place":
@@ -59,7 +60,8 @@ def follow(place: Place, own_address: str) -> None:
     """Do what rank 0 orders until that is gone; a rank that fails alone ends its process."""
     from services.collectives import Joined
 
-    lifeline.hold(place.host, place.lifeline_port, place.token, place.rank, LOAD_LIMIT_S)
+    pid = place.pid if own_address == place.host else None
+    lifeline.hold(place.host, place.lifeline_port, place.token, place.rank, LOAD_LIMIT_S, pid)
     try:
         _follow(Joined(place, own_address))
     except BaseException:

@@ -7,6 +7,7 @@ or when a rank was waited for long enough, and so does the health check, by whic
 
 import json
 import multiprocessing
+import os
 import socket
 import threading
 import time
@@ -86,6 +87,7 @@ class ShardGroup:
             store_port=int(self._listener.getsockname()[1]),
             lifeline_port=self._lifelines.port,
             token=self._lifelines.token,
+            pid=os.getpid(),
             timeout_s=config.timeout_s,
         )
         self._joined: Joined | None = None

@@ -1,5 +1,7 @@
 """What ends a shard group, and what does not."""
 
+import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -8,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from services.errors import ShardLost
+from services.lifeline import Lifelines, hold
 from tests.services.sharding import TIMEOUT_S, Running
 
+LIMIT_S = 30.0
 ANSWER_LIMIT_S = 1.0
 """Within which the health check comes back."""
 
@@ -63,3 +67,29 @@ def test_a_rank_ends_when_rank_0_is_gone(pair: Running) -> None:
     other = pair.rank(1)
     pair.group._lifelines.close()
     other.wait(10)
+
+
+def test_a_rank_0_that_hangs_is_ended_by_the_others() -> None:
+    context = multiprocessing.get_context("spawn")
+    first = context.Process(target=beat_and_hang)
+    first.start()
+    first.join(LIMIT_S)
+    assert first.exitcode == -signal.SIGKILL
+
+
+def beat_and_hang() -> None:
+    """Be a rank 0 that stops itself once another has called in."""
+    lines = Lifelines("127.0.0.1")
+    other = multiprocessing.get_context("spawn").Process(
+        target=call_in, args=(lines.port, lines.token, os.getpid())
+    )
+    other.start()
+    assert lines.wait_for(1, LIMIT_S) == []
+    assert lines.fault() is None
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def call_in(port: int, token: bytes, pid: int) -> None:
+    """Be rank 1."""
+    hold("127.0.0.1", port, token, 1, LIMIT_S, pid)
+    time.sleep(LIMIT_S)

@@ -1,6 +1,7 @@
 """Shard groups of real processes over gloo: their scores are those of one process; several models in one."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest

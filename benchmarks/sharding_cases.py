@@ -1,0 +1,129 @@
+"""What benchmarks/sharding.py runs: models as artifacts, and inputs of their shapes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.architectures import build_architecture
+from models.architectures.base import Architecture
+from models.architectures.options import SIZES, HistoryRankerOptions
+from models.artifact import Artifact, write_artifact
+from models.signature import Inputs, InputSpec
+from models.training.export import SAFETENSORS, weight_writer
+from walks.sources import TOKENIZER, locate
+
+BERT_BASE = {
+    "model_type": "bert",
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "vocab_size": 30_522,
+    "num_labels": 1,
+}
+_PAIR = {"query": "context.query", "text": "details.text", "max_length": 512}
+_HISTORY = 20
+_LENGTHS = {"longest": _HISTORY}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model on disk. shapes: (candidates, tokens or requests) of the inputs it is compared on."""
+
+    name: str
+    root: Path
+    artifact: Artifact
+    shapes: tuple[tuple[int, int], ...]
+
+    def inputs(self, shape: tuple[int, int], seed: int = 0) -> Inputs:
+        """Give random inputs: pairs of tokens, or candidates of requests in one chunk each."""
+        random = np.random.default_rng(seed)
+        sizes = _LENGTHS | {"requests": shape[1], "chunks": shape[1], "candidates": shape[0]}
+        if self.artifact.signature.pair is not None:
+            sizes = {"pairs": shape[0], "tokens": shape[1]}
+        signature = self.artifact.signature
+        return {
+            spec.name: _values(spec, _shape(spec, sizes, signature.layout), random)
+            for spec in signature.inputs
+        }
+
+
+def walks_ranker(home: Path, _folder: Path) -> Case:
+    """Give the trained ranker of the walks.
+
+    Raises:
+        ArtifactError: it is not there.
+    """
+    root = home / "walks" / "models" / "ranker"
+    return Case("walks ranker", root, Artifact.read(root), ((200, 1), (64, 4), (17, 9)))
+
+
+def large_ranker(home: Path, folder: Path) -> Case:
+    """Give the walks' ranker at its size ``large``, with random weights."""
+    ranker = Artifact.read(home / "walks" / "models" / "ranker")
+    options = {**ranker.architecture, **SIZES["large"].model_dump()}
+    return _written("walks ranker, large", folder, build_architecture(options), ((64, 1), (16, 2)))
+
+
+def bert_base(_home: Path, folder: Path) -> Case:
+    """Give a cross-encoder of BERT-base's shape with random weights."""
+    options = {"name": "hf_sequence_classification", "config": BERT_BASE, "pair": _PAIR, "types": True}
+    return _written("BERT-base", folder, build_architecture(options), ((16, 32), (5, 71), (1, 200)))
+
+
+def minilm(_home: Path, folder: Path) -> Case:
+    """Give MiniLM with its real weights, under a random head."""
+    from models.text.hugging_face import load_folder
+
+    loaded = load_folder(
+        locate(TOKENIZER).parent, query="context.query", text="details.text", random_head=True
+    )
+    return _written("MiniLM", folder, loaded.module, ((16, 32), (50, 64), (3, 256)))
+
+
+def _written(name: str, folder: Path, module: Architecture, shapes: tuple[tuple[int, int], ...]) -> Case:
+    signature = module.signature("")
+    root = folder / name.replace(" ", "-").replace(",", "")
+    artifact = write_artifact(
+        root,
+        name=name,
+        signature=signature,
+        weights=SAFETENSORS,
+        write_files=weight_writer(module, signature, onnx=False),
+        architecture=module.options.model_dump(mode="json"),
+    )
+    return Case(name, root, artifact, shapes)
+
+
+def _values(spec: InputSpec, shape: tuple[int, ...], random: np.random.Generator) -> Any:
+    if spec.source == "batch.chunk_of":
+        return np.arange(shape[0])
+    if spec.source == "tokens.ids":
+        return random.integers(1000, 30_000, shape)
+    if spec.source == "tokens.types":
+        return np.zeros(shape, dtype=np.int64)
+    if spec.dtype == "bool" or spec.source == "tokens.mask":
+        return np.ones(shape, dtype=spec.dtype)
+    return random.normal(size=shape).astype(spec.dtype)
+
+
+def _shape(spec: InputSpec, sizes: dict[str, int], layout: Any) -> tuple[int, ...]:
+    return (*(sizes[axis] for axis in spec.axes(layout)), *spec.shape)
+
+
+def payload(_home: Path, folder: Path) -> Case:
+    """Give a model of next to no work on 256 KB of inputs: what is left is the group's."""
+    options = HistoryRankerOptions(items={"payload": (320,)}, width=8, heads=2, layers=1, hidden=8)
+    return _written("256 KB, next to no work", folder, build_architecture(options.model_dump()), ((200, 1),))
+
+
+CASES: dict[str, Callable[[Path, Path], Case]] = {
+    "walks": walks_ranker,
+    "bert": bert_base,
+    "minilm": minilm,
+    "large": large_ranker,
+    "payload": payload,
+}
