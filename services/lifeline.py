@@ -1,7 +1,7 @@
 """Lifelines: a connection between rank 0 of a shard group and each other rank, by which each learns that one is gone.
 
 Collectives say nothing while no batch runs, and wait where a process hangs. Here a thread of each rank answers whenever
-it is asked, and one of rank 0 gives a sign of life twice a second. A rank whose rank 0 is gone ends, as nobody could ask
+it is asked; one of rank 0 gives a sign of life twice a second. A rank whose rank 0 is gone ends, as nobody will ask
 it for anything; one whose rank 0 hangs ends that too, where it is on the same machine, so that it can be replaced.
 """
 
