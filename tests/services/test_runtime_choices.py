@@ -70,6 +70,15 @@ def test_a_missing_artifact_is_one_fault(tmp_path: Path) -> None:
     ]
 
 
+def test_models_of_a_unit_that_want_different_groups_are_a_fault(tmp_path: Path) -> None:
+    runtimes = {"ranker": {"kind": "deepspeed", "shards": 2}, "reranker": {"kind": "deepspeed", "shards": 4}}
+    data = load_config(make_pipeline(tmp_path, WITH_RERANKER)).model_dump(mode="json")
+    for name, runtime in runtimes.items():
+        data["models"][name]["runtime"] = runtime
+    faults = check_artifacts(PipelineConfig.model_validate(data), tmp_path)
+    assert [fault for fault in faults if "share a shard group" in fault] != []
+
+
 def test_the_pools_devices_decide(tmp_path: Path) -> None:
     config = with_ranker(tmp_path, on_gpus())
     assert resolved(config, tmp_path).models["ranker"].runtime == TorchConfig()
