@@ -4,7 +4,7 @@ The pipeline is configs/cluster.yaml with its CPU pool alone: Serve's policy kno
 compared are finalists of two searches with as many trials: what each costs where it misses as little, and what it
 misses where it costs as much. All of it is simulated, by the engine that takes days in seconds.
 
-    python benchmarks/autoscale_claim.py [--trials 200] [--p99-ms 60] [--json]
+    python benchmarks/autoscale_claim.py [--trials 200] [--p99-ms 60] [--journals FOLDER] [--json]
 """
 
 import argparse
@@ -109,6 +109,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200, help="of each search")
     parser.add_argument("--middle", type=int, default=20)
     parser.add_argument("--finalists", type=int, default=6)
+    parser.add_argument("--short-s", type=float, default=1800.0, help="of the day, for all trials")
+    parser.add_argument("--middle-s", type=float, default=7200.0, help="of the day, for the middle")
+    parser.add_argument("--journals", type=Path, help="a folder: cut off, the same call goes on from it")
     parser.add_argument("--p99-ms", type=float, default=60.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true")
@@ -118,13 +121,16 @@ def main() -> None:
         trials=given.trials,
         middle=given.middle,
         finalists=given.finalists,
+        short_s=given.short_s,
+        middle_s=given.middle_s,
         step_s=60.0,
         workers=given.workers,
     )
     spec = pipeline()
-    with tempfile.TemporaryDirectory() as folder:
-        serves, serves_s = searched(spec, SERVES, given.p99_ms, options, Path(folder))
-        ours, ours_s = searched(spec, OURS, given.p99_ms, options, Path(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.journals or Path(temporary)
+        serves, serves_s = searched(spec, SERVES, given.p99_ms, options, folder)
+        ours, ours_s = searched(spec, OURS, given.p99_ms, options, folder)
     result = {
         "p99_ms": given.p99_ms,
         "trials": given.trials,

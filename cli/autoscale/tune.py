@@ -58,7 +58,7 @@ def tune(
     requests_per_day: Annotated[float | None, typer.Option(help="Scales the traces.")] = None,
     trials: Annotated[int, typer.Option(help="Configurations on the shortest stretch.")] = 1000,
     middle: Annotated[int, typer.Option(help="Of them, those that go on.")] = 50,
-    finalists: Annotated[int, typer.Option(help="Of them, those on the whole trace.")] = 8,
+    finalists: Annotated[int, typer.Option(help="Of them, those on the whole trace.")] = 6,
     step_s: Annotated[float, typer.Option(help="Width of the simulations' bins.")] = 10.0,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
     seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
