@@ -72,6 +72,25 @@ class DispatchCost:
         """Whether the dispatched side's weights stayed within the limit, the file's pages included."""
         return self.dispatched.peak_mib <= self.limit_mib + self.activations_mib + ALLOCATOR_MIB
 
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain data for JSON."""
+        return asdict(self) | {"keeps_the_limit": self.keeps_the_limit}
+
+    def table(self) -> str:
+        """Give them as lines for people."""
+        rows = [("in memory", "", self.in_memory), ("dispatched", f"{self.limit_mib:.1f}", self.dispatched)]
+        return "\n".join(
+            [
+                "               weights MiB  limit MiB  peak MiB  ms a batch",
+                *(
+                    f"{name:13}  {self.weights_mib:11.1f}  {limit:>9}  {side.peak_mib:8.1f}  {side.ms:10.1f}"
+                    for name, limit, side in rows
+                ),
+                f"scores differ by {self.difference:.1e} of the largest; activations {self.activations_mib:.1f} MiB; "
+                f"limit {'kept' if self.keeps_the_limit else 'NOT kept'}",
+            ]
+        )
+
 
 def measure(workload: Workload, home: Path, size: str, share: float, rounds: int) -> DispatchCost:
     """Measure one size with ``share`` of its weights allowed in memory.
@@ -227,23 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ModelError, ConfigError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    if options.json:
-        json.dump(asdict(cost) | {"keeps_the_limit": cost.keeps_the_limit}, sys.stdout, indent=2)
-        sys.stdout.write("\n")
-        return 0
-    sys.stdout.write("               weights MiB  limit MiB  peak MiB  ms a batch\n")
-    for name, limit, side in (
-        ("in memory", "", cost.in_memory),
-        ("dispatched", f"{cost.limit_mib:.1f}", cost.dispatched),
-    ):
-        sys.stdout.write(
-            f"{name:13}  {cost.weights_mib:11.1f}  {limit:>9}  {side.peak_mib:8.1f}  {side.ms:10.1f}\n"
-        )
-    kept = "kept" if cost.keeps_the_limit else "NOT kept"
-    sys.stdout.write(
-        f"scores differ by {cost.difference:.1e} of the largest; activations {cost.activations_mib:.1f} MiB; "
-        f"limit {kept}\n"
-    )
+    sys.stdout.write((json.dumps(cost.as_dict(), indent=2) if options.json else cost.table()) + "\n")
     return 0
 
 

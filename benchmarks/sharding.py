@@ -1,9 +1,10 @@
 """Shard groups measured: scores, time, memory and overhead against one process, in one run.
 
-python benchmarks/sharding.py [--json] [--cases walks,bert,minilm,large,payload] [--ranks 2,4]
+python benchmarks/sharding.py [--json] [--cases walks,bert,minilm,large,payload,dispatch] [--ranks 2,4]
 
 Every side runs in processes of its own, one thread each. Memory is the growth since before the model was loaded:
 anonymous at its peak, which the system cannot take back; and at rest with the mapped file's pages, after batches.
+The case dispatch is ``benchmarks.dispatch``: Accelerate with half the weights on disk.
 """
 
 import argparse
@@ -25,7 +26,9 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import dispatch
 from benchmarks.sharding_cases import CASES, Case
+from benchmarks.workloads import WORKLOADS
 from models.runtimes import load_runtime
 from models.runtimes.base import DeepSpeedConfig, Runtime, TorchConfig, runtime_config
 from services.home import home_directory
@@ -195,17 +198,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--cases", default="walks,bert,minilm,large,payload")
+    parser.add_argument("--cases", default="walks,bert,minilm,large,payload,dispatch")
     parser.add_argument("--ranks", default="2")
     given = parser.parse_args()
     ranks = [int(count) for count in given.ranks.split(",")]
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in given.cases.split(","):
+        for name in (name for name in given.cases.split(",") if name != "dispatch"):
             rows += compare(CASES[name](home_directory(), Path(folder)), ranks)
         cuda = on_cuda(CASES["bert"](home_directory(), Path(folder)))
+    cost = None
+    if "dispatch" in given.cases.split(","):
+        cost = dispatch.measure(WORKLOADS["walks-50"], home_directory(), "wide", share=0.5, rounds=5)
     if given.json:
-        print(json.dumps({"rows": rows, "cuda": cuda}, indent=1))
+        found = None if cost is None else cost.as_dict()
+        print(json.dumps({"rows": rows, "dispatch": found, "cuda": cuda}, indent=1))
         return
     for row in rows:
         print(
@@ -213,6 +220,8 @@ def main() -> None:
             f"{row['difference']:.1e}  anonymous {row['peak_anonymous_mib']:7.1f} MiB  at rest "
             f"{row['resting_mib']:7.1f} MiB ({row['resting_ratio']:.2f})"
         )
+    if cost is not None:
+        print(cost.table())
     print(f"CUDA: {cuda}")
 
 
