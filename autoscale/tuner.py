@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 _AT_ONCE = 16
+_USELESS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,9 @@ def tune(
     study = open_study(journal, identity(spec, base, counts, options), options)
     with workers(spec, counts, options.seed, options.workers) as evaluate:
         _explore(study, base, counts, options, evaluate, progress)
-        numbers = _best(scores_of(study, "short"), options.middle, options.max_misses)
+        numbers = best(scores_of(study, "short"), options.middle, options.max_misses)
         _rung(study, "middle", numbers, window(counts, options.middle_s), base, options, evaluate, progress)
-        numbers = _best(scores_of(study, "middle"), options.finalists, options.max_misses)
+        numbers = best(scores_of(study, "middle"), options.finalists, options.max_misses)
         _rung(study, "whole", numbers, None, base, options, evaluate, progress)
     finalists = [
         Candidate(number, config_of(study, number, base, options), *score)
@@ -162,17 +163,26 @@ def _rung(
             progress(rung, done, len(numbers))
 
 
-def _best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int]:
-    """Give the numbers of so many: front after front, and in each what is allowed first, then by cost."""
+def best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int]:
+    """Give the numbers of so many: front after front, and in each what is allowed first, then by cost.
+
+    What misses many times what is allowed is cheap and of no use: it comes last, however little it costs.
+    """
+    useful = {number: score for number, score in scores.items() if score[1] <= _USELESS * max_misses}
+    rest = {number: score for number, score in scores.items() if number not in useful}
+    return [*_by_fronts(useful, max_misses), *_by_fronts(rest, max_misses)][:count]
+
+
+def _by_fronts(scores: Mapping[int, Score], max_misses: float) -> list[int]:
     left, found = dict(scores), list[int]()
-    while left and len(found) < count:
-        best_misses, layer = float("inf"), []
+    while left:
+        least, layer = float("inf"), []
         for number in sorted(left, key=lambda number: left[number]):
-            if left[number][1] < best_misses:
-                best_misses = left[number][1]
+            if left[number][1] < least:
+                least = left[number][1]
                 layer.append(number)
         layer.sort(key=lambda number: (max(0.0, left[number][1] - max_misses), left[number][0]))
-        found += layer[: count - len(found)]
+        found += layer
         for number in layer:
             del left[number]
     return found

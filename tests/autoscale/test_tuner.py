@@ -10,7 +10,7 @@ from autoscale.errors import AutoscaleError
 from autoscale.study import TuneOptions
 from autoscale.traces import BinnedTrace, Bins
 from autoscale.trials import simulated, window
-from autoscale.tuner import Candidate, chosen, front, tune
+from autoscale.tuner import Candidate, best, chosen, front, tune
 from autoscale.wording import changes, gains, patch
 from tests.autoscale.test_planner import ONE
 
@@ -56,6 +56,12 @@ def test_the_front_has_what_no_other_beats_in_both() -> None:
     assert [one.number for one in front(every)] == [0, 2, 3]
     assert chosen(every, 0.05).number == 2
     assert chosen(every, 0.0001).number == 3
+
+
+def test_what_misses_many_times_what_is_allowed_goes_on_last() -> None:
+    scores = {0: (1.0, 0.9), 1: (5.0, 0.02), 2: (6.0, 0.005), 3: (9.0, 0.001), 4: (7.0, 0.006)}
+    assert best(scores, 4, 0.01) == [2, 3, 1, 4]
+    assert best(scores, 9, 0.01)[-1] == 0
 
 
 def test_the_window_is_where_the_load_changes_most() -> None:
