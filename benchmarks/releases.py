@@ -59,8 +59,8 @@ Span = tuple[float, float]
 class Swapped:
     """What was met. rss_mib: of all replicas together, by swaps. A swap's seconds: until the last replica.
 
-    disturbed: pairs that are left out, all where no other is left. p99 are over the windows of the others, p99_ratio
-    is the median of p99_ratios, one a pair. others_cores: what other processes took beside every pair.
+    disturbed: pairs that are left out; where all are disturbed, none is. p99 are over the windows of the others,
+    p99_ratio is the median of p99_ratios, one a pair. others_cores: what other processes took beside every pair.
     """
 
     workload: str
@@ -312,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"errors {found.errors} of {found.load['requests']}\n"
         f"p99 {found.p99_before_ms:.1f} ms before, {found.p99_in_swaps_ms:.1f} ms in swaps; {found.p99_ratio:.2f}x, "
         f"the median of pairs from {min(found.p99_ratios):.2f} to {max(found.p99_ratios):.2f}; "
-        f"{found.disturbed} pairs left out\n"
+        f"{found.disturbed} of {found.swaps} pairs disturbed\n"
         f"replicas' memory in MiB, by swaps: "
         f"{', '.join(f'{mib:.0f} after {swap}' for swap, mib in found.rss_mib.items())}\n"
     )
