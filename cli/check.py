@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from services.check import check_artifacts, store_warnings
+from services.check import check_artifacts, idle_policies, scaling_warnings, store_warnings
 from services.choice import Choice
 from services.config import load_config
 from services.errors import ConfigError
@@ -18,11 +18,15 @@ from services.runtime_choices import choices, told
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found about one file; ``runtimes`` by model, where there are no faults."""
+    """What was found about one file; ``runtimes`` by model, where there are no faults.
+
+    idle_policies: autoscaling policies that would add nothing in this pipeline, and why.
+    """
 
     faults: list[str]
     warnings: list[str] = field(default_factory=list)
     runtimes: dict[str, Choice] = field(default_factory=dict)
+    idle_policies: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Give them as a document."""
@@ -34,7 +38,8 @@ class Findings:
             }
             for name, choice in self.runtimes.items()
         }
-        return {"faults": self.faults, "warnings": self.warnings, "runtimes": runtimes}
+        found = {"faults": self.faults, "warnings": self.warnings, "runtimes": runtimes}
+        return found | {"idle_policies": self.idle_policies}
 
 
 def check(
@@ -62,7 +67,8 @@ def _findings(path: Path) -> Findings:
         faults = check_artifacts(config, home)
         if faults:
             return Findings(faults)
-        return Findings([], store_warnings(config, home), choices(config, home))
+        warnings = [*store_warnings(config, home), *scaling_warnings(config, home)]
+        return Findings([], warnings, choices(config, home), idle_policies(config, home))
     except ConfigError as error:
         return Findings(str(error).splitlines())
 
@@ -71,6 +77,9 @@ def _print(path: str, findings: Findings) -> None:
     console = Console()
     console.print(f"{path}: " + ("[red]faulty[/]" if findings.faults else "[green]ok[/]"), highlight=False)
     lines = [f"models.{name}: {told(choice)}" for name, choice in findings.runtimes.items()]
+    lines += [
+        f"autoscaling: {kind} would add nothing here: {why}" for kind, why in findings.idle_policies.items()
+    ]
     lines += [f"warning: {warning}" for warning in findings.warnings]
     for line in [*findings.faults, *lines]:
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)

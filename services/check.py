@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from autoscale.advice import meaningless, unreachable
 from autoscale.config import make_policy
 from autoscale.errors import AutoscaleError
 from models.artifact import Artifact
@@ -72,6 +73,30 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
         if fault is not None:
             faults.append(f"models.{name}.artifact: {fault}")
     return list(dict.fromkeys(faults))  # a missing artifact has no runtime to choose, either
+
+
+def scaling_warnings(config: PipelineConfig, home: Path) -> list[str]:
+    """Say where the pipeline's policy does what a simpler one does, and where its objective is out of reach."""
+    scaling = config.autoscaling
+    if scaling is None:
+        return []
+    spec = lowered(config, needed_profiles(config, home))
+    kind = scaling.policy.kind
+    why = meaningless(scaling, spec).get(kind)
+    said = [] if why is None else [f"autoscaling.policy.kind: {kind} adds nothing here: {why}"]
+    return [*said, *unreachable(scaling, spec)]
+
+
+def idle_policies(config: PipelineConfig, home: Path) -> dict[str, str]:
+    """Give the other policies that would add nothing to a simpler one in this pipeline, and why."""
+    if config.autoscaling is None:
+        return {}
+    profiles = needed_profiles(config, home)
+    found = meaningless(config.autoscaling, lowered(config, profiles))
+    told = {config.autoscaling.policy.kind} | (
+        set() if profiles else {"predictive"}
+    )  # it depends on start-up times
+    return {kind: why for kind, why in found.items() if kind not in told}
 
 
 def store_warnings(config: PipelineConfig, home: Path) -> list[str]:

@@ -78,3 +78,15 @@ def test_every_file_is_looked_at_and_json_tells_them_apart(pipeline: Path) -> No
     assert faults[str(pipeline)]["faults"] == []
     assert list(faults[str(pipeline)]["runtimes"]) == ["ranker"]
     assert "cannot be read" in faults[str(missing)]["faults"][0]
+
+
+def test_policies_that_a_one_unit_pipeline_makes_meaningless_are_told(pipeline: Path) -> None:
+    scaling = {"autoscaling": {"p99_ms": 80, "policy": {"kind": "target_ongoing"}}}
+    pipeline.write_text(yaml.safe_dump(merged(pipeline_document(), scaling)))
+    code, output = check(pipeline)
+    assert code == 0, output
+    assert "autoscaling: coupled would add nothing here: the pipeline has one unit" in output
+    assert "autoscaling: cheapest would add nothing here: no unit may run in several pools" in output
+    found = json.loads(check(pipeline, as_json=True)[1])[str(pipeline)]
+    assert list(found["idle_policies"]) == ["coupled", "cheapest"]
+    assert found["warnings"] == []

@@ -1,0 +1,46 @@
+"""What a pipeline makes of policies before anything runs: which change nothing in it, and objectives out of reach."""
+
+from autoscale.config import AutoscalingConfig
+from autoscale.policies.sized import SizedConfig
+from autoscale.sizing import Sizing
+from autoscale.spec import Key, PipelineSpec
+
+
+def meaningless(config: AutoscalingConfig, spec: PipelineSpec) -> dict[str, str]:
+    """Give the kinds of policy that would do what a simpler one does in this pipeline, and why."""
+    found = {}
+    if len(spec.units) == 1:
+        found["coupled"] = "the pipeline has one unit, so it does what predictive does"
+    if all(len(unit.placed) == 1 for unit in spec.units):
+        rest = "predictive" if len(spec.units) == 1 else "coupled"
+        found["cheapest"] = f"no unit may run in several pools, so it does what {rest} does"
+    elif not any(pool.price_per_hour for pool in spec.pools.values()):
+        found["cheapest"] = "no pool has a price_per_hour, so shares of nodes are taken for prices"
+    if all(_lead_s(spec, key) <= config.decision_interval_s for key in spec.keys()):
+        found["predictive"] = (
+            f"replicas are ready within decision_interval_s, {config.decision_interval_s:g} s, so slo is as early"
+        )
+    return found
+
+
+def unreachable(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
+    """Give a line for each unit and pool where a request alone takes more than its share of the objective."""
+    if not isinstance(config.policy, SizedConfig):
+        return []
+    spec = config.applied_to(spec)
+    sizing = Sizing(spec, aim=config.policy.aim, max_load=config.policy.max_load)
+    lines = []
+    for key in spec.keys():
+        share_ms = 1000 * config.policy.aim * sizing.shares_s[key.unit]
+        alone_ms = 1000 * sizing.queue(key, float(spec.candidates_per_request)).alone_p99_s
+        if alone_ms > share_ms:
+            lines.append(
+                f"autoscaling.p99_ms: {spec.p99_ms:g} leaves {share_ms:.1f} ms to {key}, where one request alone "
+                f"takes {alone_ms:.1f} ms (p99): raise it, give the unit a larger share, or leave the pool out"
+            )
+    return lines
+
+
+def _lead_s(spec: PipelineSpec, key: Key) -> float:
+    pool = spec.pools.get(key.pool)
+    return spec.placed(key).profile.startup_s + (pool.provisioning_s if pool is not None else 0.0)
