@@ -117,16 +117,11 @@ def _usual(config: ForecastConfig, state: ForecastState, time_s: float) -> float
 
 
 def _seen(config: ForecastConfig, state: ForecastState, time_s: float) -> float:
-    """Give the load of a bin of the week; where it was never seen that of other days, at best alike."""
-    exact = state.season[_bin(config, time_s)]
-    if exact >= 0:
-        return exact
-    days = [time_s + day * _DAY_S for day in range(7)]
-    alike = [at for at in days if _is_weekend(at) == _is_weekend(time_s)]
-    for times in (alike, days):
-        known = [load for at in times if (load := state.season[_bin(config, at)]) >= 0]
-        if known:
-            return sum(known) / len(known)
+    """Give the load of a bin of the week; where it was never seen that of the last day on which it was."""
+    for day in range(7):
+        load = state.season[_bin(config, time_s - day * _DAY_S)]
+        if load >= 0:
+            return load
     return _UNSEEN
 
 
@@ -136,8 +131,3 @@ def _bins(config: ForecastConfig) -> int:
 
 def _bin(config: ForecastConfig, time_s: float) -> int:
     return int((time_s % _WEEK_S) // config.bin_s) % _bins(config)
-
-
-def _is_weekend(time_s: float) -> bool:
-    """Tell Saturdays and Sundays, UTC: the first day of 1970 was a Thursday."""
-    return int(time_s // _DAY_S + 3) % 7 >= 5
