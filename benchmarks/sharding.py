@@ -2,7 +2,7 @@
 
 python benchmarks/sharding.py [--json] [--cases walks,bert,minilm,large,payload,dispatch] [--ranks 2,4]
 
-Every side runs in processes of its own, one thread each. Memory is the growth since before the model was loaded:
+Every side runs in processes of its own, one thread each. Memory is what loading the model and running it added:
 anonymous at its peak, which the system cannot take back; and at rest with the mapped file's pages, after batches.
 The case dispatch is ``benchmarks.dispatch``: Accelerate with half the weights on disk.
 """
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import dispatch
-from benchmarks.sharding_cases import CASES, Case
+from benchmarks.sharding_cases import CASES, Case, tiny
 from benchmarks.workloads import WORKLOADS
 from models.runtimes import load_runtime
 from models.runtimes.base import DeepSpeedConfig, Runtime, TorchConfig, runtime_config
@@ -85,19 +85,19 @@ def _memory(pid: int) -> tuple[int, int]:
     return int(lines["RssAnon"].split()[0]) * 1024, int(lines["RssFile"].split()[0]) * 1024
 
 
-def whole(case: Case) -> Side:
+def whole(case: Case, before: Case) -> Side:
     """Run the model in this process."""
-    import torch  # noqa: F401  # before the memory is counted, as in a rank
+    return _run(
+        case, before, lambda each: load_runtime(each.root, each.artifact, TorchConfig()), [_own_pid()]
+    )
 
-    return _run(case, lambda: load_runtime(case.root, case.artifact, TorchConfig()), [_own_pid()])
 
-
-def sharded(case: Case, options: dict[str, Any]) -> Side:
+def sharded(case: Case, before: Case, options: dict[str, Any]) -> Side:
     """Run the model over ranks, of which this process is the first."""
     config = runtime_config(kind="deepspeed", timeout_s=60, **options)
     assert isinstance(config, DeepSpeedConfig)
     with _group(config) as (group, pids):
-        return _run(case, lambda: group.load(case.root, case.artifact, config), pids)
+        return _run(case, before, lambda each: group.load(each.root, each.artifact, config), pids)
 
 
 @contextmanager
@@ -111,9 +111,11 @@ def _group(config: DeepSpeedConfig) -> Iterator[tuple[ShardGroup, list[int]]]:
         group.close()
 
 
-def _run(case: Case, load: Callable[[], Runtime], pids: list[int]) -> Side:
+def _run(case: Case, before: Case, load: Callable[[Case], Runtime], pids: list[int]) -> Side:
+    kept = load(before)  # with it come the libraries, which are no part of the model
+    kept.run(before.inputs(before.shapes[0]))
     growth = Growth(pids)
-    runtime = load()
+    runtime = load(case)
     side = Side(scores=[runtime.run(case.inputs(shape))["score"] for shape in case.shapes])
     side.resting_mib, side.peak_anonymous_mib = growth.stop(), growth.peaks
     inputs = case.inputs(case.shapes[0])
@@ -137,11 +139,13 @@ def _apart(function: Callable[..., Side], *arguments: Any) -> Side:
         return pool.submit(function, *arguments).result()
 
 
-def compare(case: Case, ranks: Sequence[int]) -> list[dict[str, Any]]:
+def compare(case: Case, before: Case, ranks: Sequence[int]) -> list[dict[str, Any]]:
     """Give a row for one process, and one for each number of ranks beside it."""
-    one = _apart(whole, case)
+    one = _apart(whole, case, before)
     rows = [_row(case, 1, one, one)]
-    return rows + [_row(case, count, _apart(sharded, case, {"shards": count}), one) for count in ranks]
+    return rows + [
+        _row(case, count, _apart(sharded, case, before, {"shards": count}), one) for count in ranks
+    ]
 
 
 def _row(case: Case, ranks: int, side: Side, one: Side) -> dict[str, Any]:
@@ -159,7 +163,7 @@ def _row(case: Case, ranks: int, side: Side, one: Side) -> dict[str, Any]:
     }
 
 
-def on_cuda(case: Case) -> list[dict[str, Any]] | str:
+def on_cuda(case: Case, before: Case) -> list[dict[str, Any]] | str:
     """Give a row for each way that one rank runs in bf16, or say that there is no device."""
     import torch
 
@@ -175,7 +179,7 @@ def on_cuda(case: Case) -> list[dict[str, Any]] | str:
         "kernels": {"kernel_injection": True},
         "graphs": {"cuda_graph": True},
     }.items():
-        side = _apart(sharded, case, {"shards": 1, "dtype": "bf16", **options})
+        side = _apart(sharded, case, before, {"shards": 1, "dtype": "bf16", **options})
         a_second = 1e3 / side.p50_ms
         share = (
             2 * weights * pairs * tokens * a_second / peak
@@ -205,8 +209,10 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in (name for name in given.cases.split(",") if name != "dispatch"):
-            rows += compare(CASES[name](home_directory(), Path(folder)), ranks)
-        cuda = on_cuda(CASES["bert"](home_directory(), Path(folder)))
+            case = CASES[name](home_directory(), Path(folder))
+            rows += compare(case, tiny(Path(folder), case), ranks)
+        case = CASES["bert"](home_directory(), Path(folder))
+        cuda = on_cuda(case, tiny(Path(folder), case))
     cost = None
     if "dispatch" in given.cases.split(","):
         cost = dispatch.measure(WORKLOADS["walks-50"], home_directory(), "wide", share=0.5, rounds=5)

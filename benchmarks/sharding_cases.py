@@ -114,6 +114,21 @@ def _shape(spec: InputSpec, sizes: dict[str, int], layout: Any) -> tuple[int, ..
     return (*(sizes[axis] for axis in spec.axes(layout)), *spec.shape)
 
 
+def tiny(folder: Path, like: Case) -> Case:
+    """Give a model of next to no weights that imports what ``like`` does."""
+    if like.artifact.signature.pair is None:
+        return payload(folder, folder / "before")
+    small = {
+        **BERT_BASE,
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
+    options = {"name": "hf_sequence_classification", "config": small, "pair": _PAIR, "types": True}
+    return _written("tiny", folder / "before", build_architecture(options), ((2, 8),))
+
+
 def payload(_home: Path, folder: Path) -> Case:
     """Give a model of next to no work on 256 KB of inputs: what is left is the group's."""
     options = HistoryRankerOptions(items={"payload": (320,)}, width=8, heads=2, layers=1, hidden=8)
