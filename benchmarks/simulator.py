@@ -118,8 +118,7 @@ def day(spec: PipelineSpec, kind: str) -> dict[str, float]:
 def agreement(spec: PipelineSpec, kind: str) -> dict[str, float]:
     """Give both engines' cost and p99 over an hour of waves under a policy, and how far apart they are.
 
-    Beside it, how far apart the event engine is from itself with other requests of the same rates: a policy that
-    amplifies chance (Serve's defaults do, at this target) has no more one cost than a die has one number.
+    Beside it, how far the event engine is from itself with another seed: some policies amplify chance.
     """
     config = AutoscalingConfig.model_validate({"policy": {"kind": kind}, "p99_ms": spec.p99_ms})
     spec = config.applied_to(spec)
