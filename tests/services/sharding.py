@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psutil
 
+from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact, write_artifact
 from models.assembly import InputAssembler
@@ -30,12 +31,20 @@ def written(root: Path, module: Architecture, name: str) -> Artifact:
     )
 
 
+def four_headed(seed: int = 0) -> Architecture:
+    """Give the small ranker with a head for each of four ranks."""
+    ranker = make_ranker(seed)
+    module = build_architecture({**ranker.options.model_dump(), "heads": 4})
+    module.load_state_dict(ranker.state_dict())
+    return module
+
+
 class Running:
     """A group that has loaded the small ranker, and that ranker in one process."""
 
     def __init__(self, root: Path, shards: int) -> None:
         self.root = root
-        self.artifact = written(root, make_ranker(), "ranker")
+        self.artifact = written(root, four_headed(), "ranker")
         self.assembler = InputAssembler(self.artifact.signature, make_catalogue(root / "catalogue"))
         self.whole = load_runtime(root / "ranker", self.artifact, TorchConfig())
         self.config = DeepSpeedConfig(kind="deepspeed", shards=shards, timeout_s=TIMEOUT_S)

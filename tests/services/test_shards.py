@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.base import TorchConfig, runtime_config
-from tests.models.worlds import make_pooled, make_ranker
-from tests.services.sharding import Running, written
+from tests.models.worlds import make_pooled
+from tests.services.sharding import Running, four_headed, written
 
 TOLERANCE = 1e-4
 SHAPES = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1, max_size=6)
@@ -40,7 +40,7 @@ def test_scores_are_those_of_one_process(running: Running, shapes: list[tuple[in
 
 def test_a_second_model_is_loaded_beside_the_first_and_forgotten(running: Running) -> None:
     inputs = running.inputs((20, 3), (7, 0))
-    other = written(running.root, make_ranker(seed=5), "other")
+    other = written(running.root, four_headed(seed=5), "other")
     second = running.group.load_runtime(running.root / "other", other, running.config)
     first_scores, second_scores = running.sharded.run(inputs)["score"], second.run(inputs)["score"]
     whole = load_runtime(running.root / "other", other, TorchConfig())
