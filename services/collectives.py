@@ -15,7 +15,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from models.runtimes.deepspeed import use_group
-from services.ranks import JOIN_LIMIT_S, LOAD_LIMIT_S, Order, Place
+from services.orders import JOIN_LIMIT_S, LOAD_LIMIT_S, Order, Place
 
 _FOREVER = timedelta(days=365)
 

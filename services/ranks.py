@@ -5,8 +5,6 @@ import logging
 import os
 import sys
 import threading
-from dataclasses import dataclass, replace
-from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,45 +13,14 @@ from models.errors import ModelError, RuntimeFailure
 from models.runtimes import load_rank_runtime
 from models.runtimes.base import Runtime, runtime_config
 from services import lifeline
+from services.orders import LOAD_LIMIT_S, Order, Place
 from services.wire import unpack
 
 if TYPE_CHECKING:
     from services.collectives import Joined
 
 logger = logging.getLogger("ray.serve")
-JOIN_LIMIT_S = 60.0
-LOAD_LIMIT_S = 300.0
 _NICENESS = 10
-
-
-class Order(IntEnum):
-    """What rank 0 has all ranks do."""
-
-    RUN = 0
-    LOAD = 1
-    FORGET = 2
-    MEET = 3
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a group meets, and who one is in it.
-
-    host, pid: rank 0's address and process. store_port, lifeline_port: there. timeout_s: what a batch waits for a rank.
-    """
-
-    rank: int
-    size: int
-    host: str
-    store_port: int
-    lifeline_port: int
-    token: bytes
-    pid: int
-    timeout_s: float
-
-    def of(self, rank: int) -> "Place":
-        """Give another rank's."""
-        return replace(self, rank=rank)
 
 
 def follow(place: Place, own_address: str) -> None:

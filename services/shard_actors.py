@@ -11,8 +11,9 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from services.config import PipelineConfig
 from services.errors import ConfigError
+from services.orders import Place
 from services.placement import Placement, all_placements, placement_of, sharded_runtime
-from services.ranks import Place, follow
+from services.ranks import follow
 from services.shards import ShardGroup
 
 Resources = dict[str, float]

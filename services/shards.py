@@ -25,7 +25,8 @@ from models.runtimes.base import DeepSpeedConfig, Runtime, RuntimeConfig
 from models.signature import Inputs
 from services.errors import ShardLost
 from services.lifeline import Lifelines
-from services.ranks import JOIN_LIMIT_S, LOAD_LIMIT_S, Order, Place, follow, load_part, loaded_key
+from services.orders import JOIN_LIMIT_S, LOAD_LIMIT_S, Order, Place
+from services.ranks import follow, load_part, loaded_key
 from services.wire import pack
 
 if TYPE_CHECKING:

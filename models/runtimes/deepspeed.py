@@ -23,7 +23,7 @@ from models.artifact import Artifact
 from models.errors import RuntimeFailure
 from models.runtimes.base import DeepSpeedConfig
 from models.runtimes.mapped import mapped_module, release_pages
-from models.signature import Inputs
+from models.runtimes.torch import ModuleRuntime
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _BITS = {"int8": 8, "int4": 4}
@@ -50,7 +50,7 @@ def use_group(group: ProcessGroup) -> None:
     InferenceEngine.inference_mp_group = group
 
 
-class DeepSpeedRuntime:
+class DeepSpeedRuntime(ModuleRuntime):
     """One rank's part; ``run`` is called in all ranks with the same inputs, and gives the outputs in each."""
 
     def __init__(self, path: Path, artifact: Artifact, config: DeepSpeedConfig) -> None:
@@ -61,33 +61,19 @@ class DeepSpeedRuntime:
         """
         torch.set_num_threads(config.threads)
         module = mapped_module(path, artifact)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            self._module = _split(module, config).to(self._device)
+            _split(module, config).to(device)
             release_pages(path)
             if config.cuda_graph:
-                if self._device.type != "cuda":
+                if device != "cuda":
                     raise ValueError("cuda_graph needs a CUDA device: drop it")
-                self._module.compile(
-                    mode="reduce-overhead", dynamic=False
-                )  # a graph for every shape it meets
+                module.compile(mode="reduce-overhead", dynamic=False)  # a graph for every shape it meets
         except (RuntimeError, ValueError, AssertionError, AttributeError, NotImplementedError) as error:
             raise RuntimeFailure(
                 f"DeepSpeed cannot split {artifact.name} over {config.shards} ranks: {error}"
             ) from error
-        self._output = artifact.signature.outputs[0].name
-
-    def run(self, inputs: Inputs) -> Inputs:
-        """Execute this rank's part."""
-        try:
-            with torch.inference_mode():
-                scores = self._module(
-                    {name: torch.from_numpy(values).to(self._device) for name, values in inputs.items()}
-                )
-        except (RuntimeError, KeyError, TypeError, IndexError) as error:
-            shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
-            raise RuntimeFailure(f"PyTorch failed on {shapes}: {error}") from error
-        return {self._output: scores.float().cpu().numpy()}
+        super().__init__(module, artifact, device)
 
 
 def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:

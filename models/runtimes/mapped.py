@@ -9,6 +9,7 @@ from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, RuntimeFailure
+from models.runtimes.torch import misfit
 
 _MAPS = Path("/proc/self/maps")
 _MADV_DONTNEED = 4
@@ -32,9 +33,7 @@ def mapped_module(path: Path, artifact: Artifact) -> Architecture:
             module = build_architecture(artifact.architecture)
         module.load_state_dict(load_file(path), assign=True)
     except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
-        raise RuntimeFailure(
-            f"{path} does not fit architecture {artifact.architecture.get('name')!r} of {artifact.name}: {error}"
-        ) from error
+        raise misfit(path, artifact, error) from error
     return module.eval().requires_grad_(False)
 
 
