@@ -19,7 +19,7 @@ def test_shapes_are_those_of_what_is_declared() -> None:
 
 
 def test_defaults_are_whole_and_allowed() -> None:
-    for feature in FEATURES.features:
+    for feature in (feature for feature in FEATURES.features if not feature.is_text):
         value = feature.default_value().astype(np.float64)
         assert value.shape == feature.shape
         assert np.isfinite(value).all()
