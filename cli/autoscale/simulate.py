@@ -64,8 +64,16 @@ def options_of(
     """Give the simulation's options.
 
     Raises:
-        TraceError: the times do not go together.
+        TraceError: the times do not go together, or hold nothing of the trace.
     """
+    counts = coarse(trace)
+    first_s = counts.start_s if start_s is None else start_s
+    last_s = counts.end_s if end_s is None else end_s
+    if first_s >= counts.end_s or last_s <= counts.start_s:
+        raise TraceError(
+            f"the trace's clock runs from {counts.start_s:g} to {counts.end_s:g} s, and nothing of it lies between "
+            f"start_s and end_s: give times on that clock"
+        )
     try:
         return SimulationOptions(engine=engine_for(trace, engine), start_s=start_s, end_s=end_s, seed=seed)
     except ValidationError as error:

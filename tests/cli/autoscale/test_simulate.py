@@ -51,6 +51,12 @@ def test_bins_of_any_width_are_simulated(home: Path) -> None:
     assert json.loads(output)["requests"]["arrived"] == pytest.approx(4e6 * 21 / 86_400, rel=0.01)
 
 
+def test_times_beside_the_trace_are_refused_with_its_own(home: Path) -> None:
+    code, _, error = call("simulate", profiled(home), home / "wave.csv", "--start-s", "43200")
+    assert code == 2
+    assert "the trace's clock runs from 0 to 120 s" in error
+
+
 def test_replicas_that_nothing_scales_stay(home: Path) -> None:
     code, output, error = call("simulate", profiled(home), home / "wave.csv", "--json")
     assert code == 0, error
