@@ -79,4 +79,4 @@ def test_under_a_policy_that_always_fails_targets_stay_and_updates_are_taken_up(
             asked.wait_for(100)
         assert asked.wrong == []
         assert ask(port, http_request("GET", "/readyz")).status == 200
-        assert running(service, "main") == 2
+        wait_for(lambda: running(service, "main") == 2, "the two new replicas alone")
