@@ -16,9 +16,11 @@ from tests.services import redeploying
 class Erring(PipelinePolicy):
     """The real guard around a scaler that raises."""
 
-    def __init__(self, config: dict[str, Any], profiles: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, config: dict[str, Any], profiles: list[dict[str, Any]], home: str | None = None
+    ) -> None:
         """Put the failing one in the real one's place."""
-        super().__init__(config, profiles)
+        super().__init__(config, profiles, home)
         self._guarded._scaler = _Raising()
 
 
