@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.asgi import Receive, Scope, Send, cycle_of
+from services.asgi import Receive, Scope, Send, cycle_of, send_whole
 from services.bodies import Disconnected, read_body
 from services.engine import Engine
 from services.errors import BodyTooSlow, MethodNotAllowed, NotFound, Overloaded, ServiceError
@@ -162,8 +162,8 @@ async def _send(
         (_REQUEST_ID, request_id.encode()),
         *extra,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    await send_whole(send, start, {"type": "http.response.body", "body": body})
 
 
 def _require(method: str, wanted: str, path: str) -> None:
