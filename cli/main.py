@@ -49,6 +49,7 @@ COMMANDS = (
         "cli.autoscale:app",
         "The autoscaling lab: traces, simulation, tuning, planning, replay.",
     ),
+    Command("k8s", "cli.k8s:app", "Kubernetes: a pipeline as a RayService for KubeRay."),
     Command(
         "train",
         "cli.train:train",

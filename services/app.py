@@ -217,7 +217,12 @@ def build_application(config_path: str | Path) -> StandaloneApp:
 
 def _deployment(unit_class: type, placement: Placement, args: PipelineArgs) -> Deployment:
     deployment = cast(Deployment, serve.deployment(unit_class))
-    options: dict[str, Any] = {
+    return deployment.options(**deployment_options(placement, args))
+
+
+def deployment_options(placement: Placement, args: PipelineArgs) -> dict[str, Any]:
+    """Give Serve's options of a unit in a pool: its name, how many, on which nodes, and what one takes of them."""
+    return {
         "name": placement.deployment,
         **replicas_options(placement, args),
         "max_ongoing_requests": args.config.units[placement.key.unit].max_ongoing_requests,
@@ -226,7 +231,6 @@ def _deployment(unit_class: type, placement: Placement, args: PipelineArgs) -> D
         "health_check_period_s": _HEALTH_CHECK_PERIOD_S,
         **group_options(args.config, placement),
     }
-    return deployment.options(**options)
 
 
 def replicas_options(placement: Placement, args: PipelineArgs) -> dict[str, Any]:

@@ -39,21 +39,27 @@ _ROUTE_LIMIT_S = 15.0
 _FAILED = {"DEPLOY_FAILED", "UNHEALTHY"}
 
 
-def serve_config(config: PipelineConfig, home: Path) -> dict[str, Any]:
+def serve_config(
+    config: PipelineConfig, home: Path, *, served_home: Path | None = None, proxy_location: str = "HeadOnly"
+) -> dict[str, Any]:
     """Give the multi-application Serve config of the pipeline.
+
+    home: where profiles are read. served_home: where the cluster finds the pipeline's data; ``home`` where not given.
+    proxy_location: Serve's; on one machine its only node has the proxy.
 
     Raises:
         ConfigError: a field that Serve's schema does not know; Serve itself would drop it silently.
         AutoscaleError: the policy looks at profiles, and one is missing or unfit.
     """
+    found_at = str(home if served_home is None else served_home)
     application: dict[str, Any] = {
         "name": config.name,
         "route_prefix": "/",
         "import_path": IMPORT_PATH,
-        "args": {"config": config.model_dump(mode="json"), "home": str(home)},
+        "args": {"config": config.model_dump(mode="json"), "home": found_at},
     }
     if config.autoscaling is not None:
-        arguments = policy_arguments(config, needed_profiles(config, home)) | {"home": str(home)}
+        arguments = policy_arguments(config, needed_profiles(config, home)) | {"home": found_at}
         application["args"]["policy_beside"] = True
         application["autoscaling_policy"] = {
             "policy_function": APPLICATION_POLICY,
@@ -65,7 +71,7 @@ def serve_config(config: PipelineConfig, home: Path) -> dict[str, Any]:
         ingress, weights = all_placements(config)[0].deployment, RouterConfig.of(ranker).model_dump()
         application["deployments"] = [{"name": ingress, "user_config": weights}]
     document = {
-        "proxy_location": "HeadOnly",
+        "proxy_location": proxy_location,
         "http_options": {"host": config.http.host, "port": config.http.port},
         "logging_config": {"enable_access_log": False},
         "applications": [application],

@@ -1,0 +1,15 @@
+"""The group ``rankway k8s``: a command's module is a sibling."""
+
+import typer
+
+from cli.k8s.render import render
+
+app = typer.Typer(help="Kubernetes: a pipeline as a RayService for KubeRay.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Kubernetes: a pipeline as a RayService for KubeRay."""
+
+
+app.command("render")(render)

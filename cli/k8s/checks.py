@@ -1,0 +1,72 @@
+"""What a pipeline must say before it can be rendered: Kubernetes and KubeRay would refuse it, or wait for ever."""
+
+import re
+
+from cli.k8s.groups import used_pools
+from cli.k8s.names import HEAD
+from services.config import LOCAL_POOL, PipelineConfig
+from services.errors import ConfigError
+from services.lowering import lowered
+from services.placement import all_placements
+from services.shard_actors import bundles, unplaceable
+
+_LONGEST_NAME = 47  # KubeRay adds to it
+_LONGEST_POOL = 63  # a label's value
+_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+
+
+def check_renderable(config: PipelineConfig) -> None:
+    """Hold the pipeline against what its objects may be.
+
+    Raises:
+        ConfigError: names, pools or replicas that cannot be; the message says which, and the remedy.
+        SpecError: a replica does not fit a node of its pool.
+    """
+    _check_name("name", config.name, _LONGEST_NAME)
+    for unit in config.units:
+        if not config.units[unit].pools and LOCAL_POOL not in config.pools:
+            raise ConfigError(
+                f"units.{unit} names no pool: a cluster has to know its nodes; give it pools, "
+                f"or say under pools.{LOCAL_POOL} what the nodes are that every such unit is on",
+                field=f"units.{unit}.pools",
+            )
+    for name, pool in used_pools(config).items():
+        _check_name(f"pools.{name}", name, _LONGEST_POOL)
+        if name == HEAD:
+            raise ConfigError(f"pools.{name}: the head node's group has that name; choose another")
+        if pool.min_nodes > pool.max_nodes:
+            raise ConfigError(
+                f"pools.{name}: min_nodes {pool.min_nodes} is above max_nodes {pool.max_nodes}; "
+                f"lower the one or raise the other"
+            )
+        if pool.cpus < 1:
+            raise ConfigError(
+                f"pools.{name}.cpus: {pool.cpus:g} is less than one, and Ray counts a node's CPUs whole; give 1 or more"
+            )
+    lowered(config, {})
+    _check_groups_fit(config)
+
+
+def _check_name(field: str, name: str, longest: int) -> None:
+    if len(name) > longest or not _LABEL.fullmatch(name):
+        raise ConfigError(
+            f"{field}: {name!r} is {len(name)} characters long; in Kubernetes it has to end with a letter or digit and "
+            f"to be no longer than {longest}: shorten it",
+            field=field,
+        )
+
+
+def _check_groups_fit(config: PipelineConfig) -> None:
+    """A shard group's ranks may lie on several nodes, but never on more than the pool has."""
+    for placement in all_placements(config):
+        pool = placement.pool
+        node: dict[str, float] = {"CPU": pool.cpus, "GPU": float(pool.gpus)}
+        if pool.accelerator is not None:
+            node[f"accelerator_type:{pool.accelerator}"] = 1.0
+        wanted = bundles(config, placement)
+        fault = unplaceable(wanted, [node] * min(pool.max_nodes, len(wanted)))
+        if fault is not None:
+            raise ConfigError(
+                f"units.{placement.key.unit}: a replica of {placement.deployment} finds no place in pool "
+                f"{placement.key.pool} of up to {pool.max_nodes} nodes: {fault}"
+            )

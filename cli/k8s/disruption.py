@@ -1,0 +1,40 @@
+"""PodDisruptionBudgets: how many pods of a group an eviction must leave.
+
+A whole number, since nothing tells Kubernetes how many pods a RayCluster wants. At least one stays, so that the last
+node of a pool is drained only after the pool was given another.
+"""
+
+from typing import Any
+
+from cli.k8s.groups import nodes_at_least, used_pools
+from cli.k8s.names import HEAD, PIPELINE_LABEL, POOL_LABEL, WORKER
+from cli.k8s.pods import pod_labels
+from services.config import PipelineConfig
+
+
+def disruption_budgets(config: PipelineConfig) -> list[dict[str, Any]]:
+    """Give one for the head, and one for each pool: all but one of the nodes that are always there."""
+    return [
+        _budget(config, HEAD, 1, pod_labels(config, HEAD)),
+        *(
+            _budget(
+                config,
+                pool,
+                max(1, nodes_at_least(config, pool) - 1),
+                pod_labels(config, WORKER) | {POOL_LABEL: pool},
+            )
+            for pool in used_pools(config)
+        ),
+    ]
+
+
+def _budget(config: PipelineConfig, group: str, available: int, selected: dict[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {
+            "name": f"{config.name}-{group}",
+            "labels": {"app.kubernetes.io/name": "rankway", PIPELINE_LABEL: config.name},
+        },
+        "spec": {"minAvailable": available, "selector": {"matchLabels": selected}},
+    }

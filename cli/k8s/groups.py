@@ -1,0 +1,119 @@
+"""Groups of a RayCluster: the head, and one of workers for each pool that a unit is in."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from autoscale.pools import PoolConfig
+from cli.k8s.names import ACCELERATOR_LABEL, HEAD, POOL_LABEL, WORKER
+from cli.k8s.pods import pod_labels, pod_template
+from services.config import PipelineConfig
+from services.lowering import lowered
+from services.placement import Placement, all_placements
+from services.shard_actors import bundles
+
+IDLE_S = 60
+"""How long an empty node is kept: what the simulator takes, and Ray's own."""
+
+# Of a node's CPUs and memory; kubelet, system and what runs on every node take the rest.
+_ASKED_SHARE = 0.85
+_GIB_IN_MIB = 1024
+_HEAD_RESOURCES = {"requests": {"cpu": "4", "memory": "16Gi"}, "limits": {"memory": "16Gi"}}
+
+
+def used_pools(config: PipelineConfig) -> dict[str, PoolConfig]:
+    """Give the pools that units are in, by name."""
+    return {placement.key.pool: placement.pool for placement in all_placements(config)}
+
+
+def head_group(config: PipelineConfig) -> dict[str, Any]:
+    """Give the head: no replica runs there, so that a request never depends on it."""
+    return {
+        "rayStartParams": {"num-cpus": "0", "dashboard-host": "0.0.0.0"},
+        "template": pod_template(config, HEAD, {}, _HEAD_RESOURCES),
+    }
+
+
+def worker_group(config: PipelineConfig, name: str) -> dict[str, Any]:
+    """Give the workers of a pool: a pod a node.
+
+    Ray counts the node's CPUs whole, as the pool and the simulator do; Kubernetes is asked for a little less, and sets
+    no limit to CPUs: a throttled model thread misses deadlines.
+    """
+    pool = config.pools[name]
+    template = pod_template(config, WORKER, {POOL_LABEL: name}, _resources(pool), on_gpus=pool.gpus > 0)
+    spec = template["spec"]
+    spec["topologySpreadConstraints"] = list(_spread(pod_labels(config, WORKER) | {POOL_LABEL: name}))
+    if pool.gpus:
+        spec["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    if pool.accelerator is not None:
+        spec["nodeSelector"][ACCELERATOR_LABEL] = pool.accelerator
+    return {
+        "groupName": name,
+        "minReplicas": pool.min_nodes,
+        "replicas": min(pool.max_nodes, max(pool.min_nodes, nodes_at_start(config, name))),
+        "maxReplicas": pool.max_nodes,
+        "idleTimeoutSeconds": IDLE_S,
+        "labels": dict(pool.labels),
+        "resources": _ray_resources(pool),
+        "rayStartParams": {},
+        "template": template,
+    }
+
+
+def nodes_at_start(config: PipelineConfig, pool: str) -> int:
+    """Give how many nodes the first replicas take."""
+    return _nodes(config, pool, {each.deployment: each.replicas for each in all_placements(config)})
+
+
+def nodes_at_least(config: PipelineConfig, pool: str) -> int:
+    """Give how many nodes are always there: those kept though idle, or those of the fewest replicas."""
+    if config.autoscaling is None:
+        return max(config.pools[pool].min_nodes, nodes_at_start(config, pool))
+    spec = lowered(config, {})
+    fewest = {each.deployment: spec.placed(each.key).min_replicas for each in all_placements(config)}
+    return max(config.pools[pool].min_nodes, _nodes(config, pool, fewest))
+
+
+def _nodes(config: PipelineConfig, name: str, replicas: dict[str, int]) -> int:
+    """Give the nodes that so many replicas of each deployment take, by the scarcer of CPUs and GPUs."""
+    pool, placed = config.pools[name], [p for p in all_placements(config) if p.key.pool == name]
+
+    def taken(resource: str) -> float:
+        return sum(replicas[each.deployment] * _of_replica(config, each, resource) for each in placed)
+
+    return math.ceil(max(taken("CPU") / pool.cpus, taken("GPU") / pool.gpus if pool.gpus else 0.0))
+
+
+def _of_replica(config: PipelineConfig, placement: Placement, resource: str) -> float:
+    return sum(bundle.get(resource, 0.0) for bundle in bundles(config, placement))
+
+
+def _resources(pool: PoolConfig) -> dict[str, Any]:
+    """Give what Kubernetes is asked for."""
+    memory = f"{int(_ASKED_SHARE * pool.memory_gib * _GIB_IN_MIB)}Mi"
+    requests: dict[str, str] = {"cpu": f"{int(_ASKED_SHARE * pool.cpus * 1000)}m", "memory": memory}
+    limits: dict[str, str] = {"memory": memory}
+    if pool.gpus:
+        requests["nvidia.com/gpu"] = limits["nvidia.com/gpu"] = str(pool.gpus)
+    return {"requests": requests, "limits": limits}
+
+
+def _ray_resources(pool: PoolConfig) -> dict[str, str]:
+    """Give what Ray schedules by; of a group without a node yet, all that the autoscaler knows."""
+    resources = {"CPU": str(math.floor(pool.cpus))}
+    if pool.gpus:
+        resources["GPU"] = str(pool.gpus)
+    if pool.accelerator is not None:
+        resources[f"accelerator_type:{pool.accelerator}"] = "1"
+    return resources
+
+
+def _spread(labels: dict[str, str]) -> Iterator[dict[str, Any]]:
+    for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname"):
+        yield {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": labels},
+        }

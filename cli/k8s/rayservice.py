@@ -1,0 +1,103 @@
+"""The RayService of a pipeline, and the pipeline as its pods see it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray.serve.schema import ServeDeploySchema
+
+from cli.k8s.groups import IDLE_S, head_group, used_pools, worker_group
+from cli.k8s.names import GCS_REDIS, GCS_SECRET, HOME_PATH, PASSWORD_KEY, PIPELINE_LABEL, POOL_LABEL
+from cli.k8s.pods import container_security
+from services.app import PipelineArgs, deployment_options
+from services.config import PipelineConfig
+from services.deploy import refuse_unknown_fields, serve_config
+from services.placement import all_placements
+
+_DELETION_DELAY_S = 600
+"""How long the cluster that was replaced goes on: its requests end, and it can be gone back to."""
+_AUTOSCALER_RESOURCES = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
+
+
+def in_pods(config: PipelineConfig) -> PipelineConfig:
+    """Give the pipeline as it is served there: on all addresses, each pool's nodes told apart by a label of ours."""
+    pools = {
+        name: pool.model_copy(update={"labels": {**pool.labels, POOL_LABEL: name}})
+        for name, pool in config.pools.items()
+    }
+    http = config.http.model_copy(update={"host": "0.0.0.0"})
+    return config.model_copy(update={"pools": pools, "http": http, "training": None})
+
+
+def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
+    """Give the Serve config that the operator hands to the cluster, every deployment with its options.
+
+    config: as it is in the pods. home: where profiles are read.
+
+    Raises:
+        ConfigError: a field that Serve's schema does not know. AutoscaleError: a profile is missing or unfit.
+    """
+    document = serve_config(config, home, served_home=Path(HOME_PATH), proxy_location="EveryNode")
+    application = document["applications"][0]
+    args = PipelineArgs(config=config, home=HOME_PATH, policy_beside=config.autoscaling is not None)
+    given = {each["name"]: each for each in application.get("deployments", ())}
+    application["deployments"] = [
+        _plain(deployment_options(placement, args)) | given.get(placement.deployment, {})
+        for placement in all_placements(config)
+    ]
+    refuse_unknown_fields(document, ServeDeploySchema)
+    return document
+
+
+def ray_service(config: PipelineConfig, home: Path) -> dict[str, Any]:
+    """Give the RayService of a pipeline as it is in the pods.
+
+    Raises:
+        ConfigError, AutoscaleError: as ``serve_document``.
+    """
+    document = yaml.safe_dump(serve_document(config, home), sort_keys=False, width=120)
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayService",
+        "metadata": {
+            "name": config.name,
+            "labels": {"app.kubernetes.io/name": "rankway", PIPELINE_LABEL: config.name},
+        },
+        "spec": {
+            "upgradeStrategy": {"type": "NewCluster"},
+            "rayClusterDeletionDelaySeconds": _DELETION_DELAY_S,
+            "excludeHeadPodFromServeSvc": True,
+            "serveConfigV2": document,
+            "rayClusterConfig": {
+                "rayVersion": ray.__version__,
+                "enableInTreeAutoscaling": True,
+                "autoscalerOptions": {
+                    "version": "v2",
+                    "idleTimeoutSeconds": IDLE_S,
+                    "resources": _AUTOSCALER_RESOURCES,
+                    "securityContext": container_security(),
+                },
+                "gcsFaultToleranceOptions": {
+                    "redisAddress": GCS_REDIS,
+                    "redisPassword": {
+                        "valueFrom": {"secretKeyRef": {"name": GCS_SECRET, "key": PASSWORD_KEY}}
+                    },
+                },
+                "headGroupSpec": head_group(config),
+                "workerGroupSpecs": [worker_group(config, pool) for pool in used_pools(config)],
+            },
+        },
+    }
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Give the options as JSON; whose the decision on replicas is, the application says."""
+    plain = dict(options)
+    if "autoscaling_config" in plain:
+        plain["autoscaling_config"] = plain["autoscaling_config"].model_dump(
+            mode="json", exclude={"policy"}, exclude_none=True
+        )
+    told: dict[str, Any] = json.loads(json.dumps(plain))
+    return told

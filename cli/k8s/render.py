@@ -1,0 +1,131 @@
+"""``rankway k8s render``: a pipeline's RayService and disruption budgets, as a folder that kustomize takes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from cli.autoscale.telling import told
+from models.directories import written_whole
+from services.config import PipelineConfig, load_config
+from services.errors import ConfigError
+from services.home import home_directory
+from services.placement import all_placements
+from services.stores.base import LmdbConfig
+
+KUSTOMIZATION = "kustomization.yaml"
+_MARK = "# Rendered by `rankway k8s render"
+
+
+def render(
+    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
+    out: Annotated[
+        Path, typer.Argument(help="A folder: a new one, or one rendered before, which is replaced.")
+    ],
+) -> None:
+    """Render a pipeline's RayService, groups, Serve config and disruption budgets as a folder for kustomize."""
+    console = Console(stderr=True)
+    with told(console):
+        files = rendered(config, home_directory())
+        write_files(files, out)
+    for warning in warnings(load_config(config)):
+        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{out}: {', '.join(sorted(files))}", markup=False, highlight=False, soft_wrap=True)
+
+
+def rendered(config_path: Path, home: Path) -> dict[str, str]:
+    """Give the files' text by name. home: where profiles are read, and artifacts of models of kind auto.
+
+    Raises:
+        ConfigError: the pipeline cannot be read, or cannot be on Kubernetes. AutoscaleError: as ``serve_config``.
+    """
+    from cli.k8s.checks import check_renderable
+    from cli.k8s.disruption import disruption_budgets
+    from cli.k8s.rayservice import in_pods, ray_service
+    from services.runtime_choices import resolved
+
+    config = resolved(load_config(config_path), home)
+    check_renderable(config)
+    config = in_pods(config)
+    objects = {
+        "rayservice.yaml": [ray_service(config, home)],
+        "disruption-budgets.yaml": disruption_budgets(config),
+    }
+    header = f"{_MARK} {_told_path(config_path)}`, from that file alone: change it there.\n"
+    files = {name: header + _yaml(each) for name, each in objects.items()}
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": sorted(files),
+    }
+    return files | {KUSTOMIZATION: header + _yaml([kustomization])}
+
+
+def write_files(files: Mapping[str, str], out: Path) -> None:
+    """Write the files whole, in place of what was rendered there before.
+
+    Raises:
+        ConfigError: ``out`` is a file, or a folder that holds something else.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file: name a folder")
+    if out.is_dir() and any(out.iterdir()):
+        strange = sorted(path.name for path in out.iterdir() if not _is_rendered(path))
+        if strange:
+            raise ConfigError(
+                f"{out} holds what was not rendered ({', '.join(strange[:3])}), and would be replaced: "
+                f"name an empty folder"
+            )
+    try:
+        with written_whole(out.resolve()) as folder:
+            for name, text in files.items():
+                (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
+
+
+def warnings(config: PipelineConfig) -> list[str]:
+    """Give what would work, but not as one may expect."""
+    found = []
+    unused = sorted(set(config.pools) - {placement.key.pool for placement in all_placements(config)})
+    if unused:
+        found.append(
+            f"pools.{', pools.'.join(unused)}: no unit is there, so no group of workers is made of it"
+        )
+    if isinstance(config.features.store, LmdbConfig):
+        found.append(
+            "features.store: lmdb is a folder of the home volume, which is read over the network and written by "
+            "nobody while it is served; kind: redis is shared by all pods"
+        )
+    return found
+
+
+def _is_rendered(path: Path) -> bool:
+    return path.is_file() and path.suffix == ".yaml" and path.read_bytes().startswith(_MARK.encode())
+
+
+def _told_path(config: Path) -> str:
+    """Give the path as it is called in the repository, whoever renders it and from wherever."""
+    return f"configs/{config.name}" if config.parent.name == "configs" else config.name
+
+
+def _yaml(objects: Sequence[Mapping[str, Any]]) -> str:
+    return yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=120, explicit_start=len(objects) > 1)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as a block, and never an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)

@@ -1,0 +1,132 @@
+"""``rankway k8s render``: what it writes, and what it refuses and leaves as it was."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from cli.main import root
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+FILES = {"disruption-budgets.yaml", "kustomization.yaml", "rayservice.yaml"}
+
+
+def render(config: Path, out: Path) -> Result:
+    return CliRunner().invoke(root(["k8s"]), ["k8s", "render", str(config), str(out)])
+
+
+def changed(folder: Path, change: Callable[[dict[str, Any]], Any], name: str = "cluster.yaml") -> Path:
+    document = yaml.safe_load((CONFIGS / name).read_text(encoding="utf-8"))
+    change(document)
+    path = folder / "changed.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def worker_groups(out: Path) -> dict[str, Any]:
+    service = yaml.safe_load((out / "rayservice.yaml").read_text(encoding="utf-8"))
+    return {group["groupName"]: group for group in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]}
+
+
+@pytest.mark.parametrize("name", ["cluster.yaml", "cluster-gpu.yaml", "cluster-dev.yaml"])
+def test_a_pipeline_with_pools_is_a_folder_for_kustomize(name: str, tmp_path: Path) -> None:
+    done = render(CONFIGS / name, tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    assert f"configs/{name}" in (tmp_path / "out" / "rayservice.yaml").read_text().splitlines()[0]
+
+
+def test_what_was_rendered_before_is_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert render(CONFIGS / "cluster.yaml", out).exit_code == 0
+    (out / "left-over.yaml").write_text((out / "rayservice.yaml").read_text())
+    assert render(CONFIGS / "cluster-gpu.yaml", out).exit_code == 0
+    assert {path.name for path in out.iterdir()} == FILES
+    assert set(worker_groups(out)) == {"cpu", "gpu"}
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    done = render(CONFIGS / "cluster.yaml", tmp_path)
+    assert done.exit_code == 2
+    assert "notes.txt" in done.output
+    assert "name an empty folder" in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_file_is_not_overwritten(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_text("mine")
+    done = render(CONFIGS / "cluster.yaml", out)
+    assert done.exit_code == 2
+    assert "is a file: name a folder" in done.output
+    assert out.read_text() == "mine"
+
+
+REFUSED: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
+    (lambda d: d.update(name="c" * 48), "no longer than 47"),
+    (lambda d: d.update(name="cluster-"), "end with a letter or digit"),
+    (lambda d: d["pools"]["gpu-small"].update(min_nodes=201), "min_nodes 201 is above max_nodes 200"),
+    (lambda d: d["pools"]["gpu-small"].update(cpus=1), "takes 2 cpus, and a node of pool gpu-small has 1"),
+    (lambda d: d["units"]["ranker"]["pools"]["gpu-small"].update(gpus=2), "takes 2 gpus"),
+    (lambda d: d["units"]["ingress"].pop("pools"), r"pools.local what the nodes are"),
+    (lambda d: d["units"]["ingress"].update(profile="nowhere.json", pools={"cpu": {}}), "nowhere.json"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), REFUSED, ids=[told for _, told in REFUSED])
+def test_what_kubernetes_would_refuse_is_refused_with_nothing_written(
+    change: Callable[[dict[str, Any]], Any], told: str, tmp_path: Path
+) -> None:
+    done = render(changed(tmp_path, change), tmp_path / "out")
+    assert done.exit_code == 2, done.output
+    assert told in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pipeline_without_pools_says_what_it_lacks(tmp_path: Path) -> None:
+    done = render(CONFIGS / "walks.yaml", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "units.main names no pool" in done.output
+    assert "pools.local" in done.output
+
+
+def test_a_pipeline_without_pools_is_on_the_nodes_of_the_pool_local(tmp_path: Path) -> None:
+    pool = {"cpus": 8, "memory_gib": 16, "min_nodes": 1, "max_nodes": 4}
+    config = changed(tmp_path, lambda d: d.update(pools={"local": pool}), "walks.yaml")
+    done = render(config, tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "kind: redis is shared by all pods" in done.output
+    assert worker_groups(tmp_path / "out")["local"]["maxReplicas"] == 4
+
+
+def test_a_shard_group_that_no_pool_has_room_for_is_refused(tmp_path: Path) -> None:
+    def on_few_gpus(document: dict[str, Any]) -> None:
+        document["pools"]["gpu"].update(gpus=1, max_nodes=3)
+
+    done = render(changed(tmp_path, on_few_gpus, "cluster-gpu.yaml"), tmp_path / "out")
+    assert done.exit_code == 2
+    assert "4 ranks need 1 GPU each" in done.output
+
+
+def test_a_password_of_the_store_comes_from_a_secret(tmp_path: Path) -> None:
+    def with_password(document: dict[str, Any]) -> None:
+        document["features"]["store"]["password_env"] = "STORE_PASSWORD"
+
+    assert render(changed(tmp_path, with_password), tmp_path / "out").exit_code == 0
+    container = worker_groups(tmp_path / "out")["cpu"]["template"]["spec"]["containers"][0]
+    assert container["env"][-1] == {
+        "name": "STORE_PASSWORD",
+        "valueFrom": {"secretKeyRef": {"name": "redis", "key": "password"}},
+    }
+
+
+def test_workers_may_write_the_home_only_where_the_pipeline_keeps_files_there(tmp_path: Path) -> None:
+    for path, read_only in (("log", False), ("s3://bucket/log", True)):
+        config = changed(tmp_path, lambda d, path=path: d.update(log={"path": path}))  # type: ignore[misc]
+        assert render(config, tmp_path / "out").exit_code == 0
+        (mount,) = worker_groups(tmp_path / "out")["cpu"]["template"]["spec"]["containers"][0]["volumeMounts"]
+        assert mount["readOnly"] is read_only

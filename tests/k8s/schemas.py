@@ -1,0 +1,40 @@
+"""KubeRay's schema of a RayService, closed: it lies beside the repository, and is not part of it."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.k8s.built import SCHEMA, Object
+
+_FILE = "rayservice.ray.io_v1.schema.json"
+
+
+def faults(service: Object) -> list[str]:
+    """Give what KubeRay's schema has against a RayService; the test is skipped where the schema is not there."""
+    path = SCHEMA / _FILE if SCHEMA.is_dir() else SCHEMA
+    if not path.is_file():
+        pytest.skip(f"{path} is not there: set RANKWAY_KUBERAY_SCHEMA to it")
+    schema = _defaults_not_required(json.loads(path.read_text(encoding="utf-8")))
+    found = jsonschema.Draft7Validator(schema).iter_errors(_without_nulls(service))
+    return [f"{'.'.join(map(str, each.absolute_path))}: {each.message}" for each in found]
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _defaults_not_required(schema: Any) -> Any:
+    """Give the schema as the API server reads it, which fills defaults in before it looks what is missing."""
+    if isinstance(schema, list):
+        return [_defaults_not_required(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed = {name: _defaults_not_required(inner) for name, inner in schema.items()}
+    properties = schema.get("properties")
+    if isinstance(schema.get("required"), list) and isinstance(properties, dict):
+        changed["required"] = [n for n in schema["required"] if "default" not in properties.get(n, {})]
+    return changed

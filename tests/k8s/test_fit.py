@@ -1,0 +1,122 @@
+"""Check 3: every deployment finds room in a group, as Ray's own reader of the RayCluster sees it."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+
+from services.shard_actors import unplaceable
+from tests.k8s.built import BASE, OVERLAYS, Object, built, ray_services, serve_document
+
+SERVICES = [
+    pytest.param(service, id=folder.name)
+    for folder in (BASE, *OVERLAYS)
+    for service in ray_services(built(folder))
+]
+
+
+def worker_types(service: Object) -> dict[str, Any]:
+    """Give the autoscaler's node types: resources, labels, and how many there may be; the head has no room."""
+    cluster = {"metadata": {"name": "x", "namespace": "y"}, "spec": service["spec"]["rayClusterConfig"]}
+    config = _derive_autoscaling_config_from_ray_cr(cluster)
+    types: dict[str, Any] = config["available_node_types"]
+    head = types.pop(config["head_node_type"])
+    assert head["resources"]["CPU"] == 0
+    return types
+
+
+def wanted_bundles(deployment: Object) -> tuple[list[dict[str, float]], dict[str, str]]:
+    """Give what one replica asks for and where, as Serve hands it to Ray."""
+    if "placement_group_bundles" in deployment:
+        (selector,) = deployment.get("placement_group_bundle_label_selector", [{}])
+        return deployment["placement_group_bundles"], selector
+    options = deployment["ray_actor_options"]
+    bundle = {"CPU": options.get("num_cpus", 1.0), "GPU": options.get("num_gpus", 0.0)}
+    if "accelerator_type" in options:
+        bundle[f"accelerator_type:{options['accelerator_type']}"] = 0.001
+    bundle |= options.get("resources", {})
+    return [{name: much for name, much in bundle.items() if much}], options.get("label_selector", {})
+
+
+def misfits(service: Object) -> list[str]:
+    """Give a line for every deployment with no group, or more than one: it must be where the pipeline puts it."""
+    found = []
+    types = worker_types(service)
+    for application in serve_document(service)["applications"]:
+        for deployment in application["deployments"]:
+            bundles, selector = wanted_bundles(deployment)
+            labelled = {n: t for n, t in types.items() if selector.items() <= t["labels"].items()}
+            if len(labelled) != 1:
+                found.append(
+                    f"{deployment['name']}: {sorted(labelled)} have the labels {selector}; one group has to"
+                )
+                continue
+            ((name, group),) = labelled.items()
+            fault = unplaceable(bundles, [group["resources"]] * min(len(bundles), group["max_workers"]))
+            if fault is not None:
+                found.append(f"{deployment['name']}: group {name} has no room: {fault}")
+    return found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_deployment_fits_the_one_group_of_its_pool(service: Object) -> None:
+    assert misfits(service) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_deployment_is_on_the_nodes_of_the_pool_it_is_named_for(service: Object) -> None:
+    for deployment in serve_document(service)["applications"][0]["deployments"]:
+        _, selector = wanted_bundles(deployment)
+        assert deployment["name"].partition("@")[2] == selector["rankway/pool"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_groups_have_the_bounds_of_their_pools(service: Object) -> None:
+    pools = serve_document(service)["applications"][0]["args"]["config"]["pools"]
+    for name, group in worker_types(service).items():
+        assert (group["min_workers"], group["max_workers"]) == (
+            pools[name]["min_nodes"],
+            pools[name]["max_nodes"],
+        )
+        assert group["resources"]["CPU"] == pools[name]["cpus"]
+        assert group["resources"].get("GPU", 0) == pools[name]["gpus"]
+
+
+def base_service() -> Object:
+    (service,) = ray_services(built(BASE))
+    return service
+
+
+def change_group(name: str, change: Callable[[Object], Any]) -> Object:
+    service = base_service()
+    groups = service["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    change(next(group for group in groups if group["groupName"] == name))
+    return service
+
+
+MUTANTS = [
+    ("cpu", lambda group: group["resources"].update(CPU="0"), "ingress@cpu: group cpu has no room: .* CPU"),
+    ("gpu-small", lambda group: group["resources"].update(CPU="1"), "ranker@gpu-small: .* 2 CPU"),
+    ("gpu-small", lambda group: group["resources"].update(GPU="0"), "ranker@gpu-small: .* 1 GPU"),
+    (
+        "gpu-large",
+        lambda group: group["resources"].pop("accelerator_type:H100"),
+        "ranker@gpu-large: .* accelerator_type:H100",
+    ),
+    ("gpu-large", lambda group: group.update(labels={}), r"ranker@gpu-large: \[\] have the labels"),
+    (
+        "gpu-large",
+        lambda group: group.update(labels={"rankway/pool": "gpu-small"}),
+        "gpu-small.* one group has to",
+    ),
+]
+
+
+@pytest.mark.parametrize(("group", "change", "told"), MUTANTS)
+def test_a_deployment_that_its_group_has_no_room_for_is_caught(
+    group: str, change: Callable[[Object], Any], told: str
+) -> None:
+    found = "\n".join(misfits(change_group(group, change)))
+    assert re.search(told, found), found
