@@ -32,7 +32,8 @@ from benchmarks.workloads import WORKLOADS
 from models.runtimes import load_runtime
 from models.runtimes.base import DeepSpeedConfig, Runtime, TorchConfig, runtime_config
 from services.home import home_directory
-from services.shards import Processes, ShardGroup
+from services.rank_processes import Processes
+from services.shards import ShardGroup
 
 _MIB = 1 << 20
 _SAMPLE_S = 0.002

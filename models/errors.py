@@ -5,6 +5,8 @@ ModelError
 │   └── FeatureMismatch   it was made with other feature definitions
 ├── SignatureError        a model's declared inputs do not fit what it is given
 ├── RuntimeFailure        the runtime could not load or execute the model
+│   ├── BatchFailure      on one batch, in some rank of a pipeline; the others know, and wait for the next
+│   └── OutOfMemory       this process has no memory for it
 ├── GoldenMismatch        a loaded model gives other scores than at its export
 └── TrainingError         a model could not be trained on this data with this configuration
 
@@ -30,6 +32,14 @@ class SignatureError(ModelError):
 
 class RuntimeFailure(ModelError):
     """A runtime could not load or execute a model."""
+
+
+class BatchFailure(RuntimeFailure):
+    """A rank of a pipeline could not execute its part of a batch, of which all ranks know: they are in step."""
+
+
+class OutOfMemory(RuntimeFailure):
+    """Memory for a batch could not be had."""
 
 
 class GoldenMismatch(ModelError):

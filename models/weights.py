@@ -11,6 +11,8 @@ from models.artifact import GOLDEN, Artifact
 from models.errors import ArtifactError
 
 _LAYER = re.compile(r"(^|\.)layers?\.\d+\.")
+PIPELINED = ("history_ranker", "hf_sequence_classification")
+"""Architectures whose layers a pipeline's ranks can share out."""
 _TABLE = re.compile(r"embed|table")
 _LONGEST_HEADER = 100_000_000
 """As safetensors itself has it."""
@@ -22,7 +24,8 @@ class Weights:
     """What of a model is known before it is loaded.
 
     whole_bytes: of all weights. split_bytes: of the products in its layers, which tensor parallelism shares out.
-    heads: the attention heads that go with them; 0 where there are none to split. largest_bytes: of one tensor.
+    heads: the attention heads that go with them; 0 where there are none to split. layer_bytes, layers: of what a
+    pipeline shares out, and how many there are; 0 where it takes none. largest_bytes: of one tensor.
     work: multiplications a token. tokens: most tokens of a candidate. onnx, torch: whether it has weights for these.
     """
 
@@ -30,6 +33,8 @@ class Weights:
     split_bytes: int = 0
     largest_bytes: int = 0
     heads: int = 0
+    layer_bytes: int = 0
+    layers: int = 0
     work: int = 0
     tokens: int = 1
     onnx: bool = False
@@ -38,6 +43,13 @@ class Weights:
     def of_a_rank(self, ranks: int) -> int:
         """Give the bytes of one of so many ranks: its share of what is split, and all the rest."""
         return self.whole_bytes - self.split_bytes + -(-self.split_bytes // ranks)
+
+    def of_a_stage(self, ranks: int) -> int:
+        """Give the bytes that one of so many ranks of a pipeline has at most: its layers, and all that is in none."""
+        if not self.layers:
+            return self.whole_bytes
+        most = -(-self.layers // ranks)
+        return self.whole_bytes - self.layer_bytes + -(-self.layer_bytes * most // self.layers)
 
 
 def weights_of(root: Path, artifact: Artifact) -> Weights:
@@ -58,17 +70,26 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
     in_layers = [size for name, size in sizes.items() if _LAYER.search(name) and len(size[0]) == 2]
     products = [s for name, (s, _) in sizes.items() if len(s) == 2 and not _TABLE.search(name)]
     options = artifact.architecture
+    staged = [name for name in sizes if _LAYER.search(name)] if options.get("name") in PIPELINED else []
     heads = int(options.get("heads", options.get("config", {}).get("num_attention_heads", 0)))
     return Weights(
         whole_bytes=sum(size for _, size in sizes.values()),
         split_bytes=sum(size for _, size in in_layers) if heads else 0,
         largest_bytes=max((size for _, size in sizes.values()), default=0),
         heads=heads,
+        layer_bytes=sum(sizes[name][1] for name in staged),
+        layers=len({_layer_of(name) for name in staged}),
         work=sum(prod(shape) for shape in products),
         tokens=tokens,
         onnx=onnx is not None,
         torch=bool(options),
     )
+
+
+def _layer_of(name: str) -> str:
+    found = _LAYER.search(name)
+    assert found is not None, "it is a layer's"
+    return found.group()
 
 
 def _sizes(path: Path) -> dict[str, tuple[list[int], int]]:

@@ -29,6 +29,7 @@ from services.metrics import Flusher, UnitMetrics, history_lookups
 from services.neutral import neutral
 from services.observing import recorded
 from services.placement import Placement, placement_of, placements, sharded_runtime
+from services.rank_processes import Processes
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
 from services.replica import has_replicas
@@ -38,7 +39,7 @@ from services.runner import Runner
 from services.runtime_choices import resolved
 from services.scaling import DEPLOYMENT_POLICY, policy_arguments
 from services.shard_actors import group_options, start_group
-from services.shards import Processes, ShardGroup
+from services.shards import ShardGroup
 from services.sharing import SharedParts
 from services.stages import RemoteStage
 from services.swapping import Swapping

@@ -5,7 +5,7 @@ from typing import Any
 
 from autoscale.pools import PoolConfig
 from autoscale.spec import Key
-from models.runtimes.base import DeepSpeedConfig
+from models.runtimes.base import GroupOptions, group_of
 from services.config import LOCAL_POOL, PipelineConfig
 from services.errors import ConfigError
 
@@ -89,7 +89,7 @@ def placement_of(config: PipelineConfig, deployment: str) -> Placement:
     )
 
 
-def sharded_runtime(config: PipelineConfig, unit: str) -> DeepSpeedConfig | None:
+def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
     """Give the options of the shard group that a replica of the unit needs, None where none of its models does.
 
     Raises:
@@ -101,8 +101,8 @@ def sharded_runtime(config: PipelineConfig, unit: str) -> DeepSpeedConfig | None
         models.append(config.reranker.model)
     if config.fallback is not None and config.fallback.model is not None and unit == config.ingress_unit:
         models.append(config.fallback.model)
-    runtimes = {name: config.models[name].runtime for name in models}
-    found = {name: each for name, each in runtimes.items() if isinstance(each, DeepSpeedConfig)}
+    wanted = {name: group_of(config.models[name].runtime) for name in models}
+    found = {name: group for name, group in wanted.items() if group is not None}
     if len({(each.shards, each.placement, each.timeout_s) for each in found.values()}) > 1:
         raise ConfigError(
             f"units.{unit}: its models {' and '.join(sorted(found))} share a shard group: give their runtimes the same "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.artifact import Artifact
-from models.errors import ModelError, RuntimeFailure
+from models.errors import BatchFailure, ModelError, OutOfMemory, RuntimeFailure
 from models.runtimes import load_rank_runtime
 from models.runtimes.base import Runtime, runtime_config
 from services import lifeline
@@ -17,6 +17,8 @@ from services.orders import LOAD_LIMIT_S, Order, Place
 from services.wire import unpack
 
 if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
     from services.collectives import Joined
 
 logger = logging.getLogger("ray.serve")
@@ -44,6 +46,10 @@ def _follow(joined: "Joined") -> None:
         if order is Order.RUN:
             try:
                 models[number].run(unpack(payload.data)[0])
+            except BatchFailure as error:  # rank 0 knows
+                logger.debug("%s", error)
+            except OutOfMemory:
+                raise
             except RuntimeFailure as error:
                 fault = str(error)  # rank 0, where it failed alike, asks; any other error ends this rank
         elif order is Order.LOAD:
@@ -62,7 +68,7 @@ def _load(joined: "Joined", number: int, told: bytes, models: dict[int, Runtime]
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
     fault = ""
     try:
-        models[number] = load_part(**json.loads(told))
+        models[number] = load_part(joined.sums, **json.loads(told))
     except ModelError as error:
         fault = str(error)
     except Exception as error:  # whatever a library raises: rank 0 has to hear of it
@@ -71,8 +77,8 @@ def _load(joined: "Joined", number: int, told: bytes, models: dict[int, Runtime]
     joined.store.set(loaded_key(number, joined.place.rank), fault)
 
 
-def load_part(root: str, version: str, runtime: dict[str, object]) -> Runtime:
-    """Load this rank's part of the artifact at ``root``.
+def load_part(group: "ProcessGroup", root: str, version: str, runtime: dict[str, object]) -> Runtime:
+    """Load this rank's part of the artifact at ``root``; its batches go over that group.
 
     Raises:
         ModelError: it is not there, is of another version, or cannot be split so.
@@ -82,7 +88,7 @@ def load_part(root: str, version: str, runtime: dict[str, object]) -> Runtime:
         raise RuntimeFailure(
             f"{root} has version {artifact.version} here, {version} at rank 0: copy it to all nodes"
         )
-    return load_rank_runtime(Path(root), artifact, runtime_config(**runtime))
+    return load_rank_runtime(Path(root), artifact, runtime_config(**runtime), group)
 
 
 def loaded_key(number: int, rank: int) -> str:

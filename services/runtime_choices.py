@@ -9,7 +9,7 @@ import psutil
 from autoscale.pools import PoolConfig
 from models.artifact import Artifact
 from models.errors import ModelError
-from models.runtimes.base import AccelerateConfig, AutoConfig, DeepSpeedConfig, RuntimeConfig
+from models.runtimes.base import AccelerateConfig, AutoConfig, DeepSpeedConfig, RuntimeConfig, group_of
 from models.weights import Weights, weights_of
 from services.choice import CPU_CORE, GPUS, MIB, UNKNOWN_GPU, Choice, Device, Rate, choose, least
 from services.config import LOCAL_POOL, PipelineConfig
@@ -48,7 +48,8 @@ def choices(config: PipelineConfig, home: Path) -> dict[str, Choice]:
 def told(choice: Choice) -> str:
     """Say a choice in a line."""
     runtime = choice.runtime
-    count = f" over {runtime.shards} ranks" if isinstance(runtime, DeepSpeedConfig) else ""
+    group = group_of(runtime)
+    count = f" over {group.shards} ranks" if group is not None else ""
     return f"{runtime.kind}{count}, {choice.rank_bytes / MIB:,.2f} MiB of weights a rank: {choice.why}"
 
 
@@ -132,6 +133,9 @@ def _configured(runtime: RuntimeConfig, weights: Weights) -> Choice:
         case DeepSpeedConfig():
             held = weights.of_a_rank(runtime.shards) - narrowed // runtime.shards
             return Choice(runtime, held, f"{size}, {weights.split_bytes / MIB:,.2f} of them split")
+        case AccelerateConfig() if runtime.shards > 1:
+            held = weights.of_a_stage(runtime.shards) - narrowed // runtime.shards
+            return Choice(runtime, held, f"{size} in {weights.layers} layers, a pipeline's")
         case AccelerateConfig() if runtime.max_memory_mib:
             most = int(sum(runtime.max_memory_mib.values()) * MIB)
             left = max(0, weights.whole_bytes - narrowed - most)

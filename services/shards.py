@@ -6,7 +6,6 @@ or when a rank was waited for long enough, and so does the health check, by whic
 """
 
 import json
-import multiprocessing
 import os
 import socket
 import threading
@@ -14,19 +13,19 @@ import time
 import weakref
 from collections import deque
 from contextlib import suppress
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from models.artifact import Artifact
-from models.errors import RuntimeFailure
+from models.errors import BatchFailure, OutOfMemory, RuntimeFailure
 from models.runtimes import load_runtime
-from models.runtimes.base import DeepSpeedConfig, Runtime, RuntimeConfig
+from models.runtimes.base import GroupOptions, Runtime, RuntimeConfig, group_of
 from models.signature import Inputs
 from services.errors import ShardLost
 from services.lifeline import Lifelines
 from services.orders import JOIN_LIMIT_S, LOAD_LIMIT_S, Order, Place
-from services.ranks import follow, load_part, loaded_key
+from services.rank_processes import Others
+from services.ranks import load_part, loaded_key
 from services.wire import pack
 
 if TYPE_CHECKING:
@@ -35,45 +34,10 @@ if TYPE_CHECKING:
 _POLL_S = 0.02
 
 
-class Others(Protocol):
-    """The other ranks' processes, however they are started."""
-
-    def start(self, place: Place) -> None:
-        """Start ranks 1 and up of the place's group; come back before they have joined."""
-        ...
-
-    def kill(self) -> None:
-        """End those that still run, whatever they do."""
-        ...
-
-
-class Processes:
-    """Ranks as plain processes of this machine: for a service without Ray, benchmarks and tests."""
-
-    def __init__(self) -> None:
-        """Start none yet."""
-        self.started: list[BaseProcess] = []
-
-    def start(self, place: Place) -> None:
-        """Start ranks 1 and up."""
-        context = multiprocessing.get_context("spawn")
-        for rank in range(1, place.size):
-            process = context.Process(target=follow, args=(place.of(rank), place.host), daemon=True)
-            process.start()
-            self.started.append(process)
-
-    def kill(self) -> None:
-        """End those that still run."""
-        for process in self.started:
-            process.kill()
-        for process in self.started:
-            process.join()
-
-
 class ShardGroup:
     """Rank 0's side: loads models in all ranks, and runs one batch at a time in all of them."""
 
-    def __init__(self, config: DeepSpeedConfig, others: Others, address: str = "127.0.0.1") -> None:
+    def __init__(self, config: GroupOptions, others: Others, address: str = "127.0.0.1") -> None:
         """Start the other ranks; the first load waits for them. ``address`` is this machine's, as they reach it."""
         self.size = config.shards
         self.broken: str | None = None
@@ -115,11 +79,11 @@ class ShardGroup:
 
     def load_runtime(self, root: Path, artifact: Artifact, config: RuntimeConfig) -> Runtime:
         """Load the artifact at ``root`` as ``models.runtimes.load_runtime``, in all ranks where it is to be sharded."""
-        if isinstance(config, DeepSpeedConfig):
+        if group_of(config) is not None:
             return self.load(root, artifact, config)
         return load_runtime(root, artifact, config)
 
-    def load(self, root: Path, artifact: Artifact, config: DeepSpeedConfig) -> "ShardedRuntime":
+    def load(self, root: Path, artifact: Artifact, config: RuntimeConfig) -> "ShardedRuntime":
         """Load the artifact at ``root`` in all ranks, beside the models that are there.
 
         Raises:
@@ -133,9 +97,11 @@ class ShardGroup:
             self._number += 1
             number = self._number
             self._order(Order.LOAD, number, json.dumps(told).encode())
+            assert self._joined is not None, "whoever is given an order has joined"
+            sums = self._joined.sums
         part, faults = None, [""]
         try:
-            part = load_part(**told)
+            part = load_part(sums, **told)
         except RuntimeFailure as error:
             faults = [str(error)]
         faults += [self._told_of(number, rank) for rank in range(1, self.size)]
@@ -157,6 +123,10 @@ class ShardGroup:
             self._order(Order.RUN, number, pack(inputs))
             try:
                 return part.run(inputs)
+            except BatchFailure:  # every rank knows, and waits for the next order
+                raise
+            except OutOfMemory as error:
+                raise self._lost(f"rank 0: {error}") from error
             except RuntimeFailure as error:
                 self._order(Order.MEET, fault=str(error))
                 raise

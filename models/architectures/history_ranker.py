@@ -8,7 +8,7 @@ The history is [user's profile, oldest rating, ..., newest rating], causally mas
 has the profile to attend to. It is the same for every candidate and every context of the user.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -54,34 +54,68 @@ class HistoryRanker(Ranker, EncodesHistory):
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give (B, 1 + L, layers * 2 * heads, head_dim): every layer's keys and values of the past, side by side."""
-        history = self._history(inputs, self.read_profile(inputs))
-        requests, length, width = history.shape
-        later = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
-        causal = torch.where(later, FORBIDDEN, 0.0)  # padding is at the end: no token before it sees it
-        past = dropout(history.reshape(-1, width), self.options.dropout, self.training)
-        encoded: list[Tensor] = []
-        for index, layer in enumerate(layers_of(self.layers)):
-            q, k, v = layer.project(past, requests)  # flat: one product a projection
-            encoded += [k, v]
-            if index + 1 < len(self.layers):
-                past = layer.close(past, attend(q, k, v, layer.scale, causal))
-        return torch.cat(encoded, dim=2)
+        return self.encode_through(list(layers_of(self.layers)), self.embed_history(inputs), is_last=True)[0]
 
     def score(self, inputs: Mapping[str, Tensor], encoded: Tensor) -> Tensor:
         """Give scores (R, C): of the candidates in each chunk."""
-        chunk_of = inputs["chunk_of"]
-        candidates = self._candidates(inputs, self.read_profile(inputs))
-        chunks, count, width = candidates.shape
-        kept = pad(inputs["history_mask"], (1, 0), value=True).to(candidates.dtype)[chunk_of]
-        x = dropout(candidates.reshape(-1, width), self.options.dropout, self.training)
+        past, kept = encoded[inputs["chunk_of"]], self.kept_of(inputs, encoded.dtype)
         layers = list(layers_of(self.layers))
+        return self.scores_of(self.score_through(layers, self.embed_candidates(inputs), past, kept))
+
+    def encode_through(
+        self, layers: Sequence[TransformerLayer], history: Tensor, *, is_last: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Give the keys and values (B, 1 + L, ...) of some of the layers, and the history (B, 1 + L, width) after them.
+
+        is_last: no other layers follow, so that nobody asks for the history after the last of them.
+        """
+        requests, length, width = history.shape
+        later = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
+        causal = torch.where(later, FORBIDDEN, 0.0)  # padding is at the end: no token before it sees it
+        past = history.reshape(-1, width)
+        encoded: list[Tensor] = []
+        for index, layer in enumerate(layers):
+            q, k, v = layer.project(past, requests)  # flat: one product a projection
+            encoded += [k, v]
+            if index + 1 < len(layers) or not is_last:
+                past = layer.close(past, attend(q, k, v, layer.scale, causal))
+        return torch.cat(encoded, dim=2), past.view(requests, length, width)
+
+    def score_through(
+        self, layers: Sequence[TransformerLayer], candidates: Tensor, past: Tensor, kept: Tensor
+    ) -> Tensor:
+        """Give candidates (R, C, width) after some of the layers, whose keys and values each chunk's ``past`` is.
+
+        past (R, 1 + L, ...), kept (R, 1 + L): 1 or 0.
+        """
+        chunks, _, width = candidates.shape
+        x = candidates.reshape(-1, width)
         heads = [layer.heads for layer in layers for _ in ("keys", "values")]
-        past = torch.split(encoded[chunk_of], heads, dim=2)
-        for layer, past_k, past_v in zip(layers, past[::2], past[1::2], strict=True):
+        parts = torch.split(past, heads, dim=2)
+        for layer, past_k, past_v in zip(layers, parts[::2], parts[1::2], strict=True):
             q, k, v = layer.project(x, chunks)
             x = layer.close(x, attend_beside(q, k, v, layer.scale, past_k, past_v, kept))
-        scores: Tensor = self.score_proj(self.score_norm(x))
+        return x.view(candidates.shape)
+
+    def scores_of(self, candidates: Tensor) -> Tensor:
+        """Give scores (R, C) of candidates (R, C, width) after all layers."""
+        chunks, count, width = candidates.shape
+        scores: Tensor = self.score_proj(self.score_norm(candidates.reshape(-1, width)))
         return scores.view(chunks, count)
+
+    def kept_of(self, inputs: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
+        """Give (R, 1 + L): which tokens of the chunks' histories are there, 1 or 0."""
+        return pad(inputs["history_mask"], (1, 0), value=True).to(dtype)[inputs["chunk_of"]]
+
+    def embed_history(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Give (B, 1 + L, width) before the first layer: the beginning, then the past, oldest first."""
+        history = self._history(inputs, self.read_profile(inputs))
+        return dropout(history, self.options.dropout, self.training)
+
+    def embed_candidates(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Give (R, C, width) before the first layer: each item as it looks from this user, here and now."""
+        candidates = self._candidates(inputs, self.read_profile(inputs))
+        return dropout(candidates, self.options.dropout, self.training)
 
     def _history(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor:
         """Give (B, 1 + L, width): the beginning, then the past, oldest first."""

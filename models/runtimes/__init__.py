@@ -12,9 +12,12 @@ from models.runtimes.base import (
     Runtime,
     RuntimeConfig,
     TorchConfig,
+    group_of,
 )
 
 if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
     from models.runtimes.cut import CutRuntime
 
 _SUFFIX = {
@@ -33,6 +36,10 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runti
         runtime is one of a shard group, which loads it in every rank.
     """
     path = root / _weights_for(artifact, config)
+    if group_of(config) is not None:
+        raise RuntimeFailure(
+            f"the runtime {config.kind} of several ranks needs a shard group: serve {artifact.name} by rankway serve"
+        )
     match config:
         case OnnxConfig():
             from models.runtimes.onnx import OnnxRuntime
@@ -51,22 +58,28 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runti
                 ) from error
 
             return AccelerateRuntime(path, artifact, config)
-    raise RuntimeFailure(
-        f"the runtime {config.kind} needs a shard group: serve {artifact.name} by rankway serve"
-    )
+    raise AssertionError(f"{config.kind} has no runtime")
 
 
-def load_rank_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> Runtime:
-    """Load one rank's part of the artifact at ``root``, in a process that is in a group.
+def load_rank_runtime(
+    root: Path, artifact: Artifact, config: RuntimeConfig, group: "ProcessGroup"
+) -> Runtime:
+    """Load one rank's part of the artifact at ``root``, in a process that is in that group.
 
     Raises:
         RuntimeFailure: as ``load_runtime``, or the model cannot be split so.
     """
-    if not isinstance(config, DeepSpeedConfig):
+    if group_of(config) is None:
         raise RuntimeFailure(f"the runtime {config.kind} is not one of a shard group: use load_runtime")
+    path = root / _weights_for(artifact, config)
+    if isinstance(config, AccelerateConfig):
+        from models.runtimes.pipeline.runtime import PipelineRuntime
+
+        return PipelineRuntime(path, artifact, config, group)
+    assert isinstance(config, DeepSpeedConfig)
     from models.runtimes.deepspeed import DeepSpeedRuntime
 
-    return DeepSpeedRuntime(root / _weights_for(artifact, config), artifact, config)
+    return DeepSpeedRuntime(path, artifact, config)
 
 
 def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> "CutRuntime":

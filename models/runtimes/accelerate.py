@@ -143,7 +143,7 @@ def _load(module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mappi
     parameters = {name for name, _ in module.named_parameters()}
     main = _main_device(device_map)
     with safe_open(path, framework="pt") as file:
-        _refuse_others(file, module.state_dict())
+        refuse_others(file, module.state_dict())
     index = {
         name: {"safetensors_file": str(path), "weight_name": name, "dtype": str(dtype).removeprefix("torch.")}
         for name, dtype in dtypes.items()
@@ -166,7 +166,12 @@ def _load(module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mappi
             )
 
 
-def _refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:
+def refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:
+    """Refuse a safetensors file that has other tensors than a module's state.
+
+    Raises:
+        ValueError: it has.
+    """
     given = set(file.keys())
     if given != set(expected):
         raise ValueError(

@@ -8,6 +8,7 @@ from models.signature import Inputs
 
 GpuNumber = Annotated[int, Field(ge=0, lt=64)]
 MemoryMib = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Shards = Annotated[int, Field(ge=1, le=64)]
 
 
 class _Options(BaseModel):
@@ -35,24 +36,42 @@ class TorchConfig(_Options):
     kind: Literal["torch"] = "torch"
 
 
-class DeepSpeedConfig(_Options):
-    """DeepSpeed's tensor parallelism: one model over the processes of a shard group; ``threads`` are a rank's.
+class GroupOptions(_Options):
+    """One model over the processes of a shard group; ``threads`` are a rank's.
 
-    shards: ranks that hold the model, the replica itself among them. dtype: of the layers' weights and products.
-    placement: PACK puts all ranks on as few nodes as can be, SPREAD on as many. timeout_s: what a batch waits for a
-    rank at most; a group that had to is broken. On CUDA: kernel_injection, DeepSpeed's own kernels where it has some
+    shards: ranks that hold the model, the replica itself among them. placement: PACK puts all ranks on as few nodes as
+    can be, SPREAD on as many. timeout_s: what a batch waits for a rank at most; a group that had to is broken.
+    """
+
+    shards: Shards = 1
+    placement: Literal["PACK", "SPREAD"] = "PACK"
+    timeout_s: float = Field(default=2.0, ge=0.1, le=600)
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether a group of so many ranks runs it, be it one of one."""
+        return self.shards > 1
+
+
+class DeepSpeedConfig(GroupOptions):
+    """DeepSpeed's tensor parallelism.
+
+    dtype: of the layers' weights and products. On CUDA: kernel_injection, DeepSpeed's own kernels where it has some
     for a Hugging Face architecture; of one rank cuda_graph, compiled graphs by shape, and of its fp16 weights
     quantization.
     """
 
     kind: Literal["deepspeed"]
-    shards: int = Field(default=2, ge=1, le=64)
+    shards: Shards = 2
     dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
-    placement: Literal["PACK", "SPREAD"] = "PACK"
-    timeout_s: float = Field(default=2.0, ge=0.1, le=600)
     quantization: Literal["int8", "int4"] | None = None
     kernel_injection: bool = False
     cuda_graph: bool = False
+
+    @property
+    def is_grouped(self) -> bool:
+        """It knows no model outside a group."""
+        return True
 
     @property
     def is_narrow(self) -> bool:
@@ -73,22 +92,33 @@ class DeepSpeedConfig(_Options):
         return self
 
 
-class AccelerateConfig(_Options):
-    """Accelerate's dispatch: one model over GPUs, main memory and disk.
+class AccelerateConfig(GroupOptions):
+    """Accelerate's dispatch: one model over GPUs, main memory and disk; or, of several shards, a pipeline of ranks.
 
     max_memory_mib: what weights may take of each device, "cpu" or a GPU's number, the weights that are fetched from
     disk for a while included; devices that are not named are not used, and what fits in none stays on disk. Without
-    it all that is free. dtype: of linear layers and what they give.
+    it all that is free. dtype: of linear layers and what they give. micro_batches: into how many a batch is cut for a
+    pipeline at most, so that its ranks compute at the same time.
     """
 
     kind: Literal["accelerate"]
     max_memory_mib: dict[Literal["cpu"] | GpuNumber, MemoryMib] = Field(default_factory=dict)
     dtype: Literal["fp32", "bf16"] = "fp32"
+    micro_batches: int = Field(default=4, ge=1, le=256)
 
     @property
     def is_narrow(self) -> bool:
         """As it says."""
         return self.dtype != "fp32"
+
+    @model_validator(mode="after")
+    def _budgets_are_of_one_process(self) -> Self:
+        if self.max_memory_mib and self.shards > 1:
+            raise ValueError(
+                f"max_memory_mib is of one process, shards is {self.shards}: drop it, or set shards: 1; a rank of a "
+                f"pipeline holds all of its layers in memory"
+            )
+        return self
 
 
 class AutoConfig(_Options):
@@ -109,6 +139,11 @@ def runtime_config(**options: Any) -> RuntimeConfig:
         pydantic.ValidationError: no such kind or field, or a value out of range.
     """
     return _ADAPTER.validate_python(options)
+
+
+def group_of(config: RuntimeConfig) -> GroupOptions | None:
+    """Give the options of the shard group that runs such a model, None where one process does."""
+    return config if isinstance(config, GroupOptions) and config.is_grouped else None
 
 
 class Runtime(Protocol):

@@ -9,8 +9,12 @@ from safetensors.torch import load_file
 from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact
-from models.errors import ArtifactError, RuntimeFailure
+from models.errors import ArtifactError, OutOfMemory, RuntimeFailure
 from models.signature import Inputs
+
+FAULTS = (RuntimeError, KeyError, TypeError, IndexError, MemoryError)
+"""What PyTorch, or an architecture, raises of inputs that it cannot take."""
+_NO_MEMORY = ("can't allocate memory", "bad_alloc", "out of memory")
 
 
 class ModuleRuntime:
@@ -29,9 +33,8 @@ class ModuleRuntime:
                 scores = self._module(
                     {name: torch.from_numpy(values).to(self._device) for name, values in inputs.items()}
                 )
-        except (RuntimeError, KeyError, TypeError, IndexError) as error:
-            shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
-            raise RuntimeFailure(f"PyTorch failed on {shapes}: {error}") from error
+        except FAULTS as error:
+            raise failure(inputs, error) from error
         return {self._output: scores.float().cpu().numpy()}
 
 
@@ -54,6 +57,13 @@ class TorchRuntime(ModuleRuntime):
         except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
             raise misfit(path, artifact, error) from error
         super().__init__(module, artifact, device)
+
+
+def failure(inputs: Inputs, error: Exception) -> RuntimeFailure:
+    """Give the error of a batch; of one that found no memory OutOfMemory: PyTorch has no type for that on CPUs."""
+    shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
+    short = isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY)
+    return (OutOfMemory if short else RuntimeFailure)(f"PyTorch failed on {shapes}: {error}")
 
 
 def refuse_unbuildable(artifact: Artifact) -> None:

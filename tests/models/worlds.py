@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.architectures.base import Architecture
 from models.architectures.history_ranker import HistoryRanker
 from models.architectures.listwise import ListwiseReranker
 from models.architectures.options import (
@@ -23,7 +24,7 @@ from models.features.definition import Feature, FeatureSet
 from models.impressions import write_impressions
 from models.ragged import Column, RaggedArray, RaggedBatch, offsets_of
 
-Model = TypeVar("Model", HistoryRanker, PooledRanker, ListwiseReranker)
+Model = TypeVar("Model", bound=Architecture)
 
 ITEMS = 60
 ATTRIBUTES = 4
@@ -109,17 +110,17 @@ def make_batch(lengths: list[int], past: list[int], seed: int = 0) -> RaggedBatc
 
 def make_ranker(seed: int = 0) -> HistoryRanker:
     """Give a ranker with random weights, large enough that every input shows in its scores."""
-    return _shaken(HistoryRanker(RANKER), seed)
+    return shaken(HistoryRanker(RANKER), seed)
 
 
 def make_pooled(seed: int = 0) -> PooledRanker:
     """Give a pooled ranker with random weights."""
-    return _shaken(PooledRanker(POOLED), seed)
+    return shaken(PooledRanker(POOLED), seed)
 
 
 def make_reranker(seed: int = 0) -> ListwiseReranker:
     """Give a reranker with random weights: as it is built it adds nothing."""
-    return _shaken(ListwiseReranker(RERANKER), seed)
+    return shaken(ListwiseReranker(RERANKER), seed)
 
 
 def make_impressions(root: Path, catalogue: Catalogue, lists: int, seed: int = 0) -> None:
@@ -143,9 +144,11 @@ def _profiles(batch: RaggedBatch) -> NDArray[Any]:
     return profile
 
 
-def _shaken(model: Model, seed: int) -> Model:
+def shaken(model: Model, seed: int) -> Model:
+    """Give the model with random weights, large enough that every input shows."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return model.eval()
+    model.eval()
+    return model

@@ -9,11 +9,12 @@ from models.architectures.base import Architecture
 from models.artifact import Artifact, write_artifact
 from models.assembly import InputAssembler
 from models.runtimes import load_runtime
-from models.runtimes.base import DeepSpeedConfig, TorchConfig
+from models.runtimes.base import AccelerateConfig, DeepSpeedConfig, TorchConfig
 from models.signature import Inputs
 from models.training.export import SAFETENSORS, weight_writer
-from services.shards import Processes, ShardGroup
-from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker
+from services.rank_processes import Processes
+from services.shards import ShardGroup
+from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, shaken
 
 TIMEOUT_S = 2.0
 
@@ -39,15 +40,27 @@ def four_headed(seed: int = 0) -> Architecture:
     return module
 
 
+def deep_ranker(layers: int, seed: int = 0) -> Architecture:
+    """Give a small ranker with so many layers."""
+    module = build_architecture({**make_ranker().options.model_dump(), "layers": layers})
+    return shaken(module, seed)
+
+
 class Running:
     """A group that has loaded the small ranker, and that ranker in one process."""
 
-    def __init__(self, root: Path, shards: int) -> None:
+    def __init__(
+        self,
+        root: Path,
+        shards: int,
+        config: DeepSpeedConfig | AccelerateConfig | None = None,
+        module: Architecture | None = None,
+    ) -> None:
         self.root = root
-        self.artifact = written(root, four_headed(), "ranker")
+        self.artifact = written(root, module or four_headed(), "ranker")
         self.assembler = InputAssembler(self.artifact.signature, make_catalogue(root / "catalogue"))
         self.whole = load_runtime(root / "ranker", self.artifact, TorchConfig())
-        self.config = DeepSpeedConfig(kind="deepspeed", shards=shards, timeout_s=TIMEOUT_S)
+        self.config = config or DeepSpeedConfig(kind="deepspeed", shards=shards, timeout_s=TIMEOUT_S)
         self.processes = Processes()
         self.group = ShardGroup(self.config, self.processes)
         self.sharded = self.group.load_runtime(root / "ranker", self.artifact, self.config)

@@ -118,6 +118,9 @@ def test_what_is_configured_is_told_with_the_bytes_of_a_rank(tmp_path: Path) -> 
     assert held == weights.of_a_rank(2) < weights.whole_bytes
     assert line.startswith("deepspeed over 2 ranks, 0.01 MiB of weights a rank: as configured")
     assert of(kind="deepspeed", shards=2, dtype="bf16")[0] < held
+    held, line = of(kind="accelerate", shards=2)
+    assert held == weights.of_a_stage(2) < weights.whole_bytes
+    assert "over 2 ranks" in line and "in 2 layers" in line
     held, line = of(kind="accelerate", max_memory_mib={"cpu": 0.005})
     assert held == int(0.005 * (1 << 20))
     assert "MiB stay on disk" in line

@@ -1,0 +1,96 @@
+"""A stage of our own ranker. The history goes first; its keys and values stay for the candidates that follow.
+
+Candidates do not see each other, so that they may be cut anywhere: between chunks, or inside all of them.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+from torch import Tensor
+
+from models.architectures.history_ranker import HistoryRanker
+from models.architectures.layers import TransformerLayer, layers_of
+from models.runtimes.pipeline.base import Part, Schedule, Share, runs, share_of
+from models.signature import Signature
+
+_PATH = "layers"
+_AFTER = ("score_norm", "score_proj")
+
+
+class HistoryStage:
+    """Some of the layers, each of which reads the history first and then the candidates."""
+
+    def __init__(self, module: HistoryRanker, signature: Signature, rank: int, ranks: int) -> None:
+        """Take this rank's share of the layers.
+
+        Raises:
+            ValueError: there are too few.
+        """
+        layers = share_of(module.layers, rank, ranks)
+        names = [name for name, _ in (*module.named_children(), *module.named_parameters(recurse=False))]
+        before = tuple(name for name in names if name not in {_PATH, *_AFTER})
+        self._share = Share(_PATH, layers, len(module.layers), before)
+        self._module = module
+        self._layers = list(layers_of(module.layers))[layers.start : layers.stop]
+        self._of_candidates = next(spec.name for spec in signature.inputs if spec.per_candidate)
+
+    def owns(self, name: str) -> bool:
+        """Say whether this stage needs the tensor."""
+        return self._share.owns(name)
+
+    def ready(self) -> None:
+        """There is nothing to do: layers of other ranks are never called."""
+
+    def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
+        """Give the history, then the candidates along the longer of their axes."""
+        requests, longest = inputs["history_mask"].shape
+        chunks, count = inputs[self._of_candidates].shape[:2]
+        axis = 0 if chunks > count else 1
+        width = self._module.options.width
+        work = _Batch(self._module, self._layers, self._share, inputs, axis)
+        parts = [Part((requests, 1 + longest, width), work.encode)]
+        for start, length in runs((chunks, count)[axis], micro_batches):
+            shape = (length, count, width) if axis == 0 else (chunks, length, width)
+            parts.append(Part(shape, partial(work.score, start, length)))
+        return Schedule(parts, (chunks, count), axis)
+
+
+class _Batch:
+    """A batch in this stage: what its first part leaves for the others."""
+
+    def __init__(
+        self,
+        module: HistoryRanker,
+        layers: list[TransformerLayer],
+        share: Share,
+        inputs: Mapping[str, Tensor],
+        axis: int,
+    ) -> None:
+        self._module, self._layers, self._share = module, layers, share
+        self._inputs, self._axis = inputs, axis
+        self._past: Tensor | None = None
+        self._kept: Tensor | None = None
+        self._candidates: Tensor | None = None
+
+    def encode(self, history: Tensor | None) -> Tensor | None:
+        """Keep the keys and values of the history here, and give the history after these layers."""
+        if history is None:
+            history = self._module.embed_history(self._inputs)
+        is_last = self._share.is_last
+        encoded, history = self._module.encode_through(self._layers, history, is_last=is_last)
+        self._past = encoded[self._inputs["chunk_of"]]
+        self._kept = self._module.kept_of(self._inputs, encoded.dtype)
+        return None if is_last else history
+
+    def score(self, start: int, length: int, candidates: Tensor | None) -> Tensor:
+        """Give some of the candidates after these layers, or their scores."""
+        if candidates is None:
+            if self._candidates is None:
+                self._candidates = self._module.embed_candidates(self._inputs)
+            candidates = self._candidates.narrow(self._axis, start, length)
+        assert self._past is not None and self._kept is not None, "the history goes first"
+        past, kept = self._past, self._kept
+        if self._axis == 0:
+            past, kept = past.narrow(0, start, length), kept.narrow(0, start, length)
+        passed = self._module.score_through(self._layers, candidates, past, kept)
+        return self._module.scores_of(passed) if self._share.is_last else passed

@@ -1,0 +1,164 @@
+"""One rank of a pipeline: loads its own layers, and passes activations from the rank before to the rank after it.
+
+Every message ends with a number that says whether all went well so far, else which rank failed. So a batch that one
+rank cannot execute comes to its end in all ranks after it, and in rank 0, to which the last rank sends the scores: the
+ranks stay in step, and the group goes on.
+"""
+
+import logging
+from math import prod
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from accelerate import init_empty_weights
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.distributed import ProcessGroup
+
+from models.architectures import build_architecture
+from models.architectures.base import Architecture
+from models.artifact import Artifact
+from models.errors import ArtifactError, BatchFailure, OutOfMemory, RuntimeFailure
+from models.runtimes.accelerate import refuse_others
+from models.runtimes.base import AccelerateConfig
+from models.runtimes.narrow import arithmetic_of, narrowed_dtypes
+from models.runtimes.pipeline import stage_of
+from models.runtimes.pipeline.base import Schedule, Stage
+from models.runtimes.torch import FAULTS, failure, misfit, refuse_unbuildable
+from models.signature import Inputs
+
+logger = logging.getLogger("ray.serve")
+
+
+class PipelineRuntime:
+    """``run`` is called in all ranks with the same inputs; rank 0 gives the outputs, the others nothing of use."""
+
+    def __init__(self, path: Path, artifact: Artifact, config: AccelerateConfig, group: ProcessGroup) -> None:
+        """Load this rank's layers of the weights at ``path``; others need not do so at the same time.
+
+        Raises:
+            RuntimeFailure: the weights cannot be read, or the model cannot be cut into so many stages.
+        """
+        torch.set_num_threads(config.threads)
+        refuse_unbuildable(artifact)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._rank, self._ranks, self._group = dist.get_rank(group), dist.get_world_size(group), group
+        try:
+            with init_empty_weights(
+                include_buffers=False
+            ):  # buffers that are computed have no place in the file
+                module = build_architecture(artifact.architecture).eval().requires_grad_(False)
+            self._stage = stage_of(module, artifact.signature, self._rank, self._ranks)
+            _load(module, path, self._stage, config, self._device)
+        except (ArtifactError, SafetensorError, OSError, RuntimeError, ValueError) as error:
+            raise misfit(path, artifact, error) from error
+        self._micro_batches = config.micro_batches
+        self._arithmetic = arithmetic_of(config.dtype, self._device.type)
+        self._output = artifact.signature.outputs[0].name
+
+    def run(self, inputs: Inputs) -> Inputs:
+        """Execute this rank's part of a batch.
+
+        Raises:
+            BatchFailure: a rank could not execute its own. OutOfMemory: this one found no memory. RuntimeFailure: one
+            is gone, or hangs.
+        """
+        with torch.inference_mode(), self._arithmetic:
+            try:
+                tensors = {name: torch.from_numpy(each).to(self._device) for name, each in inputs.items()}
+                schedule = self._stage.schedule(tensors, self._micro_batches)
+            except FAULTS as error:  # in all ranks alike
+                raise _known(failure(inputs, error)) from error
+            links = _Links(self._group, self._rank, self._device)
+            try:
+                scores = self._run(inputs, schedule, links)
+                links.finish()
+            except RuntimeError as error:  # torch.distributed's errors are such
+                raise RuntimeFailure(f"a rank of the pipeline does not take part: {error}") from error
+        if links.failed:
+            raise BatchFailure(f"rank {links.failed - 1} failed on its part of a batch: see its log")
+        return {self._output: scores.cpu().numpy()}
+
+    def _run(self, inputs: Inputs, schedule: Schedule, links: "_Links") -> Tensor:
+        """Give the scores: at rank 0 those that the last rank sends. Once a rank has failed messages alone go on."""
+        scores: list[Tensor] = []
+        is_last = self._rank + 1 == self._ranks
+        for number, part in enumerate(schedule.parts):
+            given = links.receive(self._rank - 1, number, part.shape) if self._rank else None
+            leaving = None
+            if not links.failed:
+                try:
+                    leaving = part.work(given)
+                except FAULTS as error:
+                    logger.warning("%s", _known(failure(inputs, error)))
+                    links.failed = 1 + self._rank
+            if not is_last:
+                links.send(self._rank + 1, number, part.shape, leaving)
+            elif leaving is not None:
+                scores.append(leaving)
+        if is_last:
+            links.send(0, 0, schedule.shape, None if links.failed else torch.cat(scores, dim=schedule.axis))
+        return torch.empty(0) if self._rank else links.receive(self._ranks - 1, 0, schedule.shape)
+
+
+class _Links:
+    """The messages of one batch. failed: 1 and more than the rank that has failed, 0 while none has."""
+
+    def __init__(self, group: ProcessGroup, rank: int, device: torch.device) -> None:
+        self.failed = 0
+        self._group, self._rank, self._device = group, rank, device
+        self._sent: list[tuple[dist.Work, Tensor]] = []
+
+    def send(self, rank: int, tag: int, shape: tuple[int, ...], activations: Tensor | None) -> None:
+        """Begin to send to a rank; without activations it learns that a rank has failed."""
+        message = torch.empty(prod(shape) + 1, device=self._device)
+        if activations is not None:
+            message[:-1].copy_(activations.reshape(-1))
+        message[-1] = self.failed
+        work = dist.isend(message, group=self._group, group_dst=rank, tag=tag)
+        assert work is not None, "both are in the group"
+        self._sent.append((work, message))
+
+    def receive(self, rank: int, tag: int, shape: tuple[int, ...]) -> Tensor:
+        """Wait for a rank's activations; without meaning where a rank has failed."""
+        message = torch.empty(prod(shape) + 1, device=self._device)
+        dist.recv(message, group=self._group, group_src=rank, tag=tag)
+        self.failed = self.failed or int(message[-1])
+        return message[:-1].view(shape)
+
+    def finish(self) -> None:
+        """Wait until all is sent."""
+        for work, _ in self._sent:
+            work.wait()
+
+
+def _load(
+    module: Architecture, path: Path, stage: Stage, config: AccelerateConfig, device: torch.device
+) -> None:
+    """Give the module the tensors of its stage; the others stay without memory.
+
+    Raises:
+        ValueError: the file has other tensors than the module.
+    """
+    dtypes = narrowed_dtypes(module, config.dtype)
+    with safe_open(path, framework="pt") as file:
+        refuse_others(file, module.state_dict())
+        own = {
+            name: file.get_tensor(name).to(device, dtype, copy=True)
+            for name, dtype in dtypes.items()
+            if stage.owns(name)
+        }
+    module.load_state_dict(own, strict=False, assign=True)
+    stage.ready()
+
+
+def _known(found: RuntimeFailure) -> RuntimeFailure:
+    """Give the error of a batch that all ranks know of; of one that found no memory nobody else does: it ends the rank.
+
+    Raises:
+        OutOfMemory: it is one.
+    """
+    if isinstance(found, OutOfMemory):
+        raise found
+    return BatchFailure(str(found))

@@ -1,0 +1,35 @@
+"""How a row of layers and a batch are cut: whole, in order, nearly equal."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.runtimes.pipeline.base import cut, runs
+
+SIZES = st.lists(st.integers(1, 1000), min_size=1, max_size=40)
+
+
+@given(sizes=SIZES, ranks=st.integers(1, 40))
+def test_layers_are_cut_into_runs_of_nearly_the_same_bytes(sizes: list[int], ranks: int) -> None:
+    if len(sizes) < ranks:
+        with pytest.raises(ValueError, match="fewer than shards"):
+            cut(sizes, ranks)
+        return
+    found = cut(sizes, ranks)
+    assert len(found) == ranks
+    assert [layer for run in found for layer in run] == list(range(len(sizes)))
+    assert all(len(run) > 0 for run in found)
+    if len(set(sizes)) == 1:
+        assert max(map(len, found)) - min(map(len, found)) <= 1
+
+
+def test_a_heavy_layer_is_alone() -> None:
+    assert cut([1, 1, 10, 1, 1], 3) == [range(2), range(2, 3), range(3, 5)]
+
+
+@given(count=st.integers(0, 500), most=st.integers(1, 50))
+def test_a_batch_is_cut_into_nearly_equal_runs(count: int, most: int) -> None:
+    found = runs(count, most)
+    assert [place for start, length in found for place in range(start, start + length)] == list(range(count))
+    assert len(found) == max(1, min(count, most))
+    assert max(length for _, length in found) - min(length for _, length in found) <= 1
