@@ -165,6 +165,85 @@ def test_a_pool_that_hangs_until_its_calls_are_given_up_is_left_out() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("may_answer_late", [True, False])
+def test_what_a_pool_falls_silent_on_another_answers_until_it_speaks_again(may_answer_late: bool) -> None:
+    bench, silent, speaks = Bench(1, 1, failures=1), asyncio.Event(), asyncio.Event()
+
+    async def call(payload: bytes) -> bytes:
+        if silent.is_set():
+            await speaks.wait()
+        return b"a"
+
+    async def scenario() -> None:
+        other = bench.pools[1]
+        bench.router = PoolRouter(
+            {"a": RankerPool(call), "b": other.as_ranker()}, BreakerConfig(failures=1), lambda: bench.now_s
+        )
+        assert [await bench.router(b"x", 10) for _ in range(2)] == [b"a", b"b"]
+        silent.set()
+        bench.now_s = 1.0
+        # One call finds out; those that follow are not even sent there.
+        assert [await bench.router(b"x", 10) for _ in range(6)] == [b"b"] * 6
+        silent.clear()
+        if may_answer_late:
+            speaks.set()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        else:
+            bench.now_s = 2.0
+        assert b"a" in [await bench.router(b"x", 10) for _ in range(3)]
+
+    asyncio.run(scenario())
+
+
+def test_a_pool_that_answers_other_calls_is_waited_for_however_long_one_takes() -> None:
+    bench = Bench(1, 1)
+    long, ends = asyncio.Event(), asyncio.Event()
+
+    async def call(payload: bytes) -> bytes:
+        if payload == b"long":
+            long.set()
+            await ends.wait()
+        bench.now_s += 0.001
+        return b"a"
+
+    async def scenario() -> None:
+        bench.router = PoolRouter(
+            {"a": RankerPool(call), "b": bench.pools[1].as_ranker()}, clock=lambda: bench.now_s
+        )
+        bench.router.reweigh({"a": 1})
+        await bench.router(b"x", 10)
+        waiting = asyncio.create_task(bench.router(b"long", 10))
+        await long.wait()
+        for _ in range(3):
+            assert await bench.router(b"x", 10) == b"a"
+            await asyncio.wait([waiting], timeout=0.15)  # longer than the router's patience
+        ends.set()
+        assert await waiting == b"a"
+        assert bench.pools[1].calls == []
+
+    asyncio.run(scenario())
+
+
+def test_a_silent_pool_is_waited_for_where_no_other_could_answer() -> None:
+    bench = Bench(1, 1)
+    ends = asyncio.Event()
+    bench.pools[1].replicas = 0
+
+    async def call(payload: bytes) -> bytes:
+        await ends.wait()
+        return b"a"
+
+    async def scenario() -> None:
+        bench.router = PoolRouter({"a": RankerPool(call), "b": bench.pools[1].as_ranker()})
+        bench.router._routes[0].usual_s = 0.0
+        asyncio.get_running_loop().call_later(0.3, ends.set)
+        assert await bench.router(b"x", 10) == b"a"
+        assert bench.pools[1].calls == []
+
+    asyncio.run(scenario())
+
+
 def test_weights_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(ValidationError, match="finite"):
         RouterConfig.model_validate({"weights": {"a": float("nan")}})
