@@ -1,11 +1,12 @@
 """The autoscaling lab held against a real local Ray: what the simulator says, and what happened.
 
-    python -m benchmarks.autoscale_live [--quick] [--json] [control|accuracy]
+    python -m benchmarks.autoscale_live [--quick] [--json] [control|profile|accuracy]
 
 Control: units that wait instead of computing, scaled by a policy through the adapter, and the same policy in the
 simulator on the same arrivals: replica-seconds, and the moment of each step up. Accuracy: the DLRM of
-configs/dlrm.yaml at fixed numbers of replicas and loads, and what the simulator makes of its profile, which was
-measured in an earlier run (rankway models bench): p99. Wanted: within 10% and 2 s, and within 20%.
+configs/dlrm.yaml at fixed numbers of replicas and loads, and what the simulator makes of its profile: p99.
+Wanted: within 10% and 2 s, and within 20%. What is missing is made: the DLRM (python -m benchmarks.dlrm) and its
+profile, by ``rankway models bench`` before any cell; ``profile`` takes it anew, and nothing else.
 """
 
 import argparse
@@ -19,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import dlrm
-from benchmarks.live.accuracy import Cell, run_accuracy
+from benchmarks.live.accuracy import Cell, profile_path, run_accuracy, take_profile
 from benchmarks.live.control import Control, run_control
 from services.home import home_directory
 
 _POLICY: dict[str, Any] = {"kind": "slo", "down_window_s": 30}
 _PEAK_PER_S = 360.0
+_WIDTHS = (8, 7, 10, 10, 8, 10, 16, 8, 9)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,11 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="benchmarks.autoscale_live", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("part", nargs="?", choices=("control", "accuracy"))
+    parser.add_argument("part", nargs="?", choices=("control", "profile", "accuracy"))
     parser.add_argument(
-        "--quick", action="store_true", help="a trace of a minute and a half; few seconds a cell"
+        "--quick", action="store_true", help="a trace of a minute and a half; ten seconds a cell"
     )
-    parser.add_argument("--seconds", type=float, help="the trace's length; default 300, quick 90")
+    parser.add_argument(
+        "--seconds", type=float, help="of the trace, default 300, quick 90; of a cell, default 40, quick 10"
+    )
+    parser.add_argument(
+        "--replicas", type=int, nargs="+", default=[1, 2], help="accuracy: how many, one after the other"
+    )
     parser.add_argument("--policy", type=json.loads, default=_POLICY, help="control: the policy, as JSON")
     parser.add_argument("--json", action="store_true", dest="as_json")
     options = parser.parse_args(arguments)
@@ -55,16 +62,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measured(options: argparse.Namespace) -> tuple[dict[str, Any], Control | None, list[Cell] | None]:
     told: dict[str, Any] = {}
     control, cells = None, None
-    if options.part != "accuracy":
+    if options.part in (None, "control"):
         seconds = options.seconds or (90.0 if options.quick else 300.0)
         with tempfile.TemporaryDirectory(prefix="rankway-live-") as folder:
             dlrm.build(Path(folder), rows=100, items=2000, users=10)
             control = run_control(Path(folder), options.policy, seconds, _PEAK_PER_S, _say)
         told["control"] = _control_as_dict(control)
     if options.part != "control":
-        cells = run_accuracy(home_directory(), 4.0 if options.quick else 10.0, _say)
+        home = home_directory()
+        _make_ready(home, anew=options.part == "profile")
+    if options.part in (None, "accuracy"):
+        seconds = options.seconds or (10.0 if options.quick else 40.0)
+        cells = run_accuracy(home, options.replicas, seconds, _say)
         told["accuracy"] = [asdict(cell) | {"difference": cell.difference} for cell in cells]
     return told, control, cells
+
+
+def _make_ready(home: Path, *, anew: bool) -> None:
+    """Have the DLRM and its profile; whatever is missing is made, and said."""
+    if not dlrm.is_built(home):
+        _say(f"python -m benchmarks.dlrm: making the DLRM in {home}, once")
+        dlrm.build(home)
+    if anew or not profile_path(home).exists():
+        _say("rankway models bench: taking the profile")
+        take_profile(home)
 
 
 def _control_as_dict(control: Control) -> dict[str, Any]:
@@ -90,11 +111,18 @@ def _show_control(control: Control) -> None:
 
 
 def _show_accuracy(cells: Sequence[Cell]) -> None:
-    _line(f"{'replicas':>8}{'load':>7}{'offered/s':>11}{'p99 live':>10}{'p99 sim.':>10}{'differs':>9}")
+    head = ("replicas", "load", "requests", "p50 live", "sim.", "p99 live", "by thirds", "sim.", "differs")
+    _line("".join(f"{name:>{width}}" for name, width in zip(head, _WIDTHS, strict=True)) + "  foreign cores")
     for cell in cells:
+        thirds = " ".join(f"{ms:.0f}" for ms in cell.live_p99_by_stretch_ms)
+        row = (
+            *(str(cell.replicas), f"{cell.load:.0%}", str(cell.live_sent)),
+            *(f"{cell.live_p50_ms:.1f}", f"{cell.simulated_p50_ms:.1f}"),
+            *(f"{cell.live_p99_ms:.1f}", thirds, f"{cell.simulated_p99_ms:.1f}", f"{cell.difference:+.0%}"),
+        )
         _line(
-            f"{cell.replicas:8}{cell.load:7.0%}{cell.rate:11.0f}{cell.live_p99_ms:10.1f}"
-            f"{cell.simulated_p99_ms:10.1f}{cell.difference:+9.0%}"
+            "".join(f"{text:>{width}}" for text, width in zip(row, _WIDTHS, strict=True))
+            + f"{cell.cores['foreign']:15.2f}"
         )
 
 

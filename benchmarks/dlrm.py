@@ -48,7 +48,7 @@ def features_of(options: DlrmOptions) -> FeatureSet:
     return FeatureSet(features=(of_item, of_item.model_copy(update={"group": "user"}), sparse))
 
 
-def build(home: Path, *, rows: int, items: int, users: int) -> None:
+def build(home: Path, *, rows: int = 100_000, items: int = 20_000, users: int = 20_000) -> None:
     """Make both pipelines, replacing what is there."""
     from benchmarks.dlrm_export import write_dlrm
 

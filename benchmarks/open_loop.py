@@ -65,7 +65,7 @@ class OpenLoop:
         self.answered = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._address = ("", 0)
-        self._started_s = 0.0
+        self.started_s = 0.0
 
     def stop(self) -> None:
         """Send nothing more; may be called from another thread, once it runs."""
@@ -74,7 +74,7 @@ class OpenLoop:
 
     def _cut(self) -> None:
         del self._due_s[self._next :]
-        self._duration_s = time.perf_counter() - self._started_s
+        self._duration_s = time.perf_counter() - self.started_s
         self._check_finished()
 
     async def run(self, host: str, port: int) -> LoadResult:
@@ -84,7 +84,7 @@ class OpenLoop:
         self._connections = list(await connect(host, port, self._count, self._answered, self._lost))
         self._free = list(self._connections)
         started_s, cpu_s = time.perf_counter(), time.process_time()
-        self._started_s = started_s
+        self.started_s = started_s
         self._due_s = [started_s + due_s for due_s in self._due_s]
         loop.add_reader(self._timer.fd, self._send_due)
         self._send_due()

@@ -1,7 +1,9 @@
 """The control loop: what was measured a while ago becomes an observation, the policy's decision becomes targets."""
 
+import math
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from autoscale.errors import PolicyError
@@ -29,17 +31,17 @@ class ControlLoop:
         self.decisions: list[DecisionRecord] = []
 
     def measure(self, now_s: float) -> None:
-        """Take the metrics that the next decision is going to see."""
+        """Take the metrics that the next decision is going to see; all rates are 0 where there are none before them."""
+        if self._before and now_s <= self._measured_s:
+            return
+        elapsed_s = now_s - self._measured_s if self._before else math.inf
         measured, seen = self._engine.measure(), {}
-        elapsed_s = now_s - self._measured_s
         for key, counts in measured.items():
-            before = self._before.get(key)
+            before = self._before.get(key, counts)
             ongoing = self._ongoing[key]
             ongoing.append((now_s, counts.ongoing_s))
             while len(ongoing) > 2 and ongoing[1][0] <= now_s - self._look_back_s:
                 ongoing.popleft()
-            if before is None:
-                continue
             since_s, since = ongoing[0]
             seen[key] = UnitObservation(
                 ready=self._cluster.ready[key].count,
@@ -49,7 +51,7 @@ class ControlLoop:
                 served_candidates_per_s=(counts.served_candidates - before.served_candidates) / elapsed_s,
                 shed_requests_per_s=(counts.shed_requests - before.shed_requests) / elapsed_s,
                 waiting_candidates=counts.waiting_candidates,
-                ongoing_requests=(counts.ongoing_s - since) / (now_s - since_s),
+                ongoing_requests=(counts.ongoing_s - since) / (now_s - since_s) if now_s > since_s else 0.0,
             )
         self._before, self._measured_s, self._seen = measured, now_s, seen
 
@@ -59,7 +61,12 @@ class ControlLoop:
         Raises:
             PolicyError: the decision is of other keys than the pipeline's, or no number of replicas.
         """
-        observation = Observation(self._seen, now_s - self._measured_s)
+        # Serve's controller counts replicas itself: these numbers are of now.
+        now = {
+            key: replace(unit, ready=self._cluster.ready[key].count, target=self._cluster.targets[key])
+            for key, unit in self._seen.items()
+        }
+        observation = Observation(now, now_s - self._measured_s)
         decision = self._policy.decide(now_s, observation, self._state)
         self._state = decision.state
         changed = False

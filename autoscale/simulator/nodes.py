@@ -19,8 +19,8 @@ from autoscale.simulator.options import Failure
 from autoscale.simulator.results import Incident
 from autoscale.spec import Key, PipelineSpec, PlacedUnit
 
-_INGRESS_DRAINS_S, _DRAINS_S = 30.0, 2.0
-"""At least: RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S, and Serve's graceful_shutdown_wait_loop_s."""
+_DRAINS_S = 2.0
+"""At least, behind the ingress: Serve's graceful_shutdown_wait_loop_s."""
 _DRAINS_AT_MOST_S = 60.0
 _CLOSED_BEFORE_LOSS_S = 5.0
 """A node that will be taken back is routed to until so long before, or from the notice on where that is shorter."""
@@ -103,10 +103,12 @@ class Cluster:
         seed: int = 0,
         spot: bool = True,
         idle_node_s: float = 60.0,
+        ingress_drain_s: float = 30.0,
         failures: tuple[Failure, ...] = (),
     ) -> None:
         """Start with the initial replicas answering, on nodes that are up."""
         self._spec, self._spot, self._idle_node_s = spec, spot, idle_node_s
+        self._ingress_drain_s = ingress_drain_s
         self._random = np.random.default_rng((seed, 2))
         self._now_s = self._start_s = start_s
         self._numbers = itertools.count()
@@ -186,7 +188,7 @@ class Cluster:
     def may_go(self, replica: Replica) -> bool:
         """Whether a draining replica has drained for as long as it must."""
         ingress = replica.key.unit == self._spec.units[0].name
-        return self._now_s - replica.drains_since_s >= (_INGRESS_DRAINS_S if ingress else _DRAINS_S)
+        return self._now_s - replica.drains_since_s >= (self._ingress_drain_s if ingress else _DRAINS_S)
 
     # ---- replicas ----
 

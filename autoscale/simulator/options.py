@@ -24,6 +24,8 @@ class SimulationOptions(BaseModel):
     bin_s: of the series over time. look_back_s: what ``ongoing_requests`` is averaged over, Serve's look_back_period_s.
     spot: whether spot nodes are taken back, at random (``seed``) at their pool's rate.
     idle_node_s: how long an empty node is kept, as Ray's autoscaler does.
+    ingress_drain_s: how long an ingress replica drains at least: RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S, which
+    is Serve's 30 on a cluster and 2 where ``rankway serve`` runs on one machine.
     decisions: whether all are kept, or those that changed a target.
     """
 
@@ -37,6 +39,7 @@ class SimulationOptions(BaseModel):
     look_back_s: float = Field(default=30.0, gt=0, le=3600)
     control_interval_s: float = Field(default=0.1, gt=0, le=10)
     idle_node_s: float = Field(default=60.0, ge=0, le=3600)
+    ingress_drain_s: float = Field(default=30.0, ge=0, le=60)
     failures: tuple[Failure, ...] = ()
     spot: bool = True
     decisions: Literal["all", "changes"] = "all"

@@ -58,6 +58,7 @@ class _Run:
             seed=options.seed,
             spot=options.spot,
             idle_node_s=options.idle_node_s,
+            ingress_drain_s=options.ingress_drain_s,
             failures=options.failures,
         )
         for unit in spec.units:
@@ -118,15 +119,16 @@ class _Run:
 
     def _run(self, progress: Progress | None) -> float:
         interval_s, bin_s = self._spec.decision_interval_s, self._options.bin_s
-        # Replicas push their metrics every so often, at moments of their own: what is seen is half that old.
-        age_s = min(self._spec.metrics_interval_s, interval_s) / 2
+        # Replicas note their metrics every so often and tell them as often, each at moments of its own: until they are
+        # told, and until they are looked at, half an interval passes twice.
+        age_s = min(self._spec.metrics_interval_s, interval_s)
         now_s = self._start_s
         self._loop.measure(now_s)
         steps, bins, measured = 1, 1, False
         while True:
             decide_s = self._tick(self._start_s + steps * interval_s)
             bin_end_s = self._start_s + bins * bin_s
-            look_s = math.inf if measured else decide_s - age_s
+            look_s = math.inf if measured else max(now_s, decide_s - age_s)
             due_s = max(now_s, self._tick(self._cluster.next_s))
             until_s = min(decide_s, bin_end_s, look_s, due_s)
             end_s = self._end_s(until_s)

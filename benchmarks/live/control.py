@@ -15,6 +15,7 @@ from autoscale.profiles import write_profile
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.simulate import simulate
 from autoscale.spec import Key
+from autoscale.traffic import read_traffic
 from benchmarks.connections import http_request
 from benchmarks.live.waiting import IMPORT_PATH, arrivals, waiting_profile
 from benchmarks.load import run_open
@@ -23,20 +24,25 @@ from benchmarks.servers import free_port
 from services.config import PipelineConfig, load_config, validated
 from services.deploy import deploy, local_cluster, serve_config
 from services.lowering import lowered
+from services.settings import ServicePorts, local_settings
 
 _CONFIG = Path(__file__).resolve().parents[2] / "configs" / "dlrm.yaml"
 _MAIN = Key("main", "local")
 _CANDIDATES = 32
-_PROFILE = "profile.json"
+_PROFILE, _TRAFFIC = "profile.json", "traffic"
 _EXPECTED_STARTUP_S = 5.0
 _LOOKS_PER_S = 4.0
-_TAIL_S = 15.0
+_LEAD_S, _TAIL_S = 8.0, 15.0
+"""Before the first request, for the first metrics to be there, and after the last."""
+_DRAIN_S = float(
+    local_settings(ServicePorts(*[0] * 7), Path())["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"]
+)
 _ALIVE = ("STARTING", "UPDATING", "RECOVERING", "RUNNING", "STOPPING")
 
 
 @dataclass
 class Curve:
-    """Replicas over time, seconds from the trace's start: what was asked for, what is alive, what is ready."""
+    """Replicas over time, seconds from the first request's origin: what was asked for, what is alive, what is ready."""
 
     at_s: list[float] = field(default_factory=list)
     target: list[int] = field(default_factory=list)
@@ -58,7 +64,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Both sides. rises: live moment, simulated moment and replicas of every step up that both made."""
+    """Both sides. rises: live moment, simulated moment and replicas of every step up that both made.
+
+    decisions: those that changed something, as moment, replicas and reason, ``live`` and ``simulated``.
+    """
 
     seconds: float
     requests: int
@@ -74,6 +83,7 @@ class Control:
     simulated_p99_ms: float
     live_peak: int
     simulated_peak: int
+    decisions: dict[str, list[tuple[float, int, str]]]
     curve: dict[str, Any]
 
     @property
@@ -92,6 +102,7 @@ def control_config(policy: dict[str, Any], port: int) -> PipelineConfig:
     data = load_config(_CONFIG).model_dump(mode="json")
     data["http"]["port"] = port
     data["requests"]["default_deadline_ms"] = 5000
+    data["record"] = {"path": _TRAFFIC, "roll_s": _TAIL_S / 3}
     data["units"]["main"] |= {
         "replicas": 1,
         "cpus": 0.1,
@@ -117,7 +128,7 @@ def run_control(
     expected = waiting_profile(_EXPECTED_STARTUP_S)
     write_profile(expected, home / _PROFILE)
     times_s = arrivals(seconds, peak_per_s, seed=11)
-    curve, result_p99_ms = _live(config, home, times_s, seconds, say)
+    curve, result_p99_ms, decisions = _live(config, home, times_s, seconds, say)
     seen_startup_s = startup_s(curve)
     say(f"simulating, with the start-up time that was seen: {seen_startup_s:.1f} s")
     spec = lowered(config, {_MAIN: waiting_profile(seen_startup_s)})
@@ -128,7 +139,13 @@ def run_control(
         make_policy(config.autoscaling, lowered(config, {_MAIN: expected})),
         [(times_s, np.full(len(times_s), _CANDIDATES, np.int32))],
         SimulationOptions(
-            start_s=0.0, end_s=seconds + _TAIL_S, look_back_s=look_back_s, control_interval_s=0.5, bin_s=1.0
+            start_s=-_LEAD_S,
+            end_s=seconds + _TAIL_S,
+            look_back_s=look_back_s,
+            control_interval_s=0.5,
+            ingress_drain_s=_DRAIN_S,
+            bin_s=1.0,
+            decisions="changes",
         ),
     )
     simulated = Curve([0.0], [1], [1], [1])
@@ -143,15 +160,21 @@ def run_control(
         policy=policy["kind"],
         startup_s=seen_startup_s,
         live_replica_seconds=curve.seconds_of(curve.alive, seconds + _TAIL_S),
-        simulated_replica_seconds=unit.replica_seconds,
+        simulated_replica_seconds=unit.replica_seconds - _LEAD_S,  # one replica, so far
         live_ready_seconds=curve.seconds_of(curve.ready, seconds + _TAIL_S),
-        simulated_ready_seconds=unit.ready_seconds,
+        simulated_ready_seconds=unit.ready_seconds - _LEAD_S,
         rises=rises,
         unmatched=unmatched,
         live_p99_ms=result_p99_ms,
         simulated_p99_ms=simulation.latency.p99_ms,
         live_peak=max(curve.target),
         simulated_peak=max(simulated.target),
+        decisions={
+            "live": decisions,
+            "simulated": [
+                (d.at_s, d.replicas[str(_MAIN)], d.reasons[str(_MAIN)]) for d in simulation.decisions
+            ],
+        },
         curve=asdict(curve),
     )
 
@@ -162,7 +185,7 @@ def _live(
     times_s: "np.ndarray[Any, Any]",
     seconds: float,
     say: Callable[[str], None],
-) -> tuple[Curve, float]:
+) -> tuple[Curve, float, list[tuple[float, int, str]]]:
     document = serve_config(config, home)
     document["applications"][0]["import_path"] = IMPORT_PATH
     body = b'{"user_id": "u-000001", "k": 5}'
@@ -178,26 +201,29 @@ def _live(
     curve, stop = Curve(), threading.Event()
     with local_cluster(config):
         deploy(config, home, lambda _text: None, document)
-        time.sleep(5.0)  # until the first metrics are there, as the simulator begins with some
+        time.sleep(_LEAD_S)
         say(f"sending {len(times_s)} requests over {seconds:.0f} s")
         watcher = threading.Thread(target=_watch, args=(config.name, curve, stop), daemon=True)
         watcher.start()
         result = run_open("127.0.0.1", config.http.port, loop)
-        time.sleep(max(0.0, seconds + _TAIL_S - curve.at_s[-1]))
+        origin_s = time.time() - (time.perf_counter() - loop.started_s)
+        time.sleep(max(0.0, seconds + _TAIL_S - (time.perf_counter() - loop.started_s)))
         stop.set()
         watcher.join()
+        traffic = read_traffic(home / _TRAFFIC)
+    curve.at_s = [at_s - loop.started_s for at_s in curve.at_s]
     say(f"statuses {result.statuses}, errors {result.errors}, missed {result.missed}")
-    return curve, result.p99_ms
+    decided = [(d.at_s + traffic.origin_s - origin_s, d.replicas, d.reason) for d in traffic.decisions]
+    return curve, result.p99_ms, [(round(at_s, 2), number, why) for at_s, number, why in decided]
 
 
 def _watch(application: str, curve: Curve, stop: threading.Event) -> None:
     client = _get_global_client()
     assert client is not None
-    started_s = time.perf_counter()
     while not stop.is_set():
         details = client.get_serve_details()["applications"][application]["deployments"]["main"]
         states = [replica["state"] for replica in details["replicas"]]
-        curve.at_s.append(time.perf_counter() - started_s)
+        curve.at_s.append(time.perf_counter())
         curve.target.append(int(details["target_num_replicas"]))
         curve.alive.append(sum(state in _ALIVE for state in states))
         curve.ready.append(sum(state == "RUNNING" for state in states))

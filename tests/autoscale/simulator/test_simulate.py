@@ -100,6 +100,15 @@ def test_fewer_replicas_drain_and_their_node_is_kept_for_a_while() -> None:
     assert simulation.requests.misses == 0
 
 
+def test_an_ingress_drains_for_as_long_as_the_service_is_told() -> None:
+    def seconds(drain_s: float) -> float:
+        options = SimulationOptions(bin_s=1.0, ingress_drain_s=drain_s)
+        simulation = simulate(one_unit(5), Scheduled({10.0: {RANKER: 1}}), poisson(50, 100.0), options)
+        return simulation.units["ranker@cpu"].replica_seconds
+
+    assert seconds(30.0) - seconds(2.0) == pytest.approx(4 * 28, abs=2)
+
+
 def test_from_zero_requests_wait_for_the_first_replica() -> None:
     spec = one_unit(0, deadline_ms=60_000, max_waiting=10**6)
     simulation = simulate(spec, Scheduled({0.0: {RANKER: 2}}), poisson(10, 60.0))
@@ -143,7 +152,7 @@ def test_policies_see_what_the_cluster_would_tell_them() -> None:
     simulate(two_units(), policy, poisson(500, 60.0))
     now_s, seen = policy.seen[-1]
     assert now_s == 55.0
-    assert seen.age_s == 0.5
+    assert seen.age_s == 1.0
     front, back = seen.units[INGRESS], seen.units[RANKER]
     assert front.arriving_requests_per_s == pytest.approx(500, rel=0.1)
     assert back.arriving_candidates_per_s == pytest.approx(100_000, rel=0.1)
@@ -151,6 +160,16 @@ def test_policies_see_what_the_cluster_would_tell_them() -> None:
     assert (front.ready, back.ready, back.target) == (2, 3, 3)
     # Little's law: half a second of a few milliseconds each; behind the ingress calls are counted, not requests.
     assert 0 < back.ongoing_requests <= front.ongoing_requests < 10
+
+
+def test_decisions_as_often_as_metrics_are_made_on_those_of_the_decision_before() -> None:
+    policy = Scheduled()
+    simulate(replace(one_unit(2), decision_interval_s=1.0), policy, poisson(500, 20.0))
+    ages_s = {observation.age_s for _, observation in policy.seen}
+    assert ages_s == {1.0}
+    (_, first), (_, second), *_ = policy.seen
+    assert first.units[RANKER].arriving_requests_per_s == 0, "nothing was told yet"
+    assert second.units[RANKER].arriving_requests_per_s == pytest.approx(500, rel=0.2)
 
 
 def test_weights_split_a_unit_over_its_pools() -> None:
