@@ -5,7 +5,7 @@ rows, and their sums are all-reduced: twice a layer. What is not in a layer (emb
 whole. Weights are views of the mapped file until a layer is split, and only a rank's part is copied.
 
 DeepSpeed's shared-memory all-reduce is left out: it waits in a loop without an end, so that a rank that dies in a batch
-would take the others with it; and it knows one group a process.
+would take the others with it; and it knows one group a process. The group that is given may sum so itself.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ from models.artifact import Artifact
 from models.errors import RuntimeFailure
 from models.runtimes.base import DeepSpeedConfig
 from models.runtimes.mapped import mapped_module, release_pages
+from models.runtimes.split_products import lighten
 from models.runtimes.torch import ModuleRuntime
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -87,6 +88,7 @@ def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
             _check_heads(layer.heads, config)
             if config.quantization is None:
                 _split_layer(layer)
+                lighten(layer)
             _convert_products(layer, _DTYPES[config.dtype])
             _quantise(layer, config)
     elif isinstance(inner, nn.Module) and hasattr(
@@ -94,6 +96,8 @@ def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
     ):  # a Hugging Face model: DeepSpeed knows its layers
         _check_heads(getattr(inner.config, "num_attention_heads", config.shards), config)
         _initialise(inner, config)
+        if not config.kernel_injection:
+            lighten(inner)
         inner.to(_DTYPES[config.dtype])
         _quantise(inner, config)
     else:

@@ -11,6 +11,7 @@ import pytest
 
 from services.errors import ShardLost
 from services.lifeline import Lifelines, hold
+from services.shared_board import is_possible
 from tests.services.sharding import TIMEOUT_S, Running
 
 LIMIT_S = 30.0
@@ -18,9 +19,15 @@ ANSWER_LIMIT_S = 1.0
 """Within which the health check comes back."""
 
 
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Running]:
+@pytest.fixture(params=["shared memory", pytest.param("gloo", marks=pytest.mark.slow)])
+def pair(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Running]:
+    if request.param == "gloo":
+        monkeypatch.setattr("services.collectives.is_possible", lambda: False)  # of rank 0: it opens no door
     given = Running(tmp_path, 2)
+    assert given.group._joined is not None
+    assert given.group._joined.shares_memory == (request.param != "gloo" and is_possible())
     yield given
     given.group.close()
 

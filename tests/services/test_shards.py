@@ -1,4 +1,4 @@
-"""Shard groups of real processes over gloo: their scores are those of one process; several models in one."""
+"""Shard groups of real processes: their scores are those of one process; several models in one."""
 
 from collections.abc import Iterator
 from typing import Any
