@@ -68,11 +68,19 @@ def nodes_at_start(config: PipelineConfig, pool: str) -> int:
 
 def nodes_at_least(config: PipelineConfig, pool: str) -> int:
     """Give how many nodes are always there: those kept though idle, or those of the fewest replicas."""
+    return max(config.pools[pool].min_nodes, _nodes(config, pool, _fewest(config)))
+
+
+def nodes_to_update(config: PipelineConfig, pool: str) -> int:
+    """Give how many nodes an update takes at the least: of each deployment it starts one anew before it ends one."""
+    return _nodes(config, pool, {name: count + 1 if count else 0 for name, count in _fewest(config).items()})
+
+
+def _fewest(config: PipelineConfig) -> dict[str, int]:
     if config.autoscaling is None:
-        return max(config.pools[pool].min_nodes, nodes_at_start(config, pool))
+        return {each.deployment: each.replicas for each in all_placements(config)}
     spec = lowered(config, {})
-    fewest = {each.deployment: spec.placed(each.key).min_replicas for each in all_placements(config)}
-    return max(config.pools[pool].min_nodes, _nodes(config, pool, fewest))
+    return {each.deployment: spec.placed(each.key).min_replicas for each in all_placements(config)}
 
 
 def _nodes(config: PipelineConfig, name: str, replicas: dict[str, int]) -> int:

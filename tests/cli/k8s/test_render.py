@@ -57,6 +57,18 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_a_pool_without_room_for_an_update_is_warned_of(tmp_path: Path) -> None:
+    def fill(document: dict[str, Any]) -> None:
+        document["pools"]["cpu"]["max_nodes"] = 2
+        document["autoscaling"]["bounds"]["ingress"] = {"min_replicas": 32}  # of one CPU each, on nodes of 16
+
+    done = render(changed(tmp_path, fill), tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "pools.cpu.max_nodes" in done.output
+    assert "give 3 or more" in done.output
+    assert "max_nodes" not in render(CONFIGS / "cluster.yaml", tmp_path / "out").output
+
+
 def test_a_file_is_not_overwritten(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.write_text("mine")
