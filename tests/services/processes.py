@@ -162,13 +162,16 @@ def served(
 class Load:
     """What closed-loop clients met: answers by status, and every answer that was not its own or not there.
 
-    replicas: what those that answered put before their request ids.
+    pause_s: what each waits before it asks again. replicas: what those that answered put before their request ids.
+    slowest_s: the longest wait for an answer.
     """
 
     port: int
+    pause_s: float = 0.0
     statuses: "Counter[int]" = field(default_factory=Counter)
     replicas: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _progress: threading.Condition = field(default_factory=threading.Condition)
 
@@ -179,20 +182,25 @@ class Load:
             while not self._stop.is_set():
                 with Connection(self.port) as connection:
                     while not self._stop.is_set():
+                        asked_s = time.monotonic()
                         reply = connection.ask(data)
-                        self._note(user, reply)
+                        self._note(user, reply, time.monotonic() - asked_s)
                         if reply.headers.get("connection", "").lower() == "close":
                             break  # a proxy that is replaced says so with its last answer
+                        if self.pause_s:
+                            self._stop.wait(self.pause_s)
         except (OSError, AssertionError, ValueError) as error:
             with self._progress:
                 self.wrong.append(f"u{user}: {error!r}")
                 self._progress.notify_all()
 
-    def _note(self, user: int, reply: Reply) -> None:
+    def _note(self, user: int, reply: Reply, waited_s: float) -> None:
         answer = reply.json if reply.status == 200 else {"items": []}
         with self._progress:
             self.statuses[reply.status] += 1
-            self.replicas.add(reply.headers["x-request-id"].rpartition("-")[0])
+            self.slowest_s = max(self.slowest_s, waited_s)
+            # What a proxy says by itself has no id, and is wrong below.
+            self.replicas.add(reply.headers.get("x-request-id", "").rpartition("-")[0])
             if [item["score"] for item in answer["items"]] != [bias_of(user)]:
                 self.wrong.append(f"u{user}: {reply.status} {reply.body[:300]!r}")
             self._progress.notify_all()
@@ -213,9 +221,9 @@ class Load:
 
 
 @contextmanager
-def load(port: int, clients: int = 16) -> Iterator[Load]:
+def load(port: int, clients: int = 16, pause_s: float = 0.0) -> Iterator[Load]:
     """Keep that many clients asking, one user each."""
-    asked = Load(port)
+    asked = Load(port, pause_s)
     threads = [threading.Thread(target=asked.client, args=(user,), daemon=True) for user in range(clients)]
     for thread in threads:
         thread.start()

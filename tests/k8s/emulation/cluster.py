@@ -1,0 +1,172 @@
+"""A RayService on this machine: Redis, the head, groups of raylets, the real autoscaler, and Serve's configuration."""
+
+import copy
+import json
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.redis_server import RedisServer, redis_server
+from services.settings import free_ports, runtime_directory
+from tests.k8s.emulation import trees
+from tests.k8s.emulation.api import kubernetes_api
+from tests.k8s.emulation.autoscaler import Sidecar, autoscaler
+from tests.k8s.emulation.manifest import Document, groups_of, ray_cluster, serve_document
+from tests.k8s.emulation.operator import HEAD, Operator
+from tests.k8s.emulation.pods import Machine, Pod
+from tests.k8s.emulation.timeline import Timeline
+from tests.services.stores.certificates import write_certificates
+
+NAME, NAMESPACE = "emulated", "default"
+LIMIT_S = 180.0
+_MARK = "RANKWAY_EMULATION"
+_POLL_S = 0.25
+_REQUEST_LIMIT_S = 20.0
+Replicas = dict[str, list[str]]
+"""Pods of the replicas that run, by deployment; one entry a replica."""
+
+
+class Emulated:
+    """A running RayService."""
+
+    def __init__(
+        self, service: Document, operator: Operator, sidecar: Sidecar, machine: Machine, timeline: Timeline
+    ) -> None:
+        self.operator, self.machine, self.timeline = operator, machine, timeline
+        self._sidecar = sidecar
+        self._document = serve_document(service)
+
+    def deploy(self, change: Callable[[Document], None] = lambda _document: None) -> None:
+        """Send serveConfigV2, changed, to the dashboard, as the operator does, until it is taken."""
+        change(self._document)
+        document = copy.deepcopy(self._document)
+        # Host and port are one machine's: workers' proxies have theirs from their pods.
+        document["http_options"] = document.get("http_options", {}) | {
+            "host": "127.0.0.1",
+            "port": self.machine.http_port,
+        }
+        self.wait_for(lambda: self._ask("PUT", document) is not None, "the dashboard takes serveConfigV2")
+        self.timeline.note("deployed")
+
+    def replicas(self) -> Replicas:
+        """Give where replicas run; empty while the dashboard or the controller does not answer."""
+        return {
+            name: sorted(
+                each["node_instance_id"] for each in deployment["replicas"] if each["state"] == "RUNNING"
+            )
+            for application in self._applications()
+            for name, deployment in application["deployments"].items()
+        }
+
+    def is_running(self) -> bool:
+        """Say whether every application is RUNNING."""
+        applications = self._applications()
+        failed = [each["message"] for each in applications if each["status"] == "DEPLOY_FAILED"]
+        assert not failed, failed
+        return bool(applications) and all(each["status"] == "RUNNING" for each in applications)
+
+    def proxies(self) -> dict[str, str]:
+        """Give the state of the proxy on each pod's node."""
+        details = self._ask("GET") or {"proxies": {}}
+        return {each["node_instance_id"]: each["status"] for each in details["proxies"].values()}
+
+    def pods(self, group: str) -> list[Pod]:
+        """Give the pods of a group."""
+        return self.operator.pods(group)
+
+    def head(self) -> Pod:
+        """Give the head's pod."""
+        return self.pods(HEAD)[0]
+
+    @contextmanager
+    def without_head(self) -> Iterator[None]:
+        """Lose the head: all of its pod, the autoscaler too; another is started as the block ends."""
+        head = self.head()
+        self.operator.hold_head()
+        try:
+            self.timeline.note("killed", head.name)
+            head.kill()
+            self._sidecar.kill()
+            yield
+        finally:
+            self.operator.release_head()
+
+    def wait_for(self, condition: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
+        """Look until it holds: a cluster's parts tell nobody."""
+        end_s = time.monotonic() + limit_s
+        while not condition():
+            assert time.monotonic() < end_s, f"{what}: not within {limit_s:.0f} s\n{self.state()}"
+            time.sleep(_POLL_S)
+
+    def state(self) -> str:
+        """Give what there is to see, for a failure's message."""
+        pods = [f"{pod.name}: {pod.last_words}" for pod in self.operator.pods()]
+        details = [
+            f"{app['status']} {app['message']} "
+            + str({name: (d["status"], d["message"]) for name, d in app["deployments"].items()})
+            for app in self._applications()
+        ]
+        return "\n".join([str(self.timeline), *pods, *details, str(self.replicas()), str(self.proxies())])
+
+    def _applications(self) -> list[Document]:
+        details = self._ask("GET")
+        return [] if details is None else list(details["applications"].values())
+
+    def _ask(self, method: str, document: Document | None = None) -> Any:
+        """Ask the dashboard; None while it does not answer."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.machine.dashboard_port}/api/serve/applications/",
+            method=method,
+            data=None if document is None else json.dumps(document).encode(),
+            headers={"content-type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_REQUEST_LIMIT_S) as answer:
+                body = answer.read()
+        except urllib.error.HTTPError as error:
+            assert error.code != 400, error.read().decode()
+            return None
+        except OSError:
+            return None
+        return json.loads(body) if body else {}
+
+
+@contextmanager
+def emulated(service: Document, folder: Path) -> Iterator[Emulated]:
+    """Run what a RayService describes for as long as the block lasts; nothing is left of it."""
+    directory = runtime_directory()
+    mark = f"{_MARK}={directory.name}"
+    timeline = Timeline()
+    try:
+        with redis_server(folder) as redis:
+            machine = Machine(free_ports(), directory, _environment(redis, mark))
+            cluster = ray_cluster(service, NAME, NAMESPACE)
+            operator = Operator(cluster, groups_of(service), machine, timeline)
+            try:
+                write_certificates(directory)
+                with (
+                    kubernetes_api(operator, directory) as port,
+                    autoscaler(operator, machine, port) as sidecar,
+                ):
+                    yield Emulated(service, operator, sidecar, machine, timeline)
+            finally:
+                operator.close()
+                timeline.write()
+    finally:
+        trees.kill(trees.marked(mark))
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _environment(redis: RedisServer, mark: str) -> dict[str, str]:
+    """Give what gcsFaultToleranceOptions puts into pods, and the mark of all that is started."""
+    name, _, value = mark.partition("=")
+    return {
+        "RAY_REDIS_ADDRESS": f"127.0.0.1:{redis.port}",
+        "RAY_external_storage_namespace": value,
+        name: value,
+    }

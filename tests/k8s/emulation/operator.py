@@ -1,0 +1,174 @@
+"""KubeRay's part: as many pods as the RayCluster says; what is to be deleted is, what has ended is replaced."""
+
+import copy
+import itertools
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from tests.k8s.emulation.manifest import Document, Group
+from tests.k8s.emulation.pods import Machine, Pod
+from tests.k8s.emulation.timeline import Timeline
+
+HEAD = "headgroup"
+_STOP_LIMIT_S = 60.0
+_STARTS_AT_ONCE = 2
+"""Ray gives a raylet 30 s to start, which more than the cores do not keep; each that is up makes room for the next."""
+
+
+class Operator:
+    """Brings the pods to what the RayCluster says, whenever that or a pod changes."""
+
+    def __init__(
+        self, cluster: Document, groups: Mapping[str, Group], machine: Machine, timeline: Timeline
+    ) -> None:
+        """Start the head's pod and, as it is up, the groups'."""
+        self._cluster, self._groups, self._machine, self._timeline = cluster, groups, machine, timeline
+        self._pods: dict[str, Pod] = {}
+        self._numbers = itertools.count()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._holds_head = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
+        self._thread.start()
+
+    @property
+    def cluster(self) -> Document:
+        """The RayCluster as it is now."""
+        with self._changed:
+            return copy.deepcopy(self._cluster)
+
+    def pods(self, group: str | None = None) -> list[Pod]:
+        """Give the pods that are not being deleted, of one group or of all."""
+        with self._changed:
+            if self._failure is not None:
+                raise self._failure
+            return [
+                pod for pod in self._pods.values() if not pod.deleting and group in (None, pod.group.name)
+            ]
+
+    def pod_objects(self) -> list[Document]:
+        """Give all pods as the API does."""
+        with self._changed:
+            return [self._object(pod) for pod in self._pods.values()]
+
+    def patch(self, operations: list[dict[str, Any]]) -> Document:
+        """Apply a JSON patch (RFC 6902) of ``replace`` operations, the only ones that scale, and act on it.
+
+        Raises:
+            KeyError, IndexError: a path is not there. ValueError: another operation.
+        """
+        with self._changed:
+            cluster = copy.deepcopy(self._cluster)
+            for operation in operations:
+                *path, last = operation["path"].strip("/").split("/")
+                if operation["op"] != "replace":
+                    raise ValueError(operation["op"])
+                at: Any = cluster
+                for part in path:
+                    at = at[int(part)] if isinstance(at, list) else at[part]
+                at[last]  # what is replaced must be there
+                if last == "replicas":
+                    self._timeline.note(
+                        "replicas asked", f"{at['groupName']} {at[last]} -> {operation['value']}"
+                    )
+                at[last] = operation["value"]
+            version = int(cluster["metadata"]["resourceVersion"]) + 1
+            cluster["metadata"]["resourceVersion"] = str(version)
+            self._cluster = cluster
+            self._changed.notify_all()
+            return copy.deepcopy(cluster)
+
+    def hold_head(self) -> None:
+        """Leave a head that has ended as it is, until ``release_head``: the time until a new pod is scheduled."""
+        with self._changed:
+            self._holds_head = True
+
+    def release_head(self) -> None:
+        """Start the head again."""
+        with self._changed:
+            self._holds_head = False
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End all pods, at once."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join(_STOP_LIMIT_S)
+        for pod in self._pods.values():
+            pod.kill()
+
+    def _run(self) -> None:
+        try:
+            with self._changed:
+                while not self._stopping:
+                    self._reconcile()
+                    self._changed.wait()
+        except BaseException as error:
+            self._failure = error
+            raise
+
+    def _reconcile(self) -> None:
+        for pod in [pod for pod in self._pods.values() if pod.has_ended]:
+            if pod.group.is_head and self._holds_head:
+                continue
+            if not pod.deleting:
+                self._timeline.note("pod lost", f"{pod.name}: {pod.last_words}")
+            del self._pods[pod.name]
+        if not any(pod.group.is_head for pod in self._pods.values()):
+            self._create(HEAD)
+        for spec in self._cluster["spec"]["workerGroupSpecs"]:
+            name = spec["groupName"]
+            for wanted in spec["scaleStrategy"].get("workersToDelete", []):
+                if wanted in self._pods and not self._pods[wanted].deleting:
+                    self._delete(self._pods[wanted])
+            here = [pod for pod in self._pods.values() if pod.group.name == name and not pod.deleting]
+            for _ in range(spec["replicas"] - len(here)):
+                self._create(name)
+        self._start()
+
+    def _create(self, group: str) -> None:
+        taken = {pod.number for pod in self._pods.values()}
+        number = next(each for each in itertools.count() if each not in taken)
+        name = f"{self._cluster['metadata']['name']}-{group}-{next(self._numbers)}"
+        self._pods[name] = Pod(name, self._groups[group], number, self._machine, self._told)
+        self._timeline.note("pod created", name)
+
+    def _start(self) -> None:
+        """Start containers: the head's, then those of groups, which wait for it in an init container."""
+        leads = any(
+            pod.group.is_head and pod.up.is_set() and not pod.has_ended for pod in self._pods.values()
+        )
+        starting = sum(not (pod.is_pending or pod.up.is_set()) for pod in self._pods.values())
+        ready = [pod for pod in self._pods.values() if pod.is_pending and (pod.group.is_head or leads)]
+        for pod in ready[: max(0, _STARTS_AT_ONCE - starting)]:
+            pod.start()
+
+    def _told(self, pod: Pod) -> None:
+        if not pod.has_ended:
+            self._timeline.note("pod up", pod.name)
+        with self._changed:
+            self._changed.notify_all()
+
+    def _delete(self, pod: Pod) -> None:
+        pod.deleting = True
+        self._timeline.note("pod deleted", pod.name)
+        threading.Thread(target=pod.stop, name=f"delete {pod.name}", daemon=True).start()
+
+    def _object(self, pod: Pod) -> Document:
+        kind = "head" if pod.group.is_head else "worker"
+        labels = {
+            "ray.io/cluster": self._cluster["metadata"]["name"],
+            "ray.io/node-type": kind,
+            "ray.io/group": pod.group.name,
+        }
+        metadata: Document = {"name": pod.name, "labels": labels, "resourceVersion": "1"}
+        if pod.deleting:
+            metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        status: Document = {"phase": "Pending", "podIP": "127.0.0.1"}
+        if not pod.is_pending:
+            state = {"terminated": {"exitCode": 137}} if pod.has_ended else {"running": {}}
+            status |= {"phase": "Running", "containerStatuses": [{"name": "ray", "state": state}]}
+        return {"metadata": metadata, "spec": {"containers": [{"name": "ray"}]}, "status": status}

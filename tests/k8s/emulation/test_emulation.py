@@ -1,0 +1,116 @@
+"""A rendered RayService on this machine: groups of raylets behind a Kubernetes API, scaled by Ray's own autoscaler.
+
+Every node has its HAProxy, on a port of its own, and clients speak to that of a node that is not lost. What this cannot
+show: KubeRay's operator, a Service or gateway before the proxies (who speaks to the proxy of a lost node sees its
+connection reset, unless a gateway asks again), addresses of nodes, a network's delays, real GPUs.
+"""
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.k8s.emulation.cluster import Emulated, emulated
+from tests.k8s.emulation.pipeline import emulated_config, rendered
+from tests.pipelines import bias_of
+from tests.services.processes import load, title
+from tests.services.servers import ask, rank_request
+
+CLIENTS, PAUSE_S = 4, 0.02
+"""A load that leaves cores for nodes to start on."""
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
+    home = tmp_path_factory.mktemp("emulation")
+    service = rendered(emulated_config(home), home)
+    with emulated(service, home) as running:
+        running.wait_for(running.head().up.is_set, "the head starts")
+        running.deploy()
+        running.wait_for(lambda: settled(running), "the pipeline runs on its first nodes")
+        yield running
+    directory = running.machine.directory
+    assert not directory.exists()
+    assert [each for each in psutil.process_iter() if str(directory) in title(each)] == []
+
+
+FEWEST = {"main@front": 2, "scorer@cpu": 1, "scorer@gpu": 1}
+
+
+def settled(cluster: Emulated) -> bool:
+    """As few replicas run as may be."""
+    return cluster.is_running() and {name: len(pods) for name, pods in cluster.replicas().items()} == FEWEST
+
+
+def test_each_stage_runs_on_the_nodes_of_its_pool(cluster: Emulated) -> None:
+    for deployment, pods in cluster.replicas().items():
+        group = deployment.partition("@")[2]
+        assert set(pods) <= {pod.name for pod in cluster.pods(group)}, deployment
+
+
+def test_every_proxy_answers_with_right_scores(cluster: Emulated) -> None:
+    body = {"user_id": "u5", "candidates": ["item-0003"], "deadline_ms": 20_000}
+    asked = [cluster.head(), *cluster.pods("front")]
+    cluster.wait_for(
+        lambda: all(cluster.proxies().get(pod.name) == "HEALTHY" for pod in asked), "each has a proxy"
+    )
+    for pod in asked:
+        reply = ask(pod.http_port, rank_request(body))
+        assert (reply.status, reply.json["items"]) == (200, [{"id": "item-0003", "score": bias_of(5) + 3}])
+    cluster.timeline.note("answered")
+
+
+def test_load_brings_a_node_and_idleness_takes_it_again(cluster: Emulated) -> None:
+    cluster.wait_for(lambda: settled(cluster), "as few replicas as may be")
+    with load(cluster.pods("front")[0].http_port, CLIENTS, PAUSE_S) as asked:
+        cluster.wait_for(lambda: len(cluster.replicas().get("scorer@gpu", [])) == 2, "a second GPU replica")
+        cluster.timeline.note("replica up", ", ".join(cluster.replicas()["scorer@gpu"]))
+        assert len(set(cluster.replicas()["scorer@gpu"])) == 2
+        asked.wait_for(100)
+    assert asked.wrong == []
+    assert set(asked.statuses) == {200}
+    cluster.wait_for(lambda: settled(cluster) and len(cluster.pods("gpu")) == 1, "the second GPU node goes")
+    cluster.timeline.note("scaled down")
+
+
+@pytest.mark.parametrize("group", ["front", "cpu"])
+def test_a_killed_raylet_costs_no_request_and_is_replaced(cluster: Emulated, group: str) -> None:
+    cluster.wait_for(lambda: settled(cluster), "as few replicas as may be")
+    deployment = {"front": "main@front", "cpu": "scorer@cpu"}[group]
+    spared, *_ = [pod for pod in cluster.pods("front")]
+    victim = cluster.pods(group)[-1]
+    assert victim is not spared
+    with load(spared.http_port, CLIENTS, PAUSE_S) as asked:
+        asked.wait_for(300)
+        cluster.timeline.note("killed", victim.name)
+        victim.kill()
+
+        def is_replaced() -> bool:
+            pods = cluster.replicas().get(deployment, [])
+            return len(pods) == len(cluster.pods(group)) and victim.name not in pods
+
+        cluster.wait_for(is_replaced, f"{deployment} is whole on other nodes")
+        asked.wait_for(300)
+        told = f"{asked.statuses.total()} answers, the slowest in {asked.slowest_s:.2f} s"
+        cluster.timeline.note("recovered", f"{deployment} on {cluster.replicas()[deployment]}; {told}")
+    assert asked.wrong == []
+    assert set(asked.statuses) == {200}
+
+
+def test_without_its_head_a_cluster_answers_and_with_the_next_it_is_led_again(cluster: Emulated) -> None:
+    cluster.wait_for(lambda: settled(cluster), "as few replicas as may be")
+    with load(cluster.pods("front")[0].http_port, CLIENTS, PAUSE_S) as asked:
+        asked.wait_for(100)
+        with cluster.without_head():
+            asked.wait_for(1000)
+        cluster.wait_for(cluster.head().up.is_set, "the next head is up")
+        cluster.wait_for(cluster.is_running, "the controller knows its replicas again")
+        asked.wait_for(300)
+        told = f"{asked.statuses.total()} answers, the slowest in {asked.slowest_s:.2f} s"
+        cluster.timeline.note("recovered", told)
+    assert asked.wrong == []
+    assert set(asked.statuses) == {200}
+    cluster.wait_for(
+        lambda: settled(cluster) and len(cluster.pods("gpu")) == 1, "what the load had brought goes"
+    )
