@@ -2,8 +2,11 @@
 
 import re
 
+from ray._private.label_utils import validate_node_label_syntax, validate_node_labels
+
+from autoscale.pools import PoolConfig
 from cli.k8s.groups import used_pools
-from cli.k8s.names import HEAD
+from cli.k8s.names import ACCELERATOR_LABEL, HEAD
 from services.config import LOCAL_POOL, PipelineConfig
 from services.errors import ConfigError
 from services.lowering import lowered
@@ -43,6 +46,7 @@ def check_renderable(config: PipelineConfig) -> None:
             raise ConfigError(
                 f"pools.{name}.cpus: {pool.cpus:g} is less than one, and Ray counts a node's CPUs whole; give 1 or more"
             )
+        _check_labels(name, pool)
     lowered(config, {})
     _check_groups_fit(config)
 
@@ -54,6 +58,16 @@ def _check_name(field: str, name: str, longest: int) -> None:
             f"to be no longer than {longest}: shorten it",
             field=field,
         )
+
+
+def _check_labels(name: str, pool: PoolConfig) -> None:
+    """Nodes carry them, and KubeRay refuses what is no label; Ray keeps those that begin with ray.io for itself."""
+    accelerator = {} if pool.accelerator is None else {ACCELERATOR_LABEL: pool.accelerator}
+    try:
+        validate_node_labels(pool.labels | accelerator)
+        validate_node_label_syntax(pool.labels | accelerator)
+    except ValueError as error:
+        raise ConfigError(f"pools.{name}.labels: {error}", field=f"pools.{name}.labels") from error
 
 
 def _check_groups_fit(config: PipelineConfig) -> None:

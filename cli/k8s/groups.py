@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from autoscale.pools import PoolConfig
-from cli.k8s.names import ACCELERATOR_LABEL, HEAD, POOL_LABEL, WORKER
+from cli.k8s.names import ACCELERATOR_LABEL, GPU_RESOURCE, HEAD, POOL_LABEL, SPOT_LABEL, WORKER
 from cli.k8s.pods import pod_labels, pod_template
 from services.config import PipelineConfig
 from services.lowering import lowered
@@ -41,13 +41,13 @@ def worker_group(config: PipelineConfig, name: str) -> dict[str, Any]:
     no limit to CPUs: a throttled model thread misses deadlines.
     """
     pool = config.pools[name]
-    template = pod_template(config, WORKER, {POOL_LABEL: name}, _resources(pool), on_gpus=pool.gpus > 0)
+    template = pod_template(config, WORKER, {POOL_LABEL: name}, _resources(pool), pool=pool)
     spec = template["spec"]
     spec["topologySpreadConstraints"] = list(_spread(pod_labels(config, WORKER) | {POOL_LABEL: name}))
-    if pool.gpus:
-        spec["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-    if pool.accelerator is not None:
-        spec["nodeSelector"][ACCELERATOR_LABEL] = pool.accelerator
+    spec["nodeSelector"] |= _node_labels(pool)
+    taints = [key for key, there in ((GPU_RESOURCE, pool.gpus), (SPOT_LABEL, pool.spot)) if there]
+    if taints:
+        spec["tolerations"] = [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in taints]
     return {
         "groupName": name,
         "minReplicas": pool.min_nodes,
@@ -103,8 +103,14 @@ def _resources(pool: PoolConfig) -> dict[str, Any]:
     requests: dict[str, str] = {"cpu": f"{int(_ASKED_SHARE * pool.cpus * 1000)}m", "memory": memory}
     limits: dict[str, str] = {"memory": memory}
     if pool.gpus:
-        requests["nvidia.com/gpu"] = limits["nvidia.com/gpu"] = str(pool.gpus)
+        requests[GPU_RESOURCE] = limits[GPU_RESOURCE] = str(pool.gpus)
     return {"requests": requests, "limits": limits}
+
+
+def _node_labels(pool: PoolConfig) -> dict[str, str]:
+    """Give the labels that tell the nodes of this pool from others of Kubernetes."""
+    accelerator = {} if pool.accelerator is None else {ACCELERATOR_LABEL: pool.accelerator}
+    return accelerator | ({} if pool.spot is None else {SPOT_LABEL: "true"})
 
 
 def _ray_resources(pool: PoolConfig) -> dict[str, str]:

@@ -9,6 +9,12 @@ POOL_LABEL = "rankway/pool"
 ACCELERATOR_LABEL = "rankway/accelerator"
 """Of the Kubernetes nodes that have GPUs: Ray's name of their type. Whoever makes the nodes sets it."""
 
+SPOT_LABEL = "rankway/spot"
+"""Of the Kubernetes nodes that the provider may take back, ``"true"``, and the key of their taint."""
+
+GPU_RESOURCE = "nvidia.com/gpu"
+"""What Kubernetes counts GPUs as, and the key of the taint of their nodes."""
+
 HEAD, WORKER = "head", "worker"
 SERVICE_ACCOUNTS = {HEAD: "rankway-head", WORKER: "rankway-worker"}
 PRIORITY_CLASSES = {HEAD: "rankway-head", WORKER: "rankway-worker"}
@@ -23,5 +29,5 @@ GCS_SECRET, STORE_SECRET, PASSWORD_KEY = "redis-gcs", "redis", "password"
 IMAGES = {False: "rankway", True: "rankway-gpu"}
 """By whether it is for GPUs; overlays say from which registry. The tag is Ray's version."""
 
-METRICS_PORT, HAPROXY_METRICS_PORT = 8080, 9101
+SERVE_PORT, METRICS_PORT, HAPROXY_METRICS_PORT = 8000, 8080, 9101
 GCS_PORT, DASHBOARD_PORT = 6379, 8265

@@ -4,6 +4,7 @@ from typing import Any
 
 import ray
 
+from autoscale.pools import PoolConfig
 from cli.k8s.names import (
     DASHBOARD_PORT,
     GCS_PORT,
@@ -17,6 +18,7 @@ from cli.k8s.names import (
     PIPELINE_LABEL,
     PRIORITY_CLASSES,
     ROLE_LABEL,
+    SERVE_PORT,
     SERVICE_ACCOUNTS,
     STORE_SECRET,
     WORKER,
@@ -27,9 +29,12 @@ from services.stores.base import RedisConfig
 
 DRAIN_S = 30
 """How long a replica and HAProxy still answer once they are to go: load balancers elsewhere hear of it late."""
-LEAVE_S = DRAIN_S + 10
-"""How long a pod that was deleted goes on as it was: it is out of the Service's endpoints, and then drains."""
-GRACE_S = LEAVE_S + 20
+FORGOTTEN_S = DRAIN_S + 10
+"""How long a pod that was deleted goes on as it was: it is out of the Service's endpoints, and not everyone knows."""
+_WARMING_S = 60
+"""What a replica takes to load and warm, on a node that is there."""
+_ENDING_S = 20
+"""What Ray's own processes take to end."""
 
 _USER, _GROUP = 1000, 100  # of the image
 
@@ -40,18 +45,20 @@ def pod_template(
     labels: dict[str, str],
     resources: dict[str, Any],
     *,
-    on_gpus: bool = False,
+    pool: PoolConfig | None = None,
 ) -> dict[str, Any]:
-    """Give metadata and spec of a group's pods; ``resources`` are the Ray container's."""
+    """Give metadata and spec of a group's pods; ``resources`` are the Ray container's. pool: None for the head."""
+    command, grace_s = departure(pool)
+    on_gpus = pool is not None and pool.gpus > 0
     container = {
         "name": f"ray-{role}",
         "image": f"{IMAGES[on_gpus]}:{ray.__version__}",
         "imagePullPolicy": "IfNotPresent",
         "env": _environment(config),
-        "ports": _ports(config, role),
+        "ports": _ports(role),
         "resources": resources,
         "securityContext": container_security(),
-        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(LEAVE_S)]}}},
+        "lifecycle": {"preStop": {"exec": {"command": command}}},
         "volumeMounts": [
             {"name": "home", "mountPath": HOME_PATH, "readOnly": role == WORKER and not writes_home(config)},
         ],
@@ -64,7 +71,7 @@ def pod_template(
             "automountServiceAccountToken": role == HEAD,
             "priorityClassName": PRIORITY_CLASSES[role],
             "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": GRACE_S,
+            "terminationGracePeriodSeconds": grace_s,
             "nodeSelector": {"kubernetes.io/arch": "amd64"},
             "securityContext": {
                 "runAsNonRoot": True,
@@ -78,6 +85,24 @@ def pod_template(
             "volumes": [{"name": "home", "persistentVolumeClaim": {"claimName": HOME_CLAIM}}],
         },
     }
+
+
+def departure(pool: PoolConfig | None) -> tuple[list[str], int]:
+    """Give what a pod does before it stops, and the seconds that Kubernetes gives it; None: the head, without replicas.
+
+    First it is forgotten as it was, then its replicas move, to a new node if need be. Nodes that the provider takes
+    back leave no time for one after the other.
+    """
+    if pool is None:
+        return ["sleep", str(FORGOTTEN_S)], FORGOTTEN_S + _ENDING_S
+    leave = "python -m services.departure --limit-s"
+    if pool.spot is not None:
+        limit_s = max(1, int(pool.spot.notice_s))
+        command = f"{leave} {limit_s} & sleep {FORGOTTEN_S}; wait"
+        return ["bash", "-c", command], max(limit_s, FORGOTTEN_S) + _ENDING_S
+    limit_s = int(pool.provisioning_s) + _WARMING_S + DRAIN_S
+    command = f"sleep {FORGOTTEN_S}; exec {leave} {limit_s}"
+    return ["bash", "-c", command], FORGOTTEN_S + limit_s + _ENDING_S
 
 
 def pod_labels(config: PipelineConfig, role: str) -> dict[str, str]:
@@ -109,8 +134,8 @@ def _environment(config: PipelineConfig) -> list[dict[str, Any]]:
     return environment
 
 
-def _ports(config: PipelineConfig, role: str) -> list[dict[str, Any]]:
-    ports = {"serve": config.http.port, "metrics": METRICS_PORT, "haproxy-metrics": HAPROXY_METRICS_PORT}
+def _ports(role: str) -> list[dict[str, Any]]:
+    ports = {"serve": SERVE_PORT, "metrics": METRICS_PORT, "haproxy-metrics": HAPROXY_METRICS_PORT}
     if role == HEAD:
         ports |= {"gcs-server": GCS_PORT, "dashboard": DASHBOARD_PORT}
     return [{"name": name, "containerPort": number} for name, number in ports.items()]

@@ -9,7 +9,15 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from cli.k8s.groups import IDLE_S, head_group, used_pools, worker_group
-from cli.k8s.names import GCS_REDIS, GCS_SECRET, HOME_PATH, PASSWORD_KEY, PIPELINE_LABEL, POOL_LABEL
+from cli.k8s.names import (
+    GCS_REDIS,
+    GCS_SECRET,
+    HOME_PATH,
+    PASSWORD_KEY,
+    PIPELINE_LABEL,
+    POOL_LABEL,
+    SERVE_PORT,
+)
 from cli.k8s.pods import container_security
 from services.app import PipelineArgs, deployment_options
 from services.config import PipelineConfig
@@ -22,26 +30,29 @@ _AUTOSCALER_RESOURCES = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits":
 
 
 def in_pods(config: PipelineConfig) -> PipelineConfig:
-    """Give the pipeline as it is served there: on all addresses, each pool's nodes told apart by a label of ours."""
+    """Give the pipeline as it is served there: on all addresses, each pool's nodes told apart by a label of ours.
+
+    ``http`` says where it listens on one machine; in a pod the port is the one that policies and routes name.
+    """
     pools = {
         name: pool.model_copy(update={"labels": {**pool.labels, POOL_LABEL: name}})
         for name, pool in config.pools.items()
     }
-    http = config.http.model_copy(update={"host": "0.0.0.0"})
+    http = config.http.model_copy(update={"host": "0.0.0.0", "port": SERVE_PORT})
     return config.model_copy(update={"pools": pools, "http": http, "training": None})
 
 
-def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
+def serve_document(config: PipelineConfig, home: Path, served_home: Path = Path(HOME_PATH)) -> dict[str, Any]:
     """Give the Serve config that the operator hands to the cluster, every deployment with its options.
 
-    config: as it is in the pods. home: where profiles are read.
+    config: as it is in the pods. home: where profiles are read. served_home: where the pods find the data.
 
     Raises:
         ConfigError: a field that Serve's schema does not know. AutoscaleError: a profile is missing or unfit.
     """
-    document = serve_config(config, home, served_home=Path(HOME_PATH), proxy_location="EveryNode")
+    document = serve_config(config, home, served_home=served_home, proxy_location="EveryNode")
     application = document["applications"][0]
-    args = PipelineArgs(config=config, home=HOME_PATH, policy_beside=config.autoscaling is not None)
+    args = PipelineArgs(config=config, home=str(served_home), policy_beside=config.autoscaling is not None)
     given = {each["name"]: each for each in application.get("deployments", ())}
     application["deployments"] = [
         _plain(deployment_options(placement, args)) | given.get(placement.deployment, {})
@@ -51,13 +62,13 @@ def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
     return document
 
 
-def ray_service(config: PipelineConfig, home: Path) -> dict[str, Any]:
-    """Give the RayService of a pipeline as it is in the pods.
+def ray_service(config: PipelineConfig, home: Path, served_home: Path = Path(HOME_PATH)) -> dict[str, Any]:
+    """Give the RayService of a pipeline as it is in the pods; arguments as ``serve_document``'s.
 
     Raises:
         ConfigError, AutoscaleError: as ``serve_document``.
     """
-    document = yaml.safe_dump(serve_document(config, home), sort_keys=False, width=120)
+    document = yaml.safe_dump(serve_document(config, home, served_home), sort_keys=False, width=120)
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",

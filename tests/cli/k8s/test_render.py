@@ -84,6 +84,10 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d["pools"]["gpu-small"].update(min_nodes=201), "min_nodes 201 is above max_nodes 200"),
     (lambda d: d["pools"]["gpu-small"].update(cpus=1), "takes 2 cpus, and a node of pool gpu-small has 1"),
     (lambda d: d["units"]["ranker"]["pools"]["gpu-small"].update(gpus=2), "takes 2 gpus"),
+    (lambda d: d["pools"]["cpu"].update(labels={"ray.io/zone": "a"}), "cannot start with the prefix"),
+    (lambda d: d["pools"]["cpu"].update(labels={"zone": "!a"}), "Invalid label key value"),
+    (lambda d: d["pools"]["gpu-small"].update(accelerator="L 4"), "Invalid label key value"),
+    (lambda d: d["pools"]["cpu"].update(cpus=0.5), "Ray counts a node's CPUs whole"),
     (lambda d: d["units"]["ingress"].pop("pools"), r"pools.local what the nodes are"),
     (lambda d: d["units"]["ingress"].update(profile="nowhere.json", pools={"cpu": {}}), "nowhere.json"),
 ]
@@ -142,3 +146,25 @@ def test_workers_may_write_the_home_only_where_the_pipeline_keeps_files_there(tm
         assert render(config, tmp_path / "out").exit_code == 0
         (mount,) = worker_groups(tmp_path / "out")["cpu"]["template"]["spec"]["containers"][0]["volumeMounts"]
         assert mount["readOnly"] is read_only
+
+
+def test_a_pod_has_time_to_be_forgotten_and_to_have_its_replicas_moved(tmp_path: Path) -> None:
+    def with_spot(document: dict[str, Any]) -> None:
+        document["pools"]["gpu-large"]["spot"] = {"interruptions_per_hour": 0.1, "notice_s": 25}
+
+    assert render(changed(tmp_path, with_spot), tmp_path / "out").exit_code == 0
+    groups = worker_groups(tmp_path / "out")
+    pods = {name: group["template"]["spec"] for name, group in groups.items()}
+    leaves = {
+        n: pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][-1] for n, pod in pods.items()
+    }
+    assert leaves["cpu"] == "sleep 40; exec python -m services.departure --limit-s 180"
+    assert leaves["gpu-large"] == "python -m services.departure --limit-s 25 & sleep 40; wait"
+    assert {n: pod["terminationGracePeriodSeconds"] for n, pod in pods.items()} == {
+        "cpu": 240,
+        "gpu-small": 300,
+        "gpu-large": 60,
+    }
+    assert pods["gpu-large"]["nodeSelector"]["rankway/spot"] == "true"
+    assert {each["key"] for each in pods["gpu-large"]["tolerations"]} == {"nvidia.com/gpu", "rankway/spot"}
+    assert "tolerations" not in pods["cpu"]
