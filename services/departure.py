@@ -8,11 +8,12 @@ that is there, has those here finish what they have, and takes them out of all r
 import argparse
 import asyncio
 import time
+from typing import Any
 
 from ray._private.services import canonicalize_bootstrap_address_or_die, get_node_ip_address
-from ray._raylet import GcsClient, NodeID
-from ray.core.generated.autoscaler_pb2 import DrainNodeReason
-from ray.core.generated.gcs_pb2 import GcsNodeInfo
+from ray._raylet import GcsClient, NodeID  # type: ignore[attr-defined]
+from ray.core.generated.autoscaler_pb2 import DrainNodeReason  # type: ignore[attr-defined]
+from ray.core.generated.gcs_pb2 import GcsNodeInfo  # type: ignore[attr-defined]
 
 _POLL_PERIOD_S = 1.0
 _REPLICA = "SERVE_REPLICA::"  # how Serve's actors are named
@@ -52,9 +53,10 @@ def own_node(gcs: GcsClient) -> NodeID:
     Raises:
         RuntimeError: no node of the cluster is here.
     """
-    address = get_node_ip_address()
+    address = get_node_ip_address()  # type: ignore[no-untyped-call]
     alive = GcsNodeInfo.GcsNodeState.ALIVE
-    for node, info in gcs.get_all_node_info().items():
+    nodes: dict[NodeID, Any] = gcs.get_all_node_info()
+    for node, info in nodes.items():
         if info.node_manager_address == address and info.state == alive:
             return node
     raise RuntimeError(f"no node of the cluster is at {address}")
@@ -65,7 +67,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--limit-s", type=float, required=True, help="How long replicas may take to move.")
     limit_s: float = parser.parse_args().limit_s
-    gcs = GcsClient(address=canonicalize_bootstrap_address_or_die(None))
+    address = canonicalize_bootstrap_address_or_die(None)  # type: ignore[arg-type]
+    gcs = GcsClient(address=address)
     moved = asyncio.run(leave(gcs, own_node(gcs), limit_s))
     print("its replicas are elsewhere" if moved else f"replicas were still here after {limit_s:g} s")
 

@@ -42,17 +42,17 @@ def in_pods(config: PipelineConfig) -> PipelineConfig:
     return config.model_copy(update={"pools": pools, "http": http, "training": None})
 
 
-def serve_document(config: PipelineConfig, home: Path, served_home: Path = Path(HOME_PATH)) -> dict[str, Any]:
+def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
     """Give the Serve config that the operator hands to the cluster, every deployment with its options.
 
-    config: as it is in the pods. home: where profiles are read. served_home: where the pods find the data.
+    config: as it is in the pods. home: where profiles are read.
 
     Raises:
         ConfigError: a field that Serve's schema does not know. AutoscaleError: a profile is missing or unfit.
     """
-    document = serve_config(config, home, served_home=served_home, proxy_location="EveryNode")
+    document = serve_config(config, home, served_home=Path(HOME_PATH), proxy_location="EveryNode")
     application = document["applications"][0]
-    args = PipelineArgs(config=config, home=str(served_home), policy_beside=config.autoscaling is not None)
+    args = PipelineArgs(config=config, home=HOME_PATH, policy_beside=config.autoscaling is not None)
     given = {each["name"]: each for each in application.get("deployments", ())}
     application["deployments"] = [
         _plain(deployment_options(placement, args)) | given.get(placement.deployment, {})
@@ -62,13 +62,13 @@ def serve_document(config: PipelineConfig, home: Path, served_home: Path = Path(
     return document
 
 
-def ray_service(config: PipelineConfig, home: Path, served_home: Path = Path(HOME_PATH)) -> dict[str, Any]:
+def ray_service(config: PipelineConfig, home: Path) -> dict[str, Any]:
     """Give the RayService of a pipeline as it is in the pods; arguments as ``serve_document``'s.
 
     Raises:
         ConfigError, AutoscaleError: as ``serve_document``.
     """
-    document = yaml.safe_dump(serve_document(config, home, served_home), sort_keys=False, width=120)
+    document = yaml.safe_dump(serve_document(config, home), sort_keys=False, width=120)
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",

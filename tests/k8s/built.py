@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from cli.k8s.render import rendered
+
 Object = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +49,14 @@ def built(folder: Path) -> list[Object]:
 def ray_services(objects: list[Object]) -> list[Object]:
     """Give the RayServices among them."""
     return [each for each in objects if each["kind"] == "RayService"]
+
+
+def rendered_service(config: str) -> Object:
+    """Give the RayService of a pipeline of configs/ that no overlay has."""
+    files = rendered(ROOT / "configs" / config, ROOT)
+    service: Object = yaml.load(files["rayservice.yaml"], _LOADER)
+    service["metadata"]["namespace"] = "default"
+    return service
 
 
 def serve_document(service: Object) -> Object:

@@ -10,7 +10,7 @@ from ray.serve.schema import ServeDeploySchema
 from services.app import PipelineArgs
 from services.deploy import refuse_unknown_fields
 from services.errors import ConfigError
-from tests.k8s.built import BASE, OVERLAYS, Object, built, ray_services, serve_document
+from tests.k8s.built import BASE, OVERLAYS, Object, built, ray_services, rendered_service, serve_document
 from tests.k8s.schemas import faults
 
 FOLDERS = [BASE, *OVERLAYS]
@@ -70,6 +70,13 @@ def test_a_field_of_a_pod_that_kubernetes_does_not_know_is_caught() -> None:
 def test_ray_services_are_what_kuberay_takes(folder: Path) -> None:
     for service in ray_services(built(folder)):
         assert faults(service) == []
+
+
+def test_a_pipeline_of_shard_groups_is_what_kuberay_and_kubernetes_take() -> None:
+    service = rendered_service("cluster-gpu.yaml")
+    assert faults(service) == []
+    for template in pod_templates([service]):
+        validate_core(as_pod(template))
 
 
 def test_a_field_that_kuberay_does_not_know_is_caught() -> None:

@@ -8,13 +8,16 @@ import pytest
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 
 from services.shard_actors import unplaceable
-from tests.k8s.built import BASE, OVERLAYS, Object, built, ray_services, serve_document
+from tests.k8s.built import BASE, OVERLAYS, Object, built, ray_services, rendered_service, serve_document
 
 SERVICES = [
     pytest.param(service, id=folder.name)
     for folder in (BASE, *OVERLAYS)
     for service in ray_services(built(folder))
 ]
+SERVICES.append(
+    pytest.param(rendered_service("cluster-gpu.yaml"), id="cluster-gpu")
+)  # replicas of four ranks
 
 
 def worker_types(service: Object) -> dict[str, Any]:
@@ -120,3 +123,12 @@ def test_a_deployment_that_its_group_has_no_room_for_is_caught(
 ) -> None:
     found = "\n".join(misfits(change_group(group, change)))
     assert re.search(told, found), found
+
+
+def test_a_shard_group_larger_than_its_nodes_is_caught() -> None:
+    service = rendered_service("cluster-gpu.yaml")
+    (group,) = [g for g in service["spec"]["rayClusterConfig"]["workerGroupSpecs"] if g["groupName"] == "gpu"]
+    group["resources"]["GPU"], group["maxReplicas"] = "1", 3
+    assert re.search(
+        "ranker@gpu: group gpu has no room: 4 ranks need 1 GPU each", "\n".join(misfits(service))
+    )

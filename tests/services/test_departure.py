@@ -3,12 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import ray
 from ray import serve
-from ray._raylet import GcsClient, NodeID
+from ray._raylet import GcsClient, NodeID  # type: ignore[attr-defined]
 from ray.cluster_utils import Cluster
 
 from services.departure import leave, own_node, replicas_on
@@ -36,14 +36,14 @@ def cluster() -> Iterator[Cluster]:
         ray.init(address=cluster.address, log_to_driver=False)
         yield cluster
     finally:
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_a_replica_is_elsewhere_before_its_node_goes_and_no_request_is_lost(cluster: Cluster) -> None:
     serve.start(proxy_location="Disabled")
-    handle: Any = serve.run(Echo.bind(), route_prefix=None)
+    handle: Any = serve.run(cast(Any, Echo).bind(), route_prefix=None)
     gcs = GcsClient(address=cluster.address)
     assert own_node(gcs).hex() in {each["NodeID"] for each in ray.nodes()}  # type: ignore[no-untyped-call]
     workers = [NodeID.from_hex(node.node_id) for node in cluster.worker_nodes]
