@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.k8s.emulation.cluster import Emulated, emulated
+from tests.k8s.emulation.manifest import Document
 from tests.k8s.emulation.pipeline import emulated_config, rendered
 from tests.pipelines import bias_of
 from tests.services.processes import load, title
@@ -111,6 +112,17 @@ def test_without_its_head_a_cluster_answers_and_with_the_next_it_is_led_again(cl
         cluster.timeline.note("recovered", told)
     assert asked.wrong == []
     assert set(asked.statuses) == {200}
+    cluster.wait_for(lambda: settled(cluster), "replicas that the load had brought go again")
+    cluster.deploy(lambda document: scale(document, 2))
     cluster.wait_for(
-        lambda: settled(cluster) and len(cluster.pods("gpu")) == 1, "what the load had brought goes"
+        lambda: len(cluster.replicas().get("scorer@gpu", [])) == 2, "what is deployed is taken up"
     )
+    cluster.timeline.note("redeployed", f"scorer@gpu on {cluster.replicas()['scorer@gpu']}")
+    cluster.deploy(lambda document: scale(document, 1))
+
+
+def scale(document: Document, replicas: int) -> None:
+    """Have as many GPU replicas at least: an option of the deployment, which restarts none."""
+    deployments = document["applications"][0]["deployments"]
+    options = next(each for each in deployments if each["name"] == "scorer@gpu")
+    options["autoscaling_config"] |= {"min_replicas": replicas, "initial_replicas": replicas}
