@@ -25,7 +25,7 @@ from services.ingress import RankApp
 from services.ladder import Ladder
 from services.live import LiveReleases, Loaded
 from services.lowering import lowered, needed_profiles
-from services.metrics import Flusher, UnitMetrics, history_lookups
+from services.metrics import Flusher, ReleaseMetrics, UnitMetrics, history_lookups
 from services.neutral import neutral
 from services.observing import recorded
 from services.placement import Placement, placement_of, placements, sharded_runtime
@@ -146,7 +146,8 @@ class RankerUnit(Swapping):
             metrics=self._metrics,
         )
         self._service = RankerService(self._runner, live)
-        self._flusher = Flusher([self._metrics, histories])
+        releases = ReleaseMetrics(pipeline.name, name, replica, lambda: live.failed is not None)
+        self._flusher = Flusher([self._metrics, releases, histories])
 
     async def score(self, payload: bytes) -> bytes:
         """Score one packed batch."""

@@ -11,6 +11,7 @@
     rankway_stage_latency_ms{unit, pool, stage}    histogram, per batch
     rankway_unreadable_rows_total{unit, group}     stored rows of other definitions, or damaged
     rankway_store_left_alone{unit}                 gauge: the feature store's servers whose breaker is not closed
+    rankway_release_failed{pipeline, unit}         gauge: 1 while the release asked for last cannot be loaded
     rankway_log_rows_total{pipeline, kind}         rows of the served log that are in files
     rankway_log_dropped_rows_total{pipeline, reason}
     rankway_refreshes_total{unit, folder, outcome} overlays and live item features, taken or refused
@@ -227,6 +228,22 @@ class StoreMetrics:
     def flush(self) -> None:
         """Hand the present number to Ray."""
         self._series.set(self._left_alone())
+
+
+class ReleaseMetrics:
+    """Whether the replica goes on with a release because the one asked for last cannot be loaded."""
+
+    def __init__(self, pipeline: str, unit: str, replica: str, has_failed: Callable[[], bool]) -> None:
+        """Declare the series; ``has_failed`` is asked at each flush."""
+        self._series = metrics.Gauge(
+            "rankway_release_failed", "A release could not be loaded.", ("pipeline", "unit", "replica")
+        )
+        self._series.set_default_tags({"pipeline": pipeline, "unit": unit, "replica": replica})
+        self._has_failed = has_failed
+
+    def flush(self) -> None:
+        """Hand the present state to Ray."""
+        self._series.set(float(self._has_failed()))
 
 
 class LogMetrics:

@@ -47,7 +47,10 @@ class Scaler(Generic[State]):
         """
         self._policy, self._spec, self._placed, self._board = policy, spec, dict(placed), board
         self._made_of, self._traffic = made_of, traffic
-        self._metrics = {name: ScalingMetrics(spec.name, place.key) for name, place in placed.items()}
+        self._metrics = {
+            name: ScalingMetrics(spec.name, place.key, spec.placed(place.key).max_replicas, spec.p99_ms)
+            for name, place in placed.items()
+        }
         self._state = self._noted_state()
         self._next_s = float("-inf")
 

@@ -1,6 +1,7 @@
 """What the scaler did and why, in Ray's Prometheus export; Serve's controller process exports it.
 
-    rankway_autoscaling_replicas{pipeline, unit, pool, of}       target, ready
+    rankway_autoscaling_replicas{pipeline, unit, pool, of}       target, ready, max: what the bounds allow
+    rankway_autoscaling_objective_ms{pipeline, unit, pool}       the p99 that the policy keeps
     rankway_autoscaling_candidates_per_s{pipeline, unit, pool, of}  arriving, served: what was decided on
     rankway_autoscaling_waiting_candidates{pipeline, unit, pool}
     rankway_autoscaling_shed_requests_per_s{pipeline, unit, pool}
@@ -21,26 +22,31 @@ _KEYS = ("pipeline", "unit", "pool")
 class ScalingMetrics:
     """The series of one unit in one pool."""
 
-    def __init__(self, pipeline: str, key: Key) -> None:
-        """Declare them."""
+    def __init__(self, pipeline: str, key: Key, max_replicas: int, objective_ms: float) -> None:
+        """Declare them; the bound and the objective are told with every decision."""
+        self._max_replicas, self._objective_ms = max_replicas, objective_ms
         tags = {"pipeline": pipeline, "unit": key.unit, "pool": key.pool}
         self._replicas = metrics.Gauge("rankway_autoscaling_replicas", "Replicas.", (*_KEYS, "of"))
         self._rates = metrics.Gauge(
             "rankway_autoscaling_candidates_per_s", "Candidates decided on.", (*_KEYS, "of")
         )
+        self._objective = metrics.Gauge("rankway_autoscaling_objective_ms", "The p99 to keep.", _KEYS)
         self._waiting = metrics.Gauge("rankway_autoscaling_waiting_candidates", "In the queues.", _KEYS)
         self._shed = metrics.Gauge("rankway_autoscaling_shed_requests_per_s", "Refused or degraded.", _KEYS)
         self._age_s = metrics.Gauge("rankway_autoscaling_metrics_age_s", "Age of what was decided on.", _KEYS)
         self._outcomes = metrics.Counter(
             "rankway_autoscaling_decisions_total", "Decisions.", (*_KEYS, "outcome")
         )
-        for series in (self._replicas, self._rates, self._waiting, self._shed, self._age_s, self._outcomes):
+        gauges = (self._replicas, self._rates, self._objective, self._waiting, self._shed, self._age_s)
+        for series in (*gauges, self._outcomes):
             series.set_default_tags(tags)
 
     def decided(self, before: int, after: int, seen: UnitObservation, age_s: float) -> None:
         """Note a decision and what it was made on."""
         self._replicas.set(after, {"of": "target"})
         self._replicas.set(seen.ready, {"of": "ready"})
+        self._replicas.set(self._max_replicas, {"of": "max"})
+        self._objective.set(self._objective_ms)
         self._rates.set(seen.arriving_candidates_per_s, {"of": "arriving"})
         self._rates.set(seen.served_candidates_per_s, {"of": "served"})
         self._waiting.set(seen.waiting_candidates)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.metrics import Flusher, RequestMetrics, RowMetrics, StoreMetrics, UnitMetrics
+from services.metrics import Flusher, ReleaseMetrics, RequestMetrics, RowMetrics, StoreMetrics, UnitMetrics
 
 
 class Series:
@@ -109,6 +109,17 @@ def test_servers_that_are_left_alone_are_told_as_they_are_now(monkeypatch: pytes
     for _ in range(3):
         metrics.flush()
     assert given(metrics, "_series") == [(0, {}), (2, {}), (0, {})]
+
+
+def test_a_release_that_cannot_be_loaded_is_told_until_another_is_active(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failed = iter([False, True, False])
+    metrics = ReleaseMetrics("small", "main", "r1", lambda: next(failed))
+    monkeypatch.setattr(metrics, "_series", Gauge())
+    for _ in range(3):
+        metrics.flush()
+    assert given(metrics, "_series") == [(0, {}), (1, {}), (0, {})]
 
 
 def test_rows_that_cannot_be_read_are_summed_by_group(monkeypatch: pytest.MonkeyPatch) -> None:
