@@ -49,7 +49,11 @@ COMMANDS = (
         "cli.autoscale:app",
         "The autoscaling lab: traces, simulation, tuning, planning, replay.",
     ),
-    Command("k8s", "cli.k8s:app", "Kubernetes: a pipeline as a RayService for KubeRay."),
+    Command(
+        "k8s",
+        "cli.k8s:app",
+        "Kubernetes: a pipeline as a RayService for KubeRay, and what a build of it has to keep.",
+    ),
     Command(
         "train",
         "cli.train:train",

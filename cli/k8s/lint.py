@@ -1,0 +1,93 @@
+"""``rankway k8s lint``: a build for KubeRay against the rules that the API server does not know."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+
+from cli.k8s.policy import RULES, findings
+from cli.k8s.policy.objects import Object
+from services.errors import ConfigError
+
+_STANDARD_INPUT = "-"
+_BUILD_LIMIT_S = 120
+
+
+def lint(
+    build: Annotated[
+        str,
+        typer.Argument(
+            help="An overlay's folder, a file with what kubectl built of it, or - for standard input."
+        ),
+    ],
+) -> None:
+    """Hold all objects of a build against the policy; exit status 1 where a rule has something against one."""
+    console = Console(stderr=True)
+    try:
+        objects = _objects(_text(build), build)
+    except ConfigError as error:
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    found = findings(objects)
+    for finding in found:
+        typer.echo(str(finding))
+    summary = f"{len(objects)} objects, {len(RULES)} rules, {len(found)} findings"
+    console.print(summary, markup=False, highlight=False, soft_wrap=True)
+    if found:
+        raise typer.Exit(1)
+
+
+def _text(build: str) -> str:
+    """Give the build's YAML.
+
+    Raises:
+        ConfigError: it is not there, or does not build.
+    """
+    if build == _STANDARD_INPUT:
+        return sys.stdin.read()
+    path = Path(build)
+    if path.is_dir():
+        return _built(path)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+
+
+def _built(folder: Path) -> str:
+    beside = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or shutil.which("kubectl")
+    if beside is None:
+        raise ConfigError(
+            f"{folder} is a folder, and there is no kubectl to build it with: install one, or give a file that it built"
+        )
+    done = subprocess.run(
+        [beside, "kustomize", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=_BUILD_LIMIT_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ConfigError(f"{folder} does not build: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _objects(text: str, build: str) -> Sequence[Object]:
+    try:
+        objects = [each for each in yaml.safe_load_all(text) if each is not None]
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{build} is no YAML: {error}") from error
+    strange = [
+        each for each in objects if not isinstance(each, dict) or "kind" not in each or "metadata" not in each
+    ]
+    if strange or not objects:
+        raise ConfigError(
+            f"{build} holds no objects of Kubernetes: give what `kubectl kustomize OVERLAY` prints"
+        )
+    return objects

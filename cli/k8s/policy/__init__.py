@@ -1,0 +1,49 @@
+"""What a build for KubeRay has to keep: rules that the API server does not know, each a function of all objects."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from cli.k8s.policy import cluster, nodes, pods, traffic
+from cli.k8s.policy.objects import Finding, Object
+
+Rule = Callable[[Sequence[Object]], Iterator[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    cluster.name_fits,
+    cluster.old_cluster_stays_a_while,
+    cluster.head_is_out_of_the_service,
+    cluster.upgrade_can_go_on,
+    cluster.cluster_is_no_larger_than_one_head_manages,
+    cluster.autoscaler_is_v2,
+    cluster.head_s_state_survives,
+    cluster.redis_is_told_once,
+    cluster.no_alpha,
+    cluster.token_is_a_secret_s,
+    cluster.every_node_has_a_proxy,
+    cluster.endpoint_is_probed,
+    nodes.head_takes_no_replica,
+    nodes.serve_port_is_named,
+    nodes.resources_are_told_once,
+    nodes.groups_are_bounded,
+    nodes.pods_are_not_restarted,
+    nodes.gpus_are_asked_for_and_got,
+    nodes.pods_are_spread,
+    nodes.memory_is_bounded,
+    nodes.pods_leave_in_time,
+    nodes.data_path_is_the_fast_one,
+    pods.image_is_of_the_pinned_ray,
+    pods.images_are_pinned,
+    pods.pods_have_labels_of_their_own,
+    pods.pods_are_not_root,
+    pods.tokens_are_where_they_are_needed,
+    pods.classes_and_accounts_are_there,
+    pods.no_secret_is_written_down,
+    traffic.budgets_are_whole_numbers,
+    traffic.every_group_has_one_budget,
+    traffic.selectors_hit_pods,
+    traffic.strangers_are_kept_out,
+)
+
+
+def findings(objects: Sequence[Object]) -> list[Finding]:
+    """Give what the rules have against the objects of one build, in the order of the rules."""
+    return [finding for rule in RULES for finding in rule(objects)]

@@ -1,0 +1,211 @@
+"""Rules of the head and of the groups of workers: what runs there, how it is counted, how it comes and goes."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from cli.k8s.policy.objects import (
+    Finding,
+    Object,
+    clusters,
+    environment,
+    groups,
+    heads,
+    selects,
+    serve_document,
+    told,
+    workers,
+)
+
+_RESOURCE_PARAMETERS = ("num-cpus", "num-gpus", "memory", "resources", "object-store-memory")
+_GPU, _ACCELERATOR = "nvidia.com/gpu", "rankway/accelerator"
+_DRAIN = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
+_DRAIN_S = 30.0
+_GRACE_S = 30
+_DATA_PATH = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
+
+
+def head_takes_no_replica(objects: Sequence[Object]) -> Iterator[Finding]:
+    """A replica on the head competes with the controller, and goes with it."""
+    for head in heads(objects):
+        cpus = head.ray_parameters.get("num-cpus", (head.spec.get("resources") or {}).get("CPU"))
+        if cpus != "0":
+            yield Finding(
+                "head_takes_no_replica",
+                f"{head.where} rayStartParams.num-cpus",
+                f"{cpus!r} lets Ray place replicas there",
+                'set it to "0"',
+            )
+
+
+def serve_port_is_named(objects: Sequence[Object]) -> Iterator[Finding]:
+    """KubeRay looks for the endpoint by this name, on the head."""
+    for head in heads(objects):
+        port = (serve_document(head.service).get("http_options") or {}).get("port", 8000)
+        named = {each.get("name"): each["containerPort"] for each in head.container.get("ports") or []}
+        if named.get("serve") != port:
+            yield Finding(
+                "serve_port_is_named",
+                f"{head.where} ports serve",
+                f"{named.get('serve')} is not the endpoint's port",
+                f"declare containerPort {port} with the name serve",
+            )
+
+
+def resources_are_told_once(objects: Sequence[Object]) -> Iterator[Finding]:
+    """KubeRay refuses a group that tells Ray its resources, or its labels, in two places."""
+    for group in groups(objects):
+        given = [name for name in _RESOURCE_PARAMETERS if name in group.ray_parameters]
+        if group.spec.get("resources") and given:
+            yield Finding(
+                "resources_are_told_once",
+                f"{group.where} rayStartParams {', '.join(given)}",
+                "the group has resources too",
+                "keep one of both",
+            )
+        if "labels" in group.ray_parameters:
+            yield Finding(
+                "resources_are_told_once",
+                f"{group.where} rayStartParams labels",
+                "KubeRay takes a group's labels from its field `labels`",
+                "move them there",
+            )
+
+
+def groups_are_bounded(objects: Sequence[Object]) -> Iterator[Finding]:
+    """What the autoscaler may ask for, and when it gives nodes back."""
+    for service, cluster in clusters(objects):
+        names = [group.get("groupName") for group in cluster.get("workerGroupSpecs") or []]
+        for name in sorted({str(name) for name in names if names.count(name) > 1}):
+            where = f"{told(service)} workerGroupSpecs {name}"
+            yield Finding("groups_are_bounded", where, "two groups have this name", "give each its own")
+    for group in workers(objects):
+        least, now, most = (group.spec.get(name) for name in ("minReplicas", "replicas", "maxReplicas"))
+        if least is None or most is None or not least <= (least if now is None else now) <= most:
+            yield Finding(
+                "groups_are_bounded",
+                f"{group.where} minReplicas, replicas, maxReplicas",
+                f"{least}, {now}, {most} are not in this order",
+                "give minReplicas <= replicas <= maxReplicas",
+            )
+        if not group.spec.get("idleTimeoutSeconds"):
+            yield Finding(
+                "groups_are_bounded",
+                f"{group.where} idleTimeoutSeconds",
+                "nothing says when an empty node goes",
+                "give the seconds that it is kept",
+            )
+
+
+def pods_are_not_restarted(objects: Sequence[Object]) -> Iterator[Finding]:
+    """A restarted container would be a node that Ray has already given up; autoscaler v2 makes a new pod."""
+    for group in groups(objects):
+        policy = group.pod.get("restartPolicy")
+        if policy != "Never":
+            where = f"{group.where} restartPolicy"
+            yield Finding("pods_are_not_restarted", where, f"{policy}", "set it to Never")
+
+
+def gpus_are_asked_for_and_got(objects: Sequence[Object]) -> Iterator[Finding]:
+    """The GPUs that Ray counts are the pod's, on nodes that let it in; where Ray counts none, none are held."""
+    for group in groups(objects):
+        ray = {**(group.spec.get("resources") or {})}
+        counted = ray.get("GPU", group.ray_parameters.get("num-gpus", "0"))
+        limits = (group.container.get("resources") or {}).get("limits") or {}
+        got = str(limits.get(_GPU, "0"))
+        if counted != got:
+            yield Finding(
+                "gpus_are_asked_for_and_got",
+                f"{group.where} limits {_GPU}",
+                f"Ray counts {counted} GPUs, the pod has {got}",
+                "give both the same number",
+            )
+        elif got != "0" and not any(_lets_in_gpus(each) for each in group.pod.get("tolerations") or []):
+            yield Finding(
+                "gpus_are_asked_for_and_got",
+                f"{group.where} tolerations",
+                f"GPU nodes carry the taint {_GPU}",
+                f"tolerate {_GPU} with the effect NoSchedule",
+            )
+        for kind in (name.partition(":")[2] for name in ray if name.startswith("accelerator_type:")):
+            selected = (group.pod.get("nodeSelector") or {}).get(_ACCELERATOR)
+            if selected != kind:
+                yield Finding(
+                    "gpus_are_asked_for_and_got",
+                    f"{group.where} nodeSelector {_ACCELERATOR}",
+                    f"{selected}: Ray is told that the node has {kind}",
+                    f"set it to {kind}",
+                )
+
+
+def _lets_in_gpus(toleration: Object) -> bool:
+    return toleration.get("key") == _GPU and toleration.get("effect") in (None, "NoSchedule")
+
+
+def pods_are_spread(objects: Sequence[Object]) -> Iterator[Finding]:
+    """A zone that is lost must not take a whole pool."""
+    for group in workers(objects):
+        constraints = group.pod.get("topologySpreadConstraints") or []
+        zones = [each for each in constraints if each.get("topologyKey") == "topology.kubernetes.io/zone"]
+        if not any(
+            selects(each.get("labelSelector"), group.labels) for each in zones if each.get("labelSelector")
+        ):
+            yield Finding(
+                "pods_are_spread",
+                f"{group.where} topologySpreadConstraints",
+                "none spreads the group's own pods over zones",
+                "give one over topology.kubernetes.io/zone that selects the pods' labels",
+            )
+
+
+def memory_is_bounded(objects: Sequence[Object]) -> Iterator[Finding]:
+    """A pod that takes more than it asked for is the first to be evicted, or takes its neighbours along."""
+    for group in groups(objects):
+        resources = group.container.get("resources") or {}
+        asked, most = ((resources.get(kind) or {}).get("memory") for kind in ("requests", "limits"))
+        if not asked or asked != most:
+            yield Finding(
+                "memory_is_bounded",
+                f"{group.where} resources memory",
+                f"{asked} is asked for, {most} is the limit",
+                "give both, the same",
+            )
+
+
+def pods_leave_in_time(objects: Sequence[Object]) -> Iterator[Finding]:
+    """A pod that goes answers until load balancers have forgotten it, and no longer than Kubernetes waits."""
+    for group in groups(objects):
+        given = environment(group.container).get(_DRAIN)
+        drain_s = _DRAIN_S if given is None else float(given)
+        grace_s = group.pod.get("terminationGracePeriodSeconds", _GRACE_S)
+        hook = ((group.container.get("lifecycle") or {}).get("preStop") or {}).get("exec") or {}
+        waits_s, takes_s = _stay_s(hook.get("command") or [])
+        if not (drain_s <= waits_s and takes_s < grace_s):
+            yield Finding(
+                "pods_leave_in_time",
+                f"{group.where} lifecycle.preStop",
+                f"it waits {waits_s:g} s and may take {takes_s:g}; replicas drain for {drain_s:g} s, and "
+                f"Kubernetes kills after {grace_s} s",
+                f"sleep for {drain_s:g} s or more, and less than terminationGracePeriodSeconds",
+            )
+
+
+def _stay_s(command: Sequence[str]) -> tuple[float, float]:
+    """Give how long a command only waits, and how long it may take: ``services.departure`` has a limit of its own."""
+    text = " ".join(command)
+    waits = sum(float(each) for each in re.findall(r"\bsleep (\d+(?:\.\d+)?)", text))
+    moves = sum(float(each) for each in re.findall(r"--limit-s (\d+(?:\.\d+)?)", text))
+    return waits, max(waits, moves) if " & " in text else waits + moves
+
+
+def data_path_is_the_fast_one(objects: Sequence[Object]) -> Iterator[Finding]:
+    """Each needs the other, on every node, before Ray starts."""
+    for group in groups(objects):
+        given = environment(group.container)
+        for name in _DATA_PATH:
+            if given.get(name) != "1":
+                yield Finding(
+                    "data_path_is_the_fast_one",
+                    f"{group.where} env {name}",
+                    f"it is {given.get(name)}: requests pass Serve's slow proxy",
+                    "set it to 1",
+                )

@@ -1,0 +1,168 @@
+"""What rules look at: the objects of one build, and the pods that would be made of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+Object = dict[str, Any]
+
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule has against an object. where: kind, name and field; what: the value, and why not; remedy."""
+
+    rule: str
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """As one line."""
+        return f"{self.where}: {self.what}; {self.remedy} [{self.rule}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The head or a group of workers of a RayService."""
+
+    service: Object
+    spec: Object
+    is_head: bool
+
+    @property
+    def where(self) -> str:
+        """The group's name with its RayService's."""
+        return f"{told(self.service)} {'head' if self.is_head else self.spec.get('groupName')}"
+
+    @property
+    def template(self) -> Object:
+        """The pod template."""
+        found: Object = self.spec["template"]
+        return found
+
+    @property
+    def pod(self) -> Object:
+        """The pod's spec."""
+        found: Object = self.template["spec"]
+        return found
+
+    @property
+    def container(self) -> Object:
+        """The container that Ray runs in: KubeRay takes the first."""
+        found: Object = self.pod["containers"][0]
+        return found
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The pods' labels."""
+        return labels_of(self.template)
+
+    @property
+    def ray_parameters(self) -> Mapping[str, str]:
+        """What ``ray start`` is given."""
+        return self.spec.get("rayStartParams") or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """The pods of a workload or of a group. where: whose."""
+
+    where: str
+    namespace: str | None
+    template: Object
+
+
+def told(each: Object) -> str:
+    """Give kind and name."""
+    return f"{each.get('kind')} {(each.get('metadata') or {}).get('name')}"
+
+
+def labels_of(each: Object) -> Mapping[str, str]:
+    """Give the labels of an object or template."""
+    return (each.get("metadata") or {}).get("labels") or {}
+
+
+def of_kind(objects: Sequence[Object], *kinds: str) -> Iterator[Object]:
+    """Give the objects of these kinds."""
+    return (each for each in objects if each.get("kind") in kinds)
+
+
+def clusters(objects: Sequence[Object]) -> Iterator[tuple[Object, Object]]:
+    """Give every RayService with its rayClusterConfig."""
+    for service in of_kind(objects, "RayService"):
+        yield service, service["spec"]["rayClusterConfig"]
+
+
+def groups(objects: Sequence[Object]) -> Iterator[Group]:
+    """Give every RayService's head and groups of workers."""
+    for service, cluster in clusters(objects):
+        yield Group(service, cluster["headGroupSpec"], is_head=True)
+        for spec in cluster.get("workerGroupSpecs") or []:
+            yield Group(service, spec, is_head=False)
+
+
+def workers(objects: Sequence[Object]) -> Iterator[Group]:
+    """Give every group of workers."""
+    return (group for group in groups(objects) if not group.is_head)
+
+
+def heads(objects: Sequence[Object]) -> Iterator[Group]:
+    """Give every head."""
+    return (group for group in groups(objects) if group.is_head)
+
+
+def all_pods(objects: Sequence[Object]) -> Iterator[Pods]:
+    """Give the pods of all groups, and of every workload beside them."""
+    for group in groups(objects):
+        yield Pods(group.where, namespace_of(group.service), group.template)
+    for each in of_kind(objects, *WORKLOADS):
+        yield Pods(told(each), namespace_of(each), each["spec"]["template"])
+
+
+def namespace_of(each: Object) -> str | None:
+    """Give the namespace that an object names."""
+    found: str | None = each["metadata"].get("namespace")
+    return found
+
+
+def environment(container: Object) -> dict[str, Any]:
+    """Give a container's environment: values by name, None for what comes from elsewhere."""
+    return {each["name"]: each.get("value") for each in container.get("env") or []}
+
+
+def serve_document(service: Object) -> Object:
+    """Give the Serve config of a RayService; empty where it cannot be read."""
+    return _parsed(service["spec"].get("serveConfigV2") or "")
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Object:
+    """Several rules look at one document, and it is long."""
+    found = yaml.safe_load(text)
+    return found if isinstance(found, dict) else {}
+
+
+def selects(selector: Object | None, labels: Mapping[str, str]) -> bool:
+    """Whether a label selector takes in these labels; an empty one takes in all."""
+    selector = selector or {}
+    if any(labels.get(name) != value for name, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(_holds(each, labels) for each in selector.get("matchExpressions") or [])
+
+
+def _holds(expression: Object, labels: Mapping[str, str]) -> bool:
+    value, wanted = labels.get(expression["key"]), expression.get("values") or []
+    match expression["operator"]:
+        case "In":
+            return value in wanted
+        case "NotIn":
+            return value not in wanted
+        case "Exists":
+            return value is not None
+        case _:
+            return value is None
