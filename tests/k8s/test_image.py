@@ -1,0 +1,132 @@
+"""Rules of the Containerfile: no image can be built here, so that what it says is held against the repository."""
+
+import fnmatch
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import ray
+
+from cli.k8s.names import IMAGES
+from services.app import IMPORT_PATH
+from tests.k8s.built import BASE, K8S, ROOT, built, ray_services
+
+TEXT = (K8S / "Containerfile").read_text()
+
+
+@dataclass(frozen=True)
+class Step:
+    """An instruction, its arguments on one line, and in which stage it is."""
+
+    name: str
+    rest: str
+    stage: int
+
+
+def steps(text: str) -> Iterator[Step]:
+    """Give the instructions of a Containerfile."""
+    stage, whole = -1, re.sub(r"\\\n\s*", " ", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE))
+    for line in filter(None, map(str.strip, whole.splitlines())):
+        name, _, rest = line.partition(" ")
+        stage += name == "FROM"
+        yield Step(name, rest.strip(), stage)
+
+
+def faults(text: str) -> list[str]:
+    """Give what is wrong with a Containerfile, one line a fault."""
+    every = list(steps(text))
+    last = every[-1].stage
+    arguments = dict(s.rest.partition("=")[::2] for s in every if s.name == "ARG")
+    found = []
+    for step in every:
+        if step.name == "FROM":
+            base = re.sub(r"\$\{(\w+)\}", lambda m: arguments.get(m[1], ""), step.rest.split()[0])
+            tag = base.partition("@")[2] or base.rpartition("/")[2].partition(":")[2]
+            if not re.match(r"sha256:|\d+\.\d+\.\d+", tag):
+                found.append(f"FROM {base}: its tag is no whole version, and it has no digest")
+        if (
+            step.name == "RUN"
+            and "pip install" in step.rest
+            and "--constraint constraints.txt" not in step.rest
+        ):
+            found.append(f"RUN {step.rest}: pip without --constraint")
+        if step.name == "COPY" and "--from=" not in step.rest:
+            found += [
+                f"COPY {path}: not in the repository" for path in copied(step) if not (ROOT / path).exists()
+            ]
+            found += [f"COPY {path}: takes all there is" for path in copied(step) if path in (".", "./")]
+        if step.name in ("ADD", "HEALTHCHECK", "ENTRYPOINT", "CMD"):
+            found.append(f"{step.name}: KubeRay gives command and probes, and ADD fetches what nothing pins")
+        if step.name in ("ARG", "ENV") and re.search(r"(PASSWORD|TOKEN|SECRET|_KEY)=", step.rest):
+            found.append(f"{step.name} {step.rest}: a secret stays in the image")
+    users = [step.rest for step in every if step.name == "USER" and step.stage == last]
+    if not users or not re.fullmatch(r"[1-9]\d*:\d+", users[-1]):
+        found.append(f"USER {users}: the last stage ends as no user by number")
+    return found
+
+
+def copied(step: Step) -> list[str]:
+    """Give what a COPY takes."""
+    return [word for word in shlex.split(step.rest)[:-1] if not word.startswith("--")]
+
+
+def test_the_containerfile_keeps_its_rules() -> None:
+    assert faults(TEXT) == []
+
+
+@pytest.mark.parametrize(
+    "text, fault",
+    [
+        (TEXT.replace("python:3.11.14-slim-bookworm", "python:3.11"), "no whole version"),
+        (TEXT.replace("python:3.11.14-slim-bookworm", "python"), "no whole version"),
+        (TEXT.replace("--constraint constraints.txt ", ""), "without --constraint"),
+        (TEXT.replace("COPY services services", "COPY servings services"), "not in the repository"),
+        (TEXT.replace("COPY services services", "COPY . ."), "all there is"),
+        (TEXT.replace("USER 1000:100", "USER rankway"), "by number"),
+        (TEXT.replace("USER 1000:100", "USER 0:0"), "by number"),
+        (TEXT.replace("USER 1000:100", ""), "by number"),
+        (TEXT + "HEALTHCHECK CMD wget localhost\n", "KubeRay gives"),
+        (TEXT.replace('ARG EXTRAS="', 'ARG INDEX_TOKEN=x\nARG EXTRAS="'), "a secret"),
+    ],
+)
+def test_a_mutant_is_caught(text: str, fault: str) -> None:
+    assert text != TEXT
+    assert [each for each in faults(text) if fault in each] != []
+
+
+def test_its_python_and_ray_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"ray[serve]=={ray.__version__}" in project["dependencies"]
+    arguments = dict(s.rest.partition("=")[::2] for s in steps(TEXT) if s.name == "ARG")
+    assert arguments["RAY_VERSION"] == ray.__version__
+    assert arguments["PYTHON_IMAGE"].startswith("python:3.11.")
+    extras = set(arguments["EXTRAS"].strip('"').split(","))
+    assert extras <= set(project["optional-dependencies"])
+    for name in IMAGES.values():
+        assert f"-t {name}:{ray.__version__} " in TEXT
+
+
+def test_the_user_is_the_one_that_pods_run_as() -> None:
+    user = next(step.rest for step in steps(TEXT) if step.name == "USER")
+    (service,) = ray_services(built(BASE))
+    security = service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]["securityContext"]
+    assert user == f"{security['runAsUser']}:{security['runAsGroup']}"
+    assert f"useradd --uid {security['runAsUser']} --gid {security['runAsGroup']} " in TEXT
+
+
+def test_what_runs_in_the_cluster_is_copied_and_goes_to_the_builder() -> None:
+    every = {path for s in steps(TEXT) if s.name == "COPY" and "--from=" not in s.rest for path in copied(s)}
+    assert every >= {"autoscale", "models", "services", "cli", "configs", "constraints.txt", "pyproject.toml"}
+    assert IMPORT_PATH.partition(".")[0] in every
+    sent = (K8S / "Containerfile.dockerignore").read_text().splitlines()
+    assert {line[1:] for line in sent if line.startswith("!")} == every
+    refused = [line for line in sent if line and line[0] not in "!#"]
+    assert any(fnmatch.fnmatch(".rankway", pattern) for pattern in refused)
+
+
+def test_what_kuberay_s_probes_call_is_installed() -> None:
+    packages = next(step.rest for step in steps(TEXT) if "apt-get install" in step.rest)
+    assert " wget " in f"{packages} "

@@ -1,0 +1,163 @@
+"""Alerts and dashboards name only series and labels that something exports; each alert has a runbook."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+
+from tests.k8s import series
+
+ROOT = Path(__file__).resolve().parents[2]
+MONITORING = ROOT / "k8s" / "components" / "monitoring"
+ALERTS = [
+    alert
+    for group in yaml.safe_load((MONITORING / "rules.yaml").read_text())["spec"]["groups"]
+    for alert in group["rules"]
+]
+DASHBOARDS = sorted((MONITORING / "dashboards").glob("*.json"))
+MONITOR = yaml.safe_load((MONITORING / "pod-monitor.yaml").read_text())["spec"]
+ADDED = {
+    relabeling["targetLabel"]
+    for endpoint in MONITOR["podMetricsEndpoints"]
+    for relabeling in endpoint["relabelings"]
+}
+# Those that Prometheus gives each series of a PodMonitor.
+EVERY = ADDED | {"namespace", "pod", "container", "endpoint", "instance", "job"}
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """Give where it stands, and PromQL, of every alert and panel."""
+    for alert in ALERTS:
+        yield alert["alert"], alert["expr"]
+    for path in DASHBOARDS:
+        for panel in json.loads(path.read_text())["panels"]:
+            for target in panel["targets"]:
+                # Grafana puts in the rest of its variables: here they stand inside strings.
+                told = target["expr"].replace("$__rate_interval", "1m")
+                yield f"{path.stem}: {panel['title']} {target['refId']}", told
+
+
+EXPRESSIONS = dict(expressions())
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> series.Series:
+    """What is there to be named, each with its labels."""
+    return {
+        "up": set(),
+        **series.of_rankway(),
+        **series.of_autoscaler(),
+        **series.of_haproxy(tmp_path_factory.mktemp("haproxy")),
+    }
+
+
+def parts_of(expression: str, kind: type[Any]) -> list[Any]:
+    found: list[Any] = []
+
+    def visit(part: promql_parser.Expr) -> bool:
+        if isinstance(part, kind):
+            found.append(part)
+        return True
+
+    promql_parser.walk(promql_parser.parse(expression), visit)
+    return found
+
+
+def labels_of(name: str, exported: series.Series) -> set[str] | None:
+    """Give a series' labels; None where it is one of Ray's own, of which only the name is known."""
+    return exported[name] | EVERY if name in exported else None
+
+
+def faults_of(expression: str, exported: series.Series) -> list[str]:
+    faults = []
+    for selector in parts_of(expression, promql_parser.VectorSelector):
+        labels = labels_of(selector.name, exported)
+        if labels is None and not series.is_of_ray(selector.name):
+            faults.append(f"nothing exports {selector.name}")
+        used = {matcher.name for matcher in selector.matchers.matchers}
+        faults += [f"{selector.name} has no label {label}" for label in used - (labels or used)]
+    for aggregate in parts_of(expression, promql_parser.AggregateExpr):
+        inner = parts_of(aggregate.expr.prettify(), promql_parser.VectorSelector)
+        every = [labels_of(selector.name, exported) for selector in inner]
+        if aggregate.modifier is not None and None not in every:
+            there = set().union(*(labels for labels in every if labels is not None))
+            absent = set(aggregate.modifier.labels) - there
+            faults += [f"nothing in {aggregate.prettify()} has {label}" for label in absent]
+    return faults
+
+
+@pytest.mark.parametrize("where", EXPRESSIONS)
+def test_an_expression_is_promql_of_exported_series_and_their_labels(
+    where: str, exported: series.Series
+) -> None:
+    assert faults_of(EXPRESSIONS[where], exported) == []
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "ray_rankway_request_total",
+        'ray_rankway_requests_total{state="429"}',
+        "sum by (pool) (ray_rankway_store_left_alone)",
+        "haproxy_backend_servers",
+        "sum by (unit) (haproxy_backend_active_servers)",
+    ],
+)
+def test_a_mistaken_expression_would_be_found(expression: str, exported: series.Series) -> None:
+    assert faults_of(expression, exported) != []
+
+
+def test_labels_that_are_added_are_no_series_own(exported: series.Series) -> None:
+    own = set().union(*exported.values())
+    assert own & ADDED == set()
+
+
+def test_every_alert_has_a_runbook_a_severity_and_a_summary_of_labels_that_it_keeps() -> None:
+    runbooks = re.findall(r"^#+ (Rankway\w+)$", (ROOT / "k8s" / "README.md").read_text(), re.MULTILINE)
+    names = [alert["alert"] for alert in ALERTS]
+    assert sorted(runbooks) == sorted(names)
+    assert len(set(names)) == len(names)
+    for alert in ALERTS:
+        assert alert["labels"]["severity"] in {"critical", "warning"}
+        assert alert["annotations"]["runbook"] == f"k8s/README.md#{alert['alert'].lower()}"
+        outermost = promql_parser.parse(alert["expr"])
+        kept = set(
+            re.findall(
+                r"\w+", re.sub(r".*?\bby \((.*?)\).*", r"\1", outermost.prettify(), count=1, flags=re.S)
+            )
+        )
+        named = set(re.findall(r"\$labels\.(\w+)", alert["annotations"]["summary"]))
+        assert named <= kept, alert["alert"]
+
+
+def test_alerts_are_there_for_what_a_service_can_suffer() -> None:
+    wanted = {
+        "RankwaySlow": "objective_ms",
+        "RankwayRefusing": "429",
+        "RankwayDegraded": "reason",
+        "RankwayAtMaxReplicas": "max",
+        "RankwayPoolPending": "autoscaler_pending_nodes",
+        "RankwayStoreBreakerOpen": "store_left_alone",
+        "RankwayReleaseFailed": "release_failed",
+        "RankwayHeadDown": "head",
+        "RankwayRedisDown": "store_left_alone",
+        "RankwayLogDropped": "log_dropped_rows_total",
+    }
+    assert {name for name, part in wanted.items() if part in EXPRESSIONS.get(name, "")} == set(wanted)
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: str(path.stem))
+def test_a_dashboard_s_panels_are_told_apart_and_do_not_overlap(path: Path) -> None:
+    board = json.loads(path.read_text())
+    panels = board["panels"]
+    assert board["uid"] == path.stem
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}) == len(panels)
+    variables = {variable["name"] for variable in board["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)", path.read_text())) - {"__rate_interval", "__all"}
+    assert used <= variables

@@ -1,0 +1,336 @@
+"""Check 2: what is built keeps the policy; each rule has a mutant that it catches, and no other."""
+
+import copy
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli.k8s.policy import RULES, findings
+from tests.k8s.built import BASE, K8S, OVERLAYS, Object, built, ray_services
+
+FOLDERS = [BASE, *OVERLAYS]
+Mutate = Callable[[list[Object]], None]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_what_is_committed_keeps_the_policy(folder: Path) -> None:
+    assert [str(finding) for finding in findings(built(folder))] == []
+
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
+    """A production cell with a gateway, monitoring, a token and Redis: every rule has something to look at."""
+    tree = tmp_path_factory.mktemp("k8s") / "k8s"
+    shutil.copytree(K8S, tree)
+    path = tree / "overlays" / "prod-cell-a" / "kustomization.yaml"
+    document = yaml.safe_load(path.read_text())
+    names = ("gateway", "monitoring", "redis-dev", "token-auth")
+    document["components"] = [f"../../components/{name}" for name in names]
+    path.write_text(yaml.safe_dump(document))
+    return built(path.parent)
+
+
+def spec(objects: list[Object]) -> Any:
+    return ray_services(objects)[0]["spec"]
+
+
+def cluster(objects: list[Object]) -> Any:
+    return spec(objects)["rayClusterConfig"]
+
+
+def head(objects: list[Object]) -> Any:
+    return cluster(objects)["headGroupSpec"]
+
+
+def group(objects: list[Object], name: str = "cpu") -> Any:
+    return next(each for each in cluster(objects)["workerGroupSpecs"] if each["groupName"] == name)
+
+
+def pod(group: Any) -> Any:
+    return group["template"]["spec"]
+
+
+def container(group: Any) -> Any:
+    return pod(group)["containers"][0]
+
+
+def named(objects: list[Object], kind: str, name: str) -> Any:
+    return next(o for o in objects if o["kind"] == kind and o["metadata"]["name"] == name)
+
+
+def put(find: Callable[[list[Object]], Any], key: Any, value: Any) -> Mutate:
+    """Give a mutation that sets one field of what ``find`` finds."""
+
+    def mutate(objects: list[Object]) -> None:
+        find(objects)[key] = value
+
+    return mutate
+
+
+def drop(find: Callable[[list[Object]], Any], key: Any) -> Mutate:
+    """Give a mutation that removes one field of what ``find`` finds."""
+
+    def mutate(objects: list[Object]) -> None:
+        del find(objects)[key]
+
+    return mutate
+
+
+def set_environment(find: Callable[[list[Object]], Any], name: str, value: str | None) -> Mutate:
+    """Give a mutation of one variable of a group's container; None removes it."""
+
+    def mutate(objects: list[Object]) -> None:
+        of = container(find(objects))
+        of["env"] = [each for each in of["env"] if each["name"] != name]
+        if value is not None:
+            of["env"].append({"name": name, "value": value})
+
+    return mutate
+
+
+def set_serve(**changes: Any) -> Mutate:
+    """Give a mutation of the Serve config's own fields."""
+
+    def mutate(objects: list[Object]) -> None:
+        document = yaml.safe_load(spec(objects)["serveConfigV2"])
+        spec(objects)["serveConfigV2"] = yaml.safe_dump(document | changes)
+
+    return mutate
+
+
+def renamed(name: str) -> Mutate:
+    """Give a mutation of the RayService's name, and of the labels that follow it."""
+
+    def mutate(objects: list[Object]) -> None:
+        ray_services(objects)[0]["metadata"]["name"] = name
+        for each in (head(objects), *cluster(objects)["workerGroupSpecs"]):
+            each["template"]["metadata"]["labels"]["rankway/pipeline"] = name
+            for constraint in each["template"]["spec"].get("topologySpreadConstraints", []):
+                constraint["labelSelector"]["matchLabels"]["rankway/pipeline"] = name
+        for each in objects:
+            if each["kind"] == "PodDisruptionBudget":
+                each["spec"]["selector"]["matchLabels"]["rankway/pipeline"] = name
+
+    return mutate
+
+
+def opened(*callers: Object, port: Any) -> Mutate:
+    """Give a mutation that lets callers come to a port."""
+
+    def mutate(objects: list[Object]) -> None:
+        policy = named(objects, "NetworkPolicy", "rankway-serve")
+        rule: Object = {"from": list(callers)} if callers else {}
+        policy["spec"]["ingress"].append(rule | ({} if port is None else {"ports": [{"port": port}]}))
+
+    return mutate
+
+
+def add(each: Object) -> Mutate:
+    """Give a mutation that adds an object."""
+    return lambda objects: objects.append(each)
+
+
+def without(kind: str, name: str) -> Mutate:
+    """Give a mutation that takes an object away."""
+
+    def mutate(objects: list[Object]) -> None:
+        objects.remove(named(objects, kind, name))
+
+    return mutate
+
+
+def upgrade(objects: list[Object]) -> Any:
+    return spec(objects)["upgradeStrategy"]["clusterUpgradeOptions"]
+
+
+def budget(objects: list[Object]) -> Any:
+    return named(objects, "PodDisruptionBudget", "cluster-cpu")["spec"]
+
+
+def redis_pod(objects: list[Object]) -> Any:
+    return named(objects, "StatefulSet", "redis")["spec"]["template"]["spec"]
+
+
+SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "redis"},
+    "stringData": {"password": "x"},
+}
+SECOND_BUDGET = {
+    "apiVersion": "policy/v1",
+    "kind": "PodDisruptionBudget",
+    "metadata": {"name": "all", "namespace": "rankway-cell-a"},
+    "spec": {"minAvailable": 1, "selector": {"matchLabels": {"rankway/role": "head"}}},
+}
+ANYBODY: Object = {"namespaceSelector": {}}
+DRAIN = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
+EARLY = {"preStop": {"exec": {"command": ["sleep", "10"]}}}
+
+MUTANTS: list[tuple[str, str, Mutate]] = [
+    ("name_fits", "48 characters", renamed("c" * 48)),
+    ("name_fits", "a digit first", renamed("7cells")),
+    ("old_cluster_stays_a_while", "1 minute", put(spec, "rayClusterDeletionDelaySeconds", 60)),
+    ("old_cluster_stays_a_while", "unsaid", drop(spec, "rayClusterDeletionDelaySeconds")),
+    ("head_is_out_of_the_service", "unsaid", drop(spec, "excludeHeadPodFromServeSvc")),
+    ("upgrade_can_go_on", "no class", drop(upgrade, "gatewayClassName")),
+    ("upgrade_can_go_on", "steps above the surge", put(upgrade, "stepSizePercent", 50)),
+    ("upgrade_can_go_on", "no interval", put(upgrade, "intervalSeconds", 0)),
+    ("upgrade_can_go_on", "a Service of its own", put(spec, "serveService", {"metadata": {"name": "own"}})),
+    ("cluster_is_no_larger_than_one_head_manages", "5000 nodes", put(group, "maxReplicas", 5000)),
+    ("autoscaler_is_v2", "v1", put(lambda o: cluster(o)["autoscalerOptions"], "version", "v1")),
+    ("autoscaler_is_v2", "none", put(cluster, "enableInTreeAutoscaling", False)),
+    ("autoscaler_is_v2", "told twice", set_environment(head, "RAY_enable_autoscaler_v2", "1")),
+    ("head_s_state_survives", "in memory", drop(cluster, "gcsFaultToleranceOptions")),
+    (
+        "head_s_state_survives",
+        "password in clear",
+        put(lambda o: cluster(o)["gcsFaultToleranceOptions"], "redisPassword", {"value": "x"}),
+    ),
+    ("redis_is_told_once", "environment", set_environment(head, "RAY_REDIS_ADDRESS", "redis-gcs:6379")),
+    ("redis_is_told_once", "parameter", put(lambda o: head(o)["rayStartParams"], "redis-username", "u")),
+    (
+        "redis_is_told_once",
+        "annotation",
+        put(lambda o: ray_services(o)[0]["metadata"], "annotations", {"ray.io/ft-enabled": "true"}),
+    ),
+    ("no_alpha", "policies of the operator's", put(cluster, "networkPolicy", {"mode": "DenyAll"})),
+    ("token_is_a_secret_s", "the operator's own", put(cluster, "authOptions", {"mode": "token"})),
+    ("every_node_has_a_proxy", "the head's alone", set_serve(proxy_location="HeadOnly")),
+    ("endpoint_is_probed", "loopback", set_serve(http_options={"host": "127.0.0.1", "port": 8000})),
+    ("head_takes_no_replica", "4 CPUs", put(lambda o: head(o)["rayStartParams"], "num-cpus", "4")),
+    ("head_takes_no_replica", "unsaid", drop(lambda o: head(o)["rayStartParams"], "num-cpus")),
+    ("serve_port_is_named", "another name", put(lambda o: container(head(o))["ports"][0], "name", "http")),
+    ("resources_are_told_once", "CPUs", put(lambda o: group(o)["rayStartParams"], "num-cpus", "8")),
+    ("resources_are_told_once", "labels", put(lambda o: group(o)["rayStartParams"], "labels", "a=b")),
+    ("groups_are_bounded", "more than the most", put(group, "replicas", 100_000)),
+    ("groups_are_bounded", "never idle", drop(group, "idleTimeoutSeconds")),
+    (
+        "groups_are_bounded",
+        "one twice",
+        lambda o: cluster(o)["workerGroupSpecs"].append(copy.deepcopy(group(o, "gpu-large"))),
+    ),
+    ("pods_are_not_restarted", "always", put(lambda o: pod(group(o)), "restartPolicy", "Always")),
+    (
+        "gpus_are_asked_for_and_got",
+        "fewer than counted",
+        put(lambda o: group(o, "gpu-small")["resources"], "GPU", "2"),
+    ),
+    ("gpus_are_asked_for_and_got", "kept out", drop(lambda o: pod(group(o, "gpu-small")), "tolerations")),
+    (
+        "gpus_are_asked_for_and_got",
+        "of another kind",
+        put(lambda o: pod(group(o, "gpu-small"))["nodeSelector"], "rankway/accelerator", "H100"),
+    ),
+    ("pods_are_spread", "nowhere", drop(lambda o: pod(group(o)), "topologySpreadConstraints")),
+    (
+        "pods_are_spread",
+        "others' pods",
+        put(
+            lambda o: pod(group(o))["topologySpreadConstraints"][0],
+            "labelSelector",
+            {"matchLabels": {"rankway/pool": "gpu-small"}},
+        ),
+    ),
+    ("memory_is_bounded", "no limit", drop(lambda o: container(group(o))["resources"]["limits"], "memory")),
+    ("pods_leave_in_time", "too early", put(lambda o: container(group(o)), "lifecycle", EARLY)),
+    ("pods_leave_in_time", "at once", drop(lambda o: container(group(o)), "lifecycle")),
+    ("pods_leave_in_time", "killed", put(lambda o: pod(group(o)), "terminationGracePeriodSeconds", 30)),
+    ("pods_leave_in_time", "cut off", put(lambda o: pod(group(o)), "terminationGracePeriodSeconds", 60)),
+    ("pods_leave_in_time", "a longer drain", set_environment(group, DRAIN, "120")),
+    ("data_path_is_the_fast_one", "off", set_environment(group, "RAY_SERVE_ENABLE_HA_PROXY", None)),
+    (
+        "image_is_of_the_pinned_ray",
+        "another",
+        put(lambda o: container(group(o)), "image", "registry.example.com:5000/rankway:2.59.0"),
+    ),
+    ("image_is_of_the_pinned_ray", "another Ray", put(cluster, "rayVersion", "2.59.0")),
+    (
+        "images_are_pinned",
+        "the latest",
+        put(lambda o: redis_pod(o)["containers"][0], "image", "redis:latest"),
+    ),
+    (
+        "images_are_pinned",
+        "any",
+        put(lambda o: redis_pod(o)["containers"][0], "image", "example.com:5000/redis"),
+    ),
+    (
+        "pods_have_labels_of_their_own",
+        "another pool's",
+        put(group, "groupName", "cpus"),
+    ),
+    ("pods_are_not_root", "root", put(lambda o: pod(group(o))["securityContext"], "runAsUser", 0)),
+    (
+        "pods_are_not_root",
+        "capabilities",
+        drop(lambda o: container(head(o))["securityContext"], "capabilities"),
+    ),
+    ("pods_are_not_root", "Redis too", drop(redis_pod, "securityContext")),
+    (
+        "tokens_are_where_they_are_needed",
+        "a worker's",
+        drop(lambda o: pod(group(o)), "automountServiceAccountToken"),
+    ),
+    ("classes_and_accounts_are_there", "no class", without("PriorityClass", "rankway-worker")),
+    ("classes_and_accounts_are_there", "no account", without("ServiceAccount", "rankway-head")),
+    ("no_secret_is_written_down", "a Secret", add(SECRET)),
+    ("no_secret_is_written_down", "a variable", set_environment(group, "RANKWAY_STORE_PASSWORD", "hunter2")),
+    ("budgets_are_whole_numbers", "a share", put(budget, "minAvailable", "50%")),
+    ("budgets_are_whole_numbers", "none", put(budget, "minAvailable", 0)),
+    ("every_group_has_one_budget", "none", without("PodDisruptionBudget", "cluster-gpu-small")),
+    ("every_group_has_one_budget", "two", add(SECOND_BUDGET)),
+    (
+        "selectors_hit_pods",
+        "a policy",
+        put(
+            lambda o: named(o, "NetworkPolicy", "rankway-autoscaler-metrics")["spec"]["podSelector"][
+                "matchLabels"
+            ],
+            "rankway/role",
+            "heads",
+        ),
+    ),
+    (
+        "selectors_hit_pods",
+        "a monitor",
+        put(lambda o: named(o, "PodMonitor", "rankway")["spec"]["selector"], "matchLabels", {"app": "ray"}),
+    ),
+    (
+        "selectors_hit_pods",
+        "a Service",
+        put(lambda o: named(o, "Service", "redis")["spec"], "selector", {"app": "redis"}),
+    ),
+    ("strangers_are_kept_out", "HAProxy's statistics", opened(ANYBODY, port=8404)),
+    ("strangers_are_kept_out", "HAProxy's metrics", opened({"podSelector": {}}, port=9101)),
+    ("strangers_are_kept_out", "the dashboard", opened({"podSelector": {}}, port="dashboard")),
+    ("strangers_are_kept_out", "the head's store", opened(ANYBODY, port="gcs-server")),
+    ("strangers_are_kept_out", "every port", opened(ANYBODY, port=None)),
+    ("strangers_are_kept_out", "everybody", opened(port=8000)),
+    ("strangers_are_kept_out", "no policy", without("NetworkPolicy", "rankway-to-redis")),
+]
+
+
+@pytest.mark.parametrize("rule, how, mutate", MUTANTS, ids=[f"{rule}: {how}" for rule, how, _ in MUTANTS])
+def test_a_mutant_is_caught_by_its_rule_alone(
+    cell: list[Object], rule: str, how: str, mutate: Mutate
+) -> None:
+    objects = copy.deepcopy(cell)
+    mutate(objects)
+    found = findings(objects)
+    assert {finding.rule for finding in found} == {rule}
+    for finding in found:
+        assert finding.where and finding.what and finding.remedy
+        assert str(finding).startswith(finding.where)
+
+
+def test_what_the_mutants_are_made_of_keeps_the_policy(cell: list[Object]) -> None:
+    assert findings(cell) == []
+
+
+def test_every_rule_has_a_mutant() -> None:
+    assert {rule for rule, _, _ in MUTANTS} == {rule.__name__ for rule in RULES}
