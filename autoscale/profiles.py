@@ -26,7 +26,8 @@ class Profile(BaseModel):
     """One unit in one pool.
 
     overhead_ms: of a request outside its batches, HTTP and hops included, with nothing waiting (p50).
-    overhead_cpu_ms: processor time a request takes beside its batches; with what batches take it bounds the rate.
+    overhead_cpu_ms: by how much longer a replica is busy, a request, than its batches take by themselves; with what
+    these take it bounds the rate.
     fallback_us_per_candidate: what the model that answers instead of a late ranker takes, in the ingress unit.
     machine: what it was measured on, for whoever compares.
     """

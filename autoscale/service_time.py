@@ -19,8 +19,8 @@ class ServiceTime:
     candidates, seconds: (k,) float64 knots of that function, k >= 2, the first at 0 candidates, neither falling;
     past the last it goes on as its last piece. A batch's time is lognormal about its mean with ``sigma`` of its
     logarithm: mean x exp(sigma z - sigma^2 / 2) for a standard normal z.
-    overhead_s: of a request outside its batches. overhead_cpu_s: processor time that it takes there; a replica of
-    one core is busy with it, too.
+    overhead_s: of a request outside its batches. overhead_cpu_s: by how much longer its batch takes for what it takes
+    there of the same cores.
     """
 
     candidates: NDArray[np.float64]
@@ -40,7 +40,7 @@ class ServiceTime:
         return total
 
     def busy_s(self, requests: ArrayLike, candidates: ArrayLike) -> NDArray[np.float64]:
-        """Give how long a replica of one core is busy with such a batch: what bounds its rate."""
+        """Give how long a replica is busy with such a batch in the service: what bounds its rate."""
         return self.batch_s(requests, candidates) + np.asarray(requests, np.float64) * self.overhead_cpu_s
 
 

@@ -70,7 +70,7 @@ def _measured(options: argparse.Namespace) -> tuple[dict[str, Any], Control | No
         told["control"] = _control_as_dict(control)
     if options.part != "control":
         home = home_directory()
-        _make_ready(home, anew=options.part == "profile")
+        _make_ready(home, options.replicas, anew=options.part == "profile")
     if options.part in (None, "accuracy"):
         seconds = options.seconds or (10.0 if options.quick else 40.0)
         cells = run_accuracy(home, options.replicas, seconds, _say)
@@ -78,14 +78,15 @@ def _measured(options: argparse.Namespace) -> tuple[dict[str, Any], Control | No
     return told, control, cells
 
 
-def _make_ready(home: Path, *, anew: bool) -> None:
-    """Have the DLRM and its profile; whatever is missing is made, and said."""
+def _make_ready(home: Path, replicas: Sequence[int], *, anew: bool) -> None:
+    """Have the DLRM and its profiles; whatever is missing is made, and said."""
     if not dlrm.is_built(home):
         _say(f"python -m benchmarks.dlrm: making the DLRM in {home}, once")
         dlrm.build(home)
-    if anew or not profile_path(home).exists():
-        _say("rankway models bench: taking the profile")
-        take_profile(home)
+    for count in replicas:
+        if anew or not profile_path(home, count).exists():
+            _say(f"rankway models bench: taking the profile of a replica among {count}")
+            take_profile(home, count)
 
 
 def _control_as_dict(control: Control) -> dict[str, Any]:

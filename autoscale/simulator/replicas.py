@@ -167,6 +167,8 @@ def serve(world: int, r: int) -> None:
             continue
         elapsed_s = seconds(world, replica.key, batch.requests, batch.candidates)
         elapsed_s *= view.draws(world)[replica.key, random_below(world, DRAWS)]
+        # Requests are read and answered on cores that are shared with batches: it is these that take longer.
+        elapsed_s += key.overhead_cpu_s * batch.requests
         replica.busy = 1
         key.busy_s += elapsed_s
         note(world, clock.now_s + elapsed_s, BATCH_DONE, b, batch.stamp)
@@ -225,9 +227,6 @@ def batch_done(world: int, b: int) -> None:
     key.served_candidates += batch.candidates
     key.batches += 1
     replica.busy = 0
-    overhead_s = key.overhead_cpu_s * batch.requests
-    if overhead_s > 0:
-        _keep_busy(world, r, overhead_s)
     wake(world, r)
     if batch.level == clock.units:
         end(world, b, ANSWERED)

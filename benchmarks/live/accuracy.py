@@ -36,7 +36,6 @@ from services.lowering import spec_of
 
 _CONFIG = Path(__file__).resolve().parents[2] / "configs" / "dlrm.yaml"
 _CANDIDATES, _REQUESTS_A_BATCH = 512, 4
-_PROFILE = "profiles/dlrm-accuracy.json"
 _LOADS = (0.5, 0.7, 0.85)
 _WARM_S = 2.0
 _STRETCHES = 3
@@ -78,20 +77,24 @@ class Cell:
         return self.simulated_p99_ms / self.live_p99_ms - 1
 
 
-def profile_path(home: Path) -> Path:
-    """Give where the check's own profile is kept."""
-    return home / _PROFILE
+def profile_path(home: Path, replicas: int) -> Path:
+    """Give where the check's own profile is kept: of a replica beside as many as there will be."""
+    return home / _profile(replicas)
 
 
-def take_profile(home: Path) -> None:
+def _profile(replicas: int) -> str:
+    return f"profiles/dlrm-accuracy-{replicas}.json"
+
+
+def take_profile(home: Path, replicas: int) -> None:
     """Measure the pipeline as its operators would; leaves ``profile_path``.
 
     Raises:
         subprocess.CalledProcessError: it could not be measured; what was said stands on standard error.
     """
-    with _written(accuracy_config(1)) as path:
+    with _written(accuracy_config(replicas)) as path:
         command = [sys.executable, "-m", "cli.main", "models", "bench", str(path)]
-        folder = str(profile_path(home).parent)
+        folder = str(profile_path(home, replicas).parent)
         subprocess.run([*command, "--out", folder], check=True, stdout=sys.stderr, timeout=600)
 
 
@@ -110,7 +113,7 @@ def accuracy_config(replicas: int) -> PipelineConfig:
     data["units"]["main"] |= {
         "replicas": replicas,
         "batching": {"max_candidates": _CANDIDATES * _REQUESTS_A_BATCH},
-        "profile": _PROFILE,
+        "profile": _profile(replicas),
     }
     return validated(data, "accuracy")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from autoscale.profiles import Profile, Timing
+from autoscale.service_time import service_time
 from services.config import PipelineConfig
 from services.errors import ConfigError
 from services.placement import Placement, placements
@@ -59,7 +60,10 @@ def _here(config: PipelineConfig, unit: str, pool: str | None) -> Placement | No
 
 
 def _alone(config: PipelineConfig, here: list[Placement]) -> PipelineConfig:
-    """Give the pipeline with one replica of each unit, wherever; on a port of its own."""
+    """Give the pipeline with one replica of each unit, wherever; on a port of its own.
+
+    A unit alone has as many as it is given, while this machine has cores for them: it will share these with its like.
+    """
     data = config.model_dump(mode="json")
     data |= {"autoscaling": None, "log": None, "record": None, "response_cache": None}
     data["http"] = {"host": "127.0.0.1", "port": _free_port()}
@@ -67,6 +71,9 @@ def _alone(config: PipelineConfig, here: list[Placement]) -> PipelineConfig:
         data["units"][placement.key.unit] |= {"cpus": placement.cpus}
     for unit in data["units"].values():
         unit |= {"pools": {}, "replicas": 1}
+    if len(data["units"]) == 1 and here and here[0].cpus:
+        [unit] = data["units"].values()
+        unit["replicas"] = max(1, min(here[0].replicas, int((os.cpu_count() or 1) / here[0].cpus)))
     return PipelineConfig.model_validate(data)
 
 
@@ -81,7 +88,7 @@ def _profile(
     seen = served[unit]
     one = next(t for t in timings if (t.requests, t.candidates) == (1, config.candidates.count))
     outside_ms = seen.outside_ms if unit == config.ingress_unit else max(0.0, seen.ranker_ms - one.p50_ms)
-    return Profile(
+    profile = Profile(
         unit=unit,
         pool=placement.key.pool,
         machine=f"measured on {_machine()}",
@@ -92,6 +99,12 @@ def _profile(
         overhead_cpu_ms=round(max(0.0, seen.cpu_ms - one.mean_ms), 3),
         fallback_us_per_candidate=round(fallback_us, 3),
     )
+    if seen.busy_ms is None:
+        return profile
+    requests = max(1, config.units[unit].batching.max_candidates // config.candidates.count)
+    full_ms = 1e3 * float(service_time(profile).batch_s(requests, requests * config.candidates.count))
+    beside_ms = max(0.0, seen.busy_ms - full_ms / requests)
+    return profile.model_copy(update={"overhead_cpu_ms": round(beside_ms, 3)})
 
 
 def _free_port() -> int:

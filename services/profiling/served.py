@@ -18,6 +18,7 @@ from ray.serve.schema import ServeDeploySchema
 from services.config import PipelineConfig
 from services.deploy import deploy, local_cluster, serve_config
 from services.errors import ServiceError
+from services.profiling.saturation import busy_ms
 
 _USERS = 997
 _WARM_UPS = 30
@@ -31,6 +32,7 @@ _IDLE_S = 1.0
 class Served:
     """One deployment. startup_s: from asking for a replica to having it; cpu_ms: of its process, a request.
 
+    busy_ms: for how long a request keeps a replica busy where all always are; None of one unit of several.
     outside_ms: of a request outside the stages of this deployment and of those it waits for (p50).
     """
 
@@ -39,12 +41,15 @@ class Served:
     outside_ms: float
     cpu_ms: float
     ranker_ms: float
+    busy_ms: float | None = None
 
 
 def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[str, Served]:
-    """Serve the pipeline, ask it one request at a time for ``seconds``, start a second replica of each unit.
+    """Serve the pipeline, ask it one request at a time for ``seconds``, start another replica of each unit.
 
-    Gives what was found by deployment; ``ranker_ms`` is what the ranker takes as the ingress sees it (p50).
+    A unit alone is also asked for all it can do, with all its replicas: what they take from one another, and the
+    reading and answering of requests from all of them, shows in no other way. Gives what was found by deployment;
+    ``ranker_ms`` is what the ranker takes as the ingress sees it (p50).
 
     Raises:
         ServiceError: it does not start, or does not answer.
@@ -54,10 +59,12 @@ def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[s
         names = list(serve.status().applications[config.name].deployments)
         processes = {name: _replica_of(config.name, name) for name in names}
         outside_ms, ranker_ms, cpu_ms = _ask(config, processes, seconds)
+        saturated_ms = busy_ms(config, seconds / 2) if len(names) == 1 else None
         memory = {name: process.memory_full_info().uss / 2**20 for name, process in processes.items()}
         startup_s = {name: _start_another(config, home, name) for name in names}
     return {
-        name: Served(startup_s[name], memory[name], outside_ms, cpu_ms[name], ranker_ms) for name in names
+        name: Served(startup_s[name], memory[name], outside_ms, cpu_ms[name], ranker_ms, saturated_ms)
+        for name in names
     }
 
 
@@ -124,20 +131,21 @@ def _cpu_s(processes: Mapping[str, psutil.Process]) -> dict[str, float]:
 
 
 def _start_another(config: PipelineConfig, home: Path, deployment: str) -> float:
-    """Ask for a second replica, which restarts nothing; give the seconds until it answers."""
+    """Ask for one replica more, which restarts nothing; give the seconds until it answers."""
+    count = config.units[deployment].replicas + 1
     document = serve_config(config, home)
     application = document["applications"][0]
     others = [each for each in application.get("deployments", []) if each["name"] != deployment]
     own = {"name": deployment}
     own.update(next((e for e in application.get("deployments", []) if e["name"] == deployment), {}))
-    application["deployments"] = [*others, own | {"num_replicas": 2}]
+    application["deployments"] = [*others, own | {"num_replicas": count}]
     client = _get_global_client()
     assert client is not None, "inside local_cluster"
     started_s = time.perf_counter()
     client.deploy_apps(ServeDeploySchema.model_validate(document))
     while time.perf_counter() - started_s < _START_LIMIT_S:
         states = serve.status().applications[config.name].deployments[deployment].replica_states
-        if next((count for state, count in states.items() if state == "RUNNING"), 0) == 2:
+        if next((count for state, count in states.items() if state == "RUNNING"), 0) == count:
             return time.perf_counter() - started_s
         time.sleep(_POLL_S)
-    raise ServiceError(f"a second replica of {deployment} did not start in {_START_LIMIT_S:.0f} s")
+    raise ServiceError(f"another replica of {deployment} did not start in {_START_LIMIT_S:.0f} s")

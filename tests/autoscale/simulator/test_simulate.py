@@ -172,6 +172,18 @@ def test_decisions_as_often_as_metrics_are_made_on_those_of_the_decision_before(
     assert second.units[RANKER].arriving_requests_per_s == pytest.approx(500, rel=0.2)
 
 
+def test_what_requests_take_beside_their_batches_makes_these_longer() -> None:
+    def p50_ms(beside_ms: float, per_s: float) -> float:
+        spec = one_unit(1, spread=1.0)
+        unit = spec.units[0]
+        profile = unit.placed[0].profile.model_copy(update={"overhead_cpu_ms": beside_ms})
+        slower = replace(unit, placed=(replace(unit.placed[0], profile=profile),))
+        return simulate(replace(spec, units=(slower,)), Scheduled(), poisson(per_s, 60.0)).latency.p50_ms
+
+    assert p50_ms(3.0, 2.0) - p50_ms(0.0, 2.0) == pytest.approx(3.0, rel=0.05)
+    assert p50_ms(3.0, 150.0) - p50_ms(0.0, 150.0) > 4.0
+
+
 def test_weights_split_a_unit_over_its_pools() -> None:
     spec = one_unit(2)
     unit = spec.units[0]

@@ -21,8 +21,8 @@ def test_p99_is_told_of_each_third_of_the_time_by_when_requests_were_due() -> No
 
 def test_the_profile_is_read_where_the_bench_writes_it_and_bounds_the_rate(tmp_path: Path) -> None:
     config = accuracy_config(2)
-    assert Path(str(config.units["main"].profile)).name == profile_path(tmp_path).name
-    write_profile(waiting_profile(5.0), profile_path(tmp_path))
+    assert Path(str(config.units["main"].profile)).name == profile_path(tmp_path, 2).name
+    write_profile(waiting_profile(5.0), profile_path(tmp_path, 2))
     spec = spec_of(config, tmp_path)
     assert spec.units[0].placed[0].initial_replicas == 2
     assert spec.candidates_per_request == 512
