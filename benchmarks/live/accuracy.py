@@ -133,7 +133,9 @@ def _cells(home: Path, replicas: int, seconds: float, say: Callable[[str], None]
         for load in _LOADS:
             rate = load * replicas * most_per_s(spec)
             say(f"{replicas} replicas at {load:.0%}: {rate:.0f} requests a second for {seconds:.0f} s")
-            yield _cell(server, spec, replicas, load, rate, seconds)
+            cell = _cell(server, spec, replicas, load, rate, seconds)
+            say(f"p99 {cell.live_p99_ms:.1f} ms live, {cell.simulated_p99_ms:.1f} simulated")
+            yield cell
 
 
 def most_per_s(spec: PipelineSpec) -> float:
