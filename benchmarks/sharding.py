@@ -1,6 +1,10 @@
 """Shard groups measured: scores, time, memory and overhead against one process, in one run.
 
-python benchmarks/sharding.py [--json] [--cases walks,bert,minilm,large,payload,dispatch] [--ranks 2,4]
+python benchmarks/sharding.py [--json] [--cases walks,bert,minilm,large,payload,dispatch] [--ranks 2] [--equality 4]
+    [--ways tensor,pipeline] [--micro-batches 4]
+
+Ranks hold a model in two ways, ``tensor`` (DeepSpeed) and ``pipeline`` (Accelerate's kind). With the numbers of ranks
+of ``--equality`` scores alone are compared: two cores tell nothing of the time that four ranks take.
 
 Every side runs in processes of its own, one thread each. Memory is what loading the model and running it added:
 anonymous at its peak, which the system cannot take back; and at rest with the mapped file's pages, after batches.
@@ -10,16 +14,16 @@ The case dispatch is ``benchmarks.dispatch``: Accelerate with half the weights o
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,82 +31,63 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import dispatch
+from benchmarks.memory import Growth
 from benchmarks.sharding_cases import CASES, Case, tiny
 from benchmarks.workloads import WORKLOADS
+from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
-from models.runtimes.base import DeepSpeedConfig, Runtime, TorchConfig, runtime_config
+from models.runtimes.base import GroupOptions, Runtime, TorchConfig, group_of, runtime_config
 from services.home import home_directory
 from services.rank_processes import Processes
 from services.shards import ShardGroup
 
-_MIB = 1 << 20
-_SAMPLE_S = 0.002
 _SECONDS = 4.0
 _MOST_RUNS, _FEWEST_RUNS = 2000, 5
+_WAYS: dict[str, dict[str, Any]] = {"tensor": {"kind": "deepspeed"}, "pipeline": {"kind": "accelerate"}}
 _PEAK_BF16_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12}
 
 
 @dataclass
 class Side:
-    """What one way of running a model gave: scores by shape, time of the first shape, and memory of each process."""
+    """What one way of running a model gave: scores by shape, time of the first shape, and memory of each process.
+
+    refused: why it cannot be run so.
+    """
 
     scores: list[NDArray[np.float32]] = field(default_factory=list)
     p50_ms: float = 0.0
     peak_anonymous_mib: list[float] = field(default_factory=list)
     resting_mib: list[float] = field(default_factory=list)
-
-
-class Growth:
-    """How much memory processes have taken since it was made."""
-
-    def __init__(self, pids: Sequence[int]) -> None:
-        """Take note of what they have now, and look on."""
-        self._pids = pids
-        self._before = [_memory(pid) for pid in pids]
-        self.peaks = [0.0] * len(pids)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> list[float]:
-        """Stop looking; give what each has now, anonymous and mapped, in MiB."""
-        self._stop.set()
-        self._thread.join()
-        now = [_memory(pid) for pid in self._pids]
-        return [(sum(each) - sum(before)) / _MIB for each, before in zip(now, self._before, strict=True)]
-
-    def _look(self) -> None:
-        while not self._stop.wait(_SAMPLE_S):
-            for place, pid in enumerate(self._pids):
-                grown = (_memory(pid)[0] - self._before[place][0]) / _MIB
-                self.peaks[place] = max(self.peaks[place], grown)
-
-
-def _memory(pid: int) -> tuple[int, int]:
-    """Give anonymous and file pages in bytes."""
-    lines = dict(
-        line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
-    )
-    return int(lines["RssAnon"].split()[0]) * 1024, int(lines["RssFile"].split()[0]) * 1024
+    refused: str | None = None
 
 
 def whole(case: Case, before: Case) -> Side:
     """Run the model in this process."""
     return _run(
-        case, before, lambda each: load_runtime(each.root, each.artifact, TorchConfig()), [_own_pid()]
+        case,
+        before,
+        lambda each: load_runtime(each.root, each.artifact, TorchConfig()),
+        [_own_pid()],
+        _SECONDS,
     )
 
 
-def sharded(case: Case, before: Case, options: dict[str, Any]) -> Side:
-    """Run the model over ranks, of which this process is the first."""
-    config = runtime_config(kind="deepspeed", timeout_s=60, **options)
-    assert isinstance(config, DeepSpeedConfig)
-    with _group(config) as (group, pids):
-        return _run(case, before, lambda each: group.load(each.root, each.artifact, config), pids)
+def sharded(case: Case, before: Case, options: dict[str, Any], seconds: float = _SECONDS) -> Side:
+    """Run the model over ranks, of which this process is the first; no times in 0 seconds."""
+    config = runtime_config(timeout_s=60, **options)
+    place = group_of(config)
+    assert place is not None
+    with _group(place) as (group, pids):
+        try:
+            return _run(
+                case, before, lambda each: group.load(each.root, each.artifact, config), pids, seconds
+            )
+        except RuntimeFailure as error:
+            return Side(refused=str(error))
 
 
 @contextmanager
-def _group(config: DeepSpeedConfig) -> Iterator[tuple[ShardGroup, list[int]]]:
+def _group(config: GroupOptions) -> Iterator[tuple[ShardGroup, list[int]]]:
     processes = Processes()
     group = ShardGroup(config, processes)
     try:
@@ -112,16 +97,18 @@ def _group(config: DeepSpeedConfig) -> Iterator[tuple[ShardGroup, list[int]]]:
         group.close()
 
 
-def _run(case: Case, before: Case, load: Callable[[Case], Runtime], pids: list[int]) -> Side:
+def _run(case: Case, before: Case, load: Callable[[Case], Runtime], pids: list[int], seconds: float) -> Side:
     kept = load(before)  # with it come the libraries, which are no part of the model
     kept.run(before.inputs(before.shapes[0]))
     growth = Growth(pids)
     runtime = load(case)
     side = Side(scores=[runtime.run(case.inputs(shape))["score"] for shape in case.shapes])
     side.resting_mib, side.peak_anonymous_mib = growth.stop(), growth.peaks
+    if not seconds:
+        return side
     inputs = case.inputs(case.shapes[0])
     times: list[float] = []
-    until_s = time.perf_counter() + _SECONDS
+    until_s = time.perf_counter() + seconds
     while len(times) < _FEWEST_RUNS or (time.perf_counter() < until_s and len(times) < _MOST_RUNS):
         started_s = time.perf_counter()
         runtime.run(inputs)
@@ -140,36 +127,42 @@ def _apart(function: Callable[..., Side], *arguments: Any) -> Side:
         return pool.submit(function, *arguments).result()
 
 
-def compare(case: Case, before: Case, ranks: Sequence[int]) -> list[dict[str, Any]]:
-    """Give a row for one process, and one for each number of ranks beside it."""
+def compare(
+    case: Case, before: Case, ways: dict[str, dict[str, Any]], ranks: Sequence[int], equality: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Give a row for one process, and one for each way and number of ranks beside it."""
     one = _apart(whole, case, before)
-    rows = [_row(case, 1, one, one)]
-    return rows + [
-        _row(case, count, _apart(sharded, case, before, {"shards": count}), one) for count in ranks
-    ]
+    rows = [_row(case, "whole", 1, one, one)]
+    for way, options in ways.items():
+        for count in (*ranks, *equality):
+            seconds = _SECONDS if count in ranks else 0.0
+            side = _apart(sharded, case, before, {**options, "shards": count}, seconds)
+            rows.append(_row(case, way, count, side, one))
+    return rows
 
 
-def _row(case: Case, ranks: int, side: Side, one: Side) -> dict[str, Any]:
+def _row(case: Case, way: str, ranks: int, side: Side, one: Side) -> dict[str, Any]:
+    row: dict[str, Any] = {"model": case.name, "way": way, "ranks": ranks, "shape": list(case.shapes[0])}
+    if side.refused is not None:
+        return {**row, "refused": side.refused}
     pairs = zip(side.scores, one.scores, strict=True)
-    return {
-        "model": case.name,
-        "ranks": ranks,
-        "shape": list(case.shapes[0]),
-        "difference": max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs),
-        "p50_ms": round(side.p50_ms, 3),
-        "speedup": round(one.p50_ms / side.p50_ms, 2),
-        "peak_anonymous_mib": round(max(side.peak_anonymous_mib), 1),
-        "resting_mib": round(max(side.resting_mib), 1),
-        "resting_ratio": round(max(side.resting_mib) / max(one.resting_mib), 2),
-    }
+    row["difference"] = max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
+    row["peak_anonymous_mib"] = round(max(side.peak_anonymous_mib), 1)
+    row["resting_mib"] = [round(mib, 1) for mib in side.resting_mib]
+    row["resting_ratio"] = round(max(side.resting_mib) / max(one.resting_mib), 2)
+    if side.p50_ms:
+        row |= {"p50_ms": round(side.p50_ms, 3), "speedup": round(one.p50_ms / side.p50_ms, 2)}
+    return row
 
 
-def on_cuda(case: Case, before: Case) -> list[dict[str, Any]] | str:
-    """Give a row for each way that one rank runs in bf16, or say that there is no device."""
+def on_cuda(folder: Path) -> list[dict[str, Any]] | str:
+    """Give a row for each way that one rank runs BERT-base in bf16, or say that there is no device."""
     import torch
 
     if not torch.cuda.is_available():
         return "not run: no CUDA device"
+    case = CASES["bert"](home_directory(), folder)
+    before = tiny(folder, case)
     card = torch.cuda.get_device_name()
     peak = next((flops for name, flops in _PEAK_BF16_FLOPS.items() if name in card), float("nan"))
     pairs, tokens = case.shapes[0]
@@ -180,7 +173,7 @@ def on_cuda(case: Case, before: Case) -> list[dict[str, Any]] | str:
         "kernels": {"kernel_injection": True},
         "graphs": {"cuda_graph": True},
     }.items():
-        side = _apart(sharded, case, before, {"shards": 1, "dtype": "bf16", **options})
+        side = _apart(sharded, case, before, {"kind": "deepspeed", "shards": 1, "dtype": "bf16", **options})
         a_second = 1e3 / side.p50_ms
         share = (
             2 * weights * pairs * tokens * a_second / peak
@@ -197,6 +190,33 @@ def on_cuda(case: Case, before: Case) -> list[dict[str, Any]] | str:
     return rows
 
 
+def measure(given: argparse.Namespace) -> tuple[list[dict[str, Any]], dispatch.DispatchCost | None, Any]:
+    """Give rows of the shard groups, what dispatch costs, and what a CUDA device gave."""
+    ways = {name: _WAYS[name] for name in given.ways.split(",")}
+    if "pipeline" in ways:
+        ways["pipeline"] = {**ways["pipeline"], "micro_batches": given.micro_batches}
+    ranks, equality = ([int(n) for n in each.split(",") if n] for each in (given.ranks, given.equality))
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (name for name in given.cases.split(",") if name != "dispatch"):
+            case = CASES[name](home_directory(), Path(folder))
+            rows += compare(case, tiny(Path(folder), case), ways, ranks, equality)
+        cuda = on_cuda(Path(folder))
+    cost = None
+    if "dispatch" in given.cases.split(","):
+        cost = dispatch.measure(WORKLOADS["walks-50"], home_directory(), "wide", share=0.5, rounds=5)
+    return rows, cost, cuda
+
+
+@contextmanager
+def _own_stdout() -> Iterator[TextIO]:
+    """Give this process's stdout for the result alone; whatever libraries print, here or in a rank, goes to stderr."""
+    with os.fdopen(os.dup(1), "w") as result:
+        sys.stdout.flush()
+        os.dup2(2, 1)
+        yield result
+
+
 def main() -> None:
     """Measure, and print a table or JSON."""
     parser = argparse.ArgumentParser(
@@ -204,32 +224,34 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--cases", default="walks,bert,minilm,large,payload,dispatch")
+    parser.add_argument("--ways", default=",".join(_WAYS))
     parser.add_argument("--ranks", default="2")
+    parser.add_argument("--equality", default="4")
+    parser.add_argument("--micro-batches", type=int, default=4)
     given = parser.parse_args()
-    ranks = [int(count) for count in given.ranks.split(",")]
-    rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in (name for name in given.cases.split(",") if name != "dispatch"):
-            case = CASES[name](home_directory(), Path(folder))
-            rows += compare(case, tiny(Path(folder), case), ranks)
-        case = CASES["bert"](home_directory(), Path(folder))
-        cuda = on_cuda(case, tiny(Path(folder), case))
-    cost = None
-    if "dispatch" in given.cases.split(","):
-        cost = dispatch.measure(WORKLOADS["walks-50"], home_directory(), "wide", share=0.5, rounds=5)
-    if given.json:
-        found = None if cost is None else cost.as_dict()
-        print(json.dumps({"rows": rows, "dispatch": found, "cuda": cuda}, indent=1))
-        return
-    for row in rows:
-        print(
-            f"{row['model']:24} {row['ranks']} ranks  {row['p50_ms']:9.2f} ms  x{row['speedup']:<5} difference "
-            f"{row['difference']:.1e}  anonymous {row['peak_anonymous_mib']:7.1f} MiB  at rest "
-            f"{row['resting_mib']:7.1f} MiB ({row['resting_ratio']:.2f})"
-        )
-    if cost is not None:
-        print(cost.table())
-    print(f"CUDA: {cuda}")
+    with _own_stdout() as out:
+        rows, cost, cuda = measure(given)
+        if given.json:
+            found = None if cost is None else cost.as_dict()
+            print(json.dumps({"rows": rows, "dispatch": found, "cuda": cuda}, indent=1), file=out)
+            return
+        for row in rows:
+            print(_line(row), file=out)
+        if cost is not None:
+            print(cost.table(), file=out)
+        print(f"CUDA: {cuda}", file=out)
+
+
+def _line(row: dict[str, Any]) -> str:
+    of = f"{row['model']:24} {row['way']:8} {row['ranks']} ranks"
+    if "refused" in row:
+        return f"{of}  {row['refused']}"
+    time_ms = f"{row['p50_ms']:9.2f} ms  x{row['speedup']:<5}" if "p50_ms" in row else " " * 20
+    resting = ", ".join(f"{mib:.1f}" for mib in row["resting_mib"])
+    return (
+        f"{of}  {time_ms} difference {row['difference']:.1e}  anonymous {row['peak_anonymous_mib']:7.1f} MiB  at "
+        f"rest {resting} MiB ({row['resting_ratio']:.2f})"
+    )
 
 
 if __name__ == "__main__":

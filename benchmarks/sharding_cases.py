@@ -117,12 +117,12 @@ def _shape(spec: InputSpec, sizes: dict[str, int], layout: Any) -> tuple[int, ..
 def tiny(folder: Path, like: Case) -> Case:
     """Give a model of next to no weights that imports what ``like`` does."""
     if like.artifact.signature.pair is None:
-        return payload(folder, folder / "before")
+        return _next_to_no_work(folder / "before", layers=4, heads=4)
     small = {
         **BERT_BASE,
         "hidden_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
         "intermediate_size": 32,
     }
     options = {"name": "hf_sequence_classification", "config": small, "pair": _PAIR, "types": True}
@@ -131,7 +131,11 @@ def tiny(folder: Path, like: Case) -> Case:
 
 def payload(_home: Path, folder: Path) -> Case:
     """Give a model of next to no work on 256 KB of inputs: what is left is the group's."""
-    options = HistoryRankerOptions(items={"payload": (320,)}, width=8, heads=2, layers=1, hidden=8)
+    return _next_to_no_work(folder, layers=1, heads=2)
+
+
+def _next_to_no_work(folder: Path, *, layers: int, heads: int) -> Case:
+    options = HistoryRankerOptions(items={"payload": (320,)}, width=8, heads=heads, layers=layers, hidden=8)
     return _written("256 KB, next to no work", folder, build_architecture(options.model_dump()), ((200, 1),))
 
 

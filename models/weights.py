@@ -45,8 +45,11 @@ class Weights:
         return self.whole_bytes - self.split_bytes + -(-self.split_bytes // ranks)
 
     def of_a_stage(self, ranks: int) -> int:
-        """Give the bytes that one of so many ranks of a pipeline has at most: its layers, and all that is in none."""
-        if not self.layers:
+        """Give the bytes that one of so many ranks of a pipeline has at most: its layers, and all that is in none.
+
+        All bytes where there are not so many layers.
+        """
+        if self.layers < ranks:
             return self.whole_bytes
         most = -(-self.layers // ranks)
         return self.whole_bytes - self.layer_bytes + -(-self.layer_bytes * most // self.layers)

@@ -1,4 +1,4 @@
-"""``runtime: {kind: auto}``: one process, tensor parallelism or dispatch, by weights, devices and the objective.
+"""``runtime: {kind: auto}``: one process, a shard group or dispatch, by weights, devices and the objective.
 
 A pure function. It estimates: a request's products over what a device does in a second, or its weights over what it
 reads in a second, whichever is longer. Rates are of the order of what these devices attain, not their data sheets'
@@ -100,11 +100,15 @@ def choose(
     """Choose a model's runtime.
 
     One process where its weights fit a device and the estimate makes the objective; else the fewest ranks whose parts
-    fit and make it, or as many as help; where no number of ranks fits, dispatch over what memory there is and disk.
+    fit and make it, or as many as help. Where no number of such ranks fits, the fewest ranks of a pipeline: they need
+    no heads to share out, and have no weights in common. Where these do not fit either, dispatch over memory and disk.
     """
     objective_ms = OBJECTIVE_SHARE * deadline_ms
     fitting = [n for n in _ranks(weights, device) if weights.of_a_rank(n) <= device.room]
     size = f"{weights.whole_bytes / MIB:,.1f} MiB of weights"
+    staged = [n for n in range(2, device.ranks + 1) if weights.of_a_stage(n) <= device.room]
+    if not fitting and staged and weights.torch:
+        return _staged(wanted, weights, staged[0], f"{size} do not fit {device.named()}, split or whole")
     if not fitting and weights.torch:
         return _dispatched(wanted, weights, device, candidates, f"{size} do not fit {device.named()}")
     in_time = [n for n in fitting if estimate_ms(weights, device, candidates, n) <= objective_ms]
@@ -134,6 +138,12 @@ def _ranks(weights: Weights, device: Device) -> list[int]:
     """Give the numbers of ranks that heads and node allow, 1 first."""
     powers = [1 << n for n in range(device.ranks.bit_length()) if 1 << n <= device.ranks]
     return [n for n in powers if n == 1 or (weights.torch and weights.heads and weights.heads % n == 0)]
+
+
+def _staged(wanted: AutoConfig, weights: Weights, ranks: int, why: str) -> Choice:
+    runtime = AccelerateConfig(kind="accelerate", shards=ranks, threads=wanted.threads)
+    held = weights.of_a_stage(ranks)
+    return Choice(runtime, held, f"{why}; a pipeline of its {weights.layers} layers does")
 
 
 def _dispatched(wanted: AutoConfig, weights: Weights, device: Device, candidates: int, why: str) -> Choice:

@@ -28,6 +28,8 @@ _INPUTS = {"input_ids": "tokens.ids", "attention_mask": "tokens.mask"}
 _SPECIAL = {"[PAD]": 0, "[CLS]": 100, "[SEP]": 200, "[UNK]": 7}
 _IDS = {**_SPECIAL, **{word: 1000 * (i + 1) for i, word in enumerate(WORDS)}}
 
+VOCABULARY = 1 + max(_IDS.values())
+
 
 def add_texts(home: Path) -> None:
     """Give the small pipeline under ``home`` a query, texts of its items, and the model of both."""

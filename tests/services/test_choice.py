@@ -26,6 +26,8 @@ def _weights(draw: st.DrawFn) -> Weights:
     return Weights(
         whole_bytes=whole,
         split_bytes=draw(st.integers(0, whole)) if heads and torch else 0,
+        layer_bytes=draw(st.integers(0, whole)) if torch else 0,
+        layers=draw(st.integers(0, 24)) if torch else 0,
         largest_bytes=draw(st.integers(1, whole)),
         heads=heads,
         work=draw(st.integers(0, 1 << 38)),
@@ -94,6 +96,9 @@ def test_a_rank_holds_what_fits_it_and_the_choice_can_run(
             assert weights.heads % shards == 0
             assert shards <= device.ranks
             assert choice.rank_bytes == weights.of_a_rank(shards) <= device.room
+        case AccelerateConfig(shards=shards) if shards > 1:
+            assert shards <= min(device.ranks, weights.layers)
+            assert choice.rank_bytes == weights.of_a_stage(shards) <= device.room
         case AccelerateConfig():
             assert weights.torch
             assert choice.rank_bytes <= weights.whole_bytes
@@ -155,6 +160,14 @@ def test_too_large_for_all_is_dispatched_with_what_the_device_has_as_budget() ->
     on_gpus = chosen(replace(LARGE, heads=0, split_bytes=0), replace(L4, memory_bytes=GIB, gpus=2))
     assert isinstance(on_gpus.runtime, AccelerateConfig)
     assert list(on_gpus.runtime.max_memory_mib) == [0, 1, "cpu"]
+
+
+def test_too_large_and_without_heads_to_share_out_is_a_pipeline() -> None:
+    odd = Weights(40 * GIB, largest_bytes=GIB, heads=3, layer_bytes=36 * GIB, layers=12, work=GIB)
+    choice = chosen(odd, L4, deadline_ms=60_000)
+    assert choice.runtime == AccelerateConfig(kind="accelerate", shards=3)
+    assert choice.rank_bytes == 16 * GIB
+    assert "a pipeline of its 12 layers does" in choice.why
 
 
 def test_heads_that_cannot_be_shared_out_are_not() -> None:

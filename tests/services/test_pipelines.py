@@ -3,59 +3,25 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.base import AccelerateConfig, Runtime, TorchConfig
 from models.signature import Inputs
 from services.errors import ShardLost
+from tests.models.text.crossencoders import LAYERS, WORDS, bert, tokens
 from tests.models.worlds import make_pooled
 from tests.services.sharding import TIMEOUT_S, Running, deep_ranker, written
 
 TOLERANCE = 1e-4
-LAYERS = 5
-WORDS = 200
 REQUESTS = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1, max_size=6)
 PAIRS = st.tuples(st.integers(1, 9), st.integers(1, 20))
-
-
-def bert(kind: str = "bert", **fields: Any) -> Architecture:
-    """Give a small Hugging Face cross-encoder with random weights, large enough that every input shows."""
-    config = {
-        "model_type": kind,
-        "hidden_size": 32,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": 4,
-        "intermediate_size": 64,
-        "vocab_size": WORDS,
-        "num_labels": 1,
-        "initializer_range": 0.2,
-        **fields,
-    }
-    pair = {"query": "context.query", "text": "details.text", "max_length": 64}
-    torch.manual_seed(3)
-    return build_architecture({"name": "hf_sequence_classification", "config": config, "pair": pair})
-
-
-def tokens(module: Architecture, pairs: int, length: int, seed: int = 0) -> Inputs:
-    """Give random pairs, each with some padding."""
-    random = np.random.default_rng(seed)
-    lengths = random.integers(1, length + 1, pairs)
-    drawn = {
-        "tokens.ids": random.integers(5, WORDS, (pairs, length)),
-        "tokens.mask": (np.arange(length)[None, :] < lengths[:, None]).astype(np.int64),
-        "tokens.types": random.integers(0, 2, (pairs, length)),
-    }
-    return {spec.name: drawn[spec.source] for spec in module.signature("").inputs}
 
 
 def assert_same(found: Inputs, expected: Inputs) -> None:

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+FEWEST_ROWS = 32
+"""With fewer rows of activations a product takes as long, as it waits for its weights to be read."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -110,9 +113,12 @@ def cut(sizes: Sequence[int], ranks: int) -> list[range]:
     return [range(*pair) for pair in zip(bounds, [*bounds[1:], len(sizes)], strict=True)]
 
 
-def runs(count: int, most: int) -> list[tuple[int, int]]:
-    """Give starts and lengths of at most so many runs of ``count`` places, nearly equal and none empty."""
-    number = max(1, min(count, most))
+def runs(count: int, rows: int, most: int) -> list[tuple[int, int]]:
+    """Give starts and lengths of at most so many runs of ``count`` places, nearly equal and none empty.
+
+    rows: of a place; fewer runs are made where they would have too few.
+    """
+    number = max(1, min(count, most, count * rows // FEWEST_ROWS))
     ends = [count * run // number for run in range(number + 1)]
     return [(start, end - start) for start, end in pairwise(ends)]
 

@@ -49,7 +49,7 @@ class HistoryStage:
         width = self._module.options.width
         work = _Batch(self._module, self._layers, self._share, inputs, axis)
         parts = [Part((requests, 1 + longest, width), work.encode)]
-        for start, length in runs((chunks, count)[axis], micro_batches):
+        for start, length in runs((chunks, count)[axis], (count, chunks)[axis], micro_batches):
             shape = (length, count, width) if axis == 0 else (chunks, length, width)
             parts.append(Part(shape, partial(work.score, start, length)))
         return Schedule(parts, (chunks, count), axis)

@@ -67,7 +67,7 @@ class HuggingFaceStage:
         """Give the pairs in runs."""
         pairs, tokens = inputs[self._module.inputs[0]].shape
         parts = []
-        for start, length in runs(pairs, micro_batches):
+        for start, length in runs(pairs, tokens, micro_batches):
             own = {name: inputs[name].narrow(0, start, length) for name in self._module.inputs}
             parts.append(Part((length, tokens, self._width), partial(self._work, own)))
         return Schedule(parts, (pairs,))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.runtimes.pipeline.base import cut, runs
+from models.runtimes.pipeline.base import FEWEST_ROWS, cut, runs
 
 SIZES = st.lists(st.integers(1, 1000), min_size=1, max_size=40)
 
@@ -27,9 +27,10 @@ def test_a_heavy_layer_is_alone() -> None:
     assert cut([1, 1, 10, 1, 1], 3) == [range(2), range(2, 3), range(3, 5)]
 
 
-@given(count=st.integers(0, 500), most=st.integers(1, 50))
-def test_a_batch_is_cut_into_nearly_equal_runs(count: int, most: int) -> None:
-    found = runs(count, most)
+@given(count=st.integers(0, 500), rows=st.integers(1, 100), most=st.integers(1, 50))
+def test_a_batch_is_cut_into_nearly_equal_runs_of_enough_rows(count: int, rows: int, most: int) -> None:
+    found = runs(count, rows, most)
     assert [place for start, length in found for place in range(start, start + length)] == list(range(count))
-    assert len(found) == max(1, min(count, most))
+    assert 1 <= len(found) <= max(1, min(count, most))
+    assert len(found) == 1 or count * rows >= FEWEST_ROWS * len(found)
     assert max(length for _, length in found) - min(length for _, length in found) <= 1

@@ -1,0 +1,42 @@
+"""What processes take of memory, beside what they had before."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+_MIB = 1 << 20
+_SAMPLE_S = 0.002
+
+
+class Growth:
+    """How much memory processes have taken since it was made."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        """Take note of what they have now, and look on."""
+        self._pids = pids
+        self._before = [_memory(pid) for pid in pids]
+        self.peaks = [0.0] * len(pids)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> list[float]:
+        """Stop looking; give what each has now, anonymous and mapped, in MiB."""
+        self._stop.set()
+        self._thread.join()
+        now = [_memory(pid) for pid in self._pids]
+        return [(sum(each) - sum(before)) / _MIB for each, before in zip(now, self._before, strict=True)]
+
+    def _look(self) -> None:
+        while not self._stop.wait(_SAMPLE_S):
+            for place, pid in enumerate(self._pids):
+                grown = (_memory(pid)[0] - self._before[place][0]) / _MIB
+                self.peaks[place] = max(self.peaks[place], grown)
+
+
+def _memory(pid: int) -> tuple[int, int]:
+    """Give anonymous and file pages in bytes."""
+    lines = dict(
+        line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
+    )
+    return int(lines["RssAnon"].split()[0]) * 1024, int(lines["RssFile"].split()[0]) * 1024

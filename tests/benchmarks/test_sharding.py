@@ -1,0 +1,24 @@
+"""The shard groups' benchmark says its result on standard output, and nothing else."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT_S = 240
+TOLERANCE = 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_json_stands_alone_and_what_cannot_be_split_is_a_row() -> None:
+    command = [sys.executable, "benchmarks/sharding.py", "--json", "--cases", "payload"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    rows = {(row["way"], row["ranks"]): row for row in json.loads(done.stdout)["rows"]}
+    assert rows["tensor", 2]["difference"] < TOLERANCE
+    assert "heads are not a multiple" in rows["tensor", 4]["refused"]
+    assert "fewer than shards" in rows["pipeline", 2]["refused"]
