@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from autoscale.errors import ProfileError, SpecError
 from autoscale.policies.base import Policy
-from autoscale.profiles import Profile
 from autoscale.simulator.arrivals import Arrivals, Rates, drawn
+from autoscale.simulator.checks import check_spec
 from autoscale.simulator.control import ControlLoop
 from autoscale.simulator.engine import Engine
-from autoscale.simulator.nodes import Cluster, Replica, needs_of
+from autoscale.simulator.nodes import Cluster, Replica
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.recorder import VIOLATED, Recorder, latency_totals, request_totals
 from autoscale.simulator.results import PoolTotals, Simulation, UnitTotals
-from autoscale.spec import Key, PipelineSpec
+from autoscale.spec import PipelineSpec
+
+if TYPE_CHECKING:
+    from autoscale.simulator.known import KnownStates
 
 Progress = Callable[[float], None]
 
@@ -25,10 +27,12 @@ def simulate(
     arrivals: Arrivals,
     options: SimulationOptions | None = None,
     progress: Progress | None = None,
+    known: "KnownStates | None" = None,
 ) -> Simulation:
     """Run the pipeline under the policy on the arrivals; the same arguments give the same result.
 
-    progress: called with the time on the trace's clock, now and then.
+    progress: called with the time on the trace's clock, now and then. known: what the stepped engine may use of the
+    simulations before, and keeps for those after.
 
     Raises:
         SpecError: the pipeline cannot be simulated: bounds cross, or a replica fits no node of its pool.
@@ -38,15 +42,14 @@ def simulate(
     """
     options = options or SimulationOptions()
     check_spec(spec, options)
-    return _Run(spec, policy, arrivals, options).result(progress)
+    return _Run(spec, policy, _engine(spec, arrivals, options, known), options).result(progress)
 
 
 class _Run:
     def __init__(
-        self, spec: PipelineSpec, policy: Policy[Any], arrivals: Arrivals, options: SimulationOptions
+        self, spec: PipelineSpec, policy: Policy[Any], engine: Engine, options: SimulationOptions
     ) -> None:
-        self._spec, self._options = spec, options
-        self._engine = _engine(spec, arrivals, options)
+        self._spec, self._options, self._engine = spec, options, engine
         interval_s = spec.decision_interval_s
         first_s = self._engine.start_s
         self._start_s = (
@@ -185,80 +188,23 @@ class _Run:
                 self._draining.append(change.replica)
 
 
-def _engine(spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions) -> Engine:
+def _engine(
+    spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions, known: "KnownStates | None"
+) -> Engine:
     """Make the engine that is asked for; numba is compiled or loaded by the first of them."""
+    from autoscale.simulator.binning import binned, sizes_of
     from autoscale.simulator.events import EventEngine
     from autoscale.simulator.feed import Feed
-    from autoscale.simulator.steps import StepEngine, binned, sizes_of
+    from autoscale.simulator.known import KnownStates
+    from autoscale.simulator.steps import StepEngine
 
     if options.engine == "events":
         chunks = drawn(arrivals, options.seed) if isinstance(arrivals, Rates) else arrivals
         return EventEngine(spec, Feed(chunks, options.start_s, options.end_s), options.seed)
     if isinstance(arrivals, Rates):
-        return StepEngine(spec, arrivals, sizes_of(arrivals), options.seed, options.start_s, counted=False)
-    rates, sample = binned(arrivals, spec.decision_interval_s, options.start_s, options.end_s)
-    return StepEngine(spec, rates, sample, options.seed, options.start_s, counted=True)
-
-
-def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:
-    """Refuse what cannot be simulated.
-
-    Raises:
-        SpecError, ProfileError: by the field and its value.
-    """
-    if not spec.units or not all(unit.placed for unit in spec.units):
-        raise SpecError(
-            f"{spec.name}: every pipeline has a unit, and every unit is placed in a pool; add them"
-        )
-    names = [unit.name for unit in spec.units]
-    if len(set(names)) < len(names) or len(names) > 16:
-        raise SpecError(f"{spec.name} has the units {names}: give each its own name, and 16 at most")
-    for name, value in (
-        ("p99_ms", spec.p99_ms),
-        ("deadline_ms", spec.deadline_ms),
-        ("metrics_interval_s", spec.metrics_interval_s),
-        ("decision_interval_s", spec.decision_interval_s),
-    ):
-        if not 0 < value < math.inf:
-            raise SpecError(f"{name} of {spec.name} is {value}: give a finite number above 0")
-    if spec.decision_interval_s < options.control_interval_s:
-        raise SpecError(
-            f"decision_interval_s {spec.decision_interval_s} is below the control loop's "
-            f"{options.control_interval_s} s: raise it"
-        )
-    for key in spec.keys():
-        _check_placed(spec, key)
-    for unit in spec.units:
-        limits = (unit.max_candidates, unit.max_waiting_candidates, unit.max_calls_in_flight)
-        if min(limits) < 1:
-            raise SpecError(f"unit {unit.name} has a limit of {min(limits)}: give 1 or more")
-        if len({placed.pool for placed in unit.placed}) < len(unit.placed):
-            raise SpecError(f"unit {unit.name} is in one pool twice: name each pool once")
-    for failure in options.failures:
-        if failure.pool not in spec.pools:
-            raise SpecError(f"a failure is of pool {failure.pool}: the pipeline has {', '.join(spec.pools)}")
-        if failure.unit is not None:
-            spec.unit(failure.unit).in_pool(failure.pool)
-
-
-def _check_placed(spec: PipelineSpec, key: Key) -> None:
-    placed, pool = spec.placed(key), spec.pools.get(key.pool)
-    if pool is None:
-        raise SpecError(f"unit {key.unit} is in pool {key.pool}: add it to pools ({', '.join(spec.pools)})")
-    if not isinstance(placed.profile, Profile):
-        raise ProfileError(f"{key} has no profile: rankway models bench CONFIG makes it")
-    if not 0 <= placed.min_replicas <= placed.max_replicas or placed.initial_replicas < 0:
-        raise SpecError(
-            f"{key} starts with {placed.initial_replicas} replicas, from {placed.min_replicas} to "
-            f"{placed.max_replicas}: give 0 <= min_replicas <= max_replicas"
-        )
-    needs = needs_of(placed)
-    for name, need, has in zip(
-        ("cpus", "gpus", "MiB"), needs, (pool.cpus, pool.gpus, pool.memory_gib * 1024), strict=True
-    ):
-        if not 0 <= need <= has:
-            raise SpecError(f"a replica of {key} takes {need:g} {name}: a node of the pool has {has:g}")
-    if pool.min_nodes > pool.max_nodes:
-        raise SpecError(
-            f"pool {key.pool} has min_nodes {pool.min_nodes} above max_nodes {pool.max_nodes}: lower the former"
-        )
+        rates, sample, counted = arrivals, sizes_of(arrivals), False
+    else:
+        rates, sample = binned(arrivals, spec.decision_interval_s, options.start_s, options.end_s)
+        counted = True
+    known = known or KnownStates()
+    return StepEngine(spec, rates, sample, options.seed, options.start_s, counted=counted, known=known)

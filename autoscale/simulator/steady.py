@@ -26,6 +26,8 @@ _MOST = _COUNTS[-1]
 _REQUESTS, _WARM = 12_000, 2_000
 _LOOKS = 50
 _NO_LIMIT = 10**9
+_KEPT = 8192
+"""States that are remembered, of some 17 KB each; the oldest go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class SteadyStates:
     def _found(self, replicas: tuple[int, ...], shares: tuple[float, ...], place: int) -> Steady:
         key = (replicas, shares, place)
         if key not in self._known:
+            if len(self._known) >= _KEPT:
+                del self._known[next(iter(self._known))]
             self._known[key] = self._find(replicas, shares, LOADS[place])
         return self._known[key]
 

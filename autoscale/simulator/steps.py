@@ -1,28 +1,27 @@
 """The stepped engine: days in seconds. Between two looks of the control loop the load is even and the cluster as it is;
 latencies are those of its steady state, and where more comes than it can do a backlog grows, that delays all behind it.
+
+How many requests come in a step is drawn, where the trace does not say it: near saturation it is chance that makes
+backlogs, and policies that answer to them make much of it.
 """
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autoscale.errors import TraceError
 from autoscale.simulator import world as w
-from autoscale.simulator.arrivals import Chunk, Rates
+from autoscale.simulator.arrivals import Rates
+from autoscale.simulator.backlog import WAITS, most_waiting, spread
 from autoscale.simulator.engine import Floats, Measured
-from autoscale.simulator.feed import Feed
+from autoscale.simulator.known import KnownStates
 from autoscale.simulator.nodes import Change, Replica
-from autoscale.simulator.steady import LOADS, Steady, SteadyStates
+from autoscale.simulator.steady import LOADS, Steady
 from autoscale.spec import Key, PipelineSpec
 
 _UPPER_S = w.LEAST_S * np.exp((np.arange(w.BUCKETS) + 1) / w.PER_E)
-_SAMPLE = 4096
-_WAITS = 0.3
-"""Of the deadline a request waits so long at most where there is a fallback: batches past their share of the time that
-the queue has are answered by it (``services/pace.py``)."""
+_MIDDLES_S = _UPPER_S * np.exp(-0.5 / w.PER_E)
 
 
 @dataclass(slots=True)
@@ -45,15 +44,16 @@ class StepEngine:
         start_s: float | None,
         *,
         counted: bool,
+        known: KnownStates,
     ) -> None:
         """Start with no replica; ``sample`` is of the requests' candidates.
 
-        counted: the rates are counts of requests; else what is measured of them scatters as counts would.
+        counted: the rates are counts of requests; else counts are drawn.
         """
         self._random = None if counted else np.random.default_rng((seed, 4))
         self._spec = spec
         self._keys = list(spec.keys())
-        self._states = SteadyStates(spec, sample, seed)
+        self._states = known.of(spec, sample, seed)
         self._candidates = float(sample.mean())
         edges_s = rates.start_s + rates.step_s * np.arange(len(rates.requests_per_s) + 1)
         # Larger requests are as more of them.
@@ -122,26 +122,29 @@ class StepEngine:
             for sums in (self._come, self._work)
         )
         self._now_s = until_s
+        scale = work / come if come else 1.0
+        come = come if self._random is None else float(self._random.poisson(come))
         self._totals[w.ARRIVED] += come
         shares = self._shares()
         per_s = self._states.saturation_per_s(self._ready, shares) if shares is not None else 0.0
         if shares is None or not per_s:
             self._hold(come, elapsed_s)
             return
-        scale = work / come if come else 1.0
-        capacity = LOADS[-1] * per_s / scale * elapsed_s
+        capacity = per_s / scale * elapsed_s
         waited_s = self._held_s / 2 + self._backlog / capacity * elapsed_s
         self._held_s = 0.0
         served = min(capacity, self._backlog + come)
         backlog = self._backlog + come - served
-        excess = max(0.0, backlog - self._most_waiting(capacity / elapsed_s))
+        excess = max(
+            0.0, backlog - most_waiting(self._spec, self._replicas(), capacity / elapsed_s, self._candidates)
+        )
         self._backlog = backlog - excess
         waited_s = (waited_s + self._backlog / capacity * elapsed_s) / 2
         # What is left of a backlog of the step before is served at full load; then it is as what comes.
         state = self._states.at(self._ready, shares, served / elapsed_s * scale / per_s)
-        self._serve(state, served, waited_s)
+        missed = self._serve(state, served, waited_s) + excess
         self._refuse(excess)
-        self._count(state, shares, elapsed_s, come, served, excess)
+        self._count(state, shares, elapsed_s, come, served, missed)
 
     def finish(self) -> int:
         """Let end what waits."""
@@ -149,7 +152,7 @@ class StepEngine:
         if shares is None or not self._backlog:
             self._totals[w.DROPPED] += self._backlog
         else:
-            per_s = self._states.saturation_per_s(self._ready, shares)
+            per_s = max(self._states.saturation_per_s(self._ready, shares), 1e-9)
             waits_s = self._held_s / 2 + self._backlog / per_s / 2
             self._serve(self._states.at(self._ready, shares, LOADS[-1]), self._backlog, waits_s)
         self._backlog = 0.0
@@ -184,30 +187,45 @@ class StepEngine:
         counted.counts[4] += self._backlog * elapsed_s
         counted.waiting_candidates = self._backlog * self._candidates
 
-    def _most_waiting(self, per_s: float) -> float:
-        deadline_s = self._spec.deadline_ms / 1e3
-        by_time = per_s * deadline_s * (_WAITS if self._spec.fallback is not None else 1.0)
-        last = self._spec.units[-1]
-        replicas = sum(self._ready[key] for key in self._keys if key.unit == last.name)
-        return min(by_time, replicas * last.max_waiting_candidates / self._candidates)
+    def _replicas(self) -> dict[str, int]:
+        """Give each unit's open replicas, of all its pools."""
+        replicas = dict.fromkeys((unit.name for unit in self._spec.units), 0)
+        for key, count in self._ready.items():
+            replicas[key.unit] += count
+        return replicas
 
-    def _serve(self, state: Steady, served: float, waited_s: float) -> None:
-        outcomes = state.outcomes * served
+    def _serve(self, state: Steady, served: float, waited_s: float) -> float:
+        """Count what becomes of served requests that waited before; give how many miss a whole answer."""
+        outcomes, answers = state.outcomes * served, state.latencies * served
         if waited_s > 1e-4:
-            answers = state.latencies * served
-            places = np.log((_UPPER_S + waited_s) / w.LEAST_S) * w.PER_E
-            moved = np.bincount(
-                np.minimum(places.astype(np.int64), w.BUCKETS - 1), weights=answers, minlength=w.BUCKETS
-            )
-            self._latencies += moved
-            whole = outcomes[w.IN_TIME] + outcomes[w.TOO_LATE]
-            objective = int(np.searchsorted(_UPPER_S, self._spec.p99_ms / 1e3))
-            in_time = min(whole, float(moved[:objective].sum()))
-            outcomes[w.IN_TIME], outcomes[w.TOO_LATE] = in_time, whole - in_time
-            outcomes[w.LATENCY_S] += waited_s * answers.sum()
-        else:
-            self._latencies += state.latencies * served
+            answers = self._delay(answers, outcomes, waited_s)
+        self._latencies += answers
         self._totals[w.IN_TIME :] += outcomes[w.IN_TIME :]
+        return float(outcomes[w.DEGRADED : w.LATENCY_S].sum())
+
+    def _delay(self, answers: Floats, outcomes: Floats, waited_s: float) -> Floats:
+        """Give the answers so much later, by their deadline at the latest, and have their outcomes follow.
+
+        What could not make it was not begun: batches are formed of what still can, and that is answered just in time.
+        """
+        places = np.log((_UPPER_S + waited_s) / w.LEAST_S) * w.PER_E
+        moved: Floats = np.bincount(
+            np.minimum(places.astype(np.int64), w.BUCKETS - 1), weights=answers, minlength=w.BUCKETS
+        )
+        last, objective = (
+            int(np.searchsorted(_UPPER_S, ms / 1e3)) for ms in (self._spec.deadline_ms, self._spec.p99_ms)
+        )
+        whole = outcomes[w.IN_TIME] + outcomes[w.TOO_LATE]
+        over = min(whole, float(moved[last + 1 :].sum()))
+        moved[last + 1 :] = 0.0
+        moved[last] += over
+        if self._spec.fallback is not None:
+            outcomes[w.DEGRADED] += over
+            whole -= over
+        in_time = min(whole, float(moved[:objective].sum()))
+        outcomes[w.IN_TIME], outcomes[w.TOO_LATE] = in_time, whole - in_time
+        outcomes[w.LATENCY_S] = float((moved * _MIDDLES_S).sum())
+        return moved
 
     def _refuse(self, excess: float) -> None:
         if not excess:
@@ -216,7 +234,7 @@ class StepEngine:
         if self._spec.fallback is None:
             self._totals[w.SHED] += excess
             return
-        waits_s = deadline_s * _WAITS
+        waits_s = deadline_s * WAITS
         self._totals[w.DEGRADED] += excess
         self._totals[w.LATENCY_S] += excess * waits_s
         self._latencies[int(np.log(waits_s / w.LEAST_S) * w.PER_E)] += excess
@@ -228,76 +246,21 @@ class StepEngine:
         elapsed_s: float,
         come: float,
         served: float,
-        excess: float,
+        missed: float,
     ) -> None:
-        come = come if self._random is None else float(self._random.poisson(come))
-        missed = float(state.outcomes[w.DEGRADED : w.LATENCY_S].sum()) * served + excess
-        # A backlog waits at the ingress, but for what its limit of calls in flight lets through.
-        behind = dict(zip((unit.name for unit in self._spec.units), self._behind(), strict=True))
+        behind = spread(self._spec, self._replicas(), self._backlog, self._candidates)
         for place, key in enumerate(self._keys):
-            share, replicas = shares[key], self._ready[key]
-            waiting, calls = (share * count for count in behind[key.unit])
-            ongoing = float(state.ongoing[place]) * replicas + calls
+            share, replicas, here = shares[key], self._ready[key], behind[key.unit]
+            ongoing = float(state.ongoing[place]) * replicas + share * here.ongoing
             counted = self._by_key[key]
             counted.counts += (
                 come * share,
                 come * share * self._candidates,
                 served * share * self._candidates,
                 missed * share,
-                ongoing * elapsed_s,
+                min(ongoing, share * here.most_ongoing) * elapsed_s,
                 float(state.batches[place]) * served,
                 float(state.busy[place]) * replicas * elapsed_s,
             )
-            counted.waiting_candidates = float(state.waiting[place]) * replicas + waiting * self._candidates
-
-    def _behind(self) -> list[tuple[float, float]]:
-        """Give of the backlog, for each unit, the requests that wait in its queues, and its requests (calls) there."""
-        left, behind = self._backlog, list[tuple[float, float]]()
-        calls = math.inf
-        for place, unit in enumerate(self._spec.units):
-            replicas = sum(self._ready[key] for key in self._keys if key.unit == unit.name)
-            full = max(1.0, unit.max_candidates / self._candidates)
-            # Of what may pass on, all does: the next units' queues fill first.
-            passes = 0.0
-            if place + 1 < len(self._spec.units):
-                passes = min(left, replicas * unit.max_calls_in_flight * full)
-            ongoing = self._backlog if not place else min(calls, left / full)
-            behind.append((left - passes, ongoing))
-            left, calls = passes, replicas * unit.max_calls_in_flight
-        return behind
-
-
-def binned(
-    chunks: Iterable[Chunk], step_s: float, start_s: float | None, end_s: float | None
-) -> tuple[Rates, NDArray[np.int32]]:
-    """Give a trace's rates by steps of ``step_s``, and a sample of its requests' candidates.
-
-    Raises:
-        TraceError: it has no request, or is not sorted.
-    """
-    feed = Feed(chunks, start_s, end_s)
-    first_s = start_s if start_s is not None else float(np.floor(feed.start_s / step_s) * step_s)
-    requests, candidates, until_s = list[float](), list[float](), first_s
-    sample = np.zeros(0, np.int32)
-    while feed.end_s(until_s) == float("inf"):
-        until_s = first_s + step_s * (len(requests) + 1)
-        feed.read_to(until_s)
-        last = int(np.searchsorted(feed.times_s, until_s))
-        come = feed.candidates[feed.position : last]
-        if len(sample) < _SAMPLE:
-            sample = np.concatenate([sample, come[: _SAMPLE // 16 + 1]])
-        requests.append(len(come) / step_s)
-        candidates.append(float(come.mean()) if len(come) else 1.0)
-        feed.position = last
-    if not requests:
-        raise TraceError("the trace has no request: there is nothing to simulate")
-    return Rates(first_s, step_s, np.array(requests), np.array(candidates)), sample
-
-
-def sizes_of(rates: Rates) -> NDArray[np.int32]:
-    """Give what stands for the candidates of all requests: their mean."""
-    total = float(rates.requests_per_s.sum())
-    if not total:
-        raise TraceError("requests_per_s is 0 all along: there is nothing to simulate")
-    mean = float((rates.requests_per_s * rates.candidates).sum()) / total
-    return np.array([max(1, round(mean))], np.int32)
+            waiting = float(state.waiting[place]) * replicas
+            counted.waiting_candidates = waiting + share * here.requests * self._candidates

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from autoscale.policies.base import Decision, Observation
+from autoscale.policies.target_ongoing import TargetOngoing, TargetOngoingConfig
 from autoscale.simulator.arrivals import Rates
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
@@ -80,6 +81,55 @@ def test_the_engines_agree_on_a_trace_of_requests() -> None:
     assert steps.requests.arrived == pytest.approx(events.requests.arrived)
     assert steps.cost == pytest.approx(events.cost)
     assert steps.latency.p99_ms == pytest.approx(events.latency.p99_ms, rel=0.1)
+
+
+def test_the_engines_agree_on_the_mean_where_a_policy_makes_much_of_chance() -> None:
+    # Serve's defaults scale down to one replica between two waves, and by the backlog of a few seconds up to a hundred:
+    # what one run costs is chance, so it is means over seeds that are held together.
+    config = TargetOngoingConfig(kind="target_ongoing")
+    costs = [
+        [
+            simulate(
+                one_unit(4),
+                TargetOngoing(config, one_unit(4)),
+                waves(800, 2 / 3),
+                SimulationOptions.model_validate({"engine": engine, "seed": seed, "decisions": "changes"}),
+            ).cost
+            for seed in range(6)
+        ]
+        for engine in ("events", "steps")
+    ]
+    events, steps = (np.mean(each) for each in costs)
+    error = math.hypot(*(np.std(each, ddof=1) / math.sqrt(len(each)) for each in costs))
+    assert abs(steps - events) <= 0.05 * events + 3 * error
+
+
+def test_the_engines_agree_under_serves_policy_where_it_keeps_up() -> None:
+    config = TargetOngoingConfig(
+        kind="target_ongoing",
+        target_ongoing_requests=1.5,
+        look_back_period_s=10,
+        upscale_delay_s=0,
+        downscale_delay_s=120,
+    )
+    events, steps = (
+        simulate(
+            one_unit(3),
+            TargetOngoing(config, one_unit(3)),
+            waves(600, 2 / 3),
+            SimulationOptions.model_validate({"engine": engine, "decisions": "changes"}),
+        )
+        for engine in ("events", "steps")
+    )
+    assert steps.cost == pytest.approx(events.cost, rel=0.05)
+    assert steps.latency.p99_ms == pytest.approx(events.latency.p99_ms, rel=0.1)
+
+
+def test_nothing_is_answered_after_its_deadline_in_steps() -> None:
+    slow = one_unit(1, at_once_ms=2.0, candidate_ms=0.05, deadline_ms=300)
+    simulation = simulate(slow, Scheduled(), waves(150, 0.1), SimulationOptions(engine="steps"))
+    assert simulation.requests.misses > 0
+    assert simulation.latency.p99_ms <= 303
 
 
 def test_a_backlog_delays_what_stands_behind_it_in_both() -> None:
