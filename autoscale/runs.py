@@ -1,7 +1,7 @@
 """One trace under one configuration: what ``simulate``, ``tune`` and ``replay`` all do."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from autoscale.config import AutoscalingConfig, make_policy
 from autoscale.policies.base import Policy
@@ -12,6 +12,9 @@ from autoscale.simulator.results import Simulation
 from autoscale.simulator.simulate import simulate
 from autoscale.spec import PipelineSpec
 from autoscale.traces import BinnedTrace, Bins, Trace, coarse
+
+if TYPE_CHECKING:
+    from autoscale.simulator.known import KnownStates
 
 Engine = Literal["auto", "events", "steps"]
 MOST_BY_EVENTS = 3_000_000
@@ -35,8 +38,9 @@ def run(
     trace: Trace,
     options: SimulationOptions,
     progress: Callable[[float], None] | None = None,
+    known: "KnownStates | None" = None,
 ) -> Simulation:
-    """Simulate the trace; without ``config`` replicas stay as the pipeline has them.
+    """Simulate the trace; without ``config`` replicas stay as the pipeline has them. known: see ``simulate``.
 
     Raises:
         AutoscaleError: trace, spec and configuration do not go together.
@@ -49,7 +53,7 @@ def run(
             options = options.model_copy(update={"look_back_s": config.policy.look_back_period_s})
     if options.engine == "steps":
         step_s = trace.counts.step_s if isinstance(trace, BinnedTrace) else _STEP_S
-        return simulate(spec, policy, rates(trace.bins(step_s)), options, progress)
+        return simulate(spec, policy, rates(trace.bins(step_s)), options, progress, known)
     return simulate(spec, policy, _chunks(trace, options.seed), options, progress)
 
 

@@ -49,13 +49,14 @@ def open_study(journal: Path, searched: str, options: TuneOptions) -> "optuna.St
     """
     import optuna
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+
+    from autoscale.journal import Journal
 
     optuna.logging.set_verbosity(logging.WARNING)
     try:
         journal.parent.mkdir(parents=True, exist_ok=True)
         study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(journal))),
+            storage=JournalStorage(Journal(journal)),
             study_name="rankway",
             directions=["minimize", "minimize"],
             sampler=optuna.samplers.NSGAIISampler(seed=options.seed, population_size=50),

@@ -1,10 +1,12 @@
 """What the tuner's trials do: simulate a configuration on part of a trace, several at once."""
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -17,11 +19,15 @@ from autoscale.simulator.results import Simulation
 from autoscale.spec import Key, PipelineSpec, PlacedUnit
 from autoscale.traces import BinnedTrace
 
+if TYPE_CHECKING:
+    from autoscale.simulator.known import KnownStates
+
 _HEADROOM = 1.2
 Score = tuple[float, float]
 """Cost and share of requests missed."""
 Job = tuple[AutoscalingConfig, tuple[float, float] | None]
-Evaluate = Callable[[Sequence[Job]], Iterable[Score | None]]
+Scores = Iterator[Score | None]
+Evaluate = Callable[[Sequence[Job]], Scores]
 
 
 def window(counts: BinnedTrace, length_s: float) -> tuple[float, float] | None:
@@ -44,11 +50,13 @@ def simulated(
     counts: BinnedTrace,
     part: tuple[float, float] | None,
     seed: int,
+    known: "KnownStates | None" = None,
+    engine: Literal["events", "steps"] = "steps",
 ) -> Simulation:
     """Simulate part of a trace, begun with the replicas that its first minute takes: no configuration starts cold."""
     start_s, end_s = part or (None, None)
-    options = SimulationOptions(engine="steps", start_s=start_s, end_s=end_s, seed=seed, decisions="changes")
-    return run(warm(spec, counts, start_s), config, counts, options)
+    options = SimulationOptions(engine=engine, start_s=start_s, end_s=end_s, seed=seed, decisions="changes")
+    return run(warm(spec, counts, start_s), config, counts, options, known=known)
 
 
 def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> PipelineSpec:
@@ -72,19 +80,25 @@ def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> Pipe
     return replace(spec, units=tuple(units))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Simulating:
-    """Scores configurations on parts of one trace; travels to worker processes."""
+    """Scores configurations on parts of one trace; what clusters do at a load is found out once for all of them."""
 
     spec: PipelineSpec
     counts: BinnedTrace
     seed: int
 
+    @cached_property
+    def _known(self) -> "KnownStates":
+        from autoscale.simulator.known import KnownStates
+
+        return KnownStates()
+
     def __call__(self, job: Job) -> Score | None:
         """Give the score; None where the numbers chosen do not go together."""
         config, part = job
         try:
-            simulation = simulated(self.spec, config, self.counts, part, self.seed)
+            simulation = simulated(self.spec, config, self.counts, part, self.seed, self._known)
         except TraceError:
             raise
         except AutoscaleError:  # numbers that each are allowed and together are not
@@ -92,16 +106,37 @@ class Simulating:
         return simulation.cost, simulation.requests.misses / max(simulation.requests.arrived, 1.0)
 
 
+class _Worker:
+    """What a worker process keeps between jobs: it is a process's only state, set as the process starts."""
+
+    simulating: ClassVar[Simulating]
+
+    @classmethod
+    def start(cls, simulating: Simulating) -> None:
+        cls.simulating = simulating
+
+    @classmethod
+    def score(cls, job: Job) -> Score | None:
+        return cls.simulating(job)
+
+
 @contextmanager
 def workers(spec: PipelineSpec, counts: BinnedTrace, seed: int, count: int) -> Iterator[Evaluate]:
-    """Give what simulates jobs, in processes of their own where there are several workers."""
-    job = Simulating(spec, counts, seed)
+    """Give what simulates jobs and gives their scores in order, as they come; several workers are processes.
+
+    They are at work from the call on, before any score is asked for.
+    """
+    from autoscale.simulator.events import compile_engine
+
+    simulating = Simulating(spec, counts, seed)
     if count == 1:
-        yield lambda jobs: [job(one) for one in jobs]
+        yield lambda jobs: map(simulating, jobs)
         return
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+    compile_engine(spec)  # once, for all of them
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, context, _Worker.start, (simulating,)) as pool:
         try:
-            yield lambda jobs: list(pool.map(job, jobs))
+            yield lambda jobs: pool.map(_Worker.score, jobs)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -7,6 +7,7 @@ halving (K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification a
 trace. A second trace judges what was found on the first. What is done lies in a journal file and is not done again.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,14 @@ from autoscale.search import defaults, policy_kinds, suggested
 from autoscale.spec import PipelineSpec
 from autoscale.study import TuneOptions, config_of, identity, open_study, scores_of
 from autoscale.traces import BinnedTrace, Trace
-from autoscale.trials import Evaluate, Score, window, workers
+from autoscale.trials import Evaluate, Score, Scores, window, workers
 
 if TYPE_CHECKING:
     import optuna
 
 Progress = Callable[[str, int, int], None]
-_AT_ONCE = 16
+_AT_ONCE, _GROUPS = 8, 2
+"""So many trials for each worker are a group, and so many groups are under way."""
 _USELESS = 5.0
 
 
@@ -123,12 +125,17 @@ def _explore(
         for kind in options.kinds:
             study.enqueue_trial({"kind": kind, **defaults(kind)})
     progress("short", done, options.trials)
+    asked, under_way = done, deque[tuple[list[optuna.Trial], list[AutoscalingConfig | None], Scores]]()
     while done < options.trials:
-        asked = [study.ask() for _ in range(min(_AT_ONCE * options.workers, options.trials - done))]
-        configs = [suggested(trial, list(options.kinds), base) for trial in asked]
-        jobs = [(config, part) for config in configs if config is not None]
-        scores = iter(evaluate(jobs))
-        for trial, config in zip(asked, configs, strict=True):
+        # The next group is chosen while the last is simulated, not to keep workers waiting: a group late to learn.
+        while asked < options.trials and len(under_way) < _GROUPS:
+            trials = [study.ask() for _ in range(min(_AT_ONCE * options.workers, options.trials - asked))]
+            configs = [suggested(trial, list(options.kinds), base) for trial in trials]
+            asked += len(trials)
+            scores = evaluate([(config, part) for config in configs if config is not None])
+            under_way.append((trials, configs, scores))
+        trials, configs, scores = under_way.popleft()
+        for trial, config in zip(trials, configs, strict=True):
             score = None if config is None else next(scores)
             if score is None:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -152,15 +159,12 @@ def _rung(
     left = [number for number in numbers if number not in known]
     done = len(numbers) - len(left)
     progress(rung, done, len(numbers))
-    size = 2 * options.workers
-    for first in range(0, len(left), size):
-        group = left[first : first + size]
-        jobs = [(config_of(study, number, base, options), part) for number in group]
-        for number, score in zip(group, evaluate(jobs), strict=True):
-            if score is not None:
-                study.set_user_attr(f"{rung}:{number}", score)
-            done += 1
-            progress(rung, done, len(numbers))
+    jobs = [(config_of(study, number, base, options), part) for number in left]
+    for number, score in zip(left, evaluate(jobs), strict=True):
+        if score is not None:
+            study.set_user_attr(f"{rung}:{number}", score)
+        done += 1
+        progress(rung, done, len(numbers))
 
 
 def best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int]:
