@@ -7,11 +7,12 @@ import typer
 from rich.console import Console
 
 from autoscale.gate import parse_gate
-from autoscale.runs import Engine, run
+from autoscale.runs import run
 from autoscale.traces import Trace
 from autoscale.traffic import Traffic, read_traffic
 from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace, specified
-from cli.autoscale.simulate import options_of, progress_over, tell
+from cli.autoscale.options import End, EngineOption, Html, Json, Seed, Start, options_of
+from cli.autoscale.simulate import progress_over, tell
 from cli.autoscale.telling import told
 from services.config import PipelineConfig, validated
 from services.errors import ConfigError
@@ -27,14 +28,12 @@ def replay(
         list[str] | None,
         typer.Option(help="Exits with 1: cost>1.1x, misses>1%, p99_ms>80. Again for several."),
     ] = None,
-    engine: Annotated[
-        Engine, typer.Option(help="auto: events up to 3 million requests, else steps.")
-    ] = "auto",
-    start_s: Annotated[float | None, typer.Option(help="On the trace's clock.")] = None,
-    end_s: Annotated[float | None, typer.Option(help="On the trace's clock.")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    html: Annotated[Path | None, typer.Option(help="Writes the report with charts.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every decision included.")] = False,
+    engine: EngineOption = "auto",
+    start_s: Start = None,
+    end_s: End = None,
+    seed: Seed = 0,
+    html: Html = None,
+    as_json: Json = False,
 ) -> None:
     """Tell what recorded traffic would have cost and missed under another autoscaling, side by side."""
     console = Console(stderr=True)

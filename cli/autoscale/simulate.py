@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -15,11 +14,12 @@ from rich.table import Table
 from autoscale.config import AutoscalingConfig
 from autoscale.errors import TraceError
 from autoscale.report import html_report, rows
-from autoscale.runs import Engine, engine_for, run
+from autoscale.runs import run
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
 from autoscale.traces import Trace, coarse
 from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace
+from cli.autoscale.options import End, EngineOption, Html, Json, RequestsPerDay, Seed, Start, options_of
 from cli.autoscale.telling import told
 
 
@@ -29,15 +29,13 @@ def simulate(
     patch: Annotated[
         Path | None, typer.Option("--with", help="Another autoscaling: a patch or a pipeline.")
     ] = None,
-    engine: Annotated[
-        Engine, typer.Option(help="auto: events up to 3 million requests, else steps.")
-    ] = "auto",
-    requests_per_day: Annotated[float | None, typer.Option(help="Scales the trace.")] = None,
-    start_s: Annotated[float | None, typer.Option(help="On the trace's clock.")] = None,
-    end_s: Annotated[float | None, typer.Option(help="On the trace's clock.")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    html: Annotated[Path | None, typer.Option(help="Writes the report with charts.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, every decision included.")] = False,
+    engine: EngineOption = "auto",
+    requests_per_day: RequestsPerDay = None,
+    start_s: Start = None,
+    end_s: End = None,
+    seed: Seed = 0,
+    html: Html = None,
+    as_json: Json = False,
 ) -> None:
     """Tell what a trace would cost and miss, with every decision and its reason."""
     console = Console(stderr=True)
@@ -56,28 +54,6 @@ def simulate(
 def name_of(autoscaling: AutoscalingConfig | None) -> str:
     """Give what a case is called."""
     return "fixed" if autoscaling is None else autoscaling.policy.kind
-
-
-def options_of(
-    trace: Trace, engine: Engine, start_s: float | None, end_s: float | None, seed: int
-) -> SimulationOptions:
-    """Give the simulation's options.
-
-    Raises:
-        TraceError: the times do not go together, or hold nothing of the trace.
-    """
-    counts = coarse(trace)
-    first_s = counts.start_s if start_s is None else start_s
-    last_s = counts.end_s if end_s is None else end_s
-    if first_s >= counts.end_s or last_s <= counts.start_s:
-        raise TraceError(
-            f"the trace's clock runs from {counts.start_s:g} to {counts.end_s:g} s, and nothing of it lies between "
-            f"start_s and end_s: give times on that clock"
-        )
-    try:
-        return SimulationOptions(engine=engine_for(trace, engine), start_s=start_s, end_s=end_s, seed=seed)
-    except ValidationError as error:
-        raise TraceError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
 @contextmanager
