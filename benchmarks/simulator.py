@@ -1,9 +1,9 @@
 """The autoscaling simulator: how fast it is, and whether it is right.
 
-    python benchmarks/simulator.py [--json] [--seconds 100]
+    python benchmarks/simulator.py [--json] [--seconds 100] [--seeds 6]
 
 Events a second of the event engine on one core, compiled code loaded beforehand; seconds for a day at 1e9 requests in
-the stepped engine, decided by each policy; the stepped engine beside the event engine on the same traffic; the event
+the stepped engine, decided by each policy; the stepped engine beside the event engine, means over seeds; the event
 engine beside M/M/c and M/D/1.
 """
 
@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import median
+from statistics import fmean, median, stdev
 from typing import Any
 
 import numpy as np
@@ -115,31 +115,41 @@ def day(spec: PipelineSpec, kind: str) -> dict[str, float]:
     }
 
 
-def agreement(spec: PipelineSpec, kind: str) -> dict[str, float]:
-    """Give both engines' cost and p99 over an hour of waves under a policy, and how far apart they are.
+def agreement(spec: PipelineSpec, kind: str, seeds: int) -> dict[str, float]:
+    """Give both engines' cost and p99 over an hour of waves under a policy, on the mean over seeds, and how far apart.
 
-    Beside it, how far the event engine is from itself with another seed: some policies amplify chance.
+    Some policies amplify chance: an engine's own seeds are apart by ``spread``, and means are known to ``error`` only.
     """
     config = AutoscalingConfig.model_validate({"policy": {"kind": kind}, "p99_ms": spec.p99_ms})
     spec = config.applied_to(spec)
-    events, again, steps = (
-        simulate(
-            spec,
-            make_policy(config, spec),
-            waves(800, 3600, 1200, 5.0),
-            SimulationOptions.model_validate({"engine": engine, "seed": seed, "decisions": "changes"}),
-        )
-        for engine, seed in (("events", 0), ("events", 1), ("steps", 0))
+    events, steps = (
+        [
+            simulate(
+                spec,
+                make_policy(config, spec),
+                waves(800, 3600, 1200, 5.0),
+                SimulationOptions.model_validate({"engine": engine, "seed": seed, "decisions": "changes"}),
+            )
+            for seed in range(seeds)
+        ]
+        for engine in ("events", "steps")
     )
     return {
-        "cost_seeds_apart": again.cost / events.cost - 1,
-        "p99_seeds_apart": again.latency.p99_ms / events.latency.p99_ms - 1,
-        "cost_events": events.cost,
-        "cost_steps": steps.cost,
-        "cost_apart": steps.cost / events.cost - 1,
-        "p99_ms_events": events.latency.p99_ms,
-        "p99_ms_steps": steps.latency.p99_ms,
-        "p99_apart": steps.latency.p99_ms / events.latency.p99_ms - 1,
+        **_apart("cost", [one.cost for one in events], [one.cost for one in steps]),
+        **_apart("p99_ms", [one.latency.p99_ms for one in events], [one.latency.p99_ms for one in steps]),
+    }
+
+
+def _apart(name: str, events: Sequence[float], steps: Sequence[float]) -> dict[str, float]:
+    """Give means, their ratio less one with its standard error, and the spread of the event engine's seeds."""
+    one, other = fmean(events), fmean(steps)
+    spreads = [stdev(values) / fmean(values) if len(values) > 1 else 0.0 for values in (events, steps)]
+    return {
+        f"{name}_events": one,
+        f"{name}_steps": other,
+        f"{name}_apart": other / one - 1,
+        f"{name}_apart_error": other / one * math.hypot(*spreads) / math.sqrt(len(events)),
+        f"{name}_seeds_spread": spreads[0],
     }
 
 
@@ -187,8 +197,8 @@ def _waits_ms(servers: int, load: float) -> float:
     return last / (sum(terms) + last) * 10.0 / (servers * (1 - load))
 
 
-def measure(seconds: float) -> dict[str, Any]:
-    """Run it all; ``seconds`` of simulated traffic for the speed."""
+def measure(seconds: float, seeds: int) -> dict[str, Any]:
+    """Run it all; ``seconds`` of simulated traffic for the speed, ``seeds`` of both engines beside each other."""
     speed(one(1), 100, 1000, repeats=1)  # compiles, or loads what is compiled
     speeds = {
         "1 unit, 4 replicas": speed(one(4), 1000, int(1000 * seconds * 10)),
@@ -197,7 +207,7 @@ def measure(seconds: float) -> dict[str, Any]:
     }
     days = {kind: day(one(60), kind) for kind in ("target_ongoing", "slo", "predictive")}
     apart = {
-        f"{name}, {kind}": agreement(spec, kind)
+        f"{name}, {kind}": agreement(spec, kind, seeds)
         for name, spec in (("1 unit", one(4)), ("2 units", split(1, 4)))
         for kind in ("target_ongoing", "slo")
     }
@@ -222,11 +232,12 @@ def lines_of(measured: Mapping[str, Any]) -> list[str]:
         for name, d in measured["day"].items()
     ]
     lines.append(
-        "stepped beside event engine, an hour       cost     p99   (event engine, another seed: cost, p99)"
+        "stepped beside event engine, an hour       cost +- error     p99 +- error   (spread of the latter's seeds)"
     )
     lines += [
-        f"  {name:36s} {a['cost_apart']:+8.1%} {a['p99_apart']:+7.1%}   "
-        f"({a['cost_seeds_apart']:+.1%}, {a['p99_seeds_apart']:+.1%})"
+        f"  {name:36s} {a['cost_apart']:+8.1%} +- {a['cost_apart_error']:.1%} "
+        f"{a['p99_ms_apart']:+8.1%} +- {a['p99_ms_apart_error']:.1%}   "
+        f"({a['cost_seeds_spread']:.1%}, {a['p99_ms_seeds_spread']:.1%})"
         for name, a in measured["agreement"].items()
     ]
     lines.append("event engine beside theory                 mean ms    theory    standard errors apart")
@@ -244,8 +255,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--seconds", type=float, default=100.0, help="of simulated traffic for the speed")
+    parser.add_argument("--seeds", type=int, default=6, help="of both engines beside each other")
     options = parser.parse_args(arguments)
-    measured = measure(options.seconds)
+    measured = measure(options.seconds, options.seeds)
     sys.stdout.write(
         (json.dumps(measured, indent=1) if options.json else "\n".join(lines_of(measured))) + "\n"
     )

@@ -1,59 +1,48 @@
 """The claim's arithmetic: equal cost and equal violations are read off two fronts."""
 
-import dataclasses
-
-import numpy as np
 import pytest
 
 from autoscale.config import AutoscalingConfig
-from autoscale.simulator.results import Simulation
-from autoscale.traces import BinnedTrace, Bins
-from autoscale.trials import simulated
-from benchmarks.autoscale_claim import Judged, compared, pipeline
-from tests.autoscale.test_planner import ONE
+from autoscale.tuner import Candidate, Tuned
+from benchmarks.autoscale_claim import Judged, compared, day, picks, pipeline
 
 CONFIG = AutoscalingConfig.model_validate({"p99_ms": 100.0, "policy": {"kind": "target_ongoing"}})
 
 
-@pytest.fixture(name="simulation", scope="module")
-def _simulation() -> Simulation:
-    trace = BinnedTrace("flat", Bins.of(0.0, 10.0, np.full(6, 100.0), 100.0))
-    return simulated(ONE, CONFIG, trace, None, 0)
-
-
-def judged(simulation: Simulation, *points: tuple[float, float]) -> Judged:
+def judged(*points: tuple[float, float]) -> list[Judged]:
+    """Two seeds each, apart by a tenth."""
     return [
-        (
-            CONFIG,
-            dataclasses.replace(
-                simulation,
-                cost=cost,
-                requests=dataclasses.replace(
-                    simulation.requests,
-                    arrived=1e6,
-                    late=1e6 * misses,
-                    degraded=0,
-                    shed=0,
-                    dropped=0,
-                    failed=0,
-                ),
-            ),
+        Judged(
+            CONFIG, False, (0.9 * cost, 1.1 * cost), (0.9 * misses, 1.1 * misses), (50.0, 60.0), (0.0, 60.0)
         )
         for cost, misses in points
     ]
 
 
-def test_fronts_are_compared_at_equal_cost_and_at_equal_violations(simulation: Simulation) -> None:
-    ours = judged(simulation, (60.0, 0.005), (80.0, 0.0005))
-    serves = judged(simulation, (50.0, 0.02), (100.0, 0.008))
-    found = compared(ours, serves)
+def test_fronts_are_compared_at_equal_cost_and_at_equal_violations() -> None:
+    found = compared(judged((60.0, 0.005), (80.0, 0.0005)), judged((50.0, 0.02), (100.0, 0.008)))
     by_allowed = {row["allowed"]: row for row in found["cost_at_equal_violations"]}
-    assert by_allowed[0.01] == {"allowed": 0.01, "ours": 60.0, "serves": 100.0, "saved": pytest.approx(0.4)}
+    assert by_allowed[0.01]["ours"] == pytest.approx(60.0)
+    assert by_allowed[0.01]["serves"] == pytest.approx(100.0)
+    assert by_allowed[0.01]["saved"] == pytest.approx(0.4)
     assert by_allowed[0.001]["serves"] is None
     cheap, dear = found["violations_at_equal_cost"]
-    assert (cheap["cost"], cheap["ours"]) == (50.0, None)
+    assert (cheap["cost"], cheap["ours"]) == (pytest.approx(50.0), None)
     assert dear["ours"] == pytest.approx(0.0005)
 
 
-def test_the_pipeline_has_one_pool() -> None:
-    assert {str(key) for key in pipeline().keys()} == {"ingress@cpu", "ranker@cpu"}
+def test_what_was_chosen_and_the_ends_of_a_front_are_judged() -> None:
+    front = tuple(Candidate(number, CONFIG, 10.0 + number, 0.1 / (1 + number)) for number in range(6))
+    for chosen in front:
+        picked = picks(Tuned(chosen, front, 6, 0), 3)
+        assert len(picked) == 3
+        assert {chosen, front[0]} <= set(picked)
+
+
+def test_less_traffic_is_served_by_smaller_nodes_at_the_same_price_a_core() -> None:
+    full, tenth = pipeline(), pipeline(1e8)
+    assert {str(key) for key in full.keys()} == {"ingress@cpu", "ranker@cpu"}
+    assert tenth.pools["cpu"].cpus == 2
+    prices = [pool.price_per_hour / pool.cpus for pool in (full.pools["cpu"], tenth.pools["cpu"])]
+    assert prices[0] == pytest.approx(prices[1])
+    assert day("day", 1e8, 60.0).counts.requests.sum() == pytest.approx(1e8)
