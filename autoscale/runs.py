@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from autoscale.bins import Bins
 from autoscale.config import AutoscalingConfig, make_policy
 from autoscale.policies.base import Policy
 from autoscale.policies.fixed import Fixed
@@ -11,7 +12,7 @@ from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
 from autoscale.simulator.simulate import simulate
 from autoscale.spec import PipelineSpec
-from autoscale.traces import BinnedTrace, Bins, Trace, coarse
+from autoscale.traces import BinnedTrace, Trace, coarse
 
 if TYPE_CHECKING:
     from autoscale.simulator.known import KnownStates

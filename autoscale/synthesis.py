@@ -28,8 +28,8 @@ import pyarrow.csv
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from autoscale.bins import Bins
 from autoscale.errors import TraceError
-from autoscale.traces import Bins
 
 Shape = Literal["hires", "walks"]
 DAY_S, WEEK_S = 86_400.0, 604_800.0

@@ -17,8 +17,10 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from autoscale.bins import Arrivals, Bins
 from autoscale.errors import TraceError
-from autoscale.traces import MAX_CANDIDATES, Arrivals, ArrivalTrace, BinnedTrace, Bins, Trace
+from autoscale.trace_checks import MAX_CANDIDATES
+from autoscale.traces import ArrivalTrace, BinnedTrace, Trace
 
 _ARRIVALS = ({"time_s", "candidates"}, {"priority", "deadline_ms"})
 _BINS = ({"time_s", "requests", "candidates"}, {"candidates_cv", "dispersion"})

@@ -13,8 +13,9 @@ import pyarrow.compute
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from autoscale.bins import Arrivals
 from autoscale.errors import TraceError
-from autoscale.traces import Arrivals, ArrivalTrace
+from autoscale.traces import ArrivalTrace
 
 _COLUMNS = ("time_s", "kind", "unit", "pool", "requests", "candidates", "milliseconds", "note")
 

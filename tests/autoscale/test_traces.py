@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscale.bins import Arrivals, Bins
 from autoscale.errors import TraceError
 from autoscale.trace_files import open_trace, write_arrivals, write_bins
-from autoscale.traces import Arrivals, ArrivalTrace, BinnedTrace, Bins
+from autoscale.traces import ArrivalTrace, BinnedTrace
 
 
 def written(tmp_path: Path, text: str) -> Path:

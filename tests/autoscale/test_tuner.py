@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autoscale.bins import Bins
 from autoscale.config import AutoscalingConfig
 from autoscale.errors import AutoscaleError
 from autoscale.study import TuneOptions
-from autoscale.traces import BinnedTrace, Bins
+from autoscale.traces import BinnedTrace
 from autoscale.trials import simulated, window
 from autoscale.tuner import Candidate, best, chosen, front, tune
 from autoscale.wording import changes, gains, patch

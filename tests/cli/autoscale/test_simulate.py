@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autoscale.bins import Bins
 from autoscale.trace_files import write_bins
-from autoscale.traces import Bins
 from services.config import load_config
 from services.traffic_log import RecordConfig, TrafficLog
 from tests.cli.autoscale.pipelines import call, profiled
