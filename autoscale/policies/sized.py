@@ -8,19 +8,19 @@ through the ingress.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from autoscale.policies.base import Decision, Observation, UnitObservation
+from autoscale.policies.coupling import derived_per_s, learnt_ratios
 from autoscale.policies.forecast import ForecastConfig, ForecastState, forecast, observed
+from autoscale.policies.load import Load, with_backlog
 from autoscale.policies.mix import Mix, Place, changed, handed_over
+from autoscale.policies.prices import price, room
 from autoscale.policies.windows import WindowState, heightened, mean, panicked, sampled
 from autoscale.sizing import Capacity, Sizing
 from autoscale.spec import Key, PipelineSpec
-
-_RATIO_S = 300.0
-"""Time constant of how much of what the ingress takes in goes on to each unit."""
 
 
 class SizedConfig(BaseModel):
@@ -64,15 +64,6 @@ class _Lane:
     keys: tuple[Key, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Load:
-    """Of a lane, in candidates/s. up: what is needed now. down: what has to stay. why: what made it so high."""
-
-    up: float
-    down: float
-    why: str
-
-
 class Sized:
     """A policy over a pipeline's measured profiles; what it looks at beside the windows is chosen by the arguments."""
 
@@ -91,7 +82,7 @@ class Sized:
         self._sizing = Sizing(spec, aim=config.aim, max_load=config.max_load)
         self._placed = {key: spec.placed(key) for key in spec.keys()}
         self._lanes = tuple(self._lanes_of(spec))
-        self._prices = {key: self._price(key) for key in self._placed}
+        self._prices = {key: price(spec, key) for key in self._placed}
         self._ingress = spec.units[0].name
 
     def start(self) -> SizedState:
@@ -101,7 +92,10 @@ class Sized:
     def decide(self, now_s: float, observation: Observation, state: SizedState) -> Decision[SizedState]:
         """Give the replicas that the load needs, and the split over pools where it is decided here."""
         seen = observation.units
-        ratios = self._ratios(now_s, seen, state)
+        ratios = state.ratios
+        if self._coupled:
+            elapsed_s = 0.0 if state.last_s is None else now_s - state.last_s
+            ratios = learnt_ratios(self._spec, seen, ratios, elapsed_s)
         # The ingress first: what arrives there is what the others are sized by.
         windows_, forecasts, up_s = dict(state.windows), dict(state.forecasts), dict(state.up_s)
         replicas: dict[Key, int] = {}
@@ -119,12 +113,15 @@ class Sized:
             short = mean(window, now_s, self._config.panic_window_s)
             if lane.keys[0].unit == self._ingress:
                 through += short
-            derived = (
-                0.0 if lane.keys[0].unit == self._ingress else self._derived(lane, seen, ratios, through)
-            )
+            derived = 0.0
+            if self._coupled and lane.keys[0].unit != self._ingress:
+                derived = derived_per_s(self._spec, lane.keys, seen, ratios, through)
             window = self._panicked(now_s, window, short, here, capacities)
             load, ahead = self._load(now_s, lane, window, short, derived, forecasts)
-            load = self._with_backlog(now_s, lane, here, capacities, load, state)
+            since_up_s = {key: now_s - state.up_s.get(str(key), -math.inf) for key in lane.keys}
+            load = with_backlog(
+                load, self._spec, lane.keys, here, capacities, since_up_s, self._config.drain_s
+            )
             window = heightened(
                 window, now_s, load.down * (1 + self._config.hysteresis), self._config.down_window_s
             )
@@ -149,28 +146,6 @@ class Sized:
             return [_Lane(u.name, tuple(Key(u.name, p.pool) for p in u.placed)) for u in spec.units]
         return [_Lane(str(key), (key,)) for key in self._placed]
 
-    def _price(self, key: Key) -> float:
-        """Give what a replica costs an hour: its share of a node, by what it takes most of."""
-        placed, pool = self._placed[key], self._spec.pools.get(key.pool)
-        if pool is None:
-            return 1.0
-        share = max(
-            placed.cpus / pool.cpus,
-            placed.gpus / pool.gpus if pool.gpus else 0.0,
-            placed.profile.memory_mib / 1024 / pool.memory_gib,
-        )
-        return max(share, 1e-6) * (pool.price_per_hour or 1.0)
-
-    def _room(self, key: Key) -> int:
-        """Give how many replicas there may be, by the bounds and by the pool's nodes, were they for this unit alone."""
-        placed, pool = self._placed[key], self._spec.pools.get(key.pool)
-        if pool is None:
-            return placed.max_replicas
-        a_node = [pool.gpus / placed.gpus if placed.gpus else math.inf]
-        a_node += [pool.cpus / placed.cpus if placed.cpus else math.inf]
-        a_node += [pool.memory_gib * 1024 / placed.profile.memory_mib]
-        return min(placed.max_replicas, max(placed.min_replicas, pool.max_nodes * math.floor(min(a_node))))
-
     def _candidates_per_request(self, here: list[UnitObservation]) -> float:
         requests = sum(unit.arriving_requests_per_s for unit in here)
         candidates = sum(unit.arriving_candidates_per_s for unit in here)
@@ -182,40 +157,6 @@ class Sized:
         """Begin with what there is: nothing is taken away before a window of metrics has been seen."""
         able = sum(unit.target * capacity.per_s for unit, capacity in zip(here, capacities, strict=True))
         return heightened(WindowState(), now_s, able, self._config.down_window_s)
-
-    def _ratios(
-        self, now_s: float, seen: Mapping[Key, UnitObservation], state: SizedState
-    ) -> Mapping[str, float]:
-        if not self._coupled:
-            return state.ratios
-        served = sum(u.served_candidates_per_s for key, u in seen.items() if key.unit == self._ingress)
-        elapsed_s = 0.0 if state.last_s is None else now_s - state.last_s
-        if served <= 0 or elapsed_s <= 0:
-            return state.ratios
-        learnt = -math.expm1(-elapsed_s / _RATIO_S)
-        ratios = {}
-        for unit in self._spec.units[1:]:
-            came = sum(u.arriving_candidates_per_s for key, u in seen.items() if key.unit == unit.name)
-            before = state.ratios.get(unit.name, 1.0)
-            ratios[unit.name] = before + learnt * (min(came / served, 10.0) - before)
-        return ratios
-
-    def _derived(
-        self,
-        lane: _Lane,
-        seen: Mapping[Key, UnitObservation],
-        ratios: Mapping[str, float],
-        through: float,
-    ) -> float:
-        """Give what the ingress's arrivals will be at this lane, of its unit's share over pools."""
-        if not self._coupled:
-            return 0.0
-        unit = lane.keys[0].unit
-        pools = [key for key in self._placed if key.unit == unit]
-        came = sum(seen[key].arriving_candidates_per_s for key in pools)
-        here = sum(seen[key].arriving_candidates_per_s for key in lane.keys)
-        share = here / came if came > 0 else float(pools[0] in lane.keys)
-        return through * ratios.get(unit, 1.0) * share
 
     def _panicked(
         self,
@@ -237,7 +178,7 @@ class Sized:
         short: float,
         derived: float,
         forecasts: Mapping[str, ForecastState],
-    ) -> tuple[_Load, ForecastState | None]:
+    ) -> tuple[Load, ForecastState | None]:
         load, why = mean(window, now_s, self._config.window_s), "arrive"
         if window.panic is not None and window.panic[1] > load:
             load, why = window.panic[1], "arrive in a burst"
@@ -252,44 +193,13 @@ class Sized:
             ahead, state = forecast(self._forecasts, state, now_s, horizon_s)
             if ahead > load:
                 load, why = ahead, f"are forecast within {horizon_s:.0f} s"
-        return _Load(load, load, why), state
+        return Load(load, load, why), state
 
     def _horizon_s(self, key: Key) -> float:
         """Give how long it is until what is asked for now is ready, at the worst: a node, then the replica."""
         pool = self._spec.pools.get(key.pool)
         provisioning_s = pool.provisioning_s if pool is not None else 0.0
         return provisioning_s + self._placed[key].profile.startup_s + self._spec.decision_interval_s
-
-    def _with_backlog(
-        self,
-        now_s: float,
-        lane: _Lane,
-        here: list[UnitObservation],
-        capacities: list[Capacity],
-        load: _Load,
-        state: SizedState,
-    ) -> _Load:
-        """Add what will still wait once replicas that were asked for now are ready; what is starting helps, too.
-
-        More than arrives within a deadline cannot wait: the rest is refused or answered with less.
-        """
-        arriving = sum(unit.arriving_candidates_per_s for unit in here)
-        startup_s = max(self._placed[key].profile.startup_s for key in lane.keys)
-        worked, able, full = 0.0, 0.0, 0.0
-        for key, unit, capacity in zip(lane.keys, here, capacities, strict=True):
-            since_s = now_s - state.up_s.get(str(key), -math.inf)
-            left_s = max(0.0, startup_s - max(0.0, since_s))
-            starting = max(0, unit.target - unit.ready)
-            worked += capacity.saturation_per_s * (unit.ready * startup_s + starting * (startup_s - left_s))
-            able += max(1, unit.target) * capacity.per_s
-            full += max(1, unit.target) * capacity.saturation_per_s
-        waiting = sum(unit.waiting_candidates for unit in here)
-        most = max(waiting, arriving * self._spec.deadline_ms / 1000)
-        backlog = min(waiting + arriving * startup_s - worked, most)
-        needed = (arriving + backlog / self._config.drain_s) * able / full
-        if backlog <= 0 or needed <= load.up:
-            return load
-        return replace(load, up=needed, why=f"arrive with {backlog:.0f} that will wait")
 
     def _mix(
         self,
@@ -303,7 +213,7 @@ class Sized:
         places = []
         for key, capacity in zip(lane.keys, capacities, strict=True):
             placed = self._placed[key]
-            most = placed.max_replicas if len(lane.keys) == 1 else self._room(key)
+            most = placed.max_replicas if len(lane.keys) == 1 else room(self._spec, key)
             if usable and not capacity.feasible:
                 most = placed.min_replicas
             places.append(Place(capacity.per_s, self._prices[key], placed.min_replicas, most))
@@ -318,7 +228,7 @@ class Sized:
         key: Key,
         unit: UnitObservation,
         number: int,
-        load: _Load,
+        load: Load,
         place: Place,
         capacity: Capacity,
         lane: _Lane,
