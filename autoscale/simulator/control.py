@@ -8,8 +8,8 @@ from typing import Any
 
 from autoscale.errors import PolicyError
 from autoscale.policies.base import Decision, Observation, Policy, UnitObservation
+from autoscale.simulator.cluster import Cluster
 from autoscale.simulator.engine import Engine, Measured
-from autoscale.simulator.nodes import Cluster
 from autoscale.simulator.results import DecisionRecord
 from autoscale.spec import Key, PipelineSpec
 

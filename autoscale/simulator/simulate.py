@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from autoscale.policies.base import Policy
 from autoscale.simulator.arrivals import Arrivals, Rates, drawn
 from autoscale.simulator.checks import check_spec
+from autoscale.simulator.cluster import Cluster
 from autoscale.simulator.control import ControlLoop
 from autoscale.simulator.engine import Engine
-from autoscale.simulator.nodes import Cluster, Replica
+from autoscale.simulator.nodes import Replica
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.recorder import VIOLATED, Recorder, latency_totals, request_totals
 from autoscale.simulator.results import PoolTotals, Simulation, UnitTotals

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscale.pools import SpotConfig
-from autoscale.simulator.nodes import Cluster
+from autoscale.simulator.cluster import Cluster
 from autoscale.simulator.options import Failure
 from tests.autoscale.simulator.specs import CPU, RANKER, one_unit
 
