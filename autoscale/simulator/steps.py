@@ -209,9 +209,8 @@ class StepEngine:
         What could not make it was not begun: batches are formed of what still can, and that is answered just in time.
         """
         places = np.log((_UPPER_S + waited_s) / w.LEAST_S) * w.PER_E
-        moved: Floats = np.bincount(
-            np.minimum(places.astype(np.int64), w.BUCKETS - 1), weights=answers, minlength=w.BUCKETS
-        )
+        moved = np.zeros(w.BUCKETS)
+        np.add.at(moved, np.minimum(places.astype(np.int64), w.BUCKETS - 1), answers)
         last, objective = (
             int(np.searchsorted(_UPPER_S, ms / 1e3)) for ms in (self._spec.deadline_ms, self._spec.p99_ms)
         )
