@@ -104,27 +104,6 @@ def test_the_engines_agree_on_the_mean_where_a_policy_makes_much_of_chance() -> 
     assert abs(steps - events) <= 0.05 * events + 3 * error
 
 
-def test_the_engines_agree_under_serves_policy_where_it_keeps_up() -> None:
-    config = TargetOngoingConfig(
-        kind="target_ongoing",
-        target_ongoing_requests=1.5,
-        look_back_period_s=10,
-        upscale_delay_s=0,
-        downscale_delay_s=120,
-    )
-    events, steps = (
-        simulate(
-            one_unit(3),
-            TargetOngoing(config, one_unit(3)),
-            waves(600, 2 / 3),
-            SimulationOptions.model_validate({"engine": engine, "decisions": "changes"}),
-        )
-        for engine in ("events", "steps")
-    )
-    assert steps.cost == pytest.approx(events.cost, rel=0.05)
-    assert steps.latency.p99_ms == pytest.approx(events.latency.p99_ms, rel=0.1)
-
-
 def test_nothing_is_answered_after_its_deadline_in_steps() -> None:
     slow = one_unit(1, at_once_ms=2.0, candidate_ms=0.05, deadline_ms=300)
     simulation = simulate(slow, Scheduled(), waves(150, 0.1), SimulationOptions(engine="steps"))
