@@ -34,10 +34,12 @@ def cluster() -> Iterator[Cluster]:
         for _ in range(2):
             cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
         ray.init(address=cluster.address, log_to_driver=False)
-        yield cluster
+        try:
+            yield cluster
+        finally:
+            serve.shutdown()  # type: ignore[no-untyped-call]
+            ray.shutdown()
     finally:
-        serve.shutdown()  # type: ignore[no-untyped-call]
-        ray.shutdown()
         cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
