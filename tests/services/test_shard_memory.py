@@ -40,7 +40,7 @@ def limit_memory(process: psutil.Process, spare_bytes: int) -> None:
     resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
 
 
-def test_a_rank_without_memory_is_lost_and_a_new_group_answers(pair: Running) -> None:
+def test_a_rank_without_memory_is_lost_and_nothing_is_answered_without_it(pair: Running) -> None:
     small, large = pair.inputs((5, 1)), pair.inputs((CANDIDATES, 1))
     pair.sharded.run(small)
     short = pair.rank(1)
