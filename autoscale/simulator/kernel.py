@@ -111,7 +111,7 @@ class Entries(NamedTuple):
 @cache
 def entries() -> Entries:
     """Compile, or find compiled."""
-    version = sources()  # closed over, see ``entered``
+    version = sources(__name__)  # closed over, see ``entered``
 
     def advance(
         world: int, until_s: float, times_s: NDArray[Any], candidates: NDArray[Any], position: int
