@@ -22,6 +22,7 @@ _FULLEST = 0.98
 _MAX_BATCH = 128
 _Z99 = 2.3263478740408408  # the standard normal's 99th percentile
 _MOST_STATES = 48
+_PRECISION = 1e-8
 _ELAPSED = (np.arange(6) + 0.5) / 6
 
 
@@ -60,18 +61,9 @@ class BatchQueue:
 
     def quantile_s(self, requests_per_s: float, quantile: float) -> float:
         """Give a quantile of waiting and service, without what a request takes outside batches."""
-        from scipy.special import ndtr
-
         if requests_per_s > _FULLEST * self.saturation_per_s:
             return math.inf
-        waits, means, deviations, weights = self._latencies(requests_per_s)
-        low, high = 0.0, float((waits + means * np.exp(5 * deviations)).max())
-        for _ in range(26):
-            middle = (low + high) / 2
-            later = np.maximum(middle - waits, 1e-12)
-            below = ndtr(np.log(later / means) / deviations + deviations / 2)
-            low, high = (middle, high) if float((weights * below).sum()) < quantile else (low, middle)
-        return high
+        return _quantile_s(*self._latencies(requests_per_s), quantile)
 
     def load_per_s(self, p99_s: float) -> float:
         """Give the most requests a second with the 99th percentile within ``p99_s``; 0 where it never is."""
@@ -127,6 +119,29 @@ class BatchQueue:
         return waits, means, deviations, weights / weights.sum()
 
 
+def _quantile_s(
+    waits: NDArray[np.float64],
+    means: NDArray[np.float64],
+    deviations: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    quantile: float,
+) -> float:
+    """Give a quantile of waits, each with a lognormal time after it."""
+    from scipy.optimize import brentq
+    from scipy.special import ndtr
+
+    logs = np.log(means) - deviations**2 / 2
+
+    def lacks(time_s: float) -> float:
+        """Of logarithms of what is later, which fall about evenly with time: a secant soon meets their root."""
+        below = ndtr((np.log(np.maximum(time_s - waits, 1e-12)) - logs) / deviations)
+        return math.log1p(-quantile) - math.log(max(1 - float((weights * below).sum()), 1e-15))
+
+    longest_s = float((waits + means * np.exp(5 * deviations)).max())
+    return float(brentq(lacks, 0.0, longest_s, xtol=_PRECISION * longest_s))
+
+
+@functools.cache
 def _normal(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give points and weights that stand for a standard normal deviate (Gauss and Hermite)."""
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
@@ -157,11 +172,10 @@ def _left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDA
     expected = rate * busy_s[:, None, None] * spread[None, :, None]
     logs = counts * np.log(np.maximum(expected, 1e-300)) - expected - log_factorials
     arrivals = (weights[:, None] * np.exp(logs)).sum(axis=1)
-    chain = np.zeros((size, size))
-    for left in range(size):
-        begun = min(max(left, 1), full)
-        after = max(left - full, 0)
-        chain[left, after:] = arrivals[begun - 1, : size - after]
+    left = counts[:, None]
+    more = counts - np.maximum(left - full, 0)
+    begun = np.clip(left, 1, full) - 1
+    chain = np.where(more >= 0, arrivals[begun, more], 0.0)
     chain[:, -1] += 1 - chain.sum(axis=1)  # what is not looked at further
     return _stationary(chain, full)
 

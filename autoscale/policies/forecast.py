@@ -87,17 +87,20 @@ def forecast(
     config: ForecastConfig, state: ForecastState, now_s: float, horizon_s: float
 ) -> tuple[float, ForecastState]:
     """Give the highest load expected up to ``horizon_s`` from now, band included, and the state that awaits it."""
-    values = [_expected(config, state, now_s, horizon_s * part) for part in (0.25, 0.5, 0.75, 1.0)]
+    usual = _usual(config, state, now_s)
+    values = [_expected(config, state, usual, now_s, horizon_s * part) for part in (0.25, 0.5, 0.75, 1.0)]
     newest_s = state.awaited[-1][0] if state.awaited else -math.inf
     if now_s + horizon_s >= newest_s + horizon_s / _MOST_AWAITED:
         state = replace(state, awaited=(*state.awaited, (now_s + horizon_s, values[-1])))
     return max(values) * math.exp(config.band * math.sqrt(state.variance)), state
 
 
-def _expected(config: ForecastConfig, state: ForecastState, now_s: float, ahead_s: float) -> float:
+def _expected(
+    config: ForecastConfig, state: ForecastState, usual: float, now_s: float, ahead_s: float
+) -> float:
+    """Give the load expected so far ahead, where it is usually ``usual`` now."""
     fading = math.exp(-ahead_s / config.fade_s)
-    usual, then = _usual(config, state, now_s), _usual(config, state, now_s + ahead_s)
-    if usual > 0 and then >= 0:
+    if usual > 0 and (then := _usual(config, state, now_s + ahead_s)) >= 0:
         ratio = min(max(state.fast / usual, 1 / _MAX_RATIO), _MAX_RATIO)
         return float(then * ratio**fading)
     # Averages lag behind a steady slope by their time constants.
@@ -107,19 +110,22 @@ def _expected(config: ForecastConfig, state: ForecastState, now_s: float, ahead_
 
 def _usual(config: ForecastConfig, state: ForecastState, time_s: float) -> float:
     """Give the season's load between the middles of two bins; below 0 where it is not known."""
-    middle = (time_s / config.bin_s) - 0.5
-    part = middle - math.floor(middle)
-    before = _seen(config, state, (math.floor(middle)) * config.bin_s)
-    after = _seen(config, state, (math.floor(middle) + 1) * config.bin_s)
-    if before < 0 or after < 0:
+    middle = time_s / config.bin_s - 0.5
+    first = math.floor(middle)
+    before = _seen(config, state, first * config.bin_s)
+    if before < 0:
         return _UNSEEN
-    return before + part * (after - before)
+    after = _seen(config, state, (first + 1) * config.bin_s)
+    return _UNSEEN if after < 0 else before + (middle - first) * (after - before)
 
 
 def _seen(config: ForecastConfig, state: ForecastState, time_s: float) -> float:
     """Give the load of a bin of the week; where it was never seen that of the last day on which it was."""
+    season, bin_s = state.season, config.bin_s
+    bins = len(season)
+    # ``_bin`` written out: all of a week's days are asked where none is known yet, at every decision.
     for day in range(7):
-        load = state.season[_bin(config, time_s - day * _DAY_S)]
+        load = season[int((time_s - day * _DAY_S) % _WEEK_S // bin_s) % bins]
         if load >= 0:
             return load
     return _UNSEEN
