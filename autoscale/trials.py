@@ -1,4 +1,4 @@
-"""What the tuner's trials do: simulate a configuration on part of a trace, several at once."""
+"""What the tuner's workers do: simulate configurations on a trace or on part of it, several at once."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ Score = tuple[float, float]
 """Cost and share of requests missed."""
 Job = tuple[AutoscalingConfig, tuple[float, float] | None]
 Scores = Iterator[Score | None]
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 Evaluate = Callable[[Sequence[Job]], Scores]
 
 
@@ -46,17 +48,21 @@ def window(counts: BinnedTrace, length_s: float) -> tuple[float, float] | None:
 
 def simulated(
     spec: PipelineSpec,
-    config: AutoscalingConfig,
+    config: AutoscalingConfig | None,
     counts: BinnedTrace,
     part: tuple[float, float] | None,
     seed: int,
     known: "KnownStates | None" = None,
     engine: Literal["events", "steps"] = "steps",
 ) -> Simulation:
-    """Simulate part of a trace, begun with the replicas that its first minute takes: no configuration starts cold."""
+    """Simulate part of a trace, begun with the replicas that its first minute takes: no configuration starts cold.
+
+    Without a configuration replicas stay as the pipeline has them.
+    """
     start_s, end_s = part or (None, None)
     options = SimulationOptions(engine=engine, start_s=start_s, end_s=end_s, seed=seed, decisions="changes")
-    return run(warm(spec, counts, start_s), config, counts, options, known=known)
+    begun = spec if config is None else warm(spec, counts, start_s)
+    return run(begun, config, counts, options, known=known)
 
 
 def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> PipelineSpec:
@@ -106,37 +112,57 @@ class Simulating:
         return simulation.cost, simulation.requests.misses / max(simulation.requests.arrived, 1.0)
 
 
+@dataclass(frozen=True)
+class Judging:
+    """Simulates configurations, or what is fixed, on all of one trace; what clusters do at a load is found out once."""
+
+    spec: PipelineSpec
+    counts: BinnedTrace
+    seed: int
+
+    @cached_property
+    def _known(self) -> "KnownStates":
+        from autoscale.simulator.known import KnownStates
+
+        return KnownStates()
+
+    def __call__(self, config: AutoscalingConfig | None) -> Simulation:
+        """Give all of the simulation."""
+        return simulated(self.spec, config, self.counts, None, self.seed, self._known)
+
+
 class _Worker:
     """What a worker process keeps between jobs: it is a process's only state, set as the process starts."""
 
-    simulating: ClassVar[Simulating]
+    task: ClassVar[Callable[[Any], Any]]
 
     @classmethod
-    def start(cls, simulating: Simulating) -> None:
-        cls.simulating = simulating
+    def start(cls, task: Callable[[Any], Any]) -> None:
+        cls.task = task
 
     @classmethod
-    def score(cls, job: Job) -> Score | None:
-        return cls.simulating(job)
+    def do(cls, job: Any) -> Any:
+        return cls.task(job)
 
 
 @contextmanager
-def workers(spec: PipelineSpec, counts: BinnedTrace, seed: int, count: int) -> Iterator[Evaluate]:
-    """Give what simulates jobs and gives their scores in order, as they come; several workers are processes.
+def workers(
+    spec: PipelineSpec, task: Callable[[Given], Result], count: int
+) -> Iterator[Callable[[Sequence[Given]], Iterator[Result]]]:
+    """Give what does the task for jobs and gives results in order, as they come; several workers are processes.
 
-    They are at work from the call on, before any score is asked for.
+    They are at work from the call on, before any result is asked for. ``task`` simulates ``spec``.
     """
     from autoscale.simulator.events import compile_engine
 
-    simulating = Simulating(spec, counts, seed)
     if count == 1:
-        yield lambda jobs: map(simulating, jobs)
+        yield lambda jobs: map(task, jobs)
         return
     compile_engine(spec)  # once, for all of them
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context, _Worker.start, (simulating,)) as pool:
+    with ProcessPoolExecutor(count, context, _Worker.start, (task,)) as pool:
         try:
-            yield lambda jobs: pool.map(_Worker.score, jobs)
+            yield lambda jobs: pool.map(_Worker.do, jobs)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from autoscale.config import AutoscalingConfig
 from autoscale.errors import AutoscaleError
 from autoscale.search import defaults, policy_kinds, suggested
+from autoscale.simulator.results import Simulation
 from autoscale.spec import PipelineSpec
 from autoscale.study import TuneOptions, config_of, identity, open_study, scores_of
 from autoscale.traces import BinnedTrace, Trace
-from autoscale.trials import Evaluate, Score, Scores, window, workers
+from autoscale.trials import Evaluate, Judging, Score, Scores, Simulating, window, workers
 
 if TYPE_CHECKING:
     import optuna
@@ -72,7 +73,7 @@ def tune(
         )
     counts = BinnedTrace(trace.name, trace.bins(options.step_s))
     study = open_study(journal, identity(spec, base, counts, options), options)
-    with workers(spec, counts, options.seed, options.workers) as evaluate:
+    with workers(spec, Simulating(spec, counts, options.seed), options.workers) as evaluate:
         _explore(study, base, counts, options, evaluate, progress)
         numbers = best(scores_of(study, "short"), options.middle, options.max_misses)
         _rung(study, "middle", numbers, window(counts, options.middle_s), base, options, evaluate, progress)
@@ -88,6 +89,29 @@ def tune(
         )
     failed = len(study.trials) - len(scores_of(study, "short"))
     return Tuned(chosen(finalists, options.max_misses), front(finalists), len(study.trials), failed)
+
+
+def judge(
+    spec: PipelineSpec,
+    configs: Sequence[AutoscalingConfig | None],
+    trace: Trace,
+    options: TuneOptions,
+    progress: Progress = lambda rung, done, total: None,
+) -> list[Simulation]:
+    """Simulate the whole trace under each; what is ``None`` stays as the pipeline has it.
+
+    Raises:
+        AutoscaleError: trace, spec and a configuration do not go together.
+    """
+    counts = BinnedTrace(trace.name, trace.bins(options.step_s))
+    simulations: list[Simulation] = []
+    progress("judged", 0, len(configs))
+    count = min(options.workers, len(configs))
+    with workers(spec, Judging(spec, counts, options.seed), count) as simulate:
+        for simulation in simulate(configs):
+            simulations.append(simulation)
+            progress("judged", len(simulations), len(configs))
+    return simulations
 
 
 def front(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -66,21 +66,22 @@ def observed(config: ForecastConfig, state: ForecastState, now_s: float, load: f
     for value in due:
         error = math.log((load + 1) / (value + 1))
         variance += _LEARNT_ERROR * (min(error**2, 1.0) - variance)
-    state = replace(
-        state,
+    present, season, total, count = _bin(config, now_s), state.season, state.total + load, state.count + 1
+    if present != state.bin:
+        mean, known = state.total / state.count, season[state.bin]
+        learnt = mean if known < 0 else known + config.learnt * (mean - known)
+        season, total, count = (*season[: state.bin], learnt, *season[state.bin + 1 :]), load, 1
+    return ForecastState(
+        season=season,
+        bin=present,
+        total=total,
+        count=count,
         last_s=now_s,
         fast=state.fast + (load - state.fast) * -math.expm1(-elapsed_s / _FAST_S),
         slow=state.slow + (load - state.slow) * -math.expm1(-elapsed_s / _SLOW_S),
         awaited=state.awaited[len(due) :],
         variance=variance,
     )
-    present = _bin(config, now_s)
-    if present == state.bin:
-        return replace(state, total=state.total + load, count=state.count + 1)
-    mean, known = state.total / state.count, state.season[state.bin]
-    learnt = mean if known < 0 else known + config.learnt * (mean - known)
-    season = (*state.season[: state.bin], learnt, *state.season[state.bin + 1 :])
-    return replace(state, season=season, bin=present, total=load, count=1)
 
 
 def forecast(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 Mix = tuple[int, ...]
 
@@ -49,13 +49,19 @@ def changed(target: Mix, up: float, down: float, places: Sequence[Place], saving
     Replicas move to other pools only where that saves ``saving`` of the price of adding or taking away alone.
     """
     if capacity_of(target, places) < up:
-        more = [replace(p, lowest=max(p.lowest, min(n, p.most))) for p, n in zip(places, target, strict=True)]
+        more = [
+            Place(p.per_s, p.price, max(p.lowest, min(n, p.most)), p.most)
+            for p, n in zip(places, target, strict=True)
+        ]
         added = cheapest(up, more)
+        if len(places) == 1:
+            return added
         moved = cheapest(up, places)
         enough = capacity_of(added, places) >= up
         better = price_of(moved, places) < (1 - saving) * price_of(added, places)
         return moved if better and enough else added
-    kept = cheapest(down, [replace(p, most=min(n, p.most)) for p, n in zip(places, target, strict=True)])
+    fewer = [Place(p.per_s, p.price, p.lowest, min(n, p.most)) for p, n in zip(places, target, strict=True)]
+    kept = cheapest(down, fewer)
     if len(places) == 1:
         return kept
     moved = cheapest(down, places)

@@ -63,7 +63,7 @@ class ControlLoop:
         """
         # Serve's controller counts replicas itself: these numbers are of now.
         now = {
-            key: replace(unit, ready=self._cluster.ready[key].count, target=self._cluster.targets[key])
+            key: _counted(unit, self._cluster.ready[key].count, self._cluster.targets[key])
             for key, unit in self._seen.items()
         }
         observation = Observation(now, now_s - self._measured_s)
@@ -103,3 +103,10 @@ class ControlLoop:
             placed = self._spec.placed(key)
             targets[key] = min(max(wanted, placed.min_replicas), placed.max_replicas)
         return targets
+
+
+def _counted(unit: UnitObservation, ready: int, target: int) -> UnitObservation:
+    """Give what was seen of a unit with these replicas; mostly they are what they were when it was seen."""
+    if (unit.ready, unit.target) == (ready, target):
+        return unit
+    return replace(unit, ready=ready, target=target)

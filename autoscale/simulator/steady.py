@@ -5,6 +5,7 @@ them, whatever units, pools, weights and ladders there are. Loads are looked at 
 mixed; more replicas than ``_MOST`` are stood for by fewer at the same load.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -52,6 +53,12 @@ class Steady:
 
 def _parts(state: Steady) -> tuple[Floats, ...]:
     return state.outcomes, state.latencies, state.waiting, state.ongoing, state.busy, state.batches
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _nearest(replicas: float) -> int:
+    """Give the count that stands for so many; none for none alone."""
+    return max(1, min(_COUNTS, key=lambda known: abs(known - replicas))) if replicas else 0
 
 
 class SteadyStates:
@@ -104,7 +111,7 @@ class SteadyStates:
     def _fewer(self, replicas: Mapping[Key, int]) -> tuple[int, ...]:
         scale = min(1.0, _MOST / max(1, *replicas.values()))
         counts = (replicas[key] * scale for key in self._keys)
-        return tuple(0 if not n else max(1, min(_COUNTS, key=lambda known: abs(known - n))) for n in counts)
+        return tuple(map(_nearest, counts))
 
     def _rounded(self, shares: Mapping[Key, float]) -> tuple[float, ...]:
         return tuple(round(shares[key] * 20) / 20 for key in self._keys)

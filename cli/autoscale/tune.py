@@ -22,16 +22,11 @@ from rich.table import Table
 from autoscale.config import AutoscalingConfig
 from autoscale.errors import AutoscaleError
 from autoscale.report import miss_share
-from autoscale.runs import run
 from autoscale.search import kinds_for
-from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
-from autoscale.spec import PipelineSpec
 from autoscale.study import TuneOptions
-from autoscale.traces import BinnedTrace, Trace
-from autoscale.trials import warm
 from autoscale.tuner import Progress as Told
-from autoscale.tuner import Tuned
+from autoscale.tuner import Tuned, judge
 from autoscale.tuner import tune as search
 from autoscale.wording import changes, gains, patch
 from cli.autoscale.cases import read_pipeline, read_trace
@@ -81,12 +76,12 @@ def tune(
         base = _base(pipeline.autoscaling, p99_ms or pipeline.requests.default_deadline_ms)
         tuned_on = read_trace(trace, requests_per_day)
         judged_on = tuned_on if validate is None else read_trace(validate, requests_per_day)
-        with _progress(console) as progress:
+        with _progress(console, "short", "middle", "whole") as progress:
             tuned = search(spec, base, tuned_on, options, journal or out.with_suffix(".journal"), progress)
-        with console.status("judging"):
-            now = _judged(spec, pipeline.autoscaling, judged_on, options)
-            best = _judged(spec, tuned.chosen.config, judged_on, options)
-            fronts = [(one, _judged(spec, one.config, judged_on, options)) for one in tuned.front]
+        configs = [pipeline.autoscaling, *(one.config for one in tuned.front)]
+        with _progress(console, "judged") as progress:
+            now, *judged = judge(spec, configs, judged_on, options, progress)
+        best = judged[tuned.front.index(tuned.chosen)]
         said = [*changes(pipeline.autoscaling, tuned.chosen.config), gains(now, best, judged_on.name)]
         _write(
             out, patch(tuned.chosen.config, (f"Tuned on {trace.name}, judged on {judged_on.name}:", said[-1]))
@@ -99,12 +94,10 @@ def tune(
     )
     for column in table.columns[1:6]:
         column.justify = "right"
-    for one, there in fronts:
+    for one, there in zip(tuned.front, judged, strict=True):
         mark = "chosen" if one.number == tuned.chosen.number else ""
-        judged = (f"{there.cost:,.2f}", f"{miss_share(there):.3%}", f"{there.latency.p99_ms:,.0f}")
-        table.add_row(one.config.policy.kind, f"{one.cost:,.2f}", f"{one.misses:.3%}", *judged, mark)
-    judged = (f"{now.cost:,.2f}", f"{miss_share(now):.3%}", f"{now.latency.p99_ms:,.0f}")
-    table.add_row(name_of(pipeline.autoscaling), "", "", *judged, "as it is")
+        table.add_row(one.config.policy.kind, f"{one.cost:,.2f}", f"{one.misses:.3%}", *_columns(there), mark)
+    table.add_row(name_of(pipeline.autoscaling), "", "", *_columns(now), "as it is")
     shown = Console()
     shown.print(table)
     for line in said:
@@ -114,6 +107,10 @@ def tune(
             f"It misses more than the allowed {max_misses:.2%} there.", style="yellow", highlight=False
         )
     shown.print(f"{out}: written", markup=False, highlight=False, soft_wrap=True)
+
+
+def _columns(judged: Simulation) -> tuple[str, str, str]:
+    return f"{judged.cost:,.2f}", f"{miss_share(judged):.3%}", f"{judged.latency.p99_ms:,.0f}"
 
 
 def _options(**given: Any) -> TuneOptions:
@@ -134,16 +131,6 @@ def _base(autoscaling: AutoscalingConfig | None, p99_ms: float) -> AutoscalingCo
         raise typer.BadParameter(f"--p99-ms: {error.errors()[0]['msg']} (it is {p99_ms})") from None
 
 
-def _judged(
-    spec: PipelineSpec, autoscaling: AutoscalingConfig | None, trace: Trace, options: TuneOptions
-) -> Simulation:
-    counts = BinnedTrace(trace.name, trace.bins(options.step_s))
-    # What is fixed stays as the pipeline has it; what scales begins with what the first minute takes.
-    begun = spec if autoscaling is None else warm(spec, counts, None)
-    simulation = SimulationOptions(engine="steps", seed=options.seed, decisions="changes")
-    return run(begun, autoscaling, counts, simulation)
-
-
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
@@ -152,12 +139,12 @@ def _write(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Told]:
+def _progress(console: Console, *rungs: str) -> Iterator[Told]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True
     ) as bar:
-        tasks = {rung: bar.add_task(rung, total=None) for rung in ("short", "middle", "whole")}
+        tasks = {rung: bar.add_task(rung, total=None) for rung in rungs}
         yield lambda rung, done, total: bar.update(tasks[rung], completed=done, total=total)
 
 

@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from autoscale.batch_queue import BatchQueue, candidates_per_s_within
 from autoscale.service_time import ServiceTime
@@ -77,3 +79,34 @@ def test_a_request_larger_than_a_batch_goes_alone() -> None:
     queue = BatchQueue(affine(2, 0.02, 0.2), 5000, 512)
     assert queue.max_requests == 1
     assert queue.saturation_per_s == pytest.approx(1 / 0.102)
+
+
+@settings(max_examples=30)
+@given(
+    st.floats(0.1, 50),
+    st.floats(0, 0.1),
+    st.floats(0, 1),
+    st.integers(1, 4000),
+    st.floats(1e-6, 0.979),
+    st.sampled_from([(0.01, 0.5), (0.5, 0.99), (0.99, 0.999)]),
+)
+def test_quantiles_of_any_queue_rise_from_the_service_on(
+    first_ms: float, candidate_ms: float, sigma: float, size: int, load: float, levels: tuple[float, float]
+) -> None:
+    queue = BatchQueue(affine(first_ms, candidate_ms, sigma), size, 2000)
+    rate = load * queue.saturation_per_s
+    low_s, high_s = (queue.quantile_s(rate, level) for level in levels)
+    assert 0 < low_s < high_s < math.inf
+    assert queue.p99_s(rate) >= 0.98 * queue.alone_p99_s
+
+
+@settings(max_examples=20)
+@given(st.floats(0.1, 20), st.floats(0, 0.05), st.floats(0, 0.8), st.floats(1.05, 30))
+def test_no_more_than_what_it_takes_within_a_p99_would_fit(
+    first_ms: float, candidate_ms: float, sigma: float, stretch: float
+) -> None:
+    queue = BatchQueue(affine(first_ms, candidate_ms, sigma), 200, 2000)
+    p99_s, fullest = stretch * queue.alone_p99_s, 0.98 * queue.saturation_per_s
+    rate = queue.load_per_s(p99_s)
+    assert rate == 0 or queue.p99_s(rate) <= p99_s
+    assert rate == fullest or queue.p99_s(rate + fullest / 4096) > p99_s

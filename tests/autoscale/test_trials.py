@@ -3,7 +3,7 @@
 import pytest
 
 from autoscale.config import AutoscalingConfig
-from autoscale.trials import Job, workers
+from autoscale.trials import Job, Simulating, workers
 from tests.autoscale.test_planner import ONE
 from tests.autoscale.test_tuner import TRACE
 
@@ -18,8 +18,8 @@ def jobs() -> list[Job]:
 
 @pytest.mark.slow
 def test_processes_score_as_one_does_and_in_order() -> None:
-    with workers(ONE, TRACE, 0, 1) as evaluate:
+    with workers(ONE, Simulating(ONE, TRACE, 0), 1) as evaluate:
         alone = list(evaluate(jobs()))
-    with workers(ONE, TRACE, 0, 2) as evaluate:
+    with workers(ONE, Simulating(ONE, TRACE, 0), 2) as evaluate:
         assert list(evaluate(jobs())) == alone
     assert len({score for score in alone if score is not None}) > 1

@@ -11,7 +11,7 @@ from autoscale.errors import AutoscaleError
 from autoscale.study import TuneOptions
 from autoscale.traces import BinnedTrace
 from autoscale.trials import simulated, window
-from autoscale.tuner import Candidate, best, chosen, front, tune
+from autoscale.tuner import Candidate, best, chosen, front, judge, tune
 from autoscale.wording import changes, gains, patch
 from tests.autoscale.test_planner import ONE
 
@@ -85,3 +85,12 @@ def test_a_change_is_told_in_words_and_written_as_a_patch() -> None:
     )
     old, new = (simulated(ONE, config, TRACE, None, 0) for config in (SERVE, slo))
     assert "on wave it costs" in gains(old, new, "wave")
+
+
+def test_what_is_judged_is_the_whole_trace_under_each_configuration() -> None:
+    told: list[tuple[str, int, int]] = []
+    fixed, serve = judge(ONE, [None, SERVE], TRACE, OPTIONS, lambda *progress: told.append(progress))
+    alone = simulated(ONE, SERVE, TRACE, None, 0)
+    assert (serve.cost, serve.requests) == (alone.cost, alone.requests)
+    assert not fixed.decisions
+    assert told == [("judged", 0, 2), ("judged", 1, 2), ("judged", 2, 2)]

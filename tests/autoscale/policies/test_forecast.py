@@ -89,3 +89,48 @@ def test_any_series_gives_a_finite_forecast(series: list[tuple[float, float]], h
         assert 0 <= value < math.inf
         assert len(state.awaited) <= 10
     json.dumps(dataclasses.asdict(state), allow_nan=False)
+
+
+def seasonal(config: ForecastConfig, state: ForecastState, now_s: float, horizon_s: float) -> float | None:
+    """Give the highest of four moments by the season's table alone; None where a bin of it was never seen."""
+
+    def seen(time_s: float) -> float | None:
+        days = (time_s - day * DAY_S for day in range(7))
+        loads = (state.season[int((at_s % (7 * DAY_S)) // config.bin_s)] for at_s in days)
+        return next((load for load in loads if load >= 0), None)
+
+    def usual(time_s: float) -> float | None:
+        place = time_s / config.bin_s - 0.5
+        first = math.floor(place)
+        before, after = seen(first * config.bin_s), seen((first + 1) * config.bin_s)
+        return (
+            None
+            if before is None or after is None
+            else (1 - place + first) * before + (place - first) * after
+        )
+
+    now = usual(now_s)
+    found: list[float] = []
+    for part in (0.25, 0.5, 0.75, 1.0):
+        then = usual(now_s + part * horizon_s)
+        if now is None or now <= 0 or then is None:
+            return None
+        ratio = min(max(state.fast / now, 0.25), 4.0)
+        found.append(then * math.pow(ratio, math.exp(-part * horizon_s / config.fade_s)))
+    return max(found)
+
+
+@given(
+    st.lists(st.just(-1.0) | st.floats(1, 1e6), min_size=168, max_size=168),
+    st.floats(0, 30 * DAY_S),
+    st.floats(1, 2 * DAY_S),
+    st.floats(0, 1e6),
+)
+def test_a_season_known_in_parts_is_looked_up_day_after_day(
+    season: list[float], now_s: float, horizon_s: float, load: float
+) -> None:
+    config = ForecastConfig(band=0, bin_s=3600)
+    state = ForecastState(season=tuple(season), fast=load, slow=load)
+    expected = seasonal(config, state, now_s, horizon_s)
+    given, _ = forecast(config, state, now_s, horizon_s)
+    assert expected is None or given == pytest.approx(expected, rel=1e-6)
