@@ -55,12 +55,8 @@ def read_traffic(folder: Path, since_s: float | None = None, until_s: float | No
     Raises:
         TraceError: there is none, or one is no record of traffic; or nothing came in that time.
     """
-    paths = sorted(folder.glob("traffic-*.parquet")) if folder.is_dir() else [folder]
-    if not paths or not all(path.is_file() for path in paths):
-        raise TraceError(
-            f"{folder} has no recorded traffic: add record: to the pipeline's YAML, and serve it"
-        )
-    tables = list(_tables(paths, since_s, until_s))
+    paths = files_of(folder)
+    tables = list(tables_of(paths, since_s, until_s))
     table = pa.concat_tables(tables).sort_by("time_s") if tables else None
     pipeline = _pipeline(paths[-1])
     arrived = None if table is None else table.filter(pa.compute.equal(table["kind"], "arrival"))
@@ -96,7 +92,26 @@ def _trace(times_s: NDArray[np.float64], candidates: NDArray[np.int32], name: st
     return ArrivalTrace(name, lambda: iter((arrivals,)))
 
 
-def _tables(paths: list[Path], since_s: float | None, until_s: float | None) -> Iterator[pa.Table]:
+def files_of(folder: Path) -> list[Path]:
+    """Give a folder's files, or the one that it is itself.
+
+    Raises:
+        TraceError: there is none.
+    """
+    paths = sorted(folder.glob("traffic-*.parquet")) if folder.is_dir() else [folder]
+    if not paths or not all(path.is_file() for path in paths):
+        raise TraceError(
+            f"{folder} has no recorded traffic: add record: to the pipeline's YAML, and serve it"
+        )
+    return paths
+
+
+def tables_of(paths: list[Path], since_s: float | None, until_s: float | None) -> Iterator[pa.Table]:
+    """Give what the files hold of a stretch, and the ``source`` of each row: who noted it.
+
+    Raises:
+        TraceError: a file is no record of traffic.
+    """
     for path in paths:
         try:
             table = pa.parquet.read_table(path)
@@ -107,7 +122,8 @@ def _tables(paths: list[Path], since_s: float | None, until_s: float | None) -> 
         for name in ("kind", "unit", "pool"):  # dictionaries differ from file to file
             place = table.schema.get_field_index(name)
             table = table.set_column(place, name, table[name].cast(pa.string()))
-        table = table.replace_schema_metadata(None)
+        source = (table.schema.metadata or {}).get(b"source", b"").decode()
+        table = table.replace_schema_metadata(None).append_column("source", pa.array([source] * len(table)))
         if since_s is not None:
             table = table.filter(pa.compute.greater_equal(table["time_s"], since_s))
         if until_s is not None:

@@ -122,14 +122,14 @@ class UnitMetrics:
         if self._traffic is not None:
             self._traffic.note("shed", self._unit, self._pool, requests)
 
-    def batch_done(self, candidates: int, timings_ms: dict[str, float]) -> None:
+    def batch_done(self, requests: int, candidates: int, timings_ms: dict[str, float]) -> None:
         """Note a finished batch."""
         self.batch_count += 1
         self.candidate_count += candidates
         self._batches.append((candidates, timings_ms))
         if self._traffic is not None:
             taken_ms = sum(timings_ms.values())
-            self._traffic.note("batch", self._unit, self._pool, 0, candidates, taken_ms)
+            self._traffic.note("batch", self._unit, self._pool, requests, candidates, taken_ms)
 
     def queue(self, waiting_candidates: int) -> None:
         """Note the queue's length."""

@@ -157,9 +157,11 @@ class Runner(Generic[Payload]):
         assert job.batch is not None
         self._answer(job.works, job.batch, job.dispatched_s, job.timings_ms)
         self._pace.learn(self._clock() - job.dispatched_s, job.size)
-        self._metrics.batch_done(sum(work.candidate_count for work in job.works), job.timings_ms)
+        requests = sum(work.request_count for work in job.works)
+        candidates = sum(work.candidate_count for work in job.works)
+        self._metrics.batch_done(requests, candidates, job.timings_ms)
         if job.fell:
-            self._metrics.shed(sum(work.request_count for work in job.works))
+            self._metrics.shed(requests)
 
     def _answer(
         self, works: Iterable[Work[Payload]], batch: RaggedBatch, at_s: float, timings_ms: dict[str, float]

@@ -54,7 +54,7 @@ def given(metrics: Any, name: str) -> list[tuple[float, dict[str, str]]]:
 
 
 def test_a_batch_is_handed_over_once(unit: UnitMetrics) -> None:
-    unit.batch_done(200, {"features": 1.5, "ranker": 3.0})
+    unit.batch_done(1, 200, {"features": 1.5, "ranker": 3.0})
     unit.queue(40)
     assert given(unit, "_served") == []
     unit.flush()
@@ -80,7 +80,7 @@ def test_answers_are_counted_by_status_and_by_what_they_missed(monkeypatch: pyte
 def test_notes_made_while_others_are_handed_over_are_not_lost(unit: UnitMetrics) -> None:
     def note() -> None:
         for _ in range(2000):
-            unit.batch_done(1, {})
+            unit.batch_done(1, 1, {})
 
     threads = [threading.Thread(target=note) for _ in range(2)]
     for thread in threads:
@@ -97,7 +97,7 @@ def test_the_flusher_hands_over_the_rest_when_it_closes_and_outlives_a_failure(u
             raise RuntimeError("Ray is gone")
 
     flusher = Flusher([Failing(), unit])
-    unit.batch_done(7, {})
+    unit.batch_done(1, 7, {})
     flusher.close()
     assert given(unit, "_served") == [(7, {})]
 

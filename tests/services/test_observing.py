@@ -39,7 +39,7 @@ def stats_of(arrived: int, waiting: int = 0, shed: int = 0) -> dict[str, float]:
     metrics = UnitMetrics("main", "test")
     metrics.arrived(arrived, 10 * arrived)
     metrics.shed(shed)
-    metrics.batch_done(10 * (arrived - shed), {})
+    metrics.batch_done(arrived - shed, 10 * (arrived - shed), {})
     return recorded(waiting, metrics)
 
 
