@@ -26,8 +26,11 @@ class Profile(BaseModel):
     """One unit in one pool.
 
     overhead_ms: of a request outside its batches, HTTP and hops included, with nothing waiting (p50).
-    overhead_cpu_ms: by how much longer a replica is busy, a request, than its batches take by themselves; with what
-    these take it bounds the rate.
+    overhead_cpu_ms: by how much longer a replica is busy, a request, than its batches take; with what these take it
+    bounds the rate.
+    served_ratio: of what a batch takes in the service while none of its like runs beside it, to its timing by itself.
+    contention: by what share longer it takes there while all of its like do, of which there were ``neighbours``.
+    served_sigma: what the logarithm of a batch's time there spreads by; None: as the timings do.
     fallback_us_per_candidate: what the model that answers instead of a late ranker takes, in the ingress unit.
     machine: what it was measured on, for whoever compares.
     """
@@ -42,6 +45,10 @@ class Profile(BaseModel):
     memory_mib: float = Field(gt=0)
     overhead_ms: float = Field(default=0.0, ge=0)
     overhead_cpu_ms: float = Field(default=0.0, ge=0)
+    served_ratio: float = Field(default=1.0, gt=0)
+    contention: float = Field(default=0.0, ge=0)
+    neighbours: int = Field(default=0, ge=0)
+    served_sigma: float | None = Field(default=None, ge=0)
     fallback_us_per_candidate: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")

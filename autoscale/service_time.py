@@ -16,6 +16,8 @@ _Z99 = 2.3263478740408408  # the standard normal's 99th percentile
 class ServiceTime:
     """The mean time of a batch is ``per_request_s`` for each request and a piecewise linear function of its candidates.
 
+    That is while all of its like run beside it, of which there are ``neighbours`` or more: what bounds a pool's rate.
+    While none does it is shorter by ``relief``, a share of it, and in between in proportion.
     candidates, seconds: (k,) float64 knots of that function, k >= 2, the first at 0 candidates, neither falling;
     past the last it goes on as its last piece. A batch's time is lognormal about its mean with ``sigma`` of its
     logarithm: mean x exp(sigma z - sigma^2 / 2) for a standard normal z.
@@ -29,6 +31,8 @@ class ServiceTime:
     sigma: float
     overhead_s: float = 0.0
     overhead_cpu_s: float = 0.0
+    relief: float = 0.0
+    neighbours: int = 0
 
     def batch_s(self, requests: ArrayLike, candidates: ArrayLike) -> NDArray[np.float64]:
         """Give the mean time of batches of so many requests and candidates, broadcast against each other."""
@@ -69,13 +73,17 @@ def service_time(profile: Profile) -> ServiceTime:
         first_s = min(max(seconds[0] - slope * knots[0], 0.0), seconds[0])
     weights = np.array([timing.runs for timing in timings], np.float64)
     spreads = np.array([max(0.0, math.log(timing.p99_ms / timing.p50_ms)) for timing in timings])
+    sigma = float(np.average(spreads, weights=weights)) / _Z99
+    among_its_like = profile.served_ratio * (1 + profile.contention)
     return ServiceTime(
         candidates=np.concatenate([[0.0], knots]),
-        seconds=np.concatenate([[first_s], seconds]),
-        per_request_s=float(fit[0]),
-        sigma=float(np.average(spreads, weights=weights)) / _Z99,
+        seconds=np.concatenate([[first_s], seconds]) * among_its_like,
+        per_request_s=float(fit[0]) * among_its_like,
+        sigma=sigma if profile.served_sigma is None else profile.served_sigma,
         overhead_s=profile.overhead_ms / 1000,
         overhead_cpu_s=profile.overhead_cpu_ms / 1000,
+        relief=profile.contention / (1 + profile.contention),
+        neighbours=profile.neighbours,
     )
 
 

@@ -198,6 +198,8 @@ def _world(spec: PipelineSpec, seed: int, draws: Mapping[Key, Floats]) -> w.Worl
             world.keys["unit"][k] = u
             world.keys["overhead_s"][k] = times[k].overhead_s
             world.keys["overhead_cpu_s"][k] = times[k].overhead_cpu_s
+            world.keys["relief"][k] = times[k].relief
+            world.keys["neighbours"][k] = times[k].neighbours
     return world
 
 

@@ -16,6 +16,7 @@ from autoscale.simulator.replicas import (
     close_with_its_work,
     drain_limbo,
     new_work,
+    rest,
     route,
     serve,
 )
@@ -61,7 +62,7 @@ def _happens(world: int) -> None:
         else:
             call_expires(world, index)
     elif view.replicas(world)[index].stamp == stamp:
-        view.replicas(world)[index].busy = 0
+        rest(world, index)
         wake(world, index)
     _serve_woken(world)
 

@@ -167,19 +167,45 @@ def serve(world: int, r: int) -> None:
             continue
         elapsed_s = seconds(world, replica.key, batch.requests, batch.candidates)
         elapsed_s *= view.draws(world)[replica.key, random_below(world, DRAWS)]
+        elapsed_s *= 1 - key.relief * _idle_beside(world, replica.key)
         # Requests are read and answered on cores that are shared with batches: it is these that take longer.
         elapsed_s += key.overhead_cpu_s * batch.requests
-        replica.busy = 1
-        key.busy_s += elapsed_s
+        _occupy(world, r, elapsed_s)
         note(world, clock.now_s + elapsed_s, BATCH_DONE, b, batch.stamp)
 
 
 @compiled
 def _keep_busy(world: int, r: int, elapsed_s: float) -> None:
+    _occupy(world, r, elapsed_s)
+    note(world, view.clock(world).now_s + elapsed_s, THREAD_FREE, r, view.replicas(world)[r].stamp)
+
+
+@compiled
+def _occupy(world: int, r: int, elapsed_s: float) -> None:
     replica = view.replicas(world)[r]
+    key = view.keys(world)[replica.key]
     replica.busy = 1
-    view.keys(world)[replica.key].busy_s += elapsed_s
-    note(world, view.clock(world).now_s + elapsed_s, THREAD_FREE, r, replica.stamp)
+    key.running += 1
+    key.busy_s += elapsed_s
+
+
+@compiled
+def rest(world: int, r: int) -> None:
+    """Have the model thread be idle, if it is not."""
+    replica = view.replicas(world)[r]
+    view.keys(world)[replica.key].running -= replica.busy
+    replica.busy = 0
+
+
+@compiled
+def _idle_beside(world: int, k: int) -> float:
+    """Give the share of a replica's like that does not run as it begins a batch.
+
+    It stands for those on its node, and for the whole of the batch: they are as busy then as ever.
+    """
+    key = view.keys(world)[k]
+    others = max(key.open - 1, key.neighbours)
+    return max(0.0, 1 - key.running / others) if others else 0.0
 
 
 @compiled
@@ -226,7 +252,7 @@ def batch_done(world: int, b: int) -> None:
     key = view.keys(world)[replica.key]
     key.served_candidates += batch.candidates
     key.batches += 1
-    replica.busy = 0
+    rest(world, r)
     wake(world, r)
     if batch.level == clock.units:
         end(world, b, ANSWERED)
@@ -276,7 +302,7 @@ def close_with_its_work(world: int, r: int) -> None:
                 continue
             abandon(world, b, outcome)
     replica.stamp = -1
-    replica.busy = 0
+    rest(world, r)
 
 
 @compiled

@@ -46,9 +46,12 @@ KEY = np.dtype(
     [
         ("unit", "i4"),
         ("open", "i4"),
+        ("running", "i4"),
+        ("neighbours", "i4"),
         ("least", "i4"),
         ("overhead_s", "f8"),
         ("overhead_cpu_s", "f8"),
+        ("relief", "f8"),
         ("weight", "f8"),
         ("credit", "f8"),
         ("arrived_requests", "i8"),

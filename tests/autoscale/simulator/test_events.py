@@ -113,3 +113,26 @@ def test_batches_are_a_bulk_service_queue(load: float) -> None:
     expected_s = (chances @ present) / (chances @ time_s) / per_s
     mean_s, error_s = mean_latencies(spec, per_s, 300.0, np.ones(w.DRAWS))
     assert mean_s == pytest.approx(expected_s, abs=4 * error_s)
+
+
+def test_a_batch_takes_as_much_longer_as_others_of_its_like_run() -> None:
+    """One lone request after another finds the other replica idle; both replicas kept full never do."""
+    spec = single_server(10.0, 1, replicas=2)
+    [unit] = spec.units
+    among = unit.placed[0].profile.model_copy(update={"contention": 0.25, "neighbours": 1})
+    spec = replace(spec, units=(replace(unit, placed=(replace(unit.placed[0], profile=among),)),))
+    alone_s, _ = mean_latencies(spec, 0.5, 4000.0, np.ones(w.DRAWS))
+    assert alone_s == pytest.approx(0.010, rel=0.002)
+    one_s, _ = mean_latencies(replace_replicas(spec, 1), 0.5, 4000.0, np.ones(w.DRAWS))
+    assert one_s == pytest.approx(0.010, rel=0.002)
+    engine = EventEngine(spec, Feed(poisson(1000.0, 20.0, candidates=1, seed=7), 0.0, None), 3)
+    for number in range(2):
+        engine.apply(Change("opened", Replica(number, RANKER)))
+    engine.advance(20.0)
+    answered = engine.totals()[[w.IN_TIME, w.TOO_LATE]].sum()
+    assert answered == pytest.approx(2 * 20.0 / 0.0125, rel=0.01)
+
+
+def replace_replicas(spec: PipelineSpec, count: int) -> PipelineSpec:
+    [unit] = spec.units
+    return replace(spec, units=(replace(unit, placed=(replace(unit.placed[0], initial_replicas=count),)),))
