@@ -89,8 +89,10 @@ def _show(path: Path, profile: Profile) -> None:
         table.add_row(*map(str, cells))
     console.print(table)
     console.print(
-        f"start-up {profile.startup_s} s, {profile.memory_mib} MiB; beside its batches a request takes "
-        f"{profile.overhead_ms} ms, {profile.overhead_cpu_ms} ms of a CPU; the fallback model takes "
+        f"start-up {profile.startup_s} s, {profile.memory_mib} MiB; in the service a batch takes "
+        f"{profile.served_ratio:.2f} times as long, {1 + profile.contention:.2f} times that while its "
+        f"{profile.neighbours} like run beside it; beside its batches a request takes "
+        f"{profile.overhead_ms} ms, {profile.overhead_cpu_ms} ms of a replica; the fallback model takes "
         f"{profile.fallback_us_per_candidate} µs a candidate; {profile.machine}",
         highlight=False,
         soft_wrap=True,

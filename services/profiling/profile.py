@@ -9,10 +9,12 @@ from pathlib import Path
 import psutil
 
 from autoscale.profiles import Profile, Timing
+from autoscale.recorded_batches import RecordedBatches
 from autoscale.service_time import service_time
 from services.config import PipelineConfig
 from services.errors import ConfigError
 from services.placement import Placement, placements
+from services.profiling.among import among_its_like
 from services.profiling.batches import UnitBatches, measure_batches
 from services.profiling.served import Served, measure_served
 
@@ -88,7 +90,7 @@ def _profile(
     seen = served[unit]
     one = next(t for t in timings if (t.requests, t.candidates) == (1, config.candidates.count))
     outside_ms = seen.outside_ms if unit == config.ingress_unit else max(0.0, seen.ranker_ms - one.p50_ms)
-    profile = Profile(
+    bare = Profile(
         unit=unit,
         pool=placement.key.pool,
         machine=f"measured on {_machine()}",
@@ -96,15 +98,23 @@ def _profile(
         startup_s=round(seen.startup_s, 2),
         memory_mib=round(seen.memory_mib, 1),
         overhead_ms=round(outside_ms, 3),
-        overhead_cpu_ms=round(max(0.0, seen.cpu_ms - one.mean_ms), 3),
         fallback_us_per_candidate=round(fallback_us, 3),
     )
-    if seen.busy_ms is None:
-        return profile
-    requests = max(1, config.units[unit].batching.max_candidates // config.candidates.count)
-    full_ms = 1e3 * float(service_time(profile).batch_s(requests, requests * config.candidates.count))
-    beside_ms = max(0.0, seen.busy_ms - full_ms / requests)
-    return profile.model_copy(update={"overhead_cpu_ms": round(beside_ms, 3)})
+    profile = bare if seen.batches is None else _among_its_like(bare, seen.batches)
+    beside_ms = seen.cpu_ms - one.mean_ms if seen.between_ms is None else seen.between_ms
+    return profile.model_copy(update={"overhead_cpu_ms": round(max(0.0, beside_ms), 3)})
+
+
+def _among_its_like(bare: Profile, batches: RecordedBatches) -> Profile:
+    found = among_its_like(batches, service_time(bare))
+    return bare.model_copy(
+        update={
+            "served_ratio": found.ratio,
+            "contention": found.contention,
+            "neighbours": found.neighbours,
+            "served_sigma": found.sigma,
+        }
+    )
 
 
 def _free_port() -> int:

@@ -1,23 +1,72 @@
-"""A service asked for all it can do: for how long a request keeps a replica busy when all of them always are."""
+"""A service asked for all it can do, and for most of it, in turns: how long requests keep replicas, and batches take.
 
-import json
-import socket
+In turns, as a machine that others use is faster and slower from one second to the next: both are of the same minutes.
+"""
+
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from autoscale.errors import TraceError
+from autoscale.recorded_batches import RecordedBatches, read_batches
+from autoscale.spec import Key
 from services.config import PipelineConfig
 from services.errors import ServiceError
+from services.profiling.clients import ask_on_schedule, keep_asking
 
+ROLL_S = 0.5
+_ROUNDS = 5
 _MOST_CLIENTS = 128
-_WARM = 0.25
-_DEADLINE_MS = 10_000
-_BYTES_AT_ONCE = 65_536
+_WARM_S = 0.5
+_SATURATED = 0.4
+_LOAD = 0.6
+_RECORD_LIMIT_S = 20.0
 
 
-def busy_ms(config: PipelineConfig, seconds: float) -> float:
-    """Keep the batches of all of a pipeline's one unit full for so long, on this machine.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """busy_ms: for how long a request keeps a replica of the ingress busy where all always are; by round.
 
-    Clients are threads that look at next to nothing of an answer: they share the cores with what is measured.
+    batches: of all rounds, saturated or not. running: by round, the share of the saturated time in which a replica ran
+    a batch.
+    """
+
+    busy_ms: tuple[float, ...]
+    batches: dict[Key, RecordedBatches]
+    running: dict[Key, tuple[float, ...]]
+
+
+def measure_load(config: PipelineConfig, folder: Path, seconds: float) -> Loaded:
+    """Load a service that records its traffic in ``folder`` for about so long.
+
+    Raises:
+        ServiceError: an answer is none, or no 200; or batches are not recorded.
+    """
+    since_s, asked, saturated_s, busy = time.time(), 0, list[tuple[float, float]](), list[float]()
+    random = np.random.default_rng(0)
+    for _ in range(_ROUNDS):
+        round_s = max(1.0, _SATURATED * seconds / _ROUNDS)
+        from_s = time.time() + _WARM_S
+        counted, sent = saturate(config, round_s)
+        asked += sent
+        saturated_s.append((from_s, from_s + round_s))
+        busy.append(config.units[config.ingress_unit].replicas * round_s * 1e3 / max(1, counted))
+        rate = _LOAD * config.units[config.ingress_unit].replicas * 1e3 / float(np.median(busy))
+        round_s = (1 - _SATURATED) * seconds / _ROUNDS
+        after_s = np.cumsum(random.exponential(1 / rate, max(1, int(rate * round_s))))
+        ask_on_schedule(config, (time.perf_counter() + after_s).tolist(), _MOST_CLIENTS)
+        asked += len(after_s)
+    batches = _recorded(config, folder, since_s, asked)
+    running = {key: tuple(found.running(*window) for window in saturated_s) for key, found in batches.items()}
+    return Loaded(tuple(busy), batches, running)
+
+
+def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:
+    """Keep the ingress unit's batches full; give the answers within so many seconds once warm, and all of them.
 
     Raises:
         ServiceError: an answer is none, or no 200.
@@ -25,48 +74,29 @@ def busy_ms(config: PipelineConfig, seconds: float) -> float:
     unit = config.units[config.ingress_unit]
     full = max(1, unit.batching.max_candidates // config.candidates.count)
     clients = min(_MOST_CLIENTS, 3 * full * unit.replicas)  # one batch runs, two wait
-    from_s = time.perf_counter() + _WARM * seconds
+    from_s = time.perf_counter() + _WARM_S
     with ThreadPoolExecutor(clients) as pool:
-        counts = pool.map(lambda place: keep_asking(config, place, from_s, seconds), range(clients))
-        return unit.replicas * seconds * 1e3 / max(1, sum(counts))
+        answered_s = pool.map(lambda user: keep_asking(config, user, from_s + seconds), range(clients))
+        moments_s = np.concatenate([np.array(each_s) for each_s in answered_s])
+    return int(((moments_s >= from_s) & (moments_s < from_s + seconds)).sum()), len(moments_s)
 
 
-def keep_asking(config: PipelineConfig, user: int, from_s: float, seconds: float) -> int:
-    """Ask again whenever there is an answer; count those that come within ``seconds`` from ``from_s`` on.
-
-    from_s: on ``time.perf_counter``.
-
-    Raises:
-        ServiceError: as ``busy_ms``.
-    """
-    body = json.dumps({"user_id": f"u-{user:06d}", "k": 10, "deadline_ms": _DEADLINE_MS}).encode()
-    request = b"POST /v1/rank HTTP/1.1\r\nHost: local\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    counted = 0
-    try:
-        with socket.create_connection(("127.0.0.1", config.http.port), timeout=30) as connection:
-            now_s = time.perf_counter()
-            while now_s < from_s + seconds:
-                connection.sendall(request)
-                _read_answer(connection)
-                now_s = time.perf_counter()
-                counted += from_s <= now_s < from_s + seconds
-    except OSError as error:
-        raise ServiceError(f"the service does not answer under load: {error}") from error
-    return counted
+def _recorded(config: PipelineConfig, folder: Path, since_s: float, asked: int) -> dict[Key, RecordedBatches]:
+    limit_s = time.monotonic() + _RECORD_LIMIT_S
+    found: dict[Key, RecordedBatches] = {}
+    while not _is_whole(list(found.values()), len(config.units), asked):
+        if time.monotonic() > limit_s:
+            told = {str(key): int(batches.requests.sum()) for key, batches in found.items()}
+            raise ServiceError(
+                f"of {asked} requests, batches were recorded of {told}: look at the replicas' logs"
+            )
+        time.sleep(ROLL_S)
+        try:
+            found = read_batches(folder, since_s, time.time())
+        except TraceError:  # none is written yet
+            continue
+    return found
 
 
-def _read_answer(connection: socket.socket) -> None:
-    answer = b""
-    while not _is_whole(answer):
-        part = connection.recv(_BYTES_AT_ONCE)
-        if not part:
-            raise ServiceError(f"the service closed a connection under load, after {answer!r}")
-        answer += part
-    if not answer.startswith(b"HTTP/1.1 200"):
-        raise ServiceError(f"the service answers under load: {answer.decode(errors='replace')}")
-
-
-def _is_whole(answer: bytes) -> bool:
-    head, found, body = answer.partition(b"\r\n\r\n")
-    length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-    return bool(found) and len(body) >= int(length or 0)
+def _is_whole(found: Sequence[RecordedBatches], units: int, asked: int) -> bool:
+    return len(found) == units and all(batches.requests.sum() >= asked for batches in found)

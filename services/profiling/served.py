@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +16,18 @@ from ray import serve
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ServeDeploySchema
 
-from services.config import PipelineConfig
+from autoscale.recorded_batches import RecordedBatches
+from autoscale.spec import Key
+from services.config import LOCAL_POOL, PipelineConfig
 from services.deploy import deploy, local_cluster, serve_config
 from services.errors import ServiceError
-from services.profiling.saturation import busy_ms
+from services.profiling.saturation import ROLL_S, Loaded, measure_load
+from services.traffic_log import RecordConfig
 
 _USERS = 997
 _WARM_UPS = 30
 _LOAD = 0.25
+_LOADED = 2.5
 _POLL_S = 0.05
 _START_LIMIT_S = 120.0
 _IDLE_S = 1.0
@@ -32,8 +37,9 @@ _IDLE_S = 1.0
 class Served:
     """One deployment. startup_s: from asking for a replica to having it; cpu_ms: of its process, a request.
 
-    busy_ms: for how long a request keeps a replica busy where all always are; None of one unit of several.
+    between_ms: for how long a request keeps a replica from batches that wait for it; None of one unit of several.
     outside_ms: of a request outside the stages of this deployment and of those it waits for (p50).
+    batches: under load; None of a unit that waits for others within them.
     """
 
     startup_s: float
@@ -41,31 +47,53 @@ class Served:
     outside_ms: float
     cpu_ms: float
     ranker_ms: float
-    busy_ms: float | None = None
+    between_ms: float | None
+    batches: RecordedBatches | None
 
 
 def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[str, Served]:
     """Serve the pipeline, ask it one request at a time for ``seconds``, start another replica of each unit.
 
-    A unit alone is also asked for all it can do, with all its replicas: what they take from one another, and the
-    reading and answering of requests from all of them, shows in no other way. Gives what was found by deployment;
-    ``ranker_ms`` is what the ranker takes as the ingress sees it (p50).
+    It is also asked for all it can do, with all its replicas, and for most of that: what they take from one another,
+    and the reading and answering of requests from all of them, shows in no other way. Gives what was found by
+    deployment; ``ranker_ms`` is what the ranker takes as the ingress sees it (p50).
 
     Raises:
         ServiceError: it does not start, or does not answer.
     """
+    with tempfile.TemporaryDirectory(prefix="rankway-bench-") as folder:
+        recorded = config.model_copy(update={"record": RecordConfig(path=folder, roll_s=ROLL_S)})
+        return _measured(recorded, home, Path(folder), seconds)
+
+
+def _measured(config: PipelineConfig, home: Path, folder: Path, seconds: float) -> dict[str, Served]:
     with local_cluster(config):
         deploy(config, home, lambda _text: None)
         names = list(serve.status().applications[config.name].deployments)
         processes = {name: _replica_of(config.name, name) for name in names}
         outside_ms, ranker_ms, cpu_ms = _ask(config, processes, seconds)
-        saturated_ms = busy_ms(config, seconds / 2) if len(names) == 1 else None
+        loaded = measure_load(config, folder, _LOADED * seconds)
         memory = {name: process.memory_full_info().uss / 2**20 for name, process in processes.items()}
         startup_s = {name: _start_another(config, home, name) for name in names}
     return {
-        name: Served(startup_s[name], memory[name], outside_ms, cpu_ms[name], ranker_ms, saturated_ms)
+        name: Served(
+            startup_s=startup_s[name],
+            memory_mib=memory[name],
+            outside_ms=outside_ms,
+            cpu_ms=cpu_ms[name],
+            ranker_ms=ranker_ms,
+            between_ms=_between_ms(loaded, name) if len(names) == 1 else None,
+            batches=loaded.batches[Key(name, LOCAL_POOL)]
+            if len(names) == 1 or name != config.ingress_unit
+            else None,
+        )
         for name in names
     }
+
+
+def _between_ms(loaded: Loaded, unit: str) -> float:
+    running = loaded.running[Key(unit, LOCAL_POOL)]
+    return float(np.median([ms * (1 - share) for ms, share in zip(loaded.busy_ms, running, strict=True)]))
 
 
 def _replica_of(application: str, deployment: str) -> psutil.Process:

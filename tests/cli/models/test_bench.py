@@ -36,11 +36,13 @@ def test_it_writes_profiles_that_the_pipeline_can_name(tmp_path: Path) -> None:
         ("scorer", "local"),
     ]
     spec = spec_of(validated(merged(merged(pipeline_document(), SPLIT), {"units": NAMED}), "test"), tmp_path)
+    assert spec.units[1].placed[0].profile.served_ratio != 1.0
     for unit in spec.units:
         profile = unit.placed[0].profile
         assert profile.startup_s > 0.1
         assert 10 < profile.memory_mib < 4096
         assert profile.overhead_ms > 0
+        assert profile.neighbours == 0
         assert profile.machine.startswith("measured on ")
 
 
