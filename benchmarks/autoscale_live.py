@@ -15,18 +15,18 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from benchmarks import dlrm
-from benchmarks.live.accuracy import Cell, profile_path, run_accuracy, take_profile
+from benchmarks.live.accuracy import Cell, Stretch, profile_path, run_accuracy, take_profile
 from benchmarks.live.control import Control, run_control
 from services.home import home_directory
 
 _POLICY: dict[str, Any] = {"kind": "slo", "down_window_s": 30}
 _PEAK_PER_S = 360.0
-_WIDTHS = (8, 7, 10, 10, 8, 10, 16, 8, 9)
+_WIDTHS = (8, 7, 10, 10, 8, 10, 18, 8, 9, 7, 8, 9, 15)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,7 +74,7 @@ def _measured(options: argparse.Namespace) -> tuple[dict[str, Any], Control | No
     if options.part in (None, "accuracy"):
         seconds = options.seconds or (10.0 if options.quick else 40.0)
         cells = run_accuracy(home, options.replicas, seconds, _say)
-        told["accuracy"] = [asdict(cell) | {"difference": cell.difference} for cell in cells]
+        told["accuracy"] = [_cell_as_dict(cell) for cell in cells]
     return told, control, cells
 
 
@@ -91,6 +91,13 @@ def _make_ready(home: Path, replicas: Sequence[int], *, anew: bool) -> None:
 
 def _control_as_dict(control: Control) -> dict[str, Any]:
     return asdict(control) | {"difference": control.difference, "worst_rise_s": control.worst_rise_s}
+
+
+def _cell_as_dict(cell: Cell) -> dict[str, Any]:
+    names = [field.name for field in fields(Stretch) if field.name != "cores"]
+    medians = {name: cell.median(name) for name in names}
+    found = {"difference": cell.difference, "paced_difference": cell.paced_difference, "medians": medians}
+    return asdict(cell) | found
 
 
 def _show_control(control: Control) -> None:
@@ -112,19 +119,21 @@ def _show_control(control: Control) -> None:
 
 
 def _show_accuracy(cells: Sequence[Cell]) -> None:
-    head = ("replicas", "load", "requests", "p50 live", "sim.", "p99 live", "by thirds", "sim.", "differs")
-    _line("".join(f"{name:>{width}}" for name, width in zip(head, _WIDTHS, strict=True)) + "  foreign cores")
+    head = ("replicas", "load", "requests", "p50 live", "sim.", "p99 live", "by stretch", "sim.", "differs")
+    paces = ("pace", "paced", "differs", "foreign cores")
+    _line("".join(f"{name:>{width}}" for name, width in zip(head + paces, _WIDTHS, strict=True)))
     for cell in cells:
-        thirds = " ".join(f"{ms:.0f}" for ms in cell.live_p99_by_stretch_ms)
+        each = " ".join(f"{stretch.live_p99_ms:.0f}" for stretch in cell.stretches)
+        sent = sum(stretch.sent for stretch in cell.stretches)
+        foreign = max(stretch.cores["foreign"] for stretch in cell.stretches)
         row = (
-            *(str(cell.replicas), f"{cell.load:.0%}", str(cell.live_sent)),
-            *(f"{cell.live_p50_ms:.1f}", f"{cell.simulated_p50_ms:.1f}"),
-            *(f"{cell.live_p99_ms:.1f}", thirds, f"{cell.simulated_p99_ms:.1f}", f"{cell.difference:+.0%}"),
+            *(str(cell.replicas), f"{cell.load:.0%}", str(sent)),
+            *(f"{cell.median(name):.1f}" for name in ("live_p50_ms", "simulated_p50_ms", "live_p99_ms")),
+            *(each, f"{cell.median('simulated_p99_ms'):.1f}", f"{cell.difference:+.0%}"),
+            *(f"{cell.median('pace'):.2f}", f"{cell.median('paced_p99_ms'):.1f}"),
+            *(f"{cell.paced_difference:+.0%}", f"{foreign:.2f}"),
         )
-        _line(
-            "".join(f"{text:>{width}}" for text, width in zip(row, _WIDTHS, strict=True))
-            + f"{cell.cores['foreign']:15.2f}"
-        )
+        _line("".join(f"{text:>{width}}" for text, width in zip(row, _WIDTHS, strict=True)))
 
 
 def _line(text: str) -> None:

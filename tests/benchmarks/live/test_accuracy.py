@@ -1,22 +1,37 @@
 """What the accuracy check makes of both sides."""
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 from autoscale.profiles import write_profile
-from benchmarks.live.accuracy import accuracy_config, most_per_s, p99_by_stretch_ms, profile_path
+from benchmarks.live.accuracy import Cell, Stretch, accuracy_config, at_pace, most_per_s, profile_path
 from benchmarks.live.waiting import batch_s, waiting_profile
-from benchmarks.results import Answered
 from services.lowering import spec_of
 
 
-def test_p99_is_told_of_each_third_of_the_time_by_when_requests_were_due() -> None:
-    due_s = np.arange(0.0, 30.0, 0.01)
-    took_s = np.where(due_s < 10, 0.1, np.where(due_s < 20, 0.2, 15.0))
-    answers = [Answered(100 + due, 100 + due + took, b"") for due, took in zip(due_s, took_s, strict=True)]
-    assert p99_by_stretch_ms(answers, 100.0, 30.0) == pytest.approx((100, 200, 15_000))
+def stretch(**figures: float) -> Stretch:
+    known: dict[str, Any] = {field.name: 1.0 for field in fields(Stretch)} | {"cores": {}} | figures
+    return Stretch(**known)
+
+
+def test_a_cell_is_the_median_of_its_stretches() -> None:
+    stretches = tuple(
+        stretch(live_p99_ms=live, simulated_p99_ms=simulated, paced_p99_ms=paced)
+        for live, simulated, paced in ((40, 30, 36), (400, 36, 46), (50, 33, 54))
+    )
+    cell = Cell(2, 0.7, 100.0, stretches)
+    assert cell.median("live_p99_ms") == 50
+    assert cell.difference == pytest.approx(33 / 50 - 1)
+    assert cell.paced_difference == pytest.approx(46 / 50 - 1)
+
+
+def test_at_another_pace_batches_take_so_many_times_as_long(tmp_path: Path) -> None:
+    write_profile(waiting_profile(5.0), profile_path(tmp_path, 2))
+    spec = spec_of(accuracy_config(2), tmp_path)
+    assert most_per_s(at_pace(spec, 1.25)) == pytest.approx(most_per_s(spec) / 1.25)
 
 
 def test_the_profile_is_read_where_the_bench_writes_it_and_bounds_the_rate(tmp_path: Path) -> None:
