@@ -92,8 +92,11 @@ def _notes(spec: PipelineSpec, size: Sized, options: PlanOptions) -> Iterator[st
             of_cell = math.ceil(size.units[name].replicas / size.cells) if name in size.units else 0
             if of_cell > placed.max_replicas:
                 yield f"{name} may have {placed.max_replicas} replicas, and a cell takes {of_cell}: raise its bounds"
-    machines = {placed.profile.machine for unit in spec.units for placed in unit.placed}
-    yield f"profiles are of: {'; '.join(sorted(machines))}"
+    by_machine: dict[str, list[str]] = {}
+    for key in spec.keys():
+        by_machine.setdefault(spec.placed(key).profile.machine, []).append(str(key))
+    for machine, names in by_machine.items():
+        yield f"the profile{'s' * (len(names) > 1)} of {', '.join(names)}: {machine}"
     if size.cells > 1:
         yield (
             f"one Ray cluster is trusted with {options.replicas_per_cell} replicas and {options.nodes_per_cell} nodes "

@@ -26,7 +26,7 @@ def test_a_load_is_planned_with_what_it_may_grow_to(home: Path) -> None:
     assert code == 0, error
     assert "main@cpu" in output
     assert "Bottleneck: main" in output
-    assert "profiles are of: a test's" in output
+    assert "the profile of main@cpu: a test's" in output
 
 
 @pytest.mark.parametrize(
