@@ -1,22 +1,12 @@
 """``rankway autoscale tune``: the configuration that misses little and costs little."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from autoscale.config import AutoscalingConfig
@@ -25,11 +15,11 @@ from autoscale.report import miss_share
 from autoscale.search import kinds_for
 from autoscale.simulator.results import Simulation
 from autoscale.study import TuneOptions
-from autoscale.tuner import Progress as Told
 from autoscale.tuner import Tuned, judge
 from autoscale.tuner import tune as search
 from autoscale.wording import changes, gains, patch
 from cli.autoscale.cases import read_pipeline, read_trace
+from cli.autoscale.progress import progress_of
 from cli.autoscale.simulate import name_of
 from cli.autoscale.telling import told
 
@@ -76,10 +66,10 @@ def tune(
         base = _base(pipeline.autoscaling, p99_ms or pipeline.requests.default_deadline_ms)
         tuned_on = read_trace(trace, requests_per_day)
         judged_on = tuned_on if validate is None else read_trace(validate, requests_per_day)
-        with _progress(console, "short", "middle", "whole") as progress:
+        with progress_of(console, "short", "middle", "whole") as progress:
             tuned = search(spec, base, tuned_on, options, journal or out.with_suffix(".journal"), progress)
         configs = [pipeline.autoscaling, *(one.config for one in tuned.front)]
-        with _progress(console, "judged") as progress:
+        with progress_of(console, "judged") as progress:
             now, *judged = judge(spec, configs, judged_on, options, progress)
         best = judged[tuned.front.index(tuned.chosen)]
         said = [*changes(pipeline.autoscaling, tuned.chosen.config), gains(now, best, judged_on.name)]
@@ -136,16 +126,6 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise AutoscaleError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-@contextmanager
-def _progress(console: Console, *rungs: str) -> Iterator[Told]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True
-    ) as bar:
-        tasks = {rung: bar.add_task(rung, total=None) for rung in rungs}
-        yield lambda rung, done, total: bar.update(tasks[rung], completed=done, total=total)
 
 
 def _as_json(

@@ -30,6 +30,7 @@ def test_a_search_writes_a_patch_and_says_what_it_buys(home: Path) -> None:
     assert code == 0, error
     assert "the policy slo instead of target_ongoing" in output
     assert "on other it costs" in output
+    assert [line for line in error.splitlines() if line.startswith("whole: 2 of 2")]
     code, output, error = call(*arguments, *SMALL, "--policy", "slo", "--json")  # goes on from the journal
     assert code == 0, error
     tuned = json.loads(output)
