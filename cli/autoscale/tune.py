@@ -77,7 +77,7 @@ def tune(
             out, patch(tuned.chosen.config, (f"Tuned on {trace.name}, judged on {judged_on.name}:", said[-1]))
         )
     if as_json:
-        typer.echo(json.dumps(_as_json(tuned, now, best, said, out), indent=2))
+        typer.echo(json.dumps(_as_json(tuned, now, judged, said, out), indent=2))
         return
     table = Table(
         "policy", f"cost, {trace.stem}", "missed", f"cost, {judged_on.name}", "missed", "p99, ms", ""
@@ -129,7 +129,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _as_json(
-    tuned: Tuned, now: Simulation, best: Simulation, said: list[str], out: Path
+    tuned: Tuned, now: Simulation, judged: list[Simulation], said: list[str], out: Path
 ) -> dict[str, object]:
     def shown(simulation: Simulation) -> dict[str, object]:
         return {
@@ -140,15 +140,20 @@ def _as_json(
         }
 
     front = [
-        {"autoscaling": one.config.model_dump(mode="json"), "cost": one.cost, "misses": one.misses}
-        for one in tuned.front
+        {
+            "autoscaling": one.config.model_dump(mode="json"),
+            "cost": one.cost,
+            "misses": one.misses,
+            "judged": shown(there),
+        }
+        for one, there in zip(tuned.front, judged, strict=True)
     ]
     return {
         "trials": tuned.trials,
         "failed": tuned.failed,
         "front": front,
         "chosen": tuned.chosen.config.model_dump(mode="json"),
-        "judged": {"now": shown(now), "chosen": shown(best)},
+        "judged": {"now": shown(now), "chosen": shown(judged[tuned.front.index(tuned.chosen)])},
         "said": said,
         "patch": str(out),
     }

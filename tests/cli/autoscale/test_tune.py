@@ -35,6 +35,7 @@ def test_a_search_writes_a_patch_and_says_what_it_buys(home: Path) -> None:
     assert code == 0, error
     tuned = json.loads(output)
     assert tuned["trials"] == 4
+    assert tuned["judged"]["chosen"] in [one["judged"] for one in tuned["front"]]
     assert tuned["chosen"]["policy"]["kind"] == "slo"
     code, _, error = call("simulate", config, home / "other.csv", "--with", out)
     assert code == 0, error
