@@ -49,7 +49,8 @@ def gains(old: Simulation, new: Simulation, trace: str) -> str:
     cost = (new.cost - old.cost) / old.cost if old.cost else 0.0
     before, after = miss_share(old), miss_share(new)
     if after < before:
-        ratio = f", {before / after:.1f} times fewer" if after else ""
+        fewer = before / after if after else 0.0
+        ratio = f", {fewer:,.{0 if fewer > 100 else 1}f} times fewer" if fewer else ""
     else:
         ratio = "" if after == before else ", more than before"
     return (

@@ -79,9 +79,8 @@ def tune(
     if as_json:
         typer.echo(json.dumps(_as_json(tuned, now, judged, said, out), indent=2))
         return
-    table = Table(
-        "policy", f"cost, {trace.stem}", "missed", f"cost, {judged_on.name}", "missed", "p99, ms", ""
-    )
+    title = f"tuned on {trace.name}, judged on {judged_on.name}"
+    table = Table("policy", "cost", "missed", "judged: cost", "missed", "p99, ms", "", title=title)
     for column in table.columns[1:6]:
         column.justify = "right"
     for one, there in zip(tuned.front, judged, strict=True):
