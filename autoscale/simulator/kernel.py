@@ -7,17 +7,15 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from autoscale.simulator import view
+from autoscale.simulator.admission import call_arrives, drain_limbo, route
 from autoscale.simulator.calendar import forget_first
 from autoscale.simulator.jit import compiled, entered, sources
 from autoscale.simulator.replicas import (
     batch_done,
-    call_arrives,
     call_expires,
     close_with_its_work,
-    drain_limbo,
     new_work,
     rest,
-    route,
     serve,
 )
 from autoscale.simulator.requests import wake

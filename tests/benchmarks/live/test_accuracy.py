@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from autoscale.profiles import write_profile
-from benchmarks.live.accuracy import Cell, Stretch, accuracy_config, at_pace, most_per_s, profile_path
+from benchmarks.live.accuracy import Cell, accuracy_config, most_per_s, profile_path
+from benchmarks.live.stretches import Stretch
 from benchmarks.live.waiting import batch_s, waiting_profile
 from services.lowering import spec_of
 
@@ -26,12 +27,6 @@ def test_a_cell_is_the_median_of_its_stretches() -> None:
     assert cell.median("live_p99_ms") == 50
     assert cell.difference == pytest.approx(33 / 50 - 1)
     assert cell.paced_difference == pytest.approx(46 / 50 - 1)
-
-
-def test_at_another_pace_batches_take_so_many_times_as_long(tmp_path: Path) -> None:
-    write_profile(waiting_profile(5.0), profile_path(tmp_path, 2))
-    spec = spec_of(accuracy_config(2), tmp_path)
-    assert most_per_s(at_pace(spec, 1.25)) == pytest.approx(most_per_s(spec) / 1.25)
 
 
 def test_the_profile_is_read_where_the_bench_writes_it_and_bounds_the_rate(tmp_path: Path) -> None:
