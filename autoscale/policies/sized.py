@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from autoscale.policies.base import Decision, Observation, UnitObservation
 from autoscale.policies.coupling import derived_per_s, learnt_ratios
 from autoscale.policies.forecast import ForecastConfig, ForecastState, forecast, observed
+from autoscale.policies.lanes import Lane, lanes_of, reason_of, weights_of
 from autoscale.policies.load import Load, with_backlog
 from autoscale.policies.mix import Mix, Place, changed, handed_over
 from autoscale.policies.prices import price, room
@@ -58,12 +59,6 @@ class SizedState:
     last_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    name: str
-    keys: tuple[Key, ...]
-
-
 class Sized:
     """A policy over a pipeline's measured profiles; what it looks at beside the windows is chosen by the arguments."""
 
@@ -81,7 +76,7 @@ class Sized:
         self._coupled, self._saving = coupled, saving
         self._sizing = Sizing(spec, aim=config.aim, max_load=config.max_load)
         self._placed = {key: spec.placed(key) for key in spec.keys()}
-        self._lanes = tuple(self._lanes_of(spec))
+        self._lanes = lanes_of(spec, over_pools=saving is not None)
         self._prices = {key: price(spec, key) for key in self._placed}
         self._ingress = spec.units[0].name
 
@@ -111,10 +106,10 @@ class Sized:
                 window, now_s, sum(u.arriving_candidates_per_s for u in here), self._config.window_s
             )
             short = mean(window, now_s, self._config.panic_window_s)
-            if lane.keys[0].unit == self._ingress:
+            if lane.unit == self._ingress:
                 through += short
             derived = 0.0
-            if self._coupled and lane.keys[0].unit != self._ingress:
+            if self._coupled and lane.unit != self._ingress:
                 derived = derived_per_s(self._spec, lane.keys, seen, ratios, through)
             window = self._panicked(now_s, window, short, here, capacities)
             load, ahead = self._load(now_s, lane, window, short, derived, forecasts)
@@ -135,16 +130,12 @@ class Sized:
                 replicas[key] = number
                 if number > unit.target:
                     up_s[str(key)] = now_s
-                reasons[key] = self._reason(key, unit, number, load, place, capacity, lane)
+                share_s = self._sizing.shares_s[key.unit] * self._config.aim
+                reasons[key] = reason_of(lane, key, unit.target, number, load, capacity, place.per_s, share_s)
             if len(lane.keys) > 1:
-                weights |= _weights(lane, mix, here, places)
+                weights |= weights_of(lane, mix, here, places)
         decided = SizedState(windows_, forecasts, up_s, ratios, now_s)
         return Decision(replicas, reasons, decided, weights=weights)
-
-    def _lanes_of(self, spec: PipelineSpec) -> list[_Lane]:
-        if self._saving is not None:
-            return [_Lane(u.name, tuple(Key(u.name, p.pool) for p in u.placed)) for u in spec.units]
-        return [_Lane(str(key), (key,)) for key in self._placed]
 
     def _candidates_per_request(self, here: list[UnitObservation]) -> float:
         requests = sum(unit.arriving_requests_per_s for unit in here)
@@ -173,7 +164,7 @@ class Sized:
     def _load(
         self,
         now_s: float,
-        lane: _Lane,
+        lane: Lane,
         window: WindowState,
         short: float,
         derived: float,
@@ -203,7 +194,7 @@ class Sized:
 
     def _mix(
         self,
-        lane: _Lane,
+        lane: Lane,
         here: list[UnitObservation],
         capacities: list[Capacity],
         up: float,
@@ -222,36 +213,3 @@ class Sized:
         if len(places) == 1:
             return places, wanted
         return places, handed_over(wanted, target, tuple(unit.ready for unit in here), up, places)
-
-    def _reason(
-        self,
-        key: Key,
-        unit: UnitObservation,
-        number: int,
-        load: Load,
-        place: Place,
-        capacity: Capacity,
-        lane: _Lane,
-    ) -> str:
-        change = f"{unit.target} -> {number}" if number != unit.target else f"stays at {number}"
-        share_ms = self._sizing.shares_s[key.unit] * self._config.aim * 1000
-        kept = f"{place.per_s:.0f} keep p99 under {share_ms:.0f} ms"
-        if not capacity.feasible:
-            kept = f"{place.per_s:.0f} are given it, as its p99 is above {share_ms:.0f} ms alone"
-        if len(lane.keys) > 1:
-            return f"{key} {change}: {load.up:.0f} candidates/s of {key.unit} {load.why}, of a replica here {kept}"
-        return (
-            f"{key} {change}: {load.up / max(1, unit.target):.0f} candidates/s a replica {load.why}, {kept}"
-        )
-
-
-def _weights(
-    lane: _Lane, mix: Mix, here: list[UnitObservation], places: list[Place]
-) -> dict[str, Mapping[str, float]]:
-    """Give the split of a unit's work: by what is ready, and stays, in each pool."""
-    for counts in ([min(n, unit.ready) for n, unit in zip(mix, here, strict=True)], mix):
-        able = [count * place.per_s for count, place in zip(counts, places, strict=True)]
-        if sum(able) > 0:
-            split = {key.pool: part / sum(able) for key, part in zip(lane.keys, able, strict=True)}
-            return {lane.keys[0].unit: split}
-    return {}

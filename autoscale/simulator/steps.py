@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 
 from autoscale.simulator import world as w
 from autoscale.simulator.arrivals import Rates
-from autoscale.simulator.backlog import WAITS, most_waiting, spread
+from autoscale.simulator.backlog import most_waiting, spread
 from autoscale.simulator.engine import Floats, Measured
 from autoscale.simulator.known import KnownStates
+from autoscale.simulator.lateness import delayed, refused
 from autoscale.simulator.nodes import Change, Replica
 from autoscale.simulator.steady import LOADS, Steady
 from autoscale.spec import Key, PipelineSpec
-
-_UPPER_S = w.LEAST_S * np.exp((np.arange(w.BUCKETS) + 1) / w.PER_E)
-_MIDDLES_S = _UPPER_S * np.exp(-0.5 / w.PER_E)
 
 
 @dataclass(slots=True)
@@ -143,7 +141,7 @@ class StepEngine:
         # What is left of a backlog of the step before is served at full load; then it is as what comes.
         state = self._states.at(self._ready, shares, served / elapsed_s * scale / per_s)
         missed = self._serve(state, served, waited_s) + excess
-        self._refuse(excess)
+        refused(self._spec, excess, self._totals, self._latencies)
         self._count(state, shares, elapsed_s, come, served, missed)
 
     def finish(self) -> int:
@@ -198,45 +196,10 @@ class StepEngine:
         """Count what becomes of served requests that waited before; give how many miss a whole answer."""
         outcomes, answers = state.outcomes * served, state.latencies * served
         if waited_s > 1e-4:
-            answers = self._delay(answers, outcomes, waited_s)
+            answers = delayed(self._spec, answers, outcomes, waited_s)
         self._latencies += answers
         self._totals[w.IN_TIME :] += outcomes[w.IN_TIME :]
         return float(outcomes[w.DEGRADED : w.LATENCY_S].sum())
-
-    def _delay(self, answers: Floats, outcomes: Floats, waited_s: float) -> Floats:
-        """Give the answers so much later, by their deadline at the latest, and have their outcomes follow.
-
-        What could not make it was not begun: batches are formed of what still can, and that is answered just in time.
-        """
-        places = np.log((_UPPER_S + waited_s) / w.LEAST_S) * w.PER_E
-        moved = np.zeros(w.BUCKETS)
-        np.add.at(moved, np.minimum(places.astype(np.int64), w.BUCKETS - 1), answers)
-        last, objective = (
-            int(np.searchsorted(_UPPER_S, ms / 1e3)) for ms in (self._spec.deadline_ms, self._spec.p99_ms)
-        )
-        whole = outcomes[w.IN_TIME] + outcomes[w.TOO_LATE]
-        over = min(whole, float(moved[last + 1 :].sum()))
-        moved[last + 1 :] = 0.0
-        moved[last] += over
-        if self._spec.fallback is not None:
-            outcomes[w.DEGRADED] += over
-            whole -= over
-        in_time = min(whole, float(moved[:objective].sum()))
-        outcomes[w.IN_TIME], outcomes[w.TOO_LATE] = in_time, whole - in_time
-        outcomes[w.LATENCY_S] = float((moved * _MIDDLES_S).sum())
-        return moved
-
-    def _refuse(self, excess: float) -> None:
-        if not excess:
-            return
-        deadline_s = self._spec.deadline_ms / 1e3
-        if self._spec.fallback is None:
-            self._totals[w.SHED] += excess
-            return
-        waits_s = deadline_s * WAITS
-        self._totals[w.DEGRADED] += excess
-        self._totals[w.LATENCY_S] += excess * waits_s
-        self._latencies[int(np.log(waits_s / w.LEAST_S) * w.PER_E)] += excess
 
     def _count(
         self,

@@ -1,0 +1,64 @@
+"""Lanes: what is sized as one, a unit in one pool or a unit with all its pools; and how a lane's numbers are told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autoscale.policies.base import UnitObservation
+from autoscale.policies.load import Load
+from autoscale.policies.mix import Mix, Place
+from autoscale.sizing import Capacity
+from autoscale.spec import Key, PipelineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The keys of one unit whose load is one load."""
+
+    name: str
+    keys: tuple[Key, ...]
+
+    @property
+    def unit(self) -> str:
+        """Whose pools these are."""
+        return self.keys[0].unit
+
+
+def lanes_of(spec: PipelineSpec, *, over_pools: bool) -> tuple[Lane, ...]:
+    """Give a pipeline's lanes, the ingress's first. over_pools: units are split over their pools, one lane each."""
+    if over_pools:
+        return tuple(Lane(u.name, tuple(Key(u.name, p.pool) for p in u.placed)) for u in spec.units)
+    return tuple(Lane(str(key), (key,)) for key in spec.keys())
+
+
+def weights_of(
+    lane: Lane, mix: Mix, here: Sequence[UnitObservation], places: Sequence[Place]
+) -> dict[str, Mapping[str, float]]:
+    """Give the split of a unit's work: by what is ready, and stays, in each pool."""
+    for counts in ([min(n, unit.ready) for n, unit in zip(mix, here, strict=True)], mix):
+        able = [count * place.per_s for count, place in zip(counts, places, strict=True)]
+        if sum(able) > 0:
+            split = {key.pool: part / sum(able) for key, part in zip(lane.keys, able, strict=True)}
+            return {lane.unit: split}
+    return {}
+
+
+def reason_of(
+    lane: Lane,
+    key: Key,
+    target: int,
+    number: int,
+    load: Load,
+    capacity: Capacity,
+    per_s: float,
+    share_s: float,
+) -> str:
+    """Say why ``key`` goes from ``target`` to ``number``: its load, and what a replica takes within its share."""
+    change = f"{target} -> {number}" if number != target else f"stays at {number}"
+    kept = f"{per_s:.0f} keep p99 under {share_s * 1000:.0f} ms"
+    if not capacity.feasible:
+        kept = f"{per_s:.0f} are given it, as its p99 is above {share_s * 1000:.0f} ms alone"
+    if len(lane.keys) > 1:
+        return (
+            f"{key} {change}: {load.up:.0f} candidates/s of {key.unit} {load.why}, of a replica here {kept}"
+        )
+    return f"{key} {change}: {load.up / max(1, target):.0f} candidates/s a replica {load.why}, {kept}"
