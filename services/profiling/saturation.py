@@ -23,6 +23,8 @@ _ROUNDS = 5
 _MOST_CLIENTS = 128
 _WARM_S = 0.5
 _SATURATED = 0.4
+_BATCHES, _MOST_S = 8, 10.0
+"""So many full batches end in a round at least, unless that takes longer."""
 _LOAD = 0.6
 _RECORD_LIMIT_S = 20.0
 
@@ -40,23 +42,26 @@ class Loaded:
     running: dict[Key, tuple[float, ...]]
 
 
-def measure_load(config: PipelineConfig, folder: Path, seconds: float) -> Loaded:
-    """Load a service that records its traffic in ``folder`` for about so long.
+def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: float) -> Loaded:
+    """Load a service that records its traffic in ``folder`` for about so long; longer where few batches end in that.
+
+    lone_s: what a request takes that is alone.
 
     Raises:
         ServiceError: an answer is none, or no 200; or batches are not recorded.
     """
     since_s, asked, saturated_s, busy = time.time(), 0, list[tuple[float, float]](), list[float]()
     random = np.random.default_rng(0)
+    batch_s = _full(config) * lone_s
     for _ in range(_ROUNDS):
-        round_s = max(1.0, _SATURATED * seconds / _ROUNDS)
+        round_s = max(_SATURATED * seconds / _ROUNDS, min(_BATCHES * batch_s, _MOST_S))
         from_s = time.time() + _WARM_S
         counted, sent = saturate(config, round_s)
         asked += sent
         saturated_s.append((from_s, from_s + round_s))
         busy.append(config.units[config.ingress_unit].replicas * round_s * 1e3 / max(1, counted))
         rate = _LOAD * config.units[config.ingress_unit].replicas * 1e3 / float(np.median(busy))
-        round_s = (1 - _SATURATED) * seconds / _ROUNDS
+        round_s *= (1 - _SATURATED) / _SATURATED
         after_s = np.cumsum(random.exponential(1 / rate, max(1, int(rate * round_s))))
         ask_on_schedule(config, (time.perf_counter() + after_s).tolist(), _MOST_CLIENTS)
         asked += len(after_s)
@@ -71,14 +76,19 @@ def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:
     Raises:
         ServiceError: an answer is none, or no 200.
     """
-    unit = config.units[config.ingress_unit]
-    full = max(1, unit.batching.max_candidates // config.candidates.count)
-    clients = min(_MOST_CLIENTS, 3 * full * unit.replicas)  # one batch runs, two wait
+    replicas = config.units[config.ingress_unit].replicas
+    clients = min(_MOST_CLIENTS, 3 * _full(config) * replicas)  # one batch runs, two wait
     from_s = time.perf_counter() + _WARM_S
     with ThreadPoolExecutor(clients) as pool:
         answered_s = pool.map(lambda user: keep_asking(config, user, from_s + seconds), range(clients))
         moments_s = np.concatenate([np.array(each_s) for each_s in answered_s])
     return int(((moments_s >= from_s) & (moments_s < from_s + seconds)).sum()), len(moments_s)
+
+
+def _full(config: PipelineConfig) -> int:
+    """Give the requests in a full batch."""
+    unit = config.units[config.ingress_unit]
+    return max(1, unit.batching.max_candidates // config.candidates.count)
 
 
 def _recorded(config: PipelineConfig, folder: Path, since_s: float, asked: int) -> dict[Key, RecordedBatches]:

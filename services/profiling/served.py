@@ -71,8 +71,8 @@ def _measured(config: PipelineConfig, home: Path, folder: Path, seconds: float) 
         deploy(config, home, lambda _text: None)
         names = list(serve.status().applications[config.name].deployments)
         processes = {name: _replica_of(config.name, name) for name in names}
-        outside_ms, ranker_ms, cpu_ms = _ask(config, processes, seconds)
-        loaded = measure_load(config, folder, _LOADED * seconds)
+        lone_s, outside_ms, ranker_ms, cpu_ms = _ask(config, processes, seconds)
+        loaded = measure_load(config, folder, _LOADED * seconds, lone_s)
         memory = {name: process.memory_full_info().uss / 2**20 for name, process in processes.items()}
         startup_s = {name: _start_another(config, home, name) for name in names}
     return {
@@ -109,11 +109,12 @@ def _replica_of(application: str, deployment: str) -> psutil.Process:
 
 def _ask(
     config: PipelineConfig, processes: Mapping[str, psutil.Process], seconds: float
-) -> tuple[float, float, dict[str, float]]:
-    """Send requests on schedule; give p50 outside all stages, p50 of the ranker, and CPU a request, in ms."""
+) -> tuple[float, float, float, dict[str, float]]:
+    """Send requests on schedule; give what one takes in s, and in ms p50 outside all stages, p50 of the ranker, CPU."""
     connection = http.client.HTTPConnection("127.0.0.1", config.http.port, timeout=30)
     warm_s = [_one(connection, place, time.perf_counter())[0] for place in range(_WARM_UPS)]
-    period_s = float(np.median(warm_s)) / _LOAD
+    lone_s = float(np.median(warm_s))
+    period_s = lone_s / _LOAD
     cpu_ms = _cpu_of_requests(connection, processes, seconds / 3)
     count = max(20, int(seconds / period_s))
     started_s = time.perf_counter()
@@ -124,7 +125,7 @@ def _ask(
         latency_s, timings_ms = _one(connection, place, due_s)
         outside[place] = latency_s * 1e3 - sum(timings_ms.values())
         ranker[place] = timings_ms.get("ranker", 0.0)
-    return max(0.0, float(np.median(outside))), float(np.median(ranker)), cpu_ms
+    return lone_s, max(0.0, float(np.median(outside))), float(np.median(ranker)), cpu_ms
 
 
 def _cpu_of_requests(

@@ -18,4 +18,4 @@ def test_batches_that_are_not_recorded_are_said(tmp_path: Path, monkeypatch: pyt
         return OK
 
     with pytest.raises(ServiceError, match=r"of \d+ requests, batches were recorded of {}"):
-        with_server(records_nothing, lambda config: measure_load(config, tmp_path, 0.1))
+        with_server(records_nothing, lambda config: measure_load(config, tmp_path, 0.1, 0.001))
