@@ -87,8 +87,8 @@ def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> Pipe
 
 
 @dataclass(frozen=True)
-class Simulating:
-    """Scores configurations on parts of one trace; what clusters do at a load is found out once for all of them."""
+class _OnOneTrace:
+    """Simulates one pipeline on one trace; what clusters do at a load is found out once for all configurations."""
 
     spec: PipelineSpec
     counts: BinnedTrace
@@ -99,6 +99,10 @@ class Simulating:
         from autoscale.simulator.known import KnownStates
 
         return KnownStates()
+
+
+class Simulating(_OnOneTrace):
+    """Scores configurations on parts of the trace."""
 
     def __call__(self, job: Job) -> Score | None:
         """Give the score; None where the numbers chosen do not go together."""
@@ -112,19 +116,8 @@ class Simulating:
         return simulation.cost, simulation.requests.misses / max(simulation.requests.arrived, 1.0)
 
 
-@dataclass(frozen=True)
-class Judging:
-    """Simulates configurations, or what is fixed, on all of one trace; what clusters do at a load is found out once."""
-
-    spec: PipelineSpec
-    counts: BinnedTrace
-    seed: int
-
-    @cached_property
-    def _known(self) -> "KnownStates":
-        from autoscale.simulator.known import KnownStates
-
-        return KnownStates()
+class Judging(_OnOneTrace):
+    """Simulates configurations, or what is fixed, on all of the trace."""
 
     def __call__(self, config: AutoscalingConfig | None) -> Simulation:
         """Give all of the simulation."""

@@ -10,11 +10,9 @@ That takes less traffic than 10^9 a day, on nodes as many times smaller at the s
 
 import argparse
 import json
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,12 +24,11 @@ from rich.table import Table
 
 from autoscale.config import AutoscalingConfig
 from autoscale.report import miss_share
-from autoscale.simulator.events import compile_engine
 from autoscale.spec import PipelineSpec
 from autoscale.study import TuneOptions
 from autoscale.trace_files import open_trace
 from autoscale.traces import BinnedTrace
-from autoscale.trials import simulated
+from autoscale.trials import simulated, workers
 from autoscale.tuner import Candidate, Tuned, tune
 from services.config import load_config
 from services.home import home_directory
@@ -126,16 +123,15 @@ def judge(
 
 
 def judged(
-    spec: PipelineSpec, trace: BinnedTrace, fronts: Sequence[Tuned], seeds: int, workers: int, most: int
+    spec: PipelineSpec, trace: BinnedTrace, fronts: Sequence[Tuned], seeds: int, processes: int, most: int
 ) -> list[list[Judged]]:
     """Judge of each front ``most`` at most, evenly spread over it, with what its search chose."""
-    compile_engine(spec)
     picked = [picks(tuned, most) for tuned in fronts]
     jobs = [(one.config, seed) for front in picked for one in front for seed in range(1, seeds + 1)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool, Console(stderr=True).status("judging") as status:
+    task = partial(judge, spec, trace)
+    with workers(spec, task, processes) as simulate, Console(stderr=True).status("judging") as status:
         results = []
-        for result in pool.map(partial(judge, spec, trace), jobs):
+        for result in simulate(jobs):
             results.append(result)
             status.update(f"judging, request by request: {len(results)}/{len(jobs)}")
     left = iter(results)
