@@ -7,6 +7,7 @@ needs a model or a store, only the rules of an answer hold: nothing closed is an
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +41,15 @@ class FallbackConfig(BaseModel):
     popular: PopularConfig = PopularConfig()
 
 
+class OrderStage(Stage, Protocol):
+    """The order of an answer from memory. It needs ``columns`` of a batch of unknown users."""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The names of these columns."""
+        ...
+
+
 class MemoryAnswers:
     """Finished answers from memory alone: a user's own list where there is one, then the popular items near."""
 
@@ -50,7 +60,7 @@ class MemoryAnswers:
         source: CandidateSource,
         layout: ContextLayout,
         view: FeatureView,
-        order: Stage,
+        order: OrderStage,
     ) -> None:
         """Order candidates by ``order``; ``source`` tells where a request without candidates is from."""
         self._lists = lists
@@ -73,7 +83,7 @@ class MemoryAnswers:
                 own = self._lists[queries[i].user_key]
                 rows = np.concatenate([own, popular[~np.isin(popular, own)]])
                 given[i] = replace(queries[i], rows=rows)
-        batch = self._view.of_unknown_users(merge_queries(given, release, self._layout, self))
+        batch = self._with_columns(merge_queries(given, release, self._layout, self))
         scores = self._popular.scores[batch.rows]
         for i in listed:
             first, last = batch.offsets[i], batch.offsets[i + 1]
@@ -85,6 +95,14 @@ class MemoryAnswers:
                 batch = batch.missing(f"ranker:{rung}:{why}", requests)
         # Features that nobody read are no one's to log.
         return replace(batch, requests={}, candidates={"score": batch.candidates["score"]})
+
+    def _with_columns(self, batch: RaggedBatch) -> RaggedBatch:
+        """Return the batch with the columns that the order needs; mostly these are a few live item features."""
+        needed = self._order.columns
+        live = [feature for feature in self._view.features.given("live") if feature.column in needed]
+        if len(live) < len(needed):
+            return self._view.of_unknown_users(batch)
+        return batch.adding(candidates=self._view.live.columns(live, batch.rows)) if live else batch
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Give the popular items of each request's cell: a ``CandidateSource``."""

@@ -21,7 +21,7 @@ from services.popular import PopularItems
 from services.ranker import RankerConfig, RankerStage
 from services.refresh import Identity, Refresher
 from services.requests import ContextLayout
-from services.reranker import RerankerStage, RuledStage
+from services.reranker import OpenStage, RerankerStage, RuledStage
 from services.resting import Rest, no_rest
 from services.rules import Rules
 from services.sharing import SharedParts
@@ -39,6 +39,7 @@ class BestStage:
     """Where no reranker follows: the ranker's own order."""
 
     name = "order"
+    columns: frozenset[str] = frozenset()
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Order every request of the batch, and keep its k best."""
@@ -157,13 +158,14 @@ class Release:
     def _load_fallbacks(self, fallback: FallbackConfig) -> None:
         """What an ingress puts in the place of a stage that fails or comes too late."""
         reranker = self._config.reranker
-        order: Stage = BestStage()
+        order: BestStage | OpenStage = BestStage()
         if fallback.model is not None:
             ranker = RankerConfig(model=fallback.model, output=fallback.output)
             self.fallbacks["ranker"] = ((fallback.model, RankerStage(self._slot(fallback.model), ranker)),)
         if reranker is not None:
-            order = RuledStage(Rules(reranker.rules, self.catalogue, self.definitions))
-            self.fallbacks["reranker"] = ((order.name, order),)
+            rules = Rules(reranker.rules, self.catalogue, self.definitions)
+            order = OpenStage(rules)
+            self.fallbacks["reranker"] = ((order.name, RuledStage(rules)),)
         lists = {} if fallback.lists is None else read_lists(self._home / fallback.lists, self.catalogue)
         popular = PopularItems(fallback.popular, self.catalogue, 2 * self._config.requests.max_k)
         self.memory = MemoryAnswers(lists, popular, self.source, self.layout, self.view, order)

@@ -99,6 +99,24 @@ class RerankerStage:
         return best.keep((slots + offsets[:-1, None])[chosen], offsets_of(chosen.sum(axis=1)))
 
 
+class OpenStage:
+    """The order of "score" for users of whom nothing is known, under the rules that hold for anyone, k at most."""
+
+    name = "order"
+
+    def __init__(self, rules: Rules) -> None:
+        """Answer nothing that is closed. The batch needs ``columns``."""
+        self._rules = rules
+        self.columns = rules.columns
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Order every request of the batch, and keep its k best."""
+        is_open = self._rules.open_items(batch)
+        return in_order(
+            batch if is_open is None else keep_where(batch, is_open), self._rules, batch.candidate_count
+        )
+
+
 def in_order(batch: RaggedBatch, rules: Rules, most: int) -> RaggedBatch:
     """Give every request with its best candidates by "score", best first, within the cap: ``most``, k at most."""
     if rules.most is None:

@@ -88,6 +88,16 @@ class Rules:
             self._groups = column.astype(np.int64)
 
     @property
+    def columns(self) -> frozenset[str]:
+        """The columns of a batch that decide for users of whom nothing is known."""
+        closed = self._config.closed
+        return frozenset() if closed is None or self._closed is not None else frozenset((closed,))
+
+    def open_items(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
+        """Return bool (N,), which candidates may be answered to anyone; None if all may."""
+        return self._open(batch)
+
+    @property
     def most(self) -> int | None:
         """Most items of one group in a list; None without a cap."""
         return None if self._config.cap is None else self._config.cap.most
