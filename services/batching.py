@@ -13,7 +13,9 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.due import DueCandidates
 from services.errors import QueueFull
+from services.eviction import LeastUrgent
 
 Payload = TypeVar("Payload")
 
@@ -57,15 +59,6 @@ class Taken(Generic[Payload]):
 _Entry = tuple[int, float, int, Work[Payload]]
 
 
-@dataclass(slots=True)
-class _Backlog:
-    """What waits of one priority; latest_s: the latest deadline since nothing did."""
-
-    candidates: int = 0
-    requests: int = 0
-    latest_s: float = 0.0
-
-
 class Batcher(Generic[Payload]):
     """A priority queue of work, by release. Not thread-safe: its runner holds the lock."""
 
@@ -74,7 +67,9 @@ class Batcher(Generic[Payload]):
         self._config = config
         self._heaps: dict[str, list[_Entry[Payload]]] = {}
         self._sequence = itertools.count()
-        self._backlogs: dict[int, _Backlog] = {}
+        self._due: dict[int, DueCandidates] = {}
+        """By priority."""
+        self._least_urgent: LeastUrgent[Work[Payload]] = LeastUrgent()
         self.waiting_candidates = 0
         self.waiting_requests = 0
 
@@ -83,20 +78,19 @@ class Batcher(Generic[Payload]):
         return self.waiting_requests > 0
 
     def offer(self, work: Work[Payload]) -> list[Work[Payload]]:
-        """Enqueue; give the work of lower priority that had to make room.
+        """Enqueue the work; return the less urgent work that had to make room.
 
         Raises:
-            QueueFull: the limit of waiting candidates is reached (an empty queue takes any one request), and what
-                waits of lower priority is not enough to make room.
+            QueueFull: the limit of waiting candidates is reached (an empty queue takes any one request), and the less
+                urgent work is not enough to make room.
         """
         displaced = self._room_for(work)
+        sequence = next(self._sequence)
         urgency = (-work.priority, work.deadline_s)
-        heapq.heappush(self._heaps.setdefault(work.release, []), (*urgency, next(self._sequence), work))
+        heapq.heappush(self._heaps.setdefault(work.release, []), (*urgency, sequence, work))
         work.queued = True
-        backlog = self._backlogs.setdefault(work.priority, _Backlog())
-        backlog.candidates += work.candidate_count
-        backlog.requests += work.request_count
-        backlog.latest_s = max(backlog.latest_s, work.deadline_s)
+        self._least_urgent.add(sequence, work)
+        self._due.setdefault(work.priority, DueCandidates()).add(work.deadline_s, work.candidate_count)
         self.waiting_candidates += work.candidate_count
         self.waiting_requests += work.request_count
         return displaced
@@ -106,21 +100,20 @@ class Batcher(Generic[Payload]):
         excess = self.waiting_candidates + work.candidate_count - limit
         if not self.waiting_requests or excess <= 0:
             return []
-        lower = sum(b.candidates for priority, b in self._backlogs.items() if priority < work.priority)
-        if lower < excess:
+        if self.waiting_candidates - self._due_before(work.priority, work.deadline_s) < excess:
             raise QueueFull(
                 f"{self.waiting_candidates} candidates wait already, the limit is {limit}: send again later, "
                 f"or raise batching.max_waiting_candidates",
                 retry_after_s=1,
             )
-        waiting = (entry for heap in self._heaps.values() for entry in heap if entry[3].queued)
+        self._least_urgent.build(
+            (sequence, waiting) for heap in self._heaps.values() for _, _, sequence, waiting in heap
+        )
         displaced: list[Work[Payload]] = []
-        for entry in sorted(waiting, key=lambda entry: entry[:3], reverse=True):
-            if excess <= 0:
-                break
-            displaced.append(entry[3])
-            excess -= entry[3].candidate_count
-            self._leave(entry[3])
+        while excess > 0 and (least := self._least_urgent.pop()) is not None:
+            displaced.append(least)
+            excess -= least.candidate_count
+            self._leave(least)
         return displaced
 
     def cancel(self, work: Work[Payload]) -> None:
@@ -129,23 +122,24 @@ class Batcher(Generic[Payload]):
             self._leave(work)
 
     def batches_ahead(self, priority: int, deadline_s: float) -> int:
-        """Give how many full batches will certainly go before work of this urgency, were it offered now.
+        """Return how many full batches go before work of this urgency if it is offered now.
 
-        What is of its own priority is certain only while it would stand behind all of that.
+        They hold the work of higher priority, and that of the same priority which is due before.
         """
+        return self._due_before(priority, deadline_s) // self._config.max_candidates
+
+    def due_with(self, priority: int, deadline_s: float) -> int:
+        """Return the candidates due by ``deadline_s`` that wait with this priority or a higher one."""
+        return sum(due.by(deadline_s) for other, due in tuple(self._due.items()) if other >= priority)
+
+    def _due_before(self, priority: int, deadline_s: float) -> int:
         if not self.waiting_requests:
             return 0
-        ahead = sum(
-            backlog.candidates
-            for other, backlog in tuple(self._backlogs.items())  # asked without the lock, too
-            if other > priority or (other == priority and backlog.latest_s <= deadline_s)
+        return sum(
+            due.total if other > priority else due.by(deadline_s)
+            for other, due in tuple(self._due.items())  # admission asks without the lock, too
+            if other >= priority
         )
-        return ahead // self._config.max_candidates
-
-    def backlog(self, priority: int) -> tuple[int, float]:
-        """Give the candidates that wait with this priority or a higher one, and the latest deadline among them."""
-        at_least = [backlog for other, backlog in self._backlogs.items() if other >= priority]
-        return sum(b.candidates for b in at_least), max((b.latest_s for b in at_least), default=0.0)
 
     def take(
         self, now_s: float, expected_service_s: float = 0.0, *, release: str | None = None
@@ -192,10 +186,10 @@ class Batcher(Generic[Payload]):
 
     def _leave(self, work: Work[Payload]) -> None:
         work.queued = False
-        backlog = self._backlogs[work.priority]
-        backlog.candidates -= work.candidate_count
-        backlog.requests -= work.request_count
-        if not backlog.requests:
-            del self._backlogs[work.priority]
+        due = self._due[work.priority]
+        due.remove(work.deadline_s, work.candidate_count)
+        if not due.total:
+            del self._due[work.priority]
         self.waiting_candidates -= work.candidate_count
         self.waiting_requests -= work.request_count
+        self._least_urgent.drop_if_stale(self.waiting_requests)

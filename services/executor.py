@@ -7,7 +7,6 @@ A stage that fails or is too late falls to its next rung; where none is left the
 """
 
 import asyncio
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,14 +15,13 @@ from typing import Generic, Protocol, TypeVar
 
 from models.ragged import RaggedBatch
 from services.errors import Overloaded, RequestError
-from services.jobs import Job, too_late
-from services.ladder import Budget, Ladder, Rung, Why
+from services.jobs import Job, last_moment_s
+from services.ladder import Ladder, Part, Rung, Why
+from services.remote_calls import MARGIN_S, RemoteCalls
 from services.stages import RemoteStage, WaitingStage
 
 Payload = TypeVar("Payload")
 Asked_contra = TypeVar("Asked_contra", contravariant=True)
-_MARGIN_S = 0.005
-"""Between the last stage and the deadline: the answer has to be written and sent."""
 
 
 class Memory(Protocol[Asked_contra]):
@@ -48,6 +46,7 @@ class Executor(Generic[Payload]):
         share_s: "Callable[[Job[Payload], float], float]",
         deliver: "Callable[[Job[Payload], BaseException | None], None]",
         max_in_flight: int,
+        horizon_s: float,
         clock: Callable[[], float],
     ) -> None:
         """Start the model thread.
@@ -64,7 +63,14 @@ class Executor(Generic[Payload]):
         self._returned: deque[Job[Payload]] = deque()
         self.in_flight = 0
         self.closed = False
-        self.remote: set[asyncio.Task[None]] = set()
+        self.calls: RemoteCalls[Payload] = RemoteCalls(
+            resume=self.resume,
+            fall=self._fall,
+            release=self._release,
+            rescues=memory is not None,
+            horizon_s=horizon_s,
+            clock=clock,
+        )
         # Starts threads as it needs them.
         self._io = ThreadPoolExecutor(max_in_flight, thread_name_prefix="io")
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
@@ -77,8 +83,7 @@ class Executor(Generic[Payload]):
             self.wake.notify()
         self._thread.join()
         self._io.shutdown()
-        for task in self.remote:
-            task.cancel()
+        self.calls.cancel()
 
     def post(self, callback: Callable[..., None], *args: object) -> None:
         """Have the event loop call back."""
@@ -125,7 +130,7 @@ class Executor(Generic[Payload]):
                 payloads = [work.payload for work in job.works]
                 job.batch = self._merge(payloads, job.works[0].release)
             if isinstance(rung.stage, RemoteStage):
-                self.post(self._start_remote, job, rung.stage)
+                self.post(self.calls.start, job, rung.stage)
                 return
             if isinstance(rung.stage, WaitingStage):
                 self._io.submit(self._run_waiting, job, rung.stage)
@@ -134,35 +139,57 @@ class Executor(Generic[Payload]):
             try:
                 batch = rung.stage(job.batch)
             except BaseException as error:
-                self._fall(job, error)
+                self._fall(job, error, self._clock() - started_s)
                 continue
             now_s = self._clock()
             job.done(batch, now_s - started_s, now_s)
         self._finish(job, None)
 
     def _choose(self, job: Job[Payload]) -> Rung | None:
+        """Return the rung that the job takes next, None for memory; requests that need another leave the job."""
         rungs = job.ladder.rungs
-        if job.rung >= len(rungs):
-            return None
-        if self._memory is None and len(rungs) == 1:
-            return rungs[0]
+        if job.rehearsed is not None:
+            job.rung = min(job.rehearsed, len(rungs) - 1)
+            return rungs[job.rung] if job.error is None else None
+        if not job.is_settled and job.rung < len(rungs):
+            if self._memory is None:
+                # Nothing is better than the last rung, however late.
+                job.rung = job.rung if len(rungs) == 1 else self._rung_without_memory(job)
+            else:
+                own, *others = self._divide(job, [last_moment_s(work) for work in job.works])
+                self._send_ahead(job, others)
+                job.settle(own)
+        return rungs[job.rung] if job.rung < len(rungs) else None
+
+    def _rung_without_memory(self, job: Job[Payload]) -> int:
+        latest_s = max(work.deadline_s for work in job.works)
+        part = self._divide(job, [latest_s] * len(job.works))[0]
+        job.why = job.why or part.why
+        return len(job.ladder.rungs) - 1 if part.rung is None else part.rung
+
+    def _divide(self, job: Job[Payload], until_s: Sequence[float]) -> list[Part]:
         now_s = self._clock()
         reserve_s = job.reserve_s(now_s)
-        budget = Budget(
-            left_s=job.until_s - now_s - reserve_s - _MARGIN_S,
-            share_s=self._share_s(job, now_s) - (now_s - job.dispatched_s) - reserve_s,
-        )
-        rung = job.choose(budget, now_s)
-        if rung is None and self._memory is None:
-            job.rung = len(rungs) - 1  # nothing is better than the last, however late
-            return rungs[-1]
-        return rung
+        share_s = self._share_s(job, now_s) - (now_s - job.dispatched_s) - reserve_s
+        taken_s = now_s + reserve_s + MARGIN_S
+        return job.divide([each_s - taken_s for each_s in until_s], share_s, now_s)
+
+    def _send_ahead(self, job: Job[Payload], parts: Sequence[Part]) -> None:
+        """Make jobs of the requests that take a lower rung, and let them go first: they have less time."""
+        if not parts:
+            return
+        for away, part in zip(job.leave([part.members for part in parts]), parts, strict=True):
+            away.settle(part)
+            try:
+                self._advance(away)
+            except BaseException as error:  # as in _work
+                self._last_resort(away, error)
 
     def _last_resort(self, job: Job[Payload], error: BaseException | None) -> None:
         """Answer the batch from memory; where that cannot be, with ``error``."""
         if error is not None:
             error = job.failure(error)
-        if self._memory is not None and not isinstance(error, RequestError):
+        if self._memory is not None and job.rehearsed is None and not isinstance(error, RequestError):
             if job.batch is None and job.why == "load":
                 self._widen(job)
             started_s = self._clock()
@@ -176,19 +203,26 @@ class Executor(Generic[Payload]):
                 error = error or job.failure(memory_error)
         self._finish(job, error)
 
-    def _resume(self, job: Job[Payload]) -> None:
-        """Hand a batch back to the model thread."""
+    def resume(self, job: Job[Payload]) -> None:
+        """Have the model thread go on with a batch, before it forms another."""
         with self.wake:
             self._returned.append(job)
             self.wake.notify()
 
-    def _fall(self, job: Job[Payload], error: BaseException) -> None:
-        job.failed(error, "load" if isinstance(error, Overloaded) else "failed", self._clock())
+    def _fall(self, job: Job[Payload], error: BaseException, elapsed_s: float) -> None:
+        why: Why = "load" if isinstance(error, Overloaded) else "failed"
+        job.failed(error, why, elapsed_s, self._clock())
 
-    def _finish(self, job: Job[Payload], error: BaseException | None) -> None:
+    def _release(self, job: Job[Payload]) -> None:
+        """Give the place of a batch in flight to another."""
         with self.wake:
+            job.has_place = False
             self.in_flight -= 1
             self.wake.notify()
+
+    def _finish(self, job: Job[Payload], error: BaseException | None) -> None:
+        if job.has_place:
+            self._release(job)
         self.post(self._deliver, job, error)
 
     # ---- an I/O thread ----
@@ -199,48 +233,8 @@ class Executor(Generic[Payload]):
         try:
             batch = stage(job.batch)
         except BaseException as error:  # as on the model thread
-            self._fall(job, error)
+            self._fall(job, error, self._clock() - started_s)
         else:
             now_s = self._clock()
             job.done(batch, now_s - started_s, now_s)
-        self._resume(job)
-
-    # ---- the event loop ----
-
-    def _start_remote(self, job: Job[Payload], stage: RemoteStage) -> None:
-        task = self._loop.create_task(self._run_remote(job, stage))
-        self.remote.add(task)
-        task.add_done_callback(self.remote.discard)
-
-    async def _run_remote(self, job: Job[Payload], stage: RemoteStage) -> None:
-        assert job.batch is not None
-        started_s = self._clock()
-        limit = asyncio.timeout(self._limit_s(job, started_s))
-        try:
-            async with limit:
-                batch = await stage.call(job.batch)
-        except (Exception, asyncio.CancelledError) as error:  # whatever the other unit, or its handle, raised
-            if limit.expired():
-                job.failed(too_late(), "late", self._clock())
-            else:
-                self._fall(job, error)
-        else:
-            now_s = self._clock()
-            job.done(batch, now_s - started_s, now_s)
-        self._resume(job)
-
-    def _limit_s(self, job: Job[Payload], now_s: float) -> float | None:
-        """Give how long another unit is waited for: while the rung below can still make the deadline.
-
-        Without one, to the last deadline: past it nobody waits, and a call that hangs must not keep its place.
-        """
-        if self._memory is None and job.rung + 1 == len(job.ladder.rungs):
-            limit_s = max(work.deadline_s for work in job.works) - now_s
-            return limit_s if math.isfinite(limit_s) else None
-        below = job.ladder.rungs[job.rung + 1 : job.rung + 2]
-        size = job.size
-        after_s = (
-            sum(rung.latency.expected_s(size, now_s) for rung in below) + job.reserve_s(now_s) + 3 * _MARGIN_S
-        )
-        limit_s = max(_MARGIN_S, job.until_s - now_s - after_s)
-        return limit_s if math.isfinite(limit_s) else None
+        self.resume(job)

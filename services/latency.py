@@ -1,20 +1,15 @@
-"""What a stage's time is expected to be, learnt from its last times by the size of its batch.
+"""The expected time of a stage, learned from its last batches by their size.
 
-Sizes fall into powers of two. Of each, the last few times are kept, and a high quantile of them is expected: one
-slow batch (a cold cache, another process on the core) raises it little once a few are known, a lasting change moves
-it within a window. A size not met yet is judged by the nearest one met: larger ones in proportion, which a stage
-that gains from batching does not exceed, smaller ones as that one.
-
-What is expected to be too slow is not run, so its expectation would never be put right: it halves for every
-``HALF_LIFE_S`` that the stage was not run at that size. Time is an argument.
+Sizes fall into powers of two. For each, the last few times are kept, and a high quantile of them is expected. The
+slowest of them is never expected once two are known: one slow batch (a cold cache, another process on the core) says
+little about the next. A lasting change is learned within a window. A size that has not run yet takes no longer than a
+larger one, and no more than in proportion to a smaller one, because batching never costs more: the least bound counts.
 """
 
-import math
 from dataclasses import dataclass
 
 WINDOW = 16
 QUANTILE = 0.9
-HALF_LIFE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +20,54 @@ class _Window:
 
 
 class Latency:
-    """One stage's times. Windows are replaced, never changed, so that threads may observe and ask at once."""
+    """The times of one stage. Windows are replaced, never changed, so threads may observe and ask at once."""
 
     def __init__(self) -> None:
-        """Know nothing: any batch is expected to take no time."""
+        """Start without knowledge: any batch is expected to take no time."""
         self._windows: dict[int, _Window] = {}
 
     def observe(self, size: int, elapsed_s: float, now_s: float) -> None:
-        """Learn that a batch of ``size`` took ``elapsed_s`` and was done at ``now_s``."""
-        bucket = max(1, size).bit_length()
+        """Learn that a batch of ``size`` took ``elapsed_s`` and ended at ``now_s``."""
+        bucket = _bucket(size)
         before = self._windows.get(bucket)
         times_s = (*(() if before is None else before.times_s[1 - WINDOW :]), elapsed_s)
-        quantile_s = sorted(times_s)[math.ceil(QUANTILE * len(times_s)) - 1]
+        # Rounded down, so that the slowest of two to eleven times is left out.
+        quantile_s = sorted(times_s)[int(QUANTILE * (len(times_s) - 1))]
         self._windows = {**self._windows, bucket: _Window(times_s, quantile_s, now_s)}
 
-    def expected_s(self, size: int, now_s: float) -> float:
-        """Give what a batch of ``size`` would take; 0 where nothing is known."""
-        windows, bucket = self._windows, max(1, size).bit_length()
-        if not windows:
-            return 0.0
-        known = bucket if bucket in windows else min(windows, key=lambda met: (abs(met - bucket), -met))
-        window = windows[known]
-        halvings = max(0.0, now_s - window.last_s) / HALF_LIFE_S
-        return window.quantile_s * float(2.0 ** (max(0, bucket - known) - halvings))
+    def correct(self, size: int, elapsed_s: float, now_s: float) -> None:
+        """Learn from a probe: its time replaces all that it contradicts, at every size."""
+        bucket = _bucket(size)
+        kept = {
+            other: window
+            for other, window in self._windows.items()
+            if other != bucket and window.quantile_s <= _in_proportion(elapsed_s, bucket, other)
+        }
+        self._windows = {**kept, bucket: _Window((elapsed_s,), elapsed_s, now_s)}
+
+    def expected_s(self, size: int) -> float:
+        """Return the expected time of a batch of ``size``; 0 if no batch has run yet."""
+        expected_s, _ = self._judged(size)
+        return expected_s
+
+    def age_s(self, size: int, now_s: float) -> float:
+        """Return the age of the newest time behind ``expected_s``; infinite if there is none."""
+        _, window = self._judged(size)
+        return float("inf") if window is None else now_s - window.last_s
+
+    def _judged(self, size: int) -> tuple[float, _Window | None]:
+        """Return the expected time, and the window that it is from."""
+        windows, bucket = self._windows, _bucket(size)
+        window = windows.get(bucket)
+        if window is not None:
+            return window.quantile_s, window
+        bounds = ((_in_proportion(w.quantile_s, known, bucket), w) for known, w in windows.items())
+        return min(bounds, key=lambda bound: bound[0], default=(0.0, None))
+
+
+def _bucket(size: int) -> int:
+    return max(1, size).bit_length()
+
+
+def _in_proportion(elapsed_s: float, known: int, bucket: int) -> float:
+    return elapsed_s * float(1 << max(0, bucket - known))

@@ -22,12 +22,21 @@ class Pace:
     """What a batch lately took, and what follows for those that wait. ``promises``: slow batches are replaced."""
 
     def __init__(
-        self, batcher: "Batcher[Any]", *, max_candidates: int, max_in_flight: int, promises: bool
+        self,
+        batcher: "Batcher[Any]",
+        *,
+        max_candidates: int,
+        max_in_flight: int,
+        promises: bool,
+        horizon_s: float = float("inf"),
     ) -> None:
-        """Look at ``batcher``, whose batches of ``max_candidates`` are under way ``max_in_flight`` at once."""
+        """Look at ``batcher``, whose batches of ``max_candidates`` are under way ``max_in_flight`` at once.
+
+        horizon_s: the deadline that requests have by default. Work that is due later leaves quality as it is.
+        """
         self._batcher = batcher
         self._max_candidates, self._max_in_flight = max_candidates, max_in_flight
-        self._promises = promises
+        self._promises, self._horizon_s = promises, horizon_s
         self.seconds_per_batch = 0.0
 
     def learn(self, elapsed_s: float, candidates: int) -> None:
@@ -54,7 +63,10 @@ class Pace:
         )
 
     def share_s(self, priority: int, now_s: float) -> float:
-        """Give the time that the queue leaves to a batch of this priority: in equal parts for all that wait."""
-        waiting, latest_s = self._batcher.backlog(priority)
-        behind = waiting / self._max_candidates
-        return _SHARE * (latest_s - now_s) / (1 + behind) if behind else float("inf")
+        """Return the time that the queue leaves to a batch of this priority: in equal parts for all that wait.
+
+        The queue has the horizon, whatever deadlines callers ask for: a short one must not take quality from the
+        others, and a long one must not keep the queue from being drained by less.
+        """
+        behind = self._batcher.due_with(priority, now_s + self._horizon_s) / self._max_candidates
+        return _SHARE * self._horizon_s / (1 + behind) if behind else float("inf")

@@ -38,13 +38,14 @@ class Runner(Generic[Payload]):
         max_in_flight: int,
         metrics: UnitMetrics,
         memory: "Memory[Payload] | None" = None,
+        horizon_s: float = float("inf"),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the model thread.
 
         merge: payloads and release to a ragged batch. ladders_of: the stages of a release.
         max_in_flight: batches begun and not finished, those away at another unit included.
-        memory: what answers requests that no stage can in time.
+        memory: what answers requests that no stage can in time. horizon_s: the deadline of requests by default.
         """
         self._clock, self._metrics = clock, metrics
         self._rescues = memory is not None
@@ -55,6 +56,7 @@ class Runner(Generic[Payload]):
             max_candidates=batching.max_candidates,
             max_in_flight=max_in_flight,
             promises=self._rescues,
+            horizon_s=horizon_s,
         )
         self._futures: dict[Work[Payload], asyncio.Future[Answer]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
@@ -67,6 +69,7 @@ class Runner(Generic[Payload]):
             share_s=self._share_s,
             deliver=self._deliver,
             max_in_flight=max_in_flight,
+            horizon_s=horizon_s,
             clock=clock,
         )
 
@@ -112,6 +115,21 @@ class Runner(Generic[Payload]):
                 with self._executor.wake:
                     self._batcher.cancel(work)
 
+    async def rehearse(self, works: list[Work[Payload]], rung: int) -> list[Answer]:
+        """Run the works as one batch, every stage by its ``rung`` or its last, and wait for their answers.
+
+        Raises:
+            ServiceError: a stage failed.
+        """
+        futures: list[asyncio.Future[Answer]] = [self._loop.create_future() for _ in works]
+        self._futures |= dict(zip(works, futures, strict=True))
+        try:
+            self._executor.resume(Job(works, self._clock(), has_place=False, rehearsed=rung))
+            return await asyncio.gather(*futures)
+        finally:
+            for work in works:
+                del self._futures[work]
+
     def refusal(self, priority: int, deadline_s: float) -> DeadlinePassed | None:
         """Give the refusal of what would come too late, were it submitted now; None when it may well be in time."""
         return self._pace.refusal(priority, deadline_s, self._clock())
@@ -156,7 +174,10 @@ class Runner(Generic[Payload]):
             return
         assert job.batch is not None
         self._answer(job.works, job.batch, job.dispatched_s, job.timings_ms)
-        self._pace.learn(self._clock() - job.dispatched_s, job.size)
+        if job.rehearsed is not None:
+            return
+        if not job.is_part:
+            self._pace.learn(self._clock() - job.dispatched_s, job.size)
         requests = sum(work.request_count for work in job.works)
         candidates = sum(work.candidate_count for work in job.works)
         self._metrics.batch_done(requests, candidates, job.timings_ms)
@@ -218,5 +239,6 @@ def _is_gone(work: Work[Payload]) -> bool:
 
 def _displaced() -> QueueFull:
     return QueueFull(
-        "the queue is full, and a request of higher priority came: send again later", retry_after_s=1
+        "the queue is full, and a request of higher priority or with an earlier deadline came: send again later",
+        retry_after_s=1,
     )

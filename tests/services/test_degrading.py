@@ -59,6 +59,7 @@ class Bench:
     now_s: float = 0.0
     memory_fails: bool = False
     most: int = 1000
+    horizon_s: float = 10.0
     remembered: list[tuple[list[int], Why]] = field(default_factory=list)
     runner: "Runner[int]" = field(init=False)
 
@@ -81,6 +82,7 @@ class Bench:
             max_in_flight=1,
             metrics=UnitMetrics("test", "test"),
             memory=self.memory,
+            horizon_s=self.horizon_s,
             clock=lambda: self.now_s,
         )
         try:
@@ -128,15 +130,15 @@ def test_only_when_the_last_resort_fails_too_is_there_an_error(
 
 def test_a_rung_that_would_be_late_gives_way_before_it_starts() -> None:
     bench = Bench()
-    bench.full = Scoring("full", takes_s=3.0, clock=bench)
-    bench.small = Scoring("small", takes_s=0.5, clock=bench)
+    bench.full = Scoring("full", takes_s=0.8, clock=bench)
+    bench.small = Scoring("small", takes_s=0.3, clock=bench)
 
     async def scenario() -> None:
         for wait_s, expected in (
             (100.0, []),
-            (2.0, ["score:small:late"]),
+            (0.7, ["score:small:late"]),
             (100.0, []),
-            (0.3, ["memory:late"]),
+            (0.2, ["memory:late"]),
         ):
             [task] = bench.submit(bench.work(1, bench.now_s + wait_s))
             assert missed(await task) == expected

@@ -15,7 +15,7 @@ def pace(waiting: int, *, promises: bool = True, priority: int = 0) -> Pace:
     batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
     for _ in range(waiting):
         batcher.offer(Work("w", BUDGET, 1, 10.0, priority, "a", 0.0))
-    paced = Pace(batcher, max_candidates=BUDGET, max_in_flight=1, promises=promises)
+    paced = Pace(batcher, max_candidates=BUDGET, max_in_flight=1, promises=promises, horizon_s=10.0)
     paced.seconds_per_batch = 1.0
     return paced
 
@@ -44,6 +44,45 @@ def test_half_the_time_is_shared_by_those_that_wait_with_the_same_priority_or_a_
     assert pace(4).share_s(0, 0.0) == pytest.approx(1.0)
     assert pace(4).share_s(1, 0.0) == float("inf")
     assert pace(0).share_s(0, 0.0) == float("inf")
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 60.0), st.integers(1, 30)), max_size=40))
+def test_a_deadline_beyond_the_horizon_changes_neither_admission_nor_quality(
+    waiting: list[tuple[float, int]],
+) -> None:
+    queues = []
+    for most_s in (10.0, 60.0):
+        batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET, max_waiting_candidates=10**6))
+        for deadline_s, size in waiting:
+            if deadline_s <= most_s:
+                batcher.offer(Work("w", size, 1, deadline_s, 0, "a", 0.0))
+        paced = Pace(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
+        paced.seconds_per_batch = 1.0
+        queues.append(paced)
+    without, with_long = queues
+    assert with_long.share_s(0, 0.0) == without.share_s(0, 0.0)
+    for deadline_s in (0.5, 2.0, 9.9):
+        assert (with_long.refusal(0, deadline_s, 0.0) is None) == (
+            without.refusal(0, deadline_s, 0.0) is None
+        )
+
+
+@given(st.lists(st.floats(0.001, 0.1), min_size=1, max_size=10))
+def test_short_deadlines_that_wait_take_no_quality_from_the_others(short_s: list[float]) -> None:
+    batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
+    for deadline_s in short_s:
+        batcher.offer(Work("w", 1, 1, deadline_s, 0, "a", 0.0))
+    paced = Pace(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
+    assert paced.share_s(0, 0.0) >= 0.5 * 10.0 / 2
+
+
+def test_a_long_deadline_that_was_cancelled_leaves_nothing_behind() -> None:
+    paced = pace(8)
+    long = Work("w", 1, 1, 60.0, 0, "a", 0.0)
+    paced._batcher.offer(long)
+    paced._batcher.cancel(long)
+    assert paced.refusal(0, 10.0, 0.0) is not None
+    assert paced.refusal(0, 60.0, 0.0) is None
 
 
 @pytest.mark.parametrize("promises", [True, False])

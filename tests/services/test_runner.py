@@ -79,7 +79,7 @@ class Bench:
     async def settle(self) -> None:
         """Wait until nothing is in flight; what was borrowed is back."""
         async with asyncio.timeout(LIMIT_S):
-            while self.runner._executor.in_flight or self.runner._executor.remote:
+            while self.runner._executor.in_flight or self.runner._executor.calls.tasks:
                 await asyncio.sleep(0)
         assert self.runner.waiting_candidates == 0
         assert self.runner._batcher.waiting_requests == 0

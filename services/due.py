@@ -1,0 +1,47 @@
+"""The work that is due before a deadline: candidates of one priority, counted by deadline.
+
+Deadlines fall into buckets of 20 ms, so that a count costs as many additions as there are buckets with waiting work,
+however many requests wait.
+"""
+
+import math
+from collections.abc import Iterator
+
+_BUCKET_S = 0.02
+
+
+class DueCandidates:
+    """Candidates by the bucket of their deadline, and their ``total``. Both may be read without a lock."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.total = 0
+        self._counts: dict[float, int] = {}
+
+    def add(self, deadline_s: float, candidates: int) -> None:
+        """Count candidates in."""
+        bucket = _bucket(deadline_s)
+        self.total += candidates
+        self._counts[bucket] = self._counts.get(bucket, 0) + candidates
+
+    def remove(self, deadline_s: float, candidates: int) -> None:
+        """Count candidates out; they were counted in with the same deadline."""
+        bucket = _bucket(deadline_s)
+        self.total -= candidates
+        left = self._counts[bucket] - candidates
+        if left:
+            self._counts[bucket] = left
+        else:
+            del self._counts[bucket]
+
+    def by(self, deadline_s: float) -> int:
+        """Return the candidates that are due by ``deadline_s``, to the end of its bucket."""
+        last = _bucket(deadline_s)
+        return sum(count for bucket, count in self._items() if bucket <= last)
+
+    def _items(self) -> Iterator[tuple[float, int]]:
+        return iter(tuple(self._counts.items()))  # a copy: another thread may add meanwhile
+
+
+def _bucket(deadline_s: float) -> float:
+    return math.floor(deadline_s / _BUCKET_S) if math.isfinite(deadline_s) else deadline_s
