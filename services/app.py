@@ -44,7 +44,7 @@ from services.sharing import SharedParts
 from services.stages import RemoteStage
 from services.swapping import Swapping
 from services.traffic_log import TrafficLog
-from services.warmup import warm
+from services.warmup import batch_shapes, sample_batch, warm
 
 IMPORT_PATH = "services.app:build"
 _SURGE_PERCENT = 100
@@ -120,8 +120,8 @@ class IngressUnit(Swapping):
 class RankerUnit(Swapping):
     """The ranker as a unit of its own."""
 
-    def __init__(self, config: dict[str, Any], home: str) -> None:
-        """Load and warm the ranker."""
+    async def __init__(self, config: dict[str, Any], home: str) -> None:  # type: ignore[misc]  # Serve awaits it
+        """Load and warm the ranker, then rehearse calls."""
         pipeline = PipelineConfig.model_validate(config)
         name = pipeline.unit_of("ranker")
         unit = pipeline.units[name]
@@ -148,6 +148,13 @@ class RankerUnit(Swapping):
         self._service = RankerService(self._runner, live)
         releases = ReleaseMetrics(pipeline.name, name, replica, lambda: live.failed is not None)
         self._flusher = Flusher([self._metrics, releases, histories])
+        release, each = live.active.release, pipeline.candidates.count
+        for requests in batch_shapes(pipeline):
+            await self._service.rehearse(
+                sample_batch(
+                    release.layout, release.view, len(release.catalogue), requests, each, release.name
+                )
+            )
 
     async def score(self, payload: bytes) -> bytes:
         """Score one packed batch."""

@@ -15,6 +15,7 @@ from services.candidates import CandidatesConfig
 from services.errors import ConfigError
 from services.fallback import FallbackConfig
 from services.features import FeaturesConfig
+from services.limits import RequestsConfig
 from services.ranker import RankerConfig
 from services.reranker import RerankerConfig
 from services.response_cache import ResponseCacheConfig
@@ -62,16 +63,6 @@ class UnitConfig(BaseModel):
     max_ongoing_requests: int = Field(default=4096, ge=1, le=1_000_000)
     pools: dict[Name, PlacedUnitConfig] = Field(default_factory=dict)
     profile: str | None = Field(default=None, min_length=1)
-
-
-class RequestsConfig(BaseModel):
-    """Limits and defaults of requests."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_k: int = Field(default=100, ge=1, le=1000)
-    default_deadline_ms: float = Field(default=1000.0, gt=0, le=60_000)
-    max_body_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1024 * 1024)
 
 
 class HttpConfig(BaseModel):

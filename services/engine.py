@@ -1,5 +1,6 @@
 """The engine of an ingress: a typed request in, a typed answer out; no HTTP here."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from services.config import PipelineConfig, StageName
 from services.errors import NotFound, Unprocessable
 from services.jobs import Answer
 from services.ladder import Why
+from services.limits import check_limits
 from services.live import LiveReleases, Loaded
 from services.metrics import (
     Flusher,
@@ -26,6 +28,7 @@ from services.metrics import (
 )
 from services.placement import placements
 from services.queries import Query, merge_queries, rows_of_ids
+from services.rehearsal import Rehearsal
 from services.releases import Release
 from services.requests import RankedItem, RankRequest, RankResponse, read_urgency
 from services.response_cache import ResponseCache, key_of
@@ -38,9 +41,10 @@ from services.sharing import SharedParts
 from services.slots import LoadRuntime
 from services.stages import AnyStage
 from services.traffic_log import TrafficLog
-from services.warmup import warm
+from services.warmup import batch_shapes, warm
 
 _EXPLAINED = ("ranker", "reranker")
+_REHEARSED = RankRequest("")
 
 
 class Engine:
@@ -81,7 +85,14 @@ class Engine:
             max_in_flight=config.units[unit].max_calls_in_flight,
             metrics=self.metrics,
             memory=None if self.release.memory is None else self._from_memory,
+            horizon_s=config.requests.default_deadline_ms / 1e3,
             clock=clock,
+        )
+        self.rehearsal = Rehearsal(
+            self._rehearse,
+            shapes=batch_shapes(config),
+            rungs=max(len(ladder.rungs) for ladder in self.live.active.ladders),
+            other_units=sorted({config.unit_of(stage) for stage in self._remote}),
         )
         log_metrics = LogMetrics(config.name, replica)
         self.log: ServedLog | None = None
@@ -103,6 +114,29 @@ class Engine:
             self._histories,
         ]
         self._flusher = Flusher(told)
+
+    async def rehearse(self) -> None:
+        """Run every batch shape on the path of a request, as ``Rehearsal.start``."""
+        await self.rehearsal.start()
+
+    async def _rehearse(self, requests: int, rung: int) -> None:
+        """Run one batch of requests of an unknown user, and make their answers."""
+        loaded = self.live.enter()
+        try:
+            release = loaded.release
+            queries = [
+                Query(b"", release.layout.sample(), None, math.inf, 0, self.config.requests.max_k)
+                for _ in range(requests)
+            ]
+            now_s = self._clock()
+            works = [
+                Work(query, self.config.candidates.count, 1, math.inf, 0, release.name, now_s)
+                for query in queries
+            ]
+            for answer in await self.runner.rehearse(works, rung):
+                self._respond(_REHEARSED, "", answer, release)
+        finally:
+            self.live.leave(loaded)
 
     async def rank(
         self, request: RankRequest, request_id: str, *, is_abandoned: Callable[[], bool] | None = None
@@ -134,10 +168,12 @@ class Engine:
         unit = self.config.units[self.config.ingress_unit]
         if self._cache is not None or self.runner.waiting_candidates < unit.batching.max_candidates:
             return
-        urgency = read_urgency(body)
+        urgency, caps = read_urgency(body), self.config.requests
         if urgency is None:
             return
-        deadline_ms = urgency.deadline_ms or self.config.requests.default_deadline_ms
+        deadline_ms = urgency.deadline_ms or caps.default_deadline_ms
+        if deadline_ms > caps.max_deadline_ms or urgency.priority > caps.max_priority:
+            return  # parsing says better what is wrong
         refused = self.runner.refusal(urgency.priority, self._clock() + deadline_ms / 1e3)
         if refused is not None:
             self.metrics.arrived(1, self.config.candidates.count)
@@ -185,6 +221,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop the threads and let go of the store."""
+        self.rehearsal.close()
         self.runner.close()
         if self.log is not None:
             self.log.close()
@@ -208,10 +245,7 @@ class Engine:
         self, request: RankRequest, release: Release, is_abandoned: Callable[[], bool] | None
     ) -> "Work[Query]":
         config = self.config
-        if request.k > config.requests.max_k:
-            raise Unprocessable(
-                f"k is {request.k}, allowed are 1 to {config.requests.max_k}: lower it", field="k"
-            )
+        check_limits(request, config.requests)
         ids = request.candidates
         rows = None if ids is None else rows_of_ids(ids, release.catalogue, config.candidates.max_count)
         now_s = self._clock()

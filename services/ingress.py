@@ -90,6 +90,8 @@ class RankApp:
             stopping = message["type"] == "lifespan.shutdown"
             if stopping:
                 self._engine.close()
+            elif message["type"] == "lifespan.startup":
+                await self._engine.rehearse()
             await send({"type": f"{message['type']}.complete"})
             if stopping:
                 return
@@ -109,7 +111,9 @@ class RankApp:
             return 200, _GEOJSON, self._engine.release.catalogue.details(row), None
         if path in {"/healthz", "/readyz"}:
             _require(method, "GET", path)
-            return 200, _JSON, self._health(scope), None
+            waits_for = self._engine.rehearsal.waits_for
+            status = 503 if path == "/readyz" and waits_for else 200
+            return status, _JSON, self._health(scope, waits_for), None
         raise NotFound(
             f"no route {path[:200]}: use /v1/rank, /v1/feedback, /v1/items/{{id}}, /healthz or /readyz",
             field="path",
@@ -129,10 +133,10 @@ class RankApp:
             raise
         return 200, _JSON, self._encode(answer), answer.degraded
 
-    def _health(self, scope: Scope) -> bytes:
+    def _health(self, scope: Scope, waits_for: Sequence[str]) -> bytes:
         return self._encode(
             {
-                "status": "ok",
+                "status": f"waiting for unit {', '.join(waits_for)}" if waits_for else "ok",
                 "pipeline": self._engine.config.name,
                 **self._engine.live.status(),
                 "fast_path": bool(scope.get(FAST_PATH, False)),

@@ -39,17 +39,7 @@ class RemoteRanker:
         Raises:
             StageFailed: the ranker answered another number of scores than it was asked for.
         """
-        bare = RaggedBatch(
-            offsets=batch.offsets,
-            rows=batch.rows,
-            requests=batch.requests,
-            candidates=feature_columns(batch),
-            # Clocks of two hosts have nothing in common: what travels is the time left.
-            deadlines_s=None if batch.deadlines_s is None else batch.deadlines_s - self._clock(),
-            priorities=batch.priorities,
-            release=batch.release,
-        )
-        parts = cut_batch(bare)
+        parts = cut_batch(bare_batch(batch, self._clock()))
         answers = await asyncio.gather(
             *[self._call(pack_batch(part), part.candidate_count) for part in parts]
         )
@@ -95,10 +85,25 @@ class RankerService:
         finally:
             self._live.leave(loaded)
 
+    async def rehearse(self, batch: RaggedBatch) -> None:
+        """Score a batch on the path of a call, uncounted.
+
+        Raises:
+            ServiceError: a stage failed.
+        """
+        batch = unpack_batch(pack_batch(bare_batch(batch, self._clock())))
+        await self._runner.rehearse([self._work_of(batch)], 0)
+
     async def _score(self, batch: RaggedBatch) -> bytes:
+        answer = await self._runner.submit(self._work_of(batch))
+        offsets = answer.batch.offsets
+        first, last = offsets[answer.first], offsets[answer.first + len(batch)]
+        return pack({"score": answer.batch.candidates["score"][first:last]})
+
+    def _work_of(self, batch: RaggedBatch) -> Work[RaggedBatch]:
         now_s = self._clock()
         left_s, priorities = batch.deadlines_s, batch.priorities
-        work = Work(
+        return Work(
             payload=batch,
             candidate_count=batch.candidate_count,
             request_count=len(batch),
@@ -108,7 +113,16 @@ class RankerService:
             release=batch.release,
             arrived_s=now_s,
         )
-        answer = await self._runner.submit(work)
-        offsets = answer.batch.offsets
-        first, last = offsets[answer.first], offsets[answer.first + len(batch)]
-        return pack({"score": answer.batch.candidates["score"][first:last]})
+
+
+def bare_batch(batch: RaggedBatch, now_s: float) -> RaggedBatch:
+    """Return the columns that travel. Clocks of two hosts have nothing in common: deadlines become the time left."""
+    return RaggedBatch(
+        offsets=batch.offsets,
+        rows=batch.rows,
+        requests=batch.requests,
+        candidates=feature_columns(batch),
+        deadlines_s=None if batch.deadlines_s is None else batch.deadlines_s - now_s,
+        priorities=batch.priorities,
+        release=batch.release,
+    )

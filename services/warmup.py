@@ -26,6 +26,12 @@ def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
     return [*[1 << power for power in range(most.bit_length()) if 1 << power < most], most]
 
 
+def batch_shapes(config: PipelineConfig) -> list[int]:
+    """Return the numbers of requests of the batches that a replica of any unit meets."""
+    largest = max(unit.batching.max_candidates for unit in config.units.values())
+    return shape_buckets(largest, config.candidates.count)
+
+
 def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder], rest: Rest = no_rest) -> None:
     """Run every local rung of the stages on each shape bucket, but models that other releases have run already.
 
@@ -33,8 +39,7 @@ def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder], re
         StageFailed: a score is not a number.
     """
     per_request = config.candidates.count
-    largest = max(unit.batching.max_candidates for unit in config.units.values())
-    for requests in shape_buckets(largest, per_request):
+    for requests in batch_shapes(config):
         batch = sample_batch(
             release.layout, release.view, len(release.catalogue), requests, per_request, release.name
         )

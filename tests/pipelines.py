@@ -98,6 +98,8 @@ def pipeline_document() -> dict[str, Any]:
         "candidates": {"kind": "near", "count": 20, "max_count": 400},
         "models": {"ranker": {"artifact": "model", "runtime": {"kind": "onnx"}}},
         "ranker": {"model": "ranker"},
+        # Tests wait long on a busy machine, and say which request goes first.
+        "requests": {"max_deadline_ms": 60_000, "max_priority": 100},
         "units": {
             "main": {"stages": ["features", "ranker"], "cpus": 0.5, "batching": {"max_candidates": 256}}
         },
