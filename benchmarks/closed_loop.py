@@ -18,11 +18,21 @@ class ClosedLoop:
     """
 
     def __init__(
-        self, requests: Sequence[bytes], *, clients: int, duration_s: float, warm_s: float = 0.5
+        self,
+        requests: Sequence[bytes],
+        *,
+        clients: int,
+        duration_s: float,
+        warm_s: float = 0.5,
+        pause_s: float = 0.0,
     ) -> None:
-        """Cycle ``requests``; answers in the first ``warm_s`` are not counted."""
+        """Cycle ``requests``; answers in the first ``warm_s`` are not counted.
+
+        pause_s: how long a client waits between an answer and its next request.
+        """
         self._requests = cycle(requests)
         self._clients, self._duration_s, self._warm_s = clients, duration_s, warm_s
+        self._pause_s = pause_s
         self._latencies_s: list[float] = []
         self._statuses: Counter[int] = Counter()
         self._errors = 0
@@ -68,8 +78,14 @@ class ClosedLoop:
             self._latencies_s.append(now_s - connection.started_s)
             self._statuses[status] += 1
             self.answers.append(Answered(connection.started_s, now_s, connection.answer))
-        if not self._stopping:
+        if self._pause_s:
+            asyncio.get_running_loop().call_later(self._pause_s, self._send_next, connection)
+        elif not self._stopping:
             connection.send(next(self._requests), now_s)
+
+    def _send_next(self, connection: Connection) -> None:
+        if not self._stopping and not connection.closed:
+            connection.send(next(self._requests), time.perf_counter())
 
     def _lost(self, connection: Connection, busy: bool) -> None:
         # A client that lost its connection stays away: the report shows it, a storm of reconnects would not.
