@@ -7,6 +7,11 @@ the buffer is sent again when its replica dies before answering. HAProxy copies 
 request: 64 KiB took it a sixth of its time, and 32 hold the ids of a thousand candidates. The controller
 looks twice a second instead of ten times, which took 3.5% of a core of an idle service. Ray starts workers
 at niceness 15: whatever else runs on the node, the load generator too, would go before an answer.
+
+A client that stays silent is cut off. HAProxy waits ``REQUEST_HEAD_LIMIT_S`` for the whole head of a request, and
+``CLIENT_SILENCE_LIMIT_S`` for the next byte of a body or for a client to read its answer. Neither limits how long an
+answer may take. An idle connection between two requests is kept for Ray's ``keep_alive_timeout_s``, 90 s.
+Without the first, connections that never finish their head hold places of ``maxconn`` for an hour.
 """
 
 import os
@@ -19,6 +24,11 @@ from pathlib import Path
 from models.telemetry import NO_TELEMETRY
 from services.fastpath import IMPORT_PATH as FAST_PATH_IMPORT
 
+REQUEST_HEAD_LIMIT_S = 5
+# Above the 10 s that a replica waits for a body, so that a slow body gets the replica's own error document.
+# HAProxy applies this limit to WebSockets too, because Ray renders no `timeout tunnel`: an idle socket is cut after
+# it. A service with WebSockets must send a ping more often than this.
+CLIENT_SILENCE_LIMIT_S = 15
 _RETRIABLE_BYTES = 32_768
 _REPLICA_PORTS = 64
 _FIRST_PORT, _LAST_PORT = 20_000, 32_000  # below Linux's ephemeral range, which begins at 32768
@@ -49,12 +59,23 @@ def throughput_settings() -> dict[str, str]:
         "RAY_SERVE_HAPROXY_RETRIES": "4",
         "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(_RETRIABLE_BYTES),
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": FAST_PATH_IMPORT,
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(CLIENT_SILENCE_LIMIT_S),
+        "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": _balance(),
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
         "RAY_SERVE_ENABLE_TASK_EVENTS": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",
         **NO_TELEMETRY,
     }
+
+
+def _balance() -> str:
+    """Return Ray's default algorithm, and on a line of its own the timeout that Ray has no variable for.
+
+    Ray writes this value as it is, once, as the last line of HAProxy's section ``defaults``, so the second line
+    becomes a setting of that section. A test renders the template of the installed Ray to hold this.
+    """
+    return f"leastconn\n    timeout http-request {REQUEST_HEAD_LIMIT_S}s"
 
 
 def local_settings(ports: ServicePorts, directory: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -22,6 +23,8 @@ from tests.services.bad_input import (
 from tests.services.processes import ServiceProcess, load, served
 from tests.services.servers import Connection, ask, http_request, rank_request
 
+HEADS, HEADS_CLOSED_WITHIN_S = 500, 10.0
+SLOW_BODY_PAUSE_S = 1.5
 METRICS_LIMIT_S = 40.0  # Ray's exporters report every few seconds
 SERIES = (
     "rankway_requests_total",
@@ -100,6 +103,34 @@ def test_clients_that_leave_stall_no_one(service: ServiceProcess) -> None:
         with Connection(service.port) as connection:
             connection.send(rank_request(GOOD))
     check_good(service.port)
+
+
+@pytest.mark.slow
+def test_heads_that_do_not_end_are_closed_while_honest_clients_are_answered(service: ServiceProcess) -> None:
+    body = json.dumps(GOOD).encode()
+    pieces = [body[at : at + len(body) // 4 + 1] for at in range(0, len(body), len(body) // 4 + 1)]
+    with ExitStack() as opened, load(service.port, clients=4, pause_s=0.02) as asked:
+        idle, slow = (opened.enter_context(Connection(service.port)) for _ in range(2))
+        assert idle.ask(rank_request(GOOD)).status == 200
+        asked.wait_for(4)
+        began_s = time.monotonic()
+        heads = [opened.enter_context(Connection(service.port)) for _ in range(HEADS)]
+        for number, head in enumerate(heads):
+            head.send(rank_request(GOOD)[: number % 40])  # some say nothing, none ends its head
+        slow.send(rank_request(b"", {"content-length": str(len(body))}))
+        for piece in pieces:
+            time.sleep(SLOW_BODY_PAUSE_S)  # slower than any honest client, and legal
+            slow.send(piece)
+        assert slow.reply().status == 200
+        for head in heads:
+            head.socket.settimeout(max(0.01, began_s + HEADS_CLOSED_WITHIN_S - time.monotonic()))
+            while head.socket.recv(1024):  # HAProxy's 408, then the end
+                pass
+        assert time.monotonic() - began_s < HEADS_CLOSED_WITHIN_S
+        assert idle.ask(rank_request(GOOD)).status == 200
+        asked.wait_for(100)
+    assert asked.wrong == []
+    assert asked.slowest_s < 3.0
 
 
 def test_the_metrics_are_in_rays_prometheus_export(service: ServiceProcess) -> None:
