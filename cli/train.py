@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from models.datasets.config import EventsConfig
+from models.directories import recover
 from models.errors import ModelError
 from services.config import PipelineConfig, load_config
 from services.errors import ConfigError
@@ -17,6 +18,7 @@ from services.features import load_definitions
 from services.home import home_directory
 
 if TYPE_CHECKING:
+    from models.training.splits import Places
     from models.training.train import Trained
 
 ORDERS = {"": "this model", "ranker_": "the ranker", "popularity_": "popularity", "random_": "random"}
@@ -91,6 +93,7 @@ def _train(
         distilled=_distilled_place(pipeline, home),
         overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,
     )
+    _recover(places)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=console, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
@@ -101,6 +104,16 @@ def _train(
             bar.update(tasks[what], completed=done, total=total, note=note)
 
         return Trainer(pipeline.training, features, places, progress).run(force=force)
+
+
+def _recover(places: "Places") -> None:
+    """Put back what killed writers moved aside: data, models and checkpoints that are whole."""
+    models = [model for model in (places.ranker, places.reranker, places.distilled) if model is not None]
+    checkpoints = [model.with_name(f"{model.name}.training") for model in models]
+    splits = [places.data / "train", places.data / "valid"]
+    overlays = [] if places.overlay is None else [places.overlay]
+    for root in (places.catalogue, places.data, *splits, *overlays, *models, *checkpoints):
+        recover(root)
 
 
 def _distilled_place(pipeline: PipelineConfig, home: Path) -> Path | None:

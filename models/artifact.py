@@ -8,7 +8,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.directories import written_whole
+from models.directories import settled, written_whole
 from models.errors import ArtifactError, FeatureMismatch
 from models.signature import Signature
 
@@ -41,7 +41,7 @@ class Artifact(BaseModel):
         Raises:
             ArtifactError: no artifact there, or an unknown field.
         """
-        path = root / MANIFEST
+        path = settled(root) / MANIFEST
         if not path.is_file():
             raise ArtifactError(
                 f"no artifact at {root}: {MANIFEST} is missing; train or copy the model there"
@@ -64,6 +64,7 @@ class Artifact(BaseModel):
             ArtifactError: no artifact there, an unknown field, a missing or altered file.
             FeatureMismatch: it was trained on other feature definitions than ``feature_hash``.
         """
+        root = settled(root)
         artifact = cls.read(root)
         for name, expected in artifact.files.items():
             _verify(root / name, expected)

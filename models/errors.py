@@ -2,7 +2,8 @@
 
 ModelError
 ├── ArtifactError         an artifact, catalogue or data set on disk cannot be used
-│   └── FeatureMismatch   it was made with other feature definitions
+│   ├── FeatureMismatch   it was made with other feature definitions
+│   └── FolderBusy        another process is writing it
 ├── SignatureError        a model's declared inputs do not fit what it is given
 ├── RuntimeFailure        the runtime could not load or execute the model
 │   ├── BatchFailure      on one batch, in some rank of a pipeline; the others know, and wait for the next
@@ -24,6 +25,10 @@ class ArtifactError(ModelError):
 
 class FeatureMismatch(ArtifactError):
     """The feature definitions changed since the artifact was made."""
+
+
+class FolderBusy(ArtifactError):
+    """Another process has been writing the folder for longer than one waits for it."""
 
 
 class SignatureError(ModelError):

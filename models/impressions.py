@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.directories import written_whole
+from models.directories import settled, written_whole
 from models.errors import ArtifactError, FeatureMismatch
 from models.ragged import Column, RaggedArray, RaggedBatch
 
@@ -59,6 +59,7 @@ def read_impressions(
     Raises:
         ArtifactError: none there, or damaged. FeatureMismatch: made with other feature definitions.
     """
+    root = settled(root)
     path = root / _INDEX
     if not path.is_file():
         raise ArtifactError(f"no impressions at {root}: {_INDEX} is missing; build the data set first")

@@ -7,6 +7,7 @@ from autoscale.config import make_policy
 from autoscale.errors import AutoscaleError
 from models.artifact import Artifact
 from models.assembly import InputAssembler
+from models.directories import settled
 from models.errors import ModelError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
@@ -62,7 +63,7 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
         except ConfigError as error:
             faults.append(f"{error.field}: {error}")
     try:
-        catalogue = Catalogue.open(home / config.catalogue)
+        catalogue = Catalogue.open(settled(home / config.catalogue))
     except ModelError as error:
         catalogue = None
         faults.append(f"catalogue: {error}")
@@ -143,9 +144,10 @@ def _model_fault(
     catalogue: Catalogue | None,
     definitions: FeatureSet | None,
 ) -> str | None:
+    root = settled(home / config.models[name].artifact)
     try:
         artifact = Artifact.load(
-            home / config.models[name].artifact,
+            root,
             feature_hash=None if definitions is None else definitions.content_hash,
         )
         if catalogue is not None and definitions is not None:
@@ -155,9 +157,9 @@ def _model_fault(
             if artifact.signature.pair is None:
                 InputAssembler(artifact.signature, catalogue)(batch)
             else:
-                check_texts(home / config.models[name].artifact, artifact.signature.pair, catalogue, batch)
+                check_texts(root, artifact.signature.pair, catalogue, batch)
         if config.ranker.history_cache is not None and name == config.ranker.model:
-            load_cut_runtime(home / config.models[name].artifact, artifact, config.models[name].runtime)
+            load_cut_runtime(root, artifact, config.models[name].runtime)
     except ModelError as error:
         return str(error)
     except KeyError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.directories import settled
 from models.errors import ArtifactError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
@@ -48,6 +49,7 @@ def load_definitions(path: Path) -> FeatureSet:
     Raises:
         ConfigError: it is missing or not a feature set.
     """
+    path = settled(path)
     if not path.is_file():
         raise ConfigError(
             f"no feature definitions at {path}: build the data set first", field="features.definitions"

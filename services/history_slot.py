@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.artifact import Artifact
 from models.assembly import InputAssembler
+from models.directories import settled
 from models.errors import RuntimeFailure
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
@@ -42,7 +43,7 @@ class HistorySlot:
             ConfigError: the model cannot be cut. Else as ``ModelSlot``.
         """
         self.is_warm = False
-        root = home / config.artifact
+        root = settled(home / config.artifact)
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         try:
             self._runtime = load_cut_runtime(root, self.artifact, config.runtime)

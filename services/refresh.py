@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.directories import settled
 from models.errors import ArtifactError
 from models.features.live import INDEX as LIVE_INDEX
 from models.features.live import LiveColumns, LiveItems
@@ -42,7 +43,7 @@ class Watched:
     @property
     def identity(self) -> Identity:
         """What the index file is now; None while there is none."""
-        return _identity(self.root / self.index)
+        return _identity(settled(self.root) / self.index)
 
     def open(self) -> None:
         """Open the folder as it is now; what was taken before stays where it cannot be used.
@@ -52,7 +53,7 @@ class Watched:
         """
         for attempt in range(_TRIES):
             try:
-                with _held(self.root) as folder:
+                with _held(settled(self.root)) as folder:
                     self.seen = _identity(folder / self.index)
                     self.take(folder)
                 self.taken = self.seen

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from models.artifact import Artifact
+from models.directories import settled
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
 from services.candidates import CandidateSource, candidate_source
@@ -70,7 +71,7 @@ class Release:
         self._rest = rest
         self.definitions: FeatureSet = load_definitions(home / config.features.definitions)
         rest()
-        self.catalogue = shared.catalogue(home / config.catalogue)
+        self.catalogue = shared.catalogue(settled(home / config.catalogue))
         rest()
         found = self.catalogue.manifest.feature_hash
         if found != self.definitions.content_hash:

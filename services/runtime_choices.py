@@ -8,6 +8,7 @@ import psutil
 
 from autoscale.pools import PoolConfig
 from models.artifact import Artifact
+from models.directories import settled
 from models.errors import ModelError
 from models.runtimes.base import AccelerateConfig, AutoConfig, DeepSpeedConfig, RuntimeConfig, group_of
 from models.weights import Weights, weights_of
@@ -54,7 +55,7 @@ def told(choice: Choice) -> str:
 
 
 def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
-    root, runtime = home / config.models[name].artifact, config.models[name].runtime
+    root, runtime = settled(home / config.models[name].artifact), config.models[name].runtime
     try:
         weights = weights_of(root, Artifact.read(root))
     except ModelError as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from models.directories import settled
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
 from services.slots import LoadRuntime, ModelConfig, ModelSlot
@@ -56,7 +57,7 @@ class SharedParts:
         # A slot holds its catalogue: while it is there no other one has this id.
         key = id(catalogue), config.model_dump_json(exclude={"artifact"})
         return self._slots.get(
-            home / config.artifact, key, lambda: ModelSlot(config, catalogue, home, self._load)
+            settled(home / config.artifact), key, lambda: ModelSlot(config, catalogue, home, self._load)
         )
 
 

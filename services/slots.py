@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from models.artifact import Artifact
 from models.assembly import InputAssembler
+from models.directories import settled
 from models.features.catalogue import Catalogue
 from models.golden import check_golden
 from models.ragged import RaggedBatch
@@ -63,7 +64,7 @@ class ModelSlot:
             SignatureError: an input cannot be had from this pipeline. RuntimeFailure: the runtime refuses it.
             GoldenMismatch: it gives other scores than at its export.
         """
-        root = home / config.artifact
+        root = settled(home / config.artifact)
         self.catalogue = catalogue
         self.is_warm = False
         """Whether it has run on every batch shape; it needs not again where releases share it."""

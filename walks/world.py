@@ -22,6 +22,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 CODE = (
     *("walks/*.py", "models/features/*.py"),
     *("models/directories.py", "models/impressions.py", "models/ragged.py", "services/stores/lmdb.py"),
+    *("models/durable.py", "models/writers.py"),
 )
 """What a built world's bytes follow from, ``BESIDE`` left out."""
 BESIDE = {"ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"}

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from cli.models.bench import bench
 from models.artifact import MANIFEST, Artifact
+from models.directories import is_of_a_writer
 from models.errors import ModelError
 from services.home import home_directory
 
@@ -86,7 +87,9 @@ def list_artifacts(
     root = folder or home_directory()
     table = Table("folder", "name", "version", "files", box=None)
     with _errors_told(Console(stderr=True)):
-        for path in sorted(root.rglob(MANIFEST)):
+        for path in sorted(
+            path for path in root.rglob(MANIFEST) if not is_of_a_writer(path.relative_to(root))
+        ):
             artifact = Artifact.read(path.parent)
             table.add_row(
                 str(path.parent.relative_to(root)), artifact.name, artifact.version, ", ".join(artifact.files)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.directories import settled
 from models.features.catalogue import Catalogue
 from models.features.definition import Feature, FeatureSet
 from models.ragged import Column, RaggedArray, RaggedBatch
@@ -70,7 +71,7 @@ def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> Sk
         ModelError: nor the log, or it was served with other definitions.
     """
     definitions = load_definitions(home / config.features.definitions)
-    catalogue = Catalogue.open(home / config.catalogue)
+    catalogue = Catalogue.open(settled(home / config.catalogue))
     view = open_view(config.features, definitions, catalogue, home)
     shown, _ = read_log(paths, definitions)
     store = config.features.store

@@ -16,6 +16,7 @@ from services.config import load_config
 from services.engine import Engine
 from services.errors import ConfigError
 from services.ladder import Ladder
+from services.live_items import set_live
 from services.metrics import UnitMetrics
 from services.releases import Release
 from services.remote import RankerService, RemoteRanker
@@ -98,6 +99,26 @@ def test_answers_that_are_kept_follow_the_overlay_and_the_live_features_on_disk(
             engine.close()
 
     asyncio.run(run())
+
+
+def test_a_replica_starts_from_folders_that_a_killed_writer_moved_aside(tmp_path: Path) -> None:
+    config = load_config(make_overlaid_pipeline(tmp_path))
+    set_live(config, tmp_path, "bonus", 64.0, ["item-0"])
+    folders = [config.catalogue, "overlay", "live", *(model.artifact for model in config.models.values())]
+    for folder in folders:
+        (tmp_path / folder).rename(tmp_path / f"{folder}.replaced")
+    assert check_artifacts(config, tmp_path) == []
+
+    async def run() -> None:
+        engine = Engine(config, tmp_path, replica="test")
+        try:
+            known = expected(2, 1.0, 2.0)
+            assert await scores(engine) == {**known, CELL_OF["item-0"]: known[CELL_OF["item-0"]] + 64.0}
+        finally:
+            engine.close()
+
+    asyncio.run(run())
+    assert not [folder for folder in folders if (tmp_path / folder).exists()]  # a replica writes nothing
 
 
 def test_a_ranker_unit_scores_with_the_cells_and_globals_of_the_ingress(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""The writers' folder beside a folder that is written whole: one writer at a time works in it.
+
+It holds the lock and the writer's new folder, and is removed after the write. The system frees the lock of a process
+that is killed; the next writer removes what that process left.
+"""
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from models.errors import FolderBusy
+
+_LOCK = "lock"
+_POLL_PERIOD_S = 0.02
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}
+
+
+@contextmanager
+def writing_in(place: Path, limit_s: float, root: Path) -> Iterator[Path]:
+    """Give a new, empty folder in ``place``, which is this writer's alone; remove it afterwards if it is still there.
+
+    A file system without locks lets two writers in. Then the first one fails, because the second one removes its
+    folder; their contents do not mix.
+
+    Raises:
+        FolderBusy: another writer of ``root`` was there for all of ``limit_s``. OSError: it cannot be made.
+    """
+    descriptor = _locked(place, time.monotonic() + limit_s)
+    if descriptor is None:
+        raise FolderBusy(
+            f"{root}: another process has been writing it for {limit_s:g} s; wait until it has finished, or stop it, "
+            f"and try again"
+        )
+    try:
+        for left in place.iterdir():
+            if left.name != _LOCK:
+                remove(left, place)
+        staging = place / f"{os.getpid()}-{secrets.token_hex(8)}"
+        staging.mkdir()
+        try:
+            yield staging
+        finally:
+            remove(staging, place)
+    finally:
+        # Whoever waits for this lock sees that it has lost its name, and makes a new one.
+        (place / _LOCK).unlink(missing_ok=True)
+        os.close(descriptor)
+        with suppress(OSError):
+            place.rmdir()  # the next writer may be in it already
+
+
+def remove(path: Path, place: Path) -> None:
+    """Remove a file or folder that nobody reads any more; what cannot be removed is left to the next writer.
+
+    It is moved within the writers' folder first, so that a process that still writes there gets an error, and not
+    half a folder.
+    """
+    doomed = place / f"{secrets.token_hex(8)}.removed"
+    with suppress(OSError):
+        path.rename(doomed)
+        if doomed.is_dir() and not doomed.is_symlink():
+            shutil.rmtree(doomed, ignore_errors=True)
+        else:
+            doomed.unlink()
+
+
+def _locked(place: Path, until_s: float) -> int | None:
+    """Open the lock and hold it; None if another writer holds it until ``until_s``."""
+    lock = place / _LOCK
+    while True:
+        place.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # the writer before has just removed the folder
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                if _taken(descriptor) and _is_named(descriptor, lock):
+                    return descriptor
+            except OSError:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+        if time.monotonic() > until_s:
+            return None
+        time.sleep(_POLL_PERIOD_S)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    """Whether the open file still has this name; the writer before removes it while it holds the lock."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,102 @@
+"""Whenever a writer is killed, readers find the old folder or the new one, whole, and the next writer goes on."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models import directories
+from models.directories import settled
+from tests.models.crashing import fill, killed_at, marks_in, write_marked
+
+CALL_LIMIT = 1000
+
+
+@pytest.fixture(name="exchange", params=["exchange", "two renames"])
+def _exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Run on a file system that can exchange two names, and on one that cannot."""
+    can: bool = request.param == "exchange"
+    if not can:
+        # As renameat2 says on NFS.
+        monkeypatch.setattr(directories, "exchanged", lambda _one, _other: False)
+    return can
+
+
+def test_a_writer_killed_at_any_call_leaves_the_old_or_the_new(tmp_path: Path, exchange: bool) -> None:
+    found, moved_aside = set(), False
+    for at in range(1, CALL_LIMIT):
+        root = tmp_path / str(at) / "d"
+        write_marked(root, "old")
+        killed = killed_at(at, lambda root=root: write_marked(root, "new"))  # type: ignore[misc]
+        found |= (seen := marks_in(settled(root)))
+        moved_aside |= settled(root) != root
+        assert seen in ({"old"}, {"new"}), f"killed at call {at}"
+        write_marked(root, "next")
+        assert marks_in(root) == {"next"}
+        assert [path.name for path in root.parent.iterdir()] == ["d"], f"left by one killed at call {at}"
+        if not killed:
+            break
+    assert not killed
+    assert at > 20
+    assert found == {"old", "new"}
+    assert moved_aside is not exchange
+
+
+def test_a_first_writer_killed_at_any_call_leaves_nothing_or_all(tmp_path: Path) -> None:
+    for at in range(1, CALL_LIMIT):
+        root = tmp_path / str(at) / "d"
+        killed = killed_at(at, lambda root=root: write_marked(root, "new"))  # type: ignore[misc]
+        assert marks_in(settled(root)) in ({"nothing"}, {"new"})
+        assert settled(root) == root
+        assert not root.exists() or marks_in(root) == {"new"}
+        if not killed:
+            break
+    assert not killed
+    write_marked(root, "next")
+    assert [path.name for path in root.parent.iterdir()] == ["d"]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kills=st.lists(st.tuples(st.integers(1, 90), st.booleans()), min_size=2, max_size=5))
+def test_any_row_of_killed_writers_loses_nothing_that_was_there(
+    tmp_path_factory: pytest.TempPathFactory, kills: list[tuple[int, bool]]
+) -> None:
+    root = tmp_path_factory.mktemp("row") / "d"
+    write_marked(root, "0")
+    possible = {"0"}
+    for number, (at, can_exchange) in enumerate(kills, 1):
+        with pytest.MonkeyPatch.context() as patch:
+            if not can_exchange:
+                patch.setattr(directories, "exchanged", lambda _one, _other: False)
+            killed = killed_at(at, lambda number=number: write_marked(root, str(number)))  # type: ignore[misc]
+        seen = marks_in(settled(root))
+        assert len(seen) == 1
+        assert seen <= possible | {str(number)}
+        assert killed or seen == {str(number)}
+        possible = seen
+    write_marked(root, "last")
+    assert marks_in(root) == {"last"}
+    assert [path.name for path in root.parent.iterdir()] == ["d"]
+
+
+def test_readers_on_a_read_only_disk_find_what_was_moved_aside(tmp_path: Path) -> None:
+    write_marked(tmp_path / "outer", "old")
+    (tmp_path / "outer").rename(tmp_path / "outer.replaced")  # as a kill between the two renames leaves it
+    before = sorted(tmp_path.rglob("*"))
+    assert marks_in(settled(tmp_path / "outer")) == {"old"}
+    assert settled(tmp_path / "outer" / "sub" / "three").read_text() == "old"
+    assert settled(tmp_path / "outer" / "none") == tmp_path / "outer.replaced" / "none"
+    assert settled(tmp_path / "none" / "none") == tmp_path / "none" / "none"
+    assert sorted(tmp_path.rglob("*")) == before  # readers change nothing
+
+
+def test_the_leavings_of_an_older_version_go(tmp_path: Path) -> None:
+    """It wrote into ``d.writing`` itself, and was killed there and before it had removed ``d.replaced``."""
+    for name, mark in (("d", "now"), ("d.writing", "half"), ("d.replaced", "older")):
+        (tmp_path / name).mkdir()
+        fill(tmp_path / name, mark)
+    assert marks_in(settled(tmp_path / "d")) == {"now"}
+    write_marked(tmp_path / "d", "new")
+    assert marks_in(tmp_path / "d") == {"new"}
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]

@@ -1,0 +1,154 @@
+"""Writers of one folder at the same time, and what must be on disk before a folder has its name."""
+
+import multiprocessing
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from models import durable, writers
+from models.directories import written_whole
+from models.durable import write_file
+from models.errors import FolderBusy
+from tests.models.crashing import FILES, fill, marks_in, write_marked
+
+WRITES = 25
+LIMIT_S = 60.0
+FORK = multiprocessing.get_context("fork")
+
+
+def write_often(root: Path, mark: str, refused: int) -> None:
+    """Write the folder many times; exit with 0 if at most ``refused`` writes were refused."""
+    failed = 0
+    for number in range(WRITES):
+        try:
+            write_marked(root, f"{mark}{number}")
+        except (OSError, FolderBusy):
+            failed += 1
+    os._exit(0 if failed <= refused else 1)
+
+
+def read_held(root: Path) -> set[str]:
+    """Read all files of the folder that has the name now; empty if it was removed meanwhile."""
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return {Path(f"/proc/self/fd/{folder}/{name}").read_text() for name in FILES}
+    except FileNotFoundError:
+        return set()
+    finally:
+        os.close(folder)
+
+
+@pytest.mark.parametrize("locks", [True, False], ids=["locks", "a file system without locks"])
+def test_writers_at_the_same_time_never_mix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
+) -> None:
+    if not locks:
+        monkeypatch.setattr(writers, "_taken", lambda _descriptor: True)
+    root = tmp_path / "d"
+    write_marked(root, "first")
+    refused = 0 if locks else WRITES
+    started = [FORK.Process(target=write_often, args=(root, mark, refused)) for mark in "abc"]
+    for process in started:
+        process.start()
+    seen: set[str] = set()
+    while any(process.is_alive() for process in started):
+        marks = read_held(root)
+        assert len(marks) <= 1
+        seen |= marks
+    for process in started:
+        process.join(LIMIT_S)
+        assert process.exitcode == 0
+    assert len(seen) > 2  # it was read while it was written
+    assert len(marks_in(root)) == 1
+    write_marked(root, "last")
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_the_second_writer_waits_for_the_first(tmp_path: Path) -> None:
+    root, waits = tmp_path / "d", threading.Thread(target=lambda: write_marked(root, "second"))
+    with written_whole(root) as staging:
+        waits.start()
+        fill(staging, "first")
+        assert not root.exists()
+        assert [path.name for path in tmp_path.iterdir()] == ["d.writing"]
+    waits.join(LIMIT_S)
+    assert marks_in(root) == {"second"}
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_a_writer_that_waited_long_enough_is_refused_and_disturbs_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "d"
+    with written_whole(root) as staging:
+        fill(staging, "first")
+        with pytest.raises(FolderBusy) as refused, written_whole(root, wait_limit_s=0.1):
+            pass
+    assert str(refused.value).startswith(f"{root}: another process has been writing it for 0.1 s; wait")
+    assert marks_in(root) == {"first"}
+
+
+def test_a_file_in_the_way_is_kept_and_told(tmp_path: Path) -> None:
+    (tmp_path / "d").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="it is a file; remove it"), written_whole(tmp_path / "d"):
+        pass
+    assert (tmp_path / "d").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_a_link_to_a_folder_is_replaced_and_the_folder_stays(tmp_path: Path) -> None:
+    write_marked(tmp_path / "elsewhere", "old")
+    (tmp_path / "d").symlink_to(tmp_path / "elsewhere")
+    write_marked(tmp_path / "d", "new")
+    assert marks_in(tmp_path / "d") == {"new"}
+    assert marks_in(tmp_path / "elsewhere") == {"old"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d", "elsewhere"]
+
+
+def test_all_is_on_disk_before_the_name_and_the_name_before_the_old_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "d"
+    done: list[object] = []
+    write_marked(root, "old")
+    fsync, exchanged, rename = os.fsync, durable.exchanged, Path.rename
+
+    def noted_fsync(descriptor: int) -> None:
+        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def noted_exchange(one: Path, other: Path) -> bool:
+        done.append("exchange")
+        return exchanged(one, other)
+
+    def noted_rename(path: Path, target: Path) -> Path:
+        done.append("removal")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr("models.directories.exchanged", noted_exchange)
+    monkeypatch.setattr(Path, "rename", noted_rename)
+    with written_whole(root) as staging:
+        fill(staging, "new")
+    at = done.index("exchange")
+    assert set(done[:at]) == {staging, staging / "sub", *(staging / name for name in FILES)}
+    assert done[at + 1 : at + 3] == [tmp_path, "removal"]
+
+
+def test_a_file_is_replaced_whole_and_is_on_disk_before_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, fsync, found = tmp_path / "f", os.fsync, []
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        found.append((os.readlink(f"/proc/self/fd/{descriptor}") == str(tmp_path), path.read_text()))
+
+    write_file(path, "old")
+    monkeypatch.setattr(os, "fsync", noted)
+    write_file(path, "new")
+    assert found == [(False, "old"), (True, "new")]
+    with pytest.raises(UnicodeEncodeError):
+        write_file(path, "half \ud800")
+    assert path.read_text() == "new"
+    assert [each.name for each in tmp_path.iterdir()] == ["f"]
