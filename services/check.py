@@ -19,6 +19,7 @@ from services.config import PipelineConfig
 from services.errors import ConfigError
 from services.fallback import read_lists
 from services.features import load_definitions, open_view
+from services.live_mark import refuse_lost_features
 from services.lowering import lowered, needed_profiles
 from services.placement import sharded_runtime
 from services.popular import PopularItems
@@ -122,6 +123,7 @@ def _catalogue_faults(
         ]
     faults: list[str] = []
     try:
+        refuse_lost_features(config, home, definitions)
         open_view(config.features, definitions, catalogue, home)
         candidate_source(config.candidates, catalogue, definitions)
         if config.reranker is not None:

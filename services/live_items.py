@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.directories import recover
+from models.directories import settled
 from models.features.catalogue import Catalogue, item_key
 from models.features.definition import Feature, FeatureSet
 from models.features.live import INDEX, LiveItems
 from services.config import PipelineConfig
 from services.errors import ConfigError, NotFound
 from services.features import load_definitions
+from services.live_mark import marked, refuse_lost_features
 from services.turns import alone
 
 
@@ -23,7 +24,7 @@ def set_live(
 
     Raises:
         ConfigError: the pipeline names no folder, or one that cannot be written, or has no such feature, or the value
-            is none of it.
+            is none of it; or the features were set before and are missing.
         NotFound: the catalogue has no such item. ArtifactError: the catalogue or the folder cannot be used.
     """
     if config.features.live is None:
@@ -42,9 +43,13 @@ def set_live(
         )
     try:
         with alone(root.with_name(f".{root.name}.lock")):
-            recover(root)
-            live = LiveItems.open(root, features) if (root / INDEX).is_file() else LiveItems.none(features)
-            live.setting(features, name, keys, exact).write(root, features)
+            refuse_lost_features(config, home, features)
+            present = settled(root)
+            live = (
+                LiveItems.open(present, features) if (present / INDEX).is_file() else LiveItems.none(features)
+            )
+            with marked(config, home, config.features.live):
+                live.setting(features, name, keys, exact).write(root, features)
     except OSError as error:  # it is written whole or not at all: what was there still is
         raise ConfigError(
             f"{root} cannot be written ({error}): give it space and the right to write", field="features.live"

@@ -16,6 +16,7 @@ from services.features import FeaturesStage, load_definitions, open_watched_view
 from services.history_cache import LookupCounts, NoCounts
 from services.history_slot import HistorySlot
 from services.ladder import Ladder, Rung
+from services.live_mark import note_features, refuse_lost_features
 from services.metrics import RowMetrics
 from services.ordering import best_within_k
 from services.popular import PopularItems
@@ -81,7 +82,9 @@ class Release:
                 field="catalogue",
             )
         self.layout = ContextLayout(self.definitions)
+        refuse_lost_features(config, home, self.definitions)
         self.view, folders = open_watched_view(config.features, self.definitions, self.catalogue, home)
+        note_features(config, home)
         rest()
         self.models: dict[str, ModelSlot] = {}
         self._home = home

@@ -13,7 +13,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from models.directories import settled
 from models.features.catalogue import item_key
+from services.turns import alone
 from walks.attributes import RouteFacts, measure
 from walks.catalogue import route_ids, write_routes
 from walks.cells import Cells
@@ -207,10 +209,19 @@ def _make_routes(
 
 
 def _swap(new: Path, place: Path) -> None:
-    """Rename `new` to `place`; what was there is deleted after."""
+    """Rename `new` to `place`; what was there is deleted after.
+
+    Live item features lie in the world too, and are of item keys: what is closed is closed in the new world.
+    """
     old = place.with_name(f".{place.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if place.exists():
-        place.rename(old)
-    new.rename(place)
+        live = World(place).live
+        with alone(live.with_name(f".{live.name}.lock")):  # that of `rankway features set`
+            if settled(live).is_dir():
+                shutil.copytree(settled(live), World(new).live)
+            place.rename(old)
+            new.rename(place)
+    else:
+        new.rename(place)
     shutil.rmtree(old, ignore_errors=True)

@@ -23,6 +23,7 @@ CODE = (
     *("walks/*.py", "models/features/*.py"),
     *("models/directories.py", "models/impressions.py", "models/ragged.py", "services/stores/lmdb.py"),
     *("models/durable.py", "models/writers.py"),
+    "services/turns.py",
 )
 """What a built world's bytes follow from, ``BESIDE`` left out."""
 BESIDE = {"ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"}
@@ -49,6 +50,11 @@ class World:
     def overlay(self) -> Path:
         """Weather, traffic and news by the hour, for `models.features.overlay.Overlay.open`."""
         return self.root / "overlay"
+
+    @property
+    def live(self) -> Path:
+        """The live item features, which `rankway features set` writes; a new world takes them over."""
+        return self.root / "live"
 
     @property
     def news(self) -> Path:

@@ -17,10 +17,13 @@ def test_a_built_world_is_left_alone_until_forced(world: World, tmp_path: Path) 
     _, manifest, built = ensure_world("tiny", home)
     assert not built
     assert manifest == read_manifest(world)
+    copied.live.mkdir()
+    (copied.live / "live.json").write_text("what is closed")
     copied.manifest.write_text(copied.manifest.read_text().replace(manifest["stamp"], "0" * 16))
     _, manifest, built = ensure_world("tiny", home)
     assert built
     assert manifest["stamp"] == inputs_of("tiny").stamp()
+    assert (copied.live / "live.json").read_text() == "what is closed"
 
 
 @pytest.mark.parametrize("lost", ["users", "news"])
