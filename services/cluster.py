@@ -8,6 +8,7 @@ from pathlib import Path
 import ray
 from ray import serve
 
+from models.durable import write_file
 from services.config import PipelineConfig
 from services.errors import ServiceError
 
@@ -20,7 +21,7 @@ def announced(config: PipelineConfig, home: Path) -> Iterator[None]:
     note = home / config.name / _NOTE
     note.parent.mkdir(parents=True, exist_ok=True)
     address: str = ray.get_runtime_context().gcs_address
-    note.write_text(address)
+    write_file(note, address)
     try:
         yield
     finally:

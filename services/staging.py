@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.artifact import Artifact, sha256_of
 from models.directories import written_whole
+from models.durable import write_file
 from models.features.catalogue import Catalogue
 from services.config import PipelineConfig
 from services.errors import ConfigError, ReleaseError
@@ -24,6 +25,7 @@ from services.features import FeaturesConfig
 from services.releases import release_name
 from services.resting import Rest, no_rest
 from services.slots import ModelConfig
+from services.turns import alone
 
 _MANIFEST = "release.yaml"
 _HISTORY = "history.yaml"
@@ -139,15 +141,13 @@ class ReleaseFolder:
 
     def note_active(self, name: str, *, is_rollback: bool = False) -> None:
         """Make ``name`` the active one; a rollback to the one before takes the present one out of the history."""
-        history = self.history()
-        if is_rollback and history[-2:-1] == [name]:
-            history.pop()
-        elif history[-1:] != [name]:
-            history.append(name)
-        self.root.mkdir(parents=True, exist_ok=True)
-        writing = self.root / f"{_HISTORY}.writing"
-        writing.write_text(yaml.safe_dump(history[-_REMEMBERED:]))
-        os.replace(writing, self.root / _HISTORY)
+        with alone(self.root / f".{_HISTORY}.lock"):  # two activations at once are both remembered
+            history = self.history()
+            if is_rollback and history[-2:-1] == [name]:
+                history.pop()
+            elif history[-1:] != [name]:
+                history.append(name)
+            write_file(self.root / _HISTORY, yaml.safe_dump(history[-_REMEMBERED:]))
 
     def applied(self, config: PipelineConfig, name: str | None, rest: Rest = no_rest) -> PipelineConfig:
         """Give ``config`` over the data of a staged release; itself for None.

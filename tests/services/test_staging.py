@@ -1,5 +1,6 @@
 """Releases on disk: what is staged stays as it was, and the history says where a rollback leads."""
 
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ from services.config import PipelineConfig, load_config
 from services.errors import ReleaseError
 from services.releases import Release
 from services.staging import ReleaseFolder, previous_of
+from tests.models.crashing import killed_at
 from tests.pipelines import make_pipeline
 from tests.services.releasing import stage_shifted
+
+LIMIT_S = 30.0
 
 
 @pytest.fixture
@@ -53,6 +57,29 @@ def test_history_goes_on_and_back(folder: ReleaseFolder) -> None:
     assert folder.history() == ["a", "b", "a"]
     assert previous_of(folder.history()) == "b"
     assert folder.active() == "a"
+
+
+def test_activations_at_the_same_time_are_all_remembered(folder: ReleaseFolder) -> None:
+    context = multiprocessing.get_context("fork")
+    started = [context.Process(target=folder.note_active, args=(f"r{number}",)) for number in range(8)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(LIMIT_S)
+        assert process.exitcode == 0
+    assert sorted(folder.history()) == [f"r{number}" for number in range(8)]
+
+
+def test_an_activation_that_is_killed_leaves_the_history_before_or_after_it(folder: ReleaseFolder) -> None:
+    folder.note_active("a")
+    for at in range(1, 100):
+        killed = killed_at(at, lambda: folder.note_active("b"))
+        assert folder.history() in (["a"], ["a", "b"])
+        if not killed:
+            break
+        folder.note_active("a", is_rollback=True)
+    assert not killed
+    assert folder.history() == ["a", "b"]
 
 
 @pytest.mark.parametrize("damaged", ["features.yaml", "catalogue/value.npy"])
