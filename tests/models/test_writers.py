@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from models import durable, writers
+from models import writers
 from models.directories import written_whole
-from models.durable import write_file
+from models.durable import exchanged, write_file
 from models.errors import FolderBusy
 from tests.models.crashing import FILES, fill, marks_in, write_marked
 
@@ -111,7 +111,7 @@ def test_all_is_on_disk_before_the_name_and_the_name_before_the_old_goes(
     root = tmp_path / "d"
     done: list[object] = []
     write_marked(root, "old")
-    fsync, exchanged, rename = os.fsync, durable.exchanged, Path.rename
+    fsync, rename = os.fsync, Path.rename
 
     def noted_fsync(descriptor: int) -> None:
         done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
@@ -152,3 +152,14 @@ def test_a_file_is_replaced_whole_and_is_on_disk_before_its_name(
         write_file(path, "half \ud800")
     assert path.read_text() == "new"
     assert [each.name for each in tmp_path.iterdir()] == ["f"]
+
+
+def test_names_are_exchanged_in_one_step_where_the_kernel_can(tmp_path: Path) -> None:
+    for name in "ab":
+        write_marked(tmp_path / name, name)
+    assert exchanged(tmp_path / "a", tmp_path / "b")
+    assert (marks_in(tmp_path / "a"), marks_in(tmp_path / "b")) == ({"b"}, {"a"})
+    # The kernel refuses with EINVAL, as a file system does that cannot.
+    assert not exchanged(tmp_path / "a", tmp_path / "a" / "sub")
+    with pytest.raises(FileNotFoundError):
+        exchanged(tmp_path / "a", tmp_path / "none")
