@@ -92,7 +92,14 @@ def _activate(
     from services.rollout import Rollout
 
     home = home_directory()
-    folder.read(name)
+    for line in folder.differences(pipeline, name):
+        console.print(
+            f"warning: release {name}: {line}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     with console.status("looking for the service") as status, joined(pipeline, home) as is_running:
         if is_running:
             Rollout(pipeline, folder, status.update).activate(name, is_rollback=is_rollback)

@@ -47,11 +47,14 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
     home = home_directory()
     pipeline = resolved(pipeline, home)
     releases = ReleaseFolder(home, pipeline.name)
-    faults = check_artifacts(releases.applied(pipeline, releases.active()), home)
+    active = releases.active()
+    served = releases.applied(pipeline, active)
+    faults = check_artifacts(served, home)
     if faults:
         raise ConfigError("\n".join(faults))
     refuse_taken_port(pipeline.http)
-    for warning in store_warnings(pipeline, home):
+    changed = [f"release {active}: {line}" for line in releases.differences(pipeline, active)]
+    for warning in [*changed, *store_warnings(served, home)]:
         console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
     with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:

@@ -2,11 +2,12 @@
 
 A folder holds ``release.yaml`` beside hard links to (or copies of) the catalogue, the feature definitions and the
 models, so that training the next model in the same place leaves it as it was. The store of users' rows and the
-overlay are not part of a release: they go on changing under all of them. What a release is made of gives it its
-name, and the last name in ``history.yaml`` is the active one.
+overlay are not part of a release: they go on changing under all of them (``staged_features.py``). What a release is
+made of gives it its name, and the last name in ``history.yaml`` is the active one.
 """
 
 import os
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,15 +26,20 @@ from services.features import FeaturesConfig
 from services.releases import release_name
 from services.resting import Rest, no_rest
 from services.slots import ModelConfig
+from services.staged_features import differences, features_of
 from services.turns import alone
 
 _MANIFEST = "release.yaml"
 _HISTORY = "history.yaml"
 _REMEMBERED = 100
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class StagedRelease(BaseModel):
-    """What ``release.yaml`` says. Paths are relative to the home; files: sha256 of what the models do not vouch for."""
+    """What ``release.yaml`` says. Paths are relative to the home; files: sha256 of what the models do not vouch for.
+
+    features: the configuration's when it was staged. Only ``definitions`` is sure to be used; see ``features_of``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,6 +107,11 @@ class ReleaseFolder:
         Raises:
             ReleaseError: there is none of that name, or it cannot be read.
         """
+        if not _NAME.fullmatch(name):  # never a path: it may come from a command line
+            raise ReleaseError(
+                f"name: a release's name has letters, digits, - and _ alone, got {name!r}; "
+                f"`rankway release list` shows the names"
+            )
         path = self.root / name / _MANIFEST
         try:
             return StagedRelease.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
@@ -113,7 +124,8 @@ class ReleaseFolder:
     def staged(self) -> list[StagedRelease]:
         """Give all releases, the oldest first."""
         names = [path.parent.name for path in self.root.glob(f"*/{_MANIFEST}")]
-        found = [self.read(name) for name in names if "." not in name]  # one being written has a suffix
+        # A folder that is being written has a suffix with a dot.
+        found = [self.read(name) for name in names if _NAME.fullmatch(name)]
         return sorted(found, key=lambda release: (release.staged_at, release.name))
 
     def history(self) -> list[str]:
@@ -169,7 +181,7 @@ class ReleaseFolder:
                 )
         given: dict[str, Any] = {
             "catalogue": release.catalogue,
-            "features": release.features.model_dump(mode="json"),
+            "features": features_of(release.features, config.features, self._home).model_dump(mode="json"),
             "models": {
                 n: _chosen(m, config.models.get(n)).model_dump(mode="json") for n, m in release.models.items()
             },
@@ -178,6 +190,14 @@ class ReleaseFolder:
             return PipelineConfig.model_validate(config.model_dump(mode="json") | given)
         except ValidationError as error:
             raise ReleaseError(f"release {name} does not fit pipeline {config.name}: {error}") from error
+
+    def differences(self, config: PipelineConfig, name: str | None) -> list[str]:
+        """Return a line for each field of ``features`` that ``config`` has changed since the release was staged.
+
+        Raises:
+            ReleaseError: as ``read``.
+        """
+        return [] if name is None else differences(self.read(name).features, config.features, self._home)
 
     def _sha256_of(self, path: Path, hashed: dict[tuple[int, ...], str]) -> str:
         """Hash a file, unless it is one of those of the release before: staging makes hard links."""
