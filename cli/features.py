@@ -10,13 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from models.errors import ModelError
 from services.config import load_config
-from services.errors import ConfigError, ServiceError
+from services.errors import ConfigError, ServiceError, StoreLost
 from services.features import load_definitions
 from services.home import home_directory
 from services.live_items import set_live
 from services.stores import open_writer
 from services.stores.base import StoreConfig
-from services.stores.loading import Checkpoint, Loaded, load
+from services.stores.loading import Checkpoint, Loaded, load_all
+from services.stores.loading import Progress as Told
 from services.stores.sources import open_source
 
 app = typer.Typer(help="Stored features: load users' rows, set live features of items.", no_args_is_help=True)
@@ -41,12 +42,17 @@ def load_files(
         raise typer.Exit(2) from error
     except ServiceError as error:
         console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        console.print("Called again, the load goes on where it was.", highlight=False)
+        if not isinstance(error, StoreLost):
+            console.print("Called again, the load goes on where it was.", highlight=False)
         raise typer.Exit(1) from error
     for path, loaded in loads.items():
         for fault in loaded.faults:
             console.print(fault, markup=False, highlight=False, soft_wrap=True)
         before = f", {loaded.resumed} rows were dealt with before" if loaded.resumed else ""
+        if loaded.lost:
+            before = (
+                f"; started over, as the store had lost some of the {loaded.lost} rows of an earlier call"
+            )
         refused = f", {loaded.refused} refused" if loaded.refused else ""
         console.print(
             f"{path}: {loaded.written} rows loaded{before}{refused}", highlight=False, soft_wrap=True
@@ -86,22 +92,22 @@ def _load(config: Path, files: list[Path], console: Console) -> dict[Path, Loade
     definitions = load_definitions(home / pipeline.features.definitions)
     sources = {path: open_source(path, definitions) for path in files}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    loads: dict[Path, Loaded] = {}
     writer = open_writer(store, home)
     try:
         with Progress(*columns, console=console, transient=True) as bar:
-            for path, source in sources.items():
-                task = bar.add_task(path.name, total=source.total)
-                checkpoint = Checkpoint(path, f"{source.stamp()} {_identity(store)}")
-                loads[path] = load(
-                    source,
-                    writer,
-                    checkpoint,
-                    lambda done, total, task=task: bar.update(task, completed=done, total=total),  # type: ignore[misc]
-                )
+
+            def told(path: Path) -> Told:
+                task = bar.add_task(path.name, total=sources[path].total)
+                return lambda done, total: bar.update(task, completed=done, total=total)
+
+            stamps = {path: f"{source.stamp()} {_identity(store)}" for path, source in sources.items()}
+            loads = load_all(
+                [(source, Checkpoint(path, stamps[path]), told(path)) for path, source in sources.items()],
+                writer,
+            )
     finally:
         writer.close()
-    return loads
+    return dict(zip(sources, loads, strict=True))
 
 
 def _identity(store: StoreConfig) -> str:

@@ -4,6 +4,7 @@ ServiceError 500
 ├── ConfigError               a pipeline's YAML cannot be used (command line: exit 2)
 ├── ReleaseError              a release cannot be staged, loaded or activated
 ├── StoreFailed               a feature store does not take what is loaded into it
+│   └── StoreLost             it lost rows of a load while that ran
 ├── RequestError 400          the caller's to mend
 │   ├── BodyTooLarge 413
 │   ├── BodyTooSlow 408
@@ -70,6 +71,10 @@ class StoreFailed(ServiceError):
     """A feature store cannot be written."""
 
     title = "Feature store failed"
+
+
+class StoreLost(StoreFailed):
+    """A feature store lost rows that a load had written; the load has to start over."""
 
 
 class RequestError(ServiceError):

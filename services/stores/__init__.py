@@ -27,9 +27,9 @@ def open_writer(config: StoreConfig, home: Path) -> StoreWriter:
         ConfigError: as ``open_store``. StoreFailed: a server cannot be reached.
     """
     if isinstance(config, LmdbConfig):
-        from services.stores.lmdb import LmdbStore
+        from services.stores.lmdb_writer import LmdbWriter
 
-        return LmdbStore(home / config.path, readonly=False)
+        return LmdbWriter(home / config.path)
     from services.stores.redis_writer import RedisWriter
 
     return RedisWriter(config, home)

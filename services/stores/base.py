@@ -108,13 +108,49 @@ class FeatureStore(Protocol):
 
 
 class StoreWriter(Protocol):
-    """The same rows, written."""
+    """The same rows, written.
+
+    A load is written in parts. The store keeps a mark for each part, so that it can say itself which parts it still
+    has. A store that was emptied, replaced or reset to an earlier state lacks marks.
+    """
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
         """Write the rows, replacing those that are there; give how many.
 
         Raises:
             StoreFailed: the store does not take them.
+        """
+        ...
+
+    def begin_load(self) -> str:
+        """Put the first mark of a load into the store; return the load's id.
+
+        Raises:
+            StoreFailed: the store does not take it.
+        """
+        ...
+
+    def write_part(self, load: str, number: int, rows: Sequence[tuple[bytes, bytes]]) -> int:
+        """Write part ``number`` of a load, counted from 1, and its mark; return the number of rows.
+
+        Raises:
+            StoreFailed: the store does not take them. StoreLost: it lacks the mark of an earlier part.
+        """
+        ...
+
+    def holds_parts(self, load: str, count: int) -> bool:
+        """Return whether the store has the marks of the first ``count`` parts of a load.
+
+        Raises:
+            StoreFailed: the store does not say.
+        """
+        ...
+
+    def end_load(self, load: str) -> None:
+        """Remove the marks of a load.
+
+        Raises:
+            StoreFailed: the store does not remove them, or no replica confirms what was written.
         """
         ...
 

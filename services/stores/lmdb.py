@@ -6,6 +6,7 @@ an environment that is being served needs a folder of its own, put in its place 
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -88,24 +89,34 @@ class LmdbStore:
         written = 0
         iterator = iter(rows)
         while part := list(islice(iterator, _ROWS_A_TRANSACTION)):
-            try:
-                with self._environment.begin(write=True) as transaction:
-                    for key, value in part:
-                        transaction.put(key, value)
-            except lmdb.BadValsizeError as error:
-                longest = max(part, key=lambda row: len(row[0]))[0]
-                raise StoreFailed(
-                    f"LMDB at {self._path} takes keys of 1 to {self._max_key_bytes} bytes, one has {len(longest)}: "
-                    f"{longest[:80]!r}; shorten that user id",
-                    field="features.store",
-                ) from error
-            except lmdb.Error as error:
-                raise StoreFailed(
-                    f"LMDB at {self._path}: {error}; make room on its disk, or remove the folder and load again",
-                    field="features.store",
-                ) from error
+            with self.writing(part) as transaction:
+                for key, value in part:
+                    transaction.put(key, value)
             written += len(part)
         return written
+
+    @contextmanager
+    def writing(self, rows: Sequence[tuple[bytes, bytes]]) -> Iterator[lmdb.Transaction]:
+        """Open a transaction that is to write ``rows``; it is committed if the block ends well.
+
+        Raises:
+            StoreFailed: as ``write_many``.
+        """
+        try:
+            with self._environment.begin(write=True) as transaction:
+                yield transaction
+        except lmdb.BadValsizeError as error:
+            longest = max(rows, key=lambda row: len(row[0]))[0]
+            raise StoreFailed(
+                f"LMDB at {self._path} takes keys of 1 to {self._max_key_bytes} bytes, one has {len(longest)}: "
+                f"{longest[:80]!r}; shorten that user id",
+                field="features.store",
+            ) from error
+        except lmdb.Error as error:
+            raise StoreFailed(
+                f"LMDB at {self._path}: {error}; make room on its disk, or remove the folder and load again",
+                field="features.store",
+            ) from error
 
     def close(self) -> None:
         """Unmap the environment."""

@@ -1,24 +1,45 @@
-"""Loading a store in bulk; a load that was cut off goes on where it was."""
+"""Loading a store in bulk; a load that was cut off goes on where it was, if the store still has what was written.
+
+How far a load has come is known twice. The checkpoint beside the source says where to go on, and how many parts were
+written until there. The store has a mark for each part. If marks are missing, the load starts over.
+"""
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from services.errors import StoreFailed, StoreLost
 from services.stores.base import StoreWriter
 from services.stores.sources import Source
 
 _SHOWN_FAULTS = 20
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a load has come. load: its id in the store. done: rows that were taken or refused."""
+
+    load: str
+    parts: int = 0
+    position: Any = None
+    done: int = 0
 
 
 @dataclass(slots=True)
 class Loaded:
-    """What a load did. resumed: rows that an earlier one had dealt with. faults: the first rows refused."""
+    """What a load did. resumed: rows that an earlier one had dealt with. faults: the first rows refused.
+
+    lost: rows that an earlier one had dealt with, and that are dealt with again, as the store has lost some of them.
+    """
 
     written: int = 0
     resumed: int = 0
+    lost: int = 0
     refused: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -31,43 +52,99 @@ class Checkpoint:
         self.path = source.with_name(f".{source.name}.loading")
         self._stamp = stamp
 
-    def read(self) -> tuple[Any, int]:
-        """Give where to go on and how many rows were dealt with; (None, 0) at the beginning."""
+    def read(self) -> Reached | None:
+        """Return how far the load has come; None at the beginning."""
         try:
             kept = json.loads(self.path.read_text())
-            return (kept["position"], int(kept["done"])) if kept["stamp"] == self._stamp else (None, 0)
+            if kept["stamp"] != self._stamp:
+                return None
+            return Reached(str(kept["load"]), int(kept["parts"]), kept["position"], int(kept["done"]))
         except (OSError, ValueError, KeyError, TypeError):
-            return None, 0
+            return None
 
-    def write(self, position: Any, done: int) -> None:
-        """Keep it, whole or not at all."""
+    def write(self, reached: Reached) -> None:
+        """Keep it, whole or not at all.
+
+        Raises:
+            StoreFailed: the folder cannot be written.
+        """
         fresh = self.path.with_suffix(".new")
-        fresh.write_text(json.dumps({"stamp": self._stamp, "position": position, "done": done}))
-        os.replace(fresh, self.path)
+        kept = {"load": reached.load, "parts": reached.parts, "position": reached.position}
+        try:
+            fresh.write_text(json.dumps({"stamp": self._stamp, **kept, "done": reached.done}))
+            os.replace(fresh, self.path)
+        except OSError as error:
+            raise StoreFailed(f"{self.path} cannot be written ({error}); make its folder writable") from error
 
     def clear(self) -> None:
         """The load is through."""
         self.path.unlink(missing_ok=True)
 
 
-def load(
-    source: Source, writer: StoreWriter, checkpoint: Checkpoint, progress: Callable[[int, int], None]
-) -> Loaded:
-    """Write the source's rows; those that cannot be read are named and left out.
+def load(source: Source, writer: StoreWriter, checkpoint: Checkpoint, progress: Progress) -> Loaded:
+    """Load one source, as ``load_all`` does."""
+    (loaded,) = load_all([(source, checkpoint, progress)], writer)
+    return loaded
+
+
+def load_all(sources: Iterable[tuple[Source, Checkpoint, Progress]], writer: StoreWriter) -> list[Loaded]:
+    """Write the rows of all sources; those that cannot be read are named and left out.
 
     progress: hears how many rows of how many were dealt with.
 
     Raises:
-        StoreFailed: the store takes no more; the same call goes on from there.
+        StoreFailed: the store takes no more; the same call goes on from there. StoreLost: it has lost rows that were
+            written before; the same call starts over.
     """
-    position, done = checkpoint.read()
-    loaded = Loaded(resumed=done)
-    progress(done, source.total)
-    for part in source.parts(position):
-        loaded.written += writer.write_many(part.rows)
-        loaded.refused += len(part.faults)
-        loaded.faults += part.faults[: _SHOWN_FAULTS - len(loaded.faults)]
-        checkpoint.write(part.position, part.done)
-        progress(part.done, source.total)
+    loads: list[Loaded] = []
+    through: list[Reached] = []
+    try:
+        for source, checkpoint, progress in sources:
+            loaded, reached = _load(source, writer, checkpoint, progress)
+            loads.append(loaded)
+            through.append(reached)
+        # Only now: rows of the first source may be lost while the last is loaded.
+        if not all(writer.holds_parts(reached.load, reached.parts) for reached in through):
+            raise StoreLost("the store lost rows of this load before it ended; call it again, it starts over")
+    except BaseException:
+        with suppress(StoreFailed):
+            _end(through, writer)
+        raise
+    _end(through, writer)
+    return loads
+
+
+def _load(
+    source: Source, writer: StoreWriter, checkpoint: Checkpoint, progress: Progress
+) -> tuple[Loaded, Reached]:
+    loaded = Loaded()
+    reached = checkpoint.read()
+    if reached is not None and not writer.holds_parts(reached.load, reached.parts):
+        checkpoint.clear()
+        writer.end_load(reached.load)
+        loaded.lost, reached = reached.done, None
+    reached = reached or Reached(writer.begin_load())
+    loaded.resumed = reached.done
+    try:
+        progress(reached.done, source.total)
+        for part in source.parts(reached.position):
+            loaded.written += writer.write_part(reached.load, reached.parts + 1, part.rows)
+            loaded.refused += len(part.faults)
+            loaded.faults += part.faults[: _SHOWN_FAULTS - len(loaded.faults)]
+            further = Reached(reached.load, reached.parts + 1, part.position, part.done)
+            checkpoint.write(further)
+            reached = further
+            progress(part.done, source.total)
+    except BaseException as error:
+        if isinstance(error, StoreLost) or reached.parts == 0:  # there is nothing to go on from
+            checkpoint.clear()
+            with suppress(StoreFailed):
+                writer.end_load(reached.load)
+        raise
     checkpoint.clear()
-    return loaded
+    return loaded, reached
+
+
+def _end(loads: Sequence[Reached], writer: StoreWriter) -> None:
+    for reached in loads:
+        writer.end_load(reached.load)

@@ -1,17 +1,23 @@
 """Rows into Redis or Valkey: pipelined, in parts that bound memory on both sides."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import redis
 
-from services.errors import StoreFailed
+from services.errors import StoreFailed, StoreLost
 from services.stores.base import RedisConfig
 from services.stores.redis_client import client_of
+from services.stores.redis_marks import Marks
 
 _ROWS_A_PART = 1000
 _TIMEOUT_S = 10.0
+_WAIT_MS = 5000
+_WAITS = 12
+ERRORS = (redis.RedisError, redis.exceptions.RedisClusterException)
+"""What redis-py raises; errors of its cluster client have a root of their own."""
 
 
 class RedisWriter:
@@ -28,7 +34,7 @@ class RedisWriter:
         try:
             self._client = client_of(config, home, _TIMEOUT_S)
             self._client.ping()
-        except redis.RedisError as error:
+        except ERRORS as error:
             raise self._failure(error) from error
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
@@ -36,26 +42,89 @@ class RedisWriter:
         written = 0
         iterator = iter(rows)
         while part := list(islice(iterator, _ROWS_A_PART)):
-            try:
-                with self._client.pipeline(transaction=False) as pipeline:
-                    for key, row in part:
-                        pipeline.set(self._prefix + key, row)
-                    pipeline.execute()
-            except redis.RedisError as error:
-                raise self._failure(error) from error
+            self._write(part, None, 0)
             written += len(part)
         return written
+
+    def begin_load(self) -> str:
+        """Put the first mark of a load on each server; return the load's id."""
+        try:
+            return Marks.begin(self._client, self._prefix).load
+        except ERRORS as error:
+            raise self._failure(error) from error
+
+    def write_part(self, load: str, number: int, rows: Sequence[tuple[bytes, bytes]]) -> int:
+        """Write a part and its marks in one pipeline.
+
+        Raises:
+            StoreFailed: a server does not take them. StoreLost: one lacks the mark of an earlier part.
+        """
+        marks = Marks(load, self._prefix)
+        if not marks.hold(self._write(rows, marks, number), number):
+            raise StoreLost(
+                f"Redis at {self._where} lost rows of this load while it ran: a server was emptied, or started or "
+                f"replaced without its data; call it again, it starts over",
+                field="features.store",
+            )
+        return len(rows)
+
+    def holds_parts(self, load: str, count: int) -> bool:
+        """Return whether every server has the marks of the first ``count`` parts."""
+        try:
+            return Marks(load, self._prefix).are_held(self._client, count)
+        except ERRORS as error:
+            raise self._failure(error) from error
+
+    def end_load(self, load: str) -> None:
+        """Remove the marks of a load; of a server that has replicas, wait until one has all rows."""
+        try:
+            confirmed = [self._remove(key) for key in Marks(load, self._prefix).keys]
+        except ERRORS as error:
+            raise self._failure(error) from error
+        if not all(confirmed):
+            raise StoreFailed(
+                f"Redis at {self._where} has the rows, but none of its replicas confirmed them within "
+                f"{_WAITS * _WAIT_MS // 1000} s; mend replication, and load again",
+                field="features.store",
+            )
 
     def close(self) -> None:
         """Disconnect."""
         self._client.close()
 
-    def _failure(self, error: redis.RedisError) -> StoreFailed:
+    def _write(self, rows: Sequence[tuple[bytes, bytes]], marks: Marks | None, number: int) -> list[Any]:
+        try:
+            with self._client.pipeline(transaction=False) as pipeline:
+                for key, row in rows:
+                    pipeline.set(self._prefix + key, row)
+                if marks is not None:
+                    marks.add(pipeline, number)
+                return pipeline.execute()
+        except ERRORS as error:
+            raise self._failure(error) from error
+
+    def _remove(self, key: bytes) -> bool:
+        """Remove a mark; return whether a replica confirms it, and with it all rows before, or there is none."""
+        client = self._client
+        if isinstance(client, redis.RedisCluster):
+            client = client.get_redis_connection(client.get_node_from_key(key))
+        with client.client() as connection:  # WAIT is about the writes of its own connection
+            connection.delete(key)
+            try:
+                if int(connection.info("replication")["connected_slaves"]) == 0:
+                    return True
+                return any(connection.execute_command("WAIT", 1, _WAIT_MS) for _ in range(_WAITS))
+            except redis.exceptions.NoPermissionError:  # this user may not ask
+                return True
+
+    def _failure(self, error: Exception) -> StoreFailed:
         if isinstance(error, redis.exceptions.OutOfMemoryError):
             remedy = "raise its maxmemory, or remove what else it holds, and load again"
+        elif isinstance(error, redis.exceptions.NoPermissionError):
+            remedy = "allow this user SET, SETBIT, BITPOS and DEL"
         elif isinstance(error, redis.AuthenticationError):
             remedy = "give the password with features.store.password_env or password_file"
-        elif isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        elif not isinstance(error, redis.ResponseError):
             remedy = "start it, or mend features.store.nodes"
         else:
             remedy = "see its log"

@@ -14,9 +14,10 @@ from models.features.definition import FeatureSet
 from models.features.rows import UserRowCodec, row_key
 from services.errors import StoreFailed
 from services.stores.lmdb import LmdbStore
+from services.stores.lmdb_writer import MARKS
 from services.stores.parquet import read_column
 
-_ROWS_A_PART = 2000
+_ROWS_A_PART = 1000
 USER = "user_id"
 
 
@@ -157,6 +158,8 @@ class LmdbSource:
         done, key = position or (0, "")
         rows: list[tuple[bytes, bytes]] = []
         for found, row in self._store.rows_after(bytes.fromhex(key)):
+            if found.startswith(MARKS):
+                continue
             tag = next((tag for key, tag in self._tags.items() if found.endswith(key[1:])), b"")
             if not tag or row[: len(tag)] != tag:
                 raise StoreFailed(

@@ -69,6 +69,29 @@ def test_a_load_that_was_killed_goes_on(home: Path) -> None:
         assert not (home / ".users.parquet.loading").exists()
 
 
+@needs_redis
+def test_a_server_that_was_emptied_is_loaded_from_the_beginning_and_the_command_says_so(home: Path) -> None:
+    config, users = home / "pipeline.yaml", home / "users.parquet"
+    pq.write_table(pa.table({"user_id": [f"u{i}" for i in range(20_000)], "bias": [1.0] * 20_000}), users)
+    with redis_server(home) as server:
+        make_pipeline(home, into(server))
+        # Room for some parts, but not for all.
+        assert server.ask(
+            "CONFIG", "SET", "maxmemory", server.client().info("memory")["used_memory"] + 1_500_000
+        )
+        result = features_load(config, users)
+        assert result.exit_code == 1
+        assert "raise its maxmemory" in result.output
+        assert "Called again, the load goes on where it was." in result.output
+        assert 0 < server.ask("DBSIZE") < 20_000
+        server.ask("CONFIG", "SET", "maxmemory", 0)
+        server.ask("FLUSHALL")
+        result = features_load(config, users)
+        assert result.exit_code == 0, result.output
+        assert "20000 rows loaded; started over, as the store had lost some of the" in result.output
+        assert server.ask("DBSIZE") == 20_000
+
+
 def test_a_server_that_is_not_there_is_named_with_the_remedy(home: Path) -> None:
     config = make_pipeline(home, {"features": {"store": {"kind": "redis", "nodes": ["127.0.0.1:1"]}}})
     result = features_load(config, home / "users.lmdb")

@@ -1,6 +1,6 @@
 """Bulk loads: what Parquet holds is what a stage reads, and a load that was cut off goes on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from models.features.rows import UserRowCodec, row_key
 from models.ragged import RaggedArray
 from services.errors import StoreFailed
 from services.stores.lmdb import LmdbStore
-from services.stores.loading import Checkpoint, Loaded, load
+from services.stores.loading import Checkpoint, Loaded, Reached, load
 from services.stores.sources import open_source
 
 FEATURES = FeatureSet(
@@ -60,6 +60,7 @@ class Kept:
         self.rows: dict[bytes, bytes] = {}
         self.room = room
         self.written = 0
+        self.marks: dict[str, int] = {}
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
         part = list(rows)
@@ -68,6 +69,22 @@ class Kept:
         self.rows |= dict(part)
         self.written += len(part)
         return len(part)
+
+    def begin_load(self) -> str:
+        self.marks["load"] = 0
+        return "load"
+
+    def write_part(self, load: str, number: int, rows: Sequence[tuple[bytes, bytes]]) -> int:
+        assert self.marks[load] == number - 1
+        written = self.write_many(rows)
+        self.marks[load] = number
+        return written
+
+    def holds_parts(self, load: str, count: int) -> bool:
+        return self.marks.get(load, -1) >= count
+
+    def end_load(self, load: str) -> None:
+        self.marks.pop(load, None)
 
     def close(self) -> None: ...
 
@@ -137,21 +154,23 @@ def test_bad_rows_are_named_with_number_and_remedy_and_the_others_are_loaded(tmp
 def test_a_load_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
     rows = [{"user_id": f"u{i}", "age": i % 100} for i in range(10_000)]
     path = write(tmp_path / "users.parquet", rows)
-    cut = Kept(room=5000)
+    store = Kept(room=5000)
     with pytest.raises(StoreFailed):
-        run(path, cut)
-    rest = Kept()
-    loaded = run(path, rest)
-    assert loaded.resumed == cut.written > 0
-    assert loaded.written == len(rest.rows) == 10_000 - cut.written
-    assert (cut.rows | rest.rows).keys() == {key_of(f"u{i}") for i in range(10_000)}
+        run(path, store)
+    before, store.room = store.written, 1 << 30
+    loaded = run(path, store)
+    assert loaded.resumed == before > 0
+    assert loaded.written == 10_000 - before
+    assert store.written == 10_000
+    assert store.rows.keys() == {key_of(f"u{i}") for i in range(10_000)}
+    assert not store.marks
     again = run(path, Kept())
     assert (again.resumed, again.written) == (0, 10_000)
 
 
 def test_a_checkpoint_of_another_file_or_garbled_begins_anew(tmp_path: Path) -> None:
     path = write(tmp_path / "users.parquet", [{"user_id": f"u{i}"} for i in range(3000)])
-    Checkpoint(path, "another").write(2000, 2000)
+    Checkpoint(path, "another").write(Reached("load", 2, 2000, 2000))
     assert run(path, Kept()).resumed == 0
     Checkpoint(path, "").path.write_text("{garbled")
     assert run(path, Kept()).written == 3000
@@ -188,12 +207,13 @@ def test_an_embedded_stores_rows_are_taken_as_they_are(tmp_path: Path) -> None:
     embedded.write_many(rows)
     embedded.close()
     source = open_source(tmp_path / "users", FEATURES)
-    checkpoint, cut, rest = Checkpoint(tmp_path / "users", source.stamp()), Kept(room=3000), Kept()
+    checkpoint, store = Checkpoint(tmp_path / "users", source.stamp()), Kept(room=3000)
     with pytest.raises(StoreFailed, match="full"):
-        load(source, cut, checkpoint, lambda done, total: None)
-    loaded = load(source, rest, checkpoint, lambda done, total: None)
-    assert (loaded.resumed, loaded.written) == (cut.written, 5000 - cut.written)
-    assert cut.rows | rest.rows == dict(rows)
+        load(source, store, checkpoint, lambda done, total: None)
+    before, store.room = store.written, 1 << 30
+    loaded = load(source, store, checkpoint, lambda done, total: None)
+    assert (loaded.resumed, loaded.written) == (before, 5000 - before)
+    assert store.rows == dict(rows)
 
 
 def test_an_embedded_store_of_other_definitions_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""Loads into LMDB: each part is one transaction, with the mark that says how far the load has come."""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from services.errors import StoreLost
+from services.stores.lmdb import LmdbStore
+
+MARKS = b"load/"
+"""What keys of marks begin with. A row's key begins with a brace."""
+_MAX_ID_BYTES = 64
+
+
+class LmdbWriter(LmdbStore):
+    """Rows by key, written to one LMDB environment."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the environment at ``path``, or make it.
+
+        Raises:
+            ConfigError: it cannot be opened.
+        """
+        super().__init__(path, readonly=False)
+        self._data = path / "data.mdb"
+        self._opened = self._identity()
+
+    def begin_load(self) -> str:
+        """Put the first mark of a load into the store; return the load's id."""
+        load = secrets.token_hex(8)
+        with self.writing(()) as transaction:
+            transaction.put(_mark_of(load), b"0")
+        return load
+
+    def write_part(self, load: str, number: int, rows: Sequence[tuple[bytes, bytes]]) -> int:
+        """Write a part and its mark in one transaction.
+
+        Raises:
+            StoreFailed: as ``write_many``. StoreLost: the mark of an earlier part is missing.
+        """
+        with self.writing(rows) as transaction:
+            mark = transaction.get(_mark_of(load))
+            if not self._is_in_place() or _parts(None if mark is None else bytes(mark)) < number - 1:
+                raise StoreLost(
+                    f"LMDB at {self._path} was removed, replaced or emptied during the load; call it again, it starts "
+                    f"over",
+                    field="features.store",
+                )
+            for key, row in rows:
+                transaction.put(key, row)
+            transaction.put(_mark_of(load), b"%d" % number)
+        return len(rows)
+
+    def holds_parts(self, load: str, count: int) -> bool:
+        """Return whether the store has the mark of part ``count`` or of a later one."""
+        (mark,) = self.read_many([_mark_of(load)]).rows
+        return self._is_in_place() and _parts(mark) >= count
+
+    def end_load(self, load: str) -> None:
+        """Remove the mark of a load."""
+        with self.writing(()) as transaction:
+            transaction.delete(_mark_of(load))
+
+    def _is_in_place(self) -> bool:
+        """Return whether the file that is written is the one that others find: it may have been removed."""
+        return self._identity() == self._opened
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = self._data.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+
+def _mark_of(load: str) -> bytes:
+    return MARKS + load.encode(errors="replace")[:_MAX_ID_BYTES]
+
+
+def _parts(mark: bytes | None) -> int:
+    """Return how many parts a mark says were written; -1 if there is no mark."""
+    return int(mark) if mark is not None and mark.isdigit() else -1

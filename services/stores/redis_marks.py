@@ -1,0 +1,98 @@
+"""The marks of a load in Redis or Valkey: a bit for each part, on each server that holds rows.
+
+Bit 0 is set when a load begins, bit n with the rows of part n: in the same pipeline, after them, on the same
+connection. So if a server loses rows of part n, it has also lost bit n, or bit 0:
+
+- A server that was emptied or started anew without its data has lost bit 0.
+- A server that fell back to an earlier state (a replica that took over, a file that was behind) has lost the last bits.
+
+The first bit that is not set therefore tells how many parts a server still has. A cluster has such bits on each of its
+masters, under keys that hash to a slot of that master.
+"""
+
+import re
+import secrets
+from typing import Any
+
+import redis
+from redis.crc import key_slot
+
+Client = redis.Redis | redis.RedisCluster
+_ID = re.compile(r"[0-9a-f]{16}(:[0-9]+)+")
+_MAX_TAGS = 1_000_000  # a master with a single slot is found within some 100,000 with near certainty
+
+
+class Marks:
+    """The marks of one load."""
+
+    def __init__(self, load: str, prefix: bytes) -> None:
+        """Take the id of a load that ``begin`` made; any other text is that of a load without marks."""
+        token, *tags = load.split(":") if _ID.fullmatch(load) else [""]
+        self.load = load
+        self.keys = [_key(prefix, tag, token) for tag in tags]
+
+    @classmethod
+    def begin(cls, client: Client, prefix: bytes) -> "Marks":
+        """Set bit 0 on each server.
+
+        Raises:
+            redis.RedisError, redis.exceptions.RedisClusterException: a server does not take it.
+        """
+        token = secrets.token_hex(8)
+        tags = _tags(client, prefix, token) if isinstance(client, redis.RedisCluster) else ["0"]
+        marks = cls(":".join([token, *tags]), prefix)
+        for key in marks.keys:
+            client.setbit(key, 0, 1)
+        return marks
+
+    def add(self, pipeline: Any, number: int) -> None:
+        """Set the bits of part ``number``, and ask for the first bit that is not set, in a pipeline after the rows."""
+        for key in self.keys:
+            pipeline.setbit(key, number, 1)
+        for key in self.keys:
+            pipeline.bitpos(key, 0)
+
+    def hold(self, answers: list[Any], number: int) -> bool:
+        """Return whether the answers to a pipeline with ``add`` say that all parts to ``number`` are there."""
+        return all(first > number for first in answers[-len(self.keys) :])
+
+    def are_held(self, client: Client, count: int) -> bool:
+        """Return whether every server has the bits of the first ``count`` parts.
+
+        Raises:
+            redis.RedisError, redis.exceptions.RedisClusterException: a server does not say.
+        """
+        if not self.keys or (isinstance(client, redis.RedisCluster) and not self._on_all_masters(client)):
+            return False
+        return all(int(client.bitpos(key, 0)) > count for key in self.keys)
+
+    def _on_all_masters(self, client: redis.RedisCluster) -> bool:
+        """Return whether each master has a mark; one that was given slots since the load began may not."""
+        client.nodes_manager.initialize()
+        masters = _masters(client)
+        return {masters[key_slot(key)] for key in self.keys if key_slot(key) in masters} == set(
+            masters.values()
+        )
+
+
+def _key(prefix: bytes, tag: str, token: str) -> bytes:
+    """Return the key of a mark. No row has it: after the second brace of a row's key comes a slash."""
+    return prefix + b"{%s}load/%s" % (tag.encode(), token.encode())
+
+
+def _masters(client: redis.RedisCluster) -> dict[int, str]:
+    return {slot: nodes[0].name for slot, nodes in client.nodes_manager.slots_cache.items() if nodes}
+
+
+def _tags(client: redis.RedisCluster, prefix: bytes, token: str) -> list[str]:
+    """Return a hash tag for each master."""
+    masters = _masters(client)
+    missing, tags = set(masters.values()), []
+    for number in range(_MAX_TAGS):
+        master = masters.get(key_slot(_key(prefix, str(number), token)))
+        if master in missing:
+            missing.remove(master)
+            tags.append(str(number))
+        if not missing:
+            return tags
+    raise redis.RedisError(f"no key hashes to a slot of {', '.join(sorted(missing))}")
