@@ -1,17 +1,22 @@
 """The tokens of all items' texts: made once for a catalogue and a tokenizer, and mapped by every replica.
 
 They lie beside the catalogue, ``<catalogue>-tokens/<hash>.ids`` (int32, end to end) and ``<hash>.npy`` (offsets), by a
-hash of what they follow from. Memory is bounded: texts are read, tokenised and written some thousands at a time.
+hash of what they follow from. Texts are read, tokenised and written some thousands at a time. Where nothing can be
+written, as on a read-only volume, a replica makes the tokens in its own memory each time that it loads them.
 """
 
 import hashlib
+import io
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from models.artifact import sha256_of
 from models.errors import SignatureError
@@ -40,15 +45,21 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -
     name = _name_of(catalogue, source, tokenizer, most)
     folder = catalogue.root.with_name(f"{catalogue.root.name}-tokens")
     ids, offsets = folder / f"{name}.ids", folder / f"{name}.npy"
-    if not offsets.is_file():  # it is written last: where it is, both are whole
-        try:
+    found = _opened(ids, offsets, len(catalogue))
+    if found is None:
+        with suppress(OSError):  # the folder may only be read, or its disk is full
             folder.mkdir(exist_ok=True)
-        except OSError:  # a catalogue that may only be read: nothing is kept
-            with tempfile.TemporaryDirectory(prefix="tokens-") as own:
-                _write(Path(own) / "ids", Path(own) / "npy", catalogue, source, tokenizer, most)
-                return _opened(Path(own) / "ids", Path(own) / "npy")
-        _write(ids, offsets, catalogue, source, tokenizer, most)
-    return _opened(ids, offsets)
+            with _replacing(ids) as file:
+                lengths = _tokenise(catalogue, source, tokenizer, most, file)
+            with _replacing(offsets) as file:
+                np.save(file, offsets_of(lengths))
+            _sync(folder)
+        found = _opened(ids, offsets, len(catalogue))
+    if found is None:
+        made = io.BytesIO()
+        lengths = _tokenise(catalogue, source, tokenizer, most, made)
+        found = RaggedArray(np.frombuffer(made.getbuffer(), dtype="<i4"), offsets_of(lengths))
+    return found
 
 
 def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
@@ -69,31 +80,60 @@ def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
             ) from error
 
 
-def _write(ids: Path, offsets: Path, catalogue: Catalogue, source: str, tokenizer: Path, most: int) -> None:
-    """Write both files under names of this process's own, then rename: writers beside it write the same."""
+def _tokenise(
+    catalogue: Catalogue, source: str, tokenizer: Path, most: int, file: BinaryIO
+) -> NDArray[np.int64]:
+    """Write the tokens of all items to a file; return how many each has."""
     reader = PairTokenizer(tokenizer)
     lengths = np.zeros(len(catalogue), dtype=np.int64)
-    new_ids, new_offsets = (path.with_name(f"{path.name}.{os.getpid()}") for path in (ids, offsets))
+    for first in range(0, len(catalogue), _AT_ONCE):
+        rows = range(first, min(first + _AT_ONCE, len(catalogue)))
+        tokens = reader.tokens(list(item_texts(catalogue, source, rows)), most)
+        lengths[rows.start : rows.stop] = np.diff(tokens.offsets)
+        file.write(tokens.values.astype("<i4").tobytes())
+    return lengths
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``path`` when it is whole and on the disk.
+
+    Its name until then is unique on all machines: pods that share a volume have equal process ids.
+    """
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
-        with new_ids.open("wb") as file:
-            for first in range(0, len(catalogue), _AT_ONCE):
-                rows = range(first, min(first + _AT_ONCE, len(catalogue)))
-                tokens = reader.tokens(list(item_texts(catalogue, source, rows)), most)
-                lengths[rows.start : rows.stop] = np.diff(tokens.offsets)
-                tokens.values.astype("<i4").tofile(file)
-        with new_offsets.open("wb") as file:
-            np.save(file, offsets_of(lengths))
-        new_ids.rename(ids)
-        new_offsets.rename(offsets)
+        with fresh.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
     finally:
-        new_ids.unlink(missing_ok=True)
-        new_offsets.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink()
 
 
-def _opened(ids: Path, offsets: Path) -> RaggedArray:
-    size_bytes = ids.stat().st_size
-    values = np.memmap(ids, dtype="<i4", mode="r") if size_bytes else np.zeros(0, dtype="<i4")
-    return RaggedArray(np.asarray(values), np.load(offsets))
+def _sync(folder: Path) -> None:
+    """Bring the names of a folder's files to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _opened(ids: Path, offsets: Path, count: int) -> RaggedArray | None:
+    """Map the tokens of ``count`` items; None if a file is missing or not whole, as after a power cut."""
+    try:
+        bounds, size_bytes = np.load(offsets), ids.stat().st_size
+        ascends = (
+            bounds.dtype == np.int64 and bounds.shape == (count + 1,) and bool((np.diff(bounds) >= 0).all())
+        )
+        if not ascends or bounds[0] != 0 or bounds[-1] * np.dtype("<i4").itemsize != size_bytes:
+            return None
+        values = np.memmap(ids, dtype="<i4", mode="r") if size_bytes else np.zeros(0, dtype="<i4")
+    except (OSError, ValueError, EOFError):
+        return None
+    return RaggedArray(np.asarray(values), bounds)
 
 
 def _name_of(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -> str:

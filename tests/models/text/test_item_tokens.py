@@ -1,0 +1,192 @@
+"""Tokens of the items' texts: kept beside the catalogue, and the same wherever they cannot be kept."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.features.catalogue import Catalogue
+from models.ragged import RaggedArray
+from models.text import item_tokens as module
+from models.text.item_tokens import item_texts, item_tokens
+from models.text.tokenizer import TOKENIZER, PairTokenizer
+from services.config import load_config
+from services.engine import Engine
+from services.requests import RankRequest
+from tests.pipelines import make_pipeline
+from tests.texts import add_texts, score_of
+
+MOST = 30
+
+
+@pytest.fixture(scope="module", name="made")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("made")
+    make_pipeline(home)
+    add_texts(home)
+    return home
+
+
+@pytest.fixture(name="home")
+def _home(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "home"))
+
+
+def tokens_of(home: Path) -> RaggedArray:
+    return item_tokens(Catalogue.open(home / "catalogue"), "details.text", home / "text" / TOKENIZER, MOST)
+
+
+def assert_whole(home: Path, found: RaggedArray) -> None:
+    catalogue = Catalogue.open(home / "catalogue")
+    texts = list(item_texts(catalogue, "details.text", range(len(catalogue))))
+    expected = PairTokenizer(home / "text" / TOKENIZER).tokens(texts, MOST)
+    np.testing.assert_array_equal(found.offsets, expected.offsets)
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
+def kept(home: Path) -> dict[str, tuple[int, int]]:
+    folder = home / "catalogue-tokens"
+    return {path.suffix: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Make a folder one that may only be read, as Kubernetes mounts it: for root, too."""
+    if os.geteuid() != 0:
+        folder.chmod(0o555)
+        try:
+            yield
+        finally:
+            folder.chmod(0o755)
+        return
+    if subprocess.run(["mount", "--bind", folder, folder], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not mount a file system")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.parametrize("with_other_tokens", [False, True])
+def test_a_home_that_may_only_be_read_gives_the_same_tokens(home: Path, with_other_tokens: bool) -> None:
+    if with_other_tokens:  # of an earlier catalogue
+        (home / "catalogue-tokens").mkdir()
+        (home / "catalogue-tokens" / "other.npy").touch()
+    mounted = home if os.geteuid() == 0 or not with_other_tokens else home / "catalogue-tokens"
+    with read_only(mounted):
+        assert_whole(home, tokens_of(home))
+
+
+def test_tokens_that_were_made_before_are_mapped_from_a_home_that_may_only_be_read(home: Path) -> None:
+    tokens_of(home)
+    with read_only(home):
+        found = tokens_of(home)
+        assert_whole(home, found)
+        assert isinstance(found.values.base, np.memmap)
+
+
+def test_an_engine_starts_over_a_home_that_may_only_be_read(home: Path) -> None:
+    (home / "catalogue-tokens").mkdir()
+    config = load_config(home / "pipeline.yaml")
+
+    async def run() -> None:
+        engine = Engine(config, home, replica="test")
+        try:
+            request = RankRequest(user_id="u1", candidates=["item-0007"], context={"query": "sea"})
+            answer = await engine.rank(request, "1")
+            assert [item.score for item in answer.items] == [score_of("sea", "item-0007")]
+        finally:
+            engine.close()
+
+    with read_only(home if os.geteuid() == 0 else home / "catalogue-tokens"):
+        asyncio.run(run())
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def emptied(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def zeroed(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def longer(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"\1\0\0\0")
+
+
+def of_other_items(path: Path) -> None:
+    np.save(path, np.load(path)[:-1])
+
+
+def descending(path: Path) -> None:
+    offsets = np.load(path)
+    offsets[1] = offsets[-1] + 1
+    np.save(path, offsets)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [(".ids", cut), (".ids", emptied), (".ids", longer), (".ids", os.unlink)]
+    + [(".npy", damage) for damage in (cut, emptied, zeroed, of_other_items, descending, os.unlink)],
+)
+def test_files_that_a_power_cut_damaged_are_made_anew(
+    home: Path, suffix: str, damage: Callable[[Path], None]
+) -> None:
+    tokens_of(home)
+    (path,) = (home / "catalogue-tokens").glob(f"*{suffix}")
+    damage(path)
+    assert_whole(home, tokens_of(home))
+    after = kept(home)
+    assert_whole(home, tokens_of(home))
+    assert kept(home) == after  # and kept again
+
+
+def test_writers_of_equal_process_ids_do_not_disturb_each_other(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pods that share a volume have equal ids; so have threads."""
+    monkeypatch.setattr(module, "_AT_ONCE", 16)
+    together = threading.Barrier(4)
+
+    def load() -> RaggedArray:
+        together.wait(10)
+        return tokens_of(home)
+
+    with ThreadPoolExecutor(4) as pool:
+        for found in [pool.submit(load) for _ in range(4)]:
+            assert_whole(home, found.result(30))
+    assert sorted(kept(home)) == [".ids", ".npy"]
+    assert len(list((home / "catalogue-tokens").iterdir())) == 2
+
+
+def test_files_are_on_disk_before_they_have_their_names(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        steps.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).suffix[:4]}")
+        sync(descriptor)
+
+    def replaced(source: Path, target: Path) -> None:
+        steps.append(f"name {target.suffix}")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    tokens_of(home)
+    assert [step.split()[0] for step in steps] == ["sync", "name", "sync", "name", "sync"]
+    assert [step for step in steps if step.startswith("name")] == ["name .ids", "name .npy"]
