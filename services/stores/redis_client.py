@@ -14,6 +14,8 @@ from services.errors import ConfigError
 from services.stores.base import RedisConfig
 
 Address = tuple[str, int]
+ERRORS = (redis.RedisError, redis.exceptions.RedisClusterException)
+"""What redis-py raises; errors of its cluster client have a root of their own."""
 
 
 def addresses_of(config: RedisConfig) -> list[Address]:
@@ -99,7 +101,7 @@ def client_of(config: RedisConfig, home: Path, timeout_s: float) -> "redis.Redis
     """Give redis-py's own client, for what is not in a request's way.
 
     Raises:
-        ConfigError: the password or a certificate is not where the config says. redis.RedisError: no cluster.
+        ConfigError: the password or a certificate is not where the config says. RedisClusterException: no cluster.
     """
     options = connection_options(config, home)
     options |= {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
@@ -121,7 +123,7 @@ def server_fault(config: RedisConfig, home: Path) -> str | None:
             keys = int(client.dbsize())
         finally:
             client.close()
-    except (redis.RedisError, OSError) as error:
+    except (*ERRORS, OSError) as error:
         return f"Redis at {where} does not answer ({error}): start it, or mend features.store"
     if keys == 0:
         return f"Redis at {where} is empty: load it with `rankway features load CONFIG FILE...`"

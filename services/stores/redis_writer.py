@@ -9,15 +9,13 @@ import redis
 
 from services.errors import StoreFailed, StoreLost
 from services.stores.base import RedisConfig
-from services.stores.redis_client import client_of
+from services.stores.redis_client import ERRORS, client_of
 from services.stores.redis_marks import Marks
 
 _ROWS_A_PART = 1000
 _TIMEOUT_S = 10.0
 _WAIT_MS = 5000
 _WAITS = 12
-ERRORS = (redis.RedisError, redis.exceptions.RedisClusterException)
-"""What redis-py raises; errors of its cluster client have a root of their own."""
 
 
 class RedisWriter:
@@ -111,10 +109,10 @@ class RedisWriter:
         with client.client() as connection:  # WAIT is about the writes of its own connection
             connection.delete(key)
             try:
-                if int(connection.info("replication")["connected_slaves"]) == 0:
+                if int(connection.info("replication").get("connected_slaves", 0)) == 0:
                     return True
                 return any(connection.execute_command("WAIT", 1, _WAIT_MS) for _ in range(_WAITS))
-            except redis.exceptions.NoPermissionError:  # this user may not ask
+            except redis.ResponseError:  # this user may not ask, or the server knows no replicas
                 return True
 
     def _failure(self, error: Exception) -> StoreFailed:

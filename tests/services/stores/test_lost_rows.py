@@ -187,7 +187,7 @@ Event = Literal["cut", "cut before the checkpoint", "flush", "restart", "save", 
 
 
 @needs_redis
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=EVENTS)
 def test_whatever_happens_whenever_all_rows_are_there_once_the_command_ends_well(
     tmp_path: Path, server: RedisServer, events: list[tuple[int, Event]]

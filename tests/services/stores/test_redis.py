@@ -13,6 +13,7 @@ from services.errors import ConfigError, StoreFailed
 from services.stores import open_store, open_writer
 from services.stores.base import RedisConfig
 from services.stores.redis import RedisStore
+from services.stores.redis_client import server_fault
 from tests.services.stores.certificates import write_certificates
 from tests.services.stores.servers import (
     PATIENT,
@@ -149,13 +150,15 @@ def test_threads_read_at_once_each_its_own(server: RedisServer, tmp_path: Path) 
     store.close()
 
 
-def test_a_store_whose_server_is_not_there_opens_and_reads_nothing(tmp_path: Path) -> None:
-    config = RedisConfig(kind="redis", nodes=("127.0.0.1:1",))
+@pytest.mark.parametrize("cluster", [False, True])
+def test_a_store_whose_server_is_not_there_opens_and_reads_nothing(tmp_path: Path, cluster: bool) -> None:
+    config = RedisConfig(kind="redis", nodes=("127.0.0.1:1",), cluster=cluster)
     store = open_store(config, tmp_path)
     assert store.read_many([b"{u1}/user"]).unread == [0]
     store.close()
     with pytest.raises(StoreFailed, match="start it, or mend"):
         open_writer(config, tmp_path)
+    assert "start it, or mend features.store" in (server_fault(config, tmp_path) or "")
 
 
 def test_a_full_server_still_reads_and_says_what_to_do_when_loaded(
