@@ -1,51 +1,117 @@
-"""A Kubernetes API of one RayCluster and its pods, as Ray's autoscaler reads and patches them: TLS both ways."""
+"""A Kubernetes API as kubectl and Ray's autoscaler read and patch it: TLS both ways; what it holds is given."""
 
 import json
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+from tests.k8s.emulation.json_patch import PatchFailed
+from tests.k8s.emulation.manifest import Document
 from tests.k8s.emulation.operator import Operator
 
-_REFUSED = 422
+Answer = tuple[int, Document]
+_POLL_S = 0.02
+JSON_PATCH = "application/json-patch+json"
+RESOURCES = {
+    "api/v1": {"pods": "Pod"},
+    "apis/ray.io/v1": {"rayclusters": "RayCluster", "rayservices": "RayService"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request for an object, or for all of a kind if ``name`` is None. operations: of a JSON patch."""
+
+    method: str
+    resource: str
+    namespace: str
+    name: str | None
+    query: dict[str, list[str]]
+    operations: list[dict[str, Any]]
+
+
+class Held(Protocol):
+    """The objects behind an API."""
+
+    def answer(self, request: Request) -> Answer:
+        """Return the status and the body."""
+
+
+def failure(status: int, reason: str, message: str) -> Answer:
+    """Return an error as the API server words it."""
+    told = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+    return status, told | {"message": message, "reason": reason, "code": status}
+
+
+class OneCluster:
+    """The RayCluster and the pods that an emulated operator keeps, behind a RayService of the same name."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def answer(self, request: Request) -> Answer:
+        cluster = self._operator.cluster
+        metadata = cluster["metadata"]
+        match (request.method, request.resource, request.name):
+            case ("GET", "rayclusters", name) if name == metadata["name"]:
+                return 200, cluster
+            case ("GET", "rayservices", name) if name == metadata["name"]:
+                status = {"activeServiceStatus": {"rayClusterName": name}}
+                spec = {"rayClusterConfig": cluster["spec"]}
+                return 200, cluster | {"kind": "RayService", "spec": spec, "status": status}
+            case ("GET", "pods", None):
+                assert request.query["labelSelector"] == [f"ray.io/cluster={metadata['name']}"], request
+                version = {"resourceVersion": metadata["resourceVersion"]}
+                return 200, {"metadata": version, "items": self._operator.pod_objects()}
+            case ("GET", "pods", name):
+                found = [pod for pod in self._operator.pod_objects() if pod["metadata"]["name"] == name]
+                return (200, found[0]) if found else failure(404, "NotFound", f"pods {name!r} not found")
+            case ("PATCH", "rayclusters", name) if name == metadata["name"]:
+                try:
+                    return 200, self._operator.patch(request.operations)
+                except PatchFailed as error:
+                    return failure(422, "Invalid", str(error))
+        return failure(404, "NotFound", f"{request.resource} {request.name!r} not found")
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    operator: Operator  # of the subclass that ``http_api`` makes
+    # Each answer is sent at once, not after the client's acknowledgement of what was sent before.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    held: Held  # of the subclass that ``kubernetes_api`` makes
 
     def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        cluster = self.operator.cluster
-        namespace, name = cluster["metadata"]["namespace"], cluster["metadata"]["name"]
-        pods = f"/api/v1/namespaces/{namespace}/pods"
-        if url.path == f"/apis/ray.io/v1/namespaces/{namespace}/rayclusters/{name}":
-            self._answer(200, cluster)
-        elif url.path == pods:
-            assert parse_qs(url.query)["labelSelector"] == [f"ray.io/cluster={name}"], url.query
-            version = cluster["metadata"]["resourceVersion"]
-            self._answer(
-                200, {"metadata": {"resourceVersion": version}, "items": self.operator.pod_objects()}
-            )
-        else:
-            found = [
-                pod for pod in self.operator.pod_objects() if url.path == f"{pods}/{pod['metadata']['name']}"
-            ]
-            self._answer(200, found[0]) if found else self._answer(404, {"message": f"{url.path} not found"})
+        self._answer(*self._answered([]))
 
     def do_PATCH(self) -> None:
-        operations = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        try:
-            self._answer(200, self.operator.patch(operations))
-        except (KeyError, IndexError, ValueError) as error:
-            self._answer(_REFUSED, {"message": f"the patch does not apply: {error!r}"})
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.headers["content-type"] != JSON_PATCH:
+            self._answer(*failure(415, "UnsupportedMediaType", self.headers["content-type"]))
+        else:
+            self._answer(*self._answered(json.loads(body)))
 
-    def _answer(self, status: int, document: Any) -> None:
+    def _answered(self, operations: list[dict[str, Any]]) -> Answer:
+        url = urlsplit(self.path)
+        path = url.path.strip("/")
+        for prefix, resources in RESOURCES.items():
+            match path.removeprefix(f"{prefix}/").split("/"):
+                case ["namespaces", namespace, resource, *name] if resource in resources and len(name) <= 1:
+                    query = parse_qs(url.query)
+                    asked = name[0] if name else None
+                    return self.held.answer(
+                        Request(self.command, resource, namespace, asked, query, operations)
+                    )
+        found = _discovery().get(path)
+        return failure(404, "NotFound", f"/{path} not found") if found is None else (200, found)
+
+    def _answer(self, status: int, document: Document) -> None:
         body = json.dumps(document).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
@@ -57,16 +123,44 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def _discovery() -> dict[str, Document]:
+    """Return what kubectl asks for before it knows a resource."""
+    ray = {"groupVersion": "ray.io/v1", "version": "v1"}
+    found: dict[str, Document] = {
+        "api": {"kind": "APIVersions", "versions": ["v1"]},
+        "apis": {
+            "kind": "APIGroupList",
+            "groups": [{"name": "ray.io", "versions": [ray], "preferredVersion": ray}],
+        },
+    }
+    for prefix, kinds in RESOURCES.items():
+        resources = [
+            {
+                "name": name,
+                "singularName": kind.lower(),
+                "kind": kind,
+                "namespaced": True,
+                "verbs": ["get", "list", "patch"],
+            }
+            for name, kind in kinds.items()
+        ]
+        version = prefix.partition("/")[2]
+        found[prefix] = {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
+    return found
+
+
 @contextmanager
-def kubernetes_api(operator: Operator, certificates: Path) -> Iterator[int]:
+def kubernetes_api(held: Held, certificates: Path) -> Iterator[int]:
     """Serve on a free port of loopback, to those who show a certificate of ca.pem alone; give the port."""
-    handler = type("Handler", (_Handler,), {"operator": operator})
+    handler = type("Handler", (_Handler,), {"held": held})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "ca.pem"))
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, name="kubernetes api", daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, args=(_POLL_S,), name="kubernetes api", daemon=True
+    )
     thread.start()
     try:
         yield int(server.server_address[1])

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.redis_server import RedisServer, redis_server
 from services.settings import free_ports, runtime_directory
 from tests.k8s.emulation import trees
-from tests.k8s.emulation.api import kubernetes_api
+from tests.k8s.emulation.api import OneCluster, kubernetes_api
 from tests.k8s.emulation.autoscaler import Sidecar, autoscaler
 from tests.k8s.emulation.manifest import Document, groups_of, ray_cluster, serve_document
 from tests.k8s.emulation.operator import HEAD, Operator
@@ -150,7 +150,7 @@ def emulated(service: Document, folder: Path) -> Iterator[Emulated]:
             try:
                 write_certificates(directory)
                 with (
-                    kubernetes_api(operator, directory) as port,
+                    kubernetes_api(OneCluster(operator), directory) as port,
                     autoscaler(operator, machine, port) as sidecar,
                 ):
                     yield Emulated(service, operator, sidecar, machine, timeline)

@@ -67,7 +67,7 @@ def ray_cluster(service: Document, name: str, namespace: str) -> Document:
     for group in spec["workerGroupSpecs"]:
         group.setdefault("replicas", group["minReplicas"])
         group.setdefault("scaleStrategy", {})
-    metadata = {"name": name, "namespace": namespace, "resourceVersion": "1"}
+    metadata = {"name": name, "namespace": namespace, "resourceVersion": "1", "generation": 1}
     return {"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": metadata, "spec": spec}
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from tests.k8s.emulation.json_patch import patched
 from tests.k8s.emulation.manifest import Document, Group
 from tests.k8s.emulation.pods import Machine, Pod
 from tests.k8s.emulation.timeline import Timeline
@@ -54,28 +55,21 @@ class Operator:
             return [self._object(pod) for pod in self._pods.values()]
 
     def patch(self, operations: list[dict[str, Any]]) -> Document:
-        """Apply a JSON patch (RFC 6902) of ``replace`` operations, the only ones that scale, and act on it.
+        """Apply a JSON patch (RFC 6902), and act on it.
 
         Raises:
-            KeyError, IndexError: a path is not there. ValueError: another operation.
+            PatchFailed: it does not apply; the cluster stays as it is.
         """
         with self._changed:
-            cluster = copy.deepcopy(self._cluster)
-            for operation in operations:
-                *path, last = operation["path"].strip("/").split("/")
-                if operation["op"] != "replace":
-                    raise ValueError(operation["op"])
-                at: Any = cluster
-                for part in path:
-                    at = at[int(part)] if isinstance(at, list) else at[part]
-                at[last]  # what is replaced must be there
-                if last == "replicas":
-                    self._timeline.note(
-                        "replicas asked", f"{at['groupName']} {at[last]} -> {operation['value']}"
-                    )
-                at[last] = operation["value"]
+            cluster = patched(self._cluster, operations)
+            for before, after in zip(
+                self._cluster["spec"]["workerGroupSpecs"], cluster["spec"]["workerGroupSpecs"], strict=True
+            ):
+                if before["replicas"] != after["replicas"]:
+                    told = f"{after['groupName']} {before['replicas']} -> {after['replicas']}"
+                    self._timeline.note("replicas asked", told)
             version = int(cluster["metadata"]["resourceVersion"]) + 1
-            cluster["metadata"]["resourceVersion"] = str(version)
+            cluster["metadata"] |= {"resourceVersion": str(version), "generation": version}
             self._cluster = cluster
             self._changed.notify_all()
             return copy.deepcopy(cluster)
