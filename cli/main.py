@@ -52,7 +52,7 @@ COMMANDS = (
     Command(
         "k8s",
         "cli.k8s:app",
-        "Kubernetes: a pipeline as a RayService for KubeRay, and what a build of it has to keep.",
+        "Kubernetes: a pipeline as a RayService, checks of a build, the scale of a running cluster.",
     ),
     Command(
         "train",

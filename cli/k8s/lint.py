@@ -1,6 +1,5 @@
 """``rankway k8s lint``: a build for KubeRay against the rules that the API server does not know."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import typer
 import yaml
 from rich.console import Console
 
+from cli.k8s.kubectl import kubectl_program
 from cli.k8s.policy import RULES, findings
 from cli.k8s.policy.objects import Object
 from services.errors import ConfigError
@@ -61,13 +61,13 @@ def _text(build: str) -> str:
 
 
 def _built(folder: Path) -> str:
-    beside = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or shutil.which("kubectl")
-    if beside is None:
+    program = kubectl_program()
+    if program is None:
         raise ConfigError(
             f"{folder} is a folder, and there is no kubectl to build it with: install one, or give a file that it built"
         )
     done = subprocess.run(
-        [beside, "kustomize", str(folder)],
+        [program, "kustomize", str(folder)],
         capture_output=True,
         text=True,
         timeout=_BUILD_LIMIT_S,

@@ -42,14 +42,10 @@ def rendered(config_path: Path, home: Path) -> dict[str, str]:
     Raises:
         ConfigError: the pipeline cannot be read, or cannot be on Kubernetes. AutoscaleError: as ``serve_config``.
     """
-    from cli.k8s.checks import check_renderable
     from cli.k8s.disruption import disruption_budgets
-    from cli.k8s.rayservice import in_pods, ray_service
-    from services.runtime_choices import resolved
+    from cli.k8s.rayservice import ray_service
 
-    config = resolved(load_config(config_path), home)
-    check_renderable(config)
-    config = in_pods(config)
+    config = pipeline_in_pods(config_path, home)
     objects = {
         "rayservice.yaml": [ray_service(config, home)],
         "disruption-budgets.yaml": disruption_budgets(config),
@@ -62,6 +58,17 @@ def rendered(config_path: Path, home: Path) -> dict[str, str]:
         "resources": sorted(files),
     }
     return files | {KUSTOMIZATION: header + _yaml([kustomization])}
+
+
+def pipeline_in_pods(config_path: Path, home: Path) -> PipelineConfig:
+    """Read a pipeline as its pods see it; arguments and errors are those of ``rendered``."""
+    from cli.k8s.checks import check_renderable
+    from cli.k8s.rayservice import in_pods
+    from services.runtime_choices import resolved
+
+    config = resolved(load_config(config_path), home)
+    check_renderable(config)
+    return in_pods(config)
 
 
 def write_files(files: Mapping[str, str], out: Path) -> None:

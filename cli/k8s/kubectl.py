@@ -1,0 +1,121 @@
+"""kubectl as the client of an API server: its contexts, credentials and plug-ins are the user's own."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.errors import ConfigError, ServiceError
+
+Object = dict[str, Any]
+_REQUEST_LIMIT_S = 20
+_LIMIT_S = 60
+_REASON = re.compile(r"^Error from server \((\w+)\)", re.MULTILINE)
+_LOG = re.compile(r"[EIW]\d{4} ")  # kubectl's own log
+_INVALID = re.compile(r"^The .*\bis invalid\b", re.MULTILINE)
+
+
+class KubernetesError(ServiceError):
+    """The API server cannot be asked, or refuses."""
+
+    title = "Kubernetes error"
+
+
+class Missing(KubernetesError):
+    """The object is not there."""
+
+
+class Conflict(KubernetesError):
+    """Somebody else wrote the object at the same time."""
+
+
+class Rejected(KubernetesError):
+    """The patch does not apply to the object as it is now, or the result is not valid."""
+
+
+def kubectl_program() -> str | None:
+    """Return the kubectl of this environment, else the one on the path, else None."""
+    return shutil.which("kubectl", path=str(Path(sys.executable).parent)) or shutil.which("kubectl")
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """kubectl with a context and a namespace; None is kubectl's own default."""
+
+    program: str
+    context: str | None = None
+    namespace: str | None = None
+
+    @classmethod
+    def found(cls, context: str | None, namespace: str | None) -> "Kubectl":
+        """Look for the program.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        program = kubectl_program()
+        if program is None:
+            raise ConfigError(
+                "kubectl: not found on the path, got none; install it, its credentials are used"
+            )
+        return cls(program, context, namespace)
+
+    def get(self, kind: str, name: str) -> Object:
+        """Return an object.
+
+        Raises:
+            Missing: it is not there. KubernetesError: the server cannot be asked, or forbids it.
+        """
+        return self._asked("get", kind, name)
+
+    def patch(self, kind: str, name: str, operations: Sequence[Object]) -> Object:
+        """Apply a JSON patch (RFC 6902); return the object as it is then.
+
+        Raises:
+            Conflict, Rejected: nothing was changed. Missing, KubernetesError: as ``get``.
+        """
+        return self._asked("patch", kind, name, "--type=json", f"--patch={json.dumps(operations)}")
+
+    def _asked(self, verb: str, kind: str, name: str, *options: str) -> Object:
+        command = [self.program, verb, *options, "--output=json", f"--request-timeout={_REQUEST_LIMIT_S}s"]
+        command += [] if self.context is None else [f"--context={self.context}"]
+        command += [] if self.namespace is None else [f"--namespace={self.namespace}"]
+        command += ["--", kind, name]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise KubernetesError(
+                f"kubectl {verb} {kind}/{name}: no answer, got silence for {_LIMIT_S} s; check the API server"
+            ) from error
+        if done.returncode != 0:
+            raise _error(verb, kind, name, done.stderr)
+        answer: Object = json.loads(done.stdout)
+        return answer
+
+
+def _error(verb: str, kind: str, name: str, printed: str) -> KubernetesError:
+    """Return the error that kubectl's words stand for; the words are the same in every version."""
+    said = "\n".join(line for line in printed.splitlines() if line and not _LOG.match(line))
+    resource = kind.replace(".v1.", ".")
+    where = f"{resource}/{name}"
+    found = _REASON.search(said)
+    reason = found[1] if found else "Invalid" if _INVALID.search(said) else None
+    match reason:
+        case "Forbidden":
+            return KubernetesError(
+                f"{where}: you may not {verb} it, got {said!r}; ask for a Role with the verb {verb} on {resource}"
+            )
+        case "NotFound":
+            return Missing(f"{where}: not there, got {said!r}; check the name, --namespace and --context")
+        case "Conflict":
+            return Conflict(f"{where}: written by somebody else meanwhile, got {said!r}; try again")
+        case "Invalid":
+            return Rejected(f"{where}: the API server rejects the {verb}, got {said!r}; nothing was changed")
+    return KubernetesError(
+        f"{where}: kubectl {verb} failed, got {said!r}; check --context and the credentials"
+    )

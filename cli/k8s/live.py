@@ -1,0 +1,151 @@
+"""The RayCluster that serves now: found through its RayService, compared, and patched without racing anybody."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cli.k8s.kubectl import Conflict, Kubectl, KubernetesError, Missing, Object, Rejected
+from cli.k8s.scaling import Group, GroupDifference, differences, patch_of
+
+SERVICES, CLUSTERS = "rayservices.v1.ray.io", "rayclusters.v1.ray.io"
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A RayService: its clusters by name, and the groups that were applied."""
+
+    name: str
+    namespace: str
+    active: str | None
+    pending: str | None
+    applied: tuple[Group, ...]
+
+    def target(self, *, pending: bool) -> str:
+        """Return the cluster to scale: the active one; the pending one if asked for, or if it is the only one.
+
+        Raises:
+            KubernetesError: there is no such cluster.
+        """
+        found = self.pending if pending else self.active or self.pending
+        if found is None:
+            kind = "pending" if pending else "active"
+            raise KubernetesError(
+                f"RayService {self.name}: no {kind} cluster, got {self.active or 'none'}; look at "
+                f"kubectl -n {self.namespace} get rayservice,raycluster"
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What there is to do to one cluster, and as which generation of it that was found."""
+
+    service: Service
+    cluster: str
+    generation: int
+    groups: tuple[GroupDifference, ...]
+
+    @property
+    def is_needed(self) -> bool:
+        """Say whether anything differs."""
+        return any(group.changes for group in self.groups)
+
+    def same_changes(self, other: "Scaling | None") -> bool:
+        """Say whether the other one changes the same fields of the same cluster from and to the same values."""
+        return other is not None and (self.cluster, _changes(self)) == (other.cluster, _changes(other))
+
+
+Outcome = Literal["patched", "same", "declined"]
+
+
+class LiveScaler:
+    """Brings the live cluster of one RayService to the groups of a configuration."""
+
+    def __init__(self, kubectl: Kubectl, service: str, wanted: Sequence[Group], *, pending: bool) -> None:
+        """Ask nothing yet. pending: scale the cluster that is to take over."""
+        self._kubectl, self._service, self._wanted, self._pending = kubectl, service, wanted, pending
+
+    def read(self) -> Scaling:
+        """Return the difference as it is now.
+
+        Raises:
+            KubernetesError: the API server cannot be asked. ConfigError: see ``differences``.
+        """
+        service = self._read_service()
+        name = service.target(pending=self._pending)
+        cluster = self._kubectl.get(CLUSTERS, name)
+        groups = differences(name, cluster["spec"].get("workerGroupSpecs") or [], self._wanted)
+        return Scaling(service, name, cluster["metadata"]["generation"], groups)
+
+    def scale(self, agree: Callable[[Scaling], bool], tell: Callable[[str], None]) -> tuple[Outcome, Scaling]:
+        """Patch the cluster that serves, and read again if it or its RayService changed meanwhile.
+
+        agree: asked before a patch, and again if there is something else to patch than what was agreed to.
+
+        Raises:
+            KubernetesError: as ``read``; or the cluster changes each time it is to be patched.
+        """
+        agreed: Scaling | None = None
+        for _ in range(_ATTEMPTS):
+            try:
+                found = self.read()
+            except Missing:
+                if agreed is None:
+                    raise
+                continue  # the cluster was deleted after its RayService was read
+            if not found.is_needed:
+                return "same", found
+            if not found.same_changes(agreed):
+                if not agree(found):
+                    return "declined", found
+                agreed = found
+            if not self._still_serves(found):
+                tell(f"RayCluster {found.cluster}: not patched, another cluster has taken over meanwhile")
+            elif not self._patched(found):
+                tell(f"RayCluster {found.cluster}: not patched, it was changed meanwhile; reading it again")
+            elif self._still_serves(found):
+                return "patched", found
+            else:
+                tell(f"RayCluster {found.cluster}: patched, but another cluster has taken over meanwhile")
+        raise KubernetesError(
+            f"RayService {self._service}: its cluster was changed each time, got {_ATTEMPTS} attempts; "
+            f"wait until an upgrade or another writer is done, and try again"
+        )
+
+    def _patched(self, found: Scaling) -> bool:
+        """Patch; return False if the cluster is no longer the one that was read, and so stays as it is."""
+        try:
+            self._kubectl.patch(CLUSTERS, found.cluster, patch_of(found.generation, found.groups))
+        except (Conflict, Missing):
+            return False
+        except Rejected:
+            if self._kubectl.get(CLUSTERS, found.cluster)["metadata"]["generation"] == found.generation:
+                raise
+            return False
+        return True
+
+    def _still_serves(self, found: Scaling) -> bool:
+        service = self._read_service()
+        if self._pending and found.cluster == service.active:
+            return True  # it has taken over
+        return found.cluster == service.target(pending=self._pending)
+
+    def _read_service(self) -> Service:
+        document = self._kubectl.get(SERVICES, self._service)
+        status, spec = document.get("status") or {}, document["spec"]
+        return Service(
+            name=document["metadata"]["name"],
+            namespace=document["metadata"]["namespace"],
+            active=_cluster_name(status, "activeServiceStatus"),
+            pending=_cluster_name(status, "pendingServiceStatus"),
+            applied=tuple(spec["rayClusterConfig"].get("workerGroupSpecs") or []),
+        )
+
+
+def _cluster_name(status: Object, of: str) -> str | None:
+    return (status.get(of) or {}).get("rayClusterName") or None
+
+
+def _changes(scaling: Scaling) -> list[tuple[str, object]]:
+    return [(group.name, group.changes) for group in scaling.groups if group.changes]

@@ -1,0 +1,147 @@
+"""``rankway k8s scale``: the bounds of the live RayCluster's groups, from the pipeline's YAML."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from cli.autoscale.telling import told
+from cli.k8s.kubectl import Kubectl
+from cli.k8s.live import LiveScaler, Outcome, Scaling
+from cli.k8s.render import pipeline_in_pods
+from cli.k8s.scaling import Group
+from services.errors import ConfigError
+from services.home import home_directory
+
+
+def scale(
+    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
+    namespace: Annotated[
+        str | None,
+        typer.Option("--namespace", "-n", help="Of the RayService; kubectl's own default if not given."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The RayService; the pipeline's name if not given.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="Of kubectl's configuration.")] = None,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Scale the cluster that is to take over, not the active one.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before the patch.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Bring the groups of the live RayCluster to a pipeline's pools: nodes at least and at most, tolerations.
+
+    KubeRay ignores these fields of a RayService while its cluster runs. The difference is shown first.
+    """
+    console = Console(stderr=True)
+    shown = Console(stderr=as_json)
+
+    def tell(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def agree(scaling: Scaling) -> bool:
+        for line in _lines(scaling, wanted):
+            shown.print(line, markup=False, highlight=False, soft_wrap=True)
+        return yes or typer.confirm("Patch it?", err=True)
+
+    with told(console):
+        pipeline, wanted = _wanted(config)
+        scaler = LiveScaler(Kubectl.found(context, namespace), name or pipeline, wanted, pending=pending)
+        outcome: Outcome | Literal["dry run"] = "dry run"
+        if dry_run:
+            found = scaler.read()
+        elif yes or sys.stdin.isatty():
+            outcome, found = scaler.scale(agree, tell)
+        else:
+            raise ConfigError(
+                "--yes: standard input is no terminal to ask on, got neither --yes nor --dry-run; add one of them"
+            )
+    if as_json:
+        typer.echo(json.dumps(_document(found, wanted, outcome), indent=2))
+    elif outcome in ("dry run", "same"):
+        for line in _lines(found, wanted):
+            shown.print(line, markup=False, highlight=False, soft_wrap=True)
+    if outcome == "patched":
+        tell(f"RayCluster {found.cluster}: patched")
+    if outcome == "declined":
+        tell(f"RayCluster {found.cluster}: not patched")
+        raise typer.Exit(1)
+
+
+def _wanted(config: Path) -> tuple[str, list[Group]]:
+    """Return the pipeline's name and its rendered groups.
+
+    Raises:
+        ConfigError, SpecError: as ``rankway k8s render``.
+    """
+    from cli.k8s.groups import used_pools, worker_group
+
+    pipeline = pipeline_in_pods(config, home_directory())
+    return pipeline.name, [worker_group(pipeline, pool) for pool in used_pools(pipeline)]
+
+
+def _lines(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
+    service = scaling.service
+    yield f"RayCluster {scaling.cluster} of RayService {service.name}, namespace {service.namespace}"
+    for group in scaling.groups:
+        told_changes = [f"{c.field} {_short(c.live)} -> {_short(c.wanted)}" for c in group.changes]
+        yield f"  {group.name}, {group.nodes} nodes: {', '.join(told_changes) or 'no difference'}"
+        if group.kept:
+            yield f"    kept, only the live cluster has it: {_short(group.kept)}"
+    yield from (f"note: {note}" for note in _notes(scaling, wanted))
+
+
+def _notes(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
+    """Say what else is to be done, as the patch reaches neither the policy nor the next cluster."""
+    service = scaling.service
+    applied = {group["groupName"]: group for group in service.applied}
+    behind = [
+        f"{group['groupName']} {field} {applied[group['groupName']].get(field)}"
+        for group in wanted
+        if group["groupName"] in applied
+        for field in ("minReplicas", "maxReplicas")
+        if applied[group["groupName"]].get(field) != group[field]
+    ]
+    if behind:
+        yield (
+            f"the RayService still has {', '.join(behind)}; the policy and the next cluster go by that: "
+            f"render and apply as well"
+        )
+    if service.pending not in (None, scaling.cluster):
+        yield (
+            f"an upgrade is under way: RayCluster {service.pending} takes over with bounds of its own; "
+            f"scale it too, with --pending"
+        )
+
+
+def _short(value: Any) -> str:
+    return str(value) if isinstance(value, int) else json.dumps(value)
+
+
+def _document(scaling: Scaling, wanted: Sequence[Group], outcome: str) -> dict[str, Any]:
+    service = scaling.service
+    return {
+        "namespace": service.namespace,
+        "service": service.name,
+        "cluster": scaling.cluster,
+        "active": service.active,
+        "pending": service.pending,
+        "groups": [
+            {
+                "group": g.name,
+                "nodes": g.nodes,
+                "changes": [asdict(c) for c in g.changes],
+                "kept": list(g.kept),
+            }
+            for g in scaling.groups
+        ],
+        "notes": list(_notes(scaling, wanted)),
+        "outcome": outcome,
+    }

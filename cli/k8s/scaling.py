@@ -1,0 +1,127 @@
+"""The difference between the groups of a live RayCluster and those of a configuration, and the patch that ends it.
+
+KubeRay ignores four fields of a RayService while its cluster runs: replicas, minReplicas, maxReplicas and tolerations.
+It leaves a RayCluster alone whose fields are patched instead. Of these:
+
+- ``minReplicas`` and ``maxReplicas`` become those of the configuration. A maximum below the running nodes is refused,
+  because Ray's autoscaler would end nodes that answer requests.
+- ``replicas`` belongs to the autoscaler. It is only ever raised, and only to a minimum that is above it.
+- Tolerations are added, never removed: an overlay may have its own.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.errors import ConfigError
+
+Group = dict[str, Any]
+_GROUPS = "/spec/workerGroupSpecs"
+_MOST = 2**31 - 1  # KubeRay's default of maxReplicas
+_PATHS = {
+    "minReplicas": "minReplicas",
+    "maxReplicas": "maxReplicas",
+    "replicas": "replicas",
+    "tolerations": "template/spec/tolerations",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of a group. live: its value now; wanted: after the patch."""
+
+    field: str
+    live: Any
+    wanted: Any
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDifference:
+    """A group of the live cluster. nodes: how many it is to have now. kept: tolerations that only it has."""
+
+    name: str
+    index: int
+    nodes: int
+    changes: tuple[Change, ...]
+    kept: tuple[Any, ...]
+
+
+def differences(cluster: str, live: Sequence[Group], wanted: Sequence[Group]) -> tuple[GroupDifference, ...]:
+    """Compare the groups by name, in the order of the live cluster.
+
+    Raises:
+        ConfigError: a group is only on one side, or would be cut below its running nodes; nothing can be patched then.
+    """
+    by_name = {group["groupName"]: group for group in wanted}
+    here = [group["groupName"] for group in live]
+    _check_same_groups(cluster, here, list(by_name))
+    return tuple(_compared(cluster, index, group, by_name[here[index]]) for index, group in enumerate(live))
+
+
+def patch_of(generation: int, found: Sequence[GroupDifference]) -> list[dict[str, Any]]:
+    """Return the JSON patch (RFC 6902) of all changes; the server applies all of it or nothing.
+
+    generation: the cluster's ``metadata.generation`` when it was read. It counts changes of the spec, so that the patch
+    of a cluster that has changed since is refused. A resourceVersion would also count the status, which the operator
+    writes many times while pods start. Groups are addressed by position: the names are tested as well.
+    """
+    operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/generation", "value": generation}]
+    for group in found:
+        if group.changes:
+            at = f"{_GROUPS}/{group.index}"
+            operations.append({"op": "test", "path": f"{at}/groupName", "value": group.name})
+            operations += [
+                {"op": "add", "path": f"{at}/{_PATHS[change.field]}", "value": change.wanted}  # or replaces
+                for change in group.changes
+            ]
+    return operations
+
+
+def _check_same_groups(cluster: str, live: Sequence[str], wanted: Sequence[str]) -> None:
+    if new := [name for name in wanted if name not in live]:
+        raise ConfigError(
+            f"pools.{', pools.'.join(new)}: not a group of RayCluster {cluster}, got {', '.join(live)}; render and "
+            f"apply: KubeRay adds a group at the end to the running cluster (k8s/README.md, Upgrade)"
+        )
+    if old := [name for name in live if name not in wanted]:
+        raise ConfigError(
+            f"pools: RayCluster {cluster} also has a group that no unit is in, got {', '.join(old)}; give the "
+            f"configuration that it was made of: only a new cluster can be without a group (k8s/README.md, Upgrade)"
+        )
+
+
+def _compared(cluster: str, index: int, live: Group, wanted: Group) -> GroupDifference:
+    least = live.get("minReplicas") or 0
+    most = _MOST if live.get("maxReplicas") is None else live["maxReplicas"]
+    replicas = live.get("replicas") or 0
+    nodes = min(max(replicas, least), most)  # as KubeRay counts
+    if wanted["maxReplicas"] < nodes:
+        raise ConfigError(
+            f"pools.{live['groupName']}.max_nodes: below the {nodes} nodes of RayCluster {cluster}, got "
+            f"{wanted['maxReplicas']}; apply the lower bound to the RayService first and wait until fewer nodes are "
+            f"there, or give {nodes} or more"
+        )
+    tolerations = live["template"]["spec"].get("tolerations") or []
+    asked = wanted["template"]["spec"].get("tolerations") or []
+    here, there = {_canonical(each) for each in tolerations}, {_canonical(each) for each in asked}
+    added = [each for each in asked if _canonical(each) not in here]
+    changes = (
+        Change("minReplicas", least, wanted["minReplicas"]),
+        Change("maxReplicas", most, wanted["maxReplicas"]),
+        Change("replicas", replicas, max(replicas, wanted["minReplicas"])),
+        Change("tolerations", tolerations, [*tolerations, *added]),
+    )
+    return GroupDifference(
+        name=live["groupName"],
+        index=index,
+        nodes=nodes,
+        changes=tuple(change for change in changes if change.live != change.wanted),
+        kept=tuple(each for each in tolerations if _canonical(each) not in there),
+    )
+
+
+def _canonical(toleration: dict[str, Any]) -> str:
+    """Return the same text for the same toleration: Equal is the operator that need not be written."""
+    given = {key: value for key, value in toleration.items() if value is not None}
+    return json.dumps({"operator": "Equal", **given}, sort_keys=True)

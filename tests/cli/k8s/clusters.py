@@ -1,0 +1,99 @@
+"""A RayService with its clusters behind an emulated API, and a kubeconfig of it for the real kubectl."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from tests.k8s.built import Object, rendered_service
+from tests.k8s.emulation.api import Answer, Request, kubernetes_api
+from tests.k8s.emulation.manifest import ray_cluster
+from tests.k8s.emulation.objects import Objects
+
+NAMESPACE, SERVICE = "rankway-cell-a", "cluster"
+ACTIVE, PENDING = "cluster-aaaaa", "cluster-bbbbb"
+RUNNING = {"cpu": 50, "gpu-small": 100, "gpu-large": 0}
+"""Nodes of the active cluster by group: what the autoscaler has made of the rendered ones."""
+
+
+def groups_of(objects: Objects, cluster: str = ACTIVE) -> dict[str, Object]:
+    """Return the groups of a cluster by name."""
+    specs = objects.get("rayclusters", cluster)["spec"]["workerGroupSpecs"]
+    return {group["groupName"]: group for group in specs}
+
+
+def bounds_of(objects: Objects, cluster: str = ACTIVE) -> dict[str, tuple[int, int, int]]:
+    """Return minReplicas, replicas and maxReplicas of each group."""
+    return {
+        name: (group["minReplicas"], group["replicas"], group["maxReplicas"])
+        for name, group in groups_of(objects, cluster).items()
+    }
+
+
+def serving_objects() -> Objects:
+    """Return configs/cluster.yaml's RayService, as the operator has it, with an active cluster under load."""
+    service = rendered_service("cluster.yaml")
+    service["status"] = {"activeServiceStatus": {"rayClusterName": ACTIVE}, "pendingServiceStatus": {}}
+    objects = Objects(NAMESPACE)
+    objects.add("rayservices", service)
+    cluster = ray_cluster(service, ACTIVE, NAMESPACE)
+    for group in cluster["spec"]["workerGroupSpecs"]:
+        group["replicas"] = RUNNING[group["groupName"]]
+    objects.add("rayclusters", cluster | {"status": {"readyWorkerReplicas": 0}})
+    return objects
+
+
+def add_pending(objects: Objects) -> None:
+    """Begin an upgrade: the operator makes a cluster of the rendered numbers."""
+    service = objects.get("rayservices", SERVICE)
+    objects.add("rayclusters", ray_cluster(service, PENDING, NAMESPACE))
+    objects.write(
+        "rayservices",
+        SERVICE,
+        lambda document: document["status"].update(pendingServiceStatus={"rayClusterName": PENDING}),
+    )
+
+
+def take_over(objects: Objects) -> None:
+    """End an upgrade: the pending cluster becomes the active one."""
+    status = {"activeServiceStatus": {"rayClusterName": PENDING}, "pendingServiceStatus": {}}
+    objects.write("rayservices", SERVICE, lambda document: document.update(status=copy.deepcopy(status)))
+
+
+class Served:
+    """What the API holds: each test puts its own objects there."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.objects = objects
+
+    def answer(self, request: Request) -> Answer:
+        """Answer from the objects of the moment."""
+        return self.objects.answer(request)
+
+
+@contextmanager
+def served(held: Served, certificates: Path) -> Iterator[dict[str, str]]:
+    """Serve them; give the environment in which kubectl speaks to them."""
+    with kubernetes_api(held, certificates) as port:
+        server = {
+            "server": f"https://127.0.0.1:{port}",
+            "certificate-authority": str(certificates / "ca.pem"),
+        }
+        user = {
+            "client-certificate": str(certificates / "server.pem"),
+            "client-key": str(certificates / "server.key"),
+        }
+        context = {"cluster": "emulated", "user": "sre", "namespace": NAMESPACE}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "emulated", "cluster": server}],
+            "users": [{"name": "sre", "user": user}],
+            "contexts": [{"name": "cell-a", "context": context}],
+            "current-context": "cell-a",
+        }
+        path = certificates / "kubeconfig.yaml"
+        path.write_text(yaml.safe_dump(config))
+        yield {"KUBECONFIG": str(path), "KUBECACHEDIR": str(certificates / "cache")}

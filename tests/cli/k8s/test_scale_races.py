@@ -1,0 +1,183 @@
+"""``rankway k8s scale`` while others write: rights, conflicts, stale reads, clusters that take over meanwhile."""
+
+import os
+import pty
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.cli.k8s.clusters import (
+    ACTIVE,
+    PENDING,
+    SERVICE,
+    add_pending,
+    bounds_of,
+    take_over,
+)
+from tests.cli.k8s.live import RAISED_BOUNDS, RENDERED_BOUNDS, Live, raise_large
+from tests.cli.k8s.test_render import CONFIGS, changed
+from tests.k8s.emulation.api import Answer, failure
+
+
+@pytest.mark.parametrize(
+    ("method", "resource", "told"),
+    [
+        ("GET", "rayservices", "you may not get it"),
+        ("GET", "rayclusters", "you may not get it"),
+        ("PATCH", "rayclusters", "you may not patch it"),
+    ],
+)
+def test_a_missing_right_is_named(live: Live, method: str, resource: str, told: str) -> None:
+    live.objects.forbid(method, resource)
+    done = live.scale(raise_large, "--yes")
+    assert done.code == 2
+    assert told in done.told
+    assert f"Role with the verb {method.lower()} on {resource}.ray.io" in done.told
+    assert bounds_of(live.objects) == RENDERED_BOUNDS
+
+
+def test_a_conflict_is_tried_again(live: Live) -> None:
+    def conflict() -> Answer:
+        return failure(409, "Conflict", "the object has been modified; please apply your changes again")
+
+    live.objects.before("PATCH", "rayclusters", conflict, times=2)
+    done = live.scale(raise_large, "--yes")
+    assert done.code == 0, done
+    assert done.told.count("not patched, it was changed meanwhile") == 2
+    assert bounds_of(live.objects) == RAISED_BOUNDS
+
+
+def test_a_cluster_that_changes_every_time_is_given_up(live: Live) -> None:
+    live.objects.before("PATCH", "rayclusters", lambda: failure(409, "Conflict", "modified"), times=99)
+    done = live.scale(raise_large, "--yes")
+    assert done.code == 2
+    assert "its cluster was changed each time, got 5 attempts" in done.told
+    assert live.count("PATCH", "rayclusters") == 5
+
+
+def test_a_stale_cluster_is_read_again_and_keeps_what_was_written_meanwhile(live: Live) -> None:
+    live.objects.before("PATCH", "rayclusters", lambda: live.set("gpu-small", replicas=120))
+    done = live.scale(raise_large, "--yes")
+    assert done.code == 0, done
+    assert "not patched, it was changed meanwhile" in done.told
+    assert done.out.count("maxReplicas 50 -> 80") == 1  # the same change: not shown and asked for again
+    assert bounds_of(live.objects) == RAISED_BOUNDS | {"gpu-small": (0, 120, 200)}
+
+
+def test_a_status_that_is_written_meanwhile_is_no_conflict(live: Live) -> None:
+    def write_status() -> None:
+        live.objects.write("rayclusters", ACTIVE, lambda document: document["status"].update(ready=1))
+
+    live.objects.before("PATCH", "rayclusters", write_status)
+    done = live.scale(raise_large, "--yes")
+    assert done.code == 0, done
+    assert live.count("PATCH", "rayclusters") == 1
+
+
+def test_nodes_that_came_meanwhile_are_not_cut(live: Live) -> None:
+    def lower(document: dict[str, Any]) -> None:
+        document["pools"]["cpu"]["max_nodes"] = 60
+
+    live.objects.before("PATCH", "rayclusters", lambda: live.set("cpu", replicas=61))
+    done = live.scale(lower, "--yes")
+    assert done.code == 2
+    assert "below the 61 nodes" in done.told
+    assert bounds_of(live.objects) == RENDERED_BOUNDS | {"cpu": (1, 61, 400)}
+
+
+def test_groups_in_another_order_meanwhile_are_not_mistaken(live: Live) -> None:
+    def reorder() -> None:
+        live.objects.write(
+            "rayclusters", ACTIVE, lambda document: document["spec"]["workerGroupSpecs"].reverse()
+        )
+
+    live.objects.before("PATCH", "rayclusters", reorder)
+    assert live.scale(raise_large, "--yes").code == 0
+    assert bounds_of(live.objects) == RAISED_BOUNDS
+
+
+def test_a_patch_that_the_server_rejects_is_told_and_not_repeated(live: Live) -> None:
+    live.objects.before("PATCH", "rayclusters", lambda: failure(422, "Invalid", "spec: no"), times=99)
+    done = live.scale(raise_large, "--yes")
+    assert done.code == 2
+    assert "the API server rejects the patch" in done.told
+    assert live.count("PATCH", "rayclusters") == 1
+
+
+def test_a_cluster_that_is_replaced_before_the_patch_is_left_and_the_next_one_is_patched(live: Live) -> None:
+    add_pending(live.objects)
+    live.objects.before("GET", "rayclusters", lambda: take_over(live.objects))
+    done = live.scale(raise_large, "--yes")
+    assert done.code == 0, done
+    assert f"RayCluster {ACTIVE}: not patched, another cluster has taken over" in done.told
+    assert f"RayCluster {PENDING}: patched" in done.told
+    assert bounds_of(live.objects) == RENDERED_BOUNDS
+    assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
+
+
+def test_a_cluster_that_is_replaced_during_the_patch_is_told_and_the_next_one_is_patched(live: Live) -> None:
+    add_pending(live.objects)
+    live.objects.before("PATCH", "rayclusters", lambda: take_over(live.objects))
+    done = live.scale(raise_large, "--yes")
+    assert done.code == 0, done
+    assert f"RayCluster {ACTIVE}: patched, but another cluster has taken over" in done.told
+    assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
+
+
+def test_a_cluster_that_is_deleted_during_the_patch_is_no_failure(live: Live) -> None:
+    def replace() -> None:
+        take_over(live.objects)
+        live.objects.remove("rayclusters", ACTIVE)
+
+    add_pending(live.objects)
+    live.objects.before("PATCH", "rayclusters", replace)
+    assert live.scale(raise_large, "--yes").code == 0
+    assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
+
+
+def test_during_an_upgrade_the_active_cluster_is_scaled_and_the_pending_one_is_pointed_at(live: Live) -> None:
+    add_pending(live.objects)
+    done = live.scale(raise_large, "--yes")
+    assert done.code == 0, done
+    assert f"RayCluster {PENDING} takes over with bounds of its own" in done.out
+    assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 50)
+    assert live.scale(raise_large, "--yes", "--pending").code == 0
+    assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
+
+
+def test_a_first_cluster_that_never_got_active_is_scaled(live: Live) -> None:
+    add_pending(live.objects)
+    live.objects.write("rayservices", SERVICE, lambda document: document["status"].pop("activeServiceStatus"))
+    assert live.scale(raise_large, "--yes").code == 0
+    assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
+
+
+def test_on_a_terminal_it_asks_and_asks_again_if_the_change_is_another_meanwhile(live: Live) -> None:
+    live.objects.before("PATCH", "rayclusters", lambda: live.set("gpu-large", maxReplicas=60))
+    config = changed(live.folder, raise_large)
+    terminal, stdin = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "k8s", "scale", str(config)],
+        cwd=CONFIGS.parent,
+        env={**os.environ, **live.environment},
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        os.write(terminal, b"y\nn\n")
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        os.close(terminal)
+        os.close(stdin)
+    assert process.returncode == 1, said
+    parts = said.split("Patch it? [y/N]: ")
+    assert len(parts) == 3, said
+    assert "maxReplicas 50 -> 80" in parts[0]
+    assert "maxReplicas 60 -> 80" in parts[1]
+    assert f"RayCluster {ACTIVE}: not patched" in parts[2]
+    assert bounds_of(live.objects) == RENDERED_BOUNDS | {"gpu-large": (0, 0, 60)}
