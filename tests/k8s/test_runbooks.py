@@ -1,0 +1,106 @@
+"""Lines of k8s/README.md that an operator copies: run as they stand, or rendered."""
+
+import os
+import re
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cli.k8s.render import rendered
+from tests.cli.k8s.clusters import (
+    ACTIVE,
+    NAMESPACE,
+    PENDING,
+    Served,
+    add_pending,
+    served,
+    serving_objects,
+    take_over,
+)
+from tests.k8s.built import K8S, ROOT, Object, kubectl, serve_document
+from tests.k8s.emulation.objects import Objects
+from tests.pipelines import merged
+from tests.services.stores.certificates import write_certificates
+
+README = (K8S / "README.md").read_text(encoding="utf-8")
+
+
+def block(begins: str) -> str:
+    """Return the indented block of the README whose first line begins so."""
+    found = re.search(rf"^( +){re.escape(begins)}.*\n(?:\1.*\n|\n(?=\1))*", README, re.MULTILINE)
+    assert found is not None, begins
+    return textwrap.dedent(found[0])
+
+
+def add_pod(objects: Objects, name: str, cluster: str, node_type: str, role: str) -> None:
+    labels = {"rankway/role": role, "ray.io/cluster": cluster, "ray.io/node-type": node_type}
+    objects.add("pods", {"apiVersion": "v1", "metadata": {"name": name, "labels": labels}, "spec": {}})
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict[str, str]]]:
+    folder = tmp_path_factory.mktemp("api")
+    write_certificates(folder)
+    held = Served(serving_objects())
+    with served(held, folder) as environment:
+        yield held, environment
+
+
+def head_of(environment: dict[str, str]) -> str:
+    """Return what the documented lines find."""
+    lines = [line for line in block("N=").splitlines() if re.match("[A-Z]+=", line)]
+    assert lines[0] == f"N={NAMESPACE}"
+    path = f"{Path(kubectl()).parent}:{os.environ['PATH']}"
+    script = "\n".join(["set -e", *lines, 'echo "$HEAD"'])
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, **environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("switched", [False, True])
+def test_the_documented_line_finds_the_head_of_the_active_cluster_alone(
+    api: tuple[Served, dict[str, str]], switched: bool
+) -> None:
+    held, environment = api
+    held.objects = serving_objects()
+    add_pending(held.objects)
+    for cluster in (ACTIVE, PENDING):
+        add_pod(held.objects, f"{cluster}-cleanup-1", cluster, "redis-cleanup", "head")
+        add_pod(held.objects, f"{cluster}-head-1", cluster, "head", "head")
+        add_pod(held.objects, f"{cluster}-cpu-1", cluster, "worker", "worker")
+    if switched:
+        take_over(held.objects)
+    assert head_of(environment) == f"pod/{PENDING if switched else ACTIVE}-head-1\n"
+
+
+def test_the_documented_change_starts_a_new_cluster_at_the_running_size_and_keeps_it(tmp_path: Path) -> None:
+    config = yaml.safe_load((ROOT / "configs" / "cluster.yaml").read_text(encoding="utf-8"))
+    path = tmp_path / "cluster.yaml"
+    path.write_text(yaml.safe_dump(merged(config, yaml.safe_load(block("units:")))), encoding="utf-8")
+    service: Object = yaml.safe_load(rendered(path, ROOT)["rayservice.yaml"])
+    groups = {g["groupName"]: g["replicas"] for g in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]}
+    assert groups["gpu-small"] == 100
+    assert groups["cpu"] == 32  # 500 of one CPU each, on nodes of 16
+    scaling = {
+        each["name"]: each["autoscaling_config"]
+        for each in serve_document(service)["applications"][0]["deployments"]
+    }
+    for name, replicas in (("ingress@cpu", 500), ("ranker@gpu-small", 100)):
+        assert scaling[name]["initial_replicas"] == scaling[name]["min_replicas"] == replicas
+
+
+def test_every_link_within_the_readme_leads_somewhere() -> None:
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]*)\)", README)) <= anchors
