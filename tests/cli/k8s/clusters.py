@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 from tests.k8s.built import Object, rendered_service
-from tests.k8s.emulation.api import Answer, Request, kubernetes_api
+from tests.k8s.emulation.api import Answer, Request, kubectl_environment, kubernetes_api
 from tests.k8s.emulation.manifest import ray_cluster
 from tests.k8s.emulation.objects import Objects
 
@@ -77,23 +75,4 @@ class Served:
 def served(held: Served, certificates: Path) -> Iterator[dict[str, str]]:
     """Serve them; give the environment in which kubectl speaks to them."""
     with kubernetes_api(held, certificates) as port:
-        server = {
-            "server": f"https://127.0.0.1:{port}",
-            "certificate-authority": str(certificates / "ca.pem"),
-        }
-        user = {
-            "client-certificate": str(certificates / "server.pem"),
-            "client-key": str(certificates / "server.key"),
-        }
-        context = {"cluster": "emulated", "user": "sre", "namespace": NAMESPACE}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "emulated", "cluster": server}],
-            "users": [{"name": "sre", "user": user}],
-            "contexts": [{"name": "cell-a", "context": context}],
-            "current-context": "cell-a",
-        }
-        path = certificates / "kubeconfig.yaml"
-        path.write_text(yaml.safe_dump(config))
-        yield {"KUBECONFIG": str(path), "KUBECACHEDIR": str(certificates / "cache")}
+        yield kubectl_environment(certificates, port, NAMESPACE)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+import yaml
+
 from tests.k8s.emulation.json_patch import PatchFailed
 from tests.k8s.emulation.manifest import Document
 from tests.k8s.emulation.operator import Operator
@@ -168,3 +170,24 @@ def kubernetes_api(held: Held, certificates: Path) -> Iterator[int]:
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+def kubectl_environment(certificates: Path, port: int, namespace: str) -> dict[str, str]:
+    """Write a kubeconfig of the API on that port; give the environment in which kubectl uses it."""
+    server = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(certificates / "ca.pem")}
+    user = {
+        "client-certificate": str(certificates / "server.pem"),
+        "client-key": str(certificates / "server.key"),
+    }
+    context = {"cluster": "emulated", "user": "sre", "namespace": namespace}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "emulated", "cluster": server}],
+        "users": [{"name": "sre", "user": user}],
+        "contexts": [{"name": "emulated", "context": context}],
+        "current-context": "emulated",
+    }
+    path = certificates / "kubeconfig.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return {"KUBECONFIG": str(path), "KUBECACHEDIR": str(certificates / "cache")}

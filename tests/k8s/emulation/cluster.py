@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.redis_server import RedisServer, redis_server
 from services.settings import free_ports, runtime_directory
 from tests.k8s.emulation import trees
-from tests.k8s.emulation.api import OneCluster, kubernetes_api
+from tests.k8s.emulation.api import OneCluster, kubectl_environment, kubernetes_api
 from tests.k8s.emulation.autoscaler import Sidecar, autoscaler
 from tests.k8s.emulation.manifest import Document, groups_of, ray_cluster, serve_document
 from tests.k8s.emulation.operator import HEAD, Operator
@@ -35,9 +35,17 @@ class Emulated:
     """A running RayService."""
 
     def __init__(
-        self, service: Document, operator: Operator, sidecar: Sidecar, machine: Machine, timeline: Timeline
+        self,
+        service: Document,
+        operator: Operator,
+        sidecar: Sidecar,
+        machine: Machine,
+        timeline: Timeline,
+        kubectl: dict[str, str],
     ) -> None:
         self.operator, self.machine, self.timeline = operator, machine, timeline
+        self.kubectl = kubectl
+        """The environment in which kubectl speaks to this cluster's API."""
         self._sidecar = sidecar
         self._document = serve_document(service)
 
@@ -153,7 +161,8 @@ def emulated(service: Document, folder: Path) -> Iterator[Emulated]:
                     kubernetes_api(OneCluster(operator), directory) as port,
                     autoscaler(operator, machine, port) as sidecar,
                 ):
-                    yield Emulated(service, operator, sidecar, machine, timeline)
+                    kubectl = kubectl_environment(directory, port, NAMESPACE)
+                    yield Emulated(service, operator, sidecar, machine, timeline, kubectl)
             finally:
                 operator.close()
                 timeline.write()

@@ -5,7 +5,7 @@ from typing import Any
 
 from cli.k8s.names import HOME_PATH
 from cli.k8s.rayservice import in_pods, ray_service
-from services.config import PipelineConfig, load_config
+from services.config import PipelineConfig
 from tests.k8s.emulation.manifest import Document
 from tests.pipelines import SPLIT, make_pipeline, merged
 
@@ -56,9 +56,9 @@ POOLS: dict[str, Any] = {
 }
 
 
-def emulated_config(home: Path) -> PipelineConfig:
-    """Write the small pipeline with pools under ``home``."""
-    return load_config(make_pipeline(home, merged(SPLIT, POOLS)))
+def emulated_pipeline(home: Path) -> Path:
+    """Write the small pipeline with pools under ``home``; give its YAML."""
+    return make_pipeline(home, merged(SPLIT, POOLS))
 
 
 def rendered(config: PipelineConfig, home: Path) -> Document:

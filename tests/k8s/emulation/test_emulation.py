@@ -6,13 +6,17 @@ connection reset, unless a gateway asks again), addresses of nodes, a network's 
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
-from tests.k8s.emulation.cluster import Emulated, emulated
+from cli.main import root
+from services.config import load_config
+from tests.k8s.emulation.cluster import NAME, Emulated, emulated
 from tests.k8s.emulation.manifest import Document
-from tests.k8s.emulation.pipeline import emulated_config, rendered
+from tests.k8s.emulation.pipeline import emulated_pipeline, rendered
 from tests.pipelines import bias_of
 from tests.services.processes import load, title
 from tests.services.servers import ask, rank_request
@@ -25,15 +29,34 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     home = tmp_path_factory.mktemp("emulation")
-    service = rendered(emulated_config(home), home)
+    config = emulated_pipeline(home)
+    service = rendered(load_config(config), home)
+    # Applied before the pool's max_nodes became 2.
+    group_of(service["spec"]["rayClusterConfig"])["maxReplicas"] = 1
     with emulated(service, home) as running:
         running.wait_for(running.head().up.is_set, "the head starts")
         running.deploy()
         running.wait_for(lambda: settled(running), "the pipeline runs on its first nodes")
+        allow_second_gpu_node(running, config)
         yield running
     directory = running.machine.directory
     assert not directory.exists()
     assert [each for each in psutil.process_iter() if str(directory) in title(each)] == []
+
+
+def group_of(cluster: Document, name: str = "gpu") -> Document:
+    """Return a group of workers."""
+    found: Document = next(group for group in cluster["workerGroupSpecs"] if group["groupName"] == name)
+    return found
+
+
+def allow_second_gpu_node(cluster: Emulated, config: Path) -> None:
+    """Give the running cluster, whose autoscaler knows a maximum of 1, the maximum of the YAML."""
+    arguments = ["k8s", "scale", str(config), "--name", NAME, "--yes"]
+    done = CliRunner(env=cluster.kubectl).invoke(root(arguments), arguments)
+    assert done.exit_code == 0, done.output
+    assert "gpu, 1 nodes: maxReplicas 1 -> 2" in done.stdout
+    cluster.timeline.note("scaled", done.stdout.splitlines()[0])
 
 
 FEWEST = {"main@front": 2, "scorer@cpu": 1, "scorer@gpu": 1}
