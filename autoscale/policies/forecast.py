@@ -24,7 +24,8 @@ class ForecastConfig(BaseModel):
     """bin_s: of the season's table. band: standard deviations of late errors that are added to a forecast.
 
     fade_s: a difference from the season, or a trend, is expected to fade with this time constant.
-    learnt: weight of the newest week in the season's average.
+    learnt: weight of the newest week in the season's average. max_growth: a forecast is at most so many times the
+    highest load seen. A trend or a late season goes on without end, a real load does not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -33,13 +34,15 @@ class ForecastConfig(BaseModel):
     band: float = Field(default=1.0, ge=0, le=5)
     fade_s: float = Field(default=1800.0, ge=10, le=86_400)
     learnt: float = Field(default=0.5, gt=0, le=1)
+    max_growth: float = Field(default=1.15, ge=1, le=10)
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastState:
     """season: (bins of a week,) mean loads, -1 where not seen. bin, total, count: of the bin under way.
 
-    fast, slow: averages. awaited: forecasts (due_s, load) to be compared. variance: of logarithms of their errors.
+    fast, slow: averages. highest: load seen so far. awaited: forecasts (due_s, load) to be compared. variance: of
+    logarithms of their errors.
     """
 
     season: tuple[float, ...] = ()
@@ -51,13 +54,14 @@ class ForecastState:
     slow: float = 0.0
     awaited: tuple[tuple[float, float], ...] = ()
     variance: float = 0.01
+    highest: float = 0.0
 
 
 def observed(config: ForecastConfig, state: ForecastState, now_s: float, load: float) -> ForecastState:
     """Learn the load at ``now_s``; the same moment again teaches nothing."""
     if state.last_s is None:
         season = (_UNSEEN,) * _bins(config)
-        return ForecastState(season, _bin(config, now_s), load, 1, now_s, load, load)
+        return ForecastState(season, _bin(config, now_s), load, 1, now_s, load, load, highest=load)
     elapsed_s = now_s - state.last_s
     if elapsed_s <= 0:
         return state
@@ -81,19 +85,24 @@ def observed(config: ForecastConfig, state: ForecastState, now_s: float, load: f
         slow=state.slow + (load - state.slow) * -math.expm1(-elapsed_s / _SLOW_S),
         awaited=state.awaited[len(due) :],
         variance=variance,
+        highest=max(state.highest, load),
     )
 
 
 def forecast(
     config: ForecastConfig, state: ForecastState, now_s: float, horizon_s: float
 ) -> tuple[float, ForecastState]:
-    """Give the highest load expected up to ``horizon_s`` from now, band included, and the state that awaits it."""
-    usual = _usual(config, state, now_s)
-    values = [_expected(config, state, usual, now_s, horizon_s * part) for part in (0.25, 0.5, 0.75, 1.0)]
+    """Return the highest load expected up to ``horizon_s`` from now, band included, and the state that awaits it.
+
+    It is bounded by ``max_growth`` times the highest load seen.
+    """
+    usual, most = _usual(config, state, now_s), config.max_growth * state.highest
+    parts = (0.25, 0.5, 0.75, 1.0)
+    values = [min(most, _expected(config, state, usual, now_s, horizon_s * part)) for part in parts]
     newest_s = state.awaited[-1][0] if state.awaited else -math.inf
     if now_s + horizon_s >= newest_s + horizon_s / _MOST_AWAITED:
         state = replace(state, awaited=(*state.awaited, (now_s + horizon_s, values[-1])))
-    return max(values) * math.exp(config.band * math.sqrt(state.variance)), state
+    return min(most, max(values) * math.exp(config.band * math.sqrt(state.variance))), state
 
 
 def _expected(

@@ -41,6 +41,32 @@ def test_a_slope_is_expected_to_go_on_and_fade() -> None:
     assert forecast(CONFIG, state, 1200, 36_000)[0] < 1300 + CONFIG.fade_s * 1.1
 
 
+def test_a_jump_is_not_taken_for_a_slope_without_end() -> None:
+    state = ForecastState()
+    for time_s in range(0, 3600, 5):
+        state = observed(CONFIG, state, time_s, 100.0)
+    highest = 0.0
+    for time_s in range(3600, 4200, 5):  # five times the load for ten minutes
+        state = observed(CONFIG, state, time_s, 500.0)
+        expected, state = forecast(CONFIG, state, time_s, 275)
+        highest = max(highest, expected)
+    assert 500 <= highest <= 1.15 * 500
+    for time_s in range(4200, 9000, 5):
+        state = observed(CONFIG, state, time_s, 100.0)
+    assert forecast(CONFIG, state, 9000, 275)[0] < 150
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.floats(1, DAY_S), st.floats(1, 5))
+def test_no_forecast_is_above_what_was_seen_times_its_growth(
+    loads: list[float], horizon_s: float, growth: float
+) -> None:
+    config, state = ForecastConfig(max_growth=growth, bin_s=60), ForecastState()
+    for step, load in enumerate(loads):
+        state = observed(config, state, 30.0 * step, load)
+        expected, state = forecast(config, state, 30.0 * step, horizon_s)
+        assert expected <= growth * max(loads[: step + 1]) * (1 + 1e-9)
+
+
 def test_the_morning_is_expected_once_one_was_seen() -> None:
     state, now_s = learnt(1.25), 1.25 * DAY_S  # Friday, 6 o'clock
     expected, _ = forecast(CONFIG, state, now_s, HOUR_S)
@@ -130,7 +156,7 @@ def test_a_season_known_in_parts_is_looked_up_day_after_day(
     season: list[float], now_s: float, horizon_s: float, load: float
 ) -> None:
     config = ForecastConfig(band=0, bin_s=3600)
-    state = ForecastState(season=tuple(season), fast=load, slow=load)
+    state = ForecastState(season=tuple(season), fast=load, slow=load, highest=1e9)
     expected = seasonal(config, state, now_s, horizon_s)
     given, _ = forecast(config, state, now_s, horizon_s)
     assert expected is None or given == pytest.approx(expected, rel=1e-6)
