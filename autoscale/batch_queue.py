@@ -65,6 +65,11 @@ class BatchQueue:
             return math.inf
         return _quantile_s(*self._latencies(requests_per_s), quantile)
 
+    def mean_s(self, requests_per_s: float) -> float:
+        """Return the mean of waiting and service, without the time that a request takes outside batches."""
+        waits, means, _, weights = self._latencies(requests_per_s)
+        return float((weights * (waits + means)).sum())
+
     def load_per_s(self, p99_s: float) -> float:
         """Give the most requests a second with the 99th percentile within ``p99_s``; 0 where it never is."""
         low, high = 0.0, _FULLEST * self.saturation_per_s

@@ -3,35 +3,43 @@
 from dataclasses import dataclass
 
 from autoscale.errors import SpecError
+from autoscale.policies.prices import price
 from autoscale.sizing import Sizing
 from autoscale.spec import Key, PipelineSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Of one replica: requests a second with p99 within its share, and when it is never idle."""
+    """Of one replica: requests a second with p99 within its share, and when it is never idle.
+
+    limited_by_calls: both are what its calls in flight to the next unit allow; it could do more itself.
+    """
 
     requests_per_s: float
     saturated_requests_per_s: float
+    limited_by_calls: bool = False
 
 
 def capacities(spec: PipelineSpec) -> dict[Key, Capacity]:
     """Give what replicas of each unit take in each pool; pools too slow for the unit's share are left out.
 
-    A spot pool's replicas count for the part of the time that they are there.
+    A spot pool's replicas count for the part of the time that they are there. Calls to the next unit are taken to go
+    to the pool where its candidates cost least.
 
     Raises:
         SpecError: no pool of a unit answers a request within its share.
     """
     sizing, size = Sizing(spec), float(spec.candidates_per_request)
     loads: dict[Key, Capacity] = {}
-    for unit in spec.units:
+    cheapest: dict[str, float] = {}
+    for unit in reversed(spec.units):
         for placed in unit.placed:
             key = Key(unit.name, placed.pool)
-            found = sizing.capacity(key, size)
+            found = sizing.capacity(key, size, cheapest)
             if found.feasible:
                 there = _there(spec, key) / size
-                loads[key] = Capacity(found.per_s * there, found.saturation_per_s * there)
+                limited = found.calls is not None
+                loads[key] = Capacity(found.per_s * there, found.saturation_per_s * there, limited)
         if not any(key.unit == unit.name for key in loads):
             raise SpecError(
                 f"{unit.name} does not answer {spec.candidates_per_request} candidates within its share of the "
@@ -39,6 +47,8 @@ def capacities(spec: PipelineSpec) -> dict[Key, Capacity]:
                 f"outside batches, in any of its pools: raise autoscaling.p99_ms or its share, lower "
                 f"candidates.count, or give it a faster pool"
             )
+        of_unit = [key for key in loads if key.unit == unit.name]
+        cheapest = {min(of_unit, key=lambda key: price(spec, key) / loads[key].requests_per_s).pool: 1.0}
     return loads
 
 

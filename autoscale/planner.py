@@ -1,12 +1,14 @@
 """The planner: how many nodes of which pools a load takes, what they cost, and what gives way first."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from autoscale.capacity import capacities
+from autoscale.advice import call_limited
+from autoscale.capacity import Capacity, capacities
 from autoscale.provisioning import PlanOptions, Sized, sized
+from autoscale.sizing import Sizing
 from autoscale.spec import Key, PipelineSpec
 
 
@@ -48,12 +50,12 @@ def plan(spec: PipelineSpec, options: PlanOptions, growth: Sequence[float] = (10
         p99_ms=spec.p99_ms,
         sized=size,
         growth=grown,
-        bottleneck=_bottleneck(spec, size),
+        bottleneck=_bottleneck(spec, size, loads),
         notes=tuple(_notes(spec, size, options)),
     )
 
 
-def _bottleneck(spec: PipelineSpec, size: Sized) -> str:
+def _bottleneck(spec: PipelineSpec, size: Sized, loads: Mapping[Key, Capacity]) -> str:
     by_unit: dict[str, float] = {}
     for name, unit in size.units.items():
         weight = unit.share_of_cost or unit.replicas / sum(other.replicas for other in size.units.values())
@@ -64,11 +66,14 @@ def _bottleneck(spec: PipelineSpec, size: Sized) -> str:
         key=lambda item: item[1].share,
     )
     used = unit.requests_per_s_of_a_replica / unit.saturated_requests_per_s
-    why = (
-        "what it can do at all bounds it: faster batches help"
-        if used > 0.8
-        else f"its share of the {spec.p99_ms:g} ms bounds it: more time or steadier batches help"
-    )
+    if loads[Key(*name.split("@"))].limited_by_calls:
+        why = f"its calls in flight bound it: raise units.{worst}.max_calls_in_flight"
+    else:
+        why = (
+            "what it can do at all bounds it: faster batches help"
+            if used > 0.8
+            else f"its share of the {spec.p99_ms:g} ms bounds it: more time or steadier batches help"
+        )
     saved = size.cost_per_day * by_unit[worst] * (1 - 1 / 1.1)
     _, pool = name.split("@")
     rate = unit.requests_per_s_of_a_replica
@@ -92,6 +97,8 @@ def _notes(spec: PipelineSpec, size: Sized, options: PlanOptions) -> Iterator[st
             of_cell = math.ceil(size.units[name].replicas / size.cells) if name in size.units else 0
             if of_cell > placed.max_replicas:
                 yield f"{name} may have {placed.max_replicas} replicas, and a cell takes {of_cell}: raise its bounds"
+    used = {Key(*name.split("@")) for name in size.units}
+    yield from call_limited(spec, Sizing(spec), used)
     by_machine: dict[str, list[str]] = {}
     for key in spec.keys():
         by_machine.setdefault(spec.placed(key).profile.machine, []).append(str(key))

@@ -1,10 +1,12 @@
 """What a replica may take so that its unit keeps its share of the objective: what policies and planner size by."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from autoscale.batch_queue import BatchQueue, candidates_per_s_within
+from autoscale.calls import CallLimit, call_limit, mixed, next_unit
 from autoscale.service_time import service_time
 from autoscale.spec import Key, PipelineSpec
 
@@ -17,11 +19,17 @@ _STEPS_PER_OCTAVE = 4
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """A replica, in candidates/s. per_s: within the share. saturation_per_s: when never idle. feasible: share kept."""
+    """A replica, in candidates/s. per_s: within the share. saturation_per_s: when never idle. feasible: share kept.
+
+    calls: the limit that its calls to the next unit set, where that is below what it can do itself; ``per_s`` and
+    ``saturation_per_s`` are within it. own_per_s: ``per_s`` without that limit.
+    """
 
     per_s: float
     saturation_per_s: float
     feasible: bool
+    own_per_s: float = math.inf
+    calls: CallLimit | None = None
 
 
 class Sizing:
@@ -33,8 +41,9 @@ class Sizing:
 
     def __init__(self, spec: PipelineSpec, *, aim: float = 1.0, max_load: float = 0.98) -> None:
         """Size for ``spec``."""
-        self._spec, self._aim, self._max_load = spec, aim, max_load
+        self._spec, self._aim, self.max_load = spec, aim, max_load
         self._known: dict[tuple[Key, int], Capacity] = {}
+        self._calls: dict[tuple[Key, Key, int], CallLimit] = {}
 
     @cached_property
     def shares_s(self) -> dict[str, float]:
@@ -61,12 +70,45 @@ class Sizing:
             for name, lone_s in alone_s.items()
         }
 
-    def capacity(self, key: Key, candidates_per_request: float) -> Capacity:
-        """Give what a replica takes of requests of about that size; sizes are told apart to a quarter of an octave."""
+    def capacity(
+        self, key: Key, candidates_per_request: float, shares: Mapping[str, float] | None = None
+    ) -> Capacity:
+        """Return what a replica takes of requests of about that size; sizes are told apart to a quarter of an octave.
+
+        shares: of the calls to the next unit, by its pool. Without any, all calls go to its slowest pool that keeps
+        the unit's share of the objective.
+        """
         octave = round(_STEPS_PER_OCTAVE * math.log2(max(1.0, candidates_per_request)))
+        own = self._own(key, octave)
+        limit = self._call_limit(key, octave, shares or {})
+        if limit is None or self.max_load * limit.per_s >= own.per_s:
+            return own
+        saturation = min(own.saturation_per_s, limit.per_s)
+        return Capacity(self.max_load * limit.per_s, saturation, own.feasible, own.per_s, limit)
+
+    def _own(self, key: Key, octave: int) -> Capacity:
         known = self._known.get((key, octave))
         if known is None:
-            known = self._known[key, octave] = self._capacity(key, 2 ** (octave / _STEPS_PER_OCTAVE))
+            known = self._known[key, octave] = self._capacity(key, _size(octave))
+        return known
+
+    def _call_limit(self, key: Key, octave: int, shares: Mapping[str, float]) -> CallLimit | None:
+        behind = next_unit(self._spec, key.unit)
+        if behind is None:
+            return None
+        limits = {p.pool: self._calls_to(key, Key(behind.name, p.pool), octave) for p in behind.placed}
+        weights = {pool: share for pool, share in shares.items() if share > 0 and pool in limits}
+        if weights:
+            return mixed(limits, weights)
+        kept = [pool for pool in limits if self._own(Key(behind.name, pool), octave).feasible]
+        return min((limits[pool] for pool in kept or limits), key=lambda limit: limit.per_s)
+
+    def _calls_to(self, key: Key, to: Key, octave: int) -> CallLimit:
+        known = self._calls.get((key, to, octave))
+        if known is None:
+            size = _size(octave)
+            known = call_limit(self._spec, key, to, size, self.capacity(to, size).per_s)
+            self._calls[key, to, octave] = known
         return known
 
     def queue(self, key: Key, candidates_per_request: float) -> BatchQueue:
@@ -81,7 +123,12 @@ class Sizing:
         per_s = candidates_per_s_within(
             queue.service, candidates_per_request, queue.max_candidates, max(share_s, _STRETCH * least_s)
         )
-        return Capacity(min(per_s, self._max_load * saturation), saturation, share_s >= least_s)
+        return Capacity(min(per_s, self.max_load * saturation), saturation, share_s >= least_s)
 
     def _alone_s(self, key: Key) -> float:
         return self.queue(key, max(1.0, float(self._spec.candidates_per_request))).alone_p99_s
+
+
+def _size(octave: int) -> float:
+    """Return the candidates of a request that stand for a quarter of an octave."""
+    return float(2 ** (octave / _STEPS_PER_OCTAVE))

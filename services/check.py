@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autoscale.advice import meaningless, unreachable
+from autoscale.advice import call_limited, meaningless, sizing_of, unreachable
 from autoscale.config import make_policy
 from autoscale.errors import AutoscaleError
 from models.artifact import Artifact
@@ -20,7 +20,7 @@ from services.errors import ConfigError
 from services.fallback import read_lists
 from services.features import load_definitions, open_view
 from services.live_mark import refuse_lost_features
-from services.lowering import lowered, needed_profiles
+from services.lowering import lowered, needed_profiles, spec_of
 from services.placement import sharded_runtime
 from services.popular import PopularItems
 from services.requests import ContextLayout
@@ -78,15 +78,24 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
 
 
 def scaling_warnings(config: PipelineConfig, home: Path) -> list[str]:
-    """Say where the pipeline's policy does what a simpler one does, and where its objective is out of reach."""
-    scaling = config.autoscaling
+    """Say where the policy does what a simpler one does, the objective is out of reach, or calls limit a unit."""
+    scaling, limited = config.autoscaling, _call_warnings(config, home)
     if scaling is None:
-        return []
+        return limited
     spec = lowered(config, needed_profiles(config, home))
     kind = scaling.policy.kind
     why = meaningless(scaling, spec).get(kind)
     said = [] if why is None else [f"autoscaling.policy.kind: {kind} adds nothing here: {why}"]
-    return [*said, *unreachable(scaling, spec)]
+    return [*said, *unreachable(scaling, spec), *limited]
+
+
+def _call_warnings(config: PipelineConfig, home: Path) -> list[str]:
+    """Say which units their calls to the next one limit; it takes the profiles of both to know."""
+    try:
+        spec = spec_of(config, home)
+    except AutoscaleError:
+        return []
+    return call_limited(spec, sizing_of(config.autoscaling, spec))
 
 
 def idle_policies(config: PipelineConfig, home: Path) -> dict[str, str]:

@@ -57,6 +57,8 @@ def reason_of(
     kept = f"{per_s:.0f} keep p99 under {share_s * 1000:.0f} ms"
     if not capacity.feasible:
         kept = f"{per_s:.0f} are given it, as its p99 is above {share_s * 1000:.0f} ms alone"
+    elif capacity.calls is not None:
+        kept = f"{per_s:.0f} are what {capacity.calls.calls} calls in flight to {capacity.calls.unit} allow"
     if len(lane.keys) > 1:
         return (
             f"{key} {change}: {load.up:.0f} candidates/s of {key.unit} {load.why}, of a replica here {kept}"

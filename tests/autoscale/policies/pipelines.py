@@ -47,8 +47,8 @@ def profile(
 
 
 def unit(name: str, *placed: PlacedUnit, max_candidates: int = 2048) -> UnitSpec:
-    """Give a unit of these placements."""
-    return UnitSpec(name, placed, max_candidates, 65_536)
+    """Return a unit of these placements, whose calls to the next unit do not limit it."""
+    return UnitSpec(name, placed, max_candidates, 65_536, max_calls_in_flight=32)
 
 
 ON_CPU = PlacedUnit("cpu", profile("ranker", "cpu", batch_ms=2, candidate_ms=0.02), cpus=1)
