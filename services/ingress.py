@@ -18,7 +18,8 @@ from services.asgi import Receive, Scope, Send, cycle_of, send_whole
 from services.bodies import Disconnected, read_body
 from services.engine import Engine
 from services.errors import BodyTooSlow, MethodNotAllowed, NotFound, Overloaded, ServiceError
-from services.requests import parse_rank_request
+from services.misses import Misses
+from services.requests import parse_rank_request, read_urgency
 from services.served_log.feedback import parse_feedback
 
 Reply = tuple[int, bytes, bytes, str | None]  # status, content type, body, what the answer missed
@@ -41,6 +42,7 @@ class RankApp:
         """Answer with ``engine``."""
         self._engine = engine
         self._metrics = engine.request_metrics
+        self._misses = Misses(engine.config, engine.metrics)
         self._encode = msgspec.json.Encoder().encode
         self._max_body_bytes = engine.config.requests.max_body_bytes
         self._id_prefix = secrets.token_hex(6)
@@ -121,7 +123,13 @@ class RankApp:
 
     async def _rank(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
         body = await read_body(scope, receive, self._max_body_bytes)
-        self._engine.shed(body)
+        started_s = time.perf_counter()
+        try:
+            self._engine.shed(body)
+        except Overloaded:
+            urgency = read_urgency(body)
+            self._misses.refused(urgency.deadline_ms if urgency is not None else None)
+            raise
         request = parse_rank_request(body)
         cycle = cycle_of(receive)
         is_abandoned = None if cycle is None else lambda: bool(cycle.disconnected)
@@ -130,7 +138,10 @@ class RankApp:
         except Overloaded as error:
             if is_abandoned is not None and is_abandoned():
                 raise Disconnected from error
+            self._misses.refused(request.deadline_ms)
             raise
+        elapsed_ms = (time.perf_counter() - started_s) * 1e3
+        self._misses.answered(elapsed_ms, answer.degraded, request.deadline_ms)
         return 200, _JSON, self._encode(answer), answer.degraded
 
     def _health(self, scope: Scope, waits_for: Sequence[str]) -> bytes:

@@ -7,6 +7,7 @@
     rankway_candidates_arrived_total{unit, pool}   counter
     rankway_candidates_served_total{unit, pool}    counter
     rankway_requests_shed_total{unit, pool}        refused, or given to the fallback
+    rankway_requests_missed_total{unit, pool}      of an ingress: after the objective, or shed for lack of time
     rankway_batch_candidates{unit, pool}           histogram
     rankway_stage_latency_ms{unit, pool, stage}    histogram, per batch
     rankway_unreadable_rows_total{unit, group}     stored rows of other definitions, or damaged
@@ -94,20 +95,25 @@ class UnitMetrics:
         self._shed = metrics.Counter(
             "rankway_requests_shed_total", "Refused, or given to the fallback.", keys
         )
+        self._missed = metrics.Counter(
+            "rankway_requests_missed_total", "After the objective, or shed for lack of time.", keys
+        )
         self._batch = Histogram("rankway_batch_candidates", "Candidates a batch.", _CANDIDATES, labels=tags)
         self._stage = Histogram(
             "rankway_stage_latency_ms", "Stage time of a batch.", _LATENCY_MS, labels=tags, more=("stage",)
         )
-        for series in (self._waiting, self._arrived, self._served, self._shed):
+        for series in (self._waiting, self._arrived, self._served, self._shed, self._missed):
             series.set_default_tags(tags)
         self._batches: deque[tuple[int, dict[str, float]]] = deque()
         self._waiting_candidates = 0
-        self._flushed = (0, 0)
+        self._flushed = (0, 0, 0)
         self.batch_count = 0
         self.candidate_count = 0
         self.arrived_requests = 0
         self.arrived_candidates = 0
         self.shed_requests = 0
+        self.missed_requests = 0
+        self.stage_ms: dict[str, float] = {}
 
     def arrived(self, requests: int, candidates: int) -> None:
         """Note what is asked for, before anything of it is refused."""
@@ -122,8 +128,13 @@ class UnitMetrics:
         if self._traffic is not None:
             self._traffic.note("shed", self._unit, self._pool, requests)
 
+    def missed(self, requests: int) -> None:
+        """Note requests that more replicas might have answered whole and within the objective."""
+        self.missed_requests += requests
+
     def batch_done(self, requests: int, candidates: int, timings_ms: dict[str, float]) -> None:
-        """Note a finished batch."""
+        """Note a finished batch; ``stage_ms`` has what each stage took when it last ran."""
+        self.stage_ms.update(timings_ms)
         self.batch_count += 1
         self.candidate_count += candidates
         self._batches.append((candidates, timings_ms))
@@ -139,8 +150,10 @@ class UnitMetrics:
         """Hand the notes to Ray."""
         batches = _drain(self._batches)
         self._waiting.set(self._waiting_candidates)
-        before, self._flushed = self._flushed, (self.arrived_candidates, self.shed_requests)
-        for series, now, then in zip((self._arrived, self._shed), self._flushed, before, strict=True):
+        before = self._flushed
+        self._flushed = (self.arrived_candidates, self.shed_requests, self.missed_requests)
+        counters = (self._arrived, self._shed, self._missed)
+        for series, now, then in zip(counters, self._flushed, before, strict=True):
             if now > then:
                 series.inc(now - then)
         if batches:

@@ -12,6 +12,7 @@ _ARRIVED_REQUESTS = "arrived_requests"
 _ARRIVED_CANDIDATES = "arrived_candidates"
 _SERVED_CANDIDATES = "served_candidates"
 _SHED_REQUESTS = "shed_requests"
+_MISSED_REQUESTS = "missed_requests"
 _WAITING_CANDIDATES = "waiting_candidates"
 
 
@@ -66,6 +67,7 @@ def recorded(waiting_candidates: int, metrics: UnitMetrics) -> dict[str, float]:
         _ARRIVED_CANDIDATES: float(metrics.arrived_candidates),
         _SERVED_CANDIDATES: float(metrics.candidate_count),
         _SHED_REQUESTS: float(metrics.shed_requests),
+        _MISSED_REQUESTS: float(metrics.missed_requests),
     }
 
 
@@ -94,6 +96,7 @@ def _unit(context: Context, window_s: float) -> UnitObservation:
         arriving_candidates_per_s=rate(_ARRIVED_CANDIDATES),
         served_candidates_per_s=rate(_SERVED_CANDIDATES),
         shed_requests_per_s=rate(_SHED_REQUESTS),
+        missed_requests_per_s=rate(_MISSED_REQUESTS),
         waiting_candidates=sum(
             series[-1].value for series in metrics.get(_WAITING_CANDIDATES, {}).values() if series
         ),

@@ -5,6 +5,7 @@
     rankway_autoscaling_candidates_per_s{pipeline, unit, pool, of}  arriving, served: what was decided on
     rankway_autoscaling_waiting_candidates{pipeline, unit, pool}
     rankway_autoscaling_shed_requests_per_s{pipeline, unit, pool}
+    rankway_autoscaling_missed_requests_per_s{pipeline, unit, pool}  of an ingress
     rankway_autoscaling_metrics_age_s{pipeline, unit, pool}
     rankway_autoscaling_decisions_total{pipeline, unit, pool, outcome}  up, down, same, error
 
@@ -33,12 +34,17 @@ class ScalingMetrics:
         self._objective = metrics.Gauge("rankway_autoscaling_objective_ms", "The p99 to keep.", _KEYS)
         self._waiting = metrics.Gauge("rankway_autoscaling_waiting_candidates", "In the queues.", _KEYS)
         self._shed = metrics.Gauge("rankway_autoscaling_shed_requests_per_s", "Refused or degraded.", _KEYS)
+        self._missed = metrics.Gauge(
+            "rankway_autoscaling_missed_requests_per_s",
+            "After the objective, or shed for lack of time.",
+            _KEYS,
+        )
         self._age_s = metrics.Gauge("rankway_autoscaling_metrics_age_s", "Age of what was decided on.", _KEYS)
         self._outcomes = metrics.Counter(
             "rankway_autoscaling_decisions_total", "Decisions.", (*_KEYS, "outcome")
         )
-        gauges = (self._replicas, self._rates, self._objective, self._waiting, self._shed, self._age_s)
-        for series in (*gauges, self._outcomes):
+        gauges = (self._replicas, self._rates, self._objective, self._waiting, self._shed, self._missed)
+        for series in (*gauges, self._age_s, self._outcomes):
             series.set_default_tags(tags)
 
     def decided(self, before: int, after: int, seen: UnitObservation, age_s: float) -> None:
@@ -51,6 +57,7 @@ class ScalingMetrics:
         self._rates.set(seen.served_candidates_per_s, {"of": "served"})
         self._waiting.set(seen.waiting_candidates)
         self._shed.set(seen.shed_requests_per_s)
+        self._missed.set(seen.missed_requests_per_s)
         self._age_s.set(age_s)
         outcome = "up" if after > before else "down" if after < before else "same"
         self._outcomes.inc(1, {"outcome": outcome})

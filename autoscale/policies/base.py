@@ -15,6 +15,8 @@ class UnitObservation:
 
     ready: replicas that answer; target: replicas asked for, those starting included.
     arriving, served, shed: rates over the interval; shed are refused or given to the fallback.
+    missed: of an ingress, requests answered whole but after the objective, and those shed for lack of time. What an
+    error or the feature store has cost is not among them: more replicas would not help.
     waiting: in the queues now. ongoing_requests: as Serve counts them, queued ones included, averaged over Serve's
     own look-back window; what ``target_ongoing`` reads.
     """
@@ -25,6 +27,7 @@ class UnitObservation:
     arriving_candidates_per_s: float = 0.0
     served_candidates_per_s: float = 0.0
     shed_requests_per_s: float = 0.0
+    missed_requests_per_s: float = 0.0
     waiting_candidates: float = 0.0
     ongoing_requests: float = 0.0
 

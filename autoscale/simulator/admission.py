@@ -41,6 +41,7 @@ def route(world: int, w: int, again: bool) -> None:
             view.totals(world)[SHED] += 1
             clock.events += 1
             key.shed_requests += 1
+            key.missed_requests += 1
             disconnect(world, w)
             free(world, w)
         else:

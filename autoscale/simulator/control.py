@@ -50,6 +50,7 @@ class ControlLoop:
                 arriving_candidates_per_s=(counts.arrived_candidates - before.arrived_candidates) / elapsed_s,
                 served_candidates_per_s=(counts.served_candidates - before.served_candidates) / elapsed_s,
                 shed_requests_per_s=(counts.shed_requests - before.shed_requests) / elapsed_s,
+                missed_requests_per_s=(counts.missed_requests - before.missed_requests) / elapsed_s,
                 waiting_candidates=counts.waiting_candidates,
                 ongoing_requests=(counts.ongoing_s - since) / (now_s - since_s) if now_s > since_s else 0.0,
             )

@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 class Measured:
     """What one unit in one pool has counted since the start; waiting_candidates: now.
 
+    missed_requests: of the ingress, shed for lack of time or answered after the objective.
     ongoing_s: the integral over time of requests (calls, behind the ingress) that its replicas had.
     """
 
@@ -24,6 +25,7 @@ class Measured:
     arrived_candidates: float
     served_candidates: float
     shed_requests: float
+    missed_requests: float
     waiting_candidates: float
     ongoing_s: float
     batches: float

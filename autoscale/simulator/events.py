@@ -121,6 +121,7 @@ class EventEngine:
                 arrived_candidates=float(record["arrived_candidates"]),
                 served_candidates=float(record["served_candidates"]),
                 shed_requests=float(record["shed_requests"]),
+                missed_requests=float(record["missed_requests"]),
                 waiting_candidates=float(record["waiting_candidates"]),
                 ongoing_s=float(record["ongoing_s"] + record["ongoing"] * since_s),
                 batches=float(record["batches"]),

@@ -82,9 +82,13 @@ def _end_request(world: int, w: int, outcome: int, cost_s: float) -> None:
     moment_s = work.deadline_s - clock.rescue_s
     if outcome == ANSWERED and clock.now_s <= moment_s:
         latency_s = clock.now_s - work.arrived_s + key.overhead_s
+        if latency_s > clock.objective_s:
+            key.missed_requests += 1
         _answered(world, IN_TIME if latency_s <= clock.objective_s else TOO_LATE, latency_s)
         return
     key.shed_requests += 1
+    if outcome in (ANSWERED, LATE, REFUSED):
+        key.missed_requests += 1
     if outcome == LOST:
         view.totals(world)[GONE] += 1
     elif clock.promises:

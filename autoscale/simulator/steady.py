@@ -6,12 +6,14 @@ mixed; more replicas than ``_MOST`` are stood for by fewer at the same load.
 """
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autoscale.calls import call_limit, mixed, next_unit
 from autoscale.service_time import service_time
 from autoscale.simulator import world as w
 from autoscale.simulator.engine import Floats
@@ -36,7 +38,7 @@ class Steady:
     """What happens at a load, for each request: outcomes (8,) as in ``World.totals``, latencies (BUCKETS,).
 
     waiting, ongoing: candidates in the queues and requests (calls) at replicas, by key, for each replica; busy: the
-    share of the time that one is. batches: for each request.
+    share of the time that one is. batches, arrived: for each request; the latter counts requests whose calls came.
     """
 
     outcomes: Floats
@@ -45,6 +47,7 @@ class Steady:
     ongoing: Floats
     busy: Floats
     batches: Floats
+    arrived: Floats
 
     def mixed(self, other: "Steady", share: float) -> "Steady":
         """Give this with a share of another."""
@@ -52,7 +55,15 @@ class Steady:
 
 
 def _parts(state: Steady) -> tuple[Floats, ...]:
-    return state.outcomes, state.latencies, state.waiting, state.ongoing, state.busy, state.batches
+    return (
+        state.outcomes,
+        state.latencies,
+        state.waiting,
+        state.ongoing,
+        state.busy,
+        state.batches,
+        state.arrived,
+    )
 
 
 @functools.lru_cache(maxsize=1 << 14)
@@ -71,6 +82,15 @@ class SteadyStates:
         self._capacity_per_s = {
             key: self._full_batches_per_s(key, float(sample.mean())) for key in self._keys
         }
+        self._candidates = float(sample.mean())
+        self._calls = {
+            key: {
+                to: call_limit(spec, key, to, self._candidates, 0.0)
+                for to in self._keys
+                if (behind := next_unit(spec, key.unit)) is not None and to.unit == behind.name
+            }
+            for key in self._keys
+        }
         self._saturation_per_s: dict[tuple[tuple[int, ...], tuple[float, ...]], float] = {}
         self._known: dict[tuple[tuple[int, ...], tuple[float, ...], int], Steady] = {}
 
@@ -88,15 +108,23 @@ class SteadyStates:
         return self._saturation_per_s[fewer, rounded] * self._nominal_per_s(replicas, shares) / few_per_s
 
     def _nominal_per_s(self, replicas: Mapping[Key, int], shares: Mapping[Key, float]) -> float:
-        """Give what full batches one after another would do, at the unit that does least."""
+        """Return what full batches one after another would do, within calls in flight, at the unit that does least."""
         return min(
             (
-                replicas[key] * self._capacity_per_s[key] / shares[key]
+                replicas[key] * min(self._capacity_per_s[key], self._calls_per_s(key, shares)) / shares[key]
                 for key in self._keys
                 if shares[key] > 0 and replicas[key] > 0
             ),
             default=0.0,
         )
+
+    def _calls_per_s(self, key: Key, shares: Mapping[Key, float]) -> float:
+        """Return the requests/s that a replica's calls to the next unit allow, while nothing waits there."""
+        limits = {to.pool: limit for to, limit in self._calls[key].items() if shares[to] > 0}
+        if not limits:
+            return math.inf
+        weights = {to.pool: shares[to] for to in self._calls[key] if to.pool in limits}
+        return mixed(limits, weights).per_s / self._candidates
 
     def at(self, replicas: Mapping[Key, int], shares: Mapping[Key, float], load: float) -> Steady:
         """Give the state at a share of the saturation, of the last of ``LOADS`` at most."""
@@ -107,6 +135,13 @@ class SteadyStates:
             return above
         share = (load - LOADS[place - 1]) / (LOADS[place] - LOADS[place - 1])
         return self._found(fewer, rounded, place - 1).mixed(above, share)
+
+    def reached(self, state: Steady) -> dict[str, float]:
+        """Return by unit the share of the requests that reach it in a state."""
+        shares = dict.fromkeys((unit.name for unit in self._spec.units), 0.0)
+        for key, share in zip(self._keys, state.arrived, strict=True):
+            shares[key.unit] += float(share)
+        return {unit: min(1.0, share) for unit, share in shares.items()}
 
     def _fewer(self, replicas: Mapping[Key, int]) -> tuple[int, ...]:
         scale = min(1.0, _MOST / max(1, *replicas.values()))
@@ -166,7 +201,7 @@ class SteadyStates:
         per_s = load * self.saturation_per_s(by_key, share_of)
         if not per_s:
             empty = np.zeros(len(self._keys))
-            return Steady(np.zeros(w.LATENCY_S + 1), np.zeros(w.BUCKETS), empty, empty, empty, empty)
+            return Steady(np.zeros(w.LATENCY_S + 1), np.zeros(w.BUCKETS), empty, empty, empty, empty, empty)
         requests = _REQUESTS * (2 if load > 0.7 else 1) + _WARM
         engine, times_s = self._started(self._spec, replicas, shares, per_s, requests)
         engine.advance(float(times_s[_WARM]))
@@ -188,6 +223,7 @@ class SteadyStates:
             ongoing=ongoing,
             busy=busy,
             batches=self._rates("batches", before, after, 1.0) / ended,
+            arrived=self._rates("arrived_requests", before, after, 1.0) / ended,
         )
 
     def _rates(

@@ -26,7 +26,7 @@ from autoscale.spec import Key, PipelineSpec
 class _Counts:
     """What a key has counted, as ``Measured``."""
 
-    counts: Floats = field(default_factory=lambda: np.zeros(7))
+    counts: Floats = field(default_factory=lambda: np.zeros(8))
     waiting_candidates: float = 0.0
 
 
@@ -94,12 +94,9 @@ class StepEngine:
         """Give what was counted so far."""
         measured = {}
         for key, counted in self._by_key.items():
-            requests, candidates, served, shed, ongoing_s, batches, busy_s = (
-                float(n) for n in counted.counts
-            )
-            measured[key] = Measured(
-                requests, candidates, served, shed, counted.waiting_candidates, ongoing_s, batches, busy_s
-            )
+            requests, candidates, served, shed, missed, *rest = (float(n) for n in counted.counts)
+            waiting = counted.waiting_candidates
+            measured[key] = Measured(requests, candidates, served, shed, missed, waiting, *rest)
         return measured
 
     def totals(self) -> Floats:
@@ -140,9 +137,9 @@ class StepEngine:
         waited_s = (waited_s + self._backlog / capacity * elapsed_s) / 2
         # What is left of a backlog of the step before is served at full load; then it is as what comes.
         state = self._states.at(self._ready, shares, served / elapsed_s * scale / per_s)
-        missed = self._serve(state, served, waited_s) + excess
+        shed, late = self._serve(state, served, waited_s)
         refused(self._spec, excess, self._totals, self._latencies)
-        self._count(state, shares, elapsed_s, come, served, missed)
+        self._count(state, shares, elapsed_s, come, served, shed + excess, late)
 
     def finish(self) -> int:
         """Let end what waits."""
@@ -181,8 +178,8 @@ class StepEngine:
         self._totals[w.SHED] += come - held
         counted = self._by_key[self._keys[0]]
         counted.counts[:2] += (come, come * self._candidates)
-        counted.counts[3] += come - held
-        counted.counts[4] += self._backlog * elapsed_s
+        counted.counts[3:5] += come - held
+        counted.counts[5] += self._backlog * elapsed_s
         counted.waiting_candidates = self._backlog * self._candidates
 
     def _replicas(self) -> dict[str, int]:
@@ -192,14 +189,14 @@ class StepEngine:
             replicas[key.unit] += count
         return replicas
 
-    def _serve(self, state: Steady, served: float, waited_s: float) -> float:
-        """Count what becomes of served requests that waited before; give how many miss a whole answer."""
+    def _serve(self, state: Steady, served: float, waited_s: float) -> tuple[float, float]:
+        """Count what becomes of served requests that waited before; return those shed, and those whole but late."""
         outcomes, answers = state.outcomes * served, state.latencies * served
         if waited_s > 1e-4:
             answers = delayed(self._spec, answers, outcomes, waited_s)
         self._latencies += answers
         self._totals[w.IN_TIME :] += outcomes[w.IN_TIME :]
-        return float(outcomes[w.DEGRADED : w.LATENCY_S].sum())
+        return float(outcomes[w.DEGRADED : w.LATENCY_S].sum()), float(outcomes[w.TOO_LATE])
 
     def _count(
         self,
@@ -208,18 +205,23 @@ class StepEngine:
         elapsed_s: float,
         come: float,
         served: float,
-        missed: float,
+        shed: float,
+        late: float,
     ) -> None:
+        first, reached = self._spec.units[0].name, self._states.reached(state)
         behind = spread(self._spec, self._replicas(), self._backlog, self._candidates)
         for place, key in enumerate(self._keys):
             share, replicas, here = shares[key], self._ready[key], behind[key.unit]
             ongoing = float(state.ongoing[place]) * replicas + share * here.ongoing
             counted = self._by_key[key]
+            # What fell to a lower rung, or was refused, has reached no unit behind the ingress.
+            arrived = share * (come if key.unit == first else served * reached[key.unit])
             counted.counts += (
-                come * share,
-                come * share * self._candidates,
-                served * share * self._candidates,
-                missed * share,
+                arrived,
+                arrived * self._candidates,
+                min(served * share, arrived) * self._candidates,
+                shed * share,
+                (shed + late) * share,
                 min(ongoing, share * here.most_ongoing) * elapsed_s,
                 float(state.batches[place]) * served,
                 float(state.busy[place]) * replicas * elapsed_s,

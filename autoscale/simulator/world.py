@@ -58,6 +58,7 @@ KEY = np.dtype(
         ("arrived_candidates", "i8"),
         ("served_candidates", "i8"),
         ("shed_requests", "i8"),
+        ("missed_requests", "i8"),
         ("waiting_candidates", "i8"),
         ("batches", "i8"),
         ("busy_s", "f8"),

@@ -35,10 +35,11 @@ class Seen:
             self.raw_metrics.setdefault(name, {}).setdefault(replica, []).append(Point(at_s, value))
 
 
-def stats_of(arrived: int, waiting: int = 0, shed: int = 0) -> dict[str, float]:
+def stats_of(arrived: int, waiting: int = 0, shed: int = 0, missed: int = 0) -> dict[str, float]:
     metrics = UnitMetrics("main", "test")
     metrics.arrived(arrived, 10 * arrived)
     metrics.shed(shed)
+    metrics.missed(missed)
     metrics.batch_done(arrived - shed, 10 * (arrived - shed), {})
     return recorded(waiting, metrics)
 
@@ -46,7 +47,9 @@ def stats_of(arrived: int, waiting: int = 0, shed: int = 0) -> dict[str, float]:
 def test_rates_are_over_the_window_and_summed_over_replicas() -> None:
     seen = Seen(current_num_replicas=2, target_num_replicas=3, total_num_requests=4.5)
     for second in range(21):
-        seen.tell("a", 80.0 + second, stats_of(arrived=100 * second, waiting=7, shed=second))
+        seen.tell(
+            "a", 80.0 + second, stats_of(arrived=100 * second, waiting=7, shed=second, missed=2 * second)
+        )
         seen.tell("b", 79.5 + second, stats_of(arrived=5000 + 20 * second, waiting=3))
     observation = observe({MAIN: seen}, now_s=101.0, window_s=5.0)
     unit = observation.units[MAIN]
@@ -55,6 +58,7 @@ def test_rates_are_over_the_window_and_summed_over_replicas() -> None:
     assert unit.arriving_candidates_per_s == 1200
     assert unit.served_candidates_per_s == 1190
     assert unit.shed_requests_per_s == 1
+    assert unit.missed_requests_per_s == 2
     assert unit.waiting_candidates == 10
     assert observation.age_s == 1.0
 
