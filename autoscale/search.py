@@ -27,6 +27,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "panic_threshold": (1.0, 3.0),
     "hysteresis": (0.0, 0.5),
     "max_down_ratio": (1.1, 10.0),
+    "max_added": (0.0, 2.0),
+    "max_growth": (1.0, 2.0),
 }
 _FIXED = frozenset({"kind", "to_zero_after_s", "stale_after_s", "downscale_to_zero_delay_s"})
 _DIGITS = 3

@@ -16,17 +16,21 @@ def learnt_ratios(
     before: Mapping[str, float],
     elapsed_s: float,
 ) -> Mapping[str, float]:
-    """Give by unit its share of the candidates that the ingress served, as learnt until now."""
+    """Return by unit its share of the candidates that arrive at the ingress, as learnt until now.
+
+    seen: with what did not reach a unit (``demand.py``), so that a unit that is too small is not taken for one that
+    is not asked.
+    """
     ingress = spec.units[0].name
-    served = sum(u.served_candidates_per_s for key, u in seen.items() if key.unit == ingress)
-    if served <= 0 or elapsed_s <= 0:
+    arriving = sum(u.arriving_candidates_per_s for key, u in seen.items() if key.unit == ingress)
+    if arriving <= 0 or elapsed_s <= 0:
         return before
     learnt = -math.expm1(-elapsed_s / _RATIO_S)
     ratios = {}
     for unit in spec.units[1:]:
         came = sum(u.arriving_candidates_per_s for key, u in seen.items() if key.unit == unit.name)
         known = before.get(unit.name, 1.0)
-        ratios[unit.name] = known + learnt * (min(came / served, 10.0) - known)
+        ratios[unit.name] = known + learnt * (min(came / arriving, 10.0) - known)
     return ratios
 
 

@@ -18,6 +18,15 @@ class Load:
     why: str
 
 
+def with_misses(load: Load, added: float, share: float) -> Load:
+    """Return the load with the share that misses have added to it. share: of the requests that miss now."""
+    if not added:
+        return load
+    lately = f"{share:.1%} of the answers are" if share else "answers were"
+    why = f"{load.why} (with {added:.0%} added, as {lately} degraded, refused or late)"
+    return replace(load, up=load.up * (1 + added), down=load.down * (1 + added), why=why)
+
+
 def with_backlog(
     load: Load,
     spec: PipelineSpec,

@@ -3,7 +3,7 @@
 Work is counted in candidates. A lane is what is sized as one: a unit in one pool, by what arrives there; or, where the
 policy decides on the split, a unit with all its pools. The load of a lane is the highest of these: its stable window's
 mean; in a burst its panic window's; where forecasts are made, the forecast's; where units are coupled, what comes
-through the ingress.
+through the ingress. What did not reach a unit counts as arriving there, and lasting misses of the objective add to it.
 """
 
 import math
@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from autoscale.policies.base import Decision, Observation, UnitObservation
 from autoscale.policies.coupling import derived_per_s, learnt_ratios
+from autoscale.policies.demand import demanded, missed_share, shares_behind
 from autoscale.policies.forecast import ForecastConfig, ForecastState, forecast, observed
 from autoscale.policies.lanes import Lane, lanes_of, reason_of, weights_of
-from autoscale.policies.load import Load, with_backlog
+from autoscale.policies.load import Load, with_backlog, with_misses
+from autoscale.policies.misses import MissState, lasting, missed, raised
 from autoscale.policies.mix import Mix, Place, changed, handed_over
 from autoscale.policies.prices import price, room
 from autoscale.policies.windows import WindowState, heightened, mean, panicked, sampled
@@ -31,7 +33,8 @@ class SizedConfig(BaseModel):
     given so much at most. window_s, panic_window_s: loads are averaged over these. panic_threshold: a burst is a panic
     window's load above so many times what the ready replicas take; it lasts until a stable window after the last.
     down_window_s: the highest load of so long holds on the way down, and hysteresis is added to it.
-    drain_s: what waits beyond what is ready will be worked off in so long.
+    drain_s: what waits beyond what is ready will be worked off in so long. max_added: answers that miss the objective
+    for a whole window, again and again, add up to so much of the load to it; 0: nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -44,18 +47,20 @@ class SizedConfig(BaseModel):
     down_window_s: float = Field(default=120.0, ge=0, le=86_400)
     hysteresis: float = Field(default=0.1, ge=0, le=1)
     drain_s: float = Field(default=10.0, gt=0, le=600)
+    max_added: float = Field(default=1.0, ge=0, le=10)
 
 
 @dataclass(frozen=True, slots=True)
 class SizedState:
-    """By lane its windows and forecasts, by ``<unit>@<pool>`` when more were last asked for, by unit its share of the
-    candidates that the ingress served.
+    """By lane its windows and forecasts, by ``<unit>@<pool>`` when more were last asked for, by unit its share of what
+    the ingress takes in; and the misses of late.
     """
 
     windows: Mapping[str, WindowState] = field(default_factory=dict)
     forecasts: Mapping[str, ForecastState] = field(default_factory=dict)
     up_s: Mapping[str, float] = field(default_factory=dict)
     ratios: Mapping[str, float] = field(default_factory=dict)
+    misses: MissState = field(default_factory=MissState)
     last_s: float | None = None
 
 
@@ -86,8 +91,10 @@ class Sized:
 
     def decide(self, now_s: float, observation: Observation, state: SizedState) -> Decision[SizedState]:
         """Give the replicas that the load needs, and the split over pools where it is decided here."""
-        seen = observation.units
         ratios = state.ratios
+        seen = demanded(self._spec, observation.units, ratios)
+        share = missed_share(self._spec, observation.units)
+        misses = missed(state.misses, now_s, share, self._config.window_s)
         if self._coupled:
             elapsed_s = 0.0 if state.last_s is None else now_s - state.last_s
             ratios = learnt_ratios(self._spec, seen, ratios, elapsed_s)
@@ -100,7 +107,8 @@ class Sized:
         for lane in self._lanes:
             here = [seen[key] for key in lane.keys]
             per_request = self._candidates_per_request(here)
-            capacities = [self._sizing.capacity(key, per_request) for key in lane.keys]
+            shares = shares_behind(self._spec, lane.unit, seen)
+            capacities = [self._sizing.capacity(key, per_request, shares) for key in lane.keys]
             window = windows_.get(lane.name) or self._first_window(now_s, here, capacities)
             window = sampled(
                 window, now_s, sum(u.arriving_candidates_per_s for u in here), self._config.window_s
@@ -113,6 +121,8 @@ class Sized:
                 derived = derived_per_s(self._spec, lane.keys, seen, ratios, through)
             window = self._panicked(now_s, window, short, here, capacities)
             load, ahead = self._load(now_s, lane, window, short, derived, forecasts)
+            misses = self._raised(now_s, lane, here, capacities, misses)
+            load = with_misses(load, misses.added.get(lane.unit, 0.0), lasting(misses))
             since_up_s = {key: now_s - state.up_s.get(str(key), -math.inf) for key in lane.keys}
             load = with_backlog(
                 load, self._spec, lane.keys, here, capacities, since_up_s, self._config.drain_s
@@ -134,7 +144,7 @@ class Sized:
                 reasons[key] = reason_of(lane, key, unit.target, number, load, capacity, place.per_s, share_s)
             if len(lane.keys) > 1:
                 weights |= weights_of(lane, mix, here, places)
-        decided = SizedState(windows_, forecasts, up_s, ratios, now_s)
+        decided = SizedState(windows_, forecasts, up_s, ratios, misses, now_s)
         return Decision(replicas, reasons, decided, weights=weights)
 
     def _candidates_per_request(self, here: list[UnitObservation]) -> float:
@@ -185,6 +195,26 @@ class Sized:
             if ahead > load:
                 load, why = ahead, f"are forecast within {horizon_s:.0f} s"
         return Load(load, load, why), state
+
+    def _raised(
+        self,
+        now_s: float,
+        lane: Lane,
+        here: list[UnitObservation],
+        capacities: list[Capacity],
+        misses: MissState,
+    ) -> MissState:
+        able = sum(unit.ready * capacity.per_s for unit, capacity in zip(here, capacities, strict=True))
+        given = sum(unit.arriving_candidates_per_s for unit in here)
+        return raised(
+            misses,
+            now_s,
+            lane.unit,
+            starting=any(unit.ready < unit.target for unit in here),
+            load=given / able if able > 0 else 0.0,
+            window_s=self._config.window_s,
+            most=self._config.max_added,
+        )
 
     def _horizon_s(self, key: Key) -> float:
         """Give how long it is until what is asked for now is ready, at the worst: a node, then the replica."""
