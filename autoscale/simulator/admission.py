@@ -83,7 +83,7 @@ def _is_refused(world: int, r: int, deadline_s: float) -> bool:
     replica, clock = view.replicas(world)[r], view.clock(world)
     u = view.keys(world)[replica.key].unit
     unit = view.units(world)[u]
-    batches = batches_ahead(view.replicas(world), r, deadline_s, unit.max_candidates)
+    batches = batches_ahead(view.replicas(world), view.works(world), r, deadline_s, unit.max_candidates)
     if not batches:
         return bool(clock.now_s > deadline_s)
     ahead_s = batches * replica.batch_s / unit.max_in_flight

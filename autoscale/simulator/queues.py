@@ -10,13 +10,13 @@ from autoscale.simulator.world import HELD, MOVING, QUEUED, Records
 
 @compiled
 def offer(replicas: Records, works: Records, r: int, w: int, max_waiting: int) -> bool:
-    """Enqueue; False where the limit is reached (an empty queue takes any one work)."""
+    """Enqueue; False if the limit is reached (an empty queue takes any one work).
+
+    The requests of a simulation have one deadline and come in its order, so that none displaces another.
+    """
     replica, work = replicas[r], works[w]
     if replica.waiting_works and replica.waiting_candidates + work.candidates > max_waiting:
         return False
-    if not replica.waiting_works:
-        replica.latest_s = work.deadline_s
-    replica.latest_s = max(replica.latest_s, work.deadline_s)
     before = replica.tail
     while before >= 0 and works[before].deadline_s > work.deadline_s:
         before = works[before].prev
@@ -98,10 +98,12 @@ def take(
 
 
 @compiled
-def batches_ahead(replicas: Records, r: int, deadline_s: float, max_candidates: int) -> int:
-    """Give how many full batches will certainly go before work of this deadline."""
+def batches_ahead(replicas: Records, works: Records, r: int, deadline_s: float, max_candidates: int) -> int:
+    """Return how many full batches go before work of this deadline: those of the work that is due before."""
     replica = replicas[r]
-    if not replica.waiting_works or replica.latest_s > deadline_s:
-        return 0
-    ahead: int = replica.waiting_candidates // max_candidates
-    return ahead
+    ahead: int = replica.waiting_candidates
+    w = replica.tail
+    while w >= 0 and works[w].deadline_s > deadline_s:
+        ahead -= works[w].candidates
+        w = works[w].prev
+    return ahead // max_candidates

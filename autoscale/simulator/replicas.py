@@ -75,7 +75,6 @@ def serve(world: int, r: int) -> None:
         if replica.head < 0 or replica.in_flight >= unit.max_in_flight:
             return
         waiting = replica.waiting_candidates
-        latest_s = replica.latest_s
         first, late = take(
             view.replicas(world),
             view.works(world),
@@ -96,7 +95,7 @@ def serve(world: int, r: int) -> None:
         b = _batch_of(world, r, u, first)
         replica.in_flight += 1
         batch = view.works(world)[b]
-        if promises and u == clock.units - 1 and not _is_affordable(world, r, b, latest_s):
+        if promises and u == clock.units - 1 and not _is_affordable(world, r, b):
             end(world, b, LATE)
             continue
         elapsed_s = seconds(world, replica.key, batch.requests, batch.candidates)
@@ -160,7 +159,7 @@ def _batch_of(world: int, r: int, u: int, first: int) -> int:
 
 
 @compiled
-def _is_affordable(world: int, r: int, b: int, latest_s: float) -> bool:
+def _is_affordable(world: int, r: int, b: int) -> bool:
     """Whether the ranker is expected to keep the batch's deadline, and not to make late what waits behind it."""
     replica, clock, batch = view.replicas(world)[r], view.clock(world), view.works(world)[b]
     expected = expected_s(world, r, size_of(batch.candidates))
@@ -170,7 +169,7 @@ def _is_affordable(world: int, r: int, b: int, latest_s: float) -> bool:
     behind = replica.waiting_candidates / view.units(world)[view.keys(world)[replica.key].unit].max_candidates
     if behind <= 0:
         return True
-    share_s = _SHARE * (latest_s - clock.now_s) / (1 + behind)
+    share_s = _SHARE * clock.deadline_s / (1 + behind)
     return bool(expected <= share_s - (clock.now_s - batch.dispatched_s))
 
 
@@ -192,7 +191,7 @@ def batch_done(world: int, b: int) -> None:
         end(world, b, ANSWERED)
         return
     promises = clock.promises and batch.level == 1
-    if promises and not _is_affordable(world, r, b, replica.latest_s):
+    if promises and not _is_affordable(world, r, b):
         end(world, b, LATE)
         return
     if promises:

@@ -83,7 +83,6 @@ REPLICA = np.dtype(
         ("tail", "i4"),
         ("waiting_works", "i4"),
         ("waiting_candidates", "i8"),
-        ("latest_s", "f8"),
         ("batch_s", "f8"),
         ("owed_s", "f8"),
         ("stamp", "i8"),

@@ -40,7 +40,7 @@ class Compiled:
         queues.leave(self._replicas, self._works, 0, number)
 
     def batches_ahead(self, deadline_s: float) -> int:
-        return queues.batches_ahead(self._replicas, 0, deadline_s, self._config.max_candidates)
+        return queues.batches_ahead(self._replicas, self._works, 0, deadline_s, self._config.max_candidates)
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -60,24 +60,30 @@ class Compiled:
     st.lists(_steps, max_size=_MOST),
     st.integers(1, 20),
     st.integers(1, 60),
+    st.booleans(),
 )
 def test_batches_are_formed_as_the_cluster_forms_them(
-    steps: list[tuple[str, int, int]], max_candidates: int, max_waiting: int
+    steps: list[tuple[str, int, int]], max_candidates: int, max_waiting: int, in_order: bool
 ) -> None:
-    config = BatchingConfig(max_candidates=max_candidates, max_waiting_candidates=max_waiting)
+    # In a full queue an earlier deadline displaces a later one. Simulated requests come in order of theirs.
+    config = BatchingConfig(
+        max_candidates=max_candidates, max_waiting_candidates=max_waiting if in_order else 10_000
+    )
     real: Batcher[int] = Batcher(config)
-    compiled, works, now_s = Compiled(config), dict[int, Work[int]](), 0.0
+    compiled, works, now_s, latest_s = Compiled(config), dict[int, Work[int]](), 0.0, 0.0
     for number, (what, one, other) in enumerate(steps):
         if what == "offer":
-            work = Work(number, one, 1, now_s + other, 0, "a", now_s)
-            assert compiled.batches_ahead(now_s + other) == real.batches_ahead(0, now_s + other)
+            deadline_s = max(latest_s, now_s + other) if in_order else now_s + other
+            latest_s = deadline_s
+            work = Work(number, one, 1, deadline_s, 0, "a", now_s)
+            assert compiled.batches_ahead(deadline_s) == real.batches_ahead(0, deadline_s)
             try:
                 real.offer(work)
                 works[number] = work
                 taken = True
             except QueueFull:
                 taken = False
-            assert compiled.offer(number, one, now_s + other) == taken
+            assert compiled.offer(number, one, deadline_s) == taken
         elif what == "take":
             now_s += one
             formed = real.take(now_s, float(other))
