@@ -12,6 +12,8 @@ from models.signature import Inputs, InputSpec, PairSpec
 from models.text.tokenizer import Template
 
 Lengths = NDArray[np.int64]
+_LONGEST = 4
+"""Times the room of a pair. Of two texts that are both longer, the second counts as the longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class PairBatcher:
         self._inputs = [(spec.name, spec.source) for spec in inputs]
         self.room = pair.max_length - template.added
         """Tokens that both texts of a pair have together at most."""
+        self.most = _LONGEST * self.room
+        """Tokens of a text to keep until it is in a pair: which text is longer decides which gets an odd token."""
 
     def __call__(
         self,

@@ -44,7 +44,7 @@ class PairScorer:
                 f"pair.max_length is {signature.pair.max_length}, the tokenizer adds {self._tokenizer.template.added} "
                 f"tokens to a pair: raise it"
             )
-        self._texts = item_tokens(catalogue, signature.pair.text, root / TOKENIZER, self._batcher.room)
+        self._texts = item_tokens(catalogue, signature.pair.text, root / TOKENIZER, self._batcher.most)
 
     def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
         """Give float32 (N,). Candidates of a request without a query keep the score they came with, 0 without one.
@@ -71,7 +71,7 @@ class PairScorer:
         """Give the tokens of each request's query, none where there is no query."""
         column = _texts_of(batch, self._pair.query)
         texts = [column[i].tobytes().decode(errors="replace") for i in range(len(column))]
-        return self._tokenizer.tokens(texts, self._batcher.room)
+        return self._tokenizer.tokens(texts, self._batcher.most)
 
 
 def check_texts(root: Path, pair: PairSpec, catalogue: Catalogue, batch: RaggedBatch) -> None:

@@ -86,6 +86,17 @@ def test_scores_equal_those_of_transformers(
         assert score == pytest.approx(7.0 if np.isnan(expected) else expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("words", [14, 28, 29, 30, 31, 35, 80])
+def test_the_longer_of_two_long_texts_keeps_the_odd_token(
+    model: tuple[Callable[[RaggedBatch], np.ndarray], Reference], catalogue: Catalogue, words: int
+) -> None:
+    scores_of, reference = model
+    texts = list(item_texts(catalogue, "details.text", range(len(catalogue))))
+    query, rows = " ".join(["quiet"] * words), list(range(len(TEXTS)))
+    scores = scores_of(batch_of([query], [len(rows)], rows))
+    assert scores == pytest.approx([reference(query, texts[row]) for row in rows], abs=1e-5)
+
+
 def test_a_feature_that_is_no_text_is_refused(
     bert_folder: Path, tmp_path: Path, catalogue: Catalogue
 ) -> None:
