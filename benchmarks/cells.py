@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.answers import Batches, read_batches
 from benchmarks.bare import BareCell
 from benchmarks.closed_loop import ClosedLoop
-from benchmarks.connections import http_request
+from benchmarks.connections import health_request, http_request
 from benchmarks.load import run_closed, run_open
 from benchmarks.open_loop import OpenLoop
 from benchmarks.processes import core_seconds_by_role, machine_busy_s
@@ -60,7 +60,8 @@ def measure_cell(
         loop = ClosedLoop(requests, clients=load.clients, duration_s=seconds)
         result = run_closed(_HOST, server.port, loop)
     else:
-        loop = OpenLoop(requests, load.share * peak_rps, seconds, connections=_OPEN_CONNECTIONS)
+        rate, prime = load.share * peak_rps, health_request(_HOST)
+        loop = OpenLoop(requests, rate, seconds, connections=_OPEN_CONNECTIONS, prime=prime)
         result = run_open(_HOST, server.port, loop)
     client_s = time.process_time() - client_s
     after, busy_s = server.meter.read(), machine_busy_s() - busy_s

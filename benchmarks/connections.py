@@ -24,6 +24,11 @@ def http_request(
     return (head + f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
 
 
+def health_request(host: str) -> bytes:
+    """Return the bytes of a cheap request, for a connection that is to stay open before its load begins."""
+    return http_request(host, "/healthz")
+
+
 class Connection(asyncio.Protocol):
     """Sends one request at a time and reports the status of each answer.
 

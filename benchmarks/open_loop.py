@@ -19,6 +19,7 @@ from benchmarks.timer import FineTimer
 
 _MAX_REQUESTS = 2_000_000
 _RECONNECT_PERIOD_S = 0.02
+_PRIME_LIMIT_S = 20.0
 
 
 class OpenLoop:
@@ -34,10 +35,13 @@ class OpenLoop:
         grace_s: float = 2.0,
         seed: int = 0,
         times_s: Sequence[float] | None = None,
+        prime: bytes | None = None,
     ) -> None:
         """Draw the arrivals, at most two million; wait ``grace_s`` for the last answers.
 
         times_s: the arrivals themselves, sorted seconds from the start; ``rate`` is then their mean.
+        prime: a request that each connection sends before the load. A service soon closes connections on which nothing
+        was ever sent, and opening them again would disturb the load.
         """
         expected = int(rate * duration_s * 1.2) + 100
         if expected > _MAX_REQUESTS:
@@ -47,7 +51,9 @@ class OpenLoop:
         self._due_s: list[float] = due_s[due_s < duration_s].tolist()
         self._requests = cycle(requests)
         self._rate, self._duration_s, self._count = rate, duration_s, connections
-        self._grace_s = grace_s
+        self._grace_s, self._prime = grace_s, prime
+        self._unprimed = 0
+        self._primed = asyncio.Event()
         self._free: list[Connection] = []
         self._waiting_s: deque[float] = deque()
         self._next = 0
@@ -82,6 +88,11 @@ class OpenLoop:
         loop = self._loop = asyncio.get_running_loop()
         self._address = host, port
         self._connections = list(await connect(host, port, self._count, self._answered, self._lost))
+        if self._prime is not None:
+            self._unprimed = len(self._connections)
+            for connection in self._connections:
+                connection.send(self._prime, time.perf_counter())
+            await asyncio.wait_for(self._primed.wait(), _PRIME_LIMIT_S)
         self._free = list(self._connections)
         started_s, cpu_s = time.perf_counter(), time.process_time()
         self.started_s = started_s
@@ -150,6 +161,11 @@ class OpenLoop:
 
     def _answered(self, connection: Connection, status: int) -> None:
         if self._closing:
+            return
+        if self._unprimed:
+            self._unprimed -= 1
+            if not self._unprimed:
+                self._primed.set()
             return
         now_s = time.perf_counter()
         self.answered += 1

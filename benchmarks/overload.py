@@ -11,6 +11,7 @@ a light model's capacity (dlrm) is more than an HTTP server on the client's core
 
 import argparse
 import json
+import math
 import os
 import sys
 import threading
@@ -25,7 +26,7 @@ import numpy as np
 
 from benchmarks import dlrm
 from benchmarks.closed_loop import ClosedLoop
-from benchmarks.connections import http_request
+from benchmarks.connections import health_request, http_request
 from benchmarks.load import run_closed, run_open
 from benchmarks.open_loop import OpenLoop
 from benchmarks.processes import core_seconds_by_role
@@ -56,8 +57,11 @@ def requests_of(workload: Workload, port: int) -> list[bytes]:
     return requests
 
 
-def summary(answers: Sequence[Answered], window_s: float) -> dict[str, Any]:
-    """Give the goodput, by rung and by priority, and how soon answers and refusals came."""
+def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = math.inf) -> dict[str, Any]:
+    """Give the goodput, by rung and by priority, and how soon answers and refusals came.
+
+    An answer after the deadline, from the scheduled time of its request, is none: it counts as "late".
+    """
     good: list[float] = []
     refused: list[float] = []
     rungs: Counter[str] = Counter()
@@ -66,7 +70,9 @@ def summary(answers: Sequence[Answered], window_s: float) -> dict[str, Any]:
     for answer in answers:
         status, latency_s = int(answer.data[9:12]), answer.answered_s - answer.started_s
         told = by_priority["high" if b"x-request-id: high" in answer.data else "low"]
-        if status == 200:
+        if status == 200 and latency_s > deadline_s:
+            other["late"] += 1
+        elif status == 200:
             good.append(latency_s)
             degraded = json.loads(answer.data.partition(b"\r\n\r\n")[2])["degraded"] or "whole"
             rungs[degraded] += 1
@@ -79,6 +85,7 @@ def summary(answers: Sequence[Answered], window_s: float) -> dict[str, Any]:
     return {
         "goodput_rps": len(good) / window_s,
         "whole_rps": rungs["whole"] / window_s,
+        "undegraded_share": rungs["whole"] / max(1, len(answers)),
         "refused_rps": len(refused) / window_s,
         "other_statuses": dict(other),
         "good_p50_ms": _percentile_ms(good, 50),
@@ -102,18 +109,19 @@ def recovery_s(answers: Sequence[Answered], burst_end_s: float, normal_p99_ms: f
 def measure(server: Server, workload: Workload, multiples: Sequence[float], seconds: float) -> dict[str, Any]:
     """Measure one service from its peak through all multiples."""
     requests = requests_of(workload, server.port)
+    deadline_s = workload.pipeline().requests.default_deadline_ms / 1e3
     run_closed(_HOST, server.port, ClosedLoop(requests, clients=_CLIENTS, duration_s=2.0))
     closed = ClosedLoop(requests, clients=_CLIENTS, duration_s=seconds)
     run_closed(_HOST, server.port, closed)
-    peak = summary(closed.answers, seconds)
+    peak = summary(closed.answers, seconds, deadline_s)
     capacity_rps = peak["goodput_rps"]
-    normal = _open(server, requests, _NORMAL_SHARE * capacity_rps, seconds)[0]
+    normal = _open(server, requests, _NORMAL_SHARE * capacity_rps, seconds, deadline_s)[0]
     told: dict[str, Any] = {"closed": peak, "normal": normal, "multiples": {}}
     for multiple in multiples:
         with resident_bytes(server) as resident:
-            burst, _ = _open(server, requests, multiple * capacity_rps, seconds)
+            burst, _ = _open(server, requests, multiple * capacity_rps, seconds, deadline_s)
             end_s = time.perf_counter()
-            after, answers = _open(server, requests, _NORMAL_SHARE * capacity_rps, 2 * seconds)
+            after, answers = _open(server, requests, _NORMAL_SHARE * capacity_rps, 2 * seconds, deadline_s)
         burst["recovery_s"] = recovery_s(answers, end_s, normal["good_p99_ms"])
         burst["after_p99_ms"] = after["good_p99_ms"]
         burst["replicas_rss_mib"] = {
@@ -126,9 +134,9 @@ def measure(server: Server, workload: Workload, multiples: Sequence[float], seco
 
 
 def _open(
-    server: Server, requests: Sequence[bytes], rate: float, seconds: float
+    server: Server, requests: Sequence[bytes], rate: float, seconds: float, deadline_s: float
 ) -> tuple[dict[str, Any], list[Answered]]:
-    loop = OpenLoop(requests, rate, seconds, connections=_CONNECTIONS)
+    loop = OpenLoop(requests, rate, seconds, connections=_CONNECTIONS, prime=health_request(_HOST))
     before = server.meter.read()
     result = run_open(_HOST, server.port, loop)
     used_s = core_seconds_by_role(before, server.meter.read())
@@ -136,7 +144,7 @@ def _open(
     return {
         "offered_rps": rate,
         "answered": loop.answered,
-        **summary(loop.answers, seconds),
+        **summary(loop.answers, seconds, deadline_s),
         "errors": result.errors,
         "missed": result.missed,
         "send_lag_p99_ms": result.send_lag_p99_ms,
@@ -190,6 +198,7 @@ def verdict(repeats: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
         "capacity_rps": [repeat["closed"]["goodput_rps"] for repeat in repeats],
         "peak_goodput_rps": peaks,
         "goodput_rps": [burst["goodput_rps"] for burst in bursts],
+        "undegraded_share": [burst["undegraded_share"] for burst in bursts],
         "goodput_of_peak": [b["goodput_rps"] / peak for b, peak in zip(bursts, peaks, strict=True)],
         "goodput_of_capacity": [
             b["goodput_rps"] / r["closed"]["goodput_rps"] for b, r in zip(bursts, repeats, strict=True)
@@ -227,7 +236,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         repeats = []
         for repeat in range(options.repeats):
             _say(f"{name}: repeat {repeat + 1} of {options.repeats}")
-            with workload.config_file() as config, service(config) as server:
+            with (
+                workload.config_file({"requests": {"max_priority": _HIGH}}) as config,
+                service(config) as server,
+            ):
                 repeats.append(measure(server, workload, multiples, options.seconds))
         results[name] = {"verdict": verdict(repeats), "repeats": repeats}
         if not options.json:

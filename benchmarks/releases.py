@@ -32,7 +32,7 @@ from typing import Any
 import yaml
 
 from benchmarks.closed_loop import ClosedLoop
-from benchmarks.connections import http_request
+from benchmarks.connections import health_request, http_request
 from benchmarks.load import run_closed, run_open
 from benchmarks.open_loop import OpenLoop
 from benchmarks.processes import others_busy_s
@@ -113,7 +113,7 @@ def _swap_under_load(
     )
     swapper.start()
     theirs.close()  # it is the swapper's: when that ends, so does waiting for it
-    loop = OpenLoop(requests, peak / 2, _LONGEST_S, seed=1)
+    loop = OpenLoop(requests, peak / 2, _LONGEST_S, seed=1, prime=health_request(_HOST))
     results: list[LoadResult] = []
     thread = threading.Thread(target=lambda: results.append(run_open(_HOST, server.port, loop)), daemon=True)
     spans, faults, rss_mib = list[Span](), list[str](), dict[int, float]()

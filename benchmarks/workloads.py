@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 
@@ -44,11 +45,14 @@ class Workload:
         return PipelineConfig.model_validate(data)
 
     @contextmanager
-    def config_file(self) -> Iterator[Path]:
-        """Write the pipeline's YAML to a temporary file."""
+    def config_file(self, changes: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> Iterator[Path]:
+        """Write the pipeline's YAML to a temporary file, with changed fields of some of its sections."""
+        data = self.pipeline().model_dump(mode="json")
+        for section, fields in changes.items():
+            data[section] |= fields
         with TemporaryDirectory(prefix="rankway-benchmark-") as folder:
             path = Path(folder) / f"{self.name}.yaml"
-            path.write_text(yaml.safe_dump(self.pipeline().model_dump(mode="json"), sort_keys=False))
+            path.write_text(yaml.safe_dump(data, sort_keys=False))
             yield path
 
 

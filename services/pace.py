@@ -6,10 +6,14 @@ from services.batching import Batcher
 from services.errors import DeadlinePassed
 from services.jobs import too_late
 
-_SHARE = 0.5
+_SHARE = 0.25
 """Of the time that the queue has, batches are planned to take this: quality gives way before anyone is refused."""
+_REFUSING_S = 0.1
+"""So long after a refusal nobody keeps quality, of whatever priority: all that is left is to answer more."""
 _ADMITTED = 0.75
 """Of its time, a request may wait this behind what is before it, where it is promised an answer."""
+_PATIENT = 0.9
+"""A request with less of the horizon left may be refused for its own deadline."""
 _LEARNT = 0.1
 # One slow batch must not shed the requests after it: the expectation rises slowly and falls fast. Where a slow batch
 # can be replaced by a cheap one that would tell too little: both count alike.
@@ -38,6 +42,7 @@ class Pace:
         self._max_candidates, self._max_in_flight = max_candidates, max_in_flight
         self._promises, self._horizon_s = promises, horizon_s
         self.seconds_per_batch = 0.0
+        self._refused_s = float("-inf")
 
     def learn(self, elapsed_s: float, candidates: int) -> None:
         """Learn from a batch of ``candidates``, which may be several full ones at once."""
@@ -54,8 +59,11 @@ class Pace:
         if not batches:
             return too_late() if now_s > deadline_s else None
         ahead_s = batches * self.seconds_per_batch / self._max_in_flight
-        if ahead_s <= (_ADMITTED if self._promises else 1.0) * (deadline_s - now_s):
+        left_s = deadline_s - now_s
+        if ahead_s <= (_ADMITTED if self._promises else 1.0) * left_s:
             return None
+        if left_s >= _PATIENT * self._horizon_s:
+            self._refused_s = now_s
         return DeadlinePassed(
             f"{self._batcher.waiting_candidates} candidates go before this request, more than its deadline "
             f"allows: send again later, or give it a longer deadline_ms",
@@ -66,7 +74,10 @@ class Pace:
         """Return the time that the queue leaves to a batch of this priority: in equal parts for all that wait.
 
         The queue has the horizon, whatever deadlines callers ask for: a short one must not take quality from the
-        others, and a long one must not keep the queue from being drained by less.
+        others, and a long one must not keep the queue from being drained by less. While requests are refused that
+        came with all of the horizon, there is no time for any quality.
         """
+        if now_s - self._refused_s < _REFUSING_S:
+            return 0.0
         behind = self._batcher.due_with(priority, now_s + self._horizon_s) / self._max_candidates
         return _SHARE * self._horizon_s / (1 + behind) if behind else float("inf")

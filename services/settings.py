@@ -70,12 +70,14 @@ def throughput_settings() -> dict[str, str]:
 
 
 def _balance() -> str:
-    """Return Ray's default algorithm, and on a line of its own the timeout that Ray has no variable for.
+    """Return Ray's default algorithm, and on lines of their own two settings that Ray has no variable for.
 
-    Ray writes this value as it is, once, as the last line of HAProxy's section ``defaults``, so the second line
-    becomes a setting of that section. A test renders the template of the installed Ray to hold this.
+    Ray writes this value as it is, once, as the last line of HAProxy's section ``defaults``, so the further lines
+    become settings of that section. A test renders the template of the installed Ray to hold this. The last one has
+    HAProxy close a connection that was opened in advance without a word: a 408 would be read as the answer to the
+    request that is just being sent.
     """
-    return f"leastconn\n    timeout http-request {REQUEST_HEAD_LIMIT_S}s"
+    return f"leastconn\n    timeout http-request {REQUEST_HEAD_LIMIT_S}s\n    option http-ignore-probes"
 
 
 def local_settings(ports: ServicePorts, directory: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.simulate import simulate
 from autoscale.spec import Key
 from autoscale.traffic import read_traffic
-from benchmarks.connections import http_request
+from benchmarks.connections import health_request, http_request
 from benchmarks.live.waiting import IMPORT_PATH, arrivals, waiting_profile
 from benchmarks.load import run_open
 from benchmarks.open_loop import OpenLoop
@@ -197,6 +197,7 @@ def _live(
         connections=512,
         grace_s=8.0,
         times_s=times_s.tolist(),
+        prime=health_request("127.0.0.1"),
     )
     curve, stop = Curve(), threading.Event()
     with local_cluster(config):

@@ -11,7 +11,7 @@ from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.simulate import simulate
 from autoscale.spec import PipelineSpec
 from benchmarks.answers import read_batches
-from benchmarks.connections import http_request
+from benchmarks.connections import health_request, http_request
 from benchmarks.load import run_open
 from benchmarks.open_loop import OpenLoop
 from benchmarks.processes import core_seconds_by_role, machine_busy_s
@@ -55,9 +55,10 @@ def measure_stretch(server: Server, spec: PipelineSpec, rate: float, seconds: fl
     """Load the service as Poisson has it at ``rate`` requests a second, then simulate that."""
     bodies = [b'{"user_id": "u-%06d", "k": 10}' % user for user in range(97)]
     requests = [http_request("127.0.0.1", "/v1/rank", body) for body in bodies]
-    run_open("127.0.0.1", server.port, OpenLoop(requests, rate, _WARM_S))
+    prime = health_request("127.0.0.1")
+    run_open("127.0.0.1", server.port, OpenLoop(requests, rate, _WARM_S, prime=prime))
     times_s = _poisson(rate, seconds, seed)
-    loop = OpenLoop(requests, rate, seconds, times_s=times_s.tolist())
+    loop = OpenLoop(requests, rate, seconds, times_s=times_s.tolist(), prime=prime)
     before, busy_s, started_s = server.meter.read(), machine_busy_s(), time.perf_counter()
     client_s = time.process_time()
     result = run_open("127.0.0.1", server.port, loop)

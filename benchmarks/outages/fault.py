@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.connections import http_request
+from benchmarks.connections import health_request, http_request
 from benchmarks.load import run_open
 from benchmarks.open_loop import OpenLoop
 from benchmarks.outages.timeline import Moments, Outage, outage_of
@@ -57,7 +57,9 @@ def suffer(fault: Fault, server: Server, bodies: Sequence[bytes], deadline_s: fl
     """
     requests = [http_request("127.0.0.1", "/v1/rank", body) for body in bodies]
     longest_s = plan.before_s + plan.during_s + plan.replacing_s + plan.after_s
-    loop = OpenLoop(requests, plan.rate, longest_s, connections=_CONNECTIONS)
+    loop = OpenLoop(
+        requests, plan.rate, longest_s, connections=_CONNECTIONS, prime=health_request("127.0.0.1")
+    )
     results: list[LoadResult] = []
     client = threading.Thread(target=lambda: results.append(run_open("127.0.0.1", server.port, loop)))
     client.start()

@@ -128,3 +128,22 @@ def test_when_nobody_answers_every_request_is_an_error_and_the_run_ends() -> Non
 def test_more_requests_than_memory_should_hold_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 2000000: lower rate or time"):
         OpenLoop(REQUEST, 1e6, 60)
+
+
+def test_each_connection_sends_one_request_before_the_load_that_is_not_counted() -> None:
+    bodies: list[bytes] = []
+
+    async def answer(body: bytes) -> bytes:
+        bodies.append(body)
+        return OK
+
+    async def run() -> tuple[LoadResult, OpenLoop]:
+        prime = http_request("h", "/", b"prime")
+        loop = OpenLoop(REQUEST, 200, 0.3, connections=8, prime=prime)
+        async with listening(answer) as port:
+            return await loop.run("127.0.0.1", port), loop
+
+    result, loop = asyncio.run(run())
+    assert bodies[:8] == [b"prime"] * 8
+    assert result.requests == len(loop.answers) == len(bodies) - 8
+    assert set(bodies[8:]) == {b"x"}

@@ -72,11 +72,18 @@ def test_this_ray_renders_both_timeouts_where_all_frontends_inherit_them(config:
     assert [line for line in defaults if line.startswith("timeout http-request")] == [HEAD]
     assert [line for line in defaults if line.startswith("timeout client")] == [CLIENT]
     assert [line for line in defaults if line.startswith("balance")] == ["balance leastconn"]
+    assert "option http-ignore-probes" in defaults
     assert "timeout http-request" not in path.read_text().replace(HEAD, "", 1)
     assert faults_of(path) == ""
 
 
-@pytest.mark.parametrize("sent", [b"", b"P", b"POST / HTTP/1.1\r\nhost: t"])
+def test_a_connection_that_was_opened_in_advance_is_closed_without_an_answer(port: int) -> None:
+    with Connection(port) as connection:
+        connection.socket.settimeout(LIMIT_S)
+        assert connection.socket.recv(1) == b""
+
+
+@pytest.mark.parametrize("sent", [b"P", b"POST / HTTP/1.1\r\nhost: t"])
 def test_a_head_that_does_not_end_is_closed(port: int, sent: bytes) -> None:
     began_s = time.monotonic()
     with Connection(port) as connection:
