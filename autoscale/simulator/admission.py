@@ -36,6 +36,8 @@ def route(world: int, w: int, again: bool) -> None:
     if k >= 0:
         forget_expired(world, r)
     refused = k >= 0 and _is_refused(world, r, work.deadline_s)
+    if refused:
+        view.replicas(world)[r].refused_s = clock.now_s
     if refused or not offer(view.replicas(world), view.works(world), r, w, unit.max_waiting):
         if not u:
             view.totals(world)[SHED] += 1

@@ -24,10 +24,11 @@ from autoscale.simulator.world import (
     THREAD_FREE,
 )
 
-_SHARE = 0.5
+_SHARE = 0.25
+_REFUSING_S = 0.1
 """As in ``services/pace.py``."""
 _MARGIN_S = 0.005
-"""As in ``services/executor.py``."""
+"""As in ``services/remote_calls.py``."""
 
 
 @compiled
@@ -167,6 +168,8 @@ def _is_affordable(world: int, r: int, b: int) -> bool:
     if expected > until_s - clock.now_s - _MARGIN_S:
         return False
     behind = replica.waiting_candidates / view.units(world)[view.keys(world)[replica.key].unit].max_candidates
+    if clock.now_s - replica.refused_s < _REFUSING_S:
+        return False
     if behind <= 0:
         return True
     share_s = _SHARE * clock.deadline_s / (1 + behind)

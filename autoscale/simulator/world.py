@@ -85,6 +85,7 @@ REPLICA = np.dtype(
         ("waiting_candidates", "i8"),
         ("batch_s", "f8"),
         ("owed_s", "f8"),
+        ("refused_s", "f8"),
         ("stamp", "i8"),
     ],
     align=True,
@@ -216,6 +217,7 @@ def blank_replicas(count: int) -> Records:
     for name in ("key", "place", "before", "after", "head", "tail"):
         replicas[name] = -1
     replicas["stamp"] = -1
+    replicas["refused_s"] = -np.inf
     return replicas
 
 
