@@ -123,12 +123,13 @@ class Engine:
         """Run one batch of requests of an unknown user, and make their answers."""
         loaded = self.live.enter()
         try:
-            release = loaded.release
+            release, limits, now_s = loaded.release, self.config.requests, self._clock()
+            # Another unit queues the call by this deadline. Here the batch goes at once, and waits without limit.
+            deadline_s = now_s + limits.default_deadline_ms / 1e3
             queries = [
-                Query(b"", release.layout.sample(), None, math.inf, 0, self.config.requests.max_k)
+                Query(b"", release.layout.sample(), None, deadline_s, 0, limits.max_k)
                 for _ in range(requests)
             ]
-            now_s = self._clock()
             works = [
                 Work(query, self.config.candidates.count, 1, math.inf, 0, release.name, now_s)
                 for query in queries
