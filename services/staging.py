@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.artifact import Artifact, sha256_of
-from models.directories import written_whole
+from models.directories import settled, written_whole
 from models.durable import write_file
 from models.features.catalogue import Catalogue
 from services.config import PipelineConfig
@@ -69,15 +69,16 @@ class ReleaseFolder:
         Raises:
             ModelError: an artifact or the catalogue cannot be used. ReleaseError: it cannot be written.
         """
-        catalogue = Catalogue.open(self._home / config.catalogue).manifest
+        source = settled(self._home / config.catalogue)
+        catalogue = Catalogue.open(source).manifest
         versions = {n: Artifact.load(self._home / m.artifact).version for n, m in config.models.items()}
         name = release_name(catalogue.version, catalogue.feature_hash, versions)
         try:
             with written_whole(self.root / name) as folder:
-                _link(self._home / config.catalogue, folder / "catalogue")
-                shutil.copyfile(self._home / config.features.definitions, folder / "features.yaml")
+                _link(source, folder / "catalogue")
+                shutil.copyfile(settled(self._home / config.features.definitions), folder / "features.yaml")
                 for model, given in config.models.items():
-                    _link(self._home / given.artifact, folder / "models" / model)
+                    _link(settled(self._home / given.artifact), folder / "models" / model)
                 own = [*sorted((folder / "catalogue").rglob("*")), folder / "features.yaml"]
                 place = f"{self.root.relative_to(self._home)}/{name}"
                 release = StagedRelease(
@@ -112,7 +113,7 @@ class ReleaseFolder:
                 f"name: a release's name has letters, digits, - and _ alone, got {name!r}; "
                 f"`rankway release list` shows the names"
             )
-        path = self.root / name / _MANIFEST
+        path = settled(self.root / name) / _MANIFEST
         try:
             return StagedRelease.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
         except FileNotFoundError:
@@ -123,9 +124,9 @@ class ReleaseFolder:
 
     def staged(self) -> list[StagedRelease]:
         """Give all releases, the oldest first."""
-        names = [path.parent.name for path in self.root.glob(f"*/{_MANIFEST}")]
-        # A folder that is being written has a suffix with a dot.
-        found = [self.read(name) for name in names if _NAME.fullmatch(name)]
+        # Beside a release there may be folders of a writer, whose names go on with a dot.
+        names = {path.parent.name.partition(".")[0] for path in self.root.glob(f"*/{_MANIFEST}")}
+        found = [self.read(name) for name in sorted(names) if _NAME.fullmatch(name)]
         return sorted(found, key=lambda release: (release.staged_at, release.name))
 
     def history(self) -> list[str]:
@@ -172,7 +173,7 @@ class ReleaseFolder:
         release, hashed = self.read(name), self._hashed
         self._hashed = {}
         for file, expected in release.files.items():
-            path = self.root / name / file
+            path = settled(self.root / name) / file
             found = self._sha256_of(path, hashed) if path.is_file() else "none"
             rest()
             if found != expected:

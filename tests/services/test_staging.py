@@ -99,6 +99,19 @@ def test_files_that_are_not_as_they_were_staged_are_told(
     folder.applied(config, name)
 
 
+def test_a_release_that_a_killed_writer_moved_aside_is_read(
+    config: PipelineConfig, folder: ReleaseFolder
+) -> None:
+    release = folder.stage(config)
+    aside = folder.root / release.name
+    aside.rename(aside.with_name(f"{release.name}.replaced"))
+    assert folder.read(release.name) == release
+    assert folder.staged() == [release]
+    assert folder.applied(config, release.name).catalogue == release.catalogue
+    assert folder.stage(config).name == release.name
+    assert folder.staged() == [folder.read(release.name)]
+
+
 def test_a_file_that_two_releases_share_is_hashed_once(
     config: PipelineConfig, folder: ReleaseFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
