@@ -74,7 +74,8 @@ def _locked(place: Path, until_s: float) -> int | None:
     """Open the lock and hold it; None if another writer holds it until ``until_s``."""
     lock = place / _LOCK
     while True:
-        place.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):  # not ``exist_ok``, which raises if the folder goes at that moment
+            place.mkdir(parents=True)
         with suppress(FileNotFoundError):  # the writer before has just removed the folder
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
