@@ -36,6 +36,7 @@ CALLERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "deadline-cap": {"deadline_ms": 5_000},
         "deadline-60000": {"deadline_ms": 60_000},
         "priority-100": {"priority": 100},
+        "priority--10": {"priority": -10},
     }
 )
 """The hostile callers: what each adds to its requests."""

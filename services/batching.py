@@ -33,8 +33,9 @@ class BatchingConfig(BaseModel):
 class Work(Generic[Payload]):
     """One entry of the queue: a request, or at a ranker unit a call of several.
 
-    deadline_s: on the clock that ``take`` is given. is_abandoned: asked when a batch is formed, whether
-    the client has gone; it must not raise. queued: the batcher's own note, True while it waits there.
+    deadline_s: when it is worthless, on the clock that ``take`` is given. urgent_s: the deadline by which it is queued,
+    if that is another. is_abandoned: asked when a batch is formed, whether the client has gone; it must not raise.
+    queued: the batcher's own note, True while it waits there.
     """
 
     payload: Payload
@@ -45,7 +46,13 @@ class Work(Generic[Payload]):
     release: str
     arrived_s: float
     is_abandoned: Callable[[], bool] | None = None
+    urgent_s: float | None = None
     queued: bool = field(default=False, init=False)
+
+    @property
+    def due_s(self) -> float:
+        """The deadline by which it is queued."""
+        return self.deadline_s if self.urgent_s is None else self.urgent_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +93,11 @@ class Batcher(Generic[Payload]):
         """
         displaced = self._room_for(work)
         sequence = next(self._sequence)
-        urgency = (-work.priority, work.deadline_s)
+        urgency = (-work.priority, work.due_s)
         heapq.heappush(self._heaps.setdefault(work.release, []), (*urgency, sequence, work))
         work.queued = True
         self._least_urgent.add(sequence, work)
-        self._due.setdefault(work.priority, DueCandidates()).add(work.deadline_s, work.candidate_count)
+        self._due.setdefault(work.priority, DueCandidates()).add(work.due_s, work.candidate_count)
         self.waiting_candidates += work.candidate_count
         self.waiting_requests += work.request_count
         return displaced
@@ -100,7 +107,7 @@ class Batcher(Generic[Payload]):
         excess = self.waiting_candidates + work.candidate_count - limit
         if not self.waiting_requests or excess <= 0:
             return []
-        if self.waiting_candidates - self._due_before(work.priority, work.deadline_s) < excess:
+        if self.waiting_candidates - self._due_before(work.priority, work.due_s) < excess:
             raise QueueFull(
                 f"{self.waiting_candidates} candidates wait already, the limit is {limit}: send again later, "
                 f"or raise batching.max_waiting_candidates",
@@ -146,8 +153,8 @@ class Batcher(Generic[Payload]):
     ) -> Taken[Payload]:
         """Form the next batch, of ``release`` or of the most urgent; it may be empty though something was late.
 
-        An expectation is not a fact: when nothing would make its deadline by it, the most urgent work with
-        time left goes all the same, or an expectation gone wrong would never be put right.
+        If nothing is expected to be in time, the most urgent work with time left goes all the same. Otherwise a wrong
+        expectation would never be corrected.
         """
         taken: Taken[Payload] = Taken([], [])
         heap = self._most_urgent_heap() if release is None else self._heaps.get(release)
@@ -187,8 +194,8 @@ class Batcher(Generic[Payload]):
     def _leave(self, work: Work[Payload]) -> None:
         work.queued = False
         due = self._due[work.priority]
-        due.remove(work.deadline_s, work.candidate_count)
-        if not due.total:
+        due.remove(work.due_s, work.candidate_count)
+        if not due.entries:
             del self._due[work.priority]
         self.waiting_candidates -= work.candidate_count
         self.waiting_requests -= work.request_count

@@ -11,28 +11,33 @@ _BUCKET_S = 0.02
 
 
 class DueCandidates:
-    """Candidates by the bucket of their deadline, and their ``total``. Both may be read without a lock."""
+    """Candidates by the bucket of their deadline. Counts may be read without a lock.
+
+    total: all candidates. entries: how many times they were counted in and not out.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
-        self.total = 0
+        self.total = self.entries = 0
         self._counts: dict[float, int] = {}
 
     def add(self, deadline_s: float, candidates: int) -> None:
         """Count candidates in."""
         bucket = _bucket(deadline_s)
         self.total += candidates
+        self.entries += 1
         self._counts[bucket] = self._counts.get(bucket, 0) + candidates
 
     def remove(self, deadline_s: float, candidates: int) -> None:
         """Count candidates out; they were counted in with the same deadline."""
         bucket = _bucket(deadline_s)
         self.total -= candidates
-        left = self._counts[bucket] - candidates
+        self.entries -= 1
+        left = self._counts.get(bucket, 0) - candidates
         if left:
             self._counts[bucket] = left
         else:
-            del self._counts[bucket]
+            self._counts.pop(bucket, None)
 
     def by(self, deadline_s: float) -> int:
         """Return the candidates that are due by ``deadline_s``, to the end of its bucket."""

@@ -9,8 +9,12 @@ class Queued(Protocol):
     """An entry of the queue; ``queued`` turns False when it leaves."""
 
     priority: int
-    deadline_s: float
     queued: bool
+
+    @property
+    def due_s(self) -> float:
+        """The deadline by which it is queued."""
+        ...
 
 
 Entry = TypeVar("Entry", bound=Queued)
@@ -29,12 +33,12 @@ class LeastUrgent(Generic[Entry]):
     def add(self, sequence: int, entry: Entry) -> None:
         """Note a new entry; ``sequence`` counts the arrivals."""
         if self._heap is not None:
-            heapq.heappush(self._heap, (entry.priority, -entry.deadline_s, -sequence, entry))
+            heapq.heappush(self._heap, (entry.priority, -entry.due_s, -sequence, entry))
 
     def build(self, entries: Iterable[tuple[int, Entry]]) -> None:
         """Build the heap from sequences and entries, unless it is there."""
         if self._heap is None:
-            self._heap = [(e.priority, -e.deadline_s, -sequence, e) for sequence, e in entries if e.queued]
+            self._heap = [(e.priority, -e.due_s, -sequence, e) for sequence, e in entries if e.queued]
             heapq.heapify(self._heap)
 
     def pop(self) -> Entry | None:

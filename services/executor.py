@@ -1,9 +1,9 @@
 """The executor: takes batches through their stages, on the threads these need, and down the ladder.
 
 Synchronous stages run on the one model thread. A stage that waits for another unit (``RemoteStage``) is awaited on
-the event loop, one that blocks on a socket (``WaitingStage``) has an I/O thread, which spares the loop two wake-ups
-a batch; with a bounded number of batches in flight. Their batches come back to the model thread for the rest.
-A stage that fails or is too late falls to its next rung; where none is left the whole batch is answered from memory.
+the event loop. One that blocks on a socket (``WaitingStage``) has an I/O thread, which saves the loop two wake-ups a
+batch. Their batches come back to the model thread for the rest. The number of batches in flight is bounded.
+A request whose stage fails or would be late falls to the next rung. If none is left, it is answered from memory.
 """
 
 import asyncio
@@ -51,9 +51,9 @@ class Executor(Generic[Payload]):
     ) -> None:
         """Start the model thread.
 
-        take: gives the next job, None while nothing waits; called with ``wake`` held. widen: adds to a job that
-        is answered from memory what waits behind it. share_s: what a job may take
-        in all, at a time, without making late what waits behind it. deliver: takes a finished job, on the loop.
+        take: returns the next job, None while nothing waits; called with ``wake`` held. widen: adds waiting work to a
+        job that is answered from memory. share_s: how long a job may take without making waiting work late.
+        deliver: takes a finished job, on the loop. horizon_s: how long a call may keep its place.
         """
         self._merge, self._ladders_of, self._memory = merge, ladders_of, memory
         self._take, self._widen, self._share_s, self._deliver = take, widen, share_s, deliver
@@ -122,22 +122,19 @@ class Executor(Generic[Payload]):
         if job.batch is None:
             job.ladders = self._ladders_of(job.works[0].release)
         while job.next_stage < len(job.ladders):
-            rung = self._choose(job)
+            rung, others = self._choose(job)
+            try:
+                batch = None if rung is None else self._begin(job, rung)
+            finally:
+                self._send_on(others)
             if rung is None:
                 self._last_resort(job, job.error)
                 return
-            if job.batch is None:
-                payloads = [work.payload for work in job.works]
-                job.batch = self._merge(payloads, job.works[0].release)
-            if isinstance(rung.stage, RemoteStage):
-                self.post(self.calls.start, job, rung.stage)
-                return
-            if isinstance(rung.stage, WaitingStage):
-                self._io.submit(self._run_waiting, job, rung.stage)
+            if batch is None or isinstance(rung.stage, RemoteStage):
                 return
             started_s = self._clock()
             try:
-                batch = rung.stage(job.batch)
+                batch = rung.stage(batch)
             except BaseException as error:
                 self._fall(job, error, self._clock() - started_s)
                 continue
@@ -145,48 +142,55 @@ class Executor(Generic[Payload]):
             job.done(batch, now_s - started_s, now_s)
         self._finish(job, None)
 
-    def _choose(self, job: Job[Payload]) -> Rung | None:
-        """Return the rung that the job takes next, None for memory; requests that need another leave the job."""
-        rungs = job.ladder.rungs
+    def _begin(self, job: Job[Payload], rung: Rung) -> RaggedBatch | None:
+        """Return the batch for a stage of this thread; hand the job on, and return None, if it is another's."""
+        if job.batch is None:
+            job.batch = self._merge([work.payload for work in job.works], job.works[0].release)
+        if isinstance(rung.stage, RemoteStage):
+            self.post(self.calls.start, job, rung.stage)
+            return None
+        if isinstance(rung.stage, WaitingStage):
+            self._io.submit(self._run_waiting, job, rung.stage)
+            return None
+        return job.batch
+
+    def _choose(self, job: Job[Payload]) -> tuple[Rung | None, list[Job[Payload]]]:
+        """Return the rung that the job takes next, None for memory.
+
+        Besides, return the requests that need a lower rung. They have left the job as jobs of their own.
+        """
+        rungs, others = job.ladder.rungs, list[Job[Payload]]()
         if job.rehearsed is not None:
             job.rung = min(job.rehearsed, len(rungs) - 1)
-            return rungs[job.rung] if job.error is None else None
-        if not job.is_settled and job.rung < len(rungs):
-            if self._memory is None:
-                # Nothing is better than the last rung, however late.
-                job.rung = job.rung if len(rungs) == 1 else self._rung_without_memory(job)
-            else:
-                own, *others = self._divide(job, [last_moment_s(work) for work in job.works])
-                self._send_ahead(job, others)
-                job.settle(own)
-        return rungs[job.rung] if job.rung < len(rungs) else None
+            return (rungs[job.rung] if job.error is None else None), others
+        if self._memory is not None and not job.is_settled and job.rung < len(rungs):
+            own, *parts = self._divide(job)
+            if parts:
+                others = job.leave([part.members for part in parts])
+                for other, part in zip(others, parts, strict=True):
+                    other.settle(part)
+            job.settle(own)
+        return (rungs[job.rung] if job.rung < len(rungs) else None), others
 
-    def _rung_without_memory(self, job: Job[Payload]) -> int:
-        latest_s = max(work.deadline_s for work in job.works)
-        part = self._divide(job, [latest_s] * len(job.works))[0]
-        job.why = job.why or part.why
-        return len(job.ladder.rungs) - 1 if part.rung is None else part.rung
-
-    def _divide(self, job: Job[Payload], until_s: Sequence[float]) -> list[Part]:
+    def _divide(self, job: Job[Payload]) -> list[Part]:
         now_s = self._clock()
         reserve_s = job.reserve_s(now_s)
         share_s = self._share_s(job, now_s) - (now_s - job.dispatched_s) - reserve_s
+        if job.is_ranked:  # to order it costs no more than an answer from memory
+            share_s = max(share_s, job.ladder.cheapest_s(job.size, now_s))
         taken_s = now_s + reserve_s + MARGIN_S
-        return job.divide([each_s - taken_s for each_s in until_s], share_s, now_s)
+        return job.divide([last_moment_s(work) - taken_s for work in job.works], share_s, now_s)
 
-    def _send_ahead(self, job: Job[Payload], parts: Sequence[Part]) -> None:
-        """Make jobs of the requests that take a lower rung, and let them go first: they have less time."""
-        if not parts:
-            return
-        for away, part in zip(job.leave([part.members for part in parts]), parts, strict=True):
-            away.settle(part)
+    def _send_on(self, jobs: Sequence[Job[Payload]]) -> None:
+        """Advance jobs that left another one. On this thread they go first: they have less time."""
+        for job in jobs:
             try:
-                self._advance(away)
+                self._advance(job)
             except BaseException as error:  # as in _work
-                self._last_resort(away, error)
+                self._last_resort(job, error)
 
     def _last_resort(self, job: Job[Payload], error: BaseException | None) -> None:
-        """Answer the batch from memory; where that cannot be, with ``error``."""
+        """Answer the batch from memory; if that is impossible, with ``error``."""
         if error is not None:
             error = job.failure(error)
         if self._memory is not None and job.rehearsed is None and not isinstance(error, RequestError):

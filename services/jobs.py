@@ -124,17 +124,25 @@ class Job(Generic[Payload]):
         self.batch, self.next_stage, self.rung, self.why = batch, self.next_stage + 1, 0, None
         self.is_settled = self.is_probe = False
 
+    @property
+    def is_ranked(self) -> bool:
+        """Whether the candidates have their scores: what is left to do is to order them."""
+        return self.batch is not None and "score" in self.batch.candidates
+
     def failed(self, error: BaseException, why: Why, elapsed_s: float, now_s: float) -> None:
-        """Note that the present rung failed after ``elapsed_s``; the one below is next."""
+        """Note that the present rung failed after ``elapsed_s``; the one below is next.
+
+        Another unit that had no time for these requests has not failed: others may have later deadlines.
+        """
         self.error = self.failure(error)
-        if self.rehearsed is None:
+        if self.rehearsed is None and not isinstance(error, DeadlinePassed):
             self.ladder.rungs[self.rung].failed(now_s, probed_s=elapsed_s if self.is_probe else 0.0)
         self.fall(why)
 
     def gave_up(self, elapsed_s: float, now_s: float, *, size: int) -> None:
         """Note that nobody waits any more for the present rung, which ran on ``size`` candidates."""
-        rung = self.ladder.rungs[self.rung]
-        rung.gave_up(size, elapsed_s, now_s, is_probe=self.is_probe)
+        if self.rehearsed is None:
+            self.ladder.rungs[self.rung].gave_up(size, elapsed_s, now_s, is_probe=self.is_probe)
         self.error = too_late()
         self.fall("late")
 

@@ -23,13 +23,13 @@ would make waiting requests late."""
 PROBE_AFTER_S = 1.0
 _REST_PER_PROBE = 9.0
 """A slow probe is followed by a rest of so many times its length: probes take at most a tenth of the time."""
-_HUNG = 4.0
-"""A batch that takes so many times as long as expected hangs."""
+_HUNG, _HUNG_LEAST_S = 4.0, 0.1
+"""A batch that takes so many times its expected time, and this at least, counts as hanging."""
 
 
 @dataclass(slots=True, eq=False)
 class Rung:
-    """One alternative of a stage, its times, and whether it works. probe_from_s: no probe begins before."""
+    """One alternative of a stage, its times, and whether it works. No probe begins before ``probe_from_s``."""
 
     name: str
     stage: AnyStage
@@ -57,10 +57,12 @@ class Rung:
         Only a batch that was given far more than its expected time counts as a failure. A caller with a short deadline
         must not open the breaker for all.
         """
-        if elapsed_s >= _HUNG * self.latency.expected_s(size):
+        expected_s = self.latency.expected_s(size)
+        if elapsed_s >= max(_HUNG * expected_s, _HUNG_LEAST_S):
             self.failed(now_s, probed_s=elapsed_s if is_probe else 0.0)
             return
-        self.latency.observe(size, elapsed_s, now_s)
+        if elapsed_s > expected_s:  # a shorter wait tells nothing
+            self.latency.observe(size, elapsed_s, now_s)
         if is_probe:
             self._rest(elapsed_s, now_s)
 
@@ -114,7 +116,8 @@ class Ladder:
             left.sort(key=lambda member: -left_s[member])
         why: Why | None = None
         for index, rung in enumerate(self.rungs[first:], first):
-            allowed, asked = rung.breaker.asked(now_s)
+            before = rung.breaker
+            allowed, asked = before.asked(now_s)
             if not allowed:
                 why = why or "failed"
                 continue
@@ -125,7 +128,8 @@ class Ladder:
             if is_probe:
                 count = self._still_safe(index + 1, left, sizes, left_s, now_s)
             if count:
-                rung.breaker = asked
+                if rung.breaker is before:  # else another thread has just heard of a failure
+                    rung.breaker = asked
                 if is_probe:
                     rung.probe_from_s = now_s + PROBE_AFTER_S
                 parts.append(Part(index, tuple(sorted(left[:count])), why, is_probe))

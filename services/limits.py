@@ -19,7 +19,7 @@ class RequestsConfig(BaseModel):
     max_k: int = Field(default=100, ge=1, le=1000)
     default_deadline_ms: float = Field(default=1000.0, gt=0, le=60_000)
     max_deadline_ms: float = Field(default=5000.0, gt=0, le=60_000)
-    max_priority: int = Field(default=0, ge=-100, le=100)
+    max_priority: int = Field(default=0, ge=0, le=100)
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1024 * 1024)
 
     @model_validator(mode="after")

@@ -1,4 +1,7 @@
-"""The pace of a queue: how fast it drains, and what that leaves to a request, and to a batch. Time is an argument."""
+"""The pace of a queue: how fast it drains, and how much time that leaves to a request and to a batch.
+
+Time is an argument.
+"""
 
 from typing import Any
 
@@ -7,23 +10,26 @@ from services.errors import DeadlinePassed
 from services.jobs import too_late
 
 _SHARE = 0.25
-"""Of the time that the queue has, batches are planned to take this: quality gives way before anyone is refused."""
+"""Batches are planned to use this share of the horizon, so that quality gives way before requests are refused."""
 _REFUSING_S = 0.1
-"""So long after a refusal nobody keeps quality, of whatever priority: all that is left is to answer more."""
+"""For so long after a refusal, batches are answered from memory."""
 _ADMITTED = 0.75
-"""Of its time, a request may wait this behind what is before it, where it is promised an answer."""
+"""A request that is promised an answer is admitted if the work before it takes at most this share of its time."""
 _PATIENT = 0.9
-"""A request with less of the horizon left may be refused for its own deadline."""
+"""Only the refusal of a request with this share of the horizon left, and no priority below 0, shows an overload."""
 _LEARNT = 0.1
-# One slow batch must not shed the requests after it: the expectation rises slowly and falls fast. Where a slow batch
-# can be replaced by a cheap one that would tell too little: both count alike.
+# One slow batch must not cause refusals: the estimate rises slowly and falls fast. If slow batches are replaced by
+# cheap ones, such an estimate would be too low, so both directions count alike.
 _RISING, _FALLING = 0.1, 0.5
 _OUTLIER = 8.0
-"""A batch that took so many times as long was held up, with the whole process: the next ones will not be."""
+"""A longer batch counts as so many times the expected time: the whole process was probably stalled."""
 
 
 class Pace:
-    """What a batch lately took, and what follows for those that wait. ``promises``: slow batches are replaced."""
+    """The time of the last batches, and what follows for admission and quality.
+
+    promises: a request that was admitted gets an answer, from memory if need be.
+    """
 
     def __init__(
         self,
@@ -43,30 +49,39 @@ class Pace:
         self._promises, self._horizon_s = promises, horizon_s
         self.seconds_per_batch = 0.0
         self._refused_s = float("-inf")
+        """The last refusal that shows an overload."""
 
     def learn(self, elapsed_s: float, candidates: int) -> None:
-        """Learn from a batch of ``candidates``, which may be several full ones at once."""
+        """Learn from a batch of ``candidates``, which may be several full ones at once.
+
+        After the horizon a batch has given its place back, so that it holds up no others.
+        """
         expected_s = self.seconds_per_batch
-        taken_s = elapsed_s / max(1.0, candidates / self._max_candidates)
+        taken_s = min(elapsed_s, self._horizon_s) / max(1.0, candidates / self._max_candidates)
         if expected_s:
             taken_s = min(taken_s, _OUTLIER * expected_s)
         rate = _LEARNT if self._promises else _RISING if taken_s > expected_s else _FALLING
         self.seconds_per_batch += (taken_s - expected_s) * rate
 
-    def refusal(self, priority: int, deadline_s: float, now_s: float) -> DeadlinePassed | None:
-        """Give the refusal of what would come too late, were it queued now; None when it may well be in time."""
-        batches = self._batcher.batches_ahead(priority, deadline_s)
+    def refusal(
+        self, priority: int, deadline_s: float, now_s: float, *, due_s: float | None = None
+    ) -> DeadlinePassed | None:
+        """Return the error for a request that would be late if it were queued now; None if it may be in time.
+
+        due_s: the deadline by which it is queued, if that is another.
+        """
+        batches = self._batcher.batches_ahead(priority, deadline_s if due_s is None else due_s)
         if not batches:
             return too_late() if now_s > deadline_s else None
         ahead_s = batches * self.seconds_per_batch / self._max_in_flight
         left_s = deadline_s - now_s
         if ahead_s <= (_ADMITTED if self._promises else 1.0) * left_s:
             return None
-        if left_s >= _PATIENT * self._horizon_s:
+        if priority >= 0 and left_s >= _PATIENT * self._horizon_s:
             self._refused_s = now_s
         return DeadlinePassed(
-            f"{self._batcher.waiting_candidates} candidates go before this request, more than its deadline "
-            f"allows: send again later, or give it a longer deadline_ms",
+            f"deadline_ms: too short for the work that is due before, got {left_s * 1e3:.0f}; send again later, or "
+            f"send a longer one",
             retry_after_s=1,
         )
 

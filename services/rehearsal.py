@@ -10,9 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from services.errors import ServiceError
 
-_RETRY_PERIOD_S = 0.1
-_ATTEMPT_LIMIT_S = 30.0
-"""A call that hangs is given up and sent again."""
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 2.0
 _START_LIMIT_S = 120.0
 """A replica starts without the other units after so long: an answer of a lower rung is better than none."""
 logger = logging.getLogger("ray.serve")
@@ -32,12 +30,13 @@ class Rehearsal:
     ) -> None:
         """Run batches by ``run``, which takes the number of requests and the rung.
 
-        shapes: the numbers of requests of a batch. rungs: of the longest ladder. other_units: those that the best
-        rungs call. start_limit_s: how long they are waited for before the replica starts without them.
+        shapes: the numbers of requests of a batch. rungs: the length of the longest ladder. other_units: the units that
+        the first rungs call. start_limit_s: how long they are waited for before the replica starts without them.
         """
         self._run, self._shapes, self._rungs = run, shapes, rungs
         self._start_limit_s = start_limit_s
         self._background: asyncio.Task[None] | None = None
+        self._fault = ""
         self.waits_for = tuple(other_units)
 
     async def start(self) -> None:
@@ -61,24 +60,32 @@ class Rehearsal:
     async def _with_other_units(self) -> None:
         self._background = asyncio.get_running_loop().create_task(self._until_answered())
         done, _ = await asyncio.wait({self._background}, timeout=self._start_limit_s)
-        if not done:
-            logger.warning(
-                "unit %s has not answered within %.0f s: this replica starts without it, and answers /readyz with 503 "
-                "until it does",
-                ", ".join(self.waits_for),
-                self._start_limit_s,
-            )
+        if done:
+            self._background.result()
+            return
+        logger.warning(
+            "unit %s has not answered within %.0f s (%s): this replica starts without it, and answers /readyz with 503 "
+            "until it does",
+            ", ".join(self.waits_for),
+            self._start_limit_s,
+            self._fault or "no answer yet",
+        )
 
     async def _until_answered(self) -> None:
+        """Run every shape with the other units, as often as it takes."""
         for requests in self._shapes:
+            wait_s = _FIRST_RETRY_S
             while not await self._went_well(requests):
-                await asyncio.sleep(_RETRY_PERIOD_S)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, _LAST_RETRY_S)
         self.waits_for = ()
 
     async def _went_well(self, requests: int) -> bool:
         try:
-            async with asyncio.timeout(_ATTEMPT_LIMIT_S):
-                await self._run(requests, 0)
-        except (ServiceError, TimeoutError):
+            await self._run(requests, 0)
+        except ServiceError as error:
+            if str(error) != self._fault:
+                logger.info("rehearsing with unit %s: %s", ", ".join(self.waits_for), error)
+            self._fault = str(error)
             return False
         return True

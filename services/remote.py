@@ -107,8 +107,10 @@ class RankerService:
             payload=batch,
             candidate_count=batch.candidate_count,
             request_count=len(batch),
-            # A call waits as long as any of its requests still can.
+            # A call waits as long as any of its requests still can. It is queued as most of them would be, so that
+            # no single deadline decides for the others.
             deadline_s=float("inf") if left_s is None else now_s + float(left_s.max()),
+            urgent_s=None if left_s is None else now_s + float(np.median(left_s)),
             priority=0 if priorities is None else int(priorities.max()),
             release=batch.release,
             arrived_s=now_s,

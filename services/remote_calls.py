@@ -18,10 +18,12 @@ from services.stages import RemoteStage
 Payload = TypeVar("Payload")
 MARGIN_S = 0.005
 """Between the last stage and the deadline: the answer has to be written and sent."""
+_REHEARSAL_LIMIT_S = 30.0
+"""A call of a rehearsal that takes longer is given up, and may be sent again."""
 
 
 class RemoteCalls(Generic[Payload]):
-    """The calls of one executor. Not for other threads than the event loop's, except ``tasks`` to be looked at."""
+    """The calls of one executor. For the event loop only; other threads may only read ``tasks``."""
 
     def __init__(
         self,
@@ -55,16 +57,16 @@ class RemoteCalls(Generic[Payload]):
             task.cancel()
 
     async def _run(self, job: Job[Payload], stage: RemoteStage) -> None:
-        assert job.batch is not None
-        started_s, size = self._clock(), job.size
-        call = _Call(job, np.arange(len(job.batch)), self._patience_s(job, started_s))
+        started_s, size, call = self._clock(), job.size, None
         try:
+            assert job.batch is not None
+            call = _Call(job, np.arange(len(job.batch)), self._patience_s(job, started_s))
             async with asyncio.timeout(None) as limit:
                 self._wake_at_next(call, limit)
                 batch = await stage.call(job.batch)
         except (Exception, asyncio.CancelledError) as error:  # whatever the other unit, or its handle, raised
             now_s = self._clock()
-            if limit.expired():
+            if call is not None and limit.expired():
                 job.gave_up(now_s - started_s, now_s, size=size)
             else:
                 self._fall(job, error, now_s - started_s)
@@ -74,7 +76,7 @@ class RemoteCalls(Generic[Payload]):
                 batch = batch.take(call.waiting)
             job.done(batch, now_s - started_s, now_s, size=size)
         finally:
-            if call.timer is not None:
+            if call is not None and call.timer is not None:
                 call.timer.cancel()
         self._resume(job)
 
@@ -101,16 +103,20 @@ class RemoteCalls(Generic[Payload]):
         self._wake_at_next(call, limit)
 
     def _patience_s(self, job: Job[Payload], now_s: float) -> list[float]:
-        """Return how long each request waits for the call.
+        """Return how long each request waits for the call: at least the time that the call is expected to take.
 
         If there is nothing else to try, all wait until the last deadline. A call that hangs must not keep its place.
         """
+        if job.rehearsed is not None:
+            return [_REHEARSAL_LIMIT_S] * len(job.works)
         if not self._rescues and job.rung + 1 == len(job.ladder.rungs):
             return [max(work.deadline_s for work in job.works) - now_s] * len(job.works)
-        size = job.size
-        below = job.ladder.rungs[job.rung + 1 : job.rung + 2]
-        after_s = sum(rung.latency.expected_s(size) for rung in below) + job.reserve_s(now_s) + 3 * MARGIN_S
-        return [max(MARGIN_S, last_moment_s(work) - now_s - after_s) for work in job.works]
+        size, rungs = job.size, job.ladder.rungs
+        expected_s = rungs[job.rung].latency.expected_s(size) + MARGIN_S
+        below_s = sum(rung.latency.expected_s(size) for rung in rungs[job.rung + 1 : job.rung + 2])
+        after_s = below_s + job.reserve_s(now_s) + 3 * MARGIN_S
+        left_s = [last_moment_s(work) - now_s for work in job.works]
+        return [max(MARGIN_S, each_s - after_s, min(expected_s, each_s)) for each_s in left_s]
 
 
 class _Call(Generic[Payload]):

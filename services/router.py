@@ -122,8 +122,10 @@ class PoolRouter:
         except Overloaded:
             raise
         except asyncio.CancelledError:
-            if route.answered_s < started_s:  # nothing came of it in all that time: it may hang
-                route.breaker = route.breaker.failed(self._clock())
+            # Nothing came of it in all that time: it may hang. A caller with a short deadline proves nothing.
+            now_s = self._clock()
+            if route.answered_s < started_s and now_s - started_s >= route.patience_s:
+                route.breaker = route.breaker.failed(now_s)
             raise
         except Exception:
             route.breaker = route.breaker.failed(self._clock())

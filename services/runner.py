@@ -95,7 +95,7 @@ class Runner(Generic[Payload]):
     async def _submit(self, work: Work[Payload]) -> Answer:
         if self._executor.closed:
             raise Overloaded("this replica is stopping: send the request again", retry_after_s=1)
-        refused = self.refusal(work.priority, work.deadline_s)
+        refused = self._pace.refusal(work.priority, work.deadline_s, self._clock(), due_s=work.due_s)
         if refused is not None:
             raise refused
         future: asyncio.Future[Answer] = self._loop.create_future()
@@ -131,7 +131,7 @@ class Runner(Generic[Payload]):
                 del self._futures[work]
 
     def refusal(self, priority: int, deadline_s: float) -> DeadlinePassed | None:
-        """Give the refusal of what would come too late, were it submitted now; None when it may well be in time."""
+        """Return the error for a request that would be late if it were submitted now; None if it may be in time."""
         return self._pace.refusal(priority, deadline_s, self._clock())
 
     def close(self) -> None:

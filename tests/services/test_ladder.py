@@ -210,9 +210,15 @@ def test_a_rung_in_use_is_not_probed() -> None:
 
 
 def test_callers_with_short_deadlines_do_not_open_the_breaker() -> None:
+    fresh = Ladder("ranker", [Rung("0", Idle()), Rung("1", Idle())])
+    for _ in range(10):
+        fresh.rungs[0].gave_up(100, 0.005, 0.0)
+    assert choose(fresh, 1.0, INF, 0.0) == (0, None)
     steps = ladder(0.1, 0.01)
     for _ in range(10):
         steps.rungs[0].gave_up(100, 0.15, 0.0)
+        steps.rungs[0].gave_up(100, 0.005, 0.0)
+    assert steps.rungs[0].latency.expected_s(100) == 0.15
     assert choose(steps, 1.0, INF, 0.0) == (0, None)
     for _ in range(3):
         steps.rungs[0].gave_up(100, 2.0, 0.0)

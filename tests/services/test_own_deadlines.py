@@ -4,12 +4,14 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
 from services.batching import BatchingConfig, Work
-from services.jobs import Answer
+from services.errors import DeadlinePassed
+from services.jobs import Answer, Job
 from services.ladder import Ladder, Rung
 from services.metrics import UnitMetrics
 from services.runner import Runner
@@ -176,3 +178,44 @@ def test_a_call_that_hangs_keeps_its_place_no_longer_than_the_default_deadline()
         await with_remote(call, inside)
 
     asyncio.run(scenario())
+
+
+def test_a_ranker_unit_that_had_no_time_for_some_requests_is_asked_again_for_others() -> None:
+    async def scenario() -> None:
+        calls: list[int] = []
+
+        async def call(batch: RaggedBatch) -> RaggedBatch:
+            calls.append(len(batch))
+            if len(calls) <= 5:
+                raise DeadlinePassed("deadline_ms: too short", retry_after_s=1)
+            return batch.adding(candidates={"score": 2 * batch.rows})
+
+        async def inside(runner: "Runner[int]") -> None:
+            for number in range(5):
+                assert missed(await submit(runner, number, LIMIT_S)) == ["score:small:load"]
+            assert missed(await submit(runner, 9, LIMIT_S)) == []
+
+        await with_remote(call, inside)
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_that_is_ranked_is_finished_by_its_last_rung_however_long_the_queue() -> None:
+    bench = Bench()
+
+    async def scenario() -> None:
+        await asyncio.gather(*bench.submit(bench.work(1, bench.now_s + 100.0)))
+        job: Job[int] = Job([bench.work(2, bench.now_s + 100.0)], bench.now_s - 50.0)
+        rungs = [Rung("full", bench.full), Rung("small", bench.small)]
+        for rung, takes_s in zip(rungs, (2.0, 0.1), strict=True):
+            rung.done(BUDGET, takes_s, bench.now_s)
+        job.ladders = [Ladder("score", rungs)]
+        executor = bench.runner._executor
+        executor._share_s = lambda _job, _now_s: 0.0
+        [part] = executor._divide(job)
+        assert (part.rung, part.why) == (None, "load")
+        job.batch = merge([2], "a").adding(candidates={"score": np.zeros(1)})
+        [part] = executor._divide(job)
+        assert (part.rung, part.why) == (1, "load")
+
+    asyncio.run(bench.run(scenario))

@@ -85,6 +85,19 @@ def test_while_requests_are_refused_no_priority_keeps_quality() -> None:
     assert paced.share_s(0, 0.2) > 0.0
 
 
+def test_refusals_of_a_priority_below_the_default_take_no_quality_from_the_others() -> None:
+    paced = pace(8, priority=-10)
+    assert paced.refusal(-10, 10.0, 0.0) is not None
+    assert paced.share_s(0, 0.0) == float("inf")
+
+
+def test_a_batch_counts_no_longer_than_it_keeps_its_place() -> None:
+    paced = pace(0)
+    for _ in range(100):
+        paced.learn(60.0, BUDGET)
+    assert paced.seconds_per_batch == pytest.approx(10.0, rel=0.01)
+
+
 def test_refusals_of_short_deadlines_take_no_quality_from_the_others() -> None:
     paced = pace(8)
     paced._batcher.offer(Work("w", BUDGET, 1, 0.001, 1, "a", 0.0))
@@ -111,8 +124,8 @@ def test_a_stall_of_the_process_sheds_nobody_that_the_batches_before_it_leave_ti
 def test_a_lasting_change_is_learnt_however_large() -> None:
     paced = pace(0)
     for _ in range(60):
-        paced.learn(60.0, BUDGET)
-    assert paced.seconds_per_batch == pytest.approx(60.0, rel=0.05)
+        paced.learn(9.0, BUDGET)
+    assert paced.seconds_per_batch == pytest.approx(9.0, rel=0.05)
 
 
 @given(st.lists(st.floats(0.001, 10.0), min_size=1, max_size=50), st.integers(1, 80), st.booleans())

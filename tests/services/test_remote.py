@@ -151,6 +151,20 @@ def test_deadlines_travel_as_time_left_whatever_the_clocks_say() -> None:
     asyncio.run(scenario())
 
 
+def test_one_patient_request_does_not_put_its_call_behind_all_others() -> None:
+    async def scenario() -> None:
+        unit = Unit()
+        batch = small_batch(0.0, [2, 2, 2], left_s=1.0, now_s=0.0)
+        assert batch.deadlines_s is not None
+        batch.deadlines_s[1] = 60.0
+        work = unit.service._work_of(batch)
+        assert work.deadline_s - work.arrived_s == 60.0
+        assert work.due_s - work.arrived_s == 1.0
+        unit.runner.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_call_of_another_release_is_refused() -> None:
     async def scenario() -> None:
         unit = Unit()

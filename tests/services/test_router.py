@@ -142,25 +142,33 @@ def test_a_refusal_is_no_failure_and_goes_to_the_caller() -> None:
     assert bench.send(10, 10) == {"a": 10, "b": 10}
 
 
-def test_a_pool_that_hangs_until_its_calls_are_given_up_is_left_out() -> None:
-    bench = Bench(1, 1)
-    asked = asyncio.Event()
+@pytest.mark.parametrize(("waited_s", "answers"), [(30.0, {b"b"}), (0.005, {b"a", b"b"})])
+def test_a_pool_is_left_out_if_calls_are_given_up_after_long_and_not_if_their_callers_had_no_time(
+    waited_s: float, answers: set[bytes]
+) -> None:
+    bench, now_s = Bench(1, 1), [0.0]
+    asked, hangs = asyncio.Event(), [True]
 
     async def hang(payload: bytes) -> bytes:
-        asked.set()
-        await asyncio.Event().wait()
-        raise AssertionError
+        if hangs:
+            asked.set()
+            await asyncio.Event().wait()
+        return b"a"
 
     async def scenario() -> None:
         bench.router = PoolRouter(
-            {"a": RankerPool(hang), "b": bench.pools[1].as_ranker()}, BreakerConfig(failures=1), lambda: 0.0
+            {"a": RankerPool(hang), "b": bench.pools[1].as_ranker()},
+            BreakerConfig(failures=1),
+            lambda: now_s[0],
         )
         call = asyncio.ensure_future(bench.router(b"x", 10))
         await asked.wait()
+        now_s[0] = waited_s
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert [await bench.router(b"x", 10) for _ in range(4)] == [b"b"] * 4
+        hangs.clear()
+        assert {await bench.router(b"x", 10) for _ in range(4)} == answers
 
     asyncio.run(scenario())
 
