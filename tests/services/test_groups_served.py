@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from services.engine import Engine
 from services.requests import RankRequest
 from tests.models.text.crossencoders import bert
 from tests.pipelines import make_pipeline, merged
-from tests.services.processes import READY, ServiceProcess, free_port, started
-from tests.services.servers import ask, rank_request
+from tests.services.processes import READY, START_LIMIT_S, ServiceProcess, free_port, started
+from tests.services.servers import ask, http_request, rank_request
 from tests.services.test_shard_faults import CENTRE, LIMIT_S, asking, ranks
 from tests.texts import VOCABULARY, add_texts, text_of
 
@@ -38,12 +39,26 @@ def serves(path: Path, changes: Mapping[str, Any], name: str) -> Path:
 
 
 @contextmanager
-def service_of(config: Path) -> Iterator[ServiceProcess]:
+def service_of(config: Path, *, readyz: bool = False) -> Iterator[ServiceProcess]:
+    """Serve a pipeline; it is ready when it says so, or as soon as ``/readyz`` does."""
     port = free_port()
     command = ["-m", "cli.main", "serve", str(config), "--port", str(port)]
     with started(command, port, config.parent) as process:
-        process.wait_for(READY)
+        if readyz:
+            wait_for_readyz(port)
+        else:
+            process.wait_for(READY)
         yield process
+
+
+def wait_for_readyz(port: int) -> None:
+    until_s = time.monotonic() + START_LIMIT_S
+    while True:
+        with suppress(OSError, AssertionError):  # nobody listens yet, or HAProxy does not know a replica
+            if ask(port, http_request("GET", "/readyz")).status == 200:
+                return
+        assert time.monotonic() < until_s, "/readyz did not become 200"
+        time.sleep(0.02)
 
 
 def orders_of_one_process(config: Path, requests: list[RankRequest]) -> list[list[str]]:
@@ -65,7 +80,12 @@ def orders_over_http(service: ServiceProcess, requests: list[RankRequest]) -> li
     """Give the items of each request as the service answers."""
     orders = []
     for request in requests:
-        body = {"user_id": request.user_id, "context": request.context, "k": request.k, "deadline_ms": 20_000}
+        body = {
+            "user_id": request.user_id,
+            "context": request.context,
+            "k": request.k,
+            "deadline_ms": request.deadline_ms,
+        }
         reply = ask(service.port, rank_request(body))
         assert reply.status == 200, reply.body
         assert reply.json["degraded"] is None
@@ -75,11 +95,14 @@ def orders_over_http(service: ServiceProcess, requests: list[RankRequest]) -> li
 
 def test_a_pipeline_of_ranks_orders_walks_as_one_process_and_survives_a_rank(tiny_home: Path) -> None:
     requests = [
-        RankRequest(user_id=user, context={"position": CENTRE}, k=20, deadline_ms=20_000) for user in USERS
+        RankRequest(user_id=user, context={"position": CENTRE}, k=20, deadline_ms=5_000) for user in USERS
     ]
     expected = orders_of_one_process(tiny_home / "walks.yaml", requests)
     pipelined = {"models": {"ranker": {"runtime": {"kind": "accelerate", "shards": 2, "micro_batches": 2}}}}
-    with service_of(serves(tiny_home / "walks-deepspeed.yaml", pipelined, "walks-pipeline")) as service:
+    config = serves(tiny_home / "walks-deepspeed.yaml", pipelined, "walks-pipeline")
+    with service_of(config, readyz=True) as service:
+        first = ask(service.port, rank_request({"user_id": USERS[0], "deadline_ms": 1000}))
+        assert (first.status, first.json["degraded"]) == (200, None), "ready, but the ranks were not"
         assert orders_over_http(service, requests) == expected
         with asking(service.port) as answers:
             answers.wait_for(degraded=False, limit_s=LIMIT_S)
@@ -119,7 +142,9 @@ def texts_of(orders: list[list[str]]) -> list[list[str]]:
 
 @pytest.mark.parametrize("kind", ["deepspeed", "accelerate"])
 def test_a_cross_encoder_over_two_ranks_orders_as_in_one_process(text_home: Path, kind: str) -> None:
-    requests = [RankRequest(user_id="u1", context={"query": query}, k=15) for query in QUERIES]
+    requests = [
+        RankRequest(user_id="u1", context={"query": query}, k=15, deadline_ms=20_000) for query in QUERIES
+    ]
     expected = texts_of(orders_of_one_process(text_home / "texts.yaml", requests))
     assert len({tuple(order) for order in expected}) == len(QUERIES)
     over_two = {"models": {"reranker": {"runtime": {"kind": kind, "shards": 2}}}}
