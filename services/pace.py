@@ -9,7 +9,7 @@ from services.batching import Batcher
 from services.errors import DeadlinePassed
 from services.jobs import too_late
 
-_SHARE = 0.25
+_SHARE = 0.5
 """Batches are planned to use this share of the horizon, so that quality gives way before requests are refused."""
 _REFUSING_S = 0.1
 """For so long after a refusal, batches are answered from memory."""

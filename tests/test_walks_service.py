@@ -31,7 +31,7 @@ def service(tiny_home: Path, request: pytest.FixtureRequest) -> Iterator[Service
 
 def ranked(service: ServiceProcess, **fields: Any) -> dict[str, Any]:
     """Ask for a ranking; give the answer."""
-    document = {"user_id": "u-000001", "context": {"position": CENTRE}, "deadline_ms": 20_000, **fields}
+    document = {"user_id": "u-000001", "context": {"position": CENTRE}, "deadline_ms": 5_000, **fields}
     reply = ask(service.port, rank_request(document))
     assert reply.status == 200, reply.body
     answer: dict[str, Any] = reply.json

@@ -24,7 +24,7 @@ from autoscale.simulator.world import (
     THREAD_FREE,
 )
 
-_SHARE = 0.25
+_SHARE = 0.5
 _REFUSING_S = 0.1
 """As in ``services/pace.py``."""
 _MARGIN_S = 0.005

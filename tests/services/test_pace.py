@@ -40,8 +40,8 @@ def test_what_is_late_already_is_refused_from_an_empty_queue() -> None:
     assert pace(0).refusal(0, 1.0, 2.0) is not None
 
 
-def test_a_quarter_of_the_time_is_shared_by_those_that_wait_with_the_same_priority_or_a_higher() -> None:
-    assert pace(4).share_s(0, 0.0) == pytest.approx(0.5)
+def test_half_the_time_is_shared_by_those_that_wait_with_the_same_priority_or_a_higher() -> None:
+    assert pace(4).share_s(0, 0.0) == pytest.approx(1.0)
     assert pace(4).share_s(1, 0.0) == float("inf")
     assert pace(0).share_s(0, 0.0) == float("inf")
 
@@ -73,7 +73,7 @@ def test_short_deadlines_that_wait_take_no_quality_from_the_others(short_s: list
     for deadline_s in short_s:
         batcher.offer(Work("w", 1, 1, deadline_s, 0, "a", 0.0))
     paced = Pace(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
-    assert paced.share_s(0, 0.0) >= 0.25 * 10.0 / 2
+    assert paced.share_s(0, 0.0) >= 0.5 * 10.0 / 2
 
 
 def test_while_requests_are_refused_no_priority_keeps_quality() -> None:

@@ -60,7 +60,7 @@ async def _asked(config: PipelineConfig, home: Path, queries: list[str]) -> list
         answers = []
         for query in queries:
             request = RankRequest(
-                user_id="u-000001", context={"query": query}, k=20, explain=True, deadline_ms=60_000
+                user_id="u-000001", context={"query": query}, k=20, explain=True, deadline_ms=5_000
             )
             answer = await engine.rank(request, "1")
             assert answer.degraded is None and len(answer.items) > 5
