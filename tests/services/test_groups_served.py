@@ -103,6 +103,9 @@ def test_a_pipeline_of_ranks_orders_walks_as_one_process_and_survives_a_rank(tin
     with service_of(config, readyz=True) as service:
         first = ask(service.port, rank_request({"user_id": USERS[0], "deadline_ms": 1000}))
         assert (first.status, first.json["degraded"]) == (200, None), "ready, but the ranks were not"
+        service.wait_for(
+            READY
+        )  # from then on HAProxy is not loaded again, which would close idle connections
         assert orders_over_http(service, requests) == expected
         with asking(service.port) as answers:
             answers.wait_for(degraded=False, limit_s=LIMIT_S)
