@@ -42,6 +42,7 @@ _HIGH, _HIGH_EVERY = 5, 10
 _NORMAL_SHARE = 0.5
 _RECOVERED = 1.5
 """Normal again is a p99 of at most this many times that before the burst."""
+_UNDEGRADED = 0.99
 _SAMPLE_PERIOD_S = 0.2
 
 
@@ -106,6 +107,21 @@ def recovery_s(answers: Sequence[Answered], burst_end_s: float, normal_p99_ms: f
     return None
 
 
+def undegraded_again_s(answers: Sequence[Answered], burst_end_s: float) -> float | None:
+    """Return the seconds after the burst from which on 99% of all that follows is undegraded; None if never."""
+    ages_s = np.array([answer.started_s - burst_end_s for answer in answers])
+    whole = np.array([_is_undegraded(answer.data) for answer in answers])
+    for second in range(int(ages_s.max(initial=0)) + 1):
+        if whole[ages_s >= second].mean() >= _UNDEGRADED:
+            return float(second)
+    return None
+
+
+def _is_undegraded(answer: bytes) -> bool:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head[9:12] == b"200" and json.loads(body)["degraded"] is None
+
+
 def measure(server: Server, workload: Workload, multiples: Sequence[float], seconds: float) -> dict[str, Any]:
     """Measure one service from its peak through all multiples."""
     requests = requests_of(workload, server.port)
@@ -115,7 +131,7 @@ def measure(server: Server, workload: Workload, multiples: Sequence[float], seco
     run_closed(_HOST, server.port, closed)
     peak = summary(closed.answers, seconds, deadline_s)
     capacity_rps = peak["goodput_rps"]
-    normal = _open(server, requests, _NORMAL_SHARE * capacity_rps, seconds, deadline_s)[0]
+    normal = _open(server, requests, _NORMAL_SHARE * capacity_rps, 2 * seconds, deadline_s)[0]
     told: dict[str, Any] = {"closed": peak, "normal": normal, "multiples": {}}
     for multiple in multiples:
         with resident_bytes(server) as resident:
@@ -123,6 +139,7 @@ def measure(server: Server, workload: Workload, multiples: Sequence[float], seco
             end_s = time.perf_counter()
             after, answers = _open(server, requests, _NORMAL_SHARE * capacity_rps, 2 * seconds, deadline_s)
         burst["recovery_s"] = recovery_s(answers, end_s, normal["good_p99_ms"])
+        burst["undegraded_again_s"] = undegraded_again_s(answers, end_s)
         burst["after_p99_ms"] = after["good_p99_ms"]
         burst["replicas_rss_mib"] = {
             name: round(size / 2**20)
@@ -205,6 +222,9 @@ def verdict(repeats: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
         ],
         "refused_p99_ms": [burst["refused_p99_ms"] for burst in bursts],
         "recovery_s": [np.inf if b["recovery_s"] is None else b["recovery_s"] for b in bursts],
+        "undegraded_again_s": [
+            np.inf if b["undegraded_again_s"] is None else b["undegraded_again_s"] for b in bursts
+        ],
         "rss_growth_mib": [b["replicas_rss_mib"]["most"] - b["replicas_rss_mib"]["before"] for b in bursts],
         "client_cores": [burst["client_cores"] for burst in bursts],
         "send_lag_p99_ms": [burst["send_lag_p99_ms"] for burst in bursts],

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.overload import recovery_s, requests_of, summary
+from benchmarks.overload import recovery_s, requests_of, summary, undegraded_again_s
 from benchmarks.results import Answered
 from benchmarks.workloads import WORKLOADS
 
@@ -28,6 +28,21 @@ def test_answers_are_counted_by_rung_and_priority_and_refusals_apart() -> None:
 def test_recovery_ends_with_the_last_slow_second(slow_seconds: list[int], expected: float | None) -> None:
     answers = [answered(10 + at, 0.5 if at in slow_seconds else 0.05) for at in range(4)]
     assert recovery_s(answers, 10.0, 50.0) == expected
+
+
+@pytest.mark.parametrize(
+    ("degraded_seconds", "expected"), [([], 0.0), ([0, 1], 2.0), ([2], 3.0), ([3], None)]
+)
+def test_answers_are_undegraded_again_after_the_last_degraded_second(
+    degraded_seconds: list[int], expected: float | None
+) -> None:
+    answers = [answered(10 + at, 0.05, degraded="r" if at in degraded_seconds else None) for at in range(4)]
+    assert undegraded_again_s(answers, 10.0) == expected
+
+
+def test_an_answer_after_the_deadline_is_no_goodput() -> None:
+    told = summary([answered(0, 0.1), answered(0, 0.6)], 2.0, deadline_s=0.5)
+    assert (told["goodput_rps"], told["other_statuses"]) == (0.5, {"late": 1})
 
 
 def test_every_tenth_request_has_a_higher_priority_and_says_so() -> None:
