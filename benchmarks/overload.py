@@ -59,7 +59,7 @@ def requests_of(workload: Workload, port: int) -> list[bytes]:
 
 
 def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = math.inf) -> dict[str, Any]:
-    """Give the goodput, by rung and by priority, and how soon answers and refusals came.
+    """Return the goodput, by rung and by priority, and the latencies of answers and refusals.
 
     An answer after the deadline, from the scheduled time of its request, is none: it counts as "late".
     """

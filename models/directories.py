@@ -46,7 +46,7 @@ def settled(path: Path) -> Path:
 
 @contextmanager
 def written_whole(root: Path, *, wait_limit_s: float = _WAIT_LIMIT_S) -> Iterator[Path]:
-    """Give an empty folder to write into; it takes the place of ``root`` when the block ends without an error.
+    """Yield an empty folder to write into; it takes the place of ``root`` when the block ends without an error.
 
     If the block fails, the old folder stays and nothing half-written is left.
 
@@ -92,7 +92,7 @@ def _recover(root: Path, place: Path) -> None:
 
 
 def _put(staging: Path, root: Path) -> None:
-    """Give the new folder its name; the old one is removed once the new name is on disk."""
+    """Name the new folder; the old one is removed once the new name is on disk."""
     if not os.path.lexists(root):
         staging.rename(root)
         sync_folder(root.parent)

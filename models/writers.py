@@ -23,7 +23,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}
 
 @contextmanager
 def writing_in(place: Path, limit_s: float, root: Path) -> Iterator[Path]:
-    """Give a new, empty folder in ``place``, which is this writer's alone; remove it afterwards if it is still there.
+    """Yield a new, empty folder in ``place``, which is this writer's alone; remove it afterwards if it is still there.
 
     A file system without locks lets two writers in. Then the first one fails, because the second one removes its
     folder; their contents do not mix.

@@ -78,7 +78,7 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
 
 
 def scaling_warnings(config: PipelineConfig, home: Path) -> list[str]:
-    """Say where the policy does what a simpler one does, the objective is out of reach, or calls limit a unit."""
+    """Return warnings: the policy does what a simpler one does, the objective is out of reach, calls limit a unit."""
     scaling, limited = config.autoscaling, _call_warnings(config, home)
     if scaling is None:
         return limited
@@ -90,7 +90,7 @@ def scaling_warnings(config: PipelineConfig, home: Path) -> list[str]:
 
 
 def _call_warnings(config: PipelineConfig, home: Path) -> list[str]:
-    """Say which units their calls to the next one limit; it takes the profiles of both to know."""
+    """Return warnings of units that their calls to the next one limit; it takes the profiles of both to know."""
     try:
         spec = spec_of(config, home)
     except AutoscaleError:

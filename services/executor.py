@@ -208,7 +208,7 @@ class Executor(Generic[Payload]):
         self._finish(job, error)
 
     def resume(self, job: Job[Payload]) -> None:
-        """Have the model thread go on with a batch, before it forms another."""
+        """Let the model thread go on with a batch, before it forms another."""
         with self.wake:
             self._returned.append(job)
             self.wake.notify()
@@ -218,7 +218,7 @@ class Executor(Generic[Payload]):
         job.failed(error, why, elapsed_s, self._clock())
 
     def _release(self, job: Job[Payload]) -> None:
-        """Give the place of a batch in flight to another."""
+        """Free the place of a batch in flight."""
         with self.wake:
             job.has_place = False
             self.in_flight -= 1

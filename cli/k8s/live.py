@@ -48,11 +48,11 @@ class Scaling:
 
     @property
     def is_needed(self) -> bool:
-        """Say whether anything differs."""
+        """Return whether anything differs."""
         return any(group.changes for group in self.groups)
 
     def same_changes(self, other: "Scaling | None") -> bool:
-        """Say whether the other one changes the same fields of the same cluster from and to the same values."""
+        """Return whether the other one changes the same fields of the same cluster from and to the same values."""
         return other is not None and (self.cluster, _changes(self)) == (other.cluster, _changes(other))
 
 

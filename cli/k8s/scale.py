@@ -99,7 +99,7 @@ def _lines(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
 
 
 def _notes(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
-    """Say what else is to be done, as the patch reaches neither the policy nor the next cluster."""
+    """Return what else is to be done: the patch reaches neither the policy nor the next cluster."""
     service = scaling.service
     applied = {group["groupName"]: group for group in service.applied}
     behind = [

@@ -45,7 +45,7 @@ def timed_bench(gate: threading.Semaphore) -> Bench:
 
 
 async def learn(bench: Bench, gate: threading.Semaphore) -> None:
-    """Have both rungs run once, on as many candidates as the batch of the test."""
+    """Run both rungs once, on as many candidates as the batch of the test."""
     gate.release(2)
     for left_s in (1000.0, 0.7):
         await asyncio.gather(*bench.submit(bench.work(0, bench.now_s + left_s)))

@@ -51,7 +51,7 @@ def group_of(cluster: Document, name: str = "gpu") -> Document:
 
 
 def allow_second_gpu_node(cluster: Emulated, config: Path) -> None:
-    """Give the running cluster, whose autoscaler knows a maximum of 1, the maximum of the YAML."""
+    """Patch the running cluster, whose autoscaler knows a maximum of 1, to the maximum of the YAML."""
     arguments = ["k8s", "scale", str(config), "--name", NAME, "--yes"]
     done = CliRunner(env=cluster.kubectl).invoke(root(arguments), arguments)
     assert done.exit_code == 0, done.output
