@@ -13,7 +13,7 @@ from models.features.live import INDEX, LiveItems
 from services.config import PipelineConfig
 from services.errors import ConfigError, NotFound
 from services.features import load_definitions
-from services.live_mark import marked, refuse_lost_features
+from services.live_mark import note_features, refuse_lost_features
 from services.turns import alone
 
 
@@ -32,7 +32,8 @@ def set_live(
             f"pipeline {config.name} names no folder of live item features: add features.live",
             field="features.live",
         )
-    root = home / config.features.live
+    # Pipelines may share a folder by a link; it is the folder that is written, and the link stays.
+    root = (home / config.features.live).resolve()
     features = load_definitions(home / config.features.definitions)
     keys = _keys(Catalogue.open(home / config.catalogue), item_ids)
     exact = _exact(features, name, value)
@@ -48,8 +49,8 @@ def set_live(
             live = (
                 LiveItems.open(present, features) if (present / INDEX).is_file() else LiveItems.none(features)
             )
-            with marked(config, home, config.features.live):
-                live.setting(features, name, keys, exact).write(root, features)
+            live.setting(features, name, keys, exact).write(root, features)
+            note_features(config, home)
     except OSError as error:  # it is written whole or not at all: what was there still is
         raise ConfigError(
             f"{root} cannot be written ({error}): give it space and the right to write", field="features.live"

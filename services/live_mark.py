@@ -1,14 +1,13 @@
 """The mark that live item features were set once: from then on their absence is a fault, not a beginning.
 
 A replica that finds no folder of live item features would give every item its defaults, and show a closed street as
-open. So the first ``rankway features set`` leaves a mark in the pipeline's folder, before it writes the folder of the
-features. A replica that finds the features leaves the mark too, for features that another program wrote. From then on
-nothing is served, or set, without the folder, until it is back or the operator removes the mark.
+open. So ``rankway features set`` leaves a mark in the pipeline's folder, after it has written the features: a command
+that is killed before has set nothing. A replica that finds the features leaves the mark too, for a command that was
+killed after, and for features that another program wrote. From then on nothing is served, or set, without the folder,
+until it is back or the operator removes the mark.
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from models.directories import settled
@@ -51,36 +50,19 @@ def note_features(config: PipelineConfig, home: Path) -> None:
     if folder is None or not _are_at(folder, home) or _text_of(mark) == folder:
         return
     try:
-        _write(mark, folder)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        write_file(mark, f"{folder}\n")
     except OSError as error:
-        logger.info("%s is not noted in %s (%s)", folder, mark, error)
-
-
-@contextmanager
-def marked(config: PipelineConfig, home: Path, folder: str) -> Iterator[None]:
-    """Leave the mark before the block writes the features; a first one goes again if the block fails.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    mark = mark_of(config, home)
-    is_first = not mark.is_file()
-    _write(mark, folder)
-    try:
-        yield
-    except BaseException:
-        if is_first and not _are_at(folder, home):
-            mark.unlink(missing_ok=True)
-        raise
+        logger.warning(
+            "%s: cannot be written (%s); if %s is lost, this pipeline will start without it",
+            mark,
+            error,
+            folder,
+        )
 
 
 def _are_at(folder: str | None, home: Path) -> bool:
     return folder is not None and (settled(home / folder) / INDEX).is_file()
-
-
-def _write(mark: Path, folder: str) -> None:
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    write_file(mark, f"{folder}\n")
 
 
 def _text_of(mark: Path) -> str:
