@@ -6,9 +6,9 @@ written until there. The store has a mark for each part. If marks are missing, t
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far a load has come. load: its id in the store. done: rows that were taken or refused."""
+    """How far a load has come. load: its id in the store. done: rows that were taken or refused.
+
+    refused: rows that were refused. is_through: nothing is left to load.
+    """
 
     load: str
     parts: int = 0
     position: Any = None
     done: int = 0
+    refused: int = 0
+    is_through: bool = False
 
 
 @dataclass(slots=True)
@@ -58,7 +63,14 @@ class Checkpoint:
             kept = json.loads(self.path.read_text())
             if kept["stamp"] != self._stamp:
                 return None
-            return Reached(str(kept["load"]), int(kept["parts"]), kept["position"], int(kept["done"]))
+            return Reached(
+                str(kept["load"]),
+                int(kept["parts"]),
+                kept["position"],
+                int(kept["done"]),
+                int(kept["refused"]),
+                bool(kept["is_through"]),
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -69,9 +81,8 @@ class Checkpoint:
             StoreFailed: the folder cannot be written.
         """
         fresh = self.path.with_suffix(".new")
-        kept = {"load": reached.load, "parts": reached.parts, "position": reached.position}
         try:
-            fresh.write_text(json.dumps({"stamp": self._stamp, **kept, "done": reached.done}))
+            fresh.write_text(json.dumps({"stamp": self._stamp, **asdict(reached)}))
             os.replace(fresh, self.path)
         except OSError as error:
             raise StoreFailed(f"{self.path} cannot be written ({error}); make its folder writable") from error
@@ -97,41 +108,54 @@ def load_all(sources: Iterable[tuple[Source, Checkpoint, Progress]], writer: Sto
             written before; the same call starts over.
     """
     loads: list[Loaded] = []
-    through: list[Reached] = []
+    through: list[tuple[Reached, Checkpoint]] = []
+    begins = False
     try:
         for source, checkpoint, progress in sources:
-            loaded, reached = _load(source, writer, checkpoint, progress)
+            # Rows of a later source replace those of an earlier one. So if one is loaded from its beginning, all
+            # that come after it are.
+            loaded, reached = _load(source, writer, checkpoint, progress, begins=begins)
+            begins = begins or not loaded.resumed
             loads.append(loaded)
-            through.append(reached)
+            through.append((reached, checkpoint))
         # Only now: rows of the first source may be lost while the last is loaded.
-        if not all(writer.holds_parts(reached.load, reached.parts) for reached in through):
+        if not all(writer.holds_parts(reached.load, reached.parts) for reached, _ in through):
+            for reached, checkpoint in through:
+                checkpoint.clear()
+                with suppress(StoreFailed):
+                    writer.end_load(reached.load)
             raise StoreLost("the store lost rows of this load before it ended; call it again, it starts over")
-    except BaseException:
-        with suppress(StoreFailed):
-            _end(through, writer)
+    except StoreLost:
+        for _, checkpoint in through:
+            checkpoint.clear()
         raise
-    _end(through, writer)
+    for reached, checkpoint in through:
+        writer.end_load(reached.load)
+        checkpoint.clear()
     return loads
 
 
 def _load(
-    source: Source, writer: StoreWriter, checkpoint: Checkpoint, progress: Progress
+    source: Source, writer: StoreWriter, checkpoint: Checkpoint, progress: Progress, *, begins: bool
 ) -> tuple[Loaded, Reached]:
     loaded = Loaded()
     reached = checkpoint.read()
-    if reached is not None and not writer.holds_parts(reached.load, reached.parts):
+    if reached is not None and (begins or not writer.holds_parts(reached.load, reached.parts)):
         checkpoint.clear()
-        writer.end_load(reached.load)
+        with suppress(StoreFailed):
+            writer.end_load(reached.load)
         loaded.lost, reached = reached.done, None
     reached = reached or Reached(writer.begin_load())
-    loaded.resumed = reached.done
+    loaded.resumed, loaded.refused = reached.done, reached.refused
     try:
         progress(reached.done, source.total)
+        if reached.is_through:
+            return loaded, reached
         for part in source.parts(reached.position):
             loaded.written += writer.write_part(reached.load, reached.parts + 1, part.rows)
             loaded.refused += len(part.faults)
             loaded.faults += part.faults[: _SHOWN_FAULTS - len(loaded.faults)]
-            further = Reached(reached.load, reached.parts + 1, part.position, part.done)
+            further = Reached(reached.load, reached.parts + 1, part.position, part.done, loaded.refused)
             checkpoint.write(further)
             reached = further
             progress(part.done, source.total)
@@ -141,10 +165,6 @@ def _load(
             with suppress(StoreFailed):
                 writer.end_load(reached.load)
         raise
-    checkpoint.clear()
+    reached = replace(reached, is_through=True)
+    checkpoint.write(reached)
     return loaded, reached
-
-
-def _end(loads: Sequence[Reached], writer: StoreWriter) -> None:
-    for reached in loads:
-        writer.end_load(reached.load)

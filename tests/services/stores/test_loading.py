@@ -15,8 +15,9 @@ from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec, row_key
 from models.ragged import RaggedArray
 from services.errors import StoreFailed
+from services.stores import sources
 from services.stores.lmdb import LmdbStore
-from services.stores.loading import Checkpoint, Loaded, Reached, load
+from services.stores.loading import Checkpoint, Loaded, Reached, load, load_all
 from services.stores.sources import open_source
 
 FEATURES = FeatureSet(
@@ -271,3 +272,45 @@ def test_lists_of_events_are_loaded_as_events_and_unequal_ones_refused(tmp_path:
     keys = columns["user.keys"]
     assert isinstance(keys, RaggedArray)
     assert keys[0].tolist() == [3]  # of the two newest that are kept one is not past yet
+
+
+class ManyLoads(Kept):
+    """A store that takes several loads, one after another; a mark is only as long as its load."""
+
+    def begin_load(self) -> str:
+        name = f"load-{self.written}-{len(self.marks)}"
+        self.marks[name] = 0
+        return name
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(rooms=st.lists(st.integers(0, 25), max_size=4))
+def test_rows_of_a_later_file_win_wherever_calls_are_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rooms: list[int]
+) -> None:
+    monkeypatch.setattr(sources, "_ROWS_A_PART", 4)
+    paths = [
+        write(tmp_path / f"{name}.parquet", [{"user_id": f"u{i}", "age": age} for i in range(10)])
+        for name, age in (("base", 1), ("delta", 2))
+    ]
+    for path in paths:
+        path.with_name(f".{path.name}.loading").unlink(missing_ok=True)
+    store = ManyLoads()
+
+    def call() -> list[Loaded]:
+        opened = {path: open_source(path, FEATURES) for path in paths}
+        return load_all(
+            [(s, Checkpoint(path, s.stamp()), lambda done, total: None) for path, s in opened.items()], store
+        )
+
+    for room in rooms:
+        store.room = store.written + room
+        try:
+            call()
+        except StoreFailed:
+            continue
+    store.room = 1 << 30
+    call()
+    ages = {key: CODEC.decode([row], None).columns["user.age"][0] for key, row in store.rows.items()}
+    assert set(ages.values()) == {2}
+    assert store.marks == {}
