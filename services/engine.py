@@ -177,7 +177,10 @@ class Engine:
             return  # parsing says better what is wrong
         refused = self.runner.refusal(urgency.priority, self._clock() + deadline_ms / 1e3)
         if refused is not None:
-            self.metrics.arrived(1, self.config.candidates.count)
+            # Unread, so it counts as the mean of those before.
+            requests = self.metrics.arrived_requests
+            mean = self.metrics.arrived_candidates / requests if requests else self.config.candidates.count
+            self.metrics.arrived(1, round(mean))
             self.metrics.shed(1)
             raise refused
 

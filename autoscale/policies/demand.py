@@ -16,10 +16,10 @@ def demanded(
 ) -> dict[Key, UnitObservation]:
     """Return the observations with what did not reach a unit added to what arrives there.
 
-    These are requests that the ingress refused, or that fell to a lower rung there. More than arrives at the ingress
-    and not at the unit they cannot be: what fell after a call had reached the unit is counted there already. Why they
-    fell does not matter, so a unit that fails keeps the replicas that its load takes. ratios: by unit, its share of
-    what the ingress takes in.
+    These are requests that the ingress refused, or that fell to a lower rung there. They cannot be more than the unit's
+    share of what arrives at the ingress, less what arrives at the unit: a request that fell after its call had reached
+    the unit is counted there already. Why they fell does not matter, so a unit that fails keeps the replicas that its
+    load takes. ratios: by unit, its share of what the ingress takes in.
     """
     ingress = spec.units[0].name
     at_ingress = [unit for key, unit in seen.items() if key.unit == ingress]
@@ -32,7 +32,8 @@ def demanded(
     for unit in spec.units[1:]:
         keys = [Key(unit.name, placed.pool) for placed in unit.placed]
         came = sum(seen[key].arriving_candidates_per_s for key in keys)
-        lacking = min(shed / requests * candidates * ratios.get(unit.name, 1.0), candidates - came)
+        share_of_all = candidates * ratios.get(unit.name, 1.0)
+        lacking = min(shed / requests * share_of_all, share_of_all - came)
         if lacking <= 0:
             continue
         for place, key in enumerate(keys):
@@ -64,3 +65,11 @@ def missed_share(spec: PipelineSpec, seen: Mapping[Key, UnitObservation]) -> flo
     arriving = sum(unit.arriving_requests_per_s for unit in ingress)
     missed = sum(unit.missed_requests_per_s for unit in ingress)
     return min(1.0, missed / arriving) if arriving > 0 else 0.0
+
+
+def shed_share(spec: PipelineSpec, seen: Mapping[Key, UnitObservation]) -> float:
+    """Return the share of the requests that the ingress refused or answered with less."""
+    ingress = [unit for key, unit in seen.items() if key.unit == spec.units[0].name]
+    arriving = sum(unit.arriving_requests_per_s for unit in ingress)
+    shed = sum(unit.shed_requests_per_s for unit in ingress)
+    return min(1.0, shed / arriving) if arriving > 0 else 0.0

@@ -14,16 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from autoscale.policies.base import Decision, Observation, UnitObservation
 from autoscale.policies.coupling import derived_per_s, learnt_ratios
-from autoscale.policies.demand import demanded, missed_share, shares_behind
+from autoscale.policies.demand import demanded, missed_share, shares_behind, shed_share
 from autoscale.policies.forecast import ForecastConfig, ForecastState, forecast, observed
 from autoscale.policies.lanes import Lane, lanes_of, reason_of, weights_of
 from autoscale.policies.load import Load, with_backlog, with_misses
-from autoscale.policies.misses import MissState, lasting, missed, raised
+from autoscale.policies.misses import MISSED, MissState, lasting, missed, raised
 from autoscale.policies.mix import Mix, Place, changed, handed_over
 from autoscale.policies.prices import price, room
 from autoscale.policies.windows import WindowState, heightened, mean, panicked, sampled
 from autoscale.sizing import Capacity, Sizing
 from autoscale.spec import Key, PipelineSpec
+
+_SETTLED = 0.9
+"""A unit with this share of its target ready is settled: in a large one some replica is always being replaced."""
 
 
 class SizedConfig(BaseModel):
@@ -95,7 +98,7 @@ class Sized:
         seen = demanded(self._spec, observation.units, ratios)
         share = missed_share(self._spec, observation.units)
         misses = missed(state.misses, now_s, share, self._config.window_s)
-        if self._coupled:
+        if self._coupled and shed_share(self._spec, observation.units) <= MISSED:
             elapsed_s = 0.0 if state.last_s is None else now_s - state.last_s
             ratios = learnt_ratios(self._spec, seen, ratios, elapsed_s)
         # The ingress first: what arrives there is what the others are sized by.
@@ -210,7 +213,7 @@ class Sized:
             misses,
             now_s,
             lane.unit,
-            starting=any(unit.ready < unit.target for unit in here),
+            starting=sum(unit.ready for unit in here) < _SETTLED * sum(unit.target for unit in here),
             load=given / able if able > 0 else 0.0,
             window_s=self._config.window_s,
             most=self._config.max_added,
