@@ -92,9 +92,17 @@ class Kubectl:
             raise KubernetesError(
                 f"kubectl {verb} {kind}/{name}: no answer, got silence for {_LIMIT_S} s; check the API server"
             ) from error
+        except OSError as error:
+            raise KubernetesError(f"kubectl: cannot be run, got {error}; check {self.program}") from error
         if done.returncode != 0:
             raise _error(verb, kind, name, done.stderr)
-        answer: Object = json.loads(done.stdout)
+        try:
+            answer: Object = json.loads(done.stdout)
+        except ValueError as error:
+            raise KubernetesError(
+                f"kubectl {verb} {kind}/{name}: not JSON, got {done.stdout[:80]!r}; "
+                f"check that {self.program} is kubectl"
+            ) from error
         return answer
 
 

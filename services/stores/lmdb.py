@@ -38,7 +38,13 @@ class LmdbStore:
                 f"no feature store at {path}: build or load it first", field="features.store.path"
             )
         if not readonly:
-            path.mkdir(parents=True, exist_ok=True)
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(
+                    f"features.store.path: cannot be made a folder, got {path} ({error}); name another",
+                    field="features.store.path",
+                ) from error
         try:
             self._environment = lmdb.open(
                 str(path),

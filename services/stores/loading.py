@@ -54,7 +54,8 @@ class Checkpoint:
 
     def __init__(self, source: Path, stamp: str) -> None:
         """stamp: of the source and the store; where it is another, the load begins anew."""
-        self.path = source.with_name(f".{source.name}.loading")
+        source = source.resolve()  # "." has no name
+        self.path = source.parent / f".{source.name}.loading"
         self._stamp = stamp
 
     def read(self) -> Reached | None:

@@ -62,6 +62,13 @@ def test_a_missing_or_damaged_store_is_a_config_error(tmp_path: Path) -> None:
         LmdbStore(tmp_path / "damaged")
 
 
+def test_a_store_whose_folder_cannot_be_made_is_a_config_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "store"):
+        with pytest.raises(ConfigError, match="cannot be made a folder"):
+            LmdbStore(path, readonly=False)
+
+
 def test_rows_can_be_gone_through_from_any_key(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     rows = [(b"%03d" % i, b"row") for i in range(5)]
