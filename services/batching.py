@@ -48,11 +48,12 @@ class Work(Generic[Payload]):
     is_abandoned: Callable[[], bool] | None = None
     urgent_s: float | None = None
     queued: bool = field(default=False, init=False)
+    due_s: float = field(init=False)
+    """The deadline by which it is queued."""
 
-    @property
-    def due_s(self) -> float:
-        """The deadline by which it is queued."""
-        return self.deadline_s if self.urgent_s is None else self.urgent_s
+    def __post_init__(self) -> None:
+        """Choose the deadline by which it is queued."""
+        self.due_s = self.deadline_s if self.urgent_s is None else self.urgent_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class Batcher(Generic[Payload]):
         self._sequence = itertools.count()
         self._due: dict[int, DueCandidates] = {}
         """By priority."""
-        self._least_urgent: LeastUrgent[Work[Payload]] = LeastUrgent()
+        self._least_urgent: LeastUrgent[Work[Payload]] | None = None
+        """Only after the queue was full: most queues never are."""
         self.waiting_candidates = 0
         self.waiting_requests = 0
 
@@ -96,8 +98,12 @@ class Batcher(Generic[Payload]):
         urgency = (-work.priority, work.due_s)
         heapq.heappush(self._heaps.setdefault(work.release, []), (*urgency, sequence, work))
         work.queued = True
-        self._least_urgent.add(sequence, work)
-        self._due.setdefault(work.priority, DueCandidates()).add(work.due_s, work.candidate_count)
+        if self._least_urgent is not None:
+            self._least_urgent.add(sequence, work)
+        due = self._due.get(work.priority)
+        if due is None:
+            due = self._due[work.priority] = DueCandidates()
+        due.add(work.due_s, work.candidate_count)
         self.waiting_candidates += work.candidate_count
         self.waiting_requests += work.request_count
         return displaced
@@ -113,11 +119,12 @@ class Batcher(Generic[Payload]):
                 f"or raise batching.max_waiting_candidates",
                 retry_after_s=1,
             )
-        self._least_urgent.build(
-            (sequence, waiting) for heap in self._heaps.values() for _, _, sequence, waiting in heap
-        )
+        order = self._least_urgent
+        if order is None:
+            waiting = ((sequence, each) for heap in self._heaps.values() for _, _, sequence, each in heap)
+            order = self._least_urgent = LeastUrgent(waiting)
         displaced: list[Work[Payload]] = []
-        while excess > 0 and (least := self._least_urgent.pop()) is not None:
+        while excess > 0 and (least := order.pop()) is not None:
             displaced.append(least)
             excess -= least.candidate_count
             self._leave(least)
@@ -133,10 +140,14 @@ class Batcher(Generic[Payload]):
 
         They hold the work of higher priority, and that of the same priority which is due before.
         """
+        if self.waiting_candidates < self._config.max_candidates:
+            return 0
         return self._due_before(priority, deadline_s) // self._config.max_candidates
 
     def due_with(self, priority: int, deadline_s: float) -> int:
         """Return the candidates due by ``deadline_s`` that wait with this priority or a higher one."""
+        if not self.waiting_requests:
+            return 0
         return sum(due.by(deadline_s) for other, due in tuple(self._due.items()) if other >= priority)
 
     def _due_before(self, priority: int, deadline_s: float) -> int:
@@ -199,4 +210,5 @@ class Batcher(Generic[Payload]):
             del self._due[work.priority]
         self.waiting_candidates -= work.candidate_count
         self.waiting_requests -= work.request_count
-        self._least_urgent.drop_if_stale(self.waiting_requests)
+        if self._least_urgent is not None and self._least_urgent.is_stale(self.waiting_requests):
+            self._least_urgent = None

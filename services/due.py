@@ -7,7 +7,8 @@ however many requests wait.
 import math
 from collections.abc import Iterator
 
-_BUCKET_S = 0.02
+_BUCKETS_PER_S = 50
+_NEVER = math.inf
 
 
 class DueCandidates:
@@ -49,4 +50,4 @@ class DueCandidates:
 
 
 def _bucket(deadline_s: float) -> float:
-    return math.floor(deadline_s / _BUCKET_S) if math.isfinite(deadline_s) else deadline_s
+    return deadline_s if deadline_s == _NEVER else deadline_s * _BUCKETS_PER_S // 1

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from services.breaker import Breaker, BreakerConfig
+from services.breaker import Breaker, BreakerConfig, State
 from services.latency import Latency
 from services.stages import AnyStage
 
@@ -66,6 +66,10 @@ class Rung:
         if is_probe:
             self._rest(elapsed_s, now_s)
 
+    def takes_all(self, size: int, most_s: float) -> bool:
+        """Return whether it works and is expected to take ``most_s`` at most for a batch of ``size``."""
+        return self.breaker.state is State.CLOSED and self.latency.expected_s(size) <= most_s
+
     def may_probe(self, size: int, now_s: float) -> bool:
         """Return whether the expected time of ``size`` is old enough to be checked."""
         return now_s >= self.probe_from_s and self.latency.age_s(size, now_s) >= PROBE_AFTER_S
@@ -109,6 +113,8 @@ class Ladder:
         sizes: candidates of each request. left_s: the time that each leaves to this stage. share_s: the time that the
         waiting requests leave to it. Every request is in exactly one part; better rungs come first.
         """
+        if first < len(self.rungs) and self.rungs[first].takes_all(sum(sizes), min(share_s, *left_s)):
+            return [Part(first, tuple(range(len(sizes))), None)]
         parts: list[Part] = []
         # The most patient first: those that a rung would make late are then the last ones.
         left = list(range(len(sizes)))

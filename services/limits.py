@@ -38,7 +38,13 @@ def check_limits(request: RankRequest, limits: RequestsConfig) -> None:
     Raises:
         Unprocessable: a value is above its cap, which is named.
     """
-    deadline_ms = 0.0 if request.deadline_ms is None else request.deadline_ms
+    deadline_ms = request.deadline_ms or 0.0
+    if (
+        request.k <= limits.max_k
+        and deadline_ms <= limits.max_deadline_ms
+        and request.priority <= limits.max_priority
+    ):
+        return
     for field, value, cap in (
         ("k", request.k, limits.max_k),
         ("deadline_ms", deadline_ms, limits.max_deadline_ms),
