@@ -63,7 +63,8 @@ def test_a_target_that_hangs_holds_up_nobody_and_what_waits_too_long_is_counted(
 def test_a_sample_is_of_its_size_and_the_same_on_every_replica(share: float, first: int) -> None:
     ids = [f"862f2f7f4c21-{first + number:x}" for number in range(2000)]
     taken = sum(is_sampled(each, share) for each in ids)
-    assert abs(taken / 2000 - share) < 6 * (share * (1 - share) / 2000) ** 0.5 + 1e-9
+    # Six deviations, and three requests: of a share near 1 hardly any is left out, which no deviation describes.
+    assert abs(taken / 2000 - share) < 6 * (share * (1 - share) / 2000) ** 0.5 + 3 / 2000
 
 
 def test_feedback_is_sampled_with_its_list(tmp_path: Path) -> None:
