@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterator
 
 _BUCKETS_PER_S = 50
-_NEVER = math.inf
 
 
 class DueCandidates:
@@ -50,4 +49,4 @@ class DueCandidates:
 
 
 def _bucket(deadline_s: float) -> float:
-    return deadline_s if deadline_s == _NEVER else deadline_s * _BUCKETS_PER_S // 1
+    return deadline_s if deadline_s == math.inf else deadline_s * _BUCKETS_PER_S // 1

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.artifact import sha256_of
+from models.durable import sync_folder
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedArray, offsets_of
@@ -53,7 +54,7 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -
                 lengths = _tokenise(catalogue, source, tokenizer, most, file)
             with _replacing(offsets) as file:
                 np.save(file, offsets_of(lengths))
-            _sync(folder)
+            sync_folder(folder)
         found = _opened(ids, offsets, len(catalogue))
     if found is None:
         made = io.BytesIO()
@@ -110,15 +111,6 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             fresh.unlink()
-
-
-def _sync(folder: Path) -> None:
-    """Bring the names of a folder's files to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _opened(ids: Path, offsets: Path, count: int) -> RaggedArray | None:
