@@ -1,4 +1,4 @@
-"""What policies, simulator, tuner and planner know of a pipeline: ``services/config.py`` lowers one to this."""
+"""The pipeline as policies, simulator, tuner and planner see it; ``services/autoscaling/spec.py`` makes it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class UnitSpec:
-    """A unit: its queue and batches, as ``services/batching.py`` forms them, and where it may run."""
+    """A unit: its queue and batches, as ``services/scheduling/batcher.py`` forms them, and where it may run."""
 
     name: str
     placed: tuple[PlacedUnit, ...]

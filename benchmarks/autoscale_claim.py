@@ -30,9 +30,9 @@ from autoscale.trace_files import open_trace
 from autoscale.traces import BinnedTrace
 from autoscale.trials import simulated, workers
 from autoscale.tuner import Candidate, Tuned, tune
-from services.config import load_config
-from services.home import home_directory
-from services.lowering import lowered, profiles_of
+from services.autoscaling.spec import lowered, profiles_of
+from services.config.pipeline import load_config
+from services.paths import home_directory
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("slo", "predictive", "coupled")

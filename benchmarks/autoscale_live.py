@@ -23,7 +23,7 @@ from benchmarks import dlrm
 from benchmarks.live.accuracy import Cell, profile_path, run_accuracy, take_profile
 from benchmarks.live.control import Control, run_control
 from benchmarks.live.stretches import Stretch
-from services.home import home_directory
+from services.paths import home_directory
 
 _POLICY: dict[str, Any] = {"kind": "slo", "down_window_s": 30}
 _PEAK_PER_S = 360.0

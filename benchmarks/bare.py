@@ -23,9 +23,9 @@ from queue import Empty
 from benchmarks.batches import BareModels, BatchMaker, RuntimeKind, RuntimeLoader
 from benchmarks.workloads import WORKLOADS, Workload
 from models.errors import ModelError
-from services.check import check_artifacts
-from services.config import PipelineConfig
-from services.home import home_directory
+from services.config.pipeline import PipelineConfig
+from services.deployment.check import check_artifacts
+from services.paths import home_directory
 
 RUNTIMES: tuple[RuntimeKind, ...] = ("onnx", "torch")
 LAYOUTS = ((2, 1), (1, 2))  # processes, threads each

@@ -13,11 +13,11 @@ from models.ragged import RaggedBatch, offsets_of
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime, runtime_config
 from models.signature import Inputs
-from services.candidates import candidate_source
-from services.config import PipelineConfig
-from services.features import FeaturesStage, load_definitions, open_view
-from services.ordering import best_of_each
-from services.requests import ContextLayout
+from services.config.pipeline import PipelineConfig
+from services.stages.candidates import candidate_source
+from services.stages.context import ContextLayout
+from services.stages.features import FeaturesStage, load_definitions, open_view
+from services.stages.top_k import best_of_each
 from services.stores import open_store
 
 RuntimeKind = Literal["onnx", "torch"]

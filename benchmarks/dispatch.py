@@ -30,7 +30,7 @@ from models.errors import ModelError
 from models.signature import Inputs
 from models.weights import weights_of
 from services.errors import ConfigError
-from services.home import home_directory
+from services.paths import home_directory
 
 MIB = 1 << 20
 SIZES: Mapping[str, Mapping[str, int]] = {

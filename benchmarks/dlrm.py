@@ -22,7 +22,7 @@ from models.errors import ArtifactError
 from models.features.catalogue import write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec, row_key
-from services.home import home_directory
+from services.paths import home_directory
 from services.stores.lmdb import LmdbStore
 
 PIPELINES = ("dlrm", "dlrm-store")

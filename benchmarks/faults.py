@@ -30,8 +30,8 @@ from benchmarks.scrape import metrics_url, total
 from benchmarks.servers import Server, service
 from benchmarks.workloads import CONFIGS
 from models.features.rows import KeyedGroup, row_key
-from services.config import PipelineConfig, load_config
-from services.home import home_directory
+from services.config.pipeline import PipelineConfig, load_config
+from services.paths import home_directory
 from services.stores.base import RedisConfig
 
 WHOLE = ("redis-kill", "redis-freeze", "redis-full", "redis-garbage", "log-full", "ingress-kill")

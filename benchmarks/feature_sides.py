@@ -17,7 +17,7 @@ from models.features.rows import UserRowCodec, row_key
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch, offsets_of
 from models.signature import InputSpec, Signature
-from services.features import FeaturesStage
+from services.stages.features import FeaturesStage
 from services.stores import open_store, open_writer
 from services.stores.base import RedisConfig
 

@@ -26,11 +26,11 @@ from models.errors import ModelError
 from models.ragged import RaggedBatch
 from models.training.export import ONNX, weight_writer
 from services.errors import ConfigError
-from services.features import load_definitions
-from services.history_cache import HistoryCacheConfig, LruBytes, NoCounts
-from services.history_slot import HistorySlot
-from services.home import home_directory
-from services.slots import ModelConfig, ModelSlot
+from services.paths import home_directory
+from services.stages.features import load_definitions
+from services.stages.history_cache import HistoryCacheConfig, LruBytes, NoCounts
+from services.stages.history_slot import HistorySlot
+from services.stages.model_slot import ModelConfig, ModelSlot
 
 WIDE = {"width": 256, "heads": 8, "layers": 6, "hidden": 1024}
 _BATCHES = 8

@@ -27,7 +27,7 @@ from benchmarks.connections import http_request
 from benchmarks.results import Answered
 from benchmarks.servers import Server, service
 from benchmarks.workloads import WORKLOADS, Workload
-from services.home import home_directory
+from services.paths import home_directory
 
 CALLERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

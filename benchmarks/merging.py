@@ -21,7 +21,7 @@ from benchmarks.cells import Load, measure_cell
 from benchmarks.scrape import metrics_url, settled_total
 from benchmarks.servers import service
 from benchmarks.workloads import WORKLOADS, Workload
-from services.config import PipelineConfig
+from services.config.pipeline import PipelineConfig
 
 WANTED_RATIO = 0.8
 _SERIES = ("ray_rankway_batch_candidates_sum", "ray_rankway_batch_candidates_count")

@@ -33,7 +33,7 @@ from benchmarks.processes import core_seconds_by_role
 from benchmarks.results import Answered
 from benchmarks.servers import Server, service
 from benchmarks.workloads import WORKLOADS, Workload
-from services.home import home_directory
+from services.paths import home_directory
 
 _HOST, _PATH = "127.0.0.1", "/v1/rank"
 _CONNECTIONS = 1024

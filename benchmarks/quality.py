@@ -17,9 +17,9 @@ from benchmarks.ranking.events import events_quality
 from benchmarks.ranking.report import text_of
 from benchmarks.ranking.walks import walks_quality
 from models.errors import ModelError
-from services.config import load_config
+from services.config.pipeline import load_config
 from services.errors import ConfigError
-from services.home import home_directory
+from services.paths import home_directory
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 SETS = ("walks", "ml100k", "retail")

@@ -24,7 +24,7 @@ from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import OnnxConfig
-from services.home import home_directory
+from services.paths import home_directory
 
 REQUESTS_A_BATCH = 4
 _BATCHES = 16

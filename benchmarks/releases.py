@@ -40,9 +40,9 @@ from benchmarks.results import Answered, LoadResult, percentiles_ms
 from benchmarks.servers import Server, service
 from benchmarks.workloads import WORKLOADS, Workload
 from models.artifact import MANIFEST, Artifact, write_artifact
-from services.config import load_config
-from services.home import home_directory
-from services.staging import ReleaseFolder, previous_of
+from services.config.pipeline import load_config
+from services.paths import home_directory
+from services.releases.staging import ReleaseFolder, previous_of
 
 _HOST = "127.0.0.1"
 _PEAK_CLIENTS = 32
@@ -171,8 +171,8 @@ def _swap_under_load(
 
 def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
     """Join the service's cluster; then activate each release that comes, or roll back for None."""
-    from services.cluster import joined
-    from services.rollout import Rollout
+    from services.deployment.discovery import joined
+    from services.releases.rollout import Rollout
 
     pipeline = load_config(config)
     folder = ReleaseFolder(home, pipeline.name)

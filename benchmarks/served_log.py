@@ -19,11 +19,11 @@ from statistics import median
 
 from benchmarks.results import percentiles_ms
 from benchmarks.workloads import WORKLOADS, Workload
-from services.config import PipelineConfig
-from services.engine import Engine
-from services.home import home_directory
-from services.requests import RankRequest, parse_rank_request
-from services.served_log.files import LogConfig
+from services.config.pipeline import PipelineConfig
+from services.ingress.engine import Engine
+from services.logs.writer import LogConfig
+from services.paths import home_directory
+from services.stages.context import RankRequest, parse_rank_request
 
 
 @dataclass(frozen=True, slots=True)

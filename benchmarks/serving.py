@@ -25,8 +25,8 @@ from benchmarks.report import Measured, as_json, as_text, growth
 from benchmarks.servers import Server, control, service
 from benchmarks.workloads import WORKLOADS, Workload
 from models.runtimes.base import OnnxConfig, TorchConfig
-from services.check import check_artifacts
-from services.home import home_directory
+from services.deployment.check import check_artifacts
+from services.paths import home_directory
 
 _CLOSED = tuple(Load(clients=clients) for clients in (1, 10, 32, 100))
 _OPEN = (Load(share=0.5), Load(share=0.8))

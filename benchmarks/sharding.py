@@ -37,9 +37,9 @@ from benchmarks.workloads import WORKLOADS
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.base import GroupOptions, Runtime, TorchConfig, group_of, runtime_config
-from services.home import home_directory
-from services.rank_processes import Processes
-from services.shards import ShardGroup
+from services.paths import home_directory
+from services.sharding.group import ShardGroup
+from services.sharding.processes import Processes
 
 _SECONDS = 4.0
 _MOST_RUNS, _FEWEST_RUNS = 2000, 5

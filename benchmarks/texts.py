@@ -28,7 +28,7 @@ from models.text.item_tokens import item_texts
 from models.text.pairs import PairBatcher
 from models.text.scorer import TextConfig
 from models.text.tokenizer import TOKENIZER, PairTokenizer
-from services.home import home_directory
+from services.paths import home_directory
 from walks.sources import WEIGHTS, locate
 
 QUERY = "quiet forest path by the sea"

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from services.config import PipelineConfig, load_config
+from services.config.pipeline import PipelineConfig, load_config
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 _USERS = 997  # distinct bodies that are cycled; prime, so that they do not beat with the clients

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from services.check import check_artifacts, idle_policies, scaling_warnings, store_warnings
 from services.choice import Choice
-from services.config import load_config
+from services.config.pipeline import load_config
+from services.config.runtimes import choices, told
+from services.deployment.check import check_artifacts, idle_policies, scaling_warnings, store_warnings
 from services.errors import ConfigError
-from services.home import home_directory
-from services.runtime_choices import choices, told
+from services.paths import home_directory
 
 
 @dataclass(frozen=True, slots=True)

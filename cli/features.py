@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.errors import ModelError
-from services.config import load_config
+from services.config.pipeline import load_config
 from services.errors import ConfigError, ServiceError, StoreLost
-from services.features import load_definitions
-from services.home import home_directory
-from services.live_items import set_live
+from services.paths import home_directory
+from services.stages.features import load_definitions
+from services.stages.live_items import set_live
 from services.stores import open_writer
 from services.stores.base import StoreConfig
 from services.stores.loading import Checkpoint, Loaded, load_all

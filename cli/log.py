@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from models.errors import ModelError
-from services.config import load_config
+from services.config.pipeline import load_config
 from services.errors import ConfigError
-from services.home import home_directory
-from services.served_log.skew import SkewReport, skew_report
+from services.offline.skew import SkewReport, skew_report
+from services.paths import home_directory
 
 app = typer.Typer(
     help="The served log: how far its features are from what they would be now.", no_args_is_help=True

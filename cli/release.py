@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 
 from models.errors import ModelError
-from services.config import PipelineConfig, load_config
+from services.config.pipeline import PipelineConfig, load_config
 from services.errors import ConfigError, ReleaseError, ServiceError
-from services.home import home_directory
-from services.staging import ReleaseFolder, previous_of
+from services.paths import home_directory
+from services.releases.staging import ReleaseFolder, previous_of
 
 app = typer.Typer(
     help="Releases: model, catalogue and features together, swapped under load.", no_args_is_help=True
@@ -43,7 +43,7 @@ def stage(config: Config) -> None:
     """Keep what the configuration names now as a release; print its name."""
     console = Console(stderr=True)
     with _errors_told(console):
-        from services.check import check_artifacts
+        from services.deployment.check import check_artifacts
 
         pipeline, folder = _open(config)
         faults = check_artifacts(pipeline, home_directory())
@@ -87,9 +87,9 @@ def rollback(config: Config) -> None:
 def _activate(
     pipeline: PipelineConfig, folder: ReleaseFolder, name: str, console: Console, *, is_rollback: bool = False
 ) -> None:
-    from services.check import check_artifacts  # here, as these load Ray
-    from services.cluster import joined
-    from services.rollout import Rollout
+    from services.deployment.check import check_artifacts  # here, as these load Ray
+    from services.deployment.discovery import joined
+    from services.releases.rollout import Rollout
 
     home = home_directory()
     for line in folder.differences(pipeline, name):

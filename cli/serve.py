@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.config import PipelineConfig, load_config, validated
+from services.config.pipeline import PipelineConfig, load_config, validated
 from services.errors import ConfigError, ServiceError
-from services.home import home_directory
-from services.staging import ReleaseFolder
+from services.paths import home_directory
+from services.releases.staging import ReleaseFolder
 
 _STOPPED_EARLY = 130  # as a shell reports a command that Ctrl-C ended
 
@@ -38,11 +38,11 @@ def serve(
 
 
 def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> None:
-    from services.check import check_artifacts, store_warnings
-    from services.cluster import announced
-    from services.deploy import deploy, local_cluster, refuse_taken_port
-    from services.exposure import exposed_ports
-    from services.runtime_choices import resolved
+    from services.config.runtimes import resolved
+    from services.deployment.check import check_artifacts, store_warnings
+    from services.deployment.deploy import deploy, local_cluster, refuse_taken_port
+    from services.deployment.discovery import announced
+    from services.deployment.open_ports import exposed_ports
 
     home = home_directory()
     pipeline = resolved(pipeline, home)

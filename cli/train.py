@@ -12,10 +12,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from models.datasets.config import EventsConfig
 from models.directories import recover
 from models.errors import ModelError
-from services.config import PipelineConfig, load_config
+from services.config.pipeline import PipelineConfig, load_config
 from services.errors import ConfigError
-from services.features import load_definitions
-from services.home import home_directory
+from services.paths import home_directory
+from services.stages.features import load_definitions
 
 if TYPE_CHECKING:
     from models.training.splits import Places

@@ -14,37 +14,37 @@ from ray.serve.handle import DeploymentHandle
 
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from services.asgi import Receive, Scope, Send
-from services.board import Board, FollowedWeights
-from services.config import PipelineConfig, StageName, load_config
-from services.engine import Engine
+from services.autoscaling.kv_store import Board, FollowedWeights
+from services.autoscaling.observations import recorded
+from services.autoscaling.serve_options import neutral
+from services.autoscaling.serve_policy import DEPLOYMENT_POLICY, policy_arguments
+from services.autoscaling.spec import lowered, needed_profiles
+from services.config.pipeline import PipelineConfig, StageName, load_config
+from services.config.placement import Placement, placement_of, placements, sharded_runtime
+from services.config.runtimes import resolved
 from services.errors import ServiceError
-from services.history_cache import LookupCounts
-from services.home import home_directory
-from services.ingress import RankApp
-from services.ladder import Ladder
-from services.live import LiveReleases, Loaded
-from services.lowering import lowered, needed_profiles
-from services.metrics import Flusher, ReleaseMetrics, UnitMetrics, history_lookups
-from services.neutral import neutral
-from services.observing import recorded
-from services.placement import Placement, placement_of, placements, sharded_runtime
-from services.rank_processes import Processes
-from services.releases import Release
-from services.remote import RankerService, RemoteRanker
-from services.replica import has_replicas
-from services.resting import Rest
-from services.router import PoolRouter, RankerPool, RouterConfig
-from services.runner import Runner
-from services.runtime_choices import resolved
-from services.scaling import DEPLOYMENT_POLICY, policy_arguments
-from services.shard_actors import group_options, start_group
-from services.shards import ShardGroup
-from services.sharing import SharedParts
-from services.stages import RemoteStage
-from services.swapping import Swapping
-from services.traffic_log import TrafficLog
-from services.warmup import batch_shapes, sample_batch, warm
+from services.ingress.asgi import Receive, Scope, Send
+from services.ingress.engine import Engine
+from services.ingress.http import RankApp
+from services.ingress.serve_internals import has_replicas
+from services.logs.traffic import TrafficLog
+from services.paths import home_directory
+from services.releases.live import LiveReleases, Loaded
+from services.releases.release import Release
+from services.releases.shared_parts import SharedParts
+from services.releases.throttle import Rest
+from services.releases.warmup import batch_shapes, sample_batch, warm
+from services.scheduling.ladder import Ladder
+from services.scheduling.runner import Runner
+from services.sharding.actors import group_options, start_group
+from services.sharding.group import ShardGroup
+from services.sharding.processes import Processes
+from services.stages.base import RemoteStage
+from services.stages.history_cache import LookupCounts
+from services.telemetry.metrics import Flusher, ReleaseMetrics, UnitMetrics, history_lookups
+from services.units.release_commands import Swapping
+from services.units.remote_ranker import RankerService, RemoteRanker
+from services.units.router import PoolRouter, RankerPool, RouterConfig
 
 IMPORT_PATH = "services.app:build"
 _SURGE_PERCENT = 100

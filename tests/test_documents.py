@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from services.config import PipelineConfig
-from services.requests import RankRequest
+from services.config.pipeline import PipelineConfig
+from services.stages.context import RankRequest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.directories import settled
 from models.features.catalogue import item_key
-from services.turns import alone
+from services.locks import alone
 from walks.attributes import RouteFacts, measure
 from walks.catalogue import route_ids, write_routes
 from walks.cells import Cells

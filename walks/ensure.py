@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from services.turns import alone
+from services.locks import alone
 from walks.presets import PresetName
 from walks.world import SPLITS, Progress, World, inputs_of, read_manifest, world_at
 

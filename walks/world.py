@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.code import hash_of_code
-from services.home import home_directory
+from services.paths import home_directory
 from walks.presets import PRESETS, PresetName, WorldConfig
 from walks.sources import ENCODER, MAP, TOKENIZER, WEATHER, locate, sha256
 
@@ -23,7 +23,7 @@ CODE = (
     *("walks/*.py", "models/features/*.py"),
     *("models/directories.py", "models/impressions.py", "models/ragged.py", "services/stores/lmdb.py"),
     *("models/durable.py", "models/writers.py"),
-    "services/turns.py",
+    "services/locks.py",
 )
 """What a built world's bytes follow from, ``BESIDE`` left out."""
 BESIDE = {"ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"}
@@ -68,7 +68,7 @@ class World:
 
     @property
     def definitions(self) -> Path:
-        """The feature definitions, for `services.features.load_definitions`."""
+        """The feature definitions, for `services.stages.features.load_definitions`."""
         return self.root / "features.yaml"
 
     @property
@@ -82,7 +82,7 @@ class World:
 
 
 def data_home(home: Path | None = None) -> Path:
-    """The data home: as given, else the one of `services.home`."""
+    """The data home: as given, else the one of `services.paths`."""
     return home if home is not None else home_directory()
 
 

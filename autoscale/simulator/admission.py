@@ -1,6 +1,6 @@
 """Admission, compiled: work goes to a replica, which queues it or refuses it, and forgets what waited too long.
 
-After ``services/pace.py`` and ``runner.py``.
+After ``services/scheduling/admission.py`` and ``runner.py``.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from autoscale.simulator.routing import choose_key, choose_replica, connect
 from autoscale.simulator.world import LATE, REFUSED, SHED
 
 _ADMITTED = 0.75
-"""As in ``services/pace.py``."""
+"""As in ``services/scheduling/admission.py``."""
 
 
 @compiled

@@ -8,7 +8,7 @@ from autoscale.spec import PipelineSpec
 _NO_LIMIT = 1e18
 WAITS = 0.3
 """Of the deadline a request waits so long at most where there is a fallback: batches past their share of the time that
-the queue has are answered by it (``services/pace.py``)."""
+the queue has are answered by it (``services/scheduling/admission.py``)."""
 
 
 @dataclass(frozen=True, slots=True)

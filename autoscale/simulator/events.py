@@ -213,7 +213,7 @@ def _clock(spec: PipelineSpec, seed: int) -> Any:
     clock["deadline_s"], clock["objective_s"] = deadline_s, spec.p99_ms / 1e3
     if spec.fallback is not None:
         clock["promises"] = 1
-        clock["rescue_s"] = min(0.05, 0.25 * deadline_s)  # as services/jobs.py
+        clock["rescue_s"] = min(0.05, 0.25 * deadline_s)  # as services/scheduling/job.py
         clock["fallback_s"] = spec.fallback.seconds_per_candidate
     return clock
 

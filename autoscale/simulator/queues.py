@@ -1,4 +1,4 @@
-"""The batcher, compiled: what ``services/batching.py`` does with one release and one priority; a test holds it to that.
+"""The batcher, compiled: ``services/scheduling/batcher.py`` with one release and one priority; a test compares both.
 
 A replica's queue is a list in order of deadline, then of coming; deadlines come nearly in order, so that work finds
 its place from the end in a step or two.

@@ -1,6 +1,6 @@
 """What a replica does, compiled: forms batches the moment its model thread is idle, and sends calls on.
 
-After ``services/runner.py``, ``executor.py`` and ``pace.py``.
+After ``services/scheduling/runner.py``, ``executor.py`` and ``pace.py``.
 """
 
 from autoscale.simulator import view
@@ -26,9 +26,9 @@ from autoscale.simulator.world import (
 
 _SHARE = 0.5
 _REFUSING_S = 0.1
-"""As in ``services/pace.py``."""
+"""As in ``services/scheduling/admission.py``."""
 _MARGIN_S = 0.005
-"""As in ``services/remote_calls.py``."""
+"""As in ``services/scheduling/remote_calls.py``."""
 
 
 @compiled

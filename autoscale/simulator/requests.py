@@ -27,9 +27,9 @@ from autoscale.simulator.world import (
 )
 
 SWEEP_S = 0.01
-"""Half the period in which ``services/runner.py`` looks for what is about to miss its deadline."""
+"""Half the period in which ``services/scheduling/runner.py`` looks for what is about to miss its deadline."""
 _ALIKE, _RISING, _FALLING, _OUTLIER = 0.1, 0.1, 0.5, 8.0
-"""As ``services/pace.py`` learns."""
+"""As ``services/scheduling/admission.py`` learns."""
 
 
 @compiled
@@ -104,7 +104,7 @@ def _end_request(world: int, w: int, outcome: int, cost_s: float) -> None:
 
 @compiled
 def _learn(world: int, r: int, w: int, outcome: int, cost_s: float) -> None:
-    """Learn what a batch took, as ``services/pace.py`` and, roughly, ``services/latency.py``."""
+    """Learn what a batch took, as ``services/scheduling`` does in admission.py and, roughly, latency.py."""
     clock, work, replica = view.clock(world), view.works(world)[w], view.replicas(world)[r]
     unit = view.units(world)[view.keys(world)[replica.key].unit]
     elapsed_s = clock.now_s + cost_s - work.dispatched_s
@@ -135,7 +135,7 @@ def size_of(candidates: int) -> int:
 
 @compiled
 def expected_s(world: int, r: int, size: int) -> float:
-    """Give what a batch of the size would take; 0 where nothing is known. As ``services/latency.py``."""
+    """Give what a batch of the size would take; 0 where nothing is known. As ``services/scheduling/latency.py``."""
     expected = view.expected_s(world)
     for away in range(SIZES):
         for known in (size + away, size - away):

@@ -1,6 +1,6 @@
 """Routing, compiled: to a pool by weight, within it as the cluster does.
 
-The pool: smooth weighted round robin counted in candidates, as ``services/router.py``. Requests to an ingress:
+The pool: smooth weighted round robin counted in candidates, as ``services/units/router.py``. Requests to an ingress:
 HAProxy's leastconn, Serve's default (``RAY_SERVE_HAPROXY_BALANCE_ALGORITHM``): fewest connections, in turn among
 equals. Calls to a unit behind it: Serve's power of two choices, by the calls that a replica has; queue lengths are
 known exactly here, where Serve's handles each keep a cache.

@@ -1,8 +1,8 @@
 """The event engine's world: arrays of records that compiled code reads and writes, and Python looks at.
 
-A *work* is an entry of a queue, as in ``services/batching.py``: of level 0 a request, of level u + 1 a batch that a
-replica of unit u has formed, which is the call that it sends to unit u + 1. Lists are threaded through the records,
-so that nothing is allocated while the engine runs; -1 ends one.
+A *work* is an entry of a queue, as in ``services/scheduling/batcher.py``: of level 0 a request, of level u + 1 a batch
+that a replica of unit u has formed, which is the call that it sends to unit u + 1. Lists are threaded through the
+records, so that nothing is allocated while the engine runs; -1 ends one.
 """
 
 from typing import Any, NamedTuple, TypeAlias

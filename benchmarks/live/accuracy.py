@@ -20,8 +20,8 @@ from autoscale.service_time import service_time
 from autoscale.spec import PipelineSpec
 from benchmarks.live.stretches import Stretch, measure_stretch
 from benchmarks.servers import service
-from services.config import PipelineConfig, load_config, validated
-from services.lowering import spec_of
+from services.autoscaling.spec import spec_of
+from services.config.pipeline import PipelineConfig, load_config, validated
 
 _CONFIG = Path(__file__).resolve().parents[2] / "configs" / "dlrm.yaml"
 _CANDIDATES, _REQUESTS_A_BATCH = 512, 4

@@ -21,10 +21,10 @@ from benchmarks.live.waiting import IMPORT_PATH, arrivals, waiting_profile
 from benchmarks.load import run_open
 from benchmarks.open_loop import OpenLoop
 from benchmarks.servers import free_port
-from services.config import PipelineConfig, load_config, validated
-from services.deploy import deploy, local_cluster, serve_config
-from services.lowering import lowered
-from services.settings import ServicePorts, local_settings
+from services.autoscaling.spec import lowered
+from services.config.pipeline import PipelineConfig, load_config, validated
+from services.deployment.deploy import deploy, local_cluster, serve_config
+from services.deployment.ray_settings import ServicePorts, local_settings
 
 _CONFIG = Path(__file__).resolve().parents[2] / "configs" / "dlrm.yaml"
 _MAIN = Key("main", "local")

@@ -15,12 +15,12 @@ from ray.serve import Application, Deployment
 from autoscale.profiles import Profile, Timing
 from models.ragged import RaggedBatch
 from services.app import PipelineArgs, replicas_options
-from services.config import PipelineConfig
-from services.engine import Engine
-from services.ingress import RankApp
-from services.observing import recorded
-from services.placement import placements
-from services.swapping import Swapping
+from services.autoscaling.observations import recorded
+from services.config.pipeline import PipelineConfig
+from services.config.placement import placements
+from services.ingress.engine import Engine
+from services.ingress.http import RankApp
+from services.units.release_commands import Swapping
 
 IMPORT_PATH = "benchmarks.live.waiting:build"
 FIXED_S, PER_CANDIDATE_S = 0.030, 0.0005

@@ -34,7 +34,7 @@ from models.impressions import read_impressions
 from models.training.lists import in_memory
 from models.training.loop import Progress
 from models.training.over_catalogue import over_catalogue
-from services.config import PipelineConfig
+from services.config.pipeline import PipelineConfig
 
 BLOCK = 256
 RANKER = "ranker"

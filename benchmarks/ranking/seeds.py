@@ -7,8 +7,8 @@ from models.datasets.build import EventData, ensure_event_data
 from models.training.loop import Progress
 from models.training.splits import Places
 from models.training.train import Trainer
-from services.config import PipelineConfig
-from services.features import load_definitions
+from services.config.pipeline import PipelineConfig
+from services.stages.features import load_definitions
 
 
 def trained_rankers(

@@ -16,8 +16,8 @@ from models.features.overlay import Overlay
 from models.features.view import FeatureView
 from models.impressions import read_impressions
 from models.training.lists import thinned
-from services.config import PipelineConfig
-from services.features import load_definitions
+from services.config.pipeline import PipelineConfig
+from services.stages.features import load_definitions
 
 RANKER = "ranker"
 SHOWN = ("ndcg_at_10", "mrr")

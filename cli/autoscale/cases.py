@@ -10,10 +10,10 @@ from autoscale.errors import TraceError
 from autoscale.spec import PipelineSpec
 from autoscale.trace_files import open_trace
 from autoscale.traces import Trace, coarse
-from services.config import PipelineConfig, load_config
+from services.autoscaling.spec import lowered, profiles_of
+from services.config.pipeline import PipelineConfig, load_config
 from services.errors import ConfigError
-from services.home import home_directory
-from services.lowering import lowered, profiles_of
+from services.paths import home_directory
 
 
 def read_pipeline(path: Path) -> tuple[PipelineConfig, PipelineSpec]:

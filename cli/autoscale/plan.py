@@ -13,9 +13,9 @@ from autoscale.planner import Plan
 from autoscale.planner import plan as make_plan
 from autoscale.provisioning import PlanOptions, Sized
 from cli.autoscale.telling import told
-from services.config import load_config
-from services.home import home_directory
-from services.lowering import spec_of
+from services.autoscaling.spec import spec_of
+from services.config.pipeline import load_config
+from services.paths import home_directory
 
 
 def plan(

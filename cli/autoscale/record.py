@@ -13,9 +13,9 @@ from autoscale.errors import TraceError
 from autoscale.trace_files import write_arrivals
 from autoscale.traffic import read_traffic
 from cli.autoscale.telling import told
-from services.config import load_config
+from services.config.pipeline import load_config
 from services.errors import ConfigError
-from services.home import home_directory
+from services.paths import home_directory
 
 
 def record(

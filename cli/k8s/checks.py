@@ -7,11 +7,11 @@ from ray._private.label_utils import validate_node_label_syntax, validate_node_l
 from autoscale.pools import PoolConfig
 from cli.k8s.groups import used_pools
 from cli.k8s.names import ACCELERATOR_LABEL, HEAD
-from services.config import LOCAL_POOL, PipelineConfig
+from services.autoscaling.spec import lowered
+from services.config.pipeline import LOCAL_POOL, PipelineConfig
+from services.config.placement import all_placements
 from services.errors import ConfigError
-from services.lowering import lowered
-from services.placement import all_placements
-from services.shard_actors import bundles, unplaceable
+from services.sharding.actors import bundles, unplaceable
 
 _LONGEST_NAME = 47  # KubeRay adds to it
 _LONGEST_POOL = 63  # a label's value

@@ -9,7 +9,7 @@ from typing import Any
 from cli.k8s.groups import nodes_at_least, used_pools
 from cli.k8s.names import HEAD, PIPELINE_LABEL, POOL_LABEL, WORKER
 from cli.k8s.pods import pod_labels
-from services.config import PipelineConfig
+from services.config.pipeline import PipelineConfig
 
 
 def disruption_budgets(config: PipelineConfig) -> list[dict[str, Any]]:

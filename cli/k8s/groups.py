@@ -7,10 +7,10 @@ from typing import Any
 from autoscale.pools import PoolConfig
 from cli.k8s.names import ACCELERATOR_LABEL, GPU_RESOURCE, HEAD, POOL_LABEL, SPOT_LABEL, WORKER
 from cli.k8s.pods import pod_labels, pod_template
-from services.config import PipelineConfig
-from services.lowering import lowered
-from services.placement import Placement, all_placements
-from services.shard_actors import bundles
+from services.autoscaling.spec import lowered
+from services.config.pipeline import PipelineConfig
+from services.config.placement import Placement, all_placements
+from services.sharding.actors import bundles
 
 IDLE_S = 60
 """How long an empty node is kept: what the simulator takes, and Ray's own."""

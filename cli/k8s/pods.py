@@ -23,8 +23,8 @@ from cli.k8s.names import (
     STORE_SECRET,
     WORKER,
 )
-from services.config import PipelineConfig
-from services.settings import throughput_settings
+from services.config.pipeline import PipelineConfig
+from services.deployment.ray_settings import throughput_settings
 from services.stores.base import RedisConfig
 
 DRAIN_S = 30
@@ -95,7 +95,7 @@ def departure(pool: PoolConfig | None) -> tuple[list[str], int]:
     """
     if pool is None:
         return ["sleep", str(FORGOTTEN_S)], FORGOTTEN_S + _ENDING_S
-    leave = "python -m services.departure --limit-s"
+    leave = "python -m services.deployment.drain --limit-s"
     if pool.spot is not None:
         limit_s = max(1, int(pool.spot.notice_s))
         command = f"{leave} {limit_s} & sleep {FORGOTTEN_S}; wait"

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from cli.autoscale.telling import told
 from models.directories import written_whole
-from services.config import PipelineConfig, load_config
+from services.config.pipeline import PipelineConfig, load_config
+from services.config.placement import all_placements
 from services.errors import ConfigError
-from services.home import home_directory
-from services.placement import all_placements
+from services.paths import home_directory
 from services.stores.base import LmdbConfig
 
 KUSTOMIZATION = "kustomization.yaml"
@@ -64,7 +64,7 @@ def pipeline_in_pods(config_path: Path, home: Path) -> PipelineConfig:
     """Read a pipeline as its pods see it; arguments and errors are those of ``rendered``."""
     from cli.k8s.checks import check_renderable
     from cli.k8s.rayservice import in_pods
-    from services.runtime_choices import resolved
+    from services.config.runtimes import resolved
 
     config = resolved(load_config(config_path), home)
     check_renderable(config)

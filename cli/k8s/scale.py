@@ -16,7 +16,7 @@ from cli.k8s.live import LiveScaler, Outcome, Scaling
 from cli.k8s.render import pipeline_in_pods
 from cli.k8s.scaling import Group
 from services.errors import ConfigError
-from services.home import home_directory
+from services.paths import home_directory
 
 
 def scale(

@@ -14,7 +14,7 @@ from cli.models.bench import bench
 from models.artifact import MANIFEST, Artifact
 from models.directories import is_of_a_writer
 from models.errors import ModelError
-from services.home import home_directory
+from services.paths import home_directory
 
 app = typer.Typer(
     help="Models: artifacts, Hugging Face models as artifacts, profiles of units.",

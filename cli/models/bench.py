@@ -12,10 +12,10 @@ from rich.table import Table
 
 from autoscale.profiles import Profile, write_profile
 from models.errors import ModelError
-from services.config import load_config
+from services.config.pipeline import load_config
+from services.config.placement import Placement
 from services.errors import ServiceError
-from services.home import home_directory
-from services.placement import Placement
+from services.paths import home_directory
 
 
 def bench(
@@ -29,7 +29,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure every unit of a pipeline: batches, start-up, memory and what a request takes beside. A minute or two."""
-    from services.check import check_artifacts
+    from services.deployment.check import check_artifacts
     from services.profiling.profile import profiles
 
     console = Console(stderr=True)

@@ -13,10 +13,10 @@ import numpy as np
 
 from autoscale.profiles import Timing
 from models.ragged import RaggedBatch
-from services.config import PipelineConfig, StageName
-from services.queries import Query, merge_queries
-from services.releases import Release
-from services.stages import AnyStage, RemoteStage, Stage
+from services.config.pipeline import PipelineConfig, StageName
+from services.releases.release import Release
+from services.stages.base import AnyStage, RemoteStage, Stage
+from services.stages.query import Query, merge_queries
 from services.wire import pack, pack_batch, unpack_batch
 
 _USERS = 997

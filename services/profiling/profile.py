@@ -11,12 +11,12 @@ import psutil
 from autoscale.profiles import Profile, Timing
 from autoscale.recorded_batches import RecordedBatches
 from autoscale.service_time import service_time
-from services.config import PipelineConfig
+from services.config.pipeline import PipelineConfig
+from services.config.placement import Placement, placements
 from services.errors import ConfigError
-from services.placement import Placement, placements
-from services.profiling.among import among_its_like
 from services.profiling.batches import UnitBatches, measure_batches
-from services.profiling.served import Served, measure_served
+from services.profiling.contention import among_its_like
+from services.profiling.in_service import Served, measure_served
 
 _SECONDS_OF_BATCHES = 20.0
 _SECONDS_OF_REQUESTS = 8.0

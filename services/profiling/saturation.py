@@ -14,9 +14,9 @@ import numpy as np
 from autoscale.errors import TraceError
 from autoscale.recorded_batches import RecordedBatches, read_batches
 from autoscale.spec import Key
-from services.config import PipelineConfig
+from services.config.pipeline import PipelineConfig
 from services.errors import ServiceError
-from services.profiling.clients import ask_on_schedule, keep_asking
+from services.profiling.load_clients import ask_on_schedule, keep_asking
 
 ROLL_S = 0.5
 _ROUNDS = 5

@@ -4,8 +4,8 @@ A single server gets one MGET. In a cluster a user's keys share a slot (their ha
 slot gets an MGET, and all nodes are written to before any is read from. A node that is slow, dead or refuses
 costs at most the time-out, and its users' rows count as unread; the others have theirs.
 
-Reads block, and run on the runner's I/O threads (``services.stages.WaitingStage``), so that the model thread scores
-another batch meanwhile, however slow the store. For 16 users on loopback that takes 0.12 ms there and back; the
+Reads block, and run on the runner's I/O threads (``services.stages.base.WaitingStage``), so that the model thread
+scores another batch meanwhile, however slow the store. For 16 users on loopback that takes 0.12 ms there and back; the
 model thread itself would have them in 0.07, and redis-py's asyncio client on the event loop in 0.20. An event loop
 that is late itself would also see an answer late and call it missing; the kernel's time-out on a socket does not.
 """
@@ -21,9 +21,9 @@ from redis.crc import key_slot
 
 from services.breaker import State
 from services.stores.base import Reading, RedisConfig
-from services.stores.keeper import Keeper
-from services.stores.node import Node, send
 from services.stores.redis_client import addresses_of, connector
+from services.stores.redis_connector import Keeper
+from services.stores.redis_node import Node, send
 
 Groups = list[list[int]]
 """Places of keys that one command asks for: all of them, or in a cluster those of one slot."""

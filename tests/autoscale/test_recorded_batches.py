@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from autoscale.errors import TraceError
 from autoscale.recorded_batches import RecordedBatches, read_batches
 from autoscale.spec import Key
-from services.traffic_log import RecordConfig, TrafficLog
+from services.logs.traffic import RecordConfig, TrafficLog
 
 PIPELINE = '{"units": {"main": {"stages": ["features", "ranker"]}}}'
 Batch = tuple[float, float]

@@ -7,8 +7,8 @@ import yaml
 
 from autoscale.advice import meaningless, unreachable
 from autoscale.config import make_policy
-from services.config import load_config
-from services.lowering import spec_of
+from services.autoscaling.spec import spec_of
+from services.config.pipeline import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = [

@@ -16,8 +16,8 @@ from autoscale.simulator.results import Simulation
 from autoscale.spec import PipelineSpec
 from autoscale.trace_files import open_trace
 from autoscale.traces import BinnedTrace
-from services.config import load_config
-from services.lowering import spec_of
+from services.autoscaling.spec import spec_of
+from services.config.pipeline import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "configs" / "cluster.yaml"

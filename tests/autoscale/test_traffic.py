@@ -7,7 +7,7 @@ import pytest
 
 from autoscale.errors import TraceError
 from autoscale.traffic import monday_before, read_traffic
-from services.traffic_log import RecordConfig, TrafficLog
+from services.logs.traffic import RecordConfig, TrafficLog
 
 WEDNESDAY_S = 1_559_736_000.0  # 2019-06-05 12:00 UTC
 PIPELINE = json.dumps(

@@ -12,7 +12,7 @@ from benchmarks.batches import BareModels, BatchMaker, RuntimeLoader
 from benchmarks.cells import Load, measure_cell
 from benchmarks.servers import control
 from benchmarks.workloads import WORKLOADS
-from services.check import check_artifacts
+from services.deployment.check import check_artifacts
 
 pytestmark = pytest.mark.slow  # exports two models and starts processes that import torch
 

@@ -8,8 +8,8 @@ from benchmarks import releases
 from benchmarks.results import Answered
 from benchmarks.workloads import Workload
 from models.artifact import Artifact
-from services.config import load_config
-from services.staging import ReleaseFolder
+from services.config.pipeline import load_config
+from services.releases.staging import ReleaseFolder
 from tests.pipelines import make_pipeline
 
 

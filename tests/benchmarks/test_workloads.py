@@ -1,8 +1,8 @@
 import pytest
 
 from benchmarks.workloads import WORKLOADS
-from services.config import load_config
-from services.requests import parse_rank_request
+from services.config.pipeline import load_config
+from services.stages.context import parse_rank_request
 
 
 @pytest.mark.parametrize("name", sorted(WORKLOADS))

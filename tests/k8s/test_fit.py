@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 
-from services.shard_actors import unplaceable
+from services.sharding.actors import unplaceable
 from tests.k8s.built import BASE, OVERLAYS, Object, built, ray_services, rendered_service, serve_document
 
 SERVICES = [

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from services import deploy
-from services.scaling import PipelinePolicy
+from services.autoscaling.serve_policy import PipelinePolicy
+from services.deployment import deploy
 from tests.services import redeploying
 
 

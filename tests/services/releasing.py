@@ -9,10 +9,10 @@ import onnx
 from onnx import helper
 
 from models.artifact import Artifact, write_artifact
-from services.config import PipelineConfig
-from services.live import LiveReleases, Loaded
-from services.releases import Release
-from services.staging import ReleaseFolder
+from services.config.pipeline import PipelineConfig
+from services.releases.live import LiveReleases, Loaded
+from services.releases.release import Release
+from services.releases.staging import ReleaseFolder
 from tests.pipelines import write_model
 
 

@@ -16,9 +16,9 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ServeDeploySchema
 
 from services.app import _ranker_pool
-from services.config import PipelineConfig
-from services.deploy import local_cluster
-from services.router import PoolRouter, RouterConfig
+from services.config.pipeline import PipelineConfig
+from services.deployment.deploy import local_cluster
+from services.units.router import PoolRouter, RouterConfig
 from tests.pipelines import pipeline_document
 
 CALLS, AT_ONCE, CANDIDATES = 120, 6, 100

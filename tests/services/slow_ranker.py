@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ray.serve import Application
 
-from services import app, deploy
+from services import app
+from services.deployment import deploy
 from tests.services import redeploying
 
 RESPONSE_S = 0.25

@@ -12,9 +12,9 @@ from typing import Any
 
 from ray import serve
 
-from services.board import Board, post_weights
-from services.config import load_config
-from services.deploy import deploy, local_cluster
+from services.autoscaling.kv_store import Board, post_weights
+from services.config.pipeline import load_config
+from services.deployment.deploy import deploy, local_cluster
 from tests.pipelines import make_pipeline, merged
 from tests.services.redeploying import with_changes
 from tests.services.servers import ask, rank_request
@@ -67,6 +67,6 @@ SCALED: dict[str, Any] = {
 }
 
 if __name__ == "__main__":
-    from tests.services.test_routing import TWO_POOLS
+    from tests.services.scenarios.test_routing import TWO_POOLS
 
     main(Path(sys.argv[1]), int(sys.argv[2]), merged(TWO_POOLS, SCALED))

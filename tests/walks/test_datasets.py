@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from services.requests import ContextLayout
+from services.stages.context import ContextLayout
 from tests.walks.conftest import City, Play
 from walks.calendars import NONE_S
 from walks.datasets import PRIOR_RATINGS, context_columns, popularity

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from models.runtimes.base import TorchConfig
-from services.check import check_artifacts
-from services.config import PipelineConfig, load_config
-from services.engine import Engine
-from services.requests import RankRequest
+from services.config.pipeline import PipelineConfig, load_config
+from services.deployment.check import check_artifacts
+from services.ingress.engine import Engine
+from services.stages.context import RankRequest
 from walks.queries import Asked
 from walks.text_ranker import Fit, bm25, train_text_ranker
 from walks.world import inputs_of, world_at

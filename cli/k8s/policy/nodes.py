@@ -190,7 +190,7 @@ def pods_leave_in_time(objects: Sequence[Object]) -> Iterator[Finding]:
 
 
 def _stay_s(command: Sequence[str]) -> tuple[float, float]:
-    """Give how long a command only waits, and how long it may take: ``services.departure`` has a limit of its own."""
+    """Return how long a command only waits, and its limit; ``services.deployment.drain`` has a limit of its own."""
     text = " ".join(command)
     waits = sum(float(each) for each in re.findall(r"\bsleep (\d+(?:\.\d+)?)", text))
     moves = sum(float(each) for each in re.findall(r"--limit-s (\d+(?:\.\d+)?)", text))

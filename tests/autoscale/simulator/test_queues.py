@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from autoscale.simulator import queues
 from autoscale.simulator.world import blank_replicas, blank_works
-from services.batching import Batcher, BatchingConfig, Work
 from services.errors import QueueFull
+from services.scheduling.batcher import Batcher, BatchingConfig, Work
 
 _MOST = 60
 _steps = st.one_of(

@@ -10,7 +10,7 @@ from autoscale.profiles import write_profile
 from benchmarks.live.accuracy import Cell, accuracy_config, most_per_s, profile_path
 from benchmarks.live.stretches import Stretch
 from benchmarks.live.waiting import batch_s, waiting_profile
-from services.lowering import spec_of
+from services.autoscaling.spec import spec_of
 
 
 def stretch(**figures: float) -> Stretch:

@@ -8,7 +8,7 @@ from autoscale.profiles import write_profile
 from benchmarks.live.accuracy import accuracy_config, most_per_s, profile_path
 from benchmarks.live.stretches import at_pace
 from benchmarks.live.waiting import waiting_profile
-from services.lowering import spec_of
+from services.autoscaling.spec import spec_of
 
 
 def test_at_another_pace_batches_take_so_many_times_as_long(tmp_path: Path) -> None:

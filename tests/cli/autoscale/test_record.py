@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from autoscale.trace_files import open_trace
-from services.traffic_log import RecordConfig, TrafficLog
+from services.logs.traffic import RecordConfig, TrafficLog
 from tests.cli.autoscale.pipelines import call, profiled
 
 

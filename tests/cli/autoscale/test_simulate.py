@@ -8,8 +8,8 @@ import pytest
 
 from autoscale.bins import Bins
 from autoscale.trace_files import write_bins
-from services.config import load_config
-from services.traffic_log import RecordConfig, TrafficLog
+from services.config.pipeline import load_config
+from services.logs.traffic import RecordConfig, TrafficLog
 from tests.cli.autoscale.pipelines import call, profiled
 
 SERVE = {"p99_ms": 60.0, "policy": {"kind": "target_ongoing", "upscale_delay_s": 0.0}}

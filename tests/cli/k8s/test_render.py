@@ -158,8 +158,8 @@ def test_a_pod_has_time_to_be_forgotten_and_to_have_its_replicas_moved(tmp_path:
     leaves = {
         n: pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][-1] for n, pod in pods.items()
     }
-    assert leaves["cpu"] == "sleep 40; exec python -m services.departure --limit-s 180"
-    assert leaves["gpu-large"] == "python -m services.departure --limit-s 25 & sleep 40; wait"
+    assert leaves["cpu"] == "sleep 40; exec python -m services.deployment.drain --limit-s 180"
+    assert leaves["gpu-large"] == "python -m services.deployment.drain --limit-s 25 & sleep 40; wait"
     assert {n: pod["terminationGracePeriodSeconds"] for n, pod in pods.items()} == {
         "cpu": 240,
         "gpu-small": 300,

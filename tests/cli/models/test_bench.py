@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.config import validated
-from services.lowering import spec_of
+from services.autoscaling.spec import spec_of
+from services.config.pipeline import validated
 from tests.pipelines import SPLIT, make_pipeline, merged, pipeline_document
 from tests.services.processes import ROOT
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.redis_server import RedisServer, redis_server
-from services.settings import free_ports, runtime_directory
+from services.deployment.ray_settings import free_ports, runtime_directory
 from tests.k8s.emulation import trees
 from tests.k8s.emulation.api import OneCluster, kubectl_environment, kubernetes_api
 from tests.k8s.emulation.autoscaler import Sidecar, autoscaler

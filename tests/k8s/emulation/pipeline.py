@@ -5,7 +5,7 @@ from typing import Any
 
 from cli.k8s.names import HOME_PATH
 from cli.k8s.rayservice import in_pods, ray_service
-from services.config import PipelineConfig
+from services.config.pipeline import PipelineConfig
 from tests.k8s.emulation.manifest import Document
 from tests.pipelines import SPLIT, make_pipeline, merged
 

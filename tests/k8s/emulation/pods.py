@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from services.settings import ServicePorts, local_settings
+from services.deployment.ray_settings import ServicePorts, local_settings
 from tests.k8s.emulation import trees
 from tests.k8s.emulation.manifest import Group
 

@@ -18,9 +18,9 @@ from models.ragged import RaggedArray
 from models.text import item_tokens as module
 from models.text.item_tokens import item_texts, item_tokens
 from models.text.tokenizer import TOKENIZER, PairTokenizer
-from services.config import load_config
-from services.engine import Engine
-from services.requests import RankRequest
+from services.config.pipeline import load_config
+from services.ingress.engine import Engine
+from services.stages.context import RankRequest
 from tests.pipelines import make_pipeline
 from tests.texts import add_texts, score_of
 

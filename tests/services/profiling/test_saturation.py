@@ -8,7 +8,7 @@ from services.errors import ServiceError
 from services.profiling import saturation
 from services.profiling.saturation import measure_load
 from tests.benchmarks.servers import OK
-from tests.services.profiling.test_clients import with_server
+from tests.services.profiling.test_load_clients import with_server
 
 
 def test_batches_that_are_not_recorded_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Autoscaling: Serve's policies, what they observe, and what they decide."""

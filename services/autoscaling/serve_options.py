@@ -1,0 +1,42 @@
+"""Serve's own autoscaling with nothing of its own: a policy's number is asked for at once, within the bounds."""
+
+import warnings
+from typing import Any
+
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
+
+from autoscale.spec import Key, PipelineSpec
+from services.autoscaling.spec import METRICS_INTERVAL_S
+from services.config.pipeline import PipelineConfig
+
+_WINDOW_S = 30.0
+
+
+def neutral(
+    config: PipelineConfig, spec: PipelineSpec, key: Key, policy: dict[str, Any] | None
+) -> AutoscalingConfig:
+    """Give Serve's autoscaling options of a deployment; delays and factors change nothing.
+
+    policy: a deployment-level one, by import string and arguments. The window is the policy's own where it has one, as
+    ``target_ongoing`` does: what it averages requests over; else it holds two decisions' worth of what replicas record.
+    """
+    placed = spec.placed(key)
+    assert config.autoscaling is not None
+    needed_s = 2 * (spec.decision_interval_s + METRICS_INTERVAL_S)
+    window_s = getattr(config.autoscaling.policy, "look_back_period_s", max(_WINDOW_S, needed_s))
+    with warnings.catch_warnings():
+        # Serve 2.60 says that the interval will be an environment variable; nothing reads that variable yet.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return AutoscalingConfig(
+            min_replicas=placed.min_replicas,
+            initial_replicas=placed.initial_replicas,
+            max_replicas=placed.max_replicas,
+            metrics_interval_s=min(METRICS_INTERVAL_S, window_s / 2),
+            look_back_period_s=window_s,
+            upscale_delay_s=0.0,
+            downscale_delay_s=0.0,
+            downscale_to_zero_delay_s=0.0,
+            upscaling_factor=1.0,
+            downscaling_factor=1.0,
+            policy=AutoscalingPolicy(**(policy or {})),  # type: ignore[no-untyped-call]
+        )

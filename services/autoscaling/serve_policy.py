@@ -1,0 +1,99 @@
+"""Policies as Ray Serve takes them: named by import string, made in its controller, called in each of its loops.
+
+What raises here would freeze every application of the cluster, so nothing does: where the scaler cannot be made, or
+its policy raises, the targets stay. Serve pickles this module by value, and a controller may run without the rest of
+the package: only the standard library is imported at the top.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+APPLICATION_POLICY = "services.autoscaling.serve_policy:PipelinePolicy"
+DEPLOYMENT_POLICY = "services.autoscaling.serve_policy:UnitPolicy"
+_logger = logging.getLogger("ray.serve")
+
+
+class _Guarded:
+    """A scaler and the promise that nothing is raised."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        """Make the scaler; without one the targets stay for good, and the log says why."""
+        self._scaler: Any = None
+        try:
+            self._scaler = make()
+        except BaseException:
+            _logger.exception("autoscaling cannot start: all numbers of replicas stay as they are")
+
+    def targets(self, contexts: Mapping[str, Any]) -> dict[str, int]:
+        """Give what the scaler wants, or what stands."""
+        standing = {name: context.target_num_replicas for name, context in contexts.items()}
+        if self._scaler is None or not contexts:
+            return standing
+        try:
+            now_s = max(context.current_time for context in contexts.values())
+            wanted = self._scaler.targets(contexts, now_s)
+            return {name: max(0, int(wanted.get(name, standing[name]))) for name in contexts}
+        except BaseException:
+            _logger.exception("the autoscaling policy failed: the numbers of replicas stay as they are")
+            return standing
+
+
+class PipelinePolicy:
+    """An application-level policy: one decision for all of a pipeline's deployments."""
+
+    def __init__(
+        self, config: dict[str, Any], profiles: list[dict[str, Any]], home: str | None = None
+    ) -> None:
+        """Take the pipeline and the profiles its policy looks at, as JSON; decisions are recorded below ``home``."""
+
+        def make() -> Any:
+            from pathlib import Path
+
+            from services.autoscaling.kv_store import Board
+            from services.autoscaling.scaler import pipeline_scaler
+
+            pipeline, read = _read(config, profiles)
+            return pipeline_scaler(pipeline, read, Board(pipeline.name), None if home is None else Path(home))
+
+        self._guarded = _Guarded(make)
+
+    def __call__(self, contexts: dict[Any, Any]) -> tuple[dict[Any, int], dict[Any, dict[str, Any]]]:
+        """Give the replicas of each deployment, by Serve's ids."""
+        targets = self._guarded.targets({each.name: context for each, context in contexts.items()})
+        return {each: targets[each.name] for each in contexts}, {}
+
+
+class UnitPolicy:
+    """A deployment-level policy: for an application that is not deployed from a declarative config."""
+
+    def __init__(self, config: dict[str, Any], profiles: list[dict[str, Any]], deployment: str) -> None:
+        """Take the pipeline, the profiles its policy looks at, and which of its deployments this one is."""
+
+        def make() -> Any:
+            from services.autoscaling.scaler import unit_scaler
+
+            return unit_scaler(*_read(config, profiles), deployment)
+
+        self._name, self._guarded = deployment, _Guarded(make)
+
+    def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
+        """Give the deployment's replicas."""
+        return self._guarded.targets({self._name: context})[self._name], {}
+
+
+def policy_arguments(config: Any, profiles: Mapping[Any, Any]) -> dict[str, Any]:
+    """Give both policies' arguments as JSON."""
+    return {
+        "config": config.model_dump(mode="json"),
+        "profiles": [profile.model_dump(mode="json") for profile in profiles.values()],
+    }
+
+
+def _read(config: dict[str, Any], profiles: list[dict[str, Any]]) -> tuple[Any, dict[Any, Any]]:
+    from autoscale.profiles import Profile
+    from autoscale.spec import Key
+    from services.config.pipeline import PipelineConfig
+
+    read = [Profile.model_validate(profile) for profile in profiles]
+    return PipelineConfig.model_validate(config), {Key(each.unit, each.pool): each for each in read}

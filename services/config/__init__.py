@@ -1,0 +1,1 @@
+"""The configuration of a pipeline: its schema, and how it is loaded."""

@@ -1,0 +1,57 @@
+"""The limits of requests: what a caller may ask for, and what holds if the caller does not say."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from services.errors import Unprocessable
+from services.stages.context import RankRequest
+
+
+class RequestsConfig(BaseModel):
+    """Limits and defaults of requests.
+
+    max_deadline_ms, max_priority: what a caller may ask for at most; a request above gets 422.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_k: int = Field(default=100, ge=1, le=1000)
+    default_deadline_ms: float = Field(default=1000.0, gt=0, le=60_000)
+    max_deadline_ms: float = Field(default=5000.0, gt=0, le=60_000)
+    max_priority: int = Field(default=0, ge=0, le=100)
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1024 * 1024)
+
+    @model_validator(mode="after")
+    def _default_is_allowed(self) -> Self:
+        if self.default_deadline_ms > self.max_deadline_ms:
+            raise ValueError(
+                f"default_deadline_ms is above max_deadline_ms, got {self.default_deadline_ms:g} and "
+                f"{self.max_deadline_ms:g}; lower the default or raise the cap"
+            )
+        return self
+
+
+def check_limits(request: RankRequest, limits: RequestsConfig) -> None:
+    """Check a request against the pipeline's limits.
+
+    Raises:
+        Unprocessable: a value is above its cap, which is named.
+    """
+    deadline_ms = request.deadline_ms or 0.0
+    if (
+        request.k <= limits.max_k
+        and deadline_ms <= limits.max_deadline_ms
+        and request.priority <= limits.max_priority
+    ):
+        return
+    for field, value, cap in (
+        ("k", request.k, limits.max_k),
+        ("deadline_ms", deadline_ms, limits.max_deadline_ms),
+        ("priority", request.priority, limits.max_priority),
+    ):
+        if value > cap:
+            raise Unprocessable(
+                f"{field}: above requests.max_{field} of this pipeline, got {value:g}; send at most {cap:g}",
+                field=field,
+            )

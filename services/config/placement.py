@@ -1,0 +1,112 @@
+"""Where units run: a unit that names pools is a Serve deployment in each, ``<unit>@<pool>``; else one, ``<unit>``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from autoscale.pools import PoolConfig
+from autoscale.spec import Key
+from models.runtimes.base import GroupOptions, group_of
+from services.config.pipeline import LOCAL_POOL, PipelineConfig
+from services.errors import ConfigError
+
+# A unit without pools: nodes that are there at once, whose cost is counted in hours of a CPU.
+_LOCAL = PoolConfig(cpus=8, memory_gib=32, price_per_hour=8, provisioning_s=0, max_nodes=100_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A unit in one pool: one Serve deployment. cpus, gpus: of a replica; replicas: at the start.
+
+    weight: its share of the unit's candidates, against the other pools'. profile: file of what it was measured to take.
+    """
+
+    key: Key
+    deployment: str
+    pool: PoolConfig
+    cpus: float
+    gpus: float
+    replicas: int
+    weight: float
+    profile: str | None
+
+    def actor_options(self) -> dict[str, Any]:
+        """Give Ray's options of a replica's actor: what it takes, and the nodes that have it."""
+        options: dict[str, Any] = {"num_cpus": self.cpus}
+        if self.gpus:
+            options["num_gpus"] = self.gpus
+        if self.pool.accelerator is not None:
+            options["accelerator_type"] = self.pool.accelerator
+        if self.pool.labels:
+            options["label_selector"] = dict(self.pool.labels)
+        return options
+
+
+def placements(config: PipelineConfig, unit_name: str) -> tuple[Placement, ...]:
+    """Give a unit's deployments, in the order of its pools."""
+    unit = config.units[unit_name]
+    if not unit.pools:
+        pool = config.pools.get(LOCAL_POOL, _LOCAL)
+        key = Key(unit_name, LOCAL_POOL)
+        return (Placement(key, unit_name, pool, unit.cpus, 0.0, unit.replicas, 1.0, unit.profile),)
+    return tuple(_placed(config, unit_name, name) for name in unit.pools)
+
+
+def _placed(config: PipelineConfig, unit_name: str, pool: str) -> Placement:
+    unit = config.units[unit_name]
+    placed = unit.pools[pool]
+    key = Key(unit_name, pool)
+    replicas = unit.replicas if placed.replicas is None else placed.replicas
+    return Placement(
+        key=key,
+        deployment=str(key),
+        pool=config.pools[pool],
+        cpus=unit.cpus if placed.cpus is None else placed.cpus,
+        gpus=placed.gpus,
+        replicas=replicas,
+        weight=float(replicas) if placed.weight is None else placed.weight,
+        profile=placed.profile or unit.profile,
+    )
+
+
+def all_placements(config: PipelineConfig) -> tuple[Placement, ...]:
+    """Give every deployment of the pipeline, the ingress's first."""
+    names = dict.fromkeys([config.ingress_unit, config.unit_of("ranker")])
+    return tuple(placement for name in names for placement in placements(config, name))
+
+
+def placement_of(config: PipelineConfig, deployment: str) -> Placement:
+    """Give the placement whose Serve deployment has that name.
+
+    Raises:
+        ConfigError: none has.
+    """
+    every = all_placements(config)
+    for placement in every:
+        if placement.deployment == deployment:
+            return placement
+    raise ConfigError(
+        f"no unit is deployed as {deployment}: {config.name} has {', '.join(p.deployment for p in every)}"
+    )
+
+
+def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
+    """Give the options of the shard group that a replica of the unit needs, None where none of its models does.
+
+    Raises:
+        ConfigError: two of its models want different groups.
+    """
+    stages = config.units[unit].stages
+    models = [config.ranker.model] if "ranker" in stages else []
+    if config.reranker is not None and "reranker" in stages:
+        models.append(config.reranker.model)
+    if config.fallback is not None and config.fallback.model is not None and unit == config.ingress_unit:
+        models.append(config.fallback.model)
+    wanted = {name: group_of(config.models[name].runtime) for name in models}
+    found = {name: group for name, group in wanted.items() if group is not None}
+    if len({(each.shards, each.placement, each.timeout_s) for each in found.values()}) > 1:
+        raise ConfigError(
+            f"units.{unit}: its models {' and '.join(sorted(found))} share a shard group: give their runtimes the same "
+            f"shards, placement and timeout_s",
+            field="models",
+        )
+    return next(iter(found.values()), None)

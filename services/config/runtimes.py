@@ -1,0 +1,149 @@
+"""The runtime of each model of a pipeline: as configured, or chosen; what a rank will hold, and why."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from autoscale.pools import PoolConfig
+from models.artifact import Artifact
+from models.directories import settled
+from models.errors import ModelError
+from models.runtimes.base import AccelerateConfig, AutoConfig, DeepSpeedConfig, RuntimeConfig, group_of
+from models.weights import Weights, weights_of
+from services.choice import CPU_CORE, GPUS, MIB, UNKNOWN_GPU, Choice, Device, Rate, choose, least
+from services.config.pipeline import LOCAL_POOL, PipelineConfig
+from services.config.placement import Placement, placements
+from services.errors import ConfigError
+
+_GIB = 1 << 30
+
+
+def resolved(config: PipelineConfig, home: Path) -> PipelineConfig:
+    """Give the pipeline with a chosen runtime for every model of kind auto; itself where there is none.
+
+    Raises:
+        ConfigError: an artifact cannot be read, or a pool does not say what its GPUs have.
+    """
+    wanted = [name for name, model in config.models.items() if isinstance(model.runtime, AutoConfig)]
+    if not wanted:
+        return config
+    chosen = {name: _choice(config, home, name).runtime for name in wanted}
+    models = {
+        name: model.model_copy(update={"runtime": chosen.get(name, model.runtime)})
+        for name, model in config.models.items()
+    }
+    return config.model_copy(update={"models": models})
+
+
+def choices(config: PipelineConfig, home: Path) -> dict[str, Choice]:
+    """Give every model's runtime by the model's name.
+
+    Raises:
+        ConfigError: as ``resolved``.
+    """
+    return {name: _choice(config, home, name) for name in config.models}
+
+
+def told(choice: Choice) -> str:
+    """Say a choice in a line."""
+    runtime = choice.runtime
+    group = group_of(runtime)
+    count = f" over {group.shards} ranks" if group is not None else ""
+    return f"{runtime.kind}{count}, {choice.rank_bytes / MIB:,.2f} MiB of weights a rank: {choice.why}"
+
+
+def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
+    root, runtime = settled(home / config.models[name].artifact), config.models[name].runtime
+    try:
+        weights = weights_of(root, Artifact.read(root))
+    except ModelError as error:
+        raise ConfigError(f"{error}", field=f"models.{name}.artifact") from error
+    if not isinstance(runtime, AutoConfig):
+        return _configured(runtime, weights)
+    users = _users(config, name)
+    if not users:
+        return choose(runtime, weights, _this_machine(1.0), candidates=1, deadline_ms=float("inf"))
+    device = least(
+        [_device(config, placement) for unit, _ in users for placement in placements(config, unit)]
+    )
+    if not device.gpus:
+        flops = device.rate.flops * runtime.threads
+        device = replace(device, rate=replace(device.rate, flops=flops))
+    return choose(
+        runtime,
+        weights,
+        device,
+        candidates=max(candidates for _, candidates in users),
+        deadline_ms=config.requests.default_deadline_ms,
+    )
+
+
+def _users(config: PipelineConfig, name: str) -> list[tuple[str, int]]:
+    """Give the units that run the model, and how many candidates of a request each gives it."""
+    users = []
+    if config.ranker.model == name:
+        users.append((config.unit_of("ranker"), config.candidates.count))
+    if config.reranker is not None and config.reranker.model == name:
+        users.append((config.ingress_unit, config.reranker.best))
+    if config.fallback is not None and config.fallback.model == name:
+        users.append((config.ingress_unit, config.candidates.count))
+    return users
+
+
+def _device(config: PipelineConfig, placement: Placement) -> Device:
+    """Give what a rank has: its GPUs, or its share of the node's memory by its share of the CPUs."""
+    cpus = placement.cpus or 1.0
+    if placement.key.pool == LOCAL_POOL and LOCAL_POOL not in config.pools:
+        return _this_machine(cpus)
+    pool = placement.pool
+    if not placement.gpus:
+        return _of_node(pool, cpus)
+    if not pool.gpu_memory_gib or pool.gpus < placement.gpus:
+        raise ConfigError(
+            f"a rank takes {placement.gpus:g} GPUs, a node has {pool.gpus} of {pool.gpu_memory_gib:g} GiB: auto "
+            f"chooses by them; say what the pool's nodes have",
+            field=f"pools.{placement.key.pool}.gpu_memory_gib",
+        )
+    return Device(
+        memory_bytes=int(pool.gpu_memory_gib * _GIB * min(1.0, placement.gpus)),
+        rate=GPUS.get((pool.accelerator or "").partition("-")[0], UNKNOWN_GPU),
+        ranks=int(pool.gpus // placement.gpus),
+        gpus=max(1, int(placement.gpus)),
+        host_bytes=_of_node(pool, cpus).memory_bytes,
+    )
+
+
+def _this_machine(cpus: float) -> Device:
+    memory_gib = psutil.virtual_memory().total / _GIB
+    return _of_node(PoolConfig(cpus=os.cpu_count() or 1, memory_gib=memory_gib), cpus)
+
+
+def _of_node(node: PoolConfig, cpus: float) -> Device:
+    share = min(1.0, cpus / node.cpus)
+    rate = Rate(CPU_CORE.flops, CPU_CORE.bytes_per_s)
+    return Device(int(node.memory_gib * _GIB * share), rate, ranks=max(1, int(node.cpus // cpus)))
+
+
+def _configured(runtime: RuntimeConfig, weights: Weights) -> Choice:
+    """Give an explicit runtime as a choice, with what a rank of it holds."""
+    size = f"as configured; {weights.whole_bytes / MIB:,.2f} MiB of weights"
+    narrowed = weights.split_bytes // 2 if runtime.is_narrow else 0
+    match runtime:
+        case DeepSpeedConfig():
+            held = weights.of_a_rank(runtime.shards) - narrowed // runtime.shards
+            return Choice(runtime, held, f"{size}, {weights.split_bytes / MIB:,.2f} of them split")
+        case AccelerateConfig() if runtime.shards > 1:
+            held = weights.of_a_stage(runtime.shards) - narrowed // runtime.shards
+            return Choice(runtime, held, f"{size} in {weights.layers} layers, a pipeline's")
+        case AccelerateConfig() if runtime.max_memory_mib:
+            most = int(sum(runtime.max_memory_mib.values()) * MIB)
+            left = max(0, weights.whole_bytes - narrowed - most)
+            where = ", ".join(f"{mib:g} MiB of {device}" for device, mib in runtime.max_memory_mib.items())
+            return Choice(
+                runtime,
+                min(most, weights.whole_bytes - narrowed),
+                f"{size} over {where}; {'at least ' if left else ''}{left / MIB:,.2f} MiB stay on disk",
+            )
+    return Choice(runtime, weights.whole_bytes - narrowed, size)

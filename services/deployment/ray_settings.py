@@ -1,0 +1,141 @@
+"""Ray Serve's settings for throughput, and the ports and files of this service alone.
+
+They are environment variables that must stand before Ray starts, on every node. Why each is set:
+HAProxy and the throughput settings together cut the no-op path from 4.9 to 0.6 ms; one HAProxy thread
+suffices for two cores; our own metrics make HAProxy's datagram a request superfluous; a request that fits
+the buffer is sent again when its replica dies before answering. HAProxy copies the whole buffer with each
+request: 64 KiB took it a sixth of its time, and 32 hold the ids of a thousand candidates. The controller
+looks twice a second instead of ten times, which took 3.5% of a core of an idle service. Ray starts workers
+at niceness 15: whatever else runs on the node, the load generator too, would go before an answer.
+
+A client that stays silent is cut off. HAProxy waits ``REQUEST_HEAD_LIMIT_S`` for the whole head of a request, and
+``CLIENT_SILENCE_LIMIT_S`` for the next byte of a body or for a client to read its answer. Neither limits how long an
+answer may take. An idle connection between two requests is kept for Ray's ``keep_alive_timeout_s``, 90 s.
+Without the first, connections that never finish their head hold places of ``maxconn`` for an hour.
+"""
+
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.telemetry import NO_TELEMETRY
+from services.ingress.fast_path import IMPORT_PATH as FAST_PATH_IMPORT
+
+REQUEST_HEAD_LIMIT_S = 5
+# Above the 10 s that a replica waits for a body, so that a slow body gets the replica's own error document.
+# HAProxy applies this limit to WebSockets too, because Ray renders no `timeout tunnel`: an idle socket is cut after
+# it. A service with WebSockets must send a ping more often than this.
+CLIENT_SILENCE_LIMIT_S = 15
+_RETRIABLE_BYTES = 32_768
+_REPLICA_PORTS = 64
+_FIRST_PORT, _LAST_PORT = 20_000, 32_000  # below Linux's ephemeral range, which begins at 32768
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePorts:
+    """Ports of one service on one machine; each range is [first, first + 64)."""
+
+    replica_http: int
+    replica_grpc: int
+    haproxy_metrics: int
+    haproxy_stats: int
+    fallback_http: int
+    fallback_grpc: int
+    metrics_export: int
+
+
+def throughput_settings() -> dict[str, str]:
+    """Give the settings that every node has."""
+    return {
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        "RAY_SERVE_HAPROXY_LOG_TARGET": "127.0.0.1:514 sample 1:1000000",
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        "RAY_SERVE_HAPROXY_RETRIES": "4",
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(_RETRIABLE_BYTES),
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": FAST_PATH_IMPORT,
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(CLIENT_SILENCE_LIMIT_S),
+        "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": _balance(),
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+        "RAY_SERVE_ENABLE_TASK_EVENTS": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+        **NO_TELEMETRY,
+    }
+
+
+def _balance() -> str:
+    """Return Ray's default algorithm, and on lines of their own two settings that Ray has no variable for.
+
+    Ray writes this value as it is, once, as the last line of HAProxy's section ``defaults``, so the further lines
+    become settings of that section. A test renders the template of the installed Ray to hold this. The last one has
+    HAProxy close a connection that was opened in advance without a word: a 408 would be read as the answer to the
+    request that is just being sent.
+    """
+    return f"leastconn\n    timeout http-request {REQUEST_HEAD_LIMIT_S}s\n    option http-ignore-probes"
+
+
+def local_settings(ports: ServicePorts, directory: Path) -> dict[str, str]:
+    """Give the settings that let several services run on one machine, and one stop quickly."""
+    return {
+        # Serve's 30 s let load balancers elsewhere forget a replica; here the only one is told directly.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replica_http),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replica_http + _REPLICA_PORTS - 1),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(ports.replica_grpc),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(ports.replica_grpc + _REPLICA_PORTS - 1),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.haproxy_stats),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback_http),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.fallback_grpc),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(directory / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(directory / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(directory / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(directory),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(directory / "server-state"),
+    }
+
+
+def apply_settings(settings: Mapping[str, str]) -> None:
+    """Set what the operator has not set already."""
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+
+
+def runtime_directory() -> Path:
+    """Make a directory for the sockets and files of this service; in /tmp, as a unix socket's path must be short."""
+    return Path(tempfile.mkdtemp(prefix="rankway-", dir="/tmp"))
+
+
+def free_ports() -> ServicePorts:
+    """Find ports that nothing listens on, ranges whole.
+
+    Raises:
+        OSError: there are not enough.
+    """
+    block = 2 * _REPLICA_PORTS + 8
+    # Start where this process's number points, so that two services started together look apart.
+    blocks = (_LAST_PORT - _FIRST_PORT) // block
+    for attempt in range(blocks):
+        first = _FIRST_PORT + (os.getpid() + attempt) % blocks * block
+        if all(_is_free(port) for port in range(first, first + block)):
+            singles = first + 2 * _REPLICA_PORTS
+            return ServicePorts(first, first + _REPLICA_PORTS, *range(singles, singles + 5))
+    raise OSError(
+        f"no {block} free ports in a row between {_FIRST_PORT} and {_LAST_PORT}: stop another service"
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""The ingress: HTTP, request and response schemas, and the engine that serves them."""

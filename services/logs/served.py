@@ -1,0 +1,114 @@
+"""A replica's log: what was answered and what came of it, noted on the event loop, written by a thread.
+
+Noting appends to a queue and never waits; past its limit rows are dropped and counted. The thread makes tables of a
+few rows at a time, so that the model thread waits for the interpreter's lock no longer than for a small one.
+"""
+
+import hashlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.definition import FeatureSet
+from models.served_log.schema import Event
+from services.errors import QueueFull
+from services.logs.rows import FeedbackRow, ShownRow
+from services.logs.writer import LogConfig, LogFolder, LogWriter, RowCounts
+from services.scheduling.job import Answer
+
+_DRAIN_PERIOD_S = 0.25
+_ROWS_AT_ONCE = 64
+_PAUSE_S = 0.0005
+_CLOSE_LIMIT_S = 15.0
+logger = logging.getLogger("ray.serve")
+
+
+class ServedLog:
+    """One replica's log. ``shown`` and ``feedback`` are for the event loop alone."""
+
+    def __init__(
+        self,
+        config: LogConfig,
+        folder: LogFolder,
+        counts: RowCounts,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Start the writing thread."""
+        self._config = config
+        self._counts = counts
+        self._clock = clock
+        self._waiting: deque[ShownRow | FeedbackRow] = deque()
+        self._writer = LogWriter(config, folder, counts)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def shown(
+        self,
+        answer: Answer,
+        request_id: str,
+        user_id: str,
+        features: FeatureSet,
+        keys: NDArray[np.int64],
+    ) -> None:
+        """Note an answered list; ``keys`` are of all items of the catalogue it is from."""
+        if not is_sampled(request_id, self._config.sample):
+            return
+        if len(self._waiting) >= self._config.max_rows_waiting:
+            self._counts.dropped("waiting", 1)
+            return
+        row = ShownRow(answer.batch, answer.first, request_id, user_id, self._clock(), features, keys)
+        self._waiting.append(row)
+
+    def feedback(self, request_id: str, key: int, event: Event, value: float) -> None:
+        """Note what a user did with an item of a list.
+
+        Raises:
+            QueueFull: too many rows wait; it may be sent again.
+        """
+        if not is_sampled(request_id, self._config.sample):
+            return
+        if len(self._waiting) >= self._config.max_rows_waiting:
+            self._counts.dropped("waiting", 1)
+            raise QueueFull(
+                f"{len(self._waiting)} rows wait for the log, the limit is {self._config.max_rows_waiting}: send the "
+                f"feedback again later, or raise log.max_rows_waiting",
+                retry_after_s=1,
+            )
+        self._waiting.append(FeedbackRow(request_id, key, event, value, self._clock()))
+
+    def thread_cpu_s(self) -> float:
+        """Give the CPU that the writing thread has taken."""
+        assert self._thread.ident is not None
+        return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
+
+    def close(self) -> None:
+        """Write what is left and stop; a file system that hangs is not waited for."""
+        self._stop.set()
+        self._thread.join(_CLOSE_LIMIT_S)
+        if self._thread.is_alive():
+            logger.error("the served log's last rows were not written within %.0f s", _CLOSE_LIMIT_S)
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            stopping = self._stop.wait(_DRAIN_PERIOD_S)
+            while self._waiting:
+                time.sleep(_PAUSE_S)  # gives up the interpreter's lock
+                count = min(len(self._waiting), _ROWS_AT_ONCE)
+                self._writer.add([self._waiting.popleft() for _ in range(count)], self._clock())
+                self._writer.roll(self._clock())
+            self._writer.roll(self._clock(), everything=stopping)
+
+
+def is_sampled(request_id: str, share: float) -> bool:
+    """Say whether a list is in the sample; its feedback, which another replica may receive, then is too."""
+    if share >= 1.0:
+        return True
+    digest = hashlib.blake2b(request_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") < share * 2**64

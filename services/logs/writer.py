@@ -1,0 +1,178 @@
+"""The served log's files: tables gathered by kind and release, written whole by size and time.
+
+No thread and no clock here: time is an argument.
+"""
+
+import datetime
+import itertools
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import fsspec
+import pyarrow as pa
+from fsspec import AbstractFileSystem
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.served_log.writing import write_log_file
+from services.errors import ConfigError
+from services.logs.rows import FeedbackRow, ListsMaker, ShownRow, feedback_rows_table
+
+logger = logging.getLogger("ray.serve")
+
+
+class LogConfig(BaseModel):
+    """Where lists and feedback are logged, and how much of them.
+
+    path: a folder relative to the home, or a URL that fsspec knows. A file is written once its rows take roll_bytes in
+    memory, or its first has waited roll_s. sample: share of the lists, and the feedback to them.
+    max_rows_waiting: past it rows are dropped.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(min_length=1)
+    roll_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=1024**3)
+    roll_s: float = Field(default=60.0, gt=0, le=86_400)
+    sample: float = Field(default=1.0, gt=0, le=1)
+    max_rows_waiting: int = Field(default=10_000, ge=1, le=10_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class LogFolder:
+    """A folder on any file system."""
+
+    filesystem: AbstractFileSystem
+    root: str
+
+    @classmethod
+    def of(cls, config: LogConfig, home: Path) -> "LogFolder":
+        """Give the configured folder; it is made when the first file is written.
+
+        Raises:
+            ConfigError: there is no such kind of file system, or what it needs is not installed.
+        """
+        path = config.path if "://" in config.path else str(home / config.path)
+        try:
+            filesystem, root = fsspec.core.url_to_fs(path)
+        except (ValueError, ImportError, OSError) as error:
+            raise ConfigError(
+                f"{config.path} cannot be written to: {error}; name a folder, or a URL whose file system is installed",
+                field="log.path",
+            ) from error
+        return cls(filesystem, root.rstrip("/"))
+
+    def write(self, table: pa.Table, name: str) -> None:
+        """Write a file whole.
+
+        Raises:
+            Exception: whatever the file system raises.
+        """
+        write_log_file(table, f"{self.root}/{name}", self.filesystem)
+
+
+class RowCounts(Protocol):
+    """Hears what became of rows."""
+
+    def written(self, kind: str, count: int) -> None:
+        """Note rows that are in a file."""
+        ...
+
+    def dropped(self, reason: str, count: int) -> None:
+        """Note rows that are lost."""
+        ...
+
+
+@dataclass
+class _Pending:
+    """Tables of one schema on their way to one file."""
+
+    since_s: float
+    tables: list[pa.Table] = field(default_factory=list)
+    size_bytes: int = 0
+
+    def __len__(self) -> int:
+        return sum(len(table) for table in self.tables)
+
+
+class LogWriter:
+    """Gathers rows by kind and release, and writes them when it is time."""
+
+    def __init__(self, config: LogConfig, folder: LogFolder, counts: RowCounts) -> None:
+        """Write to ``folder``; ``counts`` hears what became of the rows."""
+        self._config = config
+        self._folder = folder
+        self._counts = counts
+        self._pending: dict[tuple[str, str], _Pending] = {}
+        self._makers: dict[str, ListsMaker] = {}
+        self._name = secrets.token_hex(4)  # replicas write into one folder
+        self._numbers = itertools.count(1)
+        self._failing = False
+
+    def add(self, rows: Sequence[ShownRow | FeedbackRow], now_s: float) -> None:
+        """Take rows; those that cannot be a table are dropped and counted."""
+        events = [row for row in rows if isinstance(row, FeedbackRow)]
+        if events:
+            self._gather(("feedback", ""), len(events), lambda: feedback_rows_table(events), now_s)
+        some = [row for row in rows if isinstance(row, ShownRow) and not row.is_empty()]
+        for release, of_release in itertools.groupby(some, key=lambda row: row.batch.release):
+            self._add_lists(release, list(of_release), now_s)
+
+    def roll(self, now_s: float, *, everything: bool = False) -> None:
+        """Write what is due.
+
+        What could not be written waits for the next time, until it takes roll_bytes: then it is dropped.
+        """
+        config = self._config
+        for key, pending in list(self._pending.items()):
+            full = pending.size_bytes >= config.roll_bytes
+            if not (full or everything or now_s - pending.since_s >= config.roll_s):
+                continue
+            if self._written(key[0], pending, now_s):
+                self._counts.written(key[0], len(pending))
+            elif full or everything:
+                self._counts.dropped("target", len(pending))
+            else:
+                pending.since_s = now_s
+                continue
+            del self._pending[key]
+
+    def _add_lists(self, release: str, rows: Sequence[ShownRow], now_s: float) -> None:
+        maker = self._makers.get(release)
+        if maker is None:
+            maker = ListsMaker(rows[0].features)
+            self._makers = {release: maker}  # releases follow one another; two take turns for a moment alone
+        fit = [row for row in rows if maker.fits(row.batch)]
+        if len(fit) < len(rows):
+            self._counts.dropped("unfit", len(rows) - len(fit))
+        if fit:
+            self._gather(("lists", release), len(fit), lambda: maker.table(fit), now_s)
+
+    def _gather(self, key: tuple[str, str], count: int, make: Callable[[], pa.Table], now_s: float) -> None:
+        try:
+            table = make()
+        except Exception:  # a row must not stop the log
+            logger.exception("%d rows of %s cannot be logged", count, key[0])
+            self._counts.dropped("unfit", count)
+            return
+        pending = self._pending.setdefault(key, _Pending(now_s))
+        pending.tables.append(table)
+        pending.size_bytes += table.nbytes
+
+    def _written(self, kind: str, pending: _Pending, now_s: float) -> bool:
+        moment = datetime.datetime.fromtimestamp(now_s, datetime.UTC)
+        name = f"{kind}-{moment:%Y%m%dT%H%M%S}-{self._name}-{next(self._numbers):06d}.parquet"
+        try:
+            self._folder.write(pa.concat_tables(pending.tables), name)
+        except Exception as error:  # each kind of file system has errors of its own
+            if not self._failing:
+                logger.error("the served log cannot be written to %s: %r", self._folder.root, error)
+            self._failing = True
+            return False
+        if self._failing:
+            logger.warning("the served log is written to %s again", self._folder.root)
+        self._failing = False
+        return True

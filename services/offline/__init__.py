@@ -1,0 +1,1 @@
+"""Work beside the service: batch jobs over logs and stores."""

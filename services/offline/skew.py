@@ -1,0 +1,166 @@
+"""Skew: features as they were served, beside the same features worked out again from the store and the overlay.
+
+What a request brought along (its context) is taken from the log, its moment too; all else is read and computed as in
+serving, as of that moment. A difference says that the store or the overlay has changed since, that an event came later
+than its list was made, or that serving and the definitions have parted.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.directories import settled
+from models.features.catalogue import Catalogue
+from models.features.definition import Feature, FeatureSet
+from models.ragged import Column, RaggedArray, RaggedBatch
+from models.served_log.reading import read_log
+from models.served_log.schema import PER_CANDIDATE_SOURCES, logged
+from models.served_log.writing import ShownLists
+from services.config.pipeline import PipelineConfig
+from services.stages.context import ContextLayout
+from services.stages.features import MISSED, FeaturesStage, load_definitions, open_view
+from services.stores import open_store
+
+_CONNECT_LIMIT_S, _CONNECT_PAUSE_S = 5.0, 0.05
+_LISTS_AT_ONCE = 64  # as a service reads them: a store's time-out is for a batch
+
+
+@dataclass(slots=True)
+class FeatureSkew:
+    """One feature. values: lists it was compared in, or candidates. differing: how many of them differ.
+
+    max_difference: the largest of the numbers that stand opposite each other. Sequences of different lengths differ;
+    their newest values stand opposite.
+    """
+
+    feature: str
+    values: int = 0
+    differing: int = 0
+    max_difference: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """Share of the values that differ."""
+        return self.differing / self.values if self.values else 0.0
+
+    def widen(self, one: NDArray[Any], other: NDArray[Any]) -> None:
+        """Take up how far numbers are apart; one that is none is apart from no number."""
+        apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
+        self.max_difference = max(self.max_difference, float(np.nan_to_num(apart).max(initial=0.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class SkewReport:
+    """lists: compared. unread: not compared, as the store did not give their users now."""
+
+    lists: int
+    unread: int
+    features: tuple[FeatureSkew, ...]
+
+
+def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> SkewReport:
+    """Compare all lists of a log.
+
+    Raises:
+        ConfigError: the pipeline's data cannot be used.
+        ModelError: nor the log, or it was served with other definitions.
+    """
+    definitions = load_definitions(home / config.features.definitions)
+    catalogue = Catalogue.open(settled(home / config.catalogue))
+    view = open_view(config.features, definitions, catalogue, home)
+    shown, _ = read_log(paths, definitions)
+    store = config.features.store
+    stage = FeaturesStage(view, None if store is None else open_store(store, home))
+    compared = {name: f for name, f in logged(definitions).items() if not _is_sent(f)}
+    skews = {name: FeatureSkew(name) for name in compared}
+    lists = unread = 0
+    try:
+        _wait_for_store(stage, definitions)
+        for served, users in _parts(shown, catalogue):
+            again = stage(_as_asked(served, users, definitions))
+            missed = again.missed.get(MISSED, np.zeros(len(again), dtype=np.bool_))
+            read = np.flatnonzero(~missed)
+            unread, lists = unread + len(again) - len(read), lists + len(read)
+            # An item that has left the catalogue has neither a cell nor live features.
+            here = (served.rows >= 0) & ~missed[served.request_of()]
+            for name, feature in compared.items():
+                if name.startswith(PER_CANDIDATE_SOURCES):
+                    one, other = served.candidates[name][here], again.candidates[name][here]
+                    _compare(skews[name], one, other.astype(feature.dtype))
+                else:
+                    _compare_column(skews[name], feature, served.requests[name], again.requests[name], read)
+    finally:
+        stage.close()
+    return SkewReport(lists, unread, tuple(skews.values()))
+
+
+def _wait_for_store(stage: FeaturesStage, definitions: FeatureSet) -> None:
+    """A server is connected to beside the requests: the first ones would be made without it."""
+    layout = ContextLayout(definitions)
+    columns = layout.columns([layout.encode({})])
+    nobody = RaggedBatch(
+        offsets=np.zeros(2, dtype=np.int64),
+        rows=np.zeros(0, dtype=np.int64),
+        requests={f"context.{name}": column for name, column in columns.items()},
+        user_keys=[b""],
+    )
+    until_s = time.monotonic() + _CONNECT_LIMIT_S
+    while stage.waits and stage(nobody).missed and time.monotonic() < until_s:
+        time.sleep(_CONNECT_PAUSE_S)
+
+
+def _is_sent(feature: Feature) -> bool:
+    return feature.group == "context" and feature.transform is None
+
+
+def _parts(shown: ShownLists, catalogue: Catalogue) -> Iterator[tuple[RaggedBatch, list[bytes]]]:
+    whole = replace(shown.batch, rows=catalogue.rows_of_keys(shown.keys))
+    for first in range(0, len(whole), _LISTS_AT_ONCE):
+        last = min(first + _LISTS_AT_ONCE, len(whole))
+        users = [user.encode() for user in shown.user_ids[first:last]]
+        yield whole.take(np.arange(first, last)), users
+
+
+def _as_asked(served: RaggedBatch, users: Sequence[bytes], definitions: FeatureSet) -> RaggedBatch:
+    """Give the batch as it came in: its context alone."""
+    sent = [feature.column for feature in definitions.given("context")]
+    return RaggedBatch(
+        offsets=served.offsets,
+        rows=served.rows,
+        requests={name: served.requests[name] for name in sent},
+        user_keys=users,
+    )
+
+
+def _compare_column(
+    skew: FeatureSkew, feature: Feature, one: Column, other: Column, requests: NDArray[np.int64]
+) -> None:
+    if isinstance(one, RaggedArray) and isinstance(other, RaggedArray):
+        for request in requests:
+            _compare_sequence(skew, one[request], other[request].astype(feature.dtype))
+    elif isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        _compare(skew, one[requests], other[requests].astype(feature.dtype))
+
+
+def _compare(skew: FeatureSkew, one: NDArray[Any], other: NDArray[Any]) -> None:
+    """Compare (n, ...) values."""
+    skew.values += len(one)
+    skew.differing += int(_differ(one, other).any(axis=tuple(range(1, one.ndim))).sum())
+    skew.widen(one, other)
+
+
+def _compare_sequence(skew: FeatureSkew, one: NDArray[Any], other: NDArray[Any]) -> None:
+    common = min(len(one), len(other))
+    newest, other_newest = one[len(one) - common :], other[len(other) - common :]
+    skew.values += 1
+    skew.differing += len(one) != len(other) or bool(_differ(newest, other_newest).any())
+    skew.widen(newest, other_newest)
+
+
+def _differ(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray((one != other) & ~(np.isnan(one) & np.isnan(other)))

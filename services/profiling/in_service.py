@@ -1,0 +1,180 @@
+"""What a unit takes beside its batches: measured on the real service, one replica of each unit, on this machine."""
+
+import http.client
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from ray import serve
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ServeDeploySchema
+
+from autoscale.recorded_batches import RecordedBatches
+from autoscale.spec import Key
+from services.config.pipeline import LOCAL_POOL, PipelineConfig
+from services.deployment.deploy import deploy, local_cluster, serve_config
+from services.errors import ServiceError
+from services.logs.traffic import RecordConfig
+from services.profiling.saturation import ROLL_S, Loaded, measure_load
+
+_USERS = 997
+_WARM_UPS = 30
+_LOAD = 0.25
+_LOADED = 2.5
+_POLL_S = 0.05
+_START_LIMIT_S = 120.0
+_IDLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One deployment. startup_s: from asking for a replica to having it; cpu_ms: of its process, a request.
+
+    between_ms: for how long a request keeps a replica from batches that wait for it; None of one unit of several.
+    outside_ms: of a request outside the stages of this deployment and of those it waits for (p50).
+    batches: under load; None of a unit that waits for others within them.
+    """
+
+    startup_s: float
+    memory_mib: float
+    outside_ms: float
+    cpu_ms: float
+    ranker_ms: float
+    between_ms: float | None
+    batches: RecordedBatches | None
+
+
+def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[str, Served]:
+    """Serve the pipeline, ask it one request at a time for ``seconds``, start another replica of each unit.
+
+    It is also asked for all it can do, with all its replicas, and for most of that: what they take from one another,
+    and the reading and answering of requests from all of them, shows in no other way. Gives what was found by
+    deployment; ``ranker_ms`` is what the ranker takes as the ingress sees it (p50).
+
+    Raises:
+        ServiceError: it does not start, or does not answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="rankway-bench-") as folder:
+        recorded = config.model_copy(update={"record": RecordConfig(path=folder, roll_s=ROLL_S)})
+        return _measured(recorded, home, Path(folder), seconds)
+
+
+def _measured(config: PipelineConfig, home: Path, folder: Path, seconds: float) -> dict[str, Served]:
+    with local_cluster(config):
+        deploy(config, home, lambda _text: None)
+        names = list(serve.status().applications[config.name].deployments)
+        processes = {name: _replica_of(config.name, name) for name in names}
+        lone_s, outside_ms, ranker_ms, cpu_ms = _ask(config, processes, seconds)
+        loaded = measure_load(config, folder, _LOADED * seconds, lone_s)
+        memory = {name: process.memory_full_info().uss / 2**20 for name, process in processes.items()}
+        startup_s = {name: _start_another(config, home, name) for name in names}
+    return {
+        name: Served(
+            startup_s=startup_s[name],
+            memory_mib=memory[name],
+            outside_ms=outside_ms,
+            cpu_ms=cpu_ms[name],
+            ranker_ms=ranker_ms,
+            between_ms=_between_ms(loaded, name) if len(names) == 1 else None,
+            batches=loaded.batches[Key(name, LOCAL_POOL)]
+            if len(names) == 1 or name != config.ingress_unit
+            else None,
+        )
+        for name in names
+    }
+
+
+def _between_ms(loaded: Loaded, unit: str) -> float:
+    running = loaded.running[Key(unit, LOCAL_POOL)]
+    return float(np.median([ms * (1 - share) for ms, share in zip(loaded.busy_ms, running, strict=True)]))
+
+
+def _replica_of(application: str, deployment: str) -> psutil.Process:
+    wanted = f"ServeReplica:{application}:{deployment}"
+    for process in psutil.Process(os.getpid()).children(recursive=True):
+        try:
+            if wanted in " ".join(process.cmdline()):
+                return process
+        except psutil.Error:
+            continue
+    raise ServiceError(f"no process of {deployment} is found below this one: measure on a local Ray")
+
+
+def _ask(
+    config: PipelineConfig, processes: Mapping[str, psutil.Process], seconds: float
+) -> tuple[float, float, float, dict[str, float]]:
+    """Send requests on schedule; give what one takes in s, and in ms p50 outside all stages, p50 of the ranker, CPU."""
+    connection = http.client.HTTPConnection("127.0.0.1", config.http.port, timeout=30)
+    warm_s = [_one(connection, place, time.perf_counter())[0] for place in range(_WARM_UPS)]
+    lone_s = float(np.median(warm_s))
+    period_s = lone_s / _LOAD
+    cpu_ms = _cpu_of_requests(connection, processes, seconds / 3)
+    count = max(20, int(seconds / period_s))
+    started_s = time.perf_counter()
+    outside, ranker = np.empty(count), np.empty(count)
+    for place in range(count):
+        due_s = started_s + place * period_s
+        time.sleep(max(0.0, due_s - time.perf_counter()))
+        latency_s, timings_ms = _one(connection, place, due_s)
+        outside[place] = latency_s * 1e3 - sum(timings_ms.values())
+        ranker[place] = timings_ms.get("ranker", 0.0)
+    return lone_s, max(0.0, float(np.median(outside))), float(np.median(ranker)), cpu_ms
+
+
+def _cpu_of_requests(
+    connection: http.client.HTTPConnection, processes: Mapping[str, psutil.Process], seconds: float
+) -> dict[str, float]:
+    """Give the CPU a request takes in each process, in ms: back to back, as an idle core takes longer for the same."""
+    idle_s = _cpu_s(processes)
+    time.sleep(_IDLE_S)
+    before_s = _cpu_s(processes)
+    started_s, count = time.perf_counter(), 0
+    while time.perf_counter() - started_s < seconds:
+        _one(connection, count, time.perf_counter())
+        count += 1
+    elapsed_s, after_s = time.perf_counter() - started_s, _cpu_s(processes)
+    idle = {name: (before_s[name] - idle_s[name]) / _IDLE_S * elapsed_s for name in processes}
+    return {name: max(0.0, after_s[name] - before_s[name] - idle[name]) / count * 1e3 for name in processes}
+
+
+def _one(connection: http.client.HTTPConnection, place: int, due_s: float) -> tuple[float, dict[str, float]]:
+    body = json.dumps({"user_id": f"u-{place % _USERS:06d}", "k": 10, "deadline_ms": 10_000})
+    connection.request("POST", "/v1/rank", body)
+    answer = connection.getresponse()
+    told: dict[str, Any] = json.loads(answer.read())
+    if answer.status != 200:
+        raise ServiceError(f"the service answers {answer.status}: {told}")
+    return time.perf_counter() - due_s, told["timings_ms"]
+
+
+def _cpu_s(processes: Mapping[str, psutil.Process]) -> dict[str, float]:
+    times = {name: process.cpu_times() for name, process in processes.items()}
+    return {name: each.user + each.system for name, each in times.items()}
+
+
+def _start_another(config: PipelineConfig, home: Path, deployment: str) -> float:
+    """Ask for one replica more, which restarts nothing; give the seconds until it answers."""
+    count = config.units[deployment].replicas + 1
+    document = serve_config(config, home)
+    application = document["applications"][0]
+    others = [each for each in application.get("deployments", []) if each["name"] != deployment]
+    own = {"name": deployment}
+    own.update(next((e for e in application.get("deployments", []) if e["name"] == deployment), {}))
+    application["deployments"] = [*others, own | {"num_replicas": count}]
+    client = _get_global_client()
+    assert client is not None, "inside local_cluster"
+    started_s = time.perf_counter()
+    client.deploy_apps(ServeDeploySchema.model_validate(document))
+    while time.perf_counter() - started_s < _START_LIMIT_S:
+        states = serve.status().applications[config.name].deployments[deployment].replica_states
+        if next((count for state, count in states.items() if state == "RUNNING"), 0) == count:
+            return time.perf_counter() - started_s
+        time.sleep(_POLL_S)
+    raise ServiceError(f"another replica of {deployment} did not start in {_START_LIMIT_S:.0f} s")

@@ -1,0 +1,102 @@
+"""Clients that measure a service: threads that look at next to nothing of an answer, as they share its cores."""
+
+import json
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+
+from services.config.pipeline import PipelineConfig
+from services.errors import ServiceError
+
+DEADLINE_MS = 10_000
+_USERS = 997
+_BYTES_AT_ONCE = 65_536
+
+
+class Client:
+    """One connection, one request at a time; a context."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        """Connect.
+
+        Raises:
+            OSError: nobody listens.
+        """
+        self._connection = socket.create_connection(("127.0.0.1", config.http.port), timeout=30)
+
+    def __enter__(self) -> "Client":
+        """Give itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    def ask(self, user: int) -> None:
+        """Ask for a user's ranking, and read it.
+
+        Raises:
+            ServiceError: an answer is none, or no 200.
+        """
+        body = json.dumps({"user_id": f"u-{user % _USERS:06d}", "k": 10, "deadline_ms": DEADLINE_MS}).encode()
+        head = b"POST /v1/rank HTTP/1.1\r\nHost: local\r\nContent-Length: %d\r\n\r\n" % len(body)
+        self._connection.sendall(head + body)
+        answer = b""
+        while not _is_whole(answer):
+            part = self._connection.recv(_BYTES_AT_ONCE)
+            if not part:
+                raise ServiceError(f"the service closed a connection under load, after {answer!r}")
+            answer += part
+        if not answer.startswith(b"HTTP/1.1 200"):
+            raise ServiceError(f"the service answers under load: {answer.decode(errors='replace')}")
+
+
+def keep_asking(config: PipelineConfig, user: int, until_s: float) -> list[float]:
+    """Ask again whenever there is an answer; give the moments of answers, on ``time.perf_counter`` as is until_s.
+
+    Raises:
+        ServiceError: an answer is none, or no 200.
+    """
+    answered_s: list[float] = []
+    try:
+        with Client(config) as client:
+            while not answered_s or answered_s[-1] < until_s:
+                client.ask(user)
+                answered_s.append(time.perf_counter())
+    except OSError as error:
+        raise ServiceError(f"the service does not answer under load: {error}") from error
+    return answered_s
+
+
+def ask_on_schedule(config: PipelineConfig, due_s: Iterable[float], clients: int) -> None:
+    """Ask once at each moment, on ``time.perf_counter`` and in order, while one of so many clients is free.
+
+    Raises:
+        ServiceError: as ``keep_asking``.
+    """
+    left, lock = enumerate(due_s), Lock()
+    with ThreadPoolExecutor(clients) as pool:
+        for done in [pool.submit(_ask_next, config, left, lock) for _ in range(clients)]:
+            done.result()
+
+
+def _ask_next(config: PipelineConfig, left: Iterator[tuple[int, float]], lock: Lock) -> None:
+    try:
+        with Client(config) as client:
+            while True:
+                with lock:
+                    user, due_s = next(left, (0, -1.0))
+                if due_s < 0:
+                    return
+                time.sleep(max(0.0, due_s - time.perf_counter()))
+                client.ask(user)
+    except OSError as error:
+        raise ServiceError(f"the service does not answer under load: {error}") from error
+
+
+def _is_whole(answer: bytes) -> bool:
+    head, found, body = answer.partition(b"\r\n\r\n")
+    length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+    return bool(found) and len(body) >= int(length or 0)

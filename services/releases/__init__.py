@@ -1,0 +1,1 @@
+"""Releases: loading, warming, swapping and rolling out versions of a pipeline."""

@@ -1,0 +1,197 @@
+"""Live releases: what a replica has loaded, which of it new requests get, and who still uses what.
+
+A release is loaded and warmed beside the active one, on a thread of its own; making it the active one is a single
+assignment on the event loop. A request uses the release it began with to its end. One that is no longer wanted is
+forgotten when its last request has left, and with the last reference to it goes its memory.
+"""
+
+import asyncio
+import gc
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models.errors import ModelError
+from services.config.pipeline import PipelineConfig
+from services.errors import ReleaseError, ReleaseMismatch, ServiceError
+from services.locks import one_at_a_time
+from services.releases.release import Release
+from services.releases.staging import ReleaseFolder
+from services.releases.throttle import Rest, Resting, no_rest
+from services.scheduling.ladder import Ladder
+
+_SWITCH_S = 0.0003
+_NICENESS = 10
+_SHARE = 0.25
+"""Of a core: what loading takes beside requests."""
+_TURN_LIMIT_S = 60.0
+
+
+@dataclass(eq=False)
+class Loaded:
+    """A release with its stages in a request's order, and how many requests use it."""
+
+    release: Release
+    ladders: Sequence[Ladder]
+    users: int = 0
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is no longer wanted and nobody uses it."""
+    is_wanted: bool = True
+
+    @property
+    def name(self) -> str:
+        """The release's name."""
+        return self.release.name
+
+    def want(self) -> None:
+        """Keep it after all; whoever waits for it to go need not wait any more."""
+        self.is_wanted = True
+        self.left.set()
+        self.left = asyncio.Event()
+
+
+class LiveReleases:
+    """The releases of one replica, by name; exactly one of them is active. For the event loop alone, but ``of``."""
+
+    def __init__(
+        self, config: PipelineConfig, home: Path, load: Callable[[PipelineConfig, Rest], Loaded]
+    ) -> None:
+        """Load the release that is active on disk, or what the configuration itself names.
+
+        load: loads and warms what a configuration names; it may raise anything.
+
+        Raises:
+            ReleaseError: what is active on disk is not there, or not as it was staged.
+        """
+        self._config, self._load = config, load
+        self._folder = ReleaseFolder(home, config.name)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_yield_the_processor)
+        self._changing = asyncio.Lock()
+        self.active = load(self._folder.applied(config, self._folder.active()), no_rest)
+        self._by_name = {self.active.name: self.active}
+        self.failed: dict[str, str] | None = None
+        """The release that could not be loaded last, and why; None again when another was activated."""
+        gc.collect()
+        gc.freeze()  # what start-up allocated stays; what is loaded later must not
+
+    @property
+    def names(self) -> list[str]:
+        """Give the names of all that are loaded."""
+        return list(self._by_name)
+
+    def of(self, name: str) -> Loaded:
+        """Give a loaded release; may be called from any thread.
+
+        Raises:
+            ReleaseMismatch: it is not loaded, or no longer.
+        """
+        loaded = self._by_name.get(name)
+        if loaded is None:
+            raise ReleaseMismatch(
+                f"this replica holds release {', '.join(self._by_name)}, the call is of {name}: send again when "
+                f"all units run one release",
+                retry_after_s=1,
+            )
+        return loaded
+
+    def enter(self, name: str | None = None) -> Loaded:
+        """Count a request in, to the active release or to a named one; ``leave`` must follow.
+
+        Raises:
+            ReleaseMismatch: the named one is not loaded.
+        """
+        loaded = self.active if name is None else self.of(name)
+        loaded.users += 1
+        return loaded
+
+    def leave(self, loaded: Loaded) -> None:
+        """Count a request out."""
+        loaded.users -= 1
+        self._forget_if_unused(loaded)
+
+    async def load(self, name: str) -> None:
+        """Load and warm a staged release beside those there are; one that is there stays as it is.
+
+        Raises:
+            ReleaseError: it cannot be loaded; those there are stay as they are.
+        """
+        async with self._changing:
+            if name in self._by_name:
+                self._by_name[name].want()
+                return
+            run = asyncio.get_running_loop().run_in_executor
+            try:
+                loaded = await run(self._loader, self._load_staged, name)
+            except Exception as error:  # whatever a damaged file or a model does: the active one goes on
+                expected = isinstance(error, ServiceError | ModelError)
+                told = str(error) if expected else f"{type(error).__name__}: {error}"
+                self.failed = {"release": name, "why": told}
+                raise ReleaseError(f"release {name} cannot be loaded: {told}") from error
+            self._by_name[name] = loaded
+
+    async def activate(self, name: str) -> None:
+        """Give new requests the named release, loaded first if need be; the others stay until ``keep_active``.
+
+        Raises:
+            ReleaseError: it cannot be loaded; the active one stays.
+        """
+        await self.load(name)
+        self.active = self._by_name[name]
+        self.failed = None
+
+    async def keep_active(self) -> None:
+        """Forget all releases but the active one, each when its last request has left; wait for that."""
+        leaving = [loaded for loaded in self._by_name.values() if loaded is not self.active]
+        for loaded in leaving:
+            loaded.is_wanted = False
+            self._forget_if_unused(loaded)
+        await asyncio.gather(*[loaded.left.wait() for loaded in leaving])
+
+    def behind(self) -> str | None:
+        """Give what is active on disk where a command to activate it did not reach this replica, nor it failed."""
+        wanted = self._folder.active()
+        if wanted in {None, self.active.name} or self._changing.locked():
+            return None
+        return None if self.failed is not None and self.failed["release"] == wanted else wanted
+
+    def status(self) -> dict[str, Any]:
+        """Give what a command is told: the active release, all that are loaded, and what failed last."""
+        return {"release": self.active.name, "loaded": self.names, "failed": self.failed}
+
+    def close(self) -> None:
+        """Let go of all of them, and of their stores."""
+        self._loader.shutdown()
+        for loaded in self._by_name.values():
+            loaded.release.close()
+
+    def _load_staged(self, name: str) -> Loaded:
+        usual_s = sys.getswitchinterval()
+        # The machine's other replicas answer as usual meanwhile.
+        with one_at_a_time("loading", _TURN_LIMIT_S):
+            sys.setswitchinterval(_SWITCH_S)  # requests wait for the interpreter's lock no longer than this
+            try:
+                rest = Resting(_SHARE)
+                loaded = self._load(self._folder.applied(self._config, name, rest), rest)
+            finally:
+                sys.setswitchinterval(usual_s)
+        if loaded.name != name:
+            raise ReleaseError(f"its files are those of release {loaded.name}: stage it again")
+        return loaded
+
+    def _forget_if_unused(self, loaded: Loaded) -> None:
+        if loaded.users or loaded.is_wanted or loaded is self.active:
+            return
+        if self._by_name.pop(loaded.name, None) is not None:
+            loaded.release.retire()
+        loaded.left.set()
+
+
+def _yield_the_processor() -> None:
+    """Let requests go first where a processor is shared; on Linux a niceness is a thread's own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,0 +1,77 @@
+"""What releases of one process have in common is loaded once, and kept while one of them uses it.
+
+A swap then costs what it changes: requests share the processor, and the interpreter's lock, with whoever loads. What is
+the same are the same files: staging makes hard links, so that a catalogue or a model that two releases name is one.
+"""
+
+import weakref
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from models.directories import settled
+from models.features.catalogue import Catalogue
+from models.runtimes import load_runtime
+from services.stages.model_slot import LoadRuntime, ModelConfig, ModelSlot
+from services.stores.shared import SharedStores
+
+Part = TypeVar("Part")
+Files = tuple[tuple[str, int, int, int, int], ...]
+
+
+def files_of(folder: Path) -> Files:
+    """Say which files a folder holds: name, device, inode, size and time of change of each; none where it is none."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            status = path.stat()
+            identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+            found.append((str(path.relative_to(folder)), *identity))
+    return tuple(found)
+
+
+class SharedParts:
+    """The stores, catalogues and models that are in use. Used by one thread at a time."""
+
+    def __init__(self, load: LoadRuntime = load_runtime) -> None:
+        """Start with none; ``load`` opens the models'."""
+        self._load = load
+        self.stores = SharedStores()
+        self._catalogues: _Kept[Catalogue] = _Kept()
+        self._slots: _Kept[ModelSlot] = _Kept()
+
+    def catalogue(self, root: Path) -> Catalogue:
+        """Give the catalogue at ``root``, open already or opened now.
+
+        Raises:
+            ArtifactError: as ``Catalogue.open``.
+        """
+        return self._catalogues.get(root, (), lambda: Catalogue.open(root))
+
+    def slot(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> ModelSlot:
+        """Give the model over this very catalogue, loaded already or now.
+
+        Raises:
+            ModelError: as ``ModelSlot``.
+        """
+        # A slot holds its catalogue: while it is there no other one has this id.
+        key = id(catalogue), config.model_dump_json(exclude={"artifact"})
+        return self._slots.get(
+            settled(home / config.artifact), key, lambda: ModelSlot(config, catalogue, home, self._load)
+        )
+
+
+class _Kept(Generic[Part]):
+    """Parts by their files, and by what else they were made of."""
+
+    def __init__(self) -> None:
+        self._by_key: weakref.WeakValueDictionary[Hashable, Part] = weakref.WeakValueDictionary()
+
+    def get(self, root: Path, of: Hashable, load: Callable[[], Part]) -> Part:
+        files = files_of(root)
+        found = self._by_key.get((files, of))
+        if found is None:
+            found = load()
+            if files_of(root) == files:  # else it was replaced meanwhile, and belongs to neither
+                self._by_key[files, of] = found
+        return found

@@ -1,0 +1,84 @@
+"""The features of a staged release: its own definitions, read from the configuration's store and folders.
+
+The store, the overlay and the live item features change under all releases, so a release does not decide where they
+are. In particular, addresses, passwords and TLS always come from the configuration.
+
+There is one exception. Rows and overlays can be read only with the definitions that they were written with. If the
+configuration defines them differently, a release reads them at the place that was recorded when it was staged. The
+place is ``store.prefix`` or ``store.path``, and ``overlay``. Live item features are always read where the
+configuration says: an old folder would show an item as open that was closed since.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from models.features.definition import FeatureSet
+from services.errors import ConfigError
+from services.stages.features import FeaturesConfig, load_definitions
+from services.stores.base import LmdbConfig, StoreConfig
+
+_NOT_COMPARED = {"definitions", "refresh_s", "timeout_ms", "connect_timeout_ms", "breaker"}
+"""Fields that change no answer, so that nobody needs to hear of a difference."""
+
+
+def features_of(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -> FeaturesConfig:
+    """Return the configuration's features with the definitions of a release.
+
+    recorded: the release's, as it was staged. present: the configuration's.
+    """
+    changes: dict[str, Any] = {"definitions": recorded.definitions}
+    own, others = _definitions(recorded, home), _definitions(present, home)
+    if own is not None and others is not None:
+        if own.hash_of("user", "realtime") != others.hash_of("user", "realtime"):
+            changes["store"] = _at_place_of(recorded.store, present.store)
+        if own.hash_of("global", "cell") != others.hash_of("global", "cell"):
+            changes["overlay"] = recorded.overlay
+    return present.model_copy(update=changes)
+
+
+def differences(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -> list[str]:
+    """Return a line for each field of which the release recorded another value than the configuration has."""
+    used = dict(_fields(features_of(recorded, present, home)))
+    then, now = dict(_fields(recorded)), dict(_fields(present))
+    if then.get("store.kind") != now.get("store.kind"):
+        then, now = ({n: v for n, v in f.items() if n == "store.kind" or "." not in n} for f in (then, now))
+    return [
+        f"features.{name}: {now.get(name)!r} in the configuration, {then.get(name)!r} when the release was staged; "
+        + (
+            "the configuration's is used"
+            if used.get(name) == now.get(name)
+            else "the release's is used, as it has other definitions"
+        )
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _definitions(features: FeaturesConfig, home: Path) -> FeatureSet | None:
+    try:
+        return load_definitions(home / features.definitions)
+    except ConfigError:  # a release is served without the files that the configuration itself names
+        return None
+
+
+def _at_place_of(recorded: StoreConfig | None, present: StoreConfig | None) -> StoreConfig | None:
+    if recorded is None or present is None or recorded.kind != present.kind:
+        return present
+    place = "path" if isinstance(recorded, LmdbConfig) else "prefix"
+    return present.model_copy(update={place: getattr(recorded, place)})
+
+
+def _fields(features: FeaturesConfig) -> Iterator[tuple[str, Any]]:
+    """Yield the fields that are compared, with dotted names."""
+
+    def leaves(values: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+        for name, value in values.items():
+            if name in _NOT_COMPARED:
+                continue
+            if isinstance(value, Mapping) and value:
+                yield from leaves(value, f"{before}{name}.")
+            else:
+                yield f"{before}{name}", value
+
+    return leaves(features.model_dump(mode="json"), "")

@@ -1,0 +1,244 @@
+"""Staged releases on disk: ``<home>/<pipeline>/releases/``, a folder each and the file ``history.yaml``.
+
+A folder holds ``release.yaml`` beside hard links to (or copies of) the catalogue, the feature definitions and the
+models, so that training the next model in the same place leaves it as it was. The store of users' rows and the
+overlay are not part of a release: they go on changing under all of them (``staged_features.py``). What a release is
+made of gives it its name, and the last name in ``history.yaml`` is the active one.
+"""
+
+import os
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.artifact import Artifact, sha256_of
+from models.directories import settled, written_whole
+from models.durable import write_file
+from models.features.catalogue import Catalogue
+from services.config.pipeline import PipelineConfig
+from services.errors import ConfigError, ReleaseError
+from services.locks import alone
+from services.releases.release import release_name
+from services.releases.staged_features import differences, features_of
+from services.releases.throttle import Rest, no_rest
+from services.stages.features import FeaturesConfig
+from services.stages.model_slot import ModelConfig
+
+_MANIFEST = "release.yaml"
+_HISTORY = "history.yaml"
+_REMEMBERED = 100
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class StagedRelease(BaseModel):
+    """What ``release.yaml`` says. Paths are relative to the home; files: sha256 of what the models do not vouch for.
+
+    features: the configuration's when it was staged. Only ``definitions`` is sure to be used; see ``features_of``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    staged_at: str
+    catalogue: str
+    catalogue_version: str
+    feature_hash: str
+    features: FeaturesConfig
+    models: dict[str, ModelConfig]
+    model_versions: dict[str, str]
+    files: dict[str, str]
+
+
+class ReleaseFolder:
+    """The staged releases of one pipeline."""
+
+    def __init__(self, home: Path, pipeline: str) -> None:
+        """Nothing is made until something is staged."""
+        self._home = home
+        self.root = home / pipeline / "releases"
+        self._hashed: dict[tuple[int, ...], str] = {}
+
+    def stage(self, config: PipelineConfig) -> StagedRelease:
+        """Keep what ``config`` names as a release; the same content is the same release, staged anew.
+
+        Raises:
+            ModelError: an artifact or the catalogue cannot be used. ReleaseError: it cannot be written.
+        """
+        source = settled(self._home / config.catalogue)
+        catalogue = Catalogue.open(source).manifest
+        versions = {n: Artifact.load(self._home / m.artifact).version for n, m in config.models.items()}
+        name = release_name(catalogue.version, catalogue.feature_hash, versions)
+        try:
+            with written_whole(self.root / name) as folder:
+                _link(source, folder / "catalogue")
+                shutil.copyfile(settled(self._home / config.features.definitions), folder / "features.yaml")
+                for model, given in config.models.items():
+                    _link(settled(self._home / given.artifact), folder / "models" / model)
+                own = [*sorted((folder / "catalogue").rglob("*")), folder / "features.yaml"]
+                place = f"{self.root.relative_to(self._home)}/{name}"
+                release = StagedRelease(
+                    name=name,
+                    staged_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                    catalogue=f"{place}/catalogue",
+                    catalogue_version=catalogue.version,
+                    feature_hash=catalogue.feature_hash,
+                    features=config.features.model_copy(update={"definitions": f"{place}/features.yaml"}),
+                    models={
+                        model: given.model_copy(update={"artifact": f"{place}/models/{model}"})
+                        for model, given in config.models.items()
+                    },
+                    model_versions=versions,
+                    files={str(p.relative_to(folder)): sha256_of(p) for p in own if p.is_file()},
+                )
+                (folder / _MANIFEST).write_text(
+                    yaml.safe_dump(release.model_dump(mode="json"), sort_keys=False)
+                )
+        except OSError as error:
+            raise ReleaseError(f"release {name} cannot be written to {self.root}: {error}") from error
+        return release
+
+    def read(self, name: str) -> StagedRelease:
+        """Read one release.
+
+        Raises:
+            ReleaseError: there is none of that name, or it cannot be read.
+        """
+        if not _NAME.fullmatch(name):  # never a path: it may come from a command line
+            raise ReleaseError(
+                f"name: a release's name has letters, digits, - and _ alone, got {name!r}; "
+                f"`rankway release list` shows the names"
+            )
+        path = settled(self.root / name) / _MANIFEST
+        try:
+            return StagedRelease.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
+        except FileNotFoundError:
+            known = ", ".join(release.name for release in self.staged()) or "none"
+            raise ReleaseError(f"no release {name} is staged at {self.root}, there are: {known}") from None
+        except (OSError, ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ReleaseError(f"{path} cannot be read: {error}; stage the release again") from error
+
+    def staged(self) -> list[StagedRelease]:
+        """Give all releases, the oldest first."""
+        # Beside a release there may be folders of a writer, whose names go on with a dot.
+        names = {path.parent.name.partition(".")[0] for path in self.root.glob(f"*/{_MANIFEST}")}
+        found = [self.read(name) for name in sorted(names) if _NAME.fullmatch(name)]
+        return sorted(found, key=lambda release: (release.staged_at, release.name))
+
+    def history(self) -> list[str]:
+        """Give the names that were active, the present one last; empty while the configuration's own data are served.
+
+        Raises:
+            ReleaseError: the file cannot be read.
+        """
+        path = self.root / _HISTORY
+        try:
+            names = yaml.safe_load(path.read_text())
+        except FileNotFoundError:
+            return []
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ReleaseError(
+                f"{path} cannot be read: {error}; remove it, and activate a release"
+            ) from error
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ReleaseError(f"{path} is no list of releases; remove it, and activate a release")
+        return names
+
+    def active(self) -> str | None:
+        """Give the active release's name; None while the configuration's own data are served."""
+        return next(iter(self.history()[-1:]), None)
+
+    def note_active(self, name: str, *, is_rollback: bool = False) -> None:
+        """Make ``name`` the active one; a rollback to the one before takes the present one out of the history."""
+        with alone(self.root / f".{_HISTORY}.lock"):  # two activations at once are both remembered
+            history = self.history()
+            if is_rollback and history[-2:-1] == [name]:
+                history.pop()
+            elif history[-1:] != [name]:
+                history.append(name)
+            write_file(self.root / _HISTORY, yaml.safe_dump(history[-_REMEMBERED:]))
+
+    def applied(self, config: PipelineConfig, name: str | None, rest: Rest = no_rest) -> PipelineConfig:
+        """Give ``config`` over the data of a staged release; itself for None.
+
+        Raises:
+            ReleaseError: there is no such release, its files are not as they were staged, or it lacks a model.
+        """
+        if name is None:
+            return config
+        release, hashed = self.read(name), self._hashed
+        self._hashed = {}
+        for file, expected in release.files.items():
+            path = settled(self.root / name) / file
+            found = self._sha256_of(path, hashed) if path.is_file() else "none"
+            rest()
+            if found != expected:
+                raise ReleaseError(
+                    f"release {name}: {path} has sha256 {found[:12]}, was staged with {expected[:12]}: stage it again"
+                )
+        given: dict[str, Any] = {
+            "catalogue": release.catalogue,
+            "features": features_of(release.features, config.features, self._home).model_dump(mode="json"),
+            "models": {
+                n: _chosen(m, config.models.get(n)).model_dump(mode="json") for n, m in release.models.items()
+            },
+        }
+        try:
+            return PipelineConfig.model_validate(config.model_dump(mode="json") | given)
+        except ValidationError as error:
+            raise ReleaseError(f"release {name} does not fit pipeline {config.name}: {error}") from error
+
+    def differences(self, config: PipelineConfig, name: str | None) -> list[str]:
+        """Return a line for each field of ``features`` that ``config`` has changed since the release was staged.
+
+        Raises:
+            ReleaseError: as ``read``.
+        """
+        return [] if name is None else differences(self.read(name).features, config.features, self._home)
+
+    def _sha256_of(self, path: Path, hashed: dict[tuple[int, ...], str]) -> str:
+        """Hash a file, unless it is one of those of the release before: staging makes hard links."""
+        status = path.stat()
+        identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        found = hashed.get(identity) or sha256_of(path)
+        self._hashed[identity] = found
+        return found
+
+
+def _chosen(staged: ModelConfig, present: ModelConfig | None) -> ModelConfig:
+    """Give a staged model with the runtime that the pipeline chose for it, where it is staged with none."""
+    if staged.runtime.kind != "auto" or present is None:
+        return staged
+    return staged.model_copy(update={"runtime": present.runtime})
+
+
+def previous_of(history: list[str]) -> str:
+    """Give what a rollback goes back to.
+
+    Raises:
+        ReleaseError: nothing was active before.
+    """
+    if len(history) < 2:
+        raise ReleaseError(
+            "there is nothing to roll back to: no staged release was active before the present one; activate one"
+        )
+    return history[-2]
+
+
+def _link(source: Path, target: Path) -> None:
+    """Put the files of a folder elsewhere: as hard links where the file system can, else as copies."""
+
+    def put(path: str, place: str) -> str:
+        try:
+            os.link(path, place)
+        except OSError:
+            shutil.copyfile(path, place)
+        return place
+
+    if not source.is_dir():
+        raise ConfigError(f"{source} is no folder: train or build it first")
+    shutil.copytree(source, target, copy_function=put)

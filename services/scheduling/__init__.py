@@ -1,0 +1,1 @@
+"""Scheduling: admission, batching, and the choice of a rung for each request."""

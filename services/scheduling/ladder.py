@@ -1,0 +1,171 @@
+"""The fallback ladder: the alternatives for one stage, best first, and the choice among them for a batch.
+
+A rung is passed over if it fails (a circuit breaker), if it is expected to miss the deadline, or if it would make
+the requests late that wait behind the batch. Deadlines count per request: one batch may be divided among several rungs.
+
+A rung that only its expected time rules out is run again from time to time (a probe), since the expectation may come
+from one slow batch. A probe needs a second without any batch that would have told as much, and the rung below must
+still fit the deadline. A probe that was slow is repeated after ten times as long as it took. Time is an argument.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from services.breaker import Breaker, BreakerConfig, State
+from services.scheduling.latency import Latency
+from services.stages.base import AnyStage
+
+Why = Literal["failed", "late", "load"]
+"""failed: it raised, or is left alone because it did so lately. late: it would miss, or missed, the deadline. load: it
+would make waiting requests late."""
+
+PROBE_AFTER_S = 1.0
+_REST_PER_PROBE = 9.0
+"""A slow probe is followed by a rest of so many times its length: probes take at most a tenth of the time."""
+_HUNG, _HUNG_LEAST_S = 4.0, 0.1
+"""A batch that takes so many times its expected time, and this at least, counts as hanging."""
+
+
+@dataclass(slots=True, eq=False)
+class Rung:
+    """One alternative of a stage, its times, and whether it works. No probe begins before ``probe_from_s``."""
+
+    name: str
+    stage: AnyStage
+    latency: Latency = field(default_factory=Latency)
+    breaker: Breaker = field(default_factory=lambda: Breaker(BreakerConfig()))
+    probe_from_s: float = 0.0
+
+    def done(self, size: int, elapsed_s: float, now_s: float, *, is_probe: bool = False) -> None:
+        """Learn from a batch that succeeded."""
+        if is_probe:
+            self.latency.correct(size, elapsed_s, now_s)
+            self._rest(elapsed_s, now_s)
+        else:
+            self.latency.observe(size, elapsed_s, now_s)
+        self.breaker = self.breaker.succeeded()
+
+    def failed(self, now_s: float, *, probed_s: float = 0.0) -> None:
+        """Learn from a batch that failed; ``probed_s`` is how long it took if it was a probe."""
+        self._rest(probed_s, now_s)
+        self.breaker = self.breaker.failed(now_s)
+
+    def gave_up(self, size: int, elapsed_s: float, now_s: float, *, is_probe: bool = False) -> None:
+        """Learn from a batch that nobody waits for any more: it would have taken longer than ``elapsed_s``.
+
+        Only a batch that was given far more than its expected time counts as a failure. A caller with a short deadline
+        must not open the breaker for all.
+        """
+        expected_s = self.latency.expected_s(size)
+        if elapsed_s >= max(_HUNG * expected_s, _HUNG_LEAST_S):
+            self.failed(now_s, probed_s=elapsed_s if is_probe else 0.0)
+            return
+        if elapsed_s > expected_s:  # a shorter wait tells nothing
+            self.latency.observe(size, elapsed_s, now_s)
+        if is_probe:
+            self._rest(elapsed_s, now_s)
+
+    def takes_all(self, size: int, most_s: float) -> bool:
+        """Return whether it works and is expected to take ``most_s`` at most for a batch of ``size``."""
+        return self.breaker.state is State.CLOSED and self.latency.expected_s(size) <= most_s
+
+    def may_probe(self, size: int, now_s: float) -> bool:
+        """Return whether the expected time of ``size`` is old enough to be checked."""
+        return now_s >= self.probe_from_s and self.latency.age_s(size, now_s) >= PROBE_AFTER_S
+
+    def _rest(self, elapsed_s: float, now_s: float) -> None:
+        self.probe_from_s = max(self.probe_from_s, now_s + _REST_PER_PROBE * elapsed_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The requests of a batch that take one rung.
+
+    rung: its index; None if no rung left can serve them in time. members: positions in the batch, ascending.
+    why: why not a better rung; None if there is none.
+    """
+
+    rung: int | None
+    members: tuple[int, ...]
+    why: Why | None
+    is_probe: bool = False
+
+
+class Ladder:
+    """The rungs of one stage; most stages have one."""
+
+    def __init__(self, name: str, rungs: Sequence[Rung]) -> None:
+        """Name the stage and its rungs, best first."""
+        self.name = name
+        self.rungs = tuple(rungs)
+
+    @classmethod
+    def of(cls, stage: AnyStage) -> "Ladder":
+        """Return the ladder of a stage that has no alternative."""
+        return cls(stage.name, [Rung(stage.name, stage)])
+
+    def divide(
+        self, sizes: Sequence[int], left_s: Sequence[float], share_s: float, now_s: float, *, first: int = 0
+    ) -> list[Part]:
+        """Divide a batch among the rungs from ``first`` on: each request takes the best that keeps its deadline.
+
+        sizes: candidates of each request. left_s: the time that each leaves to this stage. share_s: the time that the
+        waiting requests leave to it. Every request is in exactly one part; better rungs come first.
+        """
+        if first < len(self.rungs) and self.rungs[first].takes_all(sum(sizes), min(share_s, *left_s)):
+            return [Part(first, tuple(range(len(sizes))), None)]
+        parts: list[Part] = []
+        # The most patient first: those that a rung would make late are then the last ones.
+        left = list(range(len(sizes)))
+        if len(left) > 1:
+            left.sort(key=lambda member: -left_s[member])
+        why: Why | None = None
+        for index, rung in enumerate(self.rungs[first:], first):
+            before = rung.breaker
+            allowed, asked = before.asked(now_s)
+            if not allowed:
+                why = why or "failed"
+                continue
+            size = sum(sizes[member] for member in left)
+            overloads = rung.latency.expected_s(size) > share_s
+            count = 0 if overloads else _in_time(rung.latency, left, sizes, left_s)
+            is_probe = count == 0 and rung.may_probe(size, now_s)
+            if is_probe:
+                count = self._still_safe(index + 1, left, sizes, left_s, now_s)
+            if count:
+                if rung.breaker is before:  # else another thread has just heard of a failure
+                    rung.breaker = asked
+                if is_probe:
+                    rung.probe_from_s = now_s + PROBE_AFTER_S
+                parts.append(Part(index, tuple(sorted(left[:count])), why, is_probe))
+                left = left[count:]
+                if not left:
+                    return parts
+            why = why or ("load" if overloads else "late")
+        return [*parts, Part(None, tuple(sorted(left)), why)]
+
+    def cheapest_s(self, size: int, now_s: float) -> float:
+        """Return the expected time of the fastest rung that works; 0 if none does."""
+        return min(
+            (rung.latency.expected_s(size) for rung in self.rungs if rung.breaker.asked(now_s)[0]),
+            default=0.0,
+        )
+
+    def _still_safe(
+        self, below: int, left: list[int], sizes: Sequence[int], left_s: Sequence[float], now_s: float
+    ) -> int:
+        """Count the requests that the next rung that works could serve in time; memory needs none."""
+        for rung in self.rungs[below:]:
+            if rung.breaker.asked(now_s)[0]:
+                return _in_time(rung.latency, left, sizes, left_s)
+        return sum(left_s[member] > 0 for member in left)
+
+
+def _in_time(latency: Latency, left: list[int], sizes: Sequence[int], left_s: Sequence[float]) -> int:
+    """Count the most patient requests that would all be in time as one batch."""
+    count, size = len(left), sum(sizes[member] for member in left)
+    while count and latency.expected_s(size) > left_s[left[count - 1]]:
+        count -= 1
+        size -= sizes[left[count]]
+    return count

@@ -1,0 +1,133 @@
+"""Calls to other units, on the event loop, and the requests that stop waiting for them.
+
+Each request waits as long as the rung below could still serve it in time. Then it leaves and goes down, while the
+others go on waiting: a call that was sent finishes as it is. A call that nobody waits for is cancelled. After the
+horizon, a call gives its place back, so that a patient caller does not keep the others from being served.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from services.scheduling.job import Job, last_moment_s
+from services.stages.base import RemoteStage
+
+Payload = TypeVar("Payload")
+MARGIN_S = 0.005
+"""Between the last stage and the deadline: the answer has to be written and sent."""
+_REHEARSAL_LIMIT_S = 30.0
+"""A call of a rehearsal that takes longer is given up, and may be sent again."""
+
+
+class RemoteCalls(Generic[Payload]):
+    """The calls of one executor. For the event loop only; other threads may only read ``tasks``."""
+
+    def __init__(
+        self,
+        *,
+        resume: "Callable[[Job[Payload]], None]",
+        fall: "Callable[[Job[Payload], BaseException, float], None]",
+        release: "Callable[[Job[Payload]], None]",
+        rescues: bool,
+        horizon_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        """Hand jobs back by ``resume``.
+
+        fall: takes a job, its error and the elapsed seconds. release: gives the place of a job back. rescues: requests
+        can be answered from memory. horizon_s: how long a call may keep its place.
+        """
+        self._resume, self._fall, self._release = resume, fall, release
+        self._rescues, self._horizon_s, self._clock = rescues, horizon_s, clock
+        self._loop = asyncio.get_running_loop()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, job: Job[Payload], stage: RemoteStage) -> None:
+        """Begin the call of the job's next stage."""
+        task = self._loop.create_task(self._run(job, stage))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def cancel(self) -> None:
+        """Cancel all calls."""
+        for task in self.tasks:
+            task.cancel()
+
+    async def _run(self, job: Job[Payload], stage: RemoteStage) -> None:
+        started_s, size, call = self._clock(), job.size, None
+        try:
+            assert job.batch is not None
+            call = _Call(job, np.arange(len(job.batch)), self._patience_s(job, started_s))
+            async with asyncio.timeout(None) as limit:
+                self._wake_at_next(call, limit)
+                batch = await stage.call(job.batch)
+        except (Exception, asyncio.CancelledError) as error:  # whatever the other unit, or its handle, raised
+            now_s = self._clock()
+            if call is not None and limit.expired():
+                job.gave_up(now_s - started_s, now_s, size=size)
+            else:
+                self._fall(job, error, now_s - started_s)
+        else:
+            now_s = self._clock()
+            if len(call.waiting) < len(batch):
+                batch = batch.take(call.waiting)
+            job.done(batch, now_s - started_s, now_s, size=size)
+        finally:
+            if call is not None and call.timer is not None:
+                call.timer.cancel()
+        self._resume(job)
+
+    def _wake_at_next(self, call: "_Call[Payload]", limit: asyncio.Timeout) -> None:
+        """Set the timer for what comes next: requests that leave, or the horizon."""
+        after_s = min(*call.patience_s, self._horizon_s if call.job.has_place else math.inf, math.inf)
+        if after_s < math.inf:
+            call.timer = self._loop.call_at(call.started_s + after_s, self._wake, call, limit, after_s)
+
+    def _wake(self, call: "_Call[Payload]", limit: asyncio.Timeout, after_s: float) -> None:
+        job = call.job
+        leaving = [member for member, each_s in enumerate(call.patience_s) if each_s <= after_s]
+        if len(leaving) == len(job.works):
+            limit.reschedule(self._loop.time())
+            return
+        if leaving:
+            call.waiting = np.delete(call.waiting, job.requests_of(leaving))
+            call.patience_s = [each_s for each_s in call.patience_s if each_s > after_s]
+            [away] = job.leave([leaving])
+            away.fall("late")
+            self._resume(away)
+        if after_s >= self._horizon_s and job.has_place:
+            self._release(job)
+        self._wake_at_next(call, limit)
+
+    def _patience_s(self, job: Job[Payload], now_s: float) -> list[float]:
+        """Return how long each request waits for the call: at least the time that the call is expected to take.
+
+        If there is nothing else to try, all wait until the last deadline. A call that hangs must not keep its place.
+        """
+        if job.rehearsed is not None:
+            return [_REHEARSAL_LIMIT_S] * len(job.works)
+        if not self._rescues and job.rung + 1 == len(job.ladder.rungs):
+            return [max(work.deadline_s for work in job.works) - now_s] * len(job.works)
+        size, rungs = job.size, job.ladder.rungs
+        expected_s = rungs[job.rung].latency.expected_s(size) + MARGIN_S
+        below_s = sum(rung.latency.expected_s(size) for rung in rungs[job.rung + 1 : job.rung + 2])
+        after_s = below_s + job.reserve_s(now_s) + 3 * MARGIN_S
+        left_s = [last_moment_s(work) - now_s for work in job.works]
+        return [max(MARGIN_S, each_s - after_s, min(expected_s, each_s)) for each_s in left_s]
+
+
+class _Call(Generic[Payload]):
+    """One call. waiting: positions in its batch of the requests that still wait, patience_s: how long each does."""
+
+    def __init__(
+        self,
+        job: Job[Payload],
+        waiting: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+        patience_s: list[float],
+    ) -> None:
+        self.job, self.waiting, self.patience_s = job, waiting, patience_s
+        self.started_s = asyncio.get_running_loop().time()
+        self.timer: asyncio.TimerHandle | None = None

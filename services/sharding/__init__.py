@@ -1,0 +1,1 @@
+"""Shard groups: one model over several processes."""

@@ -1,0 +1,1 @@
+"""The stages of a pipeline: pure functions from ragged batch to ragged batch."""

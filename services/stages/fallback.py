@@ -1,0 +1,150 @@
+"""What is answered when the ranker cannot be had in time: a smaller model, else what lies in memory.
+
+In memory are lists worked out beforehand, for the users who have one, and the popular items of every cell. Neither
+needs a model or a store, only the rules of an answer hold: nothing closed is answered.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from models.features.catalogue import Catalogue
+from models.features.view import FeatureView
+from models.ragged import RaggedBatch
+from services.errors import ConfigError
+from services.scheduling.ladder import Why
+from services.stages.base import Stage
+from services.stages.candidates import CandidateSource, NearSource
+from services.stages.context import ContextLayout
+from services.stages.popular import PopularConfig, PopularItems
+from services.stages.query import Query, merge_queries
+
+
+class FallbackConfig(BaseModel):
+    """model: a named model that ranks where the ranker cannot, and which of its outputs is the score.
+
+    lists: Parquet file of ``user_id`` and ``items``, a user's list of item ids, best first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = None
+    output: str = "score"
+    lists: str | None = None
+    popular: PopularConfig = PopularConfig()
+
+
+class OrderStage(Stage, Protocol):
+    """The order of an answer from memory. It needs ``columns`` of a batch of unknown users."""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The names of these columns."""
+        ...
+
+
+class MemoryAnswers:
+    """Finished answers from memory alone: a user's own list where there is one, then the popular items near."""
+
+    def __init__(
+        self,
+        lists: Mapping[bytes, NDArray[np.int64]],
+        popular: PopularItems,
+        source: CandidateSource,
+        layout: ContextLayout,
+        view: FeatureView,
+        order: OrderStage,
+    ) -> None:
+        """Order candidates by ``order``; ``source`` tells where a request without candidates is from."""
+        self._lists = lists
+        self._popular = popular
+        self._nearest = source.nearest if isinstance(source, NearSource) else None
+        self._layout = layout
+        self._view = view
+        self._order = order
+
+    def __call__(self, queries: Sequence[Query], release: str, why: Why) -> RaggedBatch:
+        """Answer the queries; candidates that a caller named are ordered by their popularity."""
+        listed = [
+            i for i, query in enumerate(queries) if query.rows is None and query.user_key in self._lists
+        ]
+        given = list(queries)
+        if listed:
+            # Popular items stand behind a user's own: a list may be short, or closed as a whole.
+            context = self._layout.columns([queries[i].context for i in listed])
+            for i, popular in zip(listed, self.draw(context, len(listed)), strict=True):
+                own = self._lists[queries[i].user_key]
+                rows = np.concatenate([own, popular[~np.isin(popular, own)]])
+                given[i] = replace(queries[i], rows=rows)
+        batch = self._with_columns(merge_queries(given, release, self._layout, self))
+        scores = self._popular.scores[batch.rows]
+        for i in listed:
+            first, last = batch.offsets[i], batch.offsets[i + 1]
+            scores[first:last] = 1.0 / np.arange(1, last - first + 1)
+        batch = self._order(batch.adding(candidates={"score": scores}))
+        others = sorted(set(range(len(batch))) - set(listed))
+        for rung, requests in (("list", listed), ("popular", others)):
+            if requests:
+                batch = batch.missing(f"ranker:{rung}:{why}", requests)
+        # Features that nobody read are no one's to log.
+        return replace(batch, requests={}, candidates={"score": batch.candidates["score"]})
+
+    def _with_columns(self, batch: RaggedBatch) -> RaggedBatch:
+        """Return the batch with the columns that the order needs; mostly these are a few live item features."""
+        needed = self._order.columns
+        live = [feature for feature in self._view.features.given("live") if feature.column in needed]
+        if len(live) < len(needed):
+            return self._view.of_unknown_users(batch)
+        return batch.adding(candidates=self._view.live.columns(live, batch.rows)) if live else batch
+
+    def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
+        """Give the popular items of each request's cell: a ``CandidateSource``."""
+        if self._nearest is None:
+            return self._popular.anywhere(requests)
+        return self._popular.near(self._nearest(context))
+
+
+def read_lists(path: Path, catalogue: Catalogue) -> dict[bytes, NDArray[np.int64]]:
+    """Give catalogue rows by user, each item once; items that the catalogue lacks are left out, and users with none.
+
+    Raises:
+        ConfigError: there is no such file, or it has not these columns.
+    """
+    try:
+        table = pq.read_table(path, columns=["user_id", "items"])
+    except (OSError, pa.ArrowException) as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error}): give a Parquet file of user_id and items, a list of ids",
+            field="fallback.lists",
+        ) from error
+    users, items = table["user_id"], table["items"]
+    if not (_is_text(users.type) and _is_list(items.type) and _is_text(items.type.value_type)):
+        raise ConfigError(
+            f"{path} has user_id of {users.type} and items of {items.type}: give text and lists of text, the ids",
+            field="fallback.lists",
+        )
+    row_by_id = catalogue.row_by_id
+    rows = (
+        [row_by_id[item] for item in dict.fromkeys(items_of or ()) if item in row_by_id]
+        for items_of in items.to_pylist()
+    )
+    return {
+        user.encode(): np.array(own, dtype=np.int64)
+        for user, own in zip(users.to_pylist(), rows, strict=True)
+        if own and user is not None
+    }
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))

@@ -1,0 +1,149 @@
+"""The features stage: the stored features of a batch in one store round trip, then what holds at its moment.
+
+Item features are not read here: whoever needs them gathers them from the mapped catalogue by row.
+"""
+
+import logging
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.directories import settled
+from models.errors import ArtifactError
+from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.features.rows import KeyedGroup, row_key
+from models.features.view import FeatureView
+from models.ragged import RaggedBatch
+from services.errors import ConfigError
+from services.stages.refresh import Watched, watched_folders
+from services.stores.base import FeatureStore, StoreConfig
+from services.telemetry.metrics import RowMetrics
+
+MISSED = "features"
+"""What an answer that was made with default features says."""
+
+logger = logging.getLogger("ray.serve")
+_LOGGED_EVERY = 1000
+
+
+class FeaturesConfig(BaseModel):
+    """The feature definitions and where features are kept; paths are relative to the home.
+
+    live: folder of the live item features, which may come later. refresh_s: how often both folders are looked at.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    definitions: str
+    store: StoreConfig | None = None
+    overlay: str | None = None
+    live: str | None = None
+    refresh_s: float = Field(default=1.0, gt=0, le=86_400)
+
+
+def load_definitions(path: Path) -> FeatureSet:
+    """Read a feature set.
+
+    Raises:
+        ConfigError: it is missing or not a feature set.
+    """
+    path = settled(path)
+    if not path.is_file():
+        raise ConfigError(
+            f"no feature definitions at {path}: build the data set first", field="features.definitions"
+        )
+    try:
+        return FeatureSet.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
+    except (ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", field="features.definitions") from error
+
+
+def open_view(config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path) -> FeatureView:
+    """Give the view over the catalogue, with the configured overlay and live item features as they are now.
+
+    Raises:
+        ConfigError: a folder cannot be used, or the catalogue has no cells though features are of cells.
+    """
+    return open_watched_view(config, features, catalogue, home)[0]
+
+
+def open_watched_view(
+    config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path
+) -> tuple[FeatureView, list[Watched]]:
+    """Give the view as ``open_view`` does, and the folders that it was opened from, to be kept fresh."""
+    try:
+        view = FeatureView(features, catalogue)
+    except ArtifactError as error:
+        raise ConfigError(str(error), field="catalogue") from error
+    overlay, live = (None if path is None else home / path for path in (config.overlay, config.live))
+    folders = watched_folders(view, overlay, live)
+    for folder in folders:
+        if folder.name == "live" and folder.identity is None:
+            continue  # no item has changed yet
+        try:
+            folder.open()
+        except ArtifactError as error:
+            raise ConfigError(str(error), field=f"features.{folder.name}") from error
+    return view, folders
+
+
+class FeaturesStage:
+    """Adds the columns of all groups but item; an unknown user gets the defaults.
+
+    So does a user whose row the store could not give, or whose row cannot be decoded, as it was written with other
+    definitions or is damaged: its request alone is noted as missing "features". Rows of the latter kind are counted
+    and, some of them, logged.
+    """
+
+    name = "features"
+
+    def __init__(
+        self, view: FeatureView, store: FeatureStore | None, metrics: RowMetrics | None = None
+    ) -> None:
+        """Without a store every user has the defaults."""
+        self.view = view
+        self._store = store
+        self._metrics = metrics
+        self._groups: list[KeyedGroup] = [
+            group for group, codec in view.codecs.items() if codec.stores_anything
+        ]
+        self._unreadable = 0
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Read the batch's users, whose ids are ``batch.user_keys``."""
+        users, groups = batch.user_keys, self._groups
+        if self._store is None or not groups:
+            return self.view.of_unknown_users(batch)
+        count = len(users)
+        reading = self._store.read_many([row_key(group, user) for group in groups for user in users])
+        rows = {group: reading.rows[i * count : (i + 1) * count] for i, group in enumerate(groups)}
+        given, unreadable = self.view.decoded(batch, rows)
+        missed = [place % count for place in reading.unread]
+        for group, places in unreadable.items():
+            missed += places
+            row = rows[group][places[0]]
+            self._report(group, len(places), users[places[0]], b"" if row is None else row)
+        return given.missing(MISSED, missed) if missed else given
+
+    @property
+    def waits(self) -> bool:
+        """Whether reading waits for another process."""
+        return self._store is not None and self._store.waits
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.close()
+
+    def _report(self, group: KeyedGroup, count: int, user: bytes, row: bytes) -> None:
+        if self._metrics is not None:
+            self._metrics.unreadable(group, count)
+        if (
+            self._unreadable // _LOGGED_EVERY != (self._unreadable + count) // _LOGGED_EVERY
+            or not self._unreadable
+        ):
+            reason = self.view.codecs[group].refusal(row)
+            logger.error("user %r gets default features: %s (%d before)", user[:80], reason, self._unreadable)
+        self._unreadable += count

@@ -1,0 +1,120 @@
+"""The ranker's slot with a history cache: only pasts that are not kept are encoded, all in one call.
+
+Then all candidates are scored in one call beside the encoded pasts, kept or new.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.artifact import Artifact
+from models.assembly import InputAssembler
+from models.directories import settled
+from models.errors import RuntimeFailure
+from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.golden import check_golden
+from models.ragged import Column, RaggedArray, RaggedBatch
+from models.runtimes import load_cut_runtime
+from services.errors import ConfigError
+from services.stages.history_cache import FIELD, HistoryCacheConfig, LookupCounts, LruBytes
+from services.stages.history_keys import HistoryKeys, column_of
+from services.stages.model_slot import ModelConfig, scores_of
+
+
+class HistorySlot:
+    """A ranker like ``ModelSlot``, whose graph is cut in two; for one thread at a time."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        cache: HistoryCacheConfig,
+        catalogue: Catalogue,
+        features: FeatureSet,
+        home: Path,
+        counts: LookupCounts,
+    ) -> None:
+        """Load, verify, cut, and run the artifact's golden requests through both halves.
+
+        Raises:
+            ConfigError: the model cannot be cut. Else as ``ModelSlot``.
+        """
+        self.is_warm = False
+        root = settled(home / config.artifact)
+        self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
+        try:
+            self._runtime = load_cut_runtime(root, self.artifact, config.runtime)
+        except RuntimeFailure as error:
+            raise ConfigError(f"{error}; or leave out history_cache", field=FIELD) from error
+        check_golden(root, self.artifact, self._runtime)
+        encode, score = self._runtime.encode_signature, self._runtime.score_signature
+        self._assemble_past = InputAssembler(encode, catalogue)
+        self._assemble = InputAssembler(score, catalogue)
+        self._columns = list(dict.fromkeys(column_of(spec.source) for spec in encode.inputs))
+        lists = [column_of(s.source) for s in encode.inputs if s.source.endswith((":list", ":mask"))]
+        self._past = lists[0] if lists else None
+        self._keys = HistoryKeys(self._columns, features, self.artifact.version, cache.max_age_s)
+        self.entries = LruBytes(cache.max_bytes)
+        self._counts = counts
+
+    def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
+        """Give one of the model's outputs, float32 (N,): a number for every candidate.
+
+        Raises:
+            StageFailed: the output is of another shape.
+        """
+        given = self._runtime.score(self._assemble(batch), stacked(self._encoded(batch)))[output]
+        return scores_of(self.artifact, self._assemble, given, batch, output)
+
+    def _encoded(self, batch: RaggedBatch) -> list[NDArray[Any]]:
+        """Give the encoded past of every request, (its tokens, ...) each; of those that are alike one is encoded."""
+        keys = self._keys(batch)
+        found = {key: self.entries.get(key) for key in keys}
+        first = {key: place for place, key in reversed(list(enumerate(keys))) if found[key] is None}
+        missed = sorted(first.values())
+        if missed:
+            for place, entry in zip(missed, self._encode(batch, missed), strict=True):
+                found[keys[place]] = entry
+                evicted = self.entries.put(keys[place], entry)
+                if evicted:
+                    self._counts.add("evicted", evicted)
+            self._counts.add("miss", len(missed))
+        if len(keys) > len(missed):
+            self._counts.add("hit", len(keys) - len(missed))
+        return [entry for entry in (found[key] for key in keys) if entry is not None]
+
+    def _encode(self, batch: RaggedBatch, places: list[int]) -> list[NDArray[Any]]:
+        """Encode the pasts of some requests in one call; each without the padding behind it."""
+        some = np.array(places, dtype=np.int64)
+        columns = {name: _taken(batch.requests[name], some, len(batch)) for name in self._columns}
+        none = np.zeros(len(places) + 1, dtype=np.int64)
+        pasts = RaggedBatch(offsets=none, rows=none[:0], requests=columns)
+        encoded = self._runtime.encode(self._assemble_past(pasts))
+        past = None if self._past is None else columns[self._past]
+        if not isinstance(past, RaggedArray):
+            return [row.copy() for row in encoded]
+        lengths = np.diff(past.offsets)
+        padding = (lengths.max() - lengths).tolist()
+        return [row[: len(row) - behind].copy() for row, behind in zip(encoded, padding, strict=True)]
+
+
+def stacked(entries: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Give arrays (T_i, ...) as one, (B, longest T, ...), with zeros behind the shorter ones."""
+    if len(entries) == 1:
+        return entries[0][None]
+    longest = max(len(entry) for entry in entries)
+    if all(len(entry) == longest for entry in entries):
+        return np.stack(entries)
+    padded = np.zeros((len(entries), longest, *entries[0].shape[1:]), dtype=entries[0].dtype)
+    for row, entry in zip(padded, entries, strict=True):
+        row[: len(entry)] = entry
+    return padded
+
+
+def _taken(column: Column, places: NDArray[np.int64], count: int) -> Column:
+    if len(places) == count:
+        return column
+    return column.take(places) if isinstance(column, RaggedArray) else column[places]

@@ -1,0 +1,84 @@
+"""Setting live item features on disk; running replicas take them up within ``features.refresh_s``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.directories import settled
+from models.features.catalogue import Catalogue, item_key
+from models.features.definition import Feature, FeatureSet
+from models.features.live import INDEX, LiveItems
+from services.config.pipeline import PipelineConfig
+from services.errors import ConfigError, NotFound
+from services.locks import alone
+from services.stages.features import load_definitions
+from services.stages.live_mark import note_features, refuse_lost_features
+
+
+def set_live(
+    config: PipelineConfig, home: Path, name: str, value: float | Sequence[float], item_ids: Sequence[str]
+) -> None:
+    """Set live feature ``name`` of the items, others staying as they are. One writer at a time: a second waits.
+
+    Raises:
+        ConfigError: the pipeline names no folder, or one that cannot be written, or has no such feature, or the value
+            is none of it; or the features were set before and are missing.
+        NotFound: the catalogue has no such item. ArtifactError: the catalogue or the folder cannot be used.
+    """
+    if config.features.live is None:
+        raise ConfigError(
+            f"pipeline {config.name} names no folder of live item features: add features.live",
+            field="features.live",
+        )
+    # Pipelines may share a folder by a link; it is the folder that is written, and the link stays.
+    root = (home / config.features.live).resolve()
+    features = load_definitions(home / config.features.definitions)
+    keys = _keys(Catalogue.open(home / config.catalogue), item_ids)
+    exact = _exact(features, name, value)
+    if root.exists() and not root.is_dir():
+        raise ConfigError(
+            f"{root} is a file, live item features are a folder: remove it, or name another",
+            field="features.live",
+        )
+    try:
+        with alone(root.with_name(f".{root.name}.lock")):
+            refuse_lost_features(config, home, features)
+            present = settled(root)
+            live = (
+                LiveItems.open(present, features) if (present / INDEX).is_file() else LiveItems.none(features)
+            )
+            live.setting(features, name, keys, exact).write(root, features)
+            note_features(config, home)
+    except OSError as error:  # it is written whole or not at all: what was there still is
+        raise ConfigError(
+            f"{root} cannot be written ({error}): give it space and the right to write", field="features.live"
+        ) from error
+
+
+def _exact(features: FeatureSet, name: str, value: float | Sequence[float]) -> NDArray[np.generic]:
+    """Give the value in the feature's dtype."""
+    known: dict[str, Feature] = {feature.name: feature for feature in features.given("live")}
+    if name not in known:
+        raise ConfigError(
+            f"there is no live feature {name!r}; the definitions have {', '.join(known) or 'none'}"
+        )
+    feature, given = known[name], np.asarray(value, dtype=np.float64)
+    kind = np.dtype(feature.dtype)
+    limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
+    fits = given.shape == feature.shape and bool(((given >= limits.min) & (given <= limits.max)).all())
+    if not fits or (kind.kind in "iu" and (given % 1 != 0).any()):
+        raise ConfigError(
+            f"live.{name} cannot be {value}: it is {feature.dtype} of shape {feature.shape}; give such"
+        )
+    return given.astype(kind)
+
+
+def _keys(catalogue: Catalogue, item_ids: Sequence[str]) -> NDArray[np.int64]:
+    unknown = [item_id for item_id in item_ids if item_id not in catalogue.row_by_id]
+    if unknown:
+        raise NotFound(
+            f"items {', '.join(unknown[:5])} are not in catalogue {catalogue.manifest.name}: name items that it has"
+        )
+    return np.array([item_key(item_id) for item_id in item_ids], dtype=np.int64)

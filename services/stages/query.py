@@ -1,0 +1,81 @@
+"""Queries: admitted requests, and how a batch of them becomes a ragged batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.catalogue import Catalogue
+from models.ragged import RaggedBatch, offsets_of
+from services.errors import Unprocessable
+from services.stages.candidates import CandidateSource
+from services.stages.context import ContextLayout, EncodedContext
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An admitted request. rows: int64 (n,) when the caller named candidates, else None."""
+
+    user_key: bytes
+    context: EncodedContext
+    rows: NDArray[np.int64] | None
+    deadline_s: float
+    priority: int
+    k: int
+
+
+def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDArray[np.int64]:
+    """Give the catalogue rows of the candidates a caller named, each once, in the order of their first naming.
+
+    Raises:
+        Unprocessable: too many, or one that the catalogue does not have.
+    """
+    if len(ids) > max_count:
+        raise Unprocessable(
+            f"{len(ids)} candidates were sent, at most {max_count} are allowed: send fewer",
+            field="candidates",
+        )
+    row_by_id = catalogue.row_by_id
+    try:
+        return np.array([row_by_id[item_id] for item_id in dict.fromkeys(ids)], dtype=np.int64)
+    except KeyError as error:
+        place = next(i for i, item_id in enumerate(ids) if item_id not in row_by_id)
+        raise Unprocessable(
+            f"candidate {error.args[0][:80]!r} is not in catalogue {catalogue.manifest.name} "
+            f"{catalogue.manifest.version}: send ids of its items",
+            field=f"candidates[{place}]",
+        ) from error
+
+
+def merge_queries(
+    queries: Sequence[Query], release: str, layout: ContextLayout, source: CandidateSource
+) -> RaggedBatch:
+    """Lay queries end to end, drawing candidates for those that name none."""
+    contexts = [query.context for query in queries]
+    context = layout.columns(contexts)
+    open_ones = [i for i, query in enumerate(queries) if query.rows is None]
+    if len(open_ones) == len(queries):
+        drawn = source.draw(context, len(queries))
+        rows, lengths = drawn.reshape(-1), np.full(len(queries), drawn.shape[1], dtype=np.int64)
+    else:
+        parts = [query.rows for query in queries]
+        if open_ones:
+            asked = {name: column[open_ones] for name, column in context.items()}
+            for i, drawn_rows in zip(open_ones, source.draw(asked, len(open_ones)), strict=True):
+                parts[i] = drawn_rows
+        present = [part for part in parts if part is not None]
+        rows, lengths = np.concatenate(present), np.array([len(part) for part in present])
+    return RaggedBatch(
+        offsets=offsets_of(lengths),
+        rows=rows,
+        requests={
+            **{f"context.{name}": column for name, column in context.items()},
+            **layout.texts(contexts),
+        },
+        deadlines_s=np.array([query.deadline_s for query in queries]),
+        priorities=np.array([query.priority for query in queries], dtype=np.int32),
+        k=np.array([query.k for query in queries], dtype=np.int64),
+        release=release,
+        user_keys=[query.user_key for query in queries],
+    )

@@ -1,0 +1,33 @@
+"""The ranker stage: a score for every candidate of the batch."""
+
+from pydantic import BaseModel, ConfigDict
+
+from models.ragged import RaggedBatch
+from services.stages.history_cache import HistoryCacheConfig
+from services.stages.model_slot import Scorer
+
+
+class RankerConfig(BaseModel):
+    """Which named model ranks, which of its outputs is the score, and whether encoded histories are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    output: str = "score"
+    history_cache: HistoryCacheConfig | None = None
+
+
+class RankerStage:
+    """Adds the candidate column "score", float32 (N,)."""
+
+    name = "ranker"
+
+    def __init__(self, slot: Scorer, config: RankerConfig) -> None:
+        """Score with the model in the slot."""
+        self.slot = slot
+        self._output = config.output
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Run the model on the batch."""
+        scores = self.slot.scores(batch, self._output)
+        return batch.adding(candidates={"score": scores, "ranker": scores})

@@ -1,0 +1,150 @@
+"""The reranker stage: a listwise model orders the best M of each request, then rules and diversity pick the list."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.padding import mask_of, to_lists
+from models.ragged import RaggedBatch, offsets_of
+from services.errors import ConfigError
+from services.stages.diversity import DiversityConfig, maximal_marginal_relevance
+from services.stages.model_slot import ModelSlot
+from services.stages.rules import Rules, RulesConfig, within_cap
+from services.stages.top_k import best_of_each, best_within_k, first_of_each, keep_where
+
+
+class RerankerConfig(BaseModel):
+    """Which named model reranks the best how many, what may be answered, and how the list is made diverse."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    output: str = "score"
+    best: int = Field(default=50, ge=1, le=1000)
+    rules: RulesConfig = RulesConfig()
+    diversity: DiversityConfig | None = None
+
+
+class RuledStage:
+    """What a reranker leaves when it cannot be had: the order of "score", under the rules, k at most."""
+
+    name = "order"
+
+    def __init__(self, rules: Rules) -> None:
+        """Answer nothing that ``rules`` forbid."""
+        self._rules = rules
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Order every request of the batch, and keep its k best."""
+        eligible = self._rules.eligible(batch)
+        return in_order(
+            batch if eligible is None else keep_where(batch, eligible), self._rules, batch.candidate_count
+        )
+
+
+class RerankerStage:
+    """Keeps the best M of each request in the model's order, k at most; "score" is then the reranker's."""
+
+    name = "reranker"
+
+    def __init__(
+        self, slot: ModelSlot, config: RerankerConfig, catalogue: Catalogue, features: FeatureSet
+    ) -> None:
+        """Rerank with the model in the slot.
+
+        Raises:
+            ConfigError: the rules or the diversity name what the catalogue or the features lack.
+        """
+        self.slot = slot
+        self._config = config
+        self._rules = Rules(config.rules, catalogue, features)
+        diversity = config.diversity
+        self._vectors = None if diversity is None else diversity_vectors(diversity, catalogue)
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Rerank every request of the batch."""
+        eligible = self._rules.eligible(batch)
+        if eligible is not None:
+            batch = keep_where(batch, eligible)
+        best = best_of_each(batch, "score", self._config.best)
+        # A model is not asked about nothing; one request without candidates among others is padding to it.
+        scores = (
+            self.slot.scores(best, self._config.output) if best.candidate_count else best.candidates["score"]
+        )
+        best = best.adding(candidates={"score": scores, "reranker": scores})
+        if self._vectors is None or self._config.diversity is None or not best.candidate_count:
+            return in_order(best, self._rules, self._config.best)
+        return self._diverse(best, self._vectors, self._config.diversity.relevance_weight)
+
+    def _diverse(
+        self, best: RaggedBatch, vectors: NDArray[np.float32], relevance_weight: float
+    ) -> RaggedBatch:
+        offsets = best.offsets
+        groups = self._rules.groups(best.rows)
+        slots = maximal_marginal_relevance(
+            to_lists(best.candidates["score"], offsets),
+            to_lists(vectors.take(best.rows, axis=0), offsets),
+            mask_of(offsets),
+            # No more picks than the longest list that is asked for.
+            self._config.best if best.k is None else int(best.k.max()),
+            relevance_weight,
+            None if groups is None else to_lists(groups, offsets),
+            self._rules.most or 1,
+        )
+        chosen = slots >= 0
+        if best.k is not None:
+            chosen &= np.arange(slots.shape[1])[None, :] < best.k[:, None]
+        return best.keep((slots + offsets[:-1, None])[chosen], offsets_of(chosen.sum(axis=1)))
+
+
+class OpenStage:
+    """The order of "score" for users of whom nothing is known, under the rules that hold for anyone, k at most."""
+
+    name = "order"
+
+    def __init__(self, rules: Rules) -> None:
+        """Answer nothing that is closed. The batch needs ``columns``."""
+        self._rules = rules
+        self.columns = rules.columns
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Order every request of the batch, and keep its k best."""
+        is_open = self._rules.open_items(batch)
+        return in_order(
+            batch if is_open is None else keep_where(batch, is_open), self._rules, batch.candidate_count
+        )
+
+
+def in_order(batch: RaggedBatch, rules: Rules, most: int) -> RaggedBatch:
+    """Give every request with its best candidates by "score", best first, within the cap: ``most``, k at most."""
+    if rules.most is None:
+        return best_within_k(batch, "score")
+    ordered = best_of_each(batch, "score", most)
+    groups = rules.groups(ordered.rows)
+    assert groups is not None
+    kept = keep_where(ordered, within_cap(groups, ordered.request_of(), rules.most))
+    return kept if kept.k is None else first_of_each(kept, kept.k)
+
+
+def diversity_vectors(config: DiversityConfig, catalogue: Catalogue) -> NDArray[np.float32]:
+    """Give the catalogue column that similarity is measured on, (items, D).
+
+    Raises:
+        ConfigError: there is none of that name, or it is not of finite vectors.
+    """
+    field = "reranker.diversity.column"
+    vectors = catalogue.columns.get(config.column)
+    if vectors is None:
+        raise ConfigError(
+            f"the catalogue has no column {config.column!r}; it has {', '.join(catalogue.columns)}",
+            field=field,
+        )
+    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+        raise ConfigError(
+            f"column {config.column!r} of shape {vectors.shape} is not of finite vectors (items, D): "
+            f"name an embedding",
+            field=field,
+        )
+    return vectors

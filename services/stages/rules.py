@@ -1,0 +1,186 @@
+"""Declared rules of an answer: nothing closed, nothing seen lately, not too much of one area.
+
+``eligible`` sieves candidates before any is reranked, for the whole ragged batch at once; the cap holds while the
+list is picked (``services.stages.diversity``, ``within_cap``). A closed item is never answered, even at the price
+of an empty list. Seeing something again is better than nothing: a request of which all was seen keeps it. A cap
+may make a list shorter than k, never empty.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.features.catalogue import Catalogue
+from models.features.definition import PER_CANDIDATE, Feature, FeatureSet
+from models.ragged import RaggedArray, RaggedBatch
+from services.errors import ConfigError
+
+_DAY_S = 86_400.0
+
+
+class SeenRule(BaseModel):
+    """Leaves out what is in the user's history of the last ``within_days`` days.
+
+    history: a ragged feature of item keys; at_s: their times, and now_s: the present, epoch seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    history: str = "user.history"
+    at_s: str = "user.history_at_s"
+    now_s: str = "context.now_s"
+    within_days: float = Field(gt=0)
+
+
+class CapRule(BaseModel):
+    """At most ``most`` items of one value of the integer item column ``column`` in a list."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    most: int = Field(ge=1)
+
+
+class RulesConfig(BaseModel):
+    """closed: item.<column>, cell.<feature> or live.<feature>; candidates with a value above 0 are never answered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    closed: str | None = Field(default=None, pattern=r"^(item|cell|live)\.[a-z][a-z0-9_]*$")
+    seen: SeenRule | None = None
+    cap: CapRule | None = None
+
+
+class Rules:
+    """The rules of one release."""
+
+    def __init__(self, config: RulesConfig, catalogue: Catalogue, features: FeatureSet) -> None:
+        """Find what the rules name.
+
+        Raises:
+            ConfigError: a column or feature there is not.
+        """
+        self._config = config
+        self._catalogue = catalogue
+        self._groups: NDArray[np.int64] | None = None
+        self._closed: NDArray[np.bool_] | None = None
+        named = {feature.column: feature for feature in features.features if _may_rule(feature)}
+        if config.closed is not None:
+            kind, _, name = config.closed.partition(".")
+            if kind == "item":
+                self._closed = _scalars(catalogue, name, "reranker.rules.closed") > 0
+            else:
+                _expect(config.closed, named, "reranker.rules.closed", ragged=False)
+        if config.seen is not None:
+            for field in ("history", "at_s", "now_s"):
+                where = f"reranker.rules.seen.{field}"
+                _expect(getattr(config.seen, field), named, where, ragged=field != "now_s")
+        if config.cap is not None:
+            column = _scalars(catalogue, config.cap.column, "reranker.rules.cap.column")
+            if column.dtype.kind not in "iu":
+                raise ConfigError(
+                    f"column {config.cap.column!r} holds {column.dtype}, an area is a whole number: name another",
+                    field="reranker.rules.cap.column",
+                )
+            self._groups = column.astype(np.int64)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of a batch that decide for users of whom nothing is known."""
+        closed = self._config.closed
+        return frozenset() if closed is None or self._closed is not None else frozenset((closed,))
+
+    def open_items(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
+        """Return bool (N,), which candidates may be answered to anyone; None if all may."""
+        return self._open(batch)
+
+    @property
+    def most(self) -> int | None:
+        """Most items of one group in a list; None without a cap."""
+        return None if self._config.cap is None else self._config.cap.most
+
+    def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Give the capped group of each catalogue row, (N,); None without a cap."""
+        return None if self._groups is None else self._groups.take(rows)
+
+    def eligible(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
+        """Give bool (N,), which candidates may be answered; None when all may."""
+        allowed = self._open(batch)
+        seen = self._seen(batch)
+        if seen is None or not seen.any():
+            return allowed
+        fresh = ~seen if allowed is None else allowed & ~seen
+        waived = np.bincount(batch.request_of()[fresh], minlength=len(batch)) == 0
+        if waived.any():
+            fresh |= waived[batch.request_of()] & (True if allowed is None else allowed)
+        return fresh
+
+    def _open(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
+        if self._config.closed is None:
+            return None
+        if self._closed is not None:
+            return ~self._closed.take(batch.rows)
+        return np.asarray(batch.candidates[self._config.closed] <= 0)
+
+    def _seen(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
+        rule = self._config.seen
+        if rule is None:
+            return None
+        history, at_s = batch.requests[rule.history], batch.requests[rule.at_s]
+        now_s = batch.requests[rule.now_s]
+        assert isinstance(history, RaggedArray)
+        assert isinstance(at_s, RaggedArray)
+        assert isinstance(now_s, np.ndarray)
+        owner = np.repeat(np.arange(len(batch), dtype=np.int64), np.diff(history.offsets))
+        recent = at_s.values >= now_s[owner] - rule.within_days * _DAY_S
+        rows = self._catalogue.rows_of_keys(history.values[recent])
+        items = len(self._catalogue)
+        known = np.sort(owner[recent][rows >= 0] * items + rows[rows >= 0])
+        if not len(known):
+            return None
+        asked = batch.request_of() * items + batch.rows
+        found = known.take(np.searchsorted(known, asked), mode="clip")
+        return np.asarray(found == asked)
+
+
+def within_cap(groups: NDArray[np.int64], request_of: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+    """Give bool (N,): which candidates are among the first ``most`` of their group in their request."""
+    order = np.lexsort((groups, request_of))  # stable: candidates of one group stay in order
+    starts = np.ones(len(order), dtype=bool)
+    starts[1:] = (np.diff(groups[order]) != 0) | (np.diff(request_of[order]) != 0)
+    place = np.arange(len(order)) - np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
+    kept = np.empty(len(order), dtype=bool)
+    kept[order] = place < most
+    return kept
+
+
+def _scalars(catalogue: Catalogue, name: str, field: str) -> NDArray[Any]:
+    column = catalogue.columns.get(name)
+    if column is None or column.ndim != 1:
+        raise ConfigError(
+            f"the catalogue has no column {name!r} of one number an item; it has {', '.join(catalogue.columns)}",
+            field=field,
+        )
+    return np.asarray(column)
+
+
+def _expect(name: str, named: Mapping[str, Feature], field: str, *, ragged: bool) -> None:
+    """Refuse what is not a feature of one number; ragged: of a sequence of them."""
+    of_requests = not field.endswith("closed")
+    fit = [
+        each
+        for each, feature in named.items()
+        if feature.ragged == ragged and not feature.shape and (feature.group in PER_CANDIDATE) != of_requests
+    ]
+    if name not in fit:
+        why = "is of another kind" if name in named else "is not defined"
+        raise ConfigError(
+            f"feature {name!r} {why}; name one of {', '.join(sorted(fit)) or 'none'}", field=field
+        )
+
+
+def _may_rule(feature: Feature) -> bool:
+    return feature.group != "item" and not feature.is_text

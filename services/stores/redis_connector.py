@@ -1,0 +1,147 @@
+"""The keeper: a thread that makes a Redis store's connections, and finds a cluster's nodes.
+
+All that takes more than one round trip happens here, beside the requests.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+
+import redis
+from redis.connection import Connection
+
+from services.breaker import BreakerConfig
+from services.stores.redis_client import Address
+from services.stores.redis_node import Node
+
+SLOTS = 16_384
+_SWEEP_PERIOD_S = 1.0
+logger = logging.getLogger("ray.serve")
+
+
+class Keeper:
+    """Keeps the nodes' connections open until it is closed."""
+
+    def __init__(
+        self,
+        *,
+        seeds: list[Address],
+        is_cluster: bool,
+        connect: Callable[[Address], Connection],
+        connections: int,
+        breaker: BreakerConfig,
+    ) -> None:
+        """Start connecting. connect: gives a ready connection, or raises redis.RedisError."""
+        self._seeds = seeds
+        self._is_cluster = is_cluster
+        self._connect = connect
+        self._connections = connections
+        self._breaker = breaker
+        self._retry_s = breaker.retry_after_ms / 1e3
+        self.nodes: dict[Address, Node] = {}
+        self.slots: list[Node | None] = []
+        """A cluster's master by slot, replaced as a whole; empty until it is known."""
+        if not is_cluster:
+            self.nodes = {seeds[0]: Node(seeds[0], connections, breaker)}
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._settled = threading.Event()
+        self._stale = is_cluster
+        self._last_fault: dict[Address, str] = {}
+        self._thread = threading.Thread(target=self._run, name="store-keeper", daemon=True)
+        self._thread.start()
+
+    def settled(self, limit_s: float) -> bool:
+        """Wait until every node has been tried once; give whether that was in time."""
+        return self._settled.wait(limit_s)
+
+    def look(self, *, moved: bool = False) -> None:
+        """Say that a connection was lost; moved: or that a slot is no longer where it was."""
+        self._stale = self._stale or (moved and self._is_cluster)
+        self._wake.set()
+
+    def close(self) -> None:
+        """Stop, and close what is idle."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join()
+        for node in self.nodes.values():
+            node.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                whole = self._mend()
+            except Exception:  # without this thread the store would stay lost
+                logger.exception("the feature store's connections could not be mended")
+                whole = False
+            self._settled.set()
+            if whole:
+                self._wake.wait(_SWEEP_PERIOD_S)
+            else:
+                self._stop.wait(self._retry_s)
+
+    def _mend(self) -> bool:
+        """Connect what lacks; give whether nothing does."""
+        if self._stale and not self._discover():
+            return False
+        whole = True
+        for node in list(self.nodes.values()):
+            node.sweep()
+            while node.lacking and not self._stop.is_set():
+                connection = self._reach(node.address)
+                if connection is None:
+                    whole = False
+                    self._stale = self._is_cluster  # its slots may be another node's by now
+                    break
+                node.add(connection)
+        return whole
+
+    def _reach(self, address: Address) -> Connection | None:
+        try:
+            connection = self._connect(address)
+        except (redis.RedisError, OSError, ValueError) as error:  # ValueError: a garbled handshake
+            fault = f"{type(error).__name__}: {error}"
+            if self._last_fault.get(address) != fault:
+                logger.warning("feature store %s:%d cannot be reached: %s", *address, fault)
+            self._last_fault[address] = fault
+            return None
+        self._last_fault.pop(address, None)
+        return connection
+
+    def _discover(self) -> bool:
+        """Ask any node which has which slots; give whether one said so."""
+        self._stale = False
+        for address in dict.fromkeys([*self.nodes, *self._seeds]):
+            connection = self._reach(address)
+            if connection is None:
+                continue
+            try:
+                connection.send_command("CLUSTER", "SLOTS", check_health=False)
+                ranges = connection.read_response()
+            except redis.RedisError as error:
+                logger.warning("feature store %s:%d gives no cluster slots: %s", *address, error)
+                continue
+            finally:
+                connection.disconnect()
+            self._place(ranges, address[0])
+            return True
+        self._stale = True
+        return False
+
+    def _place(self, ranges: list[list[object]], asked_host: str) -> None:
+        nodes: dict[Address, Node] = {}
+        slots: list[Node | None] = [None] * SLOTS
+        for first, last, master, *_ in ranges:
+            assert isinstance(first, int) and isinstance(last, int) and isinstance(master, list)
+            # An empty host is the one that was asked.
+            address = ((master[0] or b"").decode() or asked_host, int(master[1]))
+            if address not in nodes:
+                known = self.nodes.get(address)
+                nodes[address] = known or Node(address, self._connections, self._breaker)
+            slots[first : last + 1] = [nodes[address]] * (last + 1 - first)
+        gone = [node for address, node in self.nodes.items() if address not in nodes]
+        self.nodes, self.slots = nodes, slots
+        for node in gone:
+            node.close()

@@ -1,0 +1,299 @@
+"""Metrics in Ray's Prometheus export.
+
+    rankway_requests_total{pipeline, status}       answers by HTTP status
+    rankway_degraded_total{pipeline, reason}       answers that missed something
+    rankway_request_latency_ms{pipeline}           histogram, in the replica, from body to answer
+    rankway_candidates_waiting{unit, pool}         gauge
+    rankway_candidates_arrived_total{unit, pool}   counter
+    rankway_candidates_served_total{unit, pool}    counter
+    rankway_requests_shed_total{unit, pool}        refused, or given to the fallback
+    rankway_requests_missed_total{unit, pool}      of an ingress: after the objective, or shed for lack of time
+    rankway_batch_candidates{unit, pool}           histogram
+    rankway_stage_latency_ms{unit, pool, stage}    histogram, per batch
+    rankway_unreadable_rows_total{unit, group}     stored rows of other definitions, or damaged
+    rankway_store_left_alone{unit}                 gauge: the feature store's servers whose breaker is not closed
+    rankway_release_failed{pipeline, unit}         gauge: 1 while the release asked for last cannot be loaded
+    rankway_log_rows_total{pipeline, kind}         rows of the served log that are in files
+    rankway_log_dropped_rows_total{pipeline, reason}
+    rankway_refreshes_total{unit, folder, outcome} overlays and live item features, taken or refused
+    rankway_response_cache_total{pipeline, result} hit, miss, shared with an identical request; evicted entries
+    rankway_history_cache_total{pipeline, result}  hit, miss; evicted entries
+
+The histograms are ``services.telemetry.histogram``'s. A call into Ray gives up the interpreter's lock, and on the
+event loop the model thread then takes it: 3 µs become 30. So the loop only notes what happened; a thread
+hands it to Ray twice a second.
+Outside a Ray process the same calls reach nothing.
+"""
+
+import logging
+import threading
+from collections import Counter as Tally
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from ray.util import metrics
+
+from services.logs.traffic import TrafficLog
+from services.telemetry.counter import LabelledCount
+from services.telemetry.histogram import Histogram
+
+_LATENCY_MS: list[float] = [0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500, 1000]
+_CANDIDATES: list[float] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
+_FLUSH_PERIOD_S = 0.5
+Note = TypeVar("Note")
+logger = logging.getLogger("ray.serve")
+
+
+class Noted(Protocol):
+    """Something that has notes to hand to Ray."""
+
+    def flush(self) -> None:
+        """Hand them over; called from the flusher's thread alone."""
+        ...
+
+
+class Flusher:
+    """The thread that hands notes to Ray."""
+
+    def __init__(self, sources: Sequence[Noted]) -> None:
+        """Start flushing ``sources``."""
+        self._sources = sources
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Flush what is left and stop."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            stopping = self._stop.wait(_FLUSH_PERIOD_S)
+            for source in self._sources:
+                try:
+                    source.flush()
+                except Exception:  # without this thread the notes would pile up
+                    logger.exception("metrics could not be handed to Ray")
+
+
+class UnitMetrics:
+    """What a unit's runner reports; its counts since the start, which never fall."""
+
+    def __init__(
+        self, unit: str, replica: str, pool: str = "local", traffic: TrafficLog | None = None
+    ) -> None:
+        """Declare the unit's series; ``traffic`` is told all of it, too."""
+        self._unit, self._pool, self._traffic = unit, pool, traffic
+        keys = ("unit", "pool", "replica")
+        tags = {"unit": unit, "pool": pool, "replica": replica}
+        self._waiting = metrics.Gauge("rankway_candidates_waiting", "Candidates in the queue.", keys)
+        self._arrived = metrics.Counter("rankway_candidates_arrived_total", "Candidates asked for.", keys)
+        self._served = metrics.Counter("rankway_candidates_served_total", "Candidates scored.", keys)
+        self._shed = metrics.Counter(
+            "rankway_requests_shed_total", "Refused, or given to the fallback.", keys
+        )
+        self._missed = metrics.Counter(
+            "rankway_requests_missed_total", "After the objective, or shed for lack of time.", keys
+        )
+        self._batch = Histogram("rankway_batch_candidates", "Candidates a batch.", _CANDIDATES, labels=tags)
+        self._stage = Histogram(
+            "rankway_stage_latency_ms", "Stage time of a batch.", _LATENCY_MS, labels=tags, more=("stage",)
+        )
+        for series in (self._waiting, self._arrived, self._served, self._shed, self._missed):
+            series.set_default_tags(tags)
+        self._batches: deque[tuple[int, dict[str, float]]] = deque()
+        self._waiting_candidates = 0
+        self._flushed = (0, 0, 0)
+        self.batch_count = 0
+        self.candidate_count = 0
+        self.arrived_requests = 0
+        self.arrived_candidates = 0
+        self.shed_requests = 0
+        self.missed_requests = 0
+        self.stage_ms: dict[str, float] = {}
+
+    def arrived(self, requests: int, candidates: int) -> None:
+        """Note what is asked for, before anything of it is refused."""
+        self.arrived_requests += requests
+        self.arrived_candidates += candidates
+        if self._traffic is not None:
+            self._traffic.note("arrival", self._unit, self._pool, requests, candidates)
+
+    def shed(self, requests: int) -> None:
+        """Note requests that were refused, or answered with less than they would have been."""
+        self.shed_requests += requests
+        if self._traffic is not None:
+            self._traffic.note("shed", self._unit, self._pool, requests)
+
+    def missed(self, requests: int) -> None:
+        """Note requests that more replicas might have answered whole and within the objective."""
+        self.missed_requests += requests
+
+    def batch_done(self, requests: int, candidates: int, timings_ms: dict[str, float]) -> None:
+        """Note a finished batch; ``stage_ms`` has what each stage took when it last ran."""
+        self.stage_ms.update(timings_ms)
+        self.batch_count += 1
+        self.candidate_count += candidates
+        self._batches.append((candidates, timings_ms))
+        if self._traffic is not None:
+            taken_ms = sum(timings_ms.values())
+            self._traffic.note("batch", self._unit, self._pool, requests, candidates, taken_ms)
+
+    def queue(self, waiting_candidates: int) -> None:
+        """Note the queue's length."""
+        self._waiting_candidates = waiting_candidates
+
+    def flush(self) -> None:
+        """Hand the notes to Ray."""
+        batches = _drain(self._batches)
+        self._waiting.set(self._waiting_candidates)
+        before = self._flushed
+        self._flushed = (self.arrived_candidates, self.shed_requests, self.missed_requests)
+        counters = (self._arrived, self._shed, self._missed)
+        for series, now, then in zip(counters, self._flushed, before, strict=True):
+            if now > then:
+                series.inc(now - then)
+        if batches:
+            self._served.inc(sum(candidates for candidates, _ in batches))
+        self._batch.observe(candidates for candidates, _ in batches)
+        for stage in dict.fromkeys(stage for _, timings_ms in batches for stage in timings_ms):
+            elapsed_ms = (timings_ms[stage] for _, timings_ms in batches if stage in timings_ms)
+            self._stage.observe(elapsed_ms, {"stage": stage})
+        self._batch.export()
+        self._stage.export()
+
+
+class RequestMetrics:
+    """What an ingress reports of its requests."""
+
+    def __init__(self, pipeline: str, replica: str) -> None:
+        """Declare the pipeline's series."""
+        keys, tags = ("pipeline", "replica"), {"pipeline": pipeline, "replica": replica}
+        self._requests = metrics.Counter("rankway_requests_total", "Answers.", (*keys, "status"))
+        self._degraded = metrics.Counter("rankway_degraded_total", "Incomplete answers.", (*keys, "reason"))
+        self._latency = Histogram(
+            "rankway_request_latency_ms", "From body to answer, in the replica.", _LATENCY_MS, labels=tags
+        )
+        for series in (self._requests, self._degraded):
+            series.set_default_tags(tags)
+        self._answers: deque[tuple[int, float, str | None]] = deque()
+
+    def answered(self, status: int, latency_ms: float, degraded: str | None = None) -> None:
+        """Note an answer, and what it missed: reasons, joined by commas."""
+        self._answers.append((status, latency_ms, degraded))
+
+    def flush(self) -> None:
+        """Hand the notes to Ray."""
+        answers = _drain(self._answers)
+        for status, count in Tally(status for status, _, _ in answers).items():
+            self._requests.inc(count, {"status": str(status)})
+        missed = (reason for _, _, degraded in answers if degraded for reason in degraded.split(","))
+        for reason, count in Tally(missed).items():
+            self._degraded.inc(count, {"reason": reason})
+        self._latency.observe(latency_ms for _, latency_ms, _ in answers)
+        self._latency.export()
+
+
+class RowMetrics:
+    """What the features stage reports of the store's rows, and of the folders that are kept fresh."""
+
+    def __init__(self, unit: str, replica: str) -> None:
+        """Declare the series."""
+        keys, tags = ("unit", "replica"), {"unit": unit, "replica": replica}
+        self._rows = LabelledCount(
+            "rankway_unreadable_rows_total", "Rows of other definitions, or damaged.", tags, "group"
+        )
+        self._refreshes = metrics.Counter(
+            "rankway_refreshes_total", "Folders opened anew.", (*keys, "folder", "outcome")
+        )
+        self._refreshes.set_default_tags(tags)
+        self._refreshed: deque[tuple[str, str]] = deque()
+
+    def unreadable(self, group: str, count: int) -> None:
+        """Note rows that could not be read."""
+        self._rows.add(group, count)
+
+    def refreshed(self, folder: str, outcome: str) -> None:
+        """Note that a newer folder was "taken" or "refused"."""
+        self._refreshed.append((folder, outcome))
+
+    def flush(self) -> None:
+        """Hand the notes to Ray."""
+        self._rows.flush()
+        for folder, outcome in _drain(self._refreshed):
+            self._refreshes.inc(1, {"folder": folder, "outcome": outcome})
+
+
+class StoreMetrics:
+    """Whether the feature store's servers are asked."""
+
+    def __init__(self, unit: str, replica: str, left_alone: Callable[[], int]) -> None:
+        """Declare the series; ``left_alone`` gives how many servers are not asked, as they failed lately."""
+        self._series = metrics.Gauge(
+            "rankway_store_left_alone", "Servers whose breaker is not closed.", ("unit", "replica")
+        )
+        self._series.set_default_tags({"unit": unit, "replica": replica})
+        self._left_alone = left_alone
+
+    def flush(self) -> None:
+        """Hand the present number to Ray."""
+        self._series.set(self._left_alone())
+
+
+class ReleaseMetrics:
+    """Whether the replica goes on with a release because the one asked for last cannot be loaded."""
+
+    def __init__(self, pipeline: str, unit: str, replica: str, has_failed: Callable[[], bool]) -> None:
+        """Declare the series; ``has_failed`` is asked at each flush."""
+        self._series = metrics.Gauge(
+            "rankway_release_failed", "A release could not be loaded.", ("pipeline", "unit", "replica")
+        )
+        self._series.set_default_tags({"pipeline": pipeline, "unit": unit, "replica": replica})
+        self._has_failed = has_failed
+
+    def flush(self) -> None:
+        """Hand the present state to Ray."""
+        self._series.set(float(self._has_failed()))
+
+
+class LogMetrics:
+    """What became of the served log's rows."""
+
+    def __init__(self, pipeline: str, replica: str) -> None:
+        """Declare the pipeline's series."""
+        tags = {"pipeline": pipeline, "replica": replica}
+        self._written = LabelledCount("rankway_log_rows_total", "Rows in files.", tags, "kind")
+        self._dropped = LabelledCount("rankway_log_dropped_rows_total", "Rows lost.", tags, "reason")
+
+    def written(self, kind: str, count: int) -> None:
+        """Note rows that are in a file."""
+        self._written.add(kind, count)
+
+    def dropped(self, reason: str, count: int) -> None:
+        """Note rows that are lost: too many waited, the target could not be written, or they were unfit."""
+        self._dropped.add(reason, count)
+
+    def flush(self) -> None:
+        """Hand the notes to Ray."""
+        self._written.flush()
+        self._dropped.flush()
+
+
+def cache_lookups(pipeline: str, replica: str) -> LabelledCount:
+    """Declare what became of look-ups in the response cache, and of its entries."""
+    tags = {"pipeline": pipeline, "replica": replica}
+    return LabelledCount("rankway_response_cache_total", "Look-ups and evictions.", tags, "result")
+
+
+def history_lookups(pipeline: str, replica: str) -> LabelledCount:
+    """Declare what became of look-ups in the history cache, and of its entries."""
+    tags = {"pipeline": pipeline, "replica": replica}
+    return LabelledCount("rankway_history_cache_total", "Look-ups and evictions.", tags, "result")
+
+
+def _drain(notes: deque[Note]) -> list[Note]:
+    """Take what is there; the loop may append meanwhile."""
+    return [notes.popleft() for _ in range(len(notes))]

@@ -1,0 +1,1 @@
+"""Units: the Serve deployments, and the calls between them."""

@@ -1,0 +1,270 @@
+"""The scaler and its guard, with policies of the test's own and a clock of its own."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray import cloudpickle
+from ray.serve._private.common import DeploymentID
+from ray.serve.config import AutoscalingConfig
+
+from autoscale.policies.base import Decision, Observation
+from autoscale.spec import Key
+from services.app import PipelineArgs, replicas_options
+from services.autoscaling import serve_policy
+from services.autoscaling.kv_store import Board
+from services.autoscaling.scaler import Scaler, unit_scaler
+from services.autoscaling.serve_options import neutral
+from services.autoscaling.serve_policy import PipelinePolicy, UnitPolicy, policy_arguments
+from services.autoscaling.spec import lowered
+from services.config.pipeline import PipelineConfig, validated
+from services.config.placement import all_placements
+from services.deployment.deploy import serve_config
+from tests.pipelines import SPLIT, merged, pipeline_document
+from tests.services.autoscaling.test_observations import Seen, stats_of
+
+SCALING: dict[str, Any] = {
+    "autoscaling": {
+        "policy": {"kind": "target_ongoing", "upscale_delay_s": 0, "downscale_delay_s": 0},
+        "p99_ms": 100,
+        "decision_interval_s": 5,
+        "bounds": {"main": {"max_replicas": 8}, "scorer": {"max_replicas": 9}},
+    }
+}
+
+
+def config_of(*changes: Mapping[str, Any]) -> PipelineConfig:
+    document: dict[str, Any] = pipeline_document()
+    for change in (SPLIT, SCALING, *changes):
+        document = merged(document, change)
+    return validated(document, "test")
+
+
+def told(target: int, ongoing: float = 0.0, now_s: float = 100.0) -> Seen:
+    seen = Seen(target, target, ongoing, current_time=now_s)
+    seen.tell("a", now_s - 2, stats_of(0))
+    seen.tell("a", now_s - 1, stats_of(100))
+    return seen
+
+
+@dataclass
+class Counting:
+    """A policy that asks for one replica more each time, or raises what it is told to."""
+
+    keys: tuple[Key, ...]
+    error: BaseException | None = None
+    seen: list[Observation] = field(default_factory=list)
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def start(self) -> int:
+        return 1
+
+    def decide(self, now_s: float, observation: Observation, state: int) -> Decision[int]:
+        self.seen.append(observation)
+        if self.error is not None:
+            raise self.error
+        reasons = {key: f"{key} {state} -> {state + 1}: because" for key in self.keys}
+        replicas = {key: state + 1 for key in self.keys}
+        return Decision(replicas, reasons, state + 1, weights=self.weights)
+
+
+def scaler_of(config: PipelineConfig) -> tuple[Scaler[int], Counting]:
+    spec = lowered(config, {})
+    policy = Counting(tuple(spec.keys()))
+    placed = {placement.deployment: placement for placement in all_placements(config)}
+    return Scaler(policy, spec, placed), policy
+
+
+def test_it_decides_every_interval_and_between_gives_back_what_stands() -> None:
+    scaler, policy = scaler_of(config_of())
+    contexts = {"main": told(1), "scorer": told(1)}
+    assert scaler.targets(contexts, 100.0) == {"main": 2, "scorer": 2}
+    assert scaler.targets({"main": told(7), "scorer": told(2)}, 104.9) == {"main": 7, "scorer": 2}
+    assert len(policy.seen) == 1
+    assert scaler.targets(contexts, 105.0) == {"main": 3, "scorer": 3}
+    assert policy.seen[0].units[Key("main", "local")].arriving_requests_per_s == 100
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
+    """What Serve's logger is told; Ray keeps it from the root's."""
+    records: list[logging.LogRecord] = []
+    logger = logging.getLogger("ray.serve")
+    monkeypatch.setattr(logger, "handle", records.append)
+    monkeypatch.setattr(logger, "isEnabledFor", lambda _level: True)
+    return records
+
+
+def test_a_decision_is_one_line_with_its_reason_and_its_numbers(said: list[logging.LogRecord]) -> None:
+    scaler, _ = scaler_of(config_of())
+    scaler.targets({"main": told(1), "scorer": told(2)}, 100.0)
+    (record,) = said  # the scorer's target stays
+    assert record.getMessage() == "main@local 1 -> 2: because"
+    assert (record.__dict__["unit"], record.__dict__["replicas_after"]) == ("main", 2)
+
+
+def test_an_error_is_met_once_an_interval() -> None:
+    scaler, policy = scaler_of(config_of())
+    policy.error = ValueError("no such season")
+    with pytest.raises(ValueError, match="no such season"):
+        scaler.targets({"main": told(1), "scorer": told(1)}, 100.0)
+    assert scaler.targets({"main": told(4), "scorer": told(4)}, 101.0) == {"main": 4, "scorer": 4}
+    policy.error = None
+    assert scaler.targets({"main": told(4), "scorer": told(4)}, 105.0) == {"main": 2, "scorer": 2}
+
+
+def contexts_of(targets: Mapping[str, int], ongoing: float, now_s: float = 100.0) -> dict[DeploymentID, Seen]:
+    return {
+        DeploymentID(name=name, app_name="small"): told(target, ongoing, now_s)
+        for name, target in targets.items()
+    }
+
+
+def by_name(targets: Mapping[DeploymentID, int]) -> dict[str, int]:
+    return {each.name: number for each, number in targets.items()}
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no Ray in this process: the board has nothing to write to."""
+    monkeypatch.setattr("services.autoscaling.kv_store._internal_kv_get", lambda *_, **__: None)
+    monkeypatch.setattr("services.autoscaling.kv_store._internal_kv_put", lambda *_, **__: True)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_application_policy_gives_serve_a_dict_by_its_own_ids_and_a_dict_of_state() -> None:
+    policy = PipelinePolicy(**policy_arguments(config_of(), {}))
+    targets, state = policy(contexts_of({"main": 2, "scorer": 2}, ongoing=10.0))
+    assert by_name(targets) == {"main": 5, "scorer": 5}
+    assert state == {}
+
+
+@pytest.mark.usefixtures("quiet")
+def test_it_never_raises_and_keeps_the_targets_whatever_serve_hands_it() -> None:
+    policy = PipelinePolicy(**policy_arguments(config_of(), {}))
+    contexts = contexts_of({"main": 2, "scorer": 3}, ongoing=10.0)
+    for broken in (float("nan"), float("inf"), -1.0, None, "many"):
+        for context in contexts.values():
+            context.total_num_requests = broken  # type: ignore[assignment]
+            context.current_time += 10
+        assert by_name(policy(contexts)[0]) == {"main": 2, "scorer": 3}
+    alone = dict(list(contexts.items())[:1])
+    assert by_name(policy(alone)[0]) == {"main": 2}
+    assert policy({}) == ({}, {})
+
+
+class Notes(Board):
+    """A board of this process alone."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, bytes] = {}
+
+    def read(self, name: str) -> bytes | None:
+        return self.notes.get(name)
+
+    def post(self, name: str, note: bytes) -> None:
+        self.notes[name] = note
+
+
+def test_a_scaler_made_again_of_the_same_goes_on_with_the_state_and_one_of_other_things_does_not() -> None:
+    config, board = config_of(), Notes()
+    spec = lowered(config, {})
+    placed = {placement.deployment: placement for placement in all_placements(config)}
+    policy = Counting(tuple(spec.keys()))
+    contexts = {"main": told(1), "scorer": told(1)}
+    assert Scaler(policy, spec, placed, board, b"a").targets(contexts, 100.0)["main"] == 2
+    assert Scaler(policy, spec, placed, board, b"a").targets(contexts, 101.0)["main"] == 3
+    assert Scaler(policy, spec, placed, board, b"b").targets(contexts, 102.0)["main"] == 2
+    board.notes["policy-state"] = b"no pickle"
+    assert Scaler(policy, spec, placed, board, b"b").targets(contexts, 103.0)["main"] == 2
+
+
+TWO_POOLS: dict[str, Any] = {
+    "pools": {"one": {"cpus": 4, "memory_gib": 8}, "two": {"cpus": 4, "memory_gib": 8}},
+    "units": {"scorer": {"pools": {"one": {}, "two": {}}}},
+}
+
+
+def test_the_weights_of_pools_are_the_policys_else_those_of_the_yaml() -> None:
+    contexts = {"main": told(1), "scorer@one": told(1), "scorer@two": told(3)}
+
+    def weights_of(config: PipelineConfig, decided: Mapping[str, Mapping[str, float]]) -> Any:
+        spec, board = lowered(config, {}), Notes()
+        placed = {placement.deployment: placement for placement in all_placements(config)}
+        Scaler(Counting(tuple(spec.keys()), weights=decided), spec, placed, board).targets(contexts, 100.0)
+        return json.loads(board.notes["weights/scorer"])
+
+    decided = {"scorer": {"one": 0.9, "two": 0.1}}
+    assert weights_of(config_of(TWO_POOLS), decided) == decided["scorer"]
+    assert weights_of(config_of(TWO_POOLS), {}) == {"one": 1.0, "two": 1.0}
+    said = {"units": {"scorer": {"pools": {"one": {"weight": 5}}}}}
+    assert weights_of(config_of(TWO_POOLS, said), {}) == {"one": 5.0, "two": 1.0}
+    none = {"units": {"scorer": {"pools": {"one": {"replicas": 0}, "two": {"replicas": 0}}}}}
+    assert weights_of(config_of(TWO_POOLS, none), {}) == {"one": 1.0, "two": 1.0}
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), KeyError("key"), SystemExit(3), RecursionError()])
+def test_a_policy_that_raises_anything_keeps_the_targets(error: BaseException) -> None:
+    scaler, counting = scaler_of(config_of())
+    policy = UnitPolicy(**policy_arguments(config_of(), {}), deployment="main")
+    policy._guarded._scaler = scaler
+    counting.error = error
+    assert policy(told(4)) == (4, {})
+
+
+def test_one_that_cannot_be_made_keeps_the_targets_and_says_why(said: list[logging.LogRecord]) -> None:
+    policy = PipelinePolicy(config={"name": "not a pipeline"}, profiles=[])
+    assert "autoscaling cannot start" in said[0].getMessage()
+    assert by_name(policy(contexts_of({"main": 3}, 10.0))[0]) == {"main": 3}
+
+
+def test_a_deployments_own_policy_decides_for_it_alone() -> None:
+    policy = UnitPolicy(**policy_arguments(config_of(), {}), deployment="scorer")
+    assert policy(told(2, ongoing=10.0)) == (5, {})
+    assert policy(told(2, ongoing=90.0, now_s=106.0)) == (9, {})  # its bound
+    alone = unit_scaler(config_of({"autoscaling": {"shares": {"scorer": 0.7}}}), {}, "scorer")
+    assert alone._spec.p99_ms == pytest.approx(70)
+
+
+def test_serve_can_pickle_the_policies_by_value_as_it_does() -> None:
+    cloudpickle.register_pickle_by_value(serve_policy)  # type: ignore[no-untyped-call]
+    try:
+        pickled = cloudpickle.dumps(UnitPolicy)  # type: ignore[no-untyped-call]
+    finally:
+        cloudpickle.unregister_pickle_by_value(serve_policy)  # type: ignore[no-untyped-call]
+    again = cloudpickle.loads(pickled)(**policy_arguments(config_of(), {}), deployment="main")
+    assert again(told(2, ongoing=10.0)) == (5, {})
+
+
+def test_serves_own_delays_and_factors_change_nothing() -> None:
+    config = config_of({"autoscaling": {"bounds": {"main": {"min_replicas": 2}}}})
+    serve = neutral(config, lowered(config, {}), Key("main", "local"), None)
+    assert isinstance(serve, AutoscalingConfig)
+    assert (serve.min_replicas, serve.initial_replicas, serve.max_replicas) == (2, 2, 8)
+    assert (serve.upscale_delay_s, serve.downscale_delay_s, serve.downscale_to_zero_delay_s) == (0, 0, 0)
+    assert (serve.get_upscaling_factor(), serve.get_downscaling_factor()) == (1, 1)
+    assert (serve.metrics_interval_s, serve.look_back_period_s) == (1.0, 30.0)
+
+
+def test_without_a_serve_config_each_deployment_is_given_a_policy_of_its_own() -> None:
+    config = config_of()
+    scorer = all_placements(config)[1]
+    own = replicas_options(scorer, PipelineArgs(config=config, home="/nowhere"))["autoscaling_config"]
+    policy = own.policy.get_policy()(**own.policy.policy_kwargs)
+    assert policy(told(2, ongoing=10.0)) == (5, {})
+    beside = replicas_options(scorer, PipelineArgs(config=config, home="/nowhere", policy_beside=True))
+    assert beside["autoscaling_config"].policy.is_default_policy_function()
+    still = PipelineArgs(config=config.model_copy(update={"autoscaling": None}), home="/nowhere")
+    assert replicas_options(scorer, still) == {"num_replicas": 1}
+
+
+def test_a_serve_config_names_the_policy_and_what_it_is_made_of() -> None:
+    application = serve_config(config_of(), Path("/nowhere"))["applications"][0]
+    assert application["args"]["policy_beside"] is True
+    named = application["autoscaling_policy"]
+    assert named["policy_function"] == "services.autoscaling.serve_policy:PipelinePolicy"
+    assert named["policy_kwargs"]["profiles"] == []

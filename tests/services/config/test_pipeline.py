@@ -1,0 +1,157 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.config.pipeline import PipelineConfig, load_config
+from services.errors import ConfigError
+from tests.pipelines import SPLIT, WITH_DIVERSITY, WITH_RERANKER, merged, pipeline_document
+
+
+def load(tmp_path: Path, *changes: dict[str, Any]) -> PipelineConfig:
+    document: dict[str, Any] = pipeline_document()
+    for change in changes:
+        document = merged(document, change)
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return load_config(path)
+
+
+@pytest.mark.parametrize("changes", [{}, WITH_RERANKER, SPLIT], ids=["one unit", "reranker", "split"])
+def test_a_pipeline_loads(tmp_path: Path, changes: dict[str, Any]) -> None:
+    config = load(tmp_path, changes)
+    assert config.ingress_unit == "main"
+    assert PipelineConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_units_and_stages_are_found_by_each_other(tmp_path: Path) -> None:
+    split = load(tmp_path, SPLIT)
+    assert (split.unit_of("features"), split.unit_of("ranker")) == ("main", "scorer")
+    assert split.stage_names() == ("features", "ranker")
+    whole = load(tmp_path, WITH_RERANKER, WITH_DIVERSITY)
+    assert whole.stage_names() == ("features", "ranker", "reranker")
+    assert whole.reranker is not None
+    assert whole.reranker.diversity is not None
+
+
+NODE = {"cpus": 4, "memory_gib": 8}
+FAULTS: list[tuple[dict[str, Any], str]] = [
+    ({"nme": 1}, "nme: no such field; remove it or mend its name"),
+    ({"units": {"main": {"bathing": {}}}}, "units.main.bathing: no such field"),
+    (
+        {"units": {"main": {"batching": {"max_candidates": 0}}}},
+        "units.main.batching.max_candidates: Input should be greater than or equal to 1 (it is 0)",
+    ),
+    ({"units": {"main": {"replicas": "two"}}}, "units.main.replicas: Input should be a valid integer"),
+    ({"units": {"main": {"cpus": float("nan")}}}, "units.main.cpus: Input should be less"),
+    (
+        {"requests": {"default_deadline_ms": -1}},
+        "requests.default_deadline_ms: Input should be greater than 0",
+    ),
+    (
+        {"requests": {"max_k": 1001}},
+        "requests.max_k: Input should be less than or equal to 1000 (it is 1001)",
+    ),
+    ({"http": {"port": 70_000}}, "http.port: Input should be less than or equal to 65535 (it is 70000)"),
+    ({"http": {"host": ""}}, "http.host: String should have at least 1 character"),
+    ({"features": {"refresh_s": float("inf")}}, "features.refresh_s: Input should be less than or equal to"),
+    ({"candidates": {"kind": "far"}}, "candidates.kind: Input should be 'near' or 'sample' (it is 'far')"),
+    ({"units": {"main": {"pools": {"gpu": {}}}}}, "units.main.pools: 'gpu' is not in pools"),
+    (
+        {"pools": {"a": NODE}, "units": {"main": {"pools": {"a": {"replicas": 0}}}}},
+        "units.main.pools.a.replicas: 0 needs autoscaling; give 1 or more, or drop the pool",
+    ),
+    (
+        {"pools": {"a": NODE, "b": NODE}, "units": {"main": {"pools": {"a": {}, "b": {}}}}},
+        "units.main.pools: the unit that answers HTTP is one deployment, in one pool; it names a, b: keep one",
+    ),
+    ({"pools": {"gpu": {"cpus": 1}}}, "pools.gpu.memory_gib: missing; add it"),
+    ({"name": "Bad Name"}, "name: String should match pattern"),
+    ({"units": {"a#b": {"stages": ["features"]}}}, "a#b"),
+    ({"ranker": {"model": "none"}}, "ranker.model: 'none' is not in models; name one of ['ranker']"),
+    ({"models": {"ranker": {"runtime": {"threads": 0}}}}, "models.ranker.runtime.threads: Input should be"),
+    ({"models": {"ranker": {"runtime": {"shards": 2}}}}, "models.ranker.runtime.shards: no such field"),
+    (
+        {"models": {"ranker": {"runtime": {"kind": "tvm"}}}},
+        "models.ranker.runtime: Input tag 'tvm' found using",
+    ),
+    (
+        {"models": {"ranker": {"runtime": {"kind": "deepspeed", "cuda_graph": True}}}},
+        "models.ranker.runtime: cuda_graph is of one rank, shards is 2",
+    ),
+    (
+        {"models": {"ranker": {"runtime": {"kind": "deepspeed", "shards": 1, "quantization": "int8"}}}},
+        "models.ranker.runtime: quantization is of one rank's fp16 weights",
+    ),
+    (
+        {"units": {"main": {"stages": ["features"]}}},
+        "units: stage ranker is in 0 units; name it in exactly one",
+    ),
+    ({"units": {"main": {"stages": []}}}, "units.main.stages"),
+    (
+        {"units": {"other": {"stages": ["ranker"]}}},
+        "units: stage ranker is in 2 units; name it in exactly one",
+    ),
+    ({"units": {"main": {"stages": ["features", "ranker", "reranker"]}}}, "the pipeline has no reranker"),
+    (
+        merged(
+            WITH_RERANKER,
+            {"units": {"main": {"stages": ["features"]}, "b": {"stages": ["ranker", "reranker"]}}},
+        ),
+        "units: the reranker runs beside the features",
+    ),
+    (merged(WITH_RERANKER, {"reranker": {"model": "none"}}), "reranker.model: 'none' is not in models"),
+    (
+        merged(WITH_RERANKER, {"reranker": {"diversity": {"column": "e", "relevance_weight": 1.5}}}),
+        "reranker.diversity.relevance_weight: Input should be less than or equal to 1 (it is 1.5)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), FAULTS, ids=[line for _, line in FAULTS])
+def test_a_fault_is_named_with_field_value_and_range(
+    tmp_path: Path, changes: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, changes)
+    assert line in refused.value.detail
+    assert "pipeline.yaml: " in refused.value.detail
+
+
+@pytest.mark.parametrize("field", ["name", "catalogue", "features", "models", "ranker", "units"])
+def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(yaml.safe_dump({k: v for k, v in pipeline_document().items() if k != field}))
+    with pytest.raises(ConfigError, match=f": {field}: missing; add it"):
+        load_config(path)
+
+
+def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, {"nme": 1, "http": {"port": 0}, "requests": {"max_k": 0}})
+    assert len(refused.value.detail.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not a mapping of fields"),
+        (b"- a\n- b", "is not a mapping of fields"),
+        (b"a: [", "cannot be read"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"[" * 100_000, "cannot be read"),
+        (b"name: !!python/object/apply:os.getcwd []", "cannot be read"),
+        (b"name: a\nhttp: {port: 1}\nname: b", "name is given twice; keep one"),
+        (b"http: {port: 1, port: 2}", "port is given twice; keep one"),
+    ],
+)
+def test_a_file_that_is_no_pipeline_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)

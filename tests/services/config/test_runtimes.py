@@ -1,0 +1,127 @@
+"""Every model of a pipeline has one runtime before it is deployed, and what is told of it is what is chosen."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.artifact import Artifact
+from models.runtimes.base import AccelerateConfig, DeepSpeedConfig, OnnxConfig, RuntimeConfig, TorchConfig
+from models.training.export import SAFETENSORS
+from models.weights import weights_of
+from services.app import StandaloneApp
+from services.choice import WEIGHTS_SHARE
+from services.config.pipeline import PipelineConfig, load_config
+from services.config.runtimes import choices, resolved, told
+from services.deployment.check import check_artifacts
+from services.errors import ConfigError
+from services.releases.staging import ReleaseFolder
+from tests.models.test_weights import written
+from tests.models.worlds import make_ranker
+from tests.pipelines import SPLIT, WITH_RERANKER, make_pipeline, merged
+
+AUTO: dict[str, Any] = {"models": {"ranker": {"runtime": {"kind": "auto"}}}}
+
+
+def on_gpus(memory_gib: float = 24.0) -> dict[str, Any]:
+    """Give the split pipeline with its ranker on nodes of 4 GPUs, a rank on each."""
+    pool = {"cpus": 16, "memory_gib": 64, "gpus": 4, "gpu_memory_gib": memory_gib, "accelerator": "A100-40G"}
+    placed = {"units": {"scorer": {"pools": {"gpu": {"cpus": 4, "gpus": 1}}}}, "pools": {"gpu": pool}}
+    return merged(merged(AUTO, SPLIT), placed)
+
+
+def with_ranker(home: Path, changes: dict[str, Any]) -> PipelineConfig:
+    """Give a pipeline whose ranker is a history ranker in safetensors."""
+    path = make_pipeline(home, changes)
+    artifact = home / "history"
+    written(artifact, make_ranker())
+    path.write_text(path.read_text().replace("artifact: model\n", "artifact: history\n"))
+    return load_config(path)
+
+
+def test_auto_becomes_one_kind_and_the_rest_stays(tmp_path: Path) -> None:
+    config = load_config(make_pipeline(tmp_path, merged(AUTO, WITH_RERANKER)))
+    found = resolved(config, tmp_path)
+    assert found.models["ranker"].runtime == OnnxConfig()
+    assert found.model_copy(update={"models": config.models}) == config
+    assert resolved(found, tmp_path) is found
+
+
+def test_a_pipeline_of_kind_auto_is_checked_and_served_as_what_was_chosen(tmp_path: Path) -> None:
+    path = make_pipeline(tmp_path, AUTO)
+    assert check_artifacts(load_config(path), tmp_path) == []
+    StandaloneApp(path, tmp_path)
+
+
+def test_a_release_staged_as_auto_has_the_runtime_that_the_pipeline_chose(tmp_path: Path) -> None:
+    config = load_config(make_pipeline(tmp_path, AUTO))
+    folder = ReleaseFolder(tmp_path, config.name)
+    name = folder.stage(config).name
+    applied = folder.applied(resolved(config, tmp_path), name)
+    assert applied.models["ranker"].runtime == OnnxConfig()
+
+
+def test_a_missing_artifact_is_one_fault(tmp_path: Path) -> None:
+    config = load_config(make_pipeline(tmp_path, merged(AUTO, {"models": {"ranker": {"artifact": "none"}}})))
+    with pytest.raises(ConfigError, match="no artifact at"):
+        resolved(config, tmp_path)
+    assert [fault.partition(": ")[0] for fault in check_artifacts(config, tmp_path)] == [
+        "models.ranker.artifact"
+    ]
+
+
+def test_models_of_a_unit_that_want_different_groups_are_a_fault(tmp_path: Path) -> None:
+    runtimes = {"ranker": {"kind": "deepspeed", "shards": 2}, "reranker": {"kind": "deepspeed", "shards": 4}}
+    data = load_config(make_pipeline(tmp_path, WITH_RERANKER)).model_dump(mode="json")
+    for name, runtime in runtimes.items():
+        data["models"][name]["runtime"] = runtime
+    faults = check_artifacts(PipelineConfig.model_validate(data), tmp_path)
+    assert [fault for fault in faults if "share a shard group" in fault] != []
+
+
+def test_the_pools_devices_decide(tmp_path: Path) -> None:
+    config = with_ranker(tmp_path, on_gpus())
+    assert resolved(config, tmp_path).models["ranker"].runtime == TorchConfig()
+    weights = weights_of(tmp_path / "history", Artifact.read(tmp_path / "history"))
+
+    def with_room_for(held: int) -> RuntimeConfig:
+        memory_gib = 1.01 * held / WEIGHTS_SHARE / (1 << 30)
+        small = PipelineConfig.model_validate(merged(config.model_dump(mode="json"), on_gpus(memory_gib)))
+        return resolved(small, tmp_path).models["ranker"].runtime
+
+    assert with_room_for(weights.whole_bytes) == TorchConfig()
+    assert with_room_for(weights.of_a_rank(2)) == DeepSpeedConfig(kind="deepspeed", shards=2)
+    assert isinstance(with_room_for(weights.of_a_rank(2) // 2), AccelerateConfig)
+
+
+def test_gpus_of_unknown_memory_are_a_fault_of_the_pool(tmp_path: Path) -> None:
+    config = with_ranker(tmp_path, on_gpus(memory_gib=0.0))
+    with pytest.raises(ConfigError, match="say what the pool's nodes have") as fault:
+        resolved(config, tmp_path)
+    assert fault.value.field == "pools.gpu.gpu_memory_gib"
+
+
+def test_what_is_configured_is_told_with_the_bytes_of_a_rank(tmp_path: Path) -> None:
+    config = with_ranker(tmp_path, {})
+
+    def of(**runtime: Any) -> tuple[int, str]:
+        data = config.model_dump(mode="json")
+        data["models"]["ranker"]["runtime"] = runtime
+        choice = choices(PipelineConfig.model_validate(data), tmp_path)["ranker"]
+        return choice.rank_bytes, told(choice)
+
+    root = tmp_path / "history"
+    weights = weights_of(root, written(root, make_ranker()))
+    assert weights.whole_bytes < (root / SAFETENSORS).stat().st_size
+    assert of(kind="torch")[0] == weights.whole_bytes
+    held, line = of(kind="deepspeed", shards=2)
+    assert held == weights.of_a_rank(2) < weights.whole_bytes
+    assert line.startswith("deepspeed over 2 ranks, 0.01 MiB of weights a rank: as configured")
+    assert of(kind="deepspeed", shards=2, dtype="bf16")[0] < held
+    held, line = of(kind="accelerate", shards=2)
+    assert held == weights.of_a_stage(2) < weights.whole_bytes
+    assert "over 2 ranks" in line and "in 2 layers" in line
+    held, line = of(kind="accelerate", max_memory_mib={"cpu": 0.005})
+    assert held == int(0.005 * (1 << 20))
+    assert "MiB stay on disk" in line
+    assert of(kind="accelerate")[0] == weights.whole_bytes

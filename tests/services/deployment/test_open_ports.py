@@ -1,0 +1,31 @@
+"""Which ports are open beyond loopback."""
+
+import subprocess
+import sys
+
+import pytest
+
+from services.deployment.open_ports import exposed_ports
+
+LISTEN = """
+import socket, sys
+s = socket.socket(); s.bind((sys.argv[1], 0)); s.listen(); print(s.getsockname()[1], flush=True); sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(("address", "is_exposed"), [("0.0.0.0", True), ("127.0.0.1", False)])
+def test_a_childs_listener_is_exposed_when_it_is_bound_beyond_loopback(
+    address: str, is_exposed: bool
+) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", LISTEN, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdin is not None
+    try:
+        port = int(child.stdout.readline())
+        assert (port in {number for number, _ in exposed_ports()}) is is_exposed
+    finally:
+        child.stdin.close()
+        child.stdout.close()
+        child.wait(timeout=10)

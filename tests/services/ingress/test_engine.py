@@ -1,0 +1,152 @@
+"""The engine without HTTP: whole pipelines, their answers held against what the scores must be."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.ragged import RaggedBatch
+from services.config.pipeline import load_config
+from services.errors import ConfigError, NotFound, Overloaded, StageFailed, Unprocessable
+from services.ingress.engine import Engine
+from services.stages.base import RemoteStage
+from services.stages.context import RankRequest
+from tests.pipelines import SPLIT, USERS, WITH_DIVERSITY, WITH_RERANKER, bias_of, make_pipeline, merged
+
+
+def with_engine(
+    home: Path,
+    changes: Mapping[str, Any],
+    scenario: Callable[[Engine], Awaitable[None]],
+    **more: Any,
+) -> None:
+    config = load_config(make_pipeline(home, changes))
+
+    async def run() -> None:
+        engine = Engine(config, home, replica="test", **more)
+        try:
+            async with asyncio.timeout(30):
+                await scenario(engine)
+        finally:
+            engine.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("changes", "added"),
+    [({}, 0.0), (WITH_RERANKER, 0.5), (merged(WITH_RERANKER, WITH_DIVERSITY), 0.5)],
+    ids=["ranker", "reranker", "diversity"],
+)
+def test_many_requests_at_once_each_get_their_own_list(
+    tmp_path: Path, changes: Mapping[str, Any], added: float
+) -> None:
+    async def scenario(engine: Engine) -> None:
+        ids = engine.release.catalogue.ids
+        random = np.random.default_rng(1)
+
+        async def ask(number: int) -> None:
+            user = number % (USERS + 4)
+            named = random.choice(len(ids), int(random.integers(1, 60)), replace=False).tolist()
+            request = RankRequest(
+                user_id=f"u{user}",
+                candidates=[ids[row] for row in named] if number % 3 else None,
+                context={"shift": float(-number)},
+                k=int(random.integers(1, 40)),
+            )
+            answer = await engine.rank(request, str(number))
+            bias = bias_of(user) if user < USERS else 0.0
+            best = min(30, len(named) if number % 3 else 20) if added else (len(named) if number % 3 else 20)
+            assert len(answer.items) == min(request.k, best)
+            assert len({item.id for item in answer.items}) == len(answer.items)
+            for item in answer.items:
+                value = int(item.id.removeprefix("item-"))
+                assert item.score == value + bias - number + added
+            if number % 3:
+                assert {item.id for item in answer.items} <= {ids[row] for row in named}
+            if "diversity" not in (changes.get("reranker") or {}):
+                scores = [item.score for item in answer.items]
+                assert scores == sorted(scores, reverse=True)
+
+        await asyncio.gather(*[ask(number) for number in range(150)])
+        assert engine.runner.waiting_candidates == 0
+        assert engine.metrics.batch_count < 150
+
+    with_engine(tmp_path, changes, scenario)
+
+
+def test_diversity_puts_something_new_before_a_twin(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        vectors = engine.release.catalogue.columns["embedding"]
+        answer = await engine.rank(RankRequest(user_id="u1", k=5), "1")
+        rows = [engine.release.catalogue.row_by_id[item.id] for item in answer.items]
+        assert len(np.unique(np.asarray(vectors)[rows].argmax(axis=1))) == 5
+
+    with_engine(tmp_path, merged(WITH_RERANKER, WITH_DIVERSITY), scenario)
+
+
+def test_an_answer_says_what_made_it(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        answer = await engine.rank(RankRequest(user_id="u1", k=3, explain=True), "id-7")
+        assert answer.request_id == "id-7"
+        assert set(answer.models) == {"ranker", "reranker", "release"}
+        assert list(answer.timings_ms) == ["queue", "features", "ranker", "reranker"]
+        for item in answer.items:
+            assert item.scores == {"ranker": item.score - 0.5, "reranker": item.score}
+
+    with_engine(tmp_path, WITH_RERANKER, scenario)
+
+
+def test_what_the_pipeline_does_not_allow_is_refused_by_name(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        for request, field in (
+            (RankRequest(user_id="u1", k=101), "k"),
+            (RankRequest(user_id="u1", candidates=["nowhere"]), "candidates[0]"),
+            (RankRequest(user_id="u1", candidates=["item-0001"] * 401), "candidates"),
+            (RankRequest(user_id="u1", context={"mood": 1.0}), "context.mood"),
+        ):
+            with pytest.raises(Unprocessable) as refused:
+                await engine.rank(request, "1")
+            assert refused.value.field == field
+        with pytest.raises(NotFound):
+            engine.item_row("nowhere")
+        assert engine.release.catalogue.ids[engine.item_row("item-0042")] == "item-0042"
+
+    with_engine(tmp_path, {}, scenario)
+
+
+def test_a_ranker_elsewhere_is_called_and_what_it_does_not_answer_fails(tmp_path: Path) -> None:
+    calls: list[RaggedBatch] = []
+
+    async def away(batch: RaggedBatch) -> RaggedBatch:
+        calls.append(batch)
+        if len(calls) > 1:
+            raise ConnectionError("replica died")
+        return batch.adding(candidates={"score": np.arange(batch.candidate_count, dtype=np.float32)})
+
+    async def scenario(engine: Engine) -> None:
+        answer = await engine.rank(RankRequest(user_id="u1", k=2), "1")
+        assert [item.score for item in answer.items] == [19.0, 18.0]
+        assert set(answer.models) == {"ranker", "release"}
+        with pytest.raises(StageFailed, match="stage ranker failed: ConnectionError"):
+            await engine.rank(RankRequest(user_id="u1"), "2")
+
+    with_engine(tmp_path, SPLIT, scenario, remote={"ranker": RemoteStage("ranker", away)})
+
+
+def test_a_stage_that_no_unit_runs_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="stage ranker is in no unit"):
+        with_engine(tmp_path, SPLIT, lambda _engine: asyncio.sleep(0))
+
+
+def test_a_closed_engine_refuses_and_its_store_can_be_opened_again(tmp_path: Path) -> None:
+    async def scenario(engine: Engine) -> None:
+        engine.close()
+        with pytest.raises(Overloaded):
+            await engine.rank(RankRequest(user_id="u1"), "1")
+
+    for _ in range(2):
+        with_engine(tmp_path, {}, scenario)

@@ -1,0 +1,178 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from starlette.middleware import Middleware
+
+from services.errors import ServiceError
+from services.ingress import fast_path
+from services.ingress.asgi import Message, Receive, Scope, Send
+from services.ingress.fast_path import FastPath, find_target, middlewares
+from services.ingress.http import FAST_PATH, RankApp
+
+
+class App(RankApp):
+    """An application that says what it was asked, and may fail."""
+
+    def __init__(self, failure: BaseException | None = None) -> None:
+        self.failure = failure
+        self.scopes: list[Scope] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        if self.failure is not None:
+            raise self.failure
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def refuse(self, scope: Scope, send: Send, error: ServiceError) -> None:
+        await send({"type": "http.response.start", "status": error.status, "error": error})
+
+
+class Counter:
+    """A replica's in-flight counter, under Ray 2.60's names."""
+
+    def __init__(self) -> None:
+        self.ongoing = 0
+        self.entered = 0
+
+    def inc_num_ongoing_requests(self, metadata: Any) -> None:
+        assert metadata.is_direct_ingress
+        self.ongoing += 1
+        self.entered += 1
+
+    def dec_num_ongoing_requests(self, metadata: Any) -> None:
+        self.ongoing -= 1
+
+    def get_num_ongoing_requests(self) -> int:
+        return self.ongoing
+
+
+class Replica:
+    """What the fast path needs of Ray's replica, and Serve's own path to it."""
+
+    def __init__(self, app: Any, counter: Any, limit: int = 2) -> None:
+        self._user_callable_asgi_app = app
+        self._metrics_manager = counter
+        self._deployment_id = type("DeploymentID", (), {"app_name": "small"})()
+        self._deployment_config = type("Config", (), {"max_ongoing_requests": limit})()
+        self.served: list[str] = []
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.served.append(scope.get("path", scope["type"]))
+        await send({"type": "http.response.start", "status": 299, "headers": []})
+
+
+class Layer:
+    """Middleware of Serve's around its replica."""
+
+    def __init__(self, app: Any, name: str) -> None:
+        self._inner = app
+        setattr(self, name, app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._inner(scope, receive, send)
+
+
+def ask(path: FastPath, where: str = "/v1/rank", kind: str = "http") -> list[Message]:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError("nothing is read here")
+
+    asyncio.run(path({"type": kind, "path": where}, receive, send))
+    return sent
+
+
+def wrapped(replica: Replica) -> FastPath:
+    return FastPath(Layer(Layer(replica.serve, "_app"), "app"))
+
+
+def test_requests_go_straight_to_the_application_and_are_counted_in_and_out() -> None:
+    app, counter = App(), Counter()
+    replica = Replica(app, counter)
+    path = wrapped(replica)
+    for _ in range(3):
+        assert ask(path)[0]["status"] == 200
+    assert (counter.entered, counter.ongoing, replica.served) == (3, 0, [])
+    assert all(scope[FAST_PATH] for scope in app.scopes)
+
+
+def test_serves_own_routes_and_what_is_not_http_stay_serves() -> None:
+    app, counter = App(), Counter()
+    replica = Replica(app, counter)
+    path = wrapped(replica)
+    for where, kind in (("/-/healthz", "http"), ("/-/routes", "http"), ("/v1/stream", "websocket")):
+        assert ask(path, where, kind)[0]["status"] == 299
+    assert (replica.served, counter.entered) == (["/-/healthz", "/-/routes", "/v1/stream"], 0)
+
+
+@pytest.mark.parametrize("failure", [ValueError("bug"), asyncio.CancelledError(), KeyboardInterrupt()])
+def test_an_application_that_fails_or_is_cancelled_is_counted_out(failure: BaseException) -> None:
+    counter = Counter()
+    path = wrapped(Replica(App(failure), counter))
+    with pytest.raises(type(failure)):
+        ask(path)
+    assert (counter.entered, counter.ongoing) == (1, 0)
+
+
+def test_a_full_replica_refuses_at_once() -> None:
+    app, counter = App(), Counter()
+    path = wrapped(Replica(app, counter, limit=2))
+    ask(path)
+    counter.ongoing = 2
+    (start,) = ask(path)
+    assert (start["status"], start["error"].retry_after_s) == (429, 1)
+    assert (counter.ongoing, len(app.scopes)) == (2, 1)
+
+
+def without(name: str) -> type:
+    """Give a counter that lacks one of the methods, as another Ray might."""
+    return type("Other", (), {k: v for k, v in vars(Counter).items() if k != name})
+
+
+@pytest.mark.parametrize(
+    "name", ["inc_num_ongoing_requests", "dec_num_ongoing_requests", "get_num_ongoing_requests"]
+)
+def test_where_the_counter_is_missing_requests_take_serves_path(name: str) -> None:
+    app = App()
+    replica = Replica(app, without(name)())
+    path = wrapped(replica)
+    assert ask(path)[0]["status"] == 299
+    assert ask(path)[0]["status"] == 299
+    assert (replica.served, app.scopes) == (["/v1/rank", "/v1/rank"], [])
+
+
+@pytest.mark.parametrize("attribute", ["_metrics_manager", "_deployment_id", "_deployment_config"])
+def test_where_a_replica_is_built_otherwise_requests_take_serves_path(attribute: str) -> None:
+    replica = Replica(App(), Counter())
+    delattr(replica, attribute)
+    assert find_target(replica.serve) is None
+    assert ask(wrapped(replica))[0]["status"] == 299
+
+
+def test_another_application_or_serves_proxy_is_left_alone() -> None:
+    foreign = Replica(object(), Counter())
+    assert ask(wrapped(foreign))[0]["status"] == 299
+
+    async def proxy(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 298, "headers": []})
+
+    unknown: Callable[..., Awaitable[None]] = proxy
+    assert ask(FastPath(unknown))[0]["status"] == 298
+
+
+def test_layers_that_hold_each_other_are_not_walked_for_ever() -> None:
+    ring = Layer(None, "app")
+    ring.app = ring  # type: ignore[attr-defined]
+    assert find_target(ring) is None
+
+
+def test_the_setting_names_what_gives_the_middleware() -> None:
+    module, _, name = fast_path.IMPORT_PATH.partition(":")
+    assert (module, getattr(fast_path, name)) == (fast_path.__name__, middlewares)
+    assert [type(each) for each in middlewares()] == [Middleware]
+    assert "FastPath" in repr(middlewares()[0])

@@ -1,0 +1,153 @@
+"""Rows become files by size and time; what cannot be written is counted, and the next can."""
+
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.served_log.reading import read_log
+from services.errors import ConfigError
+from services.logs.writer import LogConfig, LogFolder, LogWriter
+from tests.pipelines import FEATURES
+from tests.services.logs.lists import KEYS, Counts, FullDisk, batch_of, config, folder, opened, shown
+
+
+def files_in(root: Path) -> list[str]:
+    return sorted(path.name.partition("-")[0] for path in (root / "log").glob("*"))
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(0, 4), min_size=1, max_size=4), st.integers(0, 3)),
+        min_size=1,
+        max_size=5,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_what_was_shown_is_read_back_whatever_batches_and_order_it_came_in(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[list[int], int]], random: object
+) -> None:
+    root, counts = tmp_path_factory.mktemp("log"), Counts()
+    writer = LogWriter(config(), folder(root), counts)
+    rows = [
+        shown(batch_of(lengths, f"r{release}"), request, f"{number}-{request}", 10.0 * number + request)
+        for number, (lengths, release) in enumerate(drawn)
+        for request in range(len(lengths))
+    ]
+    random.shuffle(rows)  # type: ignore[attr-defined]
+    half = len(rows) // 2
+    writer.add(rows[:half], 0.0)
+    writer.add(rows[half:], 0.0)
+    writer.roll(0.0, everything=True)
+    some = sorted((row for row in rows if not row.is_empty()), key=lambda row: row.at_s)
+    assert counts.of == ({"lists": len(some)} if some else {})
+    if not some:
+        return
+    found, _ = read_log([root / "log"], FEATURES)
+    assert list(found.request_ids) == [row.request_id for row in some]
+    assert list(found.user_ids) == [row.user_id for row in some]
+    for number, row in enumerate(some):
+        wanted = row.batch.take(np.array([row.request]))
+        got = found.batch.take(np.array([number]))
+        span = slice(found.batch.offsets[number], found.batch.offsets[number + 1])
+        np.testing.assert_array_equal(found.keys[span], KEYS[wanted.rows])
+        np.testing.assert_array_equal(found.scores[span], wanted.candidates["score"])
+        assert found.positions[span].tolist() == list(range(wanted.candidate_count))
+        np.testing.assert_array_equal(got.requests["user.bias"], wanted.requests["user.bias"])
+        np.testing.assert_array_equal(got.requests["user.history"][0], wanted.requests["user.history"][0])
+
+
+def test_files_roll_by_time_and_by_size_each_kind_and_release_its_own(tmp_path: Path) -> None:
+    counts = Counts()
+    writer = LogWriter(config(roll_s=60.0, roll_bytes=4096), folder(tmp_path), counts)
+    writer.add([shown(batch_of([2]), 0, "a"), opened("a", 1001)], 100.0)
+    writer.roll(159.0)
+    assert not (tmp_path / "log").exists()
+    writer.add([shown(batch_of([2], "r2"), 0, "b")], 159.0)
+    writer.roll(160.0)
+    assert files_in(tmp_path) == ["feedback", "lists"]
+    writer.roll(219.0)
+    assert files_in(tmp_path) == ["feedback", "lists", "lists"]
+    writer.add([shown(batch_of([3] * 60), i, f"c{i}") for i in range(60)], 300.0)
+    writer.roll(300.0)
+    assert files_in(tmp_path) == ["feedback", "lists", "lists", "lists"]
+    assert counts.of == {"lists": 62, "feedback": 1}
+
+
+def test_a_full_disk_loses_counted_rows_and_is_written_to_again_when_there_is_space(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk, counts = FullDisk(), Counts()
+    writer = LogWriter(config(roll_s=60.0, roll_bytes=4096), LogFolder(disk, "/disk"), counts)
+    many = [shown(batch_of([3] * 60), i, f"c{i}") for i in range(60)]
+    for now_s in (0.0, 1.0, 2.0):
+        writer.add(many, now_s)
+        writer.roll(now_s)
+    assert counts.of == {"target": 180}
+    assert len(caplog.records) == 1, "a full disk must not flood the replica's log"
+    writer.add([shown(batch_of([2]), 0, "a")], 10.0)
+    writer.roll(70.0)
+    assert counts.of == {"target": 180}, "a few rows wait for the next time"
+    disk.full = False
+    writer.roll(129.0)
+    assert counts.of["lists"] == 0
+    writer.roll(130.0)
+    assert counts.of == {"target": 180, "lists": 1}
+    assert [name.endswith(".parquet") for name in disk.find("/disk")] == [True]
+    assert "is written to /disk again" in caplog.text
+
+
+def test_half_a_file_is_taken_away_when_the_quota_ends(tmp_path: Path) -> None:
+    counts = Counts()
+    writer = LogWriter(config(), folder(tmp_path), counts)
+    writer.add([shown(batch_of([2]), 0, "a")], 0.0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        writer.roll(60.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list((tmp_path / "log").iterdir()) == []
+    assert counts.of == {}, "a few rows wait for the next time"
+    writer.roll(120.0)
+    assert counts.of == {"lists": 1}
+    assert files_in(tmp_path) == ["lists"]
+
+
+def test_what_is_left_at_the_end_is_tried_once_and_counted(tmp_path: Path) -> None:
+    counts = Counts()
+    (tmp_path / "log").write_text("a file where the folder would be")
+    writer = LogWriter(config(), folder(tmp_path), counts)
+    writer.add([shown(batch_of([2]), 0, "a"), opened("a", 1000)], 0.0)
+    writer.roll(0.0, everything=True)
+    assert counts.of == {"target": 2}
+
+
+def test_an_answer_that_lacks_features_is_dropped_and_the_others_are_logged(tmp_path: Path) -> None:
+    counts = Counts()
+    writer = LogWriter(config(), folder(tmp_path), counts)
+    whole = batch_of([2])
+    bare = whole.keep(np.array([0]), np.array([0, 1])).take(np.array([0]))
+    bare = type(bare)(offsets=bare.offsets, rows=bare.rows, candidates=bare.candidates, release="r1")
+    writer.add([shown(bare, 0, "a"), shown(whole, 0, "b"), shown(bare, 0, "c")], 0.0)
+    writer.roll(0.0, everything=True)
+    assert counts.of == {"unfit": 2, "lists": 1}
+    found, _ = read_log([tmp_path / "log"], FEATURES)
+    assert list(found.request_ids) == ["b"]
+
+
+def test_any_file_system_will_do_and_one_that_is_not_there_is_named(tmp_path: Path) -> None:
+    counts, memory = Counts(), LogFolder.of(LogConfig(path="memory://served/log/"), tmp_path)
+    writer = LogWriter(config(), memory, counts)
+    writer.add([shown(batch_of([2]), 0, "a")], 0.0)
+    writer.roll(0.0, everything=True)
+    names = MemoryFileSystem().find("/served/log")
+    assert len(names) == 1
+    assert names[0].endswith("-000001.parquet")
+    with pytest.raises(ConfigError, match="name a folder, or a URL") as refused:
+        LogFolder.of(LogConfig(path="nowhere://log"), tmp_path)
+    assert refused.value.field == "log.path"

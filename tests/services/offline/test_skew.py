@@ -1,0 +1,145 @@
+"""The skew report: nothing differs while nothing has changed, and what changed is told by its feature."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import root
+from models.features.rows import UserRowCodec, row_key
+from services.config.pipeline import load_config
+from services.ingress.engine import Engine
+from services.logs.writer import LogConfig
+from services.offline import skew
+from services.offline.skew import FeatureSkew, SkewReport, _compare, _compare_sequence, skew_report
+from services.stages.context import RankRequest
+from services.stores.lmdb import LmdbStore
+from tests.overlaid import CELLS, FEATURES, NOW_S, VISITS_S, make_overlaid_pipeline, write_overlay
+from tests.pipelines import bias_of, make_pipeline
+from tests.services.stores.servers import needs_redis, redis_server
+
+ITEMS = tuple(f"item-{number}" for number in range(CELLS + 1))
+
+
+def logged(path: Path, home: Path, users: Sequence[str] = ("u", "v"), items: Sequence[str] = ITEMS) -> Path:
+    """Serve a few lists and log them; give the log."""
+    config = load_config(path).model_copy(update={"log": LogConfig(path="served")})
+
+    async def run() -> None:
+        engine = Engine(config, home, replica="test")
+        for number in range(20):
+            request = RankRequest(user_id=users[number % 2], candidates=list(items))
+            await engine.rank(request, f"r{number}")
+        engine.close()
+
+    asyncio.run(run())
+    return home / "served"
+
+
+def report(path: Path, home: Path, log: Path) -> tuple[SkewReport, dict[str, FeatureSkew]]:
+    found = skew_report(load_config(path), home, [log])
+    return found, {each.feature: each for each in found.features}
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    return make_overlaid_pipeline(tmp_path)
+
+
+def test_nothing_differs_while_nothing_has_changed(pipeline: Path, tmp_path: Path) -> None:
+    found, of = report(pipeline, tmp_path, logged(pipeline, tmp_path))
+    assert (found.lists, found.unread) == (20, 0)
+    assert set(of) == {"user.home", "realtime.visits", "global.rain", "cell.crowd", "live.bonus"}
+    assert [each.differing for each in of.values()] == [0] * 5
+    assert of["global.rain"].values == 20
+    assert of["cell.crowd"].values == 100
+
+
+def test_an_event_that_came_late_differs_and_one_after_the_lists_does_not(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    log = logged(pipeline, tmp_path)
+    codec = UserRowCodec(FEATURES, "realtime")
+    for at_s, differing in ((NOW_S + 500.0, 0), (995.0, 10)):
+        row = None
+        for sequence, each_s in enumerate((*VISITS_S, at_s)):
+            row = codec.with_event(row, "visit", each_s, sequence, {})
+        assert row is not None
+        store = LmdbStore(tmp_path / "users", readonly=False)
+        store.write_many([(row_key("realtime", b"u"), row)])
+        store.close()
+        _, of = report(pipeline, tmp_path, log)
+        visits = of["realtime.visits"]
+        assert (visits.values, visits.differing, visits.max_difference) == (
+            20,
+            differing,
+            float(differing > 0),
+        )
+
+
+def test_a_world_written_anew_differs_from_what_was_served(pipeline: Path, tmp_path: Path) -> None:
+    log = logged(pipeline, tmp_path)
+    write_overlay(tmp_path / "overlay", rain=3.5, crowd=2.0)
+    _, of = report(pipeline, tmp_path, log)
+    assert (of["global.rain"].share, of["global.rain"].max_difference) == (1.0, 2.5)
+    assert of["cell.crowd"].differing == 0
+    write_overlay(tmp_path / "overlay", rain=1.0, crowd=2.75)
+    _, of = report(pipeline, tmp_path, log)
+    assert of["global.rain"].differing == 0
+    assert of["cell.crowd"].share == 0.8, "an item in no cell has the default, now and then"
+    assert of["cell.crowd"].max_difference == 0.75
+
+
+def test_the_command_tells_it_as_a_table_and_as_json(
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    log = logged(pipeline, tmp_path)
+    write_overlay(tmp_path / "overlay", rain=3.5, crowd=2.0)
+    words = ["log", "skew", str(pipeline), str(log)]
+    shown = CliRunner().invoke(root(words), words, env={"COLUMNS": "120"})
+    assert shown.exit_code == 0, shown.output
+    assert "global.rain" in shown.output
+    assert "100.00%" in shown.output
+    told = json.loads(CliRunner().invoke(root(words), [*words, "--json"]).stdout)
+    assert told["lists"] == 20
+    rain = {"feature": "global.rain", "values": 20, "differing": 20, "max_difference": 2.5, "share": 1.0}
+    assert rain in told["features"]
+    gone = ["log", "skew", str(pipeline), str(tmp_path / "nowhere")]
+    refused = CliRunner().invoke(root(gone), gone)
+    assert refused.exit_code == 2
+    assert "no log at" in refused.output
+
+
+@needs_redis
+def test_users_of_a_server_are_compared_and_without_it_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    log = logged(make_pipeline(tmp_path), tmp_path, ("u1", "u2"), ("item-0001", "item-0002"))
+    with redis_server(tmp_path) as server:
+        path = make_pipeline(tmp_path, {"features": {"store": {"kind": "redis", "nodes": [server.node]}}})
+        _, of = report(path, tmp_path, log)
+        assert (of["user.bias"].differing, of["user.bias"].max_difference) == (20, bias_of(2))
+        words = ["features", "load", str(path), str(tmp_path / "users.lmdb")]
+        assert CliRunner().invoke(root(words), words).exit_code == 0
+        found, of = report(path, tmp_path, log)
+        assert (found.lists, found.unread, of["user.bias"].differing) == (20, 0, 0)
+    monkeypatch.setattr(skew, "_CONNECT_LIMIT_S", 0.0)
+    found, of = report(path, tmp_path, log)
+    assert (found.lists, found.unread, of["user.bias"].values) == (0, 20, 0)
+
+
+def test_numbers_that_are_none_and_lengths_are_compared() -> None:
+    values = FeatureSkew("user.x")
+    _compare(values, np.array([1.0, np.nan, np.nan, 2.0]), np.array([1.0, np.nan, 3.0, 4.5]))
+    assert (values.values, values.differing, values.max_difference) == (4, 2, 2.5)
+    keys = FeatureSkew("user.history")
+    _compare_sequence(keys, np.array([2**62, 5, 6]), np.array([5, 6]))
+    _compare_sequence(keys, np.array([2**62]), np.array([2**62 + 1]))
+    _compare_sequence(keys, np.array([], dtype=np.int64), np.array([], dtype=np.int64))
+    assert (keys.values, keys.differing) == (3, 2)

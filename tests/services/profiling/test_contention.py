@@ -1,0 +1,63 @@
+"""The fit of batches among their like finds what they were made with."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from autoscale.profiles import Profile, Timing
+from autoscale.recorded_batches import RecordedBatches
+from autoscale.service_time import ServiceTime, service_time
+from services.profiling.contention import among_its_like
+
+
+def alone() -> ServiceTime:
+    """One request of 100 candidates takes 10 ms by itself, two take 20."""
+    timings = (
+        Timing(requests=1, candidates=100, p50_ms=10, p99_ms=10, mean_ms=10, runs=9),
+        Timing(requests=2, candidates=200, p50_ms=20, p99_ms=20, mean_ms=20, runs=9),
+    )
+    return service_time(
+        Profile(unit="main", pool="local", machine="none", timings=timings, startup_s=1, memory_mib=1)
+    )
+
+
+def batches(ratio: float, contention: float, sigma: float, count: int = 2000) -> RecordedBatches:
+    """Two replicas: by turns the first runs a batch by itself, the second does, and both do."""
+    random = np.random.default_rng(1)
+    requests = random.integers(1, 3, count)
+    turn = np.arange(count) % 3
+    noise: NDArray[np.float64] = np.exp(sigma * random.standard_normal(count) - sigma**2 / 2)
+    seconds = 0.01 * requests * ratio * np.where(turn == 2, 1 + contention, 1.0) * noise
+    ended_s: NDArray[np.float64] = np.arange(count) + seconds
+    ran = [turn != 1, turn != 0]
+    rows = sorted(
+        (ended_s[place], place, number) for number in (0, 1) for place in np.flatnonzero(ran[number])
+    )
+    at = [place for _, place, _ in rows]
+    each = requests[at].astype(np.int32)
+    return RecordedBatches(
+        ended_s[at], seconds[at], each, 100 * each, np.array([number for _, _, number in rows]), 2
+    )
+
+
+def test_ratio_contention_and_spread_are_found() -> None:
+    found = among_its_like(batches(ratio=1.05, contention=0.25, sigma=0.1), alone())
+    assert found.ratio == pytest.approx(1.05, rel=0.01)
+    assert found.contention == pytest.approx(0.25, abs=0.02)
+    assert found.neighbours == 1
+    assert found.sigma == pytest.approx(0.1, rel=0.1)
+
+
+def test_what_does_not_disturb_is_found_not_to() -> None:
+    found = among_its_like(batches(ratio=0.9, contention=0.0, sigma=0.05), alone())
+    assert found.ratio == pytest.approx(0.9, rel=0.02)
+    assert found.contention < 0.02
+
+
+def test_one_replica_has_no_contention() -> None:
+    ones = np.ones(50, np.int32)
+    lone = RecordedBatches(np.arange(50.0), np.full(50, 0.012), ones, 100 * ones, np.zeros(50, int), 1)
+    found = among_its_like(lone, alone())
+    assert found.ratio == pytest.approx(1.2)
+    assert (found.contention, found.neighbours) == (0.0, 0)
+    assert found.sigma == pytest.approx(0.0, abs=1e-6)

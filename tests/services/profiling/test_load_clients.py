@@ -1,0 +1,86 @@
+"""The clients that measure a service, on a server that answers as it is told."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from benchmarks.servers import free_port
+from services.config.pipeline import PipelineConfig, validated
+from services.errors import ServiceError
+from services.profiling.load_clients import ask_on_schedule, keep_asking
+from services.profiling.saturation import saturate
+from tests.benchmarks.servers import OK, listening
+from tests.pipelines import merged, pipeline_document
+
+Answer = Callable[[bytes], Awaitable[bytes | None]]
+Found = TypeVar("Found")
+
+
+def asked_at(port: int) -> PipelineConfig:
+    return validated(merged(pipeline_document(), {"http": {"port": port}}), "test")
+
+
+def with_server(answer: Answer, ask: Callable[[PipelineConfig], Found]) -> Found:
+    async def run() -> Found:
+        async with listening(answer) as port:
+            return await asyncio.to_thread(ask, asked_at(port))
+
+    return asyncio.run(run())
+
+
+def ask(config: PipelineConfig) -> list[float]:
+    return keep_asking(config, 0, time.perf_counter() + 5.0)
+
+
+def test_answers_are_counted_once_warm_and_all_of_them() -> None:
+    turn = asyncio.Lock()
+
+    async def one_after_the_other(_body: bytes) -> bytes:
+        async with turn:
+            await asyncio.sleep(0.002)
+        return OK
+
+    counted, asked = with_server(one_after_the_other, lambda config: saturate(config, 0.5))
+    # It answers one request in 2 ms at the most.
+    assert 0 < counted <= 250
+    assert counted < asked
+
+
+def test_a_schedule_is_kept_request_by_request_whatever_waits() -> None:
+    seen: list[tuple[float, str]] = []
+    first = asyncio.Event()
+
+    async def slow_for_the_first(body: bytes) -> bytes:
+        seen.append((time.perf_counter(), json.loads(body)["user_id"]))
+        if len(seen) == 1:
+            await first.wait()
+        if len(seen) == 4:
+            first.set()
+        return OK
+
+    begun_s = time.perf_counter()
+    due_s = [begun_s + 0.02 * place for place in range(1, 5)]
+    with_server(slow_for_the_first, lambda config: ask_on_schedule(config, due_s, clients=2))
+    assert [user for _, user in seen] == ["u-000000", "u-000001", "u-000002", "u-000003"]
+    assert all(at_s >= due for (at_s, _), due in zip(seen, due_s, strict=True))
+
+
+def test_what_is_no_answer_is_said() -> None:
+    async def refuses(_body: bytes) -> bytes:
+        return OK.replace(b"200 OK", b"429 Too Many Requests")
+
+    async def closes(_body: bytes) -> None:
+        return None
+
+    with pytest.raises(ServiceError, match=r"answers under load: .* 429"):
+        with_server(refuses, ask)
+    with pytest.raises(ServiceError, match="closed a connection"):
+        with_server(closes, ask)
+    with pytest.raises(ServiceError, match="closed a connection"):
+        with_server(closes, lambda config: ask_on_schedule(config, [0.0, 0.0], clients=2))
+    with pytest.raises(ServiceError, match="does not answer"):
+        ask(asked_at(free_port()))

@@ -1,0 +1,272 @@
+"""Live releases: always exactly one active, requests pinned, nothing kept that nobody uses."""
+
+import asyncio
+import gc
+import os
+import weakref
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.artifact import GOLDEN, MANIFEST, Artifact, sha256_of
+from models.golden import write_golden
+from services.config.pipeline import PipelineConfig, load_config
+from services.errors import ReleaseError, ReleaseMismatch
+from services.ingress.engine import Engine
+from services.releases.live import LiveReleases, Loaded
+from services.releases.release import Release
+from services.releases.staging import ReleaseFolder
+from services.stages.context import RankRequest
+from services.units.release_commands import Swapping
+from tests.pipelines import WITH_RERANKER, bias_of, make_pipeline, merged
+from tests.services.releasing import Named, live_of, stage_shifted
+
+WITH_FALLBACK: Mapping[str, Any] = {"fallback": {"model": "ranker", "popular": {"column": "value"}}}
+NAMES = ["a", "b", "c", "bad"]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("load"), st.sampled_from(NAMES)),
+        st.tuples(st.just("activate"), st.sampled_from(NAMES)),
+        st.tuples(st.just("give_up"), st.sampled_from(NAMES)),
+        st.tuples(st.just("enter"), st.just("")),
+        st.tuples(st.just("leave"), st.just("")),
+    ),
+    max_size=40,
+)
+
+
+class Loading(LiveReleases):
+    """Live releases whose staged ones are names alone; "bad" cannot be loaded."""
+
+    def _load_staged(self, name: str) -> Loaded:
+        if name == "bad":
+            raise ReleaseError("weights are no numbers")
+        return Loaded(cast(Release, Named(name)), [])
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_in_any_order_one_is_active_and_requests_keep_theirs(steps: list[tuple[str, str]]) -> None:
+    async def scenario() -> None:
+        live = live_of("first")
+        live.__class__ = Loading
+        swapping = Swapping(live, "r")
+        active, inside = "first", list[Loaded]()
+        leaving = set[asyncio.Task[Any]]()
+        for step, name in steps:
+            if step == "load":
+                await swapping.load_release(name)
+                assert (name in live.names) == (name != "bad")
+            elif step == "activate":
+                leaving.add(asyncio.ensure_future(swapping.activate_release(name)))
+                active = name if name != "bad" else active
+                await wait_until(lambda: live.active.name == active)  # noqa: B023
+            elif step == "give_up":
+                leaving.add(asyncio.ensure_future(swapping.give_up_release(name, "no room")))
+                await asyncio.sleep(0)
+            elif step == "enter":
+                inside.append(live.enter())
+            elif inside:
+                live.leave(inside.pop(0))
+            assert live.active.name == active
+            assert all(live.of(one.name) is one for one in [live.active, *inside])
+        for one in inside:
+            live.leave(one)
+        await asyncio.wait_for(asyncio.gather(*leaving), 5)
+        await live.keep_active()
+        assert live.names == [active]
+        with pytest.raises(ReleaseMismatch, match="holds release"):
+            live.of("none-such")
+        live.close()
+
+    asyncio.run(scenario())
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def with_releases(
+    home: Path,
+    scenario: Callable[[Engine, Swapping, PipelineConfig], Awaitable[None]],
+    changes: Mapping[str, Any] | None = None,
+) -> None:
+    config = load_config(make_pipeline(home, changes))
+
+    async def run() -> None:
+        engine = Engine(config, home, replica="test")
+        try:
+            async with asyncio.timeout(60):
+                await scenario(engine, Swapping(engine.live, "test"), config)
+        finally:
+            engine.close()
+
+    asyncio.run(run())
+
+
+async def score_of(engine: Engine, user: int) -> tuple[float, str]:
+    request = RankRequest(user_id=f"u{user}", candidates=["item-0000"], deadline_ms=20_000)
+    answer = await engine.rank(request, "1")
+    return answer.items[0].score, answer.models["release"]
+
+
+def test_under_load_every_answer_is_of_the_release_it_names(tmp_path: Path) -> None:
+    async def scenario(engine: Engine, swapping: Swapping, config: PipelineConfig) -> None:
+        offsets = {engine.release.name: 0.0}
+        offsets |= {stage_shifted(config, tmp_path, offset): offset for offset in (0.25, 0.5)}
+        seen = set[str]()
+        stop = asyncio.Event()
+
+        async def client(user: int) -> None:
+            while not stop.is_set():
+                score, release = await score_of(engine, user)
+                assert score == bias_of(user) + offsets[release]
+                seen.add(release)
+
+        clients = [asyncio.ensure_future(client(user)) for user in range(8)]
+        for name in [*offsets][1:] * 3:
+            status = await swapping.activate_release(name)
+            assert (status["release"], status["loaded"], status["failed"]) == (name, [name], None)
+            assert (await score_of(engine, 1))[1] == name
+        stop.set()
+        await asyncio.gather(*clients)
+        assert seen == set(offsets)
+
+    with_releases(tmp_path, scenario, {"requests": {"default_deadline_ms": 20_000}})
+
+
+def _of_other_weights(root: Path) -> None:
+    """As if the weights had been exchanged: golden requests that they do not answer as at the export."""
+    artifact = Artifact.load(root)
+    inputs: dict[str, Any] = {
+        "value": np.zeros(3, dtype=np.float32),
+        "bias": np.zeros(1, dtype=np.float32),
+        "shift": np.zeros(1, dtype=np.float32),
+        "request_of": np.zeros(3, dtype=np.int64),
+    }
+    write_golden(root, inputs, {"score": np.full(3, 7.0, dtype=np.float32)})
+    files = {**artifact.files, GOLDEN: sha256_of(root / GOLDEN)}
+    document = artifact.model_copy(update={"files": files}).model_dump(mode="json")
+    (root / MANIFEST).unlink()
+    (root / MANIFEST).write_text(yaml.safe_dump(document))
+
+
+def _without_weights(root: Path) -> None:
+    (root / "model.onnx").unlink()
+
+
+def _altered(root: Path) -> None:
+    content = (root / "model.onnx").read_bytes()
+    (root / "model.onnx").unlink()
+    (root / "model.onnx").write_bytes(content + b"x")
+
+
+def _of_other_features(root: Path) -> None:
+    manifest = root / "artifact.yaml"
+    text = manifest.read_text()
+    manifest.unlink()
+    manifest.write_text(
+        "\n".join(
+            "  feature_hash: '" + "0" * 16 + "'" if "feature_hash" in line else line
+            for line in text.split("\n")
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (_without_weights, "model.onnx is missing"),
+        (_altered, "the copy is damaged"),
+        (_of_other_weights, "on its golden requests its scores are up to 6.75 from those at its export"),
+        (_of_other_features, "was trained on features 0000000000000000"),
+    ],
+)
+def test_a_failed_load_keeps_the_old_release_and_says_why(
+    tmp_path: Path, spoil: Callable[[Path], None], why: str
+) -> None:
+    async def scenario(engine: Engine, swapping: Swapping, config: PipelineConfig) -> None:
+        before = engine.release.name
+        name = stage_shifted(config, tmp_path, 0.25)
+        spoil(ReleaseFolder(tmp_path, "small").root / name / "models" / "ranker")
+        for call in (swapping.load_release, swapping.activate_release):
+            status = await call(name)
+            assert (status["release"], status["loaded"]) == (before, [before])
+            assert status["failed"]["release"] == name
+            assert why in status["failed"]["why"]
+        assert await score_of(engine, 3) == (bias_of(3), before)
+        good = stage_shifted(config, tmp_path, 0.5)
+        status = await swapping.activate_release(good)
+        assert status["failed"] is None
+        assert await score_of(engine, 3) == (bias_of(3) + 0.5, good)
+
+    with_releases(tmp_path, scenario)
+
+
+def test_a_model_whose_scores_are_no_numbers_is_not_activated(tmp_path: Path) -> None:
+    async def scenario(engine: Engine, swapping: Swapping, config: PipelineConfig) -> None:
+        before = engine.release.name
+        status = await swapping.activate_release(stage_shifted(config, tmp_path, float("nan")))
+        assert status["release"] == before
+        assert "scores that are not numbers" in status["failed"]["why"]
+
+    with_releases(tmp_path, scenario)
+
+
+def test_a_replica_that_was_not_told_goes_after_the_disk(tmp_path: Path) -> None:
+    async def scenario(engine: Engine, swapping: Swapping, config: PipelineConfig) -> None:
+        name = stage_shifted(config, tmp_path, 0.25)
+        await swapping.check_health()
+        assert engine.live.behind() is None
+        ReleaseFolder(tmp_path, "small").note_active(name)
+        await swapping.check_health()
+        assert swapping._following is not None
+        await swapping._following
+        assert engine.live.active.name == name
+
+    with_releases(tmp_path, scenario)
+    config = load_config(tmp_path / "pipeline.yaml")
+
+    async def started_later() -> None:
+        engine = Engine(config, tmp_path, replica="later")
+        assert [engine.release.name] == ReleaseFolder(tmp_path, "small").history()
+        engine.close()
+
+    asyncio.run(started_later())
+
+
+def test_after_twenty_swaps_nothing_is_left(tmp_path: Path) -> None:
+    async def scenario(engine: Engine, swapping: Swapping, config: PipelineConfig) -> None:
+        names = [stage_shifted(config, tmp_path, offset) for offset in (0.25, 0.5)]
+        process = psutil.Process()
+
+        async def swap(times: int) -> weakref.ref[Release]:
+            for turn in range(times):
+                old = weakref.ref(engine.release)
+                await swapping.activate_release(names[turn % 2])
+                assert (await score_of(engine, 1))[1] == names[turn % 2]
+            return old
+
+        await swap(6)  # allocators and caches take what they keep
+        before = process.memory_info().rss, process.num_fds(), maps()
+        old = await swap(20)
+        assert old() is None  # by reference counts alone: nothing waits for the collector
+        assert process.num_fds() <= before[1]
+        assert maps() <= before[2] + 8
+        assert process.memory_info().rss - before[0] < 8 * 2**20
+        gc.collect()
+
+    with_releases(tmp_path, scenario, merged(WITH_RERANKER, WITH_FALLBACK))
+
+
+def maps() -> int:
+    return len(Path(f"/proc/{os.getpid()}/maps").read_text().splitlines())

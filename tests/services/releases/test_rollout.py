@@ -1,0 +1,107 @@
+"""`rankway release` against a running service: swapped under load without an error, or not at all."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.config.pipeline import load_config
+from services.releases.staging import ReleaseFolder
+from tests.pipelines import SPLIT, bias_of, make_pipeline, merged
+from tests.services.processes import ROOT, load, served
+from tests.services.releasing import write_shifted
+from tests.services.servers import ask, http_request, rank_request
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+TWO_REPLICAS: Mapping[str, Any] = {"units": {"main": {"replicas": 2}}}
+
+
+class Commands:
+    """The command as an operator runs it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.config = load_config(home / "pipeline.yaml")
+        self.folder = ReleaseFolder(home, self.config.name)
+
+    def release(self, *arguments: str, status: int = 0) -> str:
+        """Run ``rankway release``; give what it prints and says."""
+        command, *rest = arguments
+        done = subprocess.run(
+            [sys.executable, "-m", "cli.main", "release", command, str(self.home / "pipeline.yaml"), *rest],
+            cwd=ROOT,
+            env={**os.environ, "RANKWAY_HOME": str(self.home)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def stage(self, offset: float) -> str:
+        """Train, as it were, another ranker in the place of the present one, and stage it."""
+        write_shifted(self.home / "model", offset)
+        return self.release("stage").split()[0]
+
+
+def score_of(port: int) -> float:
+    reply = ask(port, rank_request({"user_id": "u5", "candidates": ["item-0000"], "deadline_ms": 20_000}))
+    assert reply.status == 200, reply.body
+    return float(reply.json["items"][0]["score"])
+
+
+@pytest.mark.parametrize(
+    "changes", [TWO_REPLICAS, merged(SPLIT, TWO_REPLICAS)], ids=["two replicas", "ranker apart"]
+)
+def test_swaps_failures_and_a_rollback_cost_no_request(tmp_path: Path, changes: Mapping[str, Any]) -> None:
+    with served(tmp_path, changes) as service:
+        commands = Commands(tmp_path)
+        first = commands.release("stage").split()[0]
+        with load(service.port) as asked:
+            asked.wait_for(200)
+            assert "in all replicas" in commands.release("activate", first)
+            asked.wait_for(200)
+            broken = commands.stage(float("nan"))
+            told = commands.release("activate", broken, status=1)
+            assert f"{broken} was not activated, {first} stays" in told
+            assert "not numbers" in told
+            health = ask(service.port, http_request("GET", "/readyz")).json
+            assert (health["release"], health["loaded"]) == (first, [first])
+            assert health["failed"]["release"] == broken
+            assert "not numbers" in health["failed"]["why"]
+            other = commands.stage(0.0)
+            assert other != first
+            commands.release("activate")
+            asked.wait_for(200)
+            commands.release("rollback")
+            asked.wait_for(200)
+        assert asked.wrong == []
+        assert set(asked.statuses) == {200}
+        shifted = commands.stage(0.5)
+        commands.release("activate", shifted)
+        assert {score_of(service.port) for _ in range(20)} == {bias_of(5) + 0.5}
+        assert commands.folder.history() == [first, shifted]
+        listed = commands.release("list")
+        assert f"* {shifted}" in listed
+        health = ask(service.port, http_request("GET", "/readyz")).json
+        assert (health["loaded"], health["failed"]) == ([shifted], None)
+        victim = service.replicas("main")[0]
+        victim.kill()
+        victim.wait(30)
+        assert {score_of(service.port) for _ in range(20)} == {bias_of(5) + 0.5}
+    assert not (tmp_path / "small" / "cluster.txt").exists()
+
+
+def test_without_a_service_the_next_one_starts_with_it(tmp_path: Path) -> None:
+    make_pipeline(tmp_path)
+    commands = Commands(tmp_path)
+    name = commands.stage(0.25)
+    assert "no service runs" in commands.release("activate")
+    assert commands.folder.active() == name
+    assert "nothing to roll back to" in commands.release("rollback", status=1)
+    assert f"* {name}" in commands.release("list")

@@ -1,0 +1,42 @@
+"""Sharing: what releases have in common is loaded once, and goes with the last of them."""
+
+import os
+import shutil
+from pathlib import Path
+
+from services.config.pipeline import load_config
+from services.releases.release import Release
+from services.releases.shared_parts import SharedParts
+from tests.pipelines import make_pipeline
+
+
+def test_releases_of_the_same_files_share_catalogue_and_models(tmp_path: Path) -> None:
+    config = load_config(make_pipeline(tmp_path))
+    shared = SharedParts()
+    first, second = (Release(config, tmp_path, ("ranker",), shared=shared) for _ in range(2))
+    assert second.catalogue is first.catalogue
+    assert second.models["ranker"] is first.models["ranker"]
+    alone = Release(config, tmp_path, ("ranker",))
+    assert alone.catalogue is not first.catalogue
+
+
+def test_hard_links_are_the_same_files_and_copies_are_not(tmp_path: Path) -> None:
+    config = load_config(make_pipeline(tmp_path))
+    root = tmp_path / config.catalogue
+    shared = SharedParts()
+    opened = shared.catalogue(root)
+    shutil.copytree(root, tmp_path / "linked", copy_function=os.link)
+    shutil.copytree(root, tmp_path / "copied")
+    assert shared.catalogue(tmp_path / "linked") is opened
+    assert shared.catalogue(tmp_path / "copied") is not opened
+
+
+def test_a_model_over_another_catalogue_is_another(tmp_path: Path) -> None:
+    config = load_config(make_pipeline(tmp_path))
+    shared = SharedParts()
+    model = config.models["ranker"]
+    shutil.copytree(tmp_path / config.catalogue, tmp_path / "copied")
+    catalogues = [shared.catalogue(tmp_path / "copied"), shared.catalogue(tmp_path / config.catalogue)]
+    slots = [shared.slot(model, catalogue, tmp_path) for catalogue in catalogues]
+    assert slots[0] is not slots[1]
+    assert shared.slot(model, catalogues[0], tmp_path) is slots[0]

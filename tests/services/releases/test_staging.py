@@ -1,0 +1,164 @@
+"""Releases on disk: what is staged stays as it was, and the history says where a rollback leads."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models.artifact import Artifact, sha256_of
+from services.config.pipeline import PipelineConfig, load_config
+from services.errors import ReleaseError
+from services.releases import staging
+from services.releases.release import Release
+from services.releases.staging import ReleaseFolder, previous_of
+from tests.models.crashing import killed_at
+from tests.pipelines import make_pipeline
+from tests.services.releasing import stage_shifted
+
+LIMIT_S = 30.0
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> PipelineConfig:
+    return load_config(make_pipeline(tmp_path))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, config: PipelineConfig) -> ReleaseFolder:
+    return ReleaseFolder(tmp_path, config.name)
+
+
+def test_a_release_is_named_by_its_content_and_outlives_what_it_was_made_of(
+    tmp_path: Path, config: PipelineConfig, folder: ReleaseFolder
+) -> None:
+    first = folder.stage(config)
+    assert folder.stage(config).name == first.name
+    version = Artifact.read(tmp_path / "model").version
+    other = stage_shifted(config, tmp_path, 0.25)
+    assert other != first.name
+    assert {release.name for release in folder.staged()} == {first.name, other}
+    release = Release(folder.applied(config, first.name), tmp_path, ("features", "ranker"))
+    assert release.name == first.name
+    assert release.model_versions == {"ranker": version} == folder.read(first.name).model_versions
+    release.close()
+
+
+def test_history_goes_on_and_back(folder: ReleaseFolder) -> None:
+    assert folder.active() is None
+    with pytest.raises(ReleaseError, match="nothing to roll back to"):
+        previous_of(folder.history())
+    for name in ("a", "b", "b", "c"):
+        folder.note_active(name)
+    assert folder.history() == ["a", "b", "c"]
+    folder.note_active(previous_of(folder.history()), is_rollback=True)
+    assert folder.history() == ["a", "b"]
+    folder.note_active("a")
+    assert folder.history() == ["a", "b", "a"]
+    assert previous_of(folder.history()) == "b"
+    assert folder.active() == "a"
+
+
+def test_activations_at_the_same_time_are_all_remembered(folder: ReleaseFolder) -> None:
+    context = multiprocessing.get_context("fork")
+    started = [context.Process(target=folder.note_active, args=(f"r{number}",)) for number in range(8)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(LIMIT_S)
+        assert process.exitcode == 0
+    assert sorted(folder.history()) == [f"r{number}" for number in range(8)]
+
+
+def test_an_activation_that_is_killed_leaves_the_history_before_or_after_it(folder: ReleaseFolder) -> None:
+    folder.note_active("a")
+    for at in range(1, 100):
+        killed = killed_at(at, lambda: folder.note_active("b"))
+        assert folder.history() in (["a"], ["a", "b"])
+        if not killed:
+            break
+        folder.note_active("a", is_rollback=True)
+    assert not killed
+    assert folder.history() == ["a", "b"]
+
+
+@pytest.mark.parametrize("damaged", ["features.yaml", "catalogue/value.npy"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_files_that_are_not_as_they_were_staged_are_told(
+    config: PipelineConfig, folder: ReleaseFolder, damaged: str, missing: bool
+) -> None:
+    name = folder.stage(config).name
+    path = folder.root / name / damaged
+    content = path.read_bytes()
+    path.unlink()  # a hard link: the file it was made of stays as it is
+    if not missing:
+        path.write_bytes(content + b"x")
+    with pytest.raises(ReleaseError, match=rf"{damaged} has sha256 .* stage it again"):
+        folder.applied(config, name)
+    assert folder.stage(config).name == name
+    folder.applied(config, name)
+
+
+def test_a_release_that_a_killed_writer_moved_aside_is_read(
+    config: PipelineConfig, folder: ReleaseFolder
+) -> None:
+    release = folder.stage(config)
+    aside = folder.root / release.name
+    aside.rename(aside.with_name(f"{release.name}.replaced"))
+    assert folder.read(release.name) == release
+    assert folder.staged() == [release]
+    assert folder.applied(config, release.name).catalogue == release.catalogue
+    assert folder.stage(config).name == release.name
+    assert folder.staged() == [folder.read(release.name)]
+
+
+def test_a_file_that_two_releases_share_is_hashed_once(
+    config: PipelineConfig, folder: ReleaseFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [folder.stage(config).name, stage_shifted(config, tmp_path, 0.5)]
+    hashed: list[str] = []
+
+    def counted(path: Path) -> str:
+        hashed.append(path.name)
+        return sha256_of(path)
+
+    monkeypatch.setattr(staging, "sha256_of", counted)
+    folder.applied(config, names[0])
+    assert "value.npy" in hashed
+    hashed.clear()
+    for name in (*names, *names):
+        folder.applied(config, name)
+    # Definitions are copied into each release: they are small.
+    assert set(hashed) <= {"features.yaml"}
+    value = folder.root / names[0] / "catalogue" / "value.npy"
+    content = value.read_bytes()
+    value.unlink()
+    value.write_bytes(content)
+    folder.applied(config, names[0])
+    assert "value.npy" in hashed
+
+
+def test_what_is_not_there_or_not_readable_is_told_with_the_remedy(
+    config: PipelineConfig, folder: ReleaseFolder
+) -> None:
+    with pytest.raises(ReleaseError, match=r"no release none-such is staged .* there are: none"):
+        folder.read("none-such")
+    name = folder.stage(config).name
+    (folder.root / name / "release.yaml").write_text("name: [")
+    with pytest.raises(ReleaseError, match="stage the release again"):
+        folder.read(name)
+    (folder.root / "history.yaml").write_text("a: b")
+    with pytest.raises(ReleaseError, match="is no list of releases"):
+        folder.history()
+
+
+def test_a_release_that_lacks_a_model_of_the_pipeline_does_not_fit(
+    config: PipelineConfig, folder: ReleaseFolder
+) -> None:
+    name = folder.stage(config).name
+    path = folder.root / name / "release.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["models"] = {"other": document["models"]["ranker"]}
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(ReleaseError, match="does not fit pipeline small"):
+        folder.applied(config, name)

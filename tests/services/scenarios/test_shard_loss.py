@@ -1,0 +1,104 @@
+"""What ends a shard group, and what does not."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.errors import ShardLost
+from services.sharding.heartbeat import Lifelines, hold
+from services.sharding.shared_memory import is_possible
+from tests.services.shard_groups import TIMEOUT_S, Running
+
+LIMIT_S = 30.0
+ANSWER_LIMIT_S = 1.0
+"""Within which the health check comes back."""
+
+
+@pytest.fixture(params=["shared memory", pytest.param("gloo", marks=pytest.mark.slow)])
+def pair(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Running]:
+    if request.param == "gloo":
+        monkeypatch.setattr(
+            "services.sharding.collectives.is_possible", lambda: False
+        )  # of rank 0: it opens no door
+    given = Running(tmp_path, 2)
+    assert given.group._joined is not None
+    assert given.group._joined.shares_memory == (request.param != "gloo" and is_possible())
+    yield given
+    given.group.close()
+
+
+def test_an_idle_group_neither_spins_nor_times_out(pair: Running) -> None:
+    inputs = pair.inputs((5, 1))
+    pair.sharded.run(inputs)
+    before = pair.rank(1).cpu_times()
+    time.sleep(1.5 * TIMEOUT_S)
+    after = pair.rank(1).cpu_times()
+    assert after.user + after.system - before.user - before.system < TIMEOUT_S / 2
+    pair.sharded.run(inputs)
+
+
+def test_a_killed_rank_fails_batches_and_the_check_at_once(pair: Running) -> None:
+    inputs = pair.inputs((5, 1))
+    pair.sharded.run(inputs)
+    pair.rank(1).kill()
+    pair.rank(1).wait(10)
+    for _ in range(2):
+        with pytest.raises(ShardLost):
+            pair.sharded.run(inputs)
+        with pytest.raises(ShardLost):
+            pair.group.check()
+
+
+def test_a_stopped_rank_fails_the_check_and_batches_within_their_limit(pair: Running) -> None:
+    inputs = pair.inputs((5, 1))
+    pair.sharded.run(inputs)
+    pair.rank(1).send_signal(signal.SIGSTOP)
+    started_s = time.monotonic()
+    with pytest.raises(ShardLost, match="rank 1 does not answer"):
+        pair.group.check()
+    assert time.monotonic() - started_s < ANSWER_LIMIT_S
+    with pytest.raises(ShardLost):
+        pair.sharded.run(inputs)
+    with pytest.raises(ShardLost):
+        pair.sharded.run(inputs)
+    pair.group.close()
+    assert not pair.processes.started[0].is_alive()
+
+
+def test_a_rank_ends_when_rank_0_is_gone(pair: Running) -> None:
+    other = pair.rank(1)
+    pair.group._lifelines.close()
+    other.wait(10)
+
+
+def test_a_rank_0_that_hangs_is_ended_by_the_others() -> None:
+    context = multiprocessing.get_context("spawn")
+    first = context.Process(target=beat_and_hang)
+    first.start()
+    first.join(LIMIT_S)
+    assert first.exitcode == -signal.SIGKILL
+
+
+def beat_and_hang() -> None:
+    """Be a rank 0 that stops itself once another has called in."""
+    lines = Lifelines("127.0.0.1")
+    other = multiprocessing.get_context("spawn").Process(
+        target=call_in, args=(lines.port, lines.token, os.getpid())
+    )
+    other.start()
+    assert lines.wait_for(1, LIMIT_S) == []
+    assert lines.fault() is None
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def call_in(port: int, token: bytes, pid: int) -> None:
+    """Be rank 1."""
+    hold("127.0.0.1", port, token, 1, LIMIT_S, pid)
+    time.sleep(LIMIT_S)

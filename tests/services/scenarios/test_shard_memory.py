@@ -1,0 +1,55 @@
+"""A rank that finds no memory ends its group: nothing is answered by what is left of it."""
+
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from models.architectures import build_architecture
+from models.runtimes.base import AccelerateConfig, DeepSpeedConfig
+from services.errors import ShardLost
+from tests.models.worlds import make_ranker, shaken
+from tests.services.shard_groups import TIMEOUT_S, Running
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's")
+
+MIB = 1 << 20
+HIDDEN = 8192
+CANDIDATES = 4000
+"""Their hidden units take 125 MiB in one process, half of it where these are split over two ranks."""
+SPARE_BYTES = 16 * MIB
+
+TENSOR = DeepSpeedConfig(kind="deepspeed", shards=2, timeout_s=TIMEOUT_S)
+PIPELINE = AccelerateConfig(kind="accelerate", shards=2, micro_batches=1, timeout_s=TIMEOUT_S)
+
+
+@pytest.fixture(params=[TENSOR, PIPELINE], ids=["tensor", "pipeline"])
+def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
+    wide = build_architecture({**make_ranker().options.model_dump(), "hidden": HIDDEN})
+    given = Running(tmp_path, 2, request.param, shaken(wide, 0))
+    yield given
+    given.group.close()
+
+
+def limit_memory(process: psutil.Process, spare_bytes: int) -> None:
+    """Let a running process have so much more address space than it has now."""
+    most = process.memory_info().vms + spare_bytes
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
+
+
+def test_a_rank_without_memory_is_lost_and_nothing_is_answered_without_it(pair: Running) -> None:
+    small, large = pair.inputs((5, 1)), pair.inputs((CANDIDATES, 1))
+    pair.sharded.run(small)
+    short = pair.rank(1)
+    limit_memory(short, SPARE_BYTES)
+    pair.sharded.run(small)  # for that much there is memory
+    with pytest.raises(ShardLost):
+        pair.sharded.run(large)
+    short.wait(10)
+    with pytest.raises(ShardLost):
+        pair.group.check()
+    with pytest.raises(ShardLost):
+        pair.sharded.run(small)

@@ -1,0 +1,76 @@
+"""A shard group of processes that has loaded the small ranker."""
+
+from pathlib import Path
+
+import psutil
+
+from models.architectures import build_architecture
+from models.architectures.base import Architecture
+from models.artifact import Artifact, write_artifact
+from models.assembly import InputAssembler
+from models.runtimes import load_runtime
+from models.runtimes.base import AccelerateConfig, DeepSpeedConfig, TorchConfig
+from models.signature import Inputs
+from models.training.export import SAFETENSORS, weight_writer
+from services.sharding.group import ShardGroup
+from services.sharding.processes import Processes
+from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, shaken
+
+TIMEOUT_S = 2.0
+
+
+def written(root: Path, module: Architecture, name: str) -> Artifact:
+    """Write a module with its weights, without a graph."""
+    signature = module.signature(FEATURES.content_hash)
+    return write_artifact(
+        root / name,
+        name=name,
+        signature=signature,
+        weights=SAFETENSORS,
+        write_files=weight_writer(module, signature, onnx=False),
+        architecture=module.options.model_dump(mode="json"),
+    )
+
+
+def four_headed(seed: int = 0) -> Architecture:
+    """Give the small ranker with a head for each of four ranks."""
+    ranker = make_ranker(seed)
+    module = build_architecture({**ranker.options.model_dump(), "heads": 4})
+    module.load_state_dict(ranker.state_dict())
+    return module
+
+
+def deep_ranker(layers: int, seed: int = 0) -> Architecture:
+    """Give a small ranker with so many layers."""
+    module = build_architecture({**make_ranker().options.model_dump(), "layers": layers})
+    return shaken(module, seed)
+
+
+class Running:
+    """A group that has loaded the small ranker, and that ranker in one process."""
+
+    def __init__(
+        self,
+        root: Path,
+        shards: int,
+        config: DeepSpeedConfig | AccelerateConfig | None = None,
+        module: Architecture | None = None,
+    ) -> None:
+        self.root = root
+        self.artifact = written(root, module or four_headed(), "ranker")
+        self.assembler = InputAssembler(self.artifact.signature, make_catalogue(root / "catalogue"))
+        self.whole = load_runtime(root / "ranker", self.artifact, TorchConfig())
+        self.config = config or DeepSpeedConfig(kind="deepspeed", shards=shards, timeout_s=TIMEOUT_S)
+        self.processes = Processes()
+        self.group = ShardGroup(self.config, self.processes)
+        self.sharded = self.group.load_runtime(root / "ranker", self.artifact, self.config)
+
+    def inputs(self, *shape: tuple[int, int]) -> Inputs:
+        """Give inputs of requests of (candidates, history)."""
+        return self.assembler(make_batch([count for count, _ in shape], [past for _, past in shape], 1))
+
+    def rank(self, number: int) -> psutil.Process:
+        """Give the process of a rank but the first."""
+        pid = self.processes.started[number - 1].pid
+        assert pid is not None
+        return psutil.Process(pid)

@@ -1,0 +1,60 @@
+"""Shard groups as Serve places them: who has one, what it asks for, and what is said when it finds no place."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.config.placement import placements, sharded_runtime
+from services.errors import ConfigError
+from services.sharding.actors import Resources, bundles, group_options, unplaceable
+from tests.pipelines import SPLIT, WITH_RERANKER, merged
+from tests.services.config.test_placement import POOLS, config_of
+
+DEEPSPEED: dict[str, Any] = {"kind": "deepspeed", "shards": 3, "placement": "SPREAD"}
+SHARDED: dict[str, Any] = {"models": {"ranker": {"runtime": DEEPSPEED}}}
+AMOUNTS = st.fixed_dictionaries({"CPU": st.integers(0, 6), "GPU": st.integers(0, 2)})
+
+
+def test_only_the_unit_that_runs_the_model_is_a_group() -> None:
+    config = config_of(SPLIT, SHARDED)
+    assert sharded_runtime(config, "main") is None
+    assert group_options(config, placements(config, "main")[0]) == {}
+    (scorer,) = placements(config, "scorer")
+    options = group_options(config, scorer)
+    assert options["placement_group_bundles"] == [{"CPU": scorer.cpus}] * 3
+    assert options["placement_group_strategy"] == "SPREAD"
+
+
+def test_every_rank_takes_what_a_replica_takes_in_its_pool() -> None:
+    config = config_of(SPLIT, POOLS, SHARDED)
+    gpu, cpu = placements(config, "scorer")
+    assert bundles(config, gpu) == [{"CPU": 1, "GPU": 0.5, "accelerator_type:H100": 0.001}] * 3
+    assert group_options(config, cpu)["placement_group_bundle_label_selector"] == [{"kind": "cpu"}]
+
+
+def test_models_of_one_unit_that_want_other_groups_are_refused() -> None:
+    two = {"models": {"reranker": {"runtime": {**DEEPSPEED, "shards": 2}}}}
+    config = config_of(merged(WITH_RERANKER, merged(SHARDED, two)))
+    with pytest.raises(ConfigError, match="ranker and reranker share a shard group"):
+        sharded_runtime(config, "main")
+
+
+def test_the_missing_resource_is_named() -> None:
+    nodes = [{"CPU": 8.0, "memory": 1e9}, {"CPU": 8.0}]
+    assert unplaceable([{"CPU": 5}, {"CPU": 5}], nodes) is None
+    assert unplaceable([{"CPU": 5}] * 3, nodes) == "3 ranks need 5 CPU each, and the nodes have 8, 8"
+    assert unplaceable([{"CPU": 1, "GPU": 1}], nodes) == "1 ranks need 1 GPU each, and the nodes have 0, 0"
+    assert unplaceable([{"CPU": 1}], []) == "1 ranks need 1 CPU each, and the nodes have no nodes"
+
+
+@settings(max_examples=50)
+@given(bundle=AMOUNTS, count=st.integers(1, 4), nodes=st.lists(AMOUNTS, max_size=3))
+def test_what_fits_in_no_order_of_the_nodes_does_not_fit(
+    bundle: Resources, count: int, nodes: list[Resources]
+) -> None:
+    fits = {unplaceable([bundle] * count, list(order)) is None for order in permutations(nodes)}
+    each = [min([node[n] // much for n, much in bundle.items() if much] or [count]) for node in nodes]
+    assert fits == {sum(each) >= count}

@@ -1,0 +1,91 @@
+"""Shard groups of real processes: their scores are those of one process; several models in one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.errors import RuntimeFailure
+from models.runtimes import load_runtime
+from models.runtimes.base import TorchConfig, runtime_config
+from tests.models.worlds import make_pooled
+from tests.services.shard_groups import Running, four_headed, written
+
+TOLERANCE = 1e-4
+SHAPES = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1, max_size=6)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[1, 2, pytest.param(4, marks=pytest.mark.slow)],
+    ids=lambda shards: f"{shards} ranks",
+)
+def running(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Running]:
+    given = Running(tmp_path_factory.mktemp("shards"), request.param)
+    yield given
+    given.group.close()
+
+
+@settings(max_examples=20)
+@given(shapes=SHAPES)
+def test_scores_are_those_of_one_process(running: Running, shapes: list[tuple[int, int]]) -> None:
+    inputs = running.inputs(*shapes)
+    scores, expected = running.sharded.run(inputs)["score"], running.whole.run(inputs)["score"]
+    assert scores.shape == expected.shape
+    np.testing.assert_allclose(scores, expected, rtol=TOLERANCE, atol=TOLERANCE * np.abs(expected).max())
+
+
+def test_a_second_model_is_loaded_beside_the_first_and_forgotten(running: Running) -> None:
+    inputs = running.inputs((20, 3), (7, 0))
+    other = written(running.root, four_headed(seed=5), "other")
+    second = running.group.load_runtime(running.root / "other", other, running.config)
+    first_scores, second_scores = running.sharded.run(inputs)["score"], second.run(inputs)["score"]
+    whole = load_runtime(running.root / "other", other, TorchConfig())
+    np.testing.assert_allclose(second_scores, whole.run(inputs)["score"], rtol=TOLERANCE, atol=1e-3)
+    assert np.abs(first_scores - second_scores).max() > 0.1
+    del second
+    running.group.check()
+    np.testing.assert_array_equal(running.sharded.run(inputs)["score"], first_scores)
+
+
+def test_a_batch_that_fails_in_all_ranks_leaves_the_group_whole(running: Running) -> None:
+    inputs = running.inputs((20, 3))
+    expected = running.sharded.run(inputs)["score"]
+    lacking = dict(inputs)
+    lacking.pop("item_attributes")
+    with pytest.raises(RuntimeFailure, match="item_attributes"):
+        running.sharded.run(lacking)
+    np.testing.assert_array_equal(running.sharded.run(inputs)["score"], expected)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("bf16", 0.1), ("fp16", 0.02)])
+def test_products_in_half_precision_give_nearly_the_same(
+    running: Running, dtype: str, tolerance: float
+) -> None:
+    inputs = running.inputs((20, 3), (30, 5))
+    config = runtime_config(**{**running.config.model_dump(), "dtype": dtype})
+    half = running.group.load_runtime(running.root / "ranker", running.artifact, config)
+    expected = running.whole.run(inputs)["score"]
+    np.testing.assert_allclose(half.run(inputs)["score"], expected, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "option", [{"dtype": "fp16", "quantization": "int8"}, {"cuda_graph": True}], ids=["quantization", "graph"]
+)
+def test_what_needs_cuda_is_refused_without(running: Running, option: dict[str, Any]) -> None:
+    if running.config.shards > 1:
+        pytest.skip("it is of one rank")
+    config = runtime_config(kind="deepspeed", shards=1, **option)
+    with pytest.raises(RuntimeFailure, match="needs a CUDA device"):
+        running.group.load_runtime(running.root / "ranker", running.artifact, config)
+
+
+def test_what_cannot_be_split_is_refused_and_the_group_goes_on(running: Running) -> None:
+    pooled = written(running.root, make_pooled(), "pooled")
+    with pytest.raises(RuntimeFailure, match="no transformer layers"):
+        running.group.load_runtime(running.root / "pooled", pooled, running.config)
+    running.group.check()
+    assert running.sharded.run(running.inputs((5, 1)))["score"].size == 5

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from models.features.catalogue import Catalogue
+from models.features.definition import Feature, FeatureSet
+from services.errors import ConfigError
+from services.stages.candidates import CandidatesConfig, candidate_source
+from tests.pipelines import FEATURES, ITEMS
+
+NEAR, SAMPLE = CandidatesConfig(kind="near", count=20), CandidatesConfig(kind="sample", count=20)
+
+
+def test_near_gives_the_nearest_first(catalogue: Catalogue) -> None:
+    source = candidate_source(NEAR, catalogue, FEATURES)
+    asked = np.array([[0.2, 0.7], [0.9, 0.1]])
+    rows = source.draw({"position": asked}, 2)
+    starts = np.asarray(catalogue.columns["start"], dtype=np.float64)
+    scale = np.array([1.0, np.cos(np.radians(starts[:, 0].mean()))])
+    for place, position in enumerate(asked):
+        distances = np.linalg.norm((starts - position) * scale, axis=1)
+        np.testing.assert_array_equal(rows[place], np.argsort(distances, kind="stable")[:20])
+
+
+def test_near_gives_one_item_where_one_is_asked_for(catalogue: Catalogue) -> None:
+    source = candidate_source(NEAR.model_copy(update={"count": 1}), catalogue, FEATURES)
+    assert source.draw({"position": np.zeros((3, 2))}, 3).shape == (3, 1)
+
+
+def test_a_sample_is_of_the_catalogues_rows(catalogue: Catalogue) -> None:
+    rows = candidate_source(SAMPLE, catalogue, FEATURES).draw({}, 50)
+    assert rows.shape == (50, 20)
+    assert rows.min() >= 0
+    assert rows.max() < ITEMS
+    assert len(np.unique(rows)) > 200
+
+
+def test_more_candidates_than_items_are_refused(catalogue: Catalogue) -> None:
+    with pytest.raises(ConfigError, match="catalogue has 500 items: lower it") as refused:
+        candidate_source(NEAR.model_copy(update={"count": 501}), catalogue, FEATURES)
+    assert refused.value.field == "candidates.count"
+
+
+def test_near_needs_positions_of_items_and_of_requests(catalogue: Catalogue) -> None:
+    without = FeatureSet(features=(Feature(name="bias", group="user"),))
+    with pytest.raises(ConfigError, match="no context feature position"):
+        candidate_source(NEAR, catalogue, without)
+    assert candidate_source(SAMPLE, catalogue, without)
+    manifest = catalogue.manifest
+    broken = Catalogue(
+        catalogue.root, manifest, {"start": np.full((ITEMS, 2), np.nan), "value": catalogue.columns["value"]}
+    )
+    with pytest.raises(ConfigError, match=r"start is not \(latitude, longitude\)"):
+        candidate_source(NEAR, broken, FEATURES)
+    nowhere = Catalogue(
+        catalogue.root, manifest.model_copy(update={"position_column": None}), catalogue.columns
+    )
+    with pytest.raises(ConfigError, match="no position column"):
+        candidate_source(NEAR, nowhere, FEATURES)

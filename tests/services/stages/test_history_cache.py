@@ -1,0 +1,254 @@
+"""The history cache: the scores stay, an event makes another key, ages are out by so much and memory is bounded."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.architectures.base import Architecture
+from models.artifact import write_artifact
+from models.features.catalogue import Catalogue
+from models.features.definition import Feature, FeatureSet
+from models.features.transforms import NOW, Age
+from models.ragged import RaggedArray, RaggedBatch
+from models.training.export import ONNX, weight_writer
+from services.config.pipeline import load_config
+from services.deployment.check import check_artifacts
+from services.errors import ConfigError
+from services.releases.release import Release
+from services.stages.history_cache import FIELD, HistoryCacheConfig, LruBytes
+from services.stages.history_keys import HistoryKeys
+from services.stages.history_slot import HistorySlot
+from services.stages.model_slot import ModelConfig, ModelSlot
+from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_pooled, make_ranker
+from tests.pipelines import make_pipeline
+
+TOLERANCE = 1e-5
+NOW_S = 1_700_000_000.0
+DAY_S = 86_400.0
+AGE = Age(of="user.history_at_s", unit_s=DAY_S)
+AGED = FeatureSet(
+    features=(
+        *(f for f in FEATURES.features if f.name != "history_age_days"),
+        Feature(name="now_s", group="context", dtype="float64"),
+        Feature(name="history_at_s", group="user", dtype="float64", ragged=True, max_length=8),
+        Feature(name="history_age_days", group="user", ragged=True, max_length=8, transform=AGE),
+    )
+)
+SHAPES = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 8)), min_size=1, max_size=6)
+
+
+class Counts:
+    """Keeps what became of look-ups."""
+
+    def __init__(self) -> None:
+        self.of: Counter[str] = Counter()
+
+    def add(self, value: str, count: int = 1) -> None:
+        self.of[value] += count
+
+
+class World:
+    """One ranker with the cache and without it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.catalogue = home, make_catalogue(home / "catalogue")
+        write(home, make_ranker())
+        self.plain = ModelSlot(ModelConfig(artifact="ranker"), self.catalogue, home)
+
+    def slot(self, counts: Counts, max_bytes: int = 1 << 20, max_age_s: float = 600.0) -> HistorySlot:
+        config = HistoryCacheConfig(max_bytes=max_bytes, max_age_s=max_age_s)
+        return HistorySlot(ModelConfig(artifact="ranker"), config, self.catalogue, AGED, self.home, counts)
+
+
+def write(home: Path, module: Architecture) -> None:
+    signature = module.signature(FEATURES.content_hash)
+    write_artifact(
+        home / "ranker",
+        name="ranker",
+        signature=signature,
+        weights=ONNX,
+        write_files=weight_writer(module, signature),
+        architecture=module.options.model_dump(mode="json"),
+    )
+
+
+def ragged(batch: RaggedBatch, name: str) -> RaggedArray:
+    column = batch.requests[name]
+    assert isinstance(column, RaggedArray)
+    return column
+
+
+def at(batch: RaggedBatch, now_s: float) -> RaggedBatch:
+    """Give the batch as it looks at a moment: events stay, ages follow."""
+    if "user.history_at_s" not in batch.requests:
+        days = ragged(batch, "user.history_age_days")
+        at_s = NOW_S - DAY_S * days.values.astype(np.float64)
+        batch = batch.adding(requests={"user.history_at_s": RaggedArray(at_s, days.offsets)})
+    events = ragged(batch, "user.history_at_s")
+    ages = RaggedArray(((now_s - events.values) / DAY_S).astype(np.float32), events.offsets)
+    moments = np.full(len(batch), now_s)
+    return batch.adding(requests={"user.history_age_days": ages, NOW: moments})
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("histories"))
+
+
+@given(st.lists(st.tuples(SHAPES, st.integers(0, 5)), min_size=1, max_size=4))
+@settings(max_examples=12, deadline=None)
+def test_the_scores_are_those_without_the_cache(
+    world: World, asked: list[tuple[list[tuple[int, int]], int]]
+) -> None:
+    cached = world.slot(Counts())
+    for shapes, seed in [*asked, *asked]:  # mixed lengths, some of them kept
+        batch = at(make_batch([n for n, _ in shapes], [past for _, past in shapes], seed), NOW_S)
+        found, wanted = cached.scores(batch, "score"), world.plain.scores(batch, "score")
+        np.testing.assert_allclose(found, wanted, atol=TOLERANCE, rtol=TOLERANCE)
+
+
+def test_hits_and_misses_of_one_batch_are_mixed(world: World) -> None:
+    counts = Counts()
+    cached = world.slot(counts)
+    batch = at(make_batch([5, 9, 3, 7], [8, 0, 4, 2]), NOW_S)
+    cached.scores(batch.take(np.array([2])), "score")
+    cached.scores(batch.take(np.array([1])), "score")
+    assert counts.of == {"miss": 2}
+    twice = batch.take(np.array([0, 2, 0, 1, 3]))
+    found = cached.scores(twice, "score")
+    assert counts.of == {"miss": 4, "hit": 3}  # one past twice in a batch is encoded once
+    np.testing.assert_allclose(found, world.plain.scores(twice, "score"), atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "column", ["user.history", "user.history_rating", "user.history_at_s", "user.profile"]
+)
+def test_what_changes_in_the_stored_row_is_encoded_anew(world: World, column: str) -> None:
+    counts = Counts()
+    cached = world.slot(counts)
+    batch = at(make_batch([20], [6]), NOW_S)
+    cached.scores(batch, "score")
+    kept = batch.requests[column]
+    if isinstance(kept, RaggedArray):
+        values = kept.values.copy()
+        values[2] = values[3]
+        changed = batch.adding(requests={column: RaggedArray(values, kept.offsets)})
+    else:
+        changed = batch.adding(requests={column: kept + 1.0})
+    changed = at(changed, NOW_S)
+    found = cached.scores(changed, "score")
+    assert counts.of == {"miss": 2}
+    np.testing.assert_allclose(found, world.plain.scores(changed, "score"), atol=TOLERANCE, rtol=TOLERANCE)
+
+
+def test_a_rating_that_is_added_is_seen_at_once(world: World) -> None:
+    counts = Counts()
+    cached = world.slot(counts)
+    after = at(make_batch([30], [7]), NOW_S)
+    before = replace(
+        after,
+        requests={
+            name: RaggedArray(column.values[:6], np.array([0, 6]))
+            if isinstance(column, RaggedArray)
+            else column
+            for name, column in after.requests.items()
+        },
+    )
+    old = cached.scores(before, "score")
+    new = cached.scores(after, "score")
+    assert counts.of == {"miss": 2}
+    assert np.abs(new - old).max() > TOLERANCE
+    np.testing.assert_allclose(new, world.plain.scores(after, "score"), atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@given(st.floats(0.0, 1e5), st.floats(1.0, 86_400.0))
+@settings(max_examples=50, deadline=None)
+def test_one_key_is_of_moments_less_than_max_age_s_apart(later_s: float, max_age_s: float) -> None:
+    keys = HistoryKeys(["user.history", "user.history_age_days"], AGED, "1", max_age_s)
+    batch = make_batch([1], [5])
+    first, second = keys(at(batch, NOW_S)), keys(at(batch, NOW_S + later_s))
+    if first == second:
+        assert later_s < max_age_s * (1 + 1e-9) + 1e-6  # and a float64's rounding
+    if later_s >= max_age_s + 1e-3:
+        assert first != second
+
+
+def test_within_a_step_ages_stay_as_they_were_encoded(world: World) -> None:
+    counts = Counts()
+    cached = world.slot(counts, max_age_s=DAY_S)
+    batch = make_batch([20], [6])
+    scores = [cached.scores(at(batch, NOW_S + DAY_S * part / 8), "score") for part in range(9)]
+    assert counts.of == {"miss": 2, "hit": 7}
+    assert len({row.tobytes() for row in scores}) == 2
+
+
+def test_keys_tell_columns_artifacts_and_lengths_apart() -> None:
+    def key(columns: list[str], version: str, past: list[int]) -> list[bytes]:
+        return HistoryKeys(columns, AGED, version, 600.0)(at(make_batch([1] * len(past), past), NOW_S))
+
+    both = ["user.history", "user.history_rating"]
+    assert key(both, "1", [5]) == key(both, "1", [5])
+    assert key(both, "1", [5]) != key(both, "2", [5])
+    assert len(set(key(both, "1", [5, 4, 3, 0, 1]))) == 5
+    assert key(["user.history"], "1", [0, 0])[0] == key(["user.history"], "1", [0, 0])[1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 200), st.booleans()), max_size=60))
+@settings(deadline=None)
+def test_entries_take_no_more_than_they_may_and_the_longest_unused_goes(
+    steps: list[tuple[int, int, bool]],
+) -> None:
+    held = LruBytes(3000)
+    model: dict[bytes, int] = {}
+    for name, size, puts in steps:
+        key = b"%d" % name
+        if puts:
+            evicted = held.put(key, np.zeros(size))
+            model.pop(key, None)
+            model[key] = 8 * size + 300
+            gone = 0
+            while sum(model.values()) > 3000:
+                del model[next(iter(model))]
+                gone += 1
+            assert evicted == gone
+        else:
+            entry = held.get(key)
+            assert (entry is not None) == (key in model)
+            if entry is not None:
+                model[key] = model.pop(key)
+        assert (len(held), held.held_bytes) == (len(model), sum(model.values()))
+
+
+def test_what_goes_for_others_is_counted_and_encoded_again(world: World) -> None:
+    counts = Counts()
+    cached = world.slot(counts, max_bytes=1 << 20)
+    cached.entries = LruBytes(3 * 1000)  # an entry takes 9 tokens of 64 numbers
+    batch = at(make_batch([2] * 3, [8] * 3), NOW_S)
+    found = cached.scores(batch, "score")
+    assert counts.of == {"miss": 3, "evicted": 2}
+    np.testing.assert_allclose(found, world.plain.scores(batch, "score"), atol=TOLERANCE, rtol=TOLERANCE)
+    cached.scores(batch.take(np.array([2])), "score")
+    cached.scores(batch.take(np.array([0])), "score")
+    assert counts.of == {"miss": 4, "evicted": 3, "hit": 1}
+
+
+def test_a_model_that_encodes_no_history_cannot_have_one(tmp_path: Path, world: World) -> None:
+    write(tmp_path, make_pooled())
+    config = HistoryCacheConfig()
+    catalogue: Catalogue = world.catalogue
+    with pytest.raises(ConfigError, match="has no value 'encoded_history'") as raised:
+        HistorySlot(ModelConfig(artifact="ranker"), config, catalogue, AGED, tmp_path, Counts())
+    assert raised.value.field == FIELD
+
+
+def test_a_pipeline_with_such_a_model_is_refused_where_the_cache_is_asked_for(tmp_path: Path) -> None:
+    path = make_pipeline(tmp_path, {"ranker": {"history_cache": {"max_age_s": 60}}})
+    config = load_config(path)
+    assert any("has no value 'encoded_history'" in fault for fault in check_artifacts(config, tmp_path))
+    with pytest.raises(ConfigError, match="leave out history_cache"):
+        Release(config, tmp_path, ["ranker"])

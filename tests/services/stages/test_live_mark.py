@@ -1,0 +1,167 @@
+"""A closed street is never shown as open because the folder that closes it is missing."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import directories
+from models.features.catalogue import item_key
+from models.features.live import LiveItems
+from services.config.pipeline import PipelineConfig, load_config
+from services.deployment.check import check_artifacts
+from services.errors import ConfigError
+from services.releases.release import Release
+from services.stages.live_items import set_live
+from services.stages.live_mark import mark_of
+from tests.models.crashing import killed_at
+from tests.overlaid import FEATURES, make_overlaid_pipeline
+
+CALL_LIMIT = 1000
+
+
+@pytest.fixture(name="config")
+def _config(tmp_path: Path) -> PipelineConfig:
+    return load_config(make_overlaid_pipeline(tmp_path))
+
+
+def with_live(config: PipelineConfig, folder: str | None) -> PipelineConfig:
+    features = config.features.model_copy(update={"live": folder})
+    return config.model_copy(update={"features": features})
+
+
+def bonus_of(config: PipelineConfig, home: Path, item: str = "item-1") -> float:
+    """Start what a replica starts, and return the item's live feature there."""
+    release = Release(config, home, ("features",))
+    try:
+        row = np.array([release.catalogue.row_by_id[item]])
+        return float(release.view.live.columns(FEATURES.given("live"), row)["live.bonus"][0])
+    finally:
+        release.close()
+
+
+def refusal(config: PipelineConfig, home: Path) -> str:
+    """Return the error; a replica, ``rankway check`` and ``rankway features set`` all refuse the pipeline."""
+    with pytest.raises(ConfigError) as error:
+        Release(config, home, ("features",))
+    assert error.value.field == "features.live"
+    assert check_artifacts(config, home) == [f"features.live: {error.value}"]
+    if config.features.live is not None:
+        with pytest.raises(ConfigError, match="were set before"):
+            set_live(config, home, "bonus", 1.0, ["item-2"])
+        assert not (home / config.features.live).exists()
+    return str(error.value)
+
+
+def test_a_first_start_has_no_features_and_leaves_no_mark(tmp_path: Path, config: PipelineConfig) -> None:
+    assert bonus_of(config, tmp_path) == 0.0
+    assert check_artifacts(config, tmp_path) == []
+    assert not mark_of(config, tmp_path).exists()
+
+
+def test_features_that_were_set_and_are_missing_are_refused(tmp_path: Path, config: PipelineConfig) -> None:
+    set_live(config, tmp_path, "bonus", 64.0, ["item-1"])
+    assert bonus_of(config, tmp_path) == 64.0
+    (tmp_path / "live").rename(tmp_path / "kept")
+    told = refusal(config, tmp_path)
+    assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'live'}" in told
+    assert f"remove {mark_of(config, tmp_path)}" in told
+    (tmp_path / "kept").rename(tmp_path / "live")
+    assert bonus_of(config, tmp_path) == 64.0
+    shutil.rmtree(tmp_path / "live")
+    mark_of(config, tmp_path).unlink()  # as the error says
+    assert bonus_of(config, tmp_path) == 0.0
+    set_live(config, tmp_path, "bonus", 8.0, ["item-1"])
+    assert bonus_of(config, tmp_path) == 8.0
+
+
+def test_an_empty_folder_is_refused_too(tmp_path: Path, config: PipelineConfig) -> None:
+    set_live(config, tmp_path, "bonus", 64.0, ["item-1"])
+    (tmp_path / "live" / "live.json").unlink()
+    with pytest.raises(ConfigError, match="are missing, got none at"):
+        Release(config, tmp_path, ("features",))
+
+
+def test_a_configuration_that_names_another_folder_or_none_is_refused(
+    tmp_path: Path, config: PipelineConfig
+) -> None:
+    set_live(config, tmp_path, "bonus", 64.0, ["item-1"])
+    told = refusal(with_live(config, "other"), tmp_path)
+    assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'other'}" in told
+    assert "got no folder in the configuration" in refusal(with_live(config, None), tmp_path)
+    (tmp_path / "live").rename(tmp_path / "other")
+    assert bonus_of(with_live(config, "other"), tmp_path) == 64.0
+    assert f"in {tmp_path / 'other'}, and are missing" in refusal(config, tmp_path)  # where they were last
+
+
+def test_features_that_another_program_wrote_are_noted_by_a_replica(
+    tmp_path: Path, config: PipelineConfig
+) -> None:
+    closed = LiveItems.none(FEATURES).setting(FEATURES, "bonus", np.array([item_key("item-1")]), 2.0)
+    closed.write(tmp_path / "live", FEATURES)
+    assert bonus_of(config, tmp_path) == 2.0
+    shutil.rmtree(tmp_path / "live")
+    assert "are missing" in refusal(config, tmp_path)
+
+
+def test_a_home_that_cannot_be_written_serves_its_features(tmp_path: Path, config: PipelineConfig) -> None:
+    LiveItems.none(FEATURES).setting(FEATURES, "bonus", np.array([item_key("item-1")]), 2.0).write(
+        tmp_path / "live", FEATURES
+    )
+    (tmp_path / config.name).write_text("")  # where the mark's folder would be
+    assert bonus_of(config, tmp_path) == 2.0
+    set_live(config, tmp_path, "bonus", 4.0, ["item-1"])
+    assert bonus_of(config, tmp_path) == 4.0
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_command_that_is_killed_has_set_nothing_or_all_and_a_replica_leaves_the_mark(
+    tmp_path: Path, config: PipelineConfig, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(directories, "exchanged", lambda _one, _other: False)
+    mark, seen = mark_of(config, tmp_path), set()
+    for at in range(1, CALL_LIMIT, 2):
+        killed = killed_at(at, lambda: set_live(config, tmp_path, "bonus", 64.0, ["item-1"]))
+        state = (mark.is_file(), (tmp_path / "live").is_dir())
+        seen.add(state)
+        assert state != (True, False)
+        assert bonus_of(config, tmp_path) == (64.0 if state[1] else 0.0)
+        assert mark.is_file() == state[1]
+        if not killed:
+            break
+        shutil.rmtree(tmp_path / "live", ignore_errors=True)
+        mark.unlink(missing_ok=True)
+    assert not killed
+    assert seen == {(False, False), (False, True), (True, True)}
+    for at in range(1, CALL_LIMIT, 3):  # and a later one keeps what was there
+        killed = killed_at(at, lambda: set_live(config, tmp_path, "bonus", 8.0, ["item-2"]))
+        assert bonus_of(config, tmp_path) == 64.0
+        if not killed:
+            break
+    assert bonus_of(config, tmp_path, "item-2") == 8.0
+
+
+def test_a_first_command_that_fails_leaves_no_mark(
+    tmp_path: Path, config: PipelineConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(LiveItems, "write", full)
+    with pytest.raises(ConfigError, match="no space left"):
+        set_live(config, tmp_path, "bonus", 64.0, ["item-1"])
+    assert not mark_of(config, tmp_path).exists()
+    assert bonus_of(config, tmp_path) == 0.0
+
+
+def test_a_folder_that_pipelines_share_by_a_link_is_written_for_all(
+    tmp_path: Path, config: PipelineConfig
+) -> None:
+    shared = tmp_path / "shared" / "live"
+    shared.mkdir(parents=True)
+    (tmp_path / "live").symlink_to(shared)
+    set_live(config, tmp_path, "bonus", 64.0, ["item-1"])
+    assert (tmp_path / "live").is_symlink()
+    assert bonus_of(with_live(config, "shared/live"), tmp_path) == 64.0

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from numpy.typing import NDArray
+
+from models.features.catalogue import Catalogue
+from services.errors import Unprocessable
+from services.stages.context import ContextLayout
+from services.stages.query import Query, merge_queries, rows_of_ids
+from tests.pipelines import FEATURES
+
+LAYOUT = ContextLayout(FEATURES)
+COUNT = 3
+
+
+class ShiftSource:
+    """Draws rows that say whose they are: ten times the request's shift, then counting up."""
+
+    def draw(self, context: dict[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
+        shift = context["shift"]
+        assert shift.shape == (requests,)
+        return (10 * shift[:, None] + np.arange(COUNT)).astype(np.int64)
+
+
+def queries() -> SearchStrategy[list[list[int] | None]]:
+    rows = st.lists(st.integers(0, 499), min_size=1, max_size=5)
+    return st.lists(st.none() | rows, min_size=1, max_size=6)
+
+
+@given(queries())
+def test_each_query_keeps_its_own_rows_and_those_that_name_none_get_their_own_draw(
+    asked: list[list[int] | None],
+) -> None:
+    given_queries = [
+        Query(
+            user_key=b"u%d" % place,
+            context=LAYOUT.encode({"shift": float(place)}),
+            rows=None if rows is None else np.array(rows, dtype=np.int64),
+            deadline_s=float(place),
+            priority=place,
+            k=place + 1,
+        )
+        for place, rows in enumerate(asked)
+    ]
+    batch = merge_queries(given_queries, "r1", LAYOUT, ShiftSource())  # type: ignore[arg-type]
+    assert len(batch) == len(asked)
+    for place, rows in enumerate(asked):
+        own = batch.rows[batch.offsets[place] : batch.offsets[place + 1]].tolist()
+        assert own == (rows if rows is not None else [10 * place + i for i in range(COUNT)])
+    assert batch.user_keys == [b"u%d" % place for place in range(len(asked))]
+    np.testing.assert_array_equal(batch.requests["context.shift"], np.arange(len(asked)))
+    assert batch.deadlines_s is not None
+    assert batch.priorities is not None
+    assert batch.deadlines_s.tolist() == batch.priorities.tolist() == list(range(len(asked)))
+    assert batch.k is not None
+    assert batch.k.tolist() == list(range(1, len(asked) + 1))
+    assert batch.release == "r1"
+    assert batch.offsets.dtype == batch.rows.dtype == np.dtype(np.int64)
+
+
+def test_ids_become_rows_in_the_order_they_came_once_if_named_twice(catalogue: Catalogue) -> None:
+    ids = ["item-0007", "item-0001", "item-0007"]
+    rows = rows_of_ids(ids, catalogue, 3)
+    assert [catalogue.ids[row] for row in rows] == ids[:2]
+
+
+def test_an_unknown_id_is_named_with_its_place(catalogue: Catalogue) -> None:
+    with pytest.raises(Unprocessable, match="candidate 'nowhere' is not in catalogue small 1") as refused:
+        rows_of_ids(["item-0001", "nowhere"], catalogue, 3)
+    assert refused.value.field == "candidates[1]"
+    with pytest.raises(Unprocessable) as refused:
+        rows_of_ids(["x" * 10_000], catalogue, 3)
+    assert len(refused.value.detail) < 300
+
+
+def test_too_many_ids_are_refused_before_they_are_looked_up(catalogue: Catalogue) -> None:
+    with pytest.raises(Unprocessable, match="1000000 candidates were sent, at most 400") as refused:
+        rows_of_ids(["x"] * 1_000_000, catalogue, 400)
+    assert refused.value.field == "candidates"

@@ -1,0 +1,257 @@
+"""The router over pools in one event loop, with a clock of the test's own."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from services.breaker import BreakerConfig
+from services.errors import QueueFull
+from services.units.router import PoolRouter, RankerPool, RouterConfig
+
+
+@dataclass
+class Pool:
+    """A pool that answers with its name, or fails as it is told."""
+
+    name: str
+    candidates: int = 0
+    replicas: int = 1
+    error: BaseException | None = None
+    calls: list[bytes] = field(default_factory=list)
+
+    async def call(self, payload: bytes) -> bytes:
+        self.calls.append(payload)
+        if self.error is not None:
+            raise self.error
+        return self.name.encode()
+
+    def as_ranker(self) -> RankerPool:
+        return RankerPool(self.call, lambda: self.replicas > 0)
+
+
+class Bench:
+    """A router over pools ``a``, ``b``, … and its clock."""
+
+    def __init__(self, *weights: float, failures: int = 2) -> None:
+        self.pools = [Pool("abcdef"[place]) for place in range(len(weights))]
+        self.now_s = 0.0
+        self.router = PoolRouter(
+            {pool.name: pool.as_ranker() for pool in self.pools},
+            BreakerConfig(failures=failures, retry_after_ms=1000),
+            lambda: self.now_s,
+        )
+        self.reweigh(*weights)
+
+    def reweigh(self, *weights: float) -> None:
+        self.router.reweigh({pool.name: weight for pool, weight in zip(self.pools, weights, strict=True)})
+
+    def send(self, *sizes: int) -> Counter[str]:
+        """Send calls one after the other; give the candidates that each pool answered for."""
+
+        async def scenario() -> Counter[str]:
+            sent: Counter[str] = Counter()
+            for size in sizes:
+                sent[(await self.router(b"x", size)).decode()] += size
+            return sent
+
+        return asyncio.run(scenario())
+
+
+@settings(max_examples=200)
+@given(
+    weights=st.lists(st.floats(0.05, 10.0), min_size=1, max_size=5),
+    sizes=st.lists(st.integers(1, 2000), min_size=1, max_size=300),
+)
+def test_every_pool_gets_its_share_of_the_candidates_within_one_call_or_two(
+    weights: list[float], sizes: list[int]
+) -> None:
+    sent = Bench(*weights).send(*sizes)
+    for name, weight in zip("abcdef", weights, strict=False):
+        due = sum(sizes) * weight / sum(weights)
+        assert abs(sent[name] - due) <= max(sizes) * len(weights)
+
+
+def test_weights_that_change_hold_from_the_next_call_on() -> None:
+    bench = Bench(1, 1)
+    assert bench.send(*[10] * 10) == {"a": 50, "b": 50}
+    bench.reweigh(0, 1)
+    assert bench.send(*[10] * 10) == {"b": 100}
+    bench.reweigh(3, 1)
+    assert bench.send(*[10] * 8) == {"a": 60, "b": 20}
+
+
+def test_calls_of_one_pool_do_not_come_in_a_row() -> None:
+    bench = Bench(2, 1)
+    assert [next(iter(bench.send(10))) for _ in range(6)] == ["a", "b", "a", "a", "b", "a"]
+
+
+def test_a_pool_that_fails_is_left_out_and_what_it_failed_is_answered_by_another() -> None:
+    bench = Bench(1, 1)
+    bench.pools[0].error = ConnectionError("its node is gone")
+    assert bench.send(*[10] * 20) == {"b": 200}
+    assert len(bench.pools[0].calls) == 2
+    bench.pools[0].error = None
+    bench.now_s = 1.0
+    assert bench.send(*[10] * 20)["a"] > 0
+
+
+def test_a_pool_without_replicas_is_left_out_until_it_has_one() -> None:
+    bench = Bench(5, 1)
+    bench.pools[0].replicas = 0
+    assert bench.send(*[10] * 6) == {"b": 60}
+    assert bench.pools[0].calls == []
+    bench.pools[0].replicas = 1
+    assert bench.send(*[10] * 6) == {"a": 50, "b": 10}
+
+
+def test_where_no_pool_has_a_replica_one_is_asked_all_the_same() -> None:
+    bench = Bench(1, 0)
+    for pool in bench.pools:
+        pool.replicas = 0
+    assert bench.send(10) == {"a": 10}
+
+
+def test_a_pool_of_weight_zero_is_called_when_no_other_can_be() -> None:
+    bench = Bench(1, 0)
+    bench.pools[0].replicas = 0
+    assert bench.send(10) == {"b": 10}
+
+
+def test_when_all_fail_the_last_error_is_raised() -> None:
+    bench = Bench(1, 1)
+    for pool in bench.pools:
+        pool.error = ConnectionError(f"{pool.name} is gone")
+    with pytest.raises(ConnectionError, match="b is gone"):
+        bench.send(10)
+
+
+def test_a_refusal_is_no_failure_and_goes_to_the_caller() -> None:
+    bench = Bench(1, 1)
+    for pool in bench.pools:
+        pool.error = QueueFull("full", retry_after_s=1)
+    for _ in range(10):
+        with pytest.raises(QueueFull):
+            bench.send(10)
+    for pool in bench.pools:
+        pool.error = None
+    assert bench.send(10, 10) == {"a": 10, "b": 10}
+
+
+@pytest.mark.parametrize(("waited_s", "answers"), [(30.0, {b"b"}), (0.005, {b"a", b"b"})])
+def test_a_pool_is_left_out_if_calls_are_given_up_after_long_and_not_if_their_callers_had_no_time(
+    waited_s: float, answers: set[bytes]
+) -> None:
+    bench, now_s = Bench(1, 1), [0.0]
+    asked, hangs = asyncio.Event(), [True]
+
+    async def hang(payload: bytes) -> bytes:
+        if hangs:
+            asked.set()
+            await asyncio.Event().wait()
+        return b"a"
+
+    async def scenario() -> None:
+        bench.router = PoolRouter(
+            {"a": RankerPool(hang), "b": bench.pools[1].as_ranker()},
+            BreakerConfig(failures=1),
+            lambda: now_s[0],
+        )
+        call = asyncio.ensure_future(bench.router(b"x", 10))
+        await asked.wait()
+        now_s[0] = waited_s
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        hangs.clear()
+        assert {await bench.router(b"x", 10) for _ in range(4)} == answers
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("may_answer_late", [True, False])
+def test_what_a_pool_falls_silent_on_another_answers_until_it_speaks_again(may_answer_late: bool) -> None:
+    bench, silent, speaks = Bench(1, 1, failures=1), asyncio.Event(), asyncio.Event()
+
+    async def call(payload: bytes) -> bytes:
+        if silent.is_set():
+            await speaks.wait()
+        return b"a"
+
+    async def scenario() -> None:
+        other = bench.pools[1]
+        bench.router = PoolRouter(
+            {"a": RankerPool(call), "b": other.as_ranker()}, BreakerConfig(failures=1), lambda: bench.now_s
+        )
+        assert [await bench.router(b"x", 10) for _ in range(2)] == [b"a", b"b"]
+        silent.set()
+        bench.now_s = 1.0
+        # One call finds out; those that follow are not even sent there.
+        assert [await bench.router(b"x", 10) for _ in range(6)] == [b"b"] * 6
+        silent.clear()
+        if may_answer_late:
+            speaks.set()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        else:
+            bench.now_s = 2.0
+        assert b"a" in [await bench.router(b"x", 10) for _ in range(3)]
+
+    asyncio.run(scenario())
+
+
+def test_a_pool_that_answers_other_calls_is_waited_for_however_long_one_takes() -> None:
+    bench = Bench(1, 1)
+    long, ends = asyncio.Event(), asyncio.Event()
+
+    async def call(payload: bytes) -> bytes:
+        if payload == b"long":
+            long.set()
+            await ends.wait()
+        bench.now_s += 0.001
+        return b"a"
+
+    async def scenario() -> None:
+        bench.router = PoolRouter(
+            {"a": RankerPool(call), "b": bench.pools[1].as_ranker()}, clock=lambda: bench.now_s
+        )
+        bench.router.reweigh({"a": 1})
+        await bench.router(b"x", 10)
+        waiting = asyncio.create_task(bench.router(b"long", 10))
+        await long.wait()
+        for _ in range(3):
+            assert await bench.router(b"x", 10) == b"a"
+            await asyncio.wait([waiting], timeout=0.15)  # longer than the router's patience
+        ends.set()
+        assert await waiting == b"a"
+        assert bench.pools[1].calls == []
+
+    asyncio.run(scenario())
+
+
+def test_a_silent_pool_is_waited_for_where_no_other_could_answer() -> None:
+    bench = Bench(1, 1)
+    ends = asyncio.Event()
+    bench.pools[1].replicas = 0
+
+    async def call(payload: bytes) -> bytes:
+        await ends.wait()
+        return b"a"
+
+    async def scenario() -> None:
+        bench.router = PoolRouter({"a": RankerPool(call), "b": bench.pools[1].as_ranker()})
+        bench.router._routes[0].usual_s = 0.0
+        asyncio.get_running_loop().call_later(0.3, ends.set)
+        assert await bench.router(b"x", 10) == b"a"
+        assert bench.pools[1].calls == []
+
+    asyncio.run(scenario())
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        RouterConfig.model_validate({"weights": {"a": float("nan")}})
