@@ -23,13 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from autoscale.config import AutoscalingConfig
-from autoscale.report import miss_share
+from autoscale.reports.html import miss_share
 from autoscale.spec import PipelineSpec
-from autoscale.study import TuneOptions
-from autoscale.trace_files import open_trace
-from autoscale.traces import BinnedTrace
-from autoscale.trials import simulated, workers
-from autoscale.tuner import Candidate, Tuned, tune
+from autoscale.traces.files import open_trace
+from autoscale.traces.trace import BinnedTrace
+from autoscale.tuner.study import TuneOptions
+from autoscale.tuner.trials import simulated, workers
+from autoscale.tuner.tuner import Candidate, Tuned, tune
 from services.autoscaling.spec import lowered, profiles_of
 from services.config.pipeline import load_config
 from services.paths import home_directory

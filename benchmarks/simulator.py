@@ -23,14 +23,14 @@ from autoscale.config import AutoscalingConfig, make_policy
 from autoscale.policies.fixed import Fixed
 from autoscale.pools import PoolConfig
 from autoscale.profiles import Profile, Timing
-from autoscale.simulator import world as w
 from autoscale.simulator.arrivals import Rates
-from autoscale.simulator.events import EventEngine
-from autoscale.simulator.feed import Feed
-from autoscale.simulator.nodes import Change, Replica
+from autoscale.simulator.cluster.nodes import Change, Replica
+from autoscale.simulator.event_engine import state as w
+from autoscale.simulator.event_engine.engine import EventEngine
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
 from autoscale.simulator.simulate import simulate
+from autoscale.simulator.trace_feed import Feed
 from autoscale.spec import PipelineSpec, PlacedUnit, UnitSpec
 
 WANTED_DAY_S = 10.0

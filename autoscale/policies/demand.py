@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from autoscale.calls import next_unit
+from autoscale.capacity.calls import next_unit
 from autoscale.policies.base import UnitObservation
 from autoscale.spec import Key, PipelineSpec
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from autoscale.capacity.sizing import Capacity
 from autoscale.policies.base import UnitObservation
 from autoscale.policies.load import Load
 from autoscale.policies.mix import Mix, Place
-from autoscale.sizing import Capacity
 from autoscale.spec import Key, PipelineSpec
 
 

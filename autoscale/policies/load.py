@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from autoscale.capacity.sizing import Capacity
 from autoscale.policies.base import UnitObservation
-from autoscale.sizing import Capacity
 from autoscale.spec import Key, PipelineSpec
 
 

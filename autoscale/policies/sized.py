@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from autoscale.capacity.sizing import Capacity, Sizing
 from autoscale.policies.base import Decision, Observation, UnitObservation
 from autoscale.policies.coupling import derived_per_s, learnt_ratios
 from autoscale.policies.demand import demanded, missed_share, shares_behind, shed_share
@@ -22,7 +23,6 @@ from autoscale.policies.misses import MISSED, MissState, lasting, missed, raised
 from autoscale.policies.mix import Mix, Place, changed, handed_over
 from autoscale.policies.prices import price, room
 from autoscale.policies.windows import WindowState, heightened, mean, panicked, sampled
-from autoscale.sizing import Capacity, Sizing
 from autoscale.spec import Key, PipelineSpec
 
 _SETTLED = 0.9

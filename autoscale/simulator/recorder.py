@@ -4,9 +4,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from autoscale.simulator import world as w
-from autoscale.simulator.cluster import Cluster
-from autoscale.simulator.engine import Engine, Floats
+from autoscale.simulator.cluster.cluster import Cluster
+from autoscale.simulator.engine_base import Engine, Floats
+from autoscale.simulator.event_engine import state as w
 from autoscale.simulator.results import LatencyTotals, RequestTotals, Timeline
 
 _UPPER_S = w.LEAST_S * np.exp((np.arange(w.BUCKETS) + 1) / w.PER_E)

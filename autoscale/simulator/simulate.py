@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from autoscale.policies.base import Policy
 from autoscale.simulator.arrivals import Arrivals, Rates, drawn
-from autoscale.simulator.checks import check_spec
-from autoscale.simulator.cluster import Cluster
-from autoscale.simulator.control import ControlLoop
-from autoscale.simulator.engine import Engine
-from autoscale.simulator.nodes import Replica
+from autoscale.simulator.cluster.cluster import Cluster
+from autoscale.simulator.cluster.nodes import Replica
+from autoscale.simulator.control_loop import ControlLoop
+from autoscale.simulator.engine_base import Engine
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.recorder import VIOLATED, Recorder, latency_totals, request_totals
 from autoscale.simulator.results import PoolTotals, Simulation, UnitTotals
+from autoscale.simulator.validation import check_spec
 from autoscale.spec import PipelineSpec
 
 if TYPE_CHECKING:
-    from autoscale.simulator.known import KnownStates
+    from autoscale.simulator.step_engine.steady_cache import KnownStates
 
 Progress = Callable[[float], None]
 
@@ -193,11 +193,11 @@ def _engine(
     spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions, known: "KnownStates | None"
 ) -> Engine:
     """Make the engine that is asked for; numba is compiled or loaded by the first of them."""
-    from autoscale.simulator.binning import binned, sizes_of
-    from autoscale.simulator.events import EventEngine
-    from autoscale.simulator.feed import Feed
-    from autoscale.simulator.known import KnownStates
-    from autoscale.simulator.steps import StepEngine
+    from autoscale.simulator.event_engine.engine import EventEngine
+    from autoscale.simulator.step_engine.binning import binned, sizes_of
+    from autoscale.simulator.step_engine.engine import StepEngine
+    from autoscale.simulator.step_engine.steady_cache import KnownStates
+    from autoscale.simulator.trace_feed import Feed
 
     if options.engine == "events":
         chunks = drawn(arrivals, options.seed) if isinstance(arrivals, Rates) else arrivals

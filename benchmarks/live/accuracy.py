@@ -16,7 +16,7 @@ from statistics import median
 
 import yaml
 
-from autoscale.service_time import service_time
+from autoscale.capacity.service_time import service_time
 from autoscale.spec import PipelineSpec
 from benchmarks.live.stretches import Stretch, measure_stretch
 from benchmarks.servers import service

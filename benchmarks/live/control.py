@@ -15,7 +15,7 @@ from autoscale.profiles import write_profile
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.simulate import simulate
 from autoscale.spec import Key
-from autoscale.traffic import read_traffic
+from autoscale.traces.recorded_traffic import read_traffic
 from benchmarks.connections import health_request, http_request
 from benchmarks.live.waiting import IMPORT_PATH, arrivals, waiting_profile
 from benchmarks.load import run_open

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from autoscale.config import AutoscalingConfig
 from autoscale.errors import TraceError
 from autoscale.spec import PipelineSpec
-from autoscale.trace_files import open_trace
-from autoscale.traces import Trace, coarse
+from autoscale.traces.files import open_trace
+from autoscale.traces.trace import Trace, coarse
 from services.autoscaling.spec import lowered, profiles_of
 from services.config.pipeline import PipelineConfig, load_config
 from services.errors import ConfigError

@@ -7,9 +7,9 @@ import typer
 from pydantic import ValidationError
 
 from autoscale.errors import TraceError
-from autoscale.runs import Engine, engine_for
 from autoscale.simulator.options import SimulationOptions
-from autoscale.traces import Trace, coarse
+from autoscale.simulator.run import Engine, engine_for
+from autoscale.traces.trace import Trace, coarse
 
 EngineOption: TypeAlias = Annotated[
     Engine, typer.Option(help="auto: events up to 3 million requests, else steps.")

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from autoscale.planner import Plan
-from autoscale.planner import plan as make_plan
-from autoscale.provisioning import PlanOptions, Sized
+from autoscale.planner.planner import Plan
+from autoscale.planner.planner import plan as make_plan
+from autoscale.planner.provisioning import PlanOptions, Sized
 from cli.autoscale.telling import told
 from services.autoscaling.spec import spec_of
 from services.config.pipeline import load_config

@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from autoscale.tuner import Progress as Told
+from autoscale.tuner.tuner import Progress as Told
 
 _LINES = 10
 """Of each rung in a log."""

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import track
 
 from autoscale.errors import TraceError
-from autoscale.trace_files import write_arrivals
-from autoscale.traffic import read_traffic
+from autoscale.traces.files import write_arrivals
+from autoscale.traces.recorded_traffic import read_traffic
 from cli.autoscale.telling import told
 from services.config.pipeline import load_config
 from services.errors import ConfigError

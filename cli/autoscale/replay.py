@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from autoscale.gate import parse_gate
-from autoscale.runs import run
-from autoscale.traces import Trace
-from autoscale.traffic import Traffic, read_traffic
+from autoscale.reports.gate import parse_gate
+from autoscale.simulator.run import run
+from autoscale.traces.recorded_traffic import Traffic, read_traffic
+from autoscale.traces.trace import Trace
 from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace, specified
 from cli.autoscale.options import End, EngineOption, Html, Json, Seed, Start, options_of
 from cli.autoscale.simulate import progress_over, tell

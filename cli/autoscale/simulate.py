@@ -13,11 +13,11 @@ from rich.table import Table
 
 from autoscale.config import AutoscalingConfig
 from autoscale.errors import TraceError
-from autoscale.report import html_report, rows
-from autoscale.runs import run
+from autoscale.reports.html import html_report, rows
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
-from autoscale.traces import Trace, coarse
+from autoscale.simulator.run import run
+from autoscale.traces.trace import Trace, coarse
 from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace
 from cli.autoscale.options import End, EngineOption, Html, Json, RequestsPerDay, Seed, Start, options_of
 from cli.autoscale.telling import told

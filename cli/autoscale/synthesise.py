@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from autoscale.synthesis import Shape, provenance, read_bursts, read_hires
-from autoscale.synthesis import synthesise as make
-from autoscale.trace_files import write_bins
+from autoscale.traces.files import write_bins
+from autoscale.traces.synthesis import Shape, provenance, read_bursts, read_hires
+from autoscale.traces.synthesis import synthesise as make
 from cli.autoscale.data import HIRES, LICENCE, PURCHASES
 from cli.autoscale.telling import told
 from models.datasets.wheels import locate

@@ -11,13 +11,13 @@ from rich.table import Table
 
 from autoscale.config import AutoscalingConfig
 from autoscale.errors import AutoscaleError
-from autoscale.report import miss_share
-from autoscale.search import kinds_for
+from autoscale.reports.html import miss_share
+from autoscale.reports.summary import changes, gains, patch
 from autoscale.simulator.results import Simulation
-from autoscale.study import TuneOptions
-from autoscale.tuner import Tuned, judge
-from autoscale.tuner import tune as search
-from autoscale.wording import changes, gains, patch
+from autoscale.tuner.search_space import kinds_for
+from autoscale.tuner.study import TuneOptions
+from autoscale.tuner.tuner import Tuned, judge
+from autoscale.tuner.tuner import tune as search
 from cli.autoscale.cases import read_pipeline, read_trace
 from cli.autoscale.progress import progress_of
 from cli.autoscale.simulate import name_of

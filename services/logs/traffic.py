@@ -1,4 +1,4 @@
-"""The traffic log: what came, was refused, batched and decided, as ``autoscale/traffic.py`` reads it.
+"""The traffic log: what came, was refused, batched and decided, as ``autoscale/traces/recorded_traffic.py`` reads it.
 
 Noting appends to a queue and never waits; past its limit notes are dropped and counted. A thread writes a file of what
 has come every ``roll_s``: Parquet, some ten bytes a request.

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autoscale.recorded_batches import RecordedBatches
-from autoscale.service_time import ServiceTime
+from autoscale.capacity.service_time import ServiceTime
+from autoscale.traces.recorded_batches import RecordedBatches
 
 
 @dataclass(frozen=True, slots=True)

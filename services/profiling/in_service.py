@@ -16,8 +16,8 @@ from ray import serve
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ServeDeploySchema
 
-from autoscale.recorded_batches import RecordedBatches
 from autoscale.spec import Key
+from autoscale.traces.recorded_batches import RecordedBatches
 from services.config.pipeline import LOCAL_POOL, PipelineConfig
 from services.deployment.deploy import deploy, local_cluster, serve_config
 from services.errors import ServiceError

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 
+from autoscale.capacity.service_time import service_time
 from autoscale.profiles import Profile, Timing
-from autoscale.recorded_batches import RecordedBatches
-from autoscale.service_time import service_time
+from autoscale.traces.recorded_batches import RecordedBatches
 from services.config.pipeline import PipelineConfig
 from services.config.placement import Placement, placements
 from services.errors import ConfigError

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from autoscale.errors import TraceError
-from autoscale.recorded_batches import RecordedBatches, read_batches
 from autoscale.spec import Key
+from autoscale.traces.recorded_batches import RecordedBatches, read_batches
 from services.config.pipeline import PipelineConfig
 from services.errors import ServiceError
 from services.profiling.load_clients import ask_on_schedule, keep_asking

@@ -3,7 +3,7 @@
 import pytest
 
 from autoscale.config import AutoscalingConfig
-from autoscale.tuner import Candidate, Tuned
+from autoscale.tuner.tuner import Candidate, Tuned
 from benchmarks.autoscale_claim import Judged, compared, day, picks, pipeline
 
 CONFIG = AutoscalingConfig.model_validate({"p99_ms": 100.0, "policy": {"kind": "target_ongoing"}})

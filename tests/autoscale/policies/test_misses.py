@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from autoscale.capacity.sizing import Sizing
 from autoscale.config import AutoscalingConfig, make_policy
 from autoscale.policies.base import Observation, UnitObservation
-from autoscale.sizing import Sizing
 from autoscale.spec import Key
 from tests.autoscale.policies.pipelines import CHAIN, CPU, GPU, INGRESS, POOLS, seen
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscale.capacity.sizing import Sizing
 from autoscale.config import AutoscalingConfig, make_policy
 from autoscale.policies.base import Decision, Observation, Policy, UnitObservation
-from autoscale.sizing import Sizing
 from autoscale.spec import Key, PipelineSpec
 from tests.autoscale.policies.pipelines import ALONE, CHAIN, CPU, GPU, INGRESS, POOLS, observed, seen
 

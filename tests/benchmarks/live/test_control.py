@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autoscale.service_time import service_time
+from autoscale.capacity.service_time import service_time
 from benchmarks.live.control import Curve, control_config, paired, startup_s
 from benchmarks.live.waiting import arrivals, batch_s, waiting_profile
 

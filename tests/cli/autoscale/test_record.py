@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscale.trace_files import open_trace
+from autoscale.traces.files import open_trace
 from services.logs.traffic import RecordConfig, TrafficLog
 from tests.cli.autoscale.pipelines import call, profiled
 

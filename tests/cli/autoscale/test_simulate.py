@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autoscale.bins import Bins
-from autoscale.trace_files import write_bins
+from autoscale.traces.bins import Bins
+from autoscale.traces.files import write_bins
 from services.config.pipeline import load_config
 from services.logs.traffic import RecordConfig, TrafficLog
 from tests.cli.autoscale.pipelines import call, profiled

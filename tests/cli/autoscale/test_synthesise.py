@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from autoscale.trace_files import open_trace
+from autoscale.traces.files import open_trace
 from cli.main import root
 
 TRACES = sorted((Path(__file__).parents[3] / "configs" / "traces").iterdir())

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autoscale.bins import Bins
-from autoscale.trace_files import write_bins
+from autoscale.traces.bins import Bins
+from autoscale.traces.files import write_bins
 from tests.cli.autoscale.pipelines import call, profiled
 
 SERVE = {"p99_ms": 60.0, "policy": {"kind": "target_ongoing"}}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscale.traffic import read_traffic
+from autoscale.traces.recorded_traffic import read_traffic
 from services.config.pipeline import load_config
 from services.ingress.engine import Engine
 from services.logs.traffic import RecordConfig, TrafficLog

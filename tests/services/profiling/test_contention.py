@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from autoscale.capacity.service_time import ServiceTime, service_time
 from autoscale.profiles import Profile, Timing
-from autoscale.recorded_batches import RecordedBatches
-from autoscale.service_time import ServiceTime, service_time
+from autoscale.traces.recorded_batches import RecordedBatches
 from services.profiling.contention import among_its_like
 
 

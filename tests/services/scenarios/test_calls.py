@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from autoscale.capacity.sizing import Capacity, Sizing
 from autoscale.profiles import Profile, Timing, write_profile
-from autoscale.sizing import Capacity, Sizing
 from autoscale.spec import Key
 from services.autoscaling.spec import spec_of
 from services.config.pipeline import load_config

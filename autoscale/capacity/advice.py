@@ -1,0 +1,87 @@
+"""What a pipeline makes of policies before anything runs: which change nothing in it, and objectives out of reach."""
+
+from collections.abc import Collection
+
+from autoscale.capacity.calls import next_unit
+from autoscale.capacity.sizing import Capacity, Sizing
+from autoscale.config import AutoscalingConfig
+from autoscale.policies.sized import SizedConfig
+from autoscale.spec import Key, PipelineSpec
+
+
+def meaningless(config: AutoscalingConfig, spec: PipelineSpec) -> dict[str, str]:
+    """Give the kinds of policy that would do what a simpler one does in this pipeline, and why."""
+    found = {}
+    if len(spec.units) == 1:
+        found["coupled"] = "the pipeline has one unit, so it does what predictive does"
+    if all(len(unit.placed) == 1 for unit in spec.units):
+        rest = "predictive" if len(spec.units) == 1 else "coupled"
+        found["cheapest"] = f"no unit may run in several pools, so it does what {rest} does"
+    elif not any(pool.price_per_hour for pool in spec.pools.values()):
+        found["cheapest"] = "no pool has a price_per_hour, so shares of nodes are taken for prices"
+    if all(_lead_s(spec, key) <= config.decision_interval_s for key in spec.keys()):
+        found["predictive"] = (
+            f"replicas are ready within decision_interval_s, {config.decision_interval_s:g} s, so slo is as early"
+        )
+    return found
+
+
+def sizing_of(config: AutoscalingConfig | None, spec: PipelineSpec) -> Sizing:
+    """Return the capacities that the pipeline's policy reckons with; the planner's if it reckons with none."""
+    policy = None if config is None else config.policy
+    if not isinstance(policy, SizedConfig):
+        return Sizing(spec)
+    return Sizing(spec, aim=policy.aim, max_load=policy.max_load)
+
+
+def unreachable(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
+    """Give a line for each unit and pool where a request alone takes more than its share of the objective."""
+    if not isinstance(config.policy, SizedConfig):
+        return []
+    spec = config.applied_to(spec)
+    sizing = sizing_of(config, spec)
+    lines = []
+    for key in spec.keys():
+        share_ms = 1000 * config.policy.aim * sizing.shares_s[key.unit]
+        alone_ms = 1000 * sizing.queue(key, float(spec.candidates_per_request)).alone_p99_s
+        if alone_ms > share_ms:
+            lines.append(
+                f"autoscaling.p99_ms: {spec.p99_ms:g} leaves {share_ms:.1f} ms to {key}, where one request alone "
+                f"takes {alone_ms:.1f} ms (p99): raise it, give the unit a larger share, or leave the pool out"
+            )
+    return lines
+
+
+def call_limited(spec: PipelineSpec, sizing: Sizing, used: Collection[Key] | None = None) -> list[str]:
+    """Return a line for each unit and pool whose calls to the next unit limit it, with the number that would not.
+
+    used: the keys that calls may go to; all that keep their share of the objective if it is not given.
+    """
+    lines = []
+    for key in spec.keys():
+        behind, size = next_unit(spec, key.unit), float(spec.candidates_per_request)
+        limited: dict[Key, Capacity] = {}
+        if behind is None:
+            continue
+        for placed in behind.placed:
+            to = Key(behind.name, placed.pool)
+            if sizing.capacity(to, size).feasible if used is None else to in used:
+                limited[to] = sizing.capacity(key, size, {to.pool: 1.0})
+        if not limited:
+            continue
+        to, capacity = min(limited.items(), key=lambda item: item[1].per_s)
+        calls = capacity.calls
+        if calls is not None:
+            enough = calls.calls_for(capacity.own_per_s / sizing.max_load)
+            lines.append(
+                f"units.{key.unit}.max_calls_in_flight: a replica of {key} can take {capacity.own_per_s:,.0f} "
+                f"candidates/s, but calls of {calls.candidates:,.0f} candidates that take "
+                f"{1000 * calls.call_s:.0f} ms, {1000 * calls.response_s:.0f} of them at {to}, limit it to "
+                f"{capacity.per_s:,.0f}, got {calls.calls}; raise it to {enough}"
+            )
+    return lines
+
+
+def _lead_s(spec: PipelineSpec, key: Key) -> float:
+    pool = spec.pools.get(key.pool)
+    return spec.placed(key).profile.startup_s + (pool.provisioning_s if pool is not None else 0.0)

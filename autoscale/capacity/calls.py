@@ -1,0 +1,97 @@
+"""Calls to another unit: how long one takes, and how much work a replica that waits for them can pass on.
+
+A replica has a bounded number of batches under way (``max_calls_in_flight``). One that waits for the next unit keeps
+its place until the answer is there. So a replica passes on at most
+
+    calls in flight x candidates of a full batch / (its own time for the batch + the next unit's response time)
+
+For example, 2 calls of 1,000 candidates that take 20 ms here and 30 ms there are 40,000 candidates/s, although the
+replica alone could do 50,000.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from autoscale.capacity.batch_queue import BatchQueue
+from autoscale.capacity.service_time import ServiceTime, service_time
+from autoscale.spec import Key, PipelineSpec, UnitSpec
+
+_FULLEST = 0.9
+"""Share of its saturation at which the next unit is looked at, at most. Above it, response times grow without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimit:
+    """The limit that calls to ``unit``, the next one, set to a replica.
+
+    calls: in flight at once. candidates: of a full batch. own_s: the replica's own time for it. response_s: the next
+    unit's time, the way there and back included.
+    """
+
+    unit: str
+    calls: int
+    candidates: float
+    own_s: float
+    response_s: float
+
+    @property
+    def per_s(self) -> float:
+        """Candidates a second."""
+        return self.calls * self.candidates / self.call_s
+
+    @property
+    def call_s(self) -> float:
+        """How long a call keeps its place."""
+        return self.own_s + self.response_s
+
+    def calls_for(self, per_s: float) -> int:
+        """Return the number of calls in flight that allows so many candidates a second."""
+        return max(1, math.ceil(per_s * self.call_s / self.candidates - 1e-9))
+
+
+def next_unit(spec: PipelineSpec, name: str) -> UnitSpec | None:
+    """Return the unit that ``name`` calls; None for the last one."""
+    names = [unit.name for unit in spec.units]
+    place = names.index(name) + 1
+    return spec.units[place] if place < len(names) else None
+
+
+def call_limit(
+    spec: PipelineSpec, key: Key, to: Key, candidates_per_request: float, load_per_s: float
+) -> CallLimit:
+    """Return the limit of a replica of ``key`` whose calls all go to ``to``.
+
+    A replica of ``to`` is taken to be under ``load_per_s`` candidates a second: the load that it is sized for.
+    """
+    unit = spec.unit(key.unit)
+    requests = max(1, int(unit.max_candidates / candidates_per_request))
+    candidates = requests * candidates_per_request
+    there = service_time(spec.placed(to).profile)
+    queue = BatchQueue(_of_calls(there, requests), candidates, spec.unit(to.unit).max_candidates)
+    calls_per_s = min(load_per_s / candidates, _FULLEST * queue.saturation_per_s)
+    return CallLimit(
+        unit=to.unit,
+        calls=unit.max_calls_in_flight,
+        candidates=candidates,
+        own_s=max(float(service_time(spec.placed(key).profile).busy_s(requests, candidates)), 1e-6),
+        response_s=there.overhead_s + queue.mean_s(calls_per_s),
+    )
+
+
+def mixed(limits: Mapping[str, CallLimit], shares: Mapping[str, float]) -> CallLimit:
+    """Return the limit of calls that are spread over pools by ``shares``, of which one at least is above 0."""
+    total = sum(shares.values())
+    response_s = sum(share / total * limits[pool].response_s for pool, share in shares.items())
+    return replace(next(iter(limits.values())), response_s=response_s)
+
+
+@functools.lru_cache(maxsize=256)
+def _of_calls(service: ServiceTime, requests: int) -> ServiceTime:
+    """Return the service time of calls, each of so many requests."""
+    return replace(
+        service,
+        per_request_s=service.per_request_s * requests,
+        overhead_cpu_s=service.overhead_cpu_s * requests,
+    )

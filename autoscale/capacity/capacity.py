@@ -1,0 +1,60 @@
+"""What a replica takes within its unit's share of the objective."""
+
+from dataclasses import dataclass
+
+from autoscale.capacity.sizing import Sizing
+from autoscale.errors import SpecError
+from autoscale.policies.prices import price
+from autoscale.spec import Key, PipelineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Of one replica: requests a second with p99 within its share, and when it is never idle.
+
+    limited_by_calls: both are what its calls in flight to the next unit allow; it could do more itself.
+    """
+
+    requests_per_s: float
+    saturated_requests_per_s: float
+    limited_by_calls: bool = False
+
+
+def capacities(spec: PipelineSpec) -> dict[Key, Capacity]:
+    """Give what replicas of each unit take in each pool; pools too slow for the unit's share are left out.
+
+    A spot pool's replicas count for the part of the time that they are there. Calls to the next unit are taken to go
+    to the pool where its candidates cost least.
+
+    Raises:
+        SpecError: no pool of a unit answers a request within its share.
+    """
+    sizing, size = Sizing(spec), float(spec.candidates_per_request)
+    loads: dict[Key, Capacity] = {}
+    cheapest: dict[str, float] = {}
+    for unit in reversed(spec.units):
+        for placed in unit.placed:
+            key = Key(unit.name, placed.pool)
+            found = sizing.capacity(key, size, cheapest)
+            if found.feasible:
+                there = _there(spec, key) / size
+                limited = found.calls is not None
+                loads[key] = Capacity(found.per_s * there, found.saturation_per_s * there, limited)
+        if not any(key.unit == unit.name for key in loads):
+            raise SpecError(
+                f"{unit.name} does not answer {spec.candidates_per_request} candidates within its share of the "
+                f"objective, {sizing.shares_s[unit.name] * 1e3:.0f} of {spec.p99_ms:g} ms beside what requests take "
+                f"outside batches, in any of its pools: raise autoscaling.p99_ms or its share, lower "
+                f"candidates.count, or give it a faster pool"
+            )
+        of_unit = [key for key in loads if key.unit == unit.name]
+        cheapest = {min(of_unit, key=lambda key: price(spec, key) / loads[key].requests_per_s).pool: 1.0}
+    return loads
+
+
+def _there(spec: PipelineSpec, key: Key) -> float:
+    spot = spec.pools[key.pool].spot
+    if spot is None:
+        return 1.0
+    away_s = spec.pools[key.pool].provisioning_s + spec.placed(key).profile.startup_s - spot.notice_s
+    return 1.0 / (1.0 + max(0.0, away_s) * spot.interruptions_per_hour / 3600)

@@ -1,0 +1,1 @@
+"""The planner: the cheapest nodes that a pipeline fits on."""

@@ -1,0 +1,80 @@
+"""Ways to fill a node with replicas, by what they take and it has: the columns of the planner's cutting stock."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autoscale.capacity.capacity import Capacity
+from autoscale.errors import SpecError
+from autoscale.spec import Key, PipelineSpec
+
+_MAX_FILLINGS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """A way to fill a node: replicas of each unit."""
+
+    pool: str
+    replicas: tuple[int, ...]
+
+
+def fillings(spec: PipelineSpec, loads: Mapping[Key, Capacity]) -> list[Filling]:
+    """Give the ways to fill a node of each pool to which no replica can be added."""
+    found: list[Filling] = []
+    for pool in spec.pools:
+        room = [
+            _fit(spec, Key(unit.name, pool)) if Key(unit.name, pool) in loads else 0 for unit in spec.units
+        ]
+        ways = math.prod(count + 1 for count in room[:-1])
+        if ways > _MAX_FILLINGS:
+            raise SpecError(f"pool {pool} can be filled in {ways} ways, too many to plan: use smaller nodes")
+        for first in itertools.product(*(range(count, -1, -1) for count in room[:-1])):
+            last = _room_left(spec, pool, first) if room[-1] else 0
+            if last >= 0 and (any(first) or last):
+                found.append(Filling(pool, (*first, last)))
+    for unit in spec.units:
+        place = spec.units.index(unit)
+        if not any(filling.replicas[place] for filling in found):
+            raise SpecError(
+                f"no replica of {unit.name} fits a node of its pools: give them more cpus, gpus or memory"
+            )
+    return found
+
+
+def _takes(spec: PipelineSpec, key: Key) -> tuple[float, float, float]:
+    placed = spec.placed(key)
+    return placed.cpus, placed.gpus, placed.profile.memory_mib / 1024
+
+
+def _has(spec: PipelineSpec, pool: str) -> tuple[float, float, float]:
+    node = spec.pools[pool]
+    return node.cpus, float(node.gpus), node.memory_gib
+
+
+def _fit(spec: PipelineSpec, key: Key) -> int:
+    pairs = zip(_has(spec, key.pool), _takes(spec, key), strict=True)
+    return int(min(has / takes + 1e-9 for has, takes in pairs if takes))
+
+
+def _room_left(spec: PipelineSpec, pool: str, first: Sequence[int]) -> int:
+    """Give how many of the last unit fit beside ``first``; -1 where those alone do not."""
+    left = list(_has(spec, pool))
+    for unit, count in zip(spec.units, first, strict=False):
+        if count:
+            takes = _takes(spec, Key(unit.name, pool))
+            left = [has - count * taken for has, taken in zip(left, takes, strict=True)]
+    if min(left) < -1e-9:
+        return -1
+    last = spec.units[-1]
+    if not any(placed.pool == pool for placed in last.placed):
+        return 0
+    pairs = zip(left, _takes(spec, Key(last.name, pool)), strict=True)
+    return int(min((max(has, 0.0) / takes + 1e-9 for has, takes in pairs if takes), default=0))
+
+
+def largest_part(spec: PipelineSpec, key: Key) -> tuple[float, str]:
+    """Give what part of a node a replica takes, by the resource that it takes most of."""
+    parts = zip(_takes(spec, key), _has(spec, key.pool), ("cpus", "gpus", "memory"), strict=True)
+    return max((takes / has, name) for takes, has, name in parts if takes)

@@ -1,0 +1,236 @@
+"""Provisioning: the nodes of one zone as a mixed-integer program, and zones and cells until each is small enough.
+
+Each way to fill a node of a pool is a variable, as in cutting stock (P. C. Gilmore and R. E. Gomory, "A linear
+programming approach to the cutting-stock problem", Operations Research 9, 1961), so that what fits on paper fits on
+nodes. Zones are alike, and each has one node more of every pool that it uses.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from autoscale.capacity.capacity import Capacity
+from autoscale.errors import SpecError
+from autoscale.planner.packings import Filling, fillings, largest_part
+from autoscale.spec import Key, PipelineSpec
+
+DAY_S = 86_400.0
+_SOLVER_LIMIT_S = 20.0
+_CELL_ROUNDS = 20
+
+
+class PlanOptions(BaseModel):
+    """What is planned for.
+
+    peak_factor: the busiest moment's rate over the day's mean. zones: alike, and traffic is spread evenly over them.
+    survive_zone: the others carry the peak when one is lost; without it, each loses one node of a pool at most.
+    replicas_per_cell, nodes_per_cell: what one Ray cluster is trusted with, whose controller and GCS are one process
+    each. Ray's own controller benchmark (serve_controller_benchmark_haproxy) goes up to 4,096 idle replicas on some 220
+    nodes, its scalability envelope to 250 nodes: half of those replicas, as ours report every second, and these nodes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    requests_per_day: float = Field(gt=0, le=1e14)
+    peak_factor: float = Field(default=4.0, ge=1, le=1000)
+    zones: int = Field(default=3, ge=1, le=100)
+    survive_zone: bool = False
+    replicas_per_cell: int = Field(default=2048, ge=1, le=1_000_000)
+    nodes_per_cell: int = Field(default=250, ge=1, le=1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedUnit:
+    """A unit in a pool, over all cells and zones. share: of the unit's candidates that go there."""
+
+    replicas: int
+    requests_per_s_of_a_replica: float
+    saturated_requests_per_s: float
+    share: float
+    share_of_cost: float
+    runs_out_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPool:
+    """A pool's nodes, over all cells and zones; spare: of them, those that may be lost."""
+
+    nodes: int
+    spare: int
+    cost_per_day: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """What one load takes. cells: Ray clusters that share it evenly."""
+
+    requests_per_day: float
+    peak_requests_per_s: float
+    cells: int
+    units: Mapping[str, PlannedUnit]
+    pools: Mapping[str, PlannedPool]
+    cost_per_day: float
+    cost_per_day_at_mean: float
+
+    @property
+    def nodes(self) -> int:
+        """Nodes in all."""
+        return sum(pool.nodes for pool in self.pools.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Zone:
+    """One zone of one cell: nodes by pool, the spare one included, and replicas by key."""
+
+    nodes: Mapping[str, int]
+    replicas: Mapping[Key, int]
+
+
+def sized(spec: PipelineSpec, loads: Mapping[Key, Capacity], options: PlanOptions) -> Sized:
+    """Size cells and zones for the load.
+
+    Raises:
+        SpecError: a replica fits no node, or no number of cells is small enough.
+    """
+    mean = options.requests_per_day / DAY_S
+    peak = mean * options.peak_factor
+    cells, zone = 1, _zone(spec, loads, options, peak)
+    for _ in range(_CELL_ROUNDS):
+        over = max(
+            options.zones * sum(zone.replicas.values()) / options.replicas_per_cell,
+            options.zones * sum(zone.nodes.values()) / options.nodes_per_cell,
+        )
+        if over <= 1:
+            break
+        cells = max(cells + 1, math.ceil(cells * over))
+        zone = _zone(spec, loads, options, peak / cells)
+    else:
+        raise SpecError(
+            f"a cell of {options.nodes_per_cell} nodes and {options.replicas_per_cell} replicas cannot hold "
+            f"{options.zones} zones with their spare nodes: raise the limits or plan for fewer zones"
+        )
+    quiet = _zone(spec, loads, options, mean / cells)
+    times = cells * options.zones
+    return Sized(
+        requests_per_day=options.requests_per_day,
+        peak_requests_per_s=peak,
+        cells=cells,
+        units=_planned_units(spec, loads, zone, times),
+        pools={
+            name: PlannedPool(times * count, times, times * count * spec.pools[name].price_per_hour * 24)
+            for name, count in zone.nodes.items()
+        },
+        cost_per_day=times * _zone_cost(spec, zone) * 24,
+        cost_per_day_at_mean=times * _zone_cost(spec, quiet) * 24,
+    )
+
+
+def _zone(
+    spec: PipelineSpec, loads: Mapping[Key, Capacity], options: PlanOptions, requests_per_s: float
+) -> _Zone:
+    """Solve for one zone that takes its part of the rate.
+
+    Variables: how often each filling is used, then whether each pool is; a used pool has one node to spare.
+    """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    carrying = max(1, options.zones - 1) if options.survive_zone else options.zones
+    need = requests_per_s / carrying
+    ways = fillings(spec, loads)
+    pools = sorted({filling.pool for filling in ways})
+    served = np.array(
+        [
+            [
+                filling.replicas[place] * loads[Key(unit.name, filling.pool)].requests_per_s
+                if filling.replicas[place]
+                else 0.0
+                for filling in ways
+            ]
+            + [0.0] * len(pools)
+            for place, unit in enumerate(spec.units)
+        ]
+    )
+    most = np.array([_most_nodes(filling, spec, loads, need) for filling in ways])
+    of_pool = np.array([[float(filling.pool == pool) for filling in ways] for pool in pools])
+    # No filling of an unused pool.
+    tied = np.hstack([of_pool, -np.diag([float((row * most).sum()) for row in of_pool])])
+    # Where nothing has a price, the fewest nodes are the cheapest.
+    prices = np.array([spec.pools[filling.pool].price_per_hour for filling in ways])
+    pool_prices = np.array([spec.pools[pool].price_per_hour for pool in pools])
+    solved = milp(
+        np.concatenate([prices, pool_prices]) + 1e-6,
+        constraints=[LinearConstraint(served / need, 1.0, np.inf), LinearConstraint(tied, -np.inf, 0.0)],
+        bounds=Bounds(0.0, np.concatenate([most, np.ones(len(pools))])),
+        integrality=np.ones(len(ways) + len(pools), dtype=np.int64),
+        options={"time_limit": _SOLVER_LIMIT_S, "mip_rel_gap": 1e-4},
+    )
+    if solved.x is None:
+        raise SpecError(
+            f"{spec.name} could not be planned for {requests_per_s:g} requests a second: {solved.message}"
+        )
+    counts = np.rint(solved.x[: len(ways)]).astype(np.int64)
+    return _trimmed(spec, loads, ways, counts, need)
+
+
+def _trimmed(
+    spec: PipelineSpec,
+    loads: Mapping[Key, Capacity],
+    ways: Sequence[Filling],
+    counts: NDArray[np.int64],
+    need: float,
+) -> _Zone:
+    """Count nodes and replicas; replicas that only fill nodes up are left out."""
+    nodes: dict[str, int] = {}
+    placed: dict[Key, int] = {}
+    for filling, count in zip(ways, counts.tolist(), strict=True):
+        if count:
+            nodes[filling.pool] = nodes.get(filling.pool, 1) + count  # the first is the spare one
+            for unit, replicas in zip(spec.units, filling.replicas, strict=True):
+                key = Key(unit.name, filling.pool)
+                placed[key] = placed.get(key, 0) + count * replicas
+    for unit in spec.units:
+        of_unit = {key: n for key, n in placed.items() if key.unit == unit.name and n}
+        rate = sum(n * loads[key].requests_per_s for key, n in of_unit.items())
+        for key, n in of_unit.items():
+            placed[key] = min(n, math.ceil(n * need / rate - 1e-9))
+    return _Zone(nodes, {key: n for key, n in placed.items() if n})
+
+
+def _most_nodes(filling: Filling, spec: PipelineSpec, loads: Mapping[Key, Capacity], need: float) -> float:
+    """Give how often a filling is of use at most: until its units have all they need from it alone."""
+    pairs = zip(spec.units, filling.replicas, strict=True)
+    return max(
+        math.ceil(need / (count * loads[Key(unit.name, filling.pool)].requests_per_s)) + 1.0
+        for unit, count in pairs
+        if count
+    )
+
+
+def _planned_units(
+    spec: PipelineSpec, loads: Mapping[Key, Capacity], zone: _Zone, times: int
+) -> dict[str, PlannedUnit]:
+    weights = {
+        key: n * largest_part(spec, key)[0] * spec.pools[key.pool].price_per_hour
+        for key, n in zone.replicas.items()
+    }
+    total = sum(weights.values())
+    planned = {}
+    for key, n in zone.replicas.items():
+        of_unit = sum(m * loads[k].requests_per_s for k, m in zone.replicas.items() if k.unit == key.unit)
+        planned[str(key)] = PlannedUnit(
+            replicas=times * n,
+            requests_per_s_of_a_replica=loads[key].requests_per_s,
+            saturated_requests_per_s=loads[key].saturated_requests_per_s,
+            share=n * loads[key].requests_per_s / of_unit,
+            share_of_cost=weights[key] / total if total else 0.0,
+            runs_out_of=largest_part(spec, key)[1],
+        )
+    return planned
+
+
+def _zone_cost(spec: PipelineSpec, zone: _Zone) -> float:
+    return sum(count * spec.pools[pool].price_per_hour for pool, count in zone.nodes.items())

@@ -1,0 +1,71 @@
+"""A gate for edits of a configuration: ``cost>1.1x`` and the like, over what runs and what would."""
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from autoscale.errors import AutoscaleError
+from autoscale.reports.html import miss_share
+from autoscale.simulator.results import Simulation
+
+FIGURES: Mapping[str, Callable[[Simulation], float]] = {
+    "cost": lambda s: s.cost,
+    "misses": miss_share,
+    "degraded": lambda s: s.requests.degraded / max(s.requests.arrived, 1.0),
+    "shed": lambda s: s.requests.shed / max(s.requests.arrived, 1.0),
+    "p50_ms": lambda s: s.latency.p50_ms,
+    "p95_ms": lambda s: s.latency.p95_ms,
+    "p99_ms": lambda s: s.latency.p99_ms,
+    "violated_s": lambda s: s.violated_s,
+    "replica_seconds": lambda s: sum(unit.replica_seconds for unit in s.units.values()),
+}
+_COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+_EXPRESSION = re.compile(r"\s*([a-z0-9_]+)\s*(>=|<=|>|<)\s*([0-9.]+(?:e-?[0-9]+)?)\s*(x|%)?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A figure of the new configuration against a number, or against so many times the old one's."""
+
+    text: str
+    figure: str
+    comparison: str
+    number: float
+    relative: bool
+
+    def fault(self, old: Simulation, new: Simulation) -> str | None:
+        """Say how it fails; None where it does not. A figure that is not there (NaN) fails it."""
+        value = FIGURES[self.figure](new)
+        limit = self.number * (FIGURES[self.figure](old) if self.relative else 1.0)
+        unknown = math.isnan(value) or math.isnan(limit)
+        if not unknown and not _COMPARISONS[self.comparison](value, limit):
+            return None
+        return f"{self.text}: {self.figure} is {value:.6g}, the limit is {limit:.6g}"
+
+
+def parse_gate(text: str) -> Gate:
+    """Read a gate: FIGURE, one of > >= < <=, and a number, a percentage, or ``1.1x`` for so many times the old.
+
+    Raises:
+        AutoscaleError: it is none.
+    """
+    found = _EXPRESSION.fullmatch(text)
+    if found is None or found[1] not in FIGURES:
+        raise AutoscaleError(
+            f"--fail-if {text!r} is no condition: give one as cost>1.1x, misses>1% or p99_ms>80, "
+            f"of {', '.join(FIGURES)}"
+        )
+    try:
+        number = float(found[3])
+    except ValueError:
+        raise AutoscaleError(f"--fail-if {text!r}: {found[3]} is no number") from None
+    return Gate(
+        text.strip(), found[1], found[2], number / 100 if found[4] == "%" else number, found[4] == "x"
+    )

@@ -1,0 +1,1 @@
+"""The simulated cluster: replicas, fleets and the nodes they start on."""

@@ -1,0 +1,298 @@
+"""The replicas of a pipeline on its nodes: placed, started, drained, lost. Both engines have one.
+
+Replicas go to the fullest node with room, one that is up before one that is coming; where none has room a node is
+asked for, up to ``max_nodes``. Fewer are wanted: those that do not answer yet go first, then those on the emptiest
+nodes, as Serve does, after they are drained.
+"""
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterator
+
+from autoscale.simulator.cluster.fleet import CLOSED_BEFORE_LOSS_S, Fleet
+from autoscale.simulator.cluster.nodes import Account, Change, Did, Node, Replica, needs_of
+from autoscale.simulator.options import Failure
+from autoscale.simulator.results import Incident
+from autoscale.spec import Key, PipelineSpec
+
+_DRAINS_S = 2.0
+"""At least, behind the ingress: Serve's graceful_shutdown_wait_loop_s."""
+_DRAINS_AT_MOST_S = 60.0
+_ROUNDING_S = 1e-6
+
+
+class Cluster:
+    """All nodes and replicas of a pipeline. Time is an argument, and never goes back."""
+
+    def __init__(
+        self,
+        spec: PipelineSpec,
+        start_s: float,
+        *,
+        seed: int = 0,
+        spot: bool = True,
+        idle_node_s: float = 60.0,
+        ingress_drain_s: float = 30.0,
+        failures: tuple[Failure, ...] = (),
+    ) -> None:
+        """Start with the initial replicas answering, on nodes that are up."""
+        self._spec, self._idle_node_s = spec, idle_node_s
+        self._ingress_drain_s = ingress_drain_s
+        self._now_s = self._start_s = start_s
+        self._numbers = itertools.count()
+        self._placed = {key: spec.placed(key) for key in spec.keys()}
+        self._calendar: list[tuple[float, int, Node | Replica | Failure]] = []
+        self._changes: list[Change] = []
+        self.incidents: list[Incident] = []
+        self.targets = {
+            key: min(max(p.initial_replicas, p.min_replicas), p.max_replicas)
+            for key, p in self._placed.items()
+        }
+        self.replicas: dict[Key, list[Replica]] = {key: [] for key in self._placed}
+        self.existing = {key: Account() for key in self._placed}
+        self.ready = {key: Account() for key in self._placed}
+        self._fleet = Fleet(spec, seed, spot=spot)
+        self.nodes, self.paid = self._fleet.nodes, self._fleet.paid
+        self._short: set[Key] = set()
+        self._told: set[Key] = set()
+        for failure in failures:
+            self._note(failure.at_s, failure)
+        for name, pool in spec.pools.items():
+            for _ in range(pool.min_nodes):
+                self._new_node(name, start_s)
+        for key in self._placed:
+            for _ in range(self.targets[key]):
+                self._new_replica(key, warm=True)
+
+    @property
+    def cost(self) -> float:
+        """What the nodes have cost so far."""
+        return self._fleet.cost
+
+    @property
+    def next_s(self) -> float:
+        """When something is due next."""
+        return self._calendar[0][0] if self._calendar else math.inf
+
+    def set_target(self, now_s: float, key: Key, target: int) -> None:
+        """Ask for so many replicas of the key from now on."""
+        self.pass_time(now_s)
+        self.targets[key] = target
+        self._reconcile(key)
+
+    def pass_time(self, now_s: float) -> None:
+        """Account for the time until now."""
+        elapsed_s = now_s - self._now_s
+        if elapsed_s > 0:
+            for account in itertools.chain(self.existing.values(), self.ready.values(), self.paid.values()):
+                account.pass_time(elapsed_s)
+            self._now_s = now_s
+
+    def happens(self, now_s: float) -> None:
+        """Let happen what is due by now."""
+        self.pass_time(now_s)
+        while self._calendar and self._calendar[0][0] <= now_s + _ROUNDING_S:
+            _, _, due = heapq.heappop(self._calendar)
+            if isinstance(due, Failure):
+                self._fails(due)
+            elif isinstance(due, Node):
+                self._node_due(due)
+            else:
+                self._replica_due(due)
+
+    def changes(self) -> Iterator[Change]:
+        """Give, once, what the engine has to do since it last asked."""
+        while self._changes:
+            changes, self._changes = self._changes, []
+            yield from changes
+
+    def drained(self, replica: Replica) -> None:
+        """Take away a draining replica that holds nothing any more."""
+        self._remove(replica, "gone")
+
+    def may_go(self, replica: Replica) -> bool:
+        """Whether a draining replica has drained for as long as it must."""
+        ingress = replica.key.unit == self._spec.units[0].name
+        return self._now_s - replica.drains_since_s >= (self._ingress_drain_s if ingress else _DRAINS_S)
+
+    # ---- replicas ----
+
+    def _note(self, at_s: float, due: "Node | Replica | Failure") -> None:
+        if at_s < math.inf:
+            heapq.heappush(self._calendar, (at_s, next(self._numbers), due))
+
+    def _reconcile(self, key: Key) -> None:
+        counting = [replica for replica in self.replicas[key] if replica.counts]
+        near = None
+        for _ in range(self.targets[key] - len(counting)):
+            near = self._new_replica(key, near=near)
+        surplus = len(counting) - self.targets[key]
+        if surplus > 0:
+            counting.sort(key=_goes_first)
+            for replica in counting[:surplus]:
+                self._drain(replica)
+            self._place_waiting()
+
+    def _new_replica(self, key: Key, *, near: Node | None = None, warm: bool = False) -> Node | None:
+        replica = Replica(next(self._numbers), key)
+        self.replicas[key].append(replica)
+        self._place(replica, near=near, warm=warm)
+        return replica.node
+
+    def _place(self, replica: Replica, *, near: Node | None = None, warm: bool = False) -> None:
+        """Find a place for a replica; ``near`` is where the one before it went: the fullest, if it still has room."""
+        key = replica.key
+        placed, pool = self._placed[key], self._spec.pools[key.pool]
+        needs = needs_of(placed)
+        node = (
+            near
+            if near is not None and near.has_room(needs)
+            else self._fleet.fullest(key.pool, needs, self._now_s)
+        )
+        if node is None:
+            if self._fleet.is_full(key.pool):
+                self._short.add(key)
+                if key not in self._told:
+                    self._told.add(key)
+                    self._tell(f"no room for {key}: pool {key.pool} has its {pool.max_nodes} max_nodes")
+                return
+            node = self._new_node(key.pool, self._now_s + (0.0 if warm else pool.provisioning_s))
+        replica.node = node
+        node.replicas.add(replica)
+        node.left = [left - need for left, need in zip(node.left, needs, strict=True)]
+        self.existing[key].change(1)
+        self.existing[key].started += 1
+        starts_s = max(self._now_s, node.ready_s)
+        replica.ready_s = self._now_s if warm else starts_s + placed.profile.startup_s
+        self._note(replica.ready_s, replica)
+
+    def _place_waiting(self) -> None:
+        for key in [key for key in self._placed if key in self._short]:
+            self._short.discard(key)
+            for replica in self.replicas[key]:
+                if replica.node is None and key not in self._short:
+                    self._place(replica)
+
+    def _replica_due(self, replica: Replica) -> None:
+        if replica.node is None:
+            return  # it is gone
+        if replica.drains_since_s < math.inf:
+            if self._now_s - replica.drains_since_s >= _DRAINS_AT_MOST_S - _ROUNDING_S:
+                self._remove(replica, "died")
+        elif not replica.is_open and replica.ready_s <= self._now_s + _ROUNDING_S:
+            replica.is_open = True
+            self.ready[replica.key].change(1)
+            self._changes.append(Change("opened", replica))
+
+    def _close(self, replica: Replica) -> None:
+        if replica.is_open:
+            replica.is_open = False
+            self.ready[replica.key].change(-1)
+            self._changes.append(Change("closed", replica))
+
+    def _drain(self, replica: Replica) -> None:
+        replica.counts = False
+        if not replica.is_open:
+            self._remove(replica, "gone")
+            return
+        self._close(replica)
+        replica.drains_since_s = self._now_s
+        self._note(self._now_s + _DRAINS_AT_MOST_S, replica)
+
+    def _remove(self, replica: Replica, did: Did) -> None:
+        self._close(replica)
+        self.replicas[replica.key].remove(replica)
+        replica.counts = False
+        node, replica.node = replica.node, None
+        if node is None:
+            return
+        if did == "died":
+            self.existing[replica.key].lost += 1
+        self._changes.append(Change(did, replica))
+        self.existing[replica.key].change(-1)
+        node.replicas.remove(replica)
+        node.left = [
+            left + need for left, need in zip(node.left, needs_of(self._placed[replica.key]), strict=True)
+        ]
+        if not node.replicas:
+            node.empty_since_s = self._now_s
+            self._note(self._now_s + self._idle_node_s, node)
+
+    # ---- nodes ----
+
+    def _new_node(self, pool: str, ready_s: float) -> Node:
+        node = self._fleet.add(pool, next(self._numbers), ready_s)
+        for at_s in self._fleet.moments_s(node):
+            self._note(at_s, node)
+        return node
+
+    def _node_due(self, node: Node) -> None:
+        nodes = self.nodes[node.pool]
+        if node not in nodes:
+            return
+        pool = self._spec.pools[node.pool]
+        if node.lost_s <= self._now_s + _ROUNDING_S:
+            self._lose(node, "taken back")
+        elif pool.spot is not None and node.lost_s - pool.spot.notice_s <= self._now_s + _ROUNDING_S:
+            self._notice(node)
+        elif (
+            not node.replicas
+            and self._now_s - node.empty_since_s >= self._idle_node_s - _ROUNDING_S
+            and len(nodes) > pool.min_nodes
+        ):
+            self._drop(node)
+
+    def _drop(self, node: Node) -> None:
+        self._fleet.drop(node)
+        self._place_waiting()
+
+    def _notice(self, node: Node) -> None:
+        held = sorted(node.replicas, key=lambda replica: replica.number)
+        if not node.noticed:
+            node.noticed = True
+            node.left = [0.0, 0.0, 0.0]
+            self._tell(f"a node of {node.pool} with {len(held)} replicas will be taken back")
+            for replica in held:
+                replica.counts = False
+            for key in {replica.key for replica in held}:
+                self._reconcile(key)
+        if node.lost_s - CLOSED_BEFORE_LOSS_S <= self._now_s + _ROUNDING_S:
+            for replica in held:
+                self._close(replica)
+                replica.drains_since_s = min(replica.drains_since_s, self._now_s)
+
+    def _lose(self, node: Node, how: str) -> None:
+        held = sorted(node.replicas, key=lambda replica: replica.number)
+        self._tell(f"a node of {node.pool} with {len(held)} replicas was {how}")
+        self.paid[node.pool].lost += 1
+        for replica in held:
+            self._remove(replica, "died")
+        self._drop(node)
+        pool = self._spec.pools[node.pool]
+        while len(self.nodes[node.pool]) < pool.min_nodes:
+            self._new_node(node.pool, self._now_s + pool.provisioning_s)
+        for key in {replica.key for replica in held}:
+            self._reconcile(key)
+
+    def _fails(self, failure: Failure) -> None:
+        if failure.unit is None:
+            # The fullest first: a failure that hits nothing tells nothing.
+            nodes = sorted(self.nodes[failure.pool], key=lambda node: (-len(node.replicas), node.number))
+            for node in nodes[: failure.count]:
+                self._lose(node, "lost")
+            return
+        key = Key(failure.unit, failure.pool)
+        held = [replica for replica in self.replicas[key] if replica.is_open][: failure.count]
+        self._tell(f"{len(held)} replicas of {key} died")
+        for replica in held:
+            self._remove(replica, "died")
+        self._reconcile(key)
+
+    def _tell(self, what: str) -> None:
+        self.incidents.append(Incident(self._now_s, what))
+
+
+def _goes_first(replica: Replica) -> tuple[bool, bool, int, int]:
+    node = replica.node
+    return node is not None, replica.is_open, 0 if node is None else len(node.replicas), -replica.number

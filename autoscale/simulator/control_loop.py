@@ -1,0 +1,113 @@
+"""The control loop: what was measured a while ago becomes an observation, the policy's decision becomes targets."""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from autoscale.errors import PolicyError
+from autoscale.policies.base import Decision, Observation, Policy, UnitObservation
+from autoscale.simulator.cluster.cluster import Cluster
+from autoscale.simulator.engine_base import Engine, Measured
+from autoscale.simulator.results import DecisionRecord
+from autoscale.spec import Key, PipelineSpec
+
+
+class ControlLoop:
+    """Asks one policy, as the adapter does in Serve's controller."""
+
+    def __init__(
+        self, spec: PipelineSpec, policy: Policy[Any], cluster: Cluster, engine: Engine, look_back_s: float
+    ) -> None:
+        """Start with the policy's own first state."""
+        self._spec, self._policy, self._cluster, self._engine = spec, policy, cluster, engine
+        self._look_back_s = look_back_s
+        self._state = policy.start()
+        self._measured_s = 0.0
+        self._before: Mapping[Key, Measured] = {}
+        self._ongoing: dict[Key, deque[tuple[float, float]]] = {key: deque() for key in spec.keys()}
+        self._seen: dict[Key, UnitObservation] = {}
+        self.decisions: list[DecisionRecord] = []
+
+    def measure(self, now_s: float) -> None:
+        """Take the metrics that the next decision is going to see; all rates are 0 where there are none before them."""
+        if self._before and now_s <= self._measured_s:
+            return
+        elapsed_s = now_s - self._measured_s if self._before else math.inf
+        measured, seen = self._engine.measure(), {}
+        for key, counts in measured.items():
+            before = self._before.get(key, counts)
+            ongoing = self._ongoing[key]
+            ongoing.append((now_s, counts.ongoing_s))
+            while len(ongoing) > 2 and ongoing[1][0] <= now_s - self._look_back_s:
+                ongoing.popleft()
+            since_s, since = ongoing[0]
+            seen[key] = UnitObservation(
+                ready=self._cluster.ready[key].count,
+                target=self._cluster.targets[key],
+                arriving_requests_per_s=(counts.arrived_requests - before.arrived_requests) / elapsed_s,
+                arriving_candidates_per_s=(counts.arrived_candidates - before.arrived_candidates) / elapsed_s,
+                served_candidates_per_s=(counts.served_candidates - before.served_candidates) / elapsed_s,
+                shed_requests_per_s=(counts.shed_requests - before.shed_requests) / elapsed_s,
+                missed_requests_per_s=(counts.missed_requests - before.missed_requests) / elapsed_s,
+                waiting_candidates=counts.waiting_candidates,
+                ongoing_requests=(counts.ongoing_s - since) / (now_s - since_s) if now_s > since_s else 0.0,
+            )
+        self._before, self._measured_s, self._seen = measured, now_s, seen
+
+    def decide(self, now_s: float, *, keep: bool) -> None:
+        """Ask the policy and set its targets, within the bounds; ``keep`` the record even where none moved.
+
+        Raises:
+            PolicyError: the decision is of other keys than the pipeline's, or no number of replicas.
+        """
+        # Serve's controller counts replicas itself: these numbers are of now.
+        now = {
+            key: _counted(unit, self._cluster.ready[key].count, self._cluster.targets[key])
+            for key, unit in self._seen.items()
+        }
+        observation = Observation(now, now_s - self._measured_s)
+        decision = self._policy.decide(now_s, observation, self._state)
+        self._state = decision.state
+        changed = False
+        for key, target in self._bounded(decision).items():
+            if target != self._cluster.targets[key]:
+                changed = True
+                self._cluster.set_target(now_s, key, target)
+        for unit, weights in decision.weights.items():
+            self._engine.weigh(unit, weights)
+        if changed or keep:
+            self.decisions.append(
+                DecisionRecord(
+                    now_s,
+                    changed,
+                    {str(key): target for key, target in self._cluster.targets.items()},
+                    {str(key): reason for key, reason in decision.reasons.items()},
+                )
+            )
+
+    def _bounded(self, decision: Decision[Any]) -> dict[Key, int]:
+        keys = list(self._spec.keys())
+        if set(decision.replicas) != set(keys):
+            raise PolicyError(
+                f"{type(self._policy).__name__} decided on {sorted(map(str, decision.replicas))}: "
+                f"the pipeline has {sorted(map(str, keys))}; decide on each"
+            )
+        targets = {}
+        for key in keys:
+            wanted = decision.replicas[key]
+            if not isinstance(wanted, int) or wanted < 0:
+                raise PolicyError(
+                    f"{type(self._policy).__name__} wants {wanted!r} replicas of {key}: give 0 or more"
+                )
+            placed = self._spec.placed(key)
+            targets[key] = min(max(wanted, placed.min_replicas), placed.max_replicas)
+        return targets
+
+
+def _counted(unit: UnitObservation, ready: int, target: int) -> UnitObservation:
+    """Give what was seen of a unit with these replicas; mostly they are what they were when it was seen."""
+    if (unit.ready, unit.target) == (ready, target):
+        return unit
+    return replace(unit, ready=ready, target=target)

@@ -1,0 +1,1 @@
+"""The event engine: every request, batch and call as an event, compiled."""

@@ -1,0 +1,109 @@
+"""Admission, compiled: work goes to a replica, which queues it or refuses it, and forgets what waited too long.
+
+After ``services/scheduling/admission.py`` and ``runner.py``.
+"""
+
+import numpy as np
+
+from autoscale.simulator.event_engine import pointers
+from autoscale.simulator.event_engine.jit import compiled
+from autoscale.simulator.event_engine.outcomes import disconnect, end, free, wake
+from autoscale.simulator.event_engine.queues import batches_ahead, leave, offer
+from autoscale.simulator.event_engine.routing import choose_key, choose_replica, connect
+from autoscale.simulator.event_engine.state import LATE, REFUSED, SHED
+
+_ADMITTED = 0.75
+"""As in ``services/scheduling/admission.py``."""
+
+
+@compiled
+def route(world: int, w: int, again: bool) -> None:
+    """Send a request or call to a replica of its unit; where none is open, to the unit's limbo."""
+    clock, work = pointers.clock(world), pointers.works(world)[w]
+    u = work.level
+    unit = pointers.units(world)[u]
+    k = choose_key(world, u, work.candidates)
+    r = u if k < 0 else choose_replica(world, k)
+    key = pointers.keys(world)[pointers.replicas(world)[r].key]
+    if not again:
+        key.arrived_requests += work.requests
+        key.arrived_candidates += work.candidates
+    work.replica = r
+    connect(world, r, 1)
+    if not u:
+        # The ingress stamps the deadline: what waits for a replica to come up has none yet.
+        work.deadline_s = np.inf if k < 0 else clock.now_s + clock.deadline_s
+    if k >= 0:
+        forget_expired(world, r)
+    refused = k >= 0 and _is_refused(world, r, work.deadline_s)
+    if refused:
+        pointers.replicas(world)[r].refused_s = clock.now_s
+    if refused or not offer(pointers.replicas(world), pointers.works(world), r, w, unit.max_waiting):
+        if not u:
+            pointers.totals(world)[SHED] += 1
+            clock.events += 1
+            key.shed_requests += 1
+            key.missed_requests += 1
+            disconnect(world, w)
+            free(world, w)
+        else:
+            key.shed_requests += work.requests
+            end(world, w, REFUSED)
+        return
+    key.waiting_candidates += work.candidates
+    if k >= 0:
+        wake(world, r)
+
+
+@compiled
+def drain_limbo(world: int, u: int) -> None:
+    """Route what waited for the unit's first replica."""
+    limbo = pointers.replicas(world)[u]
+    count = limbo.waiting_works
+    key = pointers.keys(world)[limbo.key]
+    for _ in range(count):
+        w = limbo.head
+        work = pointers.works(world)[w]
+        leave(pointers.replicas(world), pointers.works(world), u, w)
+        key.waiting_candidates -= work.candidates
+        connect(world, u, -1)
+        work.replica = -1
+        route(world, w, True)
+
+
+@compiled
+def call_arrives(world: int, b: int) -> None:
+    """Route a call that arrives, if someone still waits for it."""
+    if pointers.works(world)[b].orphan:
+        end(world, b, LATE)
+    else:
+        route(world, b, False)
+
+
+@compiled
+def _is_refused(world: int, r: int, deadline_s: float) -> bool:
+    replica, clock = pointers.replicas(world)[r], pointers.clock(world)
+    u = pointers.keys(world)[replica.key].unit
+    unit = pointers.units(world)[u]
+    batches = batches_ahead(
+        pointers.replicas(world), pointers.works(world), r, deadline_s, unit.max_candidates
+    )
+    if not batches:
+        return bool(clock.now_s > deadline_s)
+    ahead_s = batches * replica.batch_s / unit.max_in_flight
+    share = _ADMITTED if clock.promises and not u else 1.0
+    return bool(ahead_s > share * (deadline_s - clock.now_s))
+
+
+@compiled
+def forget_expired(world: int, r: int) -> None:
+    """Take out of the queue what the runner has answered, or refused, while it waited."""
+    replica, clock = pointers.replicas(world)[r], pointers.clock(world)
+    while replica.head >= 0:
+        work = pointers.works(world)[replica.head]
+        before_s = 0.0 if work.level else clock.rescue_s
+        if work.deadline_s - before_s > clock.now_s:
+            return
+        if work.level:
+            pointers.keys(world)[replica.key].shed_requests += work.requests
+        end(world, replica.head, LATE)

@@ -1,0 +1,244 @@
+"""What a replica does, compiled: forms batches the moment its model thread is idle, and sends calls on.
+
+After ``services/scheduling/runner.py``, ``executor.py`` and ``pace.py``.
+"""
+
+from autoscale.simulator.event_engine import pointers
+from autoscale.simulator.event_engine.admission import forget_expired
+from autoscale.simulator.event_engine.event_heap import note
+from autoscale.simulator.event_engine.jit import compiled
+from autoscale.simulator.event_engine.outcomes import abandon, end, expected_s, size_of, wake
+from autoscale.simulator.event_engine.queues import take
+from autoscale.simulator.event_engine.routing import random_below
+from autoscale.simulator.event_engine.state import (
+    ANSWERED,
+    BATCH_DONE,
+    CALL_ARRIVES,
+    CALL_EXPIRES,
+    DRAWS,
+    FAILED,
+    LATE,
+    LOST,
+    MOVING,
+    QUEUED,
+    THREAD_FREE,
+)
+
+_SHARE = 0.5
+_REFUSING_S = 0.1
+"""As in ``services/scheduling/admission.py``."""
+_MARGIN_S = 0.005
+"""As in ``services/scheduling/remote_calls.py``."""
+
+
+@compiled
+def new_work(world: int, level: int) -> int:
+    """Give a blank record."""
+    clock = pointers.clock(world)
+    w = clock.free
+    work = pointers.works(world)[w]
+    clock.free = work.next
+    clock.free_works -= 1
+    clock.stamp += 1
+    work.stamp, work.level, work.state, work.orphan = clock.stamp, level, MOVING, 0
+    work.next = work.prev = work.first = work.sibling = work.replica = work.sender = -1
+    work.candidates = work.requests = 0
+    return w  # type: ignore[no-any-return]
+
+
+@compiled
+def seconds(world: int, k: int, requests: int, candidates: int) -> float:
+    """Give a batch's mean time: between what was measured in proportion, beyond it on the last slope."""
+    knots, times = pointers.knots(world)[k], pointers.knot_s(world)[k]
+    last = len(knots) - 1
+    i = 1
+    while i < last and knots[i] < candidates:
+        i += 1
+    slope = (times[i] - times[i - 1]) / (knots[i] - knots[i - 1])
+    mean: float = times[i - 1] + slope * (candidates - knots[i - 1]) + pointers.request_s(world)[k] * requests
+    return max(mean, 1e-9)
+
+
+@compiled
+def serve(world: int, r: int) -> None:
+    """Have an idle model thread do what is next: the fallback's work that it owes, else a batch."""
+    replica, clock = pointers.replicas(world)[r], pointers.clock(world)
+    key = pointers.keys(world)[replica.key]
+    u = key.unit
+    unit = pointers.units(world)[u]
+    promises = clock.promises and not u
+    while not replica.busy and replica.stamp >= 0:
+        if replica.owed_s > 0:
+            _keep_busy(world, r, replica.owed_s)
+            replica.owed_s = 0.0
+            return
+        forget_expired(world, r)
+        if replica.head < 0 or replica.in_flight >= unit.max_in_flight:
+            return
+        waiting = replica.waiting_candidates
+        first, late = take(
+            pointers.replicas(world),
+            pointers.works(world),
+            r,
+            clock.now_s,
+            0.0 if promises else replica.batch_s,
+            unit.max_candidates,
+        )
+        key.waiting_candidates -= waiting - replica.waiting_candidates
+        while late >= 0:
+            after = pointers.works(world)[late].sibling
+            if u:
+                key.shed_requests += pointers.works(world)[late].requests
+            end(world, late, LATE)
+            late = after
+        if first < 0:
+            continue
+        b = _batch_of(world, r, u, first)
+        replica.in_flight += 1
+        batch = pointers.works(world)[b]
+        if promises and u == clock.units - 1 and not _is_affordable(world, r, b):
+            end(world, b, LATE)
+            continue
+        elapsed_s = seconds(world, replica.key, batch.requests, batch.candidates)
+        elapsed_s *= pointers.draws(world)[replica.key, random_below(world, DRAWS)]
+        elapsed_s *= 1 - key.relief * _idle_beside(world, replica.key)
+        # Requests are read and answered on cores that are shared with batches: it is these that take longer.
+        elapsed_s += key.overhead_cpu_s * batch.requests
+        _occupy(world, r, elapsed_s)
+        note(world, clock.now_s + elapsed_s, BATCH_DONE, b, batch.stamp)
+
+
+@compiled
+def _keep_busy(world: int, r: int, elapsed_s: float) -> None:
+    _occupy(world, r, elapsed_s)
+    note(world, pointers.clock(world).now_s + elapsed_s, THREAD_FREE, r, pointers.replicas(world)[r].stamp)
+
+
+@compiled
+def _occupy(world: int, r: int, elapsed_s: float) -> None:
+    replica = pointers.replicas(world)[r]
+    key = pointers.keys(world)[replica.key]
+    replica.busy = 1
+    key.running += 1
+    key.busy_s += elapsed_s
+
+
+@compiled
+def rest(world: int, r: int) -> None:
+    """Have the model thread be idle, if it is not."""
+    replica = pointers.replicas(world)[r]
+    pointers.keys(world)[replica.key].running -= replica.busy
+    replica.busy = 0
+
+
+@compiled
+def _idle_beside(world: int, k: int) -> float:
+    """Give the share of a replica's like that does not run as it begins a batch.
+
+    It stands for those on its node, and for the whole of the batch: they are as busy then as ever.
+    """
+    key = pointers.keys(world)[k]
+    others = max(key.open - 1, key.neighbours)
+    return max(0.0, 1 - key.running / others) if others else 0.0
+
+
+@compiled
+def _batch_of(world: int, r: int, u: int, first: int) -> int:
+    b = new_work(world, u + 1)
+    batch = pointers.works(world)[b]
+    batch.sender, batch.first, batch.dispatched_s = r, first, pointers.clock(world).now_s
+    batch.deadline_s = batch.arrived_s = 0.0
+    w = first
+    while w >= 0:
+        work = pointers.works(world)[w]
+        batch.candidates += work.candidates
+        batch.requests += work.requests
+        # A call waits as long as any of its requests still can.
+        batch.deadline_s = max(batch.deadline_s, work.deadline_s)
+        w = work.sibling
+    return b
+
+
+@compiled
+def _is_affordable(world: int, r: int, b: int) -> bool:
+    """Whether the ranker is expected to keep the batch's deadline, and not to make late what waits behind it."""
+    replica, clock, batch = pointers.replicas(world)[r], pointers.clock(world), pointers.works(world)[b]
+    expected = expected_s(world, r, size_of(batch.candidates))
+    until_s = pointers.works(world)[batch.first].deadline_s - clock.rescue_s
+    if expected > until_s - clock.now_s - _MARGIN_S:
+        return False
+    behind = (
+        replica.waiting_candidates
+        / pointers.units(world)[pointers.keys(world)[replica.key].unit].max_candidates
+    )
+    if clock.now_s - replica.refused_s < _REFUSING_S:
+        return False
+    if behind <= 0:
+        return True
+    share_s = _SHARE * clock.deadline_s / (1 + behind)
+    return bool(expected <= share_s - (clock.now_s - batch.dispatched_s))
+
+
+@compiled
+def batch_done(world: int, b: int) -> None:
+    """Go on with a batch that was computed: its answers go out, or it becomes a call of the next unit."""
+    clock, batch = pointers.clock(world), pointers.works(world)[b]
+    if batch.orphan:  # its replica died
+        end(world, b, LOST)
+        return
+    r = batch.sender
+    replica = pointers.replicas(world)[r]
+    key = pointers.keys(world)[replica.key]
+    key.served_candidates += batch.candidates
+    key.batches += 1
+    rest(world, r)
+    wake(world, r)
+    if batch.level == clock.units:
+        end(world, b, ANSWERED)
+        return
+    promises = clock.promises and batch.level == 1
+    if promises and not _is_affordable(world, r, b):
+        end(world, b, LATE)
+        return
+    if promises:
+        # Until the fallback can still make the deadline.
+        last_s = pointers.works(world)[batch.first].deadline_s - clock.rescue_s
+        last_s -= clock.fallback_s * batch.candidates + 3 * _MARGIN_S
+        last_s = max(last_s, clock.now_s + _MARGIN_S)
+    else:
+        last_s = batch.deadline_s
+    hop_s = pointers.keys(world)[pointers.units(world)[batch.level].first_key].overhead_s
+    note(world, last_s, CALL_EXPIRES, b, batch.stamp)
+    note(world, clock.now_s + hop_s, CALL_ARRIVES, b, batch.stamp)
+
+
+@compiled
+def call_expires(world: int, w: int) -> None:
+    """Give up a call at whose end nobody would wait any more."""
+    work = pointers.works(world)[w]
+    if work.orphan:
+        return
+    if work.replica >= 0:
+        pointers.keys(world)[pointers.replicas(world)[work.replica].key].shed_requests += work.requests
+    if work.state == QUEUED:
+        end(world, w, LATE)
+    else:
+        abandon(world, w, LATE)
+
+
+@compiled
+def close_with_its_work(world: int, r: int) -> None:
+    """End what a replica that died held: queued, computed, or waited for elsewhere."""
+    replica, works = pointers.replicas(world)[r], pointers.works(world)
+    outcome = FAILED if pointers.keys(world)[replica.key].unit else LOST
+    while replica.head >= 0:
+        end(world, replica.head, outcome)
+    for b in range(len(works)):
+        batch = works[b]
+        if batch.state and batch.level and batch.sender == r and not batch.orphan:
+            if batch.replica >= 0 and batch.state == QUEUED:
+                end(world, b, outcome)
+                continue
+            abandon(world, b, outcome)
+    replica.stamp = -1
+    rest(world, r)

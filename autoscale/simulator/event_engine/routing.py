@@ -1,0 +1,158 @@
+"""Routing, compiled: to a pool by weight, within it as the cluster does.
+
+The pool: smooth weighted round robin counted in candidates, as ``services/units/router.py``. Requests to an ingress:
+HAProxy's leastconn, Serve's default (``RAY_SERVE_HAPROXY_BALANCE_ALGORITHM``): fewest connections, in turn among
+equals. Calls to a unit behind it: Serve's power of two choices, by the calls that a replica has; queue lengths are
+known exactly here, where Serve's handles each keep a cache.
+"""
+
+import numpy as np
+
+from autoscale.simulator.event_engine import pointers
+from autoscale.simulator.event_engine.jit import compiled
+from autoscale.simulator.event_engine.state import CONNECTIONS
+
+
+@compiled
+def random_below(world: int, count: int) -> int:
+    """Draw from 0 to ``count`` - 1: xorshift64* (Vigna 2016)."""
+    clock = pointers.clock(world)
+    bits = clock.random
+    bits ^= bits >> np.uint64(12)
+    bits ^= bits << np.uint64(25)
+    bits ^= bits >> np.uint64(27)
+    clock.random = bits
+    mixed = (bits * np.uint64(2685821657736338717)) >> np.uint64(33)
+    return int(np.int64(mixed) % count)
+
+
+@compiled
+def choose_key(world: int, u: int, candidates: int) -> int:
+    """Give the key of the unit that work goes to next: one with open replicas, -1 where none has."""
+    unit, keys = pointers.units(world)[u], pointers.keys(world)
+    if unit.keys == 1:
+        return unit.first_key if keys[unit.first_key].open else -1
+    total, weighed, able = 0.0, 0, -1
+    for k in range(unit.first_key, unit.first_key + unit.keys):
+        if keys[k].open:
+            able = k if able < 0 else able
+            if keys[k].weight > 0:
+                total += keys[k].weight
+                weighed += 1
+    if not weighed:
+        return able
+    chosen, most = -1, 0.0
+    for k in range(unit.first_key, unit.first_key + unit.keys):
+        key = keys[k]
+        if key.open and key.weight > 0:
+            key.credit += candidates * key.weight / total
+            if chosen < 0 or key.credit > most:
+                chosen, most = k, key.credit
+    keys[chosen].credit -= candidates
+    return chosen
+
+
+@compiled
+def choose_replica(world: int, k: int) -> int:
+    """Give the replica of an open key that is next."""
+    key = pointers.keys(world)[k]
+    if not key.unit:
+        return int(pointers.rings(world)[k, key.least])
+    if key.open == 1:
+        return int(pointers.opened(world)[k, 0])
+    i = random_below(world, key.open)
+    j = random_below(world, key.open - 1)
+    if j >= i:
+        j += 1
+    one, other = pointers.opened(world)[k, i], pointers.opened(world)[k, j]
+    fewer = pointers.replicas(world)[other].connections < pointers.replicas(world)[one].connections
+    return int(other) if fewer else int(one)
+
+
+@compiled
+def _out_of_ring(world: int, r: int) -> None:
+    replicas, rings = pointers.replicas(world), pointers.rings(world)
+    replica = replicas[r]
+    count = min(replica.connections, CONNECTIONS)
+    if replica.after == r:
+        rings[replica.key, count] = -1
+    else:
+        replicas[replica.before].after = replica.after
+        replicas[replica.after].before = replica.before
+        if rings[replica.key, count] == r:
+            rings[replica.key, count] = replica.after
+    replica.before = replica.after = -1
+
+
+@compiled
+def _into_ring(world: int, r: int) -> None:
+    replicas, rings = pointers.replicas(world), pointers.rings(world)
+    replica = replicas[r]
+    count = min(replica.connections, CONNECTIONS)
+    first = rings[replica.key, count]
+    if first < 0:
+        rings[replica.key, count] = r
+        replica.before = replica.after = r
+    else:
+        last = replicas[first].before
+        replica.before, replica.after = last, first
+        replicas[last].after = r
+        replicas[first].before = r
+
+
+@compiled
+def connect(world: int, r: int, change: int) -> None:
+    """Count a connection more or less at a replica."""
+    replica = pointers.replicas(world)[r]
+    key = pointers.keys(world)[replica.key]
+    now_s = pointers.clock(world).now_s
+    key.ongoing_s += key.ongoing * (now_s - key.ongoing_at_s)
+    key.ongoing_at_s = now_s
+    key.ongoing += change
+    if key.unit or replica.place < 0:
+        replica.connections += change
+        return
+    _out_of_ring(world, r)
+    replica.connections += change
+    _into_ring(world, r)
+    key.least = min(key.least, replica.connections)
+    _find_least(world, replica.key)
+
+
+@compiled
+def _find_least(world: int, k: int) -> None:
+    key = pointers.keys(world)[k]
+    while key.open and pointers.rings(world)[k, key.least] < 0:
+        key.least = key.least + 1 if key.least < CONNECTIONS else 0
+
+
+@compiled
+def open_replica(world: int, r: int) -> None:
+    """Route to the replica from now on."""
+    replica = pointers.replicas(world)[r]
+    key = pointers.keys(world)[replica.key]
+    replica.place = key.open
+    pointers.opened(world)[replica.key, key.open] = r
+    key.open += 1
+    if not key.unit:
+        _into_ring(world, r)
+        key.least = 0
+        _find_least(world, replica.key)
+
+
+@compiled
+def close_replica(world: int, r: int) -> None:
+    """Route to it no more."""
+    replica = pointers.replicas(world)[r]
+    k = replica.key
+    key = pointers.keys(world)[k]
+    if replica.place < 0:
+        return
+    key.open -= 1
+    last = pointers.opened(world)[k, key.open]
+    pointers.opened(world)[k, replica.place] = last
+    pointers.replicas(world)[last].place = replica.place
+    replica.place = -1
+    if not key.unit:
+        _out_of_ring(world, r)
+        _find_least(world, k)

@@ -1,0 +1,67 @@
+"""One trace under one configuration: what ``simulate``, ``tune`` and ``replay`` all do."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from autoscale.config import AutoscalingConfig, make_policy
+from autoscale.policies.base import Policy
+from autoscale.policies.fixed import Fixed
+from autoscale.simulator.arrivals import Chunk, Rates
+from autoscale.simulator.options import SimulationOptions
+from autoscale.simulator.results import Simulation
+from autoscale.simulator.simulate import simulate
+from autoscale.spec import PipelineSpec
+from autoscale.traces.bins import Bins
+from autoscale.traces.trace import BinnedTrace, Trace, coarse
+
+if TYPE_CHECKING:
+    from autoscale.simulator.step_engine.steady_cache import KnownStates
+
+Engine = Literal["auto", "events", "steps"]
+MOST_BY_EVENTS = 3_000_000
+_STEP_S = 1.0
+
+
+def engine_for(trace: Trace, engine: Engine) -> Literal["events", "steps"]:
+    """Give the engine: every request is followed where there are not too many of them.
+
+    Raises:
+        TraceError: the trace cannot be read.
+    """
+    if engine != "auto":
+        return engine
+    return "events" if coarse(trace).requests.sum() <= MOST_BY_EVENTS else "steps"
+
+
+def run(
+    spec: PipelineSpec,
+    config: AutoscalingConfig | None,
+    trace: Trace,
+    options: SimulationOptions,
+    progress: Callable[[float], None] | None = None,
+    known: "KnownStates | None" = None,
+) -> Simulation:
+    """Simulate the trace; without ``config`` replicas stay as the pipeline has them. known: see ``simulate``.
+
+    Raises:
+        AutoscaleError: trace, spec and configuration do not go together.
+    """
+    if config is None:
+        policy: Policy[Any] = Fixed(spec)
+    else:
+        spec, policy = config.applied_to(spec), make_policy(config, spec)
+        if config.policy.kind == "target_ongoing":
+            options = options.model_copy(update={"look_back_s": config.policy.look_back_period_s})
+    if options.engine == "steps":
+        step_s = trace.counts.step_s if isinstance(trace, BinnedTrace) else _STEP_S
+        return simulate(spec, policy, rates(trace.bins(step_s)), options, progress, known)
+    return simulate(spec, policy, _chunks(trace, options.seed), options, progress)
+
+
+def rates(counts: Bins) -> Rates:
+    """Give counts as rates."""
+    return Rates(counts.start_s, counts.step_s, counts.requests / counts.step_s, counts.candidates)
+
+
+def _chunks(trace: Trace, seed: int) -> Iterator[Chunk]:
+    return ((chunk.times_s, chunk.candidates) for chunk in trace.arrivals(seed))

@@ -1,0 +1,1 @@
+"""The step engine: steady states per time step, for long traces."""

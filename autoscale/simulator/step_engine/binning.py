@@ -1,0 +1,48 @@
+"""What the stepped engine is driven with: a trace's rates, and a sample of how many candidates its requests have."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscale.errors import TraceError
+from autoscale.simulator.arrivals import Chunk, Rates
+from autoscale.simulator.trace_feed import Feed
+
+_SAMPLE = 4096
+
+
+def binned(
+    chunks: Iterable[Chunk], step_s: float, start_s: float | None, end_s: float | None
+) -> tuple[Rates, NDArray[np.int32]]:
+    """Give a trace's rates by steps of ``step_s``, and a sample of its requests' candidates.
+
+    Raises:
+        TraceError: it has no request, or is not sorted.
+    """
+    feed = Feed(chunks, start_s, end_s)
+    first_s = start_s if start_s is not None else float(np.floor(feed.start_s / step_s) * step_s)
+    requests, candidates, until_s = list[float](), list[float](), first_s
+    sample = np.zeros(0, np.int32)
+    while feed.end_s(until_s) == float("inf"):
+        until_s = first_s + step_s * (len(requests) + 1)
+        feed.read_to(until_s)
+        last = int(np.searchsorted(feed.times_s, until_s))
+        come = feed.candidates[feed.position : last]
+        if len(sample) < _SAMPLE:
+            sample = np.concatenate([sample, come[: _SAMPLE // 16 + 1]])
+        requests.append(len(come) / step_s)
+        candidates.append(float(come.mean()) if len(come) else 1.0)
+        feed.position = last
+    if not requests:
+        raise TraceError("the trace has no request: there is nothing to simulate")
+    return Rates(first_s, step_s, np.array(requests), np.array(candidates)), sample
+
+
+def sizes_of(rates: Rates) -> NDArray[np.int32]:
+    """Give what stands for the candidates of all requests: their mean."""
+    total = float(rates.requests_per_s.sum())
+    if not total:
+        raise TraceError("requests_per_s is 0 all along: there is nothing to simulate")
+    mean = float((rates.requests_per_s * rates.candidates).sum()) / total
+    return np.array([max(1, round(mean))], np.int32)

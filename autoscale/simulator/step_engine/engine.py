@@ -1,0 +1,230 @@
+"""The stepped engine: days in seconds. Between two looks of the control loop the load is even and the cluster as it is;
+latencies are those of its steady state, and where more comes than it can do a backlog grows, that delays all behind it.
+
+How many requests come in a step is drawn, where the trace does not say it: near saturation it is chance that makes
+backlogs, and policies that answer to them make much of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscale.simulator.arrivals import Rates
+from autoscale.simulator.cluster.nodes import Change, Replica
+from autoscale.simulator.engine_base import Floats, Measured
+from autoscale.simulator.event_engine import state as w
+from autoscale.simulator.step_engine.backlog import most_waiting, spread
+from autoscale.simulator.step_engine.lateness import delayed, refused
+from autoscale.simulator.step_engine.steady_cache import KnownStates
+from autoscale.simulator.step_engine.steady_states import LOADS, Steady
+from autoscale.spec import Key, PipelineSpec
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What a key has counted, as ``Measured``."""
+
+    counts: Floats = field(default_factory=lambda: np.zeros(8))
+    waiting_candidates: float = 0.0
+
+
+class StepEngine:
+    """Simulates rates."""
+
+    def __init__(
+        self,
+        spec: PipelineSpec,
+        rates: Rates,
+        sample: NDArray[np.int32],
+        seed: int,
+        start_s: float | None,
+        *,
+        counted: bool,
+        known: KnownStates,
+    ) -> None:
+        """Start with no replica; ``sample`` is of the requests' candidates.
+
+        counted: the rates are counts of requests; else counts are drawn.
+        """
+        self._random = None if counted else np.random.default_rng((seed, 4))
+        self._spec = spec
+        self._keys = list(spec.keys())
+        self._states = known.of(spec, sample, seed)
+        self._candidates = float(sample.mean())
+        edges_s = rates.start_s + rates.step_s * np.arange(len(rates.requests_per_s) + 1)
+        # Larger requests are as more of them.
+        weights = np.broadcast_to(np.asarray(rates.candidates) / self._candidates, rates.requests_per_s.shape)
+        self._edges_s = edges_s
+        self._come = np.concatenate([[0.0], np.cumsum(rates.requests_per_s * rates.step_s)])
+        self._work = np.concatenate([[0.0], np.cumsum(rates.requests_per_s * weights * rates.step_s)])
+        self._now_s = self.start_s = rates.start_s if start_s is None else start_s
+        self._last_s = rates.end_s
+        self._ready = dict.fromkeys(self._keys, 0)
+        self._weights: dict[Key, float] = dict.fromkeys(self._keys, 1.0)
+        self._backlog = 0.0
+        self._held_s = 0.0
+        self._by_key = {key: _Counts() for key in self._keys}
+        self._totals = np.zeros(w.LATENCY_S + 1)
+        self._latencies = np.zeros(w.BUCKETS)
+
+    def end_s(self, until_s: float) -> float:
+        """Give when the rates end, if that is before ``until_s``; else infinity."""
+        return np.nextafter(self._last_s, 0.0) if self._last_s <= until_s else float("inf")
+
+    def apply(self, change: Change) -> None:
+        """Count a replica among the open ones, or no more."""
+        if change.did == "opened":
+            self._ready[change.replica.key] += 1
+        elif change.did == "closed":
+            self._ready[change.replica.key] -= 1
+
+    def is_idle(self, replica: Replica) -> bool:
+        """Whether a replica that is not routed to holds nothing any more: at once."""
+        return True
+
+    def weigh(self, unit: str, weights: Mapping[str, float]) -> None:
+        """Split the unit's candidates over its pools by these weights from now on."""
+        for key in self._keys:
+            if key.unit == unit:
+                self._weights[key] = weights.get(key.pool, 0.0)
+
+    def measure(self) -> Mapping[Key, Measured]:
+        """Give what was counted so far."""
+        measured = {}
+        for key, counted in self._by_key.items():
+            requests, candidates, served, shed, missed, *rest = (float(n) for n in counted.counts)
+            waiting = counted.waiting_candidates
+            measured[key] = Measured(requests, candidates, served, shed, missed, waiting, *rest)
+        return measured
+
+    def totals(self) -> Floats:
+        """Give what became of requests so far."""
+        return self._totals.copy()
+
+    def latencies(self) -> Floats:
+        """Give the histogram of latencies so far."""
+        return self._latencies.copy()
+
+    def advance(self, until_s: float) -> None:
+        """Let happen what happens before ``until_s``."""
+        elapsed_s = until_s - self._now_s
+        if elapsed_s <= 0:
+            return
+        come, work = (
+            float(np.interp(until_s, self._edges_s, sums) - np.interp(self._now_s, self._edges_s, sums))
+            for sums in (self._come, self._work)
+        )
+        self._now_s = until_s
+        scale = work / come if come else 1.0
+        come = come if self._random is None else float(self._random.poisson(come))
+        self._totals[w.ARRIVED] += come
+        shares = self._shares()
+        per_s = self._states.saturation_per_s(self._ready, shares) if shares is not None else 0.0
+        if shares is None or not per_s:
+            self._hold(come, elapsed_s)
+            return
+        capacity = per_s / scale * elapsed_s
+        waited_s = self._held_s / 2 + self._backlog / capacity * elapsed_s
+        self._held_s = 0.0
+        served = min(capacity, self._backlog + come)
+        backlog = self._backlog + come - served
+        excess = max(
+            0.0, backlog - most_waiting(self._spec, self._replicas(), capacity / elapsed_s, self._candidates)
+        )
+        self._backlog = backlog - excess
+        waited_s = (waited_s + self._backlog / capacity * elapsed_s) / 2
+        # What is left of a backlog of the step before is served at full load; then it is as what comes.
+        state = self._states.at(self._ready, shares, served / elapsed_s * scale / per_s)
+        shed, late = self._serve(state, served, waited_s)
+        refused(self._spec, excess, self._totals, self._latencies)
+        self._count(state, shares, elapsed_s, come, served, shed + excess, late)
+
+    def finish(self) -> int:
+        """Let end what waits."""
+        shares = self._shares()
+        if shares is None or not self._backlog:
+            self._totals[w.DROPPED] += self._backlog
+        else:
+            per_s = max(self._states.saturation_per_s(self._ready, shares), 1e-9)
+            waits_s = self._held_s / 2 + self._backlog / per_s / 2
+            self._serve(self._states.at(self._ready, shares, LOADS[-1]), self._backlog, waits_s)
+        self._backlog = 0.0
+        return 0
+
+    def _shares(self) -> dict[Key, float] | None:
+        """Give each key's share of its unit's requests; None where a unit has no open replica."""
+        shares: dict[Key, float] = {}
+        for unit in self._spec.units:
+            keys = [key for key in self._keys if key.unit == unit.name]
+            able = [key for key in keys if self._ready[key]]
+            if not able:
+                return None
+            total = sum(self._weights[key] for key in able)
+            for key in keys:
+                shares[key] = 0.0
+            for key in able if total else able[:1]:
+                shares[key] = self._weights[key] / total if total else 1.0
+        return shares
+
+    def _hold(self, come: float, elapsed_s: float) -> None:
+        """No unit may go on: what comes waits for a first replica, up to the queue's limit."""
+        first = self._spec.units[0]
+        room = max(0.0, first.max_waiting_candidates / self._candidates - self._backlog)
+        held = min(come, room)
+        self._backlog += held
+        self._held_s += elapsed_s
+        self._totals[w.SHED] += come - held
+        counted = self._by_key[self._keys[0]]
+        counted.counts[:2] += (come, come * self._candidates)
+        counted.counts[3:5] += come - held
+        counted.counts[5] += self._backlog * elapsed_s
+        counted.waiting_candidates = self._backlog * self._candidates
+
+    def _replicas(self) -> dict[str, int]:
+        """Give each unit's open replicas, of all its pools."""
+        replicas = dict.fromkeys((unit.name for unit in self._spec.units), 0)
+        for key, count in self._ready.items():
+            replicas[key.unit] += count
+        return replicas
+
+    def _serve(self, state: Steady, served: float, waited_s: float) -> tuple[float, float]:
+        """Count what becomes of served requests that waited before; return those shed, and those whole but late."""
+        outcomes, answers = state.outcomes * served, state.latencies * served
+        if waited_s > 1e-4:
+            answers = delayed(self._spec, answers, outcomes, waited_s)
+        self._latencies += answers
+        self._totals[w.IN_TIME :] += outcomes[w.IN_TIME :]
+        return float(outcomes[w.DEGRADED : w.LATENCY_S].sum()), float(outcomes[w.TOO_LATE])
+
+    def _count(
+        self,
+        state: Steady,
+        shares: Mapping[Key, float],
+        elapsed_s: float,
+        come: float,
+        served: float,
+        shed: float,
+        late: float,
+    ) -> None:
+        first, reached = self._spec.units[0].name, self._states.reached(state)
+        behind = spread(self._spec, self._replicas(), self._backlog, self._candidates)
+        for place, key in enumerate(self._keys):
+            share, replicas, here = shares[key], self._ready[key], behind[key.unit]
+            ongoing = float(state.ongoing[place]) * replicas + share * here.ongoing
+            counted = self._by_key[key]
+            # What fell to a lower rung, or was refused, has reached no unit behind the ingress.
+            arrived = share * (come if key.unit == first else served * reached[key.unit])
+            counted.counts += (
+                arrived,
+                arrived * self._candidates,
+                min(served * share, arrived) * self._candidates,
+                shed * share,
+                (shed + late) * share,
+                min(ongoing, share * here.most_ongoing) * elapsed_s,
+                float(state.batches[place]) * served,
+                float(state.busy[place]) * replicas * elapsed_s,
+            )
+            waiting = float(state.waiting[place]) * replicas
+            counted.waiting_candidates = waiting + share * here.requests * self._candidates

@@ -1,0 +1,46 @@
+"""What waiting makes of answers, for the stepped engine: they come later, too late, or from the fallback."""
+
+import numpy as np
+
+from autoscale.simulator.engine_base import Floats
+from autoscale.simulator.event_engine import state as w
+from autoscale.simulator.step_engine.backlog import WAITS
+from autoscale.spec import PipelineSpec
+
+_UPPER_S = w.LEAST_S * np.exp((np.arange(w.BUCKETS) + 1) / w.PER_E)
+_MIDDLES_S = _UPPER_S * np.exp(-0.5 / w.PER_E)
+
+
+def delayed(spec: PipelineSpec, answers: Floats, outcomes: Floats, waited_s: float) -> Floats:
+    """Give the answers (BUCKETS,) so much later, by their deadline at the latest, and have their outcomes follow.
+
+    What could not make it was not begun: batches are formed of what still can, and that is answered just in time.
+    """
+    places = np.log((_UPPER_S + waited_s) / w.LEAST_S) * w.PER_E
+    moved = np.zeros(w.BUCKETS)
+    np.add.at(moved, np.minimum(places.astype(np.int64), w.BUCKETS - 1), answers)
+    last, objective = (int(np.searchsorted(_UPPER_S, ms / 1e3)) for ms in (spec.deadline_ms, spec.p99_ms))
+    whole = outcomes[w.IN_TIME] + outcomes[w.TOO_LATE]
+    over = min(whole, float(moved[last + 1 :].sum()))
+    moved[last + 1 :] = 0.0
+    moved[last] += over
+    if spec.fallback is not None:
+        outcomes[w.DEGRADED] += over
+        whole -= over
+    in_time = min(whole, float(moved[:objective].sum()))
+    outcomes[w.IN_TIME], outcomes[w.TOO_LATE] = in_time, whole - in_time
+    outcomes[w.LATENCY_S] = float((moved * _MIDDLES_S).sum())
+    return moved
+
+
+def refused(spec: PipelineSpec, excess: float, totals: Floats, latencies: Floats) -> None:
+    """Count, in an engine's totals and latencies, requests for which there is no room: shed, or the fallback's."""
+    if not excess:
+        return
+    if spec.fallback is None:
+        totals[w.SHED] += excess
+        return
+    waits_s = spec.deadline_ms / 1e3 * WAITS
+    totals[w.DEGRADED] += excess
+    totals[w.LATENCY_S] += excess * waits_s
+    latencies[int(np.log(waits_s / w.LEAST_S) * w.PER_E)] += excess

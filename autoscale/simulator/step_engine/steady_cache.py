@@ -1,0 +1,42 @@
+"""Steady states that several simulations share: policies and bounds come and go, what queues do at a load stays."""
+
+from collections.abc import Hashable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscale.simulator.step_engine.steady_states import SteadyStates
+from autoscale.spec import PipelineSpec
+
+
+class KnownStates:
+    """Those of every pipeline that was simulated with it; the results are the same as without.
+
+    A tuner's trials differ in their policy alone: most of what the first has the event engine find, the others know.
+    """
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._by_queues: dict[Hashable, SteadyStates] = {}
+
+    def of(self, spec: PipelineSpec, sample: NDArray[np.int32], seed: int) -> SteadyStates:
+        """Give what is known of a pipeline whose requests have candidates as in ``sample``."""
+        queues = (_queues_of(spec), sample.tobytes(), seed)
+        if queues not in self._by_queues:
+            self._by_queues[queues] = SteadyStates(spec, sample, seed)
+        return self._by_queues[queues]
+
+
+def _queues_of(spec: PipelineSpec) -> Hashable:
+    """Give all of a pipeline that its steady states depend on: no bounds, prices or intervals."""
+    units = tuple(
+        (
+            unit.name,
+            unit.max_candidates,
+            unit.max_waiting_candidates,
+            unit.max_calls_in_flight,
+            tuple((placed.pool, placed.profile) for placed in unit.placed),
+        )
+        for unit in spec.units
+    )
+    return units, spec.p99_ms, spec.deadline_ms, spec.fallback

@@ -1,0 +1,239 @@
+"""Steady states: what a cluster of so many replicas does at a load, found by the event engine and kept.
+
+The stepped engine has no formula for its latencies: a few thousand requests through the very batcher and routing give
+them, whatever units, pools, weights and ladders there are. Loads are looked at on a grid, between which the results are
+mixed; more replicas than ``_MOST`` are stood for by fewer at the same load.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscale.capacity.calls import call_limit, mixed, next_unit
+from autoscale.capacity.service_time import service_time
+from autoscale.simulator.cluster.nodes import Change, Replica
+from autoscale.simulator.engine_base import Floats
+from autoscale.simulator.event_engine import state as w
+from autoscale.simulator.event_engine.engine import EventEngine
+from autoscale.simulator.trace_feed import Feed
+from autoscale.spec import Key, PipelineSpec
+
+LOADS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97)
+"""Of what the replicas can do at all; what is above grows a backlog."""
+_COUNTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 24)
+_MOST = _COUNTS[-1]
+_REQUESTS, _WARM = 12_000, 2_000
+_LOOKS = 50
+_NO_LIMIT = 10**9
+_KEPT = 8192
+"""States that are remembered, of some 17 KB each; the oldest go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """What happens at a load, for each request: outcomes (8,) as in ``World.totals``, latencies (BUCKETS,).
+
+    waiting, ongoing: candidates in the queues and requests (calls) at replicas, by key, for each replica; busy: the
+    share of the time that one is. batches, arrived: for each request; the latter counts requests whose calls came.
+    """
+
+    outcomes: Floats
+    latencies: Floats
+    waiting: Floats
+    ongoing: Floats
+    busy: Floats
+    batches: Floats
+    arrived: Floats
+
+    def mixed(self, other: "Steady", share: float) -> "Steady":
+        """Give this with a share of another."""
+        return Steady(*(a + share * (b - a) for a, b in zip(_parts(self), _parts(other), strict=True)))
+
+
+def _parts(state: Steady) -> tuple[Floats, ...]:
+    return (
+        state.outcomes,
+        state.latencies,
+        state.waiting,
+        state.ongoing,
+        state.busy,
+        state.batches,
+        state.arrived,
+    )
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _nearest(replicas: float) -> int:
+    """Give the count that stands for so many; none for none alone."""
+    return max(1, min(_COUNTS, key=lambda known: abs(known - replicas))) if replicas else 0
+
+
+class SteadyStates:
+    """Those of one pipeline whose requests have candidates as in ``sample``; each is found once."""
+
+    def __init__(self, spec: PipelineSpec, sample: NDArray[np.int32], seed: int) -> None:
+        """Know none."""
+        self._spec, self._sample, self._seed = spec, sample, seed
+        self._keys = list(spec.keys())
+        self._capacity_per_s = {
+            key: self._full_batches_per_s(key, float(sample.mean())) for key in self._keys
+        }
+        self._candidates = float(sample.mean())
+        self._calls = {
+            key: {
+                to: call_limit(spec, key, to, self._candidates, 0.0)
+                for to in self._keys
+                if (behind := next_unit(spec, key.unit)) is not None and to.unit == behind.name
+            }
+            for key in self._keys
+        }
+        self._saturation_per_s: dict[tuple[tuple[int, ...], tuple[float, ...]], float] = {}
+        self._known: dict[tuple[tuple[int, ...], tuple[float, ...], int], Steady] = {}
+
+    def saturation_per_s(self, replicas: Mapping[Key, int], shares: Mapping[Key, float]) -> float:
+        """Give the requests a second that the replicas can do; 0 where the shares meet none.
+
+        It is found by more than that coming: limits of calls in flight bound it as well as batches' times.
+        """
+        fewer, rounded = self._fewer(replicas), self._rounded(shares)
+        if (fewer, rounded) not in self._saturation_per_s:
+            self._saturation_per_s[fewer, rounded] = self._saturate(fewer, rounded)
+        few_per_s = self._nominal_per_s(dict(zip(self._keys, fewer, strict=True)), shares)
+        if not few_per_s:
+            return 0.0
+        return self._saturation_per_s[fewer, rounded] * self._nominal_per_s(replicas, shares) / few_per_s
+
+    def _nominal_per_s(self, replicas: Mapping[Key, int], shares: Mapping[Key, float]) -> float:
+        """Return what full batches one after another would do, within calls in flight, at the unit that does least."""
+        return min(
+            (
+                replicas[key] * min(self._capacity_per_s[key], self._calls_per_s(key, shares)) / shares[key]
+                for key in self._keys
+                if shares[key] > 0 and replicas[key] > 0
+            ),
+            default=0.0,
+        )
+
+    def _calls_per_s(self, key: Key, shares: Mapping[Key, float]) -> float:
+        """Return the requests/s that a replica's calls to the next unit allow, while nothing waits there."""
+        limits = {to.pool: limit for to, limit in self._calls[key].items() if shares[to] > 0}
+        if not limits:
+            return math.inf
+        weights = {to.pool: shares[to] for to in self._calls[key] if to.pool in limits}
+        return mixed(limits, weights).per_s / self._candidates
+
+    def at(self, replicas: Mapping[Key, int], shares: Mapping[Key, float], load: float) -> Steady:
+        """Give the state at a share of the saturation, of the last of ``LOADS`` at most."""
+        fewer, rounded = self._fewer(replicas), self._rounded(shares)
+        place = int(np.searchsorted(LOADS, min(load, LOADS[-1])))
+        above = self._found(fewer, rounded, place)
+        if not place or load >= LOADS[-1]:
+            return above
+        share = (load - LOADS[place - 1]) / (LOADS[place] - LOADS[place - 1])
+        return self._found(fewer, rounded, place - 1).mixed(above, share)
+
+    def reached(self, state: Steady) -> dict[str, float]:
+        """Return by unit the share of the requests that reach it in a state."""
+        shares = dict.fromkeys((unit.name for unit in self._spec.units), 0.0)
+        for key, share in zip(self._keys, state.arrived, strict=True):
+            shares[key.unit] += float(share)
+        return {unit: min(1.0, share) for unit, share in shares.items()}
+
+    def _fewer(self, replicas: Mapping[Key, int]) -> tuple[int, ...]:
+        scale = min(1.0, _MOST / max(1, *replicas.values()))
+        counts = (replicas[key] * scale for key in self._keys)
+        return tuple(map(_nearest, counts))
+
+    def _rounded(self, shares: Mapping[Key, float]) -> tuple[float, ...]:
+        return tuple(round(shares[key] * 20) / 20 for key in self._keys)
+
+    def _found(self, replicas: tuple[int, ...], shares: tuple[float, ...], place: int) -> Steady:
+        key = (replicas, shares, place)
+        if key not in self._known:
+            if len(self._known) >= _KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[key] = self._find(replicas, shares, LOADS[place])
+        return self._known[key]
+
+    def _saturate(self, replicas: tuple[int, ...], shares: tuple[float, ...]) -> float:
+        by_key = dict(zip(self._keys, replicas, strict=True))
+        share_of = dict(zip(self._keys, shares, strict=True))
+        per_s = self._nominal_per_s(by_key, share_of)
+        if not per_s:
+            return 0.0
+        units = (replace(unit, max_waiting_candidates=_NO_LIMIT) for unit in self._spec.units)
+        patient = replace(self._spec, units=tuple(units), deadline_ms=float(_NO_LIMIT), fallback=None)
+        engine, times_s = self._started(patient, replicas, shares, 2 * per_s, _REQUESTS)
+        engine.advance(float(times_s[_WARM]))
+        before = engine.totals()[w.IN_TIME : w.LATENCY_S].sum()
+        engine.advance(float(times_s[-1]))
+        done = engine.totals()[w.IN_TIME : w.LATENCY_S].sum() - before
+        return float(done / (times_s[-1] - times_s[_WARM]))
+
+    def _started(
+        self,
+        spec: PipelineSpec,
+        replicas: tuple[int, ...],
+        shares: tuple[float, ...],
+        per_s: float,
+        requests: int,
+    ) -> tuple[EventEngine, Floats]:
+        """Give an engine with these replicas, and when its requests come."""
+        random = np.random.default_rng((self._seed, 5, requests, *replicas))
+        times_s = np.cumsum(random.exponential(1 / per_s, requests))
+        feed = Feed([(times_s, random.choice(self._sample, requests))], 0.0, None)
+        engine = EventEngine(spec, feed, self._seed)
+        for unit in spec.units:
+            weights = zip(self._keys, shares, strict=True)
+            engine.weigh(unit.name, {key.pool: share for key, share in weights if key.unit == unit.name})
+        opened = (key for key, count in zip(self._keys, replicas, strict=True) for _ in range(count))
+        for number, key in enumerate(opened):
+            engine.apply(Change("opened", Replica(number, key)))
+        return engine, times_s
+
+    def _find(self, replicas: tuple[int, ...], shares: tuple[float, ...], load: float) -> Steady:
+        by_key = dict(zip(self._keys, replicas, strict=True))
+        share_of = dict(zip(self._keys, shares, strict=True))
+        per_s = load * self.saturation_per_s(by_key, share_of)
+        if not per_s:
+            empty = np.zeros(len(self._keys))
+            return Steady(np.zeros(w.LATENCY_S + 1), np.zeros(w.BUCKETS), empty, empty, empty, empty, empty)
+        requests = _REQUESTS * (2 if load > 0.7 else 1) + _WARM
+        engine, times_s = self._started(self._spec, replicas, shares, per_s, requests)
+        engine.advance(float(times_s[_WARM]))
+        totals, latencies, before = engine.totals(), engine.latencies(), engine.measure()
+        waiting = np.zeros(len(self._keys))
+        for until_s in np.linspace(times_s[_WARM], times_s[-1], _LOOKS + 1)[1:]:
+            engine.advance(float(until_s))
+            waiting += [measured.waiting_candidates / _LOOKS for measured in engine.measure().values()]
+        elapsed_s = float(times_s[-1] - times_s[_WARM])
+        outcomes, answers, after = engine.totals() - totals, engine.latencies() - latencies, engine.measure()
+        ended = outcomes[w.IN_TIME : w.LATENCY_S].sum()
+        open_counts = np.maximum(replicas, 1)
+        ongoing = self._rates("ongoing_s", before, after, elapsed_s) / open_counts
+        busy = self._rates("busy_s", before, after, elapsed_s) / open_counts
+        return Steady(
+            outcomes=outcomes / ended,
+            latencies=answers / ended,
+            waiting=waiting / open_counts,
+            ongoing=ongoing,
+            busy=busy,
+            batches=self._rates("batches", before, after, 1.0) / ended,
+            arrived=self._rates("arrived_requests", before, after, 1.0) / ended,
+        )
+
+    def _rates(
+        self, name: str, before: Mapping[Key, object], after: Mapping[Key, object], elapsed_s: float
+    ) -> Floats:
+        return np.array(
+            [(getattr(after[key], name) - getattr(before[key], name)) / elapsed_s for key in self._keys]
+        )
+
+    def _full_batches_per_s(self, key: Key, candidates: float) -> float:
+        unit, time = self._spec.unit(key.unit), service_time(self._spec.placed(key).profile)
+        requests = max(1, int(unit.max_candidates / candidates))
+        return requests / max(float(time.busy_s(requests, requests * candidates)), 1e-9)

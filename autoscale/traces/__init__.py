@@ -1,0 +1,1 @@
+"""Traces: request arrivals over time; how they are read, checked, recorded and synthesised."""

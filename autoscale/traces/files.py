@@ -1,0 +1,210 @@
+"""Trace files: CSV or Parquet, read in pieces.
+
+Requests one by one have the columns ``time_s`` and ``candidates``, and may have ``priority`` and ``deadline_ms``.
+Counts have ``time_s`` (of each bin's beginning, evenly spaced), ``requests`` and ``candidates`` (of a request, on
+average), and may have ``candidates_cv`` and ``dispersion``. Lines of a CSV that begin with ``#`` stand at its top: they
+say where it is from and under what licence.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from autoscale.errors import TraceError
+from autoscale.traces.bins import Arrivals, Bins
+from autoscale.traces.trace import ArrivalTrace, BinnedTrace, Trace
+from autoscale.traces.validation import MAX_CANDIDATES
+
+_ARRIVALS = ({"time_s", "candidates"}, {"priority", "deadline_ms"})
+_BINS = ({"time_s", "requests", "candidates"}, {"candidates_cv", "dispersion"})
+_ROWS_AT_ONCE = 500_000
+_MAX_BINS = 10_000_000
+
+
+def open_trace(path: Path) -> Trace:
+    """Open a trace; requests are read when they are asked for, counts at once.
+
+    Raises:
+        TraceError: it cannot be read, or is no trace; says why.
+    """
+    columns = set(_columns(path))
+    required, optional = _BINS if "requests" in columns else _ARRIVALS
+    if missing := sorted(required - columns):
+        raise TraceError(f"{path} has no column {', '.join(missing)}: add it; see docs/planning.md")
+    if unknown := sorted(columns - required - optional):
+        raise TraceError(
+            f"{path}: {', '.join(unknown)} is no column of a trace: remove it, or name one of "
+            f"{', '.join(sorted(required | optional))}"
+        )
+    if "requests" in columns:
+        return BinnedTrace(path.stem, _read_bins(path))
+    return ArrivalTrace(path.stem, lambda: (_arrivals(table, path) for table in _tables(path)))
+
+
+def write_bins(counts: Bins, path: Path, comments: Sequence[str] = ()) -> None:
+    """Write counts, as CSV or Parquet by the path's ending; columns that say nothing are left out.
+
+    Raises:
+        TraceError: the ending is neither, or the place cannot be written to.
+    """
+    table = {
+        "time_s": counts.start_s + np.arange(len(counts)) * counts.step_s,
+        "requests": counts.requests,
+        "candidates": np.round(counts.candidates, 3),
+        "candidates_cv": np.round(counts.candidates_cv, 4),
+        "dispersion": np.round(counts.dispersion, 4),
+    }
+    said = {
+        name: values for name, values in table.items() if not name.endswith(("_cv", "ion")) or values.any()
+    }
+    _write(pa.table({name: _whole(values) for name, values in said.items()}), path, comments)
+
+
+def write_arrivals(chunks: Iterator[Arrivals], path: Path) -> int:
+    """Write requests as Parquet, chunk by chunk; give how many.
+
+    Raises:
+        TraceError: the place cannot be written to.
+    """
+    staging, number, writer = path.with_suffix(".writing"), 0, None
+    try:
+        for chunk in chunks:
+            columns = {"time_s": chunk.times_s, "candidates": chunk.candidates}
+            if chunk.priorities is not None:
+                columns["priority"] = chunk.priorities
+            if chunk.deadlines_ms is not None:
+                columns["deadline_ms"] = chunk.deadlines_ms
+            table = pa.table(columns)
+            writer = writer or pa.parquet.ParquetWriter(staging, table.schema, compression="zstd")
+            writer.write_table(table)
+            number += len(chunk)
+        if writer is None:
+            raise TraceError(f"no request came: {path} was not written")
+    except OSError as error:
+        raise TraceError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        if writer is not None:
+            writer.close()
+    staging.replace(path)
+    return number
+
+
+def _whole(values: NDArray[np.floating[Any]]) -> NDArray[Any]:
+    return values.astype(np.int64) if (values == np.floor(values)).all() else values
+
+
+def _write(table: pa.Table, path: Path, comments: Sequence[str]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".csv":
+            with path.open("wb") as file:
+                file.write("".join(f"# {line}\n" for line in comments).encode())
+                file.write((",".join(table.column_names) + "\n").encode())
+                options = pa.csv.WriteOptions(include_header=False)
+                pa.csv.write_csv(table, file, options)
+        elif path.suffix == ".parquet":
+            noted = table.replace_schema_metadata({"source": "\n".join(comments)})
+            pa.parquet.write_table(noted, path, compression="zstd")
+        else:
+            raise TraceError(f"{path}: traces are .csv or .parquet; name it so")
+    except OSError as error:
+        raise TraceError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _columns(path: Path) -> list[str]:
+    try:
+        if path.suffix == ".parquet":
+            return list(pa.parquet.read_schema(path).names)
+        if path.suffix != ".csv":
+            raise TraceError(f"{path} is no trace: they are .csv or .parquet")
+        with path.open(encoding="utf-8") as file:
+            header = next((line for line in file if not line.startswith("#")), "")
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise TraceError(f"{path} cannot be read: {error}") from error
+    if not header.strip():
+        raise TraceError(f"{path} is empty: its first line names the columns, as time_s,candidates")
+    return [name.strip().strip('"') for name in header.split(",")]
+
+
+def _tables(path: Path) -> Iterator[pa.RecordBatch]:
+    try:
+        if path.suffix == ".parquet":
+            with pa.parquet.ParquetFile(path) as file:
+                yield from file.iter_batches(_ROWS_AT_ONCE)
+            return
+        with path.open("rb") as lines:
+            comments = sum(1 for _ in itertools.takewhile(lambda line: line.startswith(b"#"), lines))
+        options = pa.csv.ReadOptions(skip_rows=comments + 1, column_names=_columns(path))
+        types = pa.csv.ConvertOptions(column_types=dict.fromkeys(options.column_names, pa.float64()))
+        with pa.csv.open_csv(path, options, convert_options=types) as reader:
+            yield from reader
+    except (OSError, pa.ArrowException) as error:
+        raise TraceError(f"{path} cannot be read: {error}") from error
+
+
+def _column(table: pa.RecordBatch, name: str, path: Path) -> NDArray[np.float64]:
+    """Give a column as float64; what is missing is NaN."""
+    try:
+        column = table.column(name).cast(pa.float64(), safe=False)
+    except pa.ArrowException as error:
+        raise TraceError(f"{path}: column {name} is {table.schema.field(name).type}; give numbers") from error
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _arrivals(table: pa.RecordBatch, path: Path) -> Arrivals:
+    times, candidates = _column(table, "time_s", path), _column(table, "candidates", path)
+    whole = (
+        (candidates == np.floor(candidates))
+        & (candidates <= MAX_CANDIDATES)
+        & (candidates >= -MAX_CANDIDATES)
+    )
+    if not whole.all():
+        place = int((~whole).argmax())
+        raise TraceError(
+            f"{path}: the request at time_s {times[place]:g} has {candidates[place]:g} candidates; give a whole number"
+        )
+    names = table.schema.names
+    priorities = _column(table, "priority", path) if "priority" in names else None
+    if priorities is not None and not (np.abs(priorities) <= MAX_CANDIDATES).all():
+        raise TraceError(f"{path}: a priority is missing or no number; give each request one")
+    return Arrivals(
+        times,
+        candidates.astype(np.int32),
+        None if priorities is None else priorities.astype(np.int32),
+        _column(table, "deadline_ms", path) if "deadline_ms" in names else None,
+    )
+
+
+def _read_bins(path: Path) -> Bins:
+    tables, rows = [], 0
+    for table in _tables(path):
+        tables.append(table)
+        rows += len(table)
+        if rows > _MAX_BINS:
+            raise TraceError(f"{path} has more than {_MAX_BINS} bins: give wider ones")
+    if rows < 2:
+        raise TraceError(f"{path} has {rows} bins: give at least two, whose distance is their width")
+    names = tables[0].schema.names
+
+    def column(name: str) -> NDArray[np.float64]:
+        if name not in names:
+            return np.zeros(rows)
+        return np.concatenate([_column(table, name, path) for table in tables])
+
+    times = column("time_s")
+    steps = np.diff(times)
+    if not (np.isfinite(times).all() and np.allclose(steps, steps[0], rtol=1e-6)):
+        place = int(np.argmax(~np.isclose(steps, steps[0], rtol=1e-6)))
+        raise TraceError(
+            f"{path}: bins begin at {times[place]:g} and {times[place + 1]:g} s, the first two {steps[0]:g} s apart; "
+            f"space them evenly, with 0 requests where none came"
+        )
+    columns = (column(name) for name in ("requests", "candidates", "candidates_cv", "dispersion"))
+    return Bins(float(times[0]), float(steps[0]), *columns)

@@ -1,0 +1,1 @@
+"""The tuner: searches the parameters of policies."""

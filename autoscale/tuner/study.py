@@ -1,0 +1,119 @@
+"""The tuner's study: Optuna's, in a journal file, with the scores of every rung; a search goes on from it."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from autoscale.config import AutoscalingConfig
+from autoscale.errors import AutoscaleError
+from autoscale.spec import PipelineSpec
+from autoscale.traces.trace import BinnedTrace
+from autoscale.tuner.search_space import suggested
+from autoscale.tuner.trials import Score
+
+if TYPE_CHECKING:
+    import optuna
+
+
+class TuneOptions(BaseModel):
+    """How to search.
+
+    kinds: policies that are tried. max_misses: share of the requests that may miss the objective. trials: of the
+    shortest rung, which takes short_s of the trace; middle of them go on to middle_s, finalists to all of it.
+    step_s: width of the bins that simulations are driven with.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kinds: tuple[str, ...]
+    max_misses: float = Field(default=0.01, gt=0, lt=1)
+    trials: int = Field(default=1000, ge=1, le=1_000_000)
+    middle: int = Field(default=50, ge=1)
+    finalists: int = Field(default=6, ge=1)
+    short_s: float = Field(default=1800.0, ge=60)
+    middle_s: float = Field(default=7200.0, ge=60)
+    step_s: float = Field(default=10.0, ge=0.1)
+    workers: int = Field(default=2, ge=1, le=256)
+    seed: int = Field(default=0, ge=0)
+
+
+def open_study(journal: Path, searched: str, options: TuneOptions) -> "optuna.Study":
+    """Open the search's study, or begin it.
+
+    Raises:
+        AutoscaleError: the journal is of another search, or cannot be used.
+    """
+    import optuna
+    from optuna.storages import JournalStorage
+
+    from autoscale.tuner.journal import Journal
+
+    optuna.logging.set_verbosity(logging.WARNING)
+    try:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        study = optuna.create_study(
+            storage=JournalStorage(Journal(journal)),
+            study_name="rankway",
+            directions=["minimize", "minimize"],
+            sampler=optuna.samplers.NSGAIISampler(seed=options.seed, population_size=50),
+            load_if_exists=True,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise AutoscaleError(
+            f"{journal} cannot be used as a journal ({error!r}): name another, or remove it"
+        ) from error
+    found = study.user_attrs.get("search", searched)
+    if found != searched:
+        raise AutoscaleError(
+            f"{journal} is of a search with another pipeline, trace or options: name another journal, or remove it"
+        )
+    study.set_user_attr("search", searched)
+    return study
+
+
+def identity(spec: PipelineSpec, base: AutoscalingConfig, counts: BinnedTrace, options: TuneOptions) -> str:
+    """Say what is searched; how long and by how many may change when it is gone on with."""
+    kept = options.model_dump(exclude={"trials", "middle", "finalists", "workers"})
+    digest = hashlib.sha256(repr((spec, base.model_dump(), kept)).encode())
+    digest.update(counts.counts.requests.tobytes() + counts.counts.candidates.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def scores_of(study: "optuna.Study", rung: str) -> dict[int, Score]:
+    """Give the scores of a rung by the trials' numbers."""
+    if rung == "short":
+        return {t.number: (t.values[0], t.values[1]) for t in study.trials if t.values is not None}
+    return {
+        int(name.partition(":")[2]): (score[0], score[1])
+        for name, score in study.user_attrs.items()
+        if name.startswith(f"{rung}:")
+    }
+
+
+class _Chosen:
+    """A trial that is done, read again."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._params = params
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float:
+        return float(self._params[name])
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        return int(self._params[name])
+
+    def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
+        return self._params[name]
+
+
+def config_of(
+    study: "optuna.Study", number: int, base: AutoscalingConfig, options: TuneOptions
+) -> AutoscalingConfig:
+    """Give the configuration of a trial that is done."""
+    config = suggested(_Chosen(study.trials[number].params), list(options.kinds), base)
+    assert config is not None, "a trial that was simulated has a configuration"
+    return config

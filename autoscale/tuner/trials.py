@@ -1,0 +1,161 @@
+"""What the tuner's workers do: simulate configurations on a trace or on part of it, several at once."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+import numpy as np
+
+from autoscale.capacity.capacity import capacities
+from autoscale.config import AutoscalingConfig
+from autoscale.errors import AutoscaleError, TraceError
+from autoscale.simulator.options import SimulationOptions
+from autoscale.simulator.results import Simulation
+from autoscale.simulator.run import run
+from autoscale.spec import Key, PipelineSpec, PlacedUnit
+from autoscale.traces.trace import BinnedTrace
+
+if TYPE_CHECKING:
+    from autoscale.simulator.step_engine.steady_cache import KnownStates
+
+_HEADROOM = 1.2
+Score = tuple[float, float]
+"""Cost and share of requests missed."""
+Job = tuple[AutoscalingConfig, tuple[float, float] | None]
+Scores = Iterator[Score | None]
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+Evaluate = Callable[[Sequence[Job]], Scores]
+
+
+def window(counts: BinnedTrace, length_s: float) -> tuple[float, float] | None:
+    """Give the stretch in which the load changes most; None where that is the whole trace."""
+    bins = counts.counts
+    size = max(1, round(length_s / bins.step_s))
+    if size >= len(bins):
+        return None
+    width = max(1, round(60 / bins.step_s))
+    smooth = np.convolve(bins.requests, np.ones(width) / width, mode="same")
+    views = np.lib.stride_tricks.sliding_window_view(smooth, size)[:: max(1, size // 20)]
+    place = int((views.max(axis=1) - views.min(axis=1)).argmax()) * max(1, size // 20)
+    start_s = bins.start_s + place * bins.step_s
+    return start_s, start_s + size * bins.step_s
+
+
+def simulated(
+    spec: PipelineSpec,
+    config: AutoscalingConfig | None,
+    counts: BinnedTrace,
+    part: tuple[float, float] | None,
+    seed: int,
+    known: "KnownStates | None" = None,
+    engine: Literal["events", "steps"] = "steps",
+) -> Simulation:
+    """Simulate part of a trace, begun with the replicas that its first minute takes: no configuration starts cold.
+
+    Without a configuration replicas stay as the pipeline has them.
+    """
+    start_s, end_s = part or (None, None)
+    options = SimulationOptions(engine=engine, start_s=start_s, end_s=end_s, seed=seed, decisions="changes")
+    begun = spec if config is None else warm(spec, counts, start_s)
+    return run(begun, config, counts, options, known=known)
+
+
+def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> PipelineSpec:
+    """Give the spec with the initial replicas that the minute from ``start_s`` on takes."""
+    bins = counts.counts
+    first = 0 if start_s is None else round((start_s - bins.start_s) / bins.step_s)
+    rate = float(bins.requests[first : first + max(1, round(60 / bins.step_s))].mean()) / bins.step_s
+    loads = capacities(spec)
+
+    def begun(unit: str, placed: PlacedUnit, others: int) -> PlacedUnit:
+        load = loads.get(Key(unit, placed.pool))
+        if load is None or not others:
+            return placed
+        needed = _HEADROOM * rate * placed.initial_replicas / others / load.requests_per_s
+        return replace(placed, initial_replicas=min(int(np.ceil(needed)), placed.max_replicas))
+
+    units = []
+    for unit in spec.units:
+        total = sum(placed.initial_replicas for placed in unit.placed)
+        units.append(replace(unit, placed=tuple(begun(unit.name, placed, total) for placed in unit.placed)))
+    return replace(spec, units=tuple(units))
+
+
+@dataclass(frozen=True)
+class _OnOneTrace:
+    """Simulates one pipeline on one trace; what clusters do at a load is found out once for all configurations."""
+
+    spec: PipelineSpec
+    counts: BinnedTrace
+    seed: int
+
+    @cached_property
+    def _known(self) -> "KnownStates":
+        from autoscale.simulator.step_engine.steady_cache import KnownStates
+
+        return KnownStates()
+
+
+class Simulating(_OnOneTrace):
+    """Scores configurations on parts of the trace."""
+
+    def __call__(self, job: Job) -> Score | None:
+        """Give the score; None where the numbers chosen do not go together."""
+        config, part = job
+        try:
+            simulation = simulated(self.spec, config, self.counts, part, self.seed, self._known)
+        except TraceError:
+            raise
+        except AutoscaleError:  # numbers that each are allowed and together are not
+            return None
+        return simulation.cost, simulation.requests.misses / max(simulation.requests.arrived, 1.0)
+
+
+class Judging(_OnOneTrace):
+    """Simulates configurations, or what is fixed, on all of the trace."""
+
+    def __call__(self, config: AutoscalingConfig | None) -> Simulation:
+        """Give all of the simulation."""
+        return simulated(self.spec, config, self.counts, None, self.seed, self._known)
+
+
+class _Worker:
+    """What a worker process keeps between jobs: it is a process's only state, set as the process starts."""
+
+    task: ClassVar[Callable[[Any], Any]]
+
+    @classmethod
+    def start(cls, task: Callable[[Any], Any]) -> None:
+        cls.task = task
+
+    @classmethod
+    def do(cls, job: Any) -> Any:
+        return cls.task(job)
+
+
+@contextmanager
+def workers(
+    spec: PipelineSpec, task: Callable[[Given], Result], count: int
+) -> Iterator[Callable[[Sequence[Given]], Iterator[Result]]]:
+    """Give what does the task for jobs and gives results in order, as they come; several workers are processes.
+
+    They are at work from the call on, before any result is asked for. ``task`` simulates ``spec``.
+    """
+    from autoscale.simulator.event_engine.engine import compile_engine
+
+    if count == 1:
+        yield lambda jobs: map(task, jobs)
+        return
+    compile_engine(spec)  # once, for all of them
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, context, _Worker.start, (task,)) as pool:
+        try:
+            yield lambda jobs: pool.map(_Worker.do, jobs)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

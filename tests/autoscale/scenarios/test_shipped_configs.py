@@ -1,0 +1,48 @@
+"""Pipelines that ship with autoscaling, against the policies' defaults."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from autoscale.capacity.advice import meaningless, unreachable
+from autoscale.config import make_policy
+from services.autoscaling.spec import spec_of
+from services.config.pipeline import load_config
+
+ROOT = Path(__file__).resolve().parents[3]
+SHIPPED = [
+    path
+    for path in sorted((ROOT / "configs").glob("*.yaml"))
+    if "autoscaling" in yaml.safe_load(path.read_text(encoding="utf-8"))
+]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_its_policy_can_be_made_means_something_and_is_within_reach(path: Path, tmp_path: Path) -> None:
+    config = load_config(path)
+    assert config.autoscaling is not None
+    spec = spec_of(config, tmp_path)
+    policy = make_policy(config.autoscaling, spec)
+    assert policy.start() == policy.start()
+    assert config.autoscaling.policy.kind not in meaningless(config.autoscaling, spec)
+    assert unreachable(config.autoscaling, spec) == []
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_no_option_repeats_a_default(path: Path) -> None:
+    config = load_config(path).autoscaling
+    assert config is not None
+    for part in (config, config.policy, config.limits):
+        fields = type(part).model_fields
+        repeated = [
+            name
+            for name in part.model_fields_set
+            if not fields[name].is_required()
+            and getattr(part, name) == fields[name].get_default(call_default_factory=True)
+        ]
+        assert repeated == []
+
+
+def test_a_pipeline_ships_with_autoscaling() -> None:
+    assert SHIPPED

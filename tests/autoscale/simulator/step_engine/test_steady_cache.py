@@ -1,0 +1,38 @@
+"""What simulations share: the same results as alone, and nothing between pipelines whose queues differ."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from autoscale.simulator.options import SimulationOptions
+from autoscale.simulator.simulate import simulate
+from autoscale.simulator.step_engine.steady_cache import KnownStates
+from tests.autoscale.simulator.specs import one_unit
+from tests.autoscale.simulator.step_engine.test_engine import PerReplica, waves
+
+SAMPLE = np.array([200], np.int32)
+
+
+def test_a_simulation_gives_the_same_whatever_others_found_out_before() -> None:
+    options, known = SimulationOptions(engine="steps"), KnownStates()
+    first, second = (
+        simulate(one_unit(3), PerReplica(ranker=per_s), waves(600, 0.2), options, None, known)
+        for per_s in (120.0, 250.0)
+    )
+    alone = simulate(one_unit(3), PerReplica(ranker=250.0), waves(600, 0.2), options)
+    assert second.cost == alone.cost
+    assert second.requests == alone.requests
+    assert second.latency == alone.latency
+    assert first.cost > second.cost
+
+
+def test_bounds_share_and_queues_do_not() -> None:
+    known, spec = KnownStates(), one_unit(3)
+    states = known.of(spec, SAMPLE, 0)
+    (unit,) = spec.units
+    bounded = replace(unit, placed=(replace(unit.placed[0], min_replicas=2, initial_replicas=7),))
+    assert known.of(replace(spec, units=(bounded,)), SAMPLE, 0) is states
+    assert known.of(replace(spec, p99_ms=90.0), SAMPLE, 0) is not states
+    assert known.of(one_unit(3, max_candidates=400), SAMPLE, 0) is not states
+    assert known.of(spec, np.array([100], np.int32), 0) is not states
+    assert known.of(spec, SAMPLE, 1) is not states

@@ -1,0 +1,48 @@
+"""The search space: every policy's numbers, within what they may be; what a trial chose is found again."""
+
+from typing import Any
+
+import pytest
+
+from autoscale.config import AutoscalingConfig
+from autoscale.tuner.search_space import defaults, numbers, policy_kinds, suggested
+
+BASE = AutoscalingConfig.model_validate({"p99_ms": 80.0, "policy": {"kind": "target_ongoing"}})
+
+
+class Corner:
+    """Chooses the lowest, the middle or the highest of everything."""
+
+    def __init__(self, kind: str, place: float) -> None:
+        self._kind, self._place = kind, place
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float:
+        return low + (high - low) * self._place
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        return round(low + (high - low) * self._place)
+
+    def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
+        return self._kind
+
+
+@pytest.mark.parametrize("kind", policy_kinds())
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_the_corners_of_the_space_are_configurations(kind: str, place: float) -> None:
+    config = suggested(Corner(kind, place), [kind], BASE)
+    assert config is not None
+    assert (config.policy.kind, config.p99_ms) == (kind, 80.0)
+
+
+@pytest.mark.parametrize("kind", policy_kinds())
+def test_defaults_lie_within_the_space(kind: str) -> None:
+    found = {f"{kind}:{number.name}": number for number in numbers(kind)}
+    assert len(found) >= 4
+    for name, value in defaults(kind).items():
+        assert found[name].low <= value <= found[name].high
+
+
+def test_serves_own_policy_is_searched_where_it_is_quick() -> None:
+    delay = next(number for number in numbers("target_ongoing") if number.name == "policy.upscale_delay_s")
+    assert delay.low == 0.0
+    assert all(not number.name.startswith("limits") for number in numbers("target_ongoing"))
