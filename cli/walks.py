@@ -65,7 +65,7 @@ def show(
     """Draw a route on the street map, as a PNG, and print what it is like."""
     console = Console(stderr=True)
     with _errors_told(console):
-        from walks.picture import draw_route, find_route  # here, as it loads matplotlib
+        from walks.map.picture import draw_route, find_route  # here, as it loads matplotlib
 
         feature = find_route(world_at(preset, home), route_id)
         picture = out or Path(f"{route_id}.png")
@@ -87,7 +87,7 @@ def text_ranker(
     """Teach MiniLM to match words with routes, on synthetic queries; writes the model of configs/walks-text.yaml."""
     console = Console(stderr=True)
     with _errors_told(console):
-        from walks.text_ranker import Fit, train_text_ranker  # here, as it loads torch
+        from walks.text.text_ranker import Fit, train_text_ranker  # here, as it loads torch
 
         root = data_home(home) / "walks" / "models" / "text"
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -128,8 +128,8 @@ def simulate_events(
     if not events:
         raise typer.BadParameter("say what to simulate: --events")
     with _errors_told(console):
-        from walks.scene import Scene  # here, as these load scipy
-        from walks.stream import events_ahead, paced
+        from walks.data.stream import events_ahead, paced
+        from walks.simulation.scene import Scene  # here, as these load scipy
 
         scene, config = Scene.load(world_at(preset, home).scene), inputs_of(preset, home).config
         stream = events_ahead(scene, config, users=users, hours=hours, visits_per_day=rate, seed=seed)

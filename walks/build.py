@@ -16,32 +16,32 @@ from numpy.typing import NDArray
 from models.directories import settled
 from models.features.catalogue import item_key
 from services.locks import alone
-from walks.attributes import RouteFacts, measure
-from walks.catalogue import route_ids, write_routes
-from walks.cells import Cells
-from walks.conditions import write_conditions, write_news
-from walks.datasets import popularity, write_split
-from walks.distinct import pick_distinct
-from walks.embeddings import read_texts
+from walks.data.catalogue import route_ids, write_routes
+from walks.data.datasets import popularity, write_split
+from walks.data.embeddings import read_texts
+from walks.data.event_tables import tables_of
+from walks.data.features import FEATURES
+from walks.data.overlay import write_conditions, write_news
+from walks.data.users import write_users
 from walks.errors import TooFewRoutesError
-from walks.features import FEATURES
-from walks.graph import WalkGraph, build_graph
-from walks.minilm import Encoder
-from walks.news import draw_news, names_of
-from walks.opinions import draw_truth
-from walks.osm import read_map
-from walks.people import draw_people
+from walks.map.cells import Cells
+from walks.map.graph import WalkGraph, build_graph
+from walks.map.osm import read_map
+from walks.map.surroundings import Surroundings, look_around
 from walks.presets import PresetName, WorldConfig
-from walks.propose import choose_anchors, propose
-from walks.scene import Scene
-from walks.simulate import simulate
+from walks.routes.attributes import RouteFacts, measure
+from walks.routes.distinct import pick_distinct
+from walks.routes.propose import choose_anchors, propose
+from walks.routes.texts import Writer
+from walks.simulation.news import draw_news, names_of
+from walks.simulation.people import draw_people
+from walks.simulation.scene import Scene
+from walks.simulation.simulate import simulate
+from walks.simulation.utility import draw_truth
+from walks.simulation.visits import draw_visits
+from walks.simulation.weather import DAY_S, Weather, read_weather
 from walks.sources import ENCODER, MAP, TOKENIZER, WEATHER, Source, sha256
-from walks.surroundings import Surroundings, look_around
-from walks.tables import tables_of
-from walks.texts import Writer
-from walks.users import write_users
-from walks.visits import draw_visits
-from walks.weather import DAY_S, Weather, read_weather
+from walks.text.minilm import Encoder
 from walks.world import Inputs, Progress, World
 
 STAGES = (

@@ -20,7 +20,7 @@ Progress = Callable[[str, int], None]
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 CODE = (
-    *("walks/*.py", "models/features/*.py"),
+    *("walks/**/*.py", "models/features/*.py"),
     *("models/directories.py", "models/impressions.py", "models/ragged.py", "services/stores/lmdb.py"),
     *("models/durable.py", "models/writers.py"),
     "services/locks.py",
@@ -63,7 +63,7 @@ class World:
 
     @property
     def scene(self) -> Path:
-        """What the simulation knows, for `walks.scene.Scene.load`; never an input of a model."""
+        """What the simulation knows, for `walks.simulation.scene.Scene.load`; never an input of a model."""
         return self.root / "scene.npz"
 
     @property

@@ -6,27 +6,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from walks.attributes import RouteFacts, measure
 from walks.build import build_world
-from walks.cells import Cells
-from walks.distinct import pick_distinct
-from walks.embeddings import read_texts
-from walks.graph import WalkGraph, build_graph
-from walks.log import Log
-from walks.minilm import Encoder
-from walks.news import News, draw_news, names_of
-from walks.opinions import RouteTruth, draw_truth
-from walks.osm import RawMap, read_map
-from walks.people import People, draw_people
+from walks.data.embeddings import read_texts
+from walks.map.cells import Cells
+from walks.map.graph import WalkGraph, build_graph
+from walks.map.osm import RawMap, read_map
+from walks.map.surroundings import Surroundings, look_around
 from walks.presets import PRESETS, WorldConfig
-from walks.propose import choose_anchors, propose
-from walks.routes import Routes
-from walks.simulate import simulate
+from walks.routes.attributes import RouteFacts, measure
+from walks.routes.distinct import pick_distinct
+from walks.routes.propose import choose_anchors, propose
+from walks.routes.routes import Routes
+from walks.routes.texts import Writer
+from walks.simulation.log import Log
+from walks.simulation.news import News, draw_news, names_of
+from walks.simulation.people import People, draw_people
+from walks.simulation.simulate import simulate
+from walks.simulation.utility import RouteTruth, draw_truth
+from walks.simulation.visits import Visits, draw_visits
+from walks.simulation.weather import Weather, read_weather
 from walks.sources import ENCODER, MAP, TOKENIZER, WEATHER, locate
-from walks.surroundings import Surroundings, look_around
-from walks.texts import Writer
-from walks.visits import Visits, draw_visits
-from walks.weather import Weather, read_weather
+from walks.text.minilm import Encoder
 from walks.world import World, inputs_of
 
 

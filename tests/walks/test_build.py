@@ -15,11 +15,11 @@ from models.impressions import read_impressions
 from models.ragged import RaggedArray
 from tests.walks.maps import grid_map, write_osm
 from walks.build import STAGES, build_world
+from walks.data.features import FEATURES, HISTORY
 from walks.errors import BadMapError, BadModelError, BadSeriesError, TooFewRoutesError
-from walks.features import FEATURES, HISTORY
 from walks.presets import PRESETS
+from walks.simulation.weather import DAY_S, PERIOD_END
 from walks.sources import MAP, locate
-from walks.weather import DAY_S, PERIOD_END
 from walks.world import World, inputs_of
 
 TINY = PRESETS["tiny"]

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from models.features.overlay import Overlay
+from tests.walks.conftest import Play
+from walks.data.features import FEATURES, NEWS_EMBEDDING, NO_NEWS_H
+from walks.data.overlay import conditions
+
+
+@pytest.fixture(scope="module")
+def vectors(play: Play) -> np.ndarray:
+    return np.random.default_rng(1).random((len(play.news_texts), NEWS_EMBEDDING), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def overlay(play: Play, vectors: np.ndarray) -> Overlay:
+    return conditions(play.weather, play.news, vectors)
+
+
+def test_every_defined_feature_is_there_for_every_hour(play: Play, overlay: Overlay) -> None:
+    overlay.check(FEATURES)
+    assert len(overlay.times_s) == play.weather.hours
+    assert overlay.times_s[0] == play.weather.start_s
+
+
+def test_the_forecast_is_the_weather_that_came(overlay: Overlay) -> None:
+    for name in ("temperature_c", "rain_mm", "snowing"):
+        came, told = overlay.globals[name], overlay.globals[f"forecast_{name}"]
+        assert np.array_equal(told[:-3, 0], came[1:-2])
+        assert np.array_equal(told[:-3, 2], came[3:])
+
+
+def test_a_visit_reads_what_the_simulation_acted_on(
+    play: Play, overlay: Overlay, vectors: np.ndarray
+) -> None:
+    moment = play.visits.moment
+    hour = moment.series_hour
+    told = overlay.global_columns(FEATURES.group("global"), moment.at_s)
+    assert np.array_equal(told["global.traffic"], moment.traffic)
+    assert np.array_equal(told["global.snow_day_h"], moment.snow_day_h)
+    cell = np.full(len(hour), play.truth.cell[0])
+    heard = overlay.cell_columns(FEATURES.group("cell"), moment.at_s, cell, np.arange(len(hour)))
+    number = play.news.newest[hour, cell]
+    assert np.array_equal(heard["cell.news"][number >= 0], vectors[number[number >= 0]])
+    assert (heard["cell.news"][number < 0] == 0).all()
+    age_h = heard["cell.news_age_h"]
+    assert (age_h[number < 0] == NO_NEWS_H).all()
+    assert age_h[number >= 0] == pytest.approx((hour - play.news.hour[number])[number >= 0])

@@ -1,0 +1,42 @@
+"""Synthetic queries: what is taught and what is measured have neither a wording nor a route in common."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.features.catalogue import Catalogue
+from walks.text.queries import LEAST, WISHES, Walkers
+
+
+@pytest.fixture(scope="module")
+def walkers(tiny_home: Path) -> Walkers:
+    return Walkers(Catalogue.open(tiny_home / "walks/tiny/catalogue"))
+
+
+def test_taught_and_held_out_share_no_wording_and_no_route(walkers: Walkers) -> None:
+    taught = walkers.ask(200, 8, held_out=False, seed=3)
+    held_out = walkers.ask(200, 8, held_out=True, seed=3)
+
+    assert not set(taught.rows.reshape(-1).tolist()) & set(held_out.rows.reshape(-1).tolist())
+    words = {wording for wish in WISHES for wording in wish.held_out}
+    assert not {word for word in words for query in taught.queries if word in query}
+    assert all(not set(wish.taught) & set(wish.held_out) for wish in WISHES)
+
+
+def test_relevance_is_graded_and_some_route_of_each_list_is_what_was_asked_for(walkers: Walkers) -> None:
+    asked = walkers.ask(100, 8, held_out=False, seed=4)
+
+    assert asked.rows.shape == asked.relevance.shape == (100, 8)
+    assert (asked.relevance > 0).all() and (asked.relevance <= 1).all()
+    assert (asked.relevance.max(axis=1) >= 0.6**3).all()
+    assert (asked.relevance.min(axis=1) <= 0.5).mean() > 0.8
+    assert LEAST**4 <= asked.relevance.min() < 0.1
+    assert all(query.strip() for query in asked.queries)
+
+
+def test_the_same_seed_asks_the_same(walkers: Walkers) -> None:
+    one, again = (walkers.ask(20, 5, held_out=True, seed=9) for _ in range(2))
+
+    assert one.queries == again.queries
+    assert np.array_equal(one.rows, again.rows)

@@ -1,0 +1,83 @@
+"""Turns the simulated log into training data, each list with what was known at its time."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.impressions import write_impressions
+from models.ragged import Column, RaggedBatch, gather_positions
+from walks.data.event_tables import Tables, past_of
+from walks.data.features import FEATURES, NEXT_EVENT_POSITION
+from walks.map.geometry import Projection
+from walks.simulation.calendars import NONE_S
+from walks.simulation.log import Log
+from walks.simulation.utility import Moment
+from walks.simulation.visits import Visits
+
+PRIOR_RATINGS = 5.0
+"""Weight of the overall mean in a route's popularity, in ratings."""
+
+
+def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
+    """Smoothed mean rating (R,) of each route, from ratings given before `before_s` only."""
+    known = log.rated.at_s < before_s
+    rows, ratings = log.rated.row[known], log.rated.rating[known]
+    mean = float(ratings.mean()) if len(ratings) else 0.5
+    number = np.bincount(rows, minlength=routes)
+    total = np.bincount(rows, ratings, minlength=routes)
+    return ((total + PRIOR_RATINGS * mean) / (number + PRIOR_RATINGS)).astype(np.float32)
+
+
+def context_columns(moment: Moment, projection: Projection) -> dict[str, Column]:
+    """What a caller would send with each of Q lists; without an appointment it leaves out where that is."""
+    there = projection.to_latlon(moment.next_xy).astype(np.float32)
+    there[moment.wait_s >= NONE_S] = NEXT_EVENT_POSITION.default_value()
+    return {
+        "context.position": projection.to_latlon(moment.xy).astype(np.float32),
+        "context.now_s": moment.at_s,
+        "context.minutes": moment.minutes,
+        "context.next_event_minutes": np.minimum(moment.wait_s, NONE_S).astype(np.float32) / np.float32(60.0),
+        NEXT_EVENT_POSITION.column: there,
+    }
+
+
+def write_split(
+    root: Path,
+    log: Log,
+    visits: Visits,
+    tables: Tables,
+    lists: NDArray[np.int64],
+    profile: NDArray[np.float32],
+    keys: NDArray[np.int64],
+    projection: Projection,
+) -> None:
+    """Write the given lists, in order of time; beside them what only an evaluation may read.
+
+    `oracle.npy` (N,) is the rating the simulation expects without noise, `position.npy` (N,) where in its
+    list each candidate was shown, `user.npy` (B,) the user's number, `at_s.npy` (B,) epoch seconds.
+    """
+    lists = lists[np.argsort(visits.at_s[lists], kind="stable")]
+    at, offsets = gather_positions(log.offsets, lists)
+    user, at_s = visits.user[lists], visits.at_s[lists]
+    batch = RaggedBatch(
+        offsets=offsets,
+        rows=log.rows[at],
+        requests={
+            **context_columns(visits.moment.take(lists), projection),
+            "user.profile": profile[user],
+            **past_of(tables, user, at_s),
+        },
+    )
+    write_impressions(
+        root, batch, log.labels[at], feature_hash=FEATURES.content_hash, keys=keys[log.rows[at]]
+    )
+    extras: dict[str, NDArray[Any]] = {
+        "oracle": log.oracle[at],
+        "position": log.position[at],
+        "user": user,
+        "at_s": at_s,
+    }
+    for name, values in extras.items():
+        np.save(root / f"{name}.npy", values)

@@ -1,0 +1,33 @@
+"""What the texts of a world say, as vectors: summaries of routes, and news."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from walks.data.features import EMBEDDING, NEWS_EMBEDDING
+from walks.simulation.people import INTERESTS, WORDINGS
+from walks.text.minilm import Encoder, Reduction
+
+
+@dataclass(frozen=True)
+class TextVectors:
+    """Vectors of R routes and K pieces of news."""
+
+    routes: NDArray[np.float32]  # (R, EMBEDDING) unit length: the catalogue's column
+    news: NDArray[np.float32]  # (K, NEWS_EMBEDDING) unit length: the overlay's
+    wording: NDArray[np.float32]  # (R, WORDINGS) the routes' leading dimensions
+    speaks_of: NDArray[np.float32]  # (R, INTERESTS) cosine of each summary with each interest's sentence
+
+
+def read_texts(encoder: Encoder, summaries: Sequence[str], news: Sequence[str]) -> TextVectors:
+    """Encode all texts; routes and news are reduced each by components of their own."""
+    routes, told, interests = encoder(summaries), encoder(news), encoder(list(INTERESTS.values()))
+    of_routes, of_news = Reduction.fit(routes, EMBEDDING), Reduction.fit(told, NEWS_EMBEDDING)
+    return TextVectors(
+        routes=of_routes(routes),
+        news=of_news(told),
+        wording=of_routes.project(routes)[:, :WORDINGS],
+        speaks_of=routes @ interests.T,
+    )

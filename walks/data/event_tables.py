@@ -1,0 +1,52 @@
+"""Event tables: what simulated users did and where they were, in the form that the features' aggregates read."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.aggregates import as_of
+from models.features.events import EventTable
+from models.ragged import Column
+from walks.data.features import FEATURES
+from walks.map.geometry import Projection
+from walks.simulation.log import Events, Log
+from walks.simulation.visits import Visits
+
+Tables = Mapping[str, EventTable]
+"""By event type, as walks/data/features.py names them."""
+
+
+def tables_of(
+    log: Log, visits: Visits, keys: NDArray[np.int64], projection: Projection, users: int
+) -> Tables:
+    """The events of all users; `keys` (R,) are the item keys of the routes."""
+
+    def table(events: Events, **fields: NDArray[np.float32]) -> EventTable:
+        sequence = np.arange(len(events), dtype=np.int64)
+        return EventTable.of(events.user, events.at_s, sequence, {"key": keys[events.row], **fields}, users)
+
+    fixes = visits.fix_s.size
+    position = projection.to_latlon(visits.fix_xy.reshape(-1, 2)).astype(np.float32)
+    return {
+        "rating": table(log.rated, rating=log.rated.rating),
+        "open": table(log.opened),
+        "shown": table(log.shown),
+        "position": EventTable.of(
+            np.repeat(visits.user, visits.fix_s.shape[1]),
+            visits.fix_s.ravel(),
+            np.arange(fixes, dtype=np.int64),
+            {"position": position},
+            users,
+        ),
+    }
+
+
+def past_of(tables: Tables, user: NDArray[np.int64], at_s: NDArray[np.float64]) -> dict[str, Column]:
+    """Columns "user.<name>" and "realtime.<name>" of all aggregates of the users (Q,) as of the moments (Q,)."""
+    given = (*FEATURES.given("user"), *FEATURES.given("realtime"))
+    return {
+        feature.column: as_of(feature, tables[feature.aggregate.event], user, at_s)
+        for feature in given
+        if feature.aggregate is not None
+    }

@@ -1,0 +1,271 @@
+"""The features of the walks pipeline: one declaration for training, serving, the stores and the overlay.
+
+Events that aggregates read: "rating" (key, rating), "open" (key), "shown" (key), "position" (position). A key is that
+of a route.
+"""
+
+from collections.abc import Sequence
+
+from models.features.aggregates import Aggregate
+from models.features.definition import Feature, FeatureSet
+from models.features.transforms import NOW, Age, Cycle
+from walks.routes.attributes import ATTRIBUTES
+from walks.simulation.people import PROFILE
+from walks.simulation.weather import DAY_S, HOUR_S, PRESENT_S
+
+HISTORY = 50
+"""Most ratings of a user that a model sees; the newest are kept."""
+
+OPENED, SHOWN, TRACK = 30, 15, 6
+EMBEDDING, NEWS_EMBEDDING = 48, 16
+FORECAST_H = 3
+NO_NEWS_H = 240.0
+"""The age of news where there is none."""
+
+CENTRE = (60.1716, 24.9443)
+"""Where a caller without a position is taken to be: the railway station square, lat, lon degrees."""
+
+_FRESH_S = 3 * HOUR_S
+
+_ITEM = (
+    Feature(
+        name="attributes",
+        group="item",
+        shape=(len(ATTRIBUTES),),
+        description="; ".join(f"{a.name}: {a.what}" for a in ATTRIBUTES),
+    ),
+    Feature(name="start", group="item", shape=(2,), description="where the route starts: lat, lon degrees"),
+    Feature(name="end", group="item", shape=(2,), description="where the route ends: lat, lon degrees"),
+    Feature(
+        name="embedding",
+        group="item",
+        shape=(EMBEDDING,),
+        description="unit vector: MiniLM's embedding of the route's summary, reduced by principal components",
+    ),
+    Feature(
+        name="popularity",
+        group="item",
+        default=0.5,
+        description="smoothed mean of the simulated ratings of the training period, 0 to 1",
+    ),
+)
+
+
+def _past(name: str, event: str, field: str, length: int, description: str, dtype: str = "int64") -> Feature:
+    return Feature.model_validate(
+        {
+            "name": name,
+            "group": "user",
+            "dtype": dtype,
+            "ragged": True,
+            "max_length": length,
+            "aggregate": Aggregate(kind="last_values", event=event, field=field),
+            "description": description,
+        }
+    )
+
+
+def _times(name: str, event: str, length: int) -> Sequence[Feature]:
+    """When each of some past events was, and how long ago at the request's moment."""
+    return (
+        _past(f"{name}_at_s", event, "at_s", length, "when: epoch seconds", "float64"),
+        Feature(
+            name=f"{name}_age_days",
+            group="user",
+            ragged=True,
+            max_length=length,
+            transform=Age(of=f"user.{name}_at_s", unit_s=DAY_S),
+            description="how long ago: days",
+        ),
+    )
+
+
+_USER = (
+    Feature(
+        name="profile",
+        group="user",
+        shape=(len(PROFILE),),
+        default=(0.0,) * 6 + (0.8, 0.35, 0.0, 0.0),
+        description=f"declared by the user: {', '.join(PROFILE)}",
+    ),
+    _past("history", "rating", "key", HISTORY, "keys of the routes rated, oldest first"),
+    _past("history_rating", "rating", "rating", HISTORY, "rating of each, 0 to 1", "float32"),
+    *_times("history", "rating", HISTORY),
+    _past("opened", "open", "key", OPENED, "keys of the recommendations opened, oldest first"),
+    *_times("opened", "open", OPENED),
+    _past("shown", "shown", "key", SHOWN, "keys of the recommendations at the top of lists, oldest first"),
+    *_times("shown", "shown", SHOWN),
+    Feature(
+        name="mean_rating",
+        group="user",
+        default=0.6,
+        aggregate=Aggregate(
+            kind="mean", event="rating", field="rating", window_s=180 * DAY_S, max_events=HISTORY
+        ),
+        description="mean rating given in the last 180 days, of the newest 50",
+    ),
+)
+
+_REALTIME = (
+    Feature(
+        name="track",
+        group="realtime",
+        shape=(2,),
+        ragged=True,
+        max_length=TRACK,
+        aggregate=Aggregate(kind="last_values", event="position", field="position", window_s=2 * HOUR_S),
+        description="positions told in the last two hours, oldest first: lat, lon degrees",
+    ),
+    Feature(
+        name="track_at_s",
+        group="realtime",
+        dtype="float64",
+        ragged=True,
+        max_length=TRACK,
+        aggregate=Aggregate(kind="last_values", event="position", window_s=2 * HOUR_S),
+        description="when each was told: epoch seconds",
+    ),
+    Feature(
+        name="track_age_min",
+        group="realtime",
+        ragged=True,
+        max_length=TRACK,
+        transform=Age(of="realtime.track_at_s", unit_s=60.0),
+        description="how long ago: minutes",
+    ),
+    Feature(
+        name="came_from",
+        group="realtime",
+        shape=(2,),
+        default=CENTRE,
+        aggregate=Aggregate(
+            kind="mean", event="position", field="position", window_s=HOUR_S, max_events=TRACK
+        ),
+        description="mean position of the last hour: lat, lon degrees",
+    ),
+    Feature(
+        name="positions",
+        group="realtime",
+        aggregate=Aggregate(kind="count", event="position", window_s=HOUR_S, max_events=TRACK),
+        description="number of positions told in the last hour; 0: came_from says nothing",
+    ),
+)
+
+NEXT_EVENT_POSITION = Feature(
+    name="next_event_position",
+    group="context",
+    shape=(2,),
+    default=CENTRE,
+    minimum=(-90.0, -180.0),
+    maximum=(90.0, 180.0),
+    description="where that is: lat, lon degrees; the default where there is none, as when a caller sends neither",
+)
+
+_CONTEXT = (
+    Feature(
+        name="position",
+        group="context",
+        shape=(2,),
+        default=CENTRE,
+        minimum=(-90.0, -180.0),
+        maximum=(90.0, 180.0),
+        description="where the user is: lat, lon degrees",
+    ),
+    Feature(
+        name="now_s",
+        group="context",
+        dtype="float64",
+        default=PRESENT_S,
+        minimum=0.0,
+        maximum=4e9,
+        description="the moment: epoch seconds of the city's clock; as default the simulated present",
+    ),
+    Feature(
+        name="hour",
+        group="context",
+        transform=Cycle(of=NOW, period=DAY_S, unit=HOUR_S),
+        description="local hour, 0 to 24",
+    ),
+    Feature(
+        name="weekday",
+        group="context",
+        transform=Cycle(of=NOW, period=7 * DAY_S, offset=3 * DAY_S, unit=DAY_S),
+        description="0 is Monday's midnight, 5.5 Saturday's noon",
+    ),
+    Feature(
+        name="minutes",
+        group="context",
+        default=50.0,
+        minimum=1.0,
+        maximum=1440.0,
+        description="time the user has, minutes: what the calendar leaves",
+    ),
+    Feature(
+        name="next_event_minutes",
+        group="context",
+        default=1440.0,
+        minimum=0.0,
+        maximum=1440.0,
+        description="time to the next appointment of the day, minutes; 1440: none",
+    ),
+    NEXT_EVENT_POSITION,
+    Feature(
+        name="query",
+        group="context",
+        dtype="text",
+        max_length=512,
+        description="what the user asks for, in words: read by rankers of texts alone",
+    ),
+)
+
+
+def _hourly(name: str, default: float, description: str, shape: tuple[int, ...] = ()) -> Feature:
+    return Feature(
+        name=name,
+        group="global",
+        shape=shape,
+        default=(default,) * shape[0] if shape else default,
+        fresh_for_s=_FRESH_S,
+        description=description,
+    )
+
+
+_GLOBAL = (
+    _hourly("temperature_c", 8.0, "air temperature, degrees Celsius"),
+    _hourly("rain_mm", 0.0, "rain in the hour, mm"),
+    _hourly("snowing", 0.0, "1 if the hour is reported as snow"),
+    _hourly("snow_day_h", 0.0, "hours of snow in the last 24"),
+    _hourly("traffic", 3300.0, "road traffic, vehicles an hour at one counter"),
+    _hourly("holiday", 0.0, "1 on public holidays"),
+    _hourly("forecast_temperature_c", 8.0, "temperature in 1, 2 and 3 hours", (FORECAST_H,)),
+    _hourly("forecast_rain_mm", 0.0, "rain in the hours after this one, mm", (FORECAST_H,)),
+    _hourly("forecast_snowing", 0.0, "snow in the hours after this one, 0 or 1", (FORECAST_H,)),
+)
+
+_CELL = (
+    Feature(
+        name="news",
+        group="cell",
+        shape=(NEWS_EMBEDDING,),
+        fresh_for_s=_FRESH_S,
+        description="unit vector: MiniLM's embedding of the cell's newest news, reduced; zeros: no news",
+    ),
+    Feature(
+        name="news_age_h",
+        group="cell",
+        default=NO_NEWS_H,
+        fresh_for_s=_FRESH_S,
+        description="hours since that came out; 240: no news",
+    ),
+)
+
+_LIVE = (
+    Feature(
+        name="closed",
+        group="live",
+        dtype="uint8",
+        description="1 while a way of the route is closed: the reranker never answers it",
+    ),
+)
+
+FEATURES = FeatureSet(features=(*_ITEM, *_CONTEXT, *_USER, *_REALTIME, *_GLOBAL, *_CELL, *_LIVE))

@@ -1,0 +1,38 @@
+"""Loads the feature store with the simulated users as they stand after the last day."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.rows import UserRowCodec, row_key
+from services.stores.lmdb import LmdbStore
+from walks.data.event_tables import Tables
+from walks.data.features import FEATURES
+
+
+def user_id(number: int) -> str:
+    """Public id of a simulated user, counted from one: u-000001."""
+    return f"u-{number + 1:06d}"
+
+
+def user_rows(profile: NDArray[np.float32], tables: Tables) -> Iterator[tuple[bytes, bytes]]:
+    """(key, encoded row) of every user and group; profile (U, P)."""
+    for codec in (UserRowCodec(FEATURES, "user"), UserRowCodec(FEATURES, "realtime")):
+        records = {event: tables[event].records(dtype) for event, dtype in codec.events.types.items()}
+        for user in range(len(profile)):
+            past = {
+                event: rows[slice(*tables[event].offsets[user : user + 2])] for event, rows in records.items()
+            }
+            fixed = {"profile": profile[user]} if codec.group == "user" else {}
+            yield row_key(codec.group, user_id(user).encode()), codec.encode(fixed, events=past)
+
+
+def write_users(root: Path, profile: NDArray[np.float32], tables: Tables) -> int:
+    """Write the rows of all users into an LMDB store at `root`; give how many."""
+    store = LmdbStore(root, readonly=False)
+    try:
+        return store.write_many(user_rows(profile, tables))
+    finally:
+        store.close()

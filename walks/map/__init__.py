@@ -1,0 +1,1 @@
+"""The map of Helsinki: the street graph, places and geometry."""

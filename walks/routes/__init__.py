@@ -1,0 +1,1 @@
+"""Walking routes: proposals, their attributes and their texts."""

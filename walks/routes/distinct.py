@@ -1,0 +1,113 @@
+"""Keeps routes that differ: no two share more than a given part of the ground they cover.
+
+The ground is a 25 m grid, so that both pavements of one street count as the same ground.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from models.ragged import gather_positions, offsets_of
+from walks.map.geometry import sample_polyline
+from walks.map.graph import WalkGraph
+from walks.routes.routes import LONGEST_M, SHORTEST_M, Routes
+
+CELL_M = 25.0
+STEP_M = 6.0
+MAX_REVISITS = 0.07
+"""Largest share of a route's steps onto ground it has covered: it may cross itself, not go back."""
+LENGTH_BINS = 8
+
+
+def ground(graph: WalkGraph, routes: Routes) -> tuple[csr_matrix, NDArray[np.float64]]:
+    """Give the cells each route covers, 0/1 (R, cells), and the share of its steps onto cells it has seen."""
+    samples = [sample_polyline(graph.line(edge), STEP_M) for edge in range(graph.edges)]
+    counts = np.array([len(sample) for sample in samples], dtype=np.int64)
+    corner = graph.points.min(axis=0)
+    grid = np.floor((np.concatenate(samples) - corner) / CELL_M).astype(np.int64)
+    width = int(grid[:, 0].max()) + 1
+    cell = grid[:, 1] * width + grid[:, 0]
+    cells = int(cell.max()) + 1
+    per_entry = counts[routes.edges]
+    at, begins = gather_positions(offsets_of(counts), routes.edges)
+    inner = np.arange(len(at)) - np.repeat(begins[:-1], per_entry)
+    backward = np.repeat(~routes.forward, per_entry)
+    at = np.where(backward, at + np.repeat(per_entry, per_entry) - 1 - 2 * inner, at)
+    key = np.repeat(routes.route_of_edge(), per_entry) * cells + cell[at]
+    visits = key[np.append(True, key[1:] != key[:-1])]
+    seen = np.unique(visits)
+    visited = np.bincount(visits // cells, minlength=len(routes))
+    covered = np.bincount(seen // cells, minlength=len(routes))
+    matrix = csr_matrix(
+        (np.ones(len(seen), np.float32), (seen // cells, seen % cells)), shape=(len(routes), cells)
+    )
+    return matrix, 1.0 - covered / np.maximum(visited, 1)
+
+
+def pick_distinct(
+    graph: WalkGraph, routes: Routes, wanted: int, loop_share: float, max_jaccard: float
+) -> NDArray[np.int64]:
+    """Give rows of at most `wanted` routes, no two overlapping more than `max_jaccard`, of all lengths."""
+    covers, revisits = ground(graph, routes)
+    length = np.bincount(routes.route_of_edge(), graph.length_m[routes.edges], minlength=len(routes))
+    edges = np.linspace(np.log(SHORTEST_M), np.log(LONGEST_M), LENGTH_BINS + 1)
+    length_bin = np.clip(np.digitize(np.log(length), edges) - 1, 0, LENGTH_BINS - 1)
+    group = np.where(routes.loop, length_bin, LENGTH_BINS + length_bin)
+    good = np.flatnonzero(revisits <= MAX_REVISITS)
+    good = good[
+        np.argsort(_turn(group[good]), kind="stable")
+    ]  # one of each group in turn: no length crowds out
+    quota = {True: round(wanted * loop_share), False: wanted - round(wanted * loop_share)}
+    kept: list[int] = []
+    size = np.asarray(covers.sum(axis=1), dtype=np.float64).ravel()
+    for start in range(0, len(good), 512):
+        chunk = good[start : start + 512]
+        fresh = _unlike(covers, size, chunk, np.array(kept, dtype=np.int64), max_jaccard)
+        for row in _unlike_each_other(covers, size, fresh, max_jaccard):
+            if quota[bool(routes.loop[row])] > 0:
+                quota[bool(routes.loop[row])] -= 1
+                kept.append(int(row))
+        if not any(quota.values()):
+            break
+    return np.array(kept, dtype=np.int64)
+
+
+def _turn(group: NDArray[np.int64]) -> NDArray[np.int64]:
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    turn = np.empty(len(group), dtype=np.int64)
+    turn[order] = np.arange(len(group)) - np.searchsorted(ordered, ordered)
+    return turn
+
+
+def _jaccard(
+    covers: csr_matrix, size: NDArray[np.float64], a: NDArray[np.int64], b: NDArray[np.int64]
+) -> csr_matrix:
+    """Overlap of each pair that shares a cell: sparse (len(a), len(b))."""
+    shared = (covers[a] @ covers[b].T).tocoo()
+    either = size[a][shared.row] + size[b][shared.col] - shared.data
+    return csr_matrix((shared.data / either, (shared.row, shared.col)), shape=shared.shape)
+
+
+def _unlike(
+    covers: csr_matrix,
+    size: NDArray[np.float64],
+    chunk: NDArray[np.int64],
+    kept: NDArray[np.int64],
+    limit: float,
+) -> NDArray[np.int64]:
+    if len(kept) == 0:
+        return chunk
+    worst = _jaccard(covers, size, chunk, kept).max(axis=1).toarray().ravel()
+    return chunk[worst <= limit]
+
+
+def _unlike_each_other(
+    covers: csr_matrix, size: NDArray[np.float64], rows: NDArray[np.int64], limit: float
+) -> list[int]:
+    overlap = _jaccard(covers, size, rows, rows).toarray()
+    chosen: list[int] = []
+    for i in range(len(rows)):
+        if not chosen or overlap[i, chosen].max() <= limit:
+            chosen.append(i)
+    return [int(rows[i]) for i in chosen]

@@ -1,0 +1,165 @@
+"""Proposes routes: loops and point-to-point walks through a few anchors, joined by shortest paths.
+
+Paths from every anchor are computed once per mood. All routes of a chunk are then traced at once, one array
+step a junction; those of the wrong length, or that retrace themselves, are dropped.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from models.ragged import gather_positions, offsets_of
+from walks.map.graph import WalkGraph
+from walks.map.paths import MOODS, PathTable, mood_weights
+from walks.map.surroundings import Surroundings
+from walks.routes.routes import LONGEST_M, SHORTEST_M, Routes, concatenate
+
+CHUNK = 4000  # routes traced at once
+MOST_TWICE = 0.04  # share of a route's length on edges it already walked
+
+
+def choose_anchors(graph: WalkGraph, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Junctions (at most `count`) spread over the map, none of them a dead end."""
+    degree = np.bincount(np.concatenate([graph.u, graph.v]), minlength=graph.nodes)
+    able = np.flatnonzero(degree > 2)
+    cell = np.floor(graph.xy[able] / 40.0).astype(np.int64)
+    _, rank = np.unique(cell, axis=0, return_inverse=True)
+    shuffled = rng.permutation(len(able))
+    order = np.argsort(_rank_within(rank.ravel()[shuffled]), kind="stable")  # one of each cell, then a second
+    return np.sort(able[shuffled[order[:count]]])
+
+
+def _rank_within(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    order = np.argsort(groups, kind="stable")
+    ordered = groups[order]
+    first = np.searchsorted(ordered, ordered)
+    rank = np.empty(len(groups), dtype=np.int64)
+    rank[order] = np.arange(len(groups)) - first
+    return rank
+
+
+def propose(
+    graph: WalkGraph,
+    around: Surroundings,
+    anchors: NDArray[np.int64],
+    proposals: int,
+    loop_share: float,
+    rng: np.random.Generator,
+) -> Routes:
+    """Try `proposals` routes and keep those of the right length that do not retrace themselves."""
+    per_mood = proposals // len(MOODS)
+    kept: list[Routes] = []
+    for mood in MOODS:
+        table = PathTable(graph, mood_weights(graph, around, mood, rng), anchors)
+        for done in range(0, per_mood, CHUNK):
+            count = min(CHUNK, per_mood - done)
+            loops = rng.random(count) < loop_share
+            kept.append(_chunk(graph, table, anchors, loops, rng))
+    return concatenate(kept)
+
+
+def _chunk(
+    graph: WalkGraph,
+    table: PathTable,
+    anchors: NDArray[np.int64],
+    loops: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> Routes:
+    """Draw waypoints for each route and join the paths between them; keep the good ones."""
+    stops = _waypoints(
+        graph.xy[anchors], loops, rng
+    )  # (K, 5) anchor numbers; repeated where fewer are wanted
+    lengths, edges, forward = [], [], []
+    for leg in range(stops.shape[1] - 1):
+        n, e, f = table.trace(stops[:, leg], stops[:, leg + 1])
+        lengths.append(n)
+        edges.append(e)
+        forward.append(f)
+    legs, count = len(lengths), len(loops)
+    by_route = (
+        np.arange(legs * count).reshape(legs, count).T.ravel()
+    )  # legs lie leg by leg: put them route by route
+    order, _ = gather_positions(offsets_of(np.concatenate(lengths)), by_route)
+    routes = Routes(
+        offsets_of(np.sum(lengths, axis=0)),
+        np.concatenate(edges)[order],
+        np.concatenate(forward)[order],
+        loops,
+    )
+    plausible = _plausible(graph, routes, slack=1.25)
+    trimmed = _without_spurs(routes.take(plausible))
+    whole = trimmed.take(_plausible(graph, trimmed, slack=1.0))
+    return whole.take(np.flatnonzero(_returns(graph, whole) == whole.loop))
+
+
+def _waypoints(
+    xy: NDArray[np.float64], loops: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Anchor numbers (K, 5): around a circle and back to the first, or along a bent line."""
+    count = len(loops)
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    size = np.exp(rng.uniform(np.log(SHORTEST_M * 0.6), np.log(LONGEST_M), count))
+    centre = rng.uniform(low, high, (count, 2))
+    radius = size / (2 * np.pi)
+    turn = rng.uniform(0, 2 * np.pi, count)[:, None] + np.cumsum(rng.uniform(0.7, 1.9, (count, 4)), axis=1)
+    around = centre[:, None] + radius[:, None, None] * np.stack([np.cos(turn), np.sin(turn)], axis=2)
+    heading = rng.uniform(0, 2 * np.pi, count)[:, None] + np.cumsum(rng.normal(0.0, 0.9, (count, 4)), axis=1)
+    step = np.stack([np.cos(heading), np.sin(heading)], axis=2) * (size / 4.5)[:, None, None]
+    along = centre[:, None] + np.cumsum(step, axis=1) - step.sum(axis=1, keepdims=True) / 2
+    wanted = np.where(loops[:, None, None], around, along)
+    inside = np.clip(wanted, low, high)
+    nearest = _nearest(xy, inside.reshape(-1, 2)).reshape(count, 4)
+    last = np.where(loops, nearest[:, 0], nearest[:, 3])
+    return np.concatenate([nearest, last[:, None]], axis=1)
+
+
+def _nearest(xy: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.asarray(cKDTree(xy).query(wanted)[1], dtype=np.int64)
+
+
+def _plausible(graph: WalkGraph, routes: Routes, slack: float) -> NDArray[np.int64]:
+    """Rows of the right length that walk few edges twice."""
+    route = routes.route_of_edge()
+    metres = graph.length_m[routes.edges]
+    length = np.bincount(route, metres, minlength=len(routes))
+    key = route * graph.edges + routes.edges
+    _, first = np.unique(key, return_index=True)
+    once = np.bincount(route[first], metres[first], minlength=len(routes))
+    twice = 1 - once / np.maximum(length, 1.0)
+    right = (length >= SHORTEST_M) & (length <= LONGEST_M * slack) & (twice <= MOST_TWICE + (slack - 1.0))
+    return np.flatnonzero(right)
+
+
+def _returns(graph: WalkGraph, routes: Routes) -> NDArray[np.bool_]:
+    """Whether each route, of one edge at least, ends where it begins: a line may, by its spurs or its stops."""
+    first, last = routes.offsets[:-1], routes.offsets[1:] - 1
+    edges, forward = routes.edges, routes.forward
+    begins = np.where(forward[first], graph.u[edges[first]], graph.v[edges[first]])
+    ends = np.where(forward[last], graph.v[edges[last]], graph.u[edges[last]])
+    return np.asarray(begins == ends)
+
+
+def _without_spurs(routes: Routes) -> Routes:
+    """Drop every stretch that goes out along an edge and straight back, also across a loop's start."""
+    edges: list[NDArray[np.int64]] = []
+    forward: list[NDArray[np.bool_]] = []
+    for row in range(len(routes)):
+        span = slice(routes.offsets[row], routes.offsets[row + 1])
+        signed = np.where(routes.forward[span], routes.edges[span] + 1, -routes.edges[span] - 1).tolist()
+        stack: list[int] = []
+        for step in signed:
+            if stack and stack[-1] == -step:
+                stack.pop()
+            else:
+                stack.append(step)
+        low, high = 0, len(stack) - 1
+        while routes.loop[row] and low < high and stack[low] == -stack[high]:
+            low, high = low + 1, high - 1
+        kept = np.array(stack[low : high + 1], dtype=np.int64)
+        edges.append(np.abs(kept) - 1)
+        forward.append(kept > 0)
+    offsets = offsets_of(np.array([len(e) for e in edges], dtype=np.int64))
+    empty = np.empty(0, dtype=np.int64)
+    return Routes(
+        offsets, np.concatenate([*edges, empty]), np.concatenate([*forward, empty > 0]), routes.loop
+    )

@@ -1,0 +1,57 @@
+"""Routes as ragged arrays of edges of the walk graph."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ragged import gather_positions, offsets_of
+from walks.map.graph import WalkGraph
+
+SHORTEST_M = 800.0
+LONGEST_M = 6000.0
+
+
+@dataclass(frozen=True)
+class Routes:
+    """R routes: route r walks `edges[offsets[r]:offsets[r + 1]]`, `forward` meaning from u to v."""
+
+    offsets: NDArray[np.int64]  # (R + 1,)
+    edges: NDArray[np.int64]
+    forward: NDArray[np.bool_]
+    loop: NDArray[np.bool_]  # (R,)
+
+    def __len__(self) -> int:
+        return len(self.loop)
+
+    def take(self, rows: NDArray[np.int64]) -> "Routes":
+        """The given routes, in the given order."""
+        at, offsets = gather_positions(self.offsets, rows)
+        return Routes(offsets, self.edges[at], self.forward[at], self.loop[rows])
+
+    def route_of_edge(self) -> NDArray[np.int64]:
+        """Route number of each entry of `edges`."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def line(self, graph: WalkGraph, route: int) -> NDArray[np.float64]:
+        """Geometry of a route: (n, 2) metres, without repeated points."""
+        span = slice(self.offsets[route], self.offsets[route + 1])
+        parts = []
+        for edge, forward in zip(self.edges[span], self.forward[span], strict=True):
+            line = graph.line(int(edge))
+            parts.append((line if forward else line[::-1])[:-1])
+        last = graph.line(int(self.edges[span][-1]))
+        parts.append(last[-1:] if self.forward[span][-1] else last[:1])
+        return np.concatenate(parts)
+
+
+def concatenate(parts: Sequence[Routes]) -> Routes:
+    """Several Routes laid end to end."""
+    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+    return Routes(
+        offsets_of(lengths),
+        np.concatenate([part.edges for part in parts]),
+        np.concatenate([part.forward for part in parts]),
+        np.concatenate([part.loop for part in parts]),
+    )

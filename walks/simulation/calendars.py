@@ -1,0 +1,64 @@
+"""SIMULATED calendars: the appointments of each person on the days they open the application."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from walks.simulation.people import People
+from walks.simulation.weather import DAY_S, HOUR_S, Weather
+
+APPOINTMENTS = 1.5
+"""Mean number of appointments a day."""
+
+NONE_S = DAY_S
+"""Time to the next appointment where there is none on the same day."""
+
+_WORKDAY = np.array([0] * 8 + [4, 8, 8, 4, 5, 8, 8, 7, 5, 5, 6, 6, 3, 1, 0, 0], dtype=np.float64)
+_DAY_OFF = np.array([0] * 9 + [1, 2, 4, 5, 6, 6, 6, 6, 6, 7, 7, 4, 2, 1, 0], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """A appointments, ordered by user, then time."""
+
+    user: NDArray[np.int64]
+    start_s: NDArray[np.float64]  # epoch seconds, on the quarter of an hour
+    xy: NDArray[np.float64]  # (A, 2) metres: where
+
+    def next_of(
+        self, user: NDArray[np.int64], at_s: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Seconds (Q,) to the user's next appointment of that day, NONE_S where there is none, and its row (Q,)."""
+        if len(self.user) == 0:
+            return np.full(len(user), NONE_S), np.full(len(user), -1)
+        span = 2.0 * max(float(self.start_s.max()), float(at_s.max(initial=0.0)))
+        row = np.searchsorted(self.user * span + self.start_s, user * span + at_s, side="right")
+        row = np.minimum(row, len(self.user) - 1)
+        wait = self.start_s[row] - at_s
+        same_day = np.floor(self.start_s[row] / DAY_S) == np.floor(at_s / DAY_S)
+        found = (self.user[row] == user) & (wait > 0) & same_day
+        return np.where(found, wait, NONE_S), np.where(found, row, -1)
+
+
+def draw_calendar(
+    people: People,
+    user: NDArray[np.int64],
+    at_s: NDArray[np.float64],
+    weather: Weather,
+    corners: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> Calendar:
+    """Draw the appointments of each user (Q,) on the day of each moment (Q,)."""
+    days = np.unique(np.column_stack([user, np.floor(at_s / DAY_S).astype(np.int64)]), axis=0)
+    days = np.repeat(days, rng.poisson(APPOINTMENTS, len(days)), axis=0)
+    who, midnight = days[:, 0], DAY_S * days[:, 1]
+    off = weather.day_off()[weather.hour_of(midnight)]
+    free, busy = (rng.choice(24, size=len(who), p=rate / rate.sum()) for rate in (_DAY_OFF, _WORKDAY))
+    start_s = midnight + HOUR_S * np.where(off, free, busy) + 900.0 * rng.integers(0, 4, len(who))
+    elsewhere = rng.uniform(corners[0], corners[1], (len(who), 2))
+    at_work = ~off & (rng.random(len(who)) < 0.5)
+    order = np.lexsort((start_s, who))
+    return Calendar(
+        who[order], start_s[order], np.where(at_work[:, None], people.work[who], elsewhere)[order]
+    )

