@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.batches import BatchMaker
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.cases.batches import BatchMaker
+from benchmarks.cases.workloads import WORKLOADS, Workload
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.errors import ModelError

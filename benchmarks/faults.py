@@ -20,15 +20,15 @@ from typing import Any, get_args
 
 import yaml
 
+from benchmarks.cases.workloads import CONFIGS
+from benchmarks.harness.redis_server import RedisServer, redis_server
+from benchmarks.harness.scrape import metrics_url, total
+from benchmarks.harness.servers import Server, service
 from benchmarks.outages.disk import disk_fault, limited_disk
 from benchmarks.outages.fault import Fault, Plan, suffer
 from benchmarks.outages.replicas import ingress_fault, ranker_fault
 from benchmarks.outages.store import store_faults
 from benchmarks.outages.timeline import Outage
-from benchmarks.redis_server import RedisServer, redis_server
-from benchmarks.scrape import metrics_url, total
-from benchmarks.servers import Server, service
-from benchmarks.workloads import CONFIGS
 from models.features.rows import KeyedGroup, row_key
 from services.config.pipeline import PipelineConfig, load_config
 from services.paths import home_directory

@@ -22,8 +22,8 @@ import numpy as np
 import redis
 from numpy.typing import NDArray
 
-from benchmarks.feature_sides import FEATURES, ITEMS, USERS, Feast, Ours
-from benchmarks.redis_server import redis_server
+from benchmarks.cases.feature_sides import FEATURES, ITEMS, USERS, Feast, Ours
+from benchmarks.harness.redis_server import redis_server
 from services.stores.base import RedisConfig
 
 FEAST = "feast[redis]==0.67.0"

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks.batches import BatchMaker
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.cases.batches import BatchMaker
+from benchmarks.cases.workloads import WORKLOADS, Workload
 from models.architectures import build_architecture
 from models.artifact import Artifact, write_artifact
 from models.errors import ModelError

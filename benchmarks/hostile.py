@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import uvloop
 
-from benchmarks import dlrm
-from benchmarks.closed_loop import ClosedLoop
-from benchmarks.connections import http_request
-from benchmarks.results import Answered
-from benchmarks.servers import Server, service
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.cases import dlrm
+from benchmarks.cases.workloads import WORKLOADS, Workload
+from benchmarks.harness.closed_loop import ClosedLoop
+from benchmarks.harness.connections import http_request
+from benchmarks.harness.results import Answered
+from benchmarks.harness.servers import Server, service
 from services.paths import home_directory
 
 CALLERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(

@@ -17,10 +17,10 @@ from typing import Any
 
 import yaml
 
-from benchmarks.cells import Load, measure_cell
-from benchmarks.scrape import metrics_url, settled_total
-from benchmarks.servers import service
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.cases.workloads import WORKLOADS, Workload
+from benchmarks.harness.cells import Load, measure_cell
+from benchmarks.harness.scrape import metrics_url, settled_total
+from benchmarks.harness.servers import service
 from services.config.pipeline import PipelineConfig
 
 WANTED_RATIO = 0.8

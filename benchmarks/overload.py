@@ -24,15 +24,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import dlrm
-from benchmarks.closed_loop import ClosedLoop
-from benchmarks.connections import health_request, http_request
-from benchmarks.load import run_closed, run_open
-from benchmarks.open_loop import OpenLoop
-from benchmarks.processes import core_seconds_by_role
-from benchmarks.results import Answered
-from benchmarks.servers import Server, service
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.cases import dlrm
+from benchmarks.cases.workloads import WORKLOADS, Workload
+from benchmarks.harness.closed_loop import ClosedLoop
+from benchmarks.harness.connections import health_request, http_request
+from benchmarks.harness.load import run_closed, run_open
+from benchmarks.harness.open_loop import OpenLoop
+from benchmarks.harness.processes import core_seconds_by_role
+from benchmarks.harness.results import Answered
+from benchmarks.harness.servers import Server, service
 from services.paths import home_directory
 
 _HOST, _PATH = "127.0.0.1", "/v1/rank"

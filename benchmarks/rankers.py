@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.batches import BatchMaker
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.cases.batches import BatchMaker
+from benchmarks.cases.workloads import WORKLOADS, Workload
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.errors import ModelError

@@ -31,14 +31,14 @@ from typing import Any
 
 import yaml
 
-from benchmarks.closed_loop import ClosedLoop
-from benchmarks.connections import health_request, http_request
-from benchmarks.load import run_closed, run_open
-from benchmarks.open_loop import OpenLoop
-from benchmarks.processes import others_busy_s
-from benchmarks.results import Answered, LoadResult, percentiles_ms
-from benchmarks.servers import Server, service
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.cases.workloads import WORKLOADS, Workload
+from benchmarks.harness.closed_loop import ClosedLoop
+from benchmarks.harness.connections import health_request, http_request
+from benchmarks.harness.load import run_closed, run_open
+from benchmarks.harness.open_loop import OpenLoop
+from benchmarks.harness.processes import others_busy_s
+from benchmarks.harness.results import Answered, LoadResult, percentiles_ms
+from benchmarks.harness.servers import Server, service
 from models.artifact import MANIFEST, Artifact, write_artifact
 from services.config.pipeline import load_config
 from services.paths import home_directory

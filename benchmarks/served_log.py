@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.results import percentiles_ms
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.cases.workloads import WORKLOADS, Workload
+from benchmarks.harness.results import percentiles_ms
 from services.config.pipeline import PipelineConfig
 from services.ingress.engine import Engine
 from services.logs.writer import LogConfig

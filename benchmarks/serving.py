@@ -18,12 +18,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import bare, dlrm
-from benchmarks.cells import Cell, Load, measure_cell
-from benchmarks.processes import machine_busy_s
-from benchmarks.report import Measured, as_json, as_text, growth
-from benchmarks.servers import Server, control, service
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.cases import bare_model, dlrm
+from benchmarks.cases.workloads import WORKLOADS, Workload
+from benchmarks.harness.cells import Cell, Load, measure_cell
+from benchmarks.harness.processes import machine_busy_s
+from benchmarks.harness.report import Measured, as_json, as_text, growth
+from benchmarks.harness.servers import Server, control, service
 from models.runtimes.base import OnnxConfig, TorchConfig
 from services.deployment.check import check_artifacts
 from services.paths import home_directory
@@ -66,19 +66,19 @@ def run(workload: Workload, plan: Plan) -> Measured:
         raise RuntimeError(f"{workload.name}: the bare model is one process, its runtime is {model.kind}")
     _say(f"{workload.name}: bare model")
     _wait_for_quiet(plan.wait_s)
-    cells = bare.measure(workload, home, seconds=plan.bare_seconds)
+    cells = bare_model.measure(workload, home, seconds=plan.bare_seconds)
     if not cells:
         raise RuntimeError(
             f"no runtime can execute the models of {workload.name}: build and train them first"
         )
     measured = Measured(workload, cells)
     cores = os.cpu_count() or 1
-    fastest = bare.best(cells)
+    fastest = bare_model.best(cells)
     replicas = sum(unit.replicas for unit in pipeline.units.values())
     with workload.config_file() as config:
         for repeat in range(plan.repeats):
             _wait_for_quiet(plan.wait_s)
-            again = bare.measure(
+            again = bare_model.measure(
                 workload,
                 home,
                 seconds=plan.bare_seconds,
@@ -88,7 +88,7 @@ def run(workload: Workload, plan: Plan) -> Measured:
             )
             measured.bare_rps += [cell.rps for cell in again]
             # As the replicas run it, beside each repeat: what a request's model costs in this minute.
-            measured.alike += bare.measure(
+            measured.alike += bare_model.measure(
                 workload, home, seconds=plan.bare_seconds / 2, runtimes=[model.kind], layouts=[(cores, 1)]
             )
             sides: list[tuple[str, Side]] = [

@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import dispatch
-from benchmarks.memory import Growth
-from benchmarks.sharding_cases import CASES, Case, tiny
-from benchmarks.workloads import WORKLOADS
+from benchmarks.cases.sharding_models import CASES, Case, tiny
+from benchmarks.cases.workloads import WORKLOADS
+from benchmarks.harness.memory import Growth
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.base import GroupOptions, Runtime, TorchConfig, group_of, runtime_config

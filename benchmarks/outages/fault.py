@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.connections import health_request, http_request
-from benchmarks.load import run_open
-from benchmarks.open_loop import OpenLoop
+from benchmarks.harness.connections import health_request, http_request
+from benchmarks.harness.load import run_open
+from benchmarks.harness.open_loop import OpenLoop
+from benchmarks.harness.results import Answered, LoadResult
+from benchmarks.harness.servers import Server
 from benchmarks.outages.timeline import Moments, Outage, outage_of
-from benchmarks.results import Answered, LoadResult
-from benchmarks.servers import Server
 
 _POLL_PERIOD_S = 0.05
 _CONNECTIONS = 64

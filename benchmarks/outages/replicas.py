@@ -6,10 +6,10 @@ import signal
 import time
 from collections.abc import Sequence
 
+from benchmarks.harness.results import Answered
+from benchmarks.harness.servers import Server
 from benchmarks.outages.fault import Fault
 from benchmarks.outages.timeline import is_whole
-from benchmarks.results import Answered
-from benchmarks.servers import Server
 
 _REPLICA = re.compile(rb"x-request-id: (\S+)-\w+\r\n", re.IGNORECASE)
 """An ingress replica begins its requests' ids with its own name."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import redis
 
+from benchmarks.harness.redis_server import RedisServer
 from benchmarks.outages.fault import Fault
-from benchmarks.redis_server import RedisServer
 
 _ROW_BYTES = 96
 _FULL_BYTES = 1_000_000

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.results import Answered, LoadResult, percentiles_ms
+from benchmarks.harness.results import Answered, LoadResult, percentiles_ms
 
 _DEGRADED = re.compile(rb'"degraded":"([^"]*)"')
 

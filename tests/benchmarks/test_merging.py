@@ -1,7 +1,7 @@
 import pytest
 
+from benchmarks.cases.workloads import WORKLOADS
 from benchmarks.merging import split
-from benchmarks.workloads import WORKLOADS
 
 
 @pytest.mark.parametrize("name", ["dlrm", "walks-200"])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.cases.workloads import Workload
 from benchmarks.rankers import measure
-from benchmarks.workloads import Workload
 
 
 @pytest.mark.slow

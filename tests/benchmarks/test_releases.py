@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import releases
-from benchmarks.results import Answered
-from benchmarks.workloads import Workload
+from benchmarks.cases.workloads import Workload
+from benchmarks.harness.results import Answered
 from models.artifact import Artifact
 from services.config.pipeline import load_config
 from services.releases.staging import ReleaseFolder

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.redis_server import RedisServer, redis_server
+from benchmarks.harness.redis_server import RedisServer, redis_server
 from services.deployment.ray_settings import free_ports, runtime_directory
 from tests.k8s.emulation import trees
 from tests.k8s.emulation.api import OneCluster, kubectl_environment, kubernetes_api

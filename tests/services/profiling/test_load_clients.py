@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from benchmarks.servers import free_port
+from benchmarks.harness.servers import free_port
 from services.config.pipeline import PipelineConfig, validated
 from services.errors import ServiceError
 from services.profiling.load_clients import ask_on_schedule, keep_asking

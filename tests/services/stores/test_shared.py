@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.servers import free_port
+from benchmarks.harness.servers import free_port
 from services.stores.base import RedisConfig
 from services.stores.shared import SharedStores
 

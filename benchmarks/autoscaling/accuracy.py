@@ -1,0 +1,132 @@
+"""Accuracy: the DLRM at fixed replicas and loads, live, and simulated on the same arrivals from its profile.
+
+The profile is taken before, in a process of its own, by ``rankway models bench``; nothing is fitted to the cells. A
+request scores 512 candidates instead of 32, so that of two cores the model takes nearly all, and not HAProxy and the
+client, which real clusters have elsewhere.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import yaml
+
+from autoscale.capacity.service_time import service_time
+from autoscale.spec import PipelineSpec
+from benchmarks.autoscaling.stretches import Stretch, measure_stretch
+from benchmarks.harness.servers import service
+from services.autoscaling.spec import spec_of
+from services.config.pipeline import PipelineConfig, load_config, validated
+
+_CONFIG = Path(__file__).resolve().parents[2] / "configs" / "dlrm.yaml"
+_CANDIDATES, _REQUESTS_A_BATCH = 512, 4
+_LOADS = (0.5, 0.7, 0.85)
+_STRETCHES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of replicas at one load: a share of the most that their profile says they can do.
+
+    Its stretches take turns with those of the other loads; of them all figures are the medians.
+    """
+
+    replicas: int
+    load: float
+    rate: float
+    stretches: tuple[Stretch, ...]
+
+    def median(self, name: str) -> float:
+        """Give it of a figure of the stretches."""
+        return float(median(getattr(stretch, name) for stretch in self.stretches))
+
+    @property
+    def difference(self) -> float:
+        """Of p99, as a share of the live one."""
+        return self.median("simulated_p99_ms") / self.median("live_p99_ms") - 1
+
+    @property
+    def paced_difference(self) -> float:
+        """Of p99 at the cell's own pace, as a share of the live one."""
+        return self.median("paced_p99_ms") / self.median("live_p99_ms") - 1
+
+
+def profile_path(home: Path, replicas: int) -> Path:
+    """Give where the check's own profile is kept: of a replica beside as many as there will be."""
+    return home / _profile(replicas)
+
+
+def _profile(replicas: int) -> str:
+    return f"profiles/dlrm-accuracy-{replicas}.json"
+
+
+def take_profile(home: Path, replicas: int) -> None:
+    """Measure the pipeline as its operators would; leaves ``profile_path``.
+
+    Raises:
+        subprocess.CalledProcessError: it could not be measured; what was said stands on standard error.
+    """
+    with _written(accuracy_config(replicas)) as path:
+        command = [sys.executable, "-m", "cli.main", "models", "bench", str(path)]
+        folder = str(profile_path(home, replicas).parent)
+        subprocess.run([*command, "--out", folder], check=True, stdout=sys.stderr, timeout=600)
+
+
+def run_accuracy(
+    home: Path, replicas: Sequence[int], seconds: float, say: Callable[[str], None]
+) -> list[Cell]:
+    """Measure and simulate every cell, each for so many seconds in all."""
+    return [cell for count in replicas for cell in _cells(home, count, seconds, say)]
+
+
+def accuracy_config(replicas: int) -> PipelineConfig:
+    """Give the DLRM's pipeline with larger requests, batches of as many as before in the end, and its own profile."""
+    data = load_config(_CONFIG).model_dump(mode="json")
+    data["candidates"]["count"] = _CANDIDATES
+    data["requests"]["default_deadline_ms"] = 5000
+    data["units"]["main"] |= {
+        "replicas": replicas,
+        "batching": {"max_candidates": _CANDIDATES * _REQUESTS_A_BATCH},
+        "profile": _profile(replicas),
+    }
+    return validated(data, "accuracy")
+
+
+@contextmanager
+def _written(config: PipelineConfig) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="rankway-live-") as folder:
+        path = Path(folder) / "dlrm.yaml"
+        path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+        yield path
+
+
+def _cells(home: Path, replicas: int, seconds: float, say: Callable[[str], None]) -> list[Cell]:
+    config = accuracy_config(replicas)
+    spec = spec_of(config, home)
+    rates = {load: load * replicas * most_per_s(spec) for load in _LOADS}
+    stretches: dict[float, list[Stretch]] = {load: [] for load in _LOADS}
+    with _written(config) as path, service(path) as server:
+        for number in range(_STRETCHES):
+            for load, rate in rates.items():
+                seed = 1000 * replicas + 100 * number + round(100 * load)
+                stretch = measure_stretch(server, spec, rate, seconds / _STRETCHES, seed)
+                stretches[load].append(stretch)
+                say(
+                    f"{replicas} replicas at {load:.0%}, {rate:.0f} requests a second: p99 "
+                    f"{stretch.live_p99_ms:.1f} ms live, {stretch.simulated_p99_ms:.1f} simulated, "
+                    f"{stretch.paced_p99_ms:.1f} with batches {stretch.pace:.2f} times as long, as they were"
+                )
+    return [Cell(replicas, load, rates[load], tuple(stretches[load])) for load in _LOADS]
+
+
+def most_per_s(spec: PipelineSpec) -> float:
+    """Give the requests a second that a replica of the first unit can do, by its profile."""
+    unit = spec.units[0]
+    count = spec.candidates_per_request
+    requests = max(1, unit.max_candidates // count)
+    return requests / float(service_time(unit.placed[0].profile).busy_s(requests, requests * count))

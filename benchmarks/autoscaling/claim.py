@@ -1,0 +1,289 @@
+"""Our policies against Serve's own, both tuned by the same budget, judged on a day that neither was tuned on.
+
+The pipeline is configs/cluster.yaml with its CPU pool alone: Serve's policy knows nothing of several pools. Two
+searches with as many trials tune in the stepped engine; what is on their fronts is judged by the event engine, request
+by request, with several seeds: what each costs where it misses as little, and what it misses where it costs as much.
+That takes less traffic than 10^9 a day, on nodes as many times smaller at the same price a core.
+
+    python benchmarks/autoscaling/claim.py [--trials 200] [--requests-per-day 5e7] [--seeds 2] [--json]
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from autoscale.config import AutoscalingConfig
+from autoscale.reports.html import miss_share
+from autoscale.spec import PipelineSpec
+from autoscale.traces.files import open_trace
+from autoscale.traces.trace import BinnedTrace
+from autoscale.tuner.study import TuneOptions
+from autoscale.tuner.trials import simulated, workers
+from autoscale.tuner.tuner import Candidate, Tuned, tune
+from services.autoscaling.spec import lowered, profiles_of
+from services.config.pipeline import load_config
+from services.paths import home_directory
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("slo", "predictive", "coupled")
+SERVES = ("target_ongoing",)
+ALLOWED = (0.0001, 0.001, 0.01)
+_FULL_PER_DAY = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A configuration on the other day: one figure a seed. chosen: by its search, on the day that it was tuned on."""
+
+    config: AutoscalingConfig
+    chosen: bool
+    costs: tuple[float, ...]
+    misses: tuple[float, ...]
+    p99_ms: tuple[float, ...]
+    violated_s: tuple[float, ...]
+
+    @property
+    def cost(self) -> float:
+        """On the mean over seeds."""
+        return fmean(self.costs)
+
+    @property
+    def missed(self) -> float:
+        """Share of the requests, on the mean over seeds."""
+        return fmean(self.misses)
+
+
+def pipeline(per_day: float = _FULL_PER_DAY) -> PipelineSpec:
+    """Give the cluster with its CPU pool alone, whose nodes are smaller as the traffic is; two cores at least."""
+    config = load_config(ROOT / "configs" / "cluster.yaml")
+    spec = lowered(config.model_copy(update={"autoscaling": None}), profiles_of(config, home_directory()))
+    units = []
+    for unit in spec.units:
+        placed = replace(unit.in_pool("cpu"), initial_replicas=60)
+        units.append(replace(unit, placed=(placed,)))
+    full = spec.pools["cpu"]
+    cores = max(2.0, round(full.cpus * min(1.0, per_day / _FULL_PER_DAY)))
+    pool = full.model_copy(
+        update={
+            "cpus": cores,
+            "memory_gib": full.memory_gib * cores / full.cpus,
+            "price_per_hour": full.price_per_hour * cores / full.cpus,
+        }
+    )
+    return replace(spec, units=tuple(units), pools={"cpu": pool})
+
+
+def day(which: str, per_day: float, step_s: float) -> BinnedTrace:
+    """Give one of the two days, scaled."""
+    trace = open_trace(ROOT / f"configs/traces/billion-{which}.csv")
+    counts = trace.bins(step_s)
+    return BinnedTrace(trace.name, counts).scaled(per_day / float(counts.requests.sum()))
+
+
+def searched(
+    spec: PipelineSpec,
+    trace: BinnedTrace,
+    kinds: tuple[str, ...],
+    p99_ms: float,
+    options: TuneOptions,
+    folder: Path,
+) -> tuple[Tuned, float]:
+    """Tune on a day; give what was found and how long that took."""
+    base = AutoscalingConfig.model_validate({"p99_ms": p99_ms, "policy": {"kind": "target_ongoing"}})
+    console, started_s = Console(stderr=True), time.monotonic()
+    with console.status("tuning") as status:
+        tuned = tune(
+            spec,
+            base,
+            trace,
+            options.model_copy(update={"kinds": kinds}),
+            folder / f"{kinds[0]}.journal",
+            lambda rung, done, total: status.update(f"{', '.join(kinds)}: {rung} {done}/{total}"),
+        )
+    return tuned, time.monotonic() - started_s
+
+
+def judge(
+    spec: PipelineSpec, trace: BinnedTrace, job: tuple[AutoscalingConfig, int]
+) -> tuple[float, float, float, float]:
+    """Follow every request of a day; give cost, share missed, p99 in ms and seconds in violation."""
+    config, seed = job
+    simulation = simulated(spec, config, trace, None, seed, engine="events")
+    return simulation.cost, miss_share(simulation), simulation.latency.p99_ms, simulation.violated_s
+
+
+def judged(
+    spec: PipelineSpec, trace: BinnedTrace, fronts: Sequence[Tuned], seeds: int, processes: int, most: int
+) -> list[list[Judged]]:
+    """Judge of each front ``most`` at most, evenly spread over it, with what its search chose."""
+    picked = [picks(tuned, most) for tuned in fronts]
+    jobs = [(one.config, seed) for front in picked for one in front for seed in range(1, seeds + 1)]
+    task = partial(judge, spec, trace)
+    with workers(spec, task, processes) as simulate, Console(stderr=True).status("judging") as status:
+        results = []
+        for result in simulate(jobs):
+            results.append(result)
+            status.update(f"judging, request by request: {len(results)}/{len(jobs)}")
+    left = iter(results)
+    found = []
+    for tuned, front in zip(fronts, picked, strict=True):
+        rows = [(one, zip(*(next(left) for _ in range(seeds)), strict=True)) for one in front]
+        found.append([Judged(one.config, one == tuned.chosen, *columns) for one, columns in rows])
+    return found
+
+
+def picks(tuned: Tuned, most: int) -> list[Candidate]:
+    """Give ``most`` of a front at most, the cheapest first: from its middle are left out others than the chosen."""
+    front = list(tuned.front)
+    if tuned.chosen not in front:
+        front.append(tuned.chosen)
+    while len(front) > most:
+        front.remove(next(one for one in front[len(front) // 2 :] + front if one != tuned.chosen))
+    return front
+
+
+def cheapest(front: Sequence[Judged], allowed: float) -> Judged | None:
+    """Give the cheapest that misses no more than that."""
+    return min((one for one in front if one.missed <= allowed), key=lambda one: one.cost, default=None)
+
+
+def least(front: Sequence[Judged], cost: float) -> Judged | None:
+    """Give what misses least and costs no more than that."""
+    return min((one for one in front if one.cost <= cost), key=lambda one: one.missed, default=None)
+
+
+def compared(ours: Sequence[Judged], serves: Sequence[Judged]) -> dict[str, Any]:
+    """Set cost at equal violations and violations at equal cost side by side."""
+    at_violations = []
+    for allowed in ALLOWED:
+        one, other = cheapest(ours, allowed), cheapest(serves, allowed)
+        saved = None if one is None or other is None else 1 - one.cost / other.cost
+        costs = (None if one is None else one.cost, None if other is None else other.cost)
+        at_violations.append({"allowed": allowed, "ours": costs[0], "serves": costs[1], "saved": saved})
+    at_cost = []
+    for other in serves:
+        found = least(ours, other.cost)
+        missed = None if found is None else found.missed
+        at_cost.append({"cost": other.cost, "ours": missed, "serves": other.missed})
+    return {"cost_at_equal_violations": at_violations, "violations_at_equal_cost": at_cost}
+
+
+def main() -> None:
+    """Tune both, judge both, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=200, help="of each search")
+    parser.add_argument("--middle", type=int, default=20)
+    parser.add_argument("--finalists", type=int, default=6)
+    parser.add_argument("--short-s", type=float, default=1800.0, help="of the day, for all trials")
+    parser.add_argument("--middle-s", type=float, default=7200.0, help="of the day, for the middle")
+    parser.add_argument("--journals", type=Path, help="a folder: cut off, the same call goes on from it")
+    parser.add_argument("--p99-ms", type=float, default=60.0)
+    parser.add_argument("--requests-per-day", type=float, default=5e7)
+    parser.add_argument("--judged", type=int, default=3, help="of each front, at most")
+    parser.add_argument("--seeds", type=int, default=2, help="of the event engine")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    options = TuneOptions(
+        kinds=SERVES,
+        max_misses=0.001,
+        trials=given.trials,
+        middle=given.middle,
+        finalists=given.finalists,
+        short_s=given.short_s,
+        middle_s=given.middle_s,
+        step_s=60.0,
+        workers=given.workers,
+    )
+    spec = pipeline(given.requests_per_day)
+    tuned_on, other = (day(which, given.requests_per_day, 60.0) for which in ("day", "other-day"))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.journals or Path(temporary)
+        serves, serves_s = searched(spec, tuned_on, SERVES, given.p99_ms, options, folder)
+        ours, ours_s = searched(spec, tuned_on, OURS, given.p99_ms, options, folder)
+    started_s = time.monotonic()
+    fronts = judged(spec, other, (ours, serves), given.seeds, given.workers, given.judged)
+    result = {
+        "p99_ms": given.p99_ms,
+        "requests_per_day": given.requests_per_day,
+        "trials": given.trials,
+        "seconds": {"ours": ours_s, "serves": serves_s, "judging": time.monotonic() - started_s},
+        "fronts": {
+            name: [_shown(one) for one in front]
+            for name, front in zip(("ours", "serves"), fronts, strict=True)
+        },
+        **compared(*fronts),
+    }
+    if given.json:
+        print(json.dumps(result, indent=2))
+        return
+    _tables(result)
+
+
+def _shown(one: Judged) -> dict[str, Any]:
+    return {
+        "autoscaling": one.config.model_dump(mode="json", exclude_defaults=True),
+        "chosen": one.chosen,
+        "cost": one.cost,
+        "costs": one.costs,
+        "missed": one.missed,
+        "misses": one.misses,
+        "p99_ms": one.p99_ms,
+        "violated_s": one.violated_s,
+    }
+
+
+def _tables(result: dict[str, Any]) -> None:
+    console = Console()
+    fronts = Table(
+        "policy",
+        "",
+        "cost of the day",
+        "missed",
+        "p99, ms",
+        "in violation, s",
+        title="Fronts, judged: mean (by seed)",
+    )
+    for row in (row for rows in result["fronts"].values() for row in rows):
+        fronts.add_row(
+            row["autoscaling"]["policy"]["kind"],
+            "chosen" if row["chosen"] else "",
+            f"{row['cost']:,.2f} ({_each(row['costs'], ',.2f')})",
+            f"{row['missed']:.4%} ({_each(row['misses'], '.4%')})",
+            _each(row["p99_ms"], ".0f"),
+            _each(row["violated_s"], ".0f"),
+        )
+    equal = Table("missed at most", "ours costs", "Serve's costs", "saved", title="Cost at equal violations")
+    for row in result["cost_at_equal_violations"]:
+        costs = (_number(row["ours"], ",.2f"), _number(row["serves"], ",.2f"))
+        equal.add_row(f"{row['allowed']:.2%}", *costs, _number(row["saved"], ".1%"))
+    misses = Table("costs at most", "ours misses", "Serve's misses", title="Violations at equal cost")
+    for row in result["violations_at_equal_cost"]:
+        shares = (_number(row["ours"], ".4%"), _number(row["serves"], ".4%"))
+        misses.add_row(f"{row['cost']:,.2f}", *shares)
+    for table in (fronts, equal, misses):
+        console.print(table)
+
+
+def _each(values: Sequence[float], form: str) -> str:
+    return ", ".join(format(value, form) for value in values)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""Control: the same policy on the same trace, on a real local Ray and in the simulator, side by side."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray.serve.context import _get_global_client
+
+from autoscale.config import make_policy
+from autoscale.profiles import write_profile
+from autoscale.simulator.options import SimulationOptions
+from autoscale.simulator.simulate import simulate
+from autoscale.spec import Key
+from autoscale.traces.recorded_traffic import read_traffic
+from benchmarks.autoscaling.waiting import IMPORT_PATH, arrivals, waiting_profile
+from benchmarks.harness.connections import health_request, http_request
+from benchmarks.harness.load import run_open
+from benchmarks.harness.open_loop import OpenLoop
+from benchmarks.harness.servers import free_port
+from services.autoscaling.spec import lowered
+from services.config.pipeline import PipelineConfig, load_config, validated
+from services.deployment.deploy import deploy, local_cluster, serve_config
+from services.deployment.ray_settings import ServicePorts, local_settings
+
+_CONFIG = Path(__file__).resolve().parents[2] / "configs" / "dlrm.yaml"
+_MAIN = Key("main", "local")
+_CANDIDATES = 32
+_PROFILE, _TRAFFIC = "profile.json", "traffic"
+_EXPECTED_STARTUP_S = 5.0
+_LOOKS_PER_S = 4.0
+_LEAD_S, _TAIL_S = 8.0, 15.0
+"""Before the first request, for the first metrics to be there, and after the last."""
+_DRAIN_S = float(
+    local_settings(ServicePorts(*[0] * 7), Path())["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"]
+)
+_ALIVE = ("STARTING", "UPDATING", "RECOVERING", "RUNNING", "STOPPING")
+
+
+@dataclass
+class Curve:
+    """Replicas over time, seconds from the first request's origin: what was asked for, what is alive, what is ready."""
+
+    at_s: list[float] = field(default_factory=list)
+    target: list[int] = field(default_factory=list)
+    alive: list[int] = field(default_factory=list)
+    ready: list[int] = field(default_factory=list)
+
+    def seconds_of(self, values: list[int], until_s: float) -> float:
+        """Give the integral of ``values``, each standing until the next, from 0 to ``until_s``."""
+        times = np.clip([*self.at_s, until_s], 0.0, until_s)
+        return float(np.sum(np.diff(times) * values))
+
+    def rises(self) -> list[tuple[float, int]]:
+        """Give when the target first reached each number, on each of its ways up."""
+        found: list[tuple[float, int]] = []
+        for at_s, before, after in zip(self.at_s[1:], self.target, self.target[1:], strict=False):
+            found += [(at_s, number) for number in range(before + 1, after + 1)]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Both sides. rises: live moment, simulated moment and replicas of every step up that both made.
+
+    decisions: those that changed something, as moment, replicas and reason, ``live`` and ``simulated``.
+    """
+
+    seconds: float
+    requests: int
+    policy: str
+    startup_s: float
+    live_replica_seconds: float
+    simulated_replica_seconds: float
+    live_ready_seconds: float
+    simulated_ready_seconds: float
+    rises: list[tuple[float, float, int]]
+    unmatched: int
+    live_p99_ms: float
+    simulated_p99_ms: float
+    live_peak: int
+    simulated_peak: int
+    decisions: dict[str, list[tuple[float, int, str]]]
+    curve: dict[str, Any]
+
+    @property
+    def difference(self) -> float:
+        """Of replica-seconds, as a share of the live ones."""
+        return self.simulated_replica_seconds / self.live_replica_seconds - 1
+
+    @property
+    def worst_rise_s(self) -> float:
+        """Of the moments of steps up."""
+        return max((abs(live - simulated) for live, simulated, _ in self.rises), default=0.0)
+
+
+def control_config(policy: dict[str, Any], port: int) -> PipelineConfig:
+    """Give the DLRM's pipeline with one waiting unit, a tenth of a CPU each, and at most 16 of it."""
+    data = load_config(_CONFIG).model_dump(mode="json")
+    data["http"]["port"] = port
+    data["requests"]["default_deadline_ms"] = 5000
+    data["record"] = {"path": _TRAFFIC, "roll_s": _TAIL_S / 3}
+    data["units"]["main"] |= {
+        "replicas": 1,
+        "cpus": 0.1,
+        "batching": {"max_candidates": 128},
+        "profile": _PROFILE,
+    }
+    data["autoscaling"] = {
+        "policy": policy,
+        "p99_ms": 400,
+        "decision_interval_s": 1,
+        "bounds": {"main": {"min_replicas": 1, "max_replicas": 16}},
+    }
+    if policy["kind"] != "target_ongoing":
+        data["autoscaling"]["limits"] = {"down_cooldown_s": 10}
+    return validated(data, "control")
+
+
+def run_control(
+    home: Path, policy: dict[str, Any], seconds: float, peak_per_s: float, say: Callable[[str], None]
+) -> Control:
+    """Run the live side, then the simulator on the same arrivals."""
+    config = control_config(policy, free_port())
+    expected = waiting_profile(_EXPECTED_STARTUP_S)
+    write_profile(expected, home / _PROFILE)
+    times_s = arrivals(seconds, peak_per_s, seed=11)
+    curve, result_p99_ms, decisions = _live(config, home, times_s, seconds, say)
+    seen_startup_s = startup_s(curve)
+    say(f"simulating, with the start-up time that was seen: {seen_startup_s:.1f} s")
+    spec = lowered(config, {_MAIN: waiting_profile(seen_startup_s)})
+    assert config.autoscaling is not None
+    look_back_s = float(getattr(config.autoscaling.policy, "look_back_period_s", 30.0))
+    simulation = simulate(
+        spec,
+        make_policy(config.autoscaling, lowered(config, {_MAIN: expected})),
+        [(times_s, np.full(len(times_s), _CANDIDATES, np.int32))],
+        SimulationOptions(
+            start_s=-_LEAD_S,
+            end_s=seconds + _TAIL_S,
+            look_back_s=look_back_s,
+            control_interval_s=0.5,
+            ingress_drain_s=_DRAIN_S,
+            bin_s=1.0,
+            decisions="changes",
+        ),
+    )
+    simulated = Curve([0.0], [1], [1], [1])
+    for decision in simulation.decisions:
+        simulated.at_s.append(decision.at_s)
+        simulated.target.append(decision.replicas[str(_MAIN)])
+    rises, unmatched = paired(curve.rises(), simulated.rises())
+    unit = simulation.units[str(_MAIN)]
+    return Control(
+        seconds=seconds,
+        requests=len(times_s),
+        policy=policy["kind"],
+        startup_s=seen_startup_s,
+        live_replica_seconds=curve.seconds_of(curve.alive, seconds + _TAIL_S),
+        simulated_replica_seconds=unit.replica_seconds - _LEAD_S,  # one replica, so far
+        live_ready_seconds=curve.seconds_of(curve.ready, seconds + _TAIL_S),
+        simulated_ready_seconds=unit.ready_seconds - _LEAD_S,
+        rises=rises,
+        unmatched=unmatched,
+        live_p99_ms=result_p99_ms,
+        simulated_p99_ms=simulation.latency.p99_ms,
+        live_peak=max(curve.target),
+        simulated_peak=max(simulated.target),
+        decisions={
+            "live": decisions,
+            "simulated": [
+                (d.at_s, d.replicas[str(_MAIN)], d.reasons[str(_MAIN)]) for d in simulation.decisions
+            ],
+        },
+        curve=asdict(curve),
+    )
+
+
+def _live(
+    config: PipelineConfig,
+    home: Path,
+    times_s: "np.ndarray[Any, Any]",
+    seconds: float,
+    say: Callable[[str], None],
+) -> tuple[Curve, float, list[tuple[float, int, str]]]:
+    document = serve_config(config, home)
+    document["applications"][0]["import_path"] = IMPORT_PATH
+    body = b'{"user_id": "u-000001", "k": 5}'
+    requests = [http_request("127.0.0.1", "/v1/rank", body)]
+    loop = OpenLoop(
+        requests,
+        len(times_s) / seconds,
+        seconds,
+        connections=512,
+        grace_s=8.0,
+        times_s=times_s.tolist(),
+        prime=health_request("127.0.0.1"),
+    )
+    curve, stop = Curve(), threading.Event()
+    with local_cluster(config):
+        deploy(config, home, lambda _text: None, document)
+        time.sleep(_LEAD_S)
+        say(f"sending {len(times_s)} requests over {seconds:.0f} s")
+        watcher = threading.Thread(target=_watch, args=(config.name, curve, stop), daemon=True)
+        watcher.start()
+        result = run_open("127.0.0.1", config.http.port, loop)
+        origin_s = time.time() - (time.perf_counter() - loop.started_s)
+        time.sleep(max(0.0, seconds + _TAIL_S - (time.perf_counter() - loop.started_s)))
+        stop.set()
+        watcher.join()
+        traffic = read_traffic(home / _TRAFFIC)
+    curve.at_s = [at_s - loop.started_s for at_s in curve.at_s]
+    say(f"statuses {result.statuses}, errors {result.errors}, missed {result.missed}")
+    decided = [(d.at_s + traffic.origin_s - origin_s, d.replicas, d.reason) for d in traffic.decisions]
+    return curve, result.p99_ms, [(round(at_s, 2), number, why) for at_s, number, why in decided]
+
+
+def _watch(application: str, curve: Curve, stop: threading.Event) -> None:
+    client = _get_global_client()
+    assert client is not None
+    while not stop.is_set():
+        details = client.get_serve_details()["applications"][application]["deployments"]["main"]
+        states = [replica["state"] for replica in details["replicas"]]
+        curve.at_s.append(time.perf_counter())
+        curve.target.append(int(details["target_num_replicas"]))
+        curve.alive.append(sum(state in _ALIVE for state in states))
+        curve.ready.append(sum(state == "RUNNING" for state in states))
+        stop.wait(1 / _LOOKS_PER_S)
+
+
+def startup_s(curve: Curve) -> float:
+    """Give the median time from a step up to its replicas being ready, of steps that were not undone before."""
+    waits = []
+    for at_s, number in curve.rises():
+        for later_s, target, ready in zip(curve.at_s, curve.target, curve.ready, strict=True):
+            if later_s < at_s:
+                continue
+            if target < number:
+                break
+            if ready >= number:
+                waits.append(later_s - at_s)
+                break
+    return float(np.median(waits)) if waits else 5.0
+
+
+def paired(
+    live: list[tuple[float, int]], simulated: list[tuple[float, int]]
+) -> tuple[list[tuple[float, float, int]], int]:
+    """Pair steps up to the same number, the nearest in time first; give the pairs and how many have none."""
+    left, pairs = list(simulated), []
+    for at_s, number in live:
+        same = [step for step in left if step[1] == number]
+        if same:
+            nearest = min(same, key=lambda step: abs(step[0] - at_s))
+            left.remove(nearest)
+            pairs.append((round(at_s, 2), round(nearest[0], 2), number))
+    return pairs, len(live) - len(pairs) + len(left)

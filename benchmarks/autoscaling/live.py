@@ -1,0 +1,149 @@
+"""The autoscaling lab held against a real local Ray: what the simulator says, and what happened.
+
+    python -m benchmarks.autoscaling.live [--quick] [--json] [control|profile|accuracy]
+
+Control: units that wait instead of computing, scaled by a policy through the adapter, and the same policy in the
+simulator on the same arrivals: replica-seconds, and the moment of each step up. Accuracy: the DLRM of
+configs/dlrm.yaml at fixed numbers of replicas and loads, and what the simulator makes of its profile: p99.
+Wanted: within 10% and 2 s, and within 20%. What is missing is made: the DLRM (python -m benchmarks.cases.dlrm) and its
+profile, by ``rankway models bench`` before any cell; ``profile`` takes it anew, and nothing else.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from benchmarks.autoscaling.accuracy import Cell, profile_path, run_accuracy, take_profile
+from benchmarks.autoscaling.control import Control, run_control
+from benchmarks.autoscaling.stretches import Stretch
+from benchmarks.cases import dlrm
+from services.paths import home_directory
+
+_POLICY: dict[str, Any] = {"kind": "slo", "down_window_s": 30}
+_PEAK_PER_S = 360.0
+_WIDTHS = (8, 7, 10, 10, 8, 10, 18, 8, 9, 7, 8, 9, 15)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.autoscaling.live", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("part", nargs="?", choices=("control", "profile", "accuracy"))
+    parser.add_argument(
+        "--quick", action="store_true", help="a trace of a minute and a half; ten seconds a cell"
+    )
+    parser.add_argument(
+        "--seconds", type=float, help="of the trace, default 300, quick 90; of a cell, default 40, quick 10"
+    )
+    parser.add_argument(
+        "--replicas", type=int, nargs="+", default=[1, 2], help="accuracy: how many, one after the other"
+    )
+    parser.add_argument("--policy", type=json.loads, default=_POLICY, help="control: the policy, as JSON")
+    parser.add_argument("--json", action="store_true", dest="as_json")
+    options = parser.parse_args(arguments)
+    with redirect_stdout(sys.stderr):  # where Ray's own messages go, so that the JSON is alone
+        told, control, cells = _measured(options)
+    if options.as_json:
+        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        return 0
+    if control is not None:
+        _show_control(control)
+    if cells is not None:
+        _show_accuracy(cells)
+    return 0
+
+
+def _measured(options: argparse.Namespace) -> tuple[dict[str, Any], Control | None, list[Cell] | None]:
+    told: dict[str, Any] = {}
+    control, cells = None, None
+    if options.part in (None, "control"):
+        seconds = options.seconds or (90.0 if options.quick else 300.0)
+        with tempfile.TemporaryDirectory(prefix="rankway-live-") as folder:
+            dlrm.build(Path(folder), rows=100, items=2000, users=10)
+            control = run_control(Path(folder), options.policy, seconds, _PEAK_PER_S, _say)
+        told["control"] = _control_as_dict(control)
+    if options.part != "control":
+        home = home_directory()
+        _make_ready(home, options.replicas, anew=options.part == "profile")
+    if options.part in (None, "accuracy"):
+        seconds = options.seconds or (10.0 if options.quick else 40.0)
+        cells = run_accuracy(home, options.replicas, seconds, _say)
+        told["accuracy"] = [_cell_as_dict(cell) for cell in cells]
+    return told, control, cells
+
+
+def _make_ready(home: Path, replicas: Sequence[int], *, anew: bool) -> None:
+    """Have the DLRM and its profiles; whatever is missing is made, and said."""
+    if not dlrm.is_built(home):
+        _say(f"python -m benchmarks.cases.dlrm: making the DLRM in {home}, once")
+        dlrm.build(home)
+    for count in replicas:
+        if anew or not profile_path(home, count).exists():
+            _say(f"rankway models bench: taking the profile of a replica among {count}")
+            take_profile(home, count)
+
+
+def _control_as_dict(control: Control) -> dict[str, Any]:
+    return asdict(control) | {"difference": control.difference, "worst_rise_s": control.worst_rise_s}
+
+
+def _cell_as_dict(cell: Cell) -> dict[str, Any]:
+    names = [field.name for field in fields(Stretch) if field.name != "cores"]
+    medians = {name: cell.median(name) for name in names}
+    found = {"difference": cell.difference, "paced_difference": cell.paced_difference, "medians": medians}
+    return asdict(cell) | found
+
+
+def _show_control(control: Control) -> None:
+    _line(f"control: {control.policy}, {control.requests} requests in {control.seconds:.0f} s")
+    _line(f"{'':24}{'live':>10}{'simulated':>11}")
+    for name, live, simulated in (
+        ("replica-seconds", control.live_replica_seconds, control.simulated_replica_seconds),
+        ("ready replica-seconds", control.live_ready_seconds, control.simulated_ready_seconds),
+        ("most replicas", control.live_peak, control.simulated_peak),
+        ("p99 ms", control.live_p99_ms, control.simulated_p99_ms),
+    ):
+        _line(f"{name:24}{live:10.0f}{simulated:11.0f}")
+    _line(f"replica-seconds differ by {control.difference:+.1%}")
+    for live, simulated, replicas in control.rises:
+        _line(f"  to {replicas:2} at {live:6.1f} s, simulated {simulated:6.1f} s: {simulated - live:+.1f} s")
+    _line(
+        f"steps up differ by {control.worst_rise_s:.1f} s at most; {control.unmatched} were made by one side alone"
+    )
+
+
+def _show_accuracy(cells: Sequence[Cell]) -> None:
+    head = ("replicas", "load", "requests", "p50 live", "sim.", "p99 live", "by stretch", "sim.", "differs")
+    paces = ("pace", "paced", "differs", "foreign cores")
+    _line("".join(f"{name:>{width}}" for name, width in zip(head + paces, _WIDTHS, strict=True)))
+    for cell in cells:
+        each = " ".join(f"{stretch.live_p99_ms:.0f}" for stretch in cell.stretches)
+        sent = sum(stretch.sent for stretch in cell.stretches)
+        foreign = max(stretch.cores["foreign"] for stretch in cell.stretches)
+        row = (
+            *(str(cell.replicas), f"{cell.load:.0%}", str(sent)),
+            *(f"{cell.median(name):.1f}" for name in ("live_p50_ms", "simulated_p50_ms", "live_p99_ms")),
+            *(each, f"{cell.median('simulated_p99_ms'):.1f}", f"{cell.difference:+.0%}"),
+            *(f"{cell.median('pace'):.2f}", f"{cell.median('paced_p99_ms'):.1f}"),
+            *(f"{cell.paced_difference:+.0%}", f"{foreign:.2f}"),
+        )
+        _line("".join(f"{text:>{width}}" for text, width in zip(row, _WIDTHS, strict=True)))
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

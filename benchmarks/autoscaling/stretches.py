@@ -1,0 +1,136 @@
+"""A stretch of open-loop load on a service, and the same requests simulated by its profile and at its own pace."""
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscale.policies.fixed import Fixed
+from autoscale.simulator.options import SimulationOptions
+from autoscale.simulator.simulate import simulate
+from autoscale.spec import PipelineSpec
+from benchmarks.harness.answers import read_batches
+from benchmarks.harness.connections import health_request, http_request
+from benchmarks.harness.load import run_open
+from benchmarks.harness.open_loop import OpenLoop
+from benchmarks.harness.processes import core_seconds_by_role, machine_busy_s
+from benchmarks.harness.servers import Server
+
+_WARM_S = 2.0
+_SEEDS = 3
+_PACINGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Part of a cell's time, sent by itself.
+
+    late_p99_ms: how late requests were sent, which counts in their latencies. batch_ms, batch_requests: the mean of
+    batches in the stages, and of the requests in one. pace: by what factor batches took longer than the profile, which
+    is of some minutes before, has it: on a shared machine the same batch takes a tenth more or less by then. paced:
+    simulated once more with the profile's batches longer by that; what differs still is the simulator's own.
+    cores: what was busy meanwhile, by role; ``foreign`` is what belongs to neither service nor client: above 0.1 it
+    was disturbed.
+    """
+
+    good: int
+    sent: int
+    live_p50_ms: float
+    live_p99_ms: float
+    live_batch_ms: float
+    live_batch_requests: float
+    late_p99_ms: float
+    cores: dict[str, float]
+    simulated_p50_ms: float
+    simulated_p99_ms: float
+    simulated_batch_ms: float
+    simulated_batch_requests: float
+    pace: float
+    paced_p50_ms: float
+    paced_p99_ms: float
+
+
+def measure_stretch(server: Server, spec: PipelineSpec, rate: float, seconds: float, seed: int) -> Stretch:
+    """Load the service as Poisson has it at ``rate`` requests a second, then simulate that."""
+    bodies = [b'{"user_id": "u-%06d", "k": 10}' % user for user in range(97)]
+    requests = [http_request("127.0.0.1", "/v1/rank", body) for body in bodies]
+    prime = health_request("127.0.0.1")
+    run_open("127.0.0.1", server.port, OpenLoop(requests, rate, _WARM_S, prime=prime))
+    times_s = _poisson(rate, seconds, seed)
+    loop = OpenLoop(requests, rate, seconds, times_s=times_s.tolist(), prime=prime)
+    before, busy_s, started_s = server.meter.read(), machine_busy_s(), time.perf_counter()
+    client_s = time.process_time()
+    result = run_open("127.0.0.1", server.port, loop)
+    client_s = time.process_time() - client_s
+    used_s = core_seconds_by_role(before, server.meter.read()) | {"client": client_s}
+    busy_s, wall_s = machine_busy_s() - busy_s, time.perf_counter() - started_s
+    used_s["foreign"] = max(0.0, busy_s - sum(used_s.values()))
+    batches = read_batches(loop.answers)
+    live_ms, live_requests = sum(batches.stage_ms.values()), batches.mean_requests
+    simulated = _Simulated.of(spec, times_s)
+    pace, paced = 1.0, simulated
+    for _ in range(_PACINGS):  # other times make other batches
+        pace *= live_ms / live_requests / (paced.batch_ms / paced.batch_requests)
+        paced = _Simulated.of(at_pace(spec, pace), times_s)
+    return Stretch(
+        good=result.statuses.get("200", 0),
+        sent=result.requests + result.missed + result.errors,
+        live_p50_ms=result.p50_ms,
+        live_p99_ms=result.p99_ms,
+        live_batch_ms=live_ms,
+        live_batch_requests=live_requests,
+        late_p99_ms=result.send_lag_p99_ms,
+        cores={role: round(spent_s / wall_s, 3) for role, spent_s in used_s.items()},
+        simulated_p50_ms=simulated.p50_ms,
+        simulated_p99_ms=simulated.p99_ms,
+        simulated_batch_ms=simulated.batch_ms,
+        simulated_batch_requests=simulated.batch_requests,
+        pace=pace,
+        paced_p50_ms=paced.p50_ms,
+        paced_p99_ms=paced.p99_ms,
+    )
+
+
+def _poisson(rate: float, seconds: float, seed: int) -> NDArray[np.float64]:
+    random = np.random.default_rng(seed)
+    times_s = np.cumsum(random.exponential(1 / rate, int(rate * seconds * 1.2) + 100))
+    return times_s[times_s < seconds]
+
+
+@dataclass(frozen=True, slots=True)
+class _Simulated:
+    """The same requests, simulated with several seeds: of the one whose p99 is the median."""
+
+    p50_ms: float
+    p99_ms: float
+    batch_ms: float
+    batch_requests: float
+
+    @classmethod
+    def of(cls, spec: PipelineSpec, times_s: NDArray[np.float64]) -> "_Simulated":
+        """Simulate."""
+        counts = np.full(len(times_s), spec.candidates_per_request, np.int32)
+        runs = [
+            simulate(spec, Fixed(spec), [(times_s, counts)], SimulationOptions(seed=seed))
+            for seed in range(_SEEDS)
+        ]
+        p99s_ms = [run.latency.p99_ms for run in runs]
+        run = runs[int(np.argsort(p99s_ms)[_SEEDS // 2])]
+        unit = next(iter(run.units.values()))
+        beside_ms = spec.units[0].placed[0].profile.overhead_cpu_ms * len(times_s)
+        return cls(
+            p50_ms=run.latency.p50_ms,
+            p99_ms=run.latency.p99_ms,
+            batch_ms=(unit.busy_seconds * 1e3 - beside_ms) / unit.batches,
+            batch_requests=len(times_s) / unit.batches,
+        )
+
+
+def at_pace(spec: PipelineSpec, pace: float) -> PipelineSpec:
+    """Give the pipeline of one unit with batches that take so many times as long."""
+    [unit] = spec.units
+    [placed] = unit.placed
+    slower = {"served_ratio": placed.profile.served_ratio * pace}
+    profile = placed.profile.model_copy(update=slower)
+    return replace(spec, units=(replace(unit, placed=(replace(placed, profile=profile),)),))

@@ -1,0 +1,116 @@
+"""Units that wait instead of computing: all of the service is real but the model, which sleeps as its profile says.
+
+So a machine of two cores runs sixteen replicas, and what is compared is the control of them.
+"""
+
+import math
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from ray import serve
+from ray.serve import Application, Deployment
+
+from autoscale.profiles import Profile, Timing
+from models.ragged import RaggedBatch
+from services.app import PipelineArgs, replicas_options
+from services.autoscaling.observations import recorded
+from services.config.pipeline import PipelineConfig
+from services.config.placement import placements
+from services.ingress.engine import Engine
+from services.ingress.http import RankApp
+from services.units.release_commands import Swapping
+
+IMPORT_PATH = "benchmarks.autoscaling.waiting:build"
+FIXED_S, PER_CANDIDATE_S = 0.030, 0.0005
+_SIZES = ((1, 32), (2, 64), (4, 128))
+
+
+def batch_s(candidates: int) -> float:
+    """Give what a batch takes."""
+    return FIXED_S + PER_CANDIDATE_S * candidates
+
+
+def waiting_profile(startup_s: float) -> Profile:
+    """Give the profile of a unit that takes exactly that."""
+    timings = [
+        Timing(requests=requests, candidates=candidates, p50_ms=ms, p99_ms=ms, mean_ms=ms, runs=1)
+        for requests, candidates in _SIZES
+        for ms in [1e3 * batch_s(candidates)]
+    ]
+    return Profile(
+        unit="main",
+        pool="local",
+        machine="made up: it waits instead of computing",
+        timings=tuple(timings),
+        startup_s=startup_s,
+        memory_mib=200.0,
+        overhead_ms=2.0,
+    )
+
+
+class Waiting:
+    """A ranker that takes its time; every score is 0."""
+
+    name = "ranker"
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Wait as long as the batch takes."""
+        time.sleep(batch_s(batch.candidate_count))
+        scores = np.zeros(batch.candidate_count, dtype=np.float32)
+        return batch.adding(candidates={"score": scores, "ranker": scores})
+
+
+class WaitingUnit(Swapping):
+    """The ingress unit, its ranker replaced."""
+
+    def __init__(self, config: dict[str, Any], home: str) -> None:
+        """Load all but the ranker's place."""
+        replica = serve.get_replica_context().replica_id.unique_id
+        pipeline = PipelineConfig.model_validate(config)
+        self._engine = Engine(pipeline, Path(home), replica=replica, remote={"ranker": Waiting()})
+        self._app = RankApp(self._engine)
+        super().__init__(self._engine.live, replica)
+
+    def __serve_build_asgi_app__(self) -> RankApp:
+        """Give Serve the application object."""
+        return self._app
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """As the real unit."""
+        return recorded(self._engine.runner.waiting_candidates, self._engine.metrics)
+
+    async def __del__(self) -> None:
+        """Stop the threads."""
+        self._engine.close()
+
+
+def build(args: PipelineArgs) -> Application:
+    """Compose the one deployment; Serve imports this by name."""
+    placement = placements(args.config, args.config.ingress_unit)[0]
+    deployment = cast(Deployment, serve.deployment(cast(type, serve.ingress()(WaitingUnit))))
+    made = deployment.options(
+        name=placement.deployment,
+        ray_actor_options=placement.actor_options(),
+        max_ongoing_requests=4096,
+        health_check_period_s=2.0,
+        **replicas_options(placement, args),
+    )
+    return made.bind(args.config.model_dump(mode="json"), args.home)
+
+
+def arrivals(seconds: float, peak_per_s: float, seed: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Give Poisson arrivals: a calm start, a wave, a burst upon its way down, and calm again. Sorted seconds."""
+    step_s = 0.5
+    at = np.arange(0, seconds, step_s) / seconds
+    wave = np.clip(np.sin((at - 0.15) / 0.7 * math.pi), 0, 1) ** 2
+    burst = np.where((at > 0.66) & (at < 0.74), 0.45, 0.0)
+    rates = peak_per_s * np.clip(0.06 + 0.94 * wave + burst, 0, 1.05)
+    random = np.random.default_rng(seed)
+    counts = random.poisson(rates * step_s)
+    steps = np.repeat(np.arange(len(rates)), counts)
+    times: np.ndarray[tuple[int], np.dtype[np.float64]] = np.sort(
+        (steps + random.random(len(steps))) * step_s
+    )
+    return times

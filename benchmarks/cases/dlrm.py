@@ -1,0 +1,125 @@
+"""Makes the DLRM pipelines of configs/dlrm.yaml and configs/dlrm-store.yaml: weights and data at random.
+
+    python -m benchmarks.cases.dlrm [--rows 100000] [--items 20000] [--users 20000]
+
+Under the home it writes ``dlrm/``: ``features.yaml``, ``catalogue/``, ``users.lmdb/`` and ``artifact/`` (ONNX, and the
+same weights in safetensors); and ``dlrm-store/artifact/``, which reads its dense features from the user store.
+It is the shape that published serving benchmarks use (Naumov et al. 2019, arXiv:1906.00091), brought along
+as a caller would: an artifact and YAML, no code in services/.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from models.architectures.options import DlrmOptions
+from models.artifact import Artifact
+from models.errors import ArtifactError
+from models.features.catalogue import write_catalogue
+from models.features.definition import Feature, FeatureSet
+from models.features.rows import UserRowCodec, row_key
+from services.paths import home_directory
+from services.stores.lmdb import LmdbStore
+
+PIPELINES = ("dlrm", "dlrm-store")
+_SEED = 20_190_531
+_BLANK_DETAILS = b'{"type":"Feature","geometry":null,"properties":{}}'
+
+
+def features_of(options: DlrmOptions) -> FeatureSet:
+    """Give the features of both pipelines: one reads the item's dense features, the other the user's."""
+    of_item = Feature(
+        name="dense",
+        group="item",
+        shape=(options.dense,),
+        description="numbers at random, normally distributed",
+    )
+    sparse = Feature(
+        name="sparse",
+        group="item",
+        dtype="int64",
+        shape=(options.fields,),
+        description="row numbers of the embedding tables",
+    )
+    return FeatureSet(features=(of_item, of_item.model_copy(update={"group": "user"}), sparse))
+
+
+def build(home: Path, *, rows: int = 100_000, items: int = 20_000, users: int = 20_000) -> None:
+    """Make both pipelines, replacing what is there."""
+    from benchmarks.cases.dlrm_export import write_dlrm
+
+    options = DlrmOptions(rows=rows)
+    features = features_of(options)
+    _write_data(home / "dlrm", features, options, items, users)
+    for pipeline in PIPELINES:
+        variant = options.model_copy(update={"dense_per_request": pipeline == "dlrm-store"})
+        write_dlrm(home / pipeline / "artifact", pipeline, variant, features.content_hash, seed=_SEED)
+
+
+def is_built(home: Path) -> bool:
+    """Whether both pipelines are there and whole."""
+    try:
+        for pipeline in PIPELINES:
+            Artifact.load(home / pipeline / "artifact")
+    except ArtifactError:
+        return False
+    return (home / "dlrm" / "users.lmdb").exists()
+
+
+def user_id(number: int) -> str:
+    """Give the id of a user of the store."""
+    return f"u-{number:06d}"
+
+
+def _write_data(root: Path, features: FeatureSet, options: DlrmOptions, items: int, users: int) -> None:
+    random = np.random.default_rng(_SEED)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "features.yaml").write_text(yaml.safe_dump(features.model_dump(mode="json"), sort_keys=False))
+    write_catalogue(
+        root / "catalogue",
+        name="dlrm",
+        version=f"random-{_SEED}-{items}x{options.rows}",
+        features=features,
+        ids=[f"i-{number:06d}" for number in range(items)],
+        columns={
+            "dense": random.standard_normal((items, options.dense), dtype=np.float32),
+            "sparse": random.integers(0, options.rows, (items, options.fields)),
+        },
+        details=[_BLANK_DETAILS] * items,
+    )
+    store = LmdbStore(root / "users.lmdb", readonly=False)
+    try:
+        store.write_many(_user_rows(features, options, users))
+    finally:
+        store.close()
+
+
+def _user_rows(features: FeatureSet, options: DlrmOptions, users: int) -> Iterator[tuple[bytes, bytes]]:
+    random = np.random.default_rng(_SEED)
+    codec = UserRowCodec(features)
+    for number in range(users):
+        dense = random.standard_normal(options.dense, dtype=np.float32)
+        yield row_key("user", user_id(number).encode()), codec.encode({"dense": dense})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.cases.dlrm", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--rows", type=int, default=100_000, help="rows of each of the 26 tables")
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--users", type=int, default=20_000)
+    options = parser.parse_args(arguments)
+    home = home_directory()
+    build(home, rows=options.rows, items=options.items, users=options.users)
+    sys.stdout.write(f"{', '.join(str(home / pipeline) for pipeline in PIPELINES)}: built\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

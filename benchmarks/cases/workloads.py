@@ -1,0 +1,67 @@
+"""The workloads that are measured: a pipeline's YAML, how many candidates, and the bodies that are sent."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from services.config.pipeline import PipelineConfig, load_config
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+_USERS = 997  # distinct bodies that are cycled; prime, so that they do not beat with the clients
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One workload.
+
+    candidates: scored a request. k: items a request asks for. replicas: None as the YAML says.
+    """
+
+    name: str
+    config: Path
+    candidates: int
+    k: int
+
+    def bodies(self) -> list[bytes]:
+        """Give the request bodies, one a user."""
+        return [
+            json.dumps({"user_id": f"u-{user:06d}", "k": self.k}, separators=(",", ":")).encode()
+            for user in range(_USERS)
+        ]
+
+    def pipeline(self) -> PipelineConfig:
+        """Give the pipeline with this workload's number of candidates."""
+        pipeline = load_config(self.config)
+        data = pipeline.model_dump(mode="json")
+        data["candidates"]["count"] = self.candidates
+        data["candidates"]["max_count"] = max(self.candidates, pipeline.candidates.max_count)
+        return PipelineConfig.model_validate(data)
+
+    @contextmanager
+    def config_file(self, changes: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> Iterator[Path]:
+        """Write the pipeline's YAML to a temporary file, with changed fields of some of its sections."""
+        data = self.pipeline().model_dump(mode="json")
+        for section, fields in changes.items():
+            data[section] |= fields
+        with TemporaryDirectory(prefix="rankway-benchmark-") as folder:
+            path = Path(folder) / f"{self.name}.yaml"
+            path.write_text(yaml.safe_dump(data, sort_keys=False))
+            yield path
+
+
+def _workloads() -> Iterator[Workload]:
+    # All 32 scores are sent, as the servers that this workload is compared with do.
+    yield Workload("dlrm", CONFIGS / "dlrm.yaml", candidates=32, k=32)
+    yield Workload("dlrm-store", CONFIGS / "dlrm-store.yaml", candidates=32, k=32)
+    for count in (50, 200, 1000):
+        yield Workload(f"walks-{count}", CONFIGS / "walks.yaml", candidates=count, k=10)
+
+
+WORKLOADS: Mapping[str, Workload] = MappingProxyType({workload.name: workload for workload in _workloads()})

@@ -1,0 +1,91 @@
+"""One cell of a benchmark: one server under one load, with the CPU of each process."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.cases.bare_model import BareCell
+from benchmarks.harness.answers import Batches, read_batches
+from benchmarks.harness.closed_loop import ClosedLoop
+from benchmarks.harness.connections import health_request, http_request
+from benchmarks.harness.load import run_closed, run_open
+from benchmarks.harness.open_loop import OpenLoop
+from benchmarks.harness.processes import core_seconds_by_role, machine_busy_s
+from benchmarks.harness.results import LoadResult
+from benchmarks.harness.servers import Server
+
+_HOST = "127.0.0.1"
+_PATH = "/v1/rank"
+_OPEN_CONNECTIONS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A closed loop of ``clients``, or an open one at ``share`` of the service's closed-loop peak."""
+
+    clients: int = 0
+    share: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """Short name: c32, open 80%."""
+        return f"c{self.clients}" if self.clients else f"open {self.share:.0%}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one window showed.
+
+    core_ms: CPU a request by role, milliseconds. foreign_cores: cores that processes of neither server
+    nor client kept busy meanwhile; above 0.1 the cell is disturbed.
+    """
+
+    load: LoadResult
+    core_ms: dict[str, float]
+    batches: Batches
+    foreign_cores: float
+
+
+def measure_cell(
+    server: Server, load: Load, bodies: Sequence[bytes], seconds: float, peak_rps: float
+) -> Cell:
+    """Load the server for ``seconds``."""
+    requests = [http_request(f"{_HOST}:{server.port}", _PATH, body) for body in bodies]
+    before, busy_s, started_s = server.meter.read(), machine_busy_s(), time.perf_counter()
+    client_s = time.process_time()
+    loop: ClosedLoop | OpenLoop
+    if load.clients:
+        loop = ClosedLoop(requests, clients=load.clients, duration_s=seconds)
+        result = run_closed(_HOST, server.port, loop)
+    else:
+        rate, prime = load.share * peak_rps, health_request(_HOST)
+        loop = OpenLoop(requests, rate, seconds, connections=_OPEN_CONNECTIONS, prime=prime)
+        result = run_open(_HOST, server.port, loop)
+    client_s = time.process_time() - client_s
+    after, busy_s = server.meter.read(), machine_busy_s() - busy_s
+    wall_s = time.perf_counter() - started_s
+    used_s = core_seconds_by_role(before, after)
+    return Cell(
+        load=result,
+        core_ms={role: spent_s * 1e3 / max(1, loop.answered) for role, spent_s in used_s.items() if spent_s},
+        batches=read_batches(loop.answers),
+        foreign_cores=max(0.0, busy_s - sum(used_s.values()) - client_s) / wall_s,
+    )
+
+
+def model_core_ms(batches: Batches, cells: Sequence[BareCell]) -> float:
+    """Give the model's CPU a request: what the bare model takes for batches of the sizes observed.
+
+    cells: of one runtime and layout, by batch size; between two sizes it is interpolated.
+    """
+    by_size = sorted((cell.requests_a_batch, cell.core_ms_a_request) for cell in cells)
+    sizes = np.log2([size for size, _ in by_size])
+    costs = [cost for _, cost in by_size]
+    counts: Mapping[int, int] = batches.requests_by_batch
+    total = sum(size * count for size, count in counts.items())
+    spent = sum(
+        float(np.interp(np.log2(size), sizes, costs)) * size * count for size, count in counts.items()
+    )
+    return spent / total if total else float("nan")

@@ -1,0 +1,72 @@
+"""HTTP load from one process: a closed loop of clients, or an open loop of Poisson arrivals.
+
+python -m benchmarks.harness.load http://127.0.0.1:8000/v1/rank --body '{"user_id": "u-1"}' --clients 32
+python -m benchmarks.harness.load http://127.0.0.1:8000/v1/rank --body '{"user_id": "u-1"}' --rate 500
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvloop
+
+from benchmarks.harness.closed_loop import ClosedLoop
+from benchmarks.harness.connections import http_request
+from benchmarks.harness.open_loop import OpenLoop
+from benchmarks.harness.results import LoadResult
+
+
+def run_closed(host: str, port: int, loop: ClosedLoop) -> LoadResult:
+    """Run a closed loop to its end."""
+    return _run(loop.run(host, port))
+
+
+def run_open(host: str, port: int, loop: OpenLoop) -> LoadResult:
+    """Run an open loop to its end."""
+    return _run(loop.run(host, port))
+
+
+def _run(main: Coroutine[Any, Any, LoadResult]) -> LoadResult:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line; print JSON."""
+    parser = argparse.ArgumentParser(prog="benchmarks.harness.load", description=__doc__.splitlines()[0])
+    parser.add_argument("url")
+    parser.add_argument("--body", action="append", default=[], help="JSON, or @FILE with one a line; cycled")
+    parser.add_argument("--clients", type=int, default=32, help="closed loop: clients")
+    parser.add_argument("--rate", type=float, help="open loop: arrivals a second")
+    parser.add_argument("--connections", type=int, default=256, help="open loop: connections")
+    parser.add_argument("--seconds", type=float, default=5.0)
+    options = parser.parse_args(arguments)
+    url = urlsplit(options.url)
+    host, port = url.hostname or "127.0.0.1", url.port or 80
+    bodies = [line for body in options.body for line in _lines(body)]
+    path = url.path or "/"
+    requests = [http_request(host, path, body) for body in bodies] or [http_request(host, path)]
+    if options.rate is None:
+        closed = ClosedLoop(requests, clients=options.clients, duration_s=options.seconds)
+        result = run_closed(host, port, closed)
+    else:
+        opened = OpenLoop(requests, options.rate, options.seconds, connections=options.connections)
+        result = run_open(host, port, opened)
+    json.dump(result.as_dict(), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+    return 0
+
+
+def _lines(body: str) -> list[bytes]:
+    if body.startswith("@"):
+        return [line for line in Path(body[1:]).read_bytes().splitlines() if line.strip()]
+    return [body.encode()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Starts and stops what is measured: the service as its operators start it, and the control."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.processes import CpuMeter
+
+MARK = "RANKWAY_BENCHMARK"
+_START_LIMIT_S = 240.0
+_STOP_LIMIT_S = 60.0
+_POLL_PERIOD_S = 0.1
+_READY = "Ctrl-C stops it"
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: where it listens, its CPU meter, and the file with what it printed."""
+
+    port: int
+    meter: CpuMeter
+    log: Path
+
+    def health(self) -> dict[str, Any]:
+        """Give what ``/readyz`` says.
+
+        Raises:
+            OSError, ValueError: it does not answer, or not with JSON.
+        """
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
+            told: dict[str, Any] = json.load(answer)
+        return told
+
+
+@contextmanager
+def service(config: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run ``rankway serve``, with further environment ``settings``, stopped by SIGINT as with Ctrl-C."""
+    port = free_port()
+    command = [sys.executable, "-m", "cli.main", "serve", str(config), "--port", str(port)]
+    with _running(command, port, settings or {}) as server:
+        _wait_until_told(server)
+        yield server
+
+
+@contextmanager
+def control(config: Path, processes: int) -> Iterator[Server]:
+    """Run the same application on plain uvicorn."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.cases.control", str(config), "--port", str(port)]
+    with _running([*command, "--processes", str(processes)], port, {}) as server:
+        yield server
+
+
+def free_port() -> int:
+    """Give a loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _running(command: Sequence[str], port: int, settings: Mapping[str, str]) -> Iterator[Server]:
+    mark = secrets.token_hex(8)
+    meter = CpuMeter(f"{MARK}={mark}")
+    with tempfile.NamedTemporaryFile(prefix="rankway-benchmark-", suffix=".log") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=_ROOT,
+            env={**os.environ, **settings, MARK: mark},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            server = Server(port, meter, Path(log.name))
+            _wait_until_ready(server, process)
+            yield server
+        finally:
+            _stop(process, meter)
+
+
+def _wait_until_ready(server: Server, process: "subprocess.Popen[bytes]") -> None:
+    limit_s = time.monotonic() + _START_LIMIT_S
+    while time.monotonic() < limit_s:
+        if process.poll() is not None:
+            told = server.log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"the server ended with {process.returncode} before it was ready: {told}")
+        try:
+            server.health()
+            return
+        except (OSError, ValueError):
+            time.sleep(_POLL_PERIOD_S)
+    raise RuntimeError(f"the server was not ready in {_START_LIMIT_S:.0f} s")
+
+
+def _wait_until_told(server: Server) -> None:
+    """Wait until the service itself says it is ready: before, requests may take Serve's fallback proxy."""
+    limit_s = time.monotonic() + _START_LIMIT_S
+    while _READY not in server.log.read_text(errors="replace"):
+        if time.monotonic() > limit_s:
+            raise RuntimeError(f"the service did not say {_READY!r} in {_START_LIMIT_S:.0f} s")
+        time.sleep(_POLL_PERIOD_S)
+
+
+def _stop(process: "subprocess.Popen[bytes]", meter: CpuMeter) -> None:
+    meter.read()  # the last sight of the processes' parents
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    left = {pid: found for pid, found in meter.read().items() if pid != process.pid}
+    if left:
+        sys.stderr.write(f"left running by the server, ended now: {sorted(p.role for p in left.values())}\n")
+    for pid in left:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue

@@ -1,1 +1,0 @@
-"""What ``benchmarks/autoscale_live.py`` holds the simulator against: a real local Ray."""

@@ -1,0 +1,48 @@
+"""The claim's arithmetic: equal cost and equal violations are read off two fronts."""
+
+import pytest
+
+from autoscale.config import AutoscalingConfig
+from autoscale.tuner.tuner import Candidate, Tuned
+from benchmarks.autoscaling.claim import Judged, compared, day, picks, pipeline
+
+CONFIG = AutoscalingConfig.model_validate({"p99_ms": 100.0, "policy": {"kind": "target_ongoing"}})
+
+
+def judged(*points: tuple[float, float]) -> list[Judged]:
+    """Two seeds each, apart by a tenth."""
+    return [
+        Judged(
+            CONFIG, False, (0.9 * cost, 1.1 * cost), (0.9 * misses, 1.1 * misses), (50.0, 60.0), (0.0, 60.0)
+        )
+        for cost, misses in points
+    ]
+
+
+def test_fronts_are_compared_at_equal_cost_and_at_equal_violations() -> None:
+    found = compared(judged((60.0, 0.005), (80.0, 0.0005)), judged((50.0, 0.02), (100.0, 0.008)))
+    by_allowed = {row["allowed"]: row for row in found["cost_at_equal_violations"]}
+    assert by_allowed[0.01]["ours"] == pytest.approx(60.0)
+    assert by_allowed[0.01]["serves"] == pytest.approx(100.0)
+    assert by_allowed[0.01]["saved"] == pytest.approx(0.4)
+    assert by_allowed[0.001]["serves"] is None
+    cheap, dear = found["violations_at_equal_cost"]
+    assert (cheap["cost"], cheap["ours"]) == (pytest.approx(50.0), None)
+    assert dear["ours"] == pytest.approx(0.0005)
+
+
+def test_what_was_chosen_and_the_ends_of_a_front_are_judged() -> None:
+    front = tuple(Candidate(number, CONFIG, 10.0 + number, 0.1 / (1 + number)) for number in range(6))
+    for chosen in front:
+        picked = picks(Tuned(chosen, front, 6, 0), 3)
+        assert len(picked) == 3
+        assert {chosen.number, 0} <= {one.number for one in picked}
+
+
+def test_less_traffic_is_served_by_smaller_nodes_at_the_same_price_a_core() -> None:
+    full, tenth = pipeline(), pipeline(1e8)
+    assert {str(key) for key in full.keys()} == {"ingress@cpu", "ranker@cpu"}
+    assert tenth.pools["cpu"].cpus == 2
+    prices = [pool.price_per_hour / pool.cpus for pool in (full.pools["cpu"], tenth.pools["cpu"])]
+    assert prices[0] == pytest.approx(prices[1])
+    assert day("day", 1e8, 60.0).counts.requests.sum() == pytest.approx(1e8)

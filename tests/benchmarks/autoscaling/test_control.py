@@ -1,0 +1,46 @@
+"""What the control check makes of both sides."""
+
+import numpy as np
+import pytest
+
+from autoscale.capacity.service_time import service_time
+from benchmarks.autoscaling.control import Curve, control_config, paired, startup_s
+from benchmarks.autoscaling.waiting import arrivals, batch_s, waiting_profile
+
+
+def test_seconds_are_the_integral_of_what_stood_until_the_next_look() -> None:
+    curve = Curve([0.0, 1.0, 3.0], [1, 2, 4], [1, 2, 4], [1, 1, 2])
+    assert curve.seconds_of(curve.target, 4.0) == 1 * 1 + 2 * 2 + 4 * 1
+    assert curve.seconds_of(curve.ready, 2.0) == 1 + 1
+
+
+def test_a_rise_is_told_for_each_replica_on_each_way_up() -> None:
+    curve = Curve([0.0, 1.0, 2.0, 3.0, 4.0], [1, 3, 3, 1, 2])
+    assert curve.rises() == [(1.0, 2), (1.0, 3), (4.0, 2)]
+
+
+def test_rises_are_paired_with_the_nearest_of_the_same_number() -> None:
+    pairs, alone = paired([(1.0, 2), (40.0, 2)], [(39.0, 2), (2.0, 2), (5.0, 3)])
+    assert pairs == [(1.0, 2.0, 2), (40.0, 39.0, 2)]
+    assert alone == 1
+
+
+def test_the_start_up_is_what_steps_up_took_to_be_ready() -> None:
+    curve = Curve([0.0, 1.0, 2.0, 5.0, 6.0], [1, 2, 2, 2, 3], [1, 2, 2, 2, 3], [1, 1, 1, 2, 2])
+    assert startup_s(curve) == 4.0
+
+
+def test_the_profile_is_what_the_unit_waits_and_arrivals_are_sorted_within_the_time() -> None:
+    fitted = service_time(waiting_profile(3.0))
+    for requests, candidates in ((1, 32), (3, 96), (4, 128)):
+        assert float(fitted.batch_s(requests, candidates)) == pytest.approx(batch_s(candidates), rel=1e-3)
+    times_s = arrivals(60.0, 100.0, seed=1)
+    assert (np.diff(times_s) >= 0).all()
+    assert 0 <= times_s[0] < times_s[-1] < 60.0
+
+
+def test_the_pipeline_has_sixteen_replicas_at_most_each_a_fraction_of_a_cpu() -> None:
+    config = control_config({"kind": "slo"}, 8123)
+    assert config.units["main"].cpus == 0.1
+    assert config.autoscaling is not None
+    assert config.autoscaling.bounds["main"].max_replicas == 16

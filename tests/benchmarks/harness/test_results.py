@@ -1,0 +1,18 @@
+import math
+from collections import Counter
+
+import pytest
+
+from benchmarks.harness.results import good_count, percentiles_ms
+
+
+def test_percentiles_are_in_milliseconds() -> None:
+    assert percentiles_ms([0.001] * 99 + [0.1]) == pytest.approx((1.0, 1.99, 90.199))
+
+
+def test_no_latency_has_no_percentile() -> None:
+    assert all(math.isnan(value) for value in percentiles_ms([]))
+
+
+def test_only_2xx_is_good() -> None:
+    assert good_count(Counter({200: 5, 204: 1, 429: 7, 500: 2})) == 6
