@@ -27,8 +27,8 @@ from benchmarks.cases.workloads import WORKLOADS, Workload
 from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.errors import ModelError
+from models.runtimes.weight_sizes import weights_of
 from models.signature import Inputs
-from models.weights import weights_of
 from services.errors import ConfigError
 from services.paths import home_directory
 

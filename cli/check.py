@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from services.choice import Choice
+from models.runtimes.auto import Choice
 from services.config.pipeline import load_config
 from services.config.runtimes import choices, told
 from services.deployment.check import check_artifacts, idle_policies, scaling_warnings, store_warnings

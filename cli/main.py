@@ -10,7 +10,7 @@ from importlib import import_module
 
 import typer
 
-from models.telemetry import forbid_telemetry
+from models.no_telemetry import forbid_telemetry
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from models.atomic_directory import recover
 from models.datasets.config import EventsConfig
-from models.directories import recover
 from models.errors import ModelError
 from services.config.pipeline import PipelineConfig, load_config
 from services.errors import ConfigError

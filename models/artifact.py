@@ -8,7 +8,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.directories import settled, written_whole
+from models.atomic_directory import settled, written_whole
 from models.errors import ArtifactError, FeatureMismatch
 from models.signature import Signature
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.directories import settled, written_whole
+from models.atomic_directory import settled, written_whole
 from models.errors import ArtifactError, FeatureMismatch
 from models.ragged import Column, RaggedArray, RaggedBatch
 

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from models.directories import settled
+from models.atomic_directory import settled
 from models.features.catalogue import item_key
 from services.locks import alone
 from walks.data.catalogue import route_ids, write_routes

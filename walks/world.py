@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.code import hash_of_code
+from models.code_identity import hash_of_code
 from services.paths import home_directory
 from walks.presets import PRESETS, PresetName, WorldConfig
 from walks.sources import ENCODER, MAP, TOKENIZER, WEATHER, locate, sha256
@@ -21,7 +21,7 @@ Progress = Callable[[str, int], None]
 _REPOSITORY = Path(__file__).resolve().parent.parent
 CODE = (
     *("walks/**/*.py", "models/features/*.py"),
-    *("models/directories.py", "models/impressions.py", "models/ragged.py", "services/stores/lmdb.py"),
+    *("models/atomic_directory.py", "models/impressions.py", "models/ragged.py", "services/stores/lmdb.py"),
     *("models/durable.py", "models/writers.py"),
     "services/locks.py",
 )

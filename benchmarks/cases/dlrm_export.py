@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.architectures.dlrm import Dlrm
 from models.architectures.options import DlrmOptions
 from models.artifact import write_artifact
-from models.golden import write_golden
+from models.runtimes.golden import write_golden
 from models.signature import Inputs
 from models.training.export import outputs_of
 

@@ -14,7 +14,7 @@ _ROLES = (
     ("raylet", re.compile(r"/raylet/raylet( |$)")),
     ("gcs", re.compile(r"/gcs_server( |$)")),
     ("agents", re.compile(r"agent|log_monitor\.py|monitor\.py|dashboard|ray::IDLE|ray::")),
-    ("uvicorn", re.compile(r"benchmarks\.control")),
+    ("uvicorn", re.compile(r"benchmarks\.cases\.control")),
     ("driver", re.compile(r"cli\.main serve")),
 )
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")

@@ -33,7 +33,7 @@ from models.features.catalogue import Catalogue, item_key
 from models.impressions import read_impressions
 from models.training.lists import in_memory
 from models.training.loop import Progress
-from models.training.over_catalogue import over_catalogue
+from models.training.negative_sampling import over_catalogue
 from services.config.pipeline import PipelineConfig
 
 BLOCK = 256

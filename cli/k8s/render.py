@@ -9,7 +9,7 @@ import yaml
 from rich.console import Console
 
 from cli.autoscale.telling import told
-from models.directories import written_whole
+from models.atomic_directory import written_whole
 from services.config.pipeline import PipelineConfig, load_config
 from services.config.placement import all_placements
 from services.errors import ConfigError

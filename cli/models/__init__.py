@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cli.models.bench import bench
 from models.artifact import MANIFEST, Artifact
-from models.directories import is_of_a_writer
+from models.atomic_directory import is_of_a_writer
 from models.errors import ModelError
 from services.paths import home_directory
 

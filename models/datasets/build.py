@@ -15,12 +15,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from models.code import hash_of_code
+from models.atomic_directory import written_whole
+from models.code_identity import hash_of_code
 from models.datasets import read_events
 from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog, Moments, cut, moments_of
 from models.datasets.features import NUMBER, POPULARITY, features_of, histories
-from models.directories import written_whole
 from models.features.catalogue import item_key, write_catalogue
 from models.impressions import write_impressions
 from models.ragged import RaggedBatch, offsets_of

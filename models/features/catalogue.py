@@ -16,7 +16,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.directories import written_whole
+from models.atomic_directory import written_whole
 from models.errors import ArtifactError
 from models.features.definition import FeatureSet
 from models.features.transforms import transformed

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.directories import written_whole
+from models.atomic_directory import written_whole
 from models.errors import ArtifactError, FeatureMismatch
-from models.features.declared import expect_declared
 from models.features.definition import Feature, FeatureSet
+from models.features.validation import expect_declared
 
 INDEX = "overlay.json"
 

@@ -18,7 +18,7 @@ from models.runtimes.base import (
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
-    from models.runtimes.cut import CutRuntime
+    from models.runtimes.split_history import CutRuntime
 
 _SUFFIX = {
     "onnx": ".onnx",
@@ -92,7 +92,7 @@ def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeConfig) -> "
         raise RuntimeFailure(
             f"the runtime {config.kind} cannot cut {artifact.name} in two: use runtime.kind onnx"
         )
-    from models.runtimes.cut import CutRuntime
+    from models.runtimes.split_history import CutRuntime
 
     return CutRuntime(root / _weights_for(artifact, config), artifact.signature, threads=config.threads)
 

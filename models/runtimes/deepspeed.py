@@ -22,8 +22,8 @@ from models.architectures.layers import TransformerLayer
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
 from models.runtimes.base import DeepSpeedConfig
-from models.runtimes.mapped import mapped_module, release_pages
-from models.runtimes.split_products import lighten
+from models.runtimes.mapped_weights import mapped_module, release_pages
+from models.runtimes.sharded_linear import lighten
 from models.runtimes.torch import ModuleRuntime
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

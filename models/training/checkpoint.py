@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models.directories import written_whole
+from models.atomic_directory import written_whole
 
 _STATE = "state.json"
 _RANDOM = "random"

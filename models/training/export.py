@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
 from models.architectures.base import Architecture, EncodesHistory
-from models.golden import write_golden
+from models.runtimes.golden import write_golden
 from models.signature import ENCODED_HISTORY, Inputs, InputSpec, Layout, Signature
 
 SAFETENSORS = "model.safetensors"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.directories import written_whole
+from models.atomic_directory import written_whole
 from models.errors import TrainingError
 from models.features.definition import FeatureSet
 from models.impressions import write_impressions

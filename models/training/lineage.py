@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.artifact import Artifact, sha256_of
-from models.code import hash_of_code
+from models.code_identity import hash_of_code
 from models.errors import ArtifactError
 
 _CODE = Path(__file__).resolve().parent.parent
@@ -27,7 +27,7 @@ def hash_of_training_code() -> str:
     """Give 16 hex digits over the code that decides what a training gives."""
     folders = [_CODE / "training", _CODE / "architectures", _CODE / "features"]
     files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
-    files += [_CODE / name for name in ("assembly.py", "golden.py", "padding.py", "signature.py")]
+    files += [_CODE / name for name in ("assembly.py", "runtimes/golden.py", "padding.py", "signature.py")]
     return hash_of_code(files)
 
 

@@ -21,7 +21,7 @@ from models.assembly import InputAssembler
 from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.golden import golden_batch
+from models.runtimes.golden import golden_batch
 from models.training.checkpoint import Checkpoint
 from models.training.config import FitConfig, TrainingConfig
 from models.training.export import ONNX, weight_writer
@@ -30,7 +30,7 @@ from models.training.lists import Lists
 from models.training.loop import Fitted, Progress, fit
 from models.training.losses import LossFunction, distillation_loss, list_loss
 from models.training.metrics import quality
-from models.training.over_catalogue import NegativeSampler
+from models.training.negative_sampling import NegativeSampler
 from models.training.scoring import score
 from models.training.sizes import listwise_options, pooled_options, ranker_options
 from models.training.splits import Labelled, Places, Splits

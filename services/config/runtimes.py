@@ -8,11 +8,11 @@ import psutil
 
 from autoscale.pools import PoolConfig
 from models.artifact import Artifact
-from models.directories import settled
+from models.atomic_directory import settled
 from models.errors import ModelError
+from models.runtimes.auto import CPU_CORE, GPUS, MIB, UNKNOWN_GPU, Choice, Device, Rate, choose, least
 from models.runtimes.base import AccelerateConfig, AutoConfig, DeepSpeedConfig, RuntimeConfig, group_of
-from models.weights import Weights, weights_of
-from services.choice import CPU_CORE, GPUS, MIB, UNKNOWN_GPU, Choice, Device, Rate, choose, least
+from models.runtimes.weight_sizes import Weights, weights_of
 from services.config.pipeline import LOCAL_POOL, PipelineConfig
 from services.config.placement import Placement, placements
 from services.errors import ConfigError

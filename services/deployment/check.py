@@ -7,7 +7,7 @@ from autoscale.config import make_policy
 from autoscale.errors import AutoscaleError
 from models.artifact import Artifact
 from models.assembly import InputAssembler
-from models.directories import settled
+from models.atomic_directory import settled
 from models.errors import ModelError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.telemetry import NO_TELEMETRY
+from models.no_telemetry import NO_TELEMETRY
 from services.ingress.fast_path import IMPORT_PATH as FAST_PATH_IMPORT
 
 REQUEST_HEAD_LIMIT_S = 5

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.directories import settled
+from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.features.definition import Feature, FeatureSet
 from models.ragged import Column, RaggedArray, RaggedBatch

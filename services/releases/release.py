@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from models.artifact import Artifact
-from models.directories import settled
+from models.atomic_directory import settled
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
 from services.config.pipeline import PipelineConfig, StageName

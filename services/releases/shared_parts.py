@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from models.directories import settled
+from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
 from services.stages.model_slot import LoadRuntime, ModelConfig, ModelSlot

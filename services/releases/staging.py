@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.artifact import Artifact, sha256_of
-from models.directories import settled, written_whole
+from models.atomic_directory import settled, written_whole
 from models.durable import write_file
 from models.features.catalogue import Catalogue
 from services.config.pipeline import PipelineConfig

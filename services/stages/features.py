@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.directories import settled
+from models.atomic_directory import settled
 from models.errors import ArtifactError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet

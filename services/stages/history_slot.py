@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from models.artifact import Artifact
 from models.assembly import InputAssembler
-from models.directories import settled
+from models.atomic_directory import settled
 from models.errors import RuntimeFailure
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from models.golden import check_golden
 from models.ragged import Column, RaggedArray, RaggedBatch
 from models.runtimes import load_cut_runtime
+from models.runtimes.golden import check_golden
 from services.errors import ConfigError
 from services.stages.history_cache import FIELD, HistoryCacheConfig, LookupCounts, LruBytes
 from services.stages.history_keys import HistoryKeys, column_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.directories import settled
+from models.atomic_directory import settled
 from models.features.catalogue import Catalogue, item_key
 from models.features.definition import Feature, FeatureSet
 from models.features.live import INDEX, LiveItems

@@ -10,7 +10,7 @@ until it is back or the operator removes the mark.
 import logging
 from pathlib import Path
 
-from models.directories import settled
+from models.atomic_directory import settled
 from models.durable import write_file
 from models.features.definition import FeatureSet
 from models.features.live import INDEX

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict
 
 from models.artifact import Artifact
 from models.assembly import InputAssembler
-from models.directories import settled
+from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
-from models.golden import check_golden
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import OnnxConfig, Runtime, RuntimeConfig
+from models.runtimes.golden import check_golden
 from models.text.scorer import PairScorer, TextConfig
 from services.errors import StageFailed
 

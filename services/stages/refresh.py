@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.directories import settled
+from models.atomic_directory import settled
 from models.errors import ArtifactError
 from models.features.live import INDEX as LIVE_INDEX
 from models.features.live import LiveColumns, LiveItems

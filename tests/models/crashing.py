@@ -11,7 +11,7 @@ FILES = ("one", "two", "sub/three")
 
 def write_marked(root: Path, mark: str) -> None:
     """Write a folder of several files, all of which say ``mark``."""
-    from models.directories import written_whole
+    from models.atomic_directory import written_whole
 
     with written_whole(root) as staging:
         fill(staging, mark)

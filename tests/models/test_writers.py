@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models import writers
-from models.directories import written_whole
+from models.atomic_directory import written_whole
 from models.durable import exchanged, write_file
 from models.errors import FolderBusy
 from tests.models.crashing import FILES, fill, marks_in, write_marked
@@ -126,7 +126,7 @@ def test_all_is_on_disk_before_the_name_and_the_name_before_the_old_goes(
         return rename(path, target)
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
-    monkeypatch.setattr("models.directories.exchanged", noted_exchange)
+    monkeypatch.setattr("models.atomic_directory.exchanged", noted_exchange)
     monkeypatch.setattr(Path, "rename", noted_rename)
     with written_whole(root) as staging:
         fill(staging, "new")

@@ -6,9 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.runtimes.auto import (
+    CPU_CORE,
+    GPUS,
+    MIB,
+    OBJECTIVE_SHARE,
+    Choice,
+    Device,
+    choose,
+    estimate_ms,
+    least,
+)
 from models.runtimes.base import AccelerateConfig, AutoConfig, DeepSpeedConfig, OnnxConfig, TorchConfig
-from models.weights import Weights
-from services.choice import CPU_CORE, GPUS, MIB, OBJECTIVE_SHARE, Choice, Device, choose, estimate_ms, least
+from models.runtimes.weight_sizes import Weights
 
 AUTO = AutoConfig(kind="auto")
 GIB = 1 << 30

@@ -41,7 +41,7 @@ def test_the_stamp_covers_the_code_that_a_build_runs() -> None:
     stamped = {path.relative_to(ROOT) for pattern in CODE for path in ROOT.glob(pattern)}
     beside = {
         "services/paths.py",
-        "models/code.py",
+        "models/code_identity.py",
         "models/errors.py",
         "services/errors.py",
         "services/stores/base.py",

@@ -22,9 +22,9 @@ from models.artifact import Artifact
 from models.errors import ArtifactError, BatchFailure, OutOfMemory, RuntimeFailure
 from models.runtimes.accelerate import refuse_others
 from models.runtimes.base import AccelerateConfig
-from models.runtimes.narrow import arithmetic_of, narrowed_dtypes
 from models.runtimes.pipeline import stage_of
 from models.runtimes.pipeline.base import Schedule, Stage
+from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
 from models.runtimes.torch import FAULTS, failure, misfit, refuse_unbuildable
 from models.signature import Inputs
 

@@ -19,10 +19,10 @@ from models.artifact import Artifact, write_artifact
 from models.assembly import InputAssembler
 from models.errors import RuntimeFailure
 from models.features.catalogue import Catalogue
-from models.golden import check_golden
 from models.runtimes import load_runtime
 from models.runtimes.accelerate import AccelerateRuntime, OnOneDevice
 from models.runtimes.base import AccelerateConfig, TorchConfig
+from models.runtimes.golden import check_golden
 from models.signature import Inputs
 from models.training.export import SAFETENSORS, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_pooled, make_ranker

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from models.artifact import Artifact
+from models.runtimes.auto import WEIGHTS_SHARE
 from models.runtimes.base import AccelerateConfig, DeepSpeedConfig, OnnxConfig, RuntimeConfig, TorchConfig
+from models.runtimes.weight_sizes import weights_of
 from models.training.export import SAFETENSORS
-from models.weights import weights_of
 from services.app import StandaloneApp
-from services.choice import WEIGHTS_SHARE
 from services.config.pipeline import PipelineConfig, load_config
 from services.config.runtimes import choices, resolved, told
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.releases.staging import ReleaseFolder
-from tests.models.test_weights import written
+from tests.models.runtimes.test_weight_sizes import written
 from tests.models.worlds import make_ranker
 from tests.pipelines import SPLIT, WITH_RERANKER, make_pipeline, merged
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.telemetry import NO_TELEMETRY
+from models.no_telemetry import NO_TELEMETRY
 from services.deployment.ray_settings import (
     apply_settings,
     free_ports,

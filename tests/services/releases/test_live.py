@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.artifact import GOLDEN, MANIFEST, Artifact, sha256_of
-from models.golden import write_golden
+from models.runtimes.golden import write_golden
 from services.config.pipeline import PipelineConfig, load_config
 from services.errors import ReleaseError, ReleaseMismatch
 from services.ingress.engine import Engine

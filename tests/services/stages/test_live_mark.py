@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import directories
+from models import atomic_directory
 from models.features.catalogue import item_key
 from models.features.live import LiveItems
 from services.config.pipeline import PipelineConfig, load_config
@@ -120,7 +120,7 @@ def test_a_command_that_is_killed_has_set_nothing_or_all_and_a_replica_leaves_th
     tmp_path: Path, config: PipelineConfig, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
 ) -> None:
     if not can_exchange:
-        monkeypatch.setattr(directories, "exchanged", lambda _one, _other: False)
+        monkeypatch.setattr(atomic_directory, "exchanged", lambda _one, _other: False)
     mark, seen = mark_of(config, tmp_path), set()
     for at in range(1, CALL_LIMIT, 2):
         killed = killed_at(at, lambda: set_live(config, tmp_path, "bonus", 64.0, ["item-1"]))

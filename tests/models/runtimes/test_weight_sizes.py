@@ -7,8 +7,8 @@ import pytest
 from models.architectures.base import Architecture
 from models.artifact import Artifact, write_artifact
 from models.errors import ArtifactError
+from models.runtimes.weight_sizes import Weights, weights_of
 from models.training.export import ONNX, SAFETENSORS, weight_writer
-from models.weights import Weights, weights_of
 from tests.models.worlds import RANKER, make_pooled, make_ranker
 
 

@@ -15,7 +15,7 @@ from models.errors import RuntimeFailure
 from models.features.catalogue import Catalogue
 from models.runtimes import load_cut_runtime, load_runtime
 from models.runtimes.base import OnnxConfig, TorchConfig
-from models.runtimes.cut import CutRuntime
+from models.runtimes.split_history import CutRuntime
 from models.signature import ENCODED_HISTORY
 from models.training.export import ONNX, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_pooled, make_ranker

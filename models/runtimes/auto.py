@@ -15,7 +15,7 @@ from models.runtimes.base import (
     RuntimeConfig,
     TorchConfig,
 )
-from models.weights import Weights
+from models.runtimes.weight_sizes import Weights
 
 MIB = 1 << 20
 WEIGHTS_SHARE = 0.7

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.code import hash_of_code
+from models.code_identity import hash_of_code
 
 PLAIN = '''"""Doc."""
 LIMIT = 3

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.telemetry import NO_TELEMETRY, forbid_telemetry
+from models.no_telemetry import NO_TELEMETRY, forbid_telemetry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,7 +21,7 @@ def files_after(program: str, home: Path) -> list[Path]:
 
 
 def test_onnx_runtime_keeps_no_diary_once_forbidden(tmp_path: Path) -> None:
-    forbidding = "from models.telemetry import forbid_telemetry; forbid_telemetry(); "
+    forbidding = "from models.no_telemetry import forbid_telemetry; forbid_telemetry(); "
     assert files_after(f"{forbidding}import onnxruntime", tmp_path / "forbidden") == []
 
 

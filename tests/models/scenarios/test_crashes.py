@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models import directories
-from models.directories import settled
+from models import atomic_directory
+from models.atomic_directory import settled
 from tests.models.crashing import fill, killed_at, marks_in, write_marked
 
 CALL_LIMIT = 1000
@@ -19,7 +19,7 @@ def _exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     can: bool = request.param == "exchange"
     if not can:
         # As renameat2 says on NFS.
-        monkeypatch.setattr(directories, "exchanged", lambda _one, _other: False)
+        monkeypatch.setattr(atomic_directory, "exchanged", lambda _one, _other: False)
     return can
 
 
@@ -68,7 +68,7 @@ def test_any_row_of_killed_writers_loses_nothing_that_was_there(
     for number, (at, can_exchange) in enumerate(kills, 1):
         with pytest.MonkeyPatch.context() as patch:
             if not can_exchange:
-                patch.setattr(directories, "exchanged", lambda _one, _other: False)
+                patch.setattr(atomic_directory, "exchanged", lambda _one, _other: False)
             killed = killed_at(at, lambda number=number: write_marked(root, str(number)))  # type: ignore[misc]
         seen = marks_in(settled(root))
         assert len(seen) == 1

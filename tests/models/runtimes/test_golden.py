@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from models.artifact import GOLDEN, Artifact, write_artifact
 from models.assembly import InputAssembler
 from models.errors import ArtifactError, GoldenMismatch
-from models.golden import check_golden, golden_batch
 from models.ragged import RaggedBatch, offsets_of
 from models.runtimes import load_runtime
 from models.runtimes.base import OnnxConfig, TorchConfig, runtime_config
+from models.runtimes.golden import check_golden, golden_batch
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.directories import written_whole
+from models.atomic_directory import written_whole
 
 
 def test_the_new_takes_the_place_of_the_old(tmp_path: Path) -> None:
