@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from autoscale.capacity.advice import call_limited
+from autoscale.advice import call_limited
 from autoscale.capacity.capacity import Capacity, capacities
 from autoscale.capacity.sizing import Sizing
 from autoscale.planner.provisioning import PlanOptions, Sized, sized

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autoscale.capacity.advice import call_limited, meaningless, sizing_of, unreachable
+from autoscale.advice import call_limited, meaningless, sizing_of, unreachable
 from autoscale.config import make_policy
 from autoscale.errors import AutoscaleError
 from models.artifact import Artifact

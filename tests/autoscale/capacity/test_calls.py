@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscale.capacity.advice import call_limited
+from autoscale.advice import call_limited
 from autoscale.capacity.capacity import capacities
 from autoscale.capacity.sizing import Sizing
 from autoscale.planner.planner import plan

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from autoscale.capacity.advice import meaningless, unreachable
+from autoscale.advice import meaningless, unreachable
 from autoscale.config import make_policy
 from services.autoscaling.spec import spec_of
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = [

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autoscale.capacity.advice import call_limited, sizing_of
+from autoscale.advice import call_limited, sizing_of
 from autoscale.config import AutoscalingConfig
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
@@ -17,7 +17,7 @@ from autoscale.traces.bins import Bins
 from autoscale.traces.files import open_trace
 from autoscale.traces.trace import BinnedTrace
 from services.autoscaling.spec import spec_of
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "configs" / "cluster.yaml"

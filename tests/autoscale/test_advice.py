@@ -1,6 +1,6 @@
 import dataclasses
 
-from autoscale.capacity.advice import meaningless, unreachable
+from autoscale.advice import meaningless, unreachable
 from autoscale.config import AutoscalingConfig
 from autoscale.pools import PoolConfig
 from tests.autoscale.policies.pipelines import ALONE, CHAIN, POOLS
