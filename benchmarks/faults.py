@@ -30,7 +30,8 @@ from benchmarks.outages.replicas import ingress_fault, ranker_fault
 from benchmarks.outages.store import store_faults
 from benchmarks.outages.timeline import Outage
 from models.features.rows import KeyedGroup, row_key
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.paths import home_directory
 from services.stores.base import RedisConfig
 

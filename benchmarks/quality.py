@@ -17,7 +17,7 @@ from benchmarks.ranking.events import events_quality
 from benchmarks.ranking.report import text_of
 from benchmarks.ranking.walks import walks_quality
 from models.errors import ModelError
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.errors import ConfigError
 from services.paths import home_directory
 

@@ -40,7 +40,7 @@ from benchmarks.harness.processes import others_busy_s
 from benchmarks.harness.results import Answered, LoadResult, percentiles_ms
 from benchmarks.harness.servers import Server, service
 from models.artifact import MANIFEST, Artifact, write_artifact
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.paths import home_directory
 from services.releases.staging import ReleaseFolder, previous_of
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from models.runtimes.auto import Choice
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.config.runtimes import choices, told
 from services.deployment.check import check_artifacts, idle_policies, scaling_warnings, store_warnings
 from services.errors import ConfigError

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.errors import ModelError
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.errors import ConfigError, ServiceError, StoreLost
 from services.paths import home_directory
 from services.stages.features import load_definitions

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.errors import ModelError
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.errors import ConfigError
 from services.offline.skew import SkewReport, skew_report
 from services.paths import home_directory

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from models.errors import ModelError
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError, ReleaseError, ServiceError
 from services.paths import home_directory
 from services.releases.staging import ReleaseFolder, previous_of

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.config.pipeline import PipelineConfig, load_config, validated
+from services.config.loading import load_config, validated
+from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError, ServiceError
 from services.paths import home_directory
 from services.releases.staging import ReleaseFolder

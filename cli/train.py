@@ -12,7 +12,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from models.atomic_directory import recover
 from models.datasets.config import EventsConfig
 from models.errors import ModelError
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError
 from services.paths import home_directory
 from services.stages.features import load_definitions

@@ -19,9 +19,11 @@ from services.autoscaling.observations import recorded
 from services.autoscaling.serve_options import neutral
 from services.autoscaling.serve_policy import DEPLOYMENT_POLICY, policy_arguments
 from services.autoscaling.spec import lowered, needed_profiles
-from services.config.pipeline import PipelineConfig, StageName, load_config
-from services.config.placement import Placement, placement_of, placements, sharded_runtime
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
+from services.config.placement import Placement, RouterConfig, placement_of, placements, sharded_runtime
 from services.config.runtimes import resolved
+from services.config.units import StageName
 from services.errors import ServiceError
 from services.ingress.asgi import Receive, Scope, Send
 from services.ingress.engine import Engine
@@ -44,7 +46,7 @@ from services.stages.history_cache import LookupCounts
 from services.telemetry.metrics import Flusher, ReleaseMetrics, UnitMetrics, history_lookups
 from services.units.release_commands import Swapping
 from services.units.remote_ranker import RankerService, RemoteRanker
-from services.units.router import PoolRouter, RankerPool, RouterConfig
+from services.units.router import PoolRouter, RankerPool
 
 IMPORT_PATH = "services.app:build"
 _SURGE_PERCENT = 100

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("autoscale", "benchmarks", "cli", "models", "services", "tests", "walks")

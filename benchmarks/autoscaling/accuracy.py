@@ -21,7 +21,8 @@ from autoscale.spec import PipelineSpec
 from benchmarks.autoscaling.stretches import Stretch, measure_stretch
 from benchmarks.harness.servers import service
 from services.autoscaling.spec import spec_of
-from services.config.pipeline import PipelineConfig, load_config, validated
+from services.config.loading import load_config, validated
+from services.config.pipeline import PipelineConfig
 
 _CONFIG = Path(__file__).resolve().parents[2] / "configs" / "dlrm.yaml"
 _CANDIDATES, _REQUESTS_A_BATCH = 512, 4

@@ -31,7 +31,7 @@ from autoscale.tuner.study import TuneOptions
 from autoscale.tuner.trials import simulated, workers
 from autoscale.tuner.tuner import Candidate, Tuned, tune
 from services.autoscaling.spec import lowered, profiles_of
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.paths import home_directory
 
 ROOT = Path(__file__).resolve().parents[2]

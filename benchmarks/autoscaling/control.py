@@ -22,7 +22,8 @@ from benchmarks.harness.load import run_open
 from benchmarks.harness.open_loop import OpenLoop
 from benchmarks.harness.servers import free_port
 from services.autoscaling.spec import lowered
-from services.config.pipeline import PipelineConfig, load_config, validated
+from services.config.loading import load_config, validated
+from services.config.pipeline import PipelineConfig
 from services.deployment.deploy import deploy, local_cluster, serve_config
 from services.deployment.ray_settings import ServicePorts, local_settings
 

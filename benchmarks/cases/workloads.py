@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 _USERS = 997  # distinct bodies that are cycled; prime, so that they do not beat with the clients

@@ -11,7 +11,8 @@ from autoscale.spec import PipelineSpec
 from autoscale.traces.files import open_trace
 from autoscale.traces.trace import Trace, coarse
 from services.autoscaling.spec import lowered, profiles_of
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError
 from services.paths import home_directory
 

@@ -14,7 +14,7 @@ from autoscale.planner.planner import plan as make_plan
 from autoscale.planner.provisioning import PlanOptions, Sized
 from cli.autoscale.telling import told
 from services.autoscaling.spec import spec_of
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.paths import home_directory
 
 

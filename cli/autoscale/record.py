@@ -13,7 +13,7 @@ from autoscale.errors import TraceError
 from autoscale.traces.files import write_arrivals
 from autoscale.traces.recorded_traffic import read_traffic
 from cli.autoscale.telling import told
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.errors import ConfigError
 from services.paths import home_directory
 

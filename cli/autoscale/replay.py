@@ -14,7 +14,8 @@ from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace, spe
 from cli.autoscale.options import End, EngineOption, Html, Json, Seed, Start, options_of
 from cli.autoscale.simulate import progress_over, tell
 from cli.autoscale.telling import told
-from services.config.pipeline import PipelineConfig, validated
+from services.config.loading import validated
+from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError
 
 

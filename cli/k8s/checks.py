@@ -8,8 +8,9 @@ from autoscale.pools import PoolConfig
 from cli.k8s.groups import used_pools
 from cli.k8s.names import ACCELERATOR_LABEL, HEAD
 from services.autoscaling.spec import lowered
-from services.config.pipeline import LOCAL_POOL, PipelineConfig
+from services.config.pipeline import PipelineConfig
 from services.config.placement import all_placements
+from services.config.units import LOCAL_POOL
 from services.errors import ConfigError
 from services.sharding.actors import bundles, unplaceable
 

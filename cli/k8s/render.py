@@ -10,7 +10,8 @@ from rich.console import Console
 
 from cli.autoscale.telling import told
 from models.atomic_directory import written_whole
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.config.placement import all_placements
 from services.errors import ConfigError
 from services.paths import home_directory

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from autoscale.profiles import Profile, write_profile
 from models.errors import ModelError
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.config.placement import Placement
 from services.errors import ServiceError
 from services.paths import home_directory

@@ -19,10 +19,9 @@ from services.autoscaling.metrics import ScalingMetrics
 from services.autoscaling.observations import Context, observe
 from services.autoscaling.spec import lowered
 from services.config.pipeline import PipelineConfig
-from services.config.placement import Placement, all_placements
+from services.config.placement import Placement, RouterConfig, all_placements
 from services.logs.traffic import TrafficLog
 from services.telemetry.metrics import logger
-from services.units.router import RouterConfig
 
 State = TypeVar("State")
 _STATE = "policy-state"

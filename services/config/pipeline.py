@@ -1,20 +1,16 @@
 """The pipeline's YAML as one closed tree, assembled from the frozen parts that lie beside their consumers."""
 
-from collections.abc import Hashable
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from autoscale.config import AutoscalingConfig
 from autoscale.pools import PoolConfig
 from models.training.config import TrainingConfig
 from services.config.limits import RequestsConfig
-from services.errors import ConfigError
+from services.config.units import HttpConfig, Name, StageName, UnitConfig
 from services.logs.traffic import RecordConfig
 from services.logs.writer import LogConfig
-from services.scheduling.batcher import BatchingConfig
 from services.scheduling.response_cache import ResponseCacheConfig
 from services.stages.candidates import CandidatesConfig
 from services.stages.fallback import FallbackConfig
@@ -22,56 +18,6 @@ from services.stages.features import FeaturesConfig
 from services.stages.model_slot import ModelConfig
 from services.stages.ranker import RankerConfig
 from services.stages.reranker import RerankerConfig
-
-StageName = Literal["features", "ranker", "reranker"]
-# Serve joins names of applications, deployments and replicas with "#" and "/".
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-LOCAL_POOL = "local"
-"""Where a unit is that names no pools; ``pools`` may describe it."""
-
-
-class PlacedUnitConfig(BaseModel):
-    """A unit in one pool. cpus, replicas, profile: as the unit's own where they are not given.
-
-    weight: its share of the unit's candidates beside the other pools, while no policy decides it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    cpus: float | None = Field(default=None, ge=0, le=1024)
-    gpus: float = Field(default=0.0, ge=0, le=64)
-    replicas: int | None = Field(default=None, ge=0, le=10_000)
-    weight: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
-    profile: str | None = Field(default=None, min_length=1)
-
-
-class UnitConfig(BaseModel):
-    """One or more stages in one process: the thing scaled and priced.
-
-    max_calls_in_flight: batches a replica may have begun at once, those away at another unit included.
-    max_ongoing_requests: past it the replica refuses before parsing.
-    profile: file of what ``rankway models bench`` measured of it; what simulator, policies and planner read.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stages: tuple[StageName, ...] = Field(min_length=1)
-    replicas: int = Field(default=1, ge=1, le=10_000)
-    cpus: float = Field(default=1.0, ge=0, le=1024)
-    batching: BatchingConfig = BatchingConfig()
-    max_calls_in_flight: int = Field(default=1, ge=1, le=256)
-    max_ongoing_requests: int = Field(default=4096, ge=1, le=1_000_000)
-    pools: dict[Name, PlacedUnitConfig] = Field(default_factory=dict)
-    profile: str | None = Field(default=None, min_length=1)
-
-
-class HttpConfig(BaseModel):
-    """Where the endpoint listens."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    host: str = Field(default="127.0.0.1", min_length=1)  # an empty one would be all of them
-    port: int = Field(default=8000, ge=1, le=65_535)
 
 
 class PipelineConfig(BaseModel):
@@ -181,73 +127,3 @@ class PipelineConfig(BaseModel):
                     f"{stage}.model: {model!r} is not in models; name one of {sorted(self.models)}"
                 )
         return self
-
-
-def load_config(path: Path) -> PipelineConfig:
-    """Read and validate one YAML file.
-
-    Raises:
-        ConfigError: every fault in it, one a line: field, what was wrong, the value.
-    """
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _ClosedLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path} is not a mapping of fields: see configs/walks.yaml for one that is")
-    return validated(data, str(path))
-
-
-def validated(data: dict[str, Any], source: str) -> PipelineConfig:
-    """Give the configuration that ``data`` from ``source`` describes.
-
-    Raises:
-        ConfigError: every fault in it, one a line: field, what was wrong, the value.
-    """
-    try:
-        return PipelineConfig.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError("\n".join(f"{source}: {line}" for line in _fault_lines(error, data))) from error
-
-
-class _ClosedLoader(yaml.SafeLoader):
-    """Refuses a key that is given twice; YAML's own loader keeps the last and says nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key} is given twice; keep one", problem_mark=node.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-def _fault_lines(error: ValidationError, data: dict[str, Any]) -> list[str]:
-    lines = []
-    for fault in error.errors(include_url=False):
-        field = _field(fault["loc"], data)
-        message = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            lines.append(f"{field}: no such field; remove it or mend its name")
-        elif fault["type"] == "missing":
-            lines.append(f"{field}: missing; add it")
-        else:
-            shown = "" if isinstance(fault["input"], dict) else f" (it is {fault['input']!r})"
-            # What holds between fields has no field of its own; the message names those it is about.
-            lines.append(f"{field}: {message}{shown}" if field else message)
-    return lines
-
-
-def _field(location: tuple[int | str, ...], data: Any) -> str:
-    """Give the field's path in the data: pydantic adds the ``kind`` of what may be of several."""
-    path = []
-    for part in location:
-        if isinstance(data, dict) and part not in data and part == data.get("kind"):
-            continue
-        path.append(str(part))
-        if isinstance(data, dict):
-            data = data.get(part)
-        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
-            data = data[part]
-    return ".".join(path)

@@ -1,12 +1,16 @@
 """Where units run: a unit that names pools is a Serve deployment in each, ``<unit>@<pool>``; else one, ``<unit>``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from autoscale.pools import PoolConfig
 from autoscale.spec import Key
 from models.runtimes.base import GroupOptions, group_of
-from services.config.pipeline import LOCAL_POOL, PipelineConfig
+from services.config.pipeline import PipelineConfig
+from services.config.units import LOCAL_POOL
 from services.errors import ConfigError
 
 # A unit without pools: nodes that are there at once, whose cost is counted in hours of a CPU.
@@ -39,6 +43,23 @@ class Placement:
         if self.pool.labels:
             options["label_selector"] = dict(self.pool.labels)
         return options
+
+
+class RouterConfig(BaseModel):
+    """The ingress deployment's ``user_config``: the share of the ranker's candidates that each pool gets.
+
+    Weights need not sum to 1. A pool of weight 0, or that is not named, gets nothing while another can take it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    weights: dict[str, float] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, placed: Sequence[Placement]) -> Self:
+        """Give the weights that a pipeline's YAML says: a pool's own, else its replicas; equal ones where all are 0."""
+        weights = {placement.key.pool: placement.weight for placement in placed}
+        return cls(weights=weights if any(weights.values()) else dict.fromkeys(weights, 1.0))
 
 
 def placements(config: PipelineConfig, unit_name: str) -> tuple[Placement, ...]:

@@ -13,8 +13,9 @@ from models.errors import ModelError
 from models.runtimes.auto import CPU_CORE, GPUS, MIB, UNKNOWN_GPU, Choice, Device, Rate, choose, least
 from models.runtimes.base import AccelerateConfig, AutoConfig, DeepSpeedConfig, RuntimeConfig, group_of
 from models.runtimes.weight_sizes import Weights, weights_of
-from services.config.pipeline import LOCAL_POOL, PipelineConfig
+from services.config.pipeline import PipelineConfig
 from services.config.placement import Placement, placements
+from services.config.units import LOCAL_POOL
 from services.errors import ConfigError
 
 _GIB = 1 << 30

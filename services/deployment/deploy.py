@@ -19,8 +19,9 @@ from ray.serve.schema import ServeDeploySchema
 from services.app import IMPORT_PATH
 from services.autoscaling.serve_policy import APPLICATION_POLICY, policy_arguments
 from services.autoscaling.spec import lowered, needed_profiles
-from services.config.pipeline import HttpConfig, PipelineConfig
-from services.config.placement import Placement, all_placements, placements
+from services.config.pipeline import PipelineConfig
+from services.config.placement import Placement, RouterConfig, all_placements, placements
+from services.config.units import HttpConfig
 from services.deployment.ray_settings import (
     ServicePorts,
     apply_settings,
@@ -31,7 +32,6 @@ from services.deployment.ray_settings import (
 )
 from services.errors import ConfigError, ServiceError
 from services.sharding.actors import bundles, check_placeable
-from services.units.router import RouterConfig
 
 _POLL_PERIOD_S = 0.25
 _STARTUP_LIMIT_S = 300.0

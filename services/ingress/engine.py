@@ -8,8 +8,9 @@ from pathlib import Path
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from services.config.limits import check_limits
-from services.config.pipeline import PipelineConfig, StageName
+from services.config.pipeline import PipelineConfig
 from services.config.placement import placements
+from services.config.units import StageName
 from services.errors import NotFound, Unprocessable
 from services.ingress.feedback import FeedbackRequest
 from services.logs.served import ServedLog

@@ -13,7 +13,8 @@ import numpy as np
 
 from autoscale.profiles import Timing
 from models.ragged import RaggedBatch
-from services.config.pipeline import PipelineConfig, StageName
+from services.config.pipeline import PipelineConfig
+from services.config.units import StageName
 from services.releases.release import Release
 from services.stages.base import AnyStage, RemoteStage, Stage
 from services.stages.query import Query, merge_queries

@@ -18,7 +18,8 @@ from ray.serve.schema import ServeDeploySchema
 
 from autoscale.spec import Key
 from autoscale.traces.recorded_batches import RecordedBatches
-from services.config.pipeline import LOCAL_POOL, PipelineConfig
+from services.config.pipeline import PipelineConfig
+from services.config.units import LOCAL_POOL
 from services.deployment.deploy import deploy, local_cluster, serve_config
 from services.errors import ServiceError
 from services.logs.traffic import RecordConfig

@@ -8,7 +8,8 @@ from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
-from services.config.pipeline import PipelineConfig, StageName
+from services.config.pipeline import PipelineConfig
+from services.config.units import StageName
 from services.errors import ConfigError
 from services.releases.shared_parts import SharedParts
 from services.releases.throttle import Rest, no_rest

@@ -9,35 +9,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from services.breaker import Breaker, BreakerConfig
-from services.config.placement import Placement
 from services.errors import Overloaded
 
 _PATIENCE_S, _TIMES_USUAL = 0.1, 4.0
 _UNKNOWN_S = 0.2
 """What the answers of a pool are taken to need that has given none."""
 _LET_GO_S = 2.0
-
-
-class RouterConfig(BaseModel):
-    """The ingress deployment's ``user_config``: the share of the ranker's candidates that each pool gets.
-
-    Weights need not sum to 1. A pool of weight 0, or that is not named, gets nothing while another can take it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    weights: dict[str, float] = Field(default_factory=dict)
-
-    @classmethod
-    def of(cls, placed: Sequence[Placement]) -> Self:
-        """Give the weights that a pipeline's YAML says: a pool's own, else its replicas; equal ones where all are 0."""
-        weights = {placement.key.pool: placement.weight for placement in placed}
-        return cls(weights=weights if any(weights.values()) else dict.fromkeys(weights, 1.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from benchmarks import releases
 from benchmarks.cases.workloads import Workload
 from benchmarks.harness.results import Answered
 from models.artifact import Artifact
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.releases.staging import ReleaseFolder
 from tests.pipelines import make_pipeline
 

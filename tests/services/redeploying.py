@@ -8,7 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.deployment.deploy import deploy, local_cluster
 from tests.pipelines import make_pipeline, merged
 

@@ -17,8 +17,9 @@ from ray.serve.schema import ServeDeploySchema
 
 from services.app import _ranker_pool
 from services.config.pipeline import PipelineConfig
+from services.config.placement import RouterConfig
 from services.deployment.deploy import local_cluster
-from services.units.router import PoolRouter, RouterConfig
+from services.units.router import PoolRouter
 from tests.pipelines import pipeline_document
 
 CALLS, AT_ONCE, CANDIDATES = 120, 6, 100

@@ -13,7 +13,7 @@ from typing import Any
 from ray import serve
 
 from services.autoscaling.kv_store import Board, post_weights
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.deployment.deploy import deploy, local_cluster
 from tests.pipelines import make_pipeline, merged
 from tests.services.redeploying import with_changes

@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.cases.workloads import WORKLOADS
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.stages.context import parse_rank_request
 
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.ranking.flat import FlatFeatures
 from benchmarks.ranking.walks import walks_quality
 from models.features.catalogue import Catalogue
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from tests.models.worlds import FEATURES, RANKER, make_batch, make_catalogue, make_ranker
 
 

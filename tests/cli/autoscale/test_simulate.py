@@ -8,7 +8,7 @@ import pytest
 
 from autoscale.traces.bins import Bins
 from autoscale.traces.files import write_bins
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.logs.traffic import RecordConfig, TrafficLog
 from tests.cli.autoscale.pipelines import call, profiled
 

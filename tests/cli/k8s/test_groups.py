@@ -11,7 +11,8 @@ from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscali
 from autoscale.pools import PoolConfig
 from cli.k8s.groups import head_group, nodes_at_least, nodes_at_start, worker_group
 from cli.k8s.rayservice import in_pods
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 
 CONFIG = load_config(Path(__file__).resolve().parents[3] / "configs" / "cluster.yaml")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.autoscaling.spec import spec_of
-from services.config.pipeline import validated
+from services.config.loading import validated
 from tests.pipelines import SPLIT, make_pipeline, merged, pipeline_document
 from tests.services.processes import ROOT
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import root
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from tests.k8s.emulation.cluster import NAME, Emulated, emulated
 from tests.k8s.emulation.manifest import Document
 from tests.k8s.emulation.pipeline import emulated_pipeline, rendered

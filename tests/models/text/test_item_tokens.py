@@ -18,7 +18,7 @@ from models.ragged import RaggedArray
 from models.text import item_tokens as module
 from models.text.item_tokens import item_texts, item_tokens
 from models.text.tokenizer import TOKENIZER, PairTokenizer
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.ingress.engine import Engine
 from services.stages.context import RankRequest
 from tests.pipelines import make_pipeline

@@ -21,7 +21,8 @@ from services.autoscaling.scaler import Scaler, unit_scaler
 from services.autoscaling.serve_options import neutral
 from services.autoscaling.serve_policy import PipelinePolicy, UnitPolicy, policy_arguments
 from services.autoscaling.spec import lowered
-from services.config.pipeline import PipelineConfig, validated
+from services.config.loading import validated
+from services.config.pipeline import PipelineConfig
 from services.config.placement import all_placements
 from services.deployment.deploy import serve_config
 from tests.pipelines import SPLIT, merged, pipeline_document

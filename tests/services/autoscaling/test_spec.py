@@ -9,7 +9,8 @@ from autoscale.errors import ProfileError, SpecError
 from autoscale.profiles import Profile, Timing, write_profile
 from autoscale.spec import Key
 from services.autoscaling.spec import lowered, needed_profiles, profiles_of, spec_of
-from services.config.pipeline import PipelineConfig, load_config, validated
+from services.config.loading import load_config, validated
+from services.config.pipeline import PipelineConfig
 from tests.pipelines import SPLIT, merged, pipeline_document
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 import yaml
 
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError
 from tests.pipelines import SPLIT, WITH_DIVERSITY, WITH_RERANKER, merged, pipeline_document
 

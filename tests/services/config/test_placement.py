@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from autoscale.spec import Key
-from services.config.pipeline import PipelineConfig, validated
+from services.config.loading import validated
+from services.config.pipeline import PipelineConfig
 from services.config.placement import all_placements, placement_of, placements
 from services.errors import ConfigError
 from tests.pipelines import SPLIT, merged, pipeline_document

@@ -11,7 +11,8 @@ from models.runtimes.base import AccelerateConfig, DeepSpeedConfig, OnnxConfig, 
 from models.runtimes.weight_sizes import weights_of
 from models.training.export import SAFETENSORS
 from services.app import StandaloneApp
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.config.runtimes import choices, resolved, told
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError

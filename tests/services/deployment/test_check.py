@@ -9,7 +9,7 @@ import yaml
 
 from models.artifact import write_artifact
 from models.signature import InputSpec, OutputSpec, Signature
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.deployment.check import check_artifacts
 from tests.pipelines import FEATURES, WITH_DIVERSITY, WITH_RERANKER, make_pipeline, merged
 

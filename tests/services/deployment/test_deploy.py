@@ -8,7 +8,8 @@ import pytest
 from ray.serve.schema import ServeDeploySchema
 
 from services.app import PipelineArgs
-from services.config.pipeline import HttpConfig, load_config
+from services.config.loading import load_config
+from services.config.units import HttpConfig
 from services.deployment.deploy import refuse_taken_port, refuse_unknown_fields, serve_config
 from services.errors import ConfigError
 

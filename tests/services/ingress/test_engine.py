@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.ragged import RaggedBatch
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.errors import ConfigError, NotFound, Overloaded, StageFailed, Unprocessable
 from services.ingress.engine import Engine
 from services.stages.base import RemoteStage

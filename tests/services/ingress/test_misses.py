@@ -9,7 +9,7 @@ import pytest
 from models.ragged import RaggedBatch
 from services.app import StandaloneApp
 from services.autoscaling.observations import recorded
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.ingress.misses import Misses
 from services.scheduling.ladder import Ladder
 from services.telemetry.metrics import UnitMetrics

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoscale.traces.recorded_traffic import read_traffic
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.ingress.engine import Engine
 from services.logs.traffic import RecordConfig, TrafficLog
 from services.stages.context import RankRequest

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cli.main import root
 from models.features.rows import UserRowCodec, row_key
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.ingress.engine import Engine
 from services.logs.writer import LogConfig
 from services.offline import skew

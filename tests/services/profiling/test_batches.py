@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.config.pipeline import validated
+from services.config.loading import validated
 from services.profiling.batches import UnitBatches, measure_batches
 from services.wire import unpack
 from tests.pipelines import SPLIT, WITH_RERANKER, merged, pipeline_document

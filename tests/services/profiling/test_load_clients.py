@@ -9,7 +9,8 @@ from typing import TypeVar
 import pytest
 
 from benchmarks.harness.servers import free_port
-from services.config.pipeline import PipelineConfig, validated
+from services.config.loading import validated
+from services.config.pipeline import PipelineConfig
 from services.errors import ServiceError
 from services.profiling.load_clients import ask_on_schedule, keep_asking
 from services.profiling.saturation import saturate

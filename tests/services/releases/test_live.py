@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from models.artifact import GOLDEN, MANIFEST, Artifact, sha256_of
 from models.runtimes.golden import write_golden
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.errors import ReleaseError, ReleaseMismatch
 from services.ingress.engine import Engine
 from services.releases.live import LiveReleases, Loaded

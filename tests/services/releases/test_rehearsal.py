@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.ragged import RaggedBatch
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.errors import StageFailed
 from services.ingress.engine import Engine
 from services.ingress.http import RankApp

@@ -7,7 +7,8 @@ import yaml
 
 from models.errors import FeatureMismatch
 from models.ragged import RaggedBatch
-from services.config.pipeline import StageName, load_config
+from services.config.loading import load_config
+from services.config.units import StageName
 from services.errors import ConfigError
 from services.releases.release import Release
 from services.stages.base import RemoteStage

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.releases.staging import ReleaseFolder
 from tests.pipelines import SPLIT, bias_of, make_pipeline, merged
 from tests.services.processes import ROOT, load, served

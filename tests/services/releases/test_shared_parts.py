@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.releases.release import Release
 from services.releases.shared_parts import SharedParts
 from tests.pipelines import make_pipeline

@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 from cli.main import root
 from models.features.definition import Feature, FeatureSet
 from models.features.rows import UserRowCodec, row_key
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts
 from services.errors import ReleaseError
 from services.ingress.engine import Engine

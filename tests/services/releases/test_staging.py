@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from models.artifact import Artifact, sha256_of
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.errors import ReleaseError
 from services.releases import staging
 from services.releases.release import Release

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.ragged import RaggedBatch
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.errors import StageFailed
 from services.releases.release import Release
 from services.releases.warmup import shape_buckets, warm

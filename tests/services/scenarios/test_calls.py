@@ -11,7 +11,7 @@ from autoscale.capacity.sizing import Capacity, Sizing
 from autoscale.profiles import Profile, Timing, write_profile
 from autoscale.spec import Key
 from services.autoscaling.spec import spec_of
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from tests.pipelines import SPLIT, make_pipeline, merged
 from tests.services.processes import ServiceProcess, free_port, load, started
 from tests.services.redeploying import READY

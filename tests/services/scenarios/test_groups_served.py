@@ -15,7 +15,7 @@ import yaml
 from models.architectures.sequence_classifier import SequenceClassifier
 from models.text.hugging_face import write_text_artifact
 from models.text.tokenizer import TOKENIZER
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.ingress.engine import Engine
 from services.stages.context import RankRequest
 from tests.models.text.crossencoders import bert

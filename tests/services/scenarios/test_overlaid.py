@@ -11,7 +11,7 @@ from models.features.catalogue import item_key
 from models.features.live import LiveItems
 from models.features.overlay import Overlay
 from models.ragged import RaggedBatch
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.ingress.engine import Engine

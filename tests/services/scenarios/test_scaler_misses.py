@@ -11,7 +11,7 @@ from autoscale.spec import Key
 from services.autoscaling.observations import recorded
 from services.autoscaling.scaler import Scaler
 from services.autoscaling.spec import lowered
-from services.config.pipeline import validated
+from services.config.loading import validated
 from services.config.placement import all_placements
 from services.telemetry.metrics import UnitMetrics
 from tests.pipelines import SPLIT, merged, pipeline_document

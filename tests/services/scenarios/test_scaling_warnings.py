@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from autoscale.profiles import Profile, Timing, write_profile
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.deployment.check import scaling_warnings
 from tests.pipelines import SPLIT, merged, pipeline_document
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from models.features.rows import UserRowCodec, row_key
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.deployment.check import check_artifacts, store_warnings
 from services.ingress.engine import Engine
 from services.stages.context import RankRequest

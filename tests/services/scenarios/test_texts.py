@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from models.ragged import RaggedArray
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.deployment.check import check_artifacts
 from services.errors import RequestError, Unprocessable
 from services.ingress.engine import Engine

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
 from models.served_log.reading import read_log
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.errors import DeadlinePassed, StageFailed
 from services.ingress.engine import Engine
 from services.scheduling.job import Answer

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.ragged import RaggedBatch
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.errors import ConfigError, DeadlinePassed
 from services.ingress.engine import Engine
 from services.scheduling.ladder import Ladder, Rung

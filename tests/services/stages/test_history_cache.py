@@ -16,7 +16,7 @@ from models.features.definition import Feature, FeatureSet
 from models.features.transforms import NOW, Age
 from models.ragged import RaggedArray, RaggedBatch
 from models.training.export import ONNX, weight_writer
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.releases.release import Release

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from cli.main import root
 from models.features.catalogue import Catalogue
 from models.features.live import LiveItems
-from services.config.pipeline import load_config
+from services.config.loading import load_config
 from services.ingress.engine import Engine
 from services.stages.context import RankRequest
 from tests.conftest import ROOT

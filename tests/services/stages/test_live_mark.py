@@ -9,7 +9,8 @@ import pytest
 from models import atomic_directory
 from models.features.catalogue import item_key
 from models.features.live import LiveItems
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.releases.release import Release

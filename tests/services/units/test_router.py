@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.breaker import BreakerConfig
+from services.config.placement import RouterConfig
 from services.errors import QueueFull
-from services.units.router import PoolRouter, RankerPool, RouterConfig
+from services.units.router import PoolRouter, RankerPool
 
 
 @dataclass

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from models.runtimes.base import TorchConfig
-from services.config.pipeline import PipelineConfig, load_config
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts
 from services.ingress.engine import Engine
 from services.stages.context import RankRequest

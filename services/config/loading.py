@@ -1,0 +1,81 @@
+"""Loading: a pipeline's YAML to its configuration, with every fault on a line of its own."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from services.config.pipeline import PipelineConfig
+from services.errors import ConfigError
+
+
+def load_config(path: Path) -> PipelineConfig:
+    """Read and validate one YAML file.
+
+    Raises:
+        ConfigError: every fault in it, one a line: field, what was wrong, the value.
+    """
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), _ClosedLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} is not a mapping of fields: see configs/walks.yaml for one that is")
+    return validated(data, str(path))
+
+
+def validated(data: dict[str, Any], source: str) -> PipelineConfig:
+    """Give the configuration that ``data`` from ``source`` describes.
+
+    Raises:
+        ConfigError: every fault in it, one a line: field, what was wrong, the value.
+    """
+    try:
+        return PipelineConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{source}: {line}" for line in _fault_lines(error, data))) from error
+
+
+class _ClosedLoader(yaml.SafeLoader):
+    """Refuses a key that is given twice; YAML's own loader keeps the last and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key} is given twice; keep one", problem_mark=node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _fault_lines(error: ValidationError, data: dict[str, Any]) -> list[str]:
+    lines = []
+    for fault in error.errors(include_url=False):
+        field = _field(fault["loc"], data)
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{field}: no such field; remove it or mend its name")
+        elif fault["type"] == "missing":
+            lines.append(f"{field}: missing; add it")
+        else:
+            shown = "" if isinstance(fault["input"], dict) else f" (it is {fault['input']!r})"
+            # What holds between fields has no field of its own; the message names those it is about.
+            lines.append(f"{field}: {message}{shown}" if field else message)
+    return lines
+
+
+def _field(location: tuple[int | str, ...], data: Any) -> str:
+    """Give the field's path in the data: pydantic adds the ``kind`` of what may be of several."""
+    path = []
+    for part in location:
+        if isinstance(data, dict) and part not in data and part == data.get("kind"):
+            continue
+        path.append(str(part))
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+            data = data[part]
+    return ".".join(path)
