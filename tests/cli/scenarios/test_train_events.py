@@ -11,7 +11,7 @@ from models.errors import ArtifactError
 from tests.cli.test_train import run
 from tests.models.datasets.logs import make_log
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
