@@ -30,6 +30,8 @@ _NICENESS = 10
 _SHARE = 0.25
 """Of a core: what loading takes beside requests."""
 _TURN_LIMIT_S = 60.0
+Status = dict[str, Any]
+"""A replica's releases as a command reports them: the active one, those loaded, and the last failure."""
 
 
 @dataclass(eq=False)
@@ -159,7 +161,7 @@ class LiveReleases:
             return None
         return None if self.failed is not None and self.failed["release"] == wanted else wanted
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Status:
         """Give what a command is told: the active release, all that are loaded, and what failed last."""
         return {"release": self.active.name, "loaded": self.names, "failed": self.failed}
 

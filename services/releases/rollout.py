@@ -15,8 +15,8 @@ from ray.serve.handle import DeploymentHandle
 from services.config.pipeline import PipelineConfig
 from services.config.placement import all_placements
 from services.errors import ReleaseError
+from services.releases.live import Status
 from services.releases.staging import ReleaseFolder
-from services.units.release_commands import Status
 
 _LIMIT_S = 600.0
 _ROUNDS = 5

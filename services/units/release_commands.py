@@ -2,13 +2,11 @@
 
 import asyncio
 import logging
-from typing import Any
 
 from services.errors import ReleaseError
-from services.releases.live import LiveReleases
+from services.releases.live import LiveReleases, Status
 from services.sharding.group import ShardGroup
 
-Status = dict[str, Any]
 logger = logging.getLogger("ray.serve")
 
 
