@@ -21,9 +21,9 @@ from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.results import percentiles_ms
 from services.config.pipeline import PipelineConfig
 from services.ingress.engine import Engine
+from services.ingress.schema import RankRequest, parse_rank_request
 from services.logs.writer import LogConfig
 from services.paths import home_directory
-from services.stages.context import RankRequest, parse_rank_request
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from services.config.pipeline import PipelineConfig
-from services.stages.context import RankRequest
+from services.ingress.schema import RankRequest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]

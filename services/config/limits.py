@@ -4,9 +4,6 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.errors import Unprocessable
-from services.stages.context import RankRequest
-
 
 class RequestsConfig(BaseModel):
     """Limits and defaults of requests.
@@ -30,28 +27,3 @@ class RequestsConfig(BaseModel):
                 f"{self.max_deadline_ms:g}; lower the default or raise the cap"
             )
         return self
-
-
-def check_limits(request: RankRequest, limits: RequestsConfig) -> None:
-    """Check a request against the pipeline's limits.
-
-    Raises:
-        Unprocessable: a value is above its cap, which is named.
-    """
-    deadline_ms = request.deadline_ms or 0.0
-    if (
-        request.k <= limits.max_k
-        and deadline_ms <= limits.max_deadline_ms
-        and request.priority <= limits.max_priority
-    ):
-        return
-    for field, value, cap in (
-        ("k", request.k, limits.max_k),
-        ("deadline_ms", deadline_ms, limits.max_deadline_ms),
-        ("priority", request.priority, limits.max_priority),
-    ):
-        if value > cap:
-            raise Unprocessable(
-                f"{field}: above requests.max_{field} of this pipeline, got {value:g}; send at most {cap:g}",
-                field=field,
-            )

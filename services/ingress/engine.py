@@ -7,12 +7,13 @@ from pathlib import Path
 
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from services.config.limits import check_limits
 from services.config.pipeline import PipelineConfig
 from services.config.placement import placements
 from services.config.units import StageName
 from services.errors import NotFound, Unprocessable
 from services.ingress.feedback import FeedbackRequest
+from services.ingress.limits import check_limits
+from services.ingress.schema import RankedItem, RankRequest, RankResponse, read_urgency
 from services.logs.served import ServedLog
 from services.logs.traffic import TrafficLog
 from services.logs.writer import LogFolder
@@ -28,7 +29,6 @@ from services.scheduling.ladder import Why
 from services.scheduling.response_cache import ResponseCache, key_of
 from services.scheduling.runner import Runner
 from services.stages.base import AnyStage
-from services.stages.context import RankedItem, RankRequest, RankResponse, read_urgency
 from services.stages.model_slot import LoadRuntime
 from services.stages.query import Query, merge_queries, rows_of_ids
 from services.telemetry.metrics import (

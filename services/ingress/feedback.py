@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from models.served_log.schema import Event
 from services.errors import Unprocessable
-from services.stages.context import parse_body
+from services.ingress.schema import parse_body
 
 
 class FeedbackRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -20,7 +20,7 @@ from services.ingress.body import Disconnected, read_body
 from services.ingress.engine import Engine
 from services.ingress.feedback import parse_feedback
 from services.ingress.misses import Misses
-from services.stages.context import parse_rank_request, read_urgency
+from services.ingress.schema import parse_rank_request, read_urgency
 
 Reply = tuple[int, bytes, bytes, str | None]  # status, content type, body, what the answer missed
 

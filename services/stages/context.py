@@ -1,89 +1,19 @@
-"""The request and answer of ``POST /v1/rank``: parsed straight into typed values, checked at the door."""
+"""The layout of a batch's context features: numbers in one array, texts end to end."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 
 from models.features.definition import Feature, FeatureSet
 from models.ragged import RaggedArray, offsets_of
-from services.errors import RequestError, Unprocessable
+from services.errors import Unprocessable
 
-_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _SHOWN = 120  # characters of what a caller sent that go back in an error
 ContextValue = float | list[float] | str
-Body = TypeVar("Body")
-
-
-class RankRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The body of ``POST /v1/rank``."""
-
-    user_id: Annotated[str, Meta(min_length=1, max_length=128)]
-    context: dict[str, ContextValue] = {}
-    candidates: Annotated[list[str], Meta(min_length=1)] | None = None
-    k: Annotated[int, Meta(ge=1, le=1000)] = 10
-    deadline_ms: Annotated[float, Meta(gt=0, le=60_000)] | None = None
-    priority: Annotated[int, Meta(ge=-100, le=100)] = 0
-    explain: bool = False
-
-
-class Urgency(msgspec.Struct, gc=False):
-    """What of a body decides whether there is time for it; the rest is skipped, unchecked."""
-
-    priority: int = 0
-    deadline_ms: float | None = None
-
-
-_decoder = msgspec.json.Decoder(RankRequest)
-_urgency_decoder = msgspec.json.Decoder(Urgency)
-
-
-def read_urgency(body: bytes) -> Urgency | None:
-    """Give a body's urgency; None where it cannot be read, which parsing will say better."""
-    try:
-        return _urgency_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def parse_rank_request(body: bytes) -> RankRequest:
-    """Parse a body.
-
-    Raises:
-        RequestError, Unprocessable: as ``parse_body``.
-    """
-    return parse_body(_decoder, body)
-
-
-def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
-    """Parse a body into the decoder's type.
-
-    Raises:
-        RequestError: it is not JSON (broken UTF-8, NaN and endless nesting included).
-        Unprocessable: a field is missing, unknown, of another type or out of range; it is named.
-    """
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        message = str(error)
-        found = _PATH.search(message)
-        field = (found["path"] if found else _named_field(message)) or "body"
-        shown = message if len(message) <= 2 * _SHOWN else f"{message[: 2 * _SHOWN]}…"
-        raise Unprocessable(f"{shown}: mend the field and send again", field=field[:_SHOWN]) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(f"the body is not JSON that can be read: {error}", field="body") from error
-
-
-def _named_field(message: str) -> str:
-    """Give the field a path-less message of msgspec names: missing or unknown ones."""
-    found = re.search(r"field `([^`]*)`", message)
-    return found[1] if found else ""
 
 
 class EncodedContext(NamedTuple):
@@ -210,21 +140,3 @@ def _text(name: str, most: int, context: dict[str, ContextValue]) -> bytes:
 def _laid(texts: Sequence[bytes]) -> RaggedArray:
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     return RaggedArray(np.frombuffer(b"".join(texts), dtype=np.uint8), offsets_of(lengths))
-
-
-class RankedItem(msgspec.Struct, gc=False, omit_defaults=True):
-    """One item of an answer; ``scores`` by stage when explain was asked for."""
-
-    id: str
-    score: float
-    scores: dict[str, float] = {}
-
-
-class RankResponse(msgspec.Struct, gc=False):
-    """The answer of ``POST /v1/rank``; times in milliseconds."""
-
-    request_id: str
-    items: list[RankedItem]
-    models: dict[str, str]
-    degraded: str | None
-    timings_ms: dict[str, float]

@@ -2,7 +2,7 @@ import pytest
 
 from benchmarks.cases.workloads import WORKLOADS
 from services.config.loading import load_config
-from services.stages.context import parse_rank_request
+from services.ingress.schema import parse_rank_request
 
 
 @pytest.mark.parametrize("name", sorted(WORKLOADS))

@@ -20,7 +20,7 @@ from models.text.item_tokens import item_texts, item_tokens
 from models.text.tokenizer import TOKENIZER, PairTokenizer
 from services.config.loading import load_config
 from services.ingress.engine import Engine
-from services.stages.context import RankRequest
+from services.ingress.schema import RankRequest
 from tests.pipelines import make_pipeline
 from tests.texts import add_texts, score_of
 

@@ -12,8 +12,8 @@ from models.ragged import RaggedBatch
 from services.config.loading import load_config
 from services.errors import ConfigError, NotFound, Overloaded, StageFailed, Unprocessable
 from services.ingress.engine import Engine
+from services.ingress.schema import RankRequest
 from services.stages.base import RemoteStage
-from services.stages.context import RankRequest
 from tests.pipelines import SPLIT, USERS, WITH_DIVERSITY, WITH_RERANKER, bias_of, make_pipeline, merged
 
 

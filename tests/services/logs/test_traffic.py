@@ -9,8 +9,8 @@ import pytest
 from autoscale.traces.recorded_traffic import read_traffic
 from services.config.loading import load_config
 from services.ingress.engine import Engine
+from services.ingress.schema import RankRequest
 from services.logs.traffic import RecordConfig, TrafficLog
-from services.stages.context import RankRequest
 from tests.pipelines import make_pipeline
 
 PIPELINE = json.dumps({"name": "p", "units": {"main": {"stages": ["features", "ranker"]}}})

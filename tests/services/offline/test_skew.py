@@ -13,10 +13,10 @@ from cli.main import root
 from models.features.rows import UserRowCodec, row_key
 from services.config.loading import load_config
 from services.ingress.engine import Engine
+from services.ingress.schema import RankRequest
 from services.logs.writer import LogConfig
 from services.offline import skew
 from services.offline.skew import FeatureSkew, SkewReport, _compare, _compare_sequence, skew_report
-from services.stages.context import RankRequest
 from services.stores.lmdb import LmdbStore
 from tests.overlaid import CELLS, FEATURES, NOW_S, VISITS_S, make_overlaid_pipeline, write_overlay
 from tests.pipelines import bias_of, make_pipeline

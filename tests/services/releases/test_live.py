@@ -21,10 +21,10 @@ from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.errors import ReleaseError, ReleaseMismatch
 from services.ingress.engine import Engine
+from services.ingress.schema import RankRequest
 from services.releases.live import LiveReleases, Loaded
 from services.releases.release import Release
 from services.releases.staging import ReleaseFolder
-from services.stages.context import RankRequest
 from services.units.release_commands import Swapping
 from tests.pipelines import WITH_RERANKER, bias_of, make_pipeline, merged
 from tests.services.releasing import Named, live_of, stage_shifted

@@ -20,9 +20,9 @@ from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts
 from services.errors import ReleaseError
 from services.ingress.engine import Engine
+from services.ingress.schema import RankRequest
 from services.releases.staged_features import differences, features_of
 from services.releases.staging import ReleaseFolder
-from services.stages.context import RankRequest
 from services.stages.features import FeaturesConfig
 from services.units.release_commands import Swapping
 from tests.pipelines import FEATURES, make_pipeline

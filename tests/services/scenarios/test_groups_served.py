@@ -17,7 +17,7 @@ from models.text.hugging_face import write_text_artifact
 from models.text.tokenizer import TOKENIZER
 from services.config.loading import load_config
 from services.ingress.engine import Engine
-from services.stages.context import RankRequest
+from services.ingress.schema import RankRequest
 from tests.models.text.crossencoders import bert
 from tests.pipelines import make_pipeline, merged
 from tests.services.processes import READY, START_LIMIT_S, ServiceProcess, free_port, started

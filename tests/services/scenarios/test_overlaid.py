@@ -15,12 +15,12 @@ from services.config.loading import load_config
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.ingress.engine import Engine
+from services.ingress.schema import RankRequest
 from services.releases.release import Release
 from services.scheduling.ladder import Ladder
 from services.scheduling.response_cache import ResponseCacheConfig
 from services.scheduling.runner import Runner
 from services.stages.base import RemoteStage
-from services.stages.context import RankRequest
 from services.stages.live_items import set_live
 from services.telemetry.metrics import UnitMetrics
 from services.units.remote_ranker import RankerService, RemoteRanker

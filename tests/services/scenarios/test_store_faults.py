@@ -15,7 +15,7 @@ from models.features.rows import UserRowCodec, row_key
 from services.config.loading import load_config
 from services.deployment.check import check_artifacts, store_warnings
 from services.ingress.engine import Engine
-from services.stages.context import RankRequest
+from services.ingress.schema import RankRequest
 from services.stages.features import load_definitions
 from services.stores import open_writer
 from services.stores.loading import Checkpoint, load

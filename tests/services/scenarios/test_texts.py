@@ -13,7 +13,7 @@ from services.config.loading import load_config
 from services.deployment.check import check_artifacts
 from services.errors import RequestError, Unprocessable
 from services.ingress.engine import Engine
-from services.stages.context import RankRequest, parse_rank_request
+from services.ingress.schema import RankRequest, parse_rank_request
 from services.stages.query import Query, merge_queries
 from services.wire import pack_batch, unpack_batch
 from tests.pipelines import make_pipeline, merged

@@ -17,9 +17,10 @@ from models.served_log.reading import read_log
 from services.config.loading import load_config
 from services.errors import DeadlinePassed, StageFailed
 from services.ingress.engine import Engine
+from services.ingress.schema import RankRequest
 from services.scheduling.job import Answer
 from services.scheduling.response_cache import ResponseCache, ResponseCacheConfig, TtlCache, key_of
-from services.stages.context import EncodedContext, RankRequest
+from services.stages.context import EncodedContext
 from services.stages.query import Query
 from tests.pipelines import FEATURES, bias_of, make_pipeline
 

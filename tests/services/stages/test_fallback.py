@@ -14,9 +14,9 @@ from models.ragged import RaggedBatch
 from services.config.loading import load_config
 from services.errors import ConfigError, DeadlinePassed
 from services.ingress.engine import Engine
+from services.ingress.schema import RankRequest
 from services.scheduling.ladder import Ladder, Rung
 from services.stages.base import RemoteStage
-from services.stages.context import RankRequest
 from tests.pipelines import ITEMS, SPLIT, WITH_RERANKER, bias_of, make_pipeline, merged
 
 FALLBACK: dict[str, Any] = {

@@ -14,7 +14,7 @@ from models.features.catalogue import Catalogue
 from models.features.live import LiveItems
 from services.config.loading import load_config
 from services.ingress.engine import Engine
-from services.stages.context import RankRequest
+from services.ingress.schema import RankRequest
 from tests.conftest import ROOT
 from tests.overlaid import FEATURES, make_overlaid_pipeline
 

@@ -11,7 +11,7 @@ from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts
 from services.ingress.engine import Engine
-from services.stages.context import RankRequest
+from services.ingress.schema import RankRequest
 from walks.text.queries import Asked
 from walks.text.text_ranker import Fit, bm25, train_text_ranker
 from walks.world import inputs_of, world_at

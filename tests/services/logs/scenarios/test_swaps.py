@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from models.served_log.reading import read_log
 from services.config.loading import load_config
 from services.ingress.engine import Engine
-from services.stages.context import RankRequest
+from services.ingress.schema import RankRequest
 from services.units.release_commands import Swapping
 from tests.pipelines import FEATURES, bias_of, make_pipeline
 from tests.services.releasing import stage_shifted
