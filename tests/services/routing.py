@@ -15,10 +15,10 @@ from ray.serve.context import _get_global_client
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ServeDeploySchema
 
-from services.app import _ranker_pool
 from services.config.pipeline import PipelineConfig
 from services.config.placement import RouterConfig
 from services.deployment.deploy import local_cluster
+from services.units.ingress_unit import ranker_pool
 from services.units.router import PoolRouter
 from tests.pipelines import pipeline_document
 
@@ -45,7 +45,7 @@ class Caller:
 
     def __init__(self, pools: "dict[str, DeploymentHandle[Any]]") -> None:
         """Call these pools."""
-        self._router = PoolRouter({name: _ranker_pool(handle) for name, handle in pools.items()})
+        self._router = PoolRouter({name: ranker_pool(handle) for name, handle in pools.items()})
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take other weights."""

@@ -12,12 +12,13 @@ from ray.serve import Application
 
 from services import app
 from services.deployment import deploy
+from services.units.ranker_unit import RankerUnit
 from tests.services import redeploying
 
 RESPONSE_S = 0.25
 
 
-class SlowRankerUnit(app.RankerUnit):
+class SlowRankerUnit(RankerUnit):
     """The real unit. Each call takes ``RESPONSE_S`` longer, however many there are at once."""
 
     async def score(self, payload: bytes) -> bytes:
