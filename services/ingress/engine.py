@@ -13,12 +13,12 @@ from services.config.units import StageName
 from services.errors import NotFound, Unprocessable
 from services.ingress.feedback import FeedbackRequest
 from services.ingress.limits import check_limits
+from services.ingress.rehearsal import Rehearsal
 from services.ingress.schema import RankedItem, RankRequest, RankResponse, read_urgency
 from services.logs.served import ServedLog
 from services.logs.traffic import TrafficLog
 from services.logs.writer import LogFolder
 from services.releases.live import LiveReleases, Loaded
-from services.releases.rehearsal import Rehearsal
 from services.releases.release import Release
 from services.releases.shared_parts import SharedParts
 from services.releases.throttle import Rest

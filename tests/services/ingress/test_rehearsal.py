@@ -12,8 +12,8 @@ from services.config.loading import load_config
 from services.errors import StageFailed
 from services.ingress.engine import Engine
 from services.ingress.http import RankApp
+from services.ingress.rehearsal import Rehearsal
 from services.ingress.schema import RankRequest
-from services.releases.rehearsal import Rehearsal
 from services.stages.base import AnyStage, RemoteStage
 from tests.pipelines import SPLIT, WITH_RERANKER, make_pipeline, merged
 from tests.services.servers import ask, http_request, http_server
