@@ -20,10 +20,10 @@ from statistics import median
 from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.results import percentiles_ms
 from services.config.pipeline import PipelineConfig
-from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest, parse_rank_request
 from services.logs.writer import LogConfig
 from services.paths import home_directory
+from services.units.ingress_replica import build_engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Cost:
 
 async def measure(pipeline: PipelineConfig, requests: Sequence[RankRequest], clients: int) -> Cost:
     """Answer the requests with an engine of the pipeline; the first tenth warms it."""
-    engine = Engine(pipeline, home_directory(), replica="benchmark")
+    engine = build_engine(pipeline, home_directory(), replica="benchmark")
     log = engine.log
     queue, latencies_s = iter(requests[: len(requests) // 10]), list[float]()
 

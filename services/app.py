@@ -1,5 +1,6 @@
 """Composition: a pipeline's units as Serve deployments, or as one plain ASGI application."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -7,7 +8,6 @@ from pydantic import BaseModel, ConfigDict
 from ray import serve
 from ray.serve import Application, Deployment
 
-from models.runtimes import load_runtime
 from services.autoscaling.serve_options import neutral
 from services.autoscaling.serve_policy import DEPLOYMENT_POLICY, policy_arguments
 from services.autoscaling.spec import lowered, needed_profiles
@@ -22,8 +22,10 @@ from services.paths import home_directory
 from services.sharding.actors import group_options
 from services.sharding.group import ShardGroup
 from services.sharding.processes import Processes
+from services.units.ingress_replica import build_engine
 from services.units.ingress_unit import IngressUnit
 from services.units.ranker_unit import RankerUnit
+from services.units.replica import closed_on_error, group_runtimes
 
 IMPORT_PATH = "services.app:build"
 _SURGE_PERCENT = 100
@@ -71,10 +73,17 @@ class StandaloneApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if self._app is None:
-            sharded = sharded_runtime(self._config, self._config.ingress_unit)
-            load = load_runtime if sharded is None else ShardGroup(sharded, Processes()).load_runtime
-            self._app = RankApp(Engine(self._config, self._home, replica="standalone", load_runtime=load))
+            self._app = RankApp(self._build_engine())
         await self._app(scope, receive, send)
+
+    def _build_engine(self) -> Engine:
+        sharded = sharded_runtime(self._config, self._config.ingress_unit)
+        with closed_on_error(ExitStack()) as closing:
+            group = None if sharded is None else ShardGroup(sharded, Processes())
+            load = group_runtimes(group, closing)
+            return build_engine(
+                self._config, self._home, replica="standalone", load_runtime=load, closing=closing
+            )
 
 
 def build_application(config_path: str | Path) -> StandaloneApp:

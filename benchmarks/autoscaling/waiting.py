@@ -18,8 +18,8 @@ from services.app import PipelineArgs, replicas_options
 from services.autoscaling.observations import recorded
 from services.config.pipeline import PipelineConfig
 from services.config.placement import placements
-from services.ingress.engine import Engine
 from services.ingress.http import RankApp
+from services.units.ingress_replica import build_engine
 from services.units.release_commands import Swapping
 
 IMPORT_PATH = "benchmarks.autoscaling.waiting:build"
@@ -69,7 +69,7 @@ class WaitingUnit(Swapping):
         """Load all but the ranker's place."""
         replica = serve.get_replica_context().replica_id.unique_id
         pipeline = PipelineConfig.model_validate(config)
-        self._engine = Engine(pipeline, Path(home), replica=replica, remote={"ranker": Waiting()})
+        self._engine = build_engine(pipeline, Path(home), replica=replica, remote={"ranker": Waiting()})
         self._app = RankApp(self._engine)
         super().__init__(self._engine.live, replica)
 

@@ -1,13 +1,17 @@
-"""The request of ``POST /v1/feedback``: what a user did with an item of an answered list."""
+"""The request of ``POST /v1/feedback``: an event of a user with an item of an answered list."""
 
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from models.features.catalogue import Catalogue
 from models.served_log.schema import Event
-from services.errors import Unprocessable
+from services.errors import NotFound, Unprocessable
 from services.ingress.schema import parse_body
+from services.logs.served import ServedLog
+
+_SHOWN = 80  # characters of an id that go back in an error
 
 
 class FeedbackRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -36,3 +40,22 @@ def parse_feedback(body: bytes) -> FeedbackRequest:
             field="value",
         )
     return feedback
+
+
+def log_feedback(feedback: FeedbackRequest, catalogue: Catalogue, log: ServedLog | None) -> None:
+    """Note the event in the served log.
+
+    Raises:
+        NotFound: the pipeline keeps no log. Unprocessable: the item is unknown. QueueFull: the log is behind.
+    """
+    if log is None:
+        raise NotFound("this pipeline keeps no log of feedback: add log to its YAML", field="path")
+    row = catalogue.row_by_id.get(feedback.item_id)
+    if row is None:
+        raise Unprocessable(
+            f"item {feedback.item_id[:_SHOWN]!r} is not in catalogue {catalogue.manifest.name}: "
+            f"send the id of an item that was answered",
+            field="item_id",
+        )
+    value = 1.0 if feedback.value is None else feedback.value
+    log.feedback(feedback.request_id, int(catalogue.keys[row]), feedback.event, value)

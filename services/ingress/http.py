@@ -18,7 +18,8 @@ from services.errors import BodyTooSlow, MethodNotAllowed, NotFound, Overloaded,
 from services.ingress.asgi import Receive, Scope, Send, cycle_of, send_whole
 from services.ingress.body import Disconnected, read_body
 from services.ingress.engine import Engine
-from services.ingress.feedback import parse_feedback
+from services.ingress.feedback import log_feedback, parse_feedback
+from services.ingress.items import item_row
 from services.ingress.misses import Misses
 from services.ingress.schema import parse_rank_request, read_urgency
 
@@ -105,12 +106,14 @@ class RankApp:
             return await self._rank(scope, receive, request_id)
         if path == _FEEDBACK_PATH:
             _require(method, "POST", path)
-            self._engine.feedback(parse_feedback(await read_body(scope, receive, self._max_body_bytes)))
+            feedback = parse_feedback(await read_body(scope, receive, self._max_body_bytes))
+            log_feedback(feedback, self._engine.release.catalogue, self._engine.log)
             return 202, _JSON, b"{}", None
         if path.startswith("/v1/items/"):
             _require(method, "GET", path)
-            row = self._engine.item_row(path.removeprefix("/v1/items/"))
-            return 200, _GEOJSON, self._engine.release.catalogue.details(row), None
+            catalogue = self._engine.release.catalogue
+            row = item_row(catalogue, path.removeprefix("/v1/items/"))
+            return 200, _GEOJSON, catalogue.details(row), None
         if path in {"/healthz", "/readyz"}:
             _require(method, "GET", path)
             waits_for = self._engine.rehearsal.waits_for

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,20 @@ from ray import serve
 from ray.exceptions import RayTaskError
 from ray.serve.handle import DeploymentHandle
 
-from models.runtimes import load_runtime
 from services.autoscaling.kv_store import Board, FollowedWeights
 from services.autoscaling.observations import recorded
 from services.config.pipeline import PipelineConfig
 from services.config.placement import RouterConfig
 from services.config.units import StageName
 from services.errors import ServiceError
-from services.ingress.engine import Engine
 from services.ingress.http import RankApp
 from services.ingress.serve_internals import has_replicas
 from services.sharding.actors import start_group
 from services.stages.base import RemoteStage
+from services.units.ingress_replica import build_engine
 from services.units.release_commands import Swapping
 from services.units.remote_ranker import RemoteRanker
+from services.units.replica import closed_on_error, group_runtimes
 from services.units.router import PoolRouter, RankerPool
 
 
@@ -37,6 +38,7 @@ class IngressUnit(Swapping):
 
         rankers: the ranker unit's deployments by pool, where it is another unit.
         """
+        self._closing = ExitStack()
         pipeline = PipelineConfig.model_validate(config)
         replica = serve.get_replica_context().replica_id.unique_id
         remote: dict[StageName, RemoteStage] = {}
@@ -44,17 +46,18 @@ class IngressUnit(Swapping):
         if rankers is not None:
             self._router = PoolRouter({pool: ranker_pool(handle) for pool, handle in rankers.items()})
             remote["ranker"] = RemoteStage("ranker", RemoteRanker(self._router))
-        self._followed: FollowedWeights | None = None
-        if self._router is not None and len(rankers or ()) > 1 and pipeline.autoscaling is not None:
-            loop, reweigh = asyncio.get_running_loop(), self._router.reweigh
-            self._followed = FollowedWeights(
-                Board(pipeline.name),
-                pipeline.unit_of("ranker"),
-                lambda weights: loop.call_soon_threadsafe(reweigh, weights),
+        with closed_on_error(self._closing) as closing:
+            group = start_group(pipeline)
+            self._engine = build_engine(
+                pipeline,
+                Path(home),
+                replica=replica,
+                remote=remote,
+                load_runtime=group_runtimes(group, closing),
+                closing=closing,
             )
-        group = start_group(pipeline)
-        load = load_runtime if group is None else group.load_runtime
-        self._engine = Engine(pipeline, Path(home), replica=replica, remote=remote, load_runtime=load)
+            if self._router is not None and len(rankers or ()) > 1 and pipeline.autoscaling is not None:
+                closing.callback(_follow_weights(pipeline, self._router).close)
         self._app = RankApp(self._engine)
         super().__init__(self._engine.live, replica, group)
 
@@ -72,12 +75,18 @@ class IngressUnit(Swapping):
             self._router.reweigh(RouterConfig.model_validate(user_config).weights)
 
     async def __del__(self) -> None:
-        """Stop the threads, and the other ranks."""
-        if self._followed is not None:
-            self._followed.close()
-        self._engine.close()
-        if self.group is not None:
-            self.group.close()
+        """Close all parts; Serve calls it even if ``__init__`` raised."""
+        self._closing.close()
+
+
+def _follow_weights(pipeline: PipelineConfig, router: PoolRouter) -> FollowedWeights:
+    """Keep the router's weights as the autoscaling policy decides them. Call inside a running event loop."""
+    loop = asyncio.get_running_loop()
+    return FollowedWeights(
+        Board(pipeline.name),
+        pipeline.unit_of("ranker"),
+        lambda weights: loop.call_soon_threadsafe(router.reweigh, weights),
+    )
 
 
 def ranker_pool(handle: "DeploymentHandle[Any]") -> RankerPool:

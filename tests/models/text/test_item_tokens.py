@@ -19,8 +19,8 @@ from models.text import item_tokens as module
 from models.text.item_tokens import item_texts, item_tokens
 from models.text.tokenizer import TOKENIZER, PairTokenizer
 from services.config.loading import load_config
-from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
+from services.units.ingress_replica import build_engine
 from tests.pipelines import make_pipeline
 from tests.texts import add_texts, score_of
 
@@ -99,7 +99,7 @@ def test_an_engine_starts_over_a_home_that_may_only_be_read(home: Path) -> None:
     config = load_config(home / "pipeline.yaml")
 
     async def run() -> None:
-        engine = Engine(config, home, replica="test")
+        engine = build_engine(config, home, replica="test")
         try:
             request = RankRequest(user_id="u1", candidates=["item-0007"], context={"query": "sea"})
             answer = await engine.rank(request, "1")

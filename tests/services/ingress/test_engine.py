@@ -10,10 +10,11 @@ import pytest
 
 from models.ragged import RaggedBatch
 from services.config.loading import load_config
-from services.errors import ConfigError, NotFound, Overloaded, StageFailed, Unprocessable
+from services.errors import ConfigError, Overloaded, StageFailed, Unprocessable
 from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
 from services.stages.base import RemoteStage
+from services.units.ingress_replica import build_engine
 from tests.pipelines import SPLIT, USERS, WITH_DIVERSITY, WITH_RERANKER, bias_of, make_pipeline, merged
 
 
@@ -26,7 +27,7 @@ def with_engine(
     config = load_config(make_pipeline(home, changes))
 
     async def run() -> None:
-        engine = Engine(config, home, replica="test", **more)
+        engine = build_engine(config, home, replica="test", **more)
         try:
             async with asyncio.timeout(30):
                 await scenario(engine)
@@ -111,9 +112,6 @@ def test_what_the_pipeline_does_not_allow_is_refused_by_name(tmp_path: Path) -> 
             with pytest.raises(Unprocessable) as refused:
                 await engine.rank(request, "1")
             assert refused.value.field == field
-        with pytest.raises(NotFound):
-            engine.item_row("nowhere")
-        assert engine.release.catalogue.ids[engine.item_row("item-0042")] == "item-0042"
 
     with_engine(tmp_path, {}, scenario)
 

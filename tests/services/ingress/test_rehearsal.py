@@ -10,11 +10,11 @@ import pytest
 from models.ragged import RaggedBatch
 from services.config.loading import load_config
 from services.errors import StageFailed
-from services.ingress.engine import Engine
 from services.ingress.http import RankApp
 from services.ingress.rehearsal import Rehearsal
 from services.ingress.schema import RankRequest
 from services.stages.base import AnyStage, RemoteStage
+from services.units.ingress_replica import build_engine
 from tests.pipelines import SPLIT, WITH_RERANKER, make_pipeline, merged
 from tests.services.servers import ask, http_request, http_server
 
@@ -81,7 +81,7 @@ def test_an_engine_rehearses_on_its_model_thread_and_counts_and_learns_nothing(t
     path = make_pipeline(tmp_path, FALLBACK)
 
     async def scenario() -> None:
-        engine = Engine(load_config(path), tmp_path, replica="test")
+        engine = build_engine(load_config(path), tmp_path, replica="test")
         try:
             seen: list[tuple[str, int, str]] = []
             for ladder in engine.live.active.ladders:
@@ -128,7 +128,7 @@ def test_readyz_is_503_until_the_other_unit_has_answered(tmp_path: Path) -> None
 
     async def app(scope: dict[str, object], receive: object, send: object) -> None:
         if "inner" not in made:
-            engine = Engine(
+            engine = build_engine(
                 load_config(path), tmp_path, replica="test", remote={"ranker": RemoteStage("ranker", call)}
             )
             engine.rehearsal._start_limit_s = 0.01

@@ -8,9 +8,9 @@ import pytest
 
 from autoscale.traces.recorded_traffic import read_traffic
 from services.config.loading import load_config
-from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
 from services.logs.traffic import RecordConfig, TrafficLog
+from services.units.ingress_replica import build_engine
 from tests.pipelines import make_pipeline
 
 PIPELINE = json.dumps({"name": "p", "units": {"main": {"stages": ["features", "ranker"]}}})
@@ -20,7 +20,7 @@ def test_an_engines_traffic_is_recorded_with_its_pipeline(tmp_path: Path) -> Non
     config = load_config(make_pipeline(tmp_path)).model_copy(update={"record": RecordConfig(path="traffic")})
 
     async def served() -> None:
-        engine = Engine(config, tmp_path, replica="r1")
+        engine = build_engine(config, tmp_path, replica="r1")
         try:
             for _ in range(3):
                 await engine.rank(RankRequest(user_id="u1", k=5), "id")

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from cli.main import root
 from models.features.rows import UserRowCodec, row_key
 from services.config.loading import load_config
-from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
 from services.logs.writer import LogConfig
 from services.offline import skew
 from services.offline.skew import FeatureSkew, SkewReport, _compare, _compare_sequence, skew_report
 from services.stores.lmdb import LmdbStore
+from services.units.ingress_replica import build_engine
 from tests.overlaid import CELLS, FEATURES, NOW_S, VISITS_S, make_overlaid_pipeline, write_overlay
 from tests.pipelines import bias_of, make_pipeline
 from tests.services.stores.servers import needs_redis, redis_server
@@ -30,7 +30,7 @@ def logged(path: Path, home: Path, users: Sequence[str] = ("u", "v"), items: Seq
     config = load_config(path).model_copy(update={"log": LogConfig(path="served")})
 
     async def run() -> None:
-        engine = Engine(config, home, replica="test")
+        engine = build_engine(config, home, replica="test")
         for number in range(20):
             request = RankRequest(user_id=users[number % 2], candidates=list(items))
             await engine.rank(request, f"r{number}")

@@ -25,6 +25,7 @@ from services.ingress.schema import RankRequest
 from services.releases.live import LiveReleases, Loaded
 from services.releases.release import Release
 from services.releases.staging import ReleaseFolder
+from services.units.ingress_replica import build_engine
 from services.units.release_commands import Swapping
 from tests.pipelines import WITH_RERANKER, bias_of, make_pipeline, merged
 from tests.services.releasing import Named, live_of, stage_shifted
@@ -104,7 +105,7 @@ def with_releases(
     config = load_config(make_pipeline(home, changes))
 
     async def run() -> None:
-        engine = Engine(config, home, replica="test")
+        engine = build_engine(config, home, replica="test")
         try:
             async with asyncio.timeout(60):
                 await scenario(engine, Swapping(engine.live, "test"), config)
@@ -238,7 +239,7 @@ def test_a_replica_that_was_not_told_goes_after_the_disk(tmp_path: Path) -> None
     config = load_config(tmp_path / "pipeline.yaml")
 
     async def started_later() -> None:
-        engine = Engine(config, tmp_path, replica="later")
+        engine = build_engine(config, tmp_path, replica="later")
         assert [engine.release.name] == ReleaseFolder(tmp_path, "small").history()
         engine.close()
 

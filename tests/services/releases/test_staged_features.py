@@ -24,6 +24,7 @@ from services.ingress.schema import RankRequest
 from services.releases.staged_features import differences, features_of
 from services.releases.staging import ReleaseFolder
 from services.stages.features import FeaturesConfig
+from services.units.ingress_replica import build_engine
 from services.units.release_commands import Swapping
 from tests.pipelines import FEATURES, make_pipeline
 from tests.services.releasing import stage_shifted
@@ -82,7 +83,7 @@ def test_a_replica_reads_from_the_configurations_store_not_from_the_one_of_the_a
     servers["first"].stop()
 
     async def scenario() -> None:
-        engine = Engine(
+        engine = build_engine(
             configured(tmp_path, store=store_in(servers["second"], "second")), tmp_path, replica="test"
         )
         swapping = Swapping(engine.live, "test")

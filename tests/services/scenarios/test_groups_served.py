@@ -16,8 +16,8 @@ from models.architectures.sequence_classifier import SequenceClassifier
 from models.text.hugging_face import write_text_artifact
 from models.text.tokenizer import TOKENIZER
 from services.config.loading import load_config
-from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
+from services.units.ingress_replica import build_engine
 from tests.models.text.crossencoders import bert
 from tests.pipelines import make_pipeline, merged
 from tests.services.processes import READY, START_LIMIT_S, ServiceProcess, free_port, started
@@ -65,7 +65,7 @@ def orders_of_one_process(config: Path, requests: list[RankRequest]) -> list[lis
     """Give the items of each request in this process."""
 
     async def inside() -> list[list[str]]:
-        engine = Engine(load_config(config), config.parent, replica="test")
+        engine = build_engine(load_config(config), config.parent, replica="test")
         try:
             async with asyncio.timeout(LIMIT_S):
                 answers = [await engine.rank(request, "1") for request in requests]

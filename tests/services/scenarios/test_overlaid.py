@@ -23,6 +23,7 @@ from services.scheduling.runner import Runner
 from services.stages.base import RemoteStage
 from services.stages.live_items import set_live
 from services.telemetry.metrics import UnitMetrics
+from services.units.ingress_replica import build_engine
 from services.units.remote_ranker import RankerService, RemoteRanker
 from tests.overlaid import CELLS, FEATURES, NOW_S, make_overlaid_pipeline, write_overlay
 from tests.services.releasing import live_of
@@ -52,7 +53,7 @@ def test_an_answer_follows_the_moment_the_store_and_the_overlay_on_disk(tmp_path
     config = load_config(make_overlaid_pipeline(tmp_path))
 
     async def run() -> None:
-        engine = Engine(config, tmp_path, replica="test")
+        engine = build_engine(config, tmp_path, replica="test")
         try:
             assert await scores(engine) == expected(2, 1.0, 2.0)
             assert await scores(engine, user="nobody") == expected(0, 1.0, 2.0)
@@ -65,7 +66,7 @@ def test_an_answer_follows_the_moment_the_store_and_the_overlay_on_disk(tmp_path
             assert given == expected(2, 3.0, 7.0)  # the new one whole
         finally:
             engine.close()
-        again = Engine(config, tmp_path, replica="test")
+        again = build_engine(config, tmp_path, replica="test")
         try:
             assert await scores(again) == expected(2, 3.0, 7.0)
         finally:
@@ -80,7 +81,7 @@ def test_answers_that_are_kept_follow_the_overlay_and_the_live_features_on_disk(
     closed = LiveItems.none(FEATURES).setting(FEATURES, "bonus", np.array([item_key("item-0")]), -5.0)
 
     async def run() -> None:
-        engine = Engine(config, tmp_path, replica="test")
+        engine = build_engine(config, tmp_path, replica="test")
         try:
             first = await scores(engine)
             write_overlay(tmp_path / "overlay", rain=3.0, crowd=7.0)
@@ -110,7 +111,7 @@ def test_a_replica_starts_from_folders_that_a_killed_writer_moved_aside(tmp_path
     assert check_artifacts(config, tmp_path) == []
 
     async def run() -> None:
-        engine = Engine(config, tmp_path, replica="test")
+        engine = build_engine(config, tmp_path, replica="test")
         try:
             known = expected(2, 1.0, 2.0)
             assert await scores(engine) == {**known, CELL_OF["item-0"]: known[CELL_OF["item-0"]] + 64.0}
@@ -136,7 +137,9 @@ def test_a_ranker_unit_scores_with_the_cells_and_globals_of_the_ingress(tmp_path
         )
         service = RankerService(runner, live_of(far.name))
         remote = RemoteRanker(lambda payload, _candidates: service.score(payload))
-        engine = Engine(config, tmp_path, replica="test", remote={"ranker": RemoteStage("ranker", remote)})
+        engine = build_engine(
+            config, tmp_path, replica="test", remote={"ranker": RemoteStage("ranker", remote)}
+        )
         try:
             assert await scores(engine) == expected(2, 1.0, 2.0)
         finally:

@@ -20,6 +20,7 @@ from services.stages.features import load_definitions
 from services.stores import open_writer
 from services.stores.loading import Checkpoint, load
 from services.stores.sources import open_source
+from services.units.ingress_replica import build_engine
 from tests.pipelines import FEATURES, USERS, bias_of, make_pipeline
 from tests.services.processes import served
 from tests.services.servers import Connection, Reply, rank_request
@@ -83,7 +84,7 @@ def under_load(
     config = load_config(path)
 
     async def run() -> None:
-        engine = Engine(config, home, replica="test")
+        engine = build_engine(config, home, replica="test")
         crowd = Crowd(engine)
         try:
             async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
@@ -119,7 +120,7 @@ def test_a_pipeline_starts_without_its_server_and_says_what_to_do(tmp_path: Path
     assert "start it, or mend features.store" in warning
 
     async def run() -> None:
-        engine = Engine(config, tmp_path, replica="test")
+        engine = build_engine(config, tmp_path, replica="test")
         try:
             answer = await engine.rank(RankRequest(user_id="u1", candidates=["item-0007"]), "1")
         finally:

@@ -15,6 +15,7 @@ from services.errors import RequestError, Unprocessable
 from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest, parse_rank_request
 from services.stages.query import Query, merge_queries
+from services.units.ingress_replica import build_engine
 from services.wire import pack_batch, unpack_batch
 from tests.pipelines import make_pipeline, merged
 from tests.texts import MOST_BYTES, WORDS, add_texts, score_of, write_text_model
@@ -155,7 +156,7 @@ def run(home: Path, scenario: Callable[[Engine], Awaitable[None]]) -> None:
     config = load_config(home / "pipeline.yaml")
 
     async def inside() -> None:
-        engine = Engine(config, home, replica="test")
+        engine = build_engine(config, home, replica="test")
         try:
             async with asyncio.timeout(30):
                 await scenario(engine)

@@ -16,12 +16,12 @@ from models.ragged import RaggedBatch
 from models.served_log.reading import read_log
 from services.config.loading import load_config
 from services.errors import DeadlinePassed, StageFailed
-from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
 from services.scheduling.job import Answer
 from services.scheduling.response_cache import ResponseCache, ResponseCacheConfig, TtlCache, key_of
 from services.stages.context import EncodedContext
 from services.stages.query import Query
+from services.units.ingress_replica import build_engine
 from tests.pipelines import FEATURES, bias_of, make_pipeline
 
 FAR_S = 1e9
@@ -273,7 +273,7 @@ def test_identical_requests_are_ranked_once_and_each_is_logged(tmp_path: Path) -
     config = load_config(make_pipeline(tmp_path, changes))
 
     async def run() -> None:
-        engine = Engine(config, tmp_path, replica="test")
+        engine = build_engine(config, tmp_path, replica="test")
         requests = [RankRequest(user_id=f"u{number % 3}", k=4, explain=number > 8) for number in range(12)]
         try:
             first = await asyncio.gather(*[engine.rank(each, f"a{i}") for i, each in enumerate(requests)])

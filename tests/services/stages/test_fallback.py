@@ -17,6 +17,7 @@ from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
 from services.scheduling.ladder import Ladder, Rung
 from services.stages.base import RemoteStage
+from services.units.ingress_replica import build_engine
 from tests.pipelines import ITEMS, SPLIT, WITH_RERANKER, bias_of, make_pipeline, merged
 
 FALLBACK: dict[str, Any] = {
@@ -49,7 +50,7 @@ def with_engine(
 
     async def run() -> None:
         remote = {} if away is None else {"ranker": RemoteStage("ranker", away)}
-        engine = Engine(config, home, replica="test", remote=remote)  # type: ignore[arg-type]
+        engine = build_engine(config, home, replica="test", remote=remote)  # type: ignore[arg-type]
         try:
             async with asyncio.timeout(30):
                 await scenario(engine)

@@ -13,8 +13,8 @@ from cli.main import root
 from models.features.catalogue import Catalogue
 from models.features.live import LiveItems
 from services.config.loading import load_config
-from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
+from services.units.ingress_replica import build_engine
 from tests.conftest import ROOT
 from tests.overlaid import FEATURES, make_overlaid_pipeline
 
@@ -42,7 +42,7 @@ def test_an_answer_follows_what_was_set_while_the_engine_runs(tmp_path: Path, co
     request = RankRequest(user_id="u", candidates=["item-1", "item-2"])
 
     async def run() -> None:
-        engine = Engine(load_config(config), tmp_path, replica="test")
+        engine = build_engine(load_config(config), tmp_path, replica="test")
         try:
 
             async def scores() -> dict[str, float]:

@@ -10,8 +10,8 @@ from models.runtimes.base import TorchConfig
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts
-from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
+from services.units.ingress_replica import build_engine
 from walks.text.queries import Asked
 from walks.text.text_ranker import Fit, bm25, train_text_ranker
 from walks.world import inputs_of, world_at
@@ -56,7 +56,7 @@ def test_a_taught_ranker_is_served_and_without_a_query_the_order_stays(tiny_home
 
 async def _asked(config: PipelineConfig, home: Path, queries: list[str]) -> list[dict[str, float]]:
     """Give each query's items and scores; without a query the reranker's score has to be the ranker's."""
-    engine = Engine(config, home, replica="test")
+    engine = build_engine(config, home, replica="test")
     try:
         answers = []
         for query in queries:

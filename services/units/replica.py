@@ -1,0 +1,142 @@
+"""The parts of one replica of any unit, made in one order and closed in the reverse order.
+
+The order is: releases, traffic log and metrics, the parts that only this unit has, and last the runner. So a replica
+that stops first ends its batches, then writes what they left, and lets go of its releases when nothing uses them.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from autoscale.spec import Key
+from models.ragged import RaggedBatch
+from models.runtimes import load_runtime
+from services.config.pipeline import PipelineConfig
+from services.logs.traffic import TrafficLog
+from services.releases.live import LiveReleases, Loaded
+from services.releases.release import Release
+from services.releases.shared_parts import SharedParts
+from services.releases.throttle import Rest
+from services.releases.warmup import warm
+from services.scheduling.executor import Memory
+from services.scheduling.ladder import Ladder
+from services.scheduling.runner import Runner
+from services.sharding.group import ShardGroup
+from services.stages.model_slot import LoadRuntime
+from services.telemetry.metrics import (
+    Flusher,
+    Noted,
+    ReleaseMetrics,
+    RowMetrics,
+    UnitMetrics,
+    history_lookups,
+)
+
+Payload = TypeVar("Payload")
+
+
+@contextmanager
+def closed_on_error(closing: ExitStack) -> Iterator[ExitStack]:
+    """Close ``closing`` if the block raises. If it does not, closing is left to the caller."""
+    try:
+        yield closing
+    except BaseException:
+        closing.close()
+        raise
+
+
+def group_runtimes(group: ShardGroup | None, closing: ExitStack) -> LoadRuntime:
+    """Return the function that opens models, in all ranks of ``group`` if there is one; ``closing`` ends the ranks."""
+    if group is None:
+        return load_runtime
+    closing.callback(group.close)
+    return group.load_runtime
+
+
+class ReplicaParts:
+    """Makes the parts of one replica. ``closing`` gets each of them, and closes the last one first."""
+
+    def __init__(
+        self,
+        closing: ExitStack,
+        config: PipelineConfig,
+        home: Path,
+        key: Key,
+        name: str,
+        *,
+        load_runtime: LoadRuntime = load_runtime,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make parts for a replica of unit ``key.unit`` in pool ``key.pool``; ``name`` is the replica's own.
+
+        load_runtime: opens the models. clock: the clock of deadlines.
+        """
+        self._closing, self._config, self._home = closing, config, home
+        self._key, self._name, self._clock = key, name, clock
+        self._histories = history_lookups(config.name, name)
+        self.rows = RowMetrics(key.unit, name)
+        self.shared = SharedParts(load_runtime)
+
+    def live_releases(self, ladders: Callable[[Release], Sequence[Ladder]]) -> LiveReleases:
+        """Load and warm the active release. ``ladders`` returns the stages that this unit runs of a release.
+
+        Raises:
+            ReleaseError: the active release is not as it was staged. ConfigError, ModelError: it cannot be loaded.
+        """
+
+        def load(config: PipelineConfig, rest: Rest) -> Loaded:
+            stages = config.units[self._key.unit].stages
+            release = Release(config, self._home, stages, self.rows, self.shared, self._histories, rest)
+            try:
+                loaded = Loaded(release, ladders(release))
+                warm(release, config, loaded.ladders, rest)
+            except BaseException:
+                release.retire()
+                raise
+            return loaded
+
+        live = LiveReleases(self._config, self._home, load)
+        self._closing.callback(live.close)
+        return live
+
+    def unit_metrics(self, live: LiveReleases, others: Sequence[Noted] = ()) -> UnitMetrics:
+        """Open the traffic log, if traffic is recorded, and start the thread that hands metrics to Ray.
+
+        others: what else of this replica has notes for Ray.
+        """
+        config, key, name = self._config, self._key, self._name
+        traffic: TrafficLog | None = None
+        if config.record is not None:
+            traffic = TrafficLog(config.record, self._home, config.model_dump_json(), name)
+            self._closing.callback(traffic.close)
+        metrics = UnitMetrics(key.unit, name, key.pool, traffic)
+        releases = ReleaseMetrics(config.name, key.unit, name, lambda: live.failed is not None)
+        flusher = Flusher([metrics, releases, self.rows, self._histories, *others])
+        self._closing.callback(flusher.close)
+        return metrics
+
+    def runner(
+        self,
+        live: LiveReleases,
+        metrics: UnitMetrics,
+        merge: Callable[[Sequence[Payload], str], RaggedBatch],
+        *,
+        memory: "Memory[Payload] | None" = None,
+        horizon_s: float = float("inf"),
+    ) -> "Runner[Payload]":
+        """Start the model thread. merge, memory, horizon_s: as ``Runner`` takes them."""
+        unit = self._config.units[self._key.unit]
+        runner = Runner(
+            merge=merge,
+            ladders_of=lambda release: live.of(release).ladders,
+            batching=unit.batching,
+            max_in_flight=unit.max_calls_in_flight,
+            metrics=metrics,
+            memory=memory,
+            horizon_s=horizon_s,
+            clock=self._clock,
+        )
+        self._closing.callback(runner.close)
+        return runner
