@@ -1,5 +1,6 @@
 """Composition: a pipeline's units as Serve deployments, or as one plain ASGI application."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +23,7 @@ from services.paths import home_directory
 from services.sharding.actors import group_options
 from services.sharding.group import ShardGroup
 from services.sharding.processes import Processes
+from services.stages.base import Stage
 from services.units.ingress_replica import build_engine
 from services.units.ingress_unit import IngressUnit
 from services.units.ranker_unit import RankerUnit
@@ -62,19 +64,27 @@ def build(args: PipelineArgs) -> Application:
 
 
 class StandaloneApp:
-    """The same application object without Serve: for a plain ASGI server, and for tests."""
+    """A one-unit pipeline as a plain ASGI application, for a server such as uvicorn instead of Serve.
 
-    def __init__(self, config_path: Path, home: Path | None = None) -> None:
-        """Load at the first call, on the server's own event loop."""
+    A server imports its application before its event loop runs, and an engine needs the loop: its threads hand answers
+    to it. So the pipeline is loaded at the first call, which is the server's start-up message, before any request.
+    """
+
+    def __init__(
+        self, config_path: Path, home: Path | None = None, *, first_stages: Sequence[Stage] = ()
+    ) -> None:
+        """Serve the pipeline of a YAML file. first_stages: stages that run before the pipeline's own."""
         self._home = home or home_directory()
         self._config = resolved(load_config(config_path), self._home)
-        self._app: RankApp | None = None
+        self._first_stages = first_stages
+        self.rank_app: RankApp | None = None
+        """The application, once it is loaded."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        if self._app is None:
-            self._app = RankApp(self._build_engine())
-        await self._app(scope, receive, send)
+        if self.rank_app is None:
+            self.rank_app = RankApp(self._build_engine())
+        await self.rank_app(scope, receive, send)
 
     def _build_engine(self) -> Engine:
         sharded = sharded_runtime(self._config, self._config.ingress_unit)
@@ -82,7 +92,12 @@ class StandaloneApp:
             group = None if sharded is None else ShardGroup(sharded, Processes())
             load = group_runtimes(group, closing)
             return build_engine(
-                self._config, self._home, replica="standalone", load_runtime=load, closing=closing
+                self._config,
+                self._home,
+                replica="standalone",
+                first_stages=self._first_stages,
+                load_runtime=load,
+                closing=closing,
             )
 
 

@@ -41,7 +41,7 @@ class RankApp:
 
     def __init__(self, engine: Engine) -> None:
         """Answer with ``engine``."""
-        self._engine = engine
+        self.engine = engine
         self._metrics = engine.request_metrics
         self._misses = Misses(engine.config, engine.metrics)
         self._encode = msgspec.json.Encoder().encode
@@ -92,9 +92,9 @@ class RankApp:
             message = await receive()
             stopping = message["type"] == "lifespan.shutdown"
             if stopping:
-                self._engine.close()
+                self.engine.close()
             elif message["type"] == "lifespan.startup":
-                await self._engine.rehearse()
+                await self.engine.rehearse()
             await send({"type": f"{message['type']}.complete"})
             if stopping:
                 return
@@ -107,16 +107,16 @@ class RankApp:
         if path == _FEEDBACK_PATH:
             _require(method, "POST", path)
             feedback = parse_feedback(await read_body(scope, receive, self._max_body_bytes))
-            log_feedback(feedback, self._engine.release.catalogue, self._engine.log)
+            log_feedback(feedback, self.engine.release.catalogue, self.engine.log)
             return 202, _JSON, b"{}", None
         if path.startswith("/v1/items/"):
             _require(method, "GET", path)
-            catalogue = self._engine.release.catalogue
+            catalogue = self.engine.release.catalogue
             row = item_row(catalogue, path.removeprefix("/v1/items/"))
             return 200, _GEOJSON, catalogue.details(row), None
         if path in {"/healthz", "/readyz"}:
             _require(method, "GET", path)
-            waits_for = self._engine.rehearsal.waits_for
+            waits_for = self.engine.rehearsal.waits_for
             status = 503 if path == "/readyz" and waits_for else 200
             return status, _JSON, self._health(scope, waits_for), None
         raise NotFound(
@@ -128,7 +128,7 @@ class RankApp:
         body = await read_body(scope, receive, self._max_body_bytes)
         started_s = time.perf_counter()
         try:
-            self._engine.shed(body)
+            self.engine.shed(body)
         except Overloaded:
             urgency = read_urgency(body)
             self._misses.refused(urgency.deadline_ms if urgency is not None else None)
@@ -137,7 +137,7 @@ class RankApp:
         cycle = cycle_of(receive)
         is_abandoned = None if cycle is None else lambda: bool(cycle.disconnected)
         try:
-            answer = await self._engine.rank(request, request_id, is_abandoned=is_abandoned)
+            answer = await self.engine.rank(request, request_id, is_abandoned=is_abandoned)
         except Overloaded as error:
             if is_abandoned is not None and is_abandoned():
                 raise Disconnected from error
@@ -151,8 +151,8 @@ class RankApp:
         return self._encode(
             {
                 "status": f"waiting for unit {', '.join(waits_for)}" if waits_for else "ok",
-                "pipeline": self._engine.config.name,
-                **self._engine.live.status(),
+                "pipeline": self.engine.config.name,
+                **self.engine.live.status(),
                 "fast_path": bool(scope.get(FAST_PATH, False)),
             }
         )

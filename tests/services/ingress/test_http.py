@@ -19,8 +19,6 @@ from services.app import StandaloneApp, build_application
 from services.errors import Overloaded
 from services.ingress import body, http
 from services.ingress.asgi import Message
-from services.ingress.engine import Engine
-from services.scheduling.ladder import Ladder
 from tests.pipelines import bias_of, make_pipeline
 from tests.services.bad_input import (
     BAD_BODIES,
@@ -70,14 +68,10 @@ class Gate:
 class Service:
     """A served application and what stands behind it."""
 
-    def __init__(self, port: int, app: StandaloneApp) -> None:
-        assert app._app is not None
-        self.port = port
-        self.app = app._app
-        self.engine: Engine = app._app._engine
-        self.gate = Gate()
-        ladders: Any = self.engine.live.active.ladders
-        ladders.insert(0, Ladder.of(self.gate))
+    def __init__(self, port: int, app: StandaloneApp, gate: Gate) -> None:
+        assert app.rank_app is not None
+        self.port, self.gate = port, gate
+        self.app, self.engine = app.rank_app, app.rank_app.engine
 
     def waits_for(self, condition: Callable[[], bool]) -> None:
         """Wait, on the service's own answers, until the condition holds."""
@@ -95,9 +89,10 @@ class Service:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     home = tmp_path_factory.mktemp("ingress")
     changes = {"units": {"main": {"batching": {"max_candidates": 4, "max_waiting_candidates": 8}}}}
-    app = StandaloneApp(make_pipeline(home, changes), home)
+    gate = Gate()
+    app = StandaloneApp(make_pipeline(home, changes), home, first_stages=[gate])
     with http_server(app) as port:
-        yield Service(port, app)
+        yield Service(port, app, gate)
 
 
 def test_each_of_many_users_at_once_gets_its_own_scores(service: Service) -> None:
