@@ -1,4 +1,9 @@
-"""ASGI's types, and what its server lets an application know."""
+"""ASGI's types, and two shortcuts past them that uvicorn allows.
+
+uvicorn makes one object for each HTTP request, its request cycle, and passes two of its methods to the application as
+``receive`` and ``send``. So a bound method leads to the cycle, and the cycle to the connection's transport. Behind
+another server there is no cycle, and both shortcuts take the way that ASGI prescribes.
+"""
 
 from asyncio import WriteTransport
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -9,36 +14,44 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+FAST_PATH = "rankway.fast_path"
+"""The key of a scope that says whether the request came by the fast path."""
 
-def cycle_of(channel: Receive | Send) -> Any:
-    """Give uvicorn's request cycle, which says for nothing what else takes a task; None behind other servers."""
+
+def request_cycle(channel: Receive | Send) -> Any:
+    """Return uvicorn's request cycle behind ``receive`` or ``send``; None behind another server.
+
+    Its ``disconnected`` says whether the client has left, and ``more_body`` whether a part of the body is still due.
+    By ASGI alone, an application learns of a client that leaves only from a task that waits in ``receive``.
+    """
     cycle: Any = getattr(channel, "__self__", None)
     return cycle if hasattr(cycle, "disconnected") and hasattr(cycle, "more_body") else None
 
 
-async def send_whole(send: Send, start: Message, body: Message) -> None:
-    """Send an answer's head and body, to the client in one write where the server is uvicorn.
+async def send_at_once(send: Send, start: Message, body: Message) -> None:
+    """Send the head and the body of an answer; behind uvicorn both leave in one write to the socket.
 
-    Of an answer in two writes a replica that is killed between them leaves the head: too much for a proxy
-    to ask another replica, too little for the client.
+    uvicorn writes each message when it is sent. A replica that is killed between two writes has sent the head alone.
+    A proxy then cannot ask another replica any more, and the client has no answer. So the cycle gets a transport that
+    collects the writes while both messages are sent.
     """
-    cycle = cycle_of(send)
+    cycle = request_cycle(send)
     if cycle is None:
         await send(start)
         await send(body)
         return
     transport = cycle.transport
-    held = cycle.transport = _HeldWrites(transport)
+    collected = cycle.transport = _CollectedWrites(transport)
     try:
         await send(start)
         await send(body)
     finally:
-        held.flush()
+        collected.flush()
         cycle.transport = transport
 
 
-class _HeldWrites:
-    """What a request cycle needs of its transport; writes wait for ``flush``."""
+class _CollectedWrites:
+    """The methods of a transport that a request cycle calls; ``flush`` passes on all writes as one."""
 
     def __init__(self, transport: WriteTransport) -> None:
         self._transport = transport

@@ -3,7 +3,7 @@
 import asyncio
 
 from services.errors import BodyTooLarge, BodyTooSlow
-from services.ingress.asgi import Receive, Scope, cycle_of
+from services.ingress.asgi import Receive, Scope, request_cycle
 
 _BODY_LIMIT_S = 10.0  # a client that trickles must not hold a place of max_ongoing_requests
 _READ_PAST_BYTES = 16 * 1024 * 1024
@@ -19,7 +19,7 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     Raises:
         BodyTooLarge: over ``max_bytes``. BodyTooSlow: not there in time. Disconnected: the client left.
     """
-    cycle = cycle_of(receive)
+    cycle = request_cycle(receive)
     # Nearly every body is there with its headers; a timer costs as much as parsing it.
     if cycle is not None and not cycle.more_body:
         return await _read(scope, receive, max_bytes)

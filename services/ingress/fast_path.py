@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from starlette.middleware import Middleware
 
 from services.errors import Overloaded
-from services.ingress.asgi import Receive, Scope, Send
-from services.ingress.http import FAST_PATH, RankApp
+from services.ingress.asgi import FAST_PATH, Receive, Scope, Send
+from services.ingress.http import RankApp
 
 IMPORT_PATH = "services.ingress.fast_path:middlewares"
 _MAX_LAYERS = 16

@@ -1,6 +1,6 @@
 """Metrics in Ray's Prometheus export.
 
-    rankway_requests_total{pipeline, status}       answers by HTTP status
+    rankway_requests_total{pipeline, status, route}  answers by HTTP status and route, "unknown" if there is none
     rankway_degraded_total{pipeline, reason}       answers that missed something
     rankway_request_latency_ms{pipeline}           histogram, in the replica, from body to answer
     rankway_candidates_waiting{unit, pool}         gauge
@@ -172,28 +172,28 @@ class RequestMetrics:
     def __init__(self, pipeline: str, replica: str) -> None:
         """Declare the pipeline's series."""
         keys, tags = ("pipeline", "replica"), {"pipeline": pipeline, "replica": replica}
-        self._requests = metrics.Counter("rankway_requests_total", "Answers.", (*keys, "status"))
+        self._requests = metrics.Counter("rankway_requests_total", "Answers.", (*keys, "status", "route"))
         self._degraded = metrics.Counter("rankway_degraded_total", "Incomplete answers.", (*keys, "reason"))
         self._latency = Histogram(
             "rankway_request_latency_ms", "From body to answer, in the replica.", _LATENCY_MS, labels=tags
         )
         for series in (self._requests, self._degraded):
             series.set_default_tags(tags)
-        self._answers: deque[tuple[int, float, str | None]] = deque()
+        self._answers: deque[tuple[int, float, str, str | None]] = deque()
 
-    def answered(self, status: int, latency_ms: float, degraded: str | None = None) -> None:
-        """Note an answer, and what it missed: reasons, joined by commas."""
-        self._answers.append((status, latency_ms, degraded))
+    def answered(self, status: int, latency_ms: float, route: str, degraded: str | None = None) -> None:
+        """Note an answer of a route. degraded: what the answer missed, reasons joined by commas."""
+        self._answers.append((status, latency_ms, route, degraded))
 
     def flush(self) -> None:
         """Hand the notes to Ray."""
         answers = _drain(self._answers)
-        for status, count in Tally(status for status, _, _ in answers).items():
-            self._requests.inc(count, {"status": str(status)})
-        missed = (reason for _, _, degraded in answers if degraded for reason in degraded.split(","))
+        for (status, route), count in Tally((status, route) for status, _, route, _ in answers).items():
+            self._requests.inc(count, {"status": str(status), "route": route})
+        missed = (reason for _, _, _, degraded in answers if degraded for reason in degraded.split(","))
         for reason, count in Tally(missed).items():
             self._degraded.inc(count, {"reason": reason})
-        self._latency.observe(latency_ms for _, latency_ms, _ in answers)
+        self._latency.observe(latency_ms for _, latency_ms, _, _ in answers)
         self._latency.export()
 
 

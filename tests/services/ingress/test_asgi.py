@@ -3,14 +3,14 @@
 import asyncio
 from typing import Any
 
-from services.ingress.asgi import Message, Receive, Scope, Send, cycle_of, send_whole
+from services.ingress.asgi import Message, Receive, Scope, Send, request_cycle, send_at_once
 from tests.services.servers import Connection, ask, http_request, http_server
 
 BODY = b'{"items":[]}'
 
 
 class Answering:
-    """Answers with ``send_whole``, and counts the writes of the connection below."""
+    """Answers with ``send_at_once``, and counts the writes of the connection below."""
 
     def __init__(self, length: int = len(BODY)) -> None:
         self.writes: list[bytes] = []
@@ -19,7 +19,7 @@ class Answering:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        cycle = cycle_of(send)
+        cycle = request_cycle(send)
         assert cycle is not None
         cycle.transport = Counted(cycle.transport, self.writes)
         start = {
@@ -27,7 +27,7 @@ class Answering:
             "status": 200,
             "headers": [(b"content-length", b"%d" % self.length)],
         }
-        await send_whole(send, start, {"type": "http.response.body", "body": BODY})
+        await send_at_once(send, start, {"type": "http.response.body", "body": BODY})
 
 
 class Counted:
@@ -85,5 +85,5 @@ def test_behind_another_server_both_messages_are_sent() -> None:
         sent.append(message)
 
     start, body = {"type": "http.response.start", "status": 200}, {"type": "http.response.body", "body": BODY}
-    asyncio.run(send_whole(send, start, body))
+    asyncio.run(send_at_once(send, start, body))
     assert sent == [start, body]

@@ -7,9 +7,9 @@ from starlette.middleware import Middleware
 
 from services.errors import ServiceError
 from services.ingress import fast_path
-from services.ingress.asgi import Message, Receive, Scope, Send
+from services.ingress.asgi import FAST_PATH, Message, Receive, Scope, Send
 from services.ingress.fast_path import FastPath, find_target, middlewares
-from services.ingress.http import FAST_PATH, RankApp
+from services.ingress.http import RankApp
 
 
 class App(RankApp):

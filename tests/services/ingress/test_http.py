@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from models.ragged import RaggedBatch
 from services.app import StandaloneApp, build_application
 from services.errors import Overloaded
-from services.ingress import body, http
+from services.ingress import body, handlers
 from services.ingress.asgi import Message
 from tests.pipelines import bias_of, make_pipeline
 from tests.services.bad_input import (
@@ -425,7 +425,7 @@ def test_a_stage_that_fails_is_a_problem_and_the_next_request_is_served(service:
 
 
 def test_a_bug_is_a_problem_too(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "item_row", lambda *_: 10**9)
+    monkeypatch.setattr(handlers, "item_row", lambda *_: 10**9)
     check_problem(ask(service.port, http_request("GET", "/v1/items/item-0001")), 500, None)
 
 
@@ -458,7 +458,7 @@ def test_what_is_refused_unread_has_the_requests_id_and_is_counted(
 ) -> None:
     counted: list[int] = []
     monkeypatch.setattr(
-        service.engine.request_metrics, "answered", lambda status, _ms: counted.append(status)
+        service.engine.request_metrics, "answered", lambda status, _ms, _route: counted.append(status)
     )
     sent: list[Message] = []
 

@@ -72,16 +72,23 @@ def test_a_batch_is_handed_over_once(unit: UnitMetrics) -> None:
     assert (unit.batch_count, unit.candidate_count) == (1, 200)
 
 
-def test_answers_are_counted_by_status_and_by_what_they_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_are_counted_by_status_and_route_and_by_what_they_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     metrics = RequestMetrics("small", "r1")
     for name, series in (("_requests", Series()), ("_degraded", Series()), ("_latency", Counted())):
         monkeypatch.setattr(metrics, name, series)
     for status, degraded in ((200, None), (429, None), (200, "features"), (200, "features,ranker")):
-        metrics.answered(status, 2.0, degraded)
+        metrics.answered(status, 2.0, "/v1/rank", degraded)
+    metrics.answered(429, 2.0, "/v1/feedback")
     metrics.flush()
-    assert given(metrics, "_requests") == [(3, {"status": "200"}), (1, {"status": "429"})]
+    assert given(metrics, "_requests") == [
+        (3, {"status": "200", "route": "/v1/rank"}),
+        (1, {"status": "429", "route": "/v1/rank"}),
+        (1, {"status": "429", "route": "/v1/feedback"}),
+    ]
     assert given(metrics, "_degraded") == [(2, {"reason": "features"}), (1, {"reason": "ranker"})]
-    assert len(given(metrics, "_latency")) == 4
+    assert len(given(metrics, "_latency")) == 5
 
 
 def test_notes_made_while_others_are_handed_over_are_not_lost(unit: UnitMetrics) -> None:

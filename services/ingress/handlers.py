@@ -1,0 +1,88 @@
+"""The route table, and the handlers of its routes. Each handler returns a whole answer, or raises a ``ServiceError``.
+
+A new route is one line of ``ROUTES`` and one method of ``Handlers``, or of another class that ``Handlers`` calls.
+"""
+
+import time
+
+import msgspec
+
+from services.errors import Overloaded
+from services.ingress.asgi import FAST_PATH, Receive, Scope, request_cycle
+from services.ingress.body import Disconnected, read_body
+from services.ingress.engine import Engine
+from services.ingress.feedback import FeedbackRequest, log_feedback, parse_feedback
+from services.ingress.items import item_row
+from services.ingress.misses import Misses
+from services.ingress.routes import Reply, Route
+from services.ingress.schema import RankRequest, RankResponse, parse_rank_request, read_urgency
+
+_JSON = b"application/json"
+_GEOJSON = b"application/geo+json"
+
+
+class Handlers:
+    """The handlers of one ingress replica."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Answer with ``engine``."""
+        self._engine = engine
+        self._misses = Misses(engine.config, engine.metrics)
+        self._encode = msgspec.json.Encoder().encode
+        self._max_body_bytes = engine.config.requests.max_body_bytes
+
+    async def rank(self, scope: Scope, receive: Receive, request_id: str) -> Reply:
+        """Rank candidates for a user."""
+        body = await read_body(scope, receive, self._max_body_bytes)
+        started_s = time.perf_counter()
+        try:
+            self._engine.shed(body)
+        except Overloaded:
+            urgency = read_urgency(body)
+            self._misses.refused(urgency.deadline_ms if urgency is not None else None)
+            raise
+        request = parse_rank_request(body)
+        cycle = request_cycle(receive)
+        is_abandoned = None if cycle is None else lambda: bool(cycle.disconnected)
+        try:
+            answer = await self._engine.rank(request, request_id, is_abandoned=is_abandoned)
+        except Overloaded as error:
+            if is_abandoned is not None and is_abandoned():
+                raise Disconnected from error
+            self._misses.refused(request.deadline_ms)
+            raise
+        elapsed_ms = (time.perf_counter() - started_s) * 1e3
+        self._misses.answered(elapsed_ms, answer.degraded, request.deadline_ms)
+        return 200, _JSON, self._encode(answer), answer.degraded
+
+    async def feedback(self, scope: Scope, receive: Receive, _request_id: str) -> Reply:
+        """Note an event of a user with an item of an answered list."""
+        feedback = parse_feedback(await read_body(scope, receive, self._max_body_bytes))
+        log_feedback(feedback, self._engine.release.catalogue, self._engine.log)
+        return 202, _JSON, b"{}", None
+
+    async def item(self, scope: Scope, _receive: Receive, _request_id: str) -> Reply:
+        """Return an item of the catalogue as GeoJSON."""
+        catalogue = self._engine.release.catalogue
+        row = item_row(catalogue, scope["path_params"]["id"])
+        return 200, _GEOJSON, catalogue.details(row), None
+
+    async def health(self, scope: Scope, _receive: Receive, _request_id: str) -> Reply:
+        """Return the pipeline's name, its releases, and the units that the replica waits for."""
+        waits_for = self._engine.rehearsal.waits_for
+        document = {
+            "status": f"waiting for unit {', '.join(waits_for)}" if waits_for else "ok",
+            "pipeline": self._engine.config.name,
+            **self._engine.live.status(),
+            "fast_path": bool(scope.get(FAST_PATH, False)),
+        }
+        return 200, _JSON, self._encode(document), None
+
+
+ROUTES = (
+    Route("POST", "/v1/rank", Handlers.rank, body=RankRequest, answer=RankResponse),
+    Route("POST", "/v1/feedback", Handlers.feedback, body=FeedbackRequest),
+    Route("GET", "/v1/items/{id}", Handlers.item),
+    Route("GET", "/healthz", Handlers.health),
+    Route("GET", "/readyz", Handlers.health, status_while_waiting=503),
+)

@@ -1,0 +1,118 @@
+"""Routes: from a request's method and path to the function that answers it, and errors that name the routes."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from services.errors import MethodNotAllowed, NotFound
+from services.ingress.asgi import Receive, Scope
+
+Reply = tuple[int, bytes, bytes, str | None]
+"""Status, content type and body of an answer, and what it lacks: None, or reasons joined by commas."""
+Answer = Callable[[Scope, Receive, str], Awaitable[Reply]]
+"""Answers one request; the string is its id."""
+
+UNKNOWN = "unknown"
+"""The metric label of paths that are no route."""
+_SHOWN = 200  # characters of a path that go back in an error
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the route table.
+
+    path: a part ``{name}`` is a parameter, in ``scope["path_params"]``. It ends at the next slash; a last one takes the
+    rest of the path. It is the route's label in metrics, too.
+    handler: a method that takes scope, receive and the request's id. HEAD is answered as GET.
+    body, answer: the JSON documents that go in and out, if their fields are fixed.
+    status_while_waiting: replaces the status of the answer while the replica waits for another unit. None: the route
+    is served as usual meanwhile.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Callable[..., Awaitable[Reply]]
+    body: type[msgspec.Struct] | None = None
+    answer: type[msgspec.Struct] | None = None
+    status_while_waiting: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A route as it is served. label: the route's label in metrics."""
+
+    answer: Answer
+    label: str
+
+
+class RouteTable:
+    """Finds the endpoint of a request. A path without parameters is found by dictionary alone."""
+
+    def __init__(self, routes: Sequence[Route], bind: Callable[[Route], Answer]) -> None:
+        """Serve ``routes``; ``bind`` returns the function that answers a route."""
+        self._exact: dict[str, dict[str, Endpoint]] = {}
+        self._patterns: dict[re.Pattern[str], dict[str, Endpoint]] = {}
+        for route in routes:
+            if "{" in route.path:
+                methods = self._patterns.setdefault(_pattern(route.path), {})
+            else:
+                methods = self._exact.setdefault(route.path, {})
+            endpoint = Endpoint(bind(route), route.path)
+            methods[route.method] = endpoint
+            if route.method == "GET":
+                methods["HEAD"] = endpoint  # the server drops the body
+        paths = [*dict.fromkeys(route.path for route in routes)]
+        self._remedy = f"use {', '.join(paths[:-1])} or {paths[-1]}"
+
+    def find(self, scope: Scope) -> Endpoint:
+        """Return the endpoint of a request; put the parameters of its path into the scope.
+
+        Raises:
+            NotFound: no route has this path. MethodNotAllowed: the path takes other methods.
+        """
+        try:
+            return self._exact[scope["path"]][scope["method"]]
+        except KeyError:
+            return self._search(scope)
+
+    def allowed(self, scope: Scope) -> str:
+        """Return the methods of a request's path, for the header Allow."""
+        return ", ".join(self._methods(scope))
+
+    def label(self, scope: Scope) -> str:
+        """Return the metric label of a request's path."""
+        return next((endpoint.label for endpoint in self._methods(scope).values()), UNKNOWN)
+
+    def _search(self, scope: Scope) -> Endpoint:
+        methods, path, method = self._methods(scope), scope["path"], scope["method"]
+        if not methods:
+            raise NotFound(f"path: no such route, got {path[:_SHOWN]}; {self._remedy}", field="path")
+        endpoint = methods.get(method)
+        if endpoint is None:
+            allowed = " or ".join(methods)
+            raise MethodNotAllowed(
+                f"method: {self.label(scope)} takes {allowed}, got {method[:20]}; send {allowed}",
+                field="method",
+            )
+        return endpoint
+
+    def _methods(self, scope: Scope) -> Mapping[str, Endpoint]:
+        """Return the endpoints of a request's path by method, none if it is no route."""
+        methods = self._exact.get(scope["path"])
+        if methods is not None:
+            return methods
+        for pattern, methods in self._patterns.items():
+            match = pattern.fullmatch(scope["path"])
+            if match is not None:
+                scope["path_params"] = match.groupdict()
+                return methods
+        return {}
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """Return the pattern of a path with parameters."""
+    last = re.sub(r"\\{(\w+)\\}$", r"(?P<\1>.*)", re.escape(template))
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", last), re.DOTALL)
