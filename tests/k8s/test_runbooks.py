@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,12 @@ from tests.cli.k8s.clusters import (
     PENDING,
     Served,
     add_pending,
-    served,
     serving_objects,
     take_over,
 )
 from tests.k8s.built import K8S, ROOT, Object, kubectl, serve_document
 from tests.k8s.emulation.objects import Objects
 from tests.pipelines import merged
-from tests.services.stores.certificates import write_certificates
 
 README = (K8S / "README.md").read_text(encoding="utf-8")
 
@@ -39,15 +36,6 @@ def block(begins: str) -> str:
 def add_pod(objects: Objects, name: str, cluster: str, node_type: str, role: str) -> None:
     labels = {"rankway/role": role, "ray.io/cluster": cluster, "ray.io/node-type": node_type}
     objects.add("pods", {"apiVersion": "v1", "metadata": {"name": name, "labels": labels}, "spec": {}})
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict[str, str]]]:
-    folder = tmp_path_factory.mktemp("api")
-    write_certificates(folder)
-    held = Served(serving_objects())
-    with served(held, folder) as environment:
-        yield held, environment
 
 
 def head_of(environment: dict[str, str]) -> str:

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.k8s.built import Object, rendered_service
 from tests.k8s.emulation.api import Answer, Request, kubectl_environment, kubernetes_api
 from tests.k8s.emulation.manifest import ray_cluster
 from tests.k8s.emulation.objects import Objects
+from tests.services.stores.certificates import write_certificates
 
 NAMESPACE, SERVICE = "rankway-cell-a", "cluster"
 ACTIVE, PENDING = "cluster-aaaaa", "cluster-bbbbb"
@@ -76,3 +79,13 @@ def served(held: Served, certificates: Path) -> Iterator[dict[str, str]]:
     """Serve them; give the environment in which kubectl speaks to them."""
     with kubernetes_api(held, certificates) as port:
         yield kubectl_environment(certificates, port, NAMESPACE)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict[str, str]]]:
+    """An emulated API for the module, and the environment in which kubectl speaks to it. conftest files import it."""
+    folder = tmp_path_factory.mktemp("api")
+    write_certificates(folder)
+    held = Served(serving_objects())
+    with served(held, folder) as environment:
+        yield held, environment

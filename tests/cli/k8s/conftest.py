@@ -1,22 +1,13 @@
-"""An emulated API for the module, and a RayService under load for each test."""
+"""A RayService under load for each test, in an emulated API for each module."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.k8s.clusters import Served, served, serving_objects
+from tests.cli.k8s.clusters import Served, api, serving_objects
 from tests.cli.k8s.live import Live
-from tests.services.stores.certificates import write_certificates
 
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict[str, str]]]:
-    folder = tmp_path_factory.mktemp("api")
-    write_certificates(folder)
-    held = Served(serving_objects())
-    with served(held, folder) as environment:
-        yield held, environment
+__all__ = ["api", "live"]
 
 
 @pytest.fixture
