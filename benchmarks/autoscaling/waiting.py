@@ -20,7 +20,7 @@ from services.config.pipeline import PipelineConfig
 from services.config.placement import placements
 from services.ingress.http import RankApp
 from services.units.ingress_replica import build_engine
-from services.units.release_commands import Swapping
+from services.units.release_commands import ReleaseCommands
 
 IMPORT_PATH = "benchmarks.autoscaling.waiting:build"
 FIXED_S, PER_CANDIDATE_S = 0.030, 0.0005
@@ -62,7 +62,7 @@ class Waiting:
         return batch.adding(candidates={"score": scores, "ranker": scores})
 
 
-class WaitingUnit(Swapping):
+class WaitingUnit(ReleaseCommands):
     """The ingress unit, its ranker replaced."""
 
     def __init__(self, config: dict[str, Any], home: str) -> None:

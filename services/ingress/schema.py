@@ -65,8 +65,8 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         message = str(error)
-        found = _PATH.search(message)
-        field = (found["path"] if found else _named_field(message)) or "body"
+        match = _PATH.search(message)
+        field = (match["path"] if match else _named_field(message)) or "body"
         shown = message if len(message) <= 2 * _SHOWN else f"{message[: 2 * _SHOWN]}…"
         raise Unprocessable(f"{shown}: mend the field and send again", field=field[:_SHOWN]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -75,8 +75,8 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
 
 def _named_field(message: str) -> str:
     """Give the field a path-less message of msgspec names: missing or unknown ones."""
-    found = re.search(r"field `([^`]*)`", message)
-    return found[1] if found else ""
+    match = re.search(r"field `([^`]*)`", message)
+    return match[1] if match else ""
 
 
 class RankedItem(msgspec.Struct, gc=False, omit_defaults=True):

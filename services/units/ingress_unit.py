@@ -22,13 +22,13 @@ from services.ingress.serve_internals import has_replicas
 from services.sharding.actors import start_group
 from services.stages.base import RemoteStage
 from services.units.ingress_replica import build_engine
-from services.units.release_commands import Swapping
+from services.units.release_commands import ReleaseCommands
 from services.units.remote_ranker import RemoteRanker
 from services.units.replica import closed_on_error, group_runtimes
 from services.units.router import PoolRouter, RankerPool
 
 
-class IngressUnit(Swapping):
+class IngressUnit(ReleaseCommands):
     """The unit that answers HTTP."""
 
     def __init__(

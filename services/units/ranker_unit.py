@@ -16,12 +16,12 @@ from services.releases.warmup import batch_shapes, sample_batch
 from services.scheduling.ladder import Ladder
 from services.scheduling.runner import Runner
 from services.sharding.actors import start_group
-from services.units.release_commands import Swapping
+from services.units.release_commands import ReleaseCommands
 from services.units.remote_ranker import RankerService
 from services.units.replica import ReplicaParts, closed_on_error, group_runtimes
 
 
-class RankerUnit(Swapping):
+class RankerUnit(ReleaseCommands):
     """The ranker as a unit of its own."""
 
     async def __init__(self, config: dict[str, Any], home: str) -> None:  # type: ignore[misc]  # Serve awaits it

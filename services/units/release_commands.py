@@ -1,4 +1,4 @@
-"""What a replica of any unit does when it is told of releases, by ``services.releases.rollout`` through Serve."""
+"""The calls by which ``services.releases.rollout`` changes the releases of a replica, through Serve."""
 
 import asyncio
 import logging
@@ -10,11 +10,11 @@ from services.sharding.group import ShardGroup
 logger = logging.getLogger("ray.serve")
 
 
-class Swapping:
-    """The calls that change a replica's releases; none raises, every one gives the replica's status."""
+class ReleaseCommands:
+    """A unit's calls that change its releases. None of them raises; each returns the replica's status."""
 
     def __init__(self, live: LiveReleases, replica: str, group: ShardGroup | None = None) -> None:
-        """Change ``live``, whose models may be in a shard group."""
+        """Change ``live``. group: the shard group that the models are in, if they are in one."""
         self.live = live
         self.group = group
         self._replica = replica

@@ -26,7 +26,7 @@ from services.releases.live import LiveReleases, Loaded
 from services.releases.release import Release
 from services.releases.staging import ReleaseFolder
 from services.units.ingress_replica import build_engine
-from services.units.release_commands import Swapping
+from services.units.release_commands import ReleaseCommands
 from tests.pipelines import WITH_RERANKER, bias_of, make_pipeline, merged
 from tests.services.releasing import Named, live_of, stage_shifted
 
@@ -59,7 +59,7 @@ def test_in_any_order_one_is_active_and_requests_keep_theirs(steps: list[tuple[s
     async def scenario() -> None:
         live = live_of("first")
         live.__class__ = Loading
-        swapping = Swapping(live, "r")
+        swapping = ReleaseCommands(live, "r")
         active, inside = "first", list[Loaded]()
         leaving = set[asyncio.Task[Any]]()
         for step, name in steps:
@@ -99,7 +99,7 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 
 def with_releases(
     home: Path,
-    scenario: Callable[[Engine, Swapping, PipelineConfig], Awaitable[None]],
+    scenario: Callable[[Engine, ReleaseCommands, PipelineConfig], Awaitable[None]],
     changes: Mapping[str, Any] | None = None,
 ) -> None:
     config = load_config(make_pipeline(home, changes))
@@ -108,7 +108,7 @@ def with_releases(
         engine = build_engine(config, home, replica="test")
         try:
             async with asyncio.timeout(60):
-                await scenario(engine, Swapping(engine.live, "test"), config)
+                await scenario(engine, ReleaseCommands(engine.live, "test"), config)
         finally:
             engine.close()
 
@@ -122,7 +122,7 @@ async def score_of(engine: Engine, user: int) -> tuple[float, str]:
 
 
 def test_under_load_every_answer_is_of_the_release_it_names(tmp_path: Path) -> None:
-    async def scenario(engine: Engine, swapping: Swapping, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         offsets = {engine.release.name: 0.0}
         offsets |= {stage_shifted(config, tmp_path, offset): offset for offset in (0.25, 0.5)}
         seen = set[str]()
@@ -196,7 +196,7 @@ def _of_other_features(root: Path) -> None:
 def test_a_failed_load_keeps_the_old_release_and_says_why(
     tmp_path: Path, spoil: Callable[[Path], None], why: str
 ) -> None:
-    async def scenario(engine: Engine, swapping: Swapping, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         before = engine.release.name
         name = stage_shifted(config, tmp_path, 0.25)
         spoil(ReleaseFolder(tmp_path, "small").root / name / "models" / "ranker")
@@ -215,7 +215,7 @@ def test_a_failed_load_keeps_the_old_release_and_says_why(
 
 
 def test_a_model_whose_scores_are_no_numbers_is_not_activated(tmp_path: Path) -> None:
-    async def scenario(engine: Engine, swapping: Swapping, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         before = engine.release.name
         status = await swapping.activate_release(stage_shifted(config, tmp_path, float("nan")))
         assert status["release"] == before
@@ -225,7 +225,7 @@ def test_a_model_whose_scores_are_no_numbers_is_not_activated(tmp_path: Path) ->
 
 
 def test_a_replica_that_was_not_told_goes_after_the_disk(tmp_path: Path) -> None:
-    async def scenario(engine: Engine, swapping: Swapping, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         name = stage_shifted(config, tmp_path, 0.25)
         await swapping.check_health()
         assert engine.live.behind() is None
@@ -247,7 +247,7 @@ def test_a_replica_that_was_not_told_goes_after_the_disk(tmp_path: Path) -> None
 
 
 def test_after_twenty_swaps_nothing_is_left(tmp_path: Path) -> None:
-    async def scenario(engine: Engine, swapping: Swapping, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         names = [stage_shifted(config, tmp_path, offset) for offset in (0.25, 0.5)]
         process = psutil.Process()
 

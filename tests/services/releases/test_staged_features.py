@@ -25,7 +25,7 @@ from services.releases.staged_features import differences, features_of
 from services.releases.staging import ReleaseFolder
 from services.stages.features import FeaturesConfig
 from services.units.ingress_replica import build_engine
-from services.units.release_commands import Swapping
+from services.units.release_commands import ReleaseCommands
 from tests.pipelines import FEATURES, make_pipeline
 from tests.services.releasing import stage_shifted
 from tests.services.stores.servers import PATIENT, RedisServer, needs_redis, redis_server
@@ -86,7 +86,7 @@ def test_a_replica_reads_from_the_configurations_store_not_from_the_one_of_the_a
         engine = build_engine(
             configured(tmp_path, store=store_in(servers["second"], "second")), tmp_path, replica="test"
         )
-        swapping = Swapping(engine.live, "test")
+        swapping = ReleaseCommands(engine.live, "test")
         try:
             assert engine.release.name == old
             assert await score_of(engine) == (BIASES["second"], None)

@@ -9,7 +9,7 @@ from models.served_log.reading import read_log
 from services.config.loading import load_config
 from services.ingress.schema import RankRequest
 from services.units.ingress_replica import build_engine
-from services.units.release_commands import Swapping
+from services.units.release_commands import ReleaseCommands
 from tests.pipelines import FEATURES, bias_of, make_pipeline
 from tests.services.releasing import stage_shifted
 
@@ -23,7 +23,7 @@ def test_each_list_is_logged_and_kept_with_the_release_that_made_it(tmp_path: Pa
     async def run() -> None:
         nonlocal asked
         engine = build_engine(config, tmp_path, replica="test")
-        swapping = Swapping(engine.live, "test")
+        swapping = ReleaseCommands(engine.live, "test")
         offsets[engine.release.name] = 0.0
         names = [stage_shifted(config, tmp_path, offset) for offset in (0.25, 0.5)]
         offsets.update(zip(names, (0.25, 0.5), strict=True))
