@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ray import serve
 
+from models.ragged import RaggedBatch
 from services.config.loading import load_config
 from services.errors import ConfigError, Overloaded, StageFailed
 from services.ingress.rehearsal import Rehearsal
@@ -23,6 +24,7 @@ from services.stores.lmdb import LmdbStore
 from services.telemetry.metrics import Flusher
 from services.units import ingress_replica, replica
 from services.units.ingress_replica import build_engine
+from services.units.ingress_unit import IngressUnit
 from services.units.ranker_unit import RankerUnit
 from services.units.remote_ranker import RankerService
 from services.units.replica import closed_on_error, group_runtimes
@@ -150,6 +152,26 @@ def test_no_step_leaves_anything_open_if_it_fails(
     check_store_is_free(tmp_path)
 
 
+class Failing:
+    """A stage that cannot be warmed."""
+
+    name = "failing"
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        raise ValueError("bad weights")
+
+
+def test_a_release_that_cannot_be_warmed_leaves_nothing_open(tmp_path: Path, closed: list[type]) -> None:
+    async def run() -> None:
+        config = load_config(make_pipeline(tmp_path, LOGGED))
+        with pytest.raises(ValueError, match="bad weights"):
+            build_engine(config, tmp_path, replica="test", first_stages=[Failing()])
+
+    in_loop(run)
+    assert closed == []
+    check_store_is_free(tmp_path)
+
+
 def test_a_part_that_cannot_be_closed_keeps_no_other_open(
     tmp_path: Path, closed: list[type], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +222,33 @@ def test_the_other_ranks_end_if_the_model_cannot_be_loaded(tmp_path: Path) -> No
 
     in_loop(run)
     assert group.closed == 1
+    check_store_is_free(tmp_path)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_ingress_unit_closes_its_parts_if_it_cannot_start_and_when_it_stops(
+    tmp_path: Path, closed: list[type], monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    log = {"log": {"path": "nosuch://log" if fails else "log"}}
+    config = load_config(make_pipeline(tmp_path, merged(LOGGED, log)))
+    context = SimpleNamespace(replica_id=SimpleNamespace(unique_id="r1"), deployment="main")
+    monkeypatch.setattr(serve, "get_replica_context", lambda: context)
+    stop = IngressUnit.__del__
+    monkeypatch.delattr(IngressUnit, "__del__")  # the interpreter calls it without awaiting it
+
+    async def run() -> None:
+        unit: Any = IngressUnit.__new__(IngressUnit)
+        try:
+            unit.__init__(config.model_dump(mode="json"), str(tmp_path))
+        except ConfigError:
+            assert fails
+        else:
+            assert not fails
+            assert closed == []
+        await stop(unit)  # Serve calls it in any case
+
+    in_loop(run)
+    assert closed == list(IN_CLOSING_ORDER[-3:] if fails else IN_CLOSING_ORDER)
     check_store_is_free(tmp_path)
 
 
