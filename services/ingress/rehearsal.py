@@ -34,7 +34,7 @@ class Rehearsal:
         the first rungs call. start_limit_s: how long they are waited for before the replica starts without them.
         """
         self._run, self._shapes, self._rungs = run, shapes, rungs
-        self._start_limit_s = start_limit_s
+        self.start_limit_s = start_limit_s
         self._background: asyncio.Task[None] | None = None
         self._fault = ""
         self.waits_for = tuple(other_units)
@@ -59,7 +59,7 @@ class Rehearsal:
 
     async def _with_other_units(self) -> None:
         self._background = asyncio.get_running_loop().create_task(self._until_answered())
-        done, _ = await asyncio.wait({self._background}, timeout=self._start_limit_s)
+        done, _ = await asyncio.wait({self._background}, timeout=self.start_limit_s)
         if done:
             self._background.result()
             return
@@ -67,7 +67,7 @@ class Rehearsal:
             "unit %s has not answered within %.0f s (%s): this replica starts without it, and answers /readyz with 503 "
             "until it does",
             ", ".join(self.waits_for),
-            self._start_limit_s,
+            self.start_limit_s,
             self._fault or "no answer yet",
         )
 

@@ -131,7 +131,7 @@ def test_readyz_is_503_until_the_other_unit_has_answered(tmp_path: Path) -> None
             engine = build_engine(
                 load_config(path), tmp_path, replica="test", remote={"ranker": RemoteStage("ranker", call)}
             )
-            engine.rehearsal._start_limit_s = 0.01
+            engine.rehearsal.start_limit_s = 0.01
             made["inner"] = RankApp(engine)
         await made["inner"](scope, receive, send)  # type: ignore[arg-type]
 
