@@ -16,9 +16,9 @@ from typing import Generic, Protocol, TypeVar
 from models.ragged import RaggedBatch
 from services.errors import Overloaded, RequestError
 from services.scheduling.job import Job, last_moment_s
-from services.scheduling.ladder import Ladder, Part, Rung, Why
+from services.scheduling.ladder import Ladder, Part, Rung
 from services.scheduling.remote_calls import MARGIN_S, RemoteCalls
-from services.stages.base import RemoteStage, WaitingStage
+from services.stages.base import RemoteStage, WaitingStage, Why
 
 Payload = TypeVar("Payload")
 Asked_contra = TypeVar("Asked_contra", contravariant=True)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from models.ragged import RaggedBatch
 from services.errors import DeadlinePassed, ServiceError, StageFailed
 from services.scheduling.batcher import Work
-from services.scheduling.ladder import Ladder, Part, Why
+from services.scheduling.ladder import Ladder, Part
+from services.stages.base import Why
 
 Payload = TypeVar("Payload")
 _RESCUE_BEFORE_S = 0.05

@@ -10,15 +10,10 @@ still fit the deadline. A probe that was slow is repeated after ten times as lon
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from services.breaker import Breaker, BreakerConfig, State
 from services.scheduling.latency import Latency
-from services.stages.base import AnyStage
-
-Why = Literal["failed", "late", "load"]
-"""failed: it raised, or is left alone because it did so lately. late: it would miss, or missed, the deadline. load: it
-would make waiting requests late."""
+from services.stages.base import AnyStage, Why
 
 PROBE_AFTER_S = 1.0
 _REST_PER_PROBE = 9.0

@@ -1,9 +1,13 @@
 """Stages: the steps that a batch goes through, by where they are done."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from models.ragged import RaggedBatch
+
+Why = Literal["failed", "late", "load"]
+"""Why a stage did not run at its best. failed: it raised, or its breaker is open. late: it would miss, or missed, the
+deadline. load: it would make waiting requests late."""
 
 
 class Stage(Protocol):

@@ -19,8 +19,7 @@ from models.features.catalogue import Catalogue
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from services.errors import ConfigError
-from services.scheduling.ladder import Why
-from services.stages.base import Stage
+from services.stages.base import Stage, Why
 from services.stages.candidates import CandidateSource, NearSource
 from services.stages.context import ContextLayout
 from services.stages.popular import PopularConfig, PopularItems

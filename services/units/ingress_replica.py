@@ -16,9 +16,9 @@ from services.logs.writer import LogFolder
 from services.releases.live import LiveReleases
 from services.releases.release import Release
 from services.scheduling.executor import Memory
-from services.scheduling.ladder import Ladder, Why
+from services.scheduling.ladder import Ladder
 from services.scheduling.response_cache import ResponseCache
-from services.stages.base import AnyStage, Stage
+from services.stages.base import AnyStage, Stage, Why
 from services.stages.model_slot import LoadRuntime
 from services.stages.query import Query, merge_queries
 from services.telemetry.metrics import LogMetrics, RequestMetrics, StoreMetrics, cache_lookups

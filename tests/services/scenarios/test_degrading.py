@@ -14,8 +14,9 @@ from models.ragged import RaggedBatch, offsets_of
 from services.errors import DeadlinePassed, QueueFull, StageFailed
 from services.scheduling.batcher import BatchingConfig, Work
 from services.scheduling.job import Answer
-from services.scheduling.ladder import Ladder, Rung, Why
+from services.scheduling.ladder import Ladder, Rung
 from services.scheduling.runner import Runner
+from services.stages.base import Why
 from services.telemetry.metrics import UnitMetrics
 
 LIMIT_S = 20.0

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
-from services.scheduling.ladder import PROBE_AFTER_S, Ladder, Part, Rung, Why
+from services.scheduling.ladder import PROBE_AFTER_S, Ladder, Part, Rung
+from services.stages.base import Why
 
 INF = float("inf")
 
