@@ -14,10 +14,10 @@ from services.logs.served import ServedLog
 from services.releases.live import LiveReleases
 from services.releases.release import Release
 from services.releases.warmup import batch_shapes
-from services.scheduling.batcher import Work
 from services.scheduling.job import Answer
 from services.scheduling.response_cache import ResponseCache, key_of
 from services.scheduling.runner import Runner
+from services.scheduling.work import Work
 from services.stages.query import Query, rows_of_ids
 from services.telemetry.metrics import RequestMetrics, UnitMetrics
 

@@ -1,17 +1,19 @@
-"""The work that is due before a deadline: candidates of one priority, counted by deadline.
+"""Waiting candidates, counted by priority and deadline.
 
-Deadlines fall into buckets of 20 ms, so that a count costs as many additions as there are buckets with waiting work,
-however many requests wait.
+Deadlines fall into buckets of 20 ms. The cost of a count depends on the number of buckets in use, not on the number of
+waiting requests.
+
+One thread at a time may change the counts. Any thread may read them without a lock, because a reader iterates over a
+copy of each dict, and copying a dict is atomic.
 """
 
 import math
-from collections.abc import Iterator
 
 _BUCKETS_PER_S = 50
 
 
 class DueCandidates:
-    """Candidates by the bucket of their deadline. Counts may be read without a lock.
+    """Candidates by the bucket of their deadline.
 
     total: all candidates. entries: how many times they were counted in and not out.
     """
@@ -33,19 +35,50 @@ class DueCandidates:
         bucket = _bucket(deadline_s)
         self.total -= candidates
         self.entries -= 1
-        left = self._counts.get(bucket, 0) - candidates
-        if left:
-            self._counts[bucket] = left
+        rest = self._counts.get(bucket, 0) - candidates
+        if rest:
+            self._counts[bucket] = rest
         else:
             self._counts.pop(bucket, None)
 
     def by(self, deadline_s: float) -> int:
         """Return the candidates that are due by ``deadline_s``, to the end of its bucket."""
         last = _bucket(deadline_s)
-        return sum(count for bucket, count in self._items() if bucket <= last)
+        return sum(count for bucket, count in self._counts.copy().items() if bucket <= last)
 
-    def _items(self) -> Iterator[tuple[float, int]]:
-        return iter(tuple(self._counts.items()))  # a copy: another thread may add meanwhile
+
+class DueByPriority:
+    """The waiting candidates of every priority."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._due: dict[int, DueCandidates] = {}
+
+    def add(self, priority: int, deadline_s: float, candidates: int) -> None:
+        """Count candidates in."""
+        due = self._due.get(priority)
+        if due is None:
+            due = self._due[priority] = DueCandidates()
+        due.add(deadline_s, candidates)
+
+    def remove(self, priority: int, deadline_s: float, candidates: int) -> None:
+        """Count candidates out; they were counted in with the same priority and deadline."""
+        due = self._due[priority]
+        due.remove(deadline_s, candidates)
+        if not due.entries:
+            del self._due[priority]
+
+    def before(self, priority: int, deadline_s: float) -> int:
+        """Return the candidates of a higher priority, and those of this priority that are due by ``deadline_s``."""
+        return sum(
+            due.total if other > priority else due.by(deadline_s)
+            for other, due in self._due.copy().items()
+            if other >= priority
+        )
+
+    def at_least(self, priority: int, deadline_s: float) -> int:
+        """Return the candidates of this priority or a higher one that are due by ``deadline_s``."""
+        return sum(due.by(deadline_s) for other, due in self._due.copy().items() if other >= priority)
 
 
 def _bucket(deadline_s: float) -> float:

@@ -1,4 +1,4 @@
-"""The order in which a full queue gives work up: the least urgent first."""
+"""The order in which a full queue drops work: the least urgent first."""
 
 import heapq
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ class Queued(Protocol):
     """An entry of the queue, with the deadline by which it is queued; ``queued`` turns False when it leaves."""
 
     priority: int
+    candidate_count: int
     due_s: float
     queued: bool
 
@@ -28,14 +29,16 @@ class LeastUrgent(Generic[Entry]):
         """Add a new entry."""
         heapq.heappush(self._heap, (entry.priority, -entry.due_s, -sequence, entry))
 
-    def pop(self) -> Entry | None:
-        """Take the least urgent entry that still waits; None if none does."""
-        while self._heap:
+    def pop(self, candidates: int) -> list[Entry]:
+        """Remove the least urgent entries that still wait, until they have so many candidates together."""
+        popped: list[Entry] = []
+        while candidates > 0 and self._heap:
             entry = heapq.heappop(self._heap)[3]
             if entry.queued:
-                return entry
-        return None
+                popped.append(entry)
+                candidates -= entry.candidate_count
+        return popped
 
     def is_stale(self, waiting: int) -> bool:
-        """Return whether most of its entries have left; ``waiting`` is how many are in the queue."""
+        """Return whether most of its entries have left; ``waiting`` is the number of requests in the queue."""
         return len(self._heap) > 2 * waiting + 64

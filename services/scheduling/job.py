@@ -1,4 +1,4 @@
-"""A batch on its way through the stages, and its answers."""
+"""A batch on its way through the stages, and the answers of its requests."""
 
 import logging
 from collections.abc import Sequence
@@ -9,22 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ragged import RaggedBatch
-from services.errors import DeadlinePassed, ServiceError, StageFailed
-from services.scheduling.batcher import Work
-from services.scheduling.ladder import Ladder, Part
+from services.errors import DeadlinePassed, Overloaded, ServiceError, StageFailed
+from services.scheduling.deadlines import MARGIN_S, last_moment_s, too_late
+from services.scheduling.ladder import Ladder, Part, Rung
+from services.scheduling.work import Work
 from services.stages.base import Why
 
 Payload = TypeVar("Payload")
-_RESCUE_BEFORE_S = 0.05
-"""The sweeper comes at most one period late, and an answer from memory takes its time."""
-_RESCUE_SHARE = 0.25
-"""A short deadline gives up no more than this share of it."""
 logger = logging.getLogger("ray.serve")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished batch and which of its requests are the caller's: [first, first + count)."""
+    """A finished batch, and ``first``: the index of the caller's first request in it."""
 
     batch: RaggedBatch
     first: int
@@ -38,9 +35,10 @@ class Job(Generic[Payload]):
 
     next_stage: the first stage that is not done. rung: its first rung that has not been tried, and ``why`` not the
     best. is_settled: ``rung`` has been chosen for exactly these requests. is_probe: it was chosen to check its time.
-    fell: something less than a stage's best rung answered it. has_place: it counts as a batch in flight.
-    is_part: its requests left the batch that they were in.
+    fell: something less than a stage's best rung answered it. in_flight: it counts as a batch in flight.
+    is_part: its requests left the batch that they were in. is_late: its requests are refused, and pass no stage.
     rehearsed: the rung of every stage if this is a rehearsal, which teaches nothing and stops at the first failure.
+    size: the candidates that were asked for; the times of stages are learned by it.
     """
 
     works: list[Work[Payload]]
@@ -54,10 +52,22 @@ class Job(Generic[Payload]):
     is_probe: bool = False
     error: BaseException | None = None
     fell: bool = False
-    has_place: bool = True
+    in_flight: bool = True
     is_part: bool = False
+    is_late: bool = False
     rehearsed: int | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    size: int = field(default=0, init=False)
+    _last_moments_s: list[float] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Count the candidates."""
+        self.size = sum(work.candidate_count for work in self.works)
+
+    @property
+    def release(self) -> str:
+        """The release of all its requests."""
+        return self.works[0].release
 
     @property
     def ladder(self) -> Ladder:
@@ -65,52 +75,82 @@ class Job(Generic[Payload]):
         return self.ladders[self.next_stage]
 
     @property
-    def size(self) -> int:
-        """The candidates that were asked for; the times of stages are learned by it."""
-        return sum(work.candidate_count for work in self.works)
+    def next_rung(self) -> Rung | None:
+        """The rung that runs next; None if no rung of the stage is left."""
+        rungs = self.ladder.rungs
+        return rungs[self.rung] if self.rung < len(rungs) else None
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether the candidates have their scores. Then the remaining stages only order them."""
+        return self.batch is not None and "score" in self.batch.candidates
 
     def reserve_s(self, now_s: float) -> float:
         """Return the expected time of the stages after the next one, each by its cheapest working rung."""
-        size = self.size
-        return sum(ladder.cheapest_s(size, now_s) for ladder in self.ladders[self.next_stage + 1 :])
+        return sum([ladder.cheapest_s(self.size, now_s) for ladder in self.ladders[self.next_stage + 1 :]])
 
-    def divide(self, left_s: Sequence[float], share_s: float, now_s: float) -> list[Part]:
-        """Divide the requests among the rungs of the next stage, as ``Ladder.divide``."""
-        sizes = [work.candidate_count for work in self.works]
-        return self.ladder.divide(sizes, left_s, share_s, now_s, first=self.rung)
+    def settle(self, share_s: float, now_s: float) -> list[Self]:
+        """Choose the rung of the next stage. Return the requests that need a lower one, as jobs of their own.
 
-    def settle(self, part: Part) -> None:
-        """Take the rung of ``part``, which has all requests of this job."""
+        share_s: the time that the queue leaves to this batch, from its dispatch to its end.
+        """
+        reserve_s = self.reserve_s(now_s)
+        share_s -= now_s - self.dispatched_s + reserve_s
+        if self.is_ranked:  # to order it costs no more than an answer from memory
+            share_s = max(share_s, self.ladder.cheapest_s(self.size, now_s))
+        start_s = now_s + reserve_s + MARGIN_S
+        if self._last_moments_s is None:
+            self._last_moments_s = [last_moment_s(work) for work in self.works]
+        moments_s = self._last_moments_s
+        rung = self.next_rung
+        if rung is not None and rung.takes_all(self.size, min(share_s, min(moments_s) - start_s)):
+            self.is_settled = True
+            return []
+        sizes, left_s = [work.candidate_count for work in self.works], [each - start_s for each in moments_s]
+        own, *parts = self.ladder.divide(sizes, left_s, share_s, now_s, first=self.rung)
+        leaving = self.leave([part.members for part in parts]) if parts else []
+        for job, part in zip([self, *leaving], [own, *parts], strict=True):
+            job._take_rung(part)
+        return leaving
+
+    def _take_rung(self, part: Part) -> None:
         self.rung = len(self.ladder.rungs) if part.rung is None else part.rung
         self.why = self.why or part.why
         self.is_settled, self.is_probe = True, part.is_probe
 
+    def add(self, works: Sequence[Work[Payload]]) -> None:
+        """Add works to a job that is not merged yet."""
+        self._set_works([*self.works, *works])
+
     def leave(self, groups: Sequence[Sequence[int]]) -> list[Self]:
-        """Take out groups of requests, given by position, and return each group as a job."""
-        away = [
+        """Remove groups of works, given by index, and return each group as a job."""
+        leaving = [
             replace(
                 self,
-                works=[self.works[position] for position in members],
-                batch=self._take(members),
-                has_place=False,
+                works=[self.works[index] for index in members],
+                batch=self._slice_batch(members),
+                in_flight=False,
                 is_part=True,
                 timings_ms=dict(self.timings_ms),
             )
             for members in groups
         ]
-        leaving = {position for members in groups for position in members}
-        staying = [position for position in range(len(self.works)) if position not in leaving]
-        self.batch = self._take(staying)
-        self.works = [self.works[position] for position in staying]
-        return away
+        staying = sorted(set(range(len(self.works))).difference(*groups))
+        self.batch = self._slice_batch(staying)
+        self._set_works([self.works[index] for index in staying])
+        return leaving
 
-    def requests_of(self, members: Sequence[int]) -> NDArray[np.int64]:
-        """Return the positions in the ragged batch of the requests of these works, int64."""
+    def request_indices(self, members: Sequence[int]) -> NDArray[np.int64]:
+        """Return the indices in the ragged batch of the requests of these works, int64."""
         first = np.cumsum([0, *(work.request_count for work in self.works)])
         return np.concatenate([np.arange(first[member], first[member + 1]) for member in members])
 
-    def _take(self, members: Sequence[int]) -> RaggedBatch | None:
-        return None if self.batch is None else self.batch.take(self.requests_of(members))
+    def _slice_batch(self, members: Sequence[int]) -> RaggedBatch | None:
+        return None if self.batch is None else self.batch.take(self.request_indices(members))
+
+    def _set_works(self, works: list[Work[Payload]]) -> None:
+        self.works, self._last_moments_s = works, None
+        self.size = sum(work.candidate_count for work in works)
 
     def done(self, batch: RaggedBatch, elapsed_s: float, now_s: float, *, size: int | None = None) -> None:
         """Note that the present rung returned ``batch``; ``size``: candidates it ran on, if not those of the job."""
@@ -125,12 +165,7 @@ class Job(Generic[Payload]):
         self.batch, self.next_stage, self.rung, self.why = batch, self.next_stage + 1, 0, None
         self.is_settled = self.is_probe = False
 
-    @property
-    def is_ranked(self) -> bool:
-        """Whether the candidates have their scores: what is left to do is to order them."""
-        return self.batch is not None and "score" in self.batch.candidates
-
-    def failed(self, error: BaseException, why: Why, elapsed_s: float, now_s: float) -> None:
+    def failed(self, error: BaseException, elapsed_s: float, now_s: float) -> None:
         """Note that the present rung failed after ``elapsed_s``; the one below is next.
 
         Another unit that had no time for these requests has not failed: others may have later deadlines.
@@ -138,7 +173,7 @@ class Job(Generic[Payload]):
         self.error = self.failure(error)
         if self.rehearsed is None and not isinstance(error, DeadlinePassed):
             self.ladder.rungs[self.rung].failed(now_s, probed_s=elapsed_s if self.is_probe else 0.0)
-        self.fall(why)
+        self.fall("load" if isinstance(error, Overloaded) else "failed")
 
     def gave_up(self, elapsed_s: float, now_s: float, *, size: int) -> None:
         """Note that nobody waits any more for the present rung, which ran on ``size`` candidates."""
@@ -162,16 +197,3 @@ class Job(Generic[Payload]):
         failure = StageFailed(f"stage {name} failed: {type(error).__name__}: {error}")
         failure.__cause__ = error
         return failure
-
-
-def last_moment_s(work: Work[Payload]) -> float:
-    """Return when a request is answered from memory if it has no answer yet: a little before its deadline."""
-    return work.deadline_s - min(_RESCUE_BEFORE_S, _RESCUE_SHARE * (work.deadline_s - work.arrived_s))
-
-
-def too_late() -> DeadlinePassed:
-    """Return the refusal of a request that passed its deadline."""
-    return DeadlinePassed(
-        "the deadline passed before the answer was ready: send again, or give a longer deadline_ms",
-        retry_after_s=1,
-    )

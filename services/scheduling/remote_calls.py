@@ -2,7 +2,7 @@
 
 Each request waits as long as the rung below could still serve it in time. Then it leaves and goes down, while the
 others go on waiting: a call that was sent finishes as it is. A call that nobody waits for is cancelled. After the
-horizon, a call gives its place back, so that a patient caller does not keep the others from being served.
+horizon, a call no longer counts as in flight, so that a patient caller does not keep the others from being served.
 """
 
 import asyncio
@@ -12,12 +12,13 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from services.scheduling.job import Job, last_moment_s
+from services.scheduling.consumer import Consumer
+from services.scheduling.deadlines import MARGIN_S, last_moment_s
+from services.scheduling.job import Job
+from services.scheduling.work_queue import WorkQueue
 from services.stages.base import RemoteStage
 
 Payload = TypeVar("Payload")
-MARGIN_S = 0.005
-"""Between the last stage and the deadline: the answer has to be written and sent."""
 _REHEARSAL_LIMIT_S = 30.0
 """A call of a rehearsal that takes longer is given up, and may be sent again."""
 
@@ -27,21 +28,18 @@ class RemoteCalls(Generic[Payload]):
 
     def __init__(
         self,
+        queue: WorkQueue[Payload],
+        consumer: Consumer[Payload],
         *,
-        resume: "Callable[[Job[Payload]], None]",
-        fall: "Callable[[Job[Payload], BaseException, float], None]",
-        release: "Callable[[Job[Payload]], None]",
         rescues: bool,
-        horizon_s: float,
         clock: Callable[[], float],
     ) -> None:
-        """Hand jobs back by ``resume``.
+        """Hand jobs back to the executor that is ``consumer``.
 
-        fall: takes a job, its error and the elapsed seconds. release: gives the place of a job back. rescues: requests
-        can be answered from memory. horizon_s: how long a call may keep its place.
+        rescues: requests can be answered from memory.
         """
-        self._resume, self._fall, self._release = resume, fall, release
-        self._rescues, self._horizon_s, self._clock = rescues, horizon_s, clock
+        self._queue, self._consumer = queue, consumer
+        self._rescues, self._clock = rescues, clock
         self._loop = asyncio.get_running_loop()
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -69,7 +67,7 @@ class RemoteCalls(Generic[Payload]):
             if call is not None and limit.expired():
                 job.gave_up(now_s - started_s, now_s, size=size)
             else:
-                self._fall(job, error, now_s - started_s)
+                job.failed(error, now_s - started_s, now_s)
         else:
             now_s = self._clock()
             if len(call.waiting) < len(batch):
@@ -78,11 +76,11 @@ class RemoteCalls(Generic[Payload]):
         finally:
             if call is not None and call.timer is not None:
                 call.timer.cancel()
-        self._resume(job)
+        self._queue.resume(self._consumer, job)
 
     def _wake_at_next(self, call: "_Call[Payload]", limit: asyncio.Timeout) -> None:
         """Set the timer for what comes next: requests that leave, or the horizon."""
-        after_s = min(*call.patience_s, self._horizon_s if call.job.has_place else math.inf, math.inf)
+        after_s = min(*call.patience_s, self._queue.horizon_s if call.job.in_flight else math.inf, math.inf)
         if after_s < math.inf:
             call.timer = self._loop.call_at(call.started_s + after_s, self._wake, call, limit, after_s)
 
@@ -93,19 +91,19 @@ class RemoteCalls(Generic[Payload]):
             limit.reschedule(self._loop.time())
             return
         if leaving:
-            call.waiting = np.delete(call.waiting, job.requests_of(leaving))
+            call.waiting = np.delete(call.waiting, job.request_indices(leaving))
             call.patience_s = [each_s for each_s in call.patience_s if each_s > after_s]
-            [away] = job.leave([leaving])
-            away.fall("late")
-            self._resume(away)
-        if after_s >= self._horizon_s and job.has_place:
-            self._release(job)
+            [leaving_job] = job.leave([leaving])
+            leaving_job.fall("late")
+            self._queue.resume(self._consumer, leaving_job)
+        if after_s >= self._queue.horizon_s and job.in_flight:
+            self._queue.release(self._consumer, job)
         self._wake_at_next(call, limit)
 
     def _patience_s(self, job: Job[Payload], now_s: float) -> list[float]:
         """Return how long each request waits for the call: at least the time that the call is expected to take.
 
-        If there is nothing else to try, all wait until the last deadline. A call that hangs must not keep its place.
+        If there is nothing else to try, all wait until the last deadline. A call that hangs must not stay in flight.
         """
         if job.rehearsed is not None:
             return [_REHEARSAL_LIMIT_S] * len(job.works)
@@ -120,7 +118,7 @@ class RemoteCalls(Generic[Payload]):
 
 
 class _Call(Generic[Payload]):
-    """One call. waiting: positions in its batch of the requests that still wait, patience_s: how long each does."""
+    """One call. waiting: indices in its batch of the requests that still wait, patience_s: how long each does."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""The runner: queue, deadlines and answers of a replica.
+"""The runner: the asyncio side of a unit. It offers work to the queue, and holds the futures of the answers.
 
-The event loop only enqueues and answers; the ``Executor``'s model thread forms a batch the moment it is idle. Where
-there are answers from memory, a request is promised one at admission: what the stages do not answer in time is
-answered from memory just before its deadline, on the loop itself.
+A request passes the modules in one direction: ``Runner.submit`` -> ``WorkQueue.offer`` -> ``Executor`` -> the stages
+-> ``on_done``, which sets the future. If there are answers from memory, a request is promised one at admission. What
+the stages do not answer in time is answered from memory just before its deadline, on the event loop itself.
 """
 
 import asyncio
@@ -13,21 +13,24 @@ from typing import Generic, TypeVar
 
 from models.ragged import RaggedBatch
 from services.errors import DeadlinePassed, Overloaded, QueueFull
-from services.scheduling.admission import Pace
-from services.scheduling.batcher import Batcher, BatchingConfig, Work
+from services.scheduling.batcher import BatchingConfig
+from services.scheduling.deadlines import last_moment_s, too_late
 from services.scheduling.executor import Executor, Memory
-from services.scheduling.job import Answer, Job, last_moment_s, logger, too_late
+from services.scheduling.job import Answer, Job, logger
 from services.scheduling.ladder import Ladder
+from services.scheduling.work import Work
+from services.scheduling.work_queue import WorkQueue
 from services.telemetry.metrics import UnitMetrics
 
 Payload = TypeVar("Payload")
 _SWEEP_PERIOD_S = 0.02
-_WIDENED = 8
-"""Batches that are answered from memory at once."""
+_DISPLACED = (
+    "the queue is full, and a request of higher priority or with an earlier deadline came: send again later"
+)
 
 
 class Runner(Generic[Payload]):
-    """Runs one unit's stages over batches of what is submitted."""
+    """Runs one unit's stages over batches of submitted work. For the event loop alone."""
 
     def __init__(
         self,
@@ -45,38 +48,45 @@ class Runner(Generic[Payload]):
 
         merge: payloads and release to a ragged batch. ladders_of: the stages of a release.
         max_in_flight: batches begun and not finished, those away at another unit included.
-        memory: what answers requests that no stage can in time. horizon_s: the deadline of requests by default.
+        memory: answers requests that no stage can answer in time. horizon_s: the deadline of requests by default.
         """
-        self._clock, self._metrics = clock, metrics
-        self._rescues = memory is not None
+        self._clock, self._metrics, self._memory = clock, metrics, memory
         self._loop = asyncio.get_running_loop()
-        self._batcher: Batcher[Payload] = Batcher(batching)  # guarded by the executor's wake
-        self._pace = Pace(
-            self._batcher,
-            max_candidates=batching.max_candidates,
-            max_in_flight=max_in_flight,
-            promises=self._rescues,
-            horizon_s=horizon_s,
-        )
         self._futures: dict[Work[Payload], asyncio.Future[Answer]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
+        self.queue: WorkQueue[Payload] = WorkQueue(
+            batching, promises=memory is not None, horizon_s=horizon_s, clock=clock
+        )
         self._executor: Executor[Payload] = Executor(
+            self.queue,
             merge=merge,
             ladders_of=ladders_of,
-            memory=memory,
-            take=self._take,
-            widen=self._widen,
-            share_s=self._share_s,
-            deliver=self._deliver,
+            on_done=self._on_done,
             max_in_flight=max_in_flight,
-            horizon_s=horizon_s,
+            memory=memory,
             clock=clock,
         )
 
     @property
     def waiting_candidates(self) -> int:
         """Candidates in the queue now."""
-        return self._batcher.waiting_candidates
+        return self.queue.waiting_candidates
+
+    @property
+    def batches_in_flight(self) -> int:
+        """Batches begun and not finished, without the calls that take longer than the horizon."""
+        return self._executor.batches_in_flight
+
+    @property
+    def calls_in_flight(self) -> int:
+        """Calls to other units that have not ended."""
+        return self._executor.calls_in_flight
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits, nothing runs, and nobody waits for an answer."""
+        is_running = self.batches_in_flight or self.calls_in_flight
+        return self.queue.is_empty and not is_running and not self._futures
 
     async def submit(self, work: Work[Payload]) -> Answer:
         """Queue the work and wait for its answer.
@@ -87,33 +97,22 @@ class Runner(Generic[Payload]):
         """
         self._metrics.arrived(work.request_count, work.candidate_count)
         try:
-            return await self._submit(work)
+            displaced = self.queue.offer(work)
+            if displaced:
+                self._refuse(displaced, QueueFull(_DISPLACED, retry_after_s=1))
+            future: asyncio.Future[Answer] = self._loop.create_future()
+            self._futures[work] = future
+            if self._sweeper is None:
+                self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep)
+            try:
+                return await future
+            finally:
+                del self._futures[work]
+                # Cancelled or answered while it waited; work in a batch keeps its slice there.
+                self.queue.cancel(work)
         except Overloaded:
             self._metrics.shed(work.request_count)
             raise
-
-    async def _submit(self, work: Work[Payload]) -> Answer:
-        if self._executor.closed:
-            raise Overloaded("this replica is stopping: send the request again", retry_after_s=1)
-        refused = self._pace.refusal(work.priority, work.deadline_s, self._clock(), due_s=work.due_s)
-        if refused is not None:
-            raise refused
-        future: asyncio.Future[Answer] = self._loop.create_future()
-        with self._executor.wake:
-            displaced = self._batcher.offer(work)
-            self._executor.wake.notify()
-        self._refuse(displaced, _displaced())
-        self._futures[work] = future
-        if self._sweeper is None:
-            self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep)
-        try:
-            return await future
-        finally:
-            del self._futures[work]
-            if work.queued:
-                # Cancelled or answered while it waited; work in a batch keeps its slice there.
-                with self._executor.wake:
-                    self._batcher.cancel(work)
 
     async def rehearse(self, works: list[Work[Payload]], rung: int) -> list[Answer]:
         """Run the works as one batch, every stage by its ``rung`` or its last, and wait for their answers.
@@ -124,7 +123,7 @@ class Runner(Generic[Payload]):
         futures: list[asyncio.Future[Answer]] = [self._loop.create_future() for _ in works]
         self._futures |= dict(zip(works, futures, strict=True))
         try:
-            self._executor.resume(Job(works, self._clock(), has_place=False, rehearsed=rung))
+            self._executor.run(Job(works, self._clock(), in_flight=False, rehearsed=rung))
             return await asyncio.gather(*futures)
         finally:
             for work in works:
@@ -132,43 +131,17 @@ class Runner(Generic[Payload]):
 
     def refusal(self, priority: int, deadline_s: float) -> DeadlinePassed | None:
         """Return the error for a request that would be late if it were submitted now; None if it may be in time."""
-        return self._pace.refusal(priority, deadline_s, self._clock())
+        return self.queue.refusal(priority, deadline_s)
 
     def close(self) -> None:
         """Stop the model thread after its present batch; what waits is refused."""
+        self.queue.close()
         self._executor.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
         self._refuse(list(self._futures), Overloaded("this replica is stopping: send again", retry_after_s=1))
 
-    # ---- called by the executor, on the model thread ----
-
-    def _take(self) -> "Job[Payload] | None":
-        while self._batcher:
-            now_s = self._clock()
-            taken = self._batcher.take(now_s, 0.0 if self._rescues else self._pace.seconds_per_batch)
-            if taken.late:
-                self._executor.post(self._answer_late, taken.late)
-            if taken.batch:
-                return Job(taken.batch, now_s)
-        return None
-
-    def _widen(self, job: "Job[Payload]") -> None:
-        """Answers from memory cost little more for many: those that wait behind are as late."""
-        with self._executor.wake:
-            for _ in range(_WIDENED - 1):
-                taken = self._batcher.take(self._clock(), release=job.works[0].release)
-                job.works += taken.batch
-                if taken.late:
-                    self._executor.post(self._answer_late, taken.late)
-
-    def _share_s(self, job: Job[Payload], now_s: float) -> float:
-        with self._executor.wake:
-            return self._pace.share_s(job.works[0].priority, now_s)
-
-    # ---- the event loop ----
-
-    def _deliver(self, job: Job[Payload], error: BaseException | None) -> None:
+    def _on_done(self, job: Job[Payload], error: BaseException | None) -> None:
         if error is not None:
             self._refuse(job.works, error)
             return
@@ -177,10 +150,9 @@ class Runner(Generic[Payload]):
         if job.rehearsed is not None:
             return
         if not job.is_part:
-            self._pace.learn(self._clock() - job.dispatched_s, job.size)
-        requests = sum(work.request_count for work in job.works)
-        candidates = sum(work.candidate_count for work in job.works)
-        self._metrics.batch_done(requests, candidates, job.timings_ms)
+            self.queue.learn(self._clock() - job.dispatched_s, job.size)
+        requests = sum([work.request_count for work in job.works])
+        self._metrics.batch_done(requests, job.size, job.timings_ms)
         if job.fell:
             self._metrics.shed(requests)
 
@@ -192,7 +164,7 @@ class Runner(Generic[Payload]):
             future = self._futures.get(work)
             if future is not None and not future.done():
                 future.set_result(Answer(batch, first, (at_s - work.arrived_s) * 1e3, timings_ms))
-            # Whoever has gone still advances the slice: the next answer must be its own.
+            # A client that has gone still advances the index: the next answer must be its own.
             first += work.request_count
 
     def _refuse(self, works: Iterable[Work[Payload]], error: BaseException) -> None:
@@ -201,44 +173,27 @@ class Runner(Generic[Payload]):
             if future is not None and not future.done():
                 future.set_exception(error)
 
-    def _answer_late(self, works: list[Work[Payload]]) -> None:
-        """Answer from memory what still can be, and refuse the rest."""
+    def _sweep(self) -> None:
+        """Answer what is about to miss its deadline, or has, wherever it is; one timer for all requests."""
         now_s = self._clock()
-        waiting = [work for work in works if work in self._futures and not self._futures[work].done()]
-        if self._rescues:
-            in_time = [work for work in waiting if work.deadline_s > now_s and not _is_gone(work)]
-            for release, same in itertools.groupby(in_time, lambda work: work.release):
-                self._rescue(list(same), release, now_s)
-        self._refuse(waiting, too_late())
+        waiting = [work for work, future in self._futures.items() if not future.done()]
+        if self._memory is None:
+            due = [work for work in waiting if work.deadline_s <= now_s]
+        else:
+            due = [work for work in waiting if last_moment_s(work) <= now_s]
+            in_time = [work for work in due if work.deadline_s > now_s and not work.is_gone()]
+            for release, group in itertools.groupby(in_time, lambda work: work.release):
+                self._rescue(self._memory, list(group), release)
+        self._refuse(due, too_late())
+        self._metrics.queue(self.queue.waiting_candidates)
+        self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep) if self._futures else None
 
-    def _rescue(self, works: list[Work[Payload]], release: str, now_s: float) -> None:
+    def _rescue(self, memory: "Memory[Payload]", works: list[Work[Payload]], release: str) -> None:
+        now_s = self._clock()
         try:
-            batch = self._executor.from_memory([work.payload for work in works], release, "late")
+            batch = memory([work.payload for work in works], release, "late")
         except Exception:
             logger.exception("no answer from memory for %d requests", len(works))
             return
         self._answer(works, batch, now_s, {"memory": (self._clock() - now_s) * 1e3})
         self._metrics.shed(sum(work.request_count for work in works))
-
-    def _sweep(self) -> None:
-        """Answer what is about to miss its deadline, or has, wherever it is; one timer for all requests."""
-        now_s = self._clock()
-        due_s = last_moment_s if self._rescues else _deadline_s
-        self._answer_late([work for work in self._futures if due_s(work) <= now_s])
-        self._metrics.queue(self._batcher.waiting_candidates)
-        self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep) if self._futures else None
-
-
-def _deadline_s(work: Work[Payload]) -> float:
-    return work.deadline_s
-
-
-def _is_gone(work: Work[Payload]) -> bool:
-    return work.is_abandoned is not None and work.is_abandoned()
-
-
-def _displaced() -> QueueFull:
-    return QueueFull(
-        "the queue is full, and a request of higher priority or with an earlier deadline came: send again later",
-        retry_after_s=1,
-    )

@@ -10,8 +10,8 @@ import numpy as np
 from models.ragged import RaggedBatch
 from services.errors import ReleaseMismatch, StageFailed
 from services.releases.live import LiveReleases
-from services.scheduling.batcher import Work
 from services.scheduling.runner import Runner
+from services.scheduling.work import Work
 from services.wire import cut_batch, feature_columns, pack, pack_batch, unpack, unpack_batch
 
 _MISMATCH_WAITS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)

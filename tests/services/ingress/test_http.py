@@ -337,7 +337,7 @@ def test_far_more_than_can_be_done_is_answered_or_refused_and_nothing_stays_behi
     assert set(statuses) <= {200, 429}
     assert statuses[200] > 0
     assert statuses.total() == 16 * 40
-    assert (service.waiting(), service.engine.runner._executor.in_flight) == (0, 0)
+    assert (service.waiting(), service.engine.runner.batches_in_flight) == (0, 0)
 
 
 def test_a_deadline_that_cannot_be_kept_is_429(service: Service) -> None:
@@ -390,7 +390,7 @@ def test_a_client_that_leaves_is_not_computed_and_costs_no_one_else(
         assert first.result(LIMIT_S).json["items"][0]["score"] == bias_of(1) + 11
         assert staying.result(LIMIT_S).json["items"][0]["score"] == bias_of(2) + 11
     assert service.gate.batches == [["u1"], ["u2"]]
-    service.waits_for(lambda: not service.engine.runner._futures)
+    service.waits_for(lambda: service.engine.runner.is_idle)
     assert set(noted) == {200}, "nobody was there to be refused"
 
 

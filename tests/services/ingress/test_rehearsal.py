@@ -96,7 +96,7 @@ def test_an_engine_rehearses_on_its_model_thread_and_counts_and_learns_nothing(t
             assert not engine.metrics._batches
             rungs = [rung for ladder in engine.live.active.ladders for rung in ladder.rungs]
             assert all(rung.latency.expected_s(20) == 0.0 for rung in rungs)
-            assert engine.runner._futures == {}
+            assert engine.runner.is_idle
             assert (await engine.rank(RankRequest(user_id="u1"), "1")).degraded is None
         finally:
             engine.close()

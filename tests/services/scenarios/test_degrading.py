@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch, offsets_of
 from services.errors import DeadlinePassed, QueueFull, StageFailed
-from services.scheduling.batcher import BatchingConfig, Work
+from services.scheduling.batcher import BatchingConfig
 from services.scheduling.job import Answer
 from services.scheduling.ladder import Ladder, Rung
 from services.scheduling.runner import Runner
+from services.scheduling.work import Work
 from services.stages.base import Why
 from services.telemetry.metrics import UnitMetrics
 

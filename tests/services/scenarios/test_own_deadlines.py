@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
 from services.errors import DeadlinePassed
-from services.scheduling.batcher import BatchingConfig, Work
+from services.scheduling.batcher import BatchingConfig
 from services.scheduling.job import Answer, Job
 from services.scheduling.ladder import Ladder, Rung
 from services.scheduling.runner import Runner
+from services.scheduling.work import Work
 from services.stages.base import RemoteStage
 from services.telemetry.metrics import UnitMetrics
 from tests.services.scenarios.test_degrading import BUDGET, LIMIT_S, Bench, Scoring, merge, missed, row
@@ -171,7 +172,7 @@ def test_a_call_that_hangs_keeps_its_place_no_longer_than_the_default_deadline()
             patient = submit(runner, 1, 10 * LIMIT_S)
             await hanging.wait()
             assert missed(await submit(runner, 2, LIMIT_S)) == []
-            assert runner._executor.in_flight == 0
+            assert runner.batches_in_flight == 0
             assert not patient.done()
             patient.cancel()
 
@@ -205,17 +206,18 @@ def test_a_batch_that_is_ranked_is_finished_by_its_last_rung_however_long_the_qu
 
     async def scenario() -> None:
         await asyncio.gather(*bench.submit(bench.work(1, bench.now_s + 100.0)))
-        job: Job[int] = Job([bench.work(2, bench.now_s + 100.0)], bench.now_s - 50.0)
         rungs = [Rung("full", bench.full), Rung("small", bench.small)]
         for rung, takes_s in zip(rungs, (2.0, 0.1), strict=True):
             rung.done(BUDGET, takes_s, bench.now_s)
-        job.ladders = [Ladder("score", rungs)]
-        executor = bench.runner._executor
-        executor._share_s = lambda _job, _now_s: 0.0
-        [part] = executor._divide(job)
-        assert (part.rung, part.why) == (None, "load")
-        job.batch = merge([2], "a").adding(candidates={"score": np.zeros(1)})
-        [part] = executor._divide(job)
-        assert (part.rung, part.why) == (1, "load")
+
+        def settled(batch: RaggedBatch | None) -> tuple[int, str | None]:
+            """Return the rung that is chosen while the queue leaves no time, and why no better one."""
+            work = bench.work(2, bench.now_s + 100.0)
+            job: Job[int] = Job([work], bench.now_s - 50.0, [Ladder("score", rungs)], batch)
+            assert job.settle(0.0, bench.now_s) == []
+            return job.rung, job.why
+
+        assert settled(None) == (len(rungs), "load")  # below the last rung
+        assert settled(merge([2], "a").adding(candidates={"score": np.zeros(1)})) == (1, "load")
 
     asyncio.run(bench.run(scenario))

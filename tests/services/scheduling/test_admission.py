@@ -4,18 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scheduling.admission import Pace
-from services.scheduling.batcher import Batcher, BatchingConfig, Work
+from services.scheduling.admission import Admission
+from services.scheduling.batcher import Batcher, BatchingConfig
+from services.scheduling.work import Work
 
 BUDGET = 10
 
 
-def pace(waiting: int, *, promises: bool = True, priority: int = 0) -> Pace:
+def pace(waiting: int, *, promises: bool = True, priority: int = 0) -> Admission:
     """Give the pace of a queue of ``waiting`` full batches with the deadline 10, a second each."""
     batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
     for _ in range(waiting):
         batcher.offer(Work("w", BUDGET, 1, 10.0, priority, "a", 0.0))
-    paced = Pace(batcher, max_candidates=BUDGET, max_in_flight=1, promises=promises, horizon_s=10.0)
+    paced = Admission(batcher, max_candidates=BUDGET, max_in_flight=1, promises=promises, horizon_s=10.0)
     paced.seconds_per_batch = 1.0
     return paced
 
@@ -60,7 +61,7 @@ def test_a_deadline_beyond_the_horizon_changes_neither_admission_nor_quality(
         for deadline_s, size in waiting:
             if deadline_s <= most_s:
                 batcher.offer(Work("w", size, 1, deadline_s, 0, "a", 0.0))
-        paced = Pace(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
+        paced = Admission(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
         paced.seconds_per_batch = 1.0
         queues.append(paced)
     without, with_long = queues
@@ -76,7 +77,7 @@ def test_short_deadlines_that_wait_take_no_quality_from_the_others(short_s: list
     batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
     for deadline_s in short_s:
         batcher.offer(Work("w", 1, 1, deadline_s, 0, "a", 0.0))
-    paced = Pace(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
+    paced = Admission(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
     assert paced.share_s(0, 0.0) >= 0.5 * 10.0 / 2
 
 

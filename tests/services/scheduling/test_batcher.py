@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.errors import QueueFull
-from services.scheduling.batcher import Batcher, BatchingConfig, Work
+from services.scheduling.batcher import Batcher, BatchingConfig
+from services.scheduling.work import Work
 
 
 def work(

@@ -1,7 +1,6 @@
 """The runner with its real thread and event loop; a score is twice its candidate's row, rows are unique."""
 
 import asyncio
-import collections
 import itertools
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -15,10 +14,11 @@ from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch, offsets_of
 from services.errors import DeadlinePassed, Overloaded, QueueFull, StageFailed
-from services.scheduling.batcher import BatchingConfig, Work
+from services.scheduling.batcher import BatchingConfig
 from services.scheduling.job import Answer
 from services.scheduling.ladder import Ladder
 from services.scheduling.runner import Runner
+from services.scheduling.work import Work
 from services.stages.base import AnyStage, RemoteStage, WaitingStage
 from services.telemetry.metrics import UnitMetrics
 
@@ -35,6 +35,7 @@ class Bench:
     max_in_flight: int = 1
     batching: BatchingConfig = field(default_factory=lambda: BatchingConfig(max_candidates=BUDGET))
     stages: Sequence[AnyStage] = ()
+    releases: Sequence[str] = ("a", "b")
     now_s: float = 0.0
     batches: list[tuple[str, list[Payload]]] = field(default_factory=list)
     rows: Iterator[int] = field(default_factory=itertools.count)
@@ -44,12 +45,15 @@ class Bench:
     def start(self) -> None:
         self.runner = Runner(
             merge=self.merge,
-            ladders_of=lambda _release: [Ladder.of(stage) for stage in self.stages],
+            ladders_of=self.ladders_of,
             batching=self.batching,
             max_in_flight=self.max_in_flight,
             metrics=self.metrics,
             clock=lambda: self.now_s,
         )
+
+    def ladders_of(self, release: str) -> Sequence[Ladder]:
+        return {name: [Ladder.of(stage) for stage in self.stages] for name in self.releases}[release]
 
     def merge(self, payloads: Sequence[Payload], release: str) -> RaggedBatch:
         self.batches.append((release, list(payloads)))
@@ -79,11 +83,10 @@ class Bench:
     async def settle(self) -> None:
         """Wait until nothing is in flight; what was borrowed is back."""
         async with asyncio.timeout(LIMIT_S):
-            while self.runner._executor.in_flight or self.runner._executor.calls.tasks:
+            while self.runner.batches_in_flight or self.runner.calls_in_flight:
                 await asyncio.sleep(0)
         assert self.runner.waiting_candidates == 0
-        assert self.runner._batcher.waiting_requests == 0
-        assert self.runner._futures == {}
+        assert self.runner.is_idle
 
 
 @contextmanager
@@ -229,10 +232,8 @@ def test_a_stage_that_raises_fails_its_batch_alone_and_the_thread_lives(failure:
 
 def test_a_merge_or_an_unknown_release_that_raises_fails_its_batch_alone() -> None:
     async def scenario() -> None:
-        bench = Bench(stages=[Doubling()])
+        bench = Bench(stages=[Doubling()], releases=["a"])
         bench.start()
-        ladders_of = {"a": [Ladder.of(stage) for stage in bench.stages]}
-        bench.runner._executor._ladders_of = ladders_of.__getitem__
         with pytest.raises(StageFailed, match="KeyError: 'b'"):
             await bench.runner.submit(bench.work(1, release="b"))
         with pytest.raises(StageFailed, match="stage merge failed: TypeError"):
@@ -471,7 +472,7 @@ def test_the_place_of_a_failed_call_goes_to_who_waits() -> None:
             held = await away.get()
             work = bench.work(2)
             waiting = bench.submit(work)
-            while bench.runner._executor.wake._waiters == collections.deque():  # type: ignore[attr-defined]
+            while not bench.runner.queue.sleeping:
                 await asyncio.sleep(0)  # until the model thread sleeps, its only place taken
             held.set_exception(ConnectionError("replica died"))
             with pytest.raises(StageFailed):

@@ -160,7 +160,7 @@ def test_while_too_much_waits_a_body_is_refused_unread_unless_it_is_urgent(tmp_p
         ]
         while engine.runner.waiting_candidates < 512:
             await asyncio.sleep(0)
-        engine.runner._pace.seconds_per_batch = 10.0
+        engine.runner.queue.admission.seconds_per_batch = 10.0
         for body in (b'{"deadline_ms": 10000}', b'{"deadline_ms": 10000, "candidates": ["nowhere"]}'):
             with pytest.raises(
                 DeadlinePassed, match="deadline_ms: too short for the work that is due before, got 10000;"

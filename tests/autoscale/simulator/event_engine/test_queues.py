@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from autoscale.simulator.event_engine import queues
 from autoscale.simulator.event_engine.state import blank_replicas, blank_works
 from services.errors import QueueFull
-from services.scheduling.batcher import Batcher, BatchingConfig, Work
+from services.scheduling.batcher import Batcher, BatchingConfig
+from services.scheduling.work import Work
 
 _MOST = 60
 _steps = st.one_of(

@@ -1,0 +1,177 @@
+"""The work queue: waiting work, between the event loop that offers it and the executors that take it.
+
+One or several executors take from one queue. It keeps these invariants:
+
+- Each work is taken at most once, by one executor. Batches leave in the order of the batcher, whoever takes them.
+- An executor finishes the batches that it took. A batch that comes back from another thread goes before a new one.
+- Work never waits while all executors that may take it sleep: an offer wakes one, and an executor that leaves work
+  behind wakes the next.
+- ``admission`` counts the batches that all executors may have in flight.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from services.errors import DeadlinePassed, Overloaded
+from services.scheduling.admission import Admission
+from services.scheduling.batcher import Batcher, BatchingConfig
+from services.scheduling.consumer import Consumer
+from services.scheduling.job import Job
+from services.scheduling.work import Work
+
+Payload = TypeVar("Payload")
+_BATCHES_FROM_MEMORY = 8
+"""Batches that are answered from memory at once."""
+
+
+class WorkQueue(Generic[Payload]):
+    """The batcher and admission, and the lock around them.
+
+    ``offer``, ``cancel`` and ``learn`` are for the event loop, the other methods for any thread.
+    """
+
+    def __init__(
+        self,
+        config: BatchingConfig,
+        *,
+        promises: bool,
+        horizon_s: float = float("inf"),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start empty.
+
+        promises: work that was admitted gets an answer, from memory if need be. horizon_s: the deadline of requests by
+        default.
+        """
+        self._promises, self._clock, self.horizon_s = promises, clock, horizon_s
+        self._lock = threading.Lock()
+        self._batcher: Batcher[Payload] = Batcher(config)
+        self.admission = Admission(
+            self._batcher,
+            max_candidates=config.max_candidates,
+            max_in_flight=0,
+            promises=promises,
+            horizon_s=horizon_s,
+        )
+        self._consumers: list[Consumer[Payload]] = []
+        self.is_closed = False
+
+    @property
+    def waiting_candidates(self) -> int:
+        """Candidates that wait now."""
+        return self._batcher.waiting_candidates
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not (self._batcher.waiting_requests or self._batcher.waiting_candidates)
+
+    @property
+    def sleeping(self) -> int:
+        """Executors that sleep now."""
+        return sum(consumer.is_asleep for consumer in self._consumers)
+
+    def refusal(
+        self, priority: int, deadline_s: float, *, due_s: float | None = None
+    ) -> DeadlinePassed | None:
+        """Return the error for work that would be late if it were offered now; None if it may be in time."""
+        return self.admission.refusal(priority, deadline_s, self._clock(), due_s=due_s)
+
+    def offer(self, work: Work[Payload]) -> list[Work[Payload]]:
+        """Admit the work. Return the less urgent work that had to make room.
+
+        Raises:
+            DeadlinePassed: the work would be late. QueueFull: there is no room. Overloaded: the queue is closed.
+        """
+        if self.is_closed:
+            raise Overloaded("this replica is stopping: send the request again", retry_after_s=1)
+        refused = self.refusal(work.priority, work.deadline_s, due_s=work.due_s)
+        if refused is not None:
+            raise refused
+        with self._lock:
+            displaced = self._batcher.offer(work)
+            self._wake_one()
+        return displaced
+
+    def cancel(self, work: Work[Payload]) -> None:
+        """Remove work that still waits. Work that is in a batch stays there."""
+        if work.queued:
+            with self._lock:
+                self._batcher.cancel(work)
+
+    def learn(self, elapsed_s: float, candidates: int) -> None:
+        """Learn from a batch of so many candidates that finished ``elapsed_s`` after it was taken."""
+        self.admission.learn(elapsed_s, candidates)
+
+    def close(self) -> None:
+        """Take in nothing more, and end every ``take``. What waits stays where it is."""
+        with self._lock:
+            self.is_closed = True
+            for consumer in self._consumers:
+                consumer.wake_up()
+
+    # ---- called by executors ----
+
+    def connect(self, max_in_flight: int) -> Consumer[Payload]:
+        """Add an executor that has so many batches in flight at most."""
+        consumer: Consumer[Payload] = Consumer(max_in_flight, threading.Condition(self._lock))
+        with self._lock:
+            self._consumers.append(consumer)
+            self.admission.max_in_flight += max_in_flight
+        return consumer
+
+    def take(self, consumer: Consumer[Payload]) -> Job[Payload] | None:
+        """Wait for the job that the executor runs next. Return None once the queue is closed."""
+        with self._lock:
+            while not self.is_closed:
+                if not consumer.ready and consumer.has_room and self._batcher.waiting_requests:
+                    self._form(consumer)
+                if consumer.ready:
+                    if self._batcher.waiting_requests:
+                        self._wake_one()  # this executor may have been woken for work that it does not take now
+                    return consumer.ready.popleft()
+                consumer.sleep()
+        return None
+
+    def _form(self, consumer: Consumer[Payload]) -> None:
+        # Work that is promised an answer waits for it until its deadline.
+        expected_s = 0.0 if self._promises else self.admission.seconds_per_batch
+        now_s = self._clock()
+        taken = self._batcher.take(now_s, expected_s)
+        consumer.refuse(taken.late, now_s)
+        if taken.batch:
+            consumer.begin(taken.batch, now_s)
+
+    def resume(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
+        """Let the executor go on with a job before it takes another."""
+        with self._lock:
+            consumer.ready.append(job)
+            consumer.wake_up()
+
+    def release(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
+        """Stop counting a batch as in flight."""
+        with self._lock:
+            job.in_flight = False
+            consumer.in_flight -= 1
+            consumer.wake_up()
+
+    def widen(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
+        """Add waiting work to a job that is answered from memory: this costs little more, and that work is as late."""
+        with self._lock:
+            for _ in range(_BATCHES_FROM_MEMORY - 1):
+                now_s = self._clock()
+                taken = self._batcher.take(now_s, release=job.release)
+                job.add(taken.batch)
+                consumer.refuse(taken.late, now_s)
+
+    def share_s(self, priority: int, now_s: float) -> float:
+        """Return the time that waiting work leaves to a batch of this priority. Takes no lock."""
+        return self.admission.share_s(priority, now_s)
+
+    def _wake_one(self) -> None:
+        for consumer in self._consumers:
+            if consumer.is_asleep and consumer.has_room:
+                consumer.wake_up()
+                return
