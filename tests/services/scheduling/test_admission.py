@@ -1,24 +1,39 @@
 """What a queue leaves to a request and to a batch."""
 
+import asyncio
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.errors import StageFailed
 from services.scheduling.admission import Admission
 from services.scheduling.batcher import Batcher, BatchingConfig
 from services.scheduling.work import Work
+from tests.services.scheduling.bench import BUDGET as FULL
+from tests.services.scheduling.bench import (
+    Bench,
+    Doubling,
+    entered_event,
+    in_loop,
+    running,
+)
 
 BUDGET = 10
 
 
-def pace(waiting: int, *, promises: bool = True, priority: int = 0) -> Admission:
-    """Give the pace of a queue of ``waiting`` full batches with the deadline 10, a second each."""
-    batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
+def make_admission(
+    waiting: int, *, promises: bool = True, priority: int = 0, batcher: Batcher[str] | None = None
+) -> Admission:
+    """Return the admission of a queue of ``waiting`` full batches with the deadline 10, a second each."""
+    if batcher is None:
+        batcher = Batcher(BatchingConfig(max_candidates=BUDGET))
     for _ in range(waiting):
         batcher.offer(Work("w", BUDGET, 1, 10.0, priority, "a", 0.0))
-    paced = Admission(batcher, max_candidates=BUDGET, max_in_flight=1, promises=promises, horizon_s=10.0)
-    paced.seconds_per_batch = 1.0
-    return paced
+    admission = Admission(batcher, max_candidates=BUDGET, max_in_flight=1, promises=promises, horizon_s=10.0)
+    admission.seconds_per_batch = 1.0
+    return admission
 
 
 @pytest.mark.parametrize(
@@ -34,17 +49,17 @@ def pace(waiting: int, *, promises: bool = True, priority: int = 0) -> Admission
 def test_refused_is_what_would_wait_too_long_behind_what_is_as_urgent(
     waiting: int, promises: bool, priority: int, refused: bool
 ) -> None:
-    assert (pace(waiting, promises=promises).refusal(priority, 10.0, 0.0) is not None) == refused
+    assert (make_admission(waiting, promises=promises).refusal(priority, 10.0, 0.0) is not None) == refused
 
 
 def test_what_is_late_already_is_refused_from_an_empty_queue() -> None:
-    assert pace(0).refusal(0, 1.0, 2.0) is not None
+    assert make_admission(0).refusal(0, 1.0, 2.0) is not None
 
 
 def test_half_the_time_is_shared_by_those_that_wait_with_the_same_priority_or_a_higher() -> None:
-    assert pace(4).share_s(0, 0.0) == pytest.approx(1.0)
-    assert pace(4).share_s(1, 0.0) == float("inf")
-    assert pace(0).share_s(0, 0.0) == float("inf")
+    assert make_admission(4).share_s(0, 0.0) == pytest.approx(1.0)
+    assert make_admission(4).share_s(1, 0.0) == float("inf")
+    assert make_admission(0).share_s(0, 0.0) == float("inf")
 
 
 # Deadlines are told apart to 20 ms.
@@ -61,9 +76,9 @@ def test_a_deadline_beyond_the_horizon_changes_neither_admission_nor_quality(
         for deadline_s, size in waiting:
             if deadline_s <= most_s:
                 batcher.offer(Work("w", size, 1, deadline_s, 0, "a", 0.0))
-        paced = Admission(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
-        paced.seconds_per_batch = 1.0
-        queues.append(paced)
+        admission = Admission(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
+        admission.seconds_per_batch = 1.0
+        queues.append(admission)
     without, with_long = queues
     assert with_long.share_s(0, 0.0) == without.share_s(0, 0.0)
     for deadline_s in (0.5, 2.0, 9.95):
@@ -77,69 +92,111 @@ def test_short_deadlines_that_wait_take_no_quality_from_the_others(short_s: list
     batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
     for deadline_s in short_s:
         batcher.offer(Work("w", 1, 1, deadline_s, 0, "a", 0.0))
-    paced = Admission(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
-    assert paced.share_s(0, 0.0) >= 0.5 * 10.0 / 2
+    admission = Admission(batcher, max_candidates=BUDGET, max_in_flight=1, promises=True, horizon_s=10.0)
+    assert admission.share_s(0, 0.0) >= 0.5 * 10.0 / 2
 
 
 def test_while_requests_are_refused_no_priority_keeps_quality() -> None:
-    paced = pace(8)
-    assert paced.share_s(1, 0.0) == float("inf")
-    assert paced.refusal(0, 10.0, 0.0) is not None
-    assert paced.share_s(1, 0.05) == paced.share_s(0, 0.05) == 0.0
-    assert paced.share_s(1, 0.2) == float("inf")
-    assert paced.share_s(0, 0.2) > 0.0
+    admission = make_admission(8)
+    assert admission.share_s(1, 0.0) == float("inf")
+    assert admission.refusal(0, 10.0, 0.0) is not None
+    assert admission.share_s(1, 0.05) == admission.share_s(0, 0.05) == 0.0
+    assert admission.share_s(1, 0.2) == float("inf")
+    assert admission.share_s(0, 0.2) > 0.0
 
 
 def test_refusals_of_a_priority_below_the_default_take_no_quality_from_the_others() -> None:
-    paced = pace(8, priority=-10)
-    assert paced.refusal(-10, 10.0, 0.0) is not None
-    assert paced.share_s(0, 0.0) == float("inf")
+    admission = make_admission(8, priority=-10)
+    assert admission.refusal(-10, 10.0, 0.0) is not None
+    assert admission.share_s(0, 0.0) == float("inf")
 
 
 def test_a_batch_counts_no_longer_than_it_keeps_its_place() -> None:
-    paced = pace(0)
+    admission = make_admission(0)
     for _ in range(100):
-        paced.learn(60.0, BUDGET)
-    assert paced.seconds_per_batch == pytest.approx(10.0, rel=0.01)
+        admission.learn(60.0, BUDGET)
+    assert admission.seconds_per_batch == pytest.approx(10.0, rel=0.01)
 
 
 def test_refusals_of_short_deadlines_take_no_quality_from_the_others() -> None:
-    paced = pace(8)
-    paced._batcher.offer(Work("w", BUDGET, 1, 0.001, 1, "a", 0.0))
-    assert paced.refusal(0, 0.01, 0.0) is not None
-    assert paced.share_s(0, 0.0) > 0.0
+    batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
+    admission = make_admission(8, batcher=batcher)
+    batcher.offer(Work("w", BUDGET, 1, 0.001, 1, "a", 0.0))
+    assert admission.refusal(0, 0.01, 0.0) is not None
+    assert admission.share_s(0, 0.0) > 0.0
 
 
 def test_a_long_deadline_that_was_cancelled_leaves_nothing_behind() -> None:
-    paced = pace(8)
+    batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
+    admission = make_admission(8, batcher=batcher)
     long = Work("w", 1, 1, 60.0, 0, "a", 0.0)
-    paced._batcher.offer(long)
-    paced._batcher.cancel(long)
-    assert paced.refusal(0, 10.0, 0.0) is not None
-    assert paced.refusal(0, 60.0, 0.0) is None
+    batcher.offer(long)
+    batcher.cancel(long)
+    assert admission.refusal(0, 10.0, 0.0) is not None
+    assert admission.refusal(0, 60.0, 0.0) is None
 
 
 @pytest.mark.parametrize("promises", [True, False])
 def test_a_stall_of_the_process_sheds_nobody_that_the_batches_before_it_leave_time(promises: bool) -> None:
-    paced = pace(4, promises=promises)
-    paced.learn(60.0, BUDGET)
-    assert paced.refusal(0, 10.0, 0.0) is None
+    admission = make_admission(4, promises=promises)
+    admission.learn(60.0, BUDGET)
+    assert admission.refusal(0, 10.0, 0.0) is None
 
 
 def test_a_lasting_change_is_learnt_however_large() -> None:
-    paced = pace(0)
+    admission = make_admission(0)
     for _ in range(60):
-        paced.learn(9.0, BUDGET)
-    assert paced.seconds_per_batch == pytest.approx(9.0, rel=0.05)
+        admission.learn(9.0, BUDGET)
+    assert admission.seconds_per_batch == pytest.approx(9.0, rel=0.05)
 
 
 @given(st.lists(st.floats(0.001, 10.0), min_size=1, max_size=50), st.integers(1, 80), st.booleans())
 def test_what_is_learnt_lies_between_the_least_and_the_most_of_a_full_batch(
     times_s: list[float], candidates: int, promises: bool
 ) -> None:
-    paced = pace(0, promises=promises)
+    admission = make_admission(0, promises=promises)
     batches = max(1.0, candidates / BUDGET)
     for elapsed_s in times_s:
-        paced.learn(elapsed_s, candidates)
+        admission.learn(elapsed_s, candidates)
     low, high = min(*times_s, batches) / batches, max(*times_s, batches) / batches
-    assert low * (1 - 1e-9) <= paced.seconds_per_batch <= high * (1 + 1e-9)
+    assert low * (1 - 1e-9) <= admission.seconds_per_batch <= high * (1 + 1e-9)
+
+
+def test_one_slow_batch_does_not_shed_all_that_follow() -> None:
+    async def scenario() -> None:
+        stage = Doubling()
+        with running(Bench(stages=[stage])) as bench:
+            slow = Doubling(entered=lambda: setattr(bench, "now_s", bench.now_s + 3600))
+            bench.stages = [slow]
+            await bench.runner.submit(bench.work(1))
+            bench.stages = [stage]
+            for _ in range(20):
+                await bench.runner.submit(bench.work(1, deadline_s=bench.now_s + 0.5))
+
+    in_loop(scenario)
+
+
+def test_after_one_slow_batch_a_burst_is_still_served() -> None:
+    async def scenario() -> None:
+        gate = threading.Semaphore(0)
+        stage = Doubling(gate=gate)
+        with running(Bench(stages=[stage])) as bench:
+            entered = entered_event(stage)
+            slow = bench.submit(bench.work(FULL))
+            await entered.wait()
+            bench.now_s = 3.0
+            gate.release()
+            await slow
+            entered.clear()
+            failing = bench.submit(bench.work(FULL))  # holds the thread, and teaches it nothing
+            await entered.wait()
+            burst = [bench.submit(bench.work(1, deadline_s=4.0)) for _ in range(3)]
+            await asyncio.sleep(0)
+            stage.failures.append(ValueError("bad weights"))
+            gate.release()
+            with pytest.raises(StageFailed):
+                await failing
+            gate.release()
+            await asyncio.gather(*burst)
+
+    in_loop(scenario)
