@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from services.errors import QueueFull
+from services.errors import Overloaded, QueueFull
 from services.scheduling.batcher import BatchingConfig
 from tests.services.scheduling.bench import (
     BUDGET,
@@ -16,6 +16,7 @@ from tests.services.scheduling.bench import (
     in_loop,
     running,
 )
+from tests.services.scheduling.queues import Taker, make_queue, make_work, names
 
 
 def test_past_the_queue_limit_work_is_refused_at_once() -> None:
@@ -65,3 +66,84 @@ def test_priorities_and_deadlines_decide_the_order_of_answers() -> None:
             assert order == ["first", "second", "third", "last"]
 
     in_loop(scenario)
+
+
+def test_late_work_is_a_job_of_its_own_and_counts_as_no_batch() -> None:
+    queue = make_queue(clock=lambda: 5.0)
+    consumer = queue.connect(1)
+    for name, deadline_s in (("a", 6.0), ("b", 7.0), ("c", 8.0)):
+        queue.offer(make_work(name, size=1, deadline_s=deadline_s))
+    queue.offer(make_work("d", size=1, deadline_s=5.0))
+    late, batch = queue.take(consumer), queue.take(consumer)
+    assert (names(late), names(batch)) == ("d", "abc")
+    assert late is not None
+    assert batch is not None
+    assert (late.is_late, late.in_flight, batch.is_late, batch.in_flight) == (True, False, False, True)
+    assert (consumer.in_flight, queue.is_empty) == (1, True)
+
+
+def test_work_without_a_promise_is_late_if_the_last_batches_took_longer_than_its_time() -> None:
+    queue = make_queue(promises=False)
+    consumer = queue.connect(1)
+    queue.offer(make_work("a", size=1, deadline_s=3.0))
+    queue.offer(make_work("b", size=1, deadline_s=9.0))
+    queue.admission.seconds_per_batch = 4.0
+    assert (names(queue.take(consumer)), names(queue.take(consumer))) == ("a", "b")
+
+
+def test_a_job_that_comes_back_goes_before_waiting_work() -> None:
+    queue = make_queue()
+    consumer = queue.connect(2)
+    queue.offer(make_work("a"))
+    job = queue.take(consumer)
+    assert job is not None
+    queue.offer(make_work("b"))
+    queue.resume(consumer, job)
+    assert [names(queue.take(consumer)) for _ in range(2)] == ["a", "b"]
+
+
+def test_a_job_that_falls_to_memory_takes_along_what_waits_of_its_release() -> None:
+    now_s = 0.0
+    queue = make_queue(clock=lambda: now_s)
+    consumer = queue.connect(1)
+    for index in range(10):
+        queue.offer(make_work(str(index)))
+    for name, release, deadline_s in (("x", "b", 100.0), ("y", "a", 5.0)):
+        queue.offer(make_work(name, release=release, deadline_s=deadline_s))
+    job = queue.take(consumer)
+    assert names(job) == "y"
+    assert job is not None
+    queue.offer(make_work("z", deadline_s=5.0))
+    now_s = 6.0
+    queue.widen(consumer, job)
+    assert (names(job), job.size) == ("y0123456", 8 * BUDGET)
+    late = queue.take(consumer)
+    assert names(late) == "z"
+    queue.release(consumer, job)
+    assert [names(queue.take(consumer))] == ["7"]
+
+
+def test_admission_counts_the_batches_of_all_executors() -> None:
+    refused = []
+    for executors in (1, 2):
+        queue = make_queue()
+        for _ in range(executors):
+            queue.connect(2)
+        queue.admission.seconds_per_batch = 1.0
+        for _ in range(20):
+            queue.offer(make_work(deadline_s=1000.0))
+        # Twenty batches of a second, two in flight for each executor, and three quarters of the time are for them.
+        refused.append([deadline_s for deadline_s in (6.0, 7.0, 13.0, 14.0) if queue.refusal(-1, deadline_s)])
+    assert refused == [[6.0, 7.0, 13.0], [6.0]]
+
+
+def test_after_the_end_nothing_is_taken_in_and_every_executor_is_let_go() -> None:
+    queue = make_queue()
+    takers = [Taker(queue) for _ in range(3)]
+    for taker in takers:
+        taker.sleep()
+    queue.close()
+    queue.close()
+    assert [taker.taken() for taker in takers] == [None] * 3
+    with pytest.raises(Overloaded, match="this replica is stopping"):
+        queue.offer(make_work())

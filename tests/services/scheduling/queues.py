@@ -1,0 +1,123 @@
+"""Work queues for the tests, and threads and executors that take from them."""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from models.ragged import RaggedBatch, offsets_of
+from services.scheduling.batcher import BatchingConfig
+from services.scheduling.executor import Executor
+from services.scheduling.job import Job
+from services.scheduling.ladder import Ladder
+from services.scheduling.work import Work
+from services.scheduling.work_queue import WorkQueue
+from services.stages.base import AnyStage
+from tests.services.scheduling.bench import BUDGET, LIMIT_S
+
+
+def make_queue(*, promises: bool = True, clock: Callable[[], float] = lambda: 0.0) -> WorkQueue[str]:
+    """Return a queue whose clock stands still."""
+    return WorkQueue(BatchingConfig(max_candidates=BUDGET), promises=promises, horizon_s=10.0, clock=clock)
+
+
+def make_work(
+    name: str = "w", *, size: int = BUDGET, deadline_s: float = 100.0, priority: int = 0, release: str = "a"
+) -> Work[str]:
+    return Work(name, size, 1, deadline_s, priority, release, 0.0)
+
+
+def names(job: "Job[str] | None") -> str:
+    assert job is not None
+    return "".join(work.payload for work in job.works)
+
+
+class Taker:
+    """A thread that takes jobs whenever it is told to, as an executor does."""
+
+    def __init__(self, work_queue: WorkQueue[str], max_in_flight: int = 1) -> None:
+        self._queue = work_queue
+        self.consumer = work_queue.connect(max_in_flight)
+        self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._taken: queue.SimpleQueue[Job[str] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def begin(self) -> None:
+        """Let the thread take one job."""
+        self._turns.put(True)
+
+    def sleep(self) -> None:
+        """Let the thread take one job, and wait until it sleeps."""
+        self.begin()
+        until_s = time.monotonic() + LIMIT_S
+        while not self.consumer.is_asleep:
+            assert time.monotonic() < until_s
+            time.sleep(0)
+
+    def taken(self) -> "Job[str] | None":
+        """Wait for the job that it took."""
+        return self._taken.get(timeout=LIMIT_S)
+
+    def _work(self) -> None:
+        while self._turns.get():
+            job = self._queue.take(self.consumer)
+            self._taken.put(job)
+            if job is None:
+                return
+
+
+class Team:
+    """Some executors at one queue, and the jobs that they finished with their errors."""
+
+    def __init__(self, work_queue: WorkQueue[str], executors: int, stages: Sequence[AnyStage]) -> None:
+        self.jobs: list[Job[str]] = []
+        self.errors: list[BaseException | None] = []
+        self._done = asyncio.Event()
+        self._queue = work_queue
+        self.executors = [
+            Executor(
+                work_queue,
+                merge=merge,
+                ladders_of=lambda _release: [Ladder.of(stage) for stage in stages],
+                on_done=self._on_done,
+                max_in_flight=1,
+                clock=lambda: 0.0,
+            )
+            for _ in range(executors)
+        ]
+
+    async def finish(self, works: int) -> None:
+        """Wait until so many works are done."""
+        async with asyncio.timeout(LIMIT_S):
+            while sum(len(job.works) for job in self.jobs) < works:
+                self._done.clear()
+                await self._done.wait()
+
+    def _on_done(self, job: Job[str], error: BaseException | None) -> None:
+        self.jobs.append(job)
+        self.errors.append(error)
+        self._done.set()
+
+
+@contextmanager
+def working(work_queue: WorkQueue[str], executors: int, stages: Sequence[AnyStage] = ()) -> Iterator[Team]:
+    """Let executors take from the queue; end them and the queue."""
+    team = Team(work_queue, executors, stages)
+    try:
+        yield team
+    finally:
+        work_queue.close()
+        for executor in team.executors:
+            executor.close()
+
+
+def merge(payloads: Sequence[str], release: str) -> RaggedBatch:
+    count = len(payloads)
+    return RaggedBatch(
+        offsets=offsets_of(np.ones(count)), rows=np.arange(count, dtype=np.int64), release=release
+    )

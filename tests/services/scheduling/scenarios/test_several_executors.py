@@ -1,0 +1,191 @@
+"""Several executors at one work queue."""
+
+import asyncio
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.ragged import RaggedBatch
+from services.scheduling.batcher import Batcher, BatchingConfig
+from services.scheduling.job import Job
+from services.scheduling.work import Work
+from services.stages.base import AnyStage, WaitingStage
+from tests.services.scheduling.bench import (
+    BUDGET,
+    LIMIT_S,
+    Named,
+)
+from tests.services.scheduling.queues import Taker, make_queue, make_work, names, working
+
+
+def test_an_executor_without_room_leaves_the_work_to_another() -> None:
+    queue = make_queue()
+    full, free = Taker(queue), Taker(queue)
+    queue.offer(make_work("a"))
+    full.begin()
+    job = full.taken()
+    assert names(job) == "a"
+    full.sleep()
+    free.sleep()
+    queue.offer(make_work("b"))
+    assert names(free.taken()) == "b"
+    assert full.consumer.is_asleep
+    queue.offer(make_work("c"))
+    assert full.consumer.is_asleep
+    assert job is not None
+    queue.release(full.consumer, job)
+    assert names(full.taken()) == "c"
+    queue.close()
+
+
+def test_an_executor_that_was_woken_for_work_and_takes_a_job_back_wakes_another() -> None:
+    for _ in range(20):
+        queue = make_queue()
+        first, second = Taker(queue, 2), Taker(queue)
+        queue.offer(make_work("a"))
+        first.begin()
+        job = first.taken()
+        assert job is not None
+        first.sleep()
+        second.sleep()
+        queue.offer(make_work("b"))  # wakes the first
+        queue.resume(first.consumer, job)
+        if names(first.taken()) == "a":
+            assert names(second.taken()) == "b"
+        else:  # it was faster than this thread
+            first.begin()
+            assert names(first.taken()) == "a"
+        queue.close()
+
+
+works = st.tuples(
+    st.integers(1, 14),
+    st.integers(-1, 1),
+    st.sampled_from([0.5, 2.0, 5.0, 50.0]),
+    st.sampled_from("ab"),
+)
+steps = st.one_of(
+    st.tuples(st.just("offer"), works),
+    st.tuples(st.just("take"), st.integers(0, 3)),
+    st.tuples(st.just("finish"), st.integers(0, 30)),
+    st.tuples(st.just("cancel"), st.integers(0, 30)),
+    st.tuples(st.just("later"), st.sampled_from([0.1, 1.0])),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=st.lists(steps, max_size=60), executors=st.integers(1, 4))
+def test_whichever_executor_takes_the_batches_are_those_of_one_batcher(
+    steps: list[tuple[object, ...]], executors: int
+) -> None:
+    now_s = 0.0
+    queue = make_queue(clock=lambda: now_s)
+    consumers = [queue.connect(2) for _ in range(executors)]
+    reference: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
+    offered: list[tuple[Work[str], Work[str]]] = []
+    running: list[tuple[int, Job[str]]] = []
+    taken: list[str] = []
+    for step in steps:
+        match step:
+            case ("offer", (int(size), int(priority), float(wait_s), str(release))):
+                name, until_s = f"{len(offered)},", now_s + wait_s
+                pair = (
+                    make_work(name, size=size, priority=priority, deadline_s=until_s, release=release),
+                    make_work(name, size=size, priority=priority, deadline_s=until_s, release=release),
+                )
+                queue.offer(pair[0])
+                reference.offer(pair[1])
+                offered.append(pair)
+            case ("take", int(index)):
+                consumer = consumers[index % executors]
+                if not (consumer.ready or (consumer.has_room and not queue.is_empty)):
+                    continue  # it would sleep
+                expected = reference.take(now_s)
+                jobs = [queue.take(consumer)]
+                if expected.late and expected.batch:
+                    jobs.append(queue.take(consumer))
+                assert [names(job) for job in jobs] == [
+                    "".join(work.payload for work in group)
+                    for group in (expected.late, expected.batch)
+                    if group
+                ]
+                running += [(index % executors, job) for job in jobs if job is not None and not job.is_late]
+                taken += [work.payload for job in jobs if job is not None for work in job.works]
+            case ("finish", int(index)) if running:
+                owner, job = running.pop(index % len(running))
+                queue.release(consumers[owner], job)
+            case ("cancel", int(index)) if offered:
+                pair = offered[index % len(offered)]
+                queue.cancel(pair[0])
+                reference.cancel(pair[1])
+            case ("later", float(later_s)):
+                now_s += later_s
+    assert len(taken) == len(set(taken))
+    assert queue.waiting_candidates == reference.waiting_candidates
+    for index, consumer in enumerate(consumers):
+        assert consumer.in_flight == sum(owner == index for owner, _ in running)
+
+
+@settings(max_examples=40, deadline=None)
+@given(before=st.lists(works, max_size=30), after=st.lists(works, max_size=15), executors=st.integers(1, 4))
+def test_executors_at_once_take_each_work_once_in_the_order_of_urgency(
+    before: list[tuple[int, int, float, str]], after: list[tuple[int, int, float, str]], executors: int
+) -> None:
+    queue = make_queue()
+    asked: list[int] = []
+    everything: list[Work[str]] = []
+
+    def offer(size: int, priority: int, wait_s: float, release: str) -> None:
+        index = len(everything)
+        work = make_work(str(index), size=size, priority=priority, deadline_s=wait_s, release=release)
+        # The batcher asks this of a work just before it takes it, with the lock held.
+        work.is_abandoned = lambda: bool(asked.append(index))  # type: ignore[func-returns-value]
+        everything.append(work)
+        queue.offer(work)
+
+    async def scenario() -> list[Job[str]]:
+        for each in before:
+            offer(*each)
+        with working(queue, executors) as team:
+            for each in after:
+                offer(*each)
+            await team.finish(len(everything))
+            assert team.errors == [None] * len(team.jobs)
+            return team.jobs
+
+    jobs = asyncio.run(scenario())
+    taken = [int(work.payload) for job in jobs for work in job.works]
+    assert sorted(taken) == list(range(len(everything)))
+    order = list(dict.fromkeys(reversed(asked)))[::-1]  # the first work that did not fit was asked before
+    for release in "ab":
+        early = [index for index in order if index < len(before) and before[index][3] == release]
+        assert early == sorted(early, key=lambda index: (-before[index][1], before[index][2], index))
+    for job in jobs:
+        sizes = [work.candidate_count for work in job.works]
+        assert sum(sizes) <= BUDGET or len(sizes) == 1
+        assert len({work.release for work in job.works}) == 1
+
+
+@pytest.mark.parametrize("executors", [2, 4])
+def test_as_many_batches_run_at_once_as_there_are_executors(executors: int) -> None:
+    queue = make_queue()
+    meeting = threading.Barrier(
+        executors, timeout=LIMIT_S
+    )  # breaks if a batch waits while an executor sleeps
+
+    def meet(batch: RaggedBatch) -> RaggedBatch:
+        meeting.wait()
+        return batch
+
+    async def scenario() -> None:
+        stages: list[AnyStage] = [WaitingStage(Named("io", lambda batch: batch)), Named("meet", meet)]
+        with working(queue, executors, stages) as team:
+            for _ in range(20 * executors):
+                queue.offer(make_work())
+                await asyncio.sleep(0)
+            await team.finish(20 * executors)
+            assert team.errors == [None] * 20 * executors
+
+    asyncio.run(scenario())
