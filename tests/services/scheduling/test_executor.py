@@ -2,10 +2,16 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from services.errors import QueueFull, StageFailed
+from models.ragged import RaggedBatch
+from services.errors import DeadlinePassed, QueueFull, StageFailed
+from services.scheduling.executor import Executor
+from services.scheduling.job import Job
+from services.scheduling.ladder import Ladder, Rung
 from services.scheduling.work import Work
 from services.stages.base import AnyStage, WaitingStage
 from tests.services.scheduling.bench import (
@@ -13,10 +19,12 @@ from tests.services.scheduling.bench import (
     FOREVER,
     Bench,
     Doubling,
+    Named,
     check_own,
     in_loop,
     running,
 )
+from tests.services.scheduling.queues import make_queue, make_work, merge, names, working
 
 
 class Panic(BaseException):
@@ -93,5 +101,87 @@ def test_a_waiting_stage_that_raises_fails_its_batch_alone() -> None:
             work = bench.work(3)
             check_own(work, await bench.submit(work))
             await bench.settle()
+
+    in_loop(scenario)
+
+
+# ---- without a runner ----
+
+
+def test_a_job_is_handed_over_on_the_event_loop_once_it_is_no_longer_in_flight() -> None:
+    async def scenario() -> None:
+        queue = make_queue()
+        seen: list[tuple[int, int, BaseException | None]] = []
+        done = asyncio.Event()
+
+        def on_done(job: Job[str], error: BaseException | None) -> None:
+            seen.append((threading.get_ident(), executor.batches_in_flight, error))
+            done.set()
+
+        executor = Executor(
+            queue, merge=merge, ladders_of=lambda _release: [], on_done=on_done, max_in_flight=1
+        )
+        queue.offer(make_work())
+        await done.wait()
+        assert seen == [(threading.get_ident(), 0, None)]
+        queue.close()
+        executor.close()
+
+    in_loop(scenario)
+
+
+def test_late_work_is_refused_and_passes_no_stage() -> None:
+    async def scenario() -> None:
+        queue = make_queue(clock=lambda: 1.0)
+        entered: list[RaggedBatch] = []
+
+        def stage(batch: RaggedBatch) -> RaggedBatch:
+            entered.append(batch)
+            return batch
+
+        queue.offer(make_work("late", deadline_s=1.0))
+        queue.offer(make_work("b"))
+        with working(queue, 1, [Named("stage", stage)]) as team:
+            await team.finish(2)
+            assert [names(job) for job in team.jobs] == ["late", "b"]
+            assert isinstance(team.errors[0], DeadlinePassed)
+            assert (team.errors[1], len(entered)) == (None, 1)
+
+    in_loop(scenario)
+
+
+def test_requests_that_fall_go_before_those_that_take_the_better_rung() -> None:
+    async def scenario() -> None:
+        order: list[tuple[str, list[int]]] = []
+
+        def noting(name: str) -> Named:
+            def stage(batch: RaggedBatch) -> RaggedBatch:
+                order.append((name, batch.rows.tolist()))
+                return batch
+
+            return Named(name, stage)
+
+        rungs = [Rung("slow", noting("slow")), Rung("fast", noting("fast"))]
+        for rung, taken_s in zip(rungs, (1.0, 0.1), strict=True):
+            rung.done(8, taken_s, 0.0)
+        queue = make_queue()
+        done: asyncio.Queue[str] = asyncio.Queue()
+        for name, deadline_s in (("a", 9.0), ("b", 0.5), ("c", 9.0)):
+            queue.offer(make_work(name, size=1, deadline_s=deadline_s))
+        executor: Executor[str] = Executor(
+            queue,
+            merge=lambda payloads, release: replace(
+                merge(payloads, release), rows=np.array([ord(name) for name in payloads])
+            ),
+            ladders_of=lambda _release: [Ladder("rank", rungs)],
+            on_done=lambda job, _error: done.put_nowait(names(job)),
+            max_in_flight=1,
+            memory=lambda payloads, release, _why: merge(payloads, release),
+            clock=lambda: 0.0,
+        )
+        assert [await done.get(), await done.get()] == ["b", "ac"]
+        assert order == [("fast", [ord("b")]), ("slow", [ord("a"), ord("c")])]
+        queue.close()
+        executor.close()
 
     in_loop(scenario)
