@@ -4,8 +4,8 @@ A rung is passed over if it fails (a circuit breaker), if it is expected to miss
 the requests late that wait behind the batch. Deadlines count per request: one batch may be divided among several rungs.
 
 A rung that only its expected time rules out is run again from time to time (a probe), since the expectation may come
-from one slow batch. A probe needs a second without any batch that would have told as much, and the rung below must
-still fit the deadline. A probe that was slow is repeated after ten times as long as it took. Time is an argument.
+from one slow batch. A probe runs if the expectation is a second old, and if the rung below would still fit the
+deadline. A probe that was slow is repeated after ten times as long as it took. Time is an argument.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from services.scheduling.latency import Latency
 from services.stages.base import AnyStage, Why
 
 PROBE_AFTER_S = 1.0
-_REST_PER_PROBE = 9.0
-"""A slow probe is followed by a rest of so many times its length: probes take at most a tenth of the time."""
-_HUNG, _HUNG_LEAST_S = 4.0, 0.1
-"""A batch that takes so many times its expected time, and this at least, counts as hanging."""
+_PAUSE_PER_PROBE_TIME = 9.0
+"""A slow probe is followed by a pause of so many times its length: probes take at most a tenth of the time."""
+_HUNG_FACTOR, _HUNG_MIN_S = 4.0, 0.1
+"""A batch hangs if it takes so many times its expected time, and at least this long."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,30 +36,30 @@ class Rung:
         """Learn from a batch that succeeded."""
         if is_probe:
             self.latency.correct(size, elapsed_s, now_s)
-            self._rest(elapsed_s, now_s)
+            self._pause(elapsed_s, now_s)
         else:
             self.latency.observe(size, elapsed_s, now_s)
         self.breaker = self.breaker.succeeded()
 
     def failed(self, now_s: float, *, probed_s: float = 0.0) -> None:
         """Learn from a batch that failed; ``probed_s`` is how long it took if it was a probe."""
-        self._rest(probed_s, now_s)
+        self._pause(probed_s, now_s)
         self.breaker = self.breaker.failed(now_s)
 
     def gave_up(self, size: int, elapsed_s: float, now_s: float, *, is_probe: bool = False) -> None:
         """Learn from a batch that nobody waits for any more: it would have taken longer than ``elapsed_s``.
 
-        Only a batch that was given far more than its expected time counts as a failure. A caller with a short deadline
+        Only a batch that ran for far more than its expected time counts as a failure. A caller with a short deadline
         must not open the breaker for all.
         """
         expected_s = self.latency.expected_s(size)
-        if elapsed_s >= max(_HUNG * expected_s, _HUNG_LEAST_S):
+        if elapsed_s >= max(_HUNG_FACTOR * expected_s, _HUNG_MIN_S):
             self.failed(now_s, probed_s=elapsed_s if is_probe else 0.0)
             return
-        if elapsed_s > expected_s:  # a shorter wait tells nothing
+        if elapsed_s > expected_s:  # a shorter wait says nothing about it
             self.latency.observe(size, elapsed_s, now_s)
         if is_probe:
-            self._rest(elapsed_s, now_s)
+            self._pause(elapsed_s, now_s)
 
     def takes_all(self, size: int, most_s: float) -> bool:
         """Return whether it works and is expected to take ``most_s`` at most for a batch of ``size``."""
@@ -69,15 +69,15 @@ class Rung:
         """Return whether the expected time of ``size`` is old enough to be checked."""
         return now_s >= self.probe_from_s and self.latency.age_s(size, now_s) >= PROBE_AFTER_S
 
-    def _rest(self, elapsed_s: float, now_s: float) -> None:
-        self.probe_from_s = max(self.probe_from_s, now_s + _REST_PER_PROBE * elapsed_s)
+    def _pause(self, elapsed_s: float, now_s: float) -> None:
+        self.probe_from_s = max(self.probe_from_s, now_s + _PAUSE_PER_PROBE_TIME * elapsed_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """The requests of a batch that take one rung.
 
-    rung: its index; None if no rung left can serve them in time. members: positions in the batch, ascending.
+    rung: its index; None if no rung left can serve them in time. members: indices in the batch, ascending.
     why: why not a better rung; None if there is none.
     """
 
@@ -112,9 +112,9 @@ class Ladder:
             return [Part(first, tuple(range(len(sizes))), None)]
         parts: list[Part] = []
         # The most patient first: those that a rung would make late are then the last ones.
-        left = list(range(len(sizes)))
-        if len(left) > 1:
-            left.sort(key=lambda member: -left_s[member])
+        rest = list(range(len(sizes)))
+        if len(rest) > 1:
+            rest.sort(key=lambda member: -left_s[member])
         why: Why | None = None
         for index, rung in enumerate(self.rungs[first:], first):
             before = rung.breaker
@@ -122,45 +122,45 @@ class Ladder:
             if not allowed:
                 why = why or "failed"
                 continue
-            size = sum(sizes[member] for member in left)
+            size = sum(sizes[member] for member in rest)
             overloads = rung.latency.expected_s(size) > share_s
-            count = 0 if overloads else _in_time(rung.latency, left, sizes, left_s)
+            count = 0 if overloads else _in_time(rung.latency, rest, sizes, left_s)
             is_probe = count == 0 and rung.may_probe(size, now_s)
             if is_probe:
-                count = self._still_safe(index + 1, left, sizes, left_s, now_s)
+                count = self._still_safe(index + 1, rest, sizes, left_s, now_s)
             if count:
                 if rung.breaker is before:  # else another thread has just heard of a failure
                     rung.breaker = asked
                 if is_probe:
                     rung.probe_from_s = now_s + PROBE_AFTER_S
-                parts.append(Part(index, tuple(sorted(left[:count])), why, is_probe))
-                left = left[count:]
-                if not left:
+                parts.append(Part(index, tuple(sorted(rest[:count])), why, is_probe))
+                rest = rest[count:]
+                if not rest:
                     return parts
             why = why or ("load" if overloads else "late")
-        return [*parts, Part(None, tuple(sorted(left)), why)]
+        return [*parts, Part(None, tuple(sorted(rest)), why)]
 
     def cheapest_s(self, size: int, now_s: float) -> float:
         """Return the expected time of the fastest rung that works; 0 if none does."""
         return min(
-            (rung.latency.expected_s(size) for rung in self.rungs if rung.breaker.asked(now_s)[0]),
+            [rung.latency.expected_s(size) for rung in self.rungs if rung.breaker.asked(now_s)[0]],
             default=0.0,
         )
 
     def _still_safe(
-        self, below: int, left: list[int], sizes: Sequence[int], left_s: Sequence[float], now_s: float
+        self, below: int, rest: list[int], sizes: Sequence[int], left_s: Sequence[float], now_s: float
     ) -> int:
         """Count the requests that the next rung that works could serve in time; memory needs none."""
         for rung in self.rungs[below:]:
             if rung.breaker.asked(now_s)[0]:
-                return _in_time(rung.latency, left, sizes, left_s)
-        return sum(left_s[member] > 0 for member in left)
+                return _in_time(rung.latency, rest, sizes, left_s)
+        return sum(left_s[member] > 0 for member in rest)
 
 
-def _in_time(latency: Latency, left: list[int], sizes: Sequence[int], left_s: Sequence[float]) -> int:
+def _in_time(latency: Latency, rest: list[int], sizes: Sequence[int], left_s: Sequence[float]) -> int:
     """Count the most patient requests that would all be in time as one batch."""
-    count, size = len(left), sum(sizes[member] for member in left)
-    while count and latency.expected_s(size) > left_s[left[count - 1]]:
+    count, size = len(rest), sum(sizes[member] for member in rest)
+    while count and latency.expected_s(size) > left_s[rest[count - 1]]:
         count -= 1
-        size -= sizes[left[count]]
+        size -= sizes[rest[count]]
     return count

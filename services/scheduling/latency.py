@@ -23,7 +23,7 @@ class Latency:
     """The times of one stage. Windows are replaced, never changed, so threads may observe and ask at once."""
 
     def __init__(self) -> None:
-        """Start without knowledge: any batch is expected to take no time."""
+        """Start without any times: a batch is expected to take no time."""
         self._windows: dict[int, _Window] = {}
 
     def observe(self, size: int, elapsed_s: float, now_s: float) -> None:
@@ -47,21 +47,21 @@ class Latency:
 
     def expected_s(self, size: int) -> float:
         """Return the expected time of a batch of ``size``; 0 if no batch has run yet."""
-        expected_s, _ = self._judged(size)
+        expected_s, _ = self._estimate(size)
         return expected_s
 
     def age_s(self, size: int, now_s: float) -> float:
         """Return the age of the newest time behind ``expected_s``; infinite if there is none."""
-        _, window = self._judged(size)
+        _, window = self._estimate(size)
         return float("inf") if window is None else now_s - window.last_s
 
-    def _judged(self, size: int) -> tuple[float, _Window | None]:
-        """Return the expected time, and the window that it is from."""
+    def _estimate(self, size: int) -> tuple[float, _Window | None]:
+        """Return the expected time, and the window that it comes from."""
         windows, bucket = self._windows, _bucket(size)
         window = windows.get(bucket)
         if window is not None:
             return window.quantile_s, window
-        bounds = ((_in_proportion(w.quantile_s, known, bucket), w) for known, w in windows.items())
+        bounds = ((_in_proportion(w.quantile_s, other, bucket), w) for other, w in windows.items())
         return min(bounds, key=lambda bound: bound[0], default=(0.0, None))
 
 
@@ -69,5 +69,5 @@ def _bucket(size: int) -> int:
     return max(1, size).bit_length()
 
 
-def _in_proportion(elapsed_s: float, known: int, bucket: int) -> float:
-    return elapsed_s * float(1 << max(0, bucket - known))
+def _in_proportion(elapsed_s: float, measured: int, bucket: int) -> float:
+    return elapsed_s * float(1 << max(0, bucket - measured))

@@ -1,7 +1,7 @@
-"""The response cache: what was answered a moment ago is answered again, and identical requests at once are one.
+"""The response cache: recent answers are used again, and identical requests at the same time are ranked once.
 
-Identical: the same release, user, context, candidates and k, and the same overlay and live item features on disk.
-Degraded answers are not kept; they are shared by requests of one urgency alone.
+Requests are identical if they have the same release, user, context, candidates and k, and the same overlay and live
+item features on disk. Degraded answers are not kept. Requests share them only if they have the same urgency.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 
 
 class ResponseCacheConfig(BaseModel):
-    """How long answers are kept, and how many by a replica."""
+    """How long answers are kept, and how many in each replica."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,28 +33,28 @@ class ResponseCacheConfig(BaseModel):
 
 
 class CacheCounts(Protocol):
-    """Hears what became of look-ups and entries."""
+    """Counts the results of look-ups, and evictions."""
 
     def add(self, value: str, count: int = 1) -> None:
-        """Note a ``hit``, a ``miss``, one that ``shared`` another's answer, or entries that were ``evicted``."""
+        """Count a ``hit``, a ``miss``, a request that ``shared`` another's answer, or ``evicted`` entries."""
         ...
 
 
 class TtlCache(Generic[Value]):
-    """Entries of one life time; at the limit the one soonest to end goes. Time is an argument and never runs back."""
+    """Entries with one life time. At the limit, the oldest is evicted. Time is an argument and never runs back."""
 
     def __init__(self, ttl_s: float, max_entries: int) -> None:
         """Start empty."""
         self._ttl_s = ttl_s
         self._max_entries = max_entries
-        self._entries: OrderedDict[bytes, tuple[float, Value]] = OrderedDict()  # as they will end
+        self._entries: OrderedDict[bytes, tuple[float, Value]] = OrderedDict()  # the oldest first
 
     def __len__(self) -> int:
-        """Give the number of entries; some may have ended."""
+        """Return the number of entries; some may have expired."""
         return len(self._entries)
 
     def get(self, key: bytes, now_s: float) -> Value | None:
-        """Give what was put less than the life time ago."""
+        """Return the value that was put less than the life time ago; None if there is none."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -64,7 +64,7 @@ class TtlCache(Generic[Value]):
         return entry[1]
 
     def put(self, key: bytes, value: Value, now_s: float) -> int:
-        """Keep a value; give how many others that had not ended went for it."""
+        """Keep a value. Return how many entries were evicted that had not expired."""
         self._entries[key] = (now_s + self._ttl_s, value)
         self._entries.move_to_end(key)
         while self._entries and next(iter(self._entries.values()))[0] <= now_s:
@@ -76,7 +76,7 @@ class TtlCache(Generic[Value]):
 
 
 class ResponseCache:
-    """One replica's answers, by what was asked; for the event loop alone."""
+    """One replica's answers, by the key of the request. For the event loop alone."""
 
     def __init__(
         self,
@@ -86,13 +86,21 @@ class ResponseCache:
         *,
         with_features: bool,
     ) -> None:
-        """clock: the one that deadlines are on. with_features: answers keep what the served log takes of them."""
-        self._held: TtlCache[Answer] = TtlCache(config.ttl_s, config.max_entries)
+        """Start empty.
+
+        clock: the one that deadlines are on. with_features: answers keep the columns that the served log needs.
+        """
+        self._cache: TtlCache[Answer] = TtlCache(config.ttl_s, config.max_entries)
         self._counts = counts
         self._clock = clock
         self._with_features = with_features
-        # The first of identical requests, until it is answered; None: it failed.
-        self._flights: dict[Hashable, asyncio.Future[Answer | None]] = {}
+        # The first of identical requests, until it is answered. The result is None if it failed.
+        self._pending: dict[Hashable, asyncio.Future[Answer | None]] = {}
+
+    @property
+    def pending(self) -> int:
+        """Requests that are being answered, without those that share their answers."""
+        return len(self._pending)
 
     async def answer(
         self,
@@ -102,32 +110,31 @@ class ResponseCache:
         *,
         urgency: Hashable = None,
     ) -> Answer:
-        """Give the answer that is kept, or that an identical request gets just now, or that ``make`` makes.
+        """Return the cached answer, or the answer of an identical request under way, or the result of ``make``.
 
-        urgency: what an answer on its way is shared by, too; who is in more haste, or less, gets its own.
+        urgency: requests under way share an answer only if this is equal, too.
 
         Raises:
-            DeadlinePassed: the identical request is not answered in time. Whatever ``make`` raises.
+            DeadlinePassed: the identical request is not answered in time. Any error of ``make``.
         """
         now_s = self._clock()
-        held = self._held.get(key, now_s)
-        if held is not None:
+        cached = self._cache.get(key, now_s)
+        if cached is not None:
             self._counts.add("hit")
-            return held
-        flight = self._flights.get((key, urgency))
-        if flight is None:
+            return cached
+        first = self._pending.get((key, urgency))
+        if first is None:
             return await self._lead(key, urgency, make)
-        await asyncio.wait([flight], timeout=max(0.0, deadline_s - now_s))
-        if not flight.done():
+        await asyncio.wait([first], timeout=max(0.0, deadline_s - now_s))
+        if not first.done():
             raise DeadlinePassed(
                 "the deadline passed while an identical request was being answered: send again, or give a longer "
                 "deadline_ms",
                 retry_after_s=1,
             )
-        shared = flight.result()
-        if (
-            shared is None
-        ):  # for reasons of its own, as its deadline or its client's leaving: each goes on alone
+        shared = first.result()
+        if shared is None:
+            # It failed, perhaps because of its own deadline or client: the others go on without it.
             self._counts.add("miss")
             return await make()
         self._counts.add("shared")
@@ -135,44 +142,42 @@ class ResponseCache:
 
     async def _lead(self, key: bytes, urgency: Hashable, make: Callable[[], Awaitable[Answer]]) -> Answer:
         self._counts.add("miss")
-        flight = self._flights[(key, urgency)] = asyncio.get_running_loop().create_future()
+        future = self._pending[(key, urgency)] = asyncio.get_running_loop().create_future()
         try:
             answer = await make()
-            flight.set_result(answer)
+            future.set_result(answer)
         finally:
-            del self._flights[(key, urgency)]
-            if not flight.done():
-                flight.set_result(None)
+            del self._pending[(key, urgency)]
+            if not future.done():
+                future.set_result(None)
         if not answer.batch.missed_by(answer.first):
-            evicted = self._held.put(key, self._own(answer), self._clock())
+            evicted = self._cache.put(key, self._own_copy(answer), self._clock())
             if evicted:
                 self._counts.add("evicted", evicted)
         return answer
 
-    def _own(self, answer: Answer) -> Answer:
-        """Give the answer without the rest of its batch, and without times that are not those of who asks again."""
+    def _own_copy(self, answer: Answer) -> Answer:
+        """Return the answer without the rest of its batch, and without its times, which later requests do not have."""
         batch, first = answer.batch, answer.first
         if self._with_features:
             return Answer(batch.take(np.array([first])), 0, 0.0, {})
-        own = slice(int(batch.offsets[first]), int(batch.offsets[first + 1]))
+        candidates = slice(int(batch.offsets[first]), int(batch.offsets[first + 1]))
         alone = RaggedBatch(
-            offsets=np.array([0, own.stop - own.start]),
-            rows=batch.rows[own].copy(),
-            candidates={name: column[own].copy() for name, column in batch.candidates.items()},
+            offsets=np.array([0, candidates.stop - candidates.start]),
+            rows=batch.rows[candidates].copy(),
+            candidates={name: column[candidates].copy() for name, column in batch.candidates.items()},
             release=batch.release,
         )
         return Answer(alone, 0, 0.0, {})
 
 
-def key_of(query: Query, release: str, taken: Sequence[Identity]) -> bytes:
-    """Give 16 bytes that requests share when one answer serves them all.
+def key_of(query: Query, release: str, live_data: Sequence[Identity]) -> bytes:
+    """Return 16 bytes that are equal for requests that one answer serves.
 
-    taken: the overlay and the live item features in use.
+    live_data: the overlay and the live item features in use.
     """
-    asked = msgspec.msgpack.encode(
-        (release, taken, query.user_key, query.context, query.k, query.rows is None)
-    )
-    digest = hashlib.blake2b(asked, digest_size=16)
+    fields = (release, live_data, query.user_key, query.context, query.k, query.rows is None)
+    digest = hashlib.blake2b(msgspec.msgpack.encode(fields), digest_size=16)
     if query.rows is not None:
         digest.update(query.rows.tobytes())
     return digest.digest()
