@@ -132,7 +132,7 @@ class Release:
             below = [Rung(rung, fallback) for rung, fallback in self.fallbacks.get(name, ())]
             order.append(Ladder(name, [Rung(name, stage), *below]))
         if self._config.reranker is None:
-            order.append(Ladder.of(BestStage()))
+            order.append(Ladder.from_stage(BestStage()))
         return order
 
     def retire(self) -> None:

@@ -96,7 +96,7 @@ class Ladder:
         self.rungs = tuple(rungs)
 
     @classmethod
-    def of(cls, stage: AnyStage) -> "Ladder":
+    def from_stage(cls, stage: AnyStage) -> "Ladder":
         """Return the ladder of a stage that has no alternative."""
         return cls(stage.name, [Rung(stage.name, stage)])
 

@@ -53,7 +53,7 @@ def build_engine(
         parts = ReplicaParts(stack, config, home, key, replica, load_runtime=load_runtime, clock=clock)
 
         def ladders(release: Release) -> Sequence[Ladder]:
-            return [*map(Ladder.of, first_stages), *release.pipeline(elsewhere)]
+            return [*map(Ladder.from_stage, first_stages), *release.pipeline(elsewhere)]
 
         live = parts.live_releases(ladders)
         requests, rows = RequestMetrics(config.name, replica), LogMetrics(config.name, replica)

@@ -55,7 +55,7 @@ class RankerUnit(ReleaseCommands):
 
 
 def _ladders(release: Release) -> Sequence[Ladder]:
-    return [Ladder.of(stage) for stage in release.stages.values()]
+    return [Ladder.from_stage(stage) for stage in release.stages.values()]
 
 
 def _merge(batches: Sequence[RaggedBatch], _release: str) -> RaggedBatch:

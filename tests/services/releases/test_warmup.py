@@ -32,7 +32,7 @@ def test_every_bucket_goes_through_every_stage(small_home: Path) -> None:
             return batch
 
     rests: list[int] = []
-    ladders = [Ladder.of(stage) for stage in (*release.stages.values(), Watching())]
+    ladders = [Ladder.from_stage(stage) for stage in (*release.stages.values(), Watching())]
     warm(release, config, ladders, lambda: rests.append(len(seen)))
     assert seen == [1, 2, 4, 8, 12]
     assert rests[::3] == [0, 1, 2, 3, 4]  # after each stage of each batch
@@ -50,5 +50,5 @@ def test_a_model_that_gives_no_numbers_is_not_served(small_home: Path) -> None:
     config = load_config(small_home / "pipeline.yaml")
     release = Release(config, small_home, ("features", "ranker"))
     with pytest.raises(StageFailed, match="stage broken gives scores that are not numbers"):
-        warm(release, config, [Ladder.of(Broken())])
+        warm(release, config, [Ladder.from_stage(Broken())])
     release.close()

@@ -130,7 +130,7 @@ def test_a_ranker_unit_scores_with_the_cells_and_globals_of_the_ingress(tmp_path
         far.view.overlay = Overlay.empty()
         runner: Runner[RaggedBatch] = Runner(
             merge=lambda batches, _release: RaggedBatch.concatenate(batches),
-            ladders_of=lambda _release: [Ladder.of(far.stages["ranker"])],
+            ladders_of=lambda _release: [Ladder.from_stage(far.stages["ranker"])],
             batching=config.units["scorer"].batching,
             max_in_flight=1,
             metrics=UnitMetrics("scorer", "test"),

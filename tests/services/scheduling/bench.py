@@ -49,7 +49,7 @@ class Bench:
         )
 
     def ladders_of(self, release: str) -> Sequence[Ladder]:
-        return {name: [Ladder.of(stage) for stage in self.stages] for name in self.releases}[release]
+        return {name: [Ladder.from_stage(stage) for stage in self.stages] for name in self.releases}[release]
 
     def merge(self, payloads: Sequence[Payload], release: str) -> RaggedBatch:
         self.batches.append((release, list(payloads)))

@@ -83,7 +83,7 @@ class Team:
             Executor(
                 work_queue,
                 merge=merge,
-                ladders_of=lambda _release: [Ladder.of(stage) for stage in stages],
+                ladders_of=lambda _release: [Ladder.from_stage(stage) for stage in stages],
                 on_done=self._on_done,
                 max_in_flight=1,
                 clock=lambda: 0.0,

@@ -71,7 +71,7 @@ class Unit:
         self.metrics = UnitMetrics("ranker", "test")
         self.runner: Runner[RaggedBatch] = Runner(
             merge=lambda batches, _release: RaggedBatch.concatenate(batches),
-            ladders_of=lambda _release: [Ladder.of(self.stage)],
+            ladders_of=lambda _release: [Ladder.from_stage(self.stage)],
             batching=BatchingConfig(max_candidates=1_000_000, max_waiting_candidates=10_000_000),
             max_in_flight=1,
             metrics=self.metrics,
