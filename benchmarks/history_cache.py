@@ -28,9 +28,9 @@ from models.training.export import ONNX, weight_writer
 from services.errors import ConfigError
 from services.paths import home_directory
 from services.stages.features import load_definitions
-from services.stages.history_cache import HistoryCacheConfig, LruBytes, NoCounts
-from services.stages.history_slot import HistorySlot
-from services.stages.model_slot import ModelConfig, ModelSlot
+from services.stages.scoring.history_cache import HistoryCacheConfig, LruBytes, NoCounts
+from services.stages.scoring.history_scorer import HistorySlot
+from services.stages.scoring.scorer import ModelConfig, ModelSlot
 
 WIDE = {"width": 256, "heads": 8, "layers": 6, "hidden": 1024}
 _BATCHES = 8

@@ -13,7 +13,7 @@ from services.config.loading import load_config
 from services.errors import ConfigError, ServiceError, StoreLost
 from services.paths import home_directory
 from services.stages.features import load_definitions
-from services.stages.live_items import set_live
+from services.stages.updates.live_items import set_live
 from services.stores import open_writer
 from services.stores.base import StoreConfig
 from services.stores.loading import Checkpoint, Loaded, load_all

@@ -17,7 +17,7 @@ from services.config.pipeline import PipelineConfig
 from services.stages.candidates import candidate_source
 from services.stages.context import ContextLayout
 from services.stages.features import FeaturesStage, load_definitions, open_view
-from services.stages.top_k import best_of_each
+from services.stages.selection.top_k import best_of_each
 from services.stores import open_store
 
 RuntimeKind = Literal["onnx", "torch"]

@@ -15,9 +15,9 @@ from services.scheduling.response_cache import ResponseCacheConfig
 from services.stages.candidates import CandidatesConfig
 from services.stages.fallback import FallbackConfig
 from services.stages.features import FeaturesConfig
-from services.stages.model_slot import ModelConfig
 from services.stages.ranker import RankerConfig
 from services.stages.reranker import RerankerConfig
+from services.stages.scoring.scorer import ModelConfig
 
 
 class PipelineConfig(BaseModel):

@@ -25,10 +25,10 @@ from services.stages.candidates import candidate_source
 from services.stages.context import ContextLayout
 from services.stages.fallback import read_lists
 from services.stages.features import load_definitions, open_view
-from services.stages.live_mark import refuse_lost_features
 from services.stages.popular import PopularItems
 from services.stages.reranker import diversity_vectors
-from services.stages.rules import Rules
+from services.stages.selection.rules import Rules
+from services.stages.updates.live_mark import refuse_lost_features
 from services.stores import check_store
 from services.stores.base import RedisConfig
 

@@ -19,16 +19,16 @@ from services.stages.candidates import CandidateSource, candidate_source
 from services.stages.context import ContextLayout
 from services.stages.fallback import FallbackConfig, MemoryAnswers, read_lists
 from services.stages.features import FeaturesStage, load_definitions, open_watched_view
-from services.stages.history_cache import LookupCounts, NoCounts
-from services.stages.history_slot import HistorySlot
-from services.stages.live_mark import note_features, refuse_lost_features
-from services.stages.model_slot import ModelSlot, Scorer
 from services.stages.popular import PopularItems
 from services.stages.ranker import RankerConfig, RankerStage
-from services.stages.refresh import Identity, Refresher
 from services.stages.reranker import OpenStage, RerankerStage, RuledStage
-from services.stages.rules import Rules
-from services.stages.top_k import best_within_k
+from services.stages.scoring.history_cache import LookupCounts, NoCounts
+from services.stages.scoring.history_scorer import HistorySlot
+from services.stages.scoring.scorer import ModelSlot, Scorer
+from services.stages.selection.rules import Rules
+from services.stages.selection.top_k import best_within_k
+from services.stages.updates.live_mark import note_features, refuse_lost_features
+from services.stages.updates.refresh import Identity, Refresher
 from services.telemetry.metrics import RowMetrics
 
 

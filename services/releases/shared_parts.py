@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
-from services.stages.model_slot import LoadRuntime, ModelConfig, ModelSlot
+from services.stages.scoring.scorer import LoadRuntime, ModelConfig, ModelSlot
 from services.stores.shared import SharedStores
 
 Part = TypeVar("Part")

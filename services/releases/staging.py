@@ -27,7 +27,7 @@ from services.releases.release import release_name
 from services.releases.staged_features import differences, features_of
 from services.releases.throttle import Rest, no_rest
 from services.stages.features import FeaturesConfig
-from services.stages.model_slot import ModelConfig
+from services.stages.scoring.scorer import ModelConfig
 
 _MANIFEST = "release.yaml"
 _HISTORY = "history.yaml"

@@ -18,7 +18,7 @@ from models.ragged import RaggedBatch
 from services.errors import DeadlinePassed
 from services.scheduling.job import Answer
 from services.stages.query import Query
-from services.stages.refresh import Identity
+from services.stages.updates.refresh import Identity
 
 Value = TypeVar("Value")
 

@@ -17,7 +17,7 @@ from models.features.rows import KeyedGroup, row_key
 from models.features.view import FeatureView
 from models.ragged import RaggedBatch
 from services.errors import ConfigError
-from services.stages.refresh import Watched, watched_folders
+from services.stages.updates.refresh import Watched, watched_folders
 from services.stores.base import FeatureStore, StoreConfig
 from services.telemetry.metrics import RowMetrics
 

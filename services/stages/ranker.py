@@ -3,8 +3,8 @@
 from pydantic import BaseModel, ConfigDict
 
 from models.ragged import RaggedBatch
-from services.stages.history_cache import HistoryCacheConfig
-from services.stages.model_slot import Scorer
+from services.stages.scoring.history_cache import HistoryCacheConfig
+from services.stages.scoring.scorer import Scorer
 
 
 class RankerConfig(BaseModel):

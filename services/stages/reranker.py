@@ -9,10 +9,10 @@ from models.features.definition import FeatureSet
 from models.padding import mask_of, to_lists
 from models.ragged import RaggedBatch, offsets_of
 from services.errors import ConfigError
-from services.stages.diversity import DiversityConfig, maximal_marginal_relevance
-from services.stages.model_slot import ModelSlot
-from services.stages.rules import Rules, RulesConfig, within_cap
-from services.stages.top_k import best_of_each, best_within_k, first_of_each, keep_where
+from services.stages.scoring.scorer import ModelSlot
+from services.stages.selection.diversity import DiversityConfig, maximal_marginal_relevance
+from services.stages.selection.rules import Rules, RulesConfig, within_cap
+from services.stages.selection.top_k import best_of_each, best_within_k, first_of_each, keep_where
 
 
 class RerankerConfig(BaseModel):

@@ -19,8 +19,8 @@ from services.scheduling.executor import Memory
 from services.scheduling.ladder import Ladder
 from services.scheduling.response_cache import ResponseCache
 from services.stages.base import AnyStage, Stage, Why
-from services.stages.model_slot import LoadRuntime
 from services.stages.query import Query, merge_queries
+from services.stages.scoring.scorer import LoadRuntime
 from services.telemetry.metrics import LogMetrics, RequestMetrics, StoreMetrics, cache_lookups
 from services.units.replica import ReplicaParts, closed_on_error
 

@@ -24,7 +24,7 @@ from services.scheduling.executor import Memory
 from services.scheduling.ladder import Ladder
 from services.scheduling.runner import Runner
 from services.sharding.group import ShardGroup
-from services.stages.model_slot import LoadRuntime
+from services.stages.scoring.scorer import LoadRuntime
 from services.telemetry.metrics import (
     Flusher,
     Noted,

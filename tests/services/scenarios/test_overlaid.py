@@ -21,7 +21,7 @@ from services.scheduling.ladder import Ladder
 from services.scheduling.response_cache import ResponseCacheConfig
 from services.scheduling.runner import Runner
 from services.stages.base import RemoteStage
-from services.stages.live_items import set_live
+from services.stages.updates.live_items import set_live
 from services.telemetry.metrics import UnitMetrics
 from services.units.ingress_replica import build_engine
 from services.units.remote_ranker import RankerService, RemoteRanker

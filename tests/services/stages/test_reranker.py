@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch, offsets_of
 from services.errors import ConfigError
-from services.stages.diversity import DiversityConfig, maximal_marginal_relevance
-from services.stages.model_slot import ModelSlot
 from services.stages.reranker import RerankerConfig, RerankerStage, diversity_vectors
+from services.stages.scoring.scorer import ModelSlot
+from services.stages.selection.diversity import DiversityConfig, maximal_marginal_relevance
 from tests.pipelines import FEATURES
 
 

@@ -12,10 +12,10 @@ from models.features.catalogue import Catalogue, item_key, write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 from services.errors import ConfigError
-from services.stages.diversity import DiversityConfig
-from services.stages.model_slot import ModelSlot
 from services.stages.reranker import RerankerConfig, RerankerStage
-from services.stages.rules import Rules, RulesConfig
+from services.stages.scoring.scorer import ModelSlot
+from services.stages.selection.diversity import DiversityConfig
+from services.stages.selection.rules import Rules, RulesConfig
 
 ITEMS = 24
 NOW_S = 1e9

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.stages.diversity import maximal_marginal_relevance
+from services.stages.selection.diversity import maximal_marginal_relevance
 
 
 def naive_mmr(

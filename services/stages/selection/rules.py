@@ -1,9 +1,9 @@
 """Declared rules of an answer: nothing closed, nothing seen lately, not too much of one area.
 
 ``eligible`` sieves candidates before any is reranked, for the whole ragged batch at once; the cap holds while the
-list is picked (``services.stages.diversity``, ``within_cap``). A closed item is never answered, even at the price
-of an empty list. Seeing something again is better than nothing: a request of which all was seen keeps it. A cap
-may make a list shorter than k, never empty.
+list is picked (``diversity``, ``within_cap``). A closed item is never answered, even at the price of an empty list.
+Seeing something again is better than nothing: a request of which all was seen keeps it. A cap may make a list shorter
+than k, never empty.
 """
 
 from collections.abc import Mapping

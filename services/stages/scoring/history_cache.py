@@ -1,6 +1,6 @@
 """The history cache: what a ranker makes of a user's past before it looks at candidates, kept for the next request.
 
-``services.stages.history_keys`` says when two pasts are one, ``services.stages.history_slot`` uses what is kept.
+``history_keys`` says when two pasts are one, ``history_scorer`` uses what is kept.
 """
 
 from collections import OrderedDict

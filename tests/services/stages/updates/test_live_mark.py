@@ -14,8 +14,8 @@ from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.releases.release import Release
-from services.stages.live_items import set_live
-from services.stages.live_mark import mark_of
+from services.stages.updates.live_items import set_live
+from services.stages.updates.live_mark import mark_of
 from tests.models.crashing import killed_at
 from tests.overlaid import FEATURES, make_overlaid_pipeline
 

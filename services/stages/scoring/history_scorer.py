@@ -20,9 +20,9 @@ from models.ragged import Column, RaggedArray, RaggedBatch
 from models.runtimes import load_cut_runtime
 from models.runtimes.golden import check_golden
 from services.errors import ConfigError
-from services.stages.history_cache import FIELD, HistoryCacheConfig, LookupCounts, LruBytes
-from services.stages.history_keys import HistoryKeys, column_of
-from services.stages.model_slot import ModelConfig, scores_of
+from services.stages.scoring.history_cache import FIELD, HistoryCacheConfig, LookupCounts, LruBytes
+from services.stages.scoring.history_keys import HistoryKeys, column_of
+from services.stages.scoring.scorer import ModelConfig, scores_of
 
 
 class HistorySlot:

@@ -20,10 +20,10 @@ from services.config.loading import load_config
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.releases.release import Release
-from services.stages.history_cache import FIELD, HistoryCacheConfig, LruBytes
-from services.stages.history_keys import HistoryKeys
-from services.stages.history_slot import HistorySlot
-from services.stages.model_slot import ModelConfig, ModelSlot
+from services.stages.scoring.history_cache import FIELD, HistoryCacheConfig, LruBytes
+from services.stages.scoring.history_keys import HistoryKeys
+from services.stages.scoring.history_scorer import HistorySlot
+from services.stages.scoring.scorer import ModelConfig, ModelSlot
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_pooled, make_ranker
 from tests.pipelines import make_pipeline
 

@@ -11,8 +11,8 @@ from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch
 from models.signature import InputSpec, OutputSpec, Signature
 from services.errors import StageFailed
-from services.stages.model_slot import ModelConfig, ModelSlot
 from services.stages.ranker import RankerConfig, RankerStage
+from services.stages.scoring.scorer import ModelConfig, ModelSlot
 
 BATCH = RaggedBatch(offsets=np.array([0, 2, 3]), rows=np.array([4, 5, 6]))
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.ragged import RaggedBatch
-from services.stages.top_k import best_of_each, best_within_k, keep_where
+from services.stages.selection.top_k import best_of_each, best_within_k, keep_where
 from tests.services.batches import ragged_batch, scored_batches
 
 TIED_OR_NAN = st.one_of(

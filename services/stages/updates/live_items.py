@@ -14,7 +14,7 @@ from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError, NotFound
 from services.locks import alone
 from services.stages.features import load_definitions
-from services.stages.live_mark import note_features, refuse_lost_features
+from services.stages.updates.live_mark import note_features, refuse_lost_features
 
 
 def set_live(

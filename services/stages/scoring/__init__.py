@@ -1,0 +1,1 @@
+"""Models of a release that score its batches, and the cache of encoded histories."""
