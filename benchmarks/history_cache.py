@@ -29,8 +29,8 @@ from services.errors import ConfigError
 from services.paths import home_directory
 from services.stages.features import load_definitions
 from services.stages.scoring.history_cache import HistoryCacheConfig, LruBytes, NoCounts
-from services.stages.scoring.history_scorer import HistorySlot
-from services.stages.scoring.scorer import ModelConfig, ModelSlot
+from services.stages.scoring.history_scorer import HistoryScorer
+from services.stages.scoring.scorer import ModelConfig, ModelScorer
 
 WIDE = {"width": 256, "heads": 8, "layers": 6, "hidden": 1024}
 _BATCHES = 8
@@ -65,15 +65,15 @@ def measure(workload: Workload, home: Path, sizes: Sequence[int], seconds: float
         _write_wide(wide, Artifact.load(ranker))
         for name, root in (("ranker", ranker), ("wide", wide)):
             model = ModelConfig(artifact=str(root))
-            plain = ModelSlot(model, maker.catalogue, home)
+            plain = ModelScorer(model, maker.catalogue, home)
             limits = HistoryCacheConfig(max_bytes=_MAX_BYTES)
-            cached = HistorySlot(model, limits, maker.catalogue, definitions, home, NoCounts())
+            cached = HistoryScorer(model, limits, maker.catalogue, definitions, home, NoCounts())
             costs += [_cost(name, plain, cached, maker, size, seconds) for size in sizes]
     return costs
 
 
 def _cost(
-    name: str, plain: ModelSlot, cached: HistorySlot, maker: BatchMaker, size: int, seconds: float
+    name: str, plain: ModelScorer, cached: HistoryScorer, maker: BatchMaker, size: int, seconds: float
 ) -> HistoryCost:
     batches = [maker.batch(size) for _ in range(_BATCHES)]
 

@@ -23,8 +23,8 @@ from services.stages.popular import PopularItems
 from services.stages.ranker import RankerConfig, RankerStage
 from services.stages.reranker import OpenStage, RerankerStage, RuledStage
 from services.stages.scoring.history_cache import LookupCounts, NoCounts
-from services.stages.scoring.history_scorer import HistorySlot
-from services.stages.scoring.scorer import ModelSlot, Scorer
+from services.stages.scoring.history_scorer import HistoryScorer
+from services.stages.scoring.scorer import ModelScorer, Scorer
 from services.stages.selection.rules import Rules
 from services.stages.selection.top_k import best_within_k
 from services.stages.updates.live_mark import note_features, refuse_lost_features
@@ -87,7 +87,7 @@ class Release:
         self.view, folders = open_watched_view(config.features, self.definitions, self.catalogue, home)
         note_features(config, home)
         rest()
-        self.models: dict[str, ModelSlot] = {}
+        self.models: dict[str, ModelScorer] = {}
         self._home = home
         self._config = config
         self._row_metrics = row_metrics
@@ -146,9 +146,9 @@ class Release:
         if isinstance(features, FeaturesStage):
             features.close()
 
-    def _slot(self, model: str) -> ModelSlot:
+    def _slot(self, model: str) -> ModelScorer:
         if model not in self.models:
-            self.models[model] = self._shared.slot(self._config.models[model], self.catalogue, self._home)
+            self.models[model] = self._shared.scorer(self._config.models[model], self.catalogue, self._home)
             self._rest()
         return self.models[model]
 
@@ -156,7 +156,7 @@ class Release:
         if ranker.history_cache is None:
             return self._slot(ranker.model)
         model = self._config.models[ranker.model]
-        return HistorySlot(
+        return HistoryScorer(
             model, ranker.history_cache, self.catalogue, self.definitions, self._home, self._histories
         )
 

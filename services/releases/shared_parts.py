@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
-from services.stages.scoring.scorer import LoadRuntime, ModelConfig, ModelSlot
+from services.stages.scoring.scorer import LoadRuntime, ModelConfig, ModelScorer
 from services.stores.shared import SharedStores
 
 Part = TypeVar("Part")
@@ -38,7 +38,7 @@ class SharedParts:
         self._load = load
         self.stores = SharedStores()
         self._catalogues: _Kept[Catalogue] = _Kept()
-        self._slots: _Kept[ModelSlot] = _Kept()
+        self._scorers: _Kept[ModelScorer] = _Kept()
 
     def catalogue(self, root: Path) -> Catalogue:
         """Give the catalogue at ``root``, open already or opened now.
@@ -48,16 +48,16 @@ class SharedParts:
         """
         return self._catalogues.get(root, (), lambda: Catalogue.open(root))
 
-    def slot(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> ModelSlot:
+    def scorer(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> ModelScorer:
         """Give the model over this very catalogue, loaded already or now.
 
         Raises:
-            ModelError: as ``ModelSlot``.
+            ModelError: as ``ModelScorer``.
         """
-        # A slot holds its catalogue: while it is there no other one has this id.
+        # A scorer holds its catalogue: as long as it lives, no other catalogue has this id.
         key = id(catalogue), config.model_dump_json(exclude={"artifact"})
-        return self._slots.get(
-            settled(home / config.artifact), key, lambda: ModelSlot(config, catalogue, home, self._load)
+        return self._scorers.get(
+            settled(home / config.artifact), key, lambda: ModelScorer(config, catalogue, home, self._load)
         )
 
 

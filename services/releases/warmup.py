@@ -50,8 +50,8 @@ def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder], re
                     batch = rung.stage(given)
                     _check(rung.name, batch.candidates.values())
                     rest()
-    for slot in release.models.values():
-        slot.is_warm = True
+    for scorer in release.models.values():
+        scorer.is_warm = True
     if release.memory is not None:
         query = Query(b"", release.layout.encode({}), None, 0.0, 0, 1)
         release.memory([query], release.name, "late")
@@ -86,7 +86,7 @@ def sample_batch(
 
 
 def _is_warm(stage: AnyStage) -> bool:
-    return isinstance(stage, RankerStage | RerankerStage) and stage.slot.is_warm
+    return isinstance(stage, RankerStage | RerankerStage) and stage.scorer.is_warm
 
 
 def _check(stage: str, columns: Iterable[NDArray[Any]]) -> None:

@@ -22,12 +22,12 @@ class RankerStage:
 
     name = "ranker"
 
-    def __init__(self, slot: Scorer, config: RankerConfig) -> None:
-        """Score with the model in the slot."""
-        self.slot = slot
+    def __init__(self, scorer: Scorer, config: RankerConfig) -> None:
+        """Score with the model of ``scorer``."""
+        self.scorer = scorer
         self._output = config.output
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Run the model on the batch."""
-        scores = self.slot.scores(batch, self._output)
+        scores = self.scorer.scores(batch, self._output)
         return batch.adding(candidates={"score": scores, "ranker": scores})

@@ -9,7 +9,7 @@ from models.features.definition import FeatureSet
 from models.padding import mask_of, to_lists
 from models.ragged import RaggedBatch, offsets_of
 from services.errors import ConfigError
-from services.stages.scoring.scorer import ModelSlot
+from services.stages.scoring.scorer import ModelScorer
 from services.stages.selection.diversity import DiversityConfig, maximal_marginal_relevance
 from services.stages.selection.rules import Rules, RulesConfig, within_cap
 from services.stages.selection.top_k import best_of_each, best_within_k, first_of_each, keep_where
@@ -50,14 +50,14 @@ class RerankerStage:
     name = "reranker"
 
     def __init__(
-        self, slot: ModelSlot, config: RerankerConfig, catalogue: Catalogue, features: FeatureSet
+        self, scorer: ModelScorer, config: RerankerConfig, catalogue: Catalogue, features: FeatureSet
     ) -> None:
-        """Rerank with the model in the slot.
+        """Rerank with the model of ``scorer``.
 
         Raises:
             ConfigError: the rules or the diversity name what the catalogue or the features lack.
         """
-        self.slot = slot
+        self.scorer = scorer
         self._config = config
         self._rules = Rules(config.rules, catalogue, features)
         diversity = config.diversity
@@ -71,7 +71,9 @@ class RerankerStage:
         best = best_of_each(batch, "score", self._config.best)
         # A model is not asked about nothing; one request without candidates among others is padding to it.
         scores = (
-            self.slot.scores(best, self._config.output) if best.candidate_count else best.candidates["score"]
+            self.scorer.scores(best, self._config.output)
+            if best.candidate_count
+            else best.candidates["score"]
         )
         best = best.adding(candidates={"score": scores, "reranker": scores})
         if self._vectors is None or self._config.diversity is None or not best.candidate_count:
@@ -83,7 +85,7 @@ class RerankerStage:
     ) -> RaggedBatch:
         offsets = best.offsets
         groups = self._rules.groups(best.rows)
-        slots = maximal_marginal_relevance(
+        picked = maximal_marginal_relevance(
             to_lists(best.candidates["score"], offsets),
             to_lists(vectors.take(best.rows, axis=0), offsets),
             mask_of(offsets),
@@ -93,10 +95,10 @@ class RerankerStage:
             None if groups is None else to_lists(groups, offsets),
             self._rules.most or 1,
         )
-        chosen = slots >= 0
+        chosen = picked >= 0
         if best.k is not None:
-            chosen &= np.arange(slots.shape[1])[None, :] < best.k[:, None]
-        return best.keep((slots + offsets[:-1, None])[chosen], offsets_of(chosen.sum(axis=1)))
+            chosen &= np.arange(picked.shape[1])[None, :] < best.k[:, None]
+        return best.keep((picked + offsets[:-1, None])[chosen], offsets_of(chosen.sum(axis=1)))
 
 
 class OpenStage:

@@ -1,13 +1,22 @@
-"""The history cache: what a ranker makes of a user's past before it looks at candidates, kept for the next request.
+"""The history cache: a ranker's encoded user histories, kept for the next request, and their keys.
 
-``history_keys`` says when two pasts are one, ``history_scorer`` uses what is kept.
+A key is a hash of the artifact's version, of the stored events as bytes, and of the moment that they are aged from, in
+steps of ``max_age_s``. Feedback that reaches the user's stored row therefore makes another key, on every replica at
+once and without any message. Within a step ages stay as they were at the encoding: less than ``max_age_s`` out.
 """
 
+import hashlib
+import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+from models.features.definition import FeatureSet
+from models.features.transforms import NOW
+from models.ragged import RaggedBatch
 
 FIELD = "ranker.history_cache"
 _OVERHEAD_BYTES = 300
@@ -71,3 +80,52 @@ class LruBytes:
             self.held_bytes -= oldest.nbytes + _OVERHEAD_BYTES
             evicted += 1
         return evicted
+
+
+class HistoryKeys:
+    """Keys of the pasts in a batch, from the columns that encoding reads."""
+
+    def __init__(self, columns: Sequence[str], features: FeatureSet, version: str, max_age_s: float) -> None:
+        """columns: "<group>.<name>". What follows from the moment is replaced by what it follows from."""
+        by_column = {feature.column: feature for feature in features.features}
+        self._is_aged = False
+        roots: dict[str, None] = {}
+        pending = list(columns)
+        while pending:
+            name = pending.pop(0)
+            feature = by_column.get(name)
+            transform = None if feature is None else feature.transform
+            if name == NOW:
+                self._is_aged = True
+            elif transform is None:
+                roots[name] = None
+            else:
+                pending += transform.inputs
+        self._roots = list(roots)
+        self._version = version.encode()
+        self._max_age_s = max_age_s
+
+    def __call__(self, batch: RaggedBatch) -> list[bytes]:
+        """Give a key a request; equal keys are of pasts that are encoded alike, but for their ages."""
+        columns = [batch.requests[name] for name in self._roots]
+        moments = batch.requests[NOW] if self._is_aged else None
+        keys: list[bytes] = []
+        for request in range(len(batch)):
+            told = hashlib.blake2b(self._version, digest_size=16)
+            for column in columns:
+                values = column[request]
+                told.update(b"%d|" % values.size)  # else the end of one could be the beginning of the next
+                told.update(values.tobytes())
+            key = told.digest()
+            if moments is not None:
+                # Every past has steps of its own: else all of them would have to be encoded again at once.
+                phase = int.from_bytes(key[:4], "big") / 2**32
+                key += b"%d" % math.floor(moments[request] / self._max_age_s + phase)
+            keys.append(key)
+        return keys
+
+
+def column_of(source: str) -> str:
+    """Give the column of requests that an input reads: ``user.history`` of ``item.start@user.history:list``."""
+    base = source.partition(":")[0]
+    return base.partition("@")[2] or base

@@ -1,6 +1,6 @@
-"""The ranker's slot with a history cache: only pasts that are not kept are encoded, all in one call.
+"""The ranker's scorer with a history cache: only histories that are not kept are encoded, all in one call.
 
-Then all candidates are scored in one call beside the encoded pasts, kept or new.
+Then all candidates are scored in one call with the encoded histories, kept or new.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,19 @@ from models.ragged import Column, RaggedArray, RaggedBatch
 from models.runtimes import load_cut_runtime
 from models.runtimes.golden import check_golden
 from services.errors import ConfigError
-from services.stages.scoring.history_cache import FIELD, HistoryCacheConfig, LookupCounts, LruBytes
-from services.stages.scoring.history_keys import HistoryKeys, column_of
+from services.stages.scoring.history_cache import (
+    FIELD,
+    HistoryCacheConfig,
+    HistoryKeys,
+    LookupCounts,
+    LruBytes,
+    column_of,
+)
 from services.stages.scoring.scorer import ModelConfig, scores_of
 
 
-class HistorySlot:
-    """A ranker like ``ModelSlot``, whose graph is cut in two; for one thread at a time."""
+class HistoryScorer:
+    """A ranker like ``ModelScorer``, whose graph is cut in two; for one thread at a time."""
 
     def __init__(
         self,
@@ -40,7 +46,7 @@ class HistorySlot:
         """Load, verify, cut, and run the artifact's golden requests through both halves.
 
         Raises:
-            ConfigError: the model cannot be cut. Else as ``ModelSlot``.
+            ConfigError: the model cannot be cut. Else as ``ModelScorer``.
         """
         self.is_warm = False
         root = settled(home / config.artifact)

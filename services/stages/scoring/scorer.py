@@ -1,4 +1,4 @@
-"""Model slots: a loaded artifact with its runtime and the assembly of its inputs."""
+"""Scorers: a loaded artifact with its runtime and the assembly of its inputs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +51,7 @@ LoadRuntime = Callable[[Path, Artifact, RuntimeConfig], Runtime]
 """Opens an artifact at a path: ``models.runtimes.load_runtime``, or in all ranks of a shard group."""
 
 
-class ModelSlot:
+class ModelScorer:
     """One model of one release, ready to run on that release's batches."""
 
     def __init__(
@@ -67,7 +67,7 @@ class ModelSlot:
         root = settled(home / config.artifact)
         self.catalogue = catalogue
         self.is_warm = False
-        """Whether it has run on every batch shape; it needs not again where releases share it."""
+        """Whether it has run on every batch shape; releases that share it need not warm it again."""
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         self._scorer = _scorer(root, self.artifact, catalogue, config.text)
         self._runtime = load(root, self.artifact, config.runtime)

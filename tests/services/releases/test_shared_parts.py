@@ -37,6 +37,6 @@ def test_a_model_over_another_catalogue_is_another(tmp_path: Path) -> None:
     model = config.models["ranker"]
     shutil.copytree(tmp_path / config.catalogue, tmp_path / "copied")
     catalogues = [shared.catalogue(tmp_path / "copied"), shared.catalogue(tmp_path / config.catalogue)]
-    slots = [shared.slot(model, catalogue, tmp_path) for catalogue in catalogues]
-    assert slots[0] is not slots[1]
-    assert shared.slot(model, catalogues[0], tmp_path) is slots[0]
+    scorers = [shared.scorer(model, catalogue, tmp_path) for catalogue in catalogues]
+    assert scorers[0] is not scorers[1]
+    assert shared.scorer(model, catalogues[0], tmp_path) is scorers[0]

@@ -10,7 +10,7 @@ from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch, offsets_of
 from services.errors import ConfigError
 from services.stages.reranker import RerankerConfig, RerankerStage, diversity_vectors
-from services.stages.scoring.scorer import ModelSlot
+from services.stages.scoring.scorer import ModelScorer
 from services.stages.selection.diversity import DiversityConfig, maximal_marginal_relevance
 from tests.pipelines import FEATURES
 
@@ -27,7 +27,7 @@ class Reversing:
 def stage(catalogue: Catalogue, *, best: int, weight: float | None = None) -> RerankerStage:
     diversity = None if weight is None else DiversityConfig(column="embedding", relevance_weight=weight)
     config = RerankerConfig(model="reranker", best=best, diversity=diversity)
-    return RerankerStage(cast(ModelSlot, Reversing()), config, catalogue, FEATURES)
+    return RerankerStage(cast(ModelScorer, Reversing()), config, catalogue, FEATURES)
 
 
 def ranked_batch(lengths: list[int], seed: int, k: int) -> RaggedBatch:

@@ -20,10 +20,9 @@ from services.config.loading import load_config
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.releases.release import Release
-from services.stages.scoring.history_cache import FIELD, HistoryCacheConfig, LruBytes
-from services.stages.scoring.history_keys import HistoryKeys
-from services.stages.scoring.history_scorer import HistorySlot
-from services.stages.scoring.scorer import ModelConfig, ModelSlot
+from services.stages.scoring.history_cache import FIELD, HistoryCacheConfig, HistoryKeys, LruBytes
+from services.stages.scoring.history_scorer import HistoryScorer
+from services.stages.scoring.scorer import ModelConfig, ModelScorer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_pooled, make_ranker
 from tests.pipelines import make_pipeline
 
@@ -58,11 +57,11 @@ class World:
     def __init__(self, home: Path) -> None:
         self.home, self.catalogue = home, make_catalogue(home / "catalogue")
         write(home, make_ranker())
-        self.plain = ModelSlot(ModelConfig(artifact="ranker"), self.catalogue, home)
+        self.plain = ModelScorer(ModelConfig(artifact="ranker"), self.catalogue, home)
 
-    def slot(self, counts: Counts, max_bytes: int = 1 << 20, max_age_s: float = 600.0) -> HistorySlot:
+    def scorer(self, counts: Counts, max_bytes: int = 1 << 20, max_age_s: float = 600.0) -> HistoryScorer:
         config = HistoryCacheConfig(max_bytes=max_bytes, max_age_s=max_age_s)
-        return HistorySlot(ModelConfig(artifact="ranker"), config, self.catalogue, AGED, self.home, counts)
+        return HistoryScorer(ModelConfig(artifact="ranker"), config, self.catalogue, AGED, self.home, counts)
 
 
 def write(home: Path, module: Architecture) -> None:
@@ -105,7 +104,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def test_the_scores_are_those_without_the_cache(
     world: World, asked: list[tuple[list[tuple[int, int]], int]]
 ) -> None:
-    cached = world.slot(Counts())
+    cached = world.scorer(Counts())
     for shapes, seed in [*asked, *asked]:  # mixed lengths, some of them kept
         batch = at(make_batch([n for n, _ in shapes], [past for _, past in shapes], seed), NOW_S)
         found, wanted = cached.scores(batch, "score"), world.plain.scores(batch, "score")
@@ -114,7 +113,7 @@ def test_the_scores_are_those_without_the_cache(
 
 def test_hits_and_misses_of_one_batch_are_mixed(world: World) -> None:
     counts = Counts()
-    cached = world.slot(counts)
+    cached = world.scorer(counts)
     batch = at(make_batch([5, 9, 3, 7], [8, 0, 4, 2]), NOW_S)
     cached.scores(batch.take(np.array([2])), "score")
     cached.scores(batch.take(np.array([1])), "score")
@@ -130,7 +129,7 @@ def test_hits_and_misses_of_one_batch_are_mixed(world: World) -> None:
 )
 def test_what_changes_in_the_stored_row_is_encoded_anew(world: World, column: str) -> None:
     counts = Counts()
-    cached = world.slot(counts)
+    cached = world.scorer(counts)
     batch = at(make_batch([20], [6]), NOW_S)
     cached.scores(batch, "score")
     kept = batch.requests[column]
@@ -148,7 +147,7 @@ def test_what_changes_in_the_stored_row_is_encoded_anew(world: World, column: st
 
 def test_a_rating_that_is_added_is_seen_at_once(world: World) -> None:
     counts = Counts()
-    cached = world.slot(counts)
+    cached = world.scorer(counts)
     after = at(make_batch([30], [7]), NOW_S)
     before = replace(
         after,
@@ -180,7 +179,7 @@ def test_one_key_is_of_moments_less_than_max_age_s_apart(later_s: float, max_age
 
 def test_within_a_step_ages_stay_as_they_were_encoded(world: World) -> None:
     counts = Counts()
-    cached = world.slot(counts, max_age_s=DAY_S)
+    cached = world.scorer(counts, max_age_s=DAY_S)
     batch = make_batch([20], [6])
     scores = [cached.scores(at(batch, NOW_S + DAY_S * part / 8), "score") for part in range(9)]
     assert counts.of == {"miss": 2, "hit": 7}
@@ -198,35 +197,9 @@ def test_keys_tell_columns_artifacts_and_lengths_apart() -> None:
     assert key(["user.history"], "1", [0, 0])[0] == key(["user.history"], "1", [0, 0])[1]
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 200), st.booleans()), max_size=60))
-@settings(deadline=None)
-def test_entries_take_no_more_than_they_may_and_the_longest_unused_goes(
-    steps: list[tuple[int, int, bool]],
-) -> None:
-    held = LruBytes(3000)
-    model: dict[bytes, int] = {}
-    for name, size, puts in steps:
-        key = b"%d" % name
-        if puts:
-            evicted = held.put(key, np.zeros(size))
-            model.pop(key, None)
-            model[key] = 8 * size + 300
-            gone = 0
-            while sum(model.values()) > 3000:
-                del model[next(iter(model))]
-                gone += 1
-            assert evicted == gone
-        else:
-            entry = held.get(key)
-            assert (entry is not None) == (key in model)
-            if entry is not None:
-                model[key] = model.pop(key)
-        assert (len(held), held.held_bytes) == (len(model), sum(model.values()))
-
-
 def test_what_goes_for_others_is_counted_and_encoded_again(world: World) -> None:
     counts = Counts()
-    cached = world.slot(counts, max_bytes=1 << 20)
+    cached = world.scorer(counts, max_bytes=1 << 20)
     cached.entries = LruBytes(3 * 1000)  # an entry takes 9 tokens of 64 numbers
     batch = at(make_batch([2] * 3, [8] * 3), NOW_S)
     found = cached.scores(batch, "score")
@@ -242,7 +215,7 @@ def test_a_model_that_encodes_no_history_cannot_have_one(tmp_path: Path, world: 
     config = HistoryCacheConfig()
     catalogue: Catalogue = world.catalogue
     with pytest.raises(ConfigError, match="has no value 'encoded_history'") as raised:
-        HistorySlot(ModelConfig(artifact="ranker"), config, catalogue, AGED, tmp_path, Counts())
+        HistoryScorer(ModelConfig(artifact="ranker"), config, catalogue, AGED, tmp_path, Counts())
     assert raised.value.field == FIELD
 
 

@@ -12,7 +12,7 @@ from models.ragged import RaggedBatch
 from models.signature import InputSpec, OutputSpec, Signature
 from services.errors import StageFailed
 from services.stages.ranker import RankerConfig, RankerStage
-from services.stages.scoring.scorer import ModelConfig, ModelSlot
+from services.stages.scoring.scorer import ModelConfig, ModelScorer
 
 BATCH = RaggedBatch(offsets=np.array([0, 2, 3]), rows=np.array([4, 5, 6]))
 
@@ -38,8 +38,8 @@ def write_model(home: Path, node: onnx.NodeProto, kind: int = TensorProto.FLOAT)
     )
 
 
-def slot(home: Path, catalogue: Catalogue) -> ModelSlot:
-    return ModelSlot(ModelConfig(artifact="own"), catalogue, home)
+def scorer(home: Path, catalogue: Catalogue) -> ModelScorer:
+    return ModelScorer(ModelConfig(artifact="own"), catalogue, home)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_model_brought_along_may_give_its_numbers_in_any_of_these_ways(
     tmp_path: Path, catalogue: Catalogue, node: onnx.NodeProto, kind: int
 ) -> None:
     write_model(tmp_path, node, kind)
-    ranked = RankerStage(slot(tmp_path, catalogue), RankerConfig(model="own", output="out"))(BATCH)
+    ranked = RankerStage(scorer(tmp_path, catalogue), RankerConfig(model="own", output="out"))(BATCH)
     values = np.asarray(catalogue.columns["value"])[BATCH.rows]
     if kind == TensorProto.UINT8:
         values = values.astype(np.uint8)
@@ -69,7 +69,7 @@ def test_another_number_of_numbers_is_refused(tmp_path: Path, catalogue: Catalog
     with pytest.raises(
         StageFailed, match=r"output out of own has shape \(1,\) for 3 candidates in 2 requests"
     ):
-        slot(tmp_path, catalogue).scores(BATCH, "out")
+        scorer(tmp_path, catalogue).scores(BATCH, "out")
 
 
 def test_weights_that_are_no_model_are_refused(tmp_path: Path, catalogue: Catalogue) -> None:
@@ -77,7 +77,7 @@ def test_weights_that_are_no_model_are_refused(tmp_path: Path, catalogue: Catalo
     with (tmp_path / "own" / "model.onnx").open("ab") as weights:
         weights.write(b"x")
     with pytest.raises(ArtifactError, match="the copy is damaged"):
-        slot(tmp_path, catalogue)
+        scorer(tmp_path, catalogue)
 
     def nonsense(staging: Path) -> None:
         (staging / "model.onnx").write_text("no model")
@@ -87,4 +87,4 @@ def test_weights_that_are_no_model_are_refused(tmp_path: Path, catalogue: Catalo
         tmp_path / "own", name="own", signature=signature, weights="model.onnx", write_files=nonsense
     )
     with pytest.raises(ModelError, match="cannot be loaded"):
-        slot(tmp_path, catalogue)
+        scorer(tmp_path, catalogue)

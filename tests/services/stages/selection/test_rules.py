@@ -13,7 +13,7 @@ from models.features.definition import Feature, FeatureSet
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 from services.errors import ConfigError
 from services.stages.reranker import RerankerConfig, RerankerStage
-from services.stages.scoring.scorer import ModelSlot
+from services.stages.scoring.scorer import ModelScorer
 from services.stages.selection.diversity import DiversityConfig
 from services.stages.selection.rules import Rules, RulesConfig
 
@@ -96,7 +96,7 @@ def answered(
         rules=RulesConfig.model_validate(rules),
         diversity=DiversityConfig(column="embedding", relevance_weight=0.6) if diverse else None,
     )
-    answer = RerankerStage(cast(ModelSlot, Keeping()), config, catalogue, FEATURES)(batch)
+    answer = RerankerStage(cast(ModelScorer, Keeping()), config, catalogue, FEATURES)(batch)
     return [answer.rows[a:b].tolist() for a, b in zip(answer.offsets[:-1], answer.offsets[1:], strict=True)]
 
 
