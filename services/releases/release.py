@@ -7,7 +7,6 @@ from pathlib import Path
 from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.features.definition import FeatureSet
-from models.ragged import RaggedBatch
 from services.config.pipeline import PipelineConfig
 from services.config.units import StageName
 from services.errors import ConfigError
@@ -21,12 +20,11 @@ from services.stages.fallback import FallbackConfig, MemoryAnswers, read_lists
 from services.stages.features import FeaturesStage, load_definitions, open_watched_view
 from services.stages.popular import PopularItems
 from services.stages.ranker import RankerConfig, RankerStage
-from services.stages.reranker import OpenStage, RerankerStage, RuledStage
+from services.stages.reranker import BestStage, RerankerStage, RuledStage
 from services.stages.scoring.history_cache import LookupCounts, NoCounts
 from services.stages.scoring.history_scorer import HistoryScorer
 from services.stages.scoring.scorer import ModelScorer, Scorer
 from services.stages.selection.rules import Rules
-from services.stages.selection.top_k import best_within_k
 from services.stages.updates.live_mark import note_features, refuse_lost_features
 from services.stages.updates.refresh import Identity, Refresher
 from services.telemetry.metrics import RowMetrics
@@ -36,17 +34,6 @@ def release_name(catalogue_version: str, feature_hash: str, model_versions: Mapp
     """Give the name of what belongs together: 12 hex digits, the same wherever and whenever it is put together."""
     content = [catalogue_version, feature_hash, *(f"{n}={v}" for n, v in sorted(model_versions.items()))]
     return hashlib.sha256("|".join(content).encode()).hexdigest()[:12]
-
-
-class BestStage:
-    """Where no reranker follows: the ranker's own order."""
-
-    name = "order"
-    columns: frozenset[str] = frozenset()
-
-    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Order every request of the batch, and keep its k best."""
-        return best_within_k(batch, "score")
 
 
 class Release:
@@ -163,13 +150,13 @@ class Release:
     def _load_fallbacks(self, fallback: FallbackConfig) -> None:
         """What an ingress puts in the place of a stage that fails or comes too late."""
         reranker = self._config.reranker
-        order: BestStage | OpenStage = BestStage()
+        order: BestStage | RuledStage = BestStage()
         if fallback.model is not None:
             ranker = RankerConfig(model=fallback.model, output=fallback.output)
             self.fallbacks["ranker"] = ((fallback.model, RankerStage(self._slot(fallback.model), ranker)),)
         if reranker is not None:
             rules = Rules(reranker.rules, self.catalogue, self.definitions)
-            order = OpenStage(rules)
+            order = RuledStage(rules, has_user_features=False)
             self.fallbacks["reranker"] = ((order.name, RuledStage(rules)),)
         lists = {} if fallback.lists is None else read_lists(self._home / fallback.lists, self.catalogue)
         popular = PopularItems(fallback.popular, self.catalogue, 2 * self._config.requests.max_k)

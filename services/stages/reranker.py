@@ -27,21 +27,37 @@ class RerankerConfig(BaseModel):
     diversity: DiversityConfig | None = None
 
 
-class RuledStage:
-    """What a reranker leaves when it cannot be had: the order of "score", under the rules, k at most."""
+class BestStage:
+    """The ranker's own order, for pipelines without a reranker."""
 
     name = "order"
-
-    def __init__(self, rules: Rules) -> None:
-        """Answer nothing that ``rules`` forbid."""
-        self._rules = rules
+    columns: frozenset[str] = frozenset()
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Order every request of the batch, and keep its k best."""
-        eligible = self._rules.eligible(batch)
-        return in_order(
-            batch if eligible is None else keep_where(batch, eligible), self._rules, batch.candidate_count
-        )
+        return best_within_k(batch, "score")
+
+
+class RuledStage:
+    """The order of "score" under the rules, k at most: the fallback of a reranker."""
+
+    name = "order"
+
+    def __init__(self, rules: Rules, *, has_user_features: bool = True) -> None:
+        """Answer nothing that ``rules`` forbid.
+
+        has_user_features: batches have all columns that the rules read. Otherwise they have ``columns``, and only the
+        rules that hold for every user apply.
+        """
+        self.columns = rules.columns
+        self._rules = rules
+        self._eligible = rules.eligible if has_user_features else rules.open_items
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Order every request of the batch, and keep its k best."""
+        eligible = self._eligible(batch)
+        kept = batch if eligible is None else keep_where(batch, eligible)
+        return in_order(kept, self._rules, batch.candidate_count)
 
 
 class RerankerStage:
@@ -99,24 +115,6 @@ class RerankerStage:
         if best.k is not None:
             chosen &= np.arange(picked.shape[1])[None, :] < best.k[:, None]
         return best.keep((picked + offsets[:-1, None])[chosen], offsets_of(chosen.sum(axis=1)))
-
-
-class OpenStage:
-    """The order of "score" for users of whom nothing is known, under the rules that hold for anyone, k at most."""
-
-    name = "order"
-
-    def __init__(self, rules: Rules) -> None:
-        """Answer nothing that is closed. The batch needs ``columns``."""
-        self._rules = rules
-        self.columns = rules.columns
-
-    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Order every request of the batch, and keep its k best."""
-        is_open = self._rules.open_items(batch)
-        return in_order(
-            batch if is_open is None else keep_where(batch, is_open), self._rules, batch.candidate_count
-        )
 
 
 def in_order(batch: RaggedBatch, rules: Rules, most: int) -> RaggedBatch:
