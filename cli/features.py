@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.errors import ModelError
+from models.features.catalogue import Catalogue
 from services.config.loading import load_config
 from services.errors import ConfigError, ServiceError, StoreLost
 from services.paths import home_directory
 from services.stages.features import load_definitions
+from services.stages.updates.live_folder import LiveFolder
 from services.stages.updates.live_items import set_live
 from services.stores import open_writer
 from services.stores.base import StoreConfig
@@ -77,7 +79,11 @@ def set_items(
     except ValueError:
         raise typer.BadParameter(f"{setting!r} is not live.NAME=VALUE with a number") from None
     try:
-        set_live(load_config(config), home_directory(), name, numbers if "," in text else numbers[0], items)
+        pipeline, home = load_config(config), home_directory()
+        definitions = load_definitions(home / pipeline.features.definitions)
+        folder = LiveFolder(home, pipeline.name, pipeline.features.live)
+        value = numbers if "," in text else numbers[0]
+        set_live(folder, definitions, Catalogue.open(home / pipeline.catalogue), name, value, items)
     except (ServiceError, ModelError) as error:
         console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error

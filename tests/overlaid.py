@@ -13,11 +13,14 @@ from onnx import TensorProto, helper
 
 from models.artifact import write_artifact
 from models.features.aggregates import Aggregate
-from models.features.catalogue import write_catalogue
+from models.features.catalogue import Catalogue, write_catalogue
 from models.features.definition import Feature, FeatureSet
 from models.features.overlay import Overlay
 from models.features.rows import UserRowCodec, row_key
 from models.signature import InputSpec, Signature
+from services.config.pipeline import PipelineConfig
+from services.stages.updates.live_folder import LiveFolder
+from services.stages.updates.live_items import set_live
 from services.stores.lmdb import LmdbStore
 
 NOW_S = 1000.0
@@ -47,6 +50,17 @@ def write_overlay(root: Path, rain: float, crowd: float, at_s: float = NOW_S - 1
         globals={"rain": np.array([rain], dtype=np.float32)},
         cells={"crowd": (crowd + np.arange(CELLS, dtype=np.float32))[None]},
     ).write(root, FEATURES)
+
+
+def live_folder(config: PipelineConfig, home: Path) -> LiveFolder:
+    """Return where the pipeline's live item features are."""
+    return LiveFolder(home, config.name, config.features.live)
+
+
+def set_bonus(config: PipelineConfig, home: Path, value: float, item: str) -> None:
+    """Set the live bonus of an item, as ``rankway features set`` does."""
+    folder, catalogue = live_folder(config, home), Catalogue.open(home / config.catalogue)
+    set_live(folder, FEATURES, catalogue, "bonus", value, [item])
 
 
 def make_overlaid_pipeline(home: Path, units: dict[str, Any] | None = None) -> Path:

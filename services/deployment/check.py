@@ -28,7 +28,7 @@ from services.stages.features import load_definitions, open_view
 from services.stages.popular import PopularItems
 from services.stages.reranker import diversity_vectors
 from services.stages.selection.rules import Rules
-from services.stages.updates.live_mark import refuse_lost_features
+from services.stages.updates.live_folder import LiveFolder
 from services.stores import check_store
 from services.stores.base import RedisConfig
 
@@ -132,7 +132,7 @@ def _catalogue_faults(
         ]
     faults: list[str] = []
     try:
-        refuse_lost_features(config, home, definitions)
+        LiveFolder(home, config.name, config.features.live).refuse_lost(definitions)
         open_view(config.features, definitions, catalogue, home)
         candidate_source(config.candidates, catalogue, definitions)
         if config.reranker is not None:

@@ -25,7 +25,7 @@ from services.stages.scoring.history_cache import LookupCounts, NoCounts
 from services.stages.scoring.history_scorer import HistoryScorer
 from services.stages.scoring.scorer import ModelScorer, Scorer
 from services.stages.selection.rules import Rules
-from services.stages.updates.live_mark import note_features, refuse_lost_features
+from services.stages.updates.live_folder import LiveFolder
 from services.stages.updates.refresh import Identity, Refresher
 from services.telemetry.metrics import RowMetrics
 
@@ -70,9 +70,10 @@ class Release:
                 field="catalogue",
             )
         self.layout = ContextLayout(self.definitions)
-        refuse_lost_features(config, home, self.definitions)
+        live = LiveFolder(home, config.name, config.features.live)
+        live.refuse_lost(self.definitions)
         self.view, folders = open_watched_view(config.features, self.definitions, self.catalogue, home)
-        note_features(config, home)
+        live.leave_mark()
         rest()
         self.models: dict[str, ModelScorer] = {}
         self._home = home

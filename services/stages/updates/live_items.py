@@ -1,7 +1,6 @@
 """Setting live item features on disk; running replicas take them up within ``features.refresh_s``."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,33 +9,35 @@ from models.atomic_directory import settled
 from models.features.catalogue import Catalogue, item_key
 from models.features.definition import Feature, FeatureSet
 from models.features.live import INDEX, LiveItems
-from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError, NotFound
 from services.locks import alone
-from services.stages.features import load_definitions
-from services.stages.updates.live_mark import note_features, refuse_lost_features
+from services.stages.updates.live_folder import LiveFolder
 
 
 def set_live(
-    config: PipelineConfig, home: Path, name: str, value: float | Sequence[float], item_ids: Sequence[str]
+    folder: LiveFolder,
+    definitions: FeatureSet,
+    catalogue: Catalogue,
+    name: str,
+    value: float | Sequence[float],
+    item_ids: Sequence[str],
 ) -> None:
     """Set live feature ``name`` of the items, others staying as they are. One writer at a time: a second waits.
 
     Raises:
         ConfigError: the pipeline names no folder, or one that cannot be written, or has no such feature, or the value
             is none of it; or the features were set before and are missing.
-        NotFound: the catalogue has no such item. ArtifactError: the catalogue or the folder cannot be used.
+        NotFound: the catalogue has no such item. ArtifactError: the folder cannot be used.
     """
-    if config.features.live is None:
+    if folder.path is None:
         raise ConfigError(
-            f"pipeline {config.name} names no folder of live item features: add features.live",
+            f"pipeline {folder.pipeline} names no folder of live item features: add features.live",
             field="features.live",
         )
     # Pipelines may share a folder by a link; it is the folder that is written, and the link stays.
-    root = (home / config.features.live).resolve()
-    features = load_definitions(home / config.features.definitions)
-    keys = _keys(Catalogue.open(home / config.catalogue), item_ids)
-    exact = _exact(features, name, value)
+    root = folder.path.resolve()
+    keys = _keys(catalogue, item_ids)
+    exact = _exact(definitions, name, value)
     if root.exists() and not root.is_dir():
         raise ConfigError(
             f"{root} is a file, live item features are a folder: remove it, or name another",
@@ -44,13 +45,15 @@ def set_live(
         )
     try:
         with alone(root.with_name(f".{root.name}.lock")):
-            refuse_lost_features(config, home, features)
+            folder.refuse_lost(definitions)
             present = settled(root)
             live = (
-                LiveItems.open(present, features) if (present / INDEX).is_file() else LiveItems.none(features)
+                LiveItems.open(present, definitions)
+                if (present / INDEX).is_file()
+                else LiveItems.none(definitions)
             )
-            live.setting(features, name, keys, exact).write(root, features)
-            note_features(config, home)
+            live.setting(definitions, name, keys, exact).write(root, definitions)
+            folder.leave_mark()
     except OSError as error:  # it is written whole or not at all: what was there still is
         raise ConfigError(
             f"{root} cannot be written ({error}): give it space and the right to write", field="features.live"

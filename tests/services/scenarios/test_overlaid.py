@@ -21,11 +21,10 @@ from services.scheduling.ladder import Ladder
 from services.scheduling.response_cache import ResponseCacheConfig
 from services.scheduling.runner import Runner
 from services.stages.base import RemoteStage
-from services.stages.updates.live_items import set_live
 from services.telemetry.metrics import UnitMetrics
 from services.units.ingress_replica import build_engine
 from services.units.remote_ranker import RankerService, RemoteRanker
-from tests.overlaid import CELLS, FEATURES, NOW_S, make_overlaid_pipeline, write_overlay
+from tests.overlaid import CELLS, FEATURES, NOW_S, make_overlaid_pipeline, set_bonus, write_overlay
 from tests.services.releasing import live_of
 
 LIMIT_S = 30.0
@@ -104,7 +103,7 @@ def test_answers_that_are_kept_follow_the_overlay_and_the_live_features_on_disk(
 
 def test_a_replica_starts_from_folders_that_a_killed_writer_moved_aside(tmp_path: Path) -> None:
     config = load_config(make_overlaid_pipeline(tmp_path))
-    set_live(config, tmp_path, "bonus", 64.0, ["item-0"])
+    set_bonus(config, tmp_path, 64.0, "item-0")
     folders = [config.catalogue, "overlay", "live", *(model.artifact for model in config.models.values())]
     for folder in folders:
         (tmp_path / folder).rename(tmp_path / f"{folder}.replaced")

@@ -14,10 +14,8 @@ from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.releases.release import Release
-from services.stages.updates.live_items import set_live
-from services.stages.updates.live_mark import mark_of
 from tests.models.crashing import killed_at
-from tests.overlaid import FEATURES, make_overlaid_pipeline
+from tests.overlaid import FEATURES, live_folder, make_overlaid_pipeline, set_bonus
 
 CALL_LIMIT = 1000
 
@@ -50,7 +48,7 @@ def refusal(config: PipelineConfig, home: Path) -> str:
     assert check_artifacts(config, home) == [f"features.live: {error.value}"]
     if config.features.live is not None:
         with pytest.raises(ConfigError, match="were set before"):
-            set_live(config, home, "bonus", 1.0, ["item-2"])
+            set_bonus(config, home, 1.0, "item-2")
         assert not (home / config.features.live).exists()
     return str(error.value)
 
@@ -58,27 +56,27 @@ def refusal(config: PipelineConfig, home: Path) -> str:
 def test_a_first_start_has_no_features_and_leaves_no_mark(tmp_path: Path, config: PipelineConfig) -> None:
     assert bonus_of(config, tmp_path) == 0.0
     assert check_artifacts(config, tmp_path) == []
-    assert not mark_of(config, tmp_path).exists()
+    assert not live_folder(config, tmp_path).mark.exists()
 
 
 def test_features_that_were_set_and_are_missing_are_refused(tmp_path: Path, config: PipelineConfig) -> None:
-    set_live(config, tmp_path, "bonus", 64.0, ["item-1"])
+    set_bonus(config, tmp_path, 64.0, "item-1")
     assert bonus_of(config, tmp_path) == 64.0
     (tmp_path / "live").rename(tmp_path / "kept")
     told = refusal(config, tmp_path)
     assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'live'}" in told
-    assert f"remove {mark_of(config, tmp_path)}" in told
+    assert f"remove {live_folder(config, tmp_path).mark}" in told
     (tmp_path / "kept").rename(tmp_path / "live")
     assert bonus_of(config, tmp_path) == 64.0
     shutil.rmtree(tmp_path / "live")
-    mark_of(config, tmp_path).unlink()  # as the error says
+    live_folder(config, tmp_path).mark.unlink()  # as the error says
     assert bonus_of(config, tmp_path) == 0.0
-    set_live(config, tmp_path, "bonus", 8.0, ["item-1"])
+    set_bonus(config, tmp_path, 8.0, "item-1")
     assert bonus_of(config, tmp_path) == 8.0
 
 
 def test_an_empty_folder_is_refused_too(tmp_path: Path, config: PipelineConfig) -> None:
-    set_live(config, tmp_path, "bonus", 64.0, ["item-1"])
+    set_bonus(config, tmp_path, 64.0, "item-1")
     (tmp_path / "live" / "live.json").unlink()
     with pytest.raises(ConfigError, match="are missing, got none at"):
         Release(config, tmp_path, ("features",))
@@ -87,7 +85,7 @@ def test_an_empty_folder_is_refused_too(tmp_path: Path, config: PipelineConfig) 
 def test_a_configuration_that_names_another_folder_or_none_is_refused(
     tmp_path: Path, config: PipelineConfig
 ) -> None:
-    set_live(config, tmp_path, "bonus", 64.0, ["item-1"])
+    set_bonus(config, tmp_path, 64.0, "item-1")
     told = refusal(with_live(config, "other"), tmp_path)
     assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'other'}" in told
     assert "got no folder in the configuration" in refusal(with_live(config, None), tmp_path)
@@ -112,7 +110,7 @@ def test_a_home_that_cannot_be_written_serves_its_features(tmp_path: Path, confi
     )
     (tmp_path / config.name).write_text("")  # where the mark's folder would be
     assert bonus_of(config, tmp_path) == 2.0
-    set_live(config, tmp_path, "bonus", 4.0, ["item-1"])
+    set_bonus(config, tmp_path, 4.0, "item-1")
     assert bonus_of(config, tmp_path) == 4.0
 
 
@@ -122,9 +120,9 @@ def test_a_command_that_is_killed_has_set_nothing_or_all_and_a_replica_leaves_th
 ) -> None:
     if not can_exchange:
         monkeypatch.setattr(atomic_directory, "exchanged", lambda _one, _other: False)
-    mark, seen = mark_of(config, tmp_path), set()
+    mark, seen = live_folder(config, tmp_path).mark, set()
     for at in range(1, CALL_LIMIT, 2):
-        killed = killed_at(at, lambda: set_live(config, tmp_path, "bonus", 64.0, ["item-1"]))
+        killed = killed_at(at, lambda: set_bonus(config, tmp_path, 64.0, "item-1"))
         state = (mark.is_file(), (tmp_path / "live").is_dir())
         seen.add(state)
         assert state != (True, False)
@@ -137,7 +135,7 @@ def test_a_command_that_is_killed_has_set_nothing_or_all_and_a_replica_leaves_th
     assert not killed
     assert seen == {(False, False), (False, True), (True, True)}
     for at in range(1, CALL_LIMIT, 3):  # and a later one keeps what was there
-        killed = killed_at(at, lambda: set_live(config, tmp_path, "bonus", 8.0, ["item-2"]))
+        killed = killed_at(at, lambda: set_bonus(config, tmp_path, 8.0, "item-2"))
         assert bonus_of(config, tmp_path) == 64.0
         if not killed:
             break
@@ -152,8 +150,8 @@ def test_a_first_command_that_fails_leaves_no_mark(
 
     monkeypatch.setattr(LiveItems, "write", full)
     with pytest.raises(ConfigError, match="no space left"):
-        set_live(config, tmp_path, "bonus", 64.0, ["item-1"])
-    assert not mark_of(config, tmp_path).exists()
+        set_bonus(config, tmp_path, 64.0, "item-1")
+    assert not live_folder(config, tmp_path).mark.exists()
     assert bonus_of(config, tmp_path) == 0.0
 
 
@@ -163,6 +161,6 @@ def test_a_folder_that_pipelines_share_by_a_link_is_written_for_all(
     shared = tmp_path / "shared" / "live"
     shared.mkdir(parents=True)
     (tmp_path / "live").symlink_to(shared)
-    set_live(config, tmp_path, "bonus", 64.0, ["item-1"])
+    set_bonus(config, tmp_path, 64.0, "item-1")
     assert (tmp_path / "live").is_symlink()
     assert bonus_of(with_live(config, "shared/live"), tmp_path) == 64.0

@@ -1,0 +1,80 @@
+"""The folder of a pipeline's live item features, and the mark that they were set once.
+
+A replica that finds no folder of live item features would give every item its defaults, and show a closed street as
+open. So ``rankway features set`` leaves a mark in the pipeline's folder, after it has written the features: a command
+that is killed before has set nothing. A replica that finds the features leaves the mark too, for a command that was
+killed after, and for features that another program wrote. From then on nothing is served, or set, without the folder,
+until it is back or the operator removes the mark.
+"""
+
+import logging
+from pathlib import Path
+
+from models.atomic_directory import settled
+from models.durable import write_file
+from models.features.definition import FeatureSet
+from models.features.live import INDEX
+from services.errors import ConfigError
+
+_MARK = "live-items-were-set.txt"
+logger = logging.getLogger("ray.serve")
+
+
+class LiveFolder:
+    """Where a pipeline's live item features are, or will be, and its mark."""
+
+    def __init__(self, home: Path, pipeline: str, folder: str | None) -> None:
+        """Read and write nothing yet.
+
+        pipeline: its name. folder: ``features.live`` of the configuration, relative to the home.
+        """
+        self.pipeline = pipeline
+        self.mark = home / pipeline / _MARK
+        """Names the folder that the features were last in."""
+        self._home, self._folder = home, folder
+
+    @property
+    def path(self) -> Path | None:
+        """The folder; None if the configuration names none."""
+        return None if self._folder is None else self._home / self._folder
+
+    def refuse_lost(self, definitions: FeatureSet) -> None:
+        """Refuse a pipeline whose live item features were set once and are missing.
+
+        Raises:
+            ConfigError: they are.
+        """
+        if not definitions.given("live") or not self.mark.is_file() or self._has_features():
+            return
+        got = "no folder in the configuration" if self.path is None else f"none at {self.path}"
+        raise ConfigError(
+            f"live item features were set before, in {self._home / self._marked()}, and are missing, got {got}; put "
+            f"that folder back, or name it. If they are lost, or no longer wanted, remove {self.mark}: then every item "
+            f"has its defaults until it is set again",
+            field="features.live",
+        )
+
+    def leave_mark(self) -> None:
+        """Leave the mark if the pipeline has live item features now; a read-only home is left as it is."""
+        if not self._has_features() or self._marked() == self._folder:
+            return
+        try:
+            self.mark.parent.mkdir(parents=True, exist_ok=True)
+            write_file(self.mark, f"{self._folder}\n")
+        except OSError as error:
+            logger.warning(
+                "%s: cannot be written (%s); if %s is lost, this pipeline will start without it",
+                self.mark,
+                error,
+                self._folder,
+            )
+
+    def _has_features(self) -> bool:
+        return self.path is not None and (settled(self.path) / INDEX).is_file()
+
+    def _marked(self) -> str:
+        """Return the folder that the mark names, empty if there is no mark."""
+        try:
+            return self.mark.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return ""
