@@ -15,7 +15,7 @@ from autoscale.profiles import Timing
 from models.ragged import RaggedBatch
 from services.config.pipeline import PipelineConfig
 from services.config.units import StageName
-from services.releases.release import Release
+from services.releases.loading import load_release
 from services.stages.base import AnyStage, RemoteStage, Stage
 from services.stages.query import Query, merge_queries
 from services.wire import pack, pack_batch, unpack_batch
@@ -52,10 +52,10 @@ class UnitBatches:
         self._config = config
         self._is_ingress = unit == config.ingress_unit
         stages = config.units[unit].stages
-        self._release = Release(config, home, stages if self._is_ingress else ("features",))
+        self._release = load_release(config, home, stages if self._is_ingress else ("features",))
         self._ranker: Stage | None = None
         if not self._is_ingress:
-            self._ranker = Release(config, home, stages).stages["ranker"]
+            self._ranker = load_release(config, home, stages).stages["ranker"]
         elsewhere: dict[StageName, AnyStage] = {} if "ranker" in stages else {"ranker": _Elsewhere()}
         ladders = self._release.pipeline(elsewhere) if self._is_ingress else []
         self._stages = [ladder.rungs[0].stage for ladder in ladders]

@@ -10,9 +10,8 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,52 +19,29 @@ from models.errors import ModelError
 from services.config.pipeline import PipelineConfig
 from services.errors import ReleaseError, ReleaseMismatch, ServiceError
 from services.locks import one_at_a_time
-from services.releases.release import Release
+from services.releases.release import LiveRelease
 from services.releases.staging import ReleaseFolder
-from services.releases.throttle import Rest, Resting, no_rest
-from services.scheduling.ladder import Ladder
+from services.releases.steps import Steps, complete
+from services.releases.throttle import Throttle
 
 _SWITCH_S = 0.0003
 _NICENESS = 10
 _SHARE = 0.25
-"""Of a core: what loading takes beside requests."""
+"""Of a core, for loading while requests are answered."""
 _TURN_LIMIT_S = 60.0
 Status = dict[str, Any]
 """A replica's releases as a command reports them: the active one, those loaded, and the last failure."""
 
 
-@dataclass(eq=False)
-class Loaded:
-    """A release with its stages in a request's order, and how many requests use it."""
-
-    release: Release
-    ladders: Sequence[Ladder]
-    users: int = 0
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it is no longer wanted and nobody uses it."""
-    is_wanted: bool = True
-
-    @property
-    def name(self) -> str:
-        """The release's name."""
-        return self.release.name
-
-    def want(self) -> None:
-        """Keep it after all; whoever waits for it to go need not wait any more."""
-        self.is_wanted = True
-        self.left.set()
-        self.left = asyncio.Event()
-
-
 class LiveReleases:
-    """The releases of one replica, by name; exactly one of them is active. For the event loop alone, but ``of``."""
+    """The releases of one replica, by name; exactly one of them is active. For the event loop alone, but ``get``."""
 
     def __init__(
-        self, config: PipelineConfig, home: Path, load: Callable[[PipelineConfig, Rest], Loaded]
+        self, config: PipelineConfig, home: Path, load: Callable[[PipelineConfig], Steps[LiveRelease]]
     ) -> None:
         """Load the release that is active on disk, or what the configuration itself names.
 
-        load: loads and warms what a configuration names; it may raise anything.
+        load: loads and warms what a configuration names, in steps; it may raise anything.
 
         Raises:
             ReleaseError: what is active on disk is not there, or not as it was staged.
@@ -74,7 +50,7 @@ class LiveReleases:
         self._folder = ReleaseFolder(home, config.name)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_yield_the_processor)
         self._changing = asyncio.Lock()
-        self.active = load(self._folder.applied(config, self._folder.active()), no_rest)
+        self.active = complete(self._steps(self._folder.active()))
         self._by_name = {self.active.name: self.active}
         self.failed: dict[str, str] | None = None
         """The release that could not be loaded last, and why; None again when another was activated."""
@@ -86,7 +62,7 @@ class LiveReleases:
         """Give the names of all that are loaded."""
         return list(self._by_name)
 
-    def of(self, name: str) -> Loaded:
+    def get(self, name: str) -> LiveRelease:
         """Give a loaded release; may be called from any thread.
 
         Raises:
@@ -101,17 +77,17 @@ class LiveReleases:
             )
         return loaded
 
-    def enter(self, name: str | None = None) -> Loaded:
+    def enter(self, name: str | None = None) -> LiveRelease:
         """Count a request in, to the active release or to a named one; ``leave`` must follow.
 
         Raises:
             ReleaseMismatch: the named one is not loaded.
         """
-        loaded = self.active if name is None else self.of(name)
+        loaded = self.active if name is None else self.get(name)
         loaded.users += 1
         return loaded
 
-    def leave(self, loaded: Loaded) -> None:
+    def leave(self, loaded: LiveRelease) -> None:
         """Count a request out."""
         loaded.users -= 1
         self._forget_if_unused(loaded)
@@ -126,14 +102,17 @@ class LiveReleases:
             if name in self._by_name:
                 self._by_name[name].want()
                 return
-            run = asyncio.get_running_loop().run_in_executor
+            loading = self._loader.submit(self._load_staged, name)
             try:
-                loaded = await run(self._loader, self._load_staged, name)
+                loaded = await asyncio.wrap_future(loading)
+            except asyncio.CancelledError:
+                loading.add_done_callback(_retire)
+                raise
             except Exception as error:  # whatever a damaged file or a model does: the active one goes on
                 expected = isinstance(error, ServiceError | ModelError)
-                told = str(error) if expected else f"{type(error).__name__}: {error}"
-                self.failed = {"release": name, "why": told}
-                raise ReleaseError(f"release {name} cannot be loaded: {told}") from error
+                why = str(error) if expected else f"{type(error).__name__}: {error}"
+                self.failed = {"release": name, "why": why}
+                raise ReleaseError(f"release {name} cannot be loaded: {why}") from error
             self._by_name[name] = loaded
 
     async def activate(self, name: str) -> None:
@@ -171,26 +150,36 @@ class LiveReleases:
         for loaded in self._by_name.values():
             loaded.release.close()
 
-    def _load_staged(self, name: str) -> Loaded:
+    def _load_staged(self, name: str) -> LiveRelease:
         usual_s = sys.getswitchinterval()
         # The machine's other replicas answer as usual meanwhile.
         with one_at_a_time("loading", _TURN_LIMIT_S):
             sys.setswitchinterval(_SWITCH_S)  # requests wait for the interpreter's lock no longer than this
             try:
-                rest = Resting(_SHARE)
-                loaded = self._load(self._folder.applied(self._config, name, rest), rest)
+                loaded = complete(self._steps(name), Throttle(_SHARE))
             finally:
                 sys.setswitchinterval(usual_s)
         if loaded.name != name:
+            loaded.release.retire()
             raise ReleaseError(f"its files are those of release {loaded.name}: stage it again")
         return loaded
 
-    def _forget_if_unused(self, loaded: Loaded) -> None:
+    def _steps(self, name: str | None) -> Steps[LiveRelease]:
+        config = yield from self._folder.applied_steps(self._config, name)
+        return (yield from self._load(config))
+
+    def _forget_if_unused(self, loaded: LiveRelease) -> None:
         if loaded.users or loaded.is_wanted or loaded is self.active:
             return
         if self._by_name.pop(loaded.name, None) is not None:
             loaded.release.retire()
         loaded.left.set()
+
+
+def _retire(loading: "Future[LiveRelease]") -> None:
+    """Let go of a release that nobody waits for any more."""
+    if not loading.cancelled() and loading.exception() is None:
+        loading.result().release.retire()
 
 
 def _yield_the_processor() -> None:

@@ -6,16 +6,19 @@ the same are the same files: staging makes hard links, so that a catalogue or a 
 
 import weakref
 from collections.abc import Callable, Hashable
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
+from services.stages.scoring.history_cache import LookupCounts, NoCounts
 from services.stages.scoring.scorer import LoadRuntime, ModelConfig, ModelScorer
 from services.stores.shared import SharedStores
+from services.telemetry.metrics import RowMetrics
 
-Part = TypeVar("Part")
+Shared = TypeVar("Shared")
 Files = tuple[tuple[str, int, int, int, int], ...]
 
 
@@ -31,11 +34,22 @@ def files_of(folder: Path) -> Files:
 
 
 class SharedParts:
-    """The stores, catalogues and models that are in use. Used by one thread at a time."""
+    """The stores, catalogues and models that are in use, and the metrics. Used by one thread at a time."""
 
-    def __init__(self, load: LoadRuntime = load_runtime) -> None:
-        """Start with none; ``load`` opens the models'."""
+    def __init__(
+        self,
+        load: LoadRuntime = load_runtime,
+        row_metrics: RowMetrics | None = None,
+        histories: LookupCounts | None = None,
+    ) -> None:
+        """Start with none.
+
+        load: opens the models. row_metrics: count stored rows that cannot be read, and refreshed folders. histories:
+        counts look-ups in the history cache.
+        """
         self._load = load
+        self.row_metrics = row_metrics
+        self.histories = histories or NoCounts()
         self.stores = SharedStores()
         self._catalogues: _Kept[Catalogue] = _Kept()
         self._scorers: _Kept[ModelScorer] = _Kept()
@@ -46,7 +60,7 @@ class SharedParts:
         Raises:
             ArtifactError: as ``Catalogue.open``.
         """
-        return self._catalogues.get(root, (), lambda: Catalogue.open(root))
+        return self._catalogues.get(root, (), partial(Catalogue.open, root))
 
     def scorer(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> ModelScorer:
         """Give the model over this very catalogue, loaded already or now.
@@ -57,21 +71,21 @@ class SharedParts:
         # A scorer holds its catalogue: as long as it lives, no other catalogue has this id.
         key = id(catalogue), config.model_dump_json(exclude={"artifact"})
         return self._scorers.get(
-            settled(home / config.artifact), key, lambda: ModelScorer(config, catalogue, home, self._load)
+            settled(home / config.artifact), key, partial(ModelScorer, config, catalogue, home, self._load)
         )
 
 
-class _Kept(Generic[Part]):
+class _Kept(Generic[Shared]):
     """Parts by their files, and by what else they were made of."""
 
     def __init__(self) -> None:
-        self._by_key: weakref.WeakValueDictionary[Hashable, Part] = weakref.WeakValueDictionary()
+        self._by_key: weakref.WeakValueDictionary[Hashable, Shared] = weakref.WeakValueDictionary()
 
-    def get(self, root: Path, of: Hashable, load: Callable[[], Part]) -> Part:
+    def get(self, root: Path, origin: Hashable, load: Callable[[], Shared]) -> Shared:
         files = files_of(root)
-        found = self._by_key.get((files, of))
+        found = self._by_key.get((files, origin))
         if found is None:
             found = load()
             if files_of(root) == files:  # else it was replaced meanwhile, and belongs to neither
-                self._by_key[files, of] = found
+                self._by_key[files, origin] = found
         return found

@@ -25,7 +25,7 @@ from services.errors import ConfigError, ReleaseError
 from services.locks import alone
 from services.releases.release import release_name
 from services.releases.staged_features import differences, features_of
-from services.releases.throttle import Rest, no_rest
+from services.releases.steps import Steps, complete
 from services.stages.features import FeaturesConfig
 from services.stages.scoring.scorer import ModelConfig
 
@@ -162,8 +162,16 @@ class ReleaseFolder:
                 history.append(name)
             write_file(self.root / _HISTORY, yaml.safe_dump(history[-_REMEMBERED:]))
 
-    def applied(self, config: PipelineConfig, name: str | None, rest: Rest = no_rest) -> PipelineConfig:
-        """Give ``config`` over the data of a staged release; itself for None.
+    def applied(self, config: PipelineConfig, name: str | None) -> PipelineConfig:
+        """Return ``config`` over the data of a staged release; itself for None.
+
+        Raises:
+            ReleaseError: as ``applied_steps``.
+        """
+        return complete(self.applied_steps(config, name))
+
+    def applied_steps(self, config: PipelineConfig, name: str | None) -> Steps[PipelineConfig]:
+        """As ``applied``; a step hashes one file.
 
         Raises:
             ReleaseError: there is no such release, its files are not as they were staged, or it lacks a model.
@@ -175,7 +183,7 @@ class ReleaseFolder:
         for file, expected in release.files.items():
             path = settled(self.root / name) / file
             found = self._sha256_of(path, hashed) if path.is_file() else "none"
-            rest()
+            yield
             if found != expected:
                 raise ReleaseError(
                     f"release {name}: {path} has sha256 {found[:12]}, was staged with {expected[:12]}: stage it again"

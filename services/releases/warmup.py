@@ -11,7 +11,7 @@ from models.ragged import RaggedBatch, offsets_of
 from services.config.pipeline import PipelineConfig
 from services.errors import StageFailed
 from services.releases.release import Release
-from services.releases.throttle import Rest, no_rest
+from services.releases.steps import Steps
 from services.scheduling.ladder import Ladder
 from services.stages.base import AnyStage, RemoteStage
 from services.stages.context import ContextLayout
@@ -32,8 +32,10 @@ def batch_shapes(config: PipelineConfig) -> list[int]:
     return shape_buckets(largest, config.candidates.count)
 
 
-def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder], rest: Rest = no_rest) -> None:
+def warm_steps(release: Release, config: PipelineConfig, ladders: Sequence[Ladder]) -> Steps[None]:
     """Run every local rung of the stages on each shape bucket, but models that other releases have run already.
+
+    A step is one batch of one rung.
 
     Raises:
         StageFailed: a score is not a number.
@@ -49,7 +51,7 @@ def warm(release: Release, config: PipelineConfig, ladders: Sequence[Ladder], re
                 if not (isinstance(rung.stage, RemoteStage) or _is_warm(rung.stage)):
                     batch = rung.stage(given)
                     _check(rung.name, batch.candidates.values())
-                    rest()
+                    yield
     for scorer in release.models.values():
         scorer.is_warm = True
     if release.memory is not None:

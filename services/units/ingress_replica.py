@@ -91,7 +91,7 @@ def build_engine(
 
 def _merge_of(live: LiveReleases) -> Callable[[Sequence[Query], str], RaggedBatch]:
     def merge(queries: Sequence[Query], name: str) -> RaggedBatch:
-        release = live.of(name).release
+        release = live.get(name).release
         return merge_queries(queries, name, release.layout, release.source)
 
     return merge
@@ -99,7 +99,7 @@ def _merge_of(live: LiveReleases) -> Callable[[Sequence[Query], str], RaggedBatc
 
 def _memory_of(live: LiveReleases) -> Memory[Query]:
     def answer(queries: Sequence[Query], name: str, why: Why) -> RaggedBatch:
-        memory = live.of(name).release.memory
+        memory = live.get(name).release.memory
         assert memory is not None, "releases differ in their data, not in the pipeline's fallbacks"
         return memory(queries, name, why)
 

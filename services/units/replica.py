@@ -15,11 +15,11 @@ from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from services.config.pipeline import PipelineConfig
 from services.logs.traffic import TrafficLog
-from services.releases.live import LiveReleases, Loaded
-from services.releases.release import Release
+from services.releases.live import LiveReleases
+from services.releases.loading import live_release_steps
+from services.releases.release import LiveRelease, Release
 from services.releases.shared_parts import SharedParts
-from services.releases.throttle import Rest
-from services.releases.warmup import warm
+from services.releases.steps import Steps
 from services.scheduling.executor import Memory
 from services.scheduling.ladder import Ladder
 from services.scheduling.runner import Runner
@@ -77,7 +77,7 @@ class ReplicaParts:
         self._key, self._name, self._clock = key, name, clock
         self._histories = history_lookups(config.name, name)
         self.rows = RowMetrics(key.unit, name)
-        self.shared = SharedParts(load_runtime)
+        self.shared = SharedParts(load_runtime, self.rows, self._histories)
 
     def live_releases(self, ladders: Callable[[Release], Sequence[Ladder]]) -> LiveReleases:
         """Load and warm the active release. ``ladders`` returns the stages that this unit runs of a release.
@@ -86,16 +86,9 @@ class ReplicaParts:
             ReleaseError: the active release is not as it was staged. ConfigError, ModelError: it cannot be loaded.
         """
 
-        def load(config: PipelineConfig, rest: Rest) -> Loaded:
+        def load(config: PipelineConfig) -> Steps[LiveRelease]:
             stages = config.units[self._key.unit].stages
-            release = Release(config, self._home, stages, self.rows, self.shared, self._histories, rest)
-            try:
-                loaded = Loaded(release, ladders(release))
-                warm(release, config, loaded.ladders, rest)
-            except BaseException:
-                release.retire()
-                raise
-            return loaded
+            return live_release_steps(config, self._home, stages, self.shared, ladders)
 
         live = LiveReleases(self._config, self._home, load)
         self._closing.callback(live.close)
@@ -130,7 +123,7 @@ class ReplicaParts:
         unit = self._config.units[self._key.unit]
         runner = Runner(
             merge=merge,
-            ladders_of=lambda release: live.of(release).ladders,
+            ladders_of=lambda release: live.get(release).ladders,
             batching=unit.batching,
             max_in_flight=unit.max_calls_in_flight,
             metrics=metrics,

@@ -10,9 +10,10 @@ from onnx import helper
 
 from models.artifact import Artifact, write_artifact
 from services.config.pipeline import PipelineConfig
-from services.releases.live import LiveReleases, Loaded
-from services.releases.release import Release
+from services.releases.live import LiveReleases
+from services.releases.release import LiveRelease, Release
 from services.releases.staging import ReleaseFolder
+from services.releases.steps import Steps
 from tests.pipelines import write_model
 
 
@@ -55,4 +56,9 @@ class Named:
 def live_of(name: str, home: Path = Path("/nowhere")) -> LiveReleases:
     """Give live releases that hold one of this name and load any that its folder has."""
     config = cast(PipelineConfig, SimpleNamespace(name="small"))
-    return LiveReleases(config, home, lambda _config, _rest: Loaded(cast(Release, Named(name)), []))
+
+    def load(_config: PipelineConfig) -> Steps[LiveRelease]:
+        yield
+        return LiveRelease(cast(Release, Named(name)), [])
+
+    return LiveReleases(config, home, load)

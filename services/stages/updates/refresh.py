@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from models.atomic_directory import settled
@@ -89,18 +90,19 @@ def _held(root: Path) -> Iterator[Path]:
 def watched_folders(view: FeatureView, overlay: Path | None, live: Path | None) -> list[Watched]:
     """Give what is to be watched for ``view``; both are opened by ``Watched.open``."""
     folders = []
-
-    def take_overlay(root: Path) -> None:
-        view.overlay = Overlay.open(root, view.features)
-
-    def take_live(root: Path) -> None:
-        view.live = LiveColumns(LiveItems.open(root, view.features), view.features, view.catalogue)
-
     if overlay is not None:
-        folders.append(Watched("overlay", overlay, OVERLAY_INDEX, take_overlay))
+        folders.append(Watched("overlay", overlay, OVERLAY_INDEX, partial(_take_overlay, view)))
     if live is not None:
-        folders.append(Watched("live", live, LIVE_INDEX, take_live))
+        folders.append(Watched("live", live, LIVE_INDEX, partial(_take_live, view)))
     return folders
+
+
+def _take_overlay(view: FeatureView, root: Path) -> None:
+    view.overlay = Overlay.open(root, view.features)
+
+
+def _take_live(view: FeatureView, root: Path) -> None:
+    view.live = LiveColumns(LiveItems.open(root, view.features), view.features, view.catalogue)
 
 
 class Refresher:

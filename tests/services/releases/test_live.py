@@ -22,8 +22,8 @@ from services.config.pipeline import PipelineConfig
 from services.errors import ReleaseError, ReleaseMismatch
 from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
-from services.releases.live import LiveReleases, Loaded
-from services.releases.release import Release
+from services.releases.live import LiveReleases
+from services.releases.release import LiveRelease, Release
 from services.releases.staging import ReleaseFolder
 from services.units.ingress_replica import build_engine
 from services.units.release_commands import ReleaseCommands
@@ -47,10 +47,10 @@ STEPS = st.lists(
 class Loading(LiveReleases):
     """Live releases whose staged ones are names alone; "bad" cannot be loaded."""
 
-    def _load_staged(self, name: str) -> Loaded:
+    def _load_staged(self, name: str) -> LiveRelease:
         if name == "bad":
             raise ReleaseError("weights are no numbers")
-        return Loaded(cast(Release, Named(name)), [])
+        return LiveRelease(cast(Release, Named(name)), [])
 
 
 @settings(max_examples=150, deadline=None)
@@ -60,7 +60,7 @@ def test_in_any_order_one_is_active_and_requests_keep_theirs(steps: list[tuple[s
         live = live_of("first")
         live.__class__ = Loading
         swapping = ReleaseCommands(live, "r")
-        active, inside = "first", list[Loaded]()
+        active, inside = "first", list[LiveRelease]()
         leaving = set[asyncio.Task[Any]]()
         for step, name in steps:
             if step == "load":
@@ -78,14 +78,14 @@ def test_in_any_order_one_is_active_and_requests_keep_theirs(steps: list[tuple[s
             elif inside:
                 live.leave(inside.pop(0))
             assert live.active.name == active
-            assert all(live.of(one.name) is one for one in [live.active, *inside])
+            assert all(live.get(one.name) is one for one in [live.active, *inside])
         for one in inside:
             live.leave(one)
         await asyncio.wait_for(asyncio.gather(*leaving), 5)
         await live.keep_active()
         assert live.names == [active]
         with pytest.raises(ReleaseMismatch, match="holds release"):
-            live.of("none-such")
+            live.get("none-such")
         live.close()
 
     asyncio.run(scenario())

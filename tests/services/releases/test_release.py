@@ -10,6 +10,7 @@ from models.ragged import RaggedBatch
 from services.config.loading import load_config
 from services.config.units import StageName
 from services.errors import ConfigError
+from services.releases.loading import load_release
 from services.releases.release import Release
 from services.stages.base import RemoteStage
 from tests.pipelines import FEATURES, SPLIT, WITH_RERANKER, make_pipeline, merged, write_model
@@ -20,7 +21,7 @@ SPLIT_WITH_RERANKER = merged(
 
 
 def release_of(home: Path, *stages: StageName, changes: Mapping[str, Any] | None = None) -> Release:
-    return Release(load_config(make_pipeline(home, changes)), home, stages)
+    return load_release(load_config(make_pipeline(home, changes)), home, stages)
 
 
 async def away(batch: RaggedBatch) -> RaggedBatch:
@@ -56,7 +57,7 @@ def test_every_unit_gives_a_release_the_same_name_and_another_model_another(tmp_
     document = yaml.safe_load((tmp_path / "model" / "artifact.yaml").read_text())
     document["version"] = "another"
     (tmp_path / "model" / "artifact.yaml").write_text(yaml.safe_dump(document))
-    other = Release(load_config(tmp_path / "pipeline.yaml"), tmp_path, ("ranker",))
+    other = load_release(load_config(tmp_path / "pipeline.yaml"), tmp_path, ("ranker",))
     assert other.name != whole.name
 
 
@@ -68,13 +69,13 @@ def test_what_was_made_with_other_feature_definitions_is_refused(tmp_path: Path)
     document["signature"]["feature_hash"] = "0" * 16
     artifact.write_text(yaml.safe_dump(document))
     with pytest.raises(FeatureMismatch, match="train it again"):
-        Release(config, tmp_path, ("ranker",))
+        load_release(config, tmp_path, ("ranker",))
     write_model(tmp_path / "model")
     changed = FEATURES.model_dump(mode="json")
     changed["features"][0]["default"] = 5.0
     (tmp_path / "features.yaml").write_text(yaml.safe_dump(changed))
     with pytest.raises(ConfigError, match="build them together again") as refused:
-        Release(config, tmp_path, ("ranker",))
+        load_release(config, tmp_path, ("ranker",))
     assert refused.value.field == "catalogue"
 
 
@@ -83,6 +84,6 @@ def test_a_unit_opens_only_what_its_stages_need(tmp_path: Path) -> None:
     config = load_config(tmp_path / "pipeline.yaml")
     store = tmp_path / "users.lmdb"
     store.rename(tmp_path / "elsewhere")
-    assert list(Release(config, tmp_path, ("ranker",)).models) == ["ranker"]
+    assert list(load_release(config, tmp_path, ("ranker",)).models) == ["ranker"]
     with pytest.raises(ConfigError, match="no feature store"):
-        Release(config, tmp_path, ("features",))
+        load_release(config, tmp_path, ("features",))

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from services.config.loading import load_config
-from services.releases.release import Release
+from services.releases.loading import load_release
 from services.releases.shared_parts import SharedParts
 from tests.pipelines import make_pipeline
 
@@ -13,10 +13,10 @@ from tests.pipelines import make_pipeline
 def test_releases_of_the_same_files_share_catalogue_and_models(tmp_path: Path) -> None:
     config = load_config(make_pipeline(tmp_path))
     shared = SharedParts()
-    first, second = (Release(config, tmp_path, ("ranker",), shared=shared) for _ in range(2))
+    first, second = (load_release(config, tmp_path, ("ranker",), shared) for _ in range(2))
     assert second.catalogue is first.catalogue
     assert second.models["ranker"] is first.models["ranker"]
-    alone = Release(config, tmp_path, ("ranker",))
+    alone = load_release(config, tmp_path, ("ranker",))
     assert alone.catalogue is not first.catalogue
 
 

@@ -11,7 +11,7 @@ from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.errors import ReleaseError
 from services.releases import staging
-from services.releases.release import Release
+from services.releases.loading import load_release
 from services.releases.staging import ReleaseFolder, previous_of
 from tests.models.crashing import killed_at
 from tests.pipelines import make_pipeline
@@ -39,7 +39,7 @@ def test_a_release_is_named_by_its_content_and_outlives_what_it_was_made_of(
     other = stage_shifted(config, tmp_path, 0.25)
     assert other != first.name
     assert {release.name for release in folder.staged()} == {first.name, other}
-    release = Release(folder.applied(config, first.name), tmp_path, ("features", "ranker"))
+    release = load_release(folder.applied(config, first.name), tmp_path, ("features", "ranker"))
     assert release.name == first.name
     assert release.model_versions == {"ranker": version} == folder.read(first.name).model_versions
     release.close()

@@ -6,8 +6,9 @@ import pytest
 from models.ragged import RaggedBatch
 from services.config.loading import load_config
 from services.errors import StageFailed
-from services.releases.release import Release
-from services.releases.warmup import shape_buckets, warm
+from services.releases.loading import load_release
+from services.releases.steps import complete
+from services.releases.warmup import shape_buckets, warm_steps
 from services.scheduling.ladder import Ladder
 
 
@@ -21,7 +22,7 @@ def test_buckets_double_up_to_what_a_batch_holds(most: int, each: int, buckets: 
 
 def test_every_bucket_goes_through_every_stage(small_home: Path) -> None:
     config = load_config(small_home / "pipeline.yaml")
-    release = Release(config, small_home, ("features", "ranker"))
+    release = load_release(config, small_home, ("features", "ranker"))
     seen: list[int] = []
 
     class Watching:
@@ -31,12 +32,11 @@ def test_every_bucket_goes_through_every_stage(small_home: Path) -> None:
             seen.append(len(batch))
             return batch
 
-    rests: list[int] = []
     ladders = [Ladder.from_stage(stage) for stage in (*release.stages.values(), Watching())]
-    warm(release, config, ladders, lambda: rests.append(len(seen)))
+    steps = [len(seen) for _ in warm_steps(release, config, ladders)]
     assert seen == [1, 2, 4, 8, 12]
-    assert rests[::3] == [0, 1, 2, 3, 4]  # after each stage of each batch
-    assert len(rests) == 15
+    assert steps[::3] == [0, 1, 2, 3, 4]  # after each stage of each batch
+    assert len(steps) == 15
     release.close()
 
 
@@ -48,7 +48,7 @@ def test_a_model_that_gives_no_numbers_is_not_served(small_home: Path) -> None:
             return batch.adding(candidates={"score": np.full(batch.candidate_count, np.nan)})
 
     config = load_config(small_home / "pipeline.yaml")
-    release = Release(config, small_home, ("features", "ranker"))
+    release = load_release(config, small_home, ("features", "ranker"))
     with pytest.raises(StageFailed, match="stage broken gives scores that are not numbers"):
-        warm(release, config, [Ladder.from_stage(Broken())])
+        complete(warm_steps(release, config, [Ladder.from_stage(Broken())]))
     release.close()

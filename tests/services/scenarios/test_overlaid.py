@@ -16,7 +16,7 @@ from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
-from services.releases.release import Release
+from services.releases.loading import load_release
 from services.scheduling.ladder import Ladder
 from services.scheduling.response_cache import ResponseCacheConfig
 from services.scheduling.runner import Runner
@@ -125,7 +125,7 @@ def test_a_ranker_unit_scores_with_the_cells_and_globals_of_the_ingress(tmp_path
     config = load_config(make_overlaid_pipeline(tmp_path, SPLIT))
 
     async def run() -> None:
-        far = Release(config, tmp_path, ("ranker",))
+        far = load_release(config, tmp_path, ("ranker",))
         far.view.overlay = Overlay.empty()
         runner: Runner[RaggedBatch] = Runner(
             merge=lambda batches, _release: RaggedBatch.concatenate(batches),
@@ -155,5 +155,5 @@ def test_an_overlay_that_cannot_be_used_is_a_fault_of_the_configuration(tmp_path
     faults = check_artifacts(config, tmp_path)
     assert [fault.partition(":")[0] for fault in faults] == ["features.overlay"]
     with pytest.raises(ConfigError, match="no overlay at") as refused:
-        Release(config, tmp_path, ("features",))
+        load_release(config, tmp_path, ("features",))
     assert refused.value.field == "features.overlay"

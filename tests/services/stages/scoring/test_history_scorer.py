@@ -19,7 +19,7 @@ from models.training.export import ONNX, weight_writer
 from services.config.loading import load_config
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
-from services.releases.release import Release
+from services.releases.loading import load_release
 from services.stages.scoring.history_cache import FIELD, HistoryCacheConfig, HistoryKeys, LruBytes
 from services.stages.scoring.history_scorer import HistoryScorer
 from services.stages.scoring.scorer import ModelConfig, ModelScorer
@@ -224,4 +224,4 @@ def test_a_pipeline_with_such_a_model_is_refused_where_the_cache_is_asked_for(tm
     config = load_config(path)
     assert any("has no value 'encoded_history'" in fault for fault in check_artifacts(config, tmp_path))
     with pytest.raises(ConfigError, match="leave out history_cache"):
-        Release(config, tmp_path, ["ranker"])
+        load_release(config, tmp_path, ["ranker"])

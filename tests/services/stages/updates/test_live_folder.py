@@ -13,7 +13,7 @@ from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
-from services.releases.release import Release
+from services.releases.loading import load_release
 from tests.models.crashing import killed_at
 from tests.overlaid import FEATURES, live_folder, make_overlaid_pipeline, set_bonus
 
@@ -32,7 +32,7 @@ def with_live(config: PipelineConfig, folder: str | None) -> PipelineConfig:
 
 def bonus_of(config: PipelineConfig, home: Path, item: str = "item-1") -> float:
     """Start what a replica starts, and return the item's live feature there."""
-    release = Release(config, home, ("features",))
+    release = load_release(config, home, ("features",))
     try:
         row = np.array([release.catalogue.row_by_id[item]])
         return float(release.view.live.columns(FEATURES.given("live"), row)["live.bonus"][0])
@@ -43,7 +43,7 @@ def bonus_of(config: PipelineConfig, home: Path, item: str = "item-1") -> float:
 def refusal(config: PipelineConfig, home: Path) -> str:
     """Return the error; a replica, ``rankway check`` and ``rankway features set`` all refuse the pipeline."""
     with pytest.raises(ConfigError) as error:
-        Release(config, home, ("features",))
+        load_release(config, home, ("features",))
     assert error.value.field == "features.live"
     assert check_artifacts(config, home) == [f"features.live: {error.value}"]
     if config.features.live is not None:
@@ -79,7 +79,7 @@ def test_an_empty_folder_is_refused_too(tmp_path: Path, config: PipelineConfig) 
     set_bonus(config, tmp_path, 64.0, "item-1")
     (tmp_path / "live" / "live.json").unlink()
     with pytest.raises(ConfigError, match="are missing, got none at"):
-        Release(config, tmp_path, ("features",))
+        load_release(config, tmp_path, ("features",))
 
 
 def test_a_configuration_that_names_another_folder_or_none_is_refused(

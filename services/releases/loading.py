@@ -1,0 +1,191 @@
+"""Loading a release, in steps: its data, the stages that the unit runs, and their fallbacks.
+
+Steps that fail, or that the caller gives up, leave nothing open. What they have opened is closed with the last
+reference to it, as the parts that releases share are, and the thread that keeps folders fresh is started last.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models.artifact import Artifact
+from models.atomic_directory import settled
+from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.features.view import FeatureView
+from services.config.pipeline import PipelineConfig
+from services.config.units import StageName
+from services.errors import ConfigError
+from services.releases.release import Fallbacks, LiveRelease, Release
+from services.releases.shared_parts import SharedParts
+from services.releases.steps import Steps, complete
+from services.releases.warmup import warm_steps
+from services.scheduling.ladder import Ladder
+from services.stages.base import Stage
+from services.stages.candidates import CandidateSource, candidate_source
+from services.stages.context import ContextLayout
+from services.stages.fallback import FallbackConfig, MemoryAnswers, read_lists
+from services.stages.features import FeaturesStage, load_definitions, open_watched_view
+from services.stages.popular import PopularItems
+from services.stages.ranker import RankerConfig, RankerStage
+from services.stages.reranker import BestStage, RerankerStage, RuledStage
+from services.stages.scoring.history_scorer import HistoryScorer
+from services.stages.scoring.scorer import ModelScorer
+from services.stages.selection.rules import Rules
+from services.stages.updates.live_folder import LiveFolder
+from services.stages.updates.refresh import Refresher
+
+
+def load_release(
+    config: PipelineConfig, home: Path, stages: Sequence[StageName], shared: SharedParts | None = None
+) -> Release:
+    """Load a release at once, as ``release_steps``."""
+    return complete(release_steps(config, home, stages, shared or SharedParts()))
+
+
+def live_release_steps(
+    config: PipelineConfig,
+    home: Path,
+    stages: Sequence[StageName],
+    shared: SharedParts,
+    ladders_of: Callable[[Release], Sequence[Ladder]],
+) -> Steps[LiveRelease]:
+    """Load a release and warm it. ladders_of: the unit's stages, in a request's order.
+
+    Raises:
+        ConfigError, ModelError: as ``release_steps``. StageFailed: as ``warm_steps``.
+    """
+    release = yield from release_steps(config, home, stages, shared)
+    try:
+        ladders = ladders_of(release)
+        yield from warm_steps(release, config, ladders)
+    except BaseException:
+        release.retire()
+        raise
+    return LiveRelease(release, ladders)
+
+
+def release_steps(
+    config: PipelineConfig, home: Path, stages: Sequence[StageName], shared: SharedParts
+) -> Steps[Release]:
+    """Load what the named stages need.
+
+    Raises:
+        ConfigError: the configuration names what is not there. ModelError: an artifact cannot be used.
+    """
+    definitions = load_definitions(home / config.features.definitions)
+    yield
+    catalogue = shared.catalogue(settled(home / config.catalogue))
+    yield
+    _refuse_other_features(config, catalogue, definitions)
+    live = LiveFolder(home, config.name, config.features.live)
+    live.refuse_lost(definitions)
+    view, folders = open_watched_view(config.features, definitions, catalogue, home)
+    live.leave_mark()
+    yield
+    loader = _StageLoader(config, home, definitions, catalogue, view, shared)
+    source = candidate_source(config.candidates, catalogue, definitions)
+    yield
+    own: dict[StageName, Stage] = {}
+    for name in stages:
+        own[name] = yield from loader.stage(name)
+    layout = ContextLayout(definitions)
+    fallbacks: Fallbacks = {}
+    memory: MemoryAnswers | None = None
+    if config.fallback is not None and "features" in stages:
+        fallbacks, memory = yield from loader.fallbacks(config.fallback, source, layout)
+    # From the manifests of all models, those of other units included: every unit gives the release the same name.
+    versions = {
+        name: loader.models[name].artifact.version
+        if name in loader.models
+        else Artifact.read(home / model.artifact).version
+        for name, model in config.models.items()
+    }
+    watched = folders if "features" in stages else []
+    return Release(
+        config=config,
+        definitions=definitions,
+        catalogue=catalogue,
+        layout=layout,
+        view=view,
+        source=source,
+        models=loader.models,
+        model_versions=versions,
+        stages=own,
+        fallbacks=fallbacks,
+        memory=memory,
+        refresher=Refresher(watched, config.features.refresh_s, shared.row_metrics),
+    )
+
+
+def _refuse_other_features(config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet) -> None:
+    found = catalogue.manifest.feature_hash
+    if found != definitions.content_hash:
+        raise ConfigError(
+            f"catalogue {config.catalogue} has feature hash {found}, the definitions' is "
+            f"{definitions.content_hash}: build them together again",
+            field="catalogue",
+        )
+
+
+@dataclass(frozen=True)
+class _StageLoader:
+    """Loads the stages of one release over its data; each model once."""
+
+    config: PipelineConfig
+    home: Path
+    definitions: FeatureSet
+    catalogue: Catalogue
+    view: FeatureView
+    shared: SharedParts
+    models: dict[str, ModelScorer] = field(default_factory=dict)
+
+    def stage(self, name: StageName) -> Steps[Stage]:
+        config = self.config
+        if name == "features":
+            store = config.features.store
+            readers = config.units[config.ingress_unit].max_calls_in_flight
+            opened = None if store is None else self.shared.stores.open(store, self.home, readers)
+            return FeaturesStage(self.view, opened, self.shared.row_metrics)
+        if name == "ranker":
+            return (yield from self._ranker(config.ranker))
+        if config.reranker is None:
+            raise ConfigError(
+                "a unit has the stage reranker, the pipeline has none: add reranker", field="units"
+            )
+        scorer = yield from self._scorer(config.reranker.model)
+        return RerankerStage(scorer, config.reranker, self.catalogue, self.definitions)
+
+    def fallbacks(
+        self, fallback: FallbackConfig, source: CandidateSource, layout: ContextLayout
+    ) -> Steps[tuple[Fallbacks, MemoryAnswers]]:
+        """Load what an ingress puts in the place of a stage that fails or comes too late."""
+        rungs: Fallbacks = {}
+        order: BestStage | RuledStage = BestStage()
+        if fallback.model is not None:
+            scorer = yield from self._scorer(fallback.model)
+            config = RankerConfig(model=fallback.model, output=fallback.output)
+            rungs["ranker"] = ((fallback.model, RankerStage(scorer, config)),)
+        if self.config.reranker is not None:
+            rules = Rules(self.config.reranker.rules, self.catalogue, self.definitions)
+            order = RuledStage(rules, has_user_features=False)
+            rungs["reranker"] = ((order.name, RuledStage(rules)),)
+        lists = {} if fallback.lists is None else read_lists(self.home / fallback.lists, self.catalogue)
+        popular = PopularItems(fallback.popular, self.catalogue, 2 * self.config.requests.max_k)
+        return rungs, MemoryAnswers(lists, popular, source, layout, self.view, order)
+
+    def _ranker(self, ranker: RankerConfig) -> Steps[RankerStage]:
+        if ranker.history_cache is None:
+            return RankerStage((yield from self._scorer(ranker.model)), ranker)
+        model = self.config.models[ranker.model]
+        scorer = HistoryScorer(
+            model, ranker.history_cache, self.catalogue, self.definitions, self.home, self.shared.histories
+        )
+        yield
+        return RankerStage(scorer, ranker)
+
+    def _scorer(self, model: str) -> Steps[ModelScorer]:
+        if model not in self.models:
+            self.models[model] = self.shared.scorer(self.config.models[model], self.catalogue, self.home)
+            yield
+        return self.models[model]
