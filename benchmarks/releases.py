@@ -42,7 +42,7 @@ from benchmarks.harness.servers import Server, service
 from models.artifact import MANIFEST, Artifact, write_artifact
 from services.config.loading import load_config
 from services.paths import home_directory
-from services.releases.staging import ReleaseFolder, previous_of
+from services.releases.staging import ReleaseFolder
 
 _HOST = "127.0.0.1"
 _PEAK_CLIENTS = 32
@@ -184,7 +184,7 @@ def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
         while True:
             asked = pipe.recv()
             try:
-                name = asked or previous_of(folder.history())
+                name = asked or folder.history.previous()
                 rollout.activate(name, is_rollback=asked is None)
                 pipe.send(None)
             except Exception as error:  # told to the one who measures
@@ -211,7 +211,7 @@ def _stage_two(workload: Workload, home: Path, *, all_changed: bool = False) -> 
         config.write_text(yaml.safe_dump(data, sort_keys=False))
         pipeline = load_config(config)
         names.append(ReleaseFolder(home, pipeline.name).stage(pipeline).name)
-    ReleaseFolder(home, data["name"]).note_active(names[1])
+    ReleaseFolder(home, data["name"]).history.note_active(names[1])
     return config, names
 
 

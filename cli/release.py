@@ -13,7 +13,7 @@ from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError, ReleaseError, ServiceError
 from services.paths import home_directory
-from services.releases.staging import ReleaseFolder, previous_of
+from services.releases.staging import ReleaseFolder
 
 app = typer.Typer(
     help="Releases: model, catalogue and features together, swapped under load.", no_args_is_help=True
@@ -27,7 +27,7 @@ def list_releases(config: Config) -> None:
     console = Console(stderr=True)
     with _errors_told(console):
         pipeline, folder = _open(config)
-        active = folder.active()
+        active = folder.history.active()
         for release in folder.staged():
             mark = "*" if release.name == active else " "
             models = " ".join(f"{name} {version}" for name, version in release.model_versions.items())
@@ -82,7 +82,7 @@ def rollback(config: Config) -> None:
     console = Console(stderr=True)
     with _errors_told(console):
         pipeline, folder = _open(config)
-        _activate(pipeline, folder, previous_of(folder.history()), console, is_rollback=True)
+        _activate(pipeline, folder, folder.history.previous(), console, is_rollback=True)
 
 
 def _activate(
@@ -108,7 +108,7 @@ def _activate(
             faults = check_artifacts(folder.applied(pipeline, name), home)
             if faults:
                 raise ReleaseError("\n".join(faults))
-            folder.note_active(name, is_rollback=is_rollback)
+            folder.history.note_active(name, is_rollback=is_rollback)
     where = "in all replicas" if is_running else "from the next `rankway serve` on; no service runs"
     console.print(f"{name} is active {where}", highlight=False, soft_wrap=True)
 

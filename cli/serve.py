@@ -48,7 +48,7 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
     home = home_directory()
     pipeline = resolved(pipeline, home)
     releases = ReleaseFolder(home, pipeline.name)
-    active = releases.active()
+    active = releases.history.active()
     served = releases.applied(pipeline, active)
     faults = check_artifacts(served, home)
     if faults:

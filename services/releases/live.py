@@ -50,7 +50,7 @@ class LiveReleases:
         self._folder = ReleaseFolder(home, config.name)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_yield_the_processor)
         self._changing = asyncio.Lock()
-        self.active = complete(self._steps(self._folder.active()))
+        self.active = complete(self._steps(self._folder.history.active()))
         self._by_name = {self.active.name: self.active}
         self.failed: dict[str, str] | None = None
         """The release that could not be loaded last, and why; None again when another was activated."""
@@ -135,7 +135,7 @@ class LiveReleases:
 
     def behind(self) -> str | None:
         """Give what is active on disk where a command to activate it did not reach this replica, nor it failed."""
-        wanted = self._folder.active()
+        wanted = self._folder.history.active()
         if wanted in {None, self.active.name} or self._changing.locked():
             return None
         return None if self.failed is not None and self.failed["release"] == wanted else wanted

@@ -53,7 +53,7 @@ class Rollout:
                     self._tell(other, "give_up_release", name, faults[0])
                 stays = ", ".join({s["release"] for s in self._tell(self._ingress, "release_status")})
                 raise ReleaseError("\n".join([f"{name} was not activated, {stays} stays:", *faults]))
-        self._folder.note_active(name, is_rollback=is_rollback)
+        self._folder.history.note_active(name, is_rollback=is_rollback)
         self._say(f"swapping to {name}")
         for unit in self._units:  # the ingress comes first: no other unit is sent the old one after it
             self._activate_in(unit, name)

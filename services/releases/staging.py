@@ -1,9 +1,9 @@
-"""Staged releases on disk: ``<home>/<pipeline>/releases/``, a folder each and the file ``history.yaml``.
+"""Staged releases on disk: ``<home>/<pipeline>/releases/``, a folder each beside their history.
 
 A folder holds ``release.yaml`` beside hard links to (or copies of) the catalogue, the feature definitions and the
 models, so that training the next model in the same place leaves it as it was. The store of users' rows and the
 overlay are not part of a release: they go on changing under all of them (``staged_features.py``). What a release is
-made of gives it its name, and the last name in ``history.yaml`` is the active one.
+made of gives it its name.
 """
 
 import os
@@ -14,44 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from models.artifact import Artifact, sha256_of
 from models.atomic_directory import settled, written_whole
-from models.durable import write_file
 from models.features.catalogue import Catalogue
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError, ReleaseError
-from services.locks import alone
+from services.releases.history import ReleaseHistory
+from services.releases.manifest import MANIFEST, StagedRelease
 from services.releases.release import release_name
 from services.releases.staged_features import differences, features_of
 from services.releases.steps import Steps, complete
-from services.stages.features import FeaturesConfig
 from services.stages.scoring.scorer import ModelConfig
 
-_MANIFEST = "release.yaml"
-_HISTORY = "history.yaml"
-_REMEMBERED = 100
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class StagedRelease(BaseModel):
-    """What ``release.yaml`` says. Paths are relative to the home; files: sha256 of what the models do not vouch for.
-
-    features: the configuration's when it was staged. Only ``definitions`` is sure to be used; see ``features_of``.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    staged_at: str
-    catalogue: str
-    catalogue_version: str
-    feature_hash: str
-    features: FeaturesConfig
-    models: dict[str, ModelConfig]
-    model_versions: dict[str, str]
-    files: dict[str, str]
 
 
 class ReleaseFolder:
@@ -61,6 +38,7 @@ class ReleaseFolder:
         """Nothing is made until something is staged."""
         self._home = home
         self.root = home / pipeline / "releases"
+        self.history = ReleaseHistory(self.root)
         self._hashed: dict[tuple[int, ...], str] = {}
 
     def stage(self, config: PipelineConfig) -> StagedRelease:
@@ -95,7 +73,7 @@ class ReleaseFolder:
                     model_versions=versions,
                     files={str(p.relative_to(folder)): sha256_of(p) for p in own if p.is_file()},
                 )
-                (folder / _MANIFEST).write_text(
+                (folder / MANIFEST).write_text(
                     yaml.safe_dump(release.model_dump(mode="json"), sort_keys=False)
                 )
         except OSError as error:
@@ -113,7 +91,7 @@ class ReleaseFolder:
                 f"name: a release's name has letters, digits, - and _ alone, got {name!r}; "
                 f"`rankway release list` shows the names"
             )
-        path = settled(self.root / name) / _MANIFEST
+        path = settled(self.root / name) / MANIFEST
         try:
             return StagedRelease.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
         except FileNotFoundError:
@@ -125,42 +103,9 @@ class ReleaseFolder:
     def staged(self) -> list[StagedRelease]:
         """Give all releases, the oldest first."""
         # Beside a release there may be folders of a writer, whose names go on with a dot.
-        names = {path.parent.name.partition(".")[0] for path in self.root.glob(f"*/{_MANIFEST}")}
+        names = {path.parent.name.partition(".")[0] for path in self.root.glob(f"*/{MANIFEST}")}
         found = [self.read(name) for name in sorted(names) if _NAME.fullmatch(name)]
         return sorted(found, key=lambda release: (release.staged_at, release.name))
-
-    def history(self) -> list[str]:
-        """Give the names that were active, the present one last; empty while the configuration's own data are served.
-
-        Raises:
-            ReleaseError: the file cannot be read.
-        """
-        path = self.root / _HISTORY
-        try:
-            names = yaml.safe_load(path.read_text())
-        except FileNotFoundError:
-            return []
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ReleaseError(
-                f"{path} cannot be read: {error}; remove it, and activate a release"
-            ) from error
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ReleaseError(f"{path} is no list of releases; remove it, and activate a release")
-        return names
-
-    def active(self) -> str | None:
-        """Give the active release's name; None while the configuration's own data are served."""
-        return next(iter(self.history()[-1:]), None)
-
-    def note_active(self, name: str, *, is_rollback: bool = False) -> None:
-        """Make ``name`` the active one; a rollback to the one before takes the present one out of the history."""
-        with alone(self.root / f".{_HISTORY}.lock"):  # two activations at once are both remembered
-            history = self.history()
-            if is_rollback and history[-2:-1] == [name]:
-                history.pop()
-            elif history[-1:] != [name]:
-                history.append(name)
-            write_file(self.root / _HISTORY, yaml.safe_dump(history[-_REMEMBERED:]))
 
     def applied(self, config: PipelineConfig, name: str | None) -> PipelineConfig:
         """Return ``config`` over the data of a staged release; itself for None.
@@ -222,19 +167,6 @@ def _chosen(staged: ModelConfig, present: ModelConfig | None) -> ModelConfig:
     if staged.runtime.kind != "auto" or present is None:
         return staged
     return staged.model_copy(update={"runtime": present.runtime})
-
-
-def previous_of(history: list[str]) -> str:
-    """Give what a rollback goes back to.
-
-    Raises:
-        ReleaseError: nothing was active before.
-    """
-    if len(history) < 2:
-        raise ReleaseError(
-            "there is nothing to roll back to: no staged release was active before the present one; activate one"
-        )
-    return history[-2]
 
 
 def _link(source: Path, target: Path) -> None:

@@ -27,7 +27,7 @@ def test_two_releases_of_one_model_are_staged_over_data_elsewhere(
         names, key=lambda name: (folder.read(name).staged_at, name)
     )
     assert len(set(names)) == 2
-    assert folder.active() == names[1]
+    assert folder.history.active() == names[1]
     pipelines = [folder.applied(load_config(config), name) for name in names]
     first, second = (Artifact.load(home / p.models["ranker"].artifact) for p in pipelines)
     assert first.files["model.onnx"] == second.files["model.onnx"]

@@ -229,7 +229,7 @@ def test_a_replica_that_was_not_told_goes_after_the_disk(tmp_path: Path) -> None
         name = stage_shifted(config, tmp_path, 0.25)
         await swapping.check_health()
         assert engine.live.behind() is None
-        ReleaseFolder(tmp_path, "small").note_active(name)
+        ReleaseFolder(tmp_path, "small").history.note_active(name)
         await swapping.check_health()
         assert swapping._following is not None
         await swapping._following
@@ -240,7 +240,7 @@ def test_a_replica_that_was_not_told_goes_after_the_disk(tmp_path: Path) -> None
 
     async def started_later() -> None:
         engine = build_engine(config, tmp_path, replica="later")
-        assert [engine.release.name] == ReleaseFolder(tmp_path, "small").history()
+        assert [engine.release.name] == ReleaseFolder(tmp_path, "small").history.names()
         engine.close()
 
     asyncio.run(started_later())

@@ -85,7 +85,7 @@ def test_swaps_failures_and_a_rollback_cost_no_request(tmp_path: Path, changes: 
         shifted = commands.stage(0.5)
         commands.release("activate", shifted)
         assert {score_of(service.port) for _ in range(20)} == {bias_of(5) + 0.5}
-        assert commands.folder.history() == [first, shifted]
+        assert commands.folder.history.names() == [first, shifted]
         listed = commands.release("list")
         assert f"* {shifted}" in listed
         health = ask(service.port, http_request("GET", "/readyz")).json
@@ -102,6 +102,6 @@ def test_without_a_service_the_next_one_starts_with_it(tmp_path: Path) -> None:
     commands = Commands(tmp_path)
     name = commands.stage(0.25)
     assert "no service runs" in commands.release("activate")
-    assert commands.folder.active() == name
+    assert commands.folder.history.active() == name
     assert "nothing to roll back to" in commands.release("rollback", status=1)
     assert f"* {name}" in commands.release("list")

@@ -78,7 +78,7 @@ def test_a_replica_reads_from_the_configurations_store_not_from_the_one_of_the_a
     before = configured(tmp_path, store=store_in(servers["first"], "first"))
     folder = ReleaseFolder(tmp_path, before.name)
     old = folder.stage(before).name
-    folder.note_active(old)
+    folder.history.note_active(old)
     new = stage_shifted(before, tmp_path, 0.25)
     servers["first"].stop()
 
@@ -253,5 +253,5 @@ def test_a_name_is_never_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         ):
             call(given)
     result = command("activate", str(tmp_path / "pipeline.yaml"), given)
-    assert (result.exit_code, folder.active()) == (1, None), result.output
+    assert (result.exit_code, folder.history.active()) == (1, None), result.output
     assert "`rankway release list` shows the names" in result.output

@@ -1,6 +1,5 @@
-"""Releases on disk: what is staged stays as it was, and the history says where a rollback leads."""
+"""Releases on disk: what is staged stays as it was."""
 
-import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,9 @@ from services.config.pipeline import PipelineConfig
 from services.errors import ReleaseError
 from services.releases import staging
 from services.releases.loading import load_release
-from services.releases.staging import ReleaseFolder, previous_of
-from tests.models.crashing import killed_at
+from services.releases.staging import ReleaseFolder
 from tests.pipelines import make_pipeline
 from tests.services.releasing import stage_shifted
-
-LIMIT_S = 30.0
 
 
 @pytest.fixture
@@ -43,44 +39,6 @@ def test_a_release_is_named_by_its_content_and_outlives_what_it_was_made_of(
     assert release.name == first.name
     assert release.model_versions == {"ranker": version} == folder.read(first.name).model_versions
     release.close()
-
-
-def test_history_goes_on_and_back(folder: ReleaseFolder) -> None:
-    assert folder.active() is None
-    with pytest.raises(ReleaseError, match="nothing to roll back to"):
-        previous_of(folder.history())
-    for name in ("a", "b", "b", "c"):
-        folder.note_active(name)
-    assert folder.history() == ["a", "b", "c"]
-    folder.note_active(previous_of(folder.history()), is_rollback=True)
-    assert folder.history() == ["a", "b"]
-    folder.note_active("a")
-    assert folder.history() == ["a", "b", "a"]
-    assert previous_of(folder.history()) == "b"
-    assert folder.active() == "a"
-
-
-def test_activations_at_the_same_time_are_all_remembered(folder: ReleaseFolder) -> None:
-    context = multiprocessing.get_context("fork")
-    started = [context.Process(target=folder.note_active, args=(f"r{number}",)) for number in range(8)]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join(LIMIT_S)
-        assert process.exitcode == 0
-    assert sorted(folder.history()) == [f"r{number}" for number in range(8)]
-
-
-def test_an_activation_that_is_killed_leaves_the_history_before_or_after_it(folder: ReleaseFolder) -> None:
-    folder.note_active("a")
-    for at in range(1, 100):
-        killed = killed_at(at, lambda: folder.note_active("b"))
-        assert folder.history() in (["a"], ["a", "b"])
-        if not killed:
-            break
-        folder.note_active("a", is_rollback=True)
-    assert not killed
-    assert folder.history() == ["a", "b"]
 
 
 @pytest.mark.parametrize("damaged", ["features.yaml", "catalogue/value.npy"])
@@ -148,9 +106,6 @@ def test_what_is_not_there_or_not_readable_is_told_with_the_remedy(
     (folder.root / name / "release.yaml").write_text("name: [")
     with pytest.raises(ReleaseError, match="stage the release again"):
         folder.read(name)
-    (folder.root / "history.yaml").write_text("a: b")
-    with pytest.raises(ReleaseError, match="is no list of releases"):
-        folder.history()
 
 
 def test_a_release_that_lacks_a_model_of_the_pipeline_does_not_fit(

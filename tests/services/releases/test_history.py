@@ -1,0 +1,62 @@
+"""The history of active releases says where a rollback leads, and loses no activation."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from services.errors import ReleaseError
+from services.releases.history import ReleaseHistory
+from tests.models.crashing import killed_at
+
+LIMIT_S = 30.0
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> ReleaseHistory:
+    return ReleaseHistory(tmp_path / "releases")
+
+
+def test_history_goes_on_and_back(history: ReleaseHistory) -> None:
+    assert history.active() is None
+    with pytest.raises(ReleaseError, match="nothing to roll back to"):
+        history.previous()
+    for name in ("a", "b", "b", "c"):
+        history.note_active(name)
+    assert history.names() == ["a", "b", "c"]
+    history.note_active(history.previous(), is_rollback=True)
+    assert history.names() == ["a", "b"]
+    history.note_active("a")
+    assert history.names() == ["a", "b", "a"]
+    assert history.previous() == "b"
+    assert history.active() == "a"
+
+
+def test_activations_at_the_same_time_are_all_remembered(history: ReleaseHistory) -> None:
+    context = multiprocessing.get_context("fork")
+    started = [context.Process(target=history.note_active, args=(f"r{number}",)) for number in range(8)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(LIMIT_S)
+        assert process.exitcode == 0
+    assert sorted(history.names()) == [f"r{number}" for number in range(8)]
+
+
+def test_an_activation_that_is_killed_leaves_the_history_before_or_after_it(history: ReleaseHistory) -> None:
+    history.note_active("a")
+    for at in range(1, 100):
+        killed = killed_at(at, lambda: history.note_active("b"))
+        assert history.names() in (["a"], ["a", "b"])
+        if not killed:
+            break
+        history.note_active("a", is_rollback=True)
+    assert not killed
+    assert history.names() == ["a", "b"]
+
+
+def test_a_file_that_is_no_history_is_refused(tmp_path: Path, history: ReleaseHistory) -> None:
+    history.note_active("a")
+    (tmp_path / "releases" / "history.yaml").write_text("a: b")
+    with pytest.raises(ReleaseError, match="is no list of releases"):
+        history.names()
