@@ -1,42 +1,48 @@
-"""Turns: what burdens a machine, or writes one place, is done by one process after another."""
+"""File locks between processes: work that loads the whole machine, or writes the same path, is done by one at a time.
 
-import fcntl
+The system frees the lock of a process that ends, even if it is killed. A file system without locks is an error.
+"""
+
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 _POLL_PERIOD_S = 0.02
 
 
 @contextmanager
 def one_at_a_time(name: str, limit_s: float) -> Iterator[bool]:
-    """Wait until no other process of this user and machine does what ``name`` says; at most ``limit_s``, then go on.
+    """Wait until no other process of this user and machine does the work called ``name``.
 
-    Gives whether it has its turn; the system ends that of a process that dies.
+    After ``limit_s`` go on without the lock. Yields whether it is held.
     """
-    path = Path(tempfile.gettempdir()) / f"rankway-{name}-{os.getuid()}.lock"
-    until_s = time.monotonic() + limit_s
-    with path.open("a") as file:
-        while not (taken := _taken(file.fileno())) and time.monotonic() < until_s:
-            time.sleep(_POLL_PERIOD_S)
-        yield taken
+    lock = _lock(Path(tempfile.gettempdir()) / f"rankway-{name}-{os.getuid()}.lock")
+    try:
+        lock.acquire(timeout=limit_s)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 @contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """Hold an exclusive lock; the system frees it when the process ends, however it does."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def alone(path: Path) -> Iterator[None]:
+    """Hold the exclusive lock at ``path``; its folder is made if it is missing.
+
+    Raises:
+        OSError: the lock's file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(path):
         yield
 
 
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _lock(path: Path) -> FileLock:
+    return FileLock(path, poll_interval=_POLL_PERIOD_S, fallback_to_soft=False)

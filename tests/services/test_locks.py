@@ -1,8 +1,16 @@
-"""Turns: one process of a machine after another, and none for ever."""
+"""Locks: one process of a machine after another, and none for ever."""
 
+import multiprocessing
 import os
+import signal
+from pathlib import Path
 
-from services.locks import one_at_a_time
+import pytest
+
+from services.locks import alone, one_at_a_time
+from tests.services.stores.servers import until
+
+LIMIT_S = 30.0
 
 
 def test_a_turn_is_had_by_one_and_waited_for_no_longer_than_the_limit() -> None:
@@ -13,3 +21,37 @@ def test_a_turn_is_had_by_one_and_waited_for_no_longer_than_the_limit() -> None:
             assert not second
     with one_at_a_time(name, 0.0) as third:
         assert third
+
+
+def hold_until_killed(lock: Path) -> None:
+    with alone(lock):
+        lock.with_name("is-held").touch()
+        signal.pause()
+
+
+def test_the_lock_of_a_process_that_is_killed_is_free(tmp_path: Path) -> None:
+    lock = tmp_path / "missing" / "folder" / "lock"
+    is_held = lock.with_name("is-held")
+    fork = multiprocessing.get_context("fork").Process
+    holder, waiter = (fork(target=hold_until_killed, args=(lock,)) for _ in range(2))
+    try:
+        holder.start()
+        until(is_held.exists, LIMIT_S)
+        is_held.unlink()
+        waiter.start()
+        holder.kill()
+        until(is_held.exists, LIMIT_S)
+    finally:
+        for process in (holder, waiter):
+            process.kill()
+            process.join(LIMIT_S)
+    with alone(lock):
+        assert (holder.exitcode, waiter.exitcode) == (-signal.SIGKILL, -signal.SIGKILL)
+
+
+def test_a_lock_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for lock in (tmp_path / "file" / "lock", tmp_path / "folder"):
+        with pytest.raises(OSError, match=str(tmp_path)), alone(lock):
+            pass
