@@ -2,9 +2,15 @@
 
 import ctypes
 import errno
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+_WRITING = ".writing"
 
 _NOT_FOR_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 """Codes of file systems that cannot synchronise a folder; they have nothing to synchronise there."""
@@ -13,24 +19,63 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's fcntl.h and fs.h
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all: readers see the old text or the new one, even after a power cut.
-
-    Writers at the same time do not mix: each has a temporary file of its own, and the last one to finish wins.
+    """Write a file whole or not at all, as ``replacing``, and wait until its name is on disk.
 
     Raises:
         OSError: it cannot be written; the old file is unchanged.
     """
-    staging = path.with_name(f".{path.name}.{secrets.token_hex(8)}.writing")
+    with replacing(path) as file:
+        file.write(text.encode())
+    sync_folder(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``path``, whole and on disk, when the block ends without an error.
+
+    Readers see the old content or the new one. Writers at the same time do not mix: each has a temporary file of its
+    own, and the last one to finish wins.
+
+    Raises:
+        OSError: it cannot be written; the old file is unchanged.
+    """
+    file = _staging_file(path)
+    staging = Path(file.name)
     try:
-        with staging.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        staging.replace(path)
+            staging.replace(path)
     except BaseException:
-        staging.unlink(missing_ok=True)
+        with suppress(OSError):
+            staging.unlink()
         raise
-    sync_folder(path.parent)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files in a folder whose writers were killed; a writer holds a lock on its own.
+
+    Where files cannot be locked or removed, they stay.
+    """
+    for staging in folder.glob(f".*{_WRITING}"):
+        with suppress(OSError), staging.open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            staging.unlink()
+
+
+def _staging_file(path: Path) -> BinaryIO:
+    """Open a new file beside ``path`` and lock it, if its file system has locks.
+
+    Its name is unique on all machines: pods that share a volume have equal process ids.
+    """
+    while True:
+        file = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_WRITING}").open("xb")
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # it was removed as an abandoned one before it was locked
 
 
 def sync_tree(folder: Path) -> None:

@@ -1,16 +1,15 @@
 """The tokens of all items' texts: made once for a catalogue and a tokenizer, and mapped by every replica.
 
 They lie beside the catalogue, ``<catalogue>-tokens/<hash>.ids`` (int32, end to end) and ``<hash>.npy`` (offsets), by a
-hash of what they follow from. Texts are read, tokenised and written some thousands at a time. Where nothing can be
-written, as on a read-only volume, a replica makes the tokens in its own memory each time that it loads them.
+hash of what they follow from. Texts are read, tokenised and written some thousands at a time. A writer that is killed
+leaves a temporary file, which the next writer removes. If nothing can be written, as on a read-only volume, a replica
+makes the tokens in its own memory each time that it loads them.
 """
 
 import hashlib
 import io
-import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.artifact import sha256_of
-from models.durable import sync_folder
+from models.durable import remove_abandoned, replacing, sync_folder
 from models.errors import SignatureError
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedArray, offsets_of
@@ -50,9 +49,10 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -
     if found is None:
         with suppress(OSError):  # the folder may only be read, or its disk is full
             folder.mkdir(exist_ok=True)
-            with _replacing(ids) as file:
+            remove_abandoned(folder)
+            with replacing(ids) as file:
                 lengths = _tokenise(catalogue, source, tokenizer, most, file)
-            with _replacing(offsets) as file:
+            with replacing(offsets) as file:
                 np.save(file, offsets_of(lengths))
             sync_folder(folder)
         found = _opened(ids, offsets, len(catalogue))
@@ -93,24 +93,6 @@ def _tokenise(
         lengths[rows.start : rows.stop] = np.diff(tokens.offsets)
         file.write(tokens.values.astype("<i4").tobytes())
     return lengths
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of ``path`` when it is whole and on the disk.
-
-    Its name until then is unique on all machines: pods that share a volume have equal process ids.
-    """
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    try:
-        with fresh.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    finally:
-        with suppress(OSError):
-            fresh.unlink()
 
 
 def _opened(ids: Path, offsets: Path, count: int) -> RaggedArray | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.durable import replacing
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedArray
 from models.text import item_tokens as module
@@ -21,6 +22,7 @@ from models.text.tokenizer import TOKENIZER, PairTokenizer
 from services.config.loading import load_config
 from services.ingress.schema import RankRequest
 from services.units.ingress_replica import build_engine
+from tests.models.crashing import killed_at
 from tests.pipelines import make_pipeline
 from tests.texts import add_texts, score_of
 
@@ -171,6 +173,33 @@ def test_writers_of_equal_process_ids_do_not_disturb_each_other(
             assert_whole(home, found.result(30))
     assert sorted(kept(home)) == [".ids", ".npy"]
     assert len(list((home / "catalogue-tokens").iterdir())) == 2
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_a_file_at_work_is_not(home: Path) -> None:
+    folder = home / "catalogue-tokens"
+    left, seen = 0, set[str]()
+
+    def write() -> None:
+        tokens_of(home)
+
+    for at in range(1, 400, 3):
+        killed = killed_at(at, write)
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        temporary = {name for name in names if name.endswith(".writing")}
+        assert len(temporary - seen) == len(temporary) <= 1  # none of an earlier writer
+        seen |= temporary
+        left += len(temporary)
+        if not killed:
+            break
+        for name in names - temporary:
+            (folder / name).unlink()
+    assert not killed
+    assert left > 1  # writers were killed while they wrote
+    cut(next(folder.glob("*.ids")))
+    with replacing(folder / "other.ids") as file:
+        file.write(b"of a writer at work")
+        tokens_of(home)
+    assert (folder / "other.ids").read_bytes() == b"of a writer at work"
 
 
 def test_files_are_on_disk_before_they_have_their_names(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
