@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ray.serve.context import _get_global_client
 
 from autoscale.config import make_policy
 from autoscale.profiles import write_profile
@@ -26,6 +25,7 @@ from services.config.loading import load_config, validated
 from services.config.pipeline import PipelineConfig
 from services.deployment.deploy import deploy, local_cluster, serve_config
 from services.deployment.ray_settings import ServicePorts, local_settings
+from services.ray_internals.serve import serve_details
 
 _CONFIG = Path(__file__).resolve().parents[2] / "configs" / "dlrm.yaml"
 _MAIN = Key("main", "local")
@@ -220,10 +220,8 @@ def _live(
 
 
 def _watch(application: str, curve: Curve, stop: threading.Event) -> None:
-    client = _get_global_client()
-    assert client is not None
     while not stop.is_set():
-        details = client.get_serve_details()["applications"][application]["deployments"]["main"]
+        details = serve_details()["applications"][application]["deployments"]["main"]
         states = [replica["state"] for replica in details["replicas"]]
         curve.at_s.append(time.perf_counter())
         curve.target.append(int(details["target_num_replicas"]))

@@ -2,8 +2,6 @@
 
 import re
 
-from ray._private.label_utils import validate_node_label_syntax, validate_node_labels
-
 from autoscale.pools import PoolConfig
 from cli.k8s.groups import used_pools
 from cli.k8s.names import ACCELERATOR_LABEL, HEAD
@@ -12,6 +10,7 @@ from services.config.pipeline import PipelineConfig
 from services.config.placement import all_placements
 from services.config.units import LOCAL_POOL
 from services.errors import ConfigError
+from services.ray_internals.cluster import check_node_labels
 from services.sharding.actors import bundles, unplaceable
 
 _LONGEST_NAME = 47  # KubeRay adds to it
@@ -65,8 +64,7 @@ def _check_labels(name: str, pool: PoolConfig) -> None:
     """Nodes carry them, and KubeRay refuses what is no label; Ray keeps those that begin with ray.io for itself."""
     accelerator = {} if pool.accelerator is None else {ACCELERATOR_LABEL: pool.accelerator}
     try:
-        validate_node_labels(pool.labels | accelerator)
-        validate_node_label_syntax(pool.labels | accelerator)
+        check_node_labels(pool.labels | accelerator)
     except ValueError as error:
         raise ConfigError(f"pools.{name}.labels: {error}", field=f"pools.{name}.labels") from error
 

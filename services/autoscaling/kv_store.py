@@ -12,8 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
-
+from services.ray_internals.cluster import read_key, write_key
 from services.telemetry.metrics import logger
 
 _NAMESPACE = b"rankway"
@@ -33,8 +32,7 @@ class Board:
 
     def read(self, name: str) -> bytes | None:
         """Give the note, None where there is none."""
-        note: bytes | None = _internal_kv_get(self._key(name), namespace=_NAMESPACE)
-        return note
+        return read_key(_NAMESPACE, self._key(name))
 
     def post(self, name: str, note: bytes) -> None:
         """Write the note soon; of those that come while the store is slow, the last."""
@@ -52,7 +50,7 @@ class Board:
         with self._lock:
             note = self._waiting.pop(name)
         try:
-            _internal_kv_put(self._key(name), note, True, namespace=_NAMESPACE)
+            write_key(_NAMESPACE, self._key(name), note)
         except Exception:
             logger.exception("%s of %s could not be noted in Ray's store", name, self._pipeline)
 

@@ -31,6 +31,8 @@ from services.deployment.ray_settings import (
     throughput_settings,
 )
 from services.errors import ConfigError, ServiceError
+from services.ray_internals.cluster import start_local_ray
+from services.ray_internals.serve import deploy_document
 from services.sharding.actors import bundles, check_placeable
 
 _POLL_PERIOD_S = 0.25
@@ -123,16 +125,8 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
             for placed in all_placements(config)
             for bundle in bundles(config, placed)
         )
-        ray.init(
-            address="local",
-            # Serve's controller and proxy ask for none; a second set of replicas fits while one is replaced.
-            num_cpus=max(1, round(2 * cpus)),
-            include_dashboard=False,
-            configure_logging=True,
-            log_to_driver=False,
-            _node_ip_address="127.0.0.1",
-            _metrics_export_port=ports.metrics_export,
-        )
+        # Serve's controller and proxy ask for none; a second set of replicas fits while one is replaced.
+        start_local_ray(cpus=max(1, round(2 * cpus)), metrics_port=ports.metrics_export)
         try:
             serve.start(
                 proxy_location="HeadOnly", http_options={"host": config.http.host, "port": config.http.port}
@@ -186,12 +180,8 @@ def deploy(
         ConfigError: a shard group finds no place.
         ServiceError: the application failed to start; Serve's message follows.
     """
-    from ray.serve.context import _get_global_client
-
     check_placeable(config)
-    client = _get_global_client()
-    assert client is not None, "deploy inside local_cluster"
-    client.deploy_apps(ServeDeploySchema.model_validate(document or serve_config(config, home)))
+    deploy_document(document or serve_config(config, home))
     limit_s = time.monotonic() + _STARTUP_LIMIT_S
     while True:
         application = serve.status().applications.get(config.name)

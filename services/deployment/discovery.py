@@ -11,6 +11,7 @@ from ray import serve
 from models.durable import write_file
 from services.config.pipeline import PipelineConfig
 from services.errors import ServiceError
+from services.ray_internals.cluster import use_local_token
 
 _NOTE = "cluster.txt"
 
@@ -29,19 +30,6 @@ def announced(config: PipelineConfig, home: Path) -> Iterator[None]:
             note.unlink()
 
 
-def _authenticate() -> None:
-    """Show the token of this machine's user, as Ray does where it finds a local cluster by itself.
-
-    A cluster that ``rankway serve`` starts asks for it; given an address Ray leaves that to ``RAY_AUTH_MODE``, which
-    it reads but once, when it is imported.
-    """
-    from ray._private.authentication.authentication_token_setup import (
-        maybe_enable_token_auth_if_token_available,
-    )
-
-    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-
-
 @contextmanager
 def joined(config: PipelineConfig, home: Path) -> Iterator[bool]:
     """Join the cluster that serves the pipeline: ``$RAY_ADDRESS``, else the noted one; False where there is none.
@@ -56,7 +44,9 @@ def joined(config: PipelineConfig, home: Path) -> Iterator[bool]:
             yield False
             return
         address = note.read_text()
-        _authenticate()
+        # Ray does this itself if it finds a local cluster. If it is given an address, it goes by RAY_AUTH_MODE alone,
+        # which it reads once, when it is imported; a cluster that `rankway serve` starts asks for the token.
+        use_local_token()
     os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "0"  # calls of a command wait for their answers
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)

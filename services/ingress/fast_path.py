@@ -9,16 +9,16 @@ path, and ``/healthz`` says so.
 """
 
 import logging
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.middleware import Middleware
 
 from services.errors import Overloaded
 from services.ingress.asgi import FAST_PATH, Receive, Scope, Send
 from services.ingress.http import RankApp
+from services.ray_internals.serve import ReplicaTarget, find_replica, served_application
 
 IMPORT_PATH = "services.ingress.fast_path:middlewares"
-_MAX_LAYERS = 16
 logger = logging.getLogger("ray.serve")
 
 
@@ -27,27 +27,13 @@ def middlewares() -> list[Middleware]:
     return [Middleware(FastPath)]
 
 
-class _Target(Protocol):
-    """What the fast path needs of a replica."""
-
-    app: RankApp
-
-    def enter(self) -> bool:
-        """Count a request in; False when the replica is full."""
-        ...
-
-    def leave(self) -> None:
-        """Count a request out."""
-        ...
-
-
 class FastPath:
     """ASGI middleware around the server of a Serve replica (or of Serve's own proxy, which it leaves alone)."""
 
     def __init__(self, app: Any) -> None:
         """Stand before ``app``, Serve's request wrapper."""
         self._serve = app
-        self._target: _Target | None = None
+        self._target: ReplicaTarget[RankApp] | None = None
         self._looked = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,26 +55,16 @@ class FastPath:
             target.leave()
 
 
-def find_target(app: Any) -> "_Target | None":
-    """Give the replica behind Serve's wrapper, None where there is none or it is not as this Ray's is."""
-    for _ in range(_MAX_LAYERS):
-        owner = getattr(app, "__self__", None)
-        if owner is not None and hasattr(owner, "_user_callable_asgi_app"):
-            return _target_of(owner)
-        inner = getattr(app, "app", None) or getattr(app, "_app", None)  # Starlette's name, Serve's name
-        if inner is None:
-            return None
-        app = inner
-    return None
-
-
-def _target_of(replica: Any) -> "_Target | None":
-    from services.ingress.serve_internals import ReplicaTarget
-
-    if not isinstance(replica._user_callable_asgi_app, RankApp):
+def find_target(app: Any) -> ReplicaTarget[RankApp] | None:
+    """Return the replica behind Serve's wrapper, or None if there is none or it differs from this Ray's."""
+    replica = find_replica(app)
+    if replica is None:
+        return None
+    application = served_application(replica)
+    if not isinstance(application, RankApp):
         return None
     try:
-        return ReplicaTarget(replica)
+        return ReplicaTarget(replica, application)
     except (AttributeError, ImportError, TypeError) as error:
         logger.warning("fast path off, requests take Serve's path: this Ray's replica differs (%s)", error)
         return None

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import psutil
 from ray import serve
-from ray.serve.context import _get_global_client
-from ray.serve.schema import ServeDeploySchema
 
 from autoscale.spec import Key
 from autoscale.traces.recorded_batches import RecordedBatches
@@ -24,6 +22,7 @@ from services.deployment.deploy import deploy, local_cluster, serve_config
 from services.errors import ServiceError
 from services.logs.traffic import RecordConfig
 from services.profiling.saturation import ROLL_S, Loaded, measure_load
+from services.ray_internals.serve import deploy_document, replica_process_name
 
 _USERS = 997
 _WARM_UPS = 30
@@ -98,7 +97,7 @@ def _between_ms(loaded: Loaded, unit: str) -> float:
 
 
 def _replica_of(application: str, deployment: str) -> psutil.Process:
-    wanted = f"ServeReplica:{application}:{deployment}"
+    wanted = replica_process_name(application, deployment)
     for process in psutil.Process(os.getpid()).children(recursive=True):
         try:
             if wanted in " ".join(process.cmdline()):
@@ -169,10 +168,8 @@ def _start_another(config: PipelineConfig, home: Path, deployment: str) -> float
     own = {"name": deployment}
     own.update(next((e for e in application.get("deployments", []) if e["name"] == deployment), {}))
     application["deployments"] = [*others, own | {"num_replicas": count}]
-    client = _get_global_client()
-    assert client is not None, "inside local_cluster"
     started_s = time.perf_counter()
-    client.deploy_apps(ServeDeploySchema.model_validate(document))
+    deploy_document(document)
     while time.perf_counter() - started_s < _START_LIMIT_S:
         states = serve.status().applications[config.name].deployments[deployment].replica_states
         if next((count for state, count in states.items() if state == "RUNNING"), 0) == count:

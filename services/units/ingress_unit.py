@@ -18,7 +18,7 @@ from services.config.placement import RouterConfig
 from services.config.units import StageName
 from services.errors import ServiceError
 from services.ingress.http import RankApp
-from services.ingress.serve_internals import has_replicas
+from services.ray_internals.serve import has_replicas
 from services.sharding.actors import start_group
 from services.stages.base import RemoteStage
 from services.units.ingress_replica import build_engine

@@ -11,7 +11,8 @@ from ray import serve
 from ray._raylet import GcsClient, NodeID  # type: ignore[attr-defined]
 from ray.cluster_utils import Cluster
 
-from services.deployment.drain import leave, own_node, replicas_on
+from services.deployment.drain import leave
+from services.ray_internals.cluster import find_own_node, replicas_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 _LIMIT_S = 60.0
@@ -47,7 +48,7 @@ def test_a_replica_is_elsewhere_before_its_node_goes_and_no_request_is_lost(clus
     serve.start(proxy_location="Disabled")
     handle: Any = serve.run(cast(Any, Echo).bind(), route_prefix=None)
     gcs = GcsClient(address=cluster.address)
-    assert own_node(gcs).hex() in {each["NodeID"] for each in ray.nodes()}  # type: ignore[no-untyped-call]
+    assert find_own_node(gcs).hex() in {each["NodeID"] for each in ray.nodes()}  # type: ignore[no-untyped-call]
     workers = [NodeID.from_hex(node.node_id) for node in cluster.worker_nodes]
     (before,) = [node for node in workers if asyncio.run(replicas_on(gcs, node))]
     (after,) = [node for node in workers if node != before]

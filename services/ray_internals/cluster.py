@@ -1,0 +1,110 @@
+"""The inside of Ray's clusters: a local node, its token, the key-value store, labels and draining of nodes."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+Gcs: TypeAlias = Any
+"""A client of Ray's global control store."""
+Node: TypeAlias = Any
+"""The id of a node, as that client uses it."""
+
+
+def start_local_ray(cpus: int, metrics_port: int) -> None:
+    """Start Ray on this machine, bound to loopback; ``metrics_port`` is where it exports Prometheus metrics."""
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=cpus,
+        include_dashboard=False,
+        configure_logging=True,
+        log_to_driver=False,
+        _node_ip_address="127.0.0.1",
+        _metrics_export_port=metrics_port,
+    )
+
+
+def use_local_token() -> None:
+    """Authenticate with the token of this machine's user, if there is one and ``RAY_AUTH_MODE`` is not set."""
+    from ray._private.authentication.authentication_token_setup import (
+        maybe_enable_token_auth_if_token_available,
+    )
+
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+def read_key(namespace: bytes, key: bytes) -> bytes | None:
+    """Return a value of Ray's internal key-value store, or None if it has none under this key."""
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    value: bytes | None = _internal_kv_get(key, namespace=namespace)
+    return value
+
+
+def write_key(namespace: bytes, key: bytes, value: bytes) -> None:
+    """Write a value to Ray's internal key-value store, over what is there."""
+    from ray.experimental.internal_kv import _internal_kv_put
+
+    _internal_kv_put(key, value, True, namespace=namespace)
+
+
+def check_node_labels(labels: Mapping[str, str]) -> None:
+    """Check labels of a node against Ray's rules.
+
+    Raises:
+        ValueError: a label begins with ``ray.io``, or has a character that Ray refuses.
+    """
+    from ray._private.label_utils import validate_node_label_syntax, validate_node_labels
+
+    validate_node_labels(dict(labels))
+    validate_node_label_syntax(dict(labels))
+
+
+def connect_gcs() -> Gcs:
+    """Return a client of the control store of the cluster at ``$RAY_ADDRESS``, or of the local one."""
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+    return GcsClient(address=canonicalize_bootstrap_address_or_die(None))  # type: ignore[arg-type]
+
+
+def find_own_node(gcs: Gcs) -> Node:
+    """Return the node at this pod's own address.
+
+    Raises:
+        RuntimeError: no live node of the cluster has it.
+    """
+    from ray._private.services import get_node_ip_address
+    from ray.core.generated.gcs_pb2 import GcsNodeInfo  # type: ignore[attr-defined]
+
+    address = get_node_ip_address()  # type: ignore[no-untyped-call]
+    for node, info in gcs.get_all_node_info().items():
+        if info.node_manager_address == address and info.state == GcsNodeInfo.GcsNodeState.ALIVE:
+            return node
+    raise RuntimeError(f"no node of the cluster is at {address}")
+
+
+def drain_node(gcs: Gcs, node: Node, message: str, deadline_ms: int) -> None:
+    """Have Ray move everything off a node until ``deadline_ms``, in milliseconds since 1970.
+
+    Raises:
+        RuntimeError: Ray refuses.
+    """
+    from ray.core.generated.autoscaler_pb2 import DrainNodeReason  # type: ignore[attr-defined]
+
+    reason = DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
+    accepted, why = gcs.drain_node(node.hex(), reason, message, deadline_ms)
+    if not accepted:
+        raise RuntimeError(f"Ray does not drain node {node.hex()}: {why}")
+
+
+async def replicas_on(gcs: Gcs, node: Node) -> list[str]:
+    """Return the names of the Serve replicas that live on a node."""
+    from ray.serve._private.common import REPLICA_ID_FULL_ID_STR_PREFIX
+
+    actors = await gcs.async_get_all_actor_info(actor_state_name="ALIVE")
+    return [
+        actor.name
+        for actor in actors.values()
+        if actor.name.startswith(REPLICA_ID_FULL_ID_STR_PREFIX) and actor.address.node_id == node.binary()
+    ]
