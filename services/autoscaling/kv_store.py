@@ -8,16 +8,17 @@ miss those that start; an actor would have to be placed, and be told everything 
 """
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from services.ray_internals.cluster import read_key, write_key
-from services.telemetry.metrics import logger
 
 _NAMESPACE = b"rankway"
 _PERIOD_S = 1.0
 Weights = Mapping[str, float]
+logger = logging.getLogger("ray.serve")
 
 
 class Board:

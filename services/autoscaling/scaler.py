@@ -5,6 +5,7 @@ gives back the targets that stand. Time is an argument.
 """
 
 import dataclasses
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,10 +22,10 @@ from services.autoscaling.spec import lowered
 from services.config.pipeline import PipelineConfig
 from services.config.placement import Placement, RouterConfig, all_placements
 from services.logs.traffic import TrafficLog
-from services.telemetry.metrics import logger
 
 State = TypeVar("State")
 _STATE = "policy-state"
+logger = logging.getLogger("ray.serve")
 
 
 class Scaler(Generic[State]):

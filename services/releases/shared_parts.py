@@ -16,7 +16,7 @@ from models.runtimes import load_runtime
 from services.stages.scoring.history_cache import LookupCounts, NoCounts
 from services.stages.scoring.scorer import LoadRuntime, ModelConfig, ModelScorer
 from services.stores.shared import SharedStores
-from services.telemetry.metrics import RowMetrics
+from services.telemetry.features import RowMetrics
 
 Shared = TypeVar("Shared")
 Files = tuple[tuple[str, int, int, int, int], ...]

@@ -19,7 +19,7 @@ from models.ragged import RaggedBatch
 from services.errors import ConfigError
 from services.stages.updates.refresh import Watched, watched_folders
 from services.stores.base import FeatureStore, StoreConfig
-from services.telemetry.metrics import RowMetrics
+from services.telemetry.features import RowMetrics
 
 MISSED = "features"
 """What an answer that was made with default features says."""

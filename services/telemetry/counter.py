@@ -3,8 +3,11 @@
 from collections import Counter as Tally
 from collections import deque
 from collections.abc import Mapping
+from typing import TypeVar
 
 from ray.util import metrics
+
+Note = TypeVar("Note")
 
 
 class LabelledCount:
@@ -29,3 +32,8 @@ class LabelledCount:
             sums[value] += count
         for value, count in sums.items():
             self._series.inc(count, {self._label: value})
+
+
+def drain(notes: deque[Note]) -> list[Note]:
+    """Take what is there; the loop may append meanwhile."""
+    return [notes.popleft() for _ in range(len(notes))]

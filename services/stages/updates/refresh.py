@@ -20,7 +20,7 @@ from models.features.live import LiveColumns, LiveItems
 from models.features.overlay import INDEX as OVERLAY_INDEX
 from models.features.overlay import Overlay
 from models.features.view import FeatureView
-from services.telemetry.metrics import RowMetrics
+from services.telemetry.features import RowMetrics
 
 logger = logging.getLogger("ray.serve")
 _TRIES = 3

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.telemetry.counter import LabelledCount
-from services.telemetry.metrics import LogMetrics, cache_lookups
+from services.telemetry.outcomes import LogMetrics, cache_lookups
 
 
 class Series:

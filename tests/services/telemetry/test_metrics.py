@@ -6,14 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.telemetry.metrics import (
-    Flusher,
-    ReleaseMetrics,
-    RequestMetrics,
-    RowMetrics,
-    StoreMetrics,
-    UnitMetrics,
-)
+from services.telemetry.features import ReleaseMetrics, RowMetrics, StoreMetrics
+from services.telemetry.flusher import Flusher
+from services.telemetry.metrics import RequestMetrics, UnitMetrics
 
 
 class Series:

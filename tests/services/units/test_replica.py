@@ -21,7 +21,7 @@ from services.logs.traffic import TrafficLog
 from services.releases.live import LiveReleases
 from services.scheduling.runner import Runner
 from services.stores.lmdb import LmdbStore
-from services.telemetry.metrics import Flusher
+from services.telemetry.flusher import Flusher
 from services.units import ingress_replica, replica
 from services.units.ingress_replica import build_engine
 from services.units.ingress_unit import IngressUnit

@@ -11,7 +11,7 @@ from models.features.catalogue import Catalogue, item_key
 from models.features.live import LiveItems
 from models.features.view import FeatureView
 from services.stages.updates.refresh import Refresher, watched_folders
-from services.telemetry.metrics import RowMetrics
+from services.telemetry.features import RowMetrics
 from tests.overlaid import CELLS, FEATURES, make_overlaid_pipeline, write_overlay
 from tests.services.stores.servers import until
 
