@@ -19,7 +19,7 @@ from services.config.pipeline import PipelineConfig
 from services.config.placement import sharded_runtime
 from services.config.runtimes import resolved
 from services.errors import ConfigError
-from services.logs.writer import LogFolder
+from services.logs.folder import LogFolder
 from services.releases.warmup import sample_batch
 from services.stages.candidates import candidate_source
 from services.stages.context import ContextLayout
@@ -60,7 +60,7 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
         faults.append(str(error))
     if config.log is not None:
         try:
-            LogFolder.of(config.log, home)
+            LogFolder.at(config.log.path, home, field="log.path")
         except ConfigError as error:
             faults.append(f"{error.field}: {error}")
     try:

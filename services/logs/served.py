@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from models.features.definition import FeatureSet
 from models.served_log.schema import Event
 from services.errors import QueueFull
+from services.logs.folder import LogFolder
 from services.logs.rows import FeedbackRow, ShownRow
-from services.logs.writer import LogConfig, LogFolder, LogWriter, RowCounts
+from services.logs.writer import LogConfig, LogWriter, RowCounts
 from services.scheduling.job import Answer
 
 _DRAIN_PERIOD_S = 0.25

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.logs.writer import LogConfig, LogFolder
+from services.logs.folder import LogFolder
 
 Kind = Literal["arrival", "shed", "batch", "decision"]
 _CLOSE_LIMIT_S = 15.0
@@ -84,7 +84,7 @@ class TrafficLog:
             ConfigError: there is no such kind of file system.
         """
         self._config, self._clock = config, clock
-        self._folder = LogFolder.of(LogConfig(path=config.path), home)
+        self._folder = LogFolder.at(config.path, home, field="record.path")
         self._schema = SCHEMA.with_metadata({"pipeline": pipeline, "source": source})
         # A process that starts again within the second writes into the same folder.
         self._source, self._id, self._numbers = source, secrets.token_hex(2), itertools.count(1)

@@ -9,16 +9,12 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
-import fsspec
 import pyarrow as pa
-from fsspec import AbstractFileSystem
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.served_log.writing import write_log_file
-from services.errors import ConfigError
+from services.logs.folder import LogFolder
 from services.logs.rows import FeedbackRow, ListsMaker, ShownRow, feedback_rows_table
 
 logger = logging.getLogger("ray.serve")
@@ -39,39 +35,6 @@ class LogConfig(BaseModel):
     roll_s: float = Field(default=60.0, gt=0, le=86_400)
     sample: float = Field(default=1.0, gt=0, le=1)
     max_rows_waiting: int = Field(default=10_000, ge=1, le=10_000_000)
-
-
-@dataclass(frozen=True, slots=True)
-class LogFolder:
-    """A folder on any file system."""
-
-    filesystem: AbstractFileSystem
-    root: str
-
-    @classmethod
-    def of(cls, config: LogConfig, home: Path) -> "LogFolder":
-        """Give the configured folder; it is made when the first file is written.
-
-        Raises:
-            ConfigError: there is no such kind of file system, or what it needs is not installed.
-        """
-        path = config.path if "://" in config.path else str(home / config.path)
-        try:
-            filesystem, root = fsspec.core.url_to_fs(path)
-        except (ValueError, ImportError, OSError) as error:
-            raise ConfigError(
-                f"{config.path} cannot be written to: {error}; name a folder, or a URL whose file system is installed",
-                field="log.path",
-            ) from error
-        return cls(filesystem, root.rstrip("/"))
-
-    def write(self, table: pa.Table, name: str) -> None:
-        """Write a file whole.
-
-        Raises:
-            Exception: whatever the file system raises.
-        """
-        write_log_file(table, f"{self.root}/{name}", self.filesystem)
 
 
 class RowCounts(Protocol):

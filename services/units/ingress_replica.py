@@ -64,7 +64,7 @@ def build_engine(
         metrics = parts.unit_metrics(live, [requests, store, rows, lookups])
         log: ServedLog | None = None
         if config.log is not None:
-            log = ServedLog(config.log, LogFolder.of(config.log, home), rows)
+            log = ServedLog(config.log, LogFolder.at(config.log.path, home, field="log.path"), rows)
             stack.callback(log.close)
         cache: ResponseCache | None = None
         if config.response_cache is not None:

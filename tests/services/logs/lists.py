@@ -8,8 +8,9 @@ import numpy as np
 from fsspec.implementations.memory import MemoryFileSystem
 
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
+from services.logs.folder import LogFolder
 from services.logs.rows import FeedbackRow, ShownRow
-from services.logs.writer import LogConfig, LogFolder
+from services.logs.writer import LogConfig
 from tests.pipelines import FEATURES
 
 KEYS = np.arange(1000, 1100)
@@ -45,7 +46,7 @@ def config(**changes: Any) -> LogConfig:
 
 
 def folder(root: Path) -> LogFolder:
-    return LogFolder.of(config(), root)
+    return LogFolder.at(config().path, root, field="log.path")
 
 
 def batch_of(lengths: list[int], release: str = "r1") -> RaggedBatch:

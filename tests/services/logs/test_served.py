@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from models.served_log.reading import read_log
 from services.errors import QueueFull
+from services.logs.folder import LogFolder
 from services.logs.served import ServedLog, is_sampled
-from services.logs.writer import LogFolder
 from services.scheduling.job import Answer
 from tests.pipelines import FEATURES
 from tests.services.logs.lists import KEYS, Counts, FullDisk, batch_of, config, folder

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.served_log.reading import read_log
-from services.errors import ConfigError
-from services.logs.writer import LogConfig, LogFolder, LogWriter
+from services.logs.folder import LogFolder
+from services.logs.writer import LogWriter
 from tests.pipelines import FEATURES
 from tests.services.logs.lists import KEYS, Counts, FullDisk, batch_of, config, folder, opened, shown
 
@@ -138,16 +137,3 @@ def test_an_answer_that_lacks_features_is_dropped_and_the_others_are_logged(tmp_
     assert counts.of == {"unfit": 2, "lists": 1}
     found, _ = read_log([tmp_path / "log"], FEATURES)
     assert list(found.request_ids) == ["b"]
-
-
-def test_any_file_system_will_do_and_one_that_is_not_there_is_named(tmp_path: Path) -> None:
-    counts, memory = Counts(), LogFolder.of(LogConfig(path="memory://served/log/"), tmp_path)
-    writer = LogWriter(config(), memory, counts)
-    writer.add([shown(batch_of([2]), 0, "a")], 0.0)
-    writer.roll(0.0, everything=True)
-    names = MemoryFileSystem().find("/served/log")
-    assert len(names) == 1
-    assert names[0].endswith("-000001.parquet")
-    with pytest.raises(ConfigError, match="name a folder, or a URL") as refused:
-        LogFolder.of(LogConfig(path="nowhere://log"), tmp_path)
-    assert refused.value.field == "log.path"

@@ -1,0 +1,45 @@
+"""A folder of Parquet files on any file system that fsspec knows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+from fsspec import AbstractFileSystem
+
+from models.served_log.writing import write_log_file
+from services.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class LogFolder:
+    """A folder that files are written to whole. root: its path on ``filesystem``."""
+
+    filesystem: AbstractFileSystem
+    root: str
+
+    @classmethod
+    def at(cls, path: str, home: Path, *, field: str) -> "LogFolder":
+        """Return the folder at ``path``, which is relative to the home, or a URL; the first file makes it.
+
+        field: of the pipeline's configuration, for the error.
+
+        Raises:
+            ConfigError: there is no such kind of file system, or what it needs is not installed.
+        """
+        try:
+            filesystem, root = fsspec.core.url_to_fs(path if "://" in path else str(home / path))
+        except (ValueError, ImportError, OSError) as error:
+            raise ConfigError(
+                f"{path} cannot be written to: {error}; name a folder, or a URL whose file system is installed",
+                field=field,
+            ) from error
+        return cls(filesystem, root.rstrip("/"))
+
+    def write(self, table: pa.Table, name: str) -> None:
+        """Write a file whole.
+
+        Raises:
+            Exception: the file system's own errors.
+        """
+        write_log_file(table, f"{self.root}/{name}", self.filesystem)

@@ -1,0 +1,24 @@
+"""A log's folder lies on any file system."""
+
+from pathlib import Path
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from services.errors import ConfigError
+from services.logs.folder import LogFolder
+from services.logs.writer import LogWriter
+from tests.services.logs.lists import Counts, batch_of, config, shown
+
+
+def test_any_file_system_will_do_and_one_that_is_not_there_is_named(tmp_path: Path) -> None:
+    counts, memory = Counts(), LogFolder.at("memory://served/log/", tmp_path, field="log.path")
+    writer = LogWriter(config(), memory, counts)
+    writer.add([shown(batch_of([2]), 0, "a")], 0.0)
+    writer.roll(0.0, everything=True)
+    names = MemoryFileSystem().find("/served/log")
+    assert len(names) == 1
+    assert names[0].endswith("-000001.parquet")
+    with pytest.raises(ConfigError, match="name a folder, or a URL") as refused:
+        LogFolder.at("nowhere://log", tmp_path, field="log.path")
+    assert refused.value.field == "log.path"
