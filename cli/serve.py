@@ -41,8 +41,9 @@ def serve(
 def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> None:
     from services.config.runtimes import resolved
     from services.deployment.check import check_artifacts, store_warnings
-    from services.deployment.deploy import deploy, local_cluster, refuse_taken_port
+    from services.deployment.deploy import deploy
     from services.deployment.discovery import announced
+    from services.deployment.local_cluster import local_cluster, refuse_taken_port
     from services.deployment.open_ports import exposed_ports
 
     home = home_directory()

@@ -23,8 +23,10 @@ from benchmarks.harness.servers import free_port
 from services.autoscaling.spec import lowered
 from services.config.loading import load_config, validated
 from services.config.pipeline import PipelineConfig
-from services.deployment.deploy import deploy, local_cluster, serve_config
+from services.deployment.deploy import deploy
+from services.deployment.local_cluster import local_cluster
 from services.deployment.ray_settings import ServicePorts, local_settings
+from services.deployment.serve_config import serve_config
 from services.ray_internals.serve import serve_details
 
 _CONFIG = Path(__file__).resolve().parents[2] / "configs" / "dlrm.yaml"

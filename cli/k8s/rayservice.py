@@ -22,7 +22,7 @@ from cli.k8s.pods import container_security
 from services.app import PipelineArgs, deployment_options
 from services.config.pipeline import PipelineConfig
 from services.config.placement import all_placements
-from services.deployment.deploy import refuse_unknown_fields, serve_config
+from services.deployment.serve_config import refuse_unknown_fields, serve_config
 
 _DELETION_DELAY_S = 600
 """How long the cluster that was replaced goes on: its requests end, and it can be gone back to."""

@@ -18,7 +18,9 @@ from autoscale.spec import Key
 from autoscale.traces.recorded_batches import RecordedBatches
 from services.config.pipeline import PipelineConfig
 from services.config.units import LOCAL_POOL
-from services.deployment.deploy import deploy, local_cluster, serve_config
+from services.deployment.deploy import deploy
+from services.deployment.local_cluster import local_cluster
+from services.deployment.serve_config import serve_config
 from services.errors import ServiceError
 from services.logs.traffic import RecordConfig
 from services.profiling.saturation import ROLL_S, Loaded, measure_load

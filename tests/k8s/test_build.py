@@ -8,7 +8,7 @@ import pytest
 from ray.serve.schema import ServeDeploySchema
 
 from services.app import PipelineArgs
-from services.deployment.deploy import refuse_unknown_fields
+from services.deployment.serve_config import refuse_unknown_fields
 from services.errors import ConfigError
 from tests.k8s.built import BASE, OVERLAYS, Object, built, ray_services, rendered_service, serve_document
 from tests.k8s.schemas import faults

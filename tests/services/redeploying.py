@@ -10,7 +10,8 @@ from pathlib import Path
 
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
-from services.deployment.deploy import deploy, local_cluster
+from services.deployment.deploy import deploy
+from services.deployment.local_cluster import local_cluster
 from tests.pipelines import make_pipeline, merged
 
 READY = "deployed"

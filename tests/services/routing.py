@@ -17,7 +17,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from services.config.pipeline import PipelineConfig
 from services.config.placement import RouterConfig
-from services.deployment.deploy import local_cluster
+from services.deployment.local_cluster import local_cluster
 from services.units.ingress_unit import ranker_pool
 from services.units.router import PoolRouter
 from tests.pipelines import pipeline_document

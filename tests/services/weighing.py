@@ -14,7 +14,8 @@ from ray import serve
 
 from services.autoscaling.kv_store import Board, post_weights
 from services.config.loading import load_config
-from services.deployment.deploy import deploy, local_cluster
+from services.deployment.deploy import deploy
+from services.deployment.local_cluster import local_cluster
 from tests.pipelines import make_pipeline, merged
 from tests.services.redeploying import with_changes
 from tests.services.servers import ask, rank_request

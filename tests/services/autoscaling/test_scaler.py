@@ -24,7 +24,7 @@ from services.autoscaling.spec import lowered
 from services.config.loading import validated
 from services.config.pipeline import PipelineConfig
 from services.config.placement import all_placements
-from services.deployment.deploy import serve_config
+from services.deployment.serve_config import serve_config
 from tests.pipelines import SPLIT, merged, pipeline_document
 from tests.services.autoscaling.test_observations import Seen, stats_of
 

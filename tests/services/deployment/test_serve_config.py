@@ -1,6 +1,5 @@
 """The Serve config of a pipeline, held against Serve's own schema."""
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from services.app import PipelineArgs
 from services.config.loading import load_config
-from services.config.units import HttpConfig
-from services.deployment.deploy import refuse_taken_port, refuse_unknown_fields, serve_config
+from services.deployment.serve_config import refuse_unknown_fields, serve_config
 from services.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
@@ -37,11 +35,3 @@ def test_every_config_lowers_to_a_serve_config(path: Path) -> None:
 def test_a_field_that_serve_would_drop_silently_is_refused(change: dict[str, Any], field: str) -> None:
     with pytest.raises(ConfigError, match=field):
         refuse_unknown_fields(change, ServeDeploySchema)
-
-
-def test_a_taken_port_is_refused_before_anything_starts() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(ConfigError, match=str(taken.getsockname()[1])):
-            refuse_taken_port(HttpConfig(port=taken.getsockname()[1]))

@@ -1,0 +1,80 @@
+"""Ray and Serve on this machine, for one pipeline, with ports and files of their own."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+from ray import serve
+
+from services.autoscaling.spec import lowered
+from services.config.pipeline import PipelineConfig
+from services.config.placement import Placement, all_placements
+from services.config.units import HttpConfig
+from services.deployment.ray_settings import (
+    ServicePorts,
+    apply_settings,
+    free_ports,
+    local_settings,
+    runtime_directory,
+    throughput_settings,
+)
+from services.errors import ConfigError
+from services.ray_internals.cluster import start_local_ray
+from services.sharding.actors import bundles
+
+
+@contextmanager
+def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
+    """Start Ray and Serve on this machine with ports and files of their own; leave nothing behind."""
+    directory = runtime_directory()
+    try:
+        ports = free_ports()
+        apply_settings(throughput_settings())
+        os.environ.update(local_settings(ports, directory))  # this service's own, whatever one before it had
+        cpus = sum(
+            bundle["CPU"] * _most_replicas(config, placed)
+            for placed in all_placements(config)
+            for bundle in bundles(config, placed)
+        )
+        # Serve's controller and proxy ask for none; a second set of replicas fits while one is replaced.
+        start_local_ray(cpus=max(1, round(2 * cpus)), metrics_port=ports.metrics_export)
+        try:
+            serve.start(
+                proxy_location="HeadOnly", http_options={"host": config.http.host, "port": config.http.port}
+            )
+            yield ports
+        finally:
+            serve.shutdown()  # type: ignore[no-untyped-call]
+            ray.shutdown()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _most_replicas(config: PipelineConfig, placement: Placement) -> int:
+    """Give how many there may be on this machine: the bound where one is given, but no more than it has cores for."""
+    if config.autoscaling is None:
+        return placement.replicas
+    here = int((os.cpu_count() or 1) / placement.cpus) if placement.cpus else placement.replicas
+    bound = lowered(config, {}).placed(placement.key).max_replicas
+    return max(placement.replicas, min(bound, here))
+
+
+def refuse_taken_port(http: HttpConfig) -> None:
+    """Fail before anything is started when the port is taken.
+
+    Raises:
+        ConfigError: something listens there.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((http.host, http.port))
+        except OSError as error:
+            raise ConfigError(
+                f"http.port {http.port} on {http.host} cannot be bound ({error.strerror}): stop what listens there, "
+                f"or choose another with --port",
+                field="http.port",
+            ) from error

@@ -1,0 +1,17 @@
+"""Ray and Serve on this machine."""
+
+import socket
+
+import pytest
+
+from services.config.units import HttpConfig
+from services.deployment.local_cluster import refuse_taken_port
+from services.errors import ConfigError
+
+
+def test_a_taken_port_is_refused_before_anything_starts() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match=str(taken.getsockname()[1])):
+            refuse_taken_port(HttpConfig(port=taken.getsockname()[1]))
