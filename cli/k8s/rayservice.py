@@ -6,7 +6,6 @@ from typing import Any
 
 import ray
 import yaml
-from ray.serve.schema import ServeDeploySchema
 
 from cli.k8s.groups import IDLE_S, head_group, used_pools, worker_group
 from cli.k8s.names import (
@@ -58,7 +57,7 @@ def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
         _plain(deployment_options(placement, args)) | given.get(placement.deployment, {})
         for placement in all_placements(config)
     ]
-    refuse_unknown_fields(document, ServeDeploySchema)
+    refuse_unknown_fields(document)
     return document
 
 

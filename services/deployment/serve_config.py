@@ -1,7 +1,8 @@
-"""The Serve config of a pipeline, validated closed."""
+"""The Serve config of a pipeline, checked against Serve's schema."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from ray.serve.schema import ServeDeploySchema
@@ -17,24 +18,24 @@ from services.errors import ConfigError
 def serve_config(
     config: PipelineConfig, home: Path, *, served_home: Path | None = None, proxy_location: str = "HeadOnly"
 ) -> dict[str, Any]:
-    """Give the multi-application Serve config of the pipeline.
+    """Return the multi-application Serve config of the pipeline.
 
-    home: where profiles are read. served_home: where the cluster finds the pipeline's data; ``home`` where not given.
+    home: where profiles are read. served_home: where the cluster finds the pipeline's data; the default is ``home``.
     proxy_location: Serve's; on one machine its only node has the proxy.
 
     Raises:
-        ConfigError: a field that Serve's schema does not know; Serve itself would drop it silently.
+        ConfigError: as ``refuse_unknown_fields``.
         AutoscaleError: the policy looks at profiles, and one is missing or unfit.
     """
-    found_at = str(home if served_home is None else served_home)
+    home_there = str(home if served_home is None else served_home)
     application: dict[str, Any] = {
         "name": config.name,
         "route_prefix": "/",
         "import_path": IMPORT_PATH,
-        "args": {"config": config.model_dump(mode="json"), "home": found_at},
+        "args": {"config": config.model_dump(mode="json"), "home": home_there},
     }
     if config.autoscaling is not None:
-        arguments = policy_arguments(config, needed_profiles(config, home)) | {"home": found_at}
+        arguments = policy_arguments(config, needed_profiles(config, home)) | {"home": home_there}
         application["args"]["policy_beside"] = True
         application["autoscaling_policy"] = {
             "policy_function": APPLICATION_POLICY,
@@ -51,35 +52,46 @@ def serve_config(
         "logging_config": {"enable_access_log": False},
         "applications": [application],
     }
-    refuse_unknown_fields(document, ServeDeploySchema)
+    refuse_unknown_fields(document)
     return document
 
 
-def refuse_unknown_fields(document: Any, schema: Any, where: str = "") -> None:
-    """Hold a document against a pydantic model and its nested models, closed.
+def refuse_unknown_fields(document: Mapping[str, Any]) -> None:
+    """Hold a Serve config against Serve's schema, which drops unknown fields silently; here they are errors.
+
+    Pydantic's ``extra="forbid"`` does not do: it passes over what may also be a mapping, as ``autoscaling_config``, and
+    over models with an ``__init__`` of their own, as its ``policy``.
 
     Raises:
-        ConfigError: a field the model does not declare.
+        ConfigError: fields that Serve does not know.
     """
-    model = _model_in(schema)
-    if model is None:
+    unknown = list(_unknown_fields(document, ServeDeploySchema, ""))
+    if unknown:
+        lines = [
+            f"{field}: {model} of Serve has no such field; remove it or correct its name"
+            for field, model in unknown
+        ]
+        raise ConfigError("\n".join(lines), field=unknown[0][0])
+
+
+def _unknown_fields(value: Any, annotation: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the path of each unknown field, and the name of the model that lacks it."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unknown_fields(item, annotation, f"{path}{index}.")
         return
-    for item in document if isinstance(document, list) else [document]:
-        if not isinstance(item, dict):
-            continue
-        for name, value in item.items():
-            if name not in model.model_fields:
-                raise ConfigError(
-                    f"Serve's {model.__name__} has no field {where}{name}: remove it", field=name
-                )
-            refuse_unknown_fields(value, model.model_fields[name].annotation, f"{where}{name}.")
+    model = _model_in(annotation)
+    if model is None or not isinstance(value, Mapping):
+        return
+    for name, inner in value.items():
+        if name in model.model_fields:
+            yield from _unknown_fields(inner, model.model_fields[name].annotation, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", model.__name__
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    for part in getattr(annotation, "__args__", ()):
-        found = _model_in(part)
-        if found is not None:
-            return found
-    return None
+    models = map(_model_in, get_args(annotation))
+    return next((model for model in models if model is not None), None)

@@ -93,7 +93,7 @@ def test_a_field_that_kuberay_does_not_know_is_caught() -> None:
 def test_serve_configs_are_what_serve_takes(folder: Path) -> None:
     for service in ray_services(built(folder)):
         document = serve_document(service)
-        refuse_unknown_fields(document, ServeDeploySchema)
+        refuse_unknown_fields(document)
         schema = ServeDeploySchema.model_validate(document)
         (application,) = schema.applications
         arguments = PipelineArgs.model_validate(application.args)
@@ -105,7 +105,7 @@ def test_a_field_that_serve_would_drop_silently_is_caught() -> None:
     document = serve_document(service)
     document["applications"][0]["deployments"][0]["autoscaling_config"]["max_replcas"] = 3
     with pytest.raises(ConfigError, match="max_replcas"):
-        refuse_unknown_fields(document, ServeDeploySchema)
+        refuse_unknown_fields(document)
 
 
 def pod_templates(objects: list[Object]) -> list[Object]:

@@ -1,5 +1,6 @@
 """The Serve config of a pipeline, held against Serve's own schema."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,63 @@ def test_every_config_lowers_to_a_serve_config(path: Path) -> None:
     assert schema.http_options.host == "127.0.0.1"
 
 
+AUTOSCALED = {"min_replicas": 1, "max_replicas": 2, "metrics_interval_s": 1.0}
+
+
+def document_with(*, application: dict[str, Any] | None = None, **deployment: Any) -> dict[str, Any]:
+    return {
+        "applications": [
+            {"name": "first", "import_path": "a:b"},
+            {"name": "second", "import_path": "a:b", "route_prefix": "/second"}
+            | (application or {})
+            | {"deployments": [{"name": "main"}, {"name": "scorer", **deployment}]},
+        ]
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"proxy_locaton": "HeadOnly"}, "proxy_locaton"),
         ({"http_options": {"hots": "::1"}}, "http_options.hots"),
-        ({"applications": [{"name": "a", "imprt_path": "b:c"}]}, "applications.imprt_path"),
-        ({"applications": [{"deployments": [{"num_replcas": 1}]}]}, "applications.deployments.num_replcas"),
+        (document_with(application={"imprt_path": "b:c"}), "applications.1.imprt_path"),
+        (document_with(num_replcas=1), "applications.1.deployments.1.num_replcas"),
+        (
+            document_with(ray_actor_options={"nm_cpus": 1}),
+            "applications.1.deployments.1.ray_actor_options.nm_cpus",
+        ),
+        (
+            document_with(autoscaling_config={**AUTOSCALED, "mx_replicas": 9}),
+            "applications.1.deployments.1.autoscaling_config.mx_replicas",
+        ),
+        (
+            document_with(autoscaling_config={**AUTOSCALED, "policy": {"policy_fnction": "a:b"}}),
+            "applications.1.deployments.1.autoscaling_config.policy.policy_fnction",
+        ),
+        (
+            document_with(deployment_actors=[{"name": "a"}, {"nme": "b"}]),
+            "applications.1.deployments.1.deployment_actors.1.nme",
+        ),
+        (
+            document_with(request_router_config={"backoff": 1}),
+            "applications.1.deployments.1.request_router_config.backoff",
+        ),
+        (
+            document_with(gang_scheduling_config={"gang_size": 2, "gng_size": 2}),
+            "applications.1.deployments.1.gang_scheduling_config.gng_size",
+        ),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_field_that_serve_would_drop_silently_is_refused(change: dict[str, Any], field: str) -> None:
-    with pytest.raises(ConfigError, match=field):
-        refuse_unknown_fields(change, ServeDeploySchema)
+    document = document_with(autoscaling_config=dict(AUTOSCALED)) | change
+    before = copy.deepcopy(document)
+    with pytest.raises(ConfigError, match="has no such field") as refused:
+        refuse_unknown_fields(document)
+    assert refused.value.field == field
+    assert str(refused.value).startswith(f"{field}: ")
+    assert document == before
+
+
+def test_a_document_that_serve_takes_passes() -> None:
+    refuse_unknown_fields(document_with(autoscaling_config=dict(AUTOSCALED)))
