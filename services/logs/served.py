@@ -6,7 +6,6 @@ few rows at a time, so that the model thread waits for the interpreter's lock no
 
 import hashlib
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from services.errors import QueueFull
 from services.logs.folder import LogFolder
 from services.logs.rows import FeedbackRow, ShownRow
 from services.logs.writer import LogConfig, LogWriter, RowCounts
+from services.periodic import PeriodicThread
 from services.scheduling.job import Answer
 
 _DRAIN_PERIOD_S = 0.25
@@ -45,8 +45,13 @@ class ServedLog:
         self._clock = clock
         self._waiting: deque[ShownRow | FeedbackRow] = deque()
         self._writer = LogWriter(config, folder, counts)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread = PeriodicThread(
+            self._drain,
+            _DRAIN_PERIOD_S,
+            name="log",
+            failure="rows could not be written to the served log",
+            at_close=True,
+        )
         self._thread.start()
 
     def shown(
@@ -84,27 +89,22 @@ class ServedLog:
         self._waiting.append(FeedbackRow(request_id, key, event, value, self._clock()))
 
     def thread_cpu_s(self) -> float:
-        """Give the CPU that the writing thread has taken."""
-        assert self._thread.ident is not None
-        return time.clock_gettime(time.pthread_getcpuclockid(self._thread.ident))
+        """Return the CPU time that the writing thread has used."""
+        return self._thread.cpu_s()
 
     def close(self) -> None:
         """Write what is left and stop; a file system that hangs is not waited for."""
-        self._stop.set()
-        self._thread.join(_CLOSE_LIMIT_S)
-        if self._thread.is_alive():
+        if not self._thread.close(_CLOSE_LIMIT_S):
             logger.error("the served log's last rows were not written within %.0f s", _CLOSE_LIMIT_S)
 
-    def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            stopping = self._stop.wait(_DRAIN_PERIOD_S)
-            while self._waiting:
-                time.sleep(_PAUSE_S)  # gives up the interpreter's lock
-                count = min(len(self._waiting), _ROWS_AT_ONCE)
-                self._writer.add([self._waiting.popleft() for _ in range(count)], self._clock())
-                self._writer.roll(self._clock())
-            self._writer.roll(self._clock(), everything=stopping)
+    def _drain(self) -> None:
+        is_last = self._thread.is_stopping
+        while self._waiting:
+            time.sleep(_PAUSE_S)  # gives up the interpreter's lock
+            count = min(len(self._waiting), _ROWS_AT_ONCE)
+            self._writer.add([self._waiting.popleft() for _ in range(count)], self._clock())
+            self._writer.roll(self._clock())
+        self._writer.roll(self._clock(), everything=is_last)
 
 
 def is_sampled(request_id: str, share: float) -> bool:

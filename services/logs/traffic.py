@@ -8,7 +8,6 @@ import datetime
 import itertools
 import logging
 import secrets
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.logs.folder import LogFolder
+from services.periodic import PeriodicThread
 
 Kind = Literal["arrival", "shed", "batch", "decision"]
 _CLOSE_LIMIT_S = 15.0
@@ -90,8 +90,13 @@ class TrafficLog:
         self._source, self._id, self._numbers = source, secrets.token_hex(2), itertools.count(1)
         self._notes: deque[Note] = deque()
         self._dropped = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="traffic-log", daemon=True)
+        self._thread = PeriodicThread(
+            self._roll,
+            config.roll_s,
+            name="traffic-log",
+            failure=f"traffic could not be recorded in {self._folder.root}",
+            at_close=True,
+        )
         self._thread.start()
 
     def note(
@@ -112,21 +117,11 @@ class TrafficLog:
 
     def stop(self) -> None:
         """Let the thread write what is left and end; nobody waits for it."""
-        self._stop.set()
+        self._thread.stop()
 
     def close(self) -> None:
         """Write what is left and stop; a file system that hangs is not waited for."""
-        self.stop()
-        self._thread.join(_CLOSE_LIMIT_S)
-
-    def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            stopping = self._stop.wait(self._config.roll_s)
-            try:
-                self._roll()
-            except Exception:  # each kind of file system has errors of its own; the next file may be written
-                logger.exception("traffic could not be recorded in %s", self._folder.root)
+        self._thread.close(_CLOSE_LIMIT_S)
 
     def _roll(self) -> None:
         dropped, self._dropped = self._dropped, 0

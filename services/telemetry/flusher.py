@@ -1,11 +1,13 @@
 """The thread that hands what was noted to Ray."""
 
 import logging
-import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from services.periodic import PeriodicThread
+
 _FLUSH_PERIOD_S = 0.5
+_FAILURE = "metrics could not be handed to Ray"
 logger = logging.getLogger("ray.serve")
 
 
@@ -23,21 +25,18 @@ class Flusher:
     def __init__(self, sources: Sequence[Noted]) -> None:
         """Start flushing ``sources``."""
         self._sources = sources
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        self._thread = PeriodicThread(
+            self._flush, _FLUSH_PERIOD_S, name="metrics", failure=_FAILURE, at_close=True
+        )
         self._thread.start()
 
     def close(self) -> None:
         """Flush what is left and stop."""
-        self._stop.set()
-        self._thread.join()
+        self._thread.close()
 
-    def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            stopping = self._stop.wait(_FLUSH_PERIOD_S)
-            for source in self._sources:
-                try:
-                    source.flush()
-                except Exception:  # without this thread the notes would pile up
-                    logger.exception("metrics could not be handed to Ray")
+    def _flush(self) -> None:
+        for source in self._sources:
+            try:
+                source.flush()
+            except Exception:  # the other sources' notes would pile up
+                logger.exception(_FAILURE)

@@ -6,7 +6,6 @@ A batch reads what it needs of either once, so that it never sees two.
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from models.features.live import LiveColumns, LiveItems
 from models.features.overlay import INDEX as OVERLAY_INDEX
 from models.features.overlay import Overlay
 from models.features.view import FeatureView
+from services.periodic import PeriodicThread
 from services.telemetry.features import RowMetrics
 
 logger = logging.getLogger("ray.serve")
@@ -111,10 +111,10 @@ class Refresher:
     def __init__(self, folders: list[Watched], period_s: float, metrics: RowMetrics | None) -> None:
         """Start looking every ``period_s``, if there is anything to look at."""
         self._folders = folders
-        self._period_s = period_s
         self._metrics = metrics
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
+        self._thread = PeriodicThread(
+            self._look, period_s, name="refresh", failure="folders could not be refreshed"
+        )
         if folders:
             self._thread.start()
 
@@ -125,20 +125,17 @@ class Refresher:
 
     def stop(self) -> None:
         """Stop looking, soon."""
-        self._stop.set()
+        self._thread.stop()
 
     def close(self) -> None:
         """Stop looking, now."""
-        self.stop()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.close()
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._period_s):
-            for folder in self._folders:
-                # Gone for the moment in which it is replaced, or for good: the former one stays.
-                if folder.identity not in (None, folder.seen):
-                    self._refresh(folder)
+    def _look(self) -> None:
+        for folder in self._folders:
+            # Gone for the moment in which it is replaced, or for good: the former one stays.
+            if folder.identity not in (None, folder.seen):
+                self._refresh(folder)
 
     def _refresh(self, folder: Watched) -> None:
         try:
