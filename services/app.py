@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from ray import serve
 from ray.serve import Application, Deployment
 
-from services.autoscaling.serve_options import neutral
+from services.autoscaling.serve_options import serve_options
 from services.autoscaling.serve_policy import DEPLOYMENT_POLICY, policy_arguments
 from services.autoscaling.spec import lowered, needed_profiles
 from services.config.loading import load_config
@@ -134,4 +134,4 @@ def replicas_options(placement: Placement, args: PipelineArgs) -> dict[str, Any]
         arguments = policy_arguments(config, needed_profiles(config, Path(args.home)))
         arguments["deployment"] = placement.deployment
         policy = {"policy_function": DEPLOYMENT_POLICY, "policy_kwargs": arguments}
-    return {"autoscaling_config": neutral(config, lowered(config, {}), placement.key, policy)}
+    return {"autoscaling_config": serve_options(config, lowered(config, {}), placement.key, policy)}

@@ -15,7 +15,7 @@ from autoscale.config import AutoscalingConfig, make_policy
 from autoscale.policies.base import Decision, Observation, Policy
 from autoscale.profiles import Profile
 from autoscale.spec import Key, PipelineSpec
-from services.autoscaling.kv_store import Board, post_weights
+from services.autoscaling.kv_store import KvStore, post_weights
 from services.autoscaling.metrics import ScalingMetrics
 from services.autoscaling.observations import Context, observe
 from services.autoscaling.spec import lowered
@@ -36,22 +36,22 @@ class Scaler(Generic[State]):
         policy: Policy[State],
         spec: PipelineSpec,
         placed: Mapping[str, Placement],
-        board: Board | None = None,
+        store: KvStore | None = None,
         made_of: bytes = b"",
         traffic: TrafficLog | None = None,
     ) -> None:
         """Decide for the deployments ``placed``, by name.
 
-        board: where weights and state are noted. made_of: what the policy was made of; a state noted under the same
-        is gone on with, after the controller has started again. traffic: where decisions are recorded.
+        store: keeps weights and state. made_of: identifies the policy and its settings; a restarted controller goes on
+        with the state that it finds under the same. traffic: records decisions.
         """
-        self._policy, self._spec, self._placed, self._board = policy, spec, dict(placed), board
+        self._policy, self._spec, self._placed, self._store = policy, spec, dict(placed), store
         self._made_of, self._traffic = made_of, traffic
         self._metrics = {
-            name: ScalingMetrics(spec.name, place.key, spec.placed(place.key).max_replicas, spec.p99_ms)
-            for name, place in placed.items()
+            name: ScalingMetrics(spec.name, each.key, spec.placed(each.key).max_replicas, spec.p99_ms)
+            for name, each in placed.items()
         }
-        self._state = self._noted_state()
+        self._state = self._stored_state()
         self._next_s = float("-inf")
 
     def __del__(self) -> None:
@@ -81,11 +81,11 @@ class Scaler(Generic[State]):
             raise
         self._state = decision.state
         for name in known:
-            self._tell(name, standing[name], decided[name], decision, observation)
-        self._note(decision)
+            self._report(name, standing[name], decided[name], decision, observation)
+        self._post(decision)
         return standing | decided
 
-    def _tell(
+    def _report(
         self, name: str, before: int, after: int, decision: Decision[State], observation: Observation
     ) -> None:
         key = self._placed[name].key
@@ -100,33 +100,33 @@ class Scaler(Generic[State]):
                 | {"replicas_before": before, "replicas_after": after},
             )
 
-    def _note(self, decision: Decision[State]) -> None:
-        if self._board is None:
+    def _post(self, decision: Decision[State]) -> None:
+        if self._store is None:
             return
         for unit in self._spec.units:
             if len(unit.placed) > 1:
-                own = [place for place in self._placed.values() if place.key.unit == unit.name]
+                own = [each for each in self._placed.values() if each.key.unit == unit.name]
                 # Written in any case: weights of a policy before this one may still stand there.
                 weights = decision.weights.get(unit.name) or RouterConfig.of(own).weights
-                post_weights(self._board, unit.name, weights)
-        self._board.post(_STATE, pickle.dumps((self._made_of, decision.state)))
+                post_weights(self._store, unit.name, weights)
+        self._store.post(_STATE, pickle.dumps((self._made_of, decision.state)))
 
-    def _noted_state(self) -> State:
-        if self._board is not None:
+    def _stored_state(self) -> State:
+        if self._store is not None:
             try:
-                note = self._board.read(_STATE)
-                made_of, state = (b"", None) if note is None else pickle.loads(note)
+                value = self._store.read(_STATE)
+                made_of, state = (b"", None) if value is None else pickle.loads(value)
             except Exception:
                 logger.exception("the policy's state could not be read from Ray's store: it starts anew")
             else:
                 if state is not None and made_of == self._made_of:
-                    noted: State = state
-                    return noted
+                    stored: State = state
+                    return stored
         return self._policy.start()
 
 
 def pipeline_scaler(
-    config: PipelineConfig, profiles: Mapping[Key, Profile], board: Board, home: Path | None = None
+    config: PipelineConfig, profiles: Mapping[Key, Profile], store: KvStore, home: Path | None = None
 ) -> Scaler[Any]:
     """Make the scaler of all of a pipeline's deployments; where ``home`` is given, decisions may be recorded.
 
@@ -140,7 +140,7 @@ def pipeline_scaler(
     traffic: TrafficLog | None = None
     if config.record is not None and home is not None:
         traffic = TrafficLog(config.record, home, config.model_dump_json(), "controller")
-    return Scaler(make_policy(config.autoscaling, spec), spec, placed, board, made_of, traffic)
+    return Scaler(make_policy(config.autoscaling, spec), spec, placed, store, made_of, traffic)
 
 
 def unit_scaler(config: PipelineConfig, profiles: Mapping[Key, Profile], deployment: str) -> Scaler[Any]:
@@ -151,20 +151,20 @@ def unit_scaler(config: PipelineConfig, profiles: Mapping[Key, Profile], deploym
     """
     assert config.autoscaling is not None
     spec = lowered(config, profiles)
-    place = next(each for each in all_placements(config) if each.deployment == deployment)
-    unit = spec.unit(place.key.unit)
+    placement = next(each for each in all_placements(config) if each.deployment == deployment)
+    unit = spec.unit(placement.key.unit)
     share = spec.shares.get(unit.name, 1 / len(spec.units))
     alone = dataclasses.replace(
         spec,
-        units=(dataclasses.replace(unit, placed=(unit.in_pool(place.key.pool),)),),
+        units=(dataclasses.replace(unit, placed=(unit.in_pool(placement.key.pool),)),),
         p99_ms=spec.p99_ms * share,
         shares={},
     )
     own = {
         name: bounds
         for name, bounds in config.autoscaling.bounds.items()
-        if name in (unit.name, str(place.key))
+        if name in (unit.name, str(placement.key))
     }
     changes = {"p99_ms": spec.p99_ms * share, "shares": {}, "bounds": own}
     scaling: AutoscalingConfig = config.autoscaling.model_copy(update=changes)
-    return Scaler(make_policy(scaling, alone), alone, {deployment: place})
+    return Scaler(make_policy(scaling, alone), alone, {deployment: placement})

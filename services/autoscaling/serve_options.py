@@ -1,4 +1,4 @@
-"""Serve's own autoscaling with nothing of its own: a policy's number is asked for at once, within the bounds."""
+"""Serve's autoscaling options that apply our policy's target unchanged: no delay, no smoothing, only bounds."""
 
 import warnings
 from typing import Any
@@ -12,7 +12,7 @@ from services.config.pipeline import PipelineConfig
 _WINDOW_S = 30.0
 
 
-def neutral(
+def serve_options(
     config: PipelineConfig, spec: PipelineSpec, key: Key, policy: dict[str, Any] | None
 ) -> AutoscalingConfig:
     """Give Serve's autoscaling options of a deployment; delays and factors change nothing.

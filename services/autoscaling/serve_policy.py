@@ -43,18 +43,26 @@ class PipelinePolicy:
     """An application-level policy: one decision for all of a pipeline's deployments."""
 
     def __init__(
-        self, config: dict[str, Any], profiles: list[dict[str, Any]], home: str | None = None
+        self,
+        config: dict[str, Any],
+        profiles: list[dict[str, Any]],
+        home: str | None = None,
+        keys: Any = None,
     ) -> None:
-        """Take the pipeline and the profiles its policy looks at, as JSON; decisions are recorded below ``home``."""
+        """Take the pipeline and the profiles its policy looks at, as JSON; decisions are recorded below ``home``.
+
+        keys: where weights and state are kept, Ray's key-value store by default.
+        """
 
         def make() -> Any:
             from pathlib import Path
 
-            from services.autoscaling.kv_store import Board
+            from services.autoscaling.kv_store import KvStore
             from services.autoscaling.scaler import pipeline_scaler
 
             pipeline, read = _read(config, profiles)
-            return pipeline_scaler(pipeline, read, Board(pipeline.name), None if home is None else Path(home))
+            store = KvStore(pipeline.name, keys)
+            return pipeline_scaler(pipeline, read, store, None if home is None else Path(home))
 
         self._guarded = _Guarded(make)
 

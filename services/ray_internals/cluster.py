@@ -33,19 +33,25 @@ def use_local_token() -> None:
     maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
-def read_key(namespace: bytes, key: bytes) -> bytes | None:
-    """Return a value of Ray's internal key-value store, or None if it has none under this key."""
-    from ray.experimental.internal_kv import _internal_kv_get
+class RayKeys:
+    """One namespace of Ray's internal key-value store; inside a process that has joined a cluster."""
 
-    value: bytes | None = _internal_kv_get(key, namespace=namespace)
-    return value
+    def __init__(self, namespace: bytes) -> None:
+        """Use this namespace."""
+        self._namespace = namespace
 
+    def read(self, key: bytes) -> bytes | None:
+        """Return the value of a key, or None if there is none."""
+        from ray.experimental.internal_kv import _internal_kv_get
 
-def write_key(namespace: bytes, key: bytes, value: bytes) -> None:
-    """Write a value to Ray's internal key-value store, over what is there."""
-    from ray.experimental.internal_kv import _internal_kv_put
+        value: bytes | None = _internal_kv_get(key, namespace=self._namespace)
+        return value
 
-    _internal_kv_put(key, value, True, namespace=namespace)
+    def write(self, key: bytes, value: bytes) -> None:
+        """Write a value over what is there."""
+        from ray.experimental.internal_kv import _internal_kv_put
+
+        _internal_kv_put(key, value, True, namespace=self._namespace)
 
 
 def check_node_labels(labels: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from ray import serve
 from ray.exceptions import RayTaskError
 from ray.serve.handle import DeploymentHandle
 
-from services.autoscaling.kv_store import Board, FollowedWeights
+from services.autoscaling.kv_store import FollowedWeights, KvStore
 from services.autoscaling.observations import recorded
 from services.config.pipeline import PipelineConfig
 from services.config.placement import RouterConfig
@@ -83,7 +83,7 @@ def _follow_weights(pipeline: PipelineConfig, router: PoolRouter) -> FollowedWei
     """Keep the router's weights as the autoscaling policy decides them. Call inside a running event loop."""
     loop = asyncio.get_running_loop()
     return FollowedWeights(
-        Board(pipeline.name),
+        KvStore(pipeline.name),
         pipeline.unit_of("ranker"),
         lambda weights: loop.call_soon_threadsafe(router.reweigh, weights),
     )

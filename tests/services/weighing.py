@@ -12,7 +12,7 @@ from typing import Any
 
 from ray import serve
 
-from services.autoscaling.kv_store import Board, post_weights
+from services.autoscaling.kv_store import KvStore, post_weights
 from services.config.loading import load_config
 from services.deployment.deploy import deploy
 from services.deployment.local_cluster import local_cluster
@@ -31,7 +31,7 @@ def main(home: Path, port: int, changes: dict[str, Any]) -> None:
     with local_cluster(config):
         deploy(config, home, lambda _status: None)
         told["from the YAML"] = arrived(port)
-        post_weights(Board(config.name), "scorer", {"one": 0.0, "two": 1.0})
+        post_weights(KvStore(config.name), "scorer", {"one": 0.0, "two": 1.0})
         end_s = time.monotonic() + _LIMIT_S
         while arrived(port)["one"] and time.monotonic() < end_s:
             pass  # until every ingress replica has looked

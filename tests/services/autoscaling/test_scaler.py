@@ -16,9 +16,9 @@ from autoscale.policies.base import Decision, Observation
 from autoscale.spec import Key
 from services.app import PipelineArgs, replicas_options
 from services.autoscaling import serve_policy
-from services.autoscaling.kv_store import Board
+from services.autoscaling.kv_store import KvStore
 from services.autoscaling.scaler import Scaler, unit_scaler
-from services.autoscaling.serve_options import neutral
+from services.autoscaling.serve_options import serve_options
 from services.autoscaling.serve_policy import PipelinePolicy, UnitPolicy, policy_arguments
 from services.autoscaling.spec import lowered
 from services.config.loading import validated
@@ -26,6 +26,7 @@ from services.config.pipeline import PipelineConfig
 from services.config.placement import all_placements
 from services.deployment.serve_config import serve_config
 from tests.pipelines import SPLIT, merged, pipeline_document
+from tests.services.autoscaling.keys import MemoryKeys
 from tests.services.autoscaling.test_observations import Seen, stats_of
 
 SCALING: dict[str, Any] = {
@@ -129,24 +130,15 @@ def by_name(targets: Mapping[DeploymentID, int]) -> dict[str, int]:
     return {each.name: number for each, number in targets.items()}
 
 
-@pytest.fixture
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no Ray in this process: the board has nothing to write to."""
-    monkeypatch.setattr("services.autoscaling.kv_store._internal_kv_get", lambda *_, **__: None)
-    monkeypatch.setattr("services.autoscaling.kv_store._internal_kv_put", lambda *_, **__: True)
-
-
-@pytest.mark.usefixtures("quiet")
 def test_an_application_policy_gives_serve_a_dict_by_its_own_ids_and_a_dict_of_state() -> None:
-    policy = PipelinePolicy(**policy_arguments(config_of(), {}))
+    policy = PipelinePolicy(**policy_arguments(config_of(), {}), keys=MemoryKeys())
     targets, state = policy(contexts_of({"main": 2, "scorer": 2}, ongoing=10.0))
     assert by_name(targets) == {"main": 5, "scorer": 5}
     assert state == {}
 
 
-@pytest.mark.usefixtures("quiet")
 def test_it_never_raises_and_keeps_the_targets_whatever_serve_hands_it() -> None:
-    policy = PipelinePolicy(**policy_arguments(config_of(), {}))
+    policy = PipelinePolicy(**policy_arguments(config_of(), {}), keys=MemoryKeys())
     contexts = contexts_of({"main": 2, "scorer": 3}, ongoing=10.0)
     for broken in (float("nan"), float("inf"), -1.0, None, "many"):
         for context in contexts.values():
@@ -158,30 +150,30 @@ def test_it_never_raises_and_keeps_the_targets_whatever_serve_hands_it() -> None
     assert policy({}) == ({}, {})
 
 
-class Notes(Board):
-    """A board of this process alone."""
+class Store(KvStore):
+    """Keeps values in this process, and writes them at once."""
 
     def __init__(self) -> None:
-        self.notes: dict[str, bytes] = {}
+        self.values: dict[str, bytes] = {}
 
     def read(self, name: str) -> bytes | None:
-        return self.notes.get(name)
+        return self.values.get(name)
 
-    def post(self, name: str, note: bytes) -> None:
-        self.notes[name] = note
+    def post(self, name: str, value: bytes) -> None:
+        self.values[name] = value
 
 
 def test_a_scaler_made_again_of_the_same_goes_on_with_the_state_and_one_of_other_things_does_not() -> None:
-    config, board = config_of(), Notes()
+    config, store = config_of(), Store()
     spec = lowered(config, {})
     placed = {placement.deployment: placement for placement in all_placements(config)}
     policy = Counting(tuple(spec.keys()))
     contexts = {"main": told(1), "scorer": told(1)}
-    assert Scaler(policy, spec, placed, board, b"a").targets(contexts, 100.0)["main"] == 2
-    assert Scaler(policy, spec, placed, board, b"a").targets(contexts, 101.0)["main"] == 3
-    assert Scaler(policy, spec, placed, board, b"b").targets(contexts, 102.0)["main"] == 2
-    board.notes["policy-state"] = b"no pickle"
-    assert Scaler(policy, spec, placed, board, b"b").targets(contexts, 103.0)["main"] == 2
+    assert Scaler(policy, spec, placed, store, b"a").targets(contexts, 100.0)["main"] == 2
+    assert Scaler(policy, spec, placed, store, b"a").targets(contexts, 101.0)["main"] == 3
+    assert Scaler(policy, spec, placed, store, b"b").targets(contexts, 102.0)["main"] == 2
+    store.values["policy-state"] = b"no pickle"
+    assert Scaler(policy, spec, placed, store, b"b").targets(contexts, 103.0)["main"] == 2
 
 
 TWO_POOLS: dict[str, Any] = {
@@ -194,10 +186,10 @@ def test_the_weights_of_pools_are_the_policys_else_those_of_the_yaml() -> None:
     contexts = {"main": told(1), "scorer@one": told(1), "scorer@two": told(3)}
 
     def weights_of(config: PipelineConfig, decided: Mapping[str, Mapping[str, float]]) -> Any:
-        spec, board = lowered(config, {}), Notes()
+        spec, store = lowered(config, {}), Store()
         placed = {placement.deployment: placement for placement in all_placements(config)}
-        Scaler(Counting(tuple(spec.keys()), weights=decided), spec, placed, board).targets(contexts, 100.0)
-        return json.loads(board.notes["weights/scorer"])
+        Scaler(Counting(tuple(spec.keys()), weights=decided), spec, placed, store).targets(contexts, 100.0)
+        return json.loads(store.values["weights/scorer"])
 
     decided = {"scorer": {"one": 0.9, "two": 0.1}}
     assert weights_of(config_of(TWO_POOLS), decided) == decided["scorer"]
@@ -243,7 +235,7 @@ def test_serve_can_pickle_the_policies_by_value_as_it_does() -> None:
 
 def test_serves_own_delays_and_factors_change_nothing() -> None:
     config = config_of({"autoscaling": {"bounds": {"main": {"min_replicas": 2}}}})
-    serve = neutral(config, lowered(config, {}), Key("main", "local"), None)
+    serve = serve_options(config, lowered(config, {}), Key("main", "local"), None)
     assert isinstance(serve, AutoscalingConfig)
     assert (serve.min_replicas, serve.initial_replicas, serve.max_replicas) == (2, 2, 8)
     assert (serve.upscale_delay_s, serve.downscale_delay_s, serve.downscale_to_zero_delay_s) == (0, 0, 0)
