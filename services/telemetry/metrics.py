@@ -27,10 +27,10 @@ Outside a Ray process the same calls reach nothing.
 
 from collections import Counter as Tally
 from collections import deque
+from typing import Literal, Protocol
 
 from ray.util import metrics
 
-from services.logs.traffic import TrafficLog
 from services.telemetry.counter import drain
 from services.telemetry.histogram import Histogram
 
@@ -38,13 +38,27 @@ _LATENCY_MS: list[float] = [0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 2
 _CANDIDATES: list[float] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
 
 
+class Traffic(Protocol):
+    """Records what happens in a unit, as the traffic log does."""
+
+    def note(
+        self,
+        kind: Literal["arrival", "shed", "batch"],
+        unit: str,
+        pool: str,
+        requests: int,
+        candidates: int = 0,
+        milliseconds: float = 0.0,
+    ) -> None:
+        """Note what happens now, without waiting. milliseconds: of a batch, its stages' time."""
+        ...
+
+
 class UnitMetrics:
     """What a unit's runner reports; its counts since the start, which never fall."""
 
-    def __init__(
-        self, unit: str, replica: str, pool: str = "local", traffic: TrafficLog | None = None
-    ) -> None:
-        """Declare the unit's series; ``traffic`` is told all of it, too."""
+    def __init__(self, unit: str, replica: str, pool: str = "local", traffic: Traffic | None = None) -> None:
+        """Declare the unit's series; ``traffic`` records arrivals, refusals and batches as well."""
         self._unit, self._pool, self._traffic = unit, pool, traffic
         keys = ("unit", "pool", "replica")
         tags = {"unit": unit, "pool": pool, "replica": replica}

@@ -1,0 +1,73 @@
+"""A fake of ``ray.util.metrics``: series as Prometheus would scrape them, by exported name and labels."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+
+@dataclass
+class Exported:
+    """The present value of every series. Labels are written as in PromQL, sorted: ``pool="a", unit="b"``."""
+
+    series: dict[str, dict[str, float]] = field(default_factory=dict)
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def value(self, name: str, **labels: str) -> float:
+        """Return the value of the one series that has these labels, among others."""
+        [value] = [
+            value for text, value in self.series[name].items() if set(_pairs(labels)) <= set(text.split(", "))
+        ]
+        return value
+
+    def values(self, name: str, label: str) -> dict[str, float]:
+        """Return the values of a name's series by one of its labels; empty if it has none yet."""
+        return {
+            dict(pair.split("=", 1) for pair in text.split(", "))[label].strip('"'): value
+            for text, value in self.series.get(name, {}).items()
+        }
+
+
+def _pairs(labels: Mapping[str, str]) -> list[str]:
+    return [f'{name}="{value}"' for name, value in sorted(labels.items())]
+
+
+def _metric(exported: Exported, *, is_counter: bool) -> Any:
+    class Metric:
+        def __init__(self, name: str, description: str = "", tag_keys: Sequence[str] = ()) -> None:
+            assert description
+            self._name, self._keys, self._default = name, tuple(tag_keys), dict[str, str]()
+            exported.labels[name] = self._keys
+
+        def set_default_tags(self, tags: Mapping[str, str]) -> None:
+            self._default = dict(tags)
+
+        def _series(self, tags: Mapping[str, str] | None) -> tuple[dict[str, float], str]:
+            labels = self._default | dict(tags or {})
+            assert set(labels) == set(self._keys), "Ray refuses other labels than those declared"
+            return exported.series.setdefault(self._name, {}), ", ".join(_pairs(labels))
+
+    class Counter(Metric):
+        def inc(self, value: float = 1.0, tags: Mapping[str, str] | None = None) -> None:
+            assert value > 0, "Ray refuses to count nothing"
+            series, labels = self._series(tags)
+            series[labels] = series.get(labels, 0.0) + value
+
+    class Gauge(Metric):
+        def set(self, value: float, tags: Mapping[str, str] | None = None) -> None:
+            series, labels = self._series(tags)
+            series[labels] = value
+
+    return Counter if is_counter else Gauge
+
+
+@contextmanager
+def exported_metrics() -> Iterator[Exported]:
+    """Stand in for Ray's counters and gauges while the block runs."""
+    exported = Exported()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ray.util.metrics.Counter", _metric(exported, is_counter=True))
+        patch.setattr("ray.util.metrics.Gauge", _metric(exported, is_counter=False))
+        yield exported

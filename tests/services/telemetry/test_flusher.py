@@ -1,0 +1,36 @@
+"""The flusher's thread hands over what is left when it closes, and outlives a source that fails."""
+
+import threading
+
+from services.telemetry.flusher import Flusher
+from services.telemetry.metrics import UnitMetrics
+from tests.services.ray_metrics import Exported
+
+LIMIT_S = 30.0
+
+
+class Failing:
+    """Fails each time."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+
+    def flush(self) -> None:
+        self.asked.release()
+        raise RuntimeError("Ray is gone")
+
+
+def test_the_rest_is_handed_over_when_it_closes_though_another_source_fails(exported: Exported) -> None:
+    unit = UnitMetrics("main", "r1")
+    flusher = Flusher([Failing(), unit])
+    unit.batch_done(1, 7, {})
+    flusher.close()
+    assert exported.value("rankway_candidates_served_total") == 7
+
+
+def test_a_source_that_failed_is_asked_again() -> None:
+    failing = Failing()
+    flusher = Flusher([failing])
+    assert failing.asked.acquire(timeout=LIMIT_S)
+    flusher.close()
+    assert failing.asked.acquire(timeout=LIMIT_S)
