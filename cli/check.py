@@ -11,7 +11,8 @@ from rich.console import Console
 from models.runtimes.auto import Choice
 from services.config.loading import load_config
 from services.config.runtimes import choices, told
-from services.deployment.check import check_artifacts, idle_policies, scaling_warnings, store_warnings
+from services.deployment.advice import idle_policies, scaling_warnings, store_warnings
+from services.deployment.check import Preflight
 from services.errors import ConfigError
 from services.paths import home_directory
 
@@ -64,11 +65,12 @@ def _findings(path: Path) -> Findings:
     home = home_directory()
     try:
         config = load_config(path)
-        faults = check_artifacts(config, home)
+        pipeline = Preflight(config, home)
+        faults = pipeline.faults()
         if faults:
             return Findings(faults)
-        warnings = [*store_warnings(config, home), *scaling_warnings(config, home)]
-        return Findings([], warnings, choices(config, home), idle_policies(config, home))
+        warnings = [*store_warnings(pipeline), *scaling_warnings(pipeline)]
+        return Findings([], warnings, choices(config, home), idle_policies(pipeline))
     except ConfigError as error:
         return Findings(str(error).splitlines())
 

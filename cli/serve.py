@@ -40,7 +40,8 @@ def serve(
 
 def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> None:
     from services.config.runtimes import resolved
-    from services.deployment.check import check_artifacts, store_warnings
+    from services.deployment.advice import store_warnings
+    from services.deployment.check import Preflight
     from services.deployment.deploy import deploy
     from services.deployment.discovery import announced
     from services.deployment.local_cluster import local_cluster, refuse_taken_port
@@ -51,12 +52,13 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
     releases = ReleaseFolder(home, pipeline.name)
     active = releases.history.active()
     served = releases.applied(pipeline, active)
-    faults = check_artifacts(served, home)
+    preflight = Preflight(served, home)
+    faults = preflight.faults()
     if faults:
         raise ConfigError("\n".join(faults))
     refuse_taken_port(pipeline.http)
     changed = [f"release {active}: {line}" for line in releases.differences(pipeline, active)]
-    for warning in [*changed, *store_warnings(served, home)]:
+    for warning in [*changed, *store_warnings(preflight)]:
         console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
     with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:

@@ -147,5 +147,7 @@ def test_vectors_that_are_no_numbers_are_refused_for_diversity(tmp_path: Path) -
 def test_a_log_of_an_unknown_kind_of_file_system_is_named(tmp_path: Path) -> None:
     make_pipeline(tmp_path)
     assert faults_of(tmp_path, {"log": {"path": "served"}}) == []
-    faults = faults_of(tmp_path, {"log": {"path": "nowhere://served"}})
-    assert [fault.partition(":")[0] for fault in faults] == ["log.path"]
+    faults = faults_of(
+        tmp_path, {"log": {"path": "nowhere://served"}, "record": {"path": "nowhere://traffic"}}
+    )
+    assert [fault.partition(":")[0] for fault in faults] == ["log.path", "record.path"]

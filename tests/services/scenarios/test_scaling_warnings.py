@@ -9,7 +9,8 @@ import yaml
 
 from autoscale.profiles import Profile, Timing, write_profile
 from services.config.loading import load_config
-from services.deployment.check import scaling_warnings
+from services.deployment.advice import scaling_warnings
+from services.deployment.check import Preflight
 from tests.pipelines import SPLIT, merged, pipeline_document
 
 PROFILED = {"units": {"main": {"profile": "main.json"}, "scorer": {"profile": "scorer.json"}}}
@@ -29,7 +30,7 @@ def warnings_of(home: Path, *changes: Mapping[str, Any]) -> list[str]:
     for change in (SPLIT, *changes):
         document = merged(document, change)
     (home / "pipeline.yaml").write_text(yaml.safe_dump(document))
-    said = scaling_warnings(load_config(home / "pipeline.yaml"), home)
+    said = scaling_warnings(Preflight(load_config(home / "pipeline.yaml"), home))
     return [line for line in said if "max_calls_in_flight" in line]
 
 
@@ -58,4 +59,4 @@ def test_a_pipeline_of_one_unit_is_not_warned_of(tmp_path: Path) -> None:
     document = merged(pipeline_document(), whole)
     del document["units"]["scorer"]
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(document))
-    assert scaling_warnings(load_config(tmp_path / "pipeline.yaml"), tmp_path) == []
+    assert scaling_warnings(Preflight(load_config(tmp_path / "pipeline.yaml"), tmp_path)) == []

@@ -13,7 +13,8 @@ import pytest
 
 from models.features.rows import UserRowCodec, row_key
 from services.config.loading import load_config
-from services.deployment.check import check_artifacts, store_warnings
+from services.deployment.advice import store_warnings
+from services.deployment.check import Preflight, check_artifacts
 from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
 from services.stages.features import load_definitions
@@ -115,7 +116,7 @@ def test_a_pipeline_starts_without_its_server_and_says_what_to_do(tmp_path: Path
     changes = {"features": {"store": {"kind": "redis", "nodes": ["127.0.0.1:1"]}}}
     config = load_config(make_pipeline(tmp_path, changes))
     assert check_artifacts(config, tmp_path) == []
-    (warning,) = store_warnings(config, tmp_path)
+    (warning,) = store_warnings(Preflight(config, tmp_path))
     assert "Redis at 127.0.0.1:1 does not answer" in warning
     assert "start it, or mend features.store" in warning
 

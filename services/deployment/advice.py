@@ -1,0 +1,49 @@
+"""Warnings and advice of ``rankway check`` on a pipeline that can be served."""
+
+from autoscale.advice import call_limited, meaningless, sizing_of, unreachable
+from autoscale.errors import AutoscaleError
+from services.autoscaling.spec import needed_profiles, spec_of
+from services.deployment.check import Preflight
+from services.stores.base import RedisConfig
+
+
+def scaling_warnings(pipeline: Preflight) -> list[str]:
+    """Return warnings: the policy does what a simpler one does, the objective is out of reach, calls limit a unit."""
+    scaling, limited = pipeline.config.autoscaling, _call_warnings(pipeline)
+    if scaling is None:
+        return limited
+    kind = scaling.policy.kind
+    why = meaningless(scaling, pipeline.spec).get(kind)
+    repeated = [] if why is None else [f"autoscaling.policy.kind: {kind} adds nothing here: {why}"]
+    return [*repeated, *unreachable(scaling, pipeline.spec), *limited]
+
+
+def idle_policies(pipeline: Preflight) -> dict[str, str]:
+    """Return the other policies that would add nothing to a simpler one in this pipeline, and why."""
+    scaling = pipeline.config.autoscaling
+    if scaling is None:
+        return {}
+    excluded = {scaling.policy.kind}
+    if not needed_profiles(pipeline.config, pipeline.home):
+        excluded.add("predictive")  # whether it adds anything depends on start-up times
+    return {kind: why for kind, why in meaningless(scaling, pipeline.spec).items() if kind not in excluded}
+
+
+def store_warnings(pipeline: Preflight) -> list[str]:
+    """Return what a store of another process lacks; a pipeline is served without it, with default features."""
+    store = pipeline.config.features.store
+    if not isinstance(store, RedisConfig):
+        return []
+    from services.stores.redis_client import server_fault
+
+    fault = server_fault(store, pipeline.home)
+    return [] if fault is None else [f"features.store: {fault}. Until then answers have default features"]
+
+
+def _call_warnings(pipeline: Preflight) -> list[str]:
+    """Return warnings of units that their calls to the next one limit; it takes the profiles of both to know."""
+    try:
+        spec = spec_of(pipeline.config, pipeline.home)
+    except AutoscaleError:
+        return []
+    return call_limited(spec, sizing_of(pipeline.config.autoscaling, spec))
