@@ -1,14 +1,15 @@
 """``rankway features``: what a pipeline's feature store holds."""
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models.errors import ModelError
+from cli.errors import FAILED, exit_on_error
+from cli.progress import shown_progress
 from models.features.catalogue import Catalogue
 from services.config.loading import load_config
 from services.errors import ConfigError, ServiceError, StoreLost
@@ -19,7 +20,6 @@ from services.stages.updates.live_items import set_live
 from services.stores import open_writer
 from services.stores.base import StoreConfig
 from services.stores.loading import Checkpoint, Loaded, load_all
-from services.stores.loading import Progress as Told
 from services.stores.sources import open_source
 
 app = typer.Typer(help="Stored features: load users' rows, set live features of items.", no_args_is_help=True)
@@ -37,16 +37,13 @@ def load_files(
 ) -> None:
     """Load users' rows: Parquet with a column user_id and one a feature. Cut off, it goes on where it was."""
     console = Console(stderr=True)
-    try:
-        loads = _load(config, files, console)
-    except ConfigError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
-    except ServiceError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        if not isinstance(error, StoreLost):
-            console.print("Called again, the load goes on where it was.", highlight=False)
-        raise typer.Exit(1) from error
+    with exit_on_error(console):
+        try:
+            loads = _load(config, files, console)
+        except ServiceError as error:
+            if not isinstance(error, ConfigError | StoreLost):
+                error.add_note("Called again, the load goes on where it was.")
+            raise
     for path, loaded in loads.items():
         for fault in loaded.faults:
             console.print(fault, markup=False, highlight=False, soft_wrap=True)
@@ -60,7 +57,7 @@ def load_files(
             f"{path}: {loaded.written} rows loaded{before}{refused}", highlight=False, soft_wrap=True
         )
     if any(loaded.refused for loaded in loads.values()):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 @app.command("set")
@@ -78,15 +75,12 @@ def set_items(
         numbers = [float(number) for number in text.split(",")]
     except ValueError:
         raise typer.BadParameter(f"{setting!r} is not live.NAME=VALUE with a number") from None
-    try:
+    with exit_on_error(console):
         pipeline, home = load_config(config), home_directory()
         definitions = load_definitions(home / pipeline.features.definitions)
         folder = LiveFolder(home, pipeline.name, pipeline.features.live)
         value = numbers if "," in text else numbers[0]
         set_live(folder, definitions, Catalogue.open(home / pipeline.catalogue), name, value, items)
-    except (ServiceError, ModelError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
     console.print(f"live.{name} is {text} for {len(set(items))} items", markup=False, highlight=False)
 
 
@@ -97,18 +91,15 @@ def _load(config: Path, files: list[Path], console: Console) -> dict[Path, Loade
         raise ConfigError(f"{config} names no store: add features.store", field="features.store")
     definitions = load_definitions(home / pipeline.features.definitions)
     sources = {path: open_source(path, definitions) for path in files}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     writer = open_writer(store, home)
     try:
-        with Progress(*columns, console=console, transient=True) as bar:
-
-            def told(path: Path) -> Told:
-                task = bar.add_task(path.name, total=sources[path].total)
-                return lambda done, total: bar.update(task, completed=done, total=total)
-
+        with shown_progress(console, *(path.name for path in sources)) as report:
             stamps = {path: f"{source.stamp()} {_identity(store)}" for path, source in sources.items()}
             loads = load_all(
-                [(source, Checkpoint(path, stamps[path]), told(path)) for path, source in sources.items()],
+                [
+                    (source, Checkpoint(path, stamps[path]), partial(report, path.name))
+                    for path, source in sources.items()
+                ],
                 writer,
             )
     finally:

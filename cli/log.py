@@ -9,9 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.errors import ModelError
+from cli.errors import exit_on_error
 from services.config.loading import load_config
-from services.errors import ConfigError
 from services.offline.skew import SkewReport, skew_report
 from services.paths import home_directory
 
@@ -33,12 +32,8 @@ def skew(
 ) -> None:
     """Compare logged features with the same ones worked out again as of each request's moment."""
     console = Console(stderr=True)
-    try:
-        with console.status("comparing"):
-            report = skew_report(load_config(config), home_directory(), paths)
-    except (ConfigError, ModelError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
+    with exit_on_error(console), console.status("comparing"):
+        report = skew_report(load_config(config), home_directory(), paths)
     if as_json:
         typer.echo(json.dumps(_as_json(report), indent=2))
     else:

@@ -1,17 +1,15 @@
 """``rankway release``: what a pipeline serves, changed while it runs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from models.errors import ModelError
+from cli.errors import exit_on_error, print_warning
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
-from services.errors import ConfigError, ReleaseError, ServiceError
+from services.errors import ConfigError, ReleaseError
 from services.paths import home_directory
 from services.releases.staging import ReleaseFolder
 
@@ -25,7 +23,7 @@ Config = Annotated[Path, typer.Argument(help="The pipeline's YAML.")]
 def list_releases(config: Config) -> None:
     """List the staged releases, the oldest first; * marks the active one."""
     console = Console(stderr=True)
-    with _errors_told(console):
+    with exit_on_error(console):
         pipeline, folder = _open(config)
         active = folder.history.active()
         for release in folder.staged():
@@ -43,7 +41,7 @@ def list_releases(config: Config) -> None:
 def stage(config: Config) -> None:
     """Keep what the configuration names now as a release; print its name."""
     console = Console(stderr=True)
-    with _errors_told(console):
+    with exit_on_error(console):
         from services.deployment.check import check_artifacts
 
         pipeline, folder = _open(config)
@@ -64,7 +62,7 @@ def activate(
 ) -> None:
     """Load and warm a release in all replicas, then swap to it; a failed load changes nothing."""
     console = Console(stderr=True)
-    with _errors_told(console):
+    with exit_on_error(console):
         pipeline, folder = _open(config)
         if name is None:
             staged = folder.staged()
@@ -80,7 +78,7 @@ def activate(
 def rollback(config: Config) -> None:
     """Swap back to the release that was active before."""
     console = Console(stderr=True)
-    with _errors_told(console):
+    with exit_on_error(console):
         pipeline, folder = _open(config)
         _activate(pipeline, folder, folder.history.previous(), console, is_rollback=True)
 
@@ -94,13 +92,7 @@ def _activate(
 
     home = home_directory()
     for line in folder.differences(pipeline, name):
-        console.print(
-            f"warning: release {name}: {line}",
-            style="yellow",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        print_warning(console, f"release {name}: {line}")
     with console.status("looking for the service") as status, joined(pipeline, home) as is_running:
         if is_running:
             Rollout(pipeline, folder, status.update).activate(name, is_rollback=is_rollback)
@@ -116,13 +108,3 @@ def _activate(
 def _open(config: Path) -> tuple[PipelineConfig, ReleaseFolder]:
     pipeline = load_config(config)
     return pipeline, ReleaseFolder(home_directory(), pipeline.name)
-
-
-@contextmanager
-def _errors_told(console: Console) -> Iterator[None]:
-    """Tell an error without a traceback; exit status 2 for what the caller named, 1 for what then failed."""
-    try:
-        yield
-    except (ServiceError, ModelError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2 if isinstance(error, ConfigError | ModelError) else 1) from error

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cli.errors import exit_on_error, print_warning
 from services.config.loading import load_config, validated
 from services.config.pipeline import PipelineConfig
-from services.errors import ConfigError, ServiceError
+from services.errors import ConfigError
 from services.paths import home_directory
 from services.releases.staging import ReleaseFolder
 
@@ -27,15 +28,9 @@ def serve(
     console = Console(stderr=True)
     stop = threading.Event()
     _stop_at_signals(stop)
-    try:
+    with exit_on_error(console):
         pipeline = _with_address(load_config(config), host, port)
         _run(pipeline, console, stop)
-    except ConfigError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(2) from error
-    except ServiceError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from error
 
 
 def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> None:
@@ -59,7 +54,7 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
     refuse_taken_port(pipeline.http)
     changed = [f"release {active}: {line}" for line in releases.differences(pipeline, active)]
     for warning in [*changed, *store_warnings(preflight)]:
-        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        print_warning(console, warning)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
     with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:
         _stop_at_signals(stop)  # again: Ray puts a handler of its own in SIGTERM's place, which aborts

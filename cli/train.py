@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from cli.errors import FAILED, exit_on_error
+from cli.progress import shown_progress
 from models.atomic_directory import recover
 from models.datasets.config import EventsConfig
-from models.errors import ModelError
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError
@@ -43,15 +43,9 @@ def train(
     from safetensors import SafetensorError  # how a full disk shows while weights are written
 
     console = Console(stderr=True)
-    try:
+    remedy = f"the models of before are whole: make room under {home_directory()}, then call again"
+    with exit_on_error(console, OSError, SafetensorError, remedy=remedy, exit_code=FAILED):
         trained = _train(load_config(config), from_log or [], force, console)
-    except (ConfigError, ModelError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
-    except (OSError, SafetensorError) as error:
-        told = f"error: {error}; what was there before is whole. Make room under {home_directory()}, then call again"
-        console.print(told, style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
     if as_json:
         typer.echo(json.dumps([_as_json(model) for model in trained], indent=2))
         return
@@ -95,15 +89,7 @@ def _train(
         overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,
     )
     _recover(places)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console, transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def progress(what: str, done: int, total: int, note: str = "") -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, note="")
-            bar.update(tasks[what], completed=done, total=total, note=note)
-
+    with shown_progress(console) as progress:
         return Trainer(pipeline.training, features, places, progress).run(force=force)
 
 

@@ -2,19 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from models.errors import ModelError
-from services.errors import ServiceError
+from cli.errors import exit_on_error
+from cli.progress import shown_progress
 from walks.ensure import ensure_world
-from walks.errors import WalksError
 from walks.presets import PresetName
 from walks.world import data_home, inputs_of, world_at
 
@@ -39,7 +36,7 @@ def build(
 ) -> None:
     """Make routes from the street map, simulate users and ratings; write catalogue and training data."""
     console = Console(stderr=True)
-    with _errors_told(console):
+    with _exit_on_error(console):
         manifest, built, root = _build(preset, home, force, console)
     if as_json:
         sys.stdout.write(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
@@ -64,7 +61,7 @@ def show(
 ) -> None:
     """Draw a route on the street map, as a PNG, and print what it is like."""
     console = Console(stderr=True)
-    with _errors_told(console):
+    with _exit_on_error(console):
         from walks.map.picture import draw_route, find_route  # here, as it loads matplotlib
 
         feature = find_route(world_at(preset, home), route_id)
@@ -86,17 +83,14 @@ def text_ranker(
 ) -> None:
     """Teach MiniLM to match words with routes, on synthetic queries; writes the model of configs/walks-text.yaml."""
     console = Console(stderr=True)
-    with _errors_told(console):
+    with _exit_on_error(console):
         from walks.text.text_ranker import Fit, train_text_ranker  # here, as it loads torch
 
         root = data_home(home) / "walks" / "models" / "text"
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("loading", total=None)
+        with shown_progress(console, "teaching") as report:
 
             def progress(done: int, total: int, loss: float) -> None:
-                told = "measuring" if done == total else f"teaching, loss {loss:.3f}"
-                bar.update(task, description=told, total=total, completed=done)
+                report("teaching", done, total, f"loss {loss:.3f}" + (", measuring" if done == total else ""))
 
             wheels = data_home(home) / "data-wheels"
             artifact = train_text_ranker(
@@ -127,7 +121,7 @@ def simulate_events(
     console = Console(stderr=True)
     if not events:
         raise typer.BadParameter("say what to simulate: --events")
-    with _errors_told(console):
+    with _exit_on_error(console):
         from walks.data.stream import events_ahead, paced
         from walks.simulation.scene import Scene  # here, as these load scipy
 
@@ -142,33 +136,25 @@ def simulate_events(
             sys.stderr.close()  # the reader has enough; Python would complain of the pipe at exit
 
 
-@contextmanager
-def _errors_told(console: Console) -> Iterator[None]:
-    """An error of the data, of a store or of the disk is told without a traceback; exit status 2."""
-    try:
-        yield
-    except (WalksError, ServiceError, ModelError) as error:
-        told = str(error)
-    except OSError as error:
-        told = f"{error}: make room there, or name another place (--home, --out) that can be written"
-    else:
-        return
-    console.print(f"error: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(2)
+def _exit_on_error(console: Console) -> AbstractContextManager[None]:
+    """Report errors of the data, of a store or of the disk."""
+    return exit_on_error(
+        console, OSError, remedy="make room there, or name another place (--home, --out) that can be written"
+    )
 
 
 def _build(
     preset: PresetName, home: Path | None, force: bool, console: Console
 ) -> tuple[dict[str, Any], bool, Path]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("checking", total=None)
+    with shown_progress(console) as report:
         done = 0
 
-        def progress(stage: str, stages: int) -> None:
+        def begin(stage: str, stages: int) -> None:
             nonlocal done
-            bar.update(task, description=stage, total=stages, completed=done)
+            report("world", done, stages, stage)
             done += 1
 
-        world, manifest, built = ensure_world(preset, home, force=force, progress=progress)
+        world, manifest, built = ensure_world(preset, home, force=force, progress=begin)
+        if built:
+            report("world", done, done, "in place")
     return manifest, built, world.root

@@ -12,7 +12,7 @@ from rich.table import Table
 from autoscale.planner.planner import Plan
 from autoscale.planner.planner import plan as make_plan
 from autoscale.planner.provisioning import PlanOptions, Sized
-from cli.autoscale.telling import told
+from cli.errors import exit_on_error
 from services.autoscaling.spec import spec_of
 from services.config.loading import load_config
 from services.paths import home_directory
@@ -43,7 +43,7 @@ def plan(
         fault = error.errors()[0]
         name = str(fault["loc"][0]).replace("_", "-")
         raise typer.BadParameter(f"--{name}: {fault['msg']} (it is {fault['input']})") from None
-    with told(console), console.status("planning"):
+    with exit_on_error(console), console.status("planning"):
         made = make_plan(spec_of(load_config(config), home_directory()), options)
     if as_json:
         typer.echo(json.dumps(made.to_json(), indent=2))

@@ -12,7 +12,7 @@ from rich.progress import track
 from autoscale.errors import TraceError
 from autoscale.traces.files import write_arrivals
 from autoscale.traces.recorded_traffic import read_traffic
-from cli.autoscale.telling import told
+from cli.errors import exit_on_error
 from services.config.loading import load_config
 from services.errors import ConfigError
 from services.paths import home_directory
@@ -29,7 +29,7 @@ def record(
 ) -> None:
     """Write what came to a running service as a trace: all that it recorded, or a stretch of it."""
     console = Console(stderr=True)
-    with told(console):
+    with exit_on_error(console):
         if path.suffix != ".parquet":
             raise TraceError(f"{path}: recorded traces are .parquet; name it so")
         recording = load_config(config).record

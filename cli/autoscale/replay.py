@@ -13,7 +13,7 @@ from autoscale.traces.trace import Trace
 from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace, specified
 from cli.autoscale.options import End, EngineOption, Html, Json, Seed, Start, options_of
 from cli.autoscale.simulate import progress_over, tell
-from cli.autoscale.telling import told
+from cli.errors import exit_on_error
 from services.config.loading import validated
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError
@@ -38,7 +38,7 @@ def replay(
 ) -> None:
     """Tell what recorded traffic would have cost and missed under another autoscaling, side by side."""
     console = Console(stderr=True)
-    with told(console):
+    with exit_on_error(console):
         gates = [parse_gate(text) for text in fail_if or ()]
         pipeline, trace = _recorded(console, log, config)
         spec = specified(pipeline)

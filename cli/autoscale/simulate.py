@@ -20,7 +20,7 @@ from autoscale.simulator.run import run
 from autoscale.traces.trace import Trace, coarse
 from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace
 from cli.autoscale.options import End, EngineOption, Html, Json, RequestsPerDay, Seed, Start, options_of
-from cli.autoscale.telling import told
+from cli.errors import exit_on_error
 
 
 def simulate(
@@ -39,7 +39,7 @@ def simulate(
 ) -> None:
     """Tell what a trace would cost and miss, with every decision and its reason."""
     console = Console(stderr=True)
-    with told(console):
+    with exit_on_error(console):
         pipeline, spec = read_pipeline(config)
         autoscaling = pipeline.autoscaling if patch is None else read_autoscaling(patch)
         if autoscaling is None:

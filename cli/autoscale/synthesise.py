@@ -12,7 +12,7 @@ from autoscale.traces.files import write_bins
 from autoscale.traces.synthesis import Shape, provenance, read_bursts, read_hires
 from autoscale.traces.synthesis import synthesise as make
 from cli.autoscale.data import HIRES, LICENCE, PURCHASES
-from cli.autoscale.telling import told
+from cli.errors import exit_on_error
 from models.datasets.wheels import locate
 
 
@@ -35,7 +35,7 @@ def synthesise(
 ) -> None:
     """Make a trace from hourly bike hires and the bursts of purchases; docs/planning.md says how."""
     console = Console(stderr=True)
-    with told(console), console.status("reading the series"):
+    with exit_on_error(console), console.status("reading the series"):
         bursts = read_bursts(locate(PURCHASES))
         counts = make(
             read_hires(locate(HIRES)),

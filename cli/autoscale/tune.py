@@ -19,9 +19,9 @@ from autoscale.tuner.study import TuneOptions
 from autoscale.tuner.tuner import Tuned, judge
 from autoscale.tuner.tuner import tune as search
 from cli.autoscale.cases import read_pipeline, read_trace
-from cli.autoscale.progress import progress_of
 from cli.autoscale.simulate import name_of
-from cli.autoscale.telling import told
+from cli.errors import exit_on_error
+from cli.progress import shown_progress
 
 
 def tune(
@@ -51,7 +51,7 @@ def tune(
 ) -> None:
     """Look for the autoscaling that misses little and costs little; write it and say what it buys."""
     console = Console(stderr=True)
-    with told(console):
+    with exit_on_error(console):
         pipeline, spec = read_pipeline(config)
         options = _options(
             kinds=tuple(policy or kinds_for(spec)),
@@ -66,10 +66,10 @@ def tune(
         base = _base(pipeline.autoscaling, p99_ms or pipeline.requests.default_deadline_ms)
         tuned_on = read_trace(trace, requests_per_day)
         judged_on = tuned_on if validate is None else read_trace(validate, requests_per_day)
-        with progress_of(console, "short", "middle", "whole") as progress:
+        with shown_progress(console, "short", "middle", "whole") as progress:
             tuned = search(spec, base, tuned_on, options, journal or out.with_suffix(".journal"), progress)
         configs = [pipeline.autoscaling, *(one.config for one in tuned.front)]
-        with progress_of(console, "judged") as progress:
+        with shown_progress(console, "judged") as progress:
             now, *judged = judge(spec, configs, judged_on, options, progress)
         best = judged[tuned.front.index(tuned.chosen)]
         said = [*changes(pipeline.autoscaling, tuned.chosen.config), gains(now, best, judged_on.name)]

@@ -21,9 +21,10 @@ _INVALID = re.compile(r"^The .*\bis invalid\b", re.MULTILINE)
 
 
 class KubernetesError(ServiceError):
-    """The API server cannot be asked, or refuses."""
+    """The API server cannot be asked, or refuses: nothing was changed."""
 
     title = "Kubernetes error"
+    exit_code = 2
 
 
 class Missing(KubernetesError):

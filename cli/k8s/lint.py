@@ -10,6 +10,7 @@ import typer
 import yaml
 from rich.console import Console
 
+from cli.errors import FAILED, exit_on_error
 from cli.k8s.kubectl import kubectl_program
 from cli.k8s.policy import RULES, findings
 from cli.k8s.policy.objects import Object
@@ -29,18 +30,15 @@ def lint(
 ) -> None:
     """Hold all objects of a build against the policy; exit status 1 where a rule has something against one."""
     console = Console(stderr=True)
-    try:
+    with exit_on_error(console):
         objects = _objects(_text(build), build)
-    except ConfigError as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
     found = findings(objects)
     for finding in found:
         typer.echo(str(finding))
     summary = f"{len(objects)} objects, {len(RULES)} rules, {len(found)} findings"
     console.print(summary, markup=False, highlight=False, soft_wrap=True)
     if found:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _text(build: str) -> str:

@@ -8,7 +8,7 @@ import typer
 import yaml
 from rich.console import Console
 
-from cli.autoscale.telling import told
+from cli.errors import exit_on_error, print_warning
 from models.atomic_directory import written_whole
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
@@ -29,11 +29,11 @@ def render(
 ) -> None:
     """Render a pipeline's RayService, groups, Serve config and disruption budgets as a folder for kustomize."""
     console = Console(stderr=True)
-    with told(console):
+    with exit_on_error(console):
         files = rendered(config, home_directory())
         write_files(files, out)
     for warning in warnings(load_config(config)):
-        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        print_warning(console, warning)
     console.print(f"{out}: {', '.join(sorted(files))}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from cli.autoscale.telling import told
+from cli.errors import exit_on_error
 from cli.k8s.kubectl import Kubectl
 from cli.k8s.live import LiveScaler, Outcome, Scaling
 from cli.k8s.render import pipeline_in_pods
@@ -51,7 +51,7 @@ def scale(
             shown.print(line, markup=False, highlight=False, soft_wrap=True)
         return yes or typer.confirm("Patch it?", err=True)
 
-    with told(console):
+    with exit_on_error(console):
         pipeline, wanted = _wanted(config)
         scaler = LiveScaler(Kubectl.found(context, namespace), name or pipeline, wanted, pending=pending)
         outcome: Outcome | Literal["dry run"] = "dry run"

@@ -1,7 +1,5 @@
 """``rankway models``: artifacts on disk, Hugging Face models as artifacts, and what units take."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +8,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from cli.errors import exit_on_error
 from cli.models.bench import bench
 from models.artifact import MANIFEST, Artifact
 from models.atomic_directory import is_of_a_writer
-from models.errors import ModelError
 from services.paths import home_directory
 
 app = typer.Typer(
@@ -51,7 +49,7 @@ def import_folder(
 ) -> None:
     """Make an artifact of a Hugging Face model for sequence classification: a cross-encoder of query and item text."""
     console = Console(stderr=True)
-    with _errors_told(console):
+    with exit_on_error(console, OSError):
         from models.text.hugging_face import load_folder, write_text_artifact  # here, as they load torch
         from models.text.tokenizer import TOKENIZER
 
@@ -86,7 +84,7 @@ def list_artifacts(
     console = Console()
     root = folder or home_directory()
     table = Table("folder", "name", "version", "files", box=None)
-    with _errors_told(Console(stderr=True)):
+    with exit_on_error(Console(stderr=True), OSError):
         for path in sorted(
             path for path in root.rglob(MANIFEST) if not is_of_a_writer(path.relative_to(root))
         ):
@@ -102,16 +100,6 @@ def show(
     folder: Annotated[Path, typer.Argument(help="An artifact's folder.")],
 ) -> None:
     """Check an artifact's files against their sha256 and print what it takes, gives and was made of, as YAML."""
-    with _errors_told(Console(stderr=True)):
+    with exit_on_error(Console(stderr=True), OSError):
         artifact = Artifact.load(folder)
     typer.echo(yaml.safe_dump(artifact.model_dump(mode="json", exclude_none=True), sort_keys=False), nl=False)
-
-
-@contextmanager
-def _errors_told(console: Console) -> Iterator[None]:
-    """Tell an error without a traceback; exit status 2."""
-    try:
-        yield
-    except (ModelError, OSError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from autoscale.profiles import Profile, write_profile
-from models.errors import ModelError
+from cli.errors import exit_on_error
 from services.config.loading import load_config
 from services.config.placement import Placement
-from services.errors import ServiceError
+from services.errors import ConfigError
 from services.paths import home_directory
 
 
@@ -34,19 +34,16 @@ def bench(
 
     console = Console(stderr=True)
     home = home_directory()
-    try:
+    with exit_on_error(console):
         pipeline = load_config(config)
         # It is what is measured that the configuration may name and not have yet.
         unscaled = pipeline.model_copy(update={"autoscaling": None})
         faults = check_artifacts(unscaled, home)
         if faults:
-            raise ServiceError("\n".join(faults))
+            raise ConfigError("\n".join(faults))
         # Ray's own messages go to standard error, so that the JSON is alone.
         with console.status("starting") as status, redirect_stdout(sys.stderr):
             measured = profiles(unscaled, home, pool, lambda text: status.update(f"measuring {text}"))
-    except (ServiceError, ModelError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
     written = [
         (_write(pipeline.name, placement, profile, out or home / "profiles"), profile)
         for placement, profile in measured

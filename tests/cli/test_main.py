@@ -49,7 +49,7 @@ def test_the_summary_is_the_commands_own(command: Command) -> None:
 
 def test_every_module_of_the_package_is_mounted() -> None:
     packages = {path.parent.name for path in CLI.glob("*/__init__.py")}
-    modules = packages | {path.stem for path in CLI.glob("*.py")} - {"__init__", "main"}
+    modules = packages | {path.stem for path in CLI.glob("*.py")} - {"__init__", "main", "errors", "progress"}
     assert modules == {command.target.partition(":")[0].removeprefix("cli.") for command in COMMANDS}
 
 

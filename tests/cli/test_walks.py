@@ -109,5 +109,6 @@ def test_a_full_disk_in_the_middle_of_a_build_leaves_nothing_half_written(tmp_pa
         check=False,
     )
     assert result.returncode == 2, result.stderr
-    assert "File too large: make room there" in result.stderr
+    assert "File too large; make room there" in result.stderr
+    assert "world: 0 of 8, map" in result.stderr  # no terminal: a line for each stage
     assert [path.name for path in (tmp_path / "walks").iterdir()] == [".tiny.lock"]

@@ -1,0 +1,67 @@
+"""How far long work is: bars on a terminal, a line for every 10% elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+_LINES = 10
+
+
+class Report(Protocol):
+    """Takes how far a task is."""
+
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
+        """Report that ``done`` of ``total`` steps of ``what`` are done. note: more about it, as a loss."""
+        ...
+
+
+@contextmanager
+def shown_progress(console: Console, *tasks: str) -> Iterator[Report]:
+    """Show the progress of tasks by name; those named here are listed from the start, others once they begin."""
+    if not console.is_terminal:
+        yield _lines(console)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    note = TextColumn("{task.fields[note]}", markup=False)
+    with Progress(*columns, TimeRemainingColumn(), note, console=console, transient=True) as bar:
+        ids: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int | None, note: str = "") -> None:
+            if what not in ids:
+                ids[what] = bar.add_task(what, note="")
+            bar.update(ids[what], completed=done, total=total, note=note)
+
+        for task in tasks:
+            report(task, 0, None)
+        yield report
+
+
+def _lines(console: Console) -> Report:
+    begun_s, printed = time.monotonic(), dict[str, int]()
+
+    def report(what: str, done: int, total: int, note: str = "") -> None:
+        tenths = done * _LINES // max(1, total)
+        if printed.get(what) == tenths:
+            return
+        printed[what] = tenths
+        parts = [f"{what}: {done:,} of {total:,}", note, f"{time.monotonic() - begun_s:.0f} s"]
+        console.print(", ".join(filter(None, parts)), markup=False, highlight=False, soft_wrap=True)
+
+    return report

@@ -1,0 +1,65 @@
+"""Errors are printed on one line, and the exit status says whether the call or the work was at fault."""
+
+import io
+
+import pytest
+import typer
+from rich.console import Console
+
+from autoscale.errors import TraceError
+from cli.errors import exit_on_error
+from cli.k8s.kubectl import Missing
+from models.errors import ArtifactError
+from services.errors import ConfigError, ReleaseError, StoreFailed
+from walks.errors import NoWorldError
+
+
+def printed(error: Exception, *more: type[Exception], **options: object) -> tuple[int, str]:
+    """Return exit status and text of a command that raises ``error``, on a console of 20 columns."""
+    console = Console(file=io.StringIO(), width=20)
+    with pytest.raises(typer.Exit) as ended, exit_on_error(console, *more, **options):  # type: ignore[arg-type]
+        raise error
+    assert isinstance(console.file, io.StringIO)
+    return ended.value.exit_code, console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ConfigError("a"), 2),
+        (ArtifactError("a"), 2),
+        (TraceError("a"), 2),
+        (NoWorldError("a"), 2),
+        (Missing("a"), 2),  # the API server was only read
+        (ReleaseError("a"), 1),
+        (StoreFailed("a"), 1),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_the_status_says_whether_the_call_or_the_work_was_at_fault(error: Exception, status: int) -> None:
+    assert printed(error) == (status, "error: a\n")
+
+
+def test_a_long_text_with_brackets_is_printed_as_it_is_on_one_line() -> None:
+    text = "models[/red].ranker: " + "very " * 20 + "long"
+    assert printed(ConfigError(text)) == (2, f"error: {text}\n")
+
+
+def test_notes_follow_the_error() -> None:
+    error = StoreFailed("gone")
+    error.add_note("Call again.")
+    assert printed(error) == (1, "error: gone\nCall again.\n")
+
+
+def test_errors_of_others_are_reported_where_they_are_named_with_the_remedy() -> None:
+    full = OSError("the disk is full")
+    assert printed(full, OSError, remedy="make room") == (2, "error: the disk is full; make room\n")
+    assert printed(full, OSError, exit_code=1) == (1, "error: the disk is full\n")
+    with pytest.raises(OSError, match="full"), exit_on_error(Console(file=io.StringIO())):
+        raise full
+
+
+def test_what_a_command_exits_with_itself_stays() -> None:
+    with pytest.raises(typer.Exit) as ended, exit_on_error(Console(file=io.StringIO()), OSError):
+        raise typer.Exit(130)
+    assert ended.value.exit_code == 130
