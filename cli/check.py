@@ -47,7 +47,7 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="Pipelines' YAML files.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Validate pipelines: unknown keys, ranges, missing or unfit artifacts. Say how each model will run, and why.
+    """Check pipelines: keys, ranges, artifacts, runtimes. Say how each model will run, and why.
 
     Exit 2 on a fault.
     """

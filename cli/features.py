@@ -22,12 +22,12 @@ from services.stores.base import StoreConfig
 from services.stores.loading import Checkpoint, Loaded, load_all
 from services.stores.sources import open_source
 
-app = typer.Typer(help="Stored features: load users' rows, set live features of items.", no_args_is_help=True)
+app = typer.Typer(help="Load users' features; set live features of items.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Stored features: load users' rows, set live features of items."""
+    """Load users' features; set live features of items."""
 
 
 @app.command("load")

@@ -14,14 +14,12 @@ from services.config.loading import load_config
 from services.offline.skew import SkewReport, skew_report
 from services.paths import home_directory
 
-app = typer.Typer(
-    help="The served log: how far its features are from what they would be now.", no_args_is_help=True
-)
+app = typer.Typer(help="Compare the served log's features with their values now.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """The served log: how far its features are from what they would be now."""
+    """Compare the served log's features with their values now."""
 
 
 @app.command("skew")

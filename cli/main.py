@@ -12,53 +12,40 @@ import typer
 
 from models.no_telemetry import forbid_telemetry
 
+_SERVE, _DATA, _SCALING = "Serve", "Models and data", "Autoscaling"
+_KUBERNETES, _EXAMPLE = "Kubernetes", "The example"
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command or a group of them: ``target`` is ``module:attribute``, a function or a ``typer.Typer``."""
+    """A command or a group of them: ``target`` is ``module:attribute``, a function or a ``typer.Typer``.
+
+    panel: the group of ``rankway --help`` that lists it. summary: one line of that, 64 characters at most.
+    """
 
     name: str
     target: str
+    panel: str
     summary: str
 
     def load(self) -> object:
-        """Import the module; give the function or the group."""
+        """Import the module; return the function or the group."""
         module, _, attribute = self.target.partition(":")
-        found: object = getattr(import_module(module), attribute)
-        return found
+        loaded: object = getattr(import_module(module), attribute)
+        return loaded
 
 
 COMMANDS = (
-    Command(
-        "check", "cli.check:check", "Validate pipelines: unknown keys, ranges, missing or unfit artifacts."
-    ),
-    Command("serve", "cli.serve:serve", "Serve a pipeline over HTTP until Ctrl-C or SIGTERM."),
-    Command("walks", "cli.walks:app", "The walks application: its world, its routes on the map, its events."),
-    Command("log", "cli.log:app", "The served log: how far its features are from what they would be now."),
-    Command("features", "cli.features:app", "Stored features: load users' rows, set live features of items."),
-    Command(
-        "models",
-        "cli.models:app",
-        "Models: artifacts, Hugging Face models as artifacts, profiles of units.",
-    ),
-    Command(
-        "release", "cli.release:app", "Releases: model, catalogue and features together, swapped under load."
-    ),
-    Command(
-        "autoscale",
-        "cli.autoscale:app",
-        "The autoscaling lab: traces, simulation, tuning, planning, replay.",
-    ),
-    Command(
-        "k8s",
-        "cli.k8s:app",
-        "Kubernetes: a pipeline as a RayService, checks of a build, the scale of a running cluster.",
-    ),
-    Command(
-        "train",
-        "cli.train:train",
-        "Train a pipeline's models; what is unchanged is left as it is, and what was cut off goes on where it was.",
-    ),
+    Command("check", "cli.check:check", _SERVE, "Check pipelines: keys, ranges, artifacts, runtimes."),
+    Command("serve", "cli.serve:serve", _SERVE, "Serve a pipeline over HTTP until Ctrl-C or SIGTERM."),
+    Command("release", "cli.release:app", _SERVE, "Swap model, catalogue and features together, under load."),
+    Command("log", "cli.log:app", _SERVE, "Compare the served log's features with their values now."),
+    Command("train", "cli.train:train", _DATA, "Train a pipeline's models; go on where it was cut off."),
+    Command("models", "cli.models:app", _DATA, "Artifacts, imports from Hugging Face, profiles of units."),
+    Command("features", "cli.features:app", _DATA, "Load users' features; set live features of items."),
+    Command("autoscale", "cli.autoscale:app", _SCALING, "Record, simulate, tune, plan and replay traffic."),
+    Command("k8s", "cli.k8s:app", _KUBERNETES, "Render a RayService, lint a build, scale a live cluster."),
+    Command("walks", "cli.walks:app", _EXAMPLE, "Walking routes in Helsinki: their world, map and events."),
 )
 
 
@@ -83,17 +70,17 @@ def root(arguments: Sequence[str]) -> typer.Typer:
         if command.name == called:
             _mount(app, command)
         else:
-            app.command(command.name, help=command.summary)(_not_called)
+            app.command(command.name, help=command.summary, rich_help_panel=command.panel)(_not_called)
     return app
 
 
 def _mount(app: typer.Typer, command: Command) -> None:
     loaded = command.load()
     if isinstance(loaded, typer.Typer):
-        app.add_typer(loaded, name=command.name)
+        app.add_typer(loaded, name=command.name, rich_help_panel=command.panel)
         return
     assert callable(loaded), f"{command.target} is neither a function nor a typer.Typer"
-    app.command(command.name)(loaded)
+    app.command(command.name, rich_help_panel=command.panel)(loaded)
 
 
 def _not_called() -> None:

@@ -13,9 +13,7 @@ from services.errors import ConfigError, ReleaseError
 from services.paths import home_directory
 from services.releases.staging import ReleaseFolder
 
-app = typer.Typer(
-    help="Releases: model, catalogue and features together, swapped under load.", no_args_is_help=True
-)
+app = typer.Typer(help="Swap model, catalogue and features together, under load.", no_args_is_help=True)
 Config = Annotated[Path, typer.Argument(help="The pipeline's YAML.")]
 
 

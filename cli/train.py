@@ -39,7 +39,7 @@ def train(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print versions and metrics as JSON.")] = False,
 ) -> None:
-    """Train a pipeline's models; what is unchanged is left as it is, and what was cut off goes on where it was."""
+    """Train a pipeline's models; go on where it was cut off. Models whose data and configuration are unchanged stay."""
     from safetensors import SafetensorError  # how a full disk shows while weights are written
 
     console = Console(stderr=True)

@@ -15,9 +15,7 @@ from walks.ensure import ensure_world
 from walks.presets import PresetName
 from walks.world import data_home, inputs_of, world_at
 
-app = typer.Typer(
-    help="The walks application: its world, its routes on the map, its events.", no_args_is_help=True
-)
+app = typer.Typer(help="Walking routes in Helsinki: their world, map and events.", no_args_is_help=True)
 
 Preset = Annotated[PresetName, typer.Option(help="Size of the world.")]
 Home = Annotated[

@@ -9,14 +9,12 @@ from cli.autoscale.simulate import simulate
 from cli.autoscale.synthesise import synthesise
 from cli.autoscale.tune import tune
 
-app = typer.Typer(
-    help="The autoscaling lab: traces, simulation, tuning, planning, replay.", no_args_is_help=True
-)
+app = typer.Typer(help="Record, simulate, tune, plan and replay traffic.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """The autoscaling lab: traces, simulation, tuning, planning, replay."""
+    """Record, simulate, tune, plan and replay traffic."""
 
 
 app.command("synthesise")(synthesise)

@@ -7,14 +7,14 @@ from cli.k8s.render import render
 from cli.k8s.scale import scale
 
 app = typer.Typer(
-    help="Kubernetes: a pipeline as a RayService, checks of a build, the scale of a running cluster.",
+    help="Render a RayService, lint a build, scale a live cluster.",
     no_args_is_help=True,
 )
 
 
 @app.callback()
 def _group() -> None:
-    """Kubernetes: a pipeline as a RayService, checks of a build, the scale of a running cluster."""
+    """Render a RayService, lint a build, scale a live cluster."""
 
 
 app.command("lint")(lint)

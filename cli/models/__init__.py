@@ -15,7 +15,7 @@ from models.atomic_directory import is_of_a_writer
 from services.paths import home_directory
 
 app = typer.Typer(
-    help="Models: artifacts, Hugging Face models as artifacts, profiles of units.",
+    help="Artifacts, imports from Hugging Face, profiles of units.",
     no_args_is_help=True,
 )
 app.command()(bench)
