@@ -1,11 +1,21 @@
 """What a build for KubeRay has to keep: rules that the API server does not know, each a function of all objects."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from cli.k8s.policy import cluster, nodes, pods, traffic
-from cli.k8s.policy.objects import Finding, Object
+from cli.k8s.policy.objects import Fault, Finding, Object
 
-Rule = Callable[[Sequence[Object]], Iterator[Finding]]
+
+class Rule(Protocol):
+    """A function of all objects of a build; its name is the rule's."""
+
+    __name__: str
+
+    def __call__(self, objects: Sequence[Object], /) -> Iterator[Fault]:
+        """Yield the faults of the objects."""
+        ...
+
 
 RULES: tuple[Rule, ...] = (
     cluster.name_fits,
@@ -45,5 +55,5 @@ RULES: tuple[Rule, ...] = (
 
 
 def findings(objects: Sequence[Object]) -> list[Finding]:
-    """Give what the rules have against the objects of one build, in the order of the rules."""
-    return [finding for rule in RULES for finding in rule(objects)]
+    """Return the findings of all rules on the objects of one build, in the order of the rules."""
+    return [Finding(rule.__name__, *fault) for rule in RULES for fault in rule(objects)]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from cli.k8s.policy.objects import Finding, Object, clusters, environment, heads, serve_document, told
+from cli.k8s.policy.objects import Fault, Object, clusters, environment, heads, serve_document, title
 
 _LONGEST_NAME = 47
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -16,43 +16,41 @@ _REDIS_ANNOTATIONS = ("ray.io/ft-enabled", "ray.io/external-storage-namespace")
 _PROBED_PORT = 8000
 
 
-def name_fits(objects: Sequence[Object]) -> Iterator[Finding]:
+def name_fits(objects: Sequence[Object]) -> Iterator[Fault]:
     """KubeRay makes longer names of it."""
     for service, _ in clusters(objects):
         name = service["metadata"]["name"]
         if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
             what = f"{name!r} has {len(name)} characters"
             remedy = f"give it {_LONGEST_NAME} at most: lower case letters, digits and -, a letter first"
-            yield Finding("name_fits", f"{told(service)} metadata.name", what, remedy)
+            yield Fault(f"{title(service)} metadata.name", what, remedy)
 
 
-def old_cluster_stays_a_while(objects: Sequence[Object]) -> Iterator[Finding]:
+def old_cluster_stays_a_while(objects: Sequence[Object]) -> Iterator[Fault]:
     """After a switch there are still requests in the old cluster, and a way back to it."""
     for service, _ in clusters(objects):
         delay_s = service["spec"].get("rayClusterDeletionDelaySeconds", 60)
         if delay_s < _SHORTEST_DELAY_S:
-            where = f"{told(service)} spec.rayClusterDeletionDelaySeconds"
-            yield Finding(
-                "old_cluster_stays_a_while",
+            where = f"{title(service)} spec.rayClusterDeletionDelaySeconds"
+            yield Fault(
                 where,
                 f"{delay_s} cuts what still goes to the old cluster",
                 f"set it to {_SHORTEST_DELAY_S} or more",
             )
 
 
-def head_is_out_of_the_service(objects: Sequence[Object]) -> Iterator[Finding]:
+def head_is_out_of_the_service(objects: Sequence[Object]) -> Iterator[Fault]:
     """A request that enters at the head is lost with it."""
     for service, _ in clusters(objects):
         if service["spec"].get("excludeHeadPodFromServeSvc") is not True:
-            yield Finding(
-                "head_is_out_of_the_service",
-                f"{told(service)} spec.excludeHeadPodFromServeSvc",
+            yield Fault(
+                f"{title(service)} spec.excludeHeadPodFromServeSvc",
                 "the head is one of the endpoint's pods",
                 "set it to true",
             )
 
 
-def upgrade_can_go_on(objects: Sequence[Object]) -> Iterator[Finding]:
+def upgrade_can_go_on(objects: Sequence[Object]) -> Iterator[Fault]:
     """What an incremental upgrade needs, KubeRay looks at when one is due."""
     for service, _ in clusters(objects):
         strategy = service["spec"].get("upgradeStrategy") or {}
@@ -68,69 +66,63 @@ def upgrade_can_go_on(objects: Sequence[Object]) -> Iterator[Finding]:
             and "give the seconds between two steps",
         }
         if "serveService" in service["spec"]:
-            where = f"{told(service)} spec.serveService"
-            yield Finding("upgrade_can_go_on", where, "KubeRay ignores it beside a gateway", "remove it")
+            where = f"{title(service)} spec.serveService"
+            yield Fault(where, "KubeRay ignores it beside a gateway", "remove it")
         for field, remedy in faults.items():
             if remedy:
-                where = f"{told(service)} spec.upgradeStrategy.clusterUpgradeOptions.{field}"
-                yield Finding("upgrade_can_go_on", where, f"{options.get(field)!r} ends no upgrade", remedy)
+                where = f"{title(service)} spec.upgradeStrategy.clusterUpgradeOptions.{field}"
+                yield Fault(where, f"{options.get(field)!r} ends no upgrade", remedy)
 
 
-def cluster_is_no_larger_than_one_head_manages(objects: Sequence[Object]) -> Iterator[Finding]:
+def cluster_is_no_larger_than_one_head_manages(objects: Sequence[Object]) -> Iterator[Fault]:
     """Ray's autoscaler falls behind at about a thousand nodes (ray#57624)."""
     for service, cluster in clusters(objects):
         most = sum(group.get("maxReplicas") or 0 for group in cluster.get("workerGroupSpecs") or [])
         if most > _MOST_NODES:
-            yield Finding(
-                "cluster_is_no_larger_than_one_head_manages",
-                f"{told(service)} workerGroupSpecs maxReplicas",
+            yield Fault(
+                f"{title(service)} workerGroupSpecs maxReplicas",
                 f"{most} nodes in all",
                 f"allow {_MOST_NODES} at most, and share the load out over cells",
             )
 
 
-def autoscaler_is_v2(objects: Sequence[Object]) -> Iterator[Finding]:
+def autoscaler_is_v2(objects: Sequence[Object]) -> Iterator[Fault]:
     """v2 alone knows labels of nodes, and asks for pods of the group where a replica waits."""
     for service, cluster in clusters(objects):
         version = (cluster.get("autoscalerOptions") or {}).get("version")
         if cluster.get("enableInTreeAutoscaling") is not True or version != "v2":
-            yield Finding(
-                "autoscaler_is_v2",
-                f"{told(service)} rayClusterConfig.autoscalerOptions.version",
+            yield Fault(
+                f"{title(service)} rayClusterConfig.autoscalerOptions.version",
                 f"enableInTreeAutoscaling is {cluster.get('enableInTreeAutoscaling')}, version is {version}",
                 "set them to true and v2",
             )
     for head in heads(objects):
         if "RAY_enable_autoscaler_v2" in environment(head.container):
-            yield Finding(
-                "autoscaler_is_v2",
+            yield Fault(
                 f"{head.where} env RAY_enable_autoscaler_v2",
                 "KubeRay refuses it beside autoscalerOptions.version",
                 "remove it",
             )
 
 
-def head_s_state_survives(objects: Sequence[Object]) -> Iterator[Finding]:
+def head_s_state_survives(objects: Sequence[Object]) -> Iterator[Fault]:
     """Without its state in Redis a head that comes back has a new cluster, and every replica goes."""
     for service, cluster in clusters(objects):
-        where = f"{told(service)} rayClusterConfig.gcsFaultToleranceOptions"
+        where = f"{title(service)} rayClusterConfig.gcsFaultToleranceOptions"
         options = cluster.get("gcsFaultToleranceOptions") or {}
         if not options.get("redisAddress"):
-            yield Finding(
-                "head_s_state_survives", where, "the head's state is in its memory alone", "give redisAddress"
-            )
+            yield Fault(where, "the head's state is in its memory alone", "give redisAddress")
             continue
         reference = ((options.get("redisPassword") or {}).get("valueFrom") or {}).get("secretKeyRef") or {}
         if not (reference.get("name") and reference.get("key")):
-            yield Finding(
-                "head_s_state_survives",
+            yield Fault(
                 f"{where}.redisPassword",
                 "it comes from no secret",
                 "give valueFrom.secretKeyRef with name and key",
             )
 
 
-def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Finding]:
+def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
     """KubeRay refuses other ways to tell of Redis beside gcsFaultToleranceOptions."""
     for head in heads(objects):
         given = [f"env {name}" for name in _REDIS_ENVIRONMENT if name in environment(head.container)]
@@ -138,60 +130,56 @@ def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Finding]:
         annotations = head.service["metadata"].get("annotations") or {}
         given += [f"annotation {name}" for name in _REDIS_ANNOTATIONS if name in annotations]
         for what in given:
-            yield Finding(
-                "redis_is_told_once",
+            yield Fault(
                 f"{head.where} {what}",
                 "KubeRay refuses it beside gcsFaultToleranceOptions",
                 "remove it",
             )
 
 
-def no_alpha(objects: Sequence[Object]) -> Iterator[Finding]:
+def no_alpha(objects: Sequence[Object]) -> Iterator[Fault]:
     """Their gates are off in the operator, which then refuses the whole object."""
     for service, cluster in clusters(objects):
         for field in _ALPHA:
             if field in cluster:
-                where = f"{told(service)} rayClusterConfig.{field}"
-                yield Finding("no_alpha", where, "alpha in KubeRay v1.7, its gate is off", "remove it")
+                where = f"{title(service)} rayClusterConfig.{field}"
+                yield Fault(where, "alpha in KubeRay v1.7, its gate is off", "remove it")
 
 
-def token_is_a_secret_s(objects: Sequence[Object]) -> Iterator[Finding]:
+def token_is_a_secret_s(objects: Sequence[Object]) -> Iterator[Fault]:
     """A token that the operator makes itself changes with each cluster; RayServices cannot use Kubernetes' own."""
     for service, cluster in clusters(objects):
         options = cluster.get("authOptions")
         if options is None:
             continue
         if options.get("mode") != "token" or not options.get("secretName") or "enableK8sTokenAuth" in options:
-            yield Finding(
-                "token_is_a_secret_s",
-                f"{told(service)} rayClusterConfig.authOptions",
+            yield Fault(
+                f"{title(service)} rayClusterConfig.authOptions",
                 f"{options}",
                 "give mode: token and secretName alone, a secret with the key auth_token",
             )
 
 
-def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Finding]:
+def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
     """KubeRay's readiness probe of each worker asks the proxy of its own node."""
     for service, _ in clusters(objects):
         location = serve_document(service).get("proxy_location")
         if location != "EveryNode":
-            yield Finding(
-                "every_node_has_a_proxy",
-                f"{told(service)} serveConfigV2 proxy_location",
+            yield Fault(
+                f"{title(service)} serveConfigV2 proxy_location",
                 f"{location}: pods without a proxy are never ready, and all requests pass the head",
                 "set it to EveryNode",
             )
 
 
-def endpoint_is_probed(objects: Sequence[Object]) -> Iterator[Finding]:
+def endpoint_is_probed(objects: Sequence[Object]) -> Iterator[Fault]:
     """KubeRay's probes ask port 8000, from outside the loopback."""
     for service, _ in clusters(objects):
         options = serve_document(service).get("http_options") or {}
         host, port = options.get("host"), options.get("port", _PROBED_PORT)
         if host != "0.0.0.0" or port != _PROBED_PORT:
-            yield Finding(
-                "endpoint_is_probed",
-                f"{told(service)} serveConfigV2 http_options",
+            yield Fault(
+                f"{title(service)} serveConfigV2 http_options",
                 f"{host}:{port} is not what KubeRay's probes and Services ask",
                 f"set host 0.0.0.0 and port {_PROBED_PORT}",
             )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from cli.k8s.policy.objects import (
-    Finding,
+    Fault,
     Object,
     clusters,
     environment,
@@ -12,7 +12,7 @@ from cli.k8s.policy.objects import (
     heads,
     selects,
     serve_document,
-    told,
+    title,
     workers,
 )
 
@@ -24,88 +24,82 @@ _GRACE_S = 30
 _DATA_PATH = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
 
-def head_takes_no_replica(objects: Sequence[Object]) -> Iterator[Finding]:
+def head_takes_no_replica(objects: Sequence[Object]) -> Iterator[Fault]:
     """A replica on the head competes with the controller, and goes with it."""
     for head in heads(objects):
         cpus = head.ray_parameters.get("num-cpus", (head.spec.get("resources") or {}).get("CPU"))
         if cpus != "0":
-            yield Finding(
-                "head_takes_no_replica",
+            yield Fault(
                 f"{head.where} rayStartParams.num-cpus",
                 f"{cpus!r} lets Ray place replicas there",
                 'set it to "0"',
             )
 
 
-def serve_port_is_named(objects: Sequence[Object]) -> Iterator[Finding]:
+def serve_port_is_named(objects: Sequence[Object]) -> Iterator[Fault]:
     """KubeRay looks for the endpoint by this name, on the head."""
     for head in heads(objects):
         port = (serve_document(head.service).get("http_options") or {}).get("port", 8000)
         named = {each.get("name"): each["containerPort"] for each in head.container.get("ports") or []}
         if named.get("serve") != port:
-            yield Finding(
-                "serve_port_is_named",
+            yield Fault(
                 f"{head.where} ports serve",
                 f"{named.get('serve')} is not the endpoint's port",
                 f"declare containerPort {port} with the name serve",
             )
 
 
-def resources_are_told_once(objects: Sequence[Object]) -> Iterator[Finding]:
+def resources_are_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
     """KubeRay refuses a group that tells Ray its resources, or its labels, in two places."""
     for group in groups(objects):
         given = [name for name in _RESOURCE_PARAMETERS if name in group.ray_parameters]
         if group.spec.get("resources") and given:
-            yield Finding(
-                "resources_are_told_once",
+            yield Fault(
                 f"{group.where} rayStartParams {', '.join(given)}",
                 "the group has resources too",
                 "keep one of both",
             )
         if "labels" in group.ray_parameters:
-            yield Finding(
-                "resources_are_told_once",
+            yield Fault(
                 f"{group.where} rayStartParams labels",
                 "KubeRay takes a group's labels from its field `labels`",
                 "move them there",
             )
 
 
-def groups_are_bounded(objects: Sequence[Object]) -> Iterator[Finding]:
+def groups_are_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
     """What the autoscaler may ask for, and when it gives nodes back."""
     for service, cluster in clusters(objects):
         names = [group.get("groupName") for group in cluster.get("workerGroupSpecs") or []]
         for name in sorted({str(name) for name in names if names.count(name) > 1}):
-            where = f"{told(service)} workerGroupSpecs {name}"
-            yield Finding("groups_are_bounded", where, "two groups have this name", "give each its own")
+            where = f"{title(service)} workerGroupSpecs {name}"
+            yield Fault(where, "two groups have this name", "give each its own")
     for group in workers(objects):
         least, now, most = (group.spec.get(name) for name in ("minReplicas", "replicas", "maxReplicas"))
         if least is None or most is None or not least <= (least if now is None else now) <= most:
-            yield Finding(
-                "groups_are_bounded",
+            yield Fault(
                 f"{group.where} minReplicas, replicas, maxReplicas",
                 f"{least}, {now}, {most} are not in this order",
                 "give minReplicas <= replicas <= maxReplicas",
             )
         if not group.spec.get("idleTimeoutSeconds"):
-            yield Finding(
-                "groups_are_bounded",
+            yield Fault(
                 f"{group.where} idleTimeoutSeconds",
                 "nothing says when an empty node goes",
                 "give the seconds that it is kept",
             )
 
 
-def pods_are_not_restarted(objects: Sequence[Object]) -> Iterator[Finding]:
+def pods_are_not_restarted(objects: Sequence[Object]) -> Iterator[Fault]:
     """A restarted container would be a node that Ray has already given up; autoscaler v2 makes a new pod."""
     for group in groups(objects):
         policy = group.pod.get("restartPolicy")
         if policy != "Never":
             where = f"{group.where} restartPolicy"
-            yield Finding("pods_are_not_restarted", where, f"{policy}", "set it to Never")
+            yield Fault(where, f"{policy}", "set it to Never")
 
 
-def gpus_are_asked_for_and_got(objects: Sequence[Object]) -> Iterator[Finding]:
+def gpus_are_asked_for_and_got(objects: Sequence[Object]) -> Iterator[Fault]:
     """The GPUs that Ray counts are the pod's, on nodes that let it in; where Ray counts none, none are held."""
     for group in groups(objects):
         ray = {**(group.spec.get("resources") or {})}
@@ -113,15 +107,13 @@ def gpus_are_asked_for_and_got(objects: Sequence[Object]) -> Iterator[Finding]:
         limits = (group.container.get("resources") or {}).get("limits") or {}
         got = str(limits.get(_GPU, "0"))
         if counted != got:
-            yield Finding(
-                "gpus_are_asked_for_and_got",
+            yield Fault(
                 f"{group.where} limits {_GPU}",
                 f"Ray counts {counted} GPUs, the pod has {got}",
                 "give both the same number",
             )
         elif got != "0" and not any(_lets_in_gpus(each) for each in group.pod.get("tolerations") or []):
-            yield Finding(
-                "gpus_are_asked_for_and_got",
+            yield Fault(
                 f"{group.where} tolerations",
                 f"GPU nodes carry the taint {_GPU}",
                 f"tolerate {_GPU} with the effect NoSchedule",
@@ -129,8 +121,7 @@ def gpus_are_asked_for_and_got(objects: Sequence[Object]) -> Iterator[Finding]:
         for kind in (name.partition(":")[2] for name in ray if name.startswith("accelerator_type:")):
             selected = (group.pod.get("nodeSelector") or {}).get(_ACCELERATOR)
             if selected != kind:
-                yield Finding(
-                    "gpus_are_asked_for_and_got",
+                yield Fault(
                     f"{group.where} nodeSelector {_ACCELERATOR}",
                     f"{selected}: Ray is told that the node has {kind}",
                     f"set it to {kind}",
@@ -141,7 +132,7 @@ def _lets_in_gpus(toleration: Object) -> bool:
     return toleration.get("key") == _GPU and toleration.get("effect") in (None, "NoSchedule")
 
 
-def pods_are_spread(objects: Sequence[Object]) -> Iterator[Finding]:
+def pods_are_spread(objects: Sequence[Object]) -> Iterator[Fault]:
     """A zone that is lost must not take a whole pool."""
     for group in workers(objects):
         constraints = group.pod.get("topologySpreadConstraints") or []
@@ -149,29 +140,27 @@ def pods_are_spread(objects: Sequence[Object]) -> Iterator[Finding]:
         if not any(
             selects(each.get("labelSelector"), group.labels) for each in zones if each.get("labelSelector")
         ):
-            yield Finding(
-                "pods_are_spread",
+            yield Fault(
                 f"{group.where} topologySpreadConstraints",
                 "none spreads the group's own pods over zones",
                 "give one over topology.kubernetes.io/zone that selects the pods' labels",
             )
 
 
-def memory_is_bounded(objects: Sequence[Object]) -> Iterator[Finding]:
+def memory_is_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
     """A pod that takes more than it asked for is the first to be evicted, or takes its neighbours along."""
     for group in groups(objects):
         resources = group.container.get("resources") or {}
         asked, most = ((resources.get(kind) or {}).get("memory") for kind in ("requests", "limits"))
         if not asked or asked != most:
-            yield Finding(
-                "memory_is_bounded",
+            yield Fault(
                 f"{group.where} resources memory",
                 f"{asked} is asked for, {most} is the limit",
                 "give both, the same",
             )
 
 
-def pods_leave_in_time(objects: Sequence[Object]) -> Iterator[Finding]:
+def pods_leave_in_time(objects: Sequence[Object]) -> Iterator[Fault]:
     """A pod that goes answers until load balancers have forgotten it, and no longer than Kubernetes waits."""
     for group in groups(objects):
         given = environment(group.container).get(_DRAIN)
@@ -180,8 +169,7 @@ def pods_leave_in_time(objects: Sequence[Object]) -> Iterator[Finding]:
         hook = ((group.container.get("lifecycle") or {}).get("preStop") or {}).get("exec") or {}
         waits_s, takes_s = _stay_s(hook.get("command") or [])
         if not (drain_s <= waits_s and takes_s < grace_s):
-            yield Finding(
-                "pods_leave_in_time",
+            yield Fault(
                 f"{group.where} lifecycle.preStop",
                 f"it waits {waits_s:g} s and may take {takes_s:g}; replicas drain for {drain_s:g} s, and "
                 f"Kubernetes kills after {grace_s} s",
@@ -197,14 +185,13 @@ def _stay_s(command: Sequence[str]) -> tuple[float, float]:
     return waits, max(waits, moves) if " & " in text else waits + moves
 
 
-def data_path_is_the_fast_one(objects: Sequence[Object]) -> Iterator[Finding]:
+def data_path_is_the_fast_one(objects: Sequence[Object]) -> Iterator[Fault]:
     """Each needs the other, on every node, before Ray starts."""
     for group in groups(objects):
         given = environment(group.container)
         for name in _DATA_PATH:
             if given.get(name) != "1":
-                yield Finding(
-                    "data_path_is_the_fast_one",
+                yield Fault(
                     f"{group.where} env {name}",
                     f"it is {given.get(name)}: requests pass Serve's slow proxy",
                     "set it to 1",

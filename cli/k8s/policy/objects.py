@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -12,18 +12,26 @@ Object = dict[str, Any]
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 
+class Fault(NamedTuple):
+    """What a rule yields for an object. where: kind, name and field; problem: the value, and what is wrong with it."""
+
+    where: str
+    problem: str
+    remedy: str
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule has against an object. where: kind, name and field; what: the value, and why not; remedy."""
+    """A fault, with the name of the rule that found it."""
 
     rule: str
     where: str
-    what: str
+    problem: str
     remedy: str
 
     def __str__(self) -> str:
-        """As one line."""
-        return f"{self.where}: {self.what}; {self.remedy} [{self.rule}]"
+        """Return it as one line."""
+        return f"{self.where}: {self.problem}; {self.remedy} [{self.rule}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class Group:
     @property
     def where(self) -> str:
         """The group's name with its RayService's."""
-        return f"{told(self.service)} {'head' if self.is_head else self.spec.get('groupName')}"
+        return f"{title(self.service)} {'head' if self.is_head else self.spec.get('groupName')}"
 
     @property
     def template(self) -> Object:
@@ -77,8 +85,8 @@ class Pods:
     template: Object
 
 
-def told(each: Object) -> str:
-    """Give kind and name."""
+def title(each: Object) -> str:
+    """Return kind and name."""
     return f"{each.get('kind')} {(each.get('metadata') or {}).get('name')}"
 
 
@@ -121,7 +129,7 @@ def all_pods(objects: Sequence[Object]) -> Iterator[Pods]:
     for group in groups(objects):
         yield Pods(group.where, namespace_of(group.service), group.template)
     for each in of_kind(objects, *WORKLOADS):
-        yield Pods(told(each), namespace_of(each), each["spec"]["template"])
+        yield Pods(title(each), namespace_of(each), each["spec"]["template"])
 
 
 def namespace_of(each: Object) -> str | None:

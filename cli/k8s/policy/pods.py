@@ -5,20 +5,19 @@ from collections.abc import Iterator, Sequence
 
 import ray
 
-from cli.k8s.policy.objects import Finding, Object, all_pods, clusters, groups, of_kind, told
+from cli.k8s.policy.objects import Fault, Object, all_pods, clusters, groups, of_kind, title
 
 _SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|CREDENTIAL|_KEY$", re.IGNORECASE)
 _NO_SECRET = {"RAY_AUTH_MODE"}
 
 
-def image_is_of_the_pinned_ray(objects: Sequence[Object]) -> Iterator[Finding]:
+def image_is_of_the_pinned_ray(objects: Sequence[Object]) -> Iterator[Fault]:
     """Nodes of two Rays form no cluster, and the fast path reads private attributes of one."""
     for service, cluster in clusters(objects):
         version = cluster.get("rayVersion")
         if version != ray.__version__:
-            yield Finding(
-                "image_is_of_the_pinned_ray",
-                f"{told(service)} rayClusterConfig.rayVersion",
+            yield Fault(
+                f"{title(service)} rayClusterConfig.rayVersion",
                 f"{version} is not the pinned Ray",
                 f"set it to {ray.__version__}",
             )
@@ -26,15 +25,14 @@ def image_is_of_the_pinned_ray(objects: Sequence[Object]) -> Iterator[Finding]:
         image = group.container.get("image", "")
         tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
         if tag != ray.__version__:
-            yield Finding(
-                "image_is_of_the_pinned_ray",
+            yield Fault(
                 f"{group.where} image",
                 f"{image} has the tag {tag!r}",
                 f"its tag is Ray's version: {ray.__version__}",
             )
 
 
-def pods_have_labels_of_their_own(objects: Sequence[Object]) -> Iterator[Finding]:
+def pods_have_labels_of_their_own(objects: Sequence[Object]) -> Iterator[Fault]:
     """Budgets, policies and monitors go by them; KubeRay's own change with every cluster."""
     for group in groups(objects):
         name = group.service["metadata"]["name"]
@@ -47,15 +45,14 @@ def pods_have_labels_of_their_own(objects: Sequence[Object]) -> Iterator[Finding
             wanted["rankway/pool"] = group.spec.get("groupName", "")
         for label, value in wanted.items():
             if group.labels.get(label) != value:
-                yield Finding(
-                    "pods_have_labels_of_their_own",
+                yield Fault(
                     f"{group.where} labels {label}",
                     f"{group.labels.get(label)}",
                     f"set it to {value}",
                 )
 
 
-def pods_are_not_root(objects: Sequence[Object]) -> Iterator[Finding]:
+def pods_are_not_root(objects: Sequence[Object]) -> Iterator[Fault]:
     """As the restricted pod security standard has it."""
     for pods in all_pods(objects):
         pod = pods.template["spec"]
@@ -82,31 +79,29 @@ def pods_are_not_root(objects: Sequence[Object]) -> Iterator[Finding]:
                 faults.append((f"{container['name']} privileged, runAsUser", "root", "neither"))
         for field, what, remedy in faults:
             where = f"{pods.where} securityContext {field}"
-            yield Finding("pods_are_not_root", where, what, f"set {remedy}")
+            yield Fault(where, what, f"set {remedy}")
 
 
-def tokens_are_where_they_are_needed(objects: Sequence[Object]) -> Iterator[Finding]:
+def tokens_are_where_they_are_needed(objects: Sequence[Object]) -> Iterator[Fault]:
     """The head's autoscaler speaks to Kubernetes; nothing else does."""
     for group in groups(objects):
         account, token = group.pod.get("serviceAccountName"), group.pod.get("automountServiceAccountToken")
         if account in (None, "default") or (token is not False and not group.is_head):
-            yield Finding(
-                "tokens_are_where_they_are_needed",
+            yield Fault(
                 f"{group.where} serviceAccountName, automountServiceAccountToken",
                 f"{account}, {token}",
                 "give an account of its own, and a worker no token",
             )
 
 
-def classes_and_accounts_are_there(objects: Sequence[Object]) -> Iterator[Finding]:
+def classes_and_accounts_are_there(objects: Sequence[Object]) -> Iterator[Fault]:
     """A pod that names what is not there is never made."""
     named = {kind: {each["metadata"]["name"] for each in of_kind(objects, kind)} for kind in _NAMED_BY}
     for group in groups(objects):
         for kind, field in _NAMED_BY.items():
             name = group.pod.get(field)
             if name not in named[kind]:
-                yield Finding(
-                    "classes_and_accounts_are_there",
+                yield Fault(
                     f"{group.where} {field}",
                     f"there is no {kind} {name}",
                     "add it, or name one that is there",
@@ -116,14 +111,13 @@ def classes_and_accounts_are_there(objects: Sequence[Object]) -> Iterator[Findin
 _NAMED_BY = {"PriorityClass": "priorityClassName", "ServiceAccount": "serviceAccountName"}
 
 
-def no_secret_is_written_down(objects: Sequence[Object]) -> Iterator[Finding]:
+def no_secret_is_written_down(objects: Sequence[Object]) -> Iterator[Fault]:
     """What is in git stays there."""
     for secret in of_kind(objects, "Secret"):
         held = sorted({*(secret.get("data") or {}), *(secret.get("stringData") or {})})
         if held:
-            yield Finding(
-                "no_secret_is_written_down",
-                f"{told(secret)} {', '.join(held)}",
+            yield Fault(
+                f"{title(secret)} {', '.join(held)}",
                 "its value is in the build",
                 "make it in the cluster: kubectl create secret",
             )
@@ -131,15 +125,14 @@ def no_secret_is_written_down(objects: Sequence[Object]) -> Iterator[Finding]:
         for container in pods.template["spec"]["containers"]:
             for each in container.get("env") or []:
                 if _SECRET_NAME.search(each["name"]) and each.get("value") and each["name"] not in _NO_SECRET:
-                    yield Finding(
-                        "no_secret_is_written_down",
+                    yield Fault(
                         f"{pods.where} env {each['name']}",
                         "its value is in the build",
                         "take it from a secret: valueFrom.secretKeyRef",
                     )
 
 
-def images_are_pinned(objects: Sequence[Object]) -> Iterator[Finding]:
+def images_are_pinned(objects: Sequence[Object]) -> Iterator[Fault]:
     """An image without a tag, or with one that moves, is another tomorrow."""
     for pods in all_pods(objects):
         for container in pods.template["spec"]["containers"]:
@@ -147,4 +140,4 @@ def images_are_pinned(objects: Sequence[Object]) -> Iterator[Finding]:
             tag = image.rpartition("/")[2].partition(":")[2]
             if "@sha256:" not in image and tag in ("", "latest", "nightly"):
                 where = f"{pods.where} {container['name']} image"
-                yield Finding("images_are_pinned", where, f"{image!r}", "give a version or a digest")
+                yield Fault(where, f"{image!r}", "give a version or a digest")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cli.k8s.policy.objects import (
-    Finding,
+    Fault,
     Object,
     Pods,
     all_pods,
@@ -13,7 +13,7 @@ from cli.k8s.policy.objects import (
     namespace_of,
     of_kind,
     selects,
-    told,
+    title,
 )
 
 _OWN = {"app.kubernetes.io/name": "rankway"}
@@ -23,42 +23,40 @@ _PRIVATE = {8404, 8500, 9500, 6379, 10001}
 _HAPROXY_METRICS, _DASHBOARD = 9101, 8265
 
 
-def budgets_are_whole_numbers(objects: Sequence[Object]) -> Iterator[Finding]:
+def budgets_are_whole_numbers(objects: Sequence[Object]) -> Iterator[Fault]:
     """Kubernetes cannot ask a RayCluster how many pods it wants: anything but a number lets no pod go, or every one."""
     for budget in of_kind(objects, "PodDisruptionBudget"):
         available = budget["spec"].get("minAvailable")
         if isinstance(available, bool) or not isinstance(available, int) or available < 1:
-            yield Finding(
-                "budgets_are_whole_numbers",
-                f"{told(budget)} spec.minAvailable",
+            yield Fault(
+                f"{title(budget)} spec.minAvailable",
                 f"{available!r}, maxUnavailable {budget['spec'].get('maxUnavailable')!r}",
                 "give minAvailable as a whole number, 1 or more",
             )
 
 
-def every_group_has_one_budget(objects: Sequence[Object]) -> Iterator[Finding]:
+def every_group_has_one_budget(objects: Sequence[Object]) -> Iterator[Fault]:
     """Without one a drained node takes all of a group; with two the eviction of a pod is refused."""
     for group in groups(objects):
         namespace = namespace_of(group.service)
         hits = [
-            told(budget)
+            title(budget)
             for budget in of_kind(objects, "PodDisruptionBudget")
             if namespace_of(budget) == namespace and selects(budget["spec"].get("selector"), group.labels)
         ]
         if len(hits) != 1:
             what = "no PodDisruptionBudget selects it" if not hits else f"{' and '.join(hits)} select it"
-            yield Finding("every_group_has_one_budget", f"{group.where} labels", what, "let one select it")
+            yield Fault(f"{group.where} labels", what, "let one select it")
 
 
-def selectors_hit_pods(objects: Sequence[Object]) -> Iterator[Finding]:
+def selectors_hit_pods(objects: Sequence[Object]) -> Iterator[Fault]:
     """A selector that hits nothing guards, opens or scrapes nothing, and nobody is told."""
     pods = list(all_pods(objects))
     for each, selector in _selectors(objects):
         namespace = namespace_of(each)
         if not any(selects(selector, labels_of(p.template)) for p in pods if p.namespace == namespace):
-            yield Finding(
-                "selectors_hit_pods",
-                f"{told(each)} selector",
+            yield Fault(
+                f"{title(each)} selector",
                 f"{selector} selects no pod of this build",
                 "give labels that the pods have",
             )
@@ -76,7 +74,7 @@ def _selectors(objects: Sequence[Object]) -> Iterator[tuple[Object, Object]]:
                 yield each, {"matchLabels": spec["selector"]}
 
 
-def strangers_are_kept_out(objects: Sequence[Object]) -> Iterator[Finding]:
+def strangers_are_kept_out(objects: Sequence[Object]) -> Iterator[Fault]:
     """Ray and HAProxy bind every address. Each pod is closed, and what is opened names who may come, to which port."""
     policies = [each for each in of_kind(objects, "NetworkPolicy") if _closes(each)]
     for pods in all_pods(objects):
@@ -87,8 +85,7 @@ def strangers_are_kept_out(objects: Sequence[Object]) -> Iterator[Finding]:
             and selects(each["spec"].get("podSelector"), labels_of(pods.template))
         ]
         if not own:
-            yield Finding(
-                "strangers_are_kept_out",
+            yield Fault(
                 f"{pods.where} labels",
                 "no NetworkPolicy of type Ingress selects it: all of its ports are open",
                 "let one select it",
@@ -102,27 +99,27 @@ def _closes(policy: Object) -> bool:
     return "Ingress" in (policy["spec"].get("policyTypes") or ["Ingress"])
 
 
-def _open_doors(pods: Pods, policy: Object, rule: Object) -> Iterator[Finding]:
-    where, name = f"{told(policy)} ingress to {pods.where}", "strangers_are_kept_out"
+def _open_doors(pods: Pods, policy: Object, rule: Object) -> Iterator[Fault]:
+    where = f"{title(policy)} ingress to {pods.where}"
     callers = rule.get("from") or []
     if not callers:
-        yield Finding(name, where, "it names no caller: anybody may come", "give from")
+        yield Fault(where, "it names no caller: anybody may come", "give from")
         return
     if all(_is_own(each) for each in callers):
         return
     ports = [_number(each.get("port"), pods) for each in rule.get("ports") or []]
     if not ports:
-        yield Finding(name, where, "strangers may come to every port", "give ports")
+        yield Fault(where, "strangers may come to every port", "give ports")
     is_of_ray = labels_of(pods.template).get("app.kubernetes.io/name") == "rankway"
     for port in sorted({port for port in ports if port in _PRIVATE}) if is_of_ray else ():
         what = f"strangers may come to port {port}"
-        yield Finding(name, where, what, "leave it out: it is the cluster's own")
+        yield Fault(where, what, "leave it out: it is the cluster's own")
     if _DASHBOARD in ports and is_of_ray and not all(_names_pods(each) for each in callers):
         what = f"whole namespaces may reach the dashboard, port {_DASHBOARD}, which runs what it is given"
-        yield Finding(name, where, what, "let in the operator's pods alone, by their labels")
+        yield Fault(where, what, "let in the operator's pods alone, by their labels")
     if _HAPROXY_METRICS in ports and is_of_ray and not all("namespaceSelector" in each for each in callers):
         what = f"all of this namespace may read HAProxy's port {_HAPROXY_METRICS}"
-        yield Finding(name, where, what, "let in the namespace of Prometheus alone")
+        yield Fault(where, what, "let in the namespace of Prometheus alone")
 
 
 def _is_own(caller: Object) -> bool:

@@ -324,7 +324,7 @@ def test_a_mutant_is_caught_by_its_rule_alone(
     found = findings(objects)
     assert {finding.rule for finding in found} == {rule}
     for finding in found:
-        assert finding.where and finding.what and finding.remedy
+        assert finding.where and finding.problem and finding.remedy
         assert str(finding).startswith(finding.where)
 
 
