@@ -39,8 +39,8 @@ class Findings:
             }
             for name, choice in self.runtimes.items()
         }
-        found = {"faults": self.faults, "warnings": self.warnings, "runtimes": runtimes}
-        return found | {"idle_policies": self.idle_policies}
+        document = {"faults": self.faults, "warnings": self.warnings, "runtimes": runtimes}
+        return document | {"idle_policies": self.idle_policies}
 
 
 def check(
@@ -51,13 +51,15 @@ def check(
 
     Exit 2 on a fault.
     """
-    found = {str(path): _findings(path) for path in files}
+    findings_by_file = {str(path): _findings(path) for path in files}
     if as_json:
-        typer.echo(json.dumps({path: findings.as_json() for path, findings in found.items()}, indent=2))
+        typer.echo(
+            json.dumps({path: findings.as_json() for path, findings in findings_by_file.items()}, indent=2)
+        )
     else:
-        for path, findings in found.items():
+        for path, findings in findings_by_file.items():
             _print(path, findings)
-    if any(findings.faults for findings in found.values()):
+    if any(findings.faults for findings in findings_by_file.values()):
         raise typer.Exit(2)
 
 

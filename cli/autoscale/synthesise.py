@@ -54,8 +54,8 @@ def synthesise(
     requests = int(counts.requests.sum())
     peak = float(counts.requests.max() / counts.step_s)
     if as_json:
-        said = {"path": str(path), "bins": len(counts), "requests": requests, "peak_requests_per_s": peak}
-        typer.echo(json.dumps(said, indent=2))
+        document = {"path": str(path), "bins": len(counts), "requests": requests, "peak_requests_per_s": peak}
+        typer.echo(json.dumps(document, indent=2))
         return
     console.print(
         f"{path}: {requests} requests in {len(counts)} bins of {step_s:g} s, at most {peak:.1f} a second",

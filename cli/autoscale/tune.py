@@ -72,12 +72,13 @@ def tune(
         with shown_progress(console, "judged") as progress:
             now, *judged = judge(spec, configs, judged_on, options, progress)
         best = judged[tuned.front.index(tuned.chosen)]
-        said = [*changes(pipeline.autoscaling, tuned.chosen.config), gains(now, best, judged_on.name)]
+        summary = [*changes(pipeline.autoscaling, tuned.chosen.config), gains(now, best, judged_on.name)]
         _write(
-            out, patch(tuned.chosen.config, (f"Tuned on {trace.name}, judged on {judged_on.name}:", said[-1]))
+            out,
+            patch(tuned.chosen.config, (f"Tuned on {trace.name}, judged on {judged_on.name}:", summary[-1])),
         )
     if as_json:
-        typer.echo(json.dumps(_as_json(tuned, now, judged, said, out), indent=2))
+        typer.echo(json.dumps(_as_json(tuned, now, judged, summary, out), indent=2))
         return
     title = f"tuned on {trace.name}, judged on {judged_on.name}"
     table = Table("policy", "cost", "missed", "judged: cost", "missed", "p99, ms", "", title=title)
@@ -89,7 +90,7 @@ def tune(
     table.add_row(name_of(pipeline.autoscaling), "", "", *_columns(now), "as it is")
     shown = Console()
     shown.print(table)
-    for line in said:
+    for line in summary:
         shown.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
     if miss_share(best) > max_misses:
         shown.print(
@@ -102,9 +103,9 @@ def _columns(judged: Simulation) -> tuple[str, str, str]:
     return f"{judged.cost:,.2f}", f"{miss_share(judged):.3%}", f"{judged.latency.p99_ms:,.0f}"
 
 
-def _options(**given: Any) -> TuneOptions:
+def _options(**values: Any) -> TuneOptions:
     try:
-        return TuneOptions.model_validate(given)
+        return TuneOptions.model_validate(values)
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0]).replace("_", "-")
@@ -128,7 +129,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _as_json(
-    tuned: Tuned, now: Simulation, judged: list[Simulation], said: list[str], out: Path
+    tuned: Tuned, now: Simulation, judged: list[Simulation], summary: list[str], out: Path
 ) -> dict[str, object]:
     def shown(simulation: Simulation) -> dict[str, object]:
         return {
@@ -153,6 +154,6 @@ def _as_json(
         "front": front,
         "chosen": tuned.chosen.config.model_dump(mode="json"),
         "judged": {"now": shown(now), "chosen": shown(judged[tuned.front.index(tuned.chosen)])},
-        "said": said,
+        "said": summary,
         "patch": str(out),
     }

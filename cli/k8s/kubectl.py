@@ -53,7 +53,7 @@ class Kubectl:
     namespace: str | None = None
 
     @classmethod
-    def found(cls, context: str | None, namespace: str | None) -> "Kubectl":
+    def find(cls, context: str | None, namespace: str | None) -> "Kubectl":
         """Look for the program.
 
         Raises:
@@ -109,22 +109,24 @@ class Kubectl:
 
 def _error(verb: str, kind: str, name: str, printed: str) -> KubernetesError:
     """Return the error that kubectl's words stand for; the words are the same in every version."""
-    said = "\n".join(line for line in printed.splitlines() if line and not _LOG.match(line))
+    message = "\n".join(line for line in printed.splitlines() if line and not _LOG.match(line))
     resource = kind.replace(".v1.", ".")
     where = f"{resource}/{name}"
-    found = _REASON.search(said)
-    reason = found[1] if found else "Invalid" if _INVALID.search(said) else None
+    match = _REASON.search(message)
+    reason = match[1] if match else "Invalid" if _INVALID.search(message) else None
     match reason:
         case "Forbidden":
             return KubernetesError(
-                f"{where}: you may not {verb} it, got {said!r}; ask for a Role with the verb {verb} on {resource}"
+                f"{where}: you may not {verb} it, got {message!r}; ask for a Role with the verb {verb} on {resource}"
             )
         case "NotFound":
-            return Missing(f"{where}: not there, got {said!r}; check the name, --namespace and --context")
+            return Missing(f"{where}: not there, got {message!r}; check the name, --namespace and --context")
         case "Conflict":
-            return Conflict(f"{where}: written by somebody else meanwhile, got {said!r}; try again")
+            return Conflict(f"{where}: written by somebody else meanwhile, got {message!r}; try again")
         case "Invalid":
-            return Rejected(f"{where}: the API server rejects the {verb}, got {said!r}; nothing was changed")
+            return Rejected(
+                f"{where}: the API server rejects the {verb}, got {message!r}; nothing was changed"
+            )
     return KubernetesError(
-        f"{where}: kubectl {verb} failed, got {said!r}; check --context and the credentials"
+        f"{where}: kubectl {verb} failed, got {message!r}; check --context and the credentials"
     )

@@ -27,14 +27,14 @@ class Service:
         Raises:
             KubernetesError: there is no such cluster.
         """
-        found = self.pending if pending else self.active or self.pending
-        if found is None:
+        cluster = self.pending if pending else self.active or self.pending
+        if cluster is None:
             kind = "pending" if pending else "active"
             raise KubernetesError(
                 f"RayService {self.name}: no {kind} cluster, got {self.active or 'none'}; look at "
                 f"kubectl -n {self.namespace} get rayservice,raycluster"
             )
-        return found
+        return cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,47 +89,47 @@ class LiveScaler:
         agreed: Scaling | None = None
         for _ in range(_ATTEMPTS):
             try:
-                found = self.read()
+                scaling = self.read()
             except Missing:
                 if agreed is None:
                     raise
                 continue  # the cluster was deleted after its RayService was read
-            if not found.is_needed:
-                return "same", found
-            if not found.same_changes(agreed):
-                if not agree(found):
-                    return "declined", found
-                agreed = found
-            if not self._still_serves(found):
-                tell(f"RayCluster {found.cluster}: not patched, another cluster has taken over meanwhile")
-            elif not self._patched(found):
-                tell(f"RayCluster {found.cluster}: not patched, it was changed meanwhile; reading it again")
-            elif self._still_serves(found):
-                return "patched", found
+            if not scaling.is_needed:
+                return "same", scaling
+            if not scaling.same_changes(agreed):
+                if not agree(scaling):
+                    return "declined", scaling
+                agreed = scaling
+            if not self._still_serves(scaling):
+                tell(f"RayCluster {scaling.cluster}: not patched, another cluster has taken over meanwhile")
+            elif not self._patched(scaling):
+                tell(f"RayCluster {scaling.cluster}: not patched, it was changed meanwhile; reading it again")
+            elif self._still_serves(scaling):
+                return "patched", scaling
             else:
-                tell(f"RayCluster {found.cluster}: patched, but another cluster has taken over meanwhile")
+                tell(f"RayCluster {scaling.cluster}: patched, but another cluster has taken over meanwhile")
         raise KubernetesError(
             f"RayService {self._service}: its cluster was changed each time, got {_ATTEMPTS} attempts; "
             f"wait until an upgrade or another writer is done, and try again"
         )
 
-    def _patched(self, found: Scaling) -> bool:
+    def _patched(self, scaling: Scaling) -> bool:
         """Patch; return False if the cluster is no longer the one that was read, and so stays as it is."""
         try:
-            self._kubectl.patch(CLUSTERS, found.cluster, patch_of(found.generation, found.groups))
+            self._kubectl.patch(CLUSTERS, scaling.cluster, patch_of(scaling.generation, scaling.groups))
         except (Conflict, Missing):
             return False
         except Rejected:
-            if self._kubectl.get(CLUSTERS, found.cluster)["metadata"]["generation"] == found.generation:
+            if self._kubectl.get(CLUSTERS, scaling.cluster)["metadata"]["generation"] == scaling.generation:
                 raise
             return False
         return True
 
-    def _still_serves(self, found: Scaling) -> bool:
+    def _still_serves(self, scaling: Scaling) -> bool:
         service = self._read_service()
-        if self._pending and found.cluster == service.active:
+        if self._pending and scaling.cluster == service.active:
             return True  # it has taken over
-        return found.cluster == service.target(pending=self._pending)
+        return scaling.cluster == service.target(pending=self._pending)
 
     def _read_service(self) -> Service:
         document = self._kubectl.get(SERVICES, self._service)
@@ -143,8 +143,8 @@ class LiveScaler:
         )
 
 
-def _cluster_name(status: Object, of: str) -> str | None:
-    return (status.get(of) or {}).get("rayClusterName") or None
+def _cluster_name(status: Object, field: str) -> str | None:
+    return (status.get(field) or {}).get("rayClusterName") or None
 
 
 def _changes(scaling: Scaling) -> list[tuple[str, object]]:

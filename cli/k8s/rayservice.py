@@ -52,9 +52,9 @@ def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
     document = serve_config(config, home, served_home=Path(HOME_PATH), proxy_location="EveryNode")
     application = document["applications"][0]
     args = PipelineArgs(config=config, home=HOME_PATH, policy_beside=config.autoscaling is not None)
-    given = {each["name"]: each for each in application.get("deployments", ())}
+    own_options = {each["name"]: each for each in application.get("deployments", ())}
     application["deployments"] = [
-        _plain(deployment_options(placement, args)) | given.get(placement.deployment, {})
+        _plain(deployment_options(placement, args)) | own_options.get(placement.deployment, {})
         for placement in all_placements(config)
     ]
     refuse_unknown_fields(document)
@@ -109,5 +109,5 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
         plain["autoscaling_config"] = plain["autoscaling_config"].model_dump(
             mode="json", exclude={"policy"}, exclude_none=True
         )
-    told: dict[str, Any] = json.loads(json.dumps(plain))
-    return told
+    document: dict[str, Any] = json.loads(json.dumps(plain))
+    return document

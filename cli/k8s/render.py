@@ -99,25 +99,25 @@ def warnings(config: PipelineConfig) -> list[str]:
     """Give what would work, but not as one may expect."""
     from cli.k8s.groups import nodes_to_update, used_pools
 
-    found = []
+    lines = []
     unused = sorted(set(config.pools) - {placement.key.pool for placement in all_placements(config)})
     if unused:
-        found.append(
+        lines.append(
             f"pools.{', pools.'.join(unused)}: no unit is there, so no group of workers is made of it"
         )
     if isinstance(config.features.store, LmdbConfig):
-        found.append(
+        lines.append(
             "features.store: lmdb is a folder of the home volume, which is read over the network and written by "
             "nobody while it is served; kind: redis is shared by all pods"
         )
     for name, pool in used_pools(config).items():
         if (needed := nodes_to_update(config, name)) > pool.max_nodes:
-            found.append(
+            lines.append(
                 f"pools.{name}.max_nodes: an update that restarts replicas starts one before it ends one, and where "
                 f"{pool.max_nodes} nodes are full of the fewest that there may be, it waits for ever; "
                 f"give {needed} or more"
             )
-    return found
+    return lines
 
 
 def _is_rendered(path: Path) -> bool:

@@ -53,25 +53,25 @@ def scale(
 
     with exit_on_error(console):
         pipeline, wanted = _wanted(config)
-        scaler = LiveScaler(Kubectl.found(context, namespace), name or pipeline, wanted, pending=pending)
+        scaler = LiveScaler(Kubectl.find(context, namespace), name or pipeline, wanted, pending=pending)
         outcome: Outcome | Literal["dry run"] = "dry run"
         if dry_run:
-            found = scaler.read()
+            scaling = scaler.read()
         elif yes or sys.stdin.isatty():
-            outcome, found = scaler.scale(agree, tell)
+            outcome, scaling = scaler.scale(agree, tell)
         else:
             raise ConfigError(
                 "--yes: standard input is no terminal to ask on, got neither --yes nor --dry-run; add one of them"
             )
     if as_json:
-        typer.echo(json.dumps(_document(found, wanted, outcome), indent=2))
+        typer.echo(json.dumps(_document(scaling, wanted, outcome), indent=2))
     elif outcome in ("dry run", "same"):
-        for line in _lines(found, wanted):
+        for line in _lines(scaling, wanted):
             shown.print(line, markup=False, highlight=False, soft_wrap=True)
     if outcome == "patched":
-        tell(f"RayCluster {found.cluster}: patched")
+        tell(f"RayCluster {scaling.cluster}: patched")
     if outcome == "declined":
-        tell(f"RayCluster {found.cluster}: not patched")
+        tell(f"RayCluster {scaling.cluster}: not patched")
         raise typer.Exit(1)
 
 

@@ -59,7 +59,7 @@ def differences(cluster: str, live: Sequence[Group], wanted: Sequence[Group]) ->
     return tuple(_compared(cluster, index, group, by_name[here[index]]) for index, group in enumerate(live))
 
 
-def patch_of(generation: int, found: Sequence[GroupDifference]) -> list[dict[str, Any]]:
+def patch_of(generation: int, groups: Sequence[GroupDifference]) -> list[dict[str, Any]]:
     """Return the JSON patch (RFC 6902) of all changes; the server applies all of it or nothing.
 
     generation: the cluster's ``metadata.generation`` when it was read. It counts changes of the spec, so that the patch
@@ -67,7 +67,7 @@ def patch_of(generation: int, found: Sequence[GroupDifference]) -> list[dict[str
     writes many times while pods start. Groups are addressed by position: the names are tested as well.
     """
     operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/generation", "value": generation}]
-    for group in found:
+    for group in groups:
         if group.changes:
             at = f"{_GROUPS}/{group.index}"
             operations.append({"op": "test", "path": f"{at}/groupName", "value": group.name})
@@ -123,5 +123,5 @@ def _compared(cluster: str, index: int, live: Group, wanted: Group) -> GroupDiff
 
 def _canonical(toleration: dict[str, Any]) -> str:
     """Return the same text for the same toleration: Equal is the operator that need not be written."""
-    given = {key: value for key, value in toleration.items() if value is not None}
-    return json.dumps({"operator": "Equal", **given}, sort_keys=True)
+    stated = {key: value for key, value in toleration.items() if value is not None}
+    return json.dumps({"operator": "Equal", **stated}, sort_keys=True)

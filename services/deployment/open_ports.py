@@ -9,12 +9,12 @@ _LOOPBACK = ("127.", "::1")
 
 def exposed_ports() -> list[tuple[int, str]]:
     """Give (port, process name) of every listener of our descendants that is not bound to loopback."""
-    found: set[tuple[int, str]] = set()
+    ports: set[tuple[int, str]] = set()
     for process in psutil.Process(os.getpid()).children(recursive=True):
         try:
             for connection in process.net_connections(kind="tcp"):
                 if connection.status == psutil.CONN_LISTEN and not connection.laddr.ip.startswith(_LOOPBACK):
-                    found.add((connection.laddr.port, process.name()))
+                    ports.add((connection.laddr.port, process.name()))
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-    return sorted(found)
+    return sorted(ports)

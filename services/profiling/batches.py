@@ -147,12 +147,12 @@ def _timing(batches: UnitBatches, requests: int, candidates: int, seconds: float
     runs = min(_MOST_RUNS, max(_LEAST_RUNS, int(seconds * _LOAD / expected_s)))
     due_s = time.perf_counter() + np.cumsum(np.full(runs, expected_s / _LOAD))
     times_s = np.empty(runs)
-    for place in range(runs):
+    for index in range(runs):
         job = batches.job(requests, candidates)
-        time.sleep(max(0.0, due_s[place] - time.perf_counter()))
+        time.sleep(max(0.0, due_s[index] - time.perf_counter()))
         started_s = time.perf_counter()
         job()
-        times_s[place] = time.perf_counter() - started_s
+        times_s[index] = time.perf_counter() - started_s
     p50_ms, p99_ms = np.percentile(times_s, [50, 99]) * 1e3
     return Timing(
         requests=requests,

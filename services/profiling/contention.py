@@ -1,4 +1,4 @@
-"""What batches take in the service, among their like, against what they take by themselves."""
+"""Contention: the time of batches while sibling replicas run, relative to the isolated profile."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from autoscale.traces.recorded_batches import RecordedBatches
 
 
 @dataclass(frozen=True, slots=True)
-class Among:
+class Contention:
     """As ``Profile`` has them. ratio: to the time by itself, while none of its like runs; sigma: of its logarithm."""
 
     ratio: float
@@ -18,7 +18,7 @@ class Among:
     sigma: float
 
 
-def among_its_like(batches: RecordedBatches, alone: ServiceTime) -> Among:
+def fit_contention(batches: RecordedBatches, alone: ServiceTime) -> Contention:
     """Fit what a replica's batches took to what they take ``alone`` and to what ran beside them.
 
     Least squares of the ratio on a constant and the share of the time that others ran; neither makes a batch shorter.
@@ -32,7 +32,7 @@ def among_its_like(batches: RecordedBatches, alone: ServiceTime) -> Among:
     if ratio <= 0:  # too few ran alone to tell
         ratio, more = float(ratios.mean()), 0.0
     spread = np.log(ratios / (columns @ np.array([ratio, more])))
-    return Among(
+    return Contention(
         ratio=round(float(ratio), 4),
         contention=round(float(more / ratio), 4),
         neighbours=batches.replicas - 1,

@@ -114,19 +114,19 @@ def _ask(
 ) -> tuple[float, float, float, dict[str, float]]:
     """Send requests on schedule; give what one takes in s, and in ms p50 outside all stages, p50 of the ranker, CPU."""
     connection = http.client.HTTPConnection("127.0.0.1", config.http.port, timeout=30)
-    warm_s = [_one(connection, place, time.perf_counter())[0] for place in range(_WARM_UPS)]
+    warm_s = [_one(connection, index, time.perf_counter())[0] for index in range(_WARM_UPS)]
     lone_s = float(np.median(warm_s))
     period_s = lone_s / _LOAD
     cpu_ms = _cpu_of_requests(connection, processes, seconds / 3)
     count = max(20, int(seconds / period_s))
     started_s = time.perf_counter()
     outside, ranker = np.empty(count), np.empty(count)
-    for place in range(count):
-        due_s = started_s + place * period_s
+    for index in range(count):
+        due_s = started_s + index * period_s
         time.sleep(max(0.0, due_s - time.perf_counter()))
-        latency_s, timings_ms = _one(connection, place, due_s)
-        outside[place] = latency_s * 1e3 - sum(timings_ms.values())
-        ranker[place] = timings_ms.get("ranker", 0.0)
+        latency_s, timings_ms = _one(connection, index, due_s)
+        outside[index] = latency_s * 1e3 - sum(timings_ms.values())
+        ranker[index] = timings_ms.get("ranker", 0.0)
     return lone_s, max(0.0, float(np.median(outside))), float(np.median(ranker)), cpu_ms
 
 
@@ -146,14 +146,14 @@ def _cpu_of_requests(
     return {name: max(0.0, after_s[name] - before_s[name] - idle[name]) / count * 1e3 for name in processes}
 
 
-def _one(connection: http.client.HTTPConnection, place: int, due_s: float) -> tuple[float, dict[str, float]]:
-    body = json.dumps({"user_id": f"u-{place % _USERS:06d}", "k": 10, "deadline_ms": 10_000})
+def _one(connection: http.client.HTTPConnection, number: int, due_s: float) -> tuple[float, dict[str, float]]:
+    body = json.dumps({"user_id": f"u-{number % _USERS:06d}", "k": 10, "deadline_ms": 10_000})
     connection.request("POST", "/v1/rank", body)
     answer = connection.getresponse()
-    told: dict[str, Any] = json.loads(answer.read())
+    document: dict[str, Any] = json.loads(answer.read())
     if answer.status != 200:
-        raise ServiceError(f"the service answers {answer.status}: {told}")
-    return time.perf_counter() - due_s, told["timings_ms"]
+        raise ServiceError(f"the service answers {answer.status}: {document}")
+    return time.perf_counter() - due_s, document["timings_ms"]
 
 
 def _cpu_s(processes: Mapping[str, psutil.Process]) -> dict[str, float]:

@@ -97,6 +97,6 @@ def _ask_next(config: PipelineConfig, left: Iterator[tuple[int, float]], lock: L
 
 
 def _is_whole(answer: bytes) -> bool:
-    head, found, body = answer.partition(b"\r\n\r\n")
+    head, separator, body = answer.partition(b"\r\n\r\n")
     length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-    return bool(found) and len(body) >= int(length or 0)
+    return bool(separator) and len(body) >= int(length or 0)

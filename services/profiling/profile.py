@@ -15,7 +15,7 @@ from services.config.pipeline import PipelineConfig
 from services.config.placement import Placement, placements
 from services.errors import ConfigError
 from services.profiling.batches import UnitBatches, measure_batches
-from services.profiling.contention import among_its_like
+from services.profiling.contention import fit_contention
 from services.profiling.in_service import Served, measure_served
 
 _SECONDS_OF_BATCHES = 20.0
@@ -32,7 +32,7 @@ def profiles(
         ServiceError, ModelError: the pipeline cannot be served.
     """
     here = [chosen for name in config.units if (chosen := _here(config, name, pool)) is not None]
-    found: dict[str, tuple[list[Timing], float]] = {}
+    measured: dict[str, tuple[list[Timing], float]] = {}
     for placement in here:
         unit = placement.key.unit
         say(f"batches of {unit}")
@@ -40,12 +40,12 @@ def profiles(
         most = config.units[unit].batching.max_candidates
         try:
             timings = measure_batches(batches, most, _SECONDS_OF_BATCHES)
-            found[unit] = timings, batches.fallback_us_per_candidate(most)
+            measured[unit] = timings, batches.fallback_us_per_candidate(most)
         finally:
             batches.close()
     say("the service")
     served = measure_served(_alone(config, here), home, _SECONDS_OF_REQUESTS)
-    return [(placement, _profile(config, placement, found, served)) for placement in here]
+    return [(placement, _profile(config, placement, measured, served)) for placement in here]
 
 
 def _here(config: PipelineConfig, unit: str, pool: str | None) -> Placement | None:
@@ -82,11 +82,11 @@ def _alone(config: PipelineConfig, here: list[Placement]) -> PipelineConfig:
 def _profile(
     config: PipelineConfig,
     placement: Placement,
-    found: dict[str, tuple[list[Timing], float]],
+    measured: dict[str, tuple[list[Timing], float]],
     served: dict[str, Served],
 ) -> Profile:
     unit = placement.key.unit
-    timings, fallback_us = found[unit]
+    timings, fallback_us = measured[unit]
     seen = served[unit]
     one = next(t for t in timings if (t.requests, t.candidates) == (1, config.candidates.count))
     outside_ms = seen.outside_ms if unit == config.ingress_unit else max(0.0, seen.ranker_ms - one.p50_ms)
@@ -100,19 +100,19 @@ def _profile(
         overhead_ms=round(outside_ms, 3),
         fallback_us_per_candidate=round(fallback_us, 3),
     )
-    profile = bare if seen.batches is None else _among_its_like(bare, seen.batches)
+    profile = bare if seen.batches is None else _with_contention(bare, seen.batches)
     beside_ms = seen.cpu_ms - one.mean_ms if seen.between_ms is None else seen.between_ms
     return profile.model_copy(update={"overhead_cpu_ms": round(max(0.0, beside_ms), 3)})
 
 
-def _among_its_like(bare: Profile, batches: RecordedBatches) -> Profile:
-    found = among_its_like(batches, service_time(bare))
+def _with_contention(bare: Profile, batches: RecordedBatches) -> Profile:
+    contention = fit_contention(batches, service_time(bare))
     return bare.model_copy(
         update={
-            "served_ratio": found.ratio,
-            "contention": found.contention,
-            "neighbours": found.neighbours,
-            "served_sigma": found.sigma,
+            "served_ratio": contention.ratio,
+            "contention": contention.contention,
+            "neighbours": contention.neighbours,
+            "served_sigma": contention.sigma,
         }
     )
 

@@ -66,7 +66,9 @@ def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: f
         ask_on_schedule(config, (time.perf_counter() + after_s).tolist(), _MOST_CLIENTS)
         asked += len(after_s)
     batches = _recorded(config, folder, since_s, asked)
-    running = {key: tuple(found.running(*window) for window in saturated_s) for key, found in batches.items()}
+    running = {
+        key: tuple(of_unit.running(*window) for window in saturated_s) for key, of_unit in batches.items()
+    }
     return Loaded(tuple(busy), batches, running)
 
 
@@ -93,20 +95,20 @@ def _full(config: PipelineConfig) -> int:
 
 def _recorded(config: PipelineConfig, folder: Path, since_s: float, asked: int) -> dict[Key, RecordedBatches]:
     limit_s = time.monotonic() + _RECORD_LIMIT_S
-    found: dict[Key, RecordedBatches] = {}
-    while not _is_whole(list(found.values()), len(config.units), asked):
+    recorded: dict[Key, RecordedBatches] = {}
+    while not _is_whole(list(recorded.values()), len(config.units), asked):
         if time.monotonic() > limit_s:
-            told = {str(key): int(batches.requests.sum()) for key, batches in found.items()}
+            counts = {str(key): int(batches.requests.sum()) for key, batches in recorded.items()}
             raise ServiceError(
-                f"of {asked} requests, batches were recorded of {told}: look at the replicas' logs"
+                f"of {asked} requests, batches were recorded of {counts}: look at the replicas' logs"
             )
         time.sleep(ROLL_S)
         try:
-            found = read_batches(folder, since_s, time.time())
+            recorded = read_batches(folder, since_s, time.time())
         except TraceError:  # none is written yet
             continue
-    return found
+    return recorded
 
 
-def _is_whole(found: Sequence[RecordedBatches], units: int, asked: int) -> bool:
-    return len(found) == units and all(batches.requests.sum() >= asked for batches in found)
+def _is_whole(recorded: Sequence[RecordedBatches], units: int, asked: int) -> bool:
+    return len(recorded) == units and all(batches.requests.sum() >= asked for batches in recorded)

@@ -125,11 +125,11 @@ def head_s_state_survives(objects: Sequence[Object]) -> Iterator[Fault]:
 def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
     """KubeRay refuses other ways to tell of Redis beside gcsFaultToleranceOptions."""
     for head in heads(objects):
-        given = [f"env {name}" for name in _REDIS_ENVIRONMENT if name in environment(head.container)]
-        given += [f"rayStartParams {name}" for name in _REDIS_PARAMETERS if name in head.ray_parameters]
+        stated = [f"env {name}" for name in _REDIS_ENVIRONMENT if name in environment(head.container)]
+        stated += [f"rayStartParams {name}" for name in _REDIS_PARAMETERS if name in head.ray_parameters]
         annotations = head.service["metadata"].get("annotations") or {}
-        given += [f"annotation {name}" for name in _REDIS_ANNOTATIONS if name in annotations]
-        for what in given:
+        stated += [f"annotation {name}" for name in _REDIS_ANNOTATIONS if name in annotations]
+        for what in stated:
             yield Fault(
                 f"{head.where} {what}",
                 "KubeRay refuses it beside gcsFaultToleranceOptions",

@@ -52,10 +52,10 @@ def serve_port_is_named(objects: Sequence[Object]) -> Iterator[Fault]:
 def resources_are_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
     """KubeRay refuses a group that tells Ray its resources, or its labels, in two places."""
     for group in groups(objects):
-        given = [name for name in _RESOURCE_PARAMETERS if name in group.ray_parameters]
-        if group.spec.get("resources") and given:
+        parameters = [name for name in _RESOURCE_PARAMETERS if name in group.ray_parameters]
+        if group.spec.get("resources") and parameters:
             yield Fault(
-                f"{group.where} rayStartParams {', '.join(given)}",
+                f"{group.where} rayStartParams {', '.join(parameters)}",
                 "the group has resources too",
                 "keep one of both",
             )
@@ -163,8 +163,8 @@ def memory_is_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
 def pods_leave_in_time(objects: Sequence[Object]) -> Iterator[Fault]:
     """A pod that goes answers until load balancers have forgotten it, and no longer than Kubernetes waits."""
     for group in groups(objects):
-        given = environment(group.container).get(_DRAIN)
-        drain_s = _DRAIN_S if given is None else float(given)
+        drain = environment(group.container).get(_DRAIN)
+        drain_s = _DRAIN_S if drain is None else float(drain)
         grace_s = group.pod.get("terminationGracePeriodSeconds", _GRACE_S)
         hook = ((group.container.get("lifecycle") or {}).get("preStop") or {}).get("exec") or {}
         waits_s, takes_s = _stay_s(hook.get("command") or [])
@@ -188,11 +188,11 @@ def _stay_s(command: Sequence[str]) -> tuple[float, float]:
 def data_path_is_the_fast_one(objects: Sequence[Object]) -> Iterator[Fault]:
     """Each needs the other, on every node, before Ray starts."""
     for group in groups(objects):
-        given = environment(group.container)
+        variables = environment(group.container)
         for name in _DATA_PATH:
-            if given.get(name) != "1":
+            if variables.get(name) != "1":
                 yield Fault(
                     f"{group.where} env {name}",
-                    f"it is {given.get(name)}: requests pass Serve's slow proxy",
+                    f"it is {variables.get(name)}: requests pass Serve's slow proxy",
                     "set it to 1",
                 )

@@ -50,20 +50,20 @@ class Group:
     @property
     def template(self) -> Object:
         """The pod template."""
-        found: Object = self.spec["template"]
-        return found
+        template: Object = self.spec["template"]
+        return template
 
     @property
     def pod(self) -> Object:
         """The pod's spec."""
-        found: Object = self.template["spec"]
-        return found
+        pod: Object = self.template["spec"]
+        return pod
 
     @property
     def container(self) -> Object:
         """The container that Ray runs in: KubeRay takes the first."""
-        found: Object = self.pod["containers"][0]
-        return found
+        container: Object = self.pod["containers"][0]
+        return container
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -134,8 +134,8 @@ def all_pods(objects: Sequence[Object]) -> Iterator[Pods]:
 
 def namespace_of(each: Object) -> str | None:
     """Give the namespace that an object names."""
-    found: str | None = each["metadata"].get("namespace")
-    return found
+    namespace: str | None = each["metadata"].get("namespace")
+    return namespace
 
 
 def environment(container: Object) -> dict[str, Any]:
@@ -151,8 +151,8 @@ def serve_document(service: Object) -> Object:
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> Object:
     """Several rules look at one document, and it is long."""
-    found = yaml.safe_load(text)
-    return found if isinstance(found, dict) else {}
+    document = yaml.safe_load(text)
+    return document if isinstance(document, dict) else {}
 
 
 def selects(selector: Object | None, labels: Mapping[str, str]) -> bool:

@@ -127,8 +127,8 @@ def _is_own(caller: Object) -> bool:
     if "namespaceSelector" in caller or "ipBlock" in caller:
         return False
     selector = caller.get("podSelector") or {}
-    given = selector.get("matchLabels") or {}
-    return all(given.get(label) == value for label, value in _OWN.items())
+    labels = selector.get("matchLabels") or {}
+    return all(labels.get(label) == value for label, value in _OWN.items())
 
 
 def _names_pods(caller: Object) -> bool:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from autoscale.capacity.service_time import ServiceTime, service_time
 from autoscale.profiles import Profile, Timing
 from autoscale.traces.recorded_batches import RecordedBatches
-from services.profiling.contention import among_its_like
+from services.profiling.contention import fit_contention
 
 
 def alone() -> ServiceTime:
@@ -41,7 +41,7 @@ def batches(ratio: float, contention: float, sigma: float, count: int = 2000) ->
 
 
 def test_ratio_contention_and_spread_are_found() -> None:
-    found = among_its_like(batches(ratio=1.05, contention=0.25, sigma=0.1), alone())
+    found = fit_contention(batches(ratio=1.05, contention=0.25, sigma=0.1), alone())
     assert found.ratio == pytest.approx(1.05, rel=0.01)
     assert found.contention == pytest.approx(0.25, abs=0.02)
     assert found.neighbours == 1
@@ -49,7 +49,7 @@ def test_ratio_contention_and_spread_are_found() -> None:
 
 
 def test_what_does_not_disturb_is_found_not_to() -> None:
-    found = among_its_like(batches(ratio=0.9, contention=0.0, sigma=0.05), alone())
+    found = fit_contention(batches(ratio=0.9, contention=0.0, sigma=0.05), alone())
     assert found.ratio == pytest.approx(0.9, rel=0.02)
     assert found.contention < 0.02
 
@@ -57,7 +57,7 @@ def test_what_does_not_disturb_is_found_not_to() -> None:
 def test_one_replica_has_no_contention() -> None:
     ones = np.ones(50, np.int32)
     lone = RecordedBatches(np.arange(50.0), np.full(50, 0.012), ones, 100 * ones, np.zeros(50, int), 1)
-    found = among_its_like(lone, alone())
+    found = fit_contention(lone, alone())
     assert found.ratio == pytest.approx(1.2)
     assert (found.contention, found.neighbours) == (0.0, 0)
     assert found.sigma == pytest.approx(0.0, abs=1e-6)
