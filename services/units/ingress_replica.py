@@ -11,8 +11,8 @@ from services.config.pipeline import PipelineConfig
 from services.config.placement import placements
 from services.config.units import StageName
 from services.ingress.engine import Engine
+from services.logs.folder import LogFolder
 from services.logs.served import ServedLog
-from services.logs.writer import LogFolder
 from services.releases.live import LiveReleases
 from services.releases.release import Release
 from services.scheduling.executor import Memory
