@@ -20,7 +20,8 @@ from models.runtimes.deepspeed import use_group
 from services.sharding.all_reduce import shared_sums
 from services.sharding.command_ring import SharedOrders
 from services.sharding.commands import JOIN_LIMIT_S, LOAD_LIMIT_S, Order, Place
-from services.sharding.shared_memory import Door, SharedBoard, enter, is_possible, knock
+from services.sharding.rendezvous import Door, enter, knock
+from services.sharding.shared_memory import SharedBoard, is_possible
 
 _FOREVER = timedelta(days=365)
 

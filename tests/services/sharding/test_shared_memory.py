@@ -18,16 +18,8 @@ from hypothesis import strategies as st
 
 from services.sharding.command_ring import SharedOrders
 from services.sharding.commands import Order
-from services.sharding.shared_memory import (
-    SLOT_BYTES,
-    Door,
-    RankEnded,
-    RankSilent,
-    SharedBoard,
-    enter,
-    is_possible,
-    knock,
-)
+from services.sharding.rendezvous import Door, enter, knock
+from services.sharding.shared_memory import SLOT_BYTES, RankEnded, RankSilent, SharedBoard, is_possible
 
 pytestmark = pytest.mark.skipif(not is_possible(), reason="x86 and Linux alone")
 
