@@ -12,7 +12,7 @@ from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.base import TorchConfig, runtime_config
 from tests.models.worlds import make_pooled
-from tests.services.shard_groups import Running, four_headed, written
+from tests.services.sharding.running_group import Running, four_headed, written
 
 TOLERANCE = 1e-4
 SHAPES = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1, max_size=6)

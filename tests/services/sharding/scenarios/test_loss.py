@@ -12,7 +12,7 @@ import pytest
 from services.errors import ShardLost
 from services.sharding.heartbeat import Lifelines, hold
 from services.sharding.shared_memory import is_possible
-from tests.services.shard_groups import TIMEOUT_S, Running
+from tests.services.sharding.running_group import TIMEOUT_S, Running
 
 LIMIT_S = 30.0
 ANSWER_LIMIT_S = 1.0

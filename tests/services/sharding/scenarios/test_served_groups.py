@@ -21,8 +21,8 @@ from services.units.ingress_replica import build_engine
 from tests.models.text.crossencoders import bert
 from tests.pipelines import make_pipeline, merged
 from tests.services.processes import READY, START_LIMIT_S, ServiceProcess, free_port, started
-from tests.services.scenarios.test_shard_faults import CENTRE, LIMIT_S, asking, ranks
 from tests.services.servers import ask, http_request, rank_request
+from tests.services.sharding.scenarios.test_faults import CENTRE, LIMIT_S, asking, ranks
 from tests.texts import VOCABULARY, add_texts, text_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]

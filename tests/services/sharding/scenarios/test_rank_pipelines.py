@@ -17,7 +17,7 @@ from models.signature import Inputs
 from services.errors import ShardLost
 from tests.models.text.crossencoders import LAYERS, WORDS, bert, tokens
 from tests.models.worlds import make_pooled
-from tests.services.shard_groups import TIMEOUT_S, Running, deep_ranker, written
+from tests.services.sharding.running_group import TIMEOUT_S, Running, deep_ranker, written
 
 TOLERANCE = 1e-4
 REQUESTS = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1, max_size=6)

@@ -12,7 +12,7 @@ from models.architectures import build_architecture
 from models.runtimes.base import AccelerateConfig, DeepSpeedConfig
 from services.errors import ShardLost
 from tests.models.worlds import make_ranker, shaken
-from tests.services.shard_groups import TIMEOUT_S, Running
+from tests.services.sharding.running_group import TIMEOUT_S, Running
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's")
 
