@@ -39,7 +39,7 @@ from models.runtimes import load_runtime
 from models.runtimes.base import GroupOptions, Runtime, TorchConfig, group_of, runtime_config
 from services.paths import home_directory
 from services.sharding.group import ShardGroup
-from services.sharding.processes import Processes
+from services.sharding.processes import ProcessLauncher
 
 _SECONDS = 4.0
 _MOST_RUNS, _FEWEST_RUNS = 2000, 5
@@ -88,7 +88,7 @@ def sharded(case: Case, before: Case, options: dict[str, Any], seconds: float = 
 
 @contextmanager
 def _group(config: GroupOptions) -> Iterator[tuple[ShardGroup, list[int]]]:
-    processes = Processes()
+    processes = ProcessLauncher()
     group = ShardGroup(config, processes)
     try:
         group.join()

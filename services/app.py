@@ -22,7 +22,7 @@ from services.ingress.http import RankApp
 from services.paths import home_directory
 from services.sharding.actors import group_options
 from services.sharding.group import ShardGroup
-from services.sharding.processes import Processes
+from services.sharding.processes import ProcessLauncher
 from services.stages.base import Stage
 from services.units.ingress_replica import build_engine
 from services.units.ingress_unit import IngressUnit
@@ -89,7 +89,7 @@ class StandaloneApp:
     def _build_engine(self) -> Engine:
         sharded = sharded_runtime(self._config, self._config.ingress_unit)
         with closed_on_error(ExitStack()) as closing:
-            group = None if sharded is None else ShardGroup(sharded, Processes())
+            group = None if sharded is None else ShardGroup(sharded, ProcessLauncher())
             load = group_runtimes(group, closing)
             return build_engine(
                 self._config,

@@ -9,6 +9,7 @@ from models.signature import Inputs
 GpuNumber = Annotated[int, Field(ge=0, lt=64)]
 MemoryMib = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Shards = Annotated[int, Field(ge=1, le=64)]
+Transport = Literal["shared_memory", "gloo"]
 
 
 class _Options(BaseModel):
@@ -41,11 +42,13 @@ class GroupOptions(_Options):
 
     shards: ranks that hold the model, the replica itself among them. placement: PACK puts all ranks on as few nodes as
     can be, SPREAD on as many. timeout_s: what a batch waits for a rank at most; a group that had to is broken.
+    transport: between ranks on CPUs. None chooses shared memory if all ranks are on one x86-64 host, else gloo.
     """
 
     shards: Shards = 1
     placement: Literal["PACK", "SPREAD"] = "PACK"
     timeout_s: float = Field(default=2.0, ge=0.1, le=600)
+    transport: Transport | None = None
 
     @property
     def is_grouped(self) -> bool:

@@ -1,4 +1,4 @@
-"""Sums over the ranks of one machine, as a process group of torch.distributed: what DeepSpeed's layers call."""
+"""All-reduce over shared memory, as a process group of torch.distributed, which DeepSpeed's layers call."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -9,22 +9,23 @@ import torch.distributed as dist
 from torch import Tensor
 from torch._C._distributed_c10d import _create_work_from_future  # type: ignore[attr-defined]
 
-from services.sharding.shared_memory import SLOT_BYTES, SLOTS_EACH, Channel, SharedBoard
+from services.sharding.shared_memory import SLOT_BYTES, SLOTS_EACH, Channel, SharedMemory
 
 _BACKEND = "rankway"
 
 
-class SharedSums(dist.ProcessGroup):
-    """All-reduce by a sum, in the order of the ranks, so that all have the same to the bit; nothing else."""
+class SharedMemoryAllReduce(dist.ProcessGroup):
+    """Sums in the order of the ranks, so that the result is the same in all of them to the bit. Nothing but sums."""
 
-    def __init__(self, board: SharedBoard, limit_s: float) -> None:
-        """Sum over the board's ranks, each of which is waited for at most so long."""
-        super().__init__(board.rank, board.size)  # type: ignore[call-arg]
-        self._board, self._limit_s = board, limit_s
+    def __init__(self, memory: SharedMemory, limit_s: float) -> None:
+        """Sum over the ranks of the memory; each is waited for at most ``limit_s``."""
+        super().__init__(memory.rank, memory.size)  # type: ignore[call-arg]
+        self._memory, self._limit_s = memory, limit_s
         self._number = 0
-        memory = torch.frombuffer(board.mapping, dtype=torch.uint8)
+        mapping = torch.frombuffer(memory.mapping, dtype=torch.uint8)
         self._slots = [
-            [memory[start : start + SLOT_BYTES] for start in self._starts(k)] for k in range(SLOTS_EACH)
+            [mapping[start : start + SLOT_BYTES] for start in self._slot_offsets(number)]
+            for number in range(SLOTS_EACH)
         ]
         done: torch.futures.Future[None] = torch.futures.Future()
         done.set_result(None)
@@ -50,27 +51,30 @@ class SharedSums(dist.ProcessGroup):
         return self._done
 
     def getBackendName(self) -> str:  # noqa: N802, as torch.distributed calls it
-        """Name it."""
+        """Return the name of this back end."""
         return _BACKEND
 
     def _sum(self, part: Tensor) -> None:
         self._number += 1
         slots = [slot[: part.nbytes].view(part.dtype) for slot in self._slots[self._number % SLOTS_EACH]]
-        slots[self._board.rank].copy_(part)
-        self._board.publish(Channel.SUMS, self._number)
-        self._board.wait(Channel.SUMS, self._number, self._board.others, self._limit_s)
+        slots[self._memory.rank].copy_(part)
+        self._memory.publish(Channel.ALL_REDUCE, self._number)
+        self._memory.wait(Channel.ALL_REDUCE, self._number, self._memory.others, self._limit_s)
         torch.add(slots[0], slots[1], out=part)
         for slot in slots[2:]:
             part.add_(slot)
 
-    def _starts(self, number: int) -> list[int]:
-        return [self._board.slot_offset(Channel.SUMS, number, rank) for rank in range(self._board.size)]
+    def _slot_offsets(self, number: int) -> list[int]:
+        ranks = range(self._memory.size)
+        return [self._memory.slot_offset(Channel.ALL_REDUCE, number, rank) for rank in ranks]
 
 
-def shared_sums(board: SharedBoard, limit_s: float) -> dist.ProcessGroup:
-    """Make the group known to torch.distributed, which is initialised; all ranks do so at once."""
-    made = [SharedSums(board, limit_s)]  # what is registered stays, and is not to keep the board
-    dist.Backend.register_backend(_BACKEND, lambda *_place: made.pop(), devices="cpu")
+def new_all_reduce_group(memory: SharedMemory, limit_s: float) -> dist.ProcessGroup:
+    """Return a group that sums over the memory. All ranks call it at once; torch.distributed is initialised."""
+    groups = [
+        SharedMemoryAllReduce(memory, limit_s)
+    ]  # torch keeps the back end, which must not keep the memory
+    dist.Backend.register_backend(_BACKEND, lambda *_options: groups.pop(), devices="cpu")
     group = dist.new_group(backend=_BACKEND, timeout=timedelta(seconds=limit_s))
-    assert isinstance(group, SharedSums)
+    assert isinstance(group, SharedMemoryAllReduce)
     return group

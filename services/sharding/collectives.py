@@ -1,13 +1,12 @@
-"""The collectives of a shard group: torch.distributed's groups as one rank has joined them.
+"""The collectives of a shard group, as one rank has joined them.
 
-Ranks of one machine give orders and inputs, and sum, through memory that they share; others by what torch.distributed
-has. Who waits for the next order neither spins for long nor gives up; rank 0, and whoever is in the middle of a model,
-waits no longer than the limit.
+There are two kinds of traffic. Commands and inputs go from rank 0 to the others. Within a model, ranks sum or pass on
+activations. Both go over shared memory if the ranks share it, except that GPUs sum by NCCL; else both go over gloo. A
+pipeline's activations always go over gloo or NCCL. A wait for the next command has no limit. Any other wait is limited.
 """
 
 import os
 import zlib
-from contextlib import suppress
 from datetime import timedelta
 
 import numpy as np
@@ -16,129 +15,123 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
+from models.runtimes.base import Transport
 from models.runtimes.deepspeed import use_group
-from services.sharding.all_reduce import shared_sums
-from services.sharding.command_ring import SharedOrders
-from services.sharding.commands import JOIN_LIMIT_S, LOAD_LIMIT_S, Order, Place
-from services.sharding.rendezvous import Door, enter, knock
-from services.sharding.shared_memory import SharedBoard, is_possible
+from services.sharding.all_reduce import new_all_reduce_group
+from services.sharding.command_broadcast import CommandBroadcast
+from services.sharding.command_ring import CommandRing
+from services.sharding.commands import JOIN_LIMIT_S, LOAD_LIMIT_S, Command, RankSpec
+from services.sharding.rendezvous import MemoryHost, connect, receive_memory
+from services.sharding.shared_memory import SharedMemory
+from services.sharding.transport import may_share_memory, open_memory_host, shared_memory_refused
 
 _FOREVER = timedelta(days=365)
 
 
-class Joined:
-    """This process in its group: the store and the groups of torch.distributed."""
+class Collectives:
+    """This process in its group: torch.distributed's store and groups, and the shared memory."""
 
-    def __init__(self, place: Place, own_address: str, listener: int | None = None) -> None:
-        """Meet the others; ``listener`` is rank 0's socket for the store.
+    def __init__(self, spec: RankSpec, own_address: str, listener: int | None = None) -> None:
+        """Join the other ranks; ``listener`` is rank 0's socket for the store.
 
         Raises:
-            RuntimeFailure: DeepSpeed is not installed. dist.DistError, RuntimeError: not all ranks came.
+            ConfigError: the ranks cannot use the configured transport. RuntimeFailure: DeepSpeed is not installed.
+            dist.DistError, RuntimeError: not all ranks came.
         """
         os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = interface_of(own_address)
-        batch_limit = timedelta(seconds=place.timeout_s)
-        self.place = place
-        door = _door(place)
+        batch_limit = timedelta(seconds=spec.timeout_s)
+        self.spec = spec
+        memory_host = open_memory_host(spec)
         self.store = dist.TCPStore(  # type: ignore[attr-defined]
-            place.host,
-            place.store_port,
-            world_size=place.size,
-            is_master=place.rank == 0,
+            spec.host,
+            spec.store_port,
+            world_size=spec.size,
+            is_master=spec.rank == 0,
             timeout=timedelta(seconds=JOIN_LIMIT_S),
             wait_for_workers=False,
             master_listen_fd=listener,
         )
-        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        on_gpus = torch.cuda.is_available()
         dist.init_process_group(
-            backend,
+            "cpu:gloo,cuda:nccl" if on_gpus else "gloo",
             store=self.store,
-            rank=place.rank,
-            world_size=place.size,
+            rank=spec.rank,
+            world_size=spec.size,
             timeout=timedelta(seconds=LOAD_LIMIT_S),
         )
-        # Sums of layers; and apart from them commands and inputs, so that a load beside a batch disturbs neither.
-        self.sums = dist.new_group(timeout=batch_limit)
-        self.orders = dist.new_group(timeout=batch_limit if place.rank == 0 else _FOREVER, backend="gloo")
-        self._board = _shared_by_all(place, door)
-        self._shared: SharedOrders | None = None
-        if self._board is not None:
-            self._shared = SharedOrders(self._board, place.timeout_s)
-        on_gpus = torch.cuda.is_available()
-        shared = None if self._board is None or on_gpus else shared_sums(self._board, place.timeout_s)
-        use_group(shared or self.sums)
+        # A group for models and one for commands, so that a load beside a batch disturbs neither.
+        self.model_group = dist.new_group(timeout=batch_limit)
+        self._command_group = dist.new_group(
+            timeout=batch_limit if spec.rank == 0 else _FOREVER, backend="gloo"
+        )
+        self._memory = _map_together(spec, memory_host)
+        self._commands: CommandRing | CommandBroadcast = CommandBroadcast(self._command_group)
+        sum_group = self.model_group
+        if self._memory is not None:
+            self._commands = CommandRing(self._memory, spec.timeout_s)
+            if not on_gpus:
+                sum_group = new_all_reduce_group(self._memory, spec.timeout_s)
+        use_group(sum_group)
         dist.barrier()  # from here on nobody has to wait for another's start
 
     @property
-    def shares_memory(self) -> bool:
-        """Whether all ranks are on one machine, and use its memory."""
-        return self._board is not None
+    def transport(self) -> Transport:
+        """The transport in use."""
+        return "gloo" if self._memory is None else "shared_memory"
 
-    def send(self, order: Order, number: int = 0, payload: bytes = b"") -> None:
-        """Have all other ranks do something; rank 0 alone calls it."""
-        if self._shared is not None:
-            self._shared.send(order, number, payload)
-            return
-        header = torch.tensor([order, number, len(payload)])
-        dist.broadcast(header, 0, group=self.orders)
-        if payload:
-            dist.broadcast(torch.frombuffer(bytearray(payload), dtype=torch.uint8), 0, group=self.orders)
+    def send(self, command: Command, number: int = 0, payload: bytes = b"") -> None:
+        """Send a command to all other ranks. Only rank 0 calls it."""
+        self._commands.send(command, number, payload)
 
-    def receive(self) -> tuple[Order, int, NDArray[np.uint8]]:
-        """Wait for rank 0's next order; the bytes that come with it are good until the next call."""
-        if self._shared is not None:
-            return self._shared.receive()
-        header = torch.empty(3, dtype=torch.int64)
-        dist.broadcast(header, 0, group=self.orders)
-        order, number, size = header.tolist()
-        payload = torch.empty(size, dtype=torch.uint8)
-        if size:
-            dist.broadcast(payload, 0, group=self.orders)
-        return Order(order), number, payload.numpy()
+    def receive(self) -> tuple[Command, int, NDArray[np.uint8]]:
+        """Wait for rank 0's next command. Its payload is valid until the next call."""
+        return self._commands.receive()
 
-    def meet(self, told: str = "") -> bool:
-        """Wait for all ranks; give whether all of them tell the same."""
-        mine = torch.tensor([zlib.crc32(told.encode())])
-        all_of_them = [torch.empty_like(mine) for _ in range(self.place.size)]
-        dist.all_gather(all_of_them, mine, group=self.orders)
-        return all(torch.equal(each, mine) for each in all_of_them)
+    def agree(self, message: str = "") -> bool:
+        """Wait for all ranks; return whether all of them have the same message."""
+        own = torch.tensor([zlib.crc32(message.encode())])
+        every = [torch.empty_like(own) for _ in range(self.spec.size)]
+        dist.all_gather(every, own, group=self._command_group)
+        return all(torch.equal(each, own) for each in every)
 
     def leave(self) -> None:
         """Close the groups' connections."""
-        if self._board is not None:
-            self._board.close()
+        if self._memory is not None:
+            self._memory.close()
         dist.destroy_process_group()
 
 
-def _shared_by_all(place: Place, door: Door | None) -> SharedBoard | None:
-    """Give the memory that all ranks share, None unless they are on one machine; all call it at once."""
-    bell = knock(place.token, place.rank) if place.rank and is_possible() else None
-    has_come = torch.tensor([int(door is not None or bell is not None)])
-    dist.all_reduce(has_come, dist.ReduceOp.MIN)
-    try:
-        if has_come.item() and door is not None:
-            return door.admit()
-        if has_come.item() and bell is not None:
-            return enter(bell, place.rank, place.size)
-        if bell is not None:
-            bell.close()
+def _map_together(spec: RankSpec, memory_host: MemoryHost | None) -> SharedMemory | None:
+    """Map the memory of rank 0 in all ranks, or in none; all call it at once.
+
+    Raises:
+        ConfigError: it is required, and a rank cannot map it. dist.DistError: a rank left.
+    """
+    if spec.size == 1 or spec.transport == "gloo":
         return None
+    to_rank_0 = connect(spec.token, spec.rank) if spec.rank and may_share_memory(spec) else None
+    can_map = torch.tensor([int(memory_host is not None or to_rank_0 is not None)])
+    dist.all_reduce(can_map, dist.ReduceOp.MIN)
+    try:
+        if can_map.item() and memory_host is not None:
+            return memory_host.share()
+        if can_map.item() and to_rank_0 is not None:
+            return receive_memory(to_rank_0, spec.rank, spec.size)
+        if to_rank_0 is not None:
+            to_rank_0.close()
     except OSError as error:
         raise dist.DistError(f"a rank left while all met: {error}") from error
     finally:
-        if door is not None:
-            door.close()
-
-
-def _door(place: Place) -> Door | None:
-    """Open rank 0's door, where the machine has what it takes."""
-    if place.rank == 0 and place.size > 1 and is_possible():
-        with suppress(OSError):
-            return Door(place.token, place.size)
+        if memory_host is not None:
+            memory_host.close()
+    if spec.transport == "shared_memory":
+        dist.destroy_process_group()
+        raise shared_memory_refused("the ranks are on several machines, or rank 0's has no memory to share")
     return None
 
 
 def interface_of(address: str) -> str:
-    """Name the network interface that has the address.
+    """Return the name of the network interface that has the address.
 
     Raises:
         OSError: none has it.

@@ -1,64 +1,64 @@
-"""Rank 0's orders to the ranks of its machine: read where they lie in shared memory, the long ones piece by piece."""
+"""Commands over shared memory: followers read them where they lie; long ones are sent in pieces."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.sharding.commands import Order
-from services.sharding.shared_memory import SLOT_BYTES, SLOTS_EACH, Channel, SharedBoard
+from services.sharding.commands import Command
+from services.sharding.shared_memory import SLOT_BYTES, SLOTS_EACH, Channel, SharedMemory
 
-_HEADER = np.dtype([("order", "<i8"), ("number", "<i8"), ("left_bytes", "<i8")])
-_HEADER_BYTES = 64  # a cache line: what follows is aligned for any type
+_HEADER = np.dtype([("command", "<i8"), ("number", "<i8"), ("left_bytes", "<i8")])
+_HEADER_BYTES = 64  # a cache line: the payload after it is aligned for any type
 _PIECE_BYTES = SLOT_BYTES - _HEADER_BYTES
 
 
-class SharedOrders:
-    """One rank's end. Rank 0 goes on when an order is written; it waits for who is not done with the last but one."""
+class CommandRing:
+    """One rank's end. Rank 0 does not wait for answers; it waits only to reuse a slot that a rank still reads."""
 
-    def __init__(self, board: SharedBoard, limit_s: float) -> None:
-        """Give or take orders over the board; rank 0 waits at most so long."""
-        self._board, self._limit_s = board, limit_s
+    def __init__(self, memory: SharedMemory, limit_s: float) -> None:
+        """Send or receive commands over the memory; rank 0 waits for a slot at most ``limit_s``."""
+        self._memory, self._limit_s = memory, limit_s
         self._number = 0
-        memory = np.frombuffer(board.mapping, dtype=np.uint8)
-        starts = [board.slot_offset(Channel.ORDERS, number, 0) for number in range(SLOTS_EACH)]
-        self._slots = [memory[start : start + SLOT_BYTES] for start in starts]
+        mapping = np.frombuffer(memory.mapping, dtype=np.uint8)
+        starts = [memory.slot_offset(Channel.COMMANDS, number, 0) for number in range(SLOTS_EACH)]
+        self._slots = [mapping[start : start + SLOT_BYTES] for start in starts]
 
-    def send(self, order: Order, number: int, payload: bytes) -> None:
-        """Have all other ranks do something.
+    def send(self, command: Command, number: int, payload: bytes) -> None:
+        """Send a command to all other ranks.
 
         Raises:
-            RankEnded, RankSilent: one is not done with what it was sent before.
+            RankEnded, RankSilent: a rank is not done with earlier commands.
         """
         data = np.frombuffer(payload, dtype=np.uint8)
         for start in range(0, max(1, len(data)), _PIECE_BYTES):
             self._number += 1
-            self._board.wait(Channel.ORDERS, self._number - SLOTS_EACH, self._board.others, self._limit_s)
+            self._memory.wait(Channel.COMMANDS, self._number - SLOTS_EACH, self._memory.others, self._limit_s)
             slot = self._slots[self._number % SLOTS_EACH]
             piece = data[start : start + _PIECE_BYTES]
-            slot[: _HEADER.itemsize].view(_HEADER)[0] = (order, number, len(data) - start)
+            slot[: _HEADER.itemsize].view(_HEADER)[0] = (command, number, len(data) - start)
             slot[_HEADER_BYTES:][: len(piece)] = piece
-            self._board.publish(Channel.ORDERS, self._number)
+            self._memory.publish(Channel.COMMANDS, self._number)
 
-    def receive(self) -> tuple[Order, int, NDArray[np.uint8]]:
-        """Wait for rank 0's next order, however long; what it brings may be used until the next call.
+    def receive(self) -> tuple[Command, int, NDArray[np.uint8]]:
+        """Wait for rank 0's next command without a limit. Its payload is valid until the next call.
 
         Raises:
-            RankEnded: rank 0 has.
+            RankEnded: rank 0 has ended.
         """
-        order, number, left, piece = self._piece()
+        command, number, left, piece = self._receive_piece()
         if left == len(piece):
-            return order, number, piece  # where it lies
+            return command, number, piece  # where it lies
         whole = np.empty(left, dtype=np.uint8)
         whole[: len(piece)] = piece
         while left > len(piece):
             left -= len(piece)
-            piece = self._piece()[-1]
+            piece = self._receive_piece()[-1]
             whole[len(whole) - left :][: len(piece)] = piece
-        return order, number, whole
+        return command, number, whole
 
-    def _piece(self) -> tuple[Order, int, int, NDArray[np.uint8]]:
-        self._board.publish(Channel.ORDERS, self._number)  # done with what was last
+    def _receive_piece(self) -> tuple[Command, int, int, NDArray[np.uint8]]:
+        self._memory.publish(Channel.COMMANDS, self._number)  # done with the last one
         self._number += 1
-        self._board.wait(Channel.ORDERS, self._number, [0], None)
+        self._memory.wait(Channel.COMMANDS, self._number, [0], None)
         slot = self._slots[self._number % SLOTS_EACH]
-        order, number, left = slot[: _HEADER.itemsize].view(_HEADER)[0].item()
-        return Order(order), number, left, slot[_HEADER_BYTES:][: min(left, _PIECE_BYTES)]
+        command, number, left = slot[: _HEADER.itemsize].view(_HEADER)[0].item()
+        return Command(command), number, left, slot[_HEADER_BYTES:][: min(left, _PIECE_BYTES)]

@@ -1,37 +1,42 @@
-"""Orders of a shard group: what rank 0 has the other ranks do, and where they meet."""
+"""The commands of a shard group, and the data with which a rank finds its group."""
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
+
+from models.runtimes.base import Transport
 
 JOIN_LIMIT_S = 60.0
 LOAD_LIMIT_S = 300.0
 
 
-class Order(IntEnum):
-    """What rank 0 has all ranks do."""
+class Command(IntEnum):
+    """What rank 0 tells the other ranks to do."""
 
     RUN = 0
     LOAD = 1
-    FORGET = 2
-    MEET = 3
+    UNLOAD = 2
+    SYNC = 3
+    """Compare the faults of all ranks: are they in step?"""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a group meets, and who one is in it.
+class RankSpec:
+    """Where a group meets, and which of its ranks a process is.
 
-    host, pid: rank 0's address and process. store_port, lifeline_port: there. timeout_s: what a batch waits for a rank.
+    host, pid: rank 0's address and process. store_port, heartbeat_port: its ports there. timeout_s: the longest time
+    that a batch waits for a rank. transport: as configured; None chooses.
     """
 
     rank: int
     size: int
     host: str
     store_port: int
-    lifeline_port: int
+    heartbeat_port: int
     token: bytes
     pid: int
     timeout_s: float
+    transport: Transport | None
 
-    def of(self, rank: int) -> "Place":
-        """Give another rank's."""
+    def for_rank(self, rank: int) -> "RankSpec":
+        """Return the same group's spec of another rank."""
         return replace(self, rank=rank)

@@ -1,4 +1,7 @@
-"""What every rank of a shard group but the first does: it follows rank 0's orders. Without torch until it does."""
+"""A follower: every rank of a shard group but the first. It executes rank 0's commands.
+
+The module imports torch only when it joins a group.
+"""
 
 import json
 import logging
@@ -12,76 +15,76 @@ from models.artifact import Artifact
 from models.errors import BatchFailure, ModelError, OutOfMemory, RuntimeFailure
 from models.runtimes import load_rank_runtime
 from models.runtimes.base import Runtime, runtime_config
-from services.sharding import heartbeat
-from services.sharding.commands import LOAD_LIMIT_S, Order, Place
+from services.sharding.commands import LOAD_LIMIT_S, Command, RankSpec
+from services.sharding.heartbeat import answer_heartbeats
 from services.wire import unpack
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
-    from services.sharding.collectives import Joined
+    from services.sharding.collectives import Collectives
 
 logger = logging.getLogger("ray.serve")
 _NICENESS = 10
 
 
-def follow(place: Place, own_address: str) -> None:
-    """Do what rank 0 orders until that is gone; a rank that fails alone ends its process."""
-    from services.sharding.collectives import Joined
+def follow(spec: RankSpec, own_address: str) -> None:
+    """Execute rank 0's commands until it has ended. A rank that fails alone ends its process."""
+    from services.sharding.collectives import Collectives
 
-    pid = place.pid if own_address == place.host else None
-    heartbeat.hold(place.host, place.lifeline_port, place.token, place.rank, LOAD_LIMIT_S, pid)
+    pid = spec.pid if own_address == spec.host else None
+    answer_heartbeats(spec.host, spec.heartbeat_port, spec.token, spec.rank, LOAD_LIMIT_S, pid)
     try:
-        _follow(Joined(place, own_address))
+        _follow(Collectives(spec, own_address))
     except BaseException:
-        logger.exception("rank %d of a shard group fails", place.rank)
-        os._exit(1)  # threads that wait for a peer would keep it
+        logger.exception("rank %d of a shard group fails", spec.rank)
+        os._exit(1)  # threads that wait for another rank would keep it alive
 
 
-def _follow(joined: "Joined") -> None:
+def _follow(collectives: "Collectives") -> None:
     models: dict[int, Runtime] = {}
     fault = ""
     while True:
-        order, number, payload = joined.receive()
-        if order is Order.RUN:
+        command, number, payload = collectives.receive()
+        if command is Command.RUN:
             try:
                 models[number].run(unpack(payload.data)[0])
-            except BatchFailure as error:  # rank 0 knows
+            except BatchFailure as error:  # rank 0 has the same error
                 logger.debug("%s", error)
             except OutOfMemory:
                 raise
             except RuntimeFailure as error:
-                fault = str(error)  # rank 0, where it failed alike, asks; any other error ends this rank
-        elif order is Order.LOAD:
-            told = bytes(payload)
-            threading.Thread(target=_load, args=(joined, number, told, models), daemon=True).start()
-        elif order is Order.FORGET:
+                fault = str(error)  # rank 0 sends SYNC if it failed too; any other error ends this rank
+        elif command is Command.LOAD:
+            request = bytes(payload)
+            threading.Thread(target=_load, args=(collectives, number, request, models), daemon=True).start()
+        elif command is Command.UNLOAD:
             models.pop(number, None)
         else:
-            joined.meet(fault)
+            collectives.agree(fault)
             fault = ""
 
 
-def _load(joined: "Joined", number: int, told: bytes, models: dict[int, Runtime]) -> None:
-    """Load beside the batches of other models, and tell rank 0 how that went."""
-    if models and sys.platform == "linux":  # there a niceness is a thread's own
+def _load(collectives: "Collectives", number: int, request: bytes, models: dict[int, Runtime]) -> None:
+    """Load beside the batches of other models, and report the result to rank 0."""
+    if models and sys.platform == "linux":  # each thread has its own niceness there
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
     fault = ""
     try:
-        models[number] = load_part(joined.sums, **json.loads(told))
+        models[number] = load_part(collectives.model_group, **json.loads(request))
     except ModelError as error:
         fault = str(error)
-    except Exception as error:  # whatever a library raises: rank 0 has to hear of it
+    except Exception as error:  # whatever a library raises: rank 0 waits for a report
         logger.exception("a model cannot be loaded")
         fault = f"{type(error).__name__}: {error}"
-    joined.store.set(loaded_key(number, joined.place.rank), fault)
+    collectives.store.set(load_result_key(number, collectives.spec.rank), fault)
 
 
 def load_part(group: "ProcessGroup", root: str, version: str, runtime: dict[str, object]) -> Runtime:
-    """Load this rank's part of the artifact at ``root``; its batches go over that group.
+    """Load this rank's part of the artifact at ``root``; its collectives use that group.
 
     Raises:
-        ModelError: it is not there, is of another version, or cannot be split so.
+        ModelError: it is missing, has another version, or cannot be split.
     """
     artifact = Artifact.read(Path(root))
     if artifact.version != version:
@@ -91,6 +94,6 @@ def load_part(group: "ProcessGroup", root: str, version: str, runtime: dict[str,
     return load_rank_runtime(Path(root), artifact, runtime_config(**runtime), group)
 
 
-def loaded_key(number: int, rank: int) -> str:
-    """Name what a rank says of a load in the store."""
+def load_result_key(number: int, rank: int) -> str:
+    """Return the store's key for the result of a rank's load: "", or why it failed."""
     return f"loaded/{number}/{rank}"

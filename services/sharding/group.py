@@ -1,8 +1,8 @@
-"""Shard groups: one replica's model over several processes. Rank 0 is the replica's own process.
+"""A shard group: one replica's model over several processes. Rank 0 is the replica's own process.
 
-Every other rank is an actor, ``services.sharding.actors.Shard``, on a bundle of the replica's placement group, which
-Serve places and removes with the replica: all or none. A rank that is lost breaks the group for good: batches fail, at
-once or when a rank was waited for long enough, and so does the health check, by which Serve replaces the whole replica.
+Every other rank is an actor, ``services.sharding.actors.Shard``, on a bundle of the replica's placement group. Serve
+places and removes all bundles with the replica, or none. A lost rank breaks the group for good: batches fail, at once
+or after ``timeout_s``, and so does the health check, upon which Serve replaces the whole replica.
 """
 
 import json
@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING, Any
 from models.artifact import Artifact
 from models.errors import BatchFailure, OutOfMemory, RuntimeFailure
 from models.runtimes import load_runtime
-from models.runtimes.base import GroupOptions, Runtime, RuntimeConfig, group_of
+from models.runtimes.base import GroupOptions, Runtime, RuntimeConfig, Transport, group_of
 from models.signature import Inputs
 from services.errors import ShardLost
-from services.sharding.commands import JOIN_LIMIT_S, LOAD_LIMIT_S, Order, Place
-from services.sharding.follower import load_part, loaded_key
-from services.sharding.heartbeat import Lifelines
-from services.sharding.processes import Others
+from services.sharding.commands import JOIN_LIMIT_S, LOAD_LIMIT_S, Command, RankSpec
+from services.sharding.follower import load_part, load_result_key
+from services.sharding.heartbeat import HeartbeatMonitor
+from services.sharding.processes import RankLauncher
+from services.sharding.transport import check_transport
 from services.wire import pack
 
 if TYPE_CHECKING:
-    from services.sharding.collectives import Joined
+    from services.sharding.collectives import Collectives
 
 _POLL_S = 0.02
 
@@ -37,165 +38,183 @@ _POLL_S = 0.02
 class ShardGroup:
     """Rank 0's side: loads models in all ranks, and runs one batch at a time in all of them."""
 
-    def __init__(self, config: GroupOptions, others: Others, address: str = "127.0.0.1") -> None:
-        """Start the other ranks; the first load waits for them. ``address`` is this machine's, as they reach it."""
+    def __init__(self, config: GroupOptions, launcher: RankLauncher, address: str = "127.0.0.1") -> None:
+        """Start the other ranks; the first load waits for them.
+
+        address: by which they reach this machine.
+
+        Raises:
+            ConfigError: this machine cannot use the configured transport.
+        """
+        check_transport(config.transport)
         self.size = config.shards
         self.broken: str | None = None
-        """Why no batch can be run any more."""
-        self._address, self._others = address, others
-        self._lifelines = Lifelines(address)
+        """Why no batch can run any more; None while the group is whole."""
+        self._address, self._launcher = address, launcher
+        self.heartbeats = HeartbeatMonitor(address)
         self._listener = socket.create_server((address, 0))
-        self._place = Place(
+        self._spec = RankSpec(
             rank=0,
             size=config.shards,
             host=address,
             store_port=int(self._listener.getsockname()[1]),
-            lifeline_port=self._lifelines.port,
-            token=self._lifelines.token,
+            heartbeat_port=self.heartbeats.port,
+            token=self.heartbeats.token,
             pid=os.getpid(),
             timeout_s=config.timeout_s,
+            transport=config.transport,
         )
-        self._joined: Joined | None = None
-        self._lock = threading.Lock()  # all ranks take orders in one sequence
-        self._forgotten: deque[int] = deque()
+        self._collectives: Collectives | None = None
+        self._lock = threading.Lock()  # all ranks take commands in one sequence
+        self._unloaded: deque[int] = deque()
         self._number = 0
-        others.start(self._place)
+        launcher.start(self._spec)
+
+    @property
+    def transport(self) -> Transport | None:
+        """The transport in use; None until the ranks have joined."""
+        return None if self._collectives is None else self._collectives.transport
 
     def join(self) -> None:
-        """Meet the other ranks.
+        """Join the other ranks.
 
         Raises:
-            ShardLost: not all of them came. RuntimeFailure: DeepSpeed is not installed.
+            ShardLost: not all of them came. ConfigError: they cannot use the configured transport.
+            RuntimeFailure: DeepSpeed is not installed.
         """
-        from services.sharding.collectives import Joined
+        from services.sharding.collectives import Collectives
 
-        missing = self._lifelines.wait_for(self.size - 1, JOIN_LIMIT_S)
+        missing = self.heartbeats.wait_for(self.size - 1, JOIN_LIMIT_S)
         if missing:
             raise ShardLost(f"rank {missing[0]} did not start within {JOIN_LIMIT_S:.0f} s: see its log")
         try:
-            self._joined = Joined(self._place, self._address, self._listener.detach())
+            self._collectives = Collectives(self._spec, self._address, self._listener.detach())
         except RuntimeError as error:  # torch.distributed's errors are such
             raise ShardLost(f"the ranks of a shard group did not meet: {error}") from error
 
     def load_runtime(self, root: Path, artifact: Artifact, config: RuntimeConfig) -> Runtime:
-        """Load the artifact at ``root`` as ``models.runtimes.load_runtime``, in all ranks where it is to be sharded."""
+        """Load the artifact at ``root`` as ``models.runtimes.load_runtime``; in all ranks if it is sharded."""
         if group_of(config) is not None:
             return self.load(root, artifact, config)
         return load_runtime(root, artifact, config)
 
     def load(self, root: Path, artifact: Artifact, config: RuntimeConfig) -> "ShardedRuntime":
-        """Load the artifact at ``root`` in all ranks, beside the models that are there.
+        """Load the artifact at ``root`` in all ranks, beside the models that are loaded.
 
         Raises:
-            RuntimeFailure: they cannot load it. ShardLost: one of them cannot, or is gone.
+            RuntimeFailure: none can load it. ShardLost: a rank cannot, or is gone.
         """
         runtime = config.model_dump(mode="json")
-        told: dict[str, Any] = {"root": str(root.resolve()), "version": artifact.version, "runtime": runtime}
+        request: dict[str, Any] = {
+            "root": str(root.resolve()),
+            "version": artifact.version,
+            "runtime": runtime,
+        }
         with self._lock:
-            if self._joined is None and self.broken is None:
+            if self._collectives is None and self.broken is None:
                 self.join()
             self._number += 1
             number = self._number
-            self._order(Order.LOAD, number, json.dumps(told).encode())
-            assert self._joined is not None, "whoever is given an order has joined"
-            sums = self._joined.sums
+            self._send(Command.LOAD, number, json.dumps(request).encode())
+            assert self._collectives is not None, "_send has checked that the group has been joined"
+            model_group = self._collectives.model_group
         part, faults = None, [""]
         try:
-            part = load_part(sums, **told)
+            part = load_part(model_group, **request)
         except RuntimeFailure as error:
             faults = [str(error)]
-        faults += [self._told_of(number, rank) for rank in range(1, self.size)]
+        faults += [self._load_result(number, rank) for rank in range(1, self.size)]
         if all(faults):
             raise RuntimeFailure(faults[0])
-        if any(faults):  # those that could wait for it in the middle of the load
+        if any(faults):  # the others wait for it in the middle of their load
             rank, fault = next((rank, fault) for rank, fault in enumerate(faults) if fault)
             raise self._lost(f"rank {rank} alone cannot load {artifact.name}: {fault}")
         assert part is not None
         return ShardedRuntime(self, number, part)
 
     def run(self, number: int, part: Runtime, inputs: Inputs) -> Inputs:
-        """Run a batch through model ``number``, of which this rank has ``part``.
+        """Run a batch through model ``number``, of which ``part`` is this rank's.
 
         Raises:
             RuntimeFailure: the model failed on these inputs. ShardLost: a rank is gone, or hangs.
         """
         with self._lock:
-            self._order(Order.RUN, number, pack(inputs))
+            self._send(Command.RUN, number, pack(inputs))
             try:
                 return part.run(inputs)
-            except BatchFailure:  # every rank knows, and waits for the next order
+            except BatchFailure:  # every rank knows, and waits for the next command
                 raise
             except OutOfMemory as error:
                 raise self._lost(f"rank 0: {error}") from error
             except RuntimeFailure as error:
-                self._order(Order.MEET, fault=str(error))
+                self._send(Command.SYNC, fault=str(error))
                 raise
 
-    def forget(self, number: int) -> None:
-        """Drop a model from all ranks, before the next order: whoever calls may be in the middle of one."""
-        self._forgotten.append(number)
+    def unload(self, number: int) -> None:
+        """Drop a model from all ranks, before the next command: the caller may be in the middle of one."""
+        self._unloaded.append(number)
 
     def check(self) -> None:
-        """Ask all ranks how they are; comes back within a second.
+        """Probe all ranks; return within a second.
 
         Raises:
-            ShardLost: one is gone, or does not answer.
+            ShardLost: a rank is gone, or does not answer.
         """
         if self.broken is None:
-            fault = self._lifelines.fault()
+            fault = self.heartbeats.probe()
             if fault is not None and fault.is_final:
                 raise self._lost(str(fault))
             if fault is not None:
                 raise ShardLost(f"the shard group is out of order: {fault}")
         if self.broken is not None:
             raise ShardLost(self.broken)
-        if self._forgotten and self._lock.acquire(blocking=False):
+        if self._unloaded and self._lock.acquire(blocking=False):
             try:
-                self._order(Order.MEET)
+                self._send(Command.SYNC)
             finally:
                 self._lock.release()
 
     def close(self) -> None:
         """End all other ranks, and leave the group."""
         self.broken = self.broken or "the shard group is closed"
-        self._lifelines.close()
+        self.heartbeats.close()
         self._listener.close()
-        self._others.kill()
-        if self._joined is not None:
+        self._launcher.kill()
+        if self._collectives is not None:
             with suppress(RuntimeError):
-                self._joined.leave()
-            self._joined = None
+                self._collectives.leave()
+            self._collectives = None
 
-    def _order(self, order: Order, number: int = 0, payload: bytes = b"", *, fault: str = "") -> None:
-        """Send an order, the forgotten models' before it; the caller holds the lock.
+    def _send(self, command: Command, number: int = 0, payload: bytes = b"", *, fault: str = "") -> None:
+        """Send a command, after those that unload dropped models; the caller holds the lock.
 
-        fault: what failed. Either all ranks failed alike and are where they were, or they are out of step.
+        fault: why the batch failed. Either all ranks failed alike and are in step, or the group is lost.
         """
         if self.broken is not None:
             raise ShardLost(self.broken)
-        if self._joined is None:
+        if self._collectives is None:
             raise ShardLost("the shard group has not been joined")
         try:
-            while self._forgotten:
-                self._joined.send(Order.FORGET, self._forgotten.popleft())
-            self._joined.send(order, number, payload)
-            if order is Order.MEET and not self._joined.meet(fault):
+            while self._unloaded:
+                self._collectives.send(Command.UNLOAD, self._unloaded.popleft())
+            self._collectives.send(command, number, payload)
+            if command is Command.SYNC and not self._collectives.agree(fault):
                 raise self._lost(f"its ranks are out of step: {fault}")
         except RuntimeError as error:
             raise self._lost(fault or f"a rank does not take part: {error}") from error
 
-    def _told_of(self, number: int, rank: int) -> str:
-        """Wait for what a rank says of its load: "" when it went well."""
-        assert self._joined is not None
-        key, until_s = loaded_key(number, rank), time.monotonic() + LOAD_LIMIT_S
-        while not self._joined.store.check([key]):
-            fault = self._lifelines.fault()
+    def _load_result(self, number: int, rank: int) -> str:
+        """Wait for a rank's load; return "", or why it failed."""
+        assert self._collectives is not None
+        key, until_s = load_result_key(number, rank), time.monotonic() + LOAD_LIMIT_S
+        while not self._collectives.store.check([key]):
+            fault = self.heartbeats.probe()
             if fault is not None and fault.is_final:
                 return str(fault)
             if time.monotonic() > until_s:
                 return f"rank {rank} has not loaded within {LOAD_LIMIT_S:.0f} s"
             time.sleep(_POLL_S)
-        return bytes(self._joined.store.get(key)).decode()
+        return bytes(self._collectives.store.get(key)).decode()
 
     def _lost(self, why: str) -> ShardLost:
         self.broken = self.broken or f"the shard group is broken: {why}"
@@ -203,12 +222,12 @@ class ShardGroup:
 
 
 class ShardedRuntime:
-    """A model that is loaded in all ranks; with the last reference to it all drop it."""
+    """A model that is loaded in all ranks. They drop it with the last reference to this object."""
 
     def __init__(self, group: ShardGroup, number: int, part: Runtime) -> None:
         """Run model ``number`` of the group; ``part`` is this rank's."""
         self._group, self._number, self._part = group, number, part
-        weakref.finalize(self, group.forget, number)
+        weakref.finalize(self, group.unload, number)
 
     def run(self, inputs: Inputs) -> Inputs:
         """Execute the model in all ranks.

@@ -1,18 +1,18 @@
-"""The processes of a shard group's other ranks, however they are started; here as plain ones of this machine."""
+"""The processes of a shard group's other ranks: how a group starts them, and plain ones on this machine."""
 
 import multiprocessing
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from services.sharding.commands import Place
+from services.sharding.commands import RankSpec
 from services.sharding.follower import follow
 
 
-class Others(Protocol):
-    """The other ranks' processes."""
+class RankLauncher(Protocol):
+    """Starts and ends the processes of all ranks but the first."""
 
-    def start(self, place: Place) -> None:
-        """Start ranks 1 and up of the place's group; come back before they have joined."""
+    def start(self, spec: RankSpec) -> None:
+        """Start ranks 1 and up of the group; return before they have joined."""
         ...
 
     def kill(self) -> None:
@@ -20,18 +20,18 @@ class Others(Protocol):
         ...
 
 
-class Processes:
+class ProcessLauncher:
     """Plain processes: for a service without Ray, benchmarks and tests."""
 
     def __init__(self) -> None:
         """Start none yet."""
         self.started: list[BaseProcess] = []
 
-    def start(self, place: Place) -> None:
+    def start(self, spec: RankSpec) -> None:
         """Start ranks 1 and up."""
         context = multiprocessing.get_context("spawn")
-        for rank in range(1, place.size):
-            process = context.Process(target=follow, args=(place.of(rank), place.host), daemon=True)
+        for rank in range(1, spec.size):
+            process = context.Process(target=follow, args=(spec.for_rank(rank), spec.host), daemon=True)
             process.start()
             self.started.append(process)
 

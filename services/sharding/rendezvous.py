@@ -1,22 +1,25 @@
-"""How the ranks of one machine come to map the same memory: rank 0 makes it and sends its descriptor to the others."""
+"""How the ranks on one host come to map the same memory.
+
+Rank 0 makes the memory and listens on an abstract Unix socket. The others connect, prove that they know the group's
+token, and are sent the memory's descriptor and sockets to each other.
+"""
 
 import hashlib
 import os
 import secrets
 import socket
-from collections.abc import Sequence
 
-from services.sharding.shared_memory import SharedBoard, total_bytes
+from services.sharding.shared_memory import SharedMemory, total_bytes
 
-_JOIN_LIMIT_S = 10.0
+_HANDSHAKE_LIMIT_S = 10.0
 _RANK_BYTES = 4
 
 
-class Door:
-    """Where rank 0 gives others of its machine the memory: an abstract socket, of whose name all have the token."""
+class MemoryHost:
+    """Rank 0's side: makes the memory, and sends it to the others."""
 
     def __init__(self, token: bytes, size: int) -> None:
-        """Make the memory of a group of ``size``, and listen; ranks may knock from now on.
+        """Make the memory of a group of ``size`` ranks, and listen. From now on ranks can connect.
 
         Raises:
             OSError: this machine has no such memory or sockets.
@@ -25,71 +28,73 @@ class Door:
         self._memory = os.memfd_create("rankway-shards")
         os.ftruncate(self._memory, total_bytes(size))
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(_name(token))
+        self._listener.bind(_socket_name(token))
         self._listener.listen(64)
-        self._listener.settimeout(_JOIN_LIMIT_S)
+        self._listener.settimeout(_HANDSHAKE_LIMIT_S)
 
-    def admit(self) -> SharedBoard:
-        """Let in all other ranks, who have knocked.
+    def share(self) -> SharedMemory:
+        """Send the memory to all other ranks, which have connected, and map it here.
 
         Raises:
-            OSError: one has not.
+            OSError: a rank has not connected.
         """
-        bells: dict[int, socket.socket] = {}
-        while len(bells) < self._size - 1:
-            guest, _ = self._listener.accept()
-            guest.settimeout(_JOIN_LIMIT_S)
-            hello = guest.recv(len(self._token) + _RANK_BYTES, socket.MSG_WAITALL)
+        to_rank_0: dict[int, socket.socket] = {}
+        while len(to_rank_0) < self._size - 1:
+            client, _ = self._listener.accept()
+            client.settimeout(_HANDSHAKE_LIMIT_S)
+            hello = client.recv(len(self._token) + _RANK_BYTES, socket.MSG_WAITALL)
             if secrets.compare_digest(hello[: len(self._token)], self._token):
-                bells[int.from_bytes(hello[len(self._token) :], "little")] = guest
+                to_rank_0[int.from_bytes(hello[len(self._token) :], "little")] = client
             else:
-                guest.close()
-        ends: dict[int, dict[int, socket.socket]] = {rank: {} for rank in bells}
-        for one in bells:
-            for two in (rank for rank in bells if rank > one):
+                client.close()
+        ends: dict[int, dict[int, socket.socket]] = {rank: {} for rank in to_rank_0}
+        for one in to_rank_0:
+            for two in (rank for rank in to_rank_0 if rank > one):
                 ends[one][two], ends[two][one] = socket.socketpair()
-        for rank, bell in bells.items():
-            between = [ends[rank][other] for other in sorted(ends[rank])]
-            socket.send_fds(bell, [b"+"], [self._memory, *[end.fileno() for end in between]])
+        for rank, client in to_rank_0.items():
+            to_others = [ends[rank][other] for other in sorted(ends[rank])]
+            socket.send_fds(client, [b"+"], [self._memory, *[end.fileno() for end in to_others]])
         for end in (end for each in ends.values() for end in each.values()):
-            end.close()  # the ranks' own are the only ones, so that an end is seen
-        return SharedBoard(0, self._size, os.dup(self._memory), bells)
+            end.close()  # only the ranks hold them now, so that the others see the end of a rank
+        return SharedMemory(0, self._size, os.dup(self._memory), to_rank_0)
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Stop listening."""
         self._listener.close()
         os.close(self._memory)
 
 
-def knock(token: bytes, rank: int) -> socket.socket | None:
-    """Ask rank 0 for the memory; None where it is on another machine."""
-    bell = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    bell.settimeout(_JOIN_LIMIT_S)
+def connect(token: bytes, rank: int) -> socket.socket | None:
+    """Ask rank 0 for its memory; return None if rank 0 is on another machine."""
+    to_rank_0 = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    to_rank_0.settimeout(_HANDSHAKE_LIMIT_S)
     try:
-        bell.connect(_name(token))
-        bell.sendall(token + rank.to_bytes(_RANK_BYTES, "little"))
+        to_rank_0.connect(_socket_name(token))
+        to_rank_0.sendall(token + rank.to_bytes(_RANK_BYTES, "little"))
     except OSError:
-        bell.close()
+        to_rank_0.close()
         return None
-    return bell
+    return to_rank_0
 
 
-def enter(bell: socket.socket, rank: int, size: int) -> SharedBoard:
-    """Take the memory, and the sockets to ranks beside this one and rank 0.
+def receive_memory(to_rank_0: socket.socket, rank: int, size: int) -> SharedMemory:
+    """Receive the memory, and the sockets to the ranks other than rank 0.
 
     Raises:
-        OSError: rank 0 does not give it.
+        OSError: rank 0 does not send it.
     """
-    said, descriptors, _, _ = socket.recv_fds(bell, 1, size)
-    if not said:
-        raise OSError("rank 0 has closed its door")
-    others: Sequence[int] = [each for each in range(1, size) if each != rank]
-    bells = {other: socket.socket(fileno=end) for other, end in zip(others, descriptors[1:], strict=True)}
+    message, descriptors, _, _ = socket.recv_fds(to_rank_0, 1, size)
+    if not message:
+        raise OSError("rank 0 has closed its socket")
+    others = [other for other in range(1, size) if other != rank]
+    sockets = {
+        other: socket.socket(fileno=fileno) for other, fileno in zip(others, descriptors[1:], strict=True)
+    }
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
-    return SharedBoard(rank, size, descriptors[0], {0: bell, **bells})
+    return SharedMemory(rank, size, descriptors[0], {0: to_rank_0, **sockets})
 
 
-def _name(token: bytes) -> bytes:
-    """Name the socket: such names are public, the token is not."""
+def _socket_name(token: bytes) -> bytes:
+    """Name the socket by a hash of the token: names of abstract sockets are public, the token is not."""
     return b"\0rankway-" + hashlib.blake2b(token, digest_size=16).hexdigest().encode()

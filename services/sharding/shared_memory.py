@@ -1,11 +1,11 @@
-"""Memory that all ranks of a group on one machine have mapped: what each has to say, how far it is, and who sleeps.
+"""Shared memory between the ranks on one host: a data slot, a progress counter and a sleep flag per rank.
 
-A rank writes into its slot, then counts one up; who waits for it looks at the count, for two milliseconds again and
-again, then asleep, by a socket to that rank, over which it is woken. The socket also tells of the rank's end. There is
-no lock: a count has one writer. The mapping has no name, and is gone with the processes.
+A rank writes its data into its slot and then counts up. A rank that waits for it polls the counter for two
+milliseconds. Then it sets its sleep flag and sleeps on a socket, over which the other rank wakes it. The same socket
+reports that a rank has ended. There are no locks: each counter has one writer. The mapping has no name, and is gone
+with the last process.
 
-The order of memory is x86's: stores of one core are seen in their order (Intel SDM 3A, 8.2.2), aligned words whole, and
-``_fence`` keeps a load from going before a store. Elsewhere, and between machines, gloo is used.
+``services.sharding.fence`` says which order of memory this needs, and why x86-64 has it.
 """
 
 import mmap
@@ -14,11 +14,12 @@ import platform
 import select
 import socket
 import sys
-import threading
 import time
 from collections.abc import Collection
 from contextlib import suppress
 from enum import IntEnum
+
+from services.sharding.fence import new_full_fence
 
 _SPIN_S = 0.002
 _LINE_BYTES = 64
@@ -26,7 +27,10 @@ _WORD_BYTES = 8
 
 SLOT_BYTES = 1 << 20
 SLOTS_EACH = 2
-"""A rank writes one while others may still read the other: who is done with a round is done with that before it."""
+"""Double buffering: a rank writes one slot while others may still read the other.
+
+A rank that has published round n no longer reads the slots of round n - 1.
+"""
 
 
 class RankEnded(RuntimeError):
@@ -38,56 +42,75 @@ class RankSilent(RuntimeError):
 
 
 class Channel(IntEnum):
-    """What is counted apart."""
+    """A sequence of rounds with counters of its own."""
 
-    SUMS = 0
-    ORDERS = 1
+    ALL_REDUCE = 0
+    COMMANDS = 1
 
 
-class SharedBoard:
-    """One rank's end. One thread of a process uses it at a time."""
+class SharedMemory:
+    """One rank's view of the memory. Only one thread of a process may use it at a time."""
 
-    def __init__(self, rank: int, size: int, memory: int, bells: dict[int, socket.socket]) -> None:
-        """Map ``memory``, a file descriptor; ``bells`` are sockets to the other ranks. Takes all of them over."""
+    def __init__(
+        self,
+        rank: int,
+        size: int,
+        descriptor: int,
+        sockets: dict[int, socket.socket],
+        spin_s: float = _SPIN_S,
+    ) -> None:
+        """Map the memory of ``descriptor``; ``sockets`` lead to the other ranks. Both are closed by this object.
+
+        spin_s: how long a rank polls before it sleeps.
+
+        Raises:
+            OSError: the memory cannot be mapped.
+        """
         self.rank, self.size = rank, size
-        self.others = [each for each in range(size) if each != rank]
-        self.mapping = mmap.mmap(memory, total_bytes(size), mmap.MAP_SHARED | mmap.MAP_POPULATE)
-        os.close(memory)
+        self.others = [other for other in range(size) if other != rank]
+        self.mapping = mmap.mmap(descriptor, total_bytes(size), mmap.MAP_SHARED | mmap.MAP_POPULATE)
+        os.close(descriptor)
         self._words = memoryview(self.mapping).cast("Q")
-        self._bells = bells
-        self._rank_of = {bell.fileno(): other for other, bell in bells.items()}
-        for bell in bells.values():
-            bell.setblocking(False)
+        self._sockets = sockets
+        self._rank_by_fileno = {each.fileno(): other for other, each in sockets.items()}
+        for each in sockets.values():
+            each.setblocking(False)
         self._ended: set[int] = set()
-        self._lock = threading.Lock()
+        self._spin_s = spin_s
+        self._full_fence = new_full_fence()
 
     def slot_offset(self, channel: Channel, number: int, rank: int) -> int:
-        """Give where a rank's slot for round ``number`` begins in the mapping, in bytes; orders are rank 0's alone."""
-        place = number % SLOTS_EACH * self.size + rank
-        if channel is Channel.ORDERS:
-            place = SLOTS_EACH * self.size + number % SLOTS_EACH
-        return _header_bytes(self.size) + place * SLOT_BYTES
+        """Return the offset in bytes of a rank's slot for round ``number``. Only rank 0 has slots for commands."""
+        index = number % SLOTS_EACH * self.size + rank
+        if channel is Channel.COMMANDS:
+            index = SLOTS_EACH * self.size + number % SLOTS_EACH
+        return _header_bytes(self.size) + index * SLOT_BYTES
 
     def publish(self, channel: Channel, number: int) -> None:
-        """Say that this rank is done with round ``number``, and wake who sleeps."""
-        self._words[self._line(channel, self.rank)] = number
-        self._fence()
+        """Say that this rank is done with round ``number``, and wake the ranks that sleep."""
+        # The data was written before. Stores stay in order, so no fence is needed here.
+        self._words[self._word_index(channel, self.rank)] = number
+        # Store, then load: without a fence this rank could read a sleep flag before its counter is visible, while
+        # the other sets the flag, reads the old counter and sleeps for good.
+        self._full_fence()
         for other in self.others:
-            if self._words[self._line(len(Channel), other)]:
-                with suppress(OSError):  # full: it has been woken; closed: nobody is there to wake
-                    self._bells[other].send(b"!")
+            if self._words[self._word_index(len(Channel), other)]:
+                with suppress(OSError):  # full: it has been woken; closed: it has ended
+                    self._sockets[other].send(b"!")
 
     def wait(self, channel: Channel, number: int, ranks: Collection[int], limit_s: float | None) -> None:
         """Wait until ``ranks`` are done with round ``number``.
 
+        What they wrote before may be read afterwards: loads stay in order, so no fence is needed.
+
         Raises:
-            RankEnded, RankSilent: one will not be, or is not within the limit.
+            RankEnded: one of them has ended. RankSilent: one of them is not done within the limit.
         """
         if not (behind := self._behind(channel, number, ranks)):
             return
         poller = select.poll()
         for rank in behind:
-            poller.register(self._bells[rank], select.POLLIN)
+            poller.register(self._sockets[rank], select.POLLIN)
         started_s = time.monotonic()
         while behind := self._behind(channel, number, behind):
             if ended := self._ended.intersection(behind):
@@ -95,21 +118,21 @@ class SharedBoard:
             waited_s = time.monotonic() - started_s
             if limit_s is not None and waited_s > limit_s:
                 raise RankSilent(f"rank {behind[0]} does not take part")
-            if waited_s < _SPIN_S:
-                os.sched_yield()  # to that rank, where cores are scarce; poll gives up the GIL
-                rung = poller.poll(0)
+            if waited_s < self._spin_s:
+                os.sched_yield()  # to that rank, if cores are scarce; poll releases the GIL
+                readable = poller.poll(0)
             else:
-                rung = self._sleep(poller, channel, number, behind, limit_s and limit_s - waited_s)
-            for bell, _ in rung:
-                self._answer(bell, poller)
+                readable = self._sleep(poller, channel, number, behind, limit_s and limit_s - waited_s)
+            for fileno, _ in readable:
+                self._drain(fileno, poller)
 
     def close(self) -> None:
-        """Let go of the others, who see it as this rank's end."""
-        for bell in self._bells.values():
-            bell.close()
+        """Close the sockets. The other ranks see it as the end of this one."""
+        for each in self._sockets.values():
+            each.close()
 
     def _behind(self, channel: Channel, number: int, ranks: Collection[int]) -> list[int]:
-        return [rank for rank in ranks if self._words[self._line(channel, rank)] < number]
+        return [rank for rank in ranks if self._words[self._word_index(channel, rank)] < number]
 
     def _sleep(
         self,
@@ -119,10 +142,10 @@ class SharedBoard:
         ranks: Collection[int],
         limit_s: float | None,
     ) -> list[tuple[int, int]]:
-        """Wait for a bell; who counts up after this rank's flag is seen rings it, who did before is seen here."""
-        flag = self._line(len(Channel), self.rank)
+        """Sleep until a socket is readable. Do not sleep if a rank counted up before it could see the flag."""
+        flag = self._word_index(len(Channel), self.rank)
         self._words[flag] = 1
-        self._fence()
+        self._full_fence()  # store, then load: the other half of ``publish``
         try:
             if len(self._behind(channel, number, ranks)) < len(ranks):
                 return []
@@ -130,10 +153,10 @@ class SharedBoard:
         finally:
             self._words[flag] = 0
 
-    def _answer(self, fileno: int, poller: select.poll) -> None:
-        rank = self._rank_of[fileno]
+    def _drain(self, fileno: int, poller: select.poll) -> None:
+        rank = self._rank_by_fileno[fileno]
         try:
-            is_open = bool(self._bells[rank].recv(4096))
+            is_open = bool(self._sockets[rank].recv(4096))
         except BlockingIOError:
             is_open = True
         except OSError:
@@ -142,14 +165,9 @@ class SharedBoard:
             poller.unregister(fileno)
             self._ended.add(rank)
 
-    def _line(self, kind: int, rank: int) -> int:
-        """Give which word it is: each has a cache line of its own."""
+    def _word_index(self, kind: int, rank: int) -> int:
+        """Return the index of a counter or, of kind ``len(Channel)``, of a sleep flag. Each has its own cache line."""
         return (kind * self.size + rank) * (_LINE_BYTES // _WORD_BYTES)
-
-    def _fence(self) -> None:
-        """Have all stores before seen before any load after: taking a lock is a locked instruction."""
-        with self._lock:
-            pass
 
 
 def _header_bytes(size: int) -> int:
@@ -162,6 +180,12 @@ def total_bytes(size: int) -> int:
     return _header_bytes(size) + SLOTS_EACH * (size + 1) * SLOT_BYTES
 
 
-def is_possible() -> bool:
-    """Say whether this machine's memory is ordered so."""
-    return sys.platform == "linux" and platform.machine() == "x86_64"
+def is_supported() -> bool:
+    """Return whether this machine has the order of memory, the system calls and the fence that are needed."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return False
+    try:
+        new_full_fence()
+    except OSError:
+        return False
+    return True

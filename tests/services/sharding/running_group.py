@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import psutil
+import pytest
 
 from models.architectures import build_architecture
 from models.architectures.base import Architecture
@@ -13,10 +14,17 @@ from models.runtimes.base import AccelerateConfig, DeepSpeedConfig, TorchConfig
 from models.signature import Inputs
 from models.training.export import SAFETENSORS, weight_writer
 from services.sharding.group import ShardGroup
-from services.sharding.processes import Processes
+from services.sharding.processes import ProcessLauncher
+from services.sharding.shared_memory import is_supported
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker, shaken
 
 TIMEOUT_S = 2.0
+TRANSPORTS = [
+    pytest.param(
+        "shared_memory", marks=pytest.mark.skipif(not is_supported(), reason="x86-64 and Linux only")
+    ),
+    pytest.param("gloo", marks=pytest.mark.slow),
+]
 
 
 def written(root: Path, module: Architecture, name: str) -> Artifact:
@@ -33,7 +41,7 @@ def written(root: Path, module: Architecture, name: str) -> Artifact:
 
 
 def four_headed(seed: int = 0) -> Architecture:
-    """Give the small ranker with a head for each of four ranks."""
+    """Return the small ranker with a head for each of four ranks."""
     ranker = make_ranker(seed)
     module = build_architecture({**ranker.options.model_dump(), "heads": 4})
     module.load_state_dict(ranker.state_dict())
@@ -41,12 +49,12 @@ def four_headed(seed: int = 0) -> Architecture:
 
 
 def deep_ranker(layers: int, seed: int = 0) -> Architecture:
-    """Give a small ranker with so many layers."""
+    """Return a small ranker with so many layers."""
     module = build_architecture({**make_ranker().options.model_dump(), "layers": layers})
     return shaken(module, seed)
 
 
-class Running:
+class RunningGroup:
     """A group that has loaded the small ranker, and that ranker in one process."""
 
     def __init__(
@@ -61,16 +69,16 @@ class Running:
         self.assembler = InputAssembler(self.artifact.signature, make_catalogue(root / "catalogue"))
         self.whole = load_runtime(root / "ranker", self.artifact, TorchConfig())
         self.config = config or DeepSpeedConfig(kind="deepspeed", shards=shards, timeout_s=TIMEOUT_S)
-        self.processes = Processes()
+        self.processes = ProcessLauncher()
         self.group = ShardGroup(self.config, self.processes)
         self.sharded = self.group.load_runtime(root / "ranker", self.artifact, self.config)
 
     def inputs(self, *shape: tuple[int, int]) -> Inputs:
-        """Give inputs of requests of (candidates, history)."""
+        """Return inputs of requests of (candidates, history)."""
         return self.assembler(make_batch([count for count, _ in shape], [past for _, past in shape], 1))
 
     def rank(self, number: int) -> psutil.Process:
-        """Give the process of a rank but the first."""
+        """Return the process of a rank but the first."""
         pid = self.processes.started[number - 1].pid
         assert pid is not None
         return psutil.Process(pid)

@@ -1,4 +1,4 @@
-"""Shard groups as Serve places them: who has one, what it asks for, and what is said when it finds no place."""
+"""Shard groups as Serve places them: which units have one, what it requests, and the error if it does not fit."""
 
 from itertools import permutations
 from typing import Any
@@ -56,5 +56,5 @@ def test_what_fits_in_no_order_of_the_nodes_does_not_fit(
     bundle: Resources, count: int, nodes: list[Resources]
 ) -> None:
     fits = {unplaceable([bundle] * count, list(order)) is None for order in permutations(nodes)}
-    each = [min([node[n] // much for n, much in bundle.items() if much] or [count]) for node in nodes]
+    each = [min([node[n] // amount for n, amount in bundle.items() if amount] or [count]) for node in nodes]
     assert fits == {sum(each) >= count}

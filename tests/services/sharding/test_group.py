@@ -1,4 +1,4 @@
-"""Shard groups of real processes: their scores are those of one process; several models in one."""
+"""Shard groups of real processes: scores are those of one process, over both transports; several models in a group."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
-from models.runtimes.base import TorchConfig, runtime_config
+from models.runtimes.base import DeepSpeedConfig, TorchConfig, runtime_config
 from tests.models.worlds import make_pooled
-from tests.services.sharding.running_group import Running, four_headed, written
+from tests.services.sharding.running_group import TIMEOUT_S, RunningGroup, four_headed, written
 
 TOLERANCE = 1e-4
 SHAPES = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1, max_size=6)
@@ -20,25 +20,33 @@ SHAPES = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1,
 
 @pytest.fixture(
     scope="module",
-    params=[1, 2, pytest.param(4, marks=pytest.mark.slow)],
-    ids=lambda shards: f"{shards} ranks",
+    params=[
+        pytest.param((1, None), id="1 rank"),
+        pytest.param((2, None), id="2 ranks"),
+        pytest.param((2, "gloo"), id="2 ranks, gloo", marks=pytest.mark.slow),
+        pytest.param((4, None), id="4 ranks", marks=pytest.mark.slow),
+    ],
 )
-def running(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Running]:
-    given = Running(tmp_path_factory.mktemp("shards"), request.param)
-    yield given
-    given.group.close()
+def running(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[RunningGroup]:
+    shards, transport = request.param
+    config = DeepSpeedConfig(kind="deepspeed", shards=shards, timeout_s=TIMEOUT_S, transport=transport)
+    running = RunningGroup(tmp_path_factory.mktemp("shards"), shards, config)
+    yield running
+    running.group.close()
 
 
 @settings(max_examples=20)
 @given(shapes=SHAPES)
-def test_scores_are_those_of_one_process(running: Running, shapes: list[tuple[int, int]]) -> None:
+def test_scores_are_those_of_one_process(running: RunningGroup, shapes: list[tuple[int, int]]) -> None:
     inputs = running.inputs(*shapes)
     scores, expected = running.sharded.run(inputs)["score"], running.whole.run(inputs)["score"]
     assert scores.shape == expected.shape
     np.testing.assert_allclose(scores, expected, rtol=TOLERANCE, atol=TOLERANCE * np.abs(expected).max())
 
 
-def test_a_second_model_is_loaded_beside_the_first_and_forgotten(running: Running) -> None:
+def test_a_second_model_is_loaded_beside_the_first_and_forgotten(running: RunningGroup) -> None:
     inputs = running.inputs((20, 3), (7, 0))
     other = written(running.root, four_headed(seed=5), "other")
     second = running.group.load_runtime(running.root / "other", other, running.config)
@@ -51,7 +59,7 @@ def test_a_second_model_is_loaded_beside_the_first_and_forgotten(running: Runnin
     np.testing.assert_array_equal(running.sharded.run(inputs)["score"], first_scores)
 
 
-def test_a_batch_that_fails_in_all_ranks_leaves_the_group_whole(running: Running) -> None:
+def test_a_batch_that_fails_in_all_ranks_leaves_the_group_whole(running: RunningGroup) -> None:
     inputs = running.inputs((20, 3))
     expected = running.sharded.run(inputs)["score"]
     lacking = dict(inputs)
@@ -63,7 +71,7 @@ def test_a_batch_that_fails_in_all_ranks_leaves_the_group_whole(running: Running
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bf16", 0.1), ("fp16", 0.02)])
 def test_products_in_half_precision_give_nearly_the_same(
-    running: Running, dtype: str, tolerance: float
+    running: RunningGroup, dtype: str, tolerance: float
 ) -> None:
     inputs = running.inputs((20, 3), (30, 5))
     config = runtime_config(**{**running.config.model_dump(), "dtype": dtype})
@@ -75,7 +83,7 @@ def test_products_in_half_precision_give_nearly_the_same(
 @pytest.mark.parametrize(
     "option", [{"dtype": "fp16", "quantization": "int8"}, {"cuda_graph": True}], ids=["quantization", "graph"]
 )
-def test_what_needs_cuda_is_refused_without(running: Running, option: dict[str, Any]) -> None:
+def test_what_needs_cuda_is_refused_without(running: RunningGroup, option: dict[str, Any]) -> None:
     if running.config.shards > 1:
         pytest.skip("it is of one rank")
     config = runtime_config(kind="deepspeed", shards=1, **option)
@@ -83,7 +91,7 @@ def test_what_needs_cuda_is_refused_without(running: Running, option: dict[str, 
         running.group.load_runtime(running.root / "ranker", running.artifact, config)
 
 
-def test_what_cannot_be_split_is_refused_and_the_group_goes_on(running: Running) -> None:
+def test_what_cannot_be_split_is_refused_and_the_group_goes_on(running: RunningGroup) -> None:
     pooled = written(running.root, make_pooled(), "pooled")
     with pytest.raises(RuntimeFailure, match="no transformer layers"):
         running.group.load_runtime(running.root / "pooled", pooled, running.config)

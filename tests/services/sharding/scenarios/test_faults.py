@@ -52,7 +52,7 @@ class Answers:
             first = len(self.got)
             wanted = [degraded] * 20
             arrived = self._progress.wait_for(
-                lambda: [told is not None for _, told in self.got[first:]][-20:] == wanted or self.failed,
+                lambda: [reason is not None for _, reason in self.got[first:]][-20:] == wanted or self.failed,
                 limit_s,
             )
             assert arrived, f"no 20 answers that are degraded: {degraded}; the last: {self.got[-20:]}"
@@ -82,7 +82,7 @@ def service(tiny_home: Path) -> Iterator[ServiceProcess]:
 
 
 def ranks(service: ServiceProcess) -> list[psutil.Process]:
-    """Give the group's processes, rank 0 first."""
+    """Return the group's processes, rank 0 first."""
     shards = [each for each in service.descendants() if "ray::Shard" in title(each)]
     return [*service.replicas("ranker"), *shards]
 

@@ -1,4 +1,4 @@
-"""What ends a shard group, and what does not."""
+"""Which faults end a shard group, and which do not."""
 
 import multiprocessing
 import os
@@ -9,32 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from models.runtimes.base import DeepSpeedConfig
 from services.errors import ShardLost
-from services.sharding.heartbeat import Lifelines, hold
-from services.sharding.shared_memory import is_possible
-from tests.services.sharding.running_group import TIMEOUT_S, Running
+from services.sharding.heartbeat import HeartbeatMonitor, answer_heartbeats
+from tests.services.sharding.running_group import TIMEOUT_S, TRANSPORTS, RunningGroup
 
 LIMIT_S = 30.0
 ANSWER_LIMIT_S = 1.0
-"""Within which the health check comes back."""
+"""The health check returns within this time."""
 
 
-@pytest.fixture(params=["shared memory", pytest.param("gloo", marks=pytest.mark.slow)])
-def pair(
-    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Running]:
-    if request.param == "gloo":
-        monkeypatch.setattr(
-            "services.sharding.collectives.is_possible", lambda: False
-        )  # of rank 0: it opens no door
-    given = Running(tmp_path, 2)
-    assert given.group._joined is not None
-    assert given.group._joined.shares_memory == (request.param != "gloo" and is_possible())
-    yield given
-    given.group.close()
+@pytest.fixture(params=TRANSPORTS)
+def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningGroup]:
+    config = DeepSpeedConfig(kind="deepspeed", shards=2, timeout_s=TIMEOUT_S, transport=request.param)
+    pair = RunningGroup(tmp_path, 2, config)
+    assert pair.group.transport == request.param
+    yield pair
+    pair.group.close()
 
 
-def test_an_idle_group_neither_spins_nor_times_out(pair: Running) -> None:
+def test_an_idle_group_neither_spins_nor_times_out(pair: RunningGroup) -> None:
     inputs = pair.inputs((5, 1))
     pair.sharded.run(inputs)
     before = pair.rank(1).cpu_times()
@@ -44,7 +38,7 @@ def test_an_idle_group_neither_spins_nor_times_out(pair: Running) -> None:
     pair.sharded.run(inputs)
 
 
-def test_a_killed_rank_fails_batches_and_the_check_at_once(pair: Running) -> None:
+def test_a_killed_rank_fails_batches_and_the_check_at_once(pair: RunningGroup) -> None:
     inputs = pair.inputs((5, 1))
     pair.sharded.run(inputs)
     pair.rank(1).kill()
@@ -56,7 +50,7 @@ def test_a_killed_rank_fails_batches_and_the_check_at_once(pair: Running) -> Non
             pair.group.check()
 
 
-def test_a_stopped_rank_fails_the_check_and_batches_within_their_limit(pair: Running) -> None:
+def test_a_stopped_rank_fails_the_check_and_batches_within_their_limit(pair: RunningGroup) -> None:
     inputs = pair.inputs((5, 1))
     pair.sharded.run(inputs)
     pair.rank(1).send_signal(signal.SIGSTOP)
@@ -72,9 +66,9 @@ def test_a_stopped_rank_fails_the_check_and_batches_within_their_limit(pair: Run
     assert not pair.processes.started[0].is_alive()
 
 
-def test_a_rank_ends_when_rank_0_is_gone(pair: Running) -> None:
+def test_a_rank_ends_when_rank_0_is_gone(pair: RunningGroup) -> None:
     other = pair.rank(1)
-    pair.group._lifelines.close()
+    pair.group.heartbeats.close()
     other.wait(10)
 
 
@@ -87,18 +81,18 @@ def test_a_rank_0_that_hangs_is_ended_by_the_others() -> None:
 
 
 def beat_and_hang() -> None:
-    """Be a rank 0 that stops itself once another has called in."""
-    lines = Lifelines("127.0.0.1")
+    """Be a rank 0 that stops itself once another has connected."""
+    monitor = HeartbeatMonitor("127.0.0.1")
     other = multiprocessing.get_context("spawn").Process(
-        target=call_in, args=(lines.port, lines.token, os.getpid())
+        target=send_heartbeats, args=(monitor.port, monitor.token, os.getpid())
     )
     other.start()
-    assert lines.wait_for(1, LIMIT_S) == []
-    assert lines.fault() is None
+    assert monitor.wait_for(1, LIMIT_S) == []
+    assert monitor.probe() is None
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def call_in(port: int, token: bytes, pid: int) -> None:
+def send_heartbeats(port: int, token: bytes, pid: int) -> None:
     """Be rank 1."""
-    hold("127.0.0.1", port, token, 1, LIMIT_S, pid)
+    answer_heartbeats("127.0.0.1", port, token, 1, LIMIT_S, pid)
     time.sleep(LIMIT_S)

@@ -12,7 +12,7 @@ from models.architectures import build_architecture
 from models.runtimes.base import AccelerateConfig, DeepSpeedConfig
 from services.errors import ShardLost
 from tests.models.worlds import make_ranker, shaken
-from tests.services.sharding.running_group import TIMEOUT_S, Running
+from tests.services.sharding.running_group import TIMEOUT_S, RunningGroup
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are Linux's")
 
@@ -27,11 +27,11 @@ PIPELINE = AccelerateConfig(kind="accelerate", shards=2, micro_batches=1, timeou
 
 
 @pytest.fixture(params=[TENSOR, PIPELINE], ids=["tensor", "pipeline"])
-def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
+def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningGroup]:
     wide = build_architecture({**make_ranker().options.model_dump(), "hidden": HIDDEN})
-    given = Running(tmp_path, 2, request.param, shaken(wide, 0))
-    yield given
-    given.group.close()
+    pair = RunningGroup(tmp_path, 2, request.param, shaken(wide, 0))
+    yield pair
+    pair.group.close()
 
 
 def limit_memory(process: psutil.Process, spare_bytes: int) -> None:
@@ -40,7 +40,7 @@ def limit_memory(process: psutil.Process, spare_bytes: int) -> None:
     resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
 
 
-def test_a_rank_without_memory_is_lost_and_nothing_is_answered_without_it(pair: Running) -> None:
+def test_a_rank_without_memory_is_lost_and_nothing_is_answered_without_it(pair: RunningGroup) -> None:
     small, large = pair.inputs((5, 1)), pair.inputs((CANDIDATES, 1))
     pair.sharded.run(small)
     short = pair.rank(1)

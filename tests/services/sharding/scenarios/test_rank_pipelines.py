@@ -1,4 +1,4 @@
-"""Pipelines of ranks over gloo: scores are those of one process, whoever fails and whatever the batch is cut into."""
+"""Pipelines of ranks: scores are those of one process, whichever rank fails and however a batch is cut."""
 
 import signal
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from models.signature import Inputs
 from services.errors import ShardLost
 from tests.models.text.crossencoders import LAYERS, WORDS, bert, tokens
 from tests.models.worlds import make_pooled
-from tests.services.sharding.running_group import TIMEOUT_S, Running, deep_ranker, written
+from tests.services.sharding.running_group import TIMEOUT_S, RunningGroup, deep_ranker, written
 
 TOLERANCE = 1e-4
 REQUESTS = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1, max_size=6)
 PAIRS = st.tuples(st.integers(1, 9), st.integers(1, 20))
 
 
-def assert_same(found: Inputs, expected: Inputs) -> None:
-    """See that scores are the same but for rounding."""
-    assert found["score"].shape == expected["score"].shape
+def assert_same(result: Inputs, expected: Inputs) -> None:
+    """Check that scores are the same but for rounding."""
+    assert result["score"].shape == expected["score"].shape
     most = np.abs(expected["score"]).max()
-    np.testing.assert_allclose(found["score"], expected["score"], rtol=TOLERANCE, atol=TOLERANCE * most)
+    np.testing.assert_allclose(result["score"], expected["score"], rtol=TOLERANCE, atol=TOLERANCE * most)
 
 
 @pytest.fixture(
@@ -36,16 +36,20 @@ def assert_same(found: Inputs, expected: Inputs) -> None:
     params=[1, 2, pytest.param(4, marks=pytest.mark.slow)],
     ids=lambda shards: f"{shards} ranks",
 )
-def running(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Running]:
+def running(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[RunningGroup]:
     config = AccelerateConfig(kind="accelerate", shards=request.param, micro_batches=3, timeout_s=TIMEOUT_S)
-    running = Running(tmp_path_factory.mktemp("pipelines"), request.param, config, deep_ranker(LAYERS))
+    running = RunningGroup(tmp_path_factory.mktemp("pipelines"), request.param, config, deep_ranker(LAYERS))
     yield running
     running.group.close()
 
 
 @settings(max_examples=20)
 @given(shapes=REQUESTS)
-def test_a_rankers_scores_are_those_of_one_process(running: Running, shapes: list[tuple[int, int]]) -> None:
+def test_a_rankers_scores_are_those_of_one_process(
+    running: RunningGroup, shapes: list[tuple[int, int]]
+) -> None:
     inputs = running.inputs(*shapes)
     assert_same(running.sharded.run(inputs), running.whole.run(inputs))
 
@@ -59,8 +63,10 @@ def test_a_rankers_scores_are_those_of_one_process(running: Running, shapes: lis
     ],
     ids=["bert", "roberta", "distilbert"],
 )
-def text_model(running: Running, request: pytest.FixtureRequest) -> tuple[Architecture, Runtime, Runtime]:
-    """Give a module, in one process and over the ranks."""
+def text_model(
+    running: RunningGroup, request: pytest.FixtureRequest
+) -> tuple[Architecture, Runtime, Runtime]:
+    """Return a module, its runtime in one process and its runtime over the ranks."""
     module = bert(**request.param)
     name = request.param.get("kind", "bert")
     artifact = written(running.root, module, name)
@@ -79,15 +85,15 @@ def test_a_cross_encoders_scores_are_those_of_one_process(
 
 
 def test_a_batch_that_one_rank_alone_cannot_execute_leaves_the_group_whole(
-    running: Running, text_model: tuple[Architecture, Runtime, Runtime]
+    running: RunningGroup, text_model: tuple[Architecture, Runtime, Runtime]
 ) -> None:
     """A token that the vocabulary lacks fails at rank 0, which has the embeddings, while others wait for it."""
     module, _, piped = text_model
     inputs = tokens(module, 8, 16)  # enough rows for several micro-batches
     expected = piped.run(inputs)
-    for place in (0, 7):  # in the first micro-batch, and in the last
+    for row in (0, 7):  # in the first micro-batch, and in the last
         strange = {**inputs, "input_ids": inputs["input_ids"].copy()}
-        strange["input_ids"][place, 0] = WORDS
+        strange["input_ids"][row, 0] = WORDS
         with pytest.raises(RuntimeFailure):
             piped.run(strange)
         running.group.check()
@@ -95,7 +101,7 @@ def test_a_batch_that_one_rank_alone_cannot_execute_leaves_the_group_whole(
 
 
 @pytest.mark.parametrize("lacking", ["item_attributes", "history_mask", "past_attributes"])
-def test_an_input_that_is_lacking_leaves_the_group_whole(running: Running, lacking: str) -> None:
+def test_an_input_that_is_lacking_leaves_the_group_whole(running: RunningGroup, lacking: str) -> None:
     inputs = running.inputs((20, 3), (7, 2))
     expected = running.sharded.run(inputs)
     with pytest.raises(RuntimeFailure):
@@ -104,7 +110,7 @@ def test_an_input_that_is_lacking_leaves_the_group_whole(running: Running, lacki
     np.testing.assert_array_equal(running.sharded.run(inputs)["score"], expected["score"])
 
 
-def test_products_in_half_precision_give_nearly_the_same(running: Running) -> None:
+def test_products_in_half_precision_give_nearly_the_same(running: RunningGroup) -> None:
     config = AccelerateConfig.model_validate({**running.config.model_dump(), "dtype": "bf16"})
     half = running.group.load_runtime(running.root / "ranker", running.artifact, config)
     inputs = running.inputs((20, 3), (30, 5))
@@ -112,28 +118,28 @@ def test_products_in_half_precision_give_nearly_the_same(running: Running) -> No
     np.testing.assert_allclose(half.run(inputs)["score"], expected, atol=0.1 * np.abs(expected).max())
 
 
-def test_a_model_without_layers_and_one_with_too_few_are_refused(running: Running) -> None:
+def test_a_model_without_layers_and_one_with_too_few_are_refused(running: RunningGroup) -> None:
     if running.config.shards == 1:
         pytest.skip("one process takes any")
-    for name, module, told in (
+    for name, module, message in (
         ("pooled", make_pooled(), "no layers that follow one another"),
         ("short", deep_ranker(1), "its 1 layers are fewer than shards"),
     ):
         artifact = written(running.root, module, name)
-        with pytest.raises(RuntimeFailure, match=told):
+        with pytest.raises(RuntimeFailure, match=message):
             running.group.load_runtime(running.root / name, artifact, running.config)
     running.group.check()
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Running]:
+def pair(tmp_path: Path) -> Iterator[RunningGroup]:
     config = AccelerateConfig(kind="accelerate", shards=2, timeout_s=TIMEOUT_S)
-    given = Running(tmp_path, 2, config, deep_ranker(LAYERS))
-    yield given
-    given.group.close()
+    pair = RunningGroup(tmp_path, 2, config, deep_ranker(LAYERS))
+    yield pair
+    pair.group.close()
 
 
-def test_a_killed_rank_fails_batches_and_the_check(pair: Running) -> None:
+def test_a_killed_rank_fails_batches_and_the_check(pair: RunningGroup) -> None:
     inputs = pair.inputs((5, 1))
     pair.sharded.run(inputs)
     pair.rank(1).kill()
@@ -145,7 +151,7 @@ def test_a_killed_rank_fails_batches_and_the_check(pair: Running) -> None:
             pair.group.check()
 
 
-def test_a_stopped_rank_fails_batches_within_their_limit(pair: Running) -> None:
+def test_a_stopped_rank_fails_batches_within_their_limit(pair: RunningGroup) -> None:
     inputs = pair.inputs((5, 1))
     pair.sharded.run(inputs)
     pair.rank(1).send_signal(signal.SIGSTOP)

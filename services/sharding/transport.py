@@ -1,0 +1,42 @@
+"""Which transport a shard group may use: shared memory or gloo, as configured or as its machines allow."""
+
+import platform
+import sys
+from contextlib import suppress
+
+from models.runtimes.base import Transport
+from services.errors import ConfigError
+from services.sharding.commands import RankSpec
+from services.sharding.rendezvous import MemoryHost
+from services.sharding.shared_memory import is_supported
+
+_FIELD = "models.<name>.runtime.transport"
+
+
+def check_transport(transport: Transport | None) -> None:
+    """Check that this machine can share memory between ranks, if the configuration requires it.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if transport == "shared_memory" and not is_supported():
+        machine = f"{sys.platform} on {platform.machine()}"
+        raise shared_memory_refused(f"ranks share memory only on Linux on x86-64, and this is {machine}")
+
+
+def may_share_memory(spec: RankSpec) -> bool:
+    """Return whether this rank tries to share memory with the others. It is the same in all ranks of one host."""
+    return spec.size > 1 and spec.transport != "gloo" and is_supported()
+
+
+def open_memory_host(spec: RankSpec) -> MemoryHost | None:
+    """Let rank 0 make the group's memory; return None in other ranks, or if this machine has none."""
+    if spec.rank == 0 and may_share_memory(spec):
+        with suppress(OSError):
+            return MemoryHost(spec.token, spec.size)
+    return None
+
+
+def shared_memory_refused(problem: str) -> ConfigError:
+    """Return the error for a configured transport that cannot be used."""
+    return ConfigError(f"{_FIELD}: {problem}, got shared_memory; leave it out, or use gloo", field=_FIELD)

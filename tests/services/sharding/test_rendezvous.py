@@ -1,0 +1,13 @@
+"""How ranks find the memory of their group."""
+
+import secrets
+
+import pytest
+
+from services.sharding.rendezvous import connect
+from services.sharding.shared_memory import is_supported
+
+
+@pytest.mark.skipif(not is_supported(), reason="x86-64 and Linux only")
+def test_a_rank_that_finds_no_socket_is_on_another_machine() -> None:
+    assert connect(secrets.token_bytes(16), 1) is None
