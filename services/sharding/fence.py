@@ -22,8 +22,9 @@ import ctypes
 from collections.abc import Callable
 from functools import partial
 
-# int __gnu_cxx::__exchange_and_add(volatile int*, int): an atomic addition, in libstdc++'s ABI since GCC 3.4
-_ATOMIC_ADD = "_ZN9__gnu_cxx18__exchange_and_addEPVii"
+LIBRARY = "libstdc++.so.6"
+ATOMIC_ADD = "_ZN9__gnu_cxx18__exchange_and_addEPVii"
+"""``int __gnu_cxx::__exchange_and_add(volatile int*, int)``: an atomic addition, in libstdc++'s ABI since GCC 3.4."""
 
 
 def new_full_fence() -> Callable[[], object]:
@@ -36,11 +37,11 @@ def new_full_fence() -> Callable[[], object]:
     Raises:
         OSError: this process has no libstdc++.
     """
-    library = ctypes.PyDLL("libstdc++.so.6")  # does not release the GIL
+    library = ctypes.PyDLL(LIBRARY)  # does not release the GIL
     try:
-        atomic_add = library[_ATOMIC_ADD]
+        atomic_add = library[ATOMIC_ADD]
     except AttributeError as error:
-        raise OSError(f"libstdc++ has no {_ATOMIC_ADD}") from error
+        raise OSError(f"libstdc++ has no {ATOMIC_ADD}") from error
     atomic_add.argtypes = [ctypes.POINTER(ctypes.c_int), ctypes.c_int]
     atomic_add.restype = ctypes.c_int
     return partial(atomic_add, ctypes.pointer(ctypes.c_int(0)), 1)

@@ -51,22 +51,15 @@ class Channel(IntEnum):
 class SharedMemory:
     """One rank's view of the memory. Only one thread of a process may use it at a time."""
 
-    def __init__(
-        self,
-        rank: int,
-        size: int,
-        descriptor: int,
-        sockets: dict[int, socket.socket],
-        spin_s: float = _SPIN_S,
-    ) -> None:
+    def __init__(self, rank: int, size: int, descriptor: int, sockets: dict[int, socket.socket]) -> None:
         """Map the memory of ``descriptor``; ``sockets`` lead to the other ranks. Both are closed by this object.
-
-        spin_s: how long a rank polls before it sleeps.
 
         Raises:
             OSError: the memory cannot be mapped.
         """
         self.rank, self.size = rank, size
+        self.spin_s = _SPIN_S
+        """How long this rank polls before it sleeps."""
         self.others = [other for other in range(size) if other != rank]
         self.mapping = mmap.mmap(descriptor, total_bytes(size), mmap.MAP_SHARED | mmap.MAP_POPULATE)
         os.close(descriptor)
@@ -76,7 +69,6 @@ class SharedMemory:
         for each in sockets.values():
             each.setblocking(False)
         self._ended: set[int] = set()
-        self._spin_s = spin_s
         self._full_fence = new_full_fence()
 
     def slot_offset(self, channel: Channel, number: int, rank: int) -> int:
@@ -118,7 +110,7 @@ class SharedMemory:
             waited_s = time.monotonic() - started_s
             if limit_s is not None and waited_s > limit_s:
                 raise RankSilent(f"rank {behind[0]} does not take part")
-            if waited_s < self._spin_s:
+            if waited_s < self.spin_s:
                 os.sched_yield()  # to that rank, if cores are scarce; poll releases the GIL
                 readable = poller.poll(0)
             else:

@@ -35,8 +35,9 @@ def test_every_rank_takes_what_a_replica_takes_in_its_pool() -> None:
     assert group_options(config, cpu)["placement_group_bundle_label_selector"] == [{"kind": "cpu"}]
 
 
-def test_models_of_one_unit_that_want_other_groups_are_refused() -> None:
-    two = {"models": {"reranker": {"runtime": {**DEEPSPEED, "shards": 2}}}}
+@pytest.mark.parametrize("option", [{"shards": 2}, {"transport": "gloo"}], ids=["shards", "transport"])
+def test_models_of_one_unit_that_want_other_groups_are_refused(option: dict[str, Any]) -> None:
+    two = {"models": {"reranker": {"runtime": {**DEEPSPEED, **option}}}}
     config = config_of(merged(WITH_RERANKER, merged(SHARDED, two)))
     with pytest.raises(ConfigError, match="ranker and reranker share a shard group"):
         sharded_runtime(config, "main")

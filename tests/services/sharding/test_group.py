@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.base import DeepSpeedConfig, TorchConfig, runtime_config
+from services.sharding.shared_memory import is_supported
 from tests.models.worlds import make_pooled
 from tests.services.sharding.running_group import TIMEOUT_S, RunningGroup, four_headed, written
 
@@ -23,7 +24,7 @@ SHAPES = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1,
     params=[
         pytest.param((1, None), id="1 rank"),
         pytest.param((2, None), id="2 ranks"),
-        pytest.param((2, "gloo"), id="2 ranks, gloo", marks=pytest.mark.slow),
+        pytest.param((2, "gloo"), id="2 ranks, gloo"),
         pytest.param((4, None), id="4 ranks", marks=pytest.mark.slow),
     ],
 )
@@ -33,6 +34,8 @@ def running(
     shards, transport = request.param
     config = DeepSpeedConfig(kind="deepspeed", shards=shards, timeout_s=TIMEOUT_S, transport=transport)
     running = RunningGroup(tmp_path_factory.mktemp("shards"), shards, config)
+    shares_memory = shards > 1 and transport is None and is_supported()
+    assert running.group.transport == ("shared_memory" if shares_memory else "gloo")
     yield running
     running.group.close()
 
