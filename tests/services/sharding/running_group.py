@@ -1,5 +1,7 @@
 """A shard group of processes that has loaded the small ranker."""
 
+import os
+import signal
 from pathlib import Path
 
 import psutil
@@ -82,3 +84,13 @@ class RunningGroup:
         pid = self.processes.started[number - 1].pid
         assert pid is not None
         return psutil.Process(pid)
+
+    def stop_rank(self, number: int) -> None:
+        """Stop a rank but the first, and wait until all of its threads have stopped."""
+        stop_process(self.rank(number).pid)
+
+
+def stop_process(pid: int) -> None:
+    """Stop a child of this process, and wait until all of its threads have stopped: until then one could answer."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED)

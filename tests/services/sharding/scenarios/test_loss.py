@@ -53,7 +53,7 @@ def test_a_killed_rank_fails_batches_and_the_check_at_once(pair: RunningGroup) -
 def test_a_stopped_rank_fails_the_check_and_batches_within_their_limit(pair: RunningGroup) -> None:
     inputs = pair.inputs((5, 1))
     pair.sharded.run(inputs)
-    pair.rank(1).send_signal(signal.SIGSTOP)
+    pair.stop_rank(1)
     started_s = time.monotonic()
     with pytest.raises(ShardLost, match="rank 1 does not answer"):
         pair.group.check()

@@ -1,6 +1,5 @@
 """Pipelines of ranks: scores are those of one process, whichever rank fails and however a batch is cut."""
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,7 +153,7 @@ def test_a_killed_rank_fails_batches_and_the_check(pair: RunningGroup) -> None:
 def test_a_stopped_rank_fails_batches_within_their_limit(pair: RunningGroup) -> None:
     inputs = pair.inputs((5, 1))
     pair.sharded.run(inputs)
-    pair.rank(1).send_signal(signal.SIGSTOP)
+    pair.stop_rank(1)
     for _ in range(2):
         with pytest.raises(ShardLost):
             pair.sharded.run(inputs)
