@@ -26,10 +26,10 @@ class _Call:
 
     def slots(self, offsets: NDArray[np.int64]) -> Slots:
         key = offsets.tobytes()
-        found = self.known_slots.get(key)
-        if found is None:
-            found = self.known_slots[key] = Slots(offsets)
-        return found
+        slots = self.known_slots.get(key)
+        if slots is None:
+            slots = self.known_slots[key] = Slots(offsets)
+        return slots
 
     def ragged(self, name: str) -> RaggedArray:
         column = self.batch.requests[name]

@@ -79,13 +79,13 @@ def is_of_a_writer(path: Path) -> bool:
     return any(part.endswith(_WRITING) for part in path.parts)
 
 
-def _recover(root: Path, place: Path) -> None:
+def _recover(root: Path, writers: Path) -> None:
     """Finish for a writer that was killed between its two renames, or before it removed the old folder."""
     replaced = root.with_name(root.name + _REPLACED)
     if not os.path.lexists(replaced):
         return
     if os.path.lexists(root):
-        remove(replaced, place)
+        remove(replaced, writers)
     else:
         replaced.rename(root)
         sync_folder(root.parent)

@@ -80,12 +80,12 @@ def _staging_file(path: Path) -> BinaryIO:
 
 def sync_tree(folder: Path) -> None:
     """Wait until all files below a folder, and their names, are on disk."""
-    for place, _, names in os.walk(folder, topdown=False):
+    for directory, _, names in os.walk(folder, topdown=False):
         for name in names:
-            path = os.path.join(place, name)
+            path = os.path.join(directory, name)
             if not os.path.islink(path):
                 _sync(path)
-        sync_folder(Path(place))
+        sync_folder(Path(directory))
 
 
 def sync_folder(folder: Path) -> None:

@@ -75,8 +75,8 @@ def chunk_offsets(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     chunks = -(-lengths[None, :] // sizes[:, None])  # rounded up, (sizes, B)
     best = int(np.argmin(chunks.sum(axis=1) * (sizes + _COST_OF_A_CHUNK)))
     counts = chunks[best]
-    place = np.arange(int(counts.sum())) - np.repeat(offsets_of(counts)[:-1], counts)
-    starts = np.repeat(offsets[:-1], counts) + sizes[best] * place
+    index = np.arange(int(counts.sum())) - np.repeat(offsets_of(counts)[:-1], counts)
+    starts = np.repeat(offsets[:-1], counts) + sizes[best] * index
     return np.append(starts, offsets[-1])
 
 

@@ -97,14 +97,14 @@ class RaggedBatch:
 
     def missing(self, reason: str, requests: Sequence[int]) -> "RaggedBatch":
         """Give the same batch with ``reason`` noted for the listed requests."""
-        of = self.missed.get(reason)
-        of = np.zeros(len(self), dtype=np.bool_) if of is None else of.copy()
-        of[list(requests)] = True
-        return replace(self, missed={**self.missed, reason: of})
+        mask = self.missed.get(reason)
+        mask = np.zeros(len(self), dtype=np.bool_) if mask is None else mask.copy()
+        mask[list(requests)] = True
+        return replace(self, missed={**self.missed, reason: mask})
 
     def missed_by(self, request: int) -> list[str]:
         """Give what one request went without, in the order of the stages."""
-        return [reason for reason, of in self.missed.items() if of[request]]
+        return [reason for reason, mask in self.missed.items() if mask[request]]
 
     def take(self, requests: NDArray[np.int64]) -> "RaggedBatch":
         """Give the listed requests, in that order, as a batch of their own (a copy)."""
@@ -122,7 +122,7 @@ class RaggedBatch:
             k=None if self.k is None else self.k[requests],
             release=self.release,
             user_keys=[self.user_keys[i] for i in requests] if self.user_keys else (),
-            missed={reason: of[requests] for reason, of in self.missed.items()},
+            missed={reason: mask[requests] for reason, mask in self.missed.items()},
         )
 
     def keep(self, positions: NDArray[np.int64], offsets: NDArray[np.int64]) -> "RaggedBatch":
@@ -183,8 +183,8 @@ def gather_positions(
 
 
 def _noted(batch: RaggedBatch, reason: str) -> NDArray[np.bool_]:
-    of = batch.missed.get(reason)
-    return np.zeros(len(batch), dtype=np.bool_) if of is None else of
+    mask = batch.missed.get(reason)
+    return np.zeros(len(batch), dtype=np.bool_) if mask is None else mask
 
 
 def _join(columns: Sequence[Column]) -> Column:

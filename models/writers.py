@@ -22,8 +22,8 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}
 
 
 @contextmanager
-def writing_in(place: Path, limit_s: float, root: Path) -> Iterator[Path]:
-    """Yield a new, empty folder in ``place``, which is this writer's alone; remove it afterwards if it is still there.
+def writing_in(folder: Path, limit_s: float, root: Path) -> Iterator[Path]:
+    """Yield a new, empty folder in ``folder``, which is this writer's alone; remove it afterwards if it is still there.
 
     A file system without locks lets two writers in. Then the first one fails, because the second one removes its
     folder; their contents do not mix.
@@ -31,37 +31,37 @@ def writing_in(place: Path, limit_s: float, root: Path) -> Iterator[Path]:
     Raises:
         FolderBusy: another writer of ``root`` was there for all of ``limit_s``. OSError: it cannot be made.
     """
-    descriptor = _locked(place, time.monotonic() + limit_s)
+    descriptor = _locked(folder, time.monotonic() + limit_s)
     if descriptor is None:
         raise FolderBusy(
             f"{root}: another process has been writing it for {limit_s:g} s; wait until it has finished, or stop it, "
             f"and try again"
         )
     try:
-        for left in place.iterdir():
+        for left in folder.iterdir():
             if left.name != _LOCK:
-                remove(left, place)
-        staging = place / f"{os.getpid()}-{secrets.token_hex(8)}"
+                remove(left, folder)
+        staging = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
         staging.mkdir()
         try:
             yield staging
         finally:
-            remove(staging, place)
+            remove(staging, folder)
     finally:
         # Whoever waits for this lock sees that it has lost its name, and makes a new one.
-        (place / _LOCK).unlink(missing_ok=True)
+        (folder / _LOCK).unlink(missing_ok=True)
         os.close(descriptor)
         with suppress(OSError):
-            place.rmdir()  # the next writer may be in it already
+            folder.rmdir()  # the next writer may be in it already
 
 
-def remove(path: Path, place: Path) -> None:
+def remove(path: Path, folder: Path) -> None:
     """Remove a file or folder that nobody reads any more; what cannot be removed is left to the next writer.
 
     It is moved within the writers' folder first, so that a process that still writes there gets an error, and not
     half a folder.
     """
-    doomed = place / f"{secrets.token_hex(8)}.removed"
+    doomed = folder / f"{secrets.token_hex(8)}.removed"
     with suppress(OSError):
         path.rename(doomed)
         if doomed.is_dir() and not doomed.is_symlink():
@@ -70,12 +70,12 @@ def remove(path: Path, place: Path) -> None:
             doomed.unlink()
 
 
-def _locked(place: Path, until_s: float) -> int | None:
+def _locked(folder: Path, until_s: float) -> int | None:
     """Open the lock and hold it; None if another writer holds it until ``until_s``."""
-    lock = place / _LOCK
+    lock = folder / _LOCK
     while True:
         with suppress(FileExistsError):  # not ``exist_ok``, which raises if the folder goes at that moment
-            place.mkdir(parents=True)
+            folder.mkdir(parents=True)
         with suppress(FileNotFoundError):  # the writer before has just removed the folder
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:

@@ -147,10 +147,10 @@ class HistoryRanker(Ranker, EncodesHistory):
         chunk_of, number = inputs["chunk_of"], inputs["item_number"]
         same = number[:, :, None] == inputs["past_number"][chunk_of][:, None]
         same = same & inputs["history_mask"][chunk_of][:, None] & (number > 0)[:, :, None]
-        told = inputs["history_mask"].to(self.beginning.dtype)[..., None]
+        values = inputs["history_mask"].to(self.beginning.dtype)[..., None]
         if self.past is not None:
-            told = torch.cat([told, self.past(inputs)], dim=-1)
-        return same.to(told.dtype) @ told[chunk_of]
+            values = torch.cat([values, self.past(inputs)], dim=-1)
+        return same.to(values.dtype) @ values[chunk_of]
 
     def signature(self, feature_hash: str) -> Signature:
         """Declare the inputs and where they come from."""

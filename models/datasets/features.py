@@ -59,15 +59,15 @@ def histories(
 
     keys: int64 (I,), the items' catalogue keys.
     """
-    places, counts = [], []
+    positions, counts = [], []
     for first, start in zip(moments.first.tolist(), moments.start.tolist(), strict=True):
         newest_first = log.item[first:start][::-1]
         _, latest, times = np.unique(newest_first, return_index=True, return_counts=True)
         newest = np.argsort(latest)[:longest][::-1]
-        places.append(start - 1 - latest[newest])
+        positions.append(start - 1 - latest[newest])
         counts.append(times[newest])
-    lengths = np.array([len(part) for part in places], dtype=np.int64)
-    offsets, at = offsets_of(lengths), np.concatenate([*places, np.empty(0, dtype=np.int64)])
+    lengths = np.array([len(part) for part in positions], dtype=np.int64)
+    offsets, at = offsets_of(lengths), np.concatenate([*positions, np.empty(0, dtype=np.int64)])
     ranks = np.repeat(offsets[1:], lengths) - 1 - np.arange(len(at))
     columns = {
         "history": keys[log.item[at]],

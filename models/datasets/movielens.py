@@ -45,10 +45,10 @@ def read_movielens(events: Path | None = None, films: Path | None = None) -> Eve
     kinds = sorted({kind for row in described.values() for kind in row[2].split()})
     genres = np.zeros((len(ids), len(kinds)), dtype=np.float32)
     year = np.zeros(len(ids), dtype=np.float32)
-    for place, item in enumerate(ids):
+    for index, item in enumerate(ids):
         _, released, classes = described.get(item, (item, "", ""))
-        genres[place, [kinds.index(kind) for kind in classes.split()]] = 1.0
-        year[place] = (int(released) - _EARLIEST_YEAR) / _SCALE_YEARS if released.isdigit() else 0.0
+        genres[index, [kinds.index(kind) for kind in classes.split()]] = 1.0
+        year[index] = (int(released) - _EARLIEST_YEAR) / _SCALE_YEARS if released.isdigit() else 0.0
     return EventLog.of(
         "movielens-100k",
         users,
@@ -70,10 +70,10 @@ def _lines(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, list[str]
             raise ArtifactError(
                 f"{path}: its header lacks {', '.join(missing)}; install recbole==1.2.1 again"
             )
-        at = [header.index(field) for field in wanted]
+        columns = [header.index(field) for field in wanted]
         for number, row in enumerate(rows, start=2):
             if len(row) != len(header):
                 raise ArtifactError(
                     f"{path} line {number}: {len(row)} fields instead of {len(header)}; install the wheel again"
                 )
-            yield number, [row[place] for place in at]
+            yield number, [row[column] for column in columns]

@@ -160,8 +160,10 @@ def _with_derived(
     result = dict(columns)
     for feature in features.derived:
         if feature.group == "item" and feature.transform is not None:
-            of = feature.transform.of.removeprefix("item.")
-            if of not in result:
-                raise ArtifactError(f"catalogue {name}: {feature.column} follows from column {of}; give that")
-            result[feature.name] = transformed(feature.transform, result[of], None).astype(feature.dtype)
+            source = feature.transform.of.removeprefix("item.")
+            if source not in result:
+                raise ArtifactError(
+                    f"catalogue {name}: {feature.column} follows from column {source}; give that"
+                )
+            result[feature.name] = transformed(feature.transform, result[source], None).astype(feature.dtype)
     return result

@@ -228,20 +228,24 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
                 f"feature {feature.column}: its transform reads {name}, which is not declared before it; "
                 f"declare that first"
             )
-    of = known[transform.of]
-    if of.is_text:
-        raise ValueError(f"feature {feature.column}: {of.column} is a text, nothing follows from it")
+    source = known[transform.of]
+    if source.is_text:
+        raise ValueError(f"feature {feature.column}: {source.column} is a text, nothing follows from it")
     apart = {"item", *PER_CANDIDATE}  # these have a row an item or a candidate, the others one a request
-    if of.group != feature.group and apart & {of.group, feature.group}:
+    if source.group != feature.group and apart & {source.group, feature.group}:
         raise ValueError(
-            f"feature {feature.column}: it cannot follow from {of.column}; both have to be of group {of.group}"
+            f"feature {feature.column}: it cannot follow from {source.column}; both have to be of group {source.group}"
         )
     if feature.group in {"item", "live"} and NOW in transform.inputs:
         raise ValueError(
             f"feature {feature.column}: items have no moment to be aged at; make it of another group"
         )
-    if (of.shape, of.ragged, of.max_length) != (feature.shape, feature.ragged, feature.max_length):
+    if (source.shape, source.ragged, source.max_length) != (
+        feature.shape,
+        feature.ragged,
+        feature.max_length,
+    ):
         raise ValueError(
-            f"feature {feature.column}: shape, ragged and max_length are those of {of.column}: {of.shape}, "
-            f"{of.ragged}, {of.max_length}"
+            f"feature {feature.column}: shape, ragged and max_length are those of {source.column}: {source.shape}, "
+            f"{source.ragged}, {source.max_length}"
         )

@@ -99,9 +99,9 @@ def inserted(events: NDArray[Any], event: NDArray[Any], capacity: int) -> NDArra
     What stays does not depend on the order of arrival.
     """
     at_s, sequence = event[AT_S][0], event[SEQUENCE][0]
-    place = int(np.searchsorted(events[AT_S], at_s, side="left"))
-    while place < len(events) and events[AT_S][place] == at_s and events[SEQUENCE][place] < sequence:
-        place += 1
-    if place < len(events) and (events[AT_S][place], events[SEQUENCE][place]) == (at_s, sequence):
+    index = int(np.searchsorted(events[AT_S], at_s, side="left"))
+    while index < len(events) and events[AT_S][index] == at_s and events[SEQUENCE][index] < sequence:
+        index += 1
+    if index < len(events) and (events[AT_S][index], events[SEQUENCE][index]) == (at_s, sequence):
         return events
-    return np.concatenate([events[:place], event, events[place:]])[-capacity:]
+    return np.concatenate([events[:index], event, events[index:]])[-capacity:]

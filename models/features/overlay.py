@@ -114,8 +114,8 @@ class Overlay:
         )
         with written_whole(root) as staging:
             np.save(staging / "times_s.npy", self.times_s)
-            for group, given in (("global", self.globals), ("cell", self.cells)):
-                for name, values in given.items():
+            for group, columns in (("global", self.globals), ("cell", self.cells)):
+                for name, values in columns.items():
                     np.save(staging / f"{group}.{name}.npy", np.ascontiguousarray(values))
             (staging / INDEX).write_text(index.model_dump_json(indent=2) + "\n")
 

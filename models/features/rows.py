@@ -44,14 +44,14 @@ class UserRowCodec:
 
     def __init__(self, features: FeatureSet, group: KeyedGroup = "user") -> None:
         """Prepare the record layout of the group's features."""
-        given = sorted(features.given(group), key=lambda feature: feature.name)
+        declared = sorted(features.given(group), key=lambda feature: feature.name)
         self.group: KeyedGroup = group
         self.tag = bytes.fromhex(features.hash_of(group))[:_HASH_BYTES]
-        plain = [f for f in given if f.aggregate is None]
+        plain = [f for f in declared if f.aggregate is None]
         self._plain = tuple(plain)
         self._fixed = tuple(f for f in plain if not f.ragged)
         self._timed = tuple(f for f in plain if f.fresh_for_s is not None)
-        self.events = StoredEvents([f for f in given if f.aggregate is not None])
+        self.events = StoredEvents([f for f in declared if f.aggregate is not None])
         ragged = {f.name: np.dtype((f.dtype, f.shape)) for f in plain if f.ragged}
         self._limits = {f.name: f.max_length for f in plain if f.ragged}
         self._bodies = {
@@ -116,8 +116,8 @@ class UserRowCodec:
         limit. users: each one's ragged features. events: each one's records by event type.
         """
         records = np.repeat(self._records(self.default_row[_HASH_BYTES:], 1), len(users))
-        for name, (values, given) in fixed.items():
-            records[name][given] = values
+        for name, (values, mask) in fixed.items():
+            records[name][mask] = values
         if not self._bodies:
             heads, size = records.tobytes(), self._record.itemsize
             return [self.tag + heads[i * size : (i + 1) * size] for i in range(len(users))]
@@ -203,8 +203,8 @@ class UserRowCodec:
         default, tag, head = self.default_row, self.tag, self._head_bytes
         rows: list[Row] = [default if value is None else value for value in values]
         bad = [i for i, row in enumerate(rows) if row[:_HASH_BYTES] != tag or len(row) < head]
-        for place in bad:
-            rows[place] = default
+        for index in bad:
+            rows[index] = default
         heads = self._records(b"".join([row[_HASH_BYTES:head] for row in rows]), len(rows))
         expected = np.full(len(rows), head, dtype=np.int64)
         for name, dtype in self._bodies.items():
@@ -212,8 +212,8 @@ class UserRowCodec:
         wrong = np.flatnonzero(expected != np.array([len(row) for row in rows], dtype=np.int64)).tolist()
         if not wrong:
             return rows, heads, bad
-        for place in wrong:
-            rows[place] = default
+        for index in wrong:
+            rows[index] = default
         rows, heads, _ = self._read(rows)
         return rows, heads, sorted(bad + wrong)
 

@@ -11,20 +11,20 @@ from models.features.definition import FeatureSet, Group
 
 
 def expect_declared(
-    what: str, features: FeatureSet, group: Group, given: Mapping[str, NDArray[Any]], leading: Sequence[int]
+    what: str, features: FeatureSet, group: Group, columns: Mapping[str, NDArray[Any]], leading: Sequence[int]
 ) -> None:
-    """See that ``given`` holds every given feature of the group as it is defined, (*leading, ...), and numbers.
+    """See that ``columns`` holds every given feature of the group as it is defined, (*leading, ...), and numbers.
 
     Raises:
         ArtifactError: a feature is missing, of another dtype or shape, or not a number; ``what`` is named.
     """
     wanted = {f.name: f for f in features.given(group)}
-    if set(wanted) != set(given):
+    if set(wanted) != set(columns):
         raise ArtifactError(
-            f"{what}: {group} features are {sorted(given)}, the definitions have {sorted(wanted)}; write these"
+            f"{what}: {group} features are {sorted(columns)}, the definitions have {sorted(wanted)}; write these"
         )
     for name, feature in wanted.items():
-        values, shape = given[name], (*leading, *feature.shape)
+        values, shape = columns[name], (*leading, *feature.shape)
         if values.shape != shape or values.dtype != feature.dtype:
             raise ArtifactError(
                 f"{what}: {feature.column} is {values.dtype} {values.shape}, the definition asks for "

@@ -113,9 +113,11 @@ def _moments(batch: RaggedBatch) -> NDArray[np.float64] | None:
     return now_s if isinstance(now_s, np.ndarray) else None
 
 
-def _derived(feature: Feature, transform: Transform, of: Column, now_s: NDArray[np.float64] | None) -> Column:
-    if not isinstance(of, RaggedArray):
-        return transformed(transform, of, now_s).astype(feature.dtype)
+def _derived(
+    feature: Feature, transform: Transform, source: Column, now_s: NDArray[np.float64] | None
+) -> Column:
+    if not isinstance(source, RaggedArray):
+        return transformed(transform, source, now_s).astype(feature.dtype)
     if now_s is not None and NOW in transform.inputs:
-        now_s = np.repeat(now_s, np.diff(of.offsets))
-    return RaggedArray(transformed(transform, of.values, now_s).astype(feature.dtype), of.offsets)
+        now_s = np.repeat(now_s, np.diff(source.offsets))
+    return RaggedArray(transformed(transform, source.values, now_s).astype(feature.dtype), source.offsets)

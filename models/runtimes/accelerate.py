@@ -86,17 +86,17 @@ def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, to
     free: dict[Device, float] = {device: mib * _MIB for device, mib in config.max_memory_mib.items()}
     free = free or get_max_memory()
     budgets = {device: int(free[device]) for device in present if device in free}
-    found: DeviceMap = infer_auto_device_map(
+    inferred: DeviceMap = infer_auto_device_map(
         module,
         max_memory=budgets,
         # On one device a layer may be cut anywhere, and less is kept free for what is fetched from disk.
         no_split_module_classes=_layer_classes(module) if len(budgets.keys() - {"cpu"}) > 1 else None,
         special_dtypes=dict(dtypes),
     )
-    main = _main_device(found)
+    main = _main_device(inferred)
     modules = dict(module.named_modules())
     # A parameter outside a layer has no call of its own, before which it could be fetched.
-    device_map = {name: device if name in modules else main for name, device in found.items()}
+    device_map = {name: device if name in modules else main for name, device in inferred.items()}
     needed = _needed_bytes(module, device_map, main, dtypes)
     if needed > budgets.get(main, needed):
         raise RuntimeFailure(
@@ -172,10 +172,10 @@ def refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:
     Raises:
         ValueError: it has.
     """
-    given = set(file.keys())
-    if given != set(expected):
+    names = set(file.keys())
+    if names != set(expected):
         raise ValueError(
-            f"it lacks {sorted(set(expected) - given)} and has {sorted(given - set(expected))} beside them"
+            f"it lacks {sorted(set(expected) - names)} and has {sorted(names - set(expected))} beside them"
         )
     for name, tensor in expected.items():
         shape = tuple(file.get_slice(name).get_shape())

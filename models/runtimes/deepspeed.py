@@ -131,8 +131,8 @@ def _convert_products(layer: TransformerLayer, dtype: torch.dtype) -> None:
     for name, product in layer.named_children():
         if name.endswith("_proj"):
             product.to(dtype)
-            product.register_forward_pre_hook(lambda _module, given: (given[0].to(dtype),))
-            product.register_forward_hook(lambda _module, _given, result: result.float())
+            product.register_forward_pre_hook(lambda _module, inputs: (inputs[0].to(dtype),))
+            product.register_forward_hook(lambda _module, _inputs, result: result.float())
 
 
 def _quantise(module: nn.Module, config: DeepSpeedConfig) -> None:

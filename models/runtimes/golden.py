@@ -28,8 +28,8 @@ def golden_batch(batch: RaggedBatch) -> RaggedBatch:
     """Give a few of a data set's requests, evenly spaced, with a few candidates of each."""
     count = min(_REQUESTS, len(batch))
     some = batch.take(np.linspace(0, len(batch) - 1, count).astype(np.int64))
-    place = np.arange(some.candidate_count) - some.offsets[some.request_of()]
-    kept = place < _CANDIDATES
+    index = np.arange(some.candidate_count) - some.offsets[some.request_of()]
+    kept = index < _CANDIDATES
     return some.keep(np.flatnonzero(kept), offsets_of(kept)[some.offsets])
 
 
@@ -52,10 +52,10 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bo
     if GOLDEN not in artifact.files:
         return False
     kept = load_file(root / GOLDEN)
-    given = runtime.run({n.removeprefix(_INPUT): v for n, v in kept.items() if n.startswith(_INPUT)})
+    outputs = runtime.run({n.removeprefix(_INPUT): v for n, v in kept.items() if n.startswith(_INPUT)})
     for name, expected in kept.items():
         if name.startswith(_OUTPUT):
-            fault = _difference(expected, given[name.removeprefix(_OUTPUT)], narrow)
+            fault = _difference(expected, outputs[name.removeprefix(_OUTPUT)], narrow)
             if fault is not None:
                 raise GoldenMismatch(
                     f"artifact {artifact.name} {artifact.version} at {root}: on its golden requests {fault}: export or "
@@ -64,15 +64,15 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bo
     return True
 
 
-def _difference(expected: np.ndarray, found: np.ndarray, narrow: bool) -> str | None:
-    if found.shape != expected.shape:
-        return f"it gives scores of shape {found.shape}, at its export {expected.shape}"
-    bad = int((~np.isfinite(found)).sum())
+def _difference(expected: np.ndarray, scores: np.ndarray, narrow: bool) -> str | None:
+    if scores.shape != expected.shape:
+        return f"it gives scores of shape {scores.shape}, at its export {expected.shape}"
+    bad = int((~np.isfinite(scores)).sum())
     if bad:
-        return f"{bad} of {found.size} scores are not numbers"
+        return f"{bad} of {scores.size} scores are not numbers"
     allowed = (
         ABSOLUTE_TOLERANCE if not narrow else NARROW_TOLERANCE * float(np.abs(expected).max(initial=0.0))
     )
-    if not np.allclose(found, expected, rtol=RELATIVE_TOLERANCE, atol=allowed):
-        return f"its scores are up to {np.abs(found - expected).max():.3g} from those at its export"
+    if not np.allclose(scores, expected, rtol=RELATIVE_TOLERANCE, atol=allowed):
+        return f"its scores are up to {np.abs(scores - expected).max():.3g} from those at its export"
     return None

@@ -15,8 +15,8 @@ _FATAL_ONLY = 4  # its errors are raised: no need to print them too
 class OnnxSession:
     """A session with a fixed number of threads that never spin: replicas share cores with the event loop."""
 
-    def __init__(self, model: str | bytes, told: str, *, threads: int) -> None:
-        """Load a model, its path or its bytes; ``told`` names it in errors."""
+    def __init__(self, model: str | bytes, name: str, *, threads: int) -> None:
+        """Load a model, its path or its bytes; ``name`` is its name in errors."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -25,7 +25,7 @@ class OnnxSession:
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no public base class
-            raise RuntimeFailure(f"{told} cannot be loaded by ONNX Runtime: {error}") from error
+            raise RuntimeFailure(f"{name} cannot be loaded by ONNX Runtime: {error}") from error
         self.inputs = {node.name for node in self._session.get_inputs()}
         self.outputs = {node.name for node in self._session.get_outputs()}
 

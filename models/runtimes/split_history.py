@@ -89,11 +89,11 @@ def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
 
 def _part(model: "ModelProto", inputs: list[Any], outputs: list[Any]) -> "ModelProto":
     """Give what the outputs need, and of the inputs what that reads; nothing that comes before an input."""
-    given = {value.name for value in inputs}
+    boundary = {value.name for value in inputs}
     needed = {value.name for value in outputs}
     nodes: list[NodeProto] = []
     for node in reversed(model.graph.node):  # in the graph's order every value comes before its use
-        if (set(node.output) - given) & needed:
+        if (set(node.output) - boundary) & needed:
             nodes.append(node)
             needed.update(_read(node))
     part = type(model)()

@@ -90,9 +90,9 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
 
 
 def _layer_of(name: str) -> str:
-    found = _LAYER.search(name)
-    assert found is not None, "it is a layer's"
-    return found.group()
+    match = _LAYER.search(name)
+    assert match is not None, "it is a layer's"
+    return match.group()
 
 
 def _sizes(path: Path) -> dict[str, tuple[list[int], int]]:

@@ -155,9 +155,9 @@ def _relevance(shown: ShownLists, feedback: pa.Table) -> NDArray[np.float32]:
     keys = feedback["key"].to_numpy()
     key_of = np.searchsorted(known, keys).clip(max=max(len(known) - 1, 0))
     counted = (request_of >= 0) & (known[key_of] == keys) if len(known) else np.zeros(len(keys), dtype=bool)
-    codes, place = np.unique((request_of * len(known) + key_of)[counted], return_inverse=True)
+    codes, index = np.unique((request_of * len(known) + key_of)[counted], return_inverse=True)
     highest = np.zeros(len(codes))
-    np.maximum.at(highest, place, worth[counted])
+    np.maximum.at(highest, index, worth[counted])
     shown_codes = shown.batch.request_of() * len(known) + np.searchsorted(known, shown.keys)
     labels = np.zeros(len(shown_codes), dtype=np.float32)
     if len(codes):

@@ -132,8 +132,8 @@ def _checked_tokenizer(folder: Path, config: dict[str, Any]) -> PairTokenizer:
         raise ArtifactError(
             f"{folder} has no {TOKENIZER}: load its tokenizer with transformers and save it again, which writes one"
         )
-    told = _tokenizer_config(folder)
-    if told.get("truncation_side", "right") != "right":
+    settings = _tokenizer_config(folder)
+    if settings.get("truncation_side", "right") != "right":
         raise ArtifactError(
             f"{folder}: its tokenizer cuts texts on the left, here they are cut on the right: give another model"
         )
@@ -152,10 +152,10 @@ def _check_vocabulary(folder: Path, tokenizer: PairTokenizer, config: Any) -> No
 def _tokenizer_config(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
     try:
-        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
-    return told if isinstance(told, dict) else {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def _max_length(folder: Path, config: dict[str, Any], wanted: int | None) -> int:
@@ -179,15 +179,15 @@ def _reads_types(folder: Path, config: dict[str, Any]) -> bool:
     from transformers import AutoTokenizer
 
     try:
-        given = AutoTokenizer.from_pretrained(folder, local_files_only=True).model_input_names
+        names = AutoTokenizer.from_pretrained(folder, local_files_only=True).model_input_names
     except (OSError, ValueError, KeyError) as error:
         raise ArtifactError(f"{folder}: transformers cannot load its tokenizer: {error}") from error
-    return "token_type_ids" in given
+    return "token_type_ids" in names
 
 
 def _from_pretrained(module: SequenceClassifier, folder: Path) -> tuple[Any, set[str]]:
     try:
-        model, told = type(module.model).from_pretrained(
+        model, report = type(module.model).from_pretrained(
             folder,
             config=module.model.config,
             dtype=torch.float32,
@@ -197,7 +197,7 @@ def _from_pretrained(module: SequenceClassifier, folder: Path) -> tuple[Any, set
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ArtifactError(f"the weights in {folder} cannot be read: {error}") from error
-    return model, set(told["missing_keys"])
+    return model, set(report["missing_keys"])
 
 
 def _golden(module: SequenceClassifier, tokenizer: Path) -> Inputs:
@@ -212,5 +212,5 @@ def _golden(module: SequenceClassifier, tokenizer: Path) -> Inputs:
     mask = torch.ones_like(ids)
     mask[-1, length // 2 :] = 0
     ids = torch.where(mask.bool(), ids, pair.pad_id)
-    given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
-    return {name: given[name].numpy() for name in module.inputs}
+    inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+    return {name: inputs[name].numpy() for name in module.inputs}

@@ -45,8 +45,8 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -
     name = _name_of(catalogue, source, tokenizer, most)
     folder = catalogue.root.with_name(f"{catalogue.root.name}-tokens")
     ids, offsets = folder / f"{name}.ids", folder / f"{name}.npy"
-    found = _opened(ids, offsets, len(catalogue))
-    if found is None:
+    tokens = _opened(ids, offsets, len(catalogue))
+    if tokens is None:
         with suppress(OSError):  # the folder may only be read, or its disk is full
             folder.mkdir(exist_ok=True)
             remove_abandoned(folder)
@@ -55,12 +55,12 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -
             with replacing(offsets) as file:
                 np.save(file, offsets_of(lengths))
             sync_folder(folder)
-        found = _opened(ids, offsets, len(catalogue))
-    if found is None:
+        tokens = _opened(ids, offsets, len(catalogue))
+    if tokens is None:
         made = io.BytesIO()
         lengths = _tokenise(catalogue, source, tokenizer, most, made)
-        found = RaggedArray(np.frombuffer(made.getbuffer(), dtype="<i4"), offsets_of(lengths))
-    return found
+        tokens = RaggedArray(np.frombuffer(made.getbuffer(), dtype="<i4"), offsets_of(lengths))
+    return tokens
 
 
 def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:

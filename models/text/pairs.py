@@ -112,8 +112,8 @@ class PairBatcher:
             else (t.before_types, t.between_types, t.behind_types)
         )
         flat = np.empty(int(ends[-1]) + len(t.behind) if len(ends) else 0, dtype=np.int64)
-        for places, part in zip((starts, middles, ends), parts, strict=True):
-            flat[places[:, None] + np.arange(len(part))] = part
+        for positions, part in zip((starts, middles, ends), parts, strict=True):
+            flat[positions[:, None] + np.arange(len(part))] = part
         return flat
 
 

@@ -58,13 +58,13 @@ class PairScorer:
         query_of = batch.request_of()
         asked = np.flatnonzero(np.diff(queries.offsets)[query_of] > 0)
         for micro in self._batcher(queries, query_of[asked], self._texts, batch.rows[asked]):
-            given = runtime.run(micro.inputs)[output]
-            if given.size != len(micro.places):
+            result = runtime.run(micro.inputs)[output]
+            if result.size != len(micro.places):
                 raise RuntimeFailure(
-                    f"output {output} has shape {given.shape} for {len(micro.places)} pairs: export a model that "
+                    f"output {output} has shape {result.shape} for {len(micro.places)} pairs: export a model that "
                     f"gives one number a pair"
                 )
-            scores[asked[micro.places]] = given.reshape(-1)
+            scores[asked[micro.places]] = result.reshape(-1)
         return scores
 
     def _queries(self, batch: RaggedBatch) -> RaggedArray:

@@ -71,14 +71,14 @@ class PairTokenizer:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         ids = [encoding.ids[:most] for encoding in encodings]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        flat = np.fromiter((token for of in ids for token in of), np.int32, int(lengths.sum()))
+        flat = np.fromiter((token for each in ids for token in each), np.int32, int(lengths.sum()))
         return RaggedArray(flat, offsets_of(lengths))
 
 
 def _template(path: Path, probed: Any) -> Template:
     ids, types = np.array(probed.ids, np.int64), np.array(probed.type_ids, np.int64)
-    of = np.array([-1 if sequence is None else sequence for sequence in probed.sequence_ids])
-    first, second = np.flatnonzero(of == 0), np.flatnonzero(of == 1)
+    sequence = np.array([-1 if each is None else each for each in probed.sequence_ids])
+    first, second = np.flatnonzero(sequence == 0), np.flatnonzero(sequence == 1)
     if not (len(first) and len(second)) or first[-1] > second[0]:
         raise RuntimeFailure(
             f"{path} does not put a pair together as its first text, then its second: take a tokenizer of a "

@@ -97,10 +97,10 @@ def fit(
         accelerator.clip_grad_norm_(model.parameters(), config.clip_norm)
         optimizer.step()
         if at % every == 0 or at == len(steps):
-            found = select_ndcg()
-            misses = 0 if found > best else misses + 1
+            ndcg = select_ndcg()
+            misses = 0 if ndcg > best else misses + 1
             if misses == 0:
-                best, best_weights = found, _copy(module)
+                best, best_weights = ndcg, _copy(module)
         reached = Reached(at, best, misses)
         progress(what, at, len(steps), f"loss {loss.item():.3f}, NDCG@10 {best:.4f}")
         if checkpoint is not None and time.monotonic() - saved_s >= config.checkpoint_every_s:

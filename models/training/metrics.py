@@ -51,9 +51,9 @@ def list_recall(
     """Give the share of each list's candidates of label RELEVANT or more that are in its best 10, NaN without any."""
     relevant = to_lists(labels, offsets) >= RELEVANT
     order = _order(to_lists(scores, offsets), mask_of(offsets))[:, :TOP]
-    found = np.take_along_axis(relevant, order, axis=1).sum(axis=1).astype(np.float64)
+    hits = np.take_along_axis(relevant, order, axis=1).sum(axis=1).astype(np.float64)
     total = relevant.sum(axis=1)
-    return np.asarray(np.divide(found, total, out=np.full(len(total), np.nan), where=total > 0))
+    return np.asarray(np.divide(hits, total, out=np.full(len(total), np.nan), where=total > 0))
 
 
 def _mean(values: NDArray[np.float64]) -> float:

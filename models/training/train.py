@@ -221,15 +221,15 @@ class Trainer:
             orders["popularity_"] = self._catalogue.columns[self._config.reference].take(batch.rows)
         if "score" in batch.candidates:
             orders["ranker_"] = batch.candidates["score"]
-        found: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         for prefix, order in orders.items():
-            found |= quality(order, labels, batch.offsets, prefix)
-        if not all(math.isfinite(value) for value in found.values()):
+            metrics |= quality(order, labels, batch.offsets, prefix)
+        if not all(math.isfinite(value) for value in metrics.values()):
             raise TrainingError(
                 f"{what}: the later half of the validation lists has none to report on: no label reaches 0.5; "
                 f"build the data set again, with more of them"
             )
-        return found
+        return metrics
 
 
 def _account(fitted: Fitted, train: Lists, select: Lists, report: Lists, started_s: float) -> dict[str, Any]:

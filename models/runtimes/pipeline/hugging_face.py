@@ -72,8 +72,8 @@ class HuggingFaceStage:
             parts.append(Part((length, tokens, self._width), partial(self._work, own)))
         return Schedule(parts, (pairs,))
 
-    def _work(self, inputs: Mapping[str, Tensor], given: Tensor | None) -> Tensor:
-        self._given = given
+    def _work(self, inputs: Mapping[str, Tensor], received: Tensor | None) -> Tensor:
+        self._received = received
         try:
             scores: Tensor = self._module(inputs)
         except _Passed as passed:
@@ -81,8 +81,8 @@ class HuggingFaceStage:
         return scores
 
     def _come_in(self, *_: Any, **__: Any) -> Tensor:
-        assert self._given is not None, "a later rank is given activations"
-        return self._given
+        assert self._received is not None, "a later rank is given activations"
+        return self._received
 
     def _enter(self, _layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Have the first layer read what has come, whatever was done to it on the way."""
@@ -91,5 +91,5 @@ class HuggingFaceStage:
         return args, {**kwargs, "hidden_states": self._come_in()}
 
 
-def _leave(_layer: nn.Module, _args: Any, given: Any) -> None:
-    raise _Passed(given[0] if isinstance(given, tuple) else given)
+def _leave(_layer: nn.Module, _args: Any, output: Any) -> None:
+    raise _Passed(output[0] if isinstance(output, tuple) else output)

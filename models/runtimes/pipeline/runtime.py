@@ -85,11 +85,11 @@ class PipelineRuntime:
         scores: list[Tensor] = []
         is_last = self._rank + 1 == self._ranks
         for number, part in enumerate(schedule.parts):
-            given = links.receive(self._rank - 1, number, part.shape) if self._rank else None
+            received = links.receive(self._rank - 1, number, part.shape) if self._rank else None
             leaving = None
             if not links.failed:
                 try:
-                    leaving = part.work(given)
+                    leaving = part.work(received)
                 except FAULTS as error:
                     logger.warning("%s", _known(failure(inputs, error)))
                     links.failed = 1 + self._rank
@@ -153,12 +153,12 @@ def _load(
     stage.ready()
 
 
-def _known(found: RuntimeFailure) -> RuntimeFailure:
+def _known(error: RuntimeFailure) -> RuntimeFailure:
     """Give the error of a batch that all ranks know of; of one that found no memory nobody else does: it ends the rank.
 
     Raises:
         OutOfMemory: it is one.
     """
-    if isinstance(found, OutOfMemory):
-        raise found
-    return BatchFailure(str(found))
+    if isinstance(error, OutOfMemory):
+        raise error
+    return BatchFailure(str(error))
