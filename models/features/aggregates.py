@@ -130,7 +130,7 @@ class _Slices:
             None if whole else np.arange(count) + np.repeat(start - self.offsets[:-1], self.lengths)
         )
 
-    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
         """Give the slices of ``values`` end to end; a view where they are all there is."""
         return values if self._positions is None else values.take(self._positions, axis=0)
 
@@ -144,7 +144,7 @@ def as_of(
 
 def _taken(feature: Aggregated, aggregate: Aggregate, values: NDArray[Any], slices: _Slices) -> Column:
     if aggregate.kind == "last_values":
-        return RaggedArray(slices.of(values).astype(feature.dtype, copy=False), slices.offsets)
+        return RaggedArray(slices.gather(values).astype(feature.dtype, copy=False), slices.offsets)
     default = feature.default_value()
     lengths = slices.lengths
     result = np.empty((len(lengths), *default.shape), dtype=feature.dtype)
@@ -158,7 +158,7 @@ def _taken(feature: Aggregated, aggregate: Aggregate, values: NDArray[Any], slic
         result[some] = lengths[some]
     else:
         # reduceat adds within a segment in an order that depends on its length alone.
-        flat = slices.of(values).astype(np.float64)
+        flat = slices.gather(values).astype(np.float64)
         total = np.add.reduceat(flat, slices.offsets[:-1][some], axis=0)
         counts = lengths[some].reshape(-1, *(1,) * (total.ndim - 1))
         result[some] = total if aggregate.kind == "sum" else total / counts

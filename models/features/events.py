@@ -39,7 +39,7 @@ class EventTable:
         return records
 
     @classmethod
-    def of(
+    def from_columns(
         cls,
         user: NDArray[np.int64],
         at_s: NDArray[np.float64],

@@ -53,7 +53,7 @@ class StoredEvents:
                 )
             count, at_s = lengths.pop(), fields.pop(AT_S)
             user_of = np.zeros(count, dtype=np.int64)
-            events[event] = EventTable.of(user_of, at_s, np.arange(count), fields, 1).records(dtype)
+            events[event] = EventTable.from_columns(user_of, at_s, np.arange(count), fields, 1).records(dtype)
         return events
 
 

@@ -24,7 +24,9 @@ def tables_of(
 
     def table(events: Events, **fields: NDArray[np.float32]) -> EventTable:
         sequence = np.arange(len(events), dtype=np.int64)
-        return EventTable.of(events.user, events.at_s, sequence, {"key": keys[events.row], **fields}, users)
+        return EventTable.from_columns(
+            events.user, events.at_s, sequence, {"key": keys[events.row], **fields}, users
+        )
 
     fixes = visits.fix_s.size
     position = projection.to_latlon(visits.fix_xy.reshape(-1, 2)).astype(np.float32)
@@ -32,7 +34,7 @@ def tables_of(
         "rating": table(log.rated, rating=log.rated.rating),
         "open": table(log.opened),
         "shown": table(log.shown),
-        "position": EventTable.of(
+        "position": EventTable.from_columns(
             np.repeat(visits.user, visits.fix_s.shape[1]),
             visits.fix_s.ravel(),
             np.arange(fixes, dtype=np.int64),

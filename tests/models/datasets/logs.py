@@ -26,4 +26,6 @@ def make_log(*, repeats: bool = False, seed: int = 0) -> EventLog:
     values = random.integers(1, 6, len(users)).astype(float).tolist()
     known = sorted(set(items))
     colour = np.eye(2, dtype=np.float32)[[int(item[1:]) % 2 for item in known]]
-    return EventLog.of("small", users, items, times, values, item_columns={"colour": colour}, repeats=repeats)
+    return EventLog.from_ids(
+        "small", users, items, times, values, item_columns={"colour": colour}, repeats=repeats
+    )

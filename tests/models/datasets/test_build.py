@@ -20,7 +20,7 @@ def test_what_is_known_of_items_comes_from_the_training_period_alone(tmp_path: P
     moved = log.at_s + np.where(log.item == 0, 1e9, 0.0)  # nobody chooses it before the test period
     order = np.lexsort((moved, log.user))
     write_event_data(
-        type(log).of("moved", [str(u) for u in log.user[order]], [log.item_ids[i] for i in log.item[order]],
+        type(log).from_ids("moved", [str(u) for u in log.user[order]], [log.item_ids[i] for i in log.item[order]],
                      moved[order].tolist(), log.value[order].tolist()),
         CONFIG, EventData(tmp_path / "data"),
     )  # fmt: skip

@@ -11,7 +11,9 @@ EVENTS = st.lists(
 
 def log_of(events: list[tuple[int, int, int]]) -> EventLog:
     users, items, times = zip(*events, strict=True)
-    return EventLog.of("drawn", [str(u) for u in users], [str(i) for i in items], times, [1.0] * len(users))
+    return EventLog.from_ids(
+        "drawn", [str(u) for u in users], [str(i) for i in items], times, [1.0] * len(users)
+    )
 
 
 @given(EVENTS, st.floats(0.1, 0.6), st.floats(0.1, 0.3))

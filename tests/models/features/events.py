@@ -51,7 +51,7 @@ class Arrivals:
 
     def table(self) -> EventTable:
         """Give them sorted, as training data is made from them."""
-        return EventTable.of(self.user, self.at_s, self.sequence, self.fields, USERS)
+        return EventTable.from_columns(self.user, self.at_s, self.sequence, self.fields, USERS)
 
     def take(self, which: NDArray[Any]) -> "Arrivals":
         """Give some of them, in the given order."""

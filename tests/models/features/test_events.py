@@ -41,6 +41,6 @@ def test_bisection_finds_what_searchsorted_finds_in_each_slice(
 def test_a_time_that_is_no_number_or_an_unknown_user_is_refused() -> None:
     one, user = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
     with pytest.raises(ValueError, match="not a finite number"):
-        EventTable.of(user, np.array([np.nan]), one, {}, 1)
+        EventTable.from_columns(user, np.array([np.nan]), one, {}, 1)
     with pytest.raises(ValueError, match="outside 0 to 0"):
-        EventTable.of(user + 1, np.zeros(1), one, {}, 1)
+        EventTable.from_columns(user + 1, np.zeros(1), one, {}, 1)
