@@ -191,7 +191,7 @@ class FeatureSet(BaseModel):
         """Give the features of one group, in declared order."""
         return tuple(f for f in self.features if f.group == group)
 
-    def given(self, group: Group) -> tuple[Feature, ...]:
+    def supplied(self, group: Group) -> tuple[Feature, ...]:
         """Give those of one group that are stored or sent, not derived from others; numbers alone."""
         return tuple(f for f in self.group(group) if f.transform is None and not f.is_text)
 
@@ -212,7 +212,7 @@ class FeatureSet(BaseModel):
 
     def hash_of(self, *groups: Group) -> str:
         """16 hex digits over what is stored of some groups: other groups may change beside it."""
-        return _hash_of(tuple(f for group in groups for f in self.given(group)))
+        return _hash_of(tuple(f for group in groups for f in self.supplied(group)))
 
 
 def _hash_of(features: tuple[Feature, ...]) -> str:

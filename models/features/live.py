@@ -44,7 +44,7 @@ class LiveItems:
     @classmethod
     def none(cls, features: FeatureSet) -> Self:
         """Give what is known of no item."""
-        known = {f.name: np.empty((0, *f.shape), f.dtype) for f in features.given("live")}
+        known = {f.name: np.empty((0, *f.shape), f.dtype) for f in features.supplied("live")}
         return cls(np.empty(0, dtype=np.int64), known)
 
     @classmethod
@@ -107,7 +107,7 @@ class LiveItems:
         """Give a copy in which feature ``name`` of the items ``keys`` is ``value``."""
         union = np.union1d(self.keys, keys)
         values = {}
-        for feature in features.given("live"):
+        for feature in features.supplied("live"):
             of_all = np.tile(feature.default_value(), (len(union), *(1 for _ in feature.shape)))
             of_all[np.searchsorted(union, self.keys)] = self.values[feature.name]
             if feature.name == name:
@@ -124,7 +124,7 @@ class LiveColumns:
         rows = catalogue.rows_of_keys(live.keys)
         known = rows >= 0
         self._columns: dict[str, NDArray[Any]] = {}
-        for feature in features.given("live"):
+        for feature in features.supplied("live"):
             column = np.broadcast_to(feature.default_value(), (len(catalogue), *feature.shape))
             if known.any():
                 column = column.copy()

@@ -44,7 +44,7 @@ class UserRowCodec:
 
     def __init__(self, features: FeatureSet, group: KeyedGroup = "user") -> None:
         """Prepare the record layout of the group's features."""
-        declared = sorted(features.given(group), key=lambda feature: feature.name)
+        declared = sorted(features.supplied(group), key=lambda feature: feature.name)
         self.group: KeyedGroup = group
         self.tag = bytes.fromhex(features.hash_of(group))[:_HASH_BYTES]
         plain = [f for f in declared if f.aggregate is None]

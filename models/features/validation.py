@@ -18,7 +18,7 @@ def expect_declared(
     Raises:
         ArtifactError: a feature is missing, of another dtype or shape, or not a number; ``what`` is named.
     """
-    wanted = {f.name: f for f in features.given(group)}
+    wanted = {f.name: f for f in features.supplied(group)}
     if set(wanted) != set(columns):
         raise ArtifactError(
             f"{what}: {group} features are {sorted(columns)}, the definitions have {sorted(wanted)}; write these"

@@ -38,8 +38,8 @@ class FeatureView:
         self.overlay = Overlay.empty() if overlay is None else overlay
         """May be replaced by a newer one at any time: a batch reads it once. So may ``live``."""
         self.live = LiveColumns(LiveItems.none(features), features, catalogue)
-        self._live = features.given("live")
-        self._globals, self._cells = features.given("global"), features.given("cell")
+        self._live = features.supplied("live")
+        self._globals, self._cells = features.supplied("global"), features.supplied("cell")
         derived = [f for f in features.derived if f.group != "item"]  # the catalogue has these
         self._derived = [(f, f.transform) for f in derived if f.transform is not None]
         self._cell_of_row: NDArray[Any] | None = None

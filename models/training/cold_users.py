@@ -24,7 +24,7 @@ def some_unknown(
     requests: dict[str, Column] = dict(batch.requests)
     for number, (group, share) in enumerate(sorted(shares.items())):
         unknown = np.random.default_rng((seed, number)).random(len(batch)) < share
-        for feature in features.given(group):
+        for feature in features.supplied(group):
             column = requests.get(feature.column)
             if isinstance(column, RaggedArray):
                 requests[feature.column] = _emptied(column, unknown)

@@ -128,7 +128,7 @@ def _parts(shown: ShownLists, catalogue: Catalogue) -> Iterator[tuple[RaggedBatc
 
 def _as_asked(served: RaggedBatch, users: Sequence[bytes], definitions: FeatureSet) -> RaggedBatch:
     """Give the batch as it came in: its context alone."""
-    sent = [feature.column for feature in definitions.given("context")]
+    sent = [feature.column for feature in definitions.supplied("context")]
     return RaggedBatch(
         offsets=served.offsets,
         rows=served.rows,

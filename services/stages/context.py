@@ -41,7 +41,7 @@ class ContextLayout:
         """Lay out the set's context features in declared order."""
         self._slots: dict[str, _Slot] = {}
         start = 0
-        for feature in features.given("context"):
+        for feature in features.supplied("context"):
             default = np.atleast_1d(feature.default_value()).astype(float).reshape(-1).tolist()
             kind = np.dtype(feature.dtype)
             limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)

@@ -98,7 +98,7 @@ class MemoryAnswers:
     def _with_columns(self, batch: RaggedBatch) -> RaggedBatch:
         """Return the batch with the columns that the order needs; mostly these are a few live item features."""
         needed = self._order.columns
-        live = [feature for feature in self._view.features.given("live") if feature.column in needed]
+        live = [feature for feature in self._view.features.supplied("live") if feature.column in needed]
         if len(live) < len(needed):
             return self._view.of_unknown_users(batch)
         return batch.adding(candidates=self._view.live.columns(live, batch.rows)) if live else batch

@@ -46,7 +46,7 @@ def tables_of(
 
 def past_of(tables: Tables, user: NDArray[np.int64], at_s: NDArray[np.float64]) -> dict[str, Column]:
     """Columns "user.<name>" and "realtime.<name>" of all aggregates of the users (Q,) as of the moments (Q,)."""
-    given = (*FEATURES.given("user"), *FEATURES.given("realtime"))
+    given = (*FEATURES.supplied("user"), *FEATURES.supplied("realtime"))
     return {
         feature.column: as_of(feature, tables[feature.aggregate.event], user, at_s)
         for feature in given

@@ -44,7 +44,7 @@ class LiveFolder:
         Raises:
             ConfigError: they are.
         """
-        if not definitions.given("live") or not self.mark.is_file() or self._has_features():
+        if not definitions.supplied("live") or not self.mark.is_file() or self._has_features():
             return
         got = "no folder in the configuration" if self.path is None else f"none at {self.path}"
         raise ConfigError(

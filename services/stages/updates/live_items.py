@@ -62,7 +62,7 @@ def set_live(
 
 def _exact(features: FeatureSet, name: str, value: float | Sequence[float]) -> NDArray[np.generic]:
     """Give the value in the feature's dtype."""
-    known: dict[str, Feature] = {feature.name: feature for feature in features.given("live")}
+    known: dict[str, Feature] = {feature.name: feature for feature in features.supplied("live")}
     if name not in known:
         raise ConfigError(
             f"there is no live feature {name!r}; the definitions have {', '.join(known) or 'none'}"

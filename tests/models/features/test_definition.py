@@ -156,7 +156,7 @@ def test_a_text_changes_no_hash_and_is_none_of_the_numbers() -> None:
     both, alone = FeatureSet(features=(number, text)), FeatureSet(features=(number,))
 
     assert both.content_hash == alone.content_hash
-    assert both.given("context") == (number,)
+    assert both.supplied("context") == (number,)
     assert both.texts == (text,)
 
 

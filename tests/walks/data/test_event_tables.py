@@ -65,7 +65,7 @@ def test_the_track_of_a_visit_is_where_its_user_was_told_to_be(
 
 def test_a_user_without_a_past_has_the_defaults(play: Play, tables: Tables) -> None:
     nobody = past_of(tables, np.array([0]), np.array([play.weather.start_s]))
-    for feature in (*FEATURES.given("user"), *FEATURES.given("realtime")):
+    for feature in (*FEATURES.supplied("user"), *FEATURES.supplied("realtime")):
         if feature.aggregate is None:
             continue
         column = nobody[feature.column]

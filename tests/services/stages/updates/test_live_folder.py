@@ -35,7 +35,7 @@ def bonus_of(config: PipelineConfig, home: Path, item: str = "item-1") -> float:
     release = load_release(config, home, ("features",))
     try:
         row = np.array([release.catalogue.row_by_id[item]])
-        return float(release.view.live.columns(FEATURES.given("live"), row)["live.bonus"][0])
+        return float(release.view.live.columns(FEATURES.supplied("live"), row)["live.bonus"][0])
     finally:
         release.close()
 

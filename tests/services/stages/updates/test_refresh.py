@@ -41,7 +41,7 @@ def rain(view: FeatureView) -> float:
 
 def bonus(view: FeatureView, item: str) -> float:
     rows = np.array([view.catalogue.row_by_id[item]])
-    return float(view.live.columns(FEATURES.given("live"), rows)["live.bonus"][0])
+    return float(view.live.columns(FEATURES.supplied("live"), rows)["live.bonus"][0])
 
 
 def test_newer_folders_are_taken_and_a_bad_one_leaves_the_former(tmp_path: Path, view: FeatureView) -> None:
