@@ -18,9 +18,9 @@ _LONGEST = 4
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Some of the pairs, int64 (P,) by their places, and the model's inputs for them, (P, L)."""
+    """Some of the pairs, int64 (P,) by their positions, and the model's inputs for them, (P, L)."""
 
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
     inputs: Inputs
 
 

@@ -59,12 +59,12 @@ class PairScorer:
         asked = np.flatnonzero(np.diff(queries.offsets)[query_of] > 0)
         for micro in self._batcher(queries, query_of[asked], self._texts, batch.rows[asked]):
             result = runtime.run(micro.inputs)[output]
-            if result.size != len(micro.places):
+            if result.size != len(micro.positions):
                 raise RuntimeFailure(
-                    f"output {output} has shape {result.shape} for {len(micro.places)} pairs: export a model that "
+                    f"output {output} has shape {result.shape} for {len(micro.positions)} pairs: export a model that "
                     f"gives one number a pair"
                 )
-            scores[asked[micro.places]] = result.reshape(-1)
+            scores[asked[micro.positions]] = result.reshape(-1)
         return scores
 
     def _queries(self, batch: RaggedBatch) -> RaggedArray:

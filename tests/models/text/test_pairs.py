@@ -68,10 +68,10 @@ def test_every_pair_is_put_together_as_its_template_says(data: st.DataObject) ->
         assert ids.size <= 30 or len(ids) == 1
         assert mask.any(axis=0).all()  # no column is all padding
         assert not ids[mask == 0].any() and not types[mask == 0].any()
-        for row, place in enumerate(micro.places.tolist()):
+        for row, position in enumerate(micro.positions.tolist()):
             length = int(mask[row].sum())
-            assert place not in found
-            found[place] = ids[row, :length].tolist()
+            assert position not in found
+            found[position] = ids[row, :length].tolist()
             assert (types[row, :length] == (ids[row, :length] >= 200) | (ids[row, :length] == 4)).all()
 
     for place in range(count):
