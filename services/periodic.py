@@ -66,6 +66,7 @@ class PeriodicThread:
             self._run_task()
         if self._at_close:
             self._run_task()
+        del self._task  # its owner holds this object: without this, both would wait for the garbage collector
 
     def _run_task(self) -> None:
         try:

@@ -1,6 +1,8 @@
 """A periodic thread runs its task until it is closed, whatever the task raises."""
 
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -96,3 +98,21 @@ def test_a_thread_that_never_started_can_be_stopped_and_closed_twice() -> None:
     thread.stop()
     assert thread.close()
     assert thread.close()
+
+
+def test_a_closed_thread_lets_its_owner_go_without_the_garbage_collector() -> None:
+    class Owner:
+        def __init__(self) -> None:
+            self.thread = started(self.work, NEVER_S)
+
+        def work(self) -> None: ...
+
+    owner = Owner()
+    gone = weakref.ref(owner)
+    gc.disable()
+    try:
+        owner.thread.close()
+        del owner
+        assert gone() is None
+    finally:
+        gc.enable()
