@@ -24,13 +24,13 @@ Files = tuple[tuple[str, int, int, int, int], ...]
 
 def files_of(folder: Path) -> Files:
     """Say which files a folder holds: name, device, inode, size and time of change of each; none where it is none."""
-    found = []
+    files = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             status = path.stat()
             identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-            found.append((str(path.relative_to(folder)), *identity))
-    return tuple(found)
+            files.append((str(path.relative_to(folder)), *identity))
+    return tuple(files)
 
 
 class SharedParts:
@@ -83,9 +83,9 @@ class _Kept(Generic[Shared]):
 
     def get(self, root: Path, origin: Hashable, load: Callable[[], Shared]) -> Shared:
         files = files_of(root)
-        found = self._by_key.get((files, origin))
-        if found is None:
-            found = load()
+        part = self._by_key.get((files, origin))
+        if part is None:
+            part = load()
             if files_of(root) == files:  # else it was replaced meanwhile, and belongs to neither
-                self._by_key[files, origin] = found
-        return found
+                self._by_key[files, origin] = part
+        return part

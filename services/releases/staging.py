@@ -55,20 +55,20 @@ class ReleaseFolder:
             with written_whole(self.root / name) as folder:
                 _link(source, folder / "catalogue")
                 shutil.copyfile(settled(self._home / config.features.definitions), folder / "features.yaml")
-                for model, given in config.models.items():
-                    _link(settled(self._home / given.artifact), folder / "models" / model)
+                for model, model_config in config.models.items():
+                    _link(settled(self._home / model_config.artifact), folder / "models" / model)
                 own = [*sorted((folder / "catalogue").rglob("*")), folder / "features.yaml"]
-                place = f"{self.root.relative_to(self._home)}/{name}"
+                relative = f"{self.root.relative_to(self._home)}/{name}"
                 release = StagedRelease(
                     name=name,
                     staged_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                    catalogue=f"{place}/catalogue",
+                    catalogue=f"{relative}/catalogue",
                     catalogue_version=catalogue.version,
                     feature_hash=catalogue.feature_hash,
-                    features=config.features.model_copy(update={"definitions": f"{place}/features.yaml"}),
+                    features=config.features.model_copy(update={"definitions": f"{relative}/features.yaml"}),
                     models={
-                        model: given.model_copy(update={"artifact": f"{place}/models/{model}"})
-                        for model, given in config.models.items()
+                        model: model_config.model_copy(update={"artifact": f"{relative}/models/{model}"})
+                        for model, model_config in config.models.items()
                     },
                     model_versions=versions,
                     files={str(p.relative_to(folder)): sha256_of(p) for p in own if p.is_file()},
@@ -104,8 +104,8 @@ class ReleaseFolder:
         """Give all releases, the oldest first."""
         # Beside a release there may be folders of a writer, whose names go on with a dot.
         names = {path.parent.name.partition(".")[0] for path in self.root.glob(f"*/{MANIFEST}")}
-        found = [self.read(name) for name in sorted(names) if _NAME.fullmatch(name)]
-        return sorted(found, key=lambda release: (release.staged_at, release.name))
+        releases = [self.read(name) for name in sorted(names) if _NAME.fullmatch(name)]
+        return sorted(releases, key=lambda release: (release.staged_at, release.name))
 
     def applied(self, config: PipelineConfig, name: str | None) -> PipelineConfig:
         """Return ``config`` over the data of a staged release; itself for None.
@@ -127,13 +127,13 @@ class ReleaseFolder:
         self._hashed = {}
         for file, expected in release.files.items():
             path = settled(self.root / name) / file
-            found = self._sha256_of(path, hashed) if path.is_file() else "none"
+            actual = self._sha256_of(path, hashed) if path.is_file() else "none"
             yield
-            if found != expected:
+            if actual != expected:
                 raise ReleaseError(
-                    f"release {name}: {path} has sha256 {found[:12]}, was staged with {expected[:12]}: stage it again"
+                    f"release {name}: {path} has sha256 {actual[:12]}, was staged with {expected[:12]}: stage it again"
                 )
-        given: dict[str, Any] = {
+        staged: dict[str, Any] = {
             "catalogue": release.catalogue,
             "features": features_of(release.features, config.features, self._home).model_dump(mode="json"),
             "models": {
@@ -141,7 +141,7 @@ class ReleaseFolder:
             },
         }
         try:
-            return PipelineConfig.model_validate(config.model_dump(mode="json") | given)
+            return PipelineConfig.model_validate(config.model_dump(mode="json") | staged)
         except ValidationError as error:
             raise ReleaseError(f"release {name} does not fit pipeline {config.name}: {error}") from error
 
@@ -157,9 +157,9 @@ class ReleaseFolder:
         """Hash a file, unless it is one of those of the release before: staging makes hard links."""
         status = path.stat()
         identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-        found = hashed.get(identity) or sha256_of(path)
-        self._hashed[identity] = found
-        return found
+        digest = hashed.get(identity) or sha256_of(path)
+        self._hashed[identity] = digest
+        return digest
 
 
 def _chosen(staged: ModelConfig, present: ModelConfig | None) -> ModelConfig:
@@ -172,12 +172,12 @@ def _chosen(staged: ModelConfig, present: ModelConfig | None) -> ModelConfig:
 def _link(source: Path, target: Path) -> None:
     """Put the files of a folder elsewhere: as hard links where the file system can, else as copies."""
 
-    def put(path: str, place: str) -> str:
+    def put(path: str, copy: str) -> str:
         try:
-            os.link(path, place)
+            os.link(path, copy)
         except OSError:
-            shutil.copyfile(path, place)
-        return place
+            shutil.copyfile(path, copy)
+        return copy
 
     if not source.is_dir():
         raise ConfigError(f"{source} is no folder: train or build it first")
