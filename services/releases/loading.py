@@ -119,10 +119,10 @@ def release_steps(
 
 
 def _refuse_other_features(config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet) -> None:
-    found = catalogue.manifest.feature_hash
-    if found != definitions.content_hash:
+    actual = catalogue.manifest.feature_hash
+    if actual != definitions.content_hash:
         raise ConfigError(
-            f"catalogue {config.catalogue} has feature hash {found}, the definitions' is "
+            f"catalogue {config.catalogue} has feature hash {actual}, the definitions' is "
             f"{definitions.content_hash}: build them together again",
             field="catalogue",
         )

@@ -71,8 +71,8 @@ class Rollout:
         """Until all say so: a replica that has just started knows of it from the disk, or is told again."""
         behind: list[Status] = []
         for _ in range(_ROUNDS):
-            told = self._tell(unit, "activate_release", name)
-            behind = [status for status in told if status["release"] != name]
+            statuses = self._tell(unit, "activate_release", name)
+            behind = [status for status in statuses if status["release"] != name]
             if not behind:
                 return
         raise ReleaseError(

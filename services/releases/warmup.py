@@ -46,10 +46,10 @@ def warm_steps(release: Release, config: PipelineConfig, ladders: Sequence[Ladde
             release.layout, release.view, len(release.catalogue), requests, per_request, release.name
         )
         for ladder in ladders:
-            given = batch
+            before = batch
             for rung in reversed(ladder.rungs):  # the first rung's batch goes on
                 if not (isinstance(rung.stage, RemoteStage) or _is_warm(rung.stage)):
-                    batch = rung.stage(given)
+                    batch = rung.stage(before)
                     _check(rung.name, batch.candidates.values())
                     yield
     for scorer in release.models.values():

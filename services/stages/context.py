@@ -24,7 +24,7 @@ class EncodedContext(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class _Field:
     feature: Feature
     start: int
     width: int
@@ -39,7 +39,7 @@ class ContextLayout:
 
     def __init__(self, features: FeatureSet) -> None:
         """Lay out the set's context features in declared order."""
-        self._slots: dict[str, _Slot] = {}
+        self._fields: dict[str, _Field] = {}
         start = 0
         for feature in features.supplied("context"):
             default = np.atleast_1d(feature.default_value()).astype(float).reshape(-1).tolist()
@@ -47,7 +47,7 @@ class ContextLayout:
             limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
             low = float(limits.min) if feature.minimum is None else feature.minimum
             high = math.nextafter(limits.max, 0) if feature.maximum is None else feature.maximum
-            self._slots[feature.name] = _Slot(
+            self._fields[feature.name] = _Field(
                 feature,
                 start,
                 len(default),
@@ -58,7 +58,7 @@ class ContextLayout:
             )
             start += len(default)
         self.width = start
-        self._defaults = [value for slot in self._slots.values() for value in slot.default]
+        self._defaults = [value for field in self._fields.values() for value in field.default]
         self._texts = {feature.name: feature.max_length for feature in features.texts}
 
     def encode(self, context: dict[str, ContextValue]) -> EncodedContext:
@@ -69,33 +69,33 @@ class ContextLayout:
         """
         row = self._defaults.copy()
         for name, value in context.items():
-            slot = self._slots.get(name)
-            if slot is None:
+            field = self._fields.get(name)
+            if field is None:
                 if name in self._texts:
                     continue
                 raise Unprocessable(
                     f"context.{name[:_SHOWN]} is not a context feature of this pipeline, which has: "
-                    f"{', '.join((*self._slots, *self._texts)) or 'none'}",
+                    f"{', '.join((*self._fields, *self._texts)) or 'none'}",
                     field=f"context.{name[:_SHOWN]}",
                 )
             values = value if isinstance(value, list | str) else [value]
             if (
                 isinstance(values, str)
-                or len(values) != slot.width
-                or isinstance(value, list) != bool(slot.feature.shape)
+                or len(values) != field.width
+                or isinstance(value, list) != bool(field.feature.shape)
             ):
-                wanted = f"a list of {slot.width} numbers" if slot.feature.shape else "a number"
+                wanted = f"a list of {field.width} numbers" if field.feature.shape else "a number"
                 raise Unprocessable(
                     f"context.{name} is of another shape: send {wanted}", field=f"context.{name}"
                 )
-            for number, low, high in zip(values, slot.low, slot.high, strict=True):
-                if not low <= number <= high or (slot.whole and not number.is_integer()):
+            for number, low, high in zip(values, field.low, field.high, strict=True):
+                if not low <= number <= high or (field.whole and not number.is_integer()):
                     raise Unprocessable(
-                        f"context.{name} is {number}, allowed are {'whole numbers ' if slot.whole else ''}"
+                        f"context.{name} is {number}, allowed are {'whole numbers ' if field.whole else ''}"
                         f"{low:g} to {high:g}: send one of these",
                         field=f"context.{name}",
                     )
-            row[slot.start : slot.start + slot.width] = values
+            row[field.start : field.start + field.width] = values
         texts = (
             tuple([_text(name, most, context) for name, most in self._texts.items()]) if self._texts else ()
         )
@@ -110,17 +110,17 @@ class ContextLayout:
         rows = [context.numbers for context in contexts]
         table = np.array(rows, dtype=np.float64).reshape(len(rows), self.width)
         return {
-            name: table[:, slot.start : slot.start + slot.width]
-            .reshape(len(rows), *slot.feature.shape)
-            .astype(slot.feature.dtype)
-            for name, slot in self._slots.items()
+            name: table[:, field.start : field.start + field.width]
+            .reshape(len(rows), *field.feature.shape)
+            .astype(field.feature.dtype)
+            for name, field in self._fields.items()
         }
 
     def texts(self, contexts: Sequence[EncodedContext]) -> dict[str, RaggedArray]:
         """Give the texts as columns of a batch, by source: uint8, UTF-8, B of them end to end."""
         return {
-            f"context.{name}": _laid([context.texts[place] for context in contexts])
-            for place, name in enumerate(self._texts)
+            f"context.{name}": _laid([context.texts[index] for context in contexts])
+            for index, name in enumerate(self._texts)
         }
 
 

@@ -74,15 +74,15 @@ class MemoryAnswers:
         listed = [
             i for i, query in enumerate(queries) if query.rows is None and query.user_key in self._lists
         ]
-        given = list(queries)
+        answered = list(queries)
         if listed:
             # Popular items stand behind a user's own: a list may be short, or closed as a whole.
             context = self._layout.columns([queries[i].context for i in listed])
             for i, popular in zip(listed, self.draw(context, len(listed)), strict=True):
                 own = self._lists[queries[i].user_key]
                 rows = np.concatenate([own, popular[~np.isin(popular, own)]])
-                given[i] = replace(queries[i], rows=rows)
-        batch = self._with_columns(merge_queries(given, release, self._layout, self))
+                answered[i] = replace(queries[i], rows=rows)
+        batch = self._with_columns(merge_queries(answered, release, self._layout, self))
         scores = self._popular.scores[batch.rows]
         for i in listed:
             first, last = batch.offsets[i], batch.offsets[i + 1]

@@ -119,13 +119,13 @@ class FeaturesStage:
         count = len(users)
         reading = self._store.read_many([row_key(group, user) for group in groups for user in users])
         rows = {group: reading.rows[i * count : (i + 1) * count] for i, group in enumerate(groups)}
-        given, unreadable = self.view.decoded(batch, rows)
-        missed = [place % count for place in reading.unread]
-        for group, places in unreadable.items():
-            missed += places
-            row = rows[group][places[0]]
-            self._report(group, len(places), users[places[0]], b"" if row is None else row)
-        return given.missing(MISSED, missed) if missed else given
+        decoded, unreadable = self.view.decoded(batch, rows)
+        missed = [index % count for index in reading.unread]
+        for group, indices in unreadable.items():
+            missed += indices
+            row = rows[group][indices[0]]
+            self._report(group, len(indices), users[indices[0]], b"" if row is None else row)
+        return decoded.missing(MISSED, missed) if missed else decoded
 
     @property
     def waits(self) -> bool:

@@ -37,12 +37,12 @@ class PopularItems:
         starts = np.searchsorted(cells[by_cell], present)
         width = min(count, len(catalogue))
         self._lists = np.empty((len(present), width), dtype=np.int64)
-        for place, own in enumerate(np.split(by_cell, starts[1:])):
+        for index, own in enumerate(np.split(by_cell, starts[1:])):
             best = own[:width]
             # Enough of the whole: at most ``width`` of it are in the cell's own list.
             others = order[: 2 * width]
             others = others[~np.isin(others, best)][: width - len(best)]
-            self._lists[place] = np.concatenate([best, others])
+            self._lists[index] = np.concatenate([best, others])
         self._everywhere = order[:width]
         self._list_of_row = np.searchsorted(present, cells)
 

@@ -40,11 +40,11 @@ def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDA
     try:
         return np.array([row_by_id[item_id] for item_id in dict.fromkeys(ids)], dtype=np.int64)
     except KeyError as error:
-        place = next(i for i, item_id in enumerate(ids) if item_id not in row_by_id)
+        index = next(i for i, item_id in enumerate(ids) if item_id not in row_by_id)
         raise Unprocessable(
             f"candidate {error.args[0][:80]!r} is not in catalogue {catalogue.manifest.name} "
             f"{catalogue.manifest.version}: send ids of its items",
-            field=f"candidates[{place}]",
+            field=f"candidates[{index}]",
         ) from error
 
 

@@ -20,7 +20,7 @@ from models.ragged import RaggedBatch
 
 FIELD = "ranker.history_cache"
 _OVERHEAD_BYTES = 300
-"""What an entry takes beside its numbers: its key, its array's head, its place in the order."""
+"""What an entry takes beside its numbers: its key, its array's head, its position in the order."""
 
 
 class HistoryCacheConfig(BaseModel):
@@ -111,12 +111,12 @@ class HistoryKeys:
         moments = batch.requests[NOW] if self._is_aged else None
         keys: list[bytes] = []
         for request in range(len(batch)):
-            told = hashlib.blake2b(self._version, digest_size=16)
+            hashed = hashlib.blake2b(self._version, digest_size=16)
             for column in columns:
                 values = column[request]
-                told.update(b"%d|" % values.size)  # else the end of one could be the beginning of the next
-                told.update(values.tobytes())
-            key = told.digest()
+                hashed.update(b"%d|" % values.size)  # else the end of one could be the beginning of the next
+                hashed.update(values.tobytes())
+            key = hashed.digest()
             if moments is not None:
                 # Every past has steps of its own: else all of them would have to be encoded again at once.
                 phase = int.from_bytes(key[:4], "big") / 2**32

@@ -72,31 +72,31 @@ class HistoryScorer:
         Raises:
             StageFailed: the output is of another shape.
         """
-        given = self._runtime.score(self._assemble(batch), stacked(self._encoded(batch)))[output]
-        return scores_of(self.artifact, self._assemble, given, batch, output)
+        output_values = self._runtime.score(self._assemble(batch), stacked(self._encoded(batch)))[output]
+        return scores_of(self.artifact, self._assemble, output_values, batch, output)
 
     def _encoded(self, batch: RaggedBatch) -> list[NDArray[Any]]:
         """Give the encoded past of every request, (its tokens, ...) each; of those that are alike one is encoded."""
         keys = self._keys(batch)
-        found = {key: self.entries.get(key) for key in keys}
-        first = {key: place for place, key in reversed(list(enumerate(keys))) if found[key] is None}
+        entries = {key: self.entries.get(key) for key in keys}
+        first = {key: index for index, key in reversed(list(enumerate(keys))) if entries[key] is None}
         missed = sorted(first.values())
         if missed:
-            for place, entry in zip(missed, self._encode(batch, missed), strict=True):
-                found[keys[place]] = entry
-                evicted = self.entries.put(keys[place], entry)
+            for index, entry in zip(missed, self._encode(batch, missed), strict=True):
+                entries[keys[index]] = entry
+                evicted = self.entries.put(keys[index], entry)
                 if evicted:
                     self._counts.add("evicted", evicted)
             self._counts.add("miss", len(missed))
         if len(keys) > len(missed):
             self._counts.add("hit", len(keys) - len(missed))
-        return [entry for entry in (found[key] for key in keys) if entry is not None]
+        return [entry for entry in (entries[key] for key in keys) if entry is not None]
 
-    def _encode(self, batch: RaggedBatch, places: list[int]) -> list[NDArray[Any]]:
+    def _encode(self, batch: RaggedBatch, requests: list[int]) -> list[NDArray[Any]]:
         """Encode the pasts of some requests in one call; each without the padding behind it."""
-        some = np.array(places, dtype=np.int64)
+        some = np.array(requests, dtype=np.int64)
         columns = {name: _taken(batch.requests[name], some, len(batch)) for name in self._columns}
-        none = np.zeros(len(places) + 1, dtype=np.int64)
+        none = np.zeros(len(requests) + 1, dtype=np.int64)
         pasts = RaggedBatch(offsets=none, rows=none[:0], requests=columns)
         encoded = self._runtime.encode(self._assemble_past(pasts))
         past = None if self._past is None else columns[self._past]
@@ -120,7 +120,7 @@ def stacked(entries: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return padded
 
 
-def _taken(column: Column, places: NDArray[np.int64], count: int) -> Column:
-    if len(places) == count:
+def _taken(column: Column, requests: NDArray[np.int64], count: int) -> Column:
+    if len(requests) == count:
         return column
-    return column.take(places) if isinstance(column, RaggedArray) else column[places]
+    return column.take(requests) if isinstance(column, RaggedArray) else column[requests]

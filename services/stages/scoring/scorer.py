@@ -89,8 +89,8 @@ class _ArrayScorer:
         self._artifact, self._assembler = artifact, InputAssembler(artifact.signature, catalogue)
 
     def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
-        given = runtime.run(self._assembler(batch))[output]
-        return scores_of(self._artifact, self._assembler, given, batch, output)
+        values = runtime.run(self._assembler(batch))[output]
+        return scores_of(self._artifact, self._assembler, values, batch, output)
 
 
 def _scorer(
@@ -102,17 +102,17 @@ def _scorer(
 
 
 def scores_of(
-    artifact: Artifact, assembler: InputAssembler, given: NDArray[Any], batch: RaggedBatch, output: str
+    artifact: Artifact, assembler: InputAssembler, values: NDArray[Any], batch: RaggedBatch, output: str
 ) -> NDArray[np.float32]:
     """Give what a model gave as ``output``, in its own layout, as float32 (N,).
 
     Raises:
         StageFailed: it is not one number a candidate.
     """
-    scores = assembler.flatten({output: given}, batch)[output]
+    scores = assembler.flatten({output: values}, batch)[output]
     if scores.size != batch.candidate_count:
         raise StageFailed(
-            f"output {output} of {artifact.name} has shape {given.shape} for {batch.candidate_count} "
+            f"output {output} of {artifact.name} has shape {values.shape} for {batch.candidate_count} "
             f"candidates in {len(batch)} requests: export a model that gives one number a candidate"
         )
     return scores.reshape(-1).astype(np.float32, copy=False)  # models often give (N, 1)

@@ -43,11 +43,11 @@ def maximal_marginal_relevance(
     closest = np.zeros((lists, longest), dtype=np.float32)
     every = np.arange(lists)
     picked = np.empty((lists, min(count, longest)), dtype=np.int64)
-    for place in range(picked.shape[1]):
+    for pick in range(picked.shape[1]):
         slot = np.argmax(relevance - (1 - relevance_weight) * closest, axis=1)
-        picked[:, place] = np.where(relevance[every, slot] > _TAKEN, slot, -1)
+        picked[:, pick] = np.where(relevance[every, slot] > _TAKEN, slot, -1)
         relevance[every, slot] = _TAKEN
-        if groups is not None and place + 1 >= most:
+        if groups is not None and pick + 1 >= most:
             same = groups == groups[every, slot][:, None]
             full = np.count_nonzero(same & mask & (relevance == _TAKEN), axis=1) >= most
             relevance[same & full[:, None]] = _TAKEN

@@ -142,8 +142,8 @@ class Rules:
         if not len(known):
             return None
         asked = batch.request_of() * items + batch.rows
-        found = known.take(np.searchsorted(known, asked), mode="clip")
-        return np.asarray(found == asked)
+        nearest = known.take(np.searchsorted(known, asked), mode="clip")
+        return np.asarray(nearest == asked)
 
 
 def within_cap(groups: NDArray[np.int64], request_of: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
@@ -151,9 +151,9 @@ def within_cap(groups: NDArray[np.int64], request_of: NDArray[np.int64], most: i
     order = np.lexsort((groups, request_of))  # stable: candidates of one group stay in order
     starts = np.ones(len(order), dtype=bool)
     starts[1:] = (np.diff(groups[order]) != 0) | (np.diff(request_of[order]) != 0)
-    place = np.arange(len(order)) - np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
+    position = np.arange(len(order)) - np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
     kept = np.empty(len(order), dtype=bool)
-    kept[order] = place < most
+    kept[order] = position < most
     return kept
 
 

@@ -45,8 +45,8 @@ def first_of_each(batch: RaggedBatch, counts: NDArray[np.int64]) -> RaggedBatch:
     lengths = np.diff(batch.offsets)
     if (lengths <= counts).all():
         return batch
-    place = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], lengths)
-    return keep_where(batch, place < np.repeat(counts, lengths))
+    position = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], lengths)
+    return keep_where(batch, position < np.repeat(counts, lengths))
 
 
 def keep_where(batch: RaggedBatch, kept: NDArray[np.bool_]) -> RaggedBatch:

@@ -67,15 +67,15 @@ def _exact(features: FeatureSet, name: str, value: float | Sequence[float]) -> N
         raise ConfigError(
             f"there is no live feature {name!r}; the definitions have {', '.join(known) or 'none'}"
         )
-    feature, given = known[name], np.asarray(value, dtype=np.float64)
+    feature, numbers = known[name], np.asarray(value, dtype=np.float64)
     kind = np.dtype(feature.dtype)
     limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
-    fits = given.shape == feature.shape and bool(((given >= limits.min) & (given <= limits.max)).all())
-    if not fits or (kind.kind in "iu" and (given % 1 != 0).any()):
+    fits = numbers.shape == feature.shape and bool(((numbers >= limits.min) & (numbers <= limits.max)).all())
+    if not fits or (kind.kind in "iu" and (numbers % 1 != 0).any()):
         raise ConfigError(
             f"live.{name} cannot be {value}: it is {feature.dtype} of shape {feature.shape}; give such"
         )
-    return given.astype(kind)
+    return numbers.astype(kind)
 
 
 def _keys(catalogue: Catalogue, item_ids: Sequence[str]) -> NDArray[np.int64]:
