@@ -3,16 +3,20 @@
 import os
 from pathlib import Path
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGES = Path(__file__).resolve().parent.parent
+"""The folder that this package lies in: the root of a repository, or a wheel's private folder."""
 
 
 def home_directory() -> Path:
-    """Give ``$RANKWAY_HOME``, or ``.rankway`` in the repository."""
+    """Give ``$RANKWAY_HOME``, else ``.rankway`` in the repository; of a wheel, in the current directory."""
     given = os.environ.get("RANKWAY_HOME")
-    return Path(given).absolute() if given else _REPOSITORY / ".rankway"
+    if given:
+        return Path(given).absolute()
+    is_repository = (PACKAGES / "pyproject.toml").exists()
+    return (PACKAGES if is_repository else Path.cwd()) / ".rankway"
 
 
 def shipped(home: Path, path: str) -> Path:
-    """Give a file of the home; where that lacks it, the one that ships with the repository under this path."""
+    """Give a file of the home; if it is not there, the one that ships with Rankway under this path."""
     own = home / path
-    return own if own.exists() or not (_REPOSITORY / path).exists() else _REPOSITORY / path
+    return own if own.exists() or not (PACKAGES / path).exists() else PACKAGES / path

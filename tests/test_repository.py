@@ -13,7 +13,7 @@ import pytest
 from services.config.loading import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("autoscale", "benchmarks", "cli", "models", "services", "tests", "walks")
+PACKAGES = ("autoscale", "benchmarks", "cli", "models", "rankway", "services", "tests", "walks")
 MAY_IMPORT = {
     "autoscale": set[str](),
     "models": set[str](),
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "walks": {"autoscale", "models", "services"},
     "cli": {"autoscale", "models", "services", "walks"},
     "benchmarks": {"autoscale", "cli", "models", "services", "walks"},
+    "rankway": {"cli"},
 }
 CONFIGS = sorted((ROOT / "configs").glob("**/*.yaml"))
 
@@ -60,7 +61,7 @@ def test_no_import_is_relative() -> None:
 
 
 def test_packages_import_from_the_repository_when_started_elsewhere(tmp_path: Path) -> None:
-    # A wheel with a top-level `models` or `services` would win over the editable install's path entry.
+    # Another project's top-level `models` or `services` would win over the editable install's path entry.
     installed = [package for package in PACKAGES if package != "tests"]
     program = f"import importlib\nfor name in {installed}: print(importlib.import_module(name).__file__)"
     done = subprocess.run(
@@ -102,6 +103,15 @@ def test_every_dependency_is_pinned_for_any_platform() -> None:
     assert [d for d in declared if normalised(d) not in pins] == []
     assert [name for name, version in pins.items() if "+" in version] == []
     assert (pins["torch"], pins["ray"]) == ("2.13.0", "2.60.0")
+
+
+def test_a_wheel_has_every_package_in_its_private_folder() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages == set(PACKAGES)
+    private = packages - {"benchmarks", "rankway", "tests"} | {"configs"}
+    assert set(wheel["only-include"]) == private | {"rankway"}
+    assert wheel["sources"] == {folder: f"rankway/site-packages/{folder}" for folder in private}
 
 
 def test_data_wheels_are_pinned() -> None:

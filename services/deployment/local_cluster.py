@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 
 import ray
 from ray import serve
@@ -22,6 +22,7 @@ from services.deployment.ray_settings import (
     throughput_settings,
 )
 from services.errors import ConfigError
+from services.paths import PACKAGES
 from services.ray_internals.cluster import start_local_ray
 from services.sharding.actors import bundles
 
@@ -39,8 +40,10 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
             for placed in all_placements(config)
             for bundle in bundles(config, placed)
         )
-        # Serve's controller and proxy ask for none; a second set of replicas fits while one is replaced.
-        start_local_ray(cpus=max(1, round(2 * cpus)), metrics_port=ports.metrics_export)
+        # Ray puts the current directory first on the path of its workers, before these packages.
+        with chdir(PACKAGES):
+            # Serve's controller and proxy ask for none; a second set of replicas fits while one is replaced.
+            start_local_ray(cpus=max(1, round(2 * cpus)), metrics_port=ports.metrics_export)
         try:
             serve.start(
                 proxy_location="HeadOnly", http_options={"host": config.http.host, "port": config.http.port}

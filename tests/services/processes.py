@@ -112,12 +112,18 @@ def title(process: psutil.Process) -> str:
 
 @contextmanager
 def started(
-    command: Sequence[str], port: int, home: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    port: int,
+    home: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    python: str | Path = sys.executable,
+    folder: Path = ROOT,
 ) -> Iterator[ServiceProcess]:
-    """Start a command from the repository's root; end it, and what it left, however the test ends."""
+    """Start a Python command in a folder, the repository's root by default; end it, and what it left, always."""
     process = subprocess.Popen(
-        [sys.executable, *command],
-        cwd=ROOT,
+        [python, *command],
+        cwd=folder,
         env={**os.environ, "RANKWAY_HOME": str(home), **(environment or {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

@@ -1,0 +1,42 @@
+"""Python environments for tests: what is installed here, less some packages, so that nothing is downloaded."""
+
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Collection
+from pathlib import Path
+
+TORCH = ("accelerate", "deepspeed", "functorch", "torch", "torchgen")
+"""PyTorch, and the packages that import it."""
+
+
+def make_environment(root: Path, *, without: Collection[str]) -> Path:
+    """Make an environment at ``root`` and return its Python; Rankway itself is left out too.
+
+    Its site-packages are links to the entries of this environment's.
+    """
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True, timeout=60)
+    (site_packages,) = root.glob("lib/python*/site-packages")
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        name = entry.name.partition("-")[0]
+        if (
+            entry.suffix != ".pth"
+            and name not in without
+            and not name.startswith(("rankway", "__editable__"))
+        ):
+            (site_packages / entry.name).symlink_to(entry)
+    return root / "bin" / "python"
+
+
+def install_wheel(python: Path, wheel: Path) -> None:
+    """Install a wheel and none of its dependencies, offline."""
+    options = ["--python", str(python), "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([sys.executable, "-m", "pip", *options, wheel], check=True, timeout=120)
+
+
+def build_wheel(project: Path, folder: Path) -> Path:
+    """Build the wheel of a project into ``folder``, offline, and return it."""
+    options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", f"--wheel-dir={folder}"]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, project], check=True, timeout=120)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
