@@ -12,6 +12,7 @@ from cli.errors import FAILED, exit_on_error
 from cli.progress import shown_progress
 from models.atomic_directory import recover
 from models.datasets.config import EventsConfig
+from models.extras import require
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError
@@ -63,6 +64,7 @@ def train(
 def _train(
     pipeline: PipelineConfig, from_log: Sequence[Path], force: bool, console: Console
 ) -> "list[Trained]":
+    require(["torch", "accelerate", "onnx"], "train")
     from models.training.from_log import impressions_from_log
     from models.training.splits import Places
     from models.training.train import Trainer  # here, as it loads torch

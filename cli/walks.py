@@ -11,6 +11,7 @@ from rich.console import Console
 
 from cli.errors import exit_on_error
 from cli.progress import shown_progress
+from models.extras import require
 from walks.ensure import ensure_world
 from walks.presets import PresetName
 from walks.world import data_home, inputs_of, world_at
@@ -18,9 +19,7 @@ from walks.world import data_home, inputs_of, world_at
 app = typer.Typer(help="Walking routes in Helsinki: their world, map and events.", no_args_is_help=True)
 
 Preset = Annotated[PresetName, typer.Option(help="Size of the world.")]
-Home = Annotated[
-    Path | None, typer.Option(help="Data home; default $RANKWAY_HOME, else .rankway in the repository.")
-]
+Home = Annotated[Path | None, typer.Option(help="Data home; default $RANKWAY_HOME, else .rankway.")]
 
 
 @app.command()
@@ -82,6 +81,7 @@ def text_ranker(
     """Teach MiniLM to match words with routes, on synthetic queries; writes the model of configs/walks-text.yaml."""
     console = Console(stderr=True)
     with _exit_on_error(console):
+        require(["tokenizers", "transformers", "torch", "onnx"], "text,train")
         from walks.text.text_ranker import Fit, train_text_ranker  # here, as it loads torch
 
         root = data_home(home) / "walks" / "models" / "text"

@@ -8,6 +8,7 @@ ModelError
 ├── RuntimeFailure        the runtime could not load or execute the model
 │   ├── BatchFailure      on one batch, in some rank of a pipeline; the others know, and wait for the next
 │   └── OutOfMemory       this process has no memory for it
+├── MissingPackage        a package that an extra of the installation brings is not installed
 ├── GoldenMismatch        a loaded model gives other scores than at its export
 └── TrainingError         a model could not be trained on this data with this configuration
 
@@ -45,6 +46,10 @@ class BatchFailure(RuntimeFailure):
 
 class OutOfMemory(RuntimeFailure):
     """Memory for a batch could not be had."""
+
+
+class MissingPackage(ModelError):
+    """A package that an extra of the installation brings is not installed."""
 
 
 class GoldenMismatch(ModelError):

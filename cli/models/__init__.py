@@ -12,6 +12,7 @@ from cli.errors import exit_on_error
 from cli.models.bench import bench
 from models.artifact import MANIFEST, Artifact
 from models.atomic_directory import is_of_a_writer
+from models.extras import require
 from services.paths import home_directory
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ def import_folder(
     """Make an artifact of a Hugging Face model for sequence classification: a cross-encoder of query and item text."""
     console = Console(stderr=True)
     with exit_on_error(console, OSError):
+        require(["tokenizers", "transformers", "torch", "onnx"], "text,train")
         from models.text.hugging_face import load_folder, write_text_artifact  # here, as they load torch
         from models.text.tokenizer import TOKENIZER
 

@@ -12,6 +12,7 @@ from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.atomic_directory import settled
 from models.errors import ModelError
+from models.extras import require_runtime
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.view import FeatureView
@@ -109,7 +110,9 @@ class Preflight:
         if self.catalogue is not None and definitions is not None:
             with collected(faults, "catalogue"):
                 self._check_catalogue(self.catalogue, definitions)
-        for name in config.models:
+        for name, model in config.models.items():
+            with collected(faults, f"models.{name}.runtime.kind"):
+                require_runtime(model.runtime.kind)
             with collected(faults, f"models.{name}.artifact"):
                 self._check_model(name)
         return list(dict.fromkeys(faults))  # a missing artifact has no runtime to choose, either

@@ -84,7 +84,7 @@ def test_an_error_names_the_extra_that_is_missing(project: Project, tmp_path: Pa
     said = " ".join(project.run(command, "check", torch, home=tmp_path, status=2).split())
     assert "models.ranker.runtime.kind: torch is not installed; pip install 'rankway[torch]'" in said
     said = " ".join(project.run(command, "train", torch, home=tmp_path, status=2).split())
-    assert "rankway train: torch, accelerate are not installed; pip install 'rankway[train]'" in said
+    assert "torch, accelerate are not installed; pip install 'rankway[train]'" in said
 
 
 def test_data_lies_in_the_current_directory_unless_told_otherwise(project: Project, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from models.errors import MissingPackage
+from models.extras import RUNTIMES, require, require_runtime
+from models.runtimes.base import runtime_config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return the packages that are not installed; a test adds some."""
+    names = set[str]()
+    monkeypatch.setattr("models.extras.find_spec", lambda name: None if name in names else object())
+    return names
+
+
+def test_an_error_names_what_is_missing_and_the_extra(missing: set[str]) -> None:
+    require(["torch", "onnx"], "train")
+    missing.add("torch")
+    with pytest.raises(MissingPackage) as raised:
+        require(["torch", "onnx"], "train")
+    assert str(raised.value) == "torch is not installed; pip install 'rankway[train]'"
+    missing.add("onnx")
+    with pytest.raises(MissingPackage, match="torch, onnx are not installed"):
+        require(["torch", "onnx"], "train")
+
+
+def test_onnx_needs_no_extra(missing: set[str]) -> None:
+    missing |= {"torch", "accelerate", "deepspeed"}
+    require_runtime("onnx")
+    with pytest.raises(MissingPackage, match=r"torch is .*rankway\[torch\]"):
+        require_runtime("torch")
+
+
+@pytest.mark.parametrize("kind", RUNTIMES)
+def test_the_extra_of_a_runtime_brings_its_packages(kind: str) -> None:
+    assert runtime_config(kind=kind).kind == kind
+    packages, extra = RUNTIMES[kind]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    brought = {
+        requirement.split(">")[0].split("=")[0] for requirement in project["optional-dependencies"][extra]
+    }
+    assert set(packages) <= brought
+    assert not any(requirement.startswith("torch") for requirement in project["dependencies"])
