@@ -4,7 +4,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install serve test test-slow lint bench
+.PHONY: install serve test test-slow lint format hooks bench
 
 install: $(INSTALLED)
 
@@ -30,7 +30,15 @@ test-slow: install
 lint: install
 	ruff check .
 	ruff format --check .
+	typos
 	mypy
+
+format: install
+	ruff check --fix .
+	ruff format .
+
+hooks: install
+	pre-commit install
 
 bench: install
 	python benchmarks/serving.py

@@ -34,7 +34,7 @@ def test_a_pipeline_whose_data_and_models_fit_is_ok(pipeline: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"cataloge": "x"}, "cataloge: no such field"),
+        ({"catalog": "x"}, "catalog: no such field"),
         ({"candidates": {"count": 0}}, "candidates.count"),
         ({"units": {"main": {"replicas": -1}}}, "units.main.replicas"),
         ({"units": {"main": {"stages": ["features"]}}}, "stage ranker is in 0 units"),

@@ -48,7 +48,7 @@ def test_core_objects_are_what_kubernetes_takes(folder: Path) -> None:
 
 def test_a_field_that_kubernetes_does_not_know_is_caught() -> None:
     budget = next(each for each in built(BASE) if each["kind"] == "PodDisruptionBudget")
-    budget["spec"]["minAvailble"] = 1
+    budget["spec"]["minimumAvailable"] = 1
     with pytest.raises(kubernetes_validate.ValidationError):
         validate_core(budget)
 

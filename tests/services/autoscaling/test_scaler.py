@@ -182,7 +182,7 @@ TWO_POOLS: dict[str, Any] = {
 }
 
 
-def test_the_weights_of_pools_are_the_policys_else_those_of_the_yaml() -> None:
+def test_the_weights_of_pools_come_from_the_policy_or_else_from_the_yaml() -> None:
     contexts = {"main": told(1), "scorer@one": told(1), "scorer@two": told(3)}
 
     def weights_of(config: PipelineConfig, decided: Mapping[str, Mapping[str, float]]) -> Any:

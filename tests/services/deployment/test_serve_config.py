@@ -54,8 +54,8 @@ def document_with(*, application: dict[str, Any] | None = None, **deployment: An
             "applications.1.deployments.1.autoscaling_config.mx_replicas",
         ),
         (
-            document_with(autoscaling_config={**AUTOSCALED, "policy": {"policy_fnction": "a:b"}}),
-            "applications.1.deployments.1.autoscaling_config.policy.policy_fnction",
+            document_with(autoscaling_config={**AUTOSCALED, "policy": {"policy_callable": "a:b"}}),
+            "applications.1.deployments.1.autoscaling_config.policy.policy_callable",
         ),
         (
             document_with(deployment_actors=[{"name": "a"}, {"nme": "b"}]),
