@@ -21,6 +21,7 @@ from pathlib import Path
 from benchmarks.cases import bare_model, dlrm
 from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.cells import Cell, Load, measure_cell
+from benchmarks.harness.machine import machine
 from benchmarks.harness.processes import machine_busy_s
 from benchmarks.harness.report import Measured, as_json, as_text, growth
 from benchmarks.harness.servers import Server, control, service
@@ -195,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(as_text(results[-1]) + "\n")
     ratios = growth(results)
     if options.json:
-        json.dump({"results": results, "growth": ratios}, sys.stdout, indent=2)
+        json.dump({"machine": machine(), "results": results, "growth": ratios}, sys.stdout, indent=2)
         sys.stdout.write("\n")
     elif ratios:
         sys.stdout.write("".join(f"{name}: {ratio:.2f}\n" for name, ratio in ratios.items()))

@@ -1,0 +1,168 @@
+"""trend.csv: serving.py's figures by release, as ratios of the service to the control."""
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import date
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+LEAST_REPEATS = 3
+
+
+class TrendError(Exception):
+    """Figures that cannot be recorded, or a file that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One workload under one load, measured at one commit.
+
+    The ratios are the service's requests a second, p50, p99 and core-ms a request over the control's. failed: the
+    service's requests that got no 200. flags: the processor's instruction sets that matter.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    release: str
+    commit: str
+    date: str
+    workload: str
+    load: str
+    repeats: int
+    rps_ratio: float
+    p50_ratio: float
+    p99_ratio: float
+    core_ms_ratio: float
+    failed: int
+    cpu: str
+    cores: int
+    flags: str
+
+    def __post_init__(self) -> None:
+        date.fromisoformat(self.date)
+        for name in ("rps_ratio", "p50_ratio", "p99_ratio", "core_ms_ratio"):
+            if not 0 < getattr(self, name) < 1000:
+                raise ValueError(
+                    f"{name}: it is not between 0 and 1000, got {getattr(self, name)}; measure again"
+                )
+        if self.repeats < LEAST_REPEATS:
+            raise ValueError(
+                f"repeats: at least {LEAST_REPEATS} are needed, got {self.repeats}; measure more"
+            )
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Return the values of which the file has each combination once."""
+        return (self.commit, self.workload, self.load, self.cpu, str(self.cores), self.flags)
+
+
+_TYPES = {field.name: field.type for field in fields(Row)}
+COLUMNS = list(_TYPES)
+
+
+def read_trend(path: Path) -> list[Row]:
+    """Read the file.
+
+    Raises:
+        TrendError: it is not there, or a row cannot be read.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            if reader.fieldnames != COLUMNS:
+                raise TrendError(f"{path}: its columns are not {', '.join(COLUMNS)}; restore the first line")
+            return [_row(path, reader.line_num, values) for values in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TrendError(f"{path}: {error}") from error
+
+
+def _row(path: Path, line: int, values: dict[str, str]) -> Row:
+    try:
+        if len(values) != len(COLUMNS):
+            raise ValueError(f"it has more than {len(COLUMNS)} values")
+        parsed: dict[str, Any] = {name: kind(values[name]) for name, kind in _TYPES.items() if callable(kind)}
+        return Row(**parsed)
+    except (ValueError, TypeError) as error:
+        raise TrendError(f"{path}: line {line}: {error}; mend the line") from error
+
+
+def rows_of(runs: Sequence[dict[str, Any]], release: str, commit: str, day: str) -> Iterator[Row]:
+    """Return the rows of a measurement: of each workload and load the medians over its runs.
+
+    runs: documents of ``serving.py --json``.
+
+    Raises:
+        TrendError: a run is of another machine or has other workloads, or a figure cannot be recorded.
+    """
+    machine = runs[0].get("machine")
+    if machine is None or any(run.get("machine") != machine for run in runs):
+        raise TrendError("machine: the files name none, or different ones; measure all rounds on one machine")
+    repeats: dict[str, int] = {}
+    cells: dict[tuple[str, str], list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+    for result in (result for run in runs for result in run["results"]):
+        workload = result["workload"]
+        repeats[workload] = repeats.get(workload, 0) + result["repeats"]
+        sides = {(row["side"], row["load"]): row for row in result["rows"]}
+        for load in [load for side, load in sides if side == "service"]:
+            cells.setdefault((workload, load), []).append((sides["service", load], sides["control", load]))
+    for (workload, load), pairs in cells.items():
+        if len(pairs) != len(runs):
+            raise TrendError(
+                f"{workload} {load}: it is in {len(pairs)} of {len(runs)} files; give whole rounds"
+            )
+        try:
+            ratios = {
+                column: round(median(service[field] / control[field] for service, control in pairs), 3)
+                for column, field in (
+                    ("rps_ratio", "rps"),
+                    ("p50_ratio", "p50_ms"),
+                    ("p99_ratio", "p99_ms"),
+                    ("core_ms_ratio", "core_ms"),
+                )
+            }
+            yield Row(
+                release=release,
+                commit=commit,
+                date=day,
+                workload=workload,
+                load=load,
+                repeats=repeats[workload],
+                **ratios,
+                failed=sum(
+                    service["errors"] + service["missed"] + service["not_200"] for service, _ in pairs
+                ),
+                cpu=machine["cpu"],
+                cores=machine["cores"],
+                flags=" ".join(machine["flags"]),
+            )
+        except (ValueError, ZeroDivisionError) as error:
+            raise TrendError(f"{workload} {load}: {error}") from error
+
+
+def add_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Append rows to the file, all or none.
+
+    Raises:
+        TrendError: the file cannot be read or written, or has such a row already.
+    """
+    recorded = read_trend(path)
+    known = {row.key for row in recorded}
+    for row in rows:
+        if row.key in known:
+            raise TrendError(
+                f"{path}: it has {row.workload} {row.load} of {row.commit} on this machine; remove its lines first"
+            )
+    whole = path.with_name(f"{path.name}.new")
+    try:
+        with whole.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(row) for row in [*recorded, *rows])
+        os.replace(whole, path)
+    except OSError as error:
+        whole.unlink(missing_ok=True)
+        raise TrendError(f"{path}: {error}") from error
