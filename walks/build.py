@@ -105,14 +105,14 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
     latlon = [graph.projection.to_latlon(line) for line in facts.lines]
     ids = route_ids(latlon)
     cells = Cells.over(graph.projection.to_latlon(graph.points))
-    cell = cells.of(np.array([line[0] for line in latlon]))
+    cell = cells.index_at(np.array([line[0] for line in latlon]))
     timer.stage(STAGES[3])
     writer = Writer(graph, around, facts)
     names = names_of(cells, graph, around)
-    news, told = draw_news(
+    news, news_texts = draw_news(
         cells, names, weather.hours, config.news_interval_h, np.random.default_rng(seeds[4])
     )
-    texts = read_texts(Encoder(inputs.encoder, inputs.tokenizer), writer.summaries(), told)
+    texts = read_texts(Encoder(inputs.encoder, inputs.tokenizer), writer.summaries(), news_texts)
     timer.stage(STAGES[4])
     rng = np.random.default_rng(seeds[3])
     scene = Scene(
@@ -135,7 +135,7 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
     popular = popularity(log, len(ids), split_s)
     write_routes(world.catalogue, writer, facts, latlon, ids, texts.routes, popular, cell, stamp)
     write_conditions(world.overlay, weather, news, texts.news)
-    write_news(world.news, weather, news, told)
+    write_news(world.news, weather, news, news_texts)
     timer.stage(STAGES[6])
     tables = tables_of(log, visits, scene.keys, graph.projection, len(scene.people))
     parts = {"train": visits.at_s < split_s, "valid": visits.at_s >= split_s}
@@ -154,7 +154,7 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
         "routes": len(ids),
         "loops": int(facts.column("loop").sum()),
         "cells": len(cells),
-        "news": len(told),
+        "news": len(news_texts),
         "users": len(scene.people),
         "lists": len(visits.user),
         "candidates": len(log.rows),
@@ -170,7 +170,7 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
 def _manifest(inputs: Inputs, preset: PresetName, stamp: str, weather: Weather) -> dict[str, Any]:
     """What a world was made from."""
 
-    def told(source: Source, path: Path) -> dict[str, str]:
+    def source_of(source: Source, path: Path) -> dict[str, str]:
         return {"file": source.path, "sha256": sha256(path), "attribution": source.licence}
 
     return {
@@ -178,10 +178,10 @@ def _manifest(inputs: Inputs, preset: PresetName, stamp: str, weather: Weather) 
         "stamp": stamp,
         "config": inputs.config.model_dump(),
         "feature_hash": FEATURES.content_hash,
-        "map": told(MAP, inputs.map),
-        "weather": {**told(WEATHER, inputs.weather), "first_day": str(weather.start)},
-        "encoder": told(ENCODER, inputs.encoder),
-        "tokenizer": told(TOKENIZER, inputs.tokenizer),
+        "map": source_of(MAP, inputs.map),
+        "weather": {**source_of(WEATHER, inputs.weather), "first_day": str(weather.start)},
+        "encoder": source_of(ENCODER, inputs.encoder),
+        "tokenizer": source_of(TOKENIZER, inputs.tokenizer),
         "simulated": "people, visits, ratings, calendars and news come from the model in walks/, not from anybody",
     }
 
@@ -208,20 +208,20 @@ def _make_routes(
     return measure(graph, around, proposed.take(rows))
 
 
-def _swap(new: Path, place: Path) -> None:
-    """Rename `new` to `place`; what was there is deleted after.
+def _swap(new: Path, root: Path) -> None:
+    """Rename `new` to `root`; what was there is deleted after.
 
     Live item features lie in the world too, and are of item keys: what is closed is closed in the new world.
     """
-    old = place.with_name(f".{place.name}.old")
+    old = root.with_name(f".{root.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    if place.exists():
-        live = World(place).live
+    if root.exists():
+        live = World(root).live
         with alone(live.with_name(f".{live.name}.lock")):  # that of `rankway features set`
             if settled(live).is_dir():
                 shutil.copytree(settled(live), World(new).live)
-            place.rename(old)
-            new.rename(place)
+            root.rename(old)
+            new.rename(root)
     else:
-        new.rename(place)
+        new.rename(root)
     shutil.rmtree(old, ignore_errors=True)

@@ -87,7 +87,7 @@ def play(city: City, encoder: Encoder) -> Play:
     news, told = draw_news(cells, names, weather.hours, 300.0, rng)
     texts = read_texts(encoder, Writer(city.graph, city.around, city.facts).summaries(), told[:20])
     starts = np.array([line[0] for line in city.facts.lines])
-    cell = cells.of(city.graph.projection.to_latlon(starts))
+    cell = cells.index_at(city.graph.projection.to_latlon(starts))
     truth = draw_truth(city.facts, cell, texts.wording, texts.speaks_of, rng)
     visits = draw_visits(people, weather, (0, 24 * config.days), config.lists_per_user, corners, rng)
     log = simulate(people, truth, news, visits, config, rng)

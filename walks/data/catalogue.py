@@ -78,12 +78,16 @@ def _feature(
     cell: int,
 ) -> bytes:
     """One GeoJSON Feature (RFC 7946: lon, lat)."""
-    told: dict[str, Any] = {a.name: round(float(v), 4) for a, v in zip(ATTRIBUTES, values, strict=True)}
+    attributes: dict[str, Any] = {a.name: round(float(v), 4) for a, v in zip(ATTRIBUTES, values, strict=True)}
     surface = {
-        key.removeprefix("surface_"): told.pop(key) for key in list(told) if key.startswith("surface_")
+        key.removeprefix("surface_"): attributes.pop(key)
+        for key in list(attributes)
+        if key.startswith("surface_")
     }
     places = {
-        key.removeprefix("places_"): int(told.pop(key)) for key in list(told) if key.startswith("places_")
+        key.removeprefix("places_"): int(attributes.pop(key))
+        for key in list(attributes)
+        if key.startswith("places_")
     }
     feature = {
         "type": "Feature",
@@ -93,12 +97,12 @@ def _feature(
             "name": name,
             "summary": texts[0],
             "description": texts[1],
-            "length_m": round(1000.0 * told.pop("length_km"), 1),
-            "loop": bool(told.pop("loop")),
+            "length_m": round(1000.0 * attributes.pop("length_km"), 1),
+            "loop": bool(attributes.pop("loop")),
             "start_cell": cell,
             "surface": surface,
             "places": places,
-            **told,
+            **attributes,
             "attribution": ATTRIBUTION,
         },
     }

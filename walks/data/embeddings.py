@@ -23,11 +23,11 @@ class TextVectors:
 
 def read_texts(encoder: Encoder, summaries: Sequence[str], news: Sequence[str]) -> TextVectors:
     """Encode all texts; routes and news are reduced each by components of their own."""
-    routes, told, interests = encoder(summaries), encoder(news), encoder(list(INTERESTS.values()))
-    of_routes, of_news = Reduction.fit(routes, EMBEDDING), Reduction.fit(told, NEWS_EMBEDDING)
+    routes, news_vectors, interests = encoder(summaries), encoder(news), encoder(list(INTERESTS.values()))
+    of_routes, of_news = Reduction.fit(routes, EMBEDDING), Reduction.fit(news_vectors, NEWS_EMBEDDING)
     return TextVectors(
         routes=of_routes(routes),
-        news=of_news(told),
+        news=of_news(news_vectors),
         wording=of_routes.project(routes)[:, :WORDINGS],
         speaks_of=routes @ interests.T,
     )

@@ -46,9 +46,9 @@ def tables_of(
 
 def past_of(tables: Tables, user: NDArray[np.int64], at_s: NDArray[np.float64]) -> dict[str, Column]:
     """Columns "user.<name>" and "realtime.<name>" of all aggregates of the users (Q,) as of the moments (Q,)."""
-    given = (*FEATURES.supplied("user"), *FEATURES.supplied("realtime"))
+    features = (*FEATURES.supplied("user"), *FEATURES.supplied("realtime"))
     return {
         feature.column: as_of(feature, tables[feature.aggregate.event], user, at_s)
-        for feature in given
+        for feature in features
         if feature.aggregate is not None
     }

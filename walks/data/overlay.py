@@ -18,7 +18,7 @@ def conditions(weather: Weather, news: News, embedding: NDArray[np.float32]) -> 
 
     The forecast is the real series ahead: it never errs.
     """
-    told = np.concatenate([embedding, np.zeros((1, NEWS_EMBEDDING), dtype=np.float32)])  # -1: no news
+    embeddings = np.concatenate([embedding, np.zeros((1, NEWS_EMBEDDING), dtype=np.float32)])  # -1: no news
     hours, cells = news.newest.shape
     age_h = news.age_h(np.arange(hours)[:, None], np.arange(cells))
     return Overlay(
@@ -35,7 +35,7 @@ def conditions(weather: Weather, news: News, embedding: NDArray[np.float32]) -> 
             "forecast_snowing": weather.ahead(weather.snowing, FORECAST_H),
         },
         cells={
-            "news": told[news.newest],
+            "news": embeddings[news.newest],
             "news_age_h": np.minimum(age_h, np.float32(NO_NEWS_H)),
         },
     )
@@ -49,9 +49,9 @@ def write_conditions(root: Path, weather: Weather, news: News, embedding: NDArra
 def write_news(path: Path, weather: Weather, news: News, texts: Sequence[str]) -> None:
     """Write the news for people to read: a JSON line each, times in epoch seconds."""
     spans = (weather.start_s + HOUR_S * hours for hours in (news.hour, news.until))
-    told = zip(news.cell.tolist(), *(span.tolist() for span in spans), texts, strict=True)
+    rows = zip(news.cell.tolist(), *(span.tolist() for span in spans), texts, strict=True)
     lines = [
         json.dumps({"cell": cell, "from_s": since, "until_s": until, "text": text}, ensure_ascii=False)
-        for cell, since, until, text in told
+        for cell, since, until, text in rows
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -58,17 +58,17 @@ def events_ahead(
     log = simulate(people, scene.truth, scene.news, visits, config, rng)
     tables = tables_of(log, visits, scene.keys, scene.projection, users)
 
-    def of(kind: str) -> Iterator[tuple[float, str, int]]:
+    def events_of(kind: str) -> Iterator[tuple[float, str, int]]:
         at_s = tables[kind].at_s
         order = np.argsort(at_s, kind="stable")
         return ((float(at_s[row]), kind, int(row)) for row in order.tolist())
 
     owner = {kind: np.repeat(np.arange(users), np.diff(table.offsets)) for kind, table in tables.items()}
-    for when, kind, row in heapq.merge(*map(of, tables)):
+    for when, kind, row in heapq.merge(*map(events_of, tables)):
         if when < PRESENT_S:  # on the way to the first visits
             continue
-        told = {name: values[row].tolist() for name, values in tables[kind].fields.items()}
-        yield {"event": kind, "user_id": user_id(int(owner[kind][row])), **told, "at_s": when}
+        fields = {name: values[row].tolist() for name, values in tables[kind].fields.items()}
+        yield {"event": kind, "user_id": user_id(int(owner[kind][row])), **fields, "at_s": when}
 
 
 def paced(events: Iterable[dict[str, Any]], speed: float) -> Iterator[dict[str, Any]]:

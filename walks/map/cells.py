@@ -26,8 +26,8 @@ class Cells:
     def __len__(self) -> int:
         return self.shape[0] * self.shape[1]
 
-    def of(self, latlon: NDArray[np.floating]) -> NDArray[np.int64]:
-        """Number (N,) of the cell that holds each position (N, 2), lat, lon degrees; -1 outside all."""
+    def index_at(self, latlon: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Index (N,) of the cell that holds each position (N, 2), lat, lon degrees; -1 outside all."""
         at = _on_globe(np.asarray(latlon, dtype=np.float64)) - self.first
         inside = ((at >= 0) & (at < self.shape)).all(axis=1)
         return np.where(inside, at[:, 0] * self.shape[1] + at[:, 1], -1)

@@ -73,8 +73,8 @@ def draw_route(feature: dict[str, Any], map_file: Path, out: Path) -> None:
     axes.plot(*route.T, color=_ROUTE, linewidth=3.2, solid_capstyle="round", zorder=5)
     axes.plot(*route[0], marker="o", color="white", markeredgecolor=_ROUTE, markersize=10, mew=2.5, zorder=6)
     axes.plot(*route[-1], marker="s", color=_ROUTE, markeredgecolor="white", markersize=8, mew=1.5, zorder=6)
-    told = feature["properties"]
-    axes.set_title(f"{told['name']}\n{feature['id']}", fontsize=10)
+    properties = feature["properties"]
+    axes.set_title(f"{properties['name']}\n{feature['id']}", fontsize=10)
     axes.text(
         *(0.995, 0.006),
         ATTRIBUTION,

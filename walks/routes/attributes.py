@@ -143,9 +143,9 @@ def _first_named(street: NDArray[np.int64], route: NDArray[np.int64], count: int
     """The first street with a name met by each route."""
     named = np.flatnonzero(street)
     routes, first = np.unique(route[named], return_index=True)
-    found = np.zeros(count, dtype=np.int64)
-    found[routes] = street[named[first]]
-    return found
+    streets = np.zeros(count, dtype=np.int64)
+    streets[routes] = street[named[first]]
+    return streets
 
 
 def _shape(line: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -84,17 +84,17 @@ class Writer:
         areas, streets = self._areas(row), self._streets(row)
         if loop:
             shown = (areas[:2] + streets[:2])[:2]
-            told = f"{' and '.join(shown)} loop" if shown else "Nameless loop"
+            title = f"{' and '.join(shown)} loop" if shown else "Nameless loop"
         else:
             ends = self._ends(row)
             shown = list(ends)
-            told = f"{ends[0]} to {ends[1]}" if ends else f"{(areas + streets + ['Nameless'])[0]} walk"
+            title = f"{ends[0]} to {ends[1]}" if ends else f"{(areas + streets + ['Nameless'])[0]} walk"
             if ends and areas:
                 shown.append(areas[0])
-                told = f"{told} by {areas[0]}"
+                title = f"{title} by {areas[0]}"
         others = [name for name in streets + areas[1:] if name not in shown][:vias]
         via = f" via {_listed(others)}" if others else ""
-        return f"{told}{via}, {self._facts.column('length_km')[row]:.1f} km"
+        return f"{title}{via}, {self._facts.column('length_km')[row]:.1f} km"
 
     def _is_loop(self, row: int) -> bool:
         return bool(self._facts.column("loop")[row] > 0)
@@ -113,16 +113,16 @@ class Writer:
 
     def _ground(self, row: int) -> list[str]:
         facts = self._facts
-        told: list[str] = []
+        parts: list[str] = []
         for column, words in _ALONG:
             share = facts.column(column)[row]
             if share >= 0.1:
-                told.append(
-                    f"{100 * share:.0f}% {words}" if told else f"{100 * share:.0f}% of it lies {words}"
+                parts.append(
+                    f"{100 * share:.0f}% {words}" if parts else f"{100 * share:.0f}% of it lies {words}"
                 )
         known = {name: facts.column(f"surface_{name}")[row] for name in _GROUND}
         most = max(known, key=lambda name: known[name])
-        sentences = [f"{_listed(told)}."] if told else []
+        sentences = [f"{_listed(parts)}."] if parts else []
         stairs = int(facts.column("stair_flights")[row])
         if known[most] >= 0.4:
             steps = (
@@ -141,10 +141,10 @@ class Writer:
         places = self._facts.places
         passed = places.indices[places.indptr[row] : places.indptr[row + 1]]
         counts = Counter(self._around.places[place].category for place in passed)
-        told = [f"{counts[c]} {one if counts[c] == 1 else many}" for c, one, many in _COUNTED if counts[c]]
-        if not told:
+        counted = [f"{counts[c]} {one if counts[c] == 1 else many}" for c, one, many in _COUNTED if counts[c]]
+        if not counted:
             return []
-        sentence, named = f"You pass {_listed(told)}", self._notable(row)
+        sentence, named = f"You pass {_listed(counted)}", self._notable(row)
         return [f"{sentence}, {_listed(named)} among them." if named else f"{sentence}."]
 
     def _notable(self, row: int) -> list[str]:

@@ -37,8 +37,8 @@ class Calendar:
         row = np.minimum(row, len(self.user) - 1)
         wait = self.start_s[row] - at_s
         same_day = np.floor(self.start_s[row] / DAY_S) == np.floor(at_s / DAY_S)
-        found = (self.user[row] == user) & (wait > 0) & same_day
-        return np.where(found, wait, NONE_S), np.where(found, row, -1)
+        is_due = (self.user[row] == user) & (wait > 0) & same_day
+        return np.where(is_due, wait, NONE_S), np.where(is_due, row, -1)
 
 
 def draw_calendar(

@@ -141,26 +141,26 @@ def names_of(cells: Cells, graph: WalkGraph, around: Surroundings) -> list[dict[
     kinds: list[dict[str, set[str]]] = [
         {topic: set() for topic in (*TOPICS, "any")} for _ in range(len(cells))
     ]
-    place_cell = cells.of(np.array([place.latlon for place in around.places]).reshape(-1, 2))
+    place_cell = cells.index_at(np.array([place.latlon for place in around.places]).reshape(-1, 2))
     for cell, place in zip(place_cell.tolist(), around.places, strict=True):
         for topic, categories in _CATEGORIES.items():
             if cell >= 0 and place.name and place.category in categories:
                 kinds[cell][topic].add(place.name)
     lonlat = shapely.get_coordinates(shapely.point_on_surface([area.geometry for area in around.areas]))
-    area_cell = cells.of(lonlat[:, ::-1].reshape(-1, 2))
+    area_cell = cells.index_at(lonlat[:, ::-1].reshape(-1, 2))
     for cell, area in zip(area_cell.tolist(), around.areas, strict=True):
         for topic, kind in _AREAS.items():
             if cell >= 0 and area.kind == kind:
                 kinds[cell][topic].add(area.name)
     middles = graph.points[(graph.offsets[:-1] + graph.offsets[1:]) // 2]
-    street_cell = cells.of(graph.projection.to_latlon(middles))
+    street_cell = cells.index_at(graph.projection.to_latlon(middles))
     for cell, street in zip(street_cell.tolist(), around.street.tolist(), strict=True):
         if cell >= 0 and street:
             kinds[cell]["any"].add(graph.names[street])
     return [
         {
-            topic: sorted(found) or (["the city centre"] if topic == "any" else [])
-            for topic, found in kind.items()
+            topic: sorted(names) or (["the city centre"] if topic == "any" else [])
+            for topic, names in kind.items()
         }
         for kind in kinds
     ]

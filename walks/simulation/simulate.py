@@ -154,9 +154,9 @@ def _events_of(
     rating: NDArray[np.float32],
 ) -> tuple[Events, Events, Events]:
     """What was shown, opened and rated. People read from the top down, two seconds a place."""
-    place = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
+    index = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
     walk_s = 3600.0 * np.exp(truth.log_km[rows]) / people.pace_kmh[who][:, None]
-    after_s = 1.0 + 2.0 * place + np.where(is_walk, walk_s, 1.0)
+    after_s = 1.0 + 2.0 * index + np.where(is_walk, walk_s, 1.0)
 
     def events(chosen: NDArray[np.bool_], later_s: NDArray[np.floating], scale: float) -> Events:
         at, column = np.nonzero(chosen)
@@ -164,8 +164,8 @@ def _events_of(
         return Events(who[at], when, rows[at, column], np.float32(scale) * rating[at, column])
 
     return (
-        events(place < TOP, np.zeros(rows.shape), 0.0),
-        events(opened, 1.0 + 2.0 * place, 0.0),
+        events(index < TOP, np.zeros(rows.shape), 0.0),
+        events(opened, 1.0 + 2.0 * index, 0.0),
         events(rated, after_s, 1.0),
     )
 

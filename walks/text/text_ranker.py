@@ -152,8 +152,8 @@ def _scores(
     shown = tokenizer.tokens([texts[row] for row in rows.reshape(-1).tolist()], batcher.room)
     query_of = np.repeat(np.arange(len(rows)), rows.shape[1])
     (micro,) = batcher(queries, query_of, shown, np.arange(rows.size))
-    given: torch.Tensor = module({name: torch.from_numpy(values) for name, values in micro.inputs.items()})
-    return given[torch.from_numpy(np.argsort(micro.positions))].view(rows.shape)
+    scores: torch.Tensor = module({name: torch.from_numpy(values) for name, values in micro.inputs.items()})
+    return scores[torch.from_numpy(np.argsort(micro.positions))].view(rows.shape)
 
 
 def _served(root: Path, artifact: Artifact, catalogue: Catalogue, asked: Asked) -> NDArray[np.float32]:
