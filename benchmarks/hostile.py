@@ -149,9 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         for caller, each in results.items():
             for figure in ("goodput_rps", "undegraded_share"):
-                of = each[figure]
+                kept = each[figure]
                 sys.stdout.write(
-                    f"{caller:15} keeps {of['median']:.2f} ({of['least']:.2f} to {of['most']:.2f}) of {figure}\n"
+                    f"{caller:15} keeps {kept['median']:.2f} ({kept['least']:.2f} to {kept['most']:.2f}) of {figure}\n"
                 )
     return int(
         any(

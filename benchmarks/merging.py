@@ -79,10 +79,10 @@ def measure(workload: Workload, ingresses: int, clients: int, seconds: float) ->
             before = _totals(url)
             cell = measure_cell(server, load, workload.bodies(), seconds, 0.0)
             candidates, batches = (after - at for after, at in zip(_totals(url), before, strict=True))
-    told = cell.load
-    bad = told.errors + sum(count for status, count in told.statuses.items() if status != "200")
+    result = cell.load
+    bad = result.errors + sum(count for status, count in result.statuses.items() if status != "200")
     return Merged(
-        ingresses, candidates / max(1, batches), int(batches), told.rps, told.p50_ms, told.p99_ms, bad
+        ingresses, candidates / max(1, batches), int(batches), result.rps, result.p50_ms, result.p99_ms, bad
     )
 
 
@@ -104,8 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     many = measure(workload, options.ingresses, options.clients, options.seconds)
     ratio = many.candidates_a_batch / one.candidates_a_batch
     if options.json:
-        found = {"workload": workload.name, "one": asdict(one), "many": asdict(many), "ratio": ratio}
-        json.dump(found, sys.stdout, indent=2)
+        result = {"workload": workload.name, "one": asdict(one), "many": asdict(many), "ratio": ratio}
+        json.dump(result, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         for side in (one, many):

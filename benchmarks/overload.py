@@ -49,8 +49,8 @@ _SAMPLE_PERIOD_S = 0.2
 def requests_of(workload: Workload, port: int) -> list[bytes]:
     """Give the requests; every tenth has a higher priority. Answers repeat their id, which says which."""
     requests = []
-    for place, body in enumerate(workload.bodies()):
-        high = place % _HIGH_EVERY == 0
+    for index, body in enumerate(workload.bodies()):
+        high = index % _HIGH_EVERY == 0
         document = {**json.loads(body), "priority": _HIGH} if high else json.loads(body)
         request = http_request(f"{_HOST}:{port}", _PATH, json.dumps(document).encode())
         name = b"high" if high else b"low"
@@ -70,17 +70,17 @@ def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = ma
     other: Counter[str] = Counter()
     for answer in answers:
         status, latency_s = int(answer.data[9:12]), answer.answered_s - answer.started_s
-        told = by_priority["high" if b"x-request-id: high" in answer.data else "low"]
+        counts = by_priority["high" if b"x-request-id: high" in answer.data else "low"]
         if status == 200 and latency_s > deadline_s:
             other["late"] += 1
         elif status == 200:
             good.append(latency_s)
             degraded = json.loads(answer.data.partition(b"\r\n\r\n")[2])["degraded"] or "whole"
             rungs[degraded] += 1
-            told["whole" if degraded == "whole" else "less"] += 1
+            counts["whole" if degraded == "whole" else "less"] += 1
         elif status == 429:
             refused.append(latency_s)
-            told["refused"] += 1
+            counts["refused"] += 1
         else:
             other[str(status)] += 1
     return {
@@ -132,7 +132,7 @@ def measure(server: Server, workload: Workload, multiples: Sequence[float], seco
     peak = summary(closed.answers, seconds, deadline_s)
     capacity_rps = peak["goodput_rps"]
     normal = _open(server, requests, _NORMAL_SHARE * capacity_rps, 2 * seconds, deadline_s)[0]
-    told: dict[str, Any] = {"closed": peak, "normal": normal, "multiples": {}}
+    figures: dict[str, Any] = {"closed": peak, "normal": normal, "multiples": {}}
     for multiple in multiples:
         with resident_bytes(server) as resident:
             burst, _ = _open(server, requests, multiple * capacity_rps, seconds, deadline_s)
@@ -145,9 +145,9 @@ def measure(server: Server, workload: Workload, multiples: Sequence[float], seco
             name: round(size / 2**20)
             for name, size in (("before", resident[0]), ("most", max(resident)), ("after", resident[-1]))
         }
-        told["multiples"][f"{multiple:g}"] = burst
+        figures["multiples"][f"{multiple:g}"] = burst
         _say(f"  {multiple:g}x: {json.dumps(burst)}")
-    return told
+    return figures
 
 
 def _open(

@@ -35,17 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--configs", type=Path, default=CONFIGS, help="folder of the pipelines' YAML files")
     options = parser.parse_args(arguments)
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     try:
         for name in options.only:
-            found[name] = _measure(name, options)
+            results[name] = _measure(name, options)
     except (ConfigError, ModelError, FileNotFoundError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     if options.json:
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+        sys.stdout.write(json.dumps(results, indent=2) + "\n")
     else:
-        sys.stdout.write("\n\n".join(text_of(name, part) for name, part in found.items()) + "\n")
+        sys.stdout.write("\n\n".join(text_of(name, part) for name, part in results.items()) + "\n")
     return 0
 
 

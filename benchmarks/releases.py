@@ -299,22 +299,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="of finding the peak")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    found = measure(
+    result = measure(
         WORKLOADS[options.workload], options.swaps, options.seconds, all_changed=options.changed == "all"
     )
     if options.json:
-        json.dump(asdict(found), sys.stdout, indent=2)
+        json.dump(asdict(result), sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
     sys.stdout.write(
-        f"{found.workload}: {found.swaps} swaps, the last a rollback, at {found.rate_rps:.0f}/s, half of peak\n"
-        f"failed swaps {len(found.failed_swaps)}, seconds a swap {min(found.swap_s)} to {max(found.swap_s)}\n"
-        f"errors {found.errors} of {found.load['requests']}\n"
-        f"p99 {found.p99_before_ms:.1f} ms before, {found.p99_in_swaps_ms:.1f} ms in swaps; {found.p99_ratio:.2f}x, "
-        f"the median of pairs from {min(found.p99_ratios):.2f} to {max(found.p99_ratios):.2f}; "
-        f"{found.disturbed} of {found.swaps} pairs disturbed\n"
+        f"{result.workload}: {result.swaps} swaps, the last a rollback, at {result.rate_rps:.0f}/s, half of peak\n"
+        f"failed swaps {len(result.failed_swaps)}, seconds a swap {min(result.swap_s)} to {max(result.swap_s)}\n"
+        f"errors {result.errors} of {result.load['requests']}\n"
+        f"p99 {result.p99_before_ms:.1f} ms before, {result.p99_in_swaps_ms:.1f} ms in swaps; {result.p99_ratio:.2f}x, "
+        f"the median of pairs from {min(result.p99_ratios):.2f} to {max(result.p99_ratios):.2f}; "
+        f"{result.disturbed} of {result.swaps} pairs disturbed\n"
         f"replicas' memory in MiB, by swaps: "
-        f"{', '.join(f'{mib:.0f} after {swap}' for swap, mib in found.rss_mib.items())}\n"
+        f"{', '.join(f'{mib:.0f} after {swap}' for swap, mib in result.rss_mib.items())}\n"
     )
     return 0
 

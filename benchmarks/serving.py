@@ -147,10 +147,10 @@ def _measure_quietly(
 
 
 def _say_cell(name: str, load: Load, cell: Cell) -> None:
-    told = cell.load
+    result = cell.load
     _say(
-        f"  {name} {load.label}: {told.rps:.0f} requests/s, p50 {told.p50_ms:.2f} ms, p99 {told.p99_ms:.2f} ms, "
-        f"statuses {told.statuses}, errors {told.errors}, missed {told.missed}, "
+        f"  {name} {load.label}: {result.rps:.0f} requests/s, p50 {result.p50_ms:.2f} ms, p99 {result.p99_ms:.2f} ms, "
+        f"statuses {result.statuses}, errors {result.errors}, missed {result.missed}, "
         f"{cell.batches.mean_requests:.1f} a batch, others' cores {cell.foreign_cores:.2f}"
     )
 

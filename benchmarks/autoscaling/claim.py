@@ -135,11 +135,11 @@ def judged(
             results.append(result)
             status.update(f"judging, request by request: {len(results)}/{len(jobs)}")
     left = iter(results)
-    found = []
+    judged_fronts = []
     for tuned, front in zip(fronts, picked, strict=True):
         rows = [(one, zip(*(next(left) for _ in range(seeds)), strict=True)) for one in front]
-        found.append([Judged(one.config, one == tuned.chosen, *columns) for one, columns in rows])
-    return found
+        judged_fronts.append([Judged(one.config, one == tuned.chosen, *columns) for one, columns in rows])
+    return judged_fronts
 
 
 def picks(tuned: Tuned, most: int) -> list[Candidate]:
@@ -172,8 +172,8 @@ def compared(ours: Sequence[Judged], serves: Sequence[Judged]) -> dict[str, Any]
         at_violations.append({"allowed": allowed, "ours": costs[0], "serves": costs[1], "saved": saved})
     at_cost = []
     for other in serves:
-        found = least(ours, other.cost)
-        missed = None if found is None else found.missed
+        match = least(ours, other.cost)
+        missed = None if match is None else match.missed
         at_cost.append({"cost": other.cost, "ours": missed, "serves": other.missed})
     return {"cost_at_equal_violations": at_violations, "violations_at_equal_cost": at_cost}
 
@@ -195,30 +195,30 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="of the event engine")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     options = TuneOptions(
         kinds=SERVES,
         max_misses=0.001,
-        trials=given.trials,
-        middle=given.middle,
-        finalists=given.finalists,
-        short_s=given.short_s,
-        middle_s=given.middle_s,
+        trials=arguments.trials,
+        middle=arguments.middle,
+        finalists=arguments.finalists,
+        short_s=arguments.short_s,
+        middle_s=arguments.middle_s,
         step_s=60.0,
-        workers=given.workers,
+        workers=arguments.workers,
     )
-    spec = pipeline(given.requests_per_day)
-    tuned_on, other = (day(which, given.requests_per_day, 60.0) for which in ("day", "other-day"))
+    spec = pipeline(arguments.requests_per_day)
+    tuned_on, other = (day(which, arguments.requests_per_day, 60.0) for which in ("day", "other-day"))
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.journals or Path(temporary)
-        serves, serves_s = searched(spec, tuned_on, SERVES, given.p99_ms, options, folder)
-        ours, ours_s = searched(spec, tuned_on, OURS, given.p99_ms, options, folder)
+        folder = arguments.journals or Path(temporary)
+        serves, serves_s = searched(spec, tuned_on, SERVES, arguments.p99_ms, options, folder)
+        ours, ours_s = searched(spec, tuned_on, OURS, arguments.p99_ms, options, folder)
     started_s = time.monotonic()
-    fronts = judged(spec, other, (ours, serves), given.seeds, given.workers, given.judged)
+    fronts = judged(spec, other, (ours, serves), arguments.seeds, arguments.workers, arguments.judged)
     result = {
-        "p99_ms": given.p99_ms,
-        "requests_per_day": given.requests_per_day,
-        "trials": given.trials,
+        "p99_ms": arguments.p99_ms,
+        "requests_per_day": arguments.requests_per_day,
+        "trials": arguments.trials,
         "seconds": {"ours": ours_s, "serves": serves_s, "judging": time.monotonic() - started_s},
         "fronts": {
             name: [_shown(one) for one in front]
@@ -226,7 +226,7 @@ def main() -> None:
         },
         **compared(*fronts),
     }
-    if given.json:
+    if arguments.json:
         print(json.dumps(result, indent=2))
         return
     _tables(result)

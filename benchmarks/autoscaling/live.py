@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", dest="as_json")
     options = parser.parse_args(arguments)
     with redirect_stdout(sys.stderr):  # where Ray's own messages go, so that the JSON is alone
-        told, control, cells = _measured(options)
+        figures, control, cells = _measured(options)
     if options.as_json:
-        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        sys.stdout.write(json.dumps(figures, indent=1) + "\n")
         return 0
     if control is not None:
         _show_control(control)
@@ -61,22 +61,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(options: argparse.Namespace) -> tuple[dict[str, Any], Control | None, list[Cell] | None]:
-    told: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     control, cells = None, None
     if options.part in (None, "control"):
         seconds = options.seconds or (90.0 if options.quick else 300.0)
         with tempfile.TemporaryDirectory(prefix="rankway-live-") as folder:
             dlrm.build(Path(folder), rows=100, items=2000, users=10)
             control = run_control(Path(folder), options.policy, seconds, _PEAK_PER_S, _say)
-        told["control"] = _control_as_dict(control)
+        figures["control"] = _control_as_dict(control)
     if options.part != "control":
         home = home_directory()
         _make_ready(home, options.replicas, anew=options.part == "profile")
     if options.part in (None, "accuracy"):
         seconds = options.seconds or (10.0 if options.quick else 40.0)
         cells = run_accuracy(home, options.replicas, seconds, _say)
-        told["accuracy"] = [_cell_as_dict(cell) for cell in cells]
-    return told, control, cells
+        figures["accuracy"] = [_cell_as_dict(cell) for cell in cells]
+    return figures, control, cells
 
 
 def _make_ready(home: Path, replicas: Sequence[int], *, anew: bool) -> None:
@@ -97,8 +97,12 @@ def _control_as_dict(control: Control) -> dict[str, Any]:
 def _cell_as_dict(cell: Cell) -> dict[str, Any]:
     names = [field.name for field in fields(Stretch) if field.name != "cores"]
     medians = {name: cell.median(name) for name in names}
-    found = {"difference": cell.difference, "paced_difference": cell.paced_difference, "medians": medians}
-    return asdict(cell) | found
+    differences = {
+        "difference": cell.difference,
+        "paced_difference": cell.paced_difference,
+        "medians": medians,
+    }
+    return asdict(cell) | differences
 
 
 def _show_control(control: Control) -> None:

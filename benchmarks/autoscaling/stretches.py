@@ -68,11 +68,11 @@ def measure_stretch(server: Server, spec: PipelineSpec, rate: float, seconds: fl
     used_s["foreign"] = max(0.0, busy_s - sum(used_s.values()))
     batches = read_batches(loop.answers)
     live_ms, live_requests = sum(batches.stage_ms.values()), batches.mean_requests
-    simulated = _Simulated.of(spec, times_s)
+    simulated = _Simulated.from_arrivals(spec, times_s)
     pace, paced = 1.0, simulated
     for _ in range(_PACINGS):  # other times make other batches
         pace *= live_ms / live_requests / (paced.batch_ms / paced.batch_requests)
-        paced = _Simulated.of(at_pace(spec, pace), times_s)
+        paced = _Simulated.from_arrivals(at_pace(spec, pace), times_s)
     return Stretch(
         good=result.statuses.get("200", 0),
         sent=result.requests + result.missed + result.errors,
@@ -108,8 +108,8 @@ class _Simulated:
     batch_requests: float
 
     @classmethod
-    def of(cls, spec: PipelineSpec, times_s: NDArray[np.float64]) -> "_Simulated":
-        """Simulate."""
+    def from_arrivals(cls, spec: PipelineSpec, times_s: NDArray[np.float64]) -> "_Simulated":
+        """Simulate the arrivals; of several seeds take the run of the median p99."""
         counts = np.full(len(times_s), spec.candidates_per_request, np.int32)
         runs = [
             simulate(spec, Fixed(spec), [(times_s, counts)], SimulationOptions(seed=seed))

@@ -96,14 +96,14 @@ def _measure_layout(plan: _Plan, processes: int) -> list[BareCell]:
     for worker in workers:
         worker.start()
     try:
-        told = [_next_result(results, workers, plan.runtime) for _ in workers]
+        reports = [_next_result(results, workers, plan.runtime) for _ in workers]
     finally:
         for worker in workers:
             worker.join(5)
             worker.kill()
-    measured = [rows for rows in told if not isinstance(rows, str)]
+    measured = [rows for rows in reports if not isinstance(rows, str)]
     if len(measured) < processes:
-        amiss = next(rows for rows in told if isinstance(rows, str))
+        amiss = next(rows for rows in reports if isinstance(rows, str))
         sys.stderr.write(f"runtime {plan.runtime} is left out: {amiss}\n")
         return []
     cells = []

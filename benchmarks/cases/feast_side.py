@@ -12,12 +12,12 @@ from typing import Any
 
 def main() -> None:
     """Put the rows into Feast's online store, then read them as often as told."""
-    given = json.loads(sys.stdin.readline())
-    store = open_store(Path(given["folder"]), given["redis"], given["features"])
+    task = json.loads(sys.stdin.readline())
+    store = open_store(Path(task["folder"]), task["redis"], task["features"])
     for kind in ("user", "item"):
-        store.write_to_online_store(f"{kind}s", _frame(kind, given[f"{kind}s"], given["features"]))
+        store.write_to_online_store(f"{kind}s", _frame(kind, task[f"{kind}s"], task["features"]))
     answer({"feast": __import__("feast").__version__})
-    names = {kind: [f"{kind}s:{kind}_{i}" for i in range(given["features"])] for kind in ("user", "item")}
+    names = {kind: [f"{kind}s:{kind}_{i}" for i in range(task["features"])] for kind in ("user", "item")}
     for line in sys.stdin:
         asked = json.loads(line)
         whole_s, user_s = [], []

@@ -49,18 +49,18 @@ def read_batches(answers: Sequence[Answered]) -> Batches:
         head, _, body = answer.data.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200"):
             continue
-        told = decode(body)
+        decoded = decode(body)
         read += 1
-        degraded += told.degraded is not None
-        queue_ms += told.timings_ms.pop("queue", 0.0)
-        key = tuple(told.timings_ms.items())
+        degraded += decoded.degraded is not None
+        queue_ms += decoded.timings_ms.pop("queue", 0.0)
+        key = tuple(decoded.timings_ms.items())
         group, first_s = open_groups.get(key, (-1, 0.0))
         if answer.started_s < first_s:
             sizes[group] += 1
             continue
         open_groups[key] = (len(sizes), answer.answered_s)
         sizes.append(1)
-        sums.update(told.timings_ms)
+        sums.update(decoded.timings_ms)
     return Batches(
         requests_by_batch=dict(sorted(Counter(sizes).items())),
         stage_ms={stage: total / len(sizes) for stage, total in sums.items()},

@@ -29,9 +29,9 @@ class Growth:
 
     def _look(self) -> None:
         while not self._stop.wait(_SAMPLE_S):
-            for place, pid in enumerate(self._pids):
-                grown = (_memory(pid)[0] - self._before[place][0]) / _MIB
-                self.peaks[place] = max(self.peaks[place], grown)
+            for index, pid in enumerate(self._pids):
+                grown = (_memory(pid)[0] - self._before[index][0]) / _MIB
+                self.peaks[index] = max(self.peaks[index], grown)
 
 
 def _memory(pid: int) -> tuple[int, int]:

@@ -51,12 +51,12 @@ class CpuMeter:
         while children := {pid for pid, parent in parents.items() if parent in ours and pid not in ours}:
             ours |= children
         self._ours = ours
-        found = {}
+        processes = {}
         for pid in ours:
             if (cpu_s := cpu_of(pid)) is not None:
                 command = _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
-                found[pid] = Process(pid, command, role_of(command), cpu_s)
-        return found
+                processes[pid] = Process(pid, command, role_of(command), cpu_s)
+        return processes
 
 
 def core_seconds_by_role(before: Mapping[int, Process], after: Mapping[int, Process]) -> dict[str, float]:

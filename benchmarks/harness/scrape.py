@@ -16,10 +16,10 @@ def metrics_url(log: Path) -> str:
     Raises:
         RuntimeError: it printed none.
     """
-    found = _URL.search(log.read_text(errors="replace"))
-    if found is None:
+    match = _URL.search(log.read_text(errors="replace"))
+    if match is None:
         raise RuntimeError(f"the service printed no address of its metrics in {log}")
-    return found[0]
+    return match[0]
 
 
 def total(text: str, name: str, label: str) -> float:

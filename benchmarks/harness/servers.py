@@ -41,8 +41,8 @@ class Server:
             OSError, ValueError: it does not answer, or not with JSON.
         """
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
-            told: dict[str, Any] = json.load(answer)
-        return told
+            health: dict[str, Any] = json.load(answer)
+        return health
 
 
 @contextmanager
@@ -97,8 +97,8 @@ def _wait_until_ready(server: Server, process: "subprocess.Popen[bytes]") -> Non
     limit_s = time.monotonic() + _START_LIMIT_S
     while time.monotonic() < limit_s:
         if process.poll() is not None:
-            told = server.log.read_text(errors="replace")[-2000:]
-            raise RuntimeError(f"the server ended with {process.returncode} before it was ready: {told}")
+            log_end = server.log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"the server ended with {process.returncode} before it was ready: {log_end}")
         try:
             server.health()
             return
@@ -125,7 +125,7 @@ def _stop(process: "subprocess.Popen[bytes]", meter: CpuMeter) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    left = {pid: found for pid, found in meter.read().items() if pid != process.pid}
+    left = {pid: running for pid, running in meter.read().items() if pid != process.pid}
     if left:
         sys.stderr.write(f"left running by the server, ended now: {sorted(p.role for p in left.values())}\n")
     for pid in left:

@@ -59,5 +59,5 @@ def _kill(server: Server, unit: str) -> None:
 
 
 def _replica(answer: Answered) -> bytes:
-    found = _REPLICA.search(answer.data)
-    return found[1] if found is not None else b""
+    match = _REPLICA.search(answer.data)
+    return match[1] if match is not None else b""

@@ -113,8 +113,8 @@ def baselines(
     fitting = fitting_of(log, config, evaluation.catalogue)
     families = [popularity(fitting), item_knn(fitting), matrix_factorisation(fitting, seed), ease(fitting)]
     families += [most_bought(fitting)] if log.repeats else []
-    found = (search(evaluation, family, valid.thinned(SEARCHED_ON))[0] for family in families)
-    return {candidate.name: candidate for candidate in found}
+    chosen = (search(evaluation, family, valid.thinned(SEARCHED_ON))[0] for family in families)
+    return {candidate.name: candidate for candidate in chosen}
 
 
 def events_quality(
@@ -135,7 +135,7 @@ def events_quality(
     evaluation = EventEvaluation(Catalogue.open(data.catalogue), over.repeats)
     valid, test = (evaluation.split(data.impressions / part) for part in ("valid", "test"))
     progress(f"{pipeline.name}: baselines", 0, 1)
-    found = baselines(read_events(config.set), evaluation, config, valid, seed=pipeline.training.seed)
+    chosen = baselines(read_events(config.set), evaluation, config, valid, seed=pipeline.training.seed)
     progress(f"{pipeline.name}: baselines", 1, 1)
     methods: dict[str, PER_LIST] = {}
     by_seed: dict[int, dict[str, float]] = {}
@@ -143,7 +143,7 @@ def events_quality(
         got = evaluation.judge(ranking_of(root, evaluation.catalogue, threads=threads), test)
         methods.setdefault(RANKER, got)
         by_seed[seed] = {name: float(np.nanmean(values)) for name, values in got.items()}
-    methods |= {name: evaluation.judge(one.rank, test) for name, one in found.items()}
+    methods |= {name: evaluation.judge(one.rank, test) for name, one in chosen.items()}
     random = np.random.default_rng(pipeline.training.seed)
     methods["random"] = evaluation.judge(
         lambda batch: random.random(batch.candidate_count, dtype=np.float32), test
@@ -151,6 +151,6 @@ def events_quality(
     return {
         "protocol": json.loads(data.manifest.read_text()) | {"seen_items_are_ranked": over.repeats},
         "seeds": by_seed,
-        "settings": {name: one.setting for name, one in found.items()},
+        "settings": {name: one.setting for name, one in chosen.items()},
         "methods": table_of(methods, test.users, ours=RANKER, metrics=tuple(METRICS)),
     }

@@ -59,7 +59,7 @@ def fit_lambdamart(train: Labelled, features: FlatFeatures, *, threads: int, see
     }
     known = lgb.Dataset(rows[:at], grades[:at], group=sizes[:first], free_raw_data=False)
     held = lgb.Dataset(rows[at:], grades[at:], group=sizes[first:], reference=known, free_raw_data=False)
-    found: list[tuple[float, int, dict[str, Any]]] = []
+    results: list[tuple[float, int, dict[str, Any]]] = []
     for setting in SETTINGS:
         stop = lgb.early_stopping(PATIENCE, verbose=False)
         booster = lgb.train(
@@ -67,8 +67,8 @@ def fit_lambdamart(train: Labelled, features: FlatFeatures, *, threads: int, see
         )
         scores = _predict(booster, rows[at:])
         reached = ndcg(scores, labels[at:], batch.offsets[first:] - at)
-        found.append((reached, booster.best_iteration or ROUNDS, setting))
-    _, rounds, setting = max(found, key=lambda one: one[0])
+        results.append((reached, booster.best_iteration or ROUNDS, setting))
+    _, rounds, setting = max(results, key=lambda one: one[0])
     whole = lgb.Dataset(rows, grades, group=sizes)
     booster = lgb.train({**fixed, **setting}, whole, num_boost_round=rounds)
 

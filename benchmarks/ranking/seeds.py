@@ -28,8 +28,8 @@ def trained_rankers(
         ensure_event_data(training.events, EventData((home / pipeline.catalogue).parent))
     features = load_definitions(home / pipeline.features.definitions)
     for seed in range(training.seed, training.seed + seeds):
-        place = root if seed == training.seed else root.with_name(f"{root.name}-seed-{seed}")
-        places = Places(catalogue=home / pipeline.catalogue, data=home / training.data, ranker=place)
+        root_of_seed = root if seed == training.seed else root.with_name(f"{root.name}-seed-{seed}")
+        places = Places(catalogue=home / pipeline.catalogue, data=home / training.data, ranker=root_of_seed)
         config = training.model_copy(update={"seed": seed, "reranker": None, "distilled": None})
         Trainer(config, features, places, progress).run()
-        yield seed, place
+        yield seed, root_of_seed

@@ -83,8 +83,10 @@ def walks_quality(
 
 def _view(pipeline: PipelineConfig, home: Path, catalogue: Catalogue) -> FeatureView:
     features = load_definitions(home / pipeline.features.definitions)
-    place = pipeline.features.overlay
-    return FeatureView(features, catalogue, None if place is None else Overlay.open(home / place, features))
+    overlay = pipeline.features.overlay
+    return FeatureView(
+        features, catalogue, None if overlay is None else Overlay.open(home / overlay, features)
+    )
 
 
 def _read(root: Path, catalogue: Catalogue) -> Labelled:
