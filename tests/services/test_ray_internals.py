@@ -119,24 +119,33 @@ def test_a_name_that_ray_lacks_is_missed(canary: str) -> None:
 
 
 def private_names(source: str) -> Iterator[tuple[int, str]]:
-    """Yield line and name of all private names: imports from Ray, attributes, keyword arguments."""
-    for node in ast.walk(ast.parse(source)):
+    """Yield line and name of all private names that the module does not define itself.
+
+    These are imports from Ray, attributes of anything but ``self`` and ``cls``, and keyword arguments.
+    """
+    tree = ast.parse(source)
+    known = ALLOWED | {
+        node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        or (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
+    }
+    for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
                 yield from ((node.lineno, alias.name) for alias in names if is_private(alias.name))
             case ast.ImportFrom(module=str() as module, names=names):
                 paths = [f"{module}.{alias.name}" for alias in names]
                 yield from ((node.lineno, path) for path in paths if is_private(path))
-            case ast.Attribute(value=value, attr=attr) if attr not in ALLOWED and is_private(attr):
+            case ast.Attribute(value=value, attr=attr) if attr not in known and is_private(attr):
                 if not (isinstance(value, ast.Name) and value.id in ("self", "cls")):
                     yield node.lineno, attr
             case ast.keyword(arg=str() as name) if is_private(name):
                 yield node.value.lineno, name
             case ast.Call(
                 func=ast.Name(id="getattr" | "hasattr"), args=[_, ast.Constant(value=str() as name), *_]
-            ):
-                if is_private(name):
-                    yield node.lineno, name
+            ) if is_private(name):
+                yield node.lineno, name
 
 
 def is_private(path: str) -> bool:
@@ -144,6 +153,23 @@ def is_private(path: str) -> bool:
     if names:
         return first == "ray" and (path.startswith("ray.core.generated") or any(map(is_private, names)))
     return first.startswith("_") and not first.startswith("__")
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import ray._raylet", ["ray._raylet"]),
+        ("from ray.serve.context import _get_global_client", ["ray.serve.context._get_global_client"]),
+        ("from ray.core.generated import gcs_pb2", ["ray.core.generated.gcs_pb2"]),
+        ("ray.init(_node_ip_address='::1')", ["_node_ip_address"]),
+        ("getattr(app, '_app', None)", ["_app"]),
+        ("handle._router", ["_router"]),
+        ("from ray import serve; serve.start(); self._router.close()", []),
+        ("class Own:\n    def _part(self): return Own()._part()", []),
+    ],
+)
+def test_private_names_of_others_are_seen(source: str, names: list[str]) -> None:
+    assert [name for _, name in private_names(source)] == names
 
 
 def test_only_one_package_names_the_inside_of_ray() -> None:
