@@ -1,19 +1,13 @@
-"""Admission, compiled: work goes to a replica, which queues it or refuses it, and forgets what waited too long.
-
-After ``services/scheduling/admission.py`` and ``runner.py``.
-"""
+"""Admission, compiled: work goes to a replica, which queues it or refuses it, and forgets what waited too long."""
 
 import numpy as np
 
-from autoscale.simulator.event_engine import pointers
+from autoscale.simulator.event_engine import pointers, rules
 from autoscale.simulator.event_engine.jit import compiled
 from autoscale.simulator.event_engine.outcomes import disconnect, end, free, wake
 from autoscale.simulator.event_engine.queues import batches_ahead, leave, offer
 from autoscale.simulator.event_engine.routing import choose_key, choose_replica, connect
 from autoscale.simulator.event_engine.state import LATE, REFUSED, SHED
-
-_ADMITTED = 0.75
-"""As in ``services/scheduling/admission.py``."""
 
 
 @compiled
@@ -35,8 +29,8 @@ def route(world: int, w: int, again: bool) -> None:
         work.deadline_s = np.inf if k < 0 else clock.now_s + clock.deadline_s
     if k >= 0:
         forget_expired(world, r)
-    refused = k >= 0 and _is_refused(world, r, work.deadline_s)
-    if refused:
+    refused = k >= 0 and refuses(world, r, work.deadline_s)
+    if refused and rules.shows_overload(0, work.deadline_s - clock.now_s, clock.deadline_s):
         pointers.replicas(world)[r].refused_s = clock.now_s
     if refused or not offer(pointers.replicas(world), pointers.works(world), r, w, unit.max_waiting):
         if not u:
@@ -81,18 +75,16 @@ def call_arrives(world: int, b: int) -> None:
 
 
 @compiled
-def _is_refused(world: int, r: int, deadline_s: float) -> bool:
+def refuses(world: int, r: int, deadline_s: float) -> bool:
+    """Return whether a replica refuses a request of this deadline now."""
     replica, clock = pointers.replicas(world)[r], pointers.clock(world)
     u = pointers.keys(world)[replica.key].unit
     unit = pointers.units(world)[u]
     batches = batches_ahead(
         pointers.replicas(world), pointers.works(world), r, deadline_s, unit.max_candidates
     )
-    if not batches:
-        return bool(clock.now_s > deadline_s)
-    ahead_s = batches * replica.batch_s / unit.max_in_flight
-    share = _ADMITTED if clock.promises and not u else 1.0
-    return bool(ahead_s > share * (deadline_s - clock.now_s))
+    left_s, promises = deadline_s - clock.now_s, bool(clock.promises and not u)
+    return rules.is_refused(batches, replica.batch_s, unit.max_in_flight, left_s, promises)
 
 
 @compiled

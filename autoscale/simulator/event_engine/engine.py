@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from autoscale.capacity.service_time import ServiceTime, service_time
+from autoscale.serving_rules import rescue_s
 from autoscale.simulator.cluster.nodes import Change, Replica
 from autoscale.simulator.engine_base import Floats, Measured
 from autoscale.simulator.event_engine import state as w
@@ -213,7 +214,7 @@ def _clock(spec: PipelineSpec, seed: int) -> Any:
     clock["deadline_s"], clock["objective_s"] = deadline_s, spec.p99_ms / 1e3
     if spec.fallback is not None:
         clock["promises"] = 1
-        clock["rescue_s"] = min(0.05, 0.25 * deadline_s)  # as services/scheduling/job.py
+        clock["rescue_s"] = rescue_s(deadline_s)
         clock["fallback_s"] = spec.fallback.seconds_per_candidate
     return clock
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from autoscale.simulator.event_engine import pointers
+from autoscale.serving_rules import SWEEP_PERIOD_S
+from autoscale.simulator.event_engine import pointers, rules
 from autoscale.simulator.event_engine.jit import compiled
 from autoscale.simulator.event_engine.queues import leave
 from autoscale.simulator.event_engine.routing import connect
@@ -26,10 +27,12 @@ from autoscale.simulator.event_engine.state import (
     TOO_LATE,
 )
 
-SWEEP_S = 0.01
-"""Half the period in which ``services/scheduling/runner.py`` looks for what is about to miss its deadline."""
-_ALIKE, _RISING, _FALLING, _OUTLIER = 0.1, 0.1, 0.5, 8.0
-"""As ``services/scheduling/admission.py`` learns."""
+SWEEP_DELAY_S = SWEEP_PERIOD_S / 2
+"""A sweep comes this long after the last moment of a request, on average."""
+_KNOWN_HALF_LIFE_S = 10.0
+"""An expected time counts half after this long: it stands for the probes of a rung, which are not simulated."""
+_SLOWER_RATE, _FASTER_RATE = 0.5, 0.1
+"""Weights of the newest time: the expected time stays near the upper quantile that a replica keeps."""
 
 
 @compiled
@@ -96,7 +99,7 @@ def _end_request(world: int, w: int, outcome: int, cost_s: float) -> None:
     if outcome == LOST:
         pointers.totals(world)[GONE] += 1
     elif clock.promises:
-        at_s = min(moment_s + SWEEP_S, clock.now_s + cost_s)
+        at_s = min(moment_s + SWEEP_DELAY_S, clock.now_s + cost_s)
         _answered(world, DEGRADED, max(0.0, at_s - work.arrived_s) + key.overhead_s)
     elif outcome in (ANSWERED, LATE):
         pointers.totals(world)[DROPPED] += 1
@@ -107,22 +110,19 @@ def _end_request(world: int, w: int, outcome: int, cost_s: float) -> None:
 
 
 @compiled
-def _learn(world: int, r: int, w: int, outcome: int, cost_s: float) -> None:
-    """Learn what a batch took, as ``services/scheduling`` does in admission.py and, roughly, latency.py."""
+def learn(world: int, r: int, w: int, outcome: int, cost_s: float) -> None:
+    """Learn what a batch took. The expected times by size are roughly those of ``services/scheduling/latency.py``."""
     clock, work, replica = pointers.clock(world), pointers.works(world)[w], pointers.replicas(world)[r]
     unit = pointers.units(world)[pointers.keys(world)[replica.key].unit]
     elapsed_s = clock.now_s + cost_s - work.dispatched_s
-    taken_s = elapsed_s / max(1.0, work.candidates / unit.max_candidates)
-    if replica.batch_s > 0:
-        taken_s = min(taken_s, _OUTLIER * replica.batch_s)
-    change_s = taken_s - replica.batch_s
-    promises = clock.promises and work.level == 1
-    replica.batch_s += change_s * (_ALIKE if promises else _RISING if change_s > 0 else _FALLING)
+    promises = bool(clock.promises and work.level == 1)
+    replica.batch_s = rules.learned_batch_s(
+        replica.batch_s, elapsed_s, work.candidates, unit.max_candidates, np.inf, promises
+    )
     if promises and outcome == ANSWERED:
         size = size_of(work.candidates)
         known_s = expected_s(world, r, size)
-        # Half of what is above and a tenth of what is below: near the upper quantile that the cluster keeps.
-        known_s += (elapsed_s - known_s) * (0.5 if elapsed_s > known_s else 0.1)
+        known_s += (elapsed_s - known_s) * (_SLOWER_RATE if elapsed_s > known_s else _FASTER_RATE)
         pointers.expected_s(world)[r, size] = (
             elapsed_s if pointers.expected_s(world)[r, size] <= 0 else known_s
         )
@@ -131,24 +131,20 @@ def _learn(world: int, r: int, w: int, outcome: int, cost_s: float) -> None:
 
 @compiled
 def size_of(candidates: int) -> int:
-    """Give the power of two that a batch's size falls into."""
-    size = 0
-    while candidates and size < SIZES - 1:
-        candidates >>= 1
-        size += 1
-    return size
+    """Return the bucket of a batch's size; the last one takes all larger sizes."""
+    return min(rules.size_bucket(candidates), SIZES - 1)
 
 
 @compiled
 def expected_s(world: int, r: int, size: int) -> float:
-    """Give what a batch of the size would take; 0 where nothing is known. As ``services/scheduling/latency.py``."""
+    """Return the expected time of a batch of the size, from the nearest size that is known; 0 if none is."""
     expected = pointers.expected_s(world)
     for away in range(SIZES):
         for known in (size + away, size - away):
             if 0 <= known < SIZES and expected[r, known] > 0:
-                halvings = (pointers.clock(world).now_s - pointers.expected_at_s(world)[r, known]) / 10.0
-                value: float = expected[r, known] * 2.0 ** (max(0, size - known) - halvings)
-                return value
+                age_s = pointers.clock(world).now_s - pointers.expected_at_s(world)[r, known]
+                proportional_s = rules.in_proportion_s(expected[r, known], known, size)
+                return float(proportional_s * 2.0 ** (-age_s / _KNOWN_HALF_LIFE_S))
     return 0.0
 
 
@@ -190,7 +186,7 @@ def _end_batch(world: int, w: int, outcome: int) -> float:
             cost_s = 0.0  # from memory, then
         replica.owed_s += cost_s
     if outcome == ANSWERED or (clock.promises and work.level == 1):
-        _learn(world, r, w, outcome, cost_s)
+        learn(world, r, w, outcome, cost_s)
     wake(world, r)
     return cost_s
 

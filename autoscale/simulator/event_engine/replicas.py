@@ -1,9 +1,9 @@
 """What a replica does, compiled: forms batches the moment its model thread is idle, and sends calls on.
 
-After ``services/scheduling/runner.py``, ``executor.py`` and ``pace.py``.
+After ``services/scheduling/runner.py`` and ``executor.py``.
 """
 
-from autoscale.simulator.event_engine import pointers
+from autoscale.simulator.event_engine import pointers, rules
 from autoscale.simulator.event_engine.admission import forget_expired
 from autoscale.simulator.event_engine.event_heap import note
 from autoscale.simulator.event_engine.jit import compiled
@@ -23,12 +23,6 @@ from autoscale.simulator.event_engine.state import (
     QUEUED,
     THREAD_FREE,
 )
-
-_SHARE = 0.5
-_REFUSING_S = 0.1
-"""As in ``services/scheduling/admission.py``."""
-_MARGIN_S = 0.005
-"""As in ``services/scheduling/remote_calls.py``."""
 
 
 @compiled
@@ -66,7 +60,7 @@ def serve(world: int, r: int) -> None:
     key = pointers.keys(world)[replica.key]
     u = key.unit
     unit = pointers.units(world)[u]
-    promises = clock.promises and not u
+    promises = bool(clock.promises and not u)
     while not replica.busy and replica.stamp >= 0:
         if replica.owed_s > 0:
             _keep_busy(world, r, replica.owed_s)
@@ -81,7 +75,7 @@ def serve(world: int, r: int) -> None:
             pointers.works(world),
             r,
             clock.now_s,
-            0.0 if promises else replica.batch_s,
+            rules.unusable_s(replica.batch_s, promises),
             unit.max_candidates,
         )
         key.waiting_candidates -= waiting - replica.waiting_candidates
@@ -96,7 +90,7 @@ def serve(world: int, r: int) -> None:
         b = _batch_of(world, r, u, first)
         replica.in_flight += 1
         batch = pointers.works(world)[b]
-        if promises and u == clock.units - 1 and not _is_affordable(world, r, b):
+        if promises and u == clock.units - 1 and not is_affordable(world, r, b):
             end(world, b, LATE)
             continue
         elapsed_s = seconds(world, replica.key, batch.requests, batch.candidates)
@@ -160,22 +154,23 @@ def _batch_of(world: int, r: int, u: int, first: int) -> int:
 
 
 @compiled
-def _is_affordable(world: int, r: int, b: int) -> bool:
-    """Whether the ranker is expected to keep the batch's deadline, and not to make late what waits behind it."""
+def is_affordable(world: int, r: int, b: int) -> bool:
+    """Return whether the ranker is expected to keep the batch's deadline, and to make nothing late that waits.
+
+    The whole batch is judged by its most urgent request, and no time is kept for a later stage.
+    """
     replica, clock, batch = pointers.replicas(world)[r], pointers.clock(world), pointers.works(world)[b]
     expected = expected_s(world, r, size_of(batch.candidates))
     until_s = pointers.works(world)[batch.first].deadline_s - clock.rescue_s
-    if expected > until_s - clock.now_s - _MARGIN_S:
+    if expected > rules.stage_left_s(until_s, clock.now_s, 0.0):
         return False
     behind = (
         replica.waiting_candidates
         / pointers.units(world)[pointers.keys(world)[replica.key].unit].max_candidates
     )
-    if clock.now_s - replica.refused_s < _REFUSING_S:
+    share_s = rules.batch_share_s(clock.now_s - replica.refused_s, behind, clock.deadline_s)
+    if share_s <= 0:
         return False
-    if behind <= 0:
-        return True
-    share_s = _SHARE * clock.deadline_s / (1 + behind)
     return bool(expected <= share_s - (clock.now_s - batch.dispatched_s))
 
 
@@ -197,14 +192,13 @@ def batch_done(world: int, b: int) -> None:
         end(world, b, ANSWERED)
         return
     promises = clock.promises and batch.level == 1
-    if promises and not _is_affordable(world, r, b):
+    if promises and not is_affordable(world, r, b):
         end(world, b, LATE)
         return
     if promises:
-        # Until the fallback can still make the deadline.
-        last_s = pointers.works(world)[batch.first].deadline_s - clock.rescue_s
-        last_s -= clock.fallback_s * batch.candidates + 3 * _MARGIN_S
-        last_s = max(last_s, clock.now_s + _MARGIN_S)
+        moment_s = pointers.works(world)[batch.first].deadline_s - clock.rescue_s
+        fallback_s = clock.fallback_s * batch.candidates
+        last_s = rules.call_until_s(moment_s, clock.now_s, fallback_s, 0.0)
     else:
         last_s = batch.deadline_s
     hop_s = pointers.keys(world)[pointers.units(world)[batch.level].first_key].overhead_s
