@@ -5,24 +5,10 @@ Both follow from the time that the last batches took. Time is an argument.
 
 from typing import Any
 
+from autoscale import serving_rules as rules
 from services.errors import DeadlinePassed
 from services.scheduling.batcher import Batcher
 from services.scheduling.deadlines import too_late
-
-_PLANNED_SHARE = 0.5
-"""Batches are planned to use this share of the horizon, so that quality gives way before requests are refused."""
-_OVERLOAD_LASTS_S = 0.1
-"""For so long after a refusal that shows an overload, batches are answered from memory."""
-_ADMITTED_SHARE = 0.75
-"""A request that is promised an answer is admitted if the work before it takes at most this share of its time."""
-_PATIENT_SHARE = 0.9
-"""Only the refusal of a request with this share of the horizon left, and no priority below 0, shows an overload."""
-_LEARNING_RATE = 0.1
-# One slow batch must not cause refusals: the estimate rises slowly and falls fast. If slow batches are replaced by
-# cheap ones, such an estimate would be too low, so both directions count alike.
-_RISING_RATE, _FALLING_RATE = 0.1, 0.5
-_OUTLIER_FACTOR = 8.0
-"""A longer batch counts as so many times the expected time: the whole process was probably stalled."""
 
 
 class Admission:
@@ -57,12 +43,14 @@ class Admission:
 
         After the horizon, a batch no longer counts as in flight, so it holds up no others.
         """
-        expected_s = self.seconds_per_batch
-        taken_s = min(elapsed_s, self._horizon_s) / max(1.0, candidates / self._max_candidates)
-        if expected_s:
-            taken_s = min(taken_s, _OUTLIER_FACTOR * expected_s)
-        rate = _LEARNING_RATE if self._promises else _RISING_RATE if taken_s > expected_s else _FALLING_RATE
-        self.seconds_per_batch += (taken_s - expected_s) * rate
+        self.seconds_per_batch = rules.learned_batch_s(
+            self.seconds_per_batch,
+            elapsed_s,
+            candidates,
+            self._max_candidates,
+            self._horizon_s,
+            self._promises,
+        )
 
     def refusal(
         self, priority: int, deadline_s: float, now_s: float, *, due_s: float | None = None
@@ -72,13 +60,12 @@ class Admission:
         due_s: the deadline by which it is queued, if that is another.
         """
         batches = self._batcher.batches_ahead(priority, deadline_s if due_s is None else due_s)
-        if not batches:
-            return too_late() if now_s > deadline_s else None
-        ahead_s = batches * self.seconds_per_batch / max(1, self.max_in_flight)
-        left_s = deadline_s - now_s
-        if ahead_s <= (_ADMITTED_SHARE if self._promises else 1.0) * left_s:
+        left_s, in_flight = deadline_s - now_s, max(1, self.max_in_flight)
+        if not rules.is_refused(batches, self.seconds_per_batch, in_flight, left_s, self._promises):
             return None
-        if priority >= 0 and left_s >= _PATIENT_SHARE * self._horizon_s:
+        if not batches:
+            return too_late()
+        if rules.shows_overload(priority, left_s, self._horizon_s):
             self._overloaded_at_s = now_s
         return DeadlinePassed(
             f"deadline_ms: too short for the work that is due before, got {left_s * 1e3:.0f}; send again later, or "
@@ -93,9 +80,5 @@ class Admission:
         others, and a long one must not keep the queue from being drained by less. While requests are refused that
         came with all of the horizon, there is no time for any quality.
         """
-        if now_s - self._overloaded_at_s < _OVERLOAD_LASTS_S:
-            return 0.0
-        candidates = self._batcher.due_with(priority, now_s + self._horizon_s)
-        if not candidates:
-            return float("inf")
-        return _PLANNED_SHARE * self._horizon_s / (1 + candidates / self._max_candidates)
+        batches = self._batcher.due_with(priority, now_s + self._horizon_s) / self._max_candidates
+        return rules.batch_share_s(now_s - self._overloaded_at_s, batches, self._horizon_s)

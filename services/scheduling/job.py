@@ -8,9 +8,10 @@ from typing import Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from autoscale.serving_rules import stage_left_s
 from models.ragged import RaggedBatch
 from services.errors import DeadlinePassed, Overloaded, ServiceError, StageFailed
-from services.scheduling.deadlines import MARGIN_S, last_moment_s, too_late
+from services.scheduling.deadlines import last_moment_s, too_late
 from services.scheduling.ladder import Ladder, Part, Rung
 from services.scheduling.work import Work
 from services.stages.base import Why
@@ -98,15 +99,17 @@ class Job(Generic[Payload]):
         share_s -= now_s - self.dispatched_s + reserve_s
         if self.is_ranked:  # to order it costs no more than an answer from memory
             share_s = max(share_s, self.ladder.cheapest_s(self.size, now_s))
-        start_s = now_s + reserve_s + MARGIN_S
         if self._last_moments_s is None:
             self._last_moments_s = [last_moment_s(work) for work in self.works]
         moments_s = self._last_moments_s
         rung = self.next_rung
-        if rung is not None and rung.takes_all(self.size, min(share_s, min(moments_s) - start_s)):
+        if rung is not None and rung.takes_all(
+            self.size, min(share_s, stage_left_s(min(moments_s), now_s, reserve_s))
+        ):
             self.is_settled = True
             return []
-        sizes, left_s = [work.candidate_count for work in self.works], [each - start_s for each in moments_s]
+        sizes = [work.candidate_count for work in self.works]
+        left_s = [stage_left_s(moment_s, now_s, reserve_s) for moment_s in moments_s]
         own, *parts = self.ladder.divide(sizes, left_s, share_s, now_s, first=self.rung)
         leaving = self.leave([part.members for part in parts]) if parts else []
         for job, part in zip([self, *leaving], [own, *parts], strict=True):

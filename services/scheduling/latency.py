@@ -8,6 +8,8 @@ larger one, and no more than in proportion to a smaller one, because batching ne
 
 from dataclasses import dataclass
 
+from autoscale.serving_rules import in_proportion_s, size_bucket
+
 WINDOW = 16
 QUANTILE = 0.9
 
@@ -28,7 +30,7 @@ class Latency:
 
     def observe(self, size: int, elapsed_s: float, now_s: float) -> None:
         """Learn that a batch of ``size`` took ``elapsed_s`` and ended at ``now_s``."""
-        bucket = _bucket(size)
+        bucket = size_bucket(size)
         before = self._windows.get(bucket)
         times_s = (*(() if before is None else before.times_s[1 - WINDOW :]), elapsed_s)
         # Rounded down, so that the slowest of two to eleven times is left out.
@@ -37,11 +39,11 @@ class Latency:
 
     def correct(self, size: int, elapsed_s: float, now_s: float) -> None:
         """Learn from a probe: its time replaces all that it contradicts, at every size."""
-        bucket = _bucket(size)
+        bucket = size_bucket(size)
         kept = {
             other: window
             for other, window in self._windows.items()
-            if other != bucket and window.quantile_s <= _in_proportion(elapsed_s, bucket, other)
+            if other != bucket and window.quantile_s <= in_proportion_s(elapsed_s, bucket, other)
         }
         self._windows = {**kept, bucket: _Window((elapsed_s,), elapsed_s, now_s)}
 
@@ -57,17 +59,9 @@ class Latency:
 
     def _estimate(self, size: int) -> tuple[float, _Window | None]:
         """Return the expected time, and the window that it comes from."""
-        windows, bucket = self._windows, _bucket(size)
+        windows, bucket = self._windows, size_bucket(size)
         window = windows.get(bucket)
         if window is not None:
             return window.quantile_s, window
-        bounds = ((_in_proportion(w.quantile_s, other, bucket), w) for other, w in windows.items())
+        bounds = ((in_proportion_s(w.quantile_s, other, bucket), w) for other, w in windows.items())
         return min(bounds, key=lambda bound: bound[0], default=(0.0, None))
-
-
-def _bucket(size: int) -> int:
-    return max(1, size).bit_length()
-
-
-def _in_proportion(elapsed_s: float, measured: int, bucket: int) -> float:
-    return elapsed_s * float(1 << max(0, bucket - measured))

@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from autoscale.serving_rules import call_until_s
 from services.scheduling.consumer import Consumer
-from services.scheduling.deadlines import MARGIN_S, last_moment_s
+from services.scheduling.deadlines import last_moment_s
 from services.scheduling.job import Job
 from services.scheduling.work_queue import WorkQueue
 from services.stages.base import RemoteStage
@@ -110,11 +111,11 @@ class RemoteCalls(Generic[Payload]):
         if not self._rescues and job.rung + 1 == len(job.ladder.rungs):
             return [max(work.deadline_s for work in job.works) - now_s] * len(job.works)
         size, rungs = job.size, job.ladder.rungs
-        expected_s = rungs[job.rung].latency.expected_s(size) + MARGIN_S
+        expected_s = rungs[job.rung].latency.expected_s(size)
         below_s = sum(rung.latency.expected_s(size) for rung in rungs[job.rung + 1 : job.rung + 2])
-        after_s = below_s + job.reserve_s(now_s) + 3 * MARGIN_S
-        left_s = [last_moment_s(work) - now_s for work in job.works]
-        return [max(MARGIN_S, each_s - after_s, min(expected_s, each_s)) for each_s in left_s]
+        below_s += job.reserve_s(now_s)
+        moments_s = [last_moment_s(work) for work in job.works]
+        return [call_until_s(moment_s, now_s, below_s, expected_s) - now_s for moment_s in moments_s]
 
 
 class _Call(Generic[Payload]):

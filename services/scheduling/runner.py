@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
+from autoscale.serving_rules import SWEEP_PERIOD_S
 from models.ragged import RaggedBatch
 from services.errors import DeadlinePassed, Overloaded, QueueFull
 from services.scheduling.batcher import BatchingConfig
@@ -23,7 +24,6 @@ from services.scheduling.work_queue import WorkQueue
 from services.telemetry.metrics import UnitMetrics
 
 Payload = TypeVar("Payload")
-_SWEEP_PERIOD_S = 0.02
 _DISPLACED = (
     "the queue is full, and a request of higher priority or with an earlier deadline came: send again later"
 )
@@ -103,7 +103,7 @@ class Runner(Generic[Payload]):
             future: asyncio.Future[Answer] = self._loop.create_future()
             self._futures[work] = future
             if self._sweeper is None:
-                self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep)
+                self._sweeper = self._loop.call_later(SWEEP_PERIOD_S, self._sweep)
             try:
                 return await future
             finally:
@@ -186,7 +186,7 @@ class Runner(Generic[Payload]):
                 self._rescue(self._memory, list(group), release)
         self._refuse(due, too_late())
         self._metrics.queue(self.queue.waiting_candidates)
-        self._sweeper = self._loop.call_later(_SWEEP_PERIOD_S, self._sweep) if self._futures else None
+        self._sweeper = self._loop.call_later(SWEEP_PERIOD_S, self._sweep) if self._futures else None
 
     def _rescue(self, memory: "Memory[Payload]", works: list[Work[Payload]], release: str) -> None:
         now_s = self._clock()

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from autoscale.serving_rules import unusable_s
 from services.errors import DeadlinePassed, Overloaded
 from services.scheduling.admission import Admission
 from services.scheduling.batcher import Batcher, BatchingConfig
@@ -136,10 +137,8 @@ class WorkQueue(Generic[Payload]):
         return None
 
     def _form(self, consumer: Consumer[Payload]) -> None:
-        # Work that is promised an answer waits for it until its deadline.
-        expected_s = 0.0 if self._promises else self.admission.seconds_per_batch
         now_s = self._clock()
-        taken = self._batcher.take(now_s, expected_s)
+        taken = self._batcher.take(now_s, unusable_s(self.admission.seconds_per_batch, self._promises))
         consumer.refuse(taken.late, now_s)
         if taken.batch:
             consumer.begin(taken.batch, now_s)
