@@ -116,8 +116,9 @@ def learn(world: int, r: int, w: int, outcome: int, cost_s: float) -> None:
     unit = pointers.units(world)[pointers.keys(world)[replica.key].unit]
     elapsed_s = clock.now_s + cost_s - work.dispatched_s
     promises = bool(clock.promises and work.level == 1)
+    horizon_s = clock.deadline_s if work.level == 1 else np.inf
     replica.batch_s = rules.learned_batch_s(
-        replica.batch_s, elapsed_s, work.candidates, unit.max_candidates, np.inf, promises
+        replica.batch_s, elapsed_s, work.candidates, unit.max_candidates, horizon_s, promises
     )
     if promises and outcome == ANSWERED:
         size = size_of(work.candidates)

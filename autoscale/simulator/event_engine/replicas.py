@@ -198,7 +198,8 @@ def batch_done(world: int, b: int) -> None:
     if promises:
         moment_s = pointers.works(world)[batch.first].deadline_s - clock.rescue_s
         fallback_s = clock.fallback_s * batch.candidates
-        last_s = rules.call_until_s(moment_s, clock.now_s, fallback_s, 0.0)
+        call_s = expected_s(world, r, size_of(batch.candidates))
+        last_s = rules.call_until_s(moment_s, clock.now_s, fallback_s, call_s)
     else:
         last_s = batch.deadline_s
     hop_s = pointers.keys(world)[pointers.units(world)[batch.level].first_key].overhead_s
