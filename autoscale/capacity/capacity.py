@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from autoscale.capacity.prices import price
 from autoscale.capacity.sizing import Sizing
 from autoscale.errors import SpecError
-from autoscale.policies.prices import price
 from autoscale.spec import Key, PipelineSpec
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from autoscale.policies.forecast import ForecastConfig
+from autoscale.policies.signals.forecast import ForecastConfig
 from autoscale.policies.sized import Sized, SizedConfig
 from autoscale.spec import PipelineSpec
 

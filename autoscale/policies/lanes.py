@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from autoscale.capacity.sizing import Capacity
 from autoscale.policies.base import UnitObservation
-from autoscale.policies.load import Load
 from autoscale.policies.mix import Mix, Place
+from autoscale.policies.signals.load import Load
 from autoscale.spec import Key, PipelineSpec
 
 

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from autoscale.capacity.prices import price, room
 from autoscale.capacity.sizing import Capacity, Sizing
 from autoscale.policies.base import Decision, Observation, UnitObservation
-from autoscale.policies.coupling import derived_per_s, learnt_ratios
-from autoscale.policies.demand import demanded, missed_share, shares_behind, shed_share
-from autoscale.policies.forecast import ForecastConfig, ForecastState, forecast, observed
 from autoscale.policies.lanes import Lane, lanes_of, reason_of, weights_of
-from autoscale.policies.load import Load, with_backlog, with_misses
-from autoscale.policies.misses import MISSED, MissState, lasting, missed, raised
 from autoscale.policies.mix import Mix, Place, changed, handed_over
-from autoscale.policies.prices import price, room
-from autoscale.policies.windows import WindowState, heightened, mean, panicked, sampled
+from autoscale.policies.signals.coupling import derived_per_s, learnt_ratios
+from autoscale.policies.signals.demand import demanded, missed_share, shares_behind, shed_share
+from autoscale.policies.signals.forecast import ForecastConfig, ForecastState, forecast, observed
+from autoscale.policies.signals.load import Load, with_backlog, with_misses
+from autoscale.policies.signals.misses import MISSED, MissState, lasting, missed, raised
+from autoscale.policies.signals.windows import WindowState, heightened, mean, panicked, sampled
 from autoscale.spec import Key, PipelineSpec
 
 _SETTLED = 0.9

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscale.policies.forecast import ForecastConfig, ForecastState, forecast, observed
+from autoscale.policies.signals.forecast import ForecastConfig, ForecastState, forecast, observed
 
 CONFIG = ForecastConfig(band=0)
 HOUR_S, DAY_S = 3600.0, 86_400.0

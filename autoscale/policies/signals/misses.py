@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from autoscale.policies.windows import Times
+from autoscale.policies.signals.windows import Times
 
 MISSED = 0.01
 """Share of the requests that may miss: the objective is a 99th percentile."""
