@@ -65,7 +65,7 @@ class Engine(Protocol):
         ...
 
     def totals(self) -> Floats:
-        """Give what became of requests so far, by the places that ``world`` names."""
+        """Give what became of requests so far, by the indices that the event engine's ``state`` names."""
         ...
 
     def latencies(self) -> Floats:

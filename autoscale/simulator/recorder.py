@@ -6,10 +6,21 @@ import numpy as np
 
 from autoscale.simulator.cluster.cluster import Cluster
 from autoscale.simulator.engine_base import Engine, Floats
-from autoscale.simulator.event_engine import state as w
+from autoscale.simulator.event_engine.state import (
+    ARRIVED,
+    BUCKETS,
+    DEGRADED,
+    DROPPED,
+    GONE,
+    LATENCY_S,
+    LEAST_S,
+    PER_E,
+    SHED,
+    TOO_LATE,
+)
 from autoscale.simulator.results import LatencyTotals, RequestTotals, Timeline
 
-_UPPER_S = w.LEAST_S * np.exp((np.arange(w.BUCKETS) + 1) / w.PER_E)
+_UPPER_S = LEAST_S * np.exp((np.arange(BUCKETS) + 1) / PER_E)
 VIOLATED = 0.01
 """Of a bin's requests, more than this miss the objective: its p99 is not kept."""
 
@@ -30,11 +41,11 @@ class Recorder:
         counts, answers = totals - self._totals, latencies - self._latencies
         self._totals, self._latencies = totals, latencies
         columns = self._columns
-        columns["arrived"].append(counts[w.ARRIVED])
-        columns["misses"].append(counts[w.TOO_LATE : w.LATENCY_S].sum())
-        columns["degraded"].append(counts[w.DEGRADED])
-        columns["shed"].append(counts[w.SHED])
-        columns["dropped"].append(counts[w.DROPPED] + counts[w.GONE])
+        columns["arrived"].append(counts[ARRIVED])
+        columns["misses"].append(counts[TOO_LATE:LATENCY_S].sum())
+        columns["degraded"].append(counts[DEGRADED])
+        columns["shed"].append(counts[SHED])
+        columns["dropped"].append(counts[DROPPED] + counts[GONE])
         for name, value in zip(("p50", "p95", "p99"), quantiles_ms(answers, (0.5, 0.95, 0.99)), strict=True):
             columns[name].append(value)
         cost = self._cluster.cost
@@ -51,10 +62,10 @@ class Recorder:
         """Count what ended after the last bin into it: those requests came by then."""
         totals = self._engine.totals()
         counts = totals - self._totals
-        self._columns["misses"][-1] += counts[w.TOO_LATE : w.LATENCY_S].sum()
-        self._columns["degraded"][-1] += counts[w.DEGRADED]
-        self._columns["shed"][-1] += counts[w.SHED]
-        self._columns["dropped"][-1] += counts[w.DROPPED] + counts[w.GONE]
+        self._columns["misses"][-1] += counts[TOO_LATE:LATENCY_S].sum()
+        self._columns["degraded"][-1] += counts[DEGRADED]
+        self._columns["shed"][-1] += counts[SHED]
+        self._columns["dropped"][-1] += counts[DROPPED] + counts[GONE]
 
     def timeline(self, start_s: float, bin_s: float) -> Timeline:
         """Give the series."""
@@ -89,20 +100,20 @@ def quantiles_ms(latencies: Floats, levels: tuple[float, ...]) -> list[float]:
         return [float("nan")] * len(levels)
     found = []
     for level in levels:
-        bucket = min(int(np.searchsorted(sums, level * sums[-1])), w.BUCKETS - 1)
+        bucket = min(int(np.searchsorted(sums, level * sums[-1])), BUCKETS - 1)
         before = sums[bucket - 1] if bucket else 0.0
         share = (level * sums[-1] - before) / max(latencies[bucket], 1e-300)
-        found.append(float(_UPPER_S[bucket] * np.exp((min(share, 1.0) - 1.0) / w.PER_E) * 1e3))
+        found.append(float(_UPPER_S[bucket] * np.exp((min(share, 1.0) - 1.0) / PER_E) * 1e3))
     return found
 
 
 def request_totals(totals: Floats) -> RequestTotals:
     """Give an engine's totals by name."""
-    return RequestTotals(*(float(value) for value in totals[: w.LATENCY_S]))
+    return RequestTotals(*(float(value) for value in totals[:LATENCY_S]))
 
 
 def latency_totals(totals: Floats, latencies: Floats) -> LatencyTotals:
     """Give the mean and the quantiles of all answers."""
     answers = latencies.sum()
-    mean_ms = float(totals[w.LATENCY_S] / answers * 1e3) if answers > 0 else float("nan")
+    mean_ms = float(totals[LATENCY_S] / answers * 1e3) if answers > 0 else float("nan")
     return LatencyTotals(mean_ms, *quantiles_ms(latencies, (0.5, 0.95, 0.99)))

@@ -25,8 +25,8 @@ from autoscale.pools import PoolConfig
 from autoscale.profiles import Profile, Timing
 from autoscale.simulator.arrivals import Rates
 from autoscale.simulator.cluster.nodes import Change, Replica
-from autoscale.simulator.event_engine import state as w
 from autoscale.simulator.event_engine.engine import EventEngine
+from autoscale.simulator.event_engine.state import DRAWS, IN_TIME, LATENCY_S
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
 from autoscale.simulator.simulate import simulate
@@ -35,7 +35,7 @@ from autoscale.spec import PipelineSpec, PlacedUnit, UnitSpec
 
 WANTED_DAY_S = 10.0
 _CANDIDATES = 200
-_EXPONENTIAL = -np.log1p(-(np.arange(w.DRAWS) + 0.5) / w.DRAWS)
+_EXPONENTIAL = -np.log1p(-(np.arange(DRAWS) + 0.5) / DRAWS)
 
 
 def unit(name: str, replicas: int, *, at_once_ms: float, candidate_ms: float, calls: int = 1) -> UnitSpec:
@@ -166,7 +166,7 @@ def queue(servers: int, load: float, *, exponential: bool, requests: int = 400_0
             unit("ingress", 1, at_once_ms=1e-6, candidate_ms=0.0, calls=servers), max_candidates=1
         )
         spec, rankers = replace(spec, units=(replace(front, max_waiting_candidates=10**9), ranker)), 1000
-    draws = _EXPONENTIAL / _EXPONENTIAL.mean() if exponential else np.ones(w.DRAWS)
+    draws = _EXPONENTIAL / _EXPONENTIAL.mean() if exponential else np.ones(DRAWS)
     times_s = np.cumsum(np.random.default_rng(7).exponential(0.01 / (servers * load), requests))
     feed = Feed([(times_s, np.ones(requests, np.int32))], 0.0, None)
     engine = EventEngine(spec, feed, 3, dict.fromkeys(spec.keys(), draws))
@@ -177,7 +177,7 @@ def queue(servers: int, load: float, *, exponential: bool, requests: int = 400_0
     for part in range(1, 21):
         engine.advance(float(times_s[-1]) * part / 20)
         passed, before = engine.totals() - before, engine.totals()
-        means.append(passed[w.LATENCY_S] / passed[w.IN_TIME : w.LATENCY_S].sum() * 1e3)
+        means.append(passed[LATENCY_S] / passed[IN_TIME:LATENCY_S].sum() * 1e3)
     theory_ms = 10.0 + _waits_ms(servers, load) * (1.0 if exponential else 0.5)
     error_ms = float(np.std(means[1:]) / math.sqrt(len(means) - 1))
     mean_ms = float(np.mean(means[1:]))

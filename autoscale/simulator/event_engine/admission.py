@@ -11,91 +11,91 @@ from autoscale.simulator.event_engine.state import LATE, REFUSED, SHED
 
 
 @compiled
-def route(world: int, w: int, again: bool) -> None:
+def route(state: int, w: int, again: bool) -> None:
     """Send a request or call to a replica of its unit; where none is open, to the unit's limbo."""
-    clock, work = pointers.clock(world), pointers.works(world)[w]
+    clock, work = pointers.clock(state), pointers.works(state)[w]
     u = work.level
-    unit = pointers.units(world)[u]
-    k = choose_key(world, u, work.candidates)
-    r = u if k < 0 else choose_replica(world, k)
-    key = pointers.keys(world)[pointers.replicas(world)[r].key]
+    unit = pointers.units(state)[u]
+    k = choose_key(state, u, work.candidates)
+    r = u if k < 0 else choose_replica(state, k)
+    key = pointers.keys(state)[pointers.replicas(state)[r].key]
     if not again:
         key.arrived_requests += work.requests
         key.arrived_candidates += work.candidates
     work.replica = r
-    connect(world, r, 1)
+    connect(state, r, 1)
     if not u:
         # The ingress stamps the deadline: what waits for a replica to come up has none yet.
         work.deadline_s = np.inf if k < 0 else clock.now_s + clock.deadline_s
     if k >= 0:
-        forget_expired(world, r)
-    refused = k >= 0 and refuses(world, r, work.deadline_s)
+        forget_expired(state, r)
+    refused = k >= 0 and refuses(state, r, work.deadline_s)
     if refused and rules.shows_overload(0, work.deadline_s - clock.now_s, clock.deadline_s):
-        pointers.replicas(world)[r].refused_s = clock.now_s
-    if refused or not offer(pointers.replicas(world), pointers.works(world), r, w, unit.max_waiting):
+        pointers.replicas(state)[r].refused_s = clock.now_s
+    if refused or not offer(pointers.replicas(state), pointers.works(state), r, w, unit.max_waiting):
         if not u:
-            pointers.totals(world)[SHED] += 1
+            pointers.totals(state)[SHED] += 1
             clock.events += 1
             key.shed_requests += 1
             key.missed_requests += 1
-            disconnect(world, w)
-            free(world, w)
+            disconnect(state, w)
+            free(state, w)
         else:
             key.shed_requests += work.requests
-            end(world, w, REFUSED)
+            end(state, w, REFUSED)
         return
     key.waiting_candidates += work.candidates
     if k >= 0:
-        wake(world, r)
+        wake(state, r)
 
 
 @compiled
-def drain_limbo(world: int, u: int) -> None:
+def drain_limbo(state: int, u: int) -> None:
     """Route what waited for the unit's first replica."""
-    limbo = pointers.replicas(world)[u]
+    limbo = pointers.replicas(state)[u]
     count = limbo.waiting_works
-    key = pointers.keys(world)[limbo.key]
+    key = pointers.keys(state)[limbo.key]
     for _ in range(count):
         w = limbo.head
-        work = pointers.works(world)[w]
-        leave(pointers.replicas(world), pointers.works(world), u, w)
+        work = pointers.works(state)[w]
+        leave(pointers.replicas(state), pointers.works(state), u, w)
         key.waiting_candidates -= work.candidates
-        connect(world, u, -1)
+        connect(state, u, -1)
         work.replica = -1
-        route(world, w, True)
+        route(state, w, True)
 
 
 @compiled
-def call_arrives(world: int, b: int) -> None:
+def call_arrives(state: int, b: int) -> None:
     """Route a call that arrives, if someone still waits for it."""
-    if pointers.works(world)[b].orphan:
-        end(world, b, LATE)
+    if pointers.works(state)[b].orphan:
+        end(state, b, LATE)
     else:
-        route(world, b, False)
+        route(state, b, False)
 
 
 @compiled
-def refuses(world: int, r: int, deadline_s: float) -> bool:
+def refuses(state: int, r: int, deadline_s: float) -> bool:
     """Return whether a replica refuses a request of this deadline now."""
-    replica, clock = pointers.replicas(world)[r], pointers.clock(world)
-    u = pointers.keys(world)[replica.key].unit
-    unit = pointers.units(world)[u]
+    replica, clock = pointers.replicas(state)[r], pointers.clock(state)
+    u = pointers.keys(state)[replica.key].unit
+    unit = pointers.units(state)[u]
     batches = batches_ahead(
-        pointers.replicas(world), pointers.works(world), r, deadline_s, unit.max_candidates
+        pointers.replicas(state), pointers.works(state), r, deadline_s, unit.max_candidates
     )
     left_s, promises = deadline_s - clock.now_s, bool(clock.promises and not u)
     return rules.is_refused(batches, replica.batch_s, unit.max_in_flight, left_s, promises)
 
 
 @compiled
-def forget_expired(world: int, r: int) -> None:
+def forget_expired(state: int, r: int) -> None:
     """Take out of the queue what the runner has answered, or refused, while it waited."""
-    replica, clock = pointers.replicas(world)[r], pointers.clock(world)
+    replica, clock = pointers.replicas(state)[r], pointers.clock(state)
     while replica.head >= 0:
-        work = pointers.works(world)[replica.head]
+        work = pointers.works(state)[replica.head]
         before_s = 0.0 if work.level else clock.rescue_s
         if work.deadline_s - before_s > clock.now_s:
             return
         if work.level:
-            pointers.keys(world)[replica.key].shed_requests += work.requests
-        end(world, replica.head, LATE)
+            pointers.keys(state)[replica.key].shed_requests += work.requests
+        end(state, replica.head, LATE)

@@ -9,8 +9,27 @@ from autoscale.capacity.service_time import ServiceTime, service_time
 from autoscale.serving_rules import rescue_s
 from autoscale.simulator.cluster.nodes import Change, Replica
 from autoscale.simulator.engine_base import Floats, Measured
-from autoscale.simulator.event_engine import state as w
 from autoscale.simulator.event_engine.kernel import entries
+from autoscale.simulator.event_engine.state import (
+    ARRIVED,
+    BUCKETS,
+    CLOCK,
+    CONNECTIONS,
+    DRAWS,
+    DROPPED,
+    EVENT,
+    IN_TIME,
+    KEY,
+    LATENCY_S,
+    OPEN,
+    SIZES,
+    UNIT,
+    EngineState,
+    blank_replicas,
+    blank_works,
+    with_more_replicas,
+    with_more_works,
+)
 from autoscale.simulator.trace_feed import Feed
 from autoscale.spec import Key, PipelineSpec
 
@@ -33,12 +52,12 @@ class EventEngine:
         self._entries = entries()
         self._keys = list(spec.keys())
         self._units = [unit.name for unit in spec.units]
-        self._hold(_world(spec, seed, draws or {}))
+        self._hold(_first_state(spec, seed, draws or {}))
         self._slots: dict[int, int] = {}
-        self._unused = list(range(len(self.world.replicas) - 1, len(spec.units) - 1, -1))
+        self._unused = list(range(len(self.state.replicas) - 1, len(spec.units) - 1, -1))
 
-    def _hold(self, world: w.World) -> None:
-        self.world, self._table = world, world.table()
+    def _hold(self, state: EngineState) -> None:
+        self.state, self._table = state, state.table()
         self._address = int(self._table.ctypes.data)
 
     @property
@@ -62,60 +81,60 @@ class EventEngine:
             feed.position = self._entries.advance(
                 self._address, until_s, feed.times_s, feed.candidates, feed.position
             )
-            if self.world.clock["now_s"][0] == until_s:
+            if self.state.clock["now_s"][0] == until_s:
                 return
-            self._hold(w.with_more_works(self.world))
+            self._hold(with_more_works(self.state))
 
     def apply(self, change: Change) -> None:
         """Route to a replica, no more, or lose it."""
         number = change.replica.number
         if change.did == "opened":
             if not self._unused:
-                had = len(self.world.replicas)
-                self._hold(w.with_more_replicas(self.world))
-                self._unused = list(range(len(self.world.replicas) - 1, had - 1, -1))
+                had = len(self.state.replicas)
+                self._hold(with_more_replicas(self.state))
+                self._unused = list(range(len(self.state.replicas) - 1, had - 1, -1))
             slot = self._slots[number] = self._unused.pop()
             self._make_room()
-            replicas = self.world.replicas
-            replicas[slot] = w.blank_replicas(1)[0]
+            replicas = self.state.replicas
+            replicas[slot] = blank_replicas(1)[0]
             replicas["key"][slot] = self._keys.index(change.replica.key)
-            replicas["state"][slot] = w.OPEN
+            replicas["state"][slot] = OPEN
             replicas["stamp"][slot] = number
-            self.world.expected_s[slot] = 0.0
+            self.state.expected_s[slot] = 0.0
             self._entries.opened(self._address, slot)
         elif number in self._slots:
             slot = self._slots[number]
             self._make_room()
             self._entries.closed(self._address, slot, change.did == "died")
             if change.did in {"died", "gone"}:
-                self.world.replicas["stamp"][slot] = -1
+                self.state.replicas["stamp"][slot] = -1
                 self._unused.append(self._slots.pop(number))
 
     def _make_room(self) -> None:
-        clock, need = self.world.clock, 2 * len(self.world.replicas) + 64
-        while clock["free_works"][0] <= need or len(self.world.heap) - clock["heap"][0] <= need:
-            self._hold(w.with_more_works(self.world))
+        clock, need = self.state.clock, 2 * len(self.state.replicas) + 64
+        while clock["free_works"][0] <= need or len(self.state.heap) - clock["heap"][0] <= need:
+            self._hold(with_more_works(self.state))
 
     def is_idle(self, replica: Replica) -> bool:
         """Whether a replica that is not routed to holds nothing any more."""
         slot = self._slots.get(replica.number)
         if slot is None:
             return True
-        record = self.world.replicas[slot]
+        record = self.state.replicas[slot]
         return not (record["connections"] or record["in_flight"] or record["busy"])
 
     def weigh(self, unit: str, weights: Mapping[str, float]) -> None:
         """Split the unit's candidates over its pools by these weights from now on."""
         for place, key in enumerate(self._keys):
             if key.unit == unit:
-                self.world.keys["weight"][place] = weights.get(key.pool, 0.0)
-                self.world.keys["credit"][place] = 0.0
+                self.state.keys["weight"][place] = weights.get(key.pool, 0.0)
+                self.state.keys["credit"][place] = 0.0
 
     def measure(self) -> Mapping[Key, Measured]:
         """Give what was counted so far."""
-        now_s = float(self.world.clock["now_s"][0])
+        now_s = float(self.state.clock["now_s"][0])
         measured = {}
-        for key, record in zip(self._keys, self.world.keys, strict=True):
+        for key, record in zip(self._keys, self.state.keys, strict=True):
             since_s = now_s - record["ongoing_at_s"]
             measured[key] = Measured(
                 arrived_requests=float(record["arrived_requests"]),
@@ -132,22 +151,22 @@ class EventEngine:
 
     def totals(self) -> Floats:
         """Give what became of requests so far."""
-        return self.world.totals.copy()  # type: ignore[no-any-return]
+        return self.state.totals.copy()  # type: ignore[no-any-return]
 
     def latencies(self) -> Floats:
         """Give the histogram of latencies so far."""
-        return self.world.latencies.astype(np.float64)  # type: ignore[no-any-return]
+        return self.state.latencies.astype(np.float64)  # type: ignore[no-any-return]
 
     def finish(self) -> int:
         """Let end what is under way; what waits for a replica that never came is dropped."""
         feed = self._feed
         feed.position = len(feed.times_s)
-        while self.world.clock["heap"][0]:
-            self._run(float(self.world.heap["at_s"][: self.world.clock["heap"][0]].max()))
-        totals = self.world.totals
-        answered = totals[w.IN_TIME : w.LATENCY_S].sum()
-        totals[w.DROPPED] += totals[w.ARRIVED] - answered
-        return int(self.world.clock["events"][0])
+        while self.state.clock["heap"][0]:
+            self._run(float(self.state.heap["at_s"][: self.state.clock["heap"][0]].max()))
+        totals = self.state.totals
+        answered = totals[IN_TIME:LATENCY_S].sum()
+        totals[DROPPED] += totals[ARRIVED] - answered
+        return int(self.state.clock["events"][0])
 
 
 def compile_engine(spec: PipelineSpec) -> None:
@@ -159,36 +178,36 @@ def compile_engine(spec: PipelineSpec) -> None:
     engine.apply(Change("closed", replica))
 
 
-def _world(spec: PipelineSpec, seed: int, draws: Mapping[Key, Floats]) -> w.World:
+def _first_state(spec: PipelineSpec, seed: int, draws: Mapping[Key, Floats]) -> EngineState:
     keys = list(spec.keys())
     times = [service_time(spec.placed(key).profile) for key in keys]
     knots = max(len(time.candidates) for time in times)
-    replicas = w.blank_replicas(_REPLICAS)
-    world = w.World(
+    replicas = blank_replicas(_REPLICAS)
+    state = EngineState(
         clock=_clock(spec, seed),
-        units=np.zeros(len(spec.units), w.UNIT),
-        keys=np.zeros(len(keys), w.KEY),
+        units=np.zeros(len(spec.units), UNIT),
+        keys=np.zeros(len(keys), KEY),
         replicas=replicas,
-        works=w.blank_works(_WORKS),
-        heap=np.zeros(_WORKS, w.EVENT),
+        works=blank_works(_WORKS),
+        heap=np.zeros(_WORKS, EVENT),
         opened=np.zeros((len(keys), _REPLICAS), np.int32),
-        rings=np.full((len(keys), w.CONNECTIONS + 1), -1, np.int32),
+        rings=np.full((len(keys), CONNECTIONS + 1), -1, np.int32),
         knots=np.array([_longer(time, knots)[0] for time in times]),
         knot_s=np.array([_longer(time, knots)[1] for time in times]),
         request_s=np.array([time.per_request_s for time in times]),
         draws=np.array(
             [draws.get(key, _lognormal(time.sigma)) for key, time in zip(keys, times, strict=True)]
         ),
-        expected_s=np.zeros((_REPLICAS, w.SIZES)),
-        expected_at_s=np.zeros((_REPLICAS, w.SIZES)),
+        expected_s=np.zeros((_REPLICAS, SIZES)),
+        expected_at_s=np.zeros((_REPLICAS, SIZES)),
         stack=np.zeros(_WORKS, np.int32),
         wakes=np.zeros(_REPLICAS, np.int32),
-        latencies=np.zeros(w.BUCKETS, np.int64),
-        totals=np.zeros(w.LATENCY_S + 1),
+        latencies=np.zeros(BUCKETS, np.int64),
+        totals=np.zeros(LATENCY_S + 1),
     )
     for u, unit in enumerate(spec.units):
         first = next(i for i, key in enumerate(keys) if key.unit == unit.name)
-        world.units[u] = (
+        state.units[u] = (
             unit.max_candidates,
             unit.max_waiting_candidates,
             unit.max_calls_in_flight,
@@ -197,16 +216,16 @@ def _world(spec: PipelineSpec, seed: int, draws: Mapping[Key, Floats]) -> w.Worl
         )
         replicas["key"][u] = first  # the limbo: what waits while no replica is open
         for k in range(first, first + len(unit.placed)):
-            world.keys["unit"][k] = u
-            world.keys["overhead_s"][k] = times[k].overhead_s
-            world.keys["overhead_cpu_s"][k] = times[k].overhead_cpu_s
-            world.keys["relief"][k] = times[k].relief
-            world.keys["neighbours"][k] = times[k].neighbours
-    return world
+            state.keys["unit"][k] = u
+            state.keys["overhead_s"][k] = times[k].overhead_s
+            state.keys["overhead_cpu_s"][k] = times[k].overhead_cpu_s
+            state.keys["relief"][k] = times[k].relief
+            state.keys["neighbours"][k] = times[k].neighbours
+    return state
 
 
 def _clock(spec: PipelineSpec, seed: int) -> Any:
-    clock = np.zeros(1, w.CLOCK)
+    clock = np.zeros(1, CLOCK)
     deadline_s = spec.deadline_ms / 1e3
     clock["free_works"] = _WORKS
     clock["units"] = len(spec.units)
@@ -234,7 +253,7 @@ def _lognormal(sigma: float) -> Floats:
     from scipy.special import ndtri
 
     if sigma <= 0:
-        return np.ones(w.DRAWS)
-    factors: Floats = np.exp(sigma * ndtri((np.arange(w.DRAWS) + 0.5) / w.DRAWS))
+        return np.ones(DRAWS)
+    factors: Floats = np.exp(sigma * ndtri((np.arange(DRAWS) + 0.5) / DRAWS))
     scaled: Floats = factors / factors.mean()
     return scaled

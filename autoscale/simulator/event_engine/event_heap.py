@@ -6,9 +6,9 @@ from autoscale.simulator.event_engine.state import Records
 
 
 @compiled
-def note(world: int, at_s: float, kind: int, index: int, stamp: int) -> None:
+def note(state: int, at_s: float, kind: int, index: int, stamp: int) -> None:
     """Note an event; ``stamp`` tells, when it comes, whether the work or replica is still the same."""
-    heap, clock = pointers.heap(world), pointers.clock(world)
+    heap, clock = pointers.heap(state), pointers.clock(state)
     place = clock.heap
     clock.heap += 1
     clock.stamp += 1
@@ -29,9 +29,9 @@ def _is_before(at_s: float, order: int, heap: Records, place: int) -> bool:
 
 
 @compiled
-def forget_first(world: int) -> None:
+def forget_first(state: int) -> None:
     """Take the first event away."""
-    heap, clock = pointers.heap(world), pointers.clock(world)
+    heap, clock = pointers.heap(state), pointers.clock(state)
     clock.heap -= 1
     count = clock.heap
     at_s, order = heap[count].at_s, heap[count].order

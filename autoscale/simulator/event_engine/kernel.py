@@ -26,66 +26,66 @@ _SPARE = 64
 
 
 @compiled
-def _serve_woken(world: int) -> None:
-    clock = pointers.clock(world)
+def _serve_woken(state: int) -> None:
+    clock = pointers.clock(state)
     while clock.woken:
         clock.woken -= 1
-        r = pointers.wakes(world)[clock.woken]
-        pointers.replicas(world)[r].woken = 0
-        serve(world, r)
+        r = pointers.wakes(state)[clock.woken]
+        pointers.replicas(state)[r].woken = 0
+        serve(state, r)
 
 
 @compiled
-def has_room(world: int) -> bool:
+def has_room(state: int) -> bool:
     """Whether the next event cannot run out of records."""
-    need = 2 * len(pointers.replicas(world)) + _SPARE
-    clock = pointers.clock(world)
-    return bool(clock.free_works > need and len(pointers.heap(world)) - clock.heap > need)
+    need = 2 * len(pointers.replicas(state)) + _SPARE
+    clock = pointers.clock(state)
+    return bool(clock.free_works > need and len(pointers.heap(state)) - clock.heap > need)
 
 
 @compiled
-def _happens(world: int) -> None:
-    event, works = pointers.heap(world)[0], pointers.works(world)
+def _happens(state: int) -> None:
+    event, works = pointers.heap(state)[0], pointers.works(state)
     kind, index, stamp = event.kind, event.index, event.stamp
-    pointers.clock(world).now_s = event.at_s
-    forget_first(world)
+    pointers.clock(state).now_s = event.at_s
+    forget_first(state)
     if kind in (BATCH_DONE, CALL_ARRIVES, CALL_EXPIRES):
         if works[index].stamp != stamp:
             return
-        pointers.clock(world).events += 1
+        pointers.clock(state).events += 1
         if kind == BATCH_DONE:
-            batch_done(world, index)
+            batch_done(state, index)
         elif kind == CALL_ARRIVES:
-            call_arrives(world, index)
+            call_arrives(state, index)
         else:
-            call_expires(world, index)
-    elif pointers.replicas(world)[index].stamp == stamp:
-        rest(world, index)
-        wake(world, index)
-    _serve_woken(world)
+            call_expires(state, index)
+    elif pointers.replicas(state)[index].stamp == stamp:
+        rest(state, index)
+        wake(state, index)
+    _serve_woken(state)
 
 
 @compiled
 def _advance(
-    world: int, until_s: float, times_s: NDArray[Any], candidates: NDArray[Any], position: int
+    state: int, until_s: float, times_s: NDArray[Any], candidates: NDArray[Any], position: int
 ) -> int:
-    clock, count = pointers.clock(world), len(times_s)
-    while has_room(world):
+    clock, count = pointers.clock(state), len(times_s)
+    while has_room(state):
         arrival_s = times_s[position] if position < count else until_s + 1
-        if clock.heap and pointers.heap(world)[0].at_s <= arrival_s:
-            if pointers.heap(world)[0].at_s > until_s:
+        if clock.heap and pointers.heap(state)[0].at_s <= arrival_s:
+            if pointers.heap(state)[0].at_s > until_s:
                 break
-            _happens(world)
+            _happens(state)
         elif arrival_s < until_s:
             clock.now_s = arrival_s
-            w = new_work(world, 0)
-            work = pointers.works(world)[w]
+            w = new_work(state, 0)
+            work = pointers.works(state)[w]
             work.arrived_s, work.candidates, work.requests = arrival_s, candidates[position], 1
             position += 1
             clock.events += 1
-            pointers.totals(world)[ARRIVED] += 1
-            route(world, w, False)
-            _serve_woken(world)
+            pointers.totals(state)[ARRIVED] += 1
+            route(state, w, False)
+            _serve_woken(state)
         else:
             break
     else:
@@ -97,9 +97,9 @@ def _advance(
 class Entries(NamedTuple):
     """What Python calls.
 
-    advance(world, until_s, times_s, candidates, position): handles all events before ``until_s`` and returns the
-    position of the first request that has not come. If ``pointers.clock(world).now_s`` is not ``until_s`` then, it
-    needs room. opened(world, r): routes to r. closed(world, r, dies): routes to it no more, and ends what it held.
+    advance(state, until_s, times_s, candidates, position): handles all events before ``until_s`` and returns the
+    position of the first request that has not come. If ``pointers.clock(state).now_s`` is not ``until_s`` then, it
+    needs room. opened(state, r): routes to r. closed(state, r, dies): routes to it no more, and ends what it held.
     """
 
     advance: Callable[[int, float, NDArray[Any], NDArray[Any], int], int]
@@ -113,21 +113,21 @@ def entries() -> Entries:
     version = sources(__name__)  # closed over, see ``entered``
 
     def advance(
-        world: int, until_s: float, times_s: NDArray[Any], candidates: NDArray[Any], position: int
+        state: int, until_s: float, times_s: NDArray[Any], candidates: NDArray[Any], position: int
     ) -> int:
-        return _advance(world, until_s, times_s, candidates, position) if version else 0
+        return _advance(state, until_s, times_s, candidates, position) if version else 0
 
-    def opened(world: int, r: int) -> None:
+    def opened(state: int, r: int) -> None:
         if version:
-            open_replica(world, r)
-            drain_limbo(world, pointers.keys(world)[pointers.replicas(world)[r].key].unit)
-            _serve_woken(world)
+            open_replica(state, r)
+            drain_limbo(state, pointers.keys(state)[pointers.replicas(state)[r].key].unit)
+            _serve_woken(state)
 
-    def closed(world: int, r: int, dies: bool) -> None:
+    def closed(state: int, r: int, dies: bool) -> None:
         if version:
-            close_replica(world, r)
+            close_replica(state, r)
             if dies:
-                close_with_its_work(world, r)
-                _serve_woken(world)
+                close_with_its_work(state, r)
+                _serve_woken(state)
 
     return Entries(entered(advance), entered(opened), entered(closed))

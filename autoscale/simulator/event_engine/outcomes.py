@@ -36,84 +36,84 @@ _SLOWER_RATE, _FASTER_RATE = 0.5, 0.1
 
 
 @compiled
-def wake(world: int, r: int) -> None:
+def wake(state: int, r: int) -> None:
     """Have the replica looked at once this event is done with."""
-    replica = pointers.replicas(world)[r]
+    replica = pointers.replicas(state)[r]
     if not replica.woken:
         replica.woken = 1
-        pointers.wakes(world)[pointers.clock(world).woken] = r
-        pointers.clock(world).woken += 1
+        pointers.wakes(state)[pointers.clock(state).woken] = r
+        pointers.clock(state).woken += 1
 
 
 @compiled
-def free(world: int, w: int) -> None:
+def free(state: int, w: int) -> None:
     """Let the record be used again."""
-    work, clock = pointers.works(world)[w], pointers.clock(world)
+    work, clock = pointers.works(state)[w], pointers.clock(state)
     work.state, work.stamp, work.next = FREE, -1, clock.free
     clock.free = w
     clock.free_works += 1
 
 
 @compiled
-def disconnect(world: int, w: int) -> None:
+def disconnect(state: int, w: int) -> None:
     """End work's connection to the replica it was sent to, and take it out of that one's queue."""
-    work = pointers.works(world)[w]
+    work = pointers.works(state)[w]
     r = work.replica
     if r < 0:
         return
     if work.state == QUEUED:
-        leave(pointers.replicas(world), pointers.works(world), r, w)
-        pointers.keys(world)[pointers.replicas(world)[r].key].waiting_candidates -= work.candidates
-    connect(world, r, -1)
+        leave(pointers.replicas(state), pointers.works(state), r, w)
+        pointers.keys(state)[pointers.replicas(state)[r].key].waiting_candidates -= work.candidates
+    connect(state, r, -1)
     work.replica = -1
 
 
 @compiled
-def _answered(world: int, total: int, latency_s: float) -> None:
-    pointers.totals(world)[total] += 1
-    pointers.totals(world)[LATENCY_S] += latency_s
+def _answered(state: int, total: int, latency_s: float) -> None:
+    pointers.totals(state)[total] += 1
+    pointers.totals(state)[LATENCY_S] += latency_s
     bucket = int(np.log(max(latency_s, LEAST_S) / LEAST_S) * PER_E)
-    pointers.latencies(world)[min(bucket, BUCKETS - 1)] += 1
+    pointers.latencies(state)[min(bucket, BUCKETS - 1)] += 1
 
 
 @compiled
-def _end_request(world: int, w: int, outcome: int, cost_s: float) -> None:
-    clock, work = pointers.clock(world), pointers.works(world)[w]
+def _end_request(state: int, w: int, outcome: int, cost_s: float) -> None:
+    clock, work = pointers.clock(state), pointers.works(state)[w]
     clock.events += 1
     k = (
-        pointers.replicas(world)[work.replica].key
+        pointers.replicas(state)[work.replica].key
         if work.replica >= 0
-        else pointers.units(world)[0].first_key
+        else pointers.units(state)[0].first_key
     )
-    key = pointers.keys(world)[k]
+    key = pointers.keys(state)[k]
     moment_s = work.deadline_s - clock.rescue_s
     if outcome == ANSWERED and clock.now_s <= moment_s:
         latency_s = clock.now_s - work.arrived_s + key.overhead_s
         if latency_s > clock.objective_s:
             key.missed_requests += 1
-        _answered(world, IN_TIME if latency_s <= clock.objective_s else TOO_LATE, latency_s)
+        _answered(state, IN_TIME if latency_s <= clock.objective_s else TOO_LATE, latency_s)
         return
     key.shed_requests += 1
     if outcome in (ANSWERED, LATE, REFUSED):
         key.missed_requests += 1
     if outcome == LOST:
-        pointers.totals(world)[GONE] += 1
+        pointers.totals(state)[GONE] += 1
     elif clock.promises:
         at_s = min(moment_s + SWEEP_DELAY_S, clock.now_s + cost_s)
-        _answered(world, DEGRADED, max(0.0, at_s - work.arrived_s) + key.overhead_s)
+        _answered(state, DEGRADED, max(0.0, at_s - work.arrived_s) + key.overhead_s)
     elif outcome in (ANSWERED, LATE):
-        pointers.totals(world)[DROPPED] += 1
+        pointers.totals(state)[DROPPED] += 1
     elif outcome == REFUSED:
-        pointers.totals(world)[SHED] += 1
+        pointers.totals(state)[SHED] += 1
     else:
-        pointers.totals(world)[GONE] += 1
+        pointers.totals(state)[GONE] += 1
 
 
 @compiled
-def learn(world: int, r: int, w: int, outcome: int, cost_s: float) -> None:
+def learn(state: int, r: int, w: int, outcome: int, cost_s: float) -> None:
     """Learn what a batch took. The expected times by size are roughly those of ``services/scheduling/latency.py``."""
-    clock, work, replica = pointers.clock(world), pointers.works(world)[w], pointers.replicas(world)[r]
-    unit = pointers.units(world)[pointers.keys(world)[replica.key].unit]
+    clock, work, replica = pointers.clock(state), pointers.works(state)[w], pointers.replicas(state)[r]
+    unit = pointers.units(state)[pointers.keys(state)[replica.key].unit]
     elapsed_s = clock.now_s + cost_s - work.dispatched_s
     promises = bool(clock.promises and work.level == 1)
     horizon_s = clock.deadline_s if work.level == 1 else np.inf
@@ -122,12 +122,12 @@ def learn(world: int, r: int, w: int, outcome: int, cost_s: float) -> None:
     )
     if promises and outcome == ANSWERED:
         size = size_of(work.candidates)
-        known_s = expected_s(world, r, size)
+        known_s = expected_s(state, r, size)
         known_s += (elapsed_s - known_s) * (_SLOWER_RATE if elapsed_s > known_s else _FASTER_RATE)
-        pointers.expected_s(world)[r, size] = (
-            elapsed_s if pointers.expected_s(world)[r, size] <= 0 else known_s
+        pointers.expected_s(state)[r, size] = (
+            elapsed_s if pointers.expected_s(state)[r, size] <= 0 else known_s
         )
-        pointers.expected_at_s(world)[r, size] = clock.now_s
+        pointers.expected_at_s(state)[r, size] = clock.now_s
 
 
 @compiled
@@ -137,48 +137,48 @@ def size_of(candidates: int) -> int:
 
 
 @compiled
-def expected_s(world: int, r: int, size: int) -> float:
+def expected_s(state: int, r: int, size: int) -> float:
     """Return the expected time of a batch of the size, from the nearest size that is known; 0 if none is."""
-    expected = pointers.expected_s(world)
+    expected = pointers.expected_s(state)
     for away in range(SIZES):
         for known in (size + away, size - away):
             if 0 <= known < SIZES and expected[r, known] > 0:
-                age_s = pointers.clock(world).now_s - pointers.expected_at_s(world)[r, known]
+                age_s = pointers.clock(state).now_s - pointers.expected_at_s(state)[r, known]
                 proportional_s = rules.in_proportion_s(expected[r, known], known, size)
                 return float(proportional_s * 2.0 ** (-age_s / _KNOWN_HALF_LIFE_S))
     return 0.0
 
 
 @compiled
-def end(world: int, first: int, outcome: int) -> None:
+def end(state: int, first: int, outcome: int) -> None:
     """End work, and all that it is made of."""
-    works = pointers.works(world)
-    pointers.stack(world)[0] = first
+    works = pointers.works(state)
+    pointers.stack(state)[0] = first
     count = 1
     cost_s = 0.0
     while count:
         count -= 1
-        w = pointers.stack(world)[count]
+        w = pointers.stack(state)[count]
         work = works[w]
         if not work.level:
-            _end_request(world, w, outcome, cost_s)
+            _end_request(state, w, outcome, cost_s)
         elif not work.orphan:
-            cost_s = _end_batch(world, w, outcome)
+            cost_s = _end_batch(state, w, outcome)
             child = work.first
             while child >= 0:
-                pointers.stack(world)[count] = child
+                pointers.stack(state)[count] = child
                 count += 1
                 child = works[child].sibling
-        disconnect(world, w)
-        free(world, w)
+        disconnect(state, w)
+        free(state, w)
 
 
 @compiled
-def _end_batch(world: int, w: int, outcome: int) -> float:
+def _end_batch(state: int, w: int, outcome: int) -> float:
     """Free the batch's place at its sender; give what its requests wait for the fallback there."""
-    clock, work = pointers.clock(world), pointers.works(world)[w]
+    clock, work = pointers.clock(state), pointers.works(state)[w]
     r = work.sender
-    replica = pointers.replicas(world)[r]
+    replica = pointers.replicas(state)[r]
     replica.in_flight -= 1
     cost_s = 0.0
     if outcome != ANSWERED and work.level == 1 and clock.promises and outcome != LOST:
@@ -187,31 +187,31 @@ def _end_batch(world: int, w: int, outcome: int) -> float:
             cost_s = 0.0  # from memory, then
         replica.owed_s += cost_s
     if outcome == ANSWERED or (clock.promises and work.level == 1):
-        learn(world, r, w, outcome, cost_s)
-    wake(world, r)
+        learn(state, r, w, outcome, cost_s)
+    wake(state, r)
     return cost_s
 
 
 @compiled
-def abandon(world: int, w: int, outcome: int) -> None:
+def abandon(state: int, w: int, outcome: int) -> None:
     """End what a batch is made of while it is still somewhere: whoever has it finds nobody waiting."""
-    works = pointers.works(world)
+    works = pointers.works(state)
     work = works[w]
-    cost_s = _end_batch(world, w, outcome)
+    cost_s = _end_batch(state, w, outcome)
     child = work.first
     if works[child].level:
         while child >= 0:
             after = works[child].sibling
-            end(world, child, outcome)
+            end(state, child, outcome)
             child = after
     else:
         while child >= 0:
             after = works[child].sibling
-            _end_request(world, child, outcome, cost_s)
-            disconnect(world, child)
-            free(world, child)
+            _end_request(state, child, outcome, cost_s)
+            disconnect(state, child)
+            free(state, child)
             child = after
     work.first, work.orphan = -1, 1
     if work.replica >= 0:
-        connect(world, work.replica, -1)
+        connect(state, work.replica, -1)
         work.replica = -1

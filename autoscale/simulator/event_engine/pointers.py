@@ -1,7 +1,7 @@
-"""How compiled code sees the world: by one address, behind which the addresses of its arrays stand.
+"""Access to the engine's state from compiled code: by one address, at which the addresses of its arrays stand.
 
 A tuple of twenty arrays would be counted by reference, array by array, in every call of every function: that took
-longer than the simulation, and compiling it minutes. Whoever calls in keeps the arrays alive (``state.World``).
+longer than the simulation, and compiling it minutes. Whoever calls in keeps the arrays alive (``state.EngineState``).
 """
 
 from typing import Any
@@ -12,9 +12,22 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.numpy_support import carray
 
-from autoscale.simulator.event_engine import state as w
 from autoscale.simulator.event_engine.jit import compiled
-from autoscale.simulator.event_engine.state import Records
+from autoscale.simulator.event_engine.state import (
+    BUCKETS,
+    CLOCK,
+    CONNECTIONS,
+    DRAWS,
+    EVENT,
+    KEY,
+    LATENCY_S,
+    REPLICA,
+    SIZES,
+    TABLE,
+    UNIT,
+    WORK,
+    Records,
+)
 
 
 def _typed_pointer(typing_context: Any, address: Any) -> Any:
@@ -27,123 +40,123 @@ def _typed_pointer(typing_context: Any, address: Any) -> Any:
 _pointer: Any = intrinsic(_typed_pointer)
 
 _TABLE, _CLOCK, _UNIT, _KEY, _REPLICA, _WORK, _EVENT = (
-    np.dtype(d) for d in (w.TABLE, w.CLOCK, w.UNIT, w.KEY, w.REPLICA, w.WORK, w.EVENT)
+    np.dtype(d) for d in (TABLE, CLOCK, UNIT, KEY, REPLICA, WORK, EVENT)
 )
 _FLOAT, _INT, _SHORT = np.float64, np.int64, np.int32
 
 
 @compiled
-def _table(world: int) -> Records:
-    return carray(_pointer(world), (1,), _TABLE)[0]
+def _table(state: int) -> Records:
+    return carray(_pointer(state), (1,), _TABLE)[0]
 
 
 @compiled
-def clock(world: int) -> Records:
+def clock(state: int) -> Records:
     """Give the one record of what there is one of."""
-    return carray(_pointer(_table(world).clock), (1,), _CLOCK)[0]
+    return carray(_pointer(_table(state).clock), (1,), _CLOCK)[0]
 
 
 @compiled
-def units(world: int) -> Records:
+def units(state: int) -> Records:
     """Give (units,) records."""
-    return carray(_pointer(_table(world).units), (_table(world).unit_count,), _UNIT)
+    return carray(_pointer(_table(state).units), (_table(state).unit_count,), _UNIT)
 
 
 @compiled
-def keys(world: int) -> Records:
+def keys(state: int) -> Records:
     """Give (keys,) records."""
-    return carray(_pointer(_table(world).keys), (_table(world).key_count,), _KEY)
+    return carray(_pointer(_table(state).keys), (_table(state).key_count,), _KEY)
 
 
 @compiled
-def replicas(world: int) -> Records:
+def replicas(state: int) -> Records:
     """Give (replicas,) records."""
-    return carray(_pointer(_table(world).replicas), (_table(world).replica_count,), _REPLICA)
+    return carray(_pointer(_table(state).replicas), (_table(state).replica_count,), _REPLICA)
 
 
 @compiled
-def works(world: int) -> Records:
+def works(state: int) -> Records:
     """Give (works,) records."""
-    return carray(_pointer(_table(world).works), (_table(world).work_count,), _WORK)
+    return carray(_pointer(_table(state).works), (_table(state).work_count,), _WORK)
 
 
 @compiled
-def heap(world: int) -> Records:
+def heap(state: int) -> Records:
     """Give (events,) records."""
-    return carray(_pointer(_table(world).heap), (_table(world).work_count,), _EVENT)
+    return carray(_pointer(_table(state).heap), (_table(state).work_count,), _EVENT)
 
 
 @compiled
-def opened(world: int) -> Any:
+def opened(state: int) -> Any:
     """Give (keys, replicas)."""
-    table = _table(world)
+    table = _table(state)
     return carray(_pointer(table.opened), (table.key_count, table.replica_count), _SHORT)
 
 
 @compiled
-def rings(world: int) -> Any:
+def rings(state: int) -> Any:
     """Give (keys, CONNECTIONS + 1)."""
-    table = _table(world)
-    return carray(_pointer(table.rings), (table.key_count, w.CONNECTIONS + 1), _SHORT)
+    table = _table(state)
+    return carray(_pointer(table.rings), (table.key_count, CONNECTIONS + 1), _SHORT)
 
 
 @compiled
-def knots(world: int) -> Any:
+def knots(state: int) -> Any:
     """Give (keys, knots)."""
-    table = _table(world)
+    table = _table(state)
     return carray(_pointer(table.knots), (table.key_count, table.knot_count), _FLOAT)
 
 
 @compiled
-def knot_s(world: int) -> Any:
+def knot_s(state: int) -> Any:
     """Give (keys, knots)."""
-    table = _table(world)
+    table = _table(state)
     return carray(_pointer(table.knot_s), (table.key_count, table.knot_count), _FLOAT)
 
 
 @compiled
-def request_s(world: int) -> Any:
+def request_s(state: int) -> Any:
     """Give (keys,)."""
-    return carray(_pointer(_table(world).request_s), (_table(world).key_count,), _FLOAT)
+    return carray(_pointer(_table(state).request_s), (_table(state).key_count,), _FLOAT)
 
 
 @compiled
-def draws(world: int) -> Any:
+def draws(state: int) -> Any:
     """Give (keys, DRAWS)."""
-    return carray(_pointer(_table(world).draws), (_table(world).key_count, w.DRAWS), _FLOAT)
+    return carray(_pointer(_table(state).draws), (_table(state).key_count, DRAWS), _FLOAT)
 
 
 @compiled
-def expected_s(world: int) -> Any:
+def expected_s(state: int) -> Any:
     """Give (replicas, SIZES)."""
-    return carray(_pointer(_table(world).expected_s), (_table(world).replica_count, w.SIZES), _FLOAT)
+    return carray(_pointer(_table(state).expected_s), (_table(state).replica_count, SIZES), _FLOAT)
 
 
 @compiled
-def expected_at_s(world: int) -> Any:
+def expected_at_s(state: int) -> Any:
     """Give (replicas, SIZES)."""
-    return carray(_pointer(_table(world).expected_at_s), (_table(world).replica_count, w.SIZES), _FLOAT)
+    return carray(_pointer(_table(state).expected_at_s), (_table(state).replica_count, SIZES), _FLOAT)
 
 
 @compiled
-def stack(world: int) -> Any:
+def stack(state: int) -> Any:
     """Give (works,)."""
-    return carray(_pointer(_table(world).stack), (_table(world).work_count,), _SHORT)
+    return carray(_pointer(_table(state).stack), (_table(state).work_count,), _SHORT)
 
 
 @compiled
-def wakes(world: int) -> Any:
+def wakes(state: int) -> Any:
     """Give (replicas,)."""
-    return carray(_pointer(_table(world).wakes), (_table(world).replica_count,), _SHORT)
+    return carray(_pointer(_table(state).wakes), (_table(state).replica_count,), _SHORT)
 
 
 @compiled
-def latencies(world: int) -> Any:
+def latencies(state: int) -> Any:
     """Give (BUCKETS,)."""
-    return carray(_pointer(_table(world).latencies), (w.BUCKETS,), _INT)
+    return carray(_pointer(_table(state).latencies), (BUCKETS,), _INT)
 
 
 @compiled
-def totals(world: int) -> Any:
+def totals(state: int) -> Any:
     """Give (8,)."""
-    return carray(_pointer(_table(world).totals), (w.LATENCY_S + 1,), _FLOAT)
+    return carray(_pointer(_table(state).totals), (LATENCY_S + 1,), _FLOAT)

@@ -26,11 +26,11 @@ from autoscale.simulator.event_engine.state import (
 
 
 @compiled
-def new_work(world: int, level: int) -> int:
+def new_work(state: int, level: int) -> int:
     """Give a blank record."""
-    clock = pointers.clock(world)
+    clock = pointers.clock(state)
     w = clock.free
-    work = pointers.works(world)[w]
+    work = pointers.works(state)[w]
     clock.free = work.next
     clock.free_works -= 1
     clock.stamp += 1
@@ -41,38 +41,38 @@ def new_work(world: int, level: int) -> int:
 
 
 @compiled
-def seconds(world: int, k: int, requests: int, candidates: int) -> float:
+def seconds(state: int, k: int, requests: int, candidates: int) -> float:
     """Give a batch's mean time: between what was measured in proportion, beyond it on the last slope."""
-    knots, times = pointers.knots(world)[k], pointers.knot_s(world)[k]
+    knots, times = pointers.knots(state)[k], pointers.knot_s(state)[k]
     last = len(knots) - 1
     i = 1
     while i < last and knots[i] < candidates:
         i += 1
     slope = (times[i] - times[i - 1]) / (knots[i] - knots[i - 1])
-    mean: float = times[i - 1] + slope * (candidates - knots[i - 1]) + pointers.request_s(world)[k] * requests
+    mean: float = times[i - 1] + slope * (candidates - knots[i - 1]) + pointers.request_s(state)[k] * requests
     return max(mean, 1e-9)
 
 
 @compiled
-def serve(world: int, r: int) -> None:
+def serve(state: int, r: int) -> None:
     """Have an idle model thread do what is next: the fallback's work that it owes, else a batch."""
-    replica, clock = pointers.replicas(world)[r], pointers.clock(world)
-    key = pointers.keys(world)[replica.key]
+    replica, clock = pointers.replicas(state)[r], pointers.clock(state)
+    key = pointers.keys(state)[replica.key]
     u = key.unit
-    unit = pointers.units(world)[u]
+    unit = pointers.units(state)[u]
     promises = bool(clock.promises and not u)
     while not replica.busy and replica.stamp >= 0:
         if replica.owed_s > 0:
-            _keep_busy(world, r, replica.owed_s)
+            _keep_busy(state, r, replica.owed_s)
             replica.owed_s = 0.0
             return
-        forget_expired(world, r)
+        forget_expired(state, r)
         if replica.head < 0 or replica.in_flight >= unit.max_in_flight:
             return
         waiting = replica.waiting_candidates
         first, late = take(
-            pointers.replicas(world),
-            pointers.works(world),
+            pointers.replicas(state),
+            pointers.works(state),
             r,
             clock.now_s,
             rules.unusable_s(replica.batch_s, promises),
@@ -80,71 +80,71 @@ def serve(world: int, r: int) -> None:
         )
         key.waiting_candidates -= waiting - replica.waiting_candidates
         while late >= 0:
-            after = pointers.works(world)[late].sibling
+            after = pointers.works(state)[late].sibling
             if u:
-                key.shed_requests += pointers.works(world)[late].requests
-            end(world, late, LATE)
+                key.shed_requests += pointers.works(state)[late].requests
+            end(state, late, LATE)
             late = after
         if first < 0:
             continue
-        b = _batch_of(world, r, u, first)
+        b = _batch_of(state, r, u, first)
         replica.in_flight += 1
-        batch = pointers.works(world)[b]
-        if promises and u == clock.units - 1 and not is_affordable(world, r, b):
-            end(world, b, LATE)
+        batch = pointers.works(state)[b]
+        if promises and u == clock.units - 1 and not is_affordable(state, r, b):
+            end(state, b, LATE)
             continue
-        elapsed_s = seconds(world, replica.key, batch.requests, batch.candidates)
-        elapsed_s *= pointers.draws(world)[replica.key, random_below(world, DRAWS)]
-        elapsed_s *= 1 - key.relief * _idle_beside(world, replica.key)
+        elapsed_s = seconds(state, replica.key, batch.requests, batch.candidates)
+        elapsed_s *= pointers.draws(state)[replica.key, random_below(state, DRAWS)]
+        elapsed_s *= 1 - key.relief * _idle_beside(state, replica.key)
         # Requests are read and answered on cores that are shared with batches: it is these that take longer.
         elapsed_s += key.overhead_cpu_s * batch.requests
-        _occupy(world, r, elapsed_s)
-        note(world, clock.now_s + elapsed_s, BATCH_DONE, b, batch.stamp)
+        _occupy(state, r, elapsed_s)
+        note(state, clock.now_s + elapsed_s, BATCH_DONE, b, batch.stamp)
 
 
 @compiled
-def _keep_busy(world: int, r: int, elapsed_s: float) -> None:
-    _occupy(world, r, elapsed_s)
-    note(world, pointers.clock(world).now_s + elapsed_s, THREAD_FREE, r, pointers.replicas(world)[r].stamp)
+def _keep_busy(state: int, r: int, elapsed_s: float) -> None:
+    _occupy(state, r, elapsed_s)
+    note(state, pointers.clock(state).now_s + elapsed_s, THREAD_FREE, r, pointers.replicas(state)[r].stamp)
 
 
 @compiled
-def _occupy(world: int, r: int, elapsed_s: float) -> None:
-    replica = pointers.replicas(world)[r]
-    key = pointers.keys(world)[replica.key]
+def _occupy(state: int, r: int, elapsed_s: float) -> None:
+    replica = pointers.replicas(state)[r]
+    key = pointers.keys(state)[replica.key]
     replica.busy = 1
     key.running += 1
     key.busy_s += elapsed_s
 
 
 @compiled
-def rest(world: int, r: int) -> None:
+def rest(state: int, r: int) -> None:
     """Have the model thread be idle, if it is not."""
-    replica = pointers.replicas(world)[r]
-    pointers.keys(world)[replica.key].running -= replica.busy
+    replica = pointers.replicas(state)[r]
+    pointers.keys(state)[replica.key].running -= replica.busy
     replica.busy = 0
 
 
 @compiled
-def _idle_beside(world: int, k: int) -> float:
+def _idle_beside(state: int, k: int) -> float:
     """Give the share of a replica's like that does not run as it begins a batch.
 
     It stands for those on its node, and for the whole of the batch: they are as busy then as ever.
     """
-    key = pointers.keys(world)[k]
+    key = pointers.keys(state)[k]
     others = max(key.open - 1, key.neighbours)
     return max(0.0, 1 - key.running / others) if others else 0.0
 
 
 @compiled
-def _batch_of(world: int, r: int, u: int, first: int) -> int:
-    b = new_work(world, u + 1)
-    batch = pointers.works(world)[b]
-    batch.sender, batch.first, batch.dispatched_s = r, first, pointers.clock(world).now_s
+def _batch_of(state: int, r: int, u: int, first: int) -> int:
+    b = new_work(state, u + 1)
+    batch = pointers.works(state)[b]
+    batch.sender, batch.first, batch.dispatched_s = r, first, pointers.clock(state).now_s
     batch.deadline_s = batch.arrived_s = 0.0
     w = first
     while w >= 0:
-        work = pointers.works(world)[w]
+        work = pointers.works(state)[w]
         batch.candidates += work.candidates
         batch.requests += work.requests
         # A call waits as long as any of its requests still can.
@@ -154,19 +154,19 @@ def _batch_of(world: int, r: int, u: int, first: int) -> int:
 
 
 @compiled
-def is_affordable(world: int, r: int, b: int) -> bool:
+def is_affordable(state: int, r: int, b: int) -> bool:
     """Return whether the ranker is expected to keep the batch's deadline, and to make nothing late that waits.
 
     The whole batch is judged by its most urgent request, and no time is kept for a later stage.
     """
-    replica, clock, batch = pointers.replicas(world)[r], pointers.clock(world), pointers.works(world)[b]
-    expected = expected_s(world, r, size_of(batch.candidates))
-    until_s = pointers.works(world)[batch.first].deadline_s - clock.rescue_s
+    replica, clock, batch = pointers.replicas(state)[r], pointers.clock(state), pointers.works(state)[b]
+    expected = expected_s(state, r, size_of(batch.candidates))
+    until_s = pointers.works(state)[batch.first].deadline_s - clock.rescue_s
     if expected > rules.stage_left_s(until_s, clock.now_s, 0.0):
         return False
     behind = (
         replica.waiting_candidates
-        / pointers.units(world)[pointers.keys(world)[replica.key].unit].max_candidates
+        / pointers.units(state)[pointers.keys(state)[replica.key].unit].max_candidates
     )
     share_s = rules.batch_share_s(clock.now_s - replica.refused_s, behind, clock.deadline_s)
     if share_s <= 0:
@@ -175,65 +175,65 @@ def is_affordable(world: int, r: int, b: int) -> bool:
 
 
 @compiled
-def batch_done(world: int, b: int) -> None:
+def batch_done(state: int, b: int) -> None:
     """Go on with a batch that was computed: its answers go out, or it becomes a call of the next unit."""
-    clock, batch = pointers.clock(world), pointers.works(world)[b]
+    clock, batch = pointers.clock(state), pointers.works(state)[b]
     if batch.orphan:  # its replica died
-        end(world, b, LOST)
+        end(state, b, LOST)
         return
     r = batch.sender
-    replica = pointers.replicas(world)[r]
-    key = pointers.keys(world)[replica.key]
+    replica = pointers.replicas(state)[r]
+    key = pointers.keys(state)[replica.key]
     key.served_candidates += batch.candidates
     key.batches += 1
-    rest(world, r)
-    wake(world, r)
+    rest(state, r)
+    wake(state, r)
     if batch.level == clock.units:
-        end(world, b, ANSWERED)
+        end(state, b, ANSWERED)
         return
     promises = clock.promises and batch.level == 1
-    if promises and not is_affordable(world, r, b):
-        end(world, b, LATE)
+    if promises and not is_affordable(state, r, b):
+        end(state, b, LATE)
         return
     if promises:
-        moment_s = pointers.works(world)[batch.first].deadline_s - clock.rescue_s
+        moment_s = pointers.works(state)[batch.first].deadline_s - clock.rescue_s
         fallback_s = clock.fallback_s * batch.candidates
-        call_s = expected_s(world, r, size_of(batch.candidates))
+        call_s = expected_s(state, r, size_of(batch.candidates))
         last_s = rules.call_until_s(moment_s, clock.now_s, fallback_s, call_s)
     else:
         last_s = batch.deadline_s
-    hop_s = pointers.keys(world)[pointers.units(world)[batch.level].first_key].overhead_s
-    note(world, last_s, CALL_EXPIRES, b, batch.stamp)
-    note(world, clock.now_s + hop_s, CALL_ARRIVES, b, batch.stamp)
+    hop_s = pointers.keys(state)[pointers.units(state)[batch.level].first_key].overhead_s
+    note(state, last_s, CALL_EXPIRES, b, batch.stamp)
+    note(state, clock.now_s + hop_s, CALL_ARRIVES, b, batch.stamp)
 
 
 @compiled
-def call_expires(world: int, w: int) -> None:
+def call_expires(state: int, w: int) -> None:
     """Give up a call at whose end nobody would wait any more."""
-    work = pointers.works(world)[w]
+    work = pointers.works(state)[w]
     if work.orphan:
         return
     if work.replica >= 0:
-        pointers.keys(world)[pointers.replicas(world)[work.replica].key].shed_requests += work.requests
+        pointers.keys(state)[pointers.replicas(state)[work.replica].key].shed_requests += work.requests
     if work.state == QUEUED:
-        end(world, w, LATE)
+        end(state, w, LATE)
     else:
-        abandon(world, w, LATE)
+        abandon(state, w, LATE)
 
 
 @compiled
-def close_with_its_work(world: int, r: int) -> None:
+def close_with_its_work(state: int, r: int) -> None:
     """End what a replica that died held: queued, computed, or waited for elsewhere."""
-    replica, works = pointers.replicas(world)[r], pointers.works(world)
-    outcome = FAILED if pointers.keys(world)[replica.key].unit else LOST
+    replica, works = pointers.replicas(state)[r], pointers.works(state)
+    outcome = FAILED if pointers.keys(state)[replica.key].unit else LOST
     while replica.head >= 0:
-        end(world, replica.head, outcome)
+        end(state, replica.head, outcome)
     for b in range(len(works)):
         batch = works[b]
         if batch.state and batch.level and batch.sender == r and not batch.orphan:
             if batch.replica >= 0 and batch.state == QUEUED:
-                end(world, b, outcome)
+                end(state, b, outcome)
                 continue
-            abandon(world, b, outcome)
+            abandon(state, b, outcome)
     replica.stamp = -1
-    rest(world, r)
+    rest(state, r)

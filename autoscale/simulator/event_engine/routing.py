@@ -14,9 +14,9 @@ from autoscale.simulator.event_engine.state import CONNECTIONS
 
 
 @compiled
-def random_below(world: int, count: int) -> int:
+def random_below(state: int, count: int) -> int:
     """Draw from 0 to ``count`` - 1: xorshift64* (Vigna 2016)."""
-    clock = pointers.clock(world)
+    clock = pointers.clock(state)
     bits = clock.random
     bits ^= bits >> np.uint64(12)
     bits ^= bits << np.uint64(25)
@@ -27,9 +27,9 @@ def random_below(world: int, count: int) -> int:
 
 
 @compiled
-def choose_key(world: int, u: int, candidates: int) -> int:
+def choose_key(state: int, u: int, candidates: int) -> int:
     """Give the key of the unit that work goes to next: one with open replicas, -1 where none has."""
-    unit, keys = pointers.units(world)[u], pointers.keys(world)
+    unit, keys = pointers.units(state)[u], pointers.keys(state)
     if unit.keys == 1:
         return unit.first_key if keys[unit.first_key].open else -1
     total, weighed, able = 0.0, 0, -1
@@ -53,25 +53,25 @@ def choose_key(world: int, u: int, candidates: int) -> int:
 
 
 @compiled
-def choose_replica(world: int, k: int) -> int:
+def choose_replica(state: int, k: int) -> int:
     """Give the replica of an open key that is next."""
-    key = pointers.keys(world)[k]
+    key = pointers.keys(state)[k]
     if not key.unit:
-        return int(pointers.rings(world)[k, key.least])
+        return int(pointers.rings(state)[k, key.least])
     if key.open == 1:
-        return int(pointers.opened(world)[k, 0])
-    i = random_below(world, key.open)
-    j = random_below(world, key.open - 1)
+        return int(pointers.opened(state)[k, 0])
+    i = random_below(state, key.open)
+    j = random_below(state, key.open - 1)
     if j >= i:
         j += 1
-    one, other = pointers.opened(world)[k, i], pointers.opened(world)[k, j]
-    fewer = pointers.replicas(world)[other].connections < pointers.replicas(world)[one].connections
+    one, other = pointers.opened(state)[k, i], pointers.opened(state)[k, j]
+    fewer = pointers.replicas(state)[other].connections < pointers.replicas(state)[one].connections
     return int(other) if fewer else int(one)
 
 
 @compiled
-def _out_of_ring(world: int, r: int) -> None:
-    replicas, rings = pointers.replicas(world), pointers.rings(world)
+def _out_of_ring(state: int, r: int) -> None:
+    replicas, rings = pointers.replicas(state), pointers.rings(state)
     replica = replicas[r]
     count = min(replica.connections, CONNECTIONS)
     if replica.after == r:
@@ -85,8 +85,8 @@ def _out_of_ring(world: int, r: int) -> None:
 
 
 @compiled
-def _into_ring(world: int, r: int) -> None:
-    replicas, rings = pointers.replicas(world), pointers.rings(world)
+def _into_ring(state: int, r: int) -> None:
+    replicas, rings = pointers.replicas(state), pointers.rings(state)
     replica = replicas[r]
     count = min(replica.connections, CONNECTIONS)
     first = rings[replica.key, count]
@@ -101,58 +101,58 @@ def _into_ring(world: int, r: int) -> None:
 
 
 @compiled
-def connect(world: int, r: int, change: int) -> None:
+def connect(state: int, r: int, change: int) -> None:
     """Count a connection more or less at a replica."""
-    replica = pointers.replicas(world)[r]
-    key = pointers.keys(world)[replica.key]
-    now_s = pointers.clock(world).now_s
+    replica = pointers.replicas(state)[r]
+    key = pointers.keys(state)[replica.key]
+    now_s = pointers.clock(state).now_s
     key.ongoing_s += key.ongoing * (now_s - key.ongoing_at_s)
     key.ongoing_at_s = now_s
     key.ongoing += change
     if key.unit or replica.place < 0:
         replica.connections += change
         return
-    _out_of_ring(world, r)
+    _out_of_ring(state, r)
     replica.connections += change
-    _into_ring(world, r)
+    _into_ring(state, r)
     key.least = min(key.least, replica.connections)
-    _find_least(world, replica.key)
+    _find_least(state, replica.key)
 
 
 @compiled
-def _find_least(world: int, k: int) -> None:
-    key = pointers.keys(world)[k]
-    while key.open and pointers.rings(world)[k, key.least] < 0:
+def _find_least(state: int, k: int) -> None:
+    key = pointers.keys(state)[k]
+    while key.open and pointers.rings(state)[k, key.least] < 0:
         key.least = key.least + 1 if key.least < CONNECTIONS else 0
 
 
 @compiled
-def open_replica(world: int, r: int) -> None:
+def open_replica(state: int, r: int) -> None:
     """Route to the replica from now on."""
-    replica = pointers.replicas(world)[r]
-    key = pointers.keys(world)[replica.key]
+    replica = pointers.replicas(state)[r]
+    key = pointers.keys(state)[replica.key]
     replica.place = key.open
-    pointers.opened(world)[replica.key, key.open] = r
+    pointers.opened(state)[replica.key, key.open] = r
     key.open += 1
     if not key.unit:
-        _into_ring(world, r)
+        _into_ring(state, r)
         key.least = 0
-        _find_least(world, replica.key)
+        _find_least(state, replica.key)
 
 
 @compiled
-def close_replica(world: int, r: int) -> None:
+def close_replica(state: int, r: int) -> None:
     """Route to it no more."""
-    replica = pointers.replicas(world)[r]
+    replica = pointers.replicas(state)[r]
     k = replica.key
-    key = pointers.keys(world)[k]
+    key = pointers.keys(state)[k]
     if replica.place < 0:
         return
     key.open -= 1
-    last = pointers.opened(world)[k, key.open]
-    pointers.opened(world)[k, replica.place] = last
-    pointers.replicas(world)[last].place = replica.place
+    last = pointers.opened(state)[k, key.open]
+    pointers.opened(state)[k, replica.place] = last
+    pointers.replicas(state)[last].place = replica.place
     replica.place = -1
     if not key.unit:
-        _out_of_ring(world, r)
-        _find_least(world, k)
+        _out_of_ring(state, r)
+        _find_least(state, k)

@@ -1,4 +1,4 @@
-"""The event engine's world: arrays of records that compiled code reads and writes, and Python looks at.
+"""The state of the event engine: arrays of records that compiled code reads and writes, and Python looks at.
 
 A *work* is an entry of a queue, as in ``services/scheduling/batcher.py``: of level 0 a request, of level u + 1 a batch
 that a replica of unit u has formed, which is the call that it sends to unit u + 1. Lists are threaded through the
@@ -21,7 +21,7 @@ BATCH_DONE, CALL_ARRIVES, CALL_EXPIRES, THREAD_FREE = 0, 1, 2, 3
 ANSWERED, LATE, REFUSED, FAILED, LOST = 0, 1, 2, 3, 4
 """How a work ends. FAILED: where it was sent to died. LOST: the ingress replica that held it did."""
 ARRIVED, IN_TIME, TOO_LATE, DEGRADED, SHED, DROPPED, GONE, LATENCY_S = range(8)
-"""Places in ``World.totals``."""
+"""Indices of ``EngineState.totals``."""
 
 BUCKETS, LEAST_S, PER_E = 2080, 1e-5, 100.0
 """Of the histogram of latencies: each is 1% wide, from 10 us to 3 hours."""
@@ -158,10 +158,10 @@ TABLE = np.dtype(
         )
     ]
 )
-"""Lengths, then the addresses of ``World``'s arrays."""
+"""Lengths, then the addresses of ``EngineState``'s arrays."""
 
 
-class World(NamedTuple):
+class EngineState(NamedTuple):
     """Everything, by kind.
 
     clock: (1,). opened: (keys, replicas), the open replicas of each key. rings: (keys, CONNECTIONS + 1), of its open
@@ -221,25 +221,25 @@ def blank_replicas(count: int) -> Records:
     return replicas
 
 
-def with_more_works(world: World) -> World:
-    """Give the world with room for twice the works and events."""
-    had = len(world.works)
-    works = np.concatenate([world.works, blank_works(had, had)])
-    works["next"][-1] = world.clock["free"][0]
-    world.clock["free"][0] = had
-    world.clock["free_works"][0] += had
-    heap = np.concatenate([world.heap, np.zeros(len(world.heap), EVENT)])
-    stack = np.concatenate([world.stack, np.zeros(had, np.int32)])
-    return world._replace(works=works, heap=heap, stack=stack)
+def with_more_works(state: EngineState) -> EngineState:
+    """Return the state with room for twice the works and events."""
+    had = len(state.works)
+    works = np.concatenate([state.works, blank_works(had, had)])
+    works["next"][-1] = state.clock["free"][0]
+    state.clock["free"][0] = had
+    state.clock["free_works"][0] += had
+    heap = np.concatenate([state.heap, np.zeros(len(state.heap), EVENT)])
+    stack = np.concatenate([state.stack, np.zeros(had, np.int32)])
+    return state._replace(works=works, heap=heap, stack=stack)
 
 
-def with_more_replicas(world: World) -> World:
-    """Give the world with room for twice the replicas."""
-    had = len(world.replicas)
-    return world._replace(
-        replicas=np.concatenate([world.replicas, blank_replicas(had)]),
-        opened=np.concatenate([world.opened, np.zeros_like(world.opened)], axis=1),
-        expected_s=np.concatenate([world.expected_s, np.zeros_like(world.expected_s)]),
-        expected_at_s=np.concatenate([world.expected_at_s, np.zeros_like(world.expected_at_s)]),
-        wakes=np.concatenate([world.wakes, np.zeros(had, np.int32)]),
+def with_more_replicas(state: EngineState) -> EngineState:
+    """Return the state with room for twice the replicas."""
+    had = len(state.replicas)
+    return state._replace(
+        replicas=np.concatenate([state.replicas, blank_replicas(had)]),
+        opened=np.concatenate([state.opened, np.zeros_like(state.opened)], axis=1),
+        expected_s=np.concatenate([state.expected_s, np.zeros_like(state.expected_s)]),
+        expected_at_s=np.concatenate([state.expected_at_s, np.zeros_like(state.expected_at_s)]),
+        wakes=np.concatenate([state.wakes, np.zeros(had, np.int32)]),
     )

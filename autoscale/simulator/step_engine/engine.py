@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from autoscale.simulator.arrivals import Rates
 from autoscale.simulator.cluster.nodes import Change, Replica
 from autoscale.simulator.engine_base import Floats, Measured
-from autoscale.simulator.event_engine import state as w
+from autoscale.simulator.event_engine.state import (
+    ARRIVED,
+    BUCKETS,
+    DEGRADED,
+    DROPPED,
+    IN_TIME,
+    LATENCY_S,
+    SHED,
+    TOO_LATE,
+)
 from autoscale.simulator.step_engine.backlog import most_waiting, spread
 from autoscale.simulator.step_engine.lateness import delayed, refused
 from autoscale.simulator.step_engine.steady_cache import KnownStates
@@ -66,8 +75,8 @@ class StepEngine:
         self._backlog = 0.0
         self._held_s = 0.0
         self._by_key = {key: _Counts() for key in self._keys}
-        self._totals = np.zeros(w.LATENCY_S + 1)
-        self._latencies = np.zeros(w.BUCKETS)
+        self._totals = np.zeros(LATENCY_S + 1)
+        self._latencies = np.zeros(BUCKETS)
 
     def end_s(self, until_s: float) -> float:
         """Give when the rates end, if that is before ``until_s``; else infinity."""
@@ -119,7 +128,7 @@ class StepEngine:
         self._now_s = until_s
         scale = work / come if come else 1.0
         come = come if self._random is None else float(self._random.poisson(come))
-        self._totals[w.ARRIVED] += come
+        self._totals[ARRIVED] += come
         shares = self._shares()
         per_s = self._states.saturation_per_s(self._ready, shares) if shares is not None else 0.0
         if shares is None or not per_s:
@@ -145,7 +154,7 @@ class StepEngine:
         """Let end what waits."""
         shares = self._shares()
         if shares is None or not self._backlog:
-            self._totals[w.DROPPED] += self._backlog
+            self._totals[DROPPED] += self._backlog
         else:
             per_s = max(self._states.saturation_per_s(self._ready, shares), 1e-9)
             waits_s = self._held_s / 2 + self._backlog / per_s / 2
@@ -175,7 +184,7 @@ class StepEngine:
         held = min(come, room)
         self._backlog += held
         self._held_s += elapsed_s
-        self._totals[w.SHED] += come - held
+        self._totals[SHED] += come - held
         counted = self._by_key[self._keys[0]]
         counted.counts[:2] += (come, come * self._candidates)
         counted.counts[3:5] += come - held
@@ -195,8 +204,8 @@ class StepEngine:
         if waited_s > 1e-4:
             answers = delayed(self._spec, answers, outcomes, waited_s)
         self._latencies += answers
-        self._totals[w.IN_TIME :] += outcomes[w.IN_TIME :]
-        return float(outcomes[w.DEGRADED : w.LATENCY_S].sum()), float(outcomes[w.TOO_LATE])
+        self._totals[IN_TIME:] += outcomes[IN_TIME:]
+        return float(outcomes[DEGRADED:LATENCY_S].sum()), float(outcomes[TOO_LATE])
 
     def _count(
         self,

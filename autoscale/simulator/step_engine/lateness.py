@@ -3,12 +3,21 @@
 import numpy as np
 
 from autoscale.simulator.engine_base import Floats
-from autoscale.simulator.event_engine import state as w
+from autoscale.simulator.event_engine.state import (
+    BUCKETS,
+    DEGRADED,
+    IN_TIME,
+    LATENCY_S,
+    LEAST_S,
+    PER_E,
+    SHED,
+    TOO_LATE,
+)
 from autoscale.simulator.step_engine.backlog import WAITS
 from autoscale.spec import PipelineSpec
 
-_UPPER_S = w.LEAST_S * np.exp((np.arange(w.BUCKETS) + 1) / w.PER_E)
-_MIDDLES_S = _UPPER_S * np.exp(-0.5 / w.PER_E)
+_UPPER_S = LEAST_S * np.exp((np.arange(BUCKETS) + 1) / PER_E)
+_MIDDLES_S = _UPPER_S * np.exp(-0.5 / PER_E)
 
 
 def delayed(spec: PipelineSpec, answers: Floats, outcomes: Floats, waited_s: float) -> Floats:
@@ -16,20 +25,20 @@ def delayed(spec: PipelineSpec, answers: Floats, outcomes: Floats, waited_s: flo
 
     What could not make it was not begun: batches are formed of what still can, and that is answered just in time.
     """
-    places = np.log((_UPPER_S + waited_s) / w.LEAST_S) * w.PER_E
-    moved = np.zeros(w.BUCKETS)
-    np.add.at(moved, np.minimum(places.astype(np.int64), w.BUCKETS - 1), answers)
+    places = np.log((_UPPER_S + waited_s) / LEAST_S) * PER_E
+    moved = np.zeros(BUCKETS)
+    np.add.at(moved, np.minimum(places.astype(np.int64), BUCKETS - 1), answers)
     last, objective = (int(np.searchsorted(_UPPER_S, ms / 1e3)) for ms in (spec.deadline_ms, spec.p99_ms))
-    whole = outcomes[w.IN_TIME] + outcomes[w.TOO_LATE]
+    whole = outcomes[IN_TIME] + outcomes[TOO_LATE]
     over = min(whole, float(moved[last + 1 :].sum()))
     moved[last + 1 :] = 0.0
     moved[last] += over
     if spec.fallback is not None:
-        outcomes[w.DEGRADED] += over
+        outcomes[DEGRADED] += over
         whole -= over
     in_time = min(whole, float(moved[:objective].sum()))
-    outcomes[w.IN_TIME], outcomes[w.TOO_LATE] = in_time, whole - in_time
-    outcomes[w.LATENCY_S] = float((moved * _MIDDLES_S).sum())
+    outcomes[IN_TIME], outcomes[TOO_LATE] = in_time, whole - in_time
+    outcomes[LATENCY_S] = float((moved * _MIDDLES_S).sum())
     return moved
 
 
@@ -38,9 +47,9 @@ def refused(spec: PipelineSpec, excess: float, totals: Floats, latencies: Floats
     if not excess:
         return
     if spec.fallback is None:
-        totals[w.SHED] += excess
+        totals[SHED] += excess
         return
     waits_s = spec.deadline_ms / 1e3 * WAITS
-    totals[w.DEGRADED] += excess
-    totals[w.LATENCY_S] += excess * waits_s
-    latencies[int(np.log(waits_s / w.LEAST_S) * w.PER_E)] += excess
+    totals[DEGRADED] += excess
+    totals[LATENCY_S] += excess * waits_s
+    latencies[int(np.log(waits_s / LEAST_S) * PER_E)] += excess

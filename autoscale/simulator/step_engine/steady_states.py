@@ -17,8 +17,8 @@ from autoscale.capacity.calls import call_limit, mixed, next_unit
 from autoscale.capacity.service_time import service_time
 from autoscale.simulator.cluster.nodes import Change, Replica
 from autoscale.simulator.engine_base import Floats
-from autoscale.simulator.event_engine import state as w
 from autoscale.simulator.event_engine.engine import EventEngine
+from autoscale.simulator.event_engine.state import BUCKETS, IN_TIME, LATENCY_S
 from autoscale.simulator.trace_feed import Feed
 from autoscale.spec import Key, PipelineSpec
 
@@ -169,9 +169,9 @@ class SteadyStates:
         patient = replace(self._spec, units=tuple(units), deadline_ms=float(_NO_LIMIT), fallback=None)
         engine, times_s = self._started(patient, replicas, shares, 2 * per_s, _REQUESTS)
         engine.advance(float(times_s[_WARM]))
-        before = engine.totals()[w.IN_TIME : w.LATENCY_S].sum()
+        before = engine.totals()[IN_TIME:LATENCY_S].sum()
         engine.advance(float(times_s[-1]))
-        done = engine.totals()[w.IN_TIME : w.LATENCY_S].sum() - before
+        done = engine.totals()[IN_TIME:LATENCY_S].sum() - before
         return float(done / (times_s[-1] - times_s[_WARM]))
 
     def _started(
@@ -201,7 +201,7 @@ class SteadyStates:
         per_s = load * self.saturation_per_s(by_key, share_of)
         if not per_s:
             empty = np.zeros(len(self._keys))
-            return Steady(np.zeros(w.LATENCY_S + 1), np.zeros(w.BUCKETS), empty, empty, empty, empty, empty)
+            return Steady(np.zeros(LATENCY_S + 1), np.zeros(BUCKETS), empty, empty, empty, empty, empty)
         requests = _REQUESTS * (2 if load > 0.7 else 1) + _WARM
         engine, times_s = self._started(self._spec, replicas, shares, per_s, requests)
         engine.advance(float(times_s[_WARM]))
@@ -212,7 +212,7 @@ class SteadyStates:
             waiting += [measured.waiting_candidates / _LOOKS for measured in engine.measure().values()]
         elapsed_s = float(times_s[-1] - times_s[_WARM])
         outcomes, answers, after = engine.totals() - totals, engine.latencies() - latencies, engine.measure()
-        ended = outcomes[w.IN_TIME : w.LATENCY_S].sum()
+        ended = outcomes[IN_TIME:LATENCY_S].sum()
         open_counts = np.maximum(replicas, 1)
         ongoing = self._rates("ongoing_s", before, after, elapsed_s) / open_counts
         busy = self._rates("busy_s", before, after, elapsed_s) / open_counts

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from scipy.stats import poisson as poisson_distribution
 
 from autoscale.simulator.cluster.nodes import Change, Replica
-from autoscale.simulator.event_engine import state as w
 from autoscale.simulator.event_engine.engine import EventEngine
+from autoscale.simulator.event_engine.state import DRAWS, IN_TIME, LATENCY_S, TOO_LATE
 from autoscale.simulator.trace_feed import Feed
 from autoscale.spec import PipelineSpec, UnitSpec
 from tests.autoscale.simulator.specs import RANKER, one_unit, placed, poisson
 
-_EXPONENTIAL = -np.log1p(-(np.arange(w.DRAWS) + 0.5) / w.DRAWS)
+_EXPONENTIAL = -np.log1p(-(np.arange(DRAWS) + 0.5) / DRAWS)
 
 
 def mean_latencies(
@@ -32,7 +32,7 @@ def mean_latencies(
     for part in range(parts):
         engine.advance(until_s * (part + 1) / parts)
         passed, before = engine.totals() - before, engine.totals()
-        means.append(passed[w.LATENCY_S] / passed[w.IN_TIME : w.LATENCY_S].sum())
+        means.append(passed[LATENCY_S] / passed[IN_TIME:LATENCY_S].sum())
     return float(np.mean(means[1:])), float(np.std(means[1:]) / math.sqrt(parts - 1))
 
 
@@ -64,7 +64,7 @@ def test_one_exponential_server_is_m_m_1(load: float) -> None:
 
 @pytest.mark.parametrize("load", [0.5, 0.8])
 def test_one_deterministic_server_is_m_d_1(load: float) -> None:
-    mean_s, error_s = mean_latencies(single_server(10.0, 1), 100 * load, 4000.0, np.ones(w.DRAWS))
+    mean_s, error_s = mean_latencies(single_server(10.0, 1), 100 * load, 4000.0, np.ones(DRAWS))
     assert mean_s == pytest.approx(0.01 * (1 + load / (2 * (1 - load))), abs=4 * error_s)
 
 
@@ -111,7 +111,7 @@ def test_batches_are_a_bulk_service_queue(load: float) -> None:
         time_s[left] = service_s[batch] + (1 / per_s if left == 0 else 0.0)
     chances = np.linalg.matrix_power(chain, 4096)[0]
     expected_s = (chances @ present) / (chances @ time_s) / per_s
-    mean_s, error_s = mean_latencies(spec, per_s, 300.0, np.ones(w.DRAWS))
+    mean_s, error_s = mean_latencies(spec, per_s, 300.0, np.ones(DRAWS))
     assert mean_s == pytest.approx(expected_s, abs=4 * error_s)
 
 
@@ -121,15 +121,15 @@ def test_a_batch_takes_as_much_longer_as_others_of_its_like_run() -> None:
     [unit] = spec.units
     among = unit.placed[0].profile.model_copy(update={"contention": 0.25, "neighbours": 1})
     spec = replace(spec, units=(replace(unit, placed=(replace(unit.placed[0], profile=among),)),))
-    alone_s, _ = mean_latencies(spec, 0.5, 4000.0, np.ones(w.DRAWS))
+    alone_s, _ = mean_latencies(spec, 0.5, 4000.0, np.ones(DRAWS))
     assert alone_s == pytest.approx(0.010, rel=0.002)
-    one_s, _ = mean_latencies(replace_replicas(spec, 1), 0.5, 4000.0, np.ones(w.DRAWS))
+    one_s, _ = mean_latencies(replace_replicas(spec, 1), 0.5, 4000.0, np.ones(DRAWS))
     assert one_s == pytest.approx(0.010, rel=0.002)
     engine = EventEngine(spec, Feed(poisson(1000.0, 20.0, candidates=1, seed=7), 0.0, None), 3)
     for number in range(2):
         engine.apply(Change("opened", Replica(number, RANKER)))
     engine.advance(20.0)
-    answered = engine.totals()[[w.IN_TIME, w.TOO_LATE]].sum()
+    answered = engine.totals()[[IN_TIME, TOO_LATE]].sum()
     assert answered == pytest.approx(2 * 20.0 / 0.0125, rel=0.01)
 
 

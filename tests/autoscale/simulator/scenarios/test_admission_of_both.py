@@ -37,40 +37,40 @@ class Simulated:
         spec = one_unit(1, fallback=fallback, max_candidates=BUDGET, deadline_ms=DEADLINE_S * 1e3)
         self._engine = EventEngine(spec, Feed(poisson(1.0, 5.0), 0.0, None), 0)
         self._engine.apply(Change("opened", Replica(0, RANKER)))
-        self._world = self._engine.world
-        self._table = self._world.table()
+        self._state = self._engine.state
+        self._table = self._state.table()
         self._address = int(self._table.ctypes.data)
-        self._slot = int((self._world.replicas["stamp"] == 0).argmax())
+        self._slot = int((self._state.replicas["stamp"] == 0).argmax())
         self._waiting = 0
 
     def refuses(self, now_s: float, deadline_s: float) -> bool:
-        self._world.clock["now_s"] = now_s
+        self._state.clock["now_s"] = now_s
         refused = bool(refuses(self._address, self._slot, deadline_s))
         if refused:
-            self._world.replicas["refused_s"][self._slot] = now_s
+            self._state.replicas["refused_s"][self._slot] = now_s
         return refused
 
     def offer(self, candidates: int, deadline_s: float) -> None:
         number = FIRST + self._waiting
-        self._world.works["candidates"][number] = candidates
-        self._world.works["deadline_s"][number] = deadline_s
-        assert queues.offer(self._world.replicas, self._world.works, self._slot, number, 1 << 30)
+        self._state.works["candidates"][number] = candidates
+        self._state.works["deadline_s"][number] = deadline_s
+        assert queues.offer(self._state.replicas, self._state.works, self._slot, number, 1 << 30)
         self._waiting += 1
 
     def learn(self, now_s: float, elapsed_s: float, candidates: int) -> float:
-        self._world.clock["now_s"] = now_s
-        batch = self._world.works[BATCH]
+        self._state.clock["now_s"] = now_s
+        batch = self._state.works[BATCH]
         batch["dispatched_s"], batch["candidates"], batch["level"] = now_s - elapsed_s, candidates, 1
         learn(self._address, self._slot, BATCH, ANSWERED, 0.0)
-        return float(self._world.replicas["batch_s"][self._slot])
+        return float(self._state.replicas["batch_s"][self._slot])
 
     def affords(self, now_s: float, dispatched_s: float, deadline_s: float, expected_s: float) -> bool:
-        self._world.clock["now_s"] = now_s
-        batch, number = self._world.works[BATCH], FIRST + self._waiting
+        self._state.clock["now_s"] = now_s
+        batch, number = self._state.works[BATCH], FIRST + self._waiting
         batch["candidates"], batch["first"], batch["dispatched_s"] = BUDGET, number, dispatched_s
-        self._world.works["deadline_s"][number] = deadline_s
-        self._world.expected_s[self._slot, size_of(BUDGET)] = expected_s
-        self._world.expected_at_s[self._slot, size_of(BUDGET)] = now_s
+        self._state.works["deadline_s"][number] = deadline_s
+        self._state.expected_s[self._slot, size_of(BUDGET)] = expected_s
+        self._state.expected_at_s[self._slot, size_of(BUDGET)] = now_s
         return bool(is_affordable(self._address, self._slot, BATCH))
 
 

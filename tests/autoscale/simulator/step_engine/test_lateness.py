@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscale.simulator.event_engine import state as w
+from autoscale.simulator.event_engine.state import BUCKETS, DEGRADED, IN_TIME, LATENCY_S, LEAST_S, PER_E, SHED
 from autoscale.simulator.step_engine.lateness import delayed, refused
 from autoscale.spec import Fallback, PipelineSpec
 from tests.autoscale.simulator.specs import one_unit
@@ -13,7 +13,7 @@ from tests.autoscale.simulator.specs import one_unit
 DEADLINE_MS = 500.0
 HURRIED = one_unit(deadline_ms=DEADLINE_MS)
 HELPED = one_unit(deadline_ms=DEADLINE_MS, fallback=Fallback("small", 1e-6))
-LAST = int(np.ceil(np.log(DEADLINE_MS / 1e3 / w.LEAST_S) * w.PER_E))
+LAST = int(np.ceil(np.log(DEADLINE_MS / 1e3 / LEAST_S) * PER_E))
 
 
 @given(
@@ -24,23 +24,23 @@ LAST = int(np.ceil(np.log(DEADLINE_MS / 1e3 / w.LEAST_S) * w.PER_E))
 def test_every_answer_comes_by_the_deadline_and_is_counted_once(
     places: list[tuple[int, float]], waited_s: float, pipeline: PipelineSpec
 ) -> None:
-    answers, outcomes = np.zeros(w.BUCKETS), np.zeros(w.LATENCY_S + 1)
+    answers, outcomes = np.zeros(BUCKETS), np.zeros(LATENCY_S + 1)
     for place, count in places:
         answers[place] += count
-    outcomes[w.IN_TIME] = answers.sum()
+    outcomes[IN_TIME] = answers.sum()
     moved = delayed(pipeline, answers, outcomes, waited_s)
     assert moved.sum() == pytest.approx(answers.sum())
     assert not moved[LAST + 1 :].any()
-    assert outcomes[w.IN_TIME : w.LATENCY_S].sum() == pytest.approx(answers.sum())
+    assert outcomes[IN_TIME:LATENCY_S].sum() == pytest.approx(answers.sum())
     assert (outcomes >= -1e-6).all()
-    assert outcomes[w.DEGRADED] == 0 or pipeline is HELPED
-    assert outcomes[w.LATENCY_S] <= answers.sum() * DEADLINE_MS / 1e3 * 1.02
+    assert outcomes[DEGRADED] == 0 or pipeline is HELPED
+    assert outcomes[LATENCY_S] <= answers.sum() * DEADLINE_MS / 1e3 * 1.02
 
 
 def test_what_has_no_room_is_shed_or_answered_by_the_fallback() -> None:
-    totals, latencies = np.zeros(w.LATENCY_S + 1), np.zeros(w.BUCKETS)
+    totals, latencies = np.zeros(LATENCY_S + 1), np.zeros(BUCKETS)
     refused(HURRIED, 7.0, totals, latencies)
-    assert (totals[w.SHED], latencies.sum()) == (7.0, 0.0)
+    assert (totals[SHED], latencies.sum()) == (7.0, 0.0)
     refused(HELPED, 5.0, totals, latencies)
-    assert (totals[w.SHED], totals[w.DEGRADED], latencies.sum()) == (7.0, 5.0, 5.0)
-    assert totals[w.LATENCY_S] == pytest.approx(5 * 0.3 * DEADLINE_MS / 1e3)
+    assert (totals[SHED], totals[DEGRADED], latencies.sum()) == (7.0, 5.0, 5.0)
+    assert totals[LATENCY_S] == pytest.approx(5 * 0.3 * DEADLINE_MS / 1e3)
