@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from autoscale.capacity.calls import next_unit
-from autoscale.capacity.sizing import Capacity, Sizing
+from autoscale.capacity.sizing import CandidateCapacity, Sizing
 from autoscale.config import AutoscalingConfig
 from autoscale.policies.sized import SizedConfig
 from autoscale.spec import Key, PipelineSpec
@@ -60,7 +60,7 @@ def call_limited(spec: PipelineSpec, sizing: Sizing, used: Collection[Key] | Non
     lines = []
     for key in spec.keys():
         behind, size = next_unit(spec, key.unit), float(spec.candidates_per_request)
-        limited: dict[Key, Capacity] = {}
+        limited: dict[Key, CandidateCapacity] = {}
         if behind is None:
             continue
         for placed in behind.placed:

@@ -18,8 +18,8 @@ _STEPS_PER_OCTAVE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """A replica, in candidates/s. per_s: within the share. saturation_per_s: when never idle. feasible: share kept.
+class CandidateCapacity:
+    """Capacity of one replica, in candidates/s. per_s: within the share. saturation_per_s: when never idle. feasible: share kept.
 
     calls: the limit that its calls to the next unit set, where that is below what it can do itself; ``per_s`` and
     ``saturation_per_s`` are within it. own_per_s: ``per_s`` without that limit.
@@ -42,7 +42,7 @@ class Sizing:
     def __init__(self, spec: PipelineSpec, *, aim: float = 1.0, max_load: float = 0.98) -> None:
         """Size for ``spec``."""
         self._spec, self._aim, self.max_load = spec, aim, max_load
-        self._known: dict[tuple[Key, int], Capacity] = {}
+        self._known: dict[tuple[Key, int], CandidateCapacity] = {}
         self._calls: dict[tuple[Key, Key, int], CallLimit] = {}
 
     @cached_property
@@ -72,7 +72,7 @@ class Sizing:
 
     def capacity(
         self, key: Key, candidates_per_request: float, shares: Mapping[str, float] | None = None
-    ) -> Capacity:
+    ) -> CandidateCapacity:
         """Return what a replica takes of requests of about that size; sizes are told apart to a quarter of an octave.
 
         shares: of the calls to the next unit, by its pool. Without any, all calls go to its slowest pool that keeps
@@ -84,9 +84,9 @@ class Sizing:
         if limit is None or self.max_load * limit.per_s >= own.per_s:
             return own
         saturation = min(own.saturation_per_s, limit.per_s)
-        return Capacity(self.max_load * limit.per_s, saturation, own.feasible, own.per_s, limit)
+        return CandidateCapacity(self.max_load * limit.per_s, saturation, own.feasible, own.per_s, limit)
 
-    def _own(self, key: Key, octave: int) -> Capacity:
+    def _own(self, key: Key, octave: int) -> CandidateCapacity:
         known = self._known.get((key, octave))
         if known is None:
             known = self._known[key, octave] = self._capacity(key, _size(octave))
@@ -116,14 +116,14 @@ class Sizing:
         service = service_time(self._spec.placed(key).profile)
         return BatchQueue(service, candidates_per_request, self._spec.unit(key.unit).max_candidates)
 
-    def _capacity(self, key: Key, candidates_per_request: float) -> Capacity:
+    def _capacity(self, key: Key, candidates_per_request: float) -> CandidateCapacity:
         queue = self.queue(key, candidates_per_request)
         saturation = queue.saturation_per_s * candidates_per_request
         least_s, share_s = queue.alone_p99_s, self.shares_s[key.unit] * self._aim
         per_s = candidates_per_s_within(
             queue.service, candidates_per_request, queue.max_candidates, max(share_s, _STRETCH * least_s)
         )
-        return Capacity(min(per_s, self.max_load * saturation), saturation, share_s >= least_s)
+        return CandidateCapacity(min(per_s, self.max_load * saturation), saturation, share_s >= least_s)
 
     def _alone_s(self, key: Key) -> float:
         return self.queue(key, max(1.0, float(self._spec.candidates_per_request))).alone_p99_s

@@ -5,38 +5,38 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autoscale.capacity.capacity import Capacity
+from autoscale.capacity.request_capacity import RequestCapacity
 from autoscale.errors import SpecError
 from autoscale.spec import Key, PipelineSpec
 
-_MAX_FILLINGS = 50_000
+_MAX_PACKINGS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Filling:
+class Packing:
     """A way to fill a node: replicas of each unit."""
 
     pool: str
     replicas: tuple[int, ...]
 
 
-def fillings(spec: PipelineSpec, loads: Mapping[Key, Capacity]) -> list[Filling]:
+def packings(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity]) -> list[Packing]:
     """Give the ways to fill a node of each pool to which no replica can be added."""
-    found: list[Filling] = []
+    found: list[Packing] = []
     for pool in spec.pools:
         room = [
             _fit(spec, Key(unit.name, pool)) if Key(unit.name, pool) in loads else 0 for unit in spec.units
         ]
         ways = math.prod(count + 1 for count in room[:-1])
-        if ways > _MAX_FILLINGS:
+        if ways > _MAX_PACKINGS:
             raise SpecError(f"pool {pool} can be filled in {ways} ways, too many to plan: use smaller nodes")
         for first in itertools.product(*(range(count, -1, -1) for count in room[:-1])):
             last = _room_left(spec, pool, first) if room[-1] else 0
             if last >= 0 and (any(first) or last):
-                found.append(Filling(pool, (*first, last)))
+                found.append(Packing(pool, (*first, last)))
     for unit in spec.units:
-        place = spec.units.index(unit)
-        if not any(filling.replicas[place] for filling in found):
+        index = spec.units.index(unit)
+        if not any(packing.replicas[index] for packing in found):
             raise SpecError(
                 f"no replica of {unit.name} fits a node of its pools: give them more cpus, gpus or memory"
             )

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from autoscale.advice import call_limited
-from autoscale.capacity.capacity import Capacity, capacities
+from autoscale.capacity.request_capacity import RequestCapacity, request_capacities
 from autoscale.capacity.sizing import Sizing
-from autoscale.planner.provisioning import PlanOptions, Sized, sized
+from autoscale.planner.provisioning import PlanOptions, Provision, provision
 from autoscale.spec import Key, PipelineSpec
 
 
@@ -19,8 +19,8 @@ class Plan:
     pipeline: str
     options: PlanOptions
     p99_ms: float
-    sized: Sized
-    growth: tuple[Sized, ...]
+    sized: Provision
+    growth: tuple[Provision, ...]
     bottleneck: str
     notes: tuple[str, ...]
 
@@ -38,10 +38,12 @@ def plan(spec: PipelineSpec, options: PlanOptions, growth: Sequence[float] = (10
     Raises:
         SpecError: no pool answers within a unit's share of the objective, or a replica fits no node.
     """
-    loads = capacities(spec)
-    size = sized(spec, loads, options)
+    loads = request_capacities(spec)
+    size = provision(spec, loads, options)
     grown = tuple(
-        sized(spec, loads, options.model_copy(update={"requests_per_day": options.requests_per_day * factor}))
+        provision(
+            spec, loads, options.model_copy(update={"requests_per_day": options.requests_per_day * factor})
+        )
         for factor in growth
     )
     return Plan(
@@ -55,7 +57,7 @@ def plan(spec: PipelineSpec, options: PlanOptions, growth: Sequence[float] = (10
     )
 
 
-def _bottleneck(spec: PipelineSpec, size: Sized, loads: Mapping[Key, Capacity]) -> str:
+def _bottleneck(spec: PipelineSpec, size: Provision, loads: Mapping[Key, RequestCapacity]) -> str:
     by_unit: dict[str, float] = {}
     for name, unit in size.units.items():
         weight = unit.share_of_cost or unit.replicas / sum(other.replicas for other in size.units.values())
@@ -84,7 +86,7 @@ def _bottleneck(spec: PipelineSpec, size: Sized, loads: Mapping[Key, Capacity]) 
     )
 
 
-def _notes(spec: PipelineSpec, size: Sized, options: PlanOptions) -> Iterator[str]:
+def _notes(spec: PipelineSpec, size: Provision, options: PlanOptions) -> Iterator[str]:
     for name, pool in size.pools.items():
         per_cell = math.ceil(pool.nodes / size.cells)
         if per_cell > spec.pools[name].max_nodes:

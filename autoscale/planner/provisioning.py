@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from autoscale.capacity.capacity import Capacity
+from autoscale.capacity.request_capacity import RequestCapacity
 from autoscale.errors import SpecError
-from autoscale.planner.packings import Filling, fillings, largest_part
+from autoscale.planner.packings import Packing, largest_part, packings
 from autoscale.spec import Key, PipelineSpec
 
 DAY_S = 86_400.0
@@ -65,7 +65,7 @@ class PlannedPool:
 
 
 @dataclass(frozen=True, slots=True)
-class Sized:
+class Provision:
     """What one load takes. cells: Ray clusters that share it evenly."""
 
     requests_per_day: float
@@ -90,7 +90,7 @@ class _Zone:
     replicas: Mapping[Key, int]
 
 
-def sized(spec: PipelineSpec, loads: Mapping[Key, Capacity], options: PlanOptions) -> Sized:
+def provision(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], options: PlanOptions) -> Provision:
     """Size cells and zones for the load.
 
     Raises:
@@ -115,7 +115,7 @@ def sized(spec: PipelineSpec, loads: Mapping[Key, Capacity], options: PlanOption
         )
     quiet = _zone(spec, loads, options, mean / cells)
     times = cells * options.zones
-    return Sized(
+    return Provision(
         requests_per_day=options.requests_per_day,
         peak_requests_per_s=peak,
         cells=cells,
@@ -130,36 +130,36 @@ def sized(spec: PipelineSpec, loads: Mapping[Key, Capacity], options: PlanOption
 
 
 def _zone(
-    spec: PipelineSpec, loads: Mapping[Key, Capacity], options: PlanOptions, requests_per_s: float
+    spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], options: PlanOptions, requests_per_s: float
 ) -> _Zone:
     """Solve for one zone that takes its part of the rate.
 
-    Variables: how often each filling is used, then whether each pool is; a used pool has one node to spare.
+    Variables: how often each packing is used, then whether each pool is; a used pool has one node to spare.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     carrying = max(1, options.zones - 1) if options.survive_zone else options.zones
     need = requests_per_s / carrying
-    ways = fillings(spec, loads)
-    pools = sorted({filling.pool for filling in ways})
+    ways = packings(spec, loads)
+    pools = sorted({packing.pool for packing in ways})
     served = np.array(
         [
             [
-                filling.replicas[place] * loads[Key(unit.name, filling.pool)].requests_per_s
-                if filling.replicas[place]
+                packing.replicas[index] * loads[Key(unit.name, packing.pool)].requests_per_s
+                if packing.replicas[index]
                 else 0.0
-                for filling in ways
+                for packing in ways
             ]
             + [0.0] * len(pools)
-            for place, unit in enumerate(spec.units)
+            for index, unit in enumerate(spec.units)
         ]
     )
-    most = np.array([_most_nodes(filling, spec, loads, need) for filling in ways])
-    of_pool = np.array([[float(filling.pool == pool) for filling in ways] for pool in pools])
-    # No filling of an unused pool.
+    most = np.array([_most_nodes(packing, spec, loads, need) for packing in ways])
+    of_pool = np.array([[float(packing.pool == pool) for packing in ways] for pool in pools])
+    # No packing of an unused pool.
     tied = np.hstack([of_pool, -np.diag([float((row * most).sum()) for row in of_pool])])
     # Where nothing has a price, the fewest nodes are the cheapest.
-    prices = np.array([spec.pools[filling.pool].price_per_hour for filling in ways])
+    prices = np.array([spec.pools[packing.pool].price_per_hour for packing in ways])
     pool_prices = np.array([spec.pools[pool].price_per_hour for pool in pools])
     solved = milp(
         np.concatenate([prices, pool_prices]) + 1e-6,
@@ -178,19 +178,19 @@ def _zone(
 
 def _trimmed(
     spec: PipelineSpec,
-    loads: Mapping[Key, Capacity],
-    ways: Sequence[Filling],
+    loads: Mapping[Key, RequestCapacity],
+    ways: Sequence[Packing],
     counts: NDArray[np.int64],
     need: float,
 ) -> _Zone:
     """Count nodes and replicas; replicas that only fill nodes up are left out."""
     nodes: dict[str, int] = {}
     placed: dict[Key, int] = {}
-    for filling, count in zip(ways, counts.tolist(), strict=True):
+    for packing, count in zip(ways, counts.tolist(), strict=True):
         if count:
-            nodes[filling.pool] = nodes.get(filling.pool, 1) + count  # the first is the spare one
-            for unit, replicas in zip(spec.units, filling.replicas, strict=True):
-                key = Key(unit.name, filling.pool)
+            nodes[packing.pool] = nodes.get(packing.pool, 1) + count  # the first is the spare one
+            for unit, replicas in zip(spec.units, packing.replicas, strict=True):
+                key = Key(unit.name, packing.pool)
                 placed[key] = placed.get(key, 0) + count * replicas
     for unit in spec.units:
         of_unit = {key: n for key, n in placed.items() if key.unit == unit.name and n}
@@ -200,18 +200,20 @@ def _trimmed(
     return _Zone(nodes, {key: n for key, n in placed.items() if n})
 
 
-def _most_nodes(filling: Filling, spec: PipelineSpec, loads: Mapping[Key, Capacity], need: float) -> float:
-    """Give how often a filling is of use at most: until its units have all they need from it alone."""
-    pairs = zip(spec.units, filling.replicas, strict=True)
+def _most_nodes(
+    packing: Packing, spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], need: float
+) -> float:
+    """Give how often a packing is of use at most: until its units have all they need from it alone."""
+    pairs = zip(spec.units, packing.replicas, strict=True)
     return max(
-        math.ceil(need / (count * loads[Key(unit.name, filling.pool)].requests_per_s)) + 1.0
+        math.ceil(need / (count * loads[Key(unit.name, packing.pool)].requests_per_s)) + 1.0
         for unit, count in pairs
         if count
     )
 
 
 def _planned_units(
-    spec: PipelineSpec, loads: Mapping[Key, Capacity], zone: _Zone, times: int
+    spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], zone: _Zone, times: int
 ) -> dict[str, PlannedUnit]:
     weights = {
         key: n * largest_part(spec, key)[0] * spec.pools[key.pool].price_per_hour

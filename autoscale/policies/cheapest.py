@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from autoscale.policies.signals.forecast import ForecastConfig
-from autoscale.policies.sized import Sized, SizedConfig
+from autoscale.policies.sized import SizedConfig, SizedPolicy
 from autoscale.spec import PipelineSpec
 
 
@@ -17,6 +17,6 @@ class CheapestConfig(SizedConfig):
     saving: float = Field(default=0.1, ge=0, le=1)
 
 
-def cheapest(config: CheapestConfig, spec: PipelineSpec) -> Sized:
+def cheapest(config: CheapestConfig, spec: PipelineSpec) -> SizedPolicy:
     """Make the policy."""
-    return Sized(config, spec, forecasts=config.forecast, coupled=True, saving=config.saving)
+    return SizedPolicy(config, spec, forecasts=config.forecast, coupled=True, saving=config.saving)

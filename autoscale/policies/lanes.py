@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autoscale.capacity.sizing import Capacity
+from autoscale.capacity.sizing import CandidateCapacity
 from autoscale.policies.base import UnitObservation
-from autoscale.policies.mix import Mix, Place
+from autoscale.policies.mix import Mix, PoolOption
 from autoscale.policies.signals.load import Load
 from autoscale.spec import Key, PipelineSpec
 
@@ -31,11 +31,11 @@ def lanes_of(spec: PipelineSpec, *, over_pools: bool) -> tuple[Lane, ...]:
 
 
 def weights_of(
-    lane: Lane, mix: Mix, here: Sequence[UnitObservation], places: Sequence[Place]
+    lane: Lane, mix: Mix, here: Sequence[UnitObservation], options: Sequence[PoolOption]
 ) -> dict[str, Mapping[str, float]]:
     """Give the split of a unit's work: by what is ready, and stays, in each pool."""
     for counts in ([min(n, unit.ready) for n, unit in zip(mix, here, strict=True)], mix):
-        able = [count * place.per_s for count, place in zip(counts, places, strict=True)]
+        able = [count * option.per_s for count, option in zip(counts, options, strict=True)]
         if sum(able) > 0:
             split = {key.pool: part / sum(able) for key, part in zip(lane.keys, able, strict=True)}
             return {lane.unit: split}
@@ -48,7 +48,7 @@ def reason_of(
     target: int,
     number: int,
     load: Load,
-    capacity: Capacity,
+    capacity: CandidateCapacity,
     per_s: float,
     share_s: float,
 ) -> str:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from autoscale.policies.signals.forecast import ForecastConfig
-from autoscale.policies.sized import Sized, SizedConfig
+from autoscale.policies.sized import SizedConfig, SizedPolicy
 from autoscale.spec import PipelineSpec
 
 
@@ -14,6 +14,6 @@ class PredictiveConfig(SizedConfig):
     forecast: ForecastConfig = ForecastConfig()
 
 
-def predictive(config: PredictiveConfig, spec: PipelineSpec) -> Sized:
+def predictive(config: PredictiveConfig, spec: PipelineSpec) -> SizedPolicy:
     """Make the policy."""
-    return Sized(config, spec, forecasts=config.forecast)
+    return SizedPolicy(config, spec, forecasts=config.forecast)

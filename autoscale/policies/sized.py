@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict, Field
 
 from autoscale.capacity.prices import price, room
-from autoscale.capacity.sizing import Capacity, Sizing
+from autoscale.capacity.sizing import CandidateCapacity, Sizing
 from autoscale.policies.base import Decision, Observation, UnitObservation
 from autoscale.policies.lanes import Lane, lanes_of, reason_of, weights_of
-from autoscale.policies.mix import Mix, Place, changed, handed_over
+from autoscale.policies.mix import Mix, PoolOption, changed, handed_over
 from autoscale.policies.signals.coupling import derived_per_s, learnt_ratios
 from autoscale.policies.signals.demand import demanded, missed_share, shares_behind, shed_share
 from autoscale.policies.signals.forecast import ForecastConfig, ForecastState, forecast, observed
@@ -67,7 +67,7 @@ class SizedState:
     last_s: float | None = None
 
 
-class Sized:
+class SizedPolicy:
     """A policy over a pipeline's measured profiles; what it looks at beside the windows is chosen by the arguments."""
 
     def __init__(
@@ -136,17 +136,19 @@ class Sized:
             windows_[lane.name] = window
             if ahead is not None:
                 forecasts[lane.name] = ahead
-            places, mix = self._mix(lane, here, capacities, load.up, window.highest[0][1])
-            for key, unit, number, place, capacity in zip(
-                lane.keys, here, mix, places, capacities, strict=True
+            options, mix = self._mix(lane, here, capacities, load.up, window.highest[0][1])
+            for key, unit, number, option, capacity in zip(
+                lane.keys, here, mix, options, capacities, strict=True
             ):
                 replicas[key] = number
                 if number > unit.target:
                     up_s[str(key)] = now_s
                 share_s = self._sizing.shares_s[key.unit] * self._config.aim
-                reasons[key] = reason_of(lane, key, unit.target, number, load, capacity, place.per_s, share_s)
+                reasons[key] = reason_of(
+                    lane, key, unit.target, number, load, capacity, option.per_s, share_s
+                )
             if len(lane.keys) > 1:
-                weights |= weights_of(lane, mix, here, places)
+                weights |= weights_of(lane, mix, here, options)
         decided = SizedState(windows_, forecasts, up_s, ratios, misses, now_s)
         return Decision(replicas, reasons, decided, weights=weights)
 
@@ -156,7 +158,7 @@ class Sized:
         return candidates / requests if requests > 0 else float(self._spec.candidates_per_request)
 
     def _first_window(
-        self, now_s: float, here: list[UnitObservation], capacities: list[Capacity]
+        self, now_s: float, here: list[UnitObservation], capacities: list[CandidateCapacity]
     ) -> WindowState:
         """Begin with what there is: nothing is taken away before a window of metrics has been seen."""
         able = sum(unit.target * capacity.per_s for unit, capacity in zip(here, capacities, strict=True))
@@ -168,7 +170,7 @@ class Sized:
         window: WindowState,
         short: float,
         here: list[UnitObservation],
-        capacities: list[Capacity],
+        capacities: list[CandidateCapacity],
     ) -> WindowState:
         able = sum(unit.ready * capacity.per_s for unit, capacity in zip(here, capacities, strict=True))
         limit = self._config.panic_threshold * max(able, min(capacity.per_s for capacity in capacities))
@@ -204,7 +206,7 @@ class Sized:
         now_s: float,
         lane: Lane,
         here: list[UnitObservation],
-        capacities: list[Capacity],
+        capacities: list[CandidateCapacity],
         misses: MissState,
     ) -> MissState:
         able = sum(unit.ready * capacity.per_s for unit, capacity in zip(here, capacities, strict=True))
@@ -229,20 +231,20 @@ class Sized:
         self,
         lane: Lane,
         here: list[UnitObservation],
-        capacities: list[Capacity],
+        capacities: list[CandidateCapacity],
         up: float,
         down: float,
-    ) -> tuple[list[Place], Mix]:
+    ) -> tuple[list[PoolOption], Mix]:
         usable = any(capacity.feasible for capacity in capacities)
-        places = []
+        options = []
         for key, capacity in zip(lane.keys, capacities, strict=True):
             placed = self._placed[key]
             most = placed.max_replicas if len(lane.keys) == 1 else room(self._spec, key)
             if usable and not capacity.feasible:
                 most = placed.min_replicas
-            places.append(Place(capacity.per_s, self._prices[key], placed.min_replicas, most))
+            options.append(PoolOption(capacity.per_s, self._prices[key], placed.min_replicas, most))
         target = tuple(unit.target for unit in here)
-        wanted = changed(target, up, max(up, down), places, self._saving or 0.0)
-        if len(places) == 1:
-            return places, wanted
-        return places, handed_over(wanted, target, tuple(unit.ready for unit in here), up, places)
+        wanted = changed(target, up, max(up, down), options, self._saving or 0.0)
+        if len(options) == 1:
+            return options, wanted
+        return options, handed_over(wanted, target, tuple(unit.ready for unit in here), up, options)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from autoscale.policies.sized import Sized, SizedConfig
+from autoscale.policies.sized import SizedConfig, SizedPolicy
 from autoscale.spec import PipelineSpec
 
 
@@ -12,6 +12,6 @@ class SloConfig(SizedConfig):
     kind: Literal["slo"]
 
 
-def slo(config: SloConfig, spec: PipelineSpec) -> Sized:
+def slo(config: SloConfig, spec: PipelineSpec) -> SizedPolicy:
     """Make the policy."""
-    return Sized(config, spec)
+    return SizedPolicy(config, spec)

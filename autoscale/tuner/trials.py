@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 
-from autoscale.capacity.capacity import capacities
+from autoscale.capacity.request_capacity import request_capacities
 from autoscale.config import AutoscalingConfig
 from autoscale.errors import AutoscaleError, TraceError
 from autoscale.simulator.options import SimulationOptions
@@ -70,7 +70,7 @@ def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> Pipe
     bins = counts.counts
     first = 0 if start_s is None else round((start_s - bins.start_s) / bins.step_s)
     rate = float(bins.requests[first : first + max(1, round(60 / bins.step_s))].mean()) / bins.step_s
-    loads = capacities(spec)
+    loads = request_capacities(spec)
 
     def begun(unit: str, placed: PlacedUnit, others: int) -> PlacedUnit:
         load = loads.get(Key(unit, placed.pool))

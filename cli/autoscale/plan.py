@@ -11,7 +11,7 @@ from rich.table import Table
 
 from autoscale.planner.planner import Plan
 from autoscale.planner.planner import plan as make_plan
-from autoscale.planner.provisioning import PlanOptions, Sized
+from autoscale.planner.provisioning import PlanOptions, Provision
 from cli.errors import exit_on_error
 from services.autoscaling.spec import spec_of
 from services.config.loading import load_config
@@ -79,7 +79,7 @@ def _show(made: Plan) -> None:
         console.print(f"Note: {note}.", markup=False, highlight=False, soft_wrap=True)
 
 
-def _load(load: Sized) -> tuple[str, ...]:
+def _load(load: Provision) -> tuple[str, ...]:
     return (
         f"{load.requests_per_day:.3g}",
         f"{load.peak_requests_per_s:,.0f}",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoscale.capacity.sizing import Capacity
+from autoscale.capacity.sizing import CandidateCapacity
 from autoscale.policies.base import UnitObservation
 from autoscale.spec import Key, PipelineSpec
 
@@ -32,7 +32,7 @@ def with_backlog(
     spec: PipelineSpec,
     lane: Sequence[Key],
     here: Sequence[UnitObservation],
-    capacities: Sequence[Capacity],
+    capacities: Sequence[CandidateCapacity],
     since_up_s: Mapping[Key, float],
     drain_s: float,
 ) -> Load:

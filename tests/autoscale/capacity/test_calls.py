@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscale.advice import call_limited
-from autoscale.capacity.capacity import capacities
+from autoscale.capacity.request_capacity import request_capacities
 from autoscale.capacity.sizing import Sizing
 from autoscale.planner.planner import plan
 from autoscale.planner.provisioning import PlanOptions
@@ -122,7 +122,7 @@ def test_a_plan_counts_the_ingresses_that_calls_in_flight_take_and_says_so() -> 
     options = PlanOptions(requests_per_day=1e9)
     few, many = (plan(two_units(calls), options, growth=()) for calls in (1, 64))
     assert few.sized.units["ingress@cpu"].replicas > 10 * many.sized.units["ingress@cpu"].replicas
-    assert capacities(two_units(1))[FRONT].limited_by_calls
+    assert request_capacities(two_units(1))[FRONT].limited_by_calls
     assert "raise units.ingress.max_calls_in_flight" in few.bottleneck
     assert any("max_calls_in_flight" in note for note in few.notes)
     assert not any("max_calls_in_flight" in note for note in many.notes)

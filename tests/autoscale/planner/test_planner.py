@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscale.capacity.capacity import capacities
+from autoscale.capacity.request_capacity import request_capacities
 from autoscale.errors import SpecError
 from autoscale.planner.planner import plan
 from autoscale.planner.provisioning import PlanOptions
@@ -60,7 +60,7 @@ def test_zones_carry_the_peak_with_a_node_of_each_pool_away(
 ) -> None:
     options = PlanOptions(requests_per_day=requests, zones=zones, survive_zone=survive)
     found = plan(spec, options, growth=())
-    loads, sized = capacities(spec), found.sized
+    loads, sized = request_capacities(spec), found.sized
     carrying = (max(1, zones - 1) if survive else zones) / zones
     for of_unit in spec.units:
         rate = sum(
@@ -79,7 +79,7 @@ def test_zones_carry_the_peak_with_a_node_of_each_pool_away(
 
 
 def test_one_unit_takes_the_nodes_that_division_gives() -> None:
-    load = capacities(ONE)[Key("main", "cpu")].requests_per_s
+    load = request_capacities(ONE)[Key("main", "cpu")].requests_per_s
     options = PlanOptions(requests_per_day=1e9, peak_factor=3.0, zones=2)
     sized = plan(ONE, options, growth=()).sized
     replicas = math.ceil(1e9 / 86_400 * 3 / 2 / load)
@@ -111,8 +111,8 @@ def test_a_cluster_too_large_for_one_controller_becomes_cells() -> None:
 def test_spot_nodes_count_for_the_time_they_are_there() -> None:
     spot = CPU.model_copy(update={"spot": SpotConfig(interruptions_per_hour=6.0), "provisioning_s": 320.0})
     key = Key("main", "cpu")
-    there = capacities(dataclasses.replace(ONE, pools={"cpu": spot}))[key].requests_per_s
-    assert there < 0.75 * capacities(ONE)[key].requests_per_s
+    there = request_capacities(dataclasses.replace(ONE, pools={"cpu": spot}))[key].requests_per_s
+    assert there < 0.75 * request_capacities(ONE)[key].requests_per_s
 
 
 def test_what_cannot_be_planned_is_told() -> None:

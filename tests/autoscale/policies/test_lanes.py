@@ -1,10 +1,10 @@
 """Lanes: each key is in one of them, and the split of a unit's work follows what is ready."""
 
 from autoscale.policies.lanes import lanes_of, weights_of
-from autoscale.policies.mix import Place
+from autoscale.policies.mix import PoolOption
 from tests.autoscale.policies.pipelines import POOLS, seen
 
-PLACES = [Place(100.0, 1.0, 0, 10), Place(300.0, 2.0, 0, 10)]
+OPTIONS = [PoolOption(100.0, 1.0, 0, 10), PoolOption(300.0, 2.0, 0, 10)]
 
 
 def test_each_key_is_in_one_lane_the_ingress_first() -> None:
@@ -18,8 +18,8 @@ def test_work_is_split_by_what_is_ready_and_stays() -> None:
     ranker = lanes_of(POOLS, over_pools=True)[1]
     cpu, gpu = (key.pool for key in ranker.keys)
     here = [seen(3), seen(1)]
-    assert weights_of(ranker, (3, 1), here, PLACES) == {"ranker": {cpu: 0.5, gpu: 0.5}}
-    assert weights_of(ranker, (0, 1), here, PLACES) == {"ranker": {cpu: 0.0, gpu: 1.0}}
+    assert weights_of(ranker, (3, 1), here, OPTIONS) == {"ranker": {cpu: 0.5, gpu: 0.5}}
+    assert weights_of(ranker, (0, 1), here, OPTIONS) == {"ranker": {cpu: 0.0, gpu: 1.0}}
     none_ready = [seen(0), seen(0)]
-    assert weights_of(ranker, (1, 0), none_ready, PLACES) == {"ranker": {cpu: 1.0, gpu: 0.0}}
-    assert weights_of(ranker, (0, 0), none_ready, PLACES) == {}
+    assert weights_of(ranker, (1, 0), none_ready, OPTIONS) == {"ranker": {cpu: 1.0, gpu: 0.0}}
+    assert weights_of(ranker, (0, 0), none_ready, OPTIONS) == {}

@@ -3,21 +3,21 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscale.policies.mix import Place, capacity_of, changed, cheapest, handed_over, price_of
+from autoscale.policies.mix import PoolOption, capacity_of, changed, cheapest_mix, handed_over, price_of
 
-SMALL, BIG = Place(500, 0.05, 0, 100), Place(9000, 0.6, 0, 100)
+SMALL, BIG = PoolOption(500, 0.05, 0, 100), PoolOption(9000, 0.6, 0, 100)
 
 
 def test_little_is_cheapest_on_small_nodes_and_much_on_big_ones() -> None:
-    assert cheapest(0, (SMALL, BIG)) == (0, 0)
-    assert cheapest(900, (SMALL, BIG)) == (2, 0)
-    assert cheapest(8500, (SMALL, BIG)) == (0, 1)
-    assert cheapest(9900, (SMALL, BIG)) == (2, 1)
+    assert cheapest_mix(0, (SMALL, BIG)) == (0, 0)
+    assert cheapest_mix(900, (SMALL, BIG)) == (2, 0)
+    assert cheapest_mix(8500, (SMALL, BIG)) == (0, 1)
+    assert cheapest_mix(9900, (SMALL, BIG)) == (2, 1)
 
 
 def test_what_cannot_be_taken_gets_all_there_is() -> None:
-    assert cheapest(1e9, (SMALL, BIG)) == (100, 100)
-    assert cheapest(2e5, (Place(500, 0.05, 0, 3), Place(9000, 0.6, 0, 2))) == (3, 2)
+    assert cheapest_mix(1e9, (SMALL, BIG)) == (100, 100)
+    assert cheapest_mix(2e5, (PoolOption(500, 0.05, 0, 3), PoolOption(9000, 0.6, 0, 2))) == (3, 2)
 
 
 def test_replicas_stay_where_they_are_while_moving_saves_too_little() -> None:
@@ -33,8 +33,8 @@ def test_replicas_that_go_stay_until_those_that_come_are_ready() -> None:
     assert handed_over((0, 1), (10, 1), (10, 1), 4800, (SMALL, BIG)) == (0, 1)
 
 
-PLACES = st.builds(
-    lambda per_s, price, lowest, more: Place(per_s, price, lowest, lowest + more),
+OPTIONS = st.builds(
+    lambda per_s, price, lowest, more: PoolOption(per_s, price, lowest, lowest + more),
     st.floats(1, 1000),
     st.floats(0.01, 10),
     st.integers(0, 2),
@@ -43,17 +43,17 @@ PLACES = st.builds(
 
 
 @settings(max_examples=60)
-@given(st.floats(0.01, 3000), st.lists(PLACES, min_size=1, max_size=3))
+@given(st.floats(0.01, 3000), st.lists(OPTIONS, min_size=1, max_size=3))
 def test_a_mix_takes_the_load_if_any_does_and_costs_little_more_than_the_best(
-    load: float, places: list[Place]
+    load: float, options: list[PoolOption]
 ) -> None:
-    mix = cheapest(load, places)
-    assert all(place.lowest <= count <= place.most for count, place in zip(mix, places, strict=True))
-    every = itertools.product(*(range(place.lowest, place.most + 1) for place in places))
-    able = [other for other in every if capacity_of(other, places) >= load]
+    mix = cheapest_mix(load, options)
+    assert all(option.lowest <= count <= option.most for count, option in zip(mix, options, strict=True))
+    every = itertools.product(*(range(option.lowest, option.most + 1) for option in options))
+    able = [other for other in every if capacity_of(other, options) >= load]
     if not able:
-        assert mix == tuple(place.most for place in places)
+        assert mix == tuple(option.most for option in options)
         return
-    assert capacity_of(mix, places) >= load * (1 - 1e-6)
-    best = min(price_of(other, places) for other in able)
-    assert price_of(mix, places) <= best + max(place.price for place in places)
+    assert capacity_of(mix, options) >= load * (1 - 1e-6)
+    best = min(price_of(other, options) for other in able)
+    assert price_of(mix, options) <= best + max(option.price for option in options)

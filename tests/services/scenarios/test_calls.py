@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autoscale.capacity.sizing import Capacity, Sizing
+from autoscale.capacity.sizing import CandidateCapacity, Sizing
 from autoscale.profiles import Profile, Timing, write_profile
 from autoscale.spec import Key
 from services.autoscaling.spec import spec_of
@@ -50,7 +50,7 @@ def write_profiles(home: Path) -> None:
         write_profile(profile, home / f"{unit}.json")
 
 
-def capacity_of(home: Path, changes: Mapping[str, Any]) -> Capacity:
+def capacity_of(home: Path, changes: Mapping[str, Any]) -> CandidateCapacity:
     """Return what the lab makes of one ingress replica of the pipeline."""
     write_profiles(home)
     spec = spec_of(load_config(make_pipeline(home, changes)), home)

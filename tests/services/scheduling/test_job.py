@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscale.serving_rules import MARGIN_S
 from models.ragged import RaggedBatch, offsets_of
 from services.errors import DeadlinePassed, Overloaded, QueueFull, StageFailed
-from services.scheduling.deadlines import MARGIN_S, last_moment_s
+from services.scheduling.deadlines import last_moment_s
 from services.scheduling.job import Job
 from services.scheduling.ladder import Ladder, Part, Rung
 from services.scheduling.work import Work

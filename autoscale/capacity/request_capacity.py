@@ -1,4 +1,4 @@
-"""What a replica takes within its unit's share of the objective."""
+"""The requests a second that a replica takes within its unit's share of the objective."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from autoscale.spec import Key, PipelineSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """Of one replica: requests a second with p99 within its share, and when it is never idle.
+class RequestCapacity:
+    """Capacity of one replica: requests a second with p99 within its share, and when it is never idle.
 
     limited_by_calls: both are what its calls in flight to the next unit allow; it could do more itself.
     """
@@ -20,7 +20,7 @@ class Capacity:
     limited_by_calls: bool = False
 
 
-def capacities(spec: PipelineSpec) -> dict[Key, Capacity]:
+def request_capacities(spec: PipelineSpec) -> dict[Key, RequestCapacity]:
     """Give what replicas of each unit take in each pool; pools too slow for the unit's share are left out.
 
     A spot pool's replicas count for the part of the time that they are there. Calls to the next unit are taken to go
@@ -30,7 +30,7 @@ def capacities(spec: PipelineSpec) -> dict[Key, Capacity]:
         SpecError: no pool of a unit answers a request within its share.
     """
     sizing, size = Sizing(spec), float(spec.candidates_per_request)
-    loads: dict[Key, Capacity] = {}
+    loads: dict[Key, RequestCapacity] = {}
     cheapest: dict[str, float] = {}
     for unit in reversed(spec.units):
         for placed in unit.placed:
@@ -39,7 +39,7 @@ def capacities(spec: PipelineSpec) -> dict[Key, Capacity]:
             if found.feasible:
                 there = _there(spec, key) / size
                 limited = found.calls is not None
-                loads[key] = Capacity(found.per_s * there, found.saturation_per_s * there, limited)
+                loads[key] = RequestCapacity(found.per_s * there, found.saturation_per_s * there, limited)
         if not any(key.unit == unit.name for key in loads):
             raise SpecError(
                 f"{unit.name} does not answer {spec.candidates_per_request} candidates within its share of the "
