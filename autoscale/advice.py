@@ -5,7 +5,7 @@ from collections.abc import Collection
 from autoscale.capacity.calls import next_unit
 from autoscale.capacity.sizing import CandidateCapacity, Sizing
 from autoscale.config import AutoscalingConfig
-from autoscale.policies.sized import SizedConfig
+from autoscale.policies.sized_config import SizedConfig
 from autoscale.spec import Key, PipelineSpec
 
 

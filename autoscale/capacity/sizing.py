@@ -19,7 +19,9 @@ _STEPS_PER_OCTAVE = 4
 
 @dataclass(frozen=True, slots=True)
 class CandidateCapacity:
-    """Capacity of one replica, in candidates/s. per_s: within the share. saturation_per_s: when never idle. feasible: share kept.
+    """Capacity of one replica, in candidates/s.
+
+    per_s: within the share. saturation_per_s: when never idle. feasible: the share can be kept.
 
     calls: the limit that its calls to the next unit set, where that is below what it can do itself; ``per_s`` and
     ``saturation_per_s`` are within it. own_per_s: ``per_s`` without that limit.

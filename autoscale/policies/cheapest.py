@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from autoscale.policies.signals.forecast import ForecastConfig
-from autoscale.policies.sized import SizedConfig, SizedPolicy
+from autoscale.policies.sized import SizedPolicy
+from autoscale.policies.sized_config import SizedConfig
 from autoscale.spec import PipelineSpec
 
 

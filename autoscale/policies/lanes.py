@@ -1,4 +1,4 @@
-"""Lanes: what is sized as one, a unit in one pool or a unit with all its pools; and how a lane's numbers are told."""
+"""Lanes: a unit in one pool, or with all its pools, that is sized as one; the decision on a lane, and its reasons."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from autoscale.capacity.sizing import CandidateCapacity
 from autoscale.policies.base import UnitObservation
 from autoscale.policies.mix import Mix, PoolOption
+from autoscale.policies.signals.forecast import ForecastState
 from autoscale.policies.signals.load import Load
+from autoscale.policies.signals.misses import MissState
+from autoscale.policies.signals.windows import WindowState
 from autoscale.spec import Key, PipelineSpec
 
 
@@ -21,6 +24,35 @@ class Lane:
     def unit(self) -> str:
         """Whose pools these are."""
         return self.keys[0].unit
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """The state of a lane before a decision. window: None before the first one.
+
+    since_up_s: how long ago more replicas were last asked for, by key.
+    """
+
+    window: WindowState | None
+    forecast: ForecastState
+    since_up_s: Mapping[Key, float]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneDecision:
+    """The decision on one lane, and the states after it.
+
+    arriving_per_s: candidates a second over the panic window. forecast: None if forecasts are not made. misses: of the
+    whole pipeline. weights: the split of the unit's work; empty if the lane has one pool.
+    """
+
+    replicas: Mapping[Key, int]
+    reasons: Mapping[Key, str]
+    weights: Mapping[str, Mapping[str, float]]
+    arriving_per_s: float
+    window: WindowState
+    forecast: ForecastState | None
+    misses: MissState
 
 
 def lanes_of(spec: PipelineSpec, *, over_pools: bool) -> tuple[Lane, ...]:

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from autoscale.policies.sized import SizedConfig, SizedPolicy
+from autoscale.policies.sized import SizedPolicy
+from autoscale.policies.sized_config import SizedConfig
 from autoscale.spec import PipelineSpec
 
 

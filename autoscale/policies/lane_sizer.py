@@ -1,0 +1,194 @@
+"""The sizing of one lane: its load, the replicas that the load needs, and why.
+
+The load of a lane is the highest of these: its stable window's mean; in a burst its panic window's; if forecasts are
+made, the forecast; if units are coupled, what comes through the ingress. Lasting misses of the objective add to it, and
+so does work that will still wait.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autoscale.capacity.prices import price, room
+from autoscale.capacity.sizing import CandidateCapacity, Sizing
+from autoscale.policies.base import UnitObservation
+from autoscale.policies.lanes import Lane, LaneDecision, LaneState, reason_of, weights_of
+from autoscale.policies.mix import Mix, PoolOption, changed, handed_over
+from autoscale.policies.signals.demand import shares_behind
+from autoscale.policies.signals.forecast import ForecastConfig, ForecastState, forecast, observed
+from autoscale.policies.signals.load import Load, with_backlog, with_misses
+from autoscale.policies.signals.misses import MissState, lasting, raised
+from autoscale.policies.signals.windows import WindowState, heightened, mean, panicked, sampled
+from autoscale.policies.sized_config import SizedConfig
+from autoscale.spec import Key, PipelineSpec
+
+_SETTLED = 0.9
+"""A unit with this share of its target ready is settled: in a large one some replica is always being replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pools:
+    """A lane's pools as they are now: what is observed, and what a replica takes."""
+
+    lane: Lane
+    observed: list[UnitObservation]
+    capacities: list[CandidateCapacity]
+
+    @property
+    def arriving_per_s(self) -> float:
+        return sum(unit.arriving_candidates_per_s for unit in self.observed)
+
+    @property
+    def ready_per_s(self) -> float:
+        """Candidates a second that the ready replicas take."""
+        pairs = zip(self.observed, self.capacities, strict=True)
+        return sum(unit.ready * capacity.per_s for unit, capacity in pairs)
+
+    @property
+    def target_per_s(self) -> float:
+        """Candidates a second that the replicas take, those starting included."""
+        pairs = zip(self.observed, self.capacities, strict=True)
+        return sum(unit.target * capacity.per_s for unit, capacity in pairs)
+
+
+class LaneSizer:
+    """Sizes the lanes of a pipeline by its measured profiles."""
+
+    def __init__(
+        self,
+        config: SizedConfig,
+        spec: PipelineSpec,
+        *,
+        forecasts: ForecastConfig | None,
+        saving: float,
+    ) -> None:
+        """Size ``spec``'s units. saving: replicas move to other pools for this share of the price."""
+        self._config, self._spec, self._forecasts, self._saving = config, spec, forecasts, saving
+        self._sizing = Sizing(spec, aim=config.aim, max_load=config.max_load)
+        self._placed = {key: spec.placed(key) for key in spec.keys()}
+        self._prices = {key: price(spec, key) for key in self._placed}
+
+    def decide(
+        self,
+        now_s: float,
+        lane: Lane,
+        seen: Mapping[Key, UnitObservation],
+        before: LaneState,
+        misses: MissState,
+        derived_per_s: float,
+    ) -> LaneDecision:
+        """Return the replicas that the lane's load needs.
+
+        seen: of all keys, with what did not reach a unit. derived_per_s: what comes through the ingress; 0 if the lane
+        is not sized by it.
+        """
+        config, pools = self._config, self._pools(lane, seen)
+        window = before.window or heightened(WindowState(), now_s, pools.target_per_s, config.down_window_s)
+        window = sampled(window, now_s, pools.arriving_per_s, config.window_s)
+        short_per_s = mean(window, now_s, config.panic_window_s)
+        window = self._panicked(now_s, window, short_per_s, pools)
+        load, ahead = self._load(now_s, lane, window, short_per_s, derived_per_s, before.forecast)
+        misses = self._raised(now_s, pools, misses)
+        load = with_misses(load, misses.added.get(lane.unit, 0.0), lasting(misses))
+        load = with_backlog(
+            load,
+            self._spec,
+            lane.keys,
+            pools.observed,
+            pools.capacities,
+            before.since_up_s,
+            config.drain_s,
+        )
+        window = heightened(window, now_s, load.down * (1 + config.hysteresis), config.down_window_s)
+        options = self._options(pools)
+        mix = self._mix(pools, options, load.up, window.highest[0][1])
+        return LaneDecision(
+            replicas=dict(zip(lane.keys, mix, strict=True)),
+            reasons=self._reasons(pools, options, mix, load),
+            weights=weights_of(lane, mix, pools.observed, options) if len(lane.keys) > 1 else {},
+            arriving_per_s=short_per_s,
+            window=window,
+            forecast=ahead,
+            misses=misses,
+        )
+
+    def _pools(self, lane: Lane, seen: Mapping[Key, UnitObservation]) -> _Pools:
+        observed_ = [seen[key] for key in lane.keys]
+        requests = sum(unit.arriving_requests_per_s for unit in observed_)
+        candidates = sum(unit.arriving_candidates_per_s for unit in observed_)
+        size = candidates / requests if requests > 0 else float(self._spec.candidates_per_request)
+        shares = shares_behind(self._spec, lane.unit, seen)
+        return _Pools(lane, observed_, [self._sizing.capacity(key, size, shares) for key in lane.keys])
+
+    def _panicked(self, now_s: float, window: WindowState, short_per_s: float, pools: _Pools) -> WindowState:
+        one = min(capacity.per_s for capacity in pools.capacities)
+        limit = self._config.panic_threshold * max(pools.ready_per_s, one)
+        return panicked(window, now_s, short_per_s, limit, self._config.window_s)
+
+    def _load(
+        self,
+        now_s: float,
+        lane: Lane,
+        window: WindowState,
+        short_per_s: float,
+        derived_per_s: float,
+        before: ForecastState,
+    ) -> tuple[Load, ForecastState | None]:
+        load, why = mean(window, now_s, self._config.window_s), "arrive"
+        if window.panic is not None and window.panic[1] > load:
+            load, why = window.panic[1], "arrive in a burst"
+        if derived_per_s > load:
+            load, why = derived_per_s, f"come through {self._spec.units[0].name}"
+        state = None
+        if self._forecasts is not None:
+            state = observed(self._forecasts, before, now_s, max(short_per_s, derived_per_s))
+            horizon_s = max(self._horizon_s(key) for key in lane.keys)
+            ahead, state = forecast(self._forecasts, state, now_s, horizon_s)
+            if ahead > load:
+                load, why = ahead, f"are forecast within {horizon_s:.0f} s"
+        return Load(load, load, why), state
+
+    def _raised(self, now_s: float, pools: _Pools, misses: MissState) -> MissState:
+        able = pools.ready_per_s
+        ready = sum(unit.ready for unit in pools.observed)
+        return raised(
+            misses,
+            now_s,
+            pools.lane.unit,
+            starting=ready < _SETTLED * sum(unit.target for unit in pools.observed),
+            load=pools.arriving_per_s / able if able > 0 else 0.0,
+            window_s=self._config.window_s,
+            most=self._config.max_added,
+        )
+
+    def _horizon_s(self, key: Key) -> float:
+        """Return how long it takes at most until a replica asked for now is ready: a node, then the replica."""
+        pool = self._spec.pools.get(key.pool)
+        provisioning_s = pool.provisioning_s if pool is not None else 0.0
+        return provisioning_s + self._placed[key].profile.startup_s + self._spec.decision_interval_s
+
+    def _options(self, pools: _Pools) -> list[PoolOption]:
+        usable = any(capacity.feasible for capacity in pools.capacities)
+        options = []
+        for key, capacity in zip(pools.lane.keys, pools.capacities, strict=True):
+            placed = self._placed[key]
+            most = placed.max_replicas if len(pools.lane.keys) == 1 else room(self._spec, key)
+            if usable and not capacity.feasible:
+                most = placed.min_replicas
+            options.append(PoolOption(capacity.per_s, self._prices[key], placed.min_replicas, most))
+        return options
+
+    def _mix(self, pools: _Pools, options: list[PoolOption], up: float, down: float) -> Mix:
+        target = tuple(unit.target for unit in pools.observed)
+        wanted = changed(target, up, max(up, down), options, self._saving)
+        if len(options) == 1:
+            return wanted
+        return handed_over(wanted, target, tuple(unit.ready for unit in pools.observed), up, options)
+
+    def _reasons(self, pools: _Pools, options: list[PoolOption], mix: Mix, load: Load) -> dict[Key, str]:
+        lane = pools.lane
+        share_s = self._sizing.shares_s[lane.unit] * self._config.aim
+        columns = zip(lane.keys, pools.observed, mix, options, pools.capacities, strict=True)
+        return {
+            key: reason_of(lane, key, unit.target, number, load, capacity, option.per_s, share_s)
+            for key, unit, number, option, capacity in columns
+        }
