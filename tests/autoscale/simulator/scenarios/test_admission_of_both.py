@@ -15,8 +15,9 @@ from autoscale.simulator.event_engine.replicas import is_affordable
 from autoscale.simulator.event_engine.state import ANSWERED
 from autoscale.simulator.trace_feed import Feed
 from autoscale.spec import Fallback
-from services.scheduling.admission import Pace
-from services.scheduling.batcher import Batcher, BatchingConfig, Work
+from services.scheduling.admission import Admission
+from services.scheduling.batcher import Batcher, BatchingConfig
+from services.scheduling.work import Work
 from tests.autoscale.simulator.specs import RANKER, one_unit, poisson
 
 BUDGET, DEADLINE_S = 10, 0.5
@@ -30,7 +31,7 @@ _requests = st.lists(st.tuples(st.floats(0.0, 0.02), st.integers(1, BUDGET)), ma
 
 
 class Simulated:
-    """One replica of the event engine, asked as ``Pace`` is."""
+    """One replica of the event engine, asked as ``Admission`` is."""
 
     def __init__(self, *, promises: bool) -> None:
         fallback = Fallback("small", 0.0) if promises else None
@@ -81,23 +82,25 @@ def test_both_learn_admit_and_judge_alike(
 ) -> None:
     simulated = Simulated(promises=promises)
     batcher: Batcher[int] = Batcher(BatchingConfig(max_candidates=BUDGET, max_waiting_candidates=1 << 29))
-    pace = Pace(batcher, max_candidates=BUDGET, max_in_flight=1, promises=promises, horizon_s=DEADLINE_S)
+    admission = Admission(
+        batcher, max_candidates=BUDGET, max_in_flight=1, promises=promises, horizon_s=DEADLINE_S
+    )
     now_s = 1.0
     for elapsed_s, candidates in batches:
-        pace.learn(elapsed_s, candidates)
+        admission.learn(elapsed_s, candidates)
         learned_s = simulated.learn(now_s, elapsed_s, candidates)
-        assert learned_s == pytest.approx(pace.seconds_per_batch, rel=1e-9)
+        assert learned_s == pytest.approx(admission.seconds_per_batch, rel=1e-9)
     for after_s, candidates in requests:
         now_s += after_s
         if promises:
             dispatched_s, deadline_s = now_s - waited_s, now_s - 2 * waited_s + DEADLINE_S
-            share_s = pace.share_s(0, now_s) - (now_s - dispatched_s)
+            share_s = admission.share_s(0, now_s) - (now_s - dispatched_s)
             left_s = stage_left_s(deadline_s - rescue_s(DEADLINE_S), now_s, 0.0)
             for expected_s in EXPECTED_S:
                 is_in_time = expected_s <= min(share_s, left_s)
                 assert simulated.affords(now_s, dispatched_s, deadline_s, expected_s) == is_in_time
         deadline_s = now_s + DEADLINE_S
-        refused = pace.refusal(0, deadline_s, now_s) is not None
+        refused = admission.refusal(0, deadline_s, now_s) is not None
         assert simulated.refuses(now_s, deadline_s) == refused
         if not refused:
             batcher.offer(Work(0, candidates, 1, deadline_s, 0, "a", now_s))
