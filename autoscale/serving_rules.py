@@ -14,11 +14,11 @@ ADMITTED_SHARE = 0.75
 """A queue that promises admits a request if the work before it takes at most this share of its time."""
 PATIENT_SHARE = 0.9
 """Only the refusal of a request with this share of the horizon left shows an overload."""
-REFUSING_S = 0.1
+OVERLOAD_LASTS_S = 0.1
 """For this long after a refusal that shows an overload, batches are answered from memory."""
-QUEUE_SHARE = 0.5
+PLANNED_SHARE = 0.5
 """Batches are planned to use this share of the horizon, so that quality gives way before requests are refused."""
-OUTLIER_RATIO = 8.0
+OUTLIER_FACTOR = 8.0
 """A longer batch counts as this many times the expected time: the whole process was probably stalled."""
 PROMISED_RATE = 0.1
 """Weight of the newest batch where slow batches are replaced by cheap ones: both directions count alike."""
@@ -46,7 +46,7 @@ def learned_batch_s(
     """
     taken_s = min(elapsed_s, horizon_s) / max(1.0, candidates / max_candidates)
     if known_s > 0:
-        taken_s = min(taken_s, OUTLIER_RATIO * known_s)
+        taken_s = min(taken_s, OUTLIER_FACTOR * known_s)
     rate = PROMISED_RATE if promises else RISING_RATE if taken_s > known_s else FALLING_RATE
     return known_s + (taken_s - known_s) * rate
 
@@ -66,8 +66,11 @@ def shows_overload(priority: int, left_s: float, horizon_s: float) -> bool:
     return priority >= 0 and left_s >= PATIENT_SHARE * horizon_s
 
 
-def unusable_s(batch_s: float, promises: bool) -> float:
-    """Return the time before a deadline in which a request is too late to join a batch."""
+def least_left_s(batch_s: float, promises: bool) -> float:
+    """Return the least time before its deadline with which a request joins a batch.
+
+    A request that is promised an answer waits for it until the deadline.
+    """
     return 0.0 if promises else batch_s
 
 
@@ -76,11 +79,11 @@ def batch_share_s(since_refusal_s: float, batches_behind: float, horizon_s: floa
 
     since_refusal_s: since the last refusal that shows an overload; for a while after it there is no time.
     """
-    if since_refusal_s < REFUSING_S:
+    if since_refusal_s < OVERLOAD_LASTS_S:
         return 0.0
     if batches_behind <= 0:
         return math.inf
-    return QUEUE_SHARE * horizon_s / (1 + batches_behind)
+    return PLANNED_SHARE * horizon_s / (1 + batches_behind)
 
 
 def stage_left_s(last_moment_s: float, now_s: float, reserve_s: float) -> float:

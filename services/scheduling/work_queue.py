@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from autoscale.serving_rules import unusable_s
+from autoscale.serving_rules import least_left_s
 from services.errors import DeadlinePassed, Overloaded
 from services.scheduling.admission import Admission
 from services.scheduling.batcher import Batcher, BatchingConfig
@@ -138,7 +138,7 @@ class WorkQueue(Generic[Payload]):
 
     def _form(self, consumer: Consumer[Payload]) -> None:
         now_s = self._clock()
-        taken = self._batcher.take(now_s, unusable_s(self.admission.seconds_per_batch, self._promises))
+        taken = self._batcher.take(now_s, least_left_s(self.admission.seconds_per_batch, self._promises))
         consumer.refuse(taken.late, now_s)
         if taken.batch:
             consumer.begin(taken.batch, now_s)

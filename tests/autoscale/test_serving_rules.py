@@ -37,7 +37,7 @@ ARGUMENTS: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
     "learned_batch_s": (TIMES, TIMES, SIZES, SIZES, TIMES | st.just(math.inf), FLAGS),
     "is_refused": (COUNTS, TIMES, st.integers(1, 64), st.floats(-10.0, 100.0), FLAGS),
     "shows_overload": (st.integers(-10, 10), st.floats(-10.0, 100.0), TIMES),
-    "unusable_s": (TIMES, FLAGS),
+    "least_left_s": (TIMES, FLAGS),
     "batch_share_s": (TIMES | st.just(math.inf), st.floats(0.0, 1e4), TIMES | st.just(math.inf)),
     "stage_left_s": (TIMES, TIMES, TIMES),
     "rescue_s": (TIMES | st.just(math.inf),),
@@ -141,7 +141,7 @@ def test_what_is_learned_lies_between_the_known_time_and_the_new_one(
 ) -> None:
     new_s = min(elapsed_s, horizon_s) / max(1.0, candidates / 10)
     learned_s = rules.learned_batch_s(known_s, elapsed_s, candidates, 10, horizon_s, promises)
-    low_s, high_s = sorted((known_s, min(new_s, rules.OUTLIER_RATIO * known_s)))
+    low_s, high_s = sorted((known_s, min(new_s, rules.OUTLIER_FACTOR * known_s)))
     assert low_s * (1 - 1e-9) <= learned_s <= high_s * (1 + 1e-9)
 
 
@@ -176,19 +176,19 @@ def test_only_patient_requests_of_an_ordinary_priority_show_an_overload(priority
 
 @given(TIMES, FLAGS)
 def test_a_promised_request_may_join_a_batch_until_its_deadline(batch_s: float, promises: bool) -> None:
-    assert rules.unusable_s(batch_s, promises) == (0.0 if promises else batch_s)
+    assert rules.least_left_s(batch_s, promises) == (0.0 if promises else batch_s)
 
 
 @given(st.floats(0.001, 1e4), SHORT_TIMES)
 def test_a_batch_and_those_behind_it_share_a_part_of_the_horizon(behind: float, horizon_s: float) -> None:
     share_s = rules.batch_share_s(math.inf, behind, horizon_s)
-    assert share_s * (1 + behind) == pytest.approx(rules.QUEUE_SHARE * horizon_s)
+    assert share_s * (1 + behind) == pytest.approx(rules.PLANNED_SHARE * horizon_s)
 
 
 def test_with_nothing_behind_it_a_batch_has_all_the_time_but_not_while_requests_are_refused() -> None:
     assert rules.batch_share_s(math.inf, 0.0, 1.0) == math.inf
-    assert rules.batch_share_s(rules.REFUSING_S / 2, 0.0, 1.0) == 0.0
-    assert rules.batch_share_s(rules.REFUSING_S, 0.0, 1.0) == math.inf
+    assert rules.batch_share_s(rules.OVERLOAD_LASTS_S / 2, 0.0, 1.0) == 0.0
+    assert rules.batch_share_s(rules.OVERLOAD_LASTS_S, 0.0, 1.0) == math.inf
 
 
 @given(TIMES, TIMES, TIMES)

@@ -75,7 +75,7 @@ def serve(state: int, r: int) -> None:
             pointers.works(state),
             r,
             clock.now_s,
-            rules.unusable_s(replica.batch_s, promises),
+            rules.least_left_s(replica.batch_s, promises),
             unit.max_candidates,
         )
         key.waiting_candidates -= waiting - replica.waiting_candidates

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autoscale.serving_rules import QUEUE_SHARE
+from autoscale.serving_rules import PLANNED_SHARE
 from autoscale.spec import PipelineSpec
 
 _NO_LIMIT = 1e18
-WAITS = 0.6 * QUEUE_SHARE
+WAITS = 0.6 * PLANNED_SHARE
 """With a fallback, a request waits at most this share of its deadline. A batch that would take more than its share of
-the queue's time goes to the fallback, so a backlog settles below ``QUEUE_SHARE``. The 0.6 is an approximation."""
+the queue's time goes to the fallback, so a backlog settles below ``PLANNED_SHARE``. The 0.6 is an approximation."""
 
 
 @dataclass(frozen=True, slots=True)
