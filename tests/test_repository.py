@@ -13,7 +13,7 @@ import pytest
 from services.config.loading import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("autoscale", "benchmarks", "cli", "models", "rankway", "services", "tests", "walks")
+PACKAGES = ("autoscale", "benchmarks", "cli", "models", "services", "tests", "walks")
 MAY_IMPORT = {
     "autoscale": set[str](),
     "models": set[str](),
@@ -21,7 +21,6 @@ MAY_IMPORT = {
     "walks": {"autoscale", "models", "services"},
     "cli": {"autoscale", "models", "services", "walks"},
     "benchmarks": {"autoscale", "cli", "models", "services", "walks"},
-    "rankway": {"cli"},
 }
 CONFIGS = sorted((ROOT / "configs").glob("**/*.yaml"))
 
@@ -109,8 +108,8 @@ def test_a_wheel_has_every_package_in_its_private_folder() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages == set(PACKAGES)
-    private = packages - {"benchmarks", "rankway", "tests"} | {"configs"}
-    assert set(wheel["only-include"]) == private | {"rankway"}
+    private = packages - {"benchmarks", "tests"} | {"configs"}
+    assert set(wheel["only-include"]) == private
     assert wheel["sources"] == {folder: f"rankway/site-packages/{folder}" for folder in private}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 _PRIVATE = _HERE / "site-packages"
 
-PACKAGES = _PRIVATE if _PRIVATE.is_dir() else _HERE.parent
+PACKAGES = _PRIVATE if _PRIVATE.is_dir() else _HERE.parents[2]
 """The folder of the packages: private in a wheel, the root of the repository in a checkout."""
 
 

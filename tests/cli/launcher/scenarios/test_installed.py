@@ -12,7 +12,7 @@ from tests.pipelines import make_pipeline
 from tests.services.processes import READY, free_port, started
 from tests.services.servers import ask, rank_request
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 OWN = ("models", "services", "cli")
 
 pytestmark = pytest.mark.slow
