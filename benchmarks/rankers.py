@@ -23,7 +23,7 @@ from models.errors import ModelError
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from models.runtimes.base import OnnxConfig
+from models.runtimes.kinds.onnx import OnnxConfig
 from services.paths import home_directory
 
 REQUESTS_A_BATCH = 4

@@ -25,7 +25,8 @@ from benchmarks.harness.machine import machine
 from benchmarks.harness.processes import machine_busy_s
 from benchmarks.harness.report import Measured, as_json, as_text, growth
 from benchmarks.harness.servers import Server, control, service
-from models.runtimes.base import OnnxConfig, TorchConfig
+from models.runtimes.kinds.onnx import OnnxConfig
+from models.runtimes.kinds.torch import TorchConfig
 from services.deployment.check import check_artifacts
 from services.paths import home_directory
 

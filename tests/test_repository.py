@@ -13,14 +13,15 @@ import pytest
 from services.config.loading import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("autoscale", "benchmarks", "cli", "models", "services", "tests", "walks")
+PACKAGES = ("autoscale", "benchmarks", "cli", "models", "registries", "services", "tests", "walks")
 MAY_IMPORT = {
-    "autoscale": set[str](),
-    "models": set[str](),
-    "services": {"autoscale", "models"},
-    "walks": {"autoscale", "models", "services"},
-    "cli": {"autoscale", "models", "services", "walks"},
-    "benchmarks": {"autoscale", "cli", "models", "services", "walks"},
+    "registries": set[str](),
+    "autoscale": {"registries"},
+    "models": {"registries"},
+    "services": {"autoscale", "models", "registries"},
+    "walks": {"autoscale", "models", "registries", "services"},
+    "cli": {"autoscale", "models", "registries", "services", "walks"},
+    "benchmarks": {"autoscale", "cli", "models", "registries", "services", "walks"},
 }
 CONFIGS = sorted((ROOT / "configs").glob("**/*.yaml"))
 

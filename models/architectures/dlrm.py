@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.architectures.base import Architecture
+from models.architectures.kind import ArchitectureKind
 from models.architectures.options import DlrmOptions
 from models.signature import InputSpec, Signature
 
@@ -70,3 +71,6 @@ def _stack(widths: Sequence[int], *, last_activated: bool) -> nn.Sequential:
     for before, after in pairwise(widths):
         parts += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*(parts if last_activated else parts[:-1]))
+
+
+ARCHITECTURE = ArchitectureKind(config=DlrmOptions, build=Dlrm)

@@ -16,6 +16,7 @@ from torch.nn.functional import dropout, pad
 
 from models.architectures.base import EncodesHistory
 from models.architectures.encoders import width_of
+from models.architectures.kind import ArchitectureKind
 from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside, layers_of
 from models.architectures.options import HistoryRankerOptions
 from models.architectures.ranker import Ranker
@@ -164,3 +165,6 @@ class HistoryRanker(Ranker, EncodesHistory):
             InputSpec(name="past_number", source=past, dtype="int64"),
         )
         return read.model_copy(update={"inputs": (*numbers, *read.inputs)})
+
+
+ARCHITECTURE = ArchitectureKind(config=HistoryRankerOptions, build=HistoryRanker)

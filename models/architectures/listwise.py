@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from models.architectures.kind import ArchitectureKind
 from models.architectures.layers import FORBIDDEN, TransformerLayer, attend, attend_beside, layers_of
 from models.architectures.options import ListwiseOptions
 from models.architectures.ranker import Ranker
@@ -92,3 +93,6 @@ def _standing(score: Tensor, mask: Tensor) -> Tensor:
     away = (score - mean) * kept
     spread = torch.sqrt(away.square().sum(dim=1, keepdim=True) / count)
     return away / spread.clamp(min=LEAST_SPREAD)
+
+
+ARCHITECTURE = ArchitectureKind(config=ListwiseOptions, build=ListwiseReranker)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from models.architectures.kind import ArchitectureKind
 from models.architectures.options import PooledRankerOptions
 from models.architectures.ranker import Ranker
 
@@ -50,3 +51,6 @@ class PooledRanker(Ranker):
         kept = inputs["history_mask"].to(torch.float32)[..., None]
         said: Tensor = self.past_down(relu(self.past_up(self.read_past(inputs)))) * kept
         return said.sum(dim=1) / kept.sum(dim=1).clamp(min=1.0)
+
+
+ARCHITECTURE = ArchitectureKind(config=PooledRankerOptions, build=PooledRanker)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.architectures.base import Architecture
+from models.architectures.kind import ArchitectureKind
 from models.architectures.options import SequenceClassifierOptions
 from models.errors import ArtifactError
 from models.signature import InputSpec, Signature
@@ -72,3 +73,6 @@ def _build(config: Mapping[str, Any]) -> Any:
         raise ArtifactError(
             f"transformers cannot build a sequence classifier of model_type {model_type!r} from this config: {error}"
         ) from error
+
+
+ARCHITECTURE = ArchitectureKind(config=SequenceClassifierOptions, build=SequenceClassifier)

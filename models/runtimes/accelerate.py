@@ -26,7 +26,7 @@ from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, RuntimeFailure
-from models.runtimes.base import AccelerateConfig
+from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
 from models.runtimes.torch import ModuleRuntime, misfit, refuse_unbuildable
 from models.signature import Inputs

@@ -7,17 +7,14 @@ best: a profile (``rankway models bench``) tells what a model really takes.
 
 from dataclasses import dataclass
 
-from models.runtimes.base import (
-    AccelerateConfig,
-    AutoConfig,
-    DeepSpeedConfig,
-    OnnxConfig,
-    RuntimeConfig,
-    TorchConfig,
-)
-from models.runtimes.weight_sizes import Weights
+from models.runtimes.kinds.accelerate import AccelerateConfig
+from models.runtimes.kinds.auto import AutoConfig
+from models.runtimes.kinds.deepspeed import DeepSpeedConfig
+from models.runtimes.kinds.onnx import OnnxConfig
+from models.runtimes.kinds.torch import TorchConfig
+from models.runtimes.registry import RuntimeConfig
+from models.runtimes.weight_sizes import MIB, Weights
 
-MIB = 1 << 20
 WEIGHTS_SHARE = 0.7
 """Of a device's memory; the rest is for the interpreter, activations and a release that is loaded beside another."""
 OBJECTIVE_SHARE = 0.5

@@ -21,7 +21,7 @@ from models.architectures.base import Architecture
 from models.architectures.layers import TransformerLayer
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
-from models.runtimes.base import DeepSpeedConfig
+from models.runtimes.kinds.deepspeed import DeepSpeedConfig
 from models.runtimes.mapped_weights import mapped_module, release_pages
 from models.runtimes.sharded_linear import lighten
 from models.runtimes.torch import ModuleRuntime

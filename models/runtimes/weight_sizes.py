@@ -10,6 +10,7 @@ from typing import Any
 from models.artifact import GOLDEN, Artifact
 from models.errors import ArtifactError
 
+MIB = 1 << 20
 _LAYER = re.compile(r"(^|\.)layers?\.\d+\.")
 PIPELINED = ("history_ranker", "hf_sequence_classification")
 """Architectures whose layers a pipeline's ranks can share out."""

@@ -10,9 +10,12 @@ from autoscale.pools import PoolConfig
 from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.errors import ModelError
-from models.runtimes.auto import CPU_CORE, GPUS, MIB, UNKNOWN_GPU, Choice, Device, Rate, choose, least
-from models.runtimes.base import AccelerateConfig, AutoConfig, DeepSpeedConfig, RuntimeConfig, group_of
-from models.runtimes.weight_sizes import Weights, weights_of
+from models.runtimes import runtime_kind
+from models.runtimes.auto import CPU_CORE, GPUS, UNKNOWN_GPU, Choice, Device, Rate, choose, least
+from models.runtimes.base import group_of
+from models.runtimes.kinds.auto import AutoConfig
+from models.runtimes.registry import RuntimeConfig
+from models.runtimes.weight_sizes import MIB, Weights, weights_of
 from services.config.pipeline import PipelineConfig
 from services.config.placement import Placement, placements
 from services.config.units import LOCAL_POOL
@@ -62,7 +65,10 @@ def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
     except ModelError as error:
         raise ConfigError(f"{error}", field=f"models.{name}.artifact") from error
     if not isinstance(runtime, AutoConfig):
-        return _configured(runtime, weights)
+        try:
+            return _configured(runtime, weights)
+        except ModelError as error:
+            raise ConfigError(f"{error}", field=f"models.{name}.runtime") from error
     users = _users(config, name)
     if not users:
         return choose(runtime, weights, _this_machine(1.0), candidates=1, deadline_ms=float("inf"))
@@ -129,22 +135,5 @@ def _of_node(node: PoolConfig, cpus: float) -> Device:
 
 def _configured(runtime: RuntimeConfig, weights: Weights) -> Choice:
     """Give an explicit runtime as a choice, with what a rank of it holds."""
-    size = f"as configured; {weights.whole_bytes / MIB:,.2f} MiB of weights"
-    narrowed = weights.split_bytes // 2 if runtime.is_narrow else 0
-    match runtime:
-        case DeepSpeedConfig():
-            held = weights.of_a_rank(runtime.shards) - narrowed // runtime.shards
-            return Choice(runtime, held, f"{size}, {weights.split_bytes / MIB:,.2f} of them split")
-        case AccelerateConfig() if runtime.shards > 1:
-            held = weights.of_a_stage(runtime.shards) - narrowed // runtime.shards
-            return Choice(runtime, held, f"{size} in {weights.layers} layers, a pipeline's")
-        case AccelerateConfig() if runtime.max_memory_mib:
-            most = int(sum(runtime.max_memory_mib.values()) * MIB)
-            left = max(0, weights.whole_bytes - narrowed - most)
-            where = ", ".join(f"{mib:g} MiB of {device}" for device, mib in runtime.max_memory_mib.items())
-            return Choice(
-                runtime,
-                min(most, weights.whole_bytes - narrowed),
-                f"{size} over {where}; {'at least ' if left else ''}{left / MIB:,.2f} MiB stay on disk",
-            )
-    return Choice(runtime, weights.whole_bytes - narrowed, size)
+    held = runtime_kind(runtime).held(runtime, weights)
+    return Choice(runtime, held.rank_bytes, held.why)

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from models.artifact import Artifact
 from models.errors import BatchFailure, OutOfMemory, RuntimeFailure
 from models.runtimes import load_runtime
-from models.runtimes.base import GroupOptions, Runtime, RuntimeConfig, Transport, group_of
+from models.runtimes.base import GroupOptions, Runtime, Transport, group_of
+from models.runtimes.registry import RuntimeConfig
 from models.signature import Inputs
 from services.errors import ShardLost
 from services.sharding.commands import JOIN_LIMIT_S, LOAD_LIMIT_S, Command, RankSpec

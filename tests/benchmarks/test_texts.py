@@ -8,7 +8,7 @@ import pytest
 from benchmarks.texts import SIDES, Workload, calls_of, padded
 from models.artifact import Artifact
 from models.runtimes import load_runtime
-from models.runtimes.base import OnnxConfig
+from models.runtimes.kinds.onnx import OnnxConfig
 from models.text.tokenizer import TOKENIZER, PairTokenizer
 from tests.texts import WORDS, write_text_model
 

@@ -119,7 +119,16 @@ def test_the_user_is_the_one_that_pods_run_as() -> None:
 
 def test_what_runs_in_the_cluster_is_copied_and_goes_to_the_builder() -> None:
     every = {path for s in steps(TEXT) if s.name == "COPY" and "--from=" not in s.rest for path in copied(s)}
-    assert every >= {"autoscale", "models", "services", "cli", "configs", "constraints.txt", "pyproject.toml"}
+    assert every >= {
+        "autoscale",
+        "models",
+        "registries",
+        "services",
+        "cli",
+        "configs",
+        "constraints.txt",
+        "pyproject.toml",
+    }
     assert IMPORT_PATH.partition(".")[0] in every
     sent = (K8S / "Containerfile.dockerignore").read_text().splitlines()
     assert {line[1:] for line in sent if line.startswith("!")} == every

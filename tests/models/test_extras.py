@@ -5,7 +5,7 @@ import pytest
 
 from models.errors import MissingPackage
 from models.extras import RUNTIMES, require, require_runtime
-from models.runtimes.base import runtime_config
+from models.runtimes.registry import runtime_config
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -22,7 +22,7 @@ from models.artifact import Artifact
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 from models.runtimes import load_runtime
-from models.runtimes.base import OnnxConfig
+from models.runtimes.kinds.onnx import OnnxConfig
 from models.text.hugging_face import load_folder, write_text_artifact
 from models.text.item_tokens import item_texts
 from models.text.pairs import PairBatcher

@@ -21,7 +21,7 @@ from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, BatchFailure, OutOfMemory, RuntimeFailure
 from models.runtimes.accelerate import refuse_others
-from models.runtimes.base import AccelerateConfig
+from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.pipeline import stage_of
 from models.runtimes.pipeline.base import Schedule, Stage
 from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes

@@ -14,8 +14,10 @@ from models.atomic_directory import settled
 from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from models.runtimes.base import OnnxConfig, Runtime, RuntimeConfig
+from models.runtimes.base import Runtime
 from models.runtimes.golden import check_golden
+from models.runtimes.kinds.onnx import OnnxConfig
+from models.runtimes.registry import RuntimeConfig
 from models.text.scorer import PairScorer, TextConfig
 from services.errors import StageFailed
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from models.runtimes.auto import (
     CPU_CORE,
     GPUS,
-    MIB,
     OBJECTIVE_SHARE,
     Choice,
     Device,
@@ -17,8 +16,12 @@ from models.runtimes.auto import (
     estimate_ms,
     least,
 )
-from models.runtimes.base import AccelerateConfig, AutoConfig, DeepSpeedConfig, OnnxConfig, TorchConfig
-from models.runtimes.weight_sizes import Weights
+from models.runtimes.kinds.accelerate import AccelerateConfig
+from models.runtimes.kinds.auto import AutoConfig
+from models.runtimes.kinds.deepspeed import DeepSpeedConfig
+from models.runtimes.kinds.onnx import OnnxConfig
+from models.runtimes.kinds.torch import TorchConfig
+from models.runtimes.weight_sizes import MIB, Weights
 
 AUTO = AutoConfig(kind="auto")
 GIB = 1 << 30

@@ -7,7 +7,11 @@ import pytest
 
 from models.artifact import Artifact
 from models.runtimes.auto import WEIGHTS_SHARE
-from models.runtimes.base import AccelerateConfig, DeepSpeedConfig, OnnxConfig, RuntimeConfig, TorchConfig
+from models.runtimes.kinds.accelerate import AccelerateConfig
+from models.runtimes.kinds.deepspeed import DeepSpeedConfig
+from models.runtimes.kinds.onnx import OnnxConfig
+from models.runtimes.kinds.torch import TorchConfig
+from models.runtimes.registry import RuntimeConfig
 from models.runtimes.weight_sizes import weights_of
 from models.training.export import SAFETENSORS
 from services.app import StandaloneApp

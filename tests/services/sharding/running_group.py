@@ -12,7 +12,9 @@ from models.architectures.base import Architecture
 from models.artifact import Artifact, write_artifact
 from models.assembly import InputAssembler
 from models.runtimes import load_runtime
-from models.runtimes.base import AccelerateConfig, DeepSpeedConfig, TorchConfig
+from models.runtimes.kinds.accelerate import AccelerateConfig
+from models.runtimes.kinds.deepspeed import DeepSpeedConfig
+from models.runtimes.kinds.torch import TorchConfig
 from models.signature import Inputs
 from models.training.export import SAFETENSORS, weight_writer
 from services.sharding.group import ShardGroup

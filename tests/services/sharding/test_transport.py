@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from models.runtimes.base import DeepSpeedConfig, Transport
+from models.runtimes.base import Transport
+from models.runtimes.kinds.deepspeed import DeepSpeedConfig
 from services.errors import ConfigError
 from services.sharding.group import ShardGroup
 from services.sharding.processes import ProcessLauncher

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.runtimes.base import TorchConfig
+from models.runtimes.kinds.torch import TorchConfig
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts

@@ -9,7 +9,9 @@ from safetensors.numpy import load_file, save_file
 from models.artifact import Artifact, write_artifact
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
-from models.runtimes.base import OnnxConfig, TorchConfig, runtime_config
+from models.runtimes.kinds.onnx import OnnxConfig
+from models.runtimes.kinds.torch import TorchConfig
+from models.runtimes.registry import runtime_config
 from models.signature import InputSpec
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from tests.models.worlds import make_reranker

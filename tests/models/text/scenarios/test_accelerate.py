@@ -6,8 +6,8 @@ import pytest
 
 from models.artifact import Artifact
 from models.runtimes import load_runtime
-from models.runtimes.base import AccelerateConfig
 from models.runtimes.golden import check_golden
+from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.text.hugging_face import load_folder, write_text_artifact
 from models.text.tokenizer import TOKENIZER
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from models.runtimes.base import DeepSpeedConfig
+from models.runtimes.kinds.deepspeed import DeepSpeedConfig
 from services.errors import ShardLost
 from services.sharding.heartbeat import HeartbeatMonitor, answer_heartbeats
 from tests.services.sharding.running_group import TIMEOUT_S, TRANSPORTS, RunningGroup

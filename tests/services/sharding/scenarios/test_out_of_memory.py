@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from models.architectures import build_architecture
-from models.runtimes.base import AccelerateConfig, DeepSpeedConfig
+from models.runtimes.kinds.accelerate import AccelerateConfig
+from models.runtimes.kinds.deepspeed import DeepSpeedConfig
 from services.errors import ShardLost
 from tests.models.worlds import make_ranker, shaken
 from tests.services.sharding.running_group import TIMEOUT_S, RunningGroup

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from models.architectures.base import Architecture
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
-from models.runtimes.base import AccelerateConfig, Runtime, TorchConfig
+from models.runtimes.base import Runtime
+from models.runtimes.kinds.accelerate import AccelerateConfig
+from models.runtimes.kinds.torch import TorchConfig
 from models.signature import Inputs
 from services.errors import ShardLost
 from tests.models.text.crossencoders import LAYERS, WORDS, bert, tokens

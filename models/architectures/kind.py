@@ -1,0 +1,20 @@
+"""The descriptor of an architecture."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from models.architectures.base import Architecture
+
+Options = TypeVar("Options", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureKind(Generic[Options]):
+    """config: the class of its options, which an artifact keeps. build: makes the module with random weights."""
+
+    config: type[Options]
+    build: "Callable[[Options], Architecture]"

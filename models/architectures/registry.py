@@ -1,0 +1,25 @@
+"""The architectures: a target for each name. A new one takes a file of its own and a line here."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from models.architectures.kind import ArchitectureKind
+from registries.registry import Registry
+
+if TYPE_CHECKING:
+    AnyArchitectureKind = ArchitectureKind[Any]
+
+ARCHITECTURES: "Registry[AnyArchitectureKind]" = Registry(
+    "architecture",
+    {
+        "history_ranker": "models.architectures.history_ranker:ARCHITECTURE",
+        "pooled_ranker": "models.architectures.pooled_ranker:ARCHITECTURE",
+        "listwise": "models.architectures.listwise:ARCHITECTURE",
+        "dlrm": "models.architectures.dlrm:ARCHITECTURE",
+        "hf_sequence_classification": "models.architectures.sequence_classifier:ARCHITECTURE",
+    },
+    entry=ArchitectureKind,
+    options=BaseModel,
+    extra="train",
+)

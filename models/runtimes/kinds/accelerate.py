@@ -1,0 +1,82 @@
+"""``kind: accelerate``: Accelerate's dispatch in one process, or a pipeline over the ranks of a shard group."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from models.artifact import Artifact
+from models.runtimes.base import GroupOptions, Held, Runtime, RuntimeKind, held_whole
+from models.runtimes.weight_sizes import MIB, Weights
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+GpuNumber = Annotated[int, Field(ge=0, lt=64)]
+MemoryMib = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+
+
+class AccelerateConfig(GroupOptions):
+    """Accelerate's dispatch: one model over GPUs, main memory and disk; or, of several shards, a pipeline of ranks.
+
+    max_memory_mib: what weights may take of each device, "cpu" or a GPU's number, the weights that are fetched from
+    disk for a while included; devices that are not named are not used, and what fits in none stays on disk. Without
+    it all that is free. dtype: of linear layers and what they give. micro_batches: into how many a batch is cut for a
+    pipeline at most, so that its ranks compute at the same time.
+    """
+
+    kind: Literal["accelerate"]
+    max_memory_mib: dict[Literal["cpu"] | GpuNumber, MemoryMib] = Field(default_factory=dict)
+    dtype: Literal["fp32", "bf16"] = "fp32"
+    micro_batches: int = Field(default=4, ge=1, le=256)
+
+    @property
+    def is_narrow(self) -> bool:
+        """As it says."""
+        return self.dtype != "fp32"
+
+    @model_validator(mode="after")
+    def _budgets_are_of_one_process(self) -> Self:
+        if self.max_memory_mib and self.shards > 1:
+            raise ValueError(
+                f"max_memory_mib is of one process, shards is {self.shards}: drop it, or set shards: 1; a rank of a "
+                f"pipeline holds all of its layers in memory"
+            )
+        return self
+
+
+def _load(path: Path, artifact: Artifact, config: AccelerateConfig) -> Runtime:
+    from models.runtimes.accelerate import AccelerateRuntime
+
+    return AccelerateRuntime(path, artifact, config)
+
+
+def _load_rank(path: Path, artifact: Artifact, config: AccelerateConfig, group: "ProcessGroup") -> Runtime:
+    from models.runtimes.pipeline.runtime import PipelineRuntime
+
+    return PipelineRuntime(path, artifact, config, group)
+
+
+def _held(config: AccelerateConfig, weights: Weights) -> Held:
+    """Return the bytes that one rank holds, and what stays on disk."""
+    narrowed, whole = weights.split_bytes // 2 if config.is_narrow else 0, held_whole(config, weights)
+    if config.shards > 1:
+        held = weights.of_a_stage(config.shards) - narrowed // config.shards
+        return Held(held, f"{whole.why} in {weights.layers} layers, a pipeline's")
+    if not config.max_memory_mib:
+        return whole
+    most = int(sum(config.max_memory_mib.values()) * MIB)
+    left = max(0, whole.rank_bytes - most)
+    devices = ", ".join(f"{mib:g} MiB of {device}" for device, mib in config.max_memory_mib.items())
+    on_disk = f"{'at least ' if left else ''}{left / MIB:,.2f} MiB stay on disk"
+    return Held(min(most, whole.rank_bytes), f"{whole.why} over {devices}; {on_disk}")
+
+
+RUNTIME = RuntimeKind(
+    config=AccelerateConfig,
+    suffix=".safetensors",
+    load=_load,
+    load_rank=_load_rank,
+    held=_held,
+    extra="sharding",
+)

@@ -1,0 +1,70 @@
+"""``kind: deepspeed``: DeepSpeed's tensor parallelism."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import model_validator
+
+from models.artifact import Artifact
+from models.runtimes.base import GroupOptions, Held, Runtime, RuntimeKind, Shards, held_whole
+from models.runtimes.weight_sizes import MIB, Weights
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+
+class DeepSpeedConfig(GroupOptions):
+    """DeepSpeed's tensor parallelism.
+
+    dtype: of the layers' weights and products. On CUDA: kernel_injection, DeepSpeed's own kernels where it has some
+    for a Hugging Face architecture; of one rank cuda_graph, compiled graphs by shape, and of its fp16 weights
+    quantization.
+    """
+
+    kind: Literal["deepspeed"]
+    shards: Shards = 2
+    dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
+    quantization: Literal["int8", "int4"] | None = None
+    kernel_injection: bool = False
+    cuda_graph: bool = False
+
+    @property
+    def is_grouped(self) -> bool:
+        """It knows no model outside a group."""
+        return True
+
+    @property
+    def is_narrow(self) -> bool:
+        """As it says."""
+        return self.dtype != "fp32" or self.quantization is not None
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        if self.cuda_graph and self.shards > 1:
+            raise ValueError(f"cuda_graph is of one rank, shards is {self.shards}: drop it, or set shards: 1")
+        if self.quantization is not None and (
+            self.shards > 1 or self.dtype != "fp16" or self.kernel_injection
+        ):
+            raise ValueError(
+                f"quantization is of one rank's fp16 weights, without kernel_injection; shards is {self.shards}, dtype "
+                f"{self.dtype}: drop it, or set shards: 1 and dtype: fp16"
+            )
+        return self
+
+
+def _load_rank(path: Path, artifact: Artifact, config: DeepSpeedConfig, group: "ProcessGroup") -> Runtime:
+    from models.runtimes.deepspeed import DeepSpeedRuntime
+
+    return DeepSpeedRuntime(path, artifact, config)
+
+
+def _held(config: DeepSpeedConfig, weights: Weights) -> Held:
+    """Return the bytes that one rank holds."""
+    narrowed = weights.split_bytes // 2 if config.is_narrow else 0
+    held = weights.of_a_rank(config.shards) - narrowed // config.shards
+    return Held(held, f"{held_whole(config, weights).why}, {weights.split_bytes / MIB:,.2f} of them split")
+
+
+RUNTIME = RuntimeKind(
+    config=DeepSpeedConfig, suffix=".safetensors", load_rank=_load_rank, held=_held, extra="sharding"
+)

@@ -1,0 +1,83 @@
+"""``kind: python``: a class of the user's own, by the name of its module and its own."""
+
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import Field, field_validator
+
+from models.artifact import Artifact
+from models.errors import RuntimeFailure
+from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
+from registries.errors import LoadFailure, Untrusted
+from registries.targets import PATTERN, load_target
+from registries.trust import refuse_untrusted
+
+
+class PythonRuntime(Protocol):
+    """The interface of a class that ``target`` names: it makes a ``Runtime`` of an artifact."""
+
+    def __call__(self, folder: Path, artifact: Artifact, *, threads: int, **options: Any) -> Runtime:
+        """Load the model.
+
+        folder: of the artifact, whose files have been checked. artifact: its ``artifact.yaml``. threads: the CPU
+        threads of one call. options: the fields under ``options``. What it raises is reported as it is.
+        """
+        ...
+
+
+class PythonConfig(RuntimeOptions):
+    """The class ``target`` ("package.module:Class"), whose package the pipeline must list under ``trust``.
+
+    options: its further arguments, by name.
+    """
+
+    kind: Literal["python"]
+    target: str = Field(pattern=PATTERN)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("target")
+    @classmethod
+    def _is_trusted(cls, target: str) -> str:
+        try:
+            refuse_untrusted(target)
+        except Untrusted as error:
+            raise ValueError(str(error)) from error
+        return target
+
+
+def _make(config: PythonConfig) -> PythonRuntime:
+    try:
+        found = load_target(config.target)
+    except LoadFailure as error:
+        raise RuntimeFailure(f"runtime.target: {error}") from error
+    if not callable(found) or (isinstance(found, type) and not callable(getattr(found, "run", None))):
+        raise RuntimeFailure(
+            f"runtime.target: it is no runtime, got {config.target!r}, a {type(found).__name__}; name a class with a "
+            f"method run(inputs)"
+        )
+    make: PythonRuntime = found
+    return make
+
+
+def _check(config: PythonConfig) -> None:
+    _make(config)
+
+
+def _load(folder: Path, artifact: Artifact, config: PythonConfig) -> Runtime:
+    make = _make(config)
+    try:
+        runtime = make(folder, artifact, threads=config.threads, **config.options)
+    except Exception as error:  # it is the user's code
+        raise RuntimeFailure(
+            f"runtime.target: {config.target} cannot load {artifact.name}, got {type(error).__name__}: {error}; "
+            f"mend it, or its options"
+        ) from error
+    if not callable(getattr(runtime, "run", None)):
+        raise RuntimeFailure(
+            f"runtime.target: {config.target} returned no runtime, got a {type(runtime).__name__}; return an object "
+            f"with a method run(inputs)"
+        )
+    return runtime
+
+
+RUNTIME = RuntimeKind(config=PythonConfig, load=_load, check=_check)

@@ -1,0 +1,38 @@
+"""Entry points: what installed packages add to a group. Reading them imports no code of those packages."""
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+
+from registries.errors import LoadFailure
+
+
+def declared_names(group: str) -> list[str]:
+    """Return the names that installed packages declare in a group, sorted."""
+    return sorted({point.name for point in entry_points(group=group)})
+
+
+def declared_target(group: str, name: str) -> str | None:
+    """Return the target of a name in a group, None if no installed package declares it.
+
+    Raises:
+        LoadFailure: several packages declare it, or it is written wrongly.
+    """
+    points = list(entry_points(group=group, name=name))
+    if not points:
+        return None
+    if len({point.value for point in points}) > 1:
+        raise LoadFailure(
+            f"several installed packages add this name, got {' and '.join(_claims(points))}; uninstall all but one"
+        )
+    match = points[0].pattern.match(points[0].value)
+    if match is None or match["attr"] is None:
+        raise LoadFailure(
+            f"the entry point of its package is no target, got {points[0].value!r}; write package.module:attribute"
+        )
+    return f"{match['module']}:{match['attr']}"
+
+
+def _claims(points: list[EntryPoint]) -> Iterator[str]:
+    for point in points:
+        package = "an unknown package" if point.dist is None else point.dist.name
+        yield f"{point.value} of {package}"

@@ -1,0 +1,121 @@
+"""A lazy registry: the name of a kind to the descriptor of its implementation, which is loaded at its first use.
+
+The built-in kinds are a table of targets. Other packages add kinds as entry points of the registry's group. Such a kind
+is looked up only if a configuration names it, and loaded only if the configuration trusts its package. A built-in kind
+always wins, so no package can replace it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from registries.entry_points import declared_names, declared_target
+from registries.errors import LoadFailure, UnknownKind
+from registries.targets import load_target
+from registries.trust import refuse_untrusted
+
+
+class Descriptor(Protocol):
+    """The least that an entry of a registry has. config: the class of its options in a configuration."""
+
+    @property
+    def config(self) -> type[BaseModel]:
+        """The class of its options."""
+        ...
+
+
+Entry = TypeVar("Entry", bound=Descriptor)
+
+
+class Registry(Generic[Entry]):
+    """The kinds of one part of a pipeline."""
+
+    def __init__(
+        self,
+        noun: str,
+        builtins: Mapping[str, str],
+        *,
+        entry: type[Entry],
+        options: type[BaseModel],
+        group: str | None = None,
+        extra: str | None = None,
+    ) -> None:
+        """Describe a registry; nothing is imported.
+
+        noun: its name in errors. builtins: targets of descriptors by kind. entry: the class of the descriptors.
+        options: the base class of their options. group: the entry points of other packages; None if none may add a
+        kind. extra: the extra of rankway that the built-in modules need.
+        """
+        self._noun, self._builtins, self._entry, self._options = noun, dict(builtins), entry, options
+        self._group, self._extra = group, extra
+
+    @property
+    def builtins(self) -> tuple[str, ...]:
+        """The kinds that are part of this repository."""
+        return tuple(self._builtins)
+
+    def get(self, kind: str) -> Entry:
+        """Return the descriptor of a kind that a configuration names.
+
+        Raises:
+            UnknownKind: there is none. Untrusted: it is another package's, and the configuration does not trust that.
+            LoadFailure: it cannot be loaded.
+        """
+        target = self.plugin_target(kind)
+        if target is not None:
+            refuse_untrusted(target)
+        return self._load(kind, target)
+
+    def of(self, config: BaseModel) -> Entry:
+        """Return the descriptor of options that have been validated, and so were trusted then.
+
+        Raises:
+            RegistryError: as ``get``.
+        """
+        kind: str = getattr(config, "kind")  # noqa: B009  # every class of options has one
+        entry = self._load(kind, self.plugin_target(kind))
+        if not isinstance(config, entry.config):
+            raise LoadFailure(
+                f"the options of {self._noun} {kind} are of another class, got {type(config).__name__}; "
+                f"give {entry.config.__name__}"
+            )
+        return entry
+
+    def plugin_target(self, kind: str) -> str | None:
+        """Return the target of another package's kind, None if the kind is built in. Imports no code.
+
+        Raises:
+            UnknownKind: nobody has it. LoadFailure: several packages have it.
+        """
+        if kind in self._builtins:
+            return None
+        target = None if self._group is None else declared_target(self._group, kind)
+        if target is None:
+            raise UnknownKind(f"unknown {self._noun}, got {kind!r}; {self._remedy()}")
+        return target
+
+    def _remedy(self) -> str:
+        installed = [] if self._group is None else declared_names(self._group)
+        known = ", ".join([*self._builtins, *(name for name in installed if name not in self._builtins)])
+        if self._group is None:
+            return f"use one of {known}"
+        return f"use one of {known}, or install the package that adds it" if known else "install its package"
+
+    def _load(self, kind: str, target: str | None) -> Entry:
+        if target is None:
+            found: Any = load_target(self._builtins[kind], extra=self._extra)
+        else:
+            found = load_target(target)
+        if not isinstance(found, self._entry):
+            raise LoadFailure(
+                f"the entry point of {self._noun} {kind} is no {self._entry.__name__}, got {target}, a "
+                f"{type(found).__name__}; name one"
+            )
+        config: Any = found.config
+        if not (isinstance(config, type) and issubclass(config, self._options)):
+            raise LoadFailure(
+                f"the options of {self._noun} {kind} are no subclass of {self._options.__name__}, got {config!r}; "
+                f"derive them from it"
+            )
+        return found

@@ -1,0 +1,53 @@
+"""Targets: an object by the name of its module and its attribute, "package.module:attribute"."""
+
+import re
+from importlib import import_module
+from typing import Any
+
+from registries.errors import LoadFailure
+from registries.trust import NAME
+
+PATTERN = rf"^{NAME}:{NAME}$"
+
+
+def load_target(target: str, *, extra: str | None = None) -> Any:
+    """Import the module of a target and return its attribute.
+
+    extra: the extra of rankway that installs what the module imports.
+
+    Raises:
+        LoadFailure: the module cannot be imported or lacks the attribute.
+    """
+    module, _, attribute = target.partition(":")
+    if not re.match(PATTERN, target):
+        raise LoadFailure(f"it is no target, got {target!r}; write package.module:attribute")
+    try:
+        found: Any = import_module(module)
+    except ModuleNotFoundError as error:
+        raise LoadFailure(_missing(target, error.name or module, extra)) from error
+    except (Exception, SystemExit) as error:  # its code may raise anything
+        raise LoadFailure(
+            f"the module {module} cannot be imported, got {type(error).__name__}: {error}; mend it"
+        ) from error
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            raise LoadFailure(
+                f"the module {module} has no {attribute}, got {target!r}; name an attribute that it has"
+            ) from error
+    return found
+
+
+def _missing(target: str, package: str, extra: str | None) -> str:
+    if extra is not None:
+        return missing_package(package, extra)
+    module = target.partition(":")[0]
+    if f"{module}.".startswith(f"{package}."):
+        return f"there is no module {package}, got {target!r}; install the package, or mend the name"
+    return f"{target} needs the package {package}, which is not installed; install it"
+
+
+def missing_package(package: str | None, extra: str) -> str:
+    """Return the message about a package that an extra of rankway installs."""
+    return f"the package {package} is not installed: pip install 'rankway[{extra}]'"

@@ -1,0 +1,49 @@
+"""Trust: code outside the tree is loaded only if the configuration that names it lists its package under ``trust``.
+
+The list holds while that configuration is validated. Without a list nothing is trusted, so code that forgets to pass
+one refuses plug-ins instead of loading them.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from registries.errors import Untrusted
+
+NAME = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
+Package = Annotated[str, Field(pattern=f"^{NAME}$")]
+"""The import name of a package, such as ``acme`` or ``acme.ranking``; the packages inside it are meant too."""
+_trusted: ContextVar[tuple[str, ...]] = ContextVar("trusted", default=())
+
+
+@contextmanager
+def trusting(packages: Any) -> Iterator[None]:
+    """Trust these packages and no others inside the block.
+
+    ``packages`` may come from a file that is not validated yet: what is no list of names trusts nothing.
+    """
+    listed = packages if isinstance(packages, list | tuple) else ()
+    token = _trusted.set(tuple(name for name in listed if isinstance(name, str) and re.fullmatch(NAME, name)))
+    try:
+        yield
+    finally:
+        _trusted.reset(token)
+
+
+def refuse_untrusted(target: str) -> None:
+    """Check that the module of ``target`` ("package.module:attribute") is in a trusted package.
+
+    Raises:
+        Untrusted: it is not.
+    """
+    module = target.partition(":")[0]
+    if not any(f"{module}.".startswith(f"{package}.") for package in _trusted.get()):
+        package = module.partition(".")[0]
+        raise Untrusted(
+            f"the configuration does not trust its code, got {target!r}; add {package} to the list trust if you "
+            f"know that package"
+        )
