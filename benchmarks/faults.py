@@ -33,7 +33,7 @@ from models.features.rows import KeyedGroup, row_key
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 from services.paths import home_directory
-from services.stores.base import RedisConfig
+from services.stores.kinds.redis import RedisConfig
 
 WHOLE = ("redis-kill", "redis-freeze", "redis-full", "redis-garbage", "log-full", "ingress-kill")
 SPLIT = ("ranker-kill",)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.cases.feature_sides import FEATURES, ITEMS, USERS, Feast, Ours
 from benchmarks.harness.redis_server import redis_server
-from services.stores.base import RedisConfig
+from services.stores.kinds.redis import RedisConfig
 
 FEAST = "feast[redis]==0.67.0"
 CANDIDATES = 500

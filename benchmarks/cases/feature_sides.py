@@ -19,7 +19,7 @@ from models.ragged import RaggedBatch, offsets_of
 from models.signature import InputSpec, Signature
 from services.stages.features import FeaturesStage
 from services.stores import open_store, open_writer
-from services.stores.base import RedisConfig
+from services.stores.kinds.redis import RedisConfig
 
 FEATURES, ITEMS, USERS = 50, 2_000, 1_000
 

@@ -25,7 +25,7 @@ from cli.k8s.names import (
 )
 from services.config.pipeline import PipelineConfig
 from services.deployment.ray_settings import throughput_settings
-from services.stores.base import RedisConfig
+from services.stores.kinds.redis import RedisConfig
 
 DRAIN_S = 30
 """How long a replica and HAProxy still answer once they are to go: load balancers elsewhere hear of it late."""

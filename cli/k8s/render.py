@@ -15,7 +15,7 @@ from services.config.pipeline import PipelineConfig
 from services.config.placement import all_placements
 from services.errors import ConfigError
 from services.paths import home_directory
-from services.stores.base import LmdbConfig
+from services.stores.kinds.lmdb import LmdbConfig
 
 KUSTOMIZATION = "kustomization.yaml"
 _MARK = "# Rendered by `rankway k8s render"

@@ -12,7 +12,7 @@ from services.config.units import HttpConfig, Name, StageName, UnitConfig
 from services.logs.traffic import RecordConfig
 from services.logs.writer import LogConfig
 from services.scheduling.response_cache import ResponseCacheConfig
-from services.stages.candidates import CandidatesConfig
+from services.stages.candidates import CandidatesConfig, SourceConfig
 from services.stages.fallback import FallbackConfig
 from services.stages.features import FeaturesConfig
 from services.stages.ranker import RankerConfig
@@ -28,7 +28,7 @@ class PipelineConfig(BaseModel):
     name: Name
     catalogue: str
     features: FeaturesConfig
-    candidates: CandidatesConfig = CandidatesConfig()
+    candidates: SourceConfig = CandidatesConfig()
     models: dict[str, ModelConfig]
     ranker: RankerConfig
     reranker: RerankerConfig | None = None

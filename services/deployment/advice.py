@@ -4,7 +4,7 @@ from autoscale.advice import call_limited, meaningless, sizing_of, unreachable
 from autoscale.errors import AutoscaleError
 from services.autoscaling.spec import needed_profiles, spec_of
 from services.deployment.check import Preflight
-from services.stores.base import RedisConfig
+from services.stores import store_fault
 
 
 def scaling_warnings(pipeline: Preflight) -> list[str]:
@@ -32,11 +32,7 @@ def idle_policies(pipeline: Preflight) -> dict[str, str]:
 def store_warnings(pipeline: Preflight) -> list[str]:
     """Return what a store of another process lacks; a pipeline is served without it, with default features."""
     store = pipeline.config.features.store
-    if not isinstance(store, RedisConfig):
-        return []
-    from services.stores.redis_client import server_fault
-
-    fault = server_fault(store, pipeline.home)
+    fault = None if store is None else store_fault(store, pipeline.home)
     return [] if fault is None else [f"features.store: {fault}. Until then answers have default features"]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from models.features.definition import FeatureSet
 from services.errors import ConfigError
 from services.stages.features import FeaturesConfig, load_definitions
-from services.stores.base import LmdbConfig, StoreConfig
+from services.stores.registry import STORES, StoreConfig
 
 _NOT_COMPARED = {"definitions", "refresh_s", "timeout_ms", "connect_timeout_ms", "breaker"}
 """Fields that change no answer, so that nobody needs to hear of a difference."""
@@ -65,8 +65,8 @@ def _definitions(features: FeaturesConfig, home: Path) -> FeatureSet | None:
 def _at_place_of(recorded: StoreConfig | None, present: StoreConfig | None) -> StoreConfig | None:
     if recorded is None or present is None or recorded.kind != present.kind:
         return present
-    place = "path" if isinstance(recorded, LmdbConfig) else "prefix"
-    return present.model_copy(update={place: getattr(recorded, place)})
+    place = STORES.of(present).place
+    return present.model_copy(update={name: getattr(recorded, name) for name in place})
 
 
 def _fields(features: FeaturesConfig) -> Iterator[tuple[str, Any]]:

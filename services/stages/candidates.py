@@ -3,8 +3,9 @@
 Rows are drawn for a whole batch at once, on the model thread.
 """
 
-from collections.abc import Mapping
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,10 @@ from scipy.spatial import cKDTree
 
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from services.errors import ConfigError
+from registries.options import ByKind
+from registries.registry import Registry
+from services.errors import ConfigError, StageFailed
+from services.plugins import opening
 
 _KM_PER_DEGREE = 111.195
 _POSITION = "position"
@@ -24,7 +28,7 @@ class CandidatesConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["near", "sample"] = "near"
+    kind: str = "near"
     count: int = Field(default=200, ge=1, le=100_000)
     max_count: int = Field(default=1000, ge=1, le=100_000, description="candidates a request may name")
 
@@ -35,6 +39,34 @@ class CandidateSource(Protocol):
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Give int64 (requests, count) catalogue rows."""
         ...
+
+
+Options = TypeVar("Options", bound=CandidatesConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind(Generic[Options]):
+    """The descriptor of one kind of candidate source.
+
+    config: the class of the options. open: makes the source over a catalogue, or raises ``ConfigError``.
+    """
+
+    config: type[Options]
+    open: Callable[[Options, Catalogue, FeatureSet], CandidateSource]
+
+
+AnySourceKind = SourceKind[Any]
+SOURCES: Registry[AnySourceKind] = Registry(
+    "candidate source",
+    {
+        "near": "services.stages.candidates:NEAR",
+        "sample": "services.stages.candidates:SAMPLE",
+    },
+    entry=SourceKind,
+    options=CandidatesConfig,
+    group="rankway.candidate_sources",
+)
+SourceConfig = Annotated[CandidatesConfig, ByKind(SOURCES, default="near")]
 
 
 def candidate_source(
@@ -50,8 +82,44 @@ def candidate_source(
             f"candidates.count is {config.count}, the catalogue has {len(catalogue)} items: lower it",
             field="candidates.count",
         )
-    if config.kind == "sample":
-        return SampleSource(len(catalogue), config.count)
+    with opening(SOURCES, config, "candidates"):
+        source: CandidateSource = SOURCES.of(config).open(config, catalogue, definitions)
+    return source if config.kind in SOURCES.builtins else CheckedSource(source, config, len(catalogue))
+
+
+class CheckedSource:
+    """Another package's source, whose rows are checked: a wrong one would be another item, or none."""
+
+    def __init__(self, source: CandidateSource, config: CandidatesConfig, item_count: int) -> None:
+        """Check that ``source`` draws ``config.count`` of the catalogue's rows."""
+        self._source, self._config, self._item_count = source, config, item_count
+
+    def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
+        """Draw the rows.
+
+        Raises:
+            StageFailed: they are of another shape or type, or not rows of the catalogue.
+        """
+        drawn: Any = self._source.draw(context, requests)
+        rows, shape = np.asarray(drawn), (requests, self._config.count)
+        if rows.shape != shape or rows.dtype.kind not in "iu":
+            raise StageFailed(
+                f"candidates: source {self._config.kind} draws no rows, got {rows.dtype} {rows.shape}; return int64 "
+                f"{shape}"
+            )
+        if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < self._item_count:
+            raise StageFailed(
+                f"candidates: source {self._config.kind} draws rows that the catalogue does not have, got "
+                f"{int(rows.min())} to {int(rows.max())}; return rows from 0 to {self._item_count - 1}"
+            )
+        return rows.astype(np.int64, copy=False)
+
+
+def _open_sample(config: CandidatesConfig, catalogue: Catalogue, definitions: FeatureSet) -> "SampleSource":
+    return SampleSource(len(catalogue), config.count)
+
+
+def _open_near(config: CandidatesConfig, catalogue: Catalogue, definitions: FeatureSet) -> "NearSource":
     column = catalogue.manifest.position_column
     if column is None:
         raise ConfigError(
@@ -109,3 +177,7 @@ class NearSource:
     def _nearest(self, context: Mapping[str, NDArray[np.float64]], count: int) -> NDArray[np.int64]:
         _, rows = self._tree.query(np.asarray(context[_POSITION]) * self._scale, k=count)
         return np.asarray(rows, dtype=np.int64)
+
+
+NEAR = SourceKind(config=CandidatesConfig, open=_open_near)
+SAMPLE = SourceKind(config=CandidatesConfig, open=_open_sample)

@@ -2,48 +2,60 @@
 
 from pathlib import Path
 
-from services.stores.base import FeatureStore, LmdbConfig, StoreConfig, StoreWriter
+from services.errors import ConfigError
+from services.plugins import opening
+from services.stores.base import FeatureStore, StoreOptions, StoreWriter
+from services.stores.guarded import GuardedStore
+from services.stores.registry import STORES
+
+_FIELD = "features.store"
 
 
-def open_store(config: StoreConfig, home: Path, readers: int = 1) -> FeatureStore:
+def open_store(config: StoreOptions, home: Path, readers: int = 1) -> FeatureStore:
     """Open the configured store for reading, by at most ``readers`` threads at once.
 
     Raises:
         ConfigError: an embedded one is missing or cannot be opened; a secret or certificate is missing.
     """
-    if isinstance(config, LmdbConfig):
-        from services.stores.lmdb import LmdbStore
-
-        return LmdbStore(home / config.path)
-    from services.stores.redis import RedisStore
-
-    return RedisStore(config, home, readers)
+    with opening(STORES, config, _FIELD):
+        store: FeatureStore = STORES.of(config).open(config, home, readers)
+    return store if config.kind in STORES.builtins else GuardedStore(store)
 
 
-def open_writer(config: StoreConfig, home: Path) -> StoreWriter:
+def open_writer(config: StoreOptions, home: Path) -> StoreWriter:
     """Open the configured store for writing.
 
     Raises:
-        ConfigError: as ``open_store``. StoreFailed: a server cannot be reached.
+        ConfigError: as ``open_store``, or only other programs write it. StoreFailed: a server cannot be reached.
     """
-    if isinstance(config, LmdbConfig):
-        from services.stores.lmdb_writer import LmdbWriter
+    with opening(STORES, config, _FIELD):
+        kind = STORES.of(config)
+        if kind.open_writer is None:
+            raise ConfigError(
+                f"rankway cannot write this store, got kind {config.kind}; load it with the tools of its package",
+                field=f"{_FIELD}.kind",
+            )
+        return kind.open_writer(config, home)
 
-        return LmdbWriter(home / config.path)
-    from services.stores.redis_writer import RedisWriter
 
-    return RedisWriter(config, home)
-
-
-def check_store(config: StoreConfig, home: Path) -> None:
+def check_store(config: StoreOptions, home: Path) -> None:
     """Look whether the store can be opened; a server need not be there.
 
     Raises:
         ConfigError: as ``open_store``.
     """
-    if isinstance(config, LmdbConfig):
-        open_store(config, home).close()
-        return
-    from services.stores.redis_client import connection_options
+    with opening(STORES, config, _FIELD):
+        kind = STORES.of(config)
+        if kind.check is not None:
+            kind.check(config, home)
 
-    connection_options(config, home)
+
+def store_fault(config: StoreOptions, home: Path) -> str | None:
+    """Return what is wrong with the store's server; None if nothing is, or if it has none.
+
+    Raises:
+        ConfigError: as ``open_store``.
+    """
+    with opening(STORES, config, _FIELD):
+        kind = STORES.of(config)
+        return None if kind.fault is None else kind.fault(config, home)

@@ -1,77 +1,19 @@
 """Feature stores: user and real-time features by key, one round trip a batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, Self
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from services.breaker import BreakerConfig
-
-
-class LmdbConfig(BaseModel):
-    """An LMDB environment on this machine. path is relative to the home."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["lmdb"] = "lmdb"
-    path: str
+from pydantic import BaseModel, ConfigDict
 
 
-class TlsConfig(BaseModel):
-    """How a server is trusted, and how this client shows who it is. Files are relative to the home."""
+class StoreOptions(BaseModel):
+    """What the options of every store have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    check_hostname: bool = True
-
-    @model_validator(mode="after")
-    def _certificate_has_its_key(self) -> Self:
-        if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file belong together: give both, or neither")
-        return self
-
-
-class RedisConfig(BaseModel):
-    """A Redis or Valkey server, or a cluster of them.
-
-    nodes: host:port; of a cluster any that are known, the others are found through them.
-    prefix: before every key, so that pipelines may share a server.
-    password_env, password_file: where the password is; it stands in no configuration.
-    timeout_ms: what a batch waits at most. connect_timeout_ms: what a connection may take, beside the requests.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["redis"]
-    nodes: tuple[Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")], ...] = Field(
-        default=("127.0.0.1:6379",), min_length=1
-    )
-    cluster: bool = False
-    prefix: str = "rankway:"
-    username: str | None = None
-    password_env: str | None = None
-    password_file: str | None = None
-    tls: TlsConfig | None = None
-    timeout_ms: float = Field(default=10.0, gt=0, le=60_000)
-    connect_timeout_ms: float = Field(default=1000.0, gt=0, le=60_000)
-    breaker: BreakerConfig = BreakerConfig()
-
-    @model_validator(mode="after")
-    def _fields_fit(self) -> Self:
-        if self.password_env is not None and self.password_file is not None:
-            raise ValueError("password_env and password_file are both given: keep one")
-        if len(self.nodes) > 1 and not self.cluster:
-            raise ValueError(f"nodes names {len(self.nodes)} servers: set cluster: true, or keep one")
-        if "{" in self.prefix:
-            raise ValueError("prefix holds a brace, which would take the hash tag's place: leave it out")
-        return self
-
-
-StoreConfig = Annotated[LmdbConfig | RedisConfig, Field(discriminator="kind")]
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +99,29 @@ class StoreWriter(Protocol):
     def close(self) -> None:
         """Let go of the store."""
         ...
+
+
+Options = TypeVar("Options", bound=StoreOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreKind(Generic[Options]):
+    """The descriptor of one kind of store. Its module imports no client library; the functions below do.
+
+    config: the class of the options. open: opens the store for reading, by at most so many threads at once.
+    open_writer: opens it for ``rankway features load``; None if other programs write it.
+    check: raises ``ConfigError`` if it cannot be opened here, although a server need not be there yet.
+    fault: tells what is wrong with its server, None if nothing is.
+    place: the options that say where in the store the rows lie. A release that has other feature definitions than the
+    configuration reads at the place that was recorded when it was staged.
+    """
+
+    config: type[Options]
+    open: Callable[[Options, Path, int], FeatureStore]
+    open_writer: Callable[[Options, Path], StoreWriter] | None = None
+    check: Callable[[Options, Path], None] | None = None
+    fault: Callable[[Options, Path], str | None] | None = None
+    place: tuple[str, ...] = ()
+
+
+AnyStoreKind = StoreKind[Any]

@@ -20,7 +20,8 @@ from redis.connection import Connection
 from redis.crc import key_slot
 
 from services.breaker import State
-from services.stores.base import Reading, RedisConfig
+from services.stores.base import Reading
+from services.stores.kinds.redis import RedisConfig
 from services.stores.redis_client import addresses_of, connector
 from services.stores.redis_connector import Keeper
 from services.stores.redis_node import Node, send

@@ -11,7 +11,7 @@ from redis.connection import Connection, SSLConnection
 from redis.retry import Retry
 
 from services.errors import ConfigError
-from services.stores.base import RedisConfig
+from services.stores.kinds.redis import RedisConfig
 
 Address = tuple[str, int]
 ERRORS = (redis.RedisError, redis.exceptions.RedisClusterException)

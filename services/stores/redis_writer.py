@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from services.errors import StoreFailed, StoreLost
-from services.stores.base import RedisConfig
+from services.stores.kinds.redis import RedisConfig
 from services.stores.redis_client import ERRORS, client_of
 from services.stores.redis_marks import Marks
 

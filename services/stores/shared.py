@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.stores import open_store
-from services.stores.base import FeatureStore, Reading, StoreConfig
+from services.stores.base import FeatureStore, Reading
+from services.stores.registry import StoreConfig
 
 
 class SharedStore:

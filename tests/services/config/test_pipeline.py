@@ -57,7 +57,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"http": {"port": 70_000}}, "http.port: Input should be less than or equal to 65535 (it is 70000)"),
     ({"http": {"host": ""}}, "http.host: String should have at least 1 character"),
     ({"features": {"refresh_s": float("inf")}}, "features.refresh_s: Input should be less than or equal to"),
-    ({"candidates": {"kind": "far"}}, "candidates.kind: Input should be 'near' or 'sample' (it is 'far')"),
+    (
+        {"candidates": {"kind": "far"}},
+        "candidates.kind: unknown candidate source, got 'far'; use one of near, sample,",
+    ),
     ({"units": {"main": {"pools": {"gpu": {}}}}}, "units.main.pools: 'gpu' is not in pools"),
     (
         {"pools": {"a": NODE}, "units": {"main": {"pools": {"a": {"replicas": 0}}}}},

@@ -9,7 +9,8 @@ from models.ragged import RaggedBatch
 from services.errors import ConfigError
 from services.stages.features import FeaturesStage, load_definitions
 from services.stores import open_store
-from services.stores.base import LmdbConfig, Reading
+from services.stores.base import Reading
+from services.stores.kinds.lmdb import LmdbConfig
 from tests.pipelines import FEATURES, bias_of
 
 

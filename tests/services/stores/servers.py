@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import redis
 
-from services.stores.base import Reading, RedisConfig
+from services.stores.base import Reading
+from services.stores.kinds.redis import RedisConfig
 from services.stores.redis import RedisStore
 from tests.services.processes import free_port
 

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from services.stores.base import LmdbConfig, RedisConfig, StoreConfig
+from services.stores.base import StoreOptions
+from services.stores.kinds.lmdb import LmdbConfig
+from services.stores.kinds.redis import RedisConfig
 from services.stores.redis_client import addresses_of
+from services.stores.registry import StoreConfig
 
-STORE: TypeAdapter[LmdbConfig | RedisConfig] = TypeAdapter(StoreConfig)
+STORE: TypeAdapter[StoreOptions] = TypeAdapter(StoreConfig)
 
 
 def test_each_kind_has_its_own_fields() -> None:

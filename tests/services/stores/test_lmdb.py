@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.errors import ConfigError, StoreFailed
 from services.stores import open_store
-from services.stores.base import LmdbConfig
+from services.stores.kinds.lmdb import LmdbConfig
 from services.stores.lmdb import LmdbStore
 
 

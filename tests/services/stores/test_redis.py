@@ -11,7 +11,7 @@ import pytest
 from services.breaker import State
 from services.errors import ConfigError, StoreFailed
 from services.stores import open_store, open_writer
-from services.stores.base import RedisConfig
+from services.stores.kinds.redis import RedisConfig
 from services.stores.redis import RedisStore
 from services.stores.redis_client import server_fault
 from tests.services.stores.certificates import write_certificates

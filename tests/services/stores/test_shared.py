@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.harness.servers import free_port
-from services.stores.base import RedisConfig
+from services.stores.kinds.redis import RedisConfig
 from services.stores.shared import SharedStores
 
 

@@ -1,0 +1,36 @@
+"""Plug-ins: what the code of another package raises becomes an error of the configuration that names it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pydantic import BaseModel
+
+from models.errors import ModelError
+from registries.errors import RegistryError
+from registries.registry import Registry
+from services.errors import ConfigError, ServiceError
+
+
+@contextmanager
+def opening(registry: Registry[Any], config: BaseModel, field: str) -> Iterator[None]:
+    """Open what ``config`` at ``field`` describes; a built-in kind's unexpected errors stay as they are.
+
+    Raises:
+        ConfigError: its code cannot be loaded, or another package's code raised something.
+    """
+    kind: str = getattr(config, "kind")  # noqa: B009  # every class of options has one
+    try:
+        yield
+    except RegistryError as error:
+        raise ConfigError(str(error), field=f"{field}.kind") from error
+    except (ServiceError, ModelError):
+        raise
+    except Exception as error:  # another package's code may raise anything
+        if kind in registry.builtins:
+            raise
+        raise ConfigError(
+            f"it cannot be opened, got kind {kind} and {type(error).__name__}: {error}; mend its options, or its "
+            f"package",
+            field=field,
+        ) from error

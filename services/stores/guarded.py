@@ -1,0 +1,48 @@
+"""A guard around another package's store: whatever it does, a batch gets an answer."""
+
+import logging
+from collections.abc import Sequence
+
+from services.stores.base import FeatureStore, Reading
+
+logger = logging.getLogger("ray.serve")
+_LOGGED_EVERY = 1000
+
+
+class GuardedStore:
+    """Counts rows as unread if the store raises or returns a wrong number of rows, so that users get defaults."""
+
+    def __init__(self, store: FeatureStore) -> None:
+        """Take over ``store``."""
+        self._store = store
+        self._failures = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether a read waits for another process."""
+        return self._store.waits
+
+    @property
+    def left_alone(self) -> int:
+        """The number of its servers that are not asked, because they failed lately."""
+        return self._store.left_alone
+
+    def read_many(self, keys: Sequence[bytes]) -> Reading:
+        """Read all keys in one round trip."""
+        try:
+            reading = self._store.read_many(keys)
+            if len(reading.rows) == len(keys) and all(0 <= index < len(keys) for index in reading.unread):
+                return reading
+            fault = f"{len(reading.rows)} rows for {len(keys)} keys"
+        except Exception as error:  # another package's code may raise anything
+            fault = f"{type(error).__name__}: {error}"
+        if self._failures % _LOGGED_EVERY == 0:
+            logger.error(
+                "the store gave %s; its users get default features (%d before)", fault, self._failures
+            )
+        self._failures += 1
+        return Reading([None] * len(keys), range(len(keys)))
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()

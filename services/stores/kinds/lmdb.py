@@ -1,0 +1,32 @@
+"""``kind: lmdb``: an LMDB environment on this machine."""
+
+from pathlib import Path
+from typing import Literal
+
+from services.stores.base import FeatureStore, StoreKind, StoreOptions, StoreWriter
+
+
+class LmdbConfig(StoreOptions):
+    """An LMDB environment on this machine. path is relative to the home."""
+
+    kind: Literal["lmdb"] = "lmdb"
+    path: str
+
+
+def _open(config: LmdbConfig, home: Path, readers: int) -> FeatureStore:
+    from services.stores.lmdb import LmdbStore
+
+    return LmdbStore(home / config.path)
+
+
+def _open_writer(config: LmdbConfig, home: Path) -> StoreWriter:
+    from services.stores.lmdb_writer import LmdbWriter
+
+    return LmdbWriter(home / config.path)
+
+
+def _check(config: LmdbConfig, home: Path) -> None:
+    _open(config, home, 1).close()
+
+
+STORE = StoreKind(config=LmdbConfig, open=_open, open_writer=_open_writer, check=_check, place=("path",))

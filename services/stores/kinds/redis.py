@@ -1,0 +1,89 @@
+"""``kind: redis``: a Redis or Valkey server, or a cluster of them."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from services.breaker import BreakerConfig
+from services.stores.base import FeatureStore, StoreKind, StoreOptions, StoreWriter
+
+
+class TlsConfig(BaseModel):
+    """How a server is trusted, and how this client shows who it is. Files are relative to the home."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    check_hostname: bool = True
+
+    @model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together: give both, or neither")
+        return self
+
+
+class RedisConfig(StoreOptions):
+    """A Redis or Valkey server, or a cluster of them.
+
+    nodes: host:port; of a cluster any that are known, the others are found through them.
+    prefix: before every key, so that pipelines may share a server.
+    password_env, password_file: where the password is; it stands in no configuration.
+    timeout_ms: what a batch waits at most. connect_timeout_ms: what a connection may take, beside the requests.
+    """
+
+    kind: Literal["redis"]
+    nodes: tuple[Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$")], ...] = Field(
+        default=("127.0.0.1:6379",), min_length=1
+    )
+    cluster: bool = False
+    prefix: str = "rankway:"
+    username: str | None = None
+    password_env: str | None = None
+    password_file: str | None = None
+    tls: TlsConfig | None = None
+    timeout_ms: float = Field(default=10.0, gt=0, le=60_000)
+    connect_timeout_ms: float = Field(default=1000.0, gt=0, le=60_000)
+    breaker: BreakerConfig = BreakerConfig()
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        if self.password_env is not None and self.password_file is not None:
+            raise ValueError("password_env and password_file are both given: keep one")
+        if len(self.nodes) > 1 and not self.cluster:
+            raise ValueError(f"nodes names {len(self.nodes)} servers: set cluster: true, or keep one")
+        if "{" in self.prefix:
+            raise ValueError("prefix holds a brace, which would take the hash tag's place: leave it out")
+        return self
+
+
+def _open(config: RedisConfig, home: Path, readers: int) -> FeatureStore:
+    from services.stores.redis import RedisStore
+
+    return RedisStore(config, home, readers)
+
+
+def _open_writer(config: RedisConfig, home: Path) -> StoreWriter:
+    from services.stores.redis_writer import RedisWriter
+
+    return RedisWriter(config, home)
+
+
+def _check(config: RedisConfig, home: Path) -> None:
+    from services.stores.redis_client import connection_options
+
+    connection_options(config, home)
+
+
+def _fault(config: RedisConfig, home: Path) -> str | None:
+    from services.stores.redis_client import server_fault
+
+    return server_fault(config, home)
+
+
+STORE = StoreKind(
+    config=RedisConfig, open=_open, open_writer=_open_writer, check=_check, fault=_fault, place=("prefix",)
+)

@@ -1,0 +1,19 @@
+"""The kinds of feature stores. A new one takes a file in ``kinds`` and a line here."""
+
+from typing import Annotated
+
+from registries.options import ByKind
+from registries.registry import Registry
+from services.stores.base import AnyStoreKind, StoreKind, StoreOptions
+
+STORES: Registry[AnyStoreKind] = Registry(
+    "store",
+    {
+        "lmdb": "services.stores.kinds.lmdb:STORE",
+        "redis": "services.stores.kinds.redis:STORE",
+    },
+    entry=StoreKind,
+    options=StoreOptions,
+    group="rankway.stores",
+)
+StoreConfig = Annotated[StoreOptions, ByKind(STORES)]
