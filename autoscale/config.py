@@ -6,21 +6,14 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from autoscale.errors import PolicyError
-from autoscale.policies.base import Policy
-from autoscale.policies.cheapest import CheapestConfig, cheapest
-from autoscale.policies.coupled import CoupledConfig, coupled
+from autoscale.policies.base import AnyPolicyKind, Policy, PolicyOptions
 from autoscale.policies.limits import Limited, LimitsConfig
-from autoscale.policies.predictive import PredictiveConfig, predictive
-from autoscale.policies.slo import SloConfig, slo
-from autoscale.policies.target_ongoing import TargetOngoing, TargetOngoingConfig
+from autoscale.policies.registry import POLICIES, PolicyConfig
 from autoscale.spec import Key, PipelineSpec, PlacedUnit
+from registries.errors import RegistryError
 
 # A unit, or a unit in one of its pools.
 Placed = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(@[a-z][a-z0-9-]*)?$")]
-PolicyConfig = Annotated[
-    TargetOngoingConfig | SloConfig | PredictiveConfig | CoupledConfig | CheapestConfig,
-    Field(discriminator="kind"),
-]
 
 
 class BoundsConfig(BaseModel):
@@ -47,7 +40,7 @@ class AutoscalingConfig(BaseModel):
 
     p99_ms: the objective of the whole answer. shares: of it, by unit; what is not given is shared out by what a
     request takes in each. bounds: by ``<unit>`` or ``<unit>@<pool>``; the latter goes before.
-    limits: of our own policies; ``target_ongoing`` has Serve's delays and factors instead.
+    limits: of all policies but those with delays of their own, as ``target_ongoing`` has Serve's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -67,8 +60,8 @@ class AutoscalingConfig(BaseModel):
 
     @model_validator(mode="after")
     def _limits_have_a_policy(self) -> Self:
-        if self.policy.kind == "target_ongoing" and self.limits != LimitsConfig():
-            raise ValueError("limits: target_ongoing has Serve's delays and factors instead; remove them")
+        if not policy_kind(self.policy).is_limited and self.limits != LimitsConfig():
+            raise ValueError(f"limits: {self.policy.kind} has delays and factors of its own; remove them")
         return self
 
     def applied_to(self, spec: PipelineSpec) -> PipelineSpec:
@@ -123,18 +116,28 @@ def make_policy(config: AutoscalingConfig, spec: PipelineSpec) -> Policy[Any]:
     """Make the policy of a pipeline, within its bounds and limits; ``spec`` may have the config applied or not.
 
     Raises:
-        PolicyError: shares or bounds do not fit the pipeline.
+        PolicyError: shares or bounds do not fit the pipeline, or another package's policy cannot be made.
     """
-    spec, policy = config.applied_to(spec), config.policy
-    match policy:
-        case TargetOngoingConfig():
-            return Limited(TargetOngoing(policy, spec), spec, None)
-        case SloConfig():
-            inner = slo(policy, spec)
-        case PredictiveConfig():
-            inner = predictive(policy, spec)
-        case CoupledConfig():
-            inner = coupled(policy, spec)
-        case CheapestConfig():
-            inner = cheapest(policy, spec)
-    return Limited(inner, spec, config.limits)
+    spec, kind = config.applied_to(spec), policy_kind(config.policy)
+    try:
+        policy = kind.make(config.policy, spec)
+    except Exception as error:  # another package's code may raise anything
+        if config.policy.kind in POLICIES.builtins:
+            raise
+        raise PolicyError(
+            f"autoscaling.policy: it cannot be made, got kind {config.policy.kind} and {type(error).__name__}: "
+            f"{error}; mend its options, or its package"
+        ) from error
+    return Limited(policy, spec, config.limits if kind.is_limited else None)
+
+
+def policy_kind(policy: PolicyOptions) -> AnyPolicyKind:
+    """Return the descriptor of a policy's kind.
+
+    Raises:
+        PolicyError: it cannot be loaded.
+    """
+    try:
+        return POLICIES.of(policy)
+    except RegistryError as error:
+        raise PolicyError(f"autoscaling.policy.kind: {error}") from error

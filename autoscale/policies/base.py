@@ -1,10 +1,12 @@
-"""What a policy sees, gives, and is. Time is an argument; nothing here reads a clock."""
+"""What a policy sees, gives, and is, and the descriptor of a kind. Time is an argument; nothing here reads a clock."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from autoscale.spec import Key
+from pydantic import BaseModel, ConfigDict
+
+from autoscale.spec import Key, PipelineSpec
 
 State = TypeVar("State")
 
@@ -63,3 +65,32 @@ class Policy(Protocol[State]):
     def decide(self, now_s: float, observation: Observation, state: State) -> Decision[State]:
         """Give the decision at ``now_s``; every key of the spec has its number."""
         ...
+
+
+class PolicyOptions(BaseModel):
+    """What the options of every policy have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: str
+
+
+Options = TypeVar("Options", bound=PolicyOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyKind(Generic[Options]):
+    """The descriptor of one kind of policy. Serve's controller imports its module.
+
+    config: the class of the options. make: makes the policy of a pipeline.
+    reads_profiles: it needs the profile of every unit. is_limited: ``autoscaling.limits`` are applied around it; one
+    that has delays of its own gets the bounds alone.
+    """
+
+    config: type[Options]
+    make: Callable[[Options, PipelineSpec], Policy[Any]]
+    reads_profiles: bool = True
+    is_limited: bool = True
+
+
+AnyPolicyKind = PolicyKind[Any]

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from autoscale.policies.base import PolicyKind
 from autoscale.policies.signals.forecast import ForecastConfig
 from autoscale.policies.sized import SizedPolicy
 from autoscale.policies.sized_config import SizedConfig
@@ -21,3 +22,6 @@ class CheapestConfig(SizedConfig):
 def cheapest(config: CheapestConfig, spec: PipelineSpec) -> SizedPolicy:
     """Make the policy."""
     return SizedPolicy(config, spec, forecasts=config.forecast, coupled=True, saving=config.saving)
+
+
+POLICY = PolicyKind(config=CheapestConfig, make=cheapest)

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from autoscale.policies.base import PolicyKind
 from autoscale.policies.signals.forecast import ForecastConfig
 from autoscale.policies.sized import SizedPolicy
 from autoscale.policies.sized_config import SizedConfig
@@ -18,3 +19,6 @@ class CoupledConfig(SizedConfig):
 def coupled(config: CoupledConfig, spec: PipelineSpec) -> SizedPolicy:
     """Make the policy."""
     return SizedPolicy(config, spec, forecasts=config.forecast, coupled=True)
+
+
+POLICY = PolicyKind(config=CoupledConfig, make=coupled)

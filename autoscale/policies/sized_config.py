@@ -1,9 +1,11 @@
 """The options of every policy that sizes from profiles."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from autoscale.policies.base import PolicyOptions
 
 
-class SizedConfig(BaseModel):
+class SizedConfig(PolicyOptions):
     """Options of every policy that sizes from profiles.
 
     aim: share of the objective that the predicted p99 is to stay within. max_load: of its saturation a replica is
@@ -13,8 +15,6 @@ class SizedConfig(BaseModel):
     drain_s: what waits beyond what is ready will be worked off in so long. max_added: answers that miss the objective
     for a whole window, again and again, add up to so much of the load to it; 0: nothing.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     aim: float = Field(default=0.9, gt=0, le=2)
     max_load: float = Field(default=0.85, gt=0, le=0.98)

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from autoscale.policies.base import PolicyKind
 from autoscale.policies.sized import SizedPolicy
 from autoscale.policies.sized_config import SizedConfig
 from autoscale.spec import PipelineSpec
@@ -16,3 +17,6 @@ class SloConfig(SizedConfig):
 def slo(config: SloConfig, spec: PipelineSpec) -> SizedPolicy:
     """Make the policy."""
     return SizedPolicy(config, spec)
+
+
+POLICY = PolicyKind(config=SloConfig, make=slo)

@@ -11,21 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from autoscale.policies.base import Decision, Observation, UnitObservation
+from autoscale.policies.base import Decision, Observation, PolicyKind, PolicyOptions, UnitObservation
 from autoscale.spec import PipelineSpec
 
 _ELAPSED_EPSILON_S = 1e-6  # Serve's own: differences of large times fall short by rounding
 
 
-class TargetOngoingConfig(BaseModel):
+class TargetOngoingConfig(PolicyOptions):
     """As the fields of Serve's ``AutoscalingConfig``, with its defaults.
 
     downscale_to_zero_delay_s: from 1 to 0; ``downscale_delay_s`` where not given.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["target_ongoing"]
     target_ongoing_requests: float = Field(default=2.0, gt=0, le=1e6)
@@ -113,3 +111,6 @@ class TargetOngoing:
         if now_s - since_s + _ELAPSED_EPSILON_S >= delay_s:
             return desired, Wish()
         return target, Wish(counter, since_s)
+
+
+POLICY = PolicyKind(config=TargetOngoingConfig, make=TargetOngoing, reads_profiles=False, is_limited=False)

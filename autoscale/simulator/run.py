@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from autoscale.config import AutoscalingConfig, make_policy
 from autoscale.policies.base import Policy
 from autoscale.policies.fixed import Fixed
+from autoscale.policies.target_ongoing import TargetOngoingConfig
 from autoscale.simulator.arrivals import Chunk, Rates
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
@@ -50,7 +51,7 @@ def run(
         policy: Policy[Any] = Fixed(spec)
     else:
         spec, policy = config.applied_to(spec), make_policy(config, spec)
-        if config.policy.kind == "target_ongoing":
+        if isinstance(config.policy, TargetOngoingConfig):
             options = options.model_copy(update={"look_back_s": config.policy.look_back_period_s})
     if options.engine == "steps":
         step_s = trace.counts.step_s if isinstance(trace, BinnedTrace) else _STEP_S

@@ -10,7 +10,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from autoscale.config import AutoscalingConfig, PolicyConfig
+from autoscale.config import AutoscalingConfig
+from autoscale.policies.registry import POLICIES
 from autoscale.spec import PipelineSpec
 
 _WIDTH = 5.0
@@ -67,10 +68,8 @@ class Number:
 
 
 def policy_kinds() -> dict[str, type[BaseModel]]:
-    """Give the policies' configs by kind."""
-    return {
-        typing.get_args(model.model_fields["kind"].annotation)[0]: model for model in _models(PolicyConfig)
-    }
+    """Give the built-in policies' configs by kind."""
+    return {kind: POLICIES.get(kind).config for kind in POLICIES.builtins}
 
 
 def kinds_for(spec: PipelineSpec) -> tuple[str, ...]:

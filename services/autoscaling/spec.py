@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from autoscale.config import policy_kind
 from autoscale.errors import ProfileError, SpecError
 from autoscale.profiles import Profile, Timing, read_profile
 from autoscale.spec import Fallback, Key, PipelineSpec, PlacedUnit, UnitSpec
@@ -13,7 +14,6 @@ from services.paths import shipped
 METRICS_INTERVAL_S = 1.0
 """How often replicas tell the controller what their queues do."""
 _MOST_REPLICAS = 10_000
-_UNPROFILED = (None, "target_ongoing")
 
 
 def spec_of(config: PipelineConfig, home: Path) -> PipelineSpec:
@@ -41,8 +41,10 @@ def needed_profiles(config: PipelineConfig, home: Path) -> dict[Key, Profile]:
     Raises:
         ProfileError: as ``profiles_of``.
     """
-    kind: str | None = None if config.autoscaling is None else config.autoscaling.policy.kind
-    return {} if kind in _UNPROFILED else profiles_of(config, home)
+    scaling = config.autoscaling
+    if scaling is None or not policy_kind(scaling.policy).reads_profiles:
+        return {}
+    return profiles_of(config, home)
 
 
 def lowered(config: PipelineConfig, profiles: Mapping[Key, Profile]) -> PipelineSpec:

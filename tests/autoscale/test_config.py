@@ -35,7 +35,7 @@ def test_bounds_of_a_pool_go_before_those_of_its_unit() -> None:
         ({"shares": {"main": 0.7, "ranker": 0.7}}, "add up to 1.4"),
         ({"policy": {"kind": "magic"}}, "kind"),
         ({"p99_ms": 0}, "p99_ms"),
-        ({"limits": {"up_cooldown_s": 5}}, "target_ongoing has Serve's"),
+        ({"limits": {"up_cooldown_s": 5}}, "target_ongoing has delays and factors of its own"),
     ],
 )
 def test_what_contradicts_itself_is_refused(changes: dict[str, Any], told: str) -> None:
