@@ -105,4 +105,4 @@ def _activate(
 
 def _open(config: Path) -> tuple[PipelineConfig, ReleaseFolder]:
     pipeline = load_config(config)
-    return pipeline, ReleaseFolder(home_directory(), pipeline.name)
+    return pipeline, ReleaseFolder(home_directory(), pipeline.name, pipeline.trust)

@@ -44,7 +44,7 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
 
     home = home_directory()
     pipeline = resolved(pipeline, home)
-    releases = ReleaseFolder(home, pipeline.name)
+    releases = ReleaseFolder(home, pipeline.name, pipeline.trust)
     active = releases.history.active()
     served = releases.applied(pipeline, active)
     preflight = Preflight(served, home)

@@ -82,6 +82,12 @@ class Registry(Generic[Entry]):
             )
         return entry
 
+    def packages_of(self, config: BaseModel) -> list[str]:
+        """Return the packages outside the tree that validated options need, to be trusted by another process."""
+        kind: str = getattr(config, "kind")  # noqa: B009  # as above
+        target = self.plugin_target(kind)
+        return [] if target is None else [target.partition(":")[0]]
+
     def plugin_target(self, kind: str) -> str | None:
         """Return the target of another package's kind, None if the kind is built in. Imports no code.
 

@@ -1,5 +1,6 @@
 """What the group's commands are called with: pipelines, patches of ``autoscaling:``, traces."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -10,6 +11,7 @@ from autoscale.errors import TraceError
 from autoscale.spec import PipelineSpec
 from autoscale.traces.files import open_trace
 from autoscale.traces.trace import Trace, coarse
+from registries.trust import trusting
 from services.autoscaling.spec import lowered, profiles_of
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
@@ -37,8 +39,10 @@ def specified(config: PipelineConfig) -> PipelineSpec:
     return lowered(bare, profiles_of(config, home_directory()))
 
 
-def read_autoscaling(path: Path) -> AutoscalingConfig | None:
+def read_autoscaling(path: Path, trust: Sequence[str] = ()) -> AutoscalingConfig | None:
     """Read ``autoscaling:`` of a patch, which has nothing else, or of a whole pipeline.
+
+    trust: the packages whose policies a patch may name, as the pipeline that it is for has them.
 
     Raises:
         ConfigError: it is neither.
@@ -50,7 +54,8 @@ def read_autoscaling(path: Path) -> AutoscalingConfig | None:
     if not (isinstance(document, dict) and set(document) == {"autoscaling"}):
         return load_config(path).autoscaling
     try:
-        return AutoscalingConfig.model_validate(document["autoscaling"])
+        with trusting(trust):
+            return AutoscalingConfig.model_validate(document["autoscaling"])
     except ValidationError as error:
         faults = (
             f"autoscaling.{'.'.join(map(str, fault['loc']))}: {fault['msg']}"

@@ -42,7 +42,7 @@ def replay(
         gates = [parse_gate(text) for text in fail_if or ()]
         pipeline, trace = _recorded(console, log, config)
         spec = specified(pipeline)
-        other = read_autoscaling(patch)
+        other = read_autoscaling(patch, pipeline.trust)
         options = options_of(trace, engine, start_s, end_s, seed)
         cases = {}
         for name, autoscaling in (("as it is", pipeline.autoscaling), (patch.stem, other)):
@@ -64,8 +64,13 @@ def _recorded(console: Console, log: Path, config: Path | None) -> tuple[Pipelin
         return read_pipeline(config)[0], read_trace(log, None)
     traffic = read_traffic(log)
     _tell_recorded(console, traffic)
-    pipeline = validated(traffic.pipeline, str(log)) if config is None else read_pipeline(config)[0]
-    return pipeline, traffic.trace
+    if config is not None:
+        return read_pipeline(config)[0], traffic.trace
+    if trusted := traffic.pipeline.get("trust"):  # a log is data: what it names is not loaded
+        raise ConfigError(
+            f"{log}: trust: the recorded pipeline has code of other packages, got {', '.join(trusted)}; give --config"
+        )
+    return validated(traffic.pipeline, str(log)), traffic.trace
 
 
 def _tell_recorded(console: Console, traffic: Traffic) -> None:

@@ -41,7 +41,7 @@ def simulate(
     console = Console(stderr=True)
     with exit_on_error(console):
         pipeline, spec = read_pipeline(config)
-        autoscaling = pipeline.autoscaling if patch is None else read_autoscaling(patch)
+        autoscaling = pipeline.autoscaling if patch is None else read_autoscaling(patch, pipeline.trust)
         if autoscaling is None:
             console.print("no autoscaling: replicas stay as the pipeline has them", highlight=False)
         arrivals = read_trace(trace, requests_per_day)

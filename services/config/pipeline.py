@@ -1,12 +1,13 @@
 """The pipeline's YAML as one closed tree, assembled from the frozen parts that lie beside their consumers."""
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
 from autoscale.config import AutoscalingConfig
 from autoscale.pools import PoolConfig
 from models.training.config import TrainingConfig
+from registries.trust import Package, trusting
 from services.config.limits import RequestsConfig
 from services.config.units import HttpConfig, Name, StageName, UnitConfig
 from services.logs.traffic import RecordConfig
@@ -21,7 +22,10 @@ from services.stages.scoring.scorer import ModelConfig
 
 
 class PipelineConfig(BaseModel):
-    """One ranking pipeline. All paths are relative to the home (``$RANKWAY_HOME`` or ``.rankway``)."""
+    """One ranking pipeline. All paths are relative to the home (``$RANKWAY_HOME`` or ``.rankway``).
+
+    trust: the packages outside this repository whose code the pipeline may load; what it names of others is refused.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,6 +46,7 @@ class PipelineConfig(BaseModel):
     record: RecordConfig | None = None
     response_cache: ResponseCacheConfig | None = None
     training: TrainingConfig | None = None
+    trust: tuple[Package, ...] = ()
 
     def stage_names(self) -> tuple[StageName, ...]:
         """Give the pipeline's stages in a request's order."""
@@ -55,6 +60,12 @@ class PipelineConfig(BaseModel):
     def ingress_unit(self) -> str:
         """The unit that answers HTTP: the one that reads features."""
         return self.unit_of("features")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _only_trusted_code_is_loaded(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        with trusting(data.get("trust") if isinstance(data, dict) else None):
+            return handler(data)
 
     @model_validator(mode="after")
     def _every_stage_has_one_unit(self) -> Self:

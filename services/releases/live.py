@@ -47,7 +47,7 @@ class LiveReleases:
             ReleaseError: what is active on disk is not there, or not as it was staged.
         """
         self._config, self._load = config, load
-        self._folder = ReleaseFolder(home, config.name)
+        self._folder = ReleaseFolder(home, config.name, config.trust)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_yield_the_processor)
         self._changing = asyncio.Lock()
         self.active = complete(self._steps(self._folder.history.active()))

@@ -9,6 +9,7 @@ made of gives it its name.
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from models.artifact import Artifact, sha256_of
 from models.atomic_directory import settled, written_whole
 from models.features.catalogue import Catalogue
+from registries.trust import trusting
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError, ReleaseError
 from services.releases.history import ReleaseHistory
@@ -34,9 +36,12 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 class ReleaseFolder:
     """The staged releases of one pipeline."""
 
-    def __init__(self, home: Path, pipeline: str) -> None:
-        """Nothing is made until something is staged."""
-        self._home = home
+    def __init__(self, home: Path, pipeline: str, trust: Sequence[str] = ()) -> None:
+        """Nothing is made until something is staged.
+
+        trust: the packages whose code a release's configuration may name, as the pipeline has them.
+        """
+        self._home, self._trust = home, tuple(trust)
         self.root = home / pipeline / "releases"
         self.history = ReleaseHistory(self.root)
         self._hashed: dict[tuple[int, ...], str] = {}
@@ -93,7 +98,8 @@ class ReleaseFolder:
             )
         path = settled(self.root / name) / MANIFEST
         try:
-            return StagedRelease.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
+            with trusting(self._trust):
+                return StagedRelease.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
         except FileNotFoundError:
             known = ", ".join(release.name for release in self.staged()) or "none"
             raise ReleaseError(f"no release {name} is staged at {self.root}, there are: {known}") from None

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from models.errors import BatchFailure, ModelError, OutOfMemory, RuntimeFailure
 from models.runtimes import load_rank_runtime
 from models.runtimes.base import Runtime
 from models.runtimes.registry import runtime_config
+from registries.trust import trusting
 from services.sharding.commands import LOAD_LIMIT_S, Command, RankSpec
 from services.sharding.heartbeat import answer_heartbeats
 from services.wire import unpack
@@ -81,8 +83,12 @@ def _load(collectives: "Collectives", number: int, request: bytes, models: dict[
     collectives.store.set(load_result_key(number, collectives.spec.rank), fault)
 
 
-def load_part(group: "ProcessGroup", root: str, version: str, runtime: dict[str, object]) -> Runtime:
+def load_part(
+    group: "ProcessGroup", root: str, version: str, runtime: dict[str, object], trust: Sequence[str]
+) -> Runtime:
     """Load this rank's part of the artifact at ``root``; its collectives use that group.
+
+    trust: the packages of the runtime's code, which rank 0's configuration trusts.
 
     Raises:
         ModelError: it is missing, has another version, or cannot be split.
@@ -92,7 +98,9 @@ def load_part(group: "ProcessGroup", root: str, version: str, runtime: dict[str,
         raise RuntimeFailure(
             f"{root} has version {artifact.version} here, {version} at rank 0: copy it to all nodes"
         )
-    return load_rank_runtime(Path(root), artifact, runtime_config(**runtime), group)
+    with trusting(trust):
+        config = runtime_config(**runtime)
+    return load_rank_runtime(Path(root), artifact, config, group)
 
 
 def load_result_key(number: int, rank: int) -> str:
