@@ -12,11 +12,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.definition import PER_CANDIDATE
 from models.ragged import Column, RaggedArray, RaggedBatch
 from services.errors import StageFailed
 
 MAX_CALL_BYTES = 4 * 1024 * 1024 - 65_536  # gRPC's default message limit, less Serve's own envelope
+SCORES = frozenset({"score", "ranker"})
+"""Columns that the ranker adds to the candidates."""
 _ALIGNMENT = 8
 
 
@@ -74,7 +75,7 @@ def unpack(buffer: bytes | memoryview) -> tuple[dict[str, NDArray[Any]], str]:
 
 
 def pack_batch(batch: RaggedBatch) -> bytes:
-    """Give a batch as one buffer; of the candidates' columns only those of cells travel, and no user ids."""
+    """Give a batch as one buffer; neither scores nor user ids travel."""
     return pack(_arrays_of(batch), batch.release)
 
 
@@ -99,10 +100,11 @@ def _arrays_of(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
 
 
 def feature_columns(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
-    """Give the candidates' columns that the features stage added: another unit's folders may be of another moment."""
-    return {
-        name: values for name, values in batch.candidates.items() if name.partition(".")[0] in PER_CANDIDATE
-    }
+    """Return the candidates' columns of the stages before the ranker.
+
+    The ranker's unit cannot make them itself: its folders may be of another moment.
+    """
+    return {name: values for name, values in batch.candidates.items() if name not in SCORES}
 
 
 def unpack_batch(buffer: bytes) -> RaggedBatch:

@@ -14,6 +14,7 @@ from services.logs.traffic import RecordConfig
 from services.logs.writer import LogConfig
 from services.scheduling.response_cache import ResponseCacheConfig
 from services.stages.candidates import CandidatesConfig, SourceConfig
+from services.stages.custom import CustomStageConfig, refuse_same_names
 from services.stages.fallback import FallbackConfig
 from services.stages.features import FeaturesConfig
 from services.stages.ranker import RankerConfig
@@ -24,6 +25,7 @@ from services.stages.scoring.scorer import ModelConfig
 class PipelineConfig(BaseModel):
     """One ranking pipeline. All paths are relative to the home (``$RANKWAY_HOME`` or ``.rankway``).
 
+    stages: of other packages, each after the features or after the ranker, in this order.
     trust: the packages outside this repository whose code the pipeline may load; what it names of others is refused.
     """
 
@@ -37,6 +39,7 @@ class PipelineConfig(BaseModel):
     ranker: RankerConfig
     reranker: RerankerConfig | None = None
     fallback: FallbackConfig | None = None
+    stages: tuple[CustomStageConfig, ...] = ()
     units: dict[Name, UnitConfig]
     pools: dict[Name, PoolConfig] = Field(default_factory=dict)
     autoscaling: AutoscalingConfig | None = None
@@ -90,6 +93,11 @@ class PipelineConfig(BaseModel):
             raise ValueError(
                 "units: a ranker outside the ingress unit has a unit of its own; place no other there"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _stages_have_names_of_their_own(self) -> Self:
+        refuse_same_names(self.stages)
         return self
 
     @model_validator(mode="after")

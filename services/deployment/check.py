@@ -22,6 +22,7 @@ from services.autoscaling.spec import lowered, needed_profiles
 from services.config.pipeline import PipelineConfig
 from services.config.placement import sharded_runtime
 from services.config.runtimes import resolved
+from services.deployment.check_plugins import check_stages, prepared, runtime_faults
 from services.errors import ConfigError
 from services.logs.folder import LogFolder
 from services.releases.warmup import sample_batch
@@ -110,6 +111,7 @@ class Preflight:
         if self.catalogue is not None and definitions is not None:
             with collected(faults, "catalogue"):
                 self._check_catalogue(self.catalogue, definitions)
+        faults += runtime_faults(config)
         for name, model in config.models.items():
             with collected(faults, f"models.{name}.runtime.kind"):
                 require_runtime(model.runtime.kind)
@@ -127,6 +129,7 @@ class Preflight:
         LiveFolder(home, config.name, config.features.live).refuse_lost(definitions)
         open_view(config.features, definitions, catalogue, home)
         candidate_source(config.candidates, catalogue, definitions)
+        check_stages(config, catalogue, definitions, home)
         if config.reranker is not None:
             Rules(config.reranker.rules, catalogue, definitions)
             if config.reranker.diversity is not None:
@@ -162,6 +165,7 @@ class Preflight:
             return
         layout, view = ContextLayout(self.definitions), FeatureView(self.definitions, self.catalogue)
         batch = sample_batch(layout, view, len(self.catalogue), 1, 1)
+        batch = prepared(self.config, self.catalogue, self.definitions, self.home, batch)
         if artifact.signature.pair is None:
             InputAssembler(artifact.signature, self.catalogue)(batch)
         else:

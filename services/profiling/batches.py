@@ -91,7 +91,7 @@ class UnitBatches:
         if self._is_ingress:
             return lambda: self._run(queries)
         asked = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
-        payload = pack_batch(self._release.stages["features"](asked))
+        payload = pack_batch(self._release.custom.prepare(self._release.stages["features"](asked)))
         return lambda: self._score(payload)
 
     def fallback_us_per_candidate(self, candidates: int) -> float:
@@ -102,7 +102,7 @@ class UnitBatches:
         count = self._config.candidates.count
         queries = [Query(b"", self._release.layout.encode({}), None, math.inf, 0, _K)] * (candidates // count)
         asked = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
-        batch = self._release.stages["features"](asked)
+        batch = self._release.custom.prepare(self._release.stages["features"](asked))
         _, stage = below[0]
         return median_s(lambda: stage(batch)) / batch.candidate_count * 1e6
 

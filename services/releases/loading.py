@@ -24,6 +24,7 @@ from services.scheduling.ladder import Ladder
 from services.stages.base import Stage
 from services.stages.candidates import CandidateSource, candidate_source
 from services.stages.context import ContextLayout
+from services.stages.custom import CustomStages, StageContext
 from services.stages.fallback import FallbackConfig, MemoryAnswers, read_lists
 from services.stages.features import FeaturesStage, load_definitions, open_watched_view
 from services.stages.popular import PopularItems
@@ -86,6 +87,8 @@ def release_steps(
     loader = _StageLoader(config, home, definitions, catalogue, view, shared)
     source = candidate_source(config.candidates, catalogue, definitions)
     yield
+    custom = CustomStages(config.stages, StageContext(catalogue, definitions, home))
+    yield
     own: dict[StageName, Stage] = {}
     for name in stages:
         own[name] = yield from loader.stage(name)
@@ -109,6 +112,7 @@ def release_steps(
         layout=layout,
         view=view,
         source=source,
+        custom=custom,
         models=loader.models,
         model_versions=versions,
         stages=own,

@@ -15,7 +15,9 @@ from services.errors import ConfigError
 from services.scheduling.ladder import Ladder, Rung
 from services.stages.base import AnyStage, Stage, WaitingStage
 from services.stages.candidates import CandidateSource
+from services.stages.checked_stage import CheckedStage, SkippedStage
 from services.stages.context import ContextLayout
+from services.stages.custom import CustomStages
 from services.stages.fallback import MemoryAnswers
 from services.stages.features import FeaturesStage
 from services.stages.reranker import BestStage
@@ -37,7 +39,7 @@ class Release:
     """One release as one unit holds it: its data, and the stages that the unit runs. ``loading`` loads it.
 
     models: the unit's own, by name, without a ranker that has a history cache. model_versions: of all models, those of
-    other units included. memory: None in a unit that answers nothing from memory. refresher: keeps the view's folders
+    other units included. custom: of other packages. memory: None in a unit that answers nothing from memory. refresher: keeps the view's folders
     fresh.
     """
 
@@ -47,6 +49,7 @@ class Release:
     layout: ContextLayout
     view: FeatureView
     source: CandidateSource
+    custom: CustomStages
     models: Mapping[str, ModelScorer]
     model_versions: Mapping[str, str]
     stages: Mapping[StageName, Stage]
@@ -83,9 +86,15 @@ class Release:
                 stage = WaitingStage(stage)
             below = [Rung(rung, fallback) for rung, fallback in self.fallbacks.get(name, ())]
             order.append(Ladder(name, [Rung(name, stage), *below]))
+            order += [self._custom_ladder(custom) for custom in self.custom.after(name)]
         if self.config.reranker is None:
             order.append(Ladder.from_stage(BestStage()))
         return order
+
+    def _custom_ladder(self, custom: CheckedStage) -> Ladder:
+        stage = WaitingStage(custom) if custom.waits else custom
+        below = [] if self.config.fallback is None else [Rung(SkippedStage.name, SkippedStage())]
+        return Ladder(custom.name, [Rung(custom.name, stage), *below])
 
     def retire(self) -> None:
         """Stop looking after what a batch may still be using; the rest goes with the last reference."""

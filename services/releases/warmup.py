@@ -45,6 +45,8 @@ def warm_steps(release: Release, config: PipelineConfig, ladders: Sequence[Ladde
         batch = sample_batch(
             release.layout, release.view, len(release.catalogue), requests, per_request, release.name
         )
+        if "features" not in release.stages:  # their columns come from another unit
+            batch = release.custom.prepare(batch)
         for ladder in ladders:
             before = batch
             for rung in reversed(ladder.rungs):  # the first rung's batch goes on

@@ -67,4 +67,4 @@ async def _rehearse(service: RankerService, config: PipelineConfig, release: Rel
     items, each = len(release.catalogue), config.candidates.count
     for requests in batch_shapes(config):
         batch = sample_batch(release.layout, release.view, items, requests, each, release.name)
-        await service.rehearse(batch)
+        await service.rehearse(release.custom.prepare(batch))

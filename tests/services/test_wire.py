@@ -54,7 +54,7 @@ def test_a_batch_survives_the_round_trip(batch: RaggedBatch) -> None:
     assert_same(unpack_batch(pack_batch(batch)), batch)
 
 
-def test_of_the_candidates_columns_only_those_of_cells_travel() -> None:
+def test_scores_do_not_travel_other_columns_of_candidates_do() -> None:
     batch = RaggedBatch(
         offsets=np.array([0, 2]),
         rows=np.arange(2),

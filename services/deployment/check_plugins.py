@@ -1,0 +1,63 @@
+"""What ``rankway check`` looks at of a pipeline's own code: runtimes and stages that a configuration names."""
+
+from pathlib import Path
+
+from models.errors import ModelError
+from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.features.view import FeatureView
+from models.ragged import RaggedBatch
+from models.runtimes import check_runtime
+from services.config.pipeline import PipelineConfig
+from services.errors import ConfigError, ServiceError
+from services.releases.warmup import sample_batch
+from services.stages.context import ContextLayout
+from services.stages.custom import CustomStages, StageContext
+
+
+def runtime_faults(config: PipelineConfig) -> list[str]:
+    """Return a line for each model whose runtime names code that is not there."""
+    faults = []
+    for name, model in config.models.items():
+        try:
+            check_runtime(model.runtime)
+        except ModelError as error:
+            faults.append(f"models.{name}.{error}")
+    return faults
+
+
+def check_stages(config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet, home: Path) -> None:
+    """Make the custom stages and run each on a batch of unknown users.
+
+    Raises:
+        ConfigError: one cannot be made, or fails.
+    """
+    stages = CustomStages(config.stages, StageContext(catalogue, definitions, home))
+    if not config.stages:
+        return
+    batch = sample_batch(
+        ContextLayout(definitions), FeatureView(definitions, catalogue), len(catalogue), 2, 3
+    )
+    try:
+        batch = stages.prepare(batch)
+        for stage in stages.after("ranker"):
+            batch = stage(batch)
+    except ServiceError as error:
+        raise ConfigError(str(error), field="stages") from error
+    except Exception as error:  # it is another package's code
+        names = ", ".join(stage.label for stage in config.stages)
+        raise ConfigError(
+            f"{names} fail on unknown users, got {type(error).__name__}: {error}; mend them", field="stages"
+        ) from error
+
+
+def prepared(
+    config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet, home: Path, batch: RaggedBatch
+) -> RaggedBatch:
+    """Return the batch with the columns of the custom stages before the ranker, as far as these work."""
+    try:
+        return CustomStages(config.stages, StageContext(catalogue, definitions, home)).prepare(batch)
+    except ConfigError:
+        return batch  # ``stage_faults`` says so
+    except Exception:
+        return batch  # as above

@@ -1,0 +1,93 @@
+"""A check around another package's stage: what it returns must still be the batch that it was given."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from models.ragged import RaggedBatch
+from services.errors import StageFailed
+
+_SCORES = ("score", "ranker")
+
+
+class CheckedStage:
+    """Runs the stage and refuses a result that would give a request the candidates or scores of another one."""
+
+    def __init__(
+        self,
+        name: str,
+        stage: Callable[[RaggedBatch], RaggedBatch],
+        *,
+        item_count: int,
+        is_ranked: bool,
+        waits: bool = False,
+    ) -> None:
+        """Wrap ``stage``. is_ranked: its batches have scores. waits: it blocks on another process."""
+        self.name, self.waits = name, waits
+        self._stage, self._item_count, self._is_ranked = stage, item_count, is_ranked
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Run the stage; deadlines, priorities, list lengths and users of the requests stay as they are.
+
+        Raises:
+            StageFailed: its result is no such batch.
+        """
+        result: Any = self._stage(batch)
+        if not isinstance(result, RaggedBatch):
+            raise self._refused(f"no RaggedBatch, got {type(result).__name__}; return the batch")
+        for fault in self._faults(batch, result):
+            raise self._refused(fault)
+        return replace(
+            result,
+            deadlines_s=batch.deadlines_s,
+            priorities=batch.priorities,
+            k=batch.k,
+            release=batch.release,
+            user_keys=batch.user_keys,
+            missed={**batch.missed, **result.missed},
+        )
+
+    def _refused(self, fault: str) -> StageFailed:
+        return StageFailed(f"stage {self.name} returned {fault}")
+
+    def _faults(self, given: RaggedBatch, result: RaggedBatch) -> Iterator[str]:
+        requests, offsets, rows = len(given), np.asarray(result.offsets), np.asarray(result.rows)
+        if offsets.shape != (requests + 1,):
+            yield f"another number of requests, got {len(offsets) - 1}; return all {requests}, in their order"
+        if rows.ndim != 1 or rows.dtype != np.int64 or offsets.dtype != np.int64:
+            yield f"rows or offsets of another type, got {rows.dtype} and {offsets.dtype}; return int64"
+        if offsets[0] != 0 or offsets[-1] != len(rows) or (np.diff(offsets) < 0).any():
+            yield f"offsets that do not divide its {len(rows)} candidates; make them with RaggedBatch.keep"
+        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < self._item_count:
+            yield f"rows that the catalogue does not have, got {rows.min()} to {rows.max()}; return its rows"
+        for name, column in result.candidates.items():
+            if len(column) != len(rows):
+                yield f"a column {name} of another length, got {len(column)}; give one value a candidate, {len(rows)}"
+        for name, values in result.requests.items():
+            if len(values) != requests:
+                yield f"a column {name} of another length, got {len(values)}; give one value a request, {requests}"
+        for name, noted in result.missed.items():
+            if len(noted) != requests:
+                yield f"a reason {name} of another length, got {len(noted)}; give one a request, {requests}"
+        if not given.candidates.keys() <= result.candidates.keys() or not (
+            given.requests.keys() <= result.requests.keys()
+        ):
+            yield "fewer columns than it was given; add to the batch with RaggedBatch.adding"
+        if self._is_ranked:
+            scores = result.candidates["score"]
+            if scores.dtype.kind != "f" or scores.ndim != 1 or not np.isfinite(scores).all():
+                yield f"scores that are no numbers, got {scores.dtype} {scores.shape}; return finite floats (N,)"
+        elif any(name in result.candidates and name not in given.candidates for name in _SCORES):
+            yield "scores before the ranker; name the column otherwise, or run after: ranker"
+
+
+class SkippedStage:
+    """What stands in for such a stage if it fails or would be late: the batch as it is."""
+
+    name = "skipped"
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        """Return the batch."""
+        return batch

@@ -1,0 +1,121 @@
+"""Stages of other packages: a function from ragged batch to ragged batch, after the features or after the ranker.
+
+They run in the unit that answers HTTP, for every batch, and their time is among ``timings_ms`` under their name.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.features.catalogue import Catalogue
+from models.features.definition import FeatureSet
+from models.ragged import RaggedBatch
+from registries.options import ByKind
+from registries.registry import Registry
+from services.plugins import opening
+from services.stages.checked_stage import CheckedStage
+
+After = Literal["features", "ranker"]
+RESERVED = frozenset({"features", "ranker", "reranker", "order", "queue", "memory", "merge"})
+"""Names that timings and errors have already."""
+
+
+class StageOptions(BaseModel):
+    """What the options of every such stage have. after: the stage that it follows. name: its ``kind`` if not given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    after: After
+    name: str = Field(default="", pattern=r"^([a-z][a-z0-9_-]*)?$")
+
+    @property
+    def label(self) -> str:
+        """Its name in timings, metrics and degraded answers."""
+        return self.name or self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """What a stage may be made of: the release's catalogue and feature definitions, and the home of its paths."""
+
+    catalogue: Catalogue
+    definitions: FeatureSet
+    home: Path
+
+
+CustomStage = Callable[[RaggedBatch], RaggedBatch]
+"""Adds columns to a batch, replaces scores, or keeps some of each request's candidates; it does not wait."""
+Options = TypeVar("Options", bound=StageOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class StageKind(Generic[Options]):
+    """The descriptor of one kind of stage.
+
+    config: the class of the options. open: makes the stage of one release.
+    waits: it blocks on another process, so it runs on an I/O thread, and its calls may overlap.
+    """
+
+    config: type[Options]
+    open: Callable[[Options, StageContext], CustomStage]
+    waits: bool = False
+
+
+AnyStageKind = StageKind[Any]
+STAGES: Registry[AnyStageKind] = Registry(
+    "stage", {}, entry=StageKind, options=StageOptions, group="rankway.stages"
+)
+CustomStageConfig = Annotated[StageOptions, ByKind(STAGES)]
+
+
+def refuse_same_names(stages: Sequence[StageOptions]) -> None:
+    """Check that every stage has a name of its own.
+
+    Raises:
+        ValueError: one is taken.
+    """
+    taken = set(RESERVED)
+    for index, stage in enumerate(stages):
+        if stage.label in taken:
+            raise ValueError(
+                f"stages.{index}.name: another stage has this name, got {stage.label!r}; give name another one"
+            )
+        taken.add(stage.label)
+
+
+class CustomStages:
+    """The custom stages of one release."""
+
+    def __init__(self, configs: Sequence[StageOptions], context: StageContext) -> None:
+        """Make them.
+
+        Raises:
+            ConfigError: one cannot be made.
+        """
+        self._stages: list[tuple[After, CheckedStage]] = []
+        for index, config in enumerate(configs):
+            with opening(STAGES, config, f"stages.{index}"):
+                kind = STAGES.of(config)
+                stage = kind.open(config, context)
+            checked = CheckedStage(
+                config.label,
+                stage,
+                item_count=len(context.catalogue),
+                is_ranked=config.after == "ranker",
+                waits=kind.waits,
+            )
+            self._stages.append((config.after, checked))
+
+    def after(self, name: str) -> list[CheckedStage]:
+        """Return the stages that follow a stage, in the order of the configuration."""
+        return [stage for after, stage in self._stages if after == name]
+
+    def prepare(self, batch: RaggedBatch) -> RaggedBatch:
+        """Return a batch of the features stage as the ranker gets it."""
+        for stage in self.after("features"):
+            batch = stage(batch)
+        return batch
