@@ -157,7 +157,16 @@ def served(
     home: Path, changes: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
 ) -> Iterator[ServiceProcess]:
     """Serve the small pipeline with ``rankway serve`` on a free port; ready when entered."""
-    config, port = make_pipeline(home, changes), free_port()
+    with served_config(make_pipeline(home, changes), home, environment) as service:
+        yield service
+
+
+@contextmanager
+def served_config(
+    config: Path, home: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[ServiceProcess]:
+    """Serve a pipeline with ``rankway serve`` on a free port; ready when entered."""
+    port = free_port()
     command = ["-m", "cli.main", "serve", str(config), "--port", str(port)]
     with started(command, port, home, environment) as service:
         service.wait_for(READY)

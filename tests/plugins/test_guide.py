@@ -1,0 +1,109 @@
+"""The package of docs/extending.md, installed and served: all five kinds of plug-ins in one pipeline."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from autoscale.config import make_policy
+from autoscale.policies.base import Observation, UnitObservation
+from cli.main import root
+from models.features.catalogue import Catalogue
+from services.app import StandaloneApp
+from services.autoscaling.serve_policy import PipelinePolicy, policy_arguments
+from services.autoscaling.spec import lowered
+from services.config.loading import load_config
+from services.config.pipeline import PipelineConfig
+from tests.pipelines import SPLIT, bias_of
+from tests.plugins.packages import install_guide
+from tests.plugins.pipelines import make_guide_pipeline
+from tests.services.processes import served_config
+from tests.services.servers import ask, http_server, rank_request
+
+FALLBACK: dict[str, Any] = {"fallback": {"popular": {"column": "value"}}}
+
+
+def expected_scores(home: Path, user: int, k: int, boost: float = 1.5) -> list[float]:
+    """Return the scores of the best of the catalogue's last 20 items; the boost adds half a value."""
+    newest = np.sort(Catalogue.open(home / "catalogue").columns["value"][-20:])[::-1]
+    return [float(boost * value + bias_of(user)) for value in newest[:k]]
+
+
+def test_a_pipeline_of_plug_ins_is_served(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    path = make_guide_pipeline(tmp_path)
+    with http_server(StandaloneApp(path, tmp_path)) as port:
+        answer = ask(port, rank_request({"user_id": "u3", "k": 4})).json
+    assert [item["score"] for item in answer["items"]] == expected_scores(tmp_path, 3, 4)
+    assert answer["degraded"] is None
+    assert list(answer["timings_ms"]) == ["queue", "features", "ranker", "acme_boost", "order"]
+
+
+def test_it_passes_the_check(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_guide(site)
+    monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
+    arguments = ["check", "--json", str(make_guide_pipeline(tmp_path))]
+    shown = CliRunner().invoke(root(arguments), arguments)
+    (findings,) = json.loads(shown.stdout).values()
+    assert findings["faults"] == []
+    assert findings["runtimes"]["ranker"]["runtime"] == {"kind": "acme_sum", "threads": 1, "scale": 1.0}
+
+
+def test_nothing_of_an_installed_package_is_loaded_unless_it_is_named(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    config = load_config(make_guide_pipeline(tmp_path, {"autoscaling": {"policy": {"kind": "slo"}}}))
+    assert config.trust == ("acme",)
+    assert "acme.stores" in sys.modules
+    assert "acme.policies" not in sys.modules
+    assert "acme.plain" not in sys.modules
+
+
+def test_another_process_validates_it_again(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    config = load_config(make_guide_pipeline(tmp_path))
+    assert PipelineConfig.model_validate(config.model_dump(mode="json")) == config
+    assert PipelineConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_policy_decides_within_the_limits_here_and_in_the_controller(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    config = load_config(make_guide_pipeline(tmp_path))
+    assert config.autoscaling is not None
+    spec = lowered(config, {})
+    policy = make_policy(config.autoscaling, spec)
+    (key,) = spec.keys()
+    seen = UnitObservation(ready=1, target=1, arriving_requests_per_s=90, arriving_candidates_per_s=1800)
+    decision = policy.decide(0.0, Observation({key: seen}), policy.start())
+    assert decision.replicas == {key: 4}
+    assert PipelinePolicy(**policy_arguments(config, {}))._guarded._scaler is not None
+
+
+def test_a_stage_that_fails_is_skipped_if_there_is_a_fallback(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    text = (site / "acme" / "stages.py").read_text()
+    # It fails on requests, whose users are known, and not on the users of the warm-up.
+    broken = text.replace(
+        "        added =", "        assert batch.requests['user.bias'].max() < 1\n        added ="
+    )
+    (site / "acme" / "stages.py").write_text(broken)
+    path = make_guide_pipeline(tmp_path, FALLBACK)
+    with http_server(StandaloneApp(path, tmp_path)) as port:
+        answer = ask(port, rank_request({"user_id": "u3", "k": 1})).json
+    assert [item["score"] for item in answer["items"]] == expected_scores(tmp_path, 3, 1, boost=1.0)
+    assert answer["degraded"] == "acme_boost:skipped:failed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, SPLIT], ids=["one unit", "split"])
+def test_it_is_served_on_ray(tmp_path: Path, changes: dict[str, Any]) -> None:
+    site = tmp_path / "site"
+    install_guide(site)
+    path = make_guide_pipeline(tmp_path, changes)
+    with served_config(path, tmp_path, {"PYTHONPATH": str(site)}) as service:
+        answer = ask(service.port, rank_request({"user_id": "u3", "k": 4})).json
+    assert [item["score"] for item in answer["items"]] == expected_scores(tmp_path, 3, 4)
+    assert answer["timings_ms"]["acme_boost"] >= 0
