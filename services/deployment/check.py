@@ -22,7 +22,7 @@ from services.autoscaling.spec import lowered, needed_profiles
 from services.config.pipeline import PipelineConfig
 from services.config.placement import sharded_runtime
 from services.config.runtimes import resolved
-from services.deployment.check_plugins import check_stages, prepared, runtime_faults
+from services.deployment.check_plugins import check_source, check_stages, prepared, runtime_faults
 from services.errors import ConfigError
 from services.logs.folder import LogFolder
 from services.releases.warmup import sample_batch
@@ -128,7 +128,7 @@ class Preflight:
             )
         LiveFolder(home, config.name, config.features.live).refuse_lost(definitions)
         open_view(config.features, definitions, catalogue, home)
-        candidate_source(config.candidates, catalogue, definitions)
+        check_source(config, candidate_source(config.candidates, catalogue, definitions), definitions)
         check_stages(config, catalogue, definitions, home)
         if config.reranker is not None:
             Rules(config.reranker.rules, catalogue, definitions)

@@ -11,6 +11,7 @@ from models.runtimes import check_runtime
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError, ServiceError
 from services.releases.warmup import sample_batch
+from services.stages.candidates import SOURCES, CandidateSource
 from services.stages.context import ContextLayout
 from services.stages.custom import CustomStages, StageContext
 
@@ -48,6 +49,26 @@ def check_stages(config: PipelineConfig, catalogue: Catalogue, definitions: Feat
         names = ", ".join(stage.label for stage in config.stages)
         raise ConfigError(
             f"{names} fail on unknown users, got {type(error).__name__}: {error}; mend them", field="stages"
+        ) from error
+
+
+def check_source(config: PipelineConfig, source: CandidateSource, definitions: FeatureSet) -> None:
+    """Draw once from another package's candidate source.
+
+    Raises:
+        ConfigError: it fails.
+    """
+    if config.candidates.kind in SOURCES.builtins:
+        return
+    layout = ContextLayout(definitions)
+    try:
+        source.draw(layout.columns([layout.sample()] * 2), 2)
+    except ServiceError as error:
+        raise ConfigError(str(error).removeprefix("candidates: "), field="candidates") from error
+    except Exception as error:  # it is another package's code
+        raise ConfigError(
+            f"source {config.candidates.kind} cannot draw, got {type(error).__name__}: {error}; mend it",
+            field="candidates",
         ) from error
 
 

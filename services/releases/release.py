@@ -38,9 +38,9 @@ def release_name(catalogue_version: str, feature_hash: str, model_versions: Mapp
 class Release:
     """One release as one unit holds it: its data, and the stages that the unit runs. ``loading`` loads it.
 
-    models: the unit's own, by name, without a ranker that has a history cache. model_versions: of all models, those of
-    other units included. custom: of other packages. memory: None in a unit that answers nothing from memory. refresher: keeps the view's folders
-    fresh.
+    custom: the stages of other packages. models: the unit's own, by name, without a ranker that has a history cache.
+    model_versions: of all models, those of other units included. memory: None in a unit that answers nothing from
+    memory. refresher: keeps the view's folders fresh.
     """
 
     config: PipelineConfig

@@ -8,8 +8,7 @@ import numpy as np
 
 from models.ragged import RaggedBatch
 from services.errors import StageFailed
-
-_SCORES = ("score", "ranker")
+from services.wire import SCORES
 
 
 class CheckedStage:
@@ -79,7 +78,7 @@ class CheckedStage:
             scores = result.candidates["score"]
             if scores.dtype.kind != "f" or scores.ndim != 1 or not np.isfinite(scores).all():
                 yield f"scores that are no numbers, got {scores.dtype} {scores.shape}; return finite floats (N,)"
-        elif any(name in result.candidates and name not in given.candidates for name in _SCORES):
+        elif any(name in result.candidates and name not in given.candidates for name in SCORES):
             yield "scores before the ranker; name the column otherwise, or run after: ranker"
 
 

@@ -4,10 +4,11 @@ They run in the unit that answers HTTP, for every batch, and their time is among
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.features.catalogue import Catalogue
@@ -17,6 +18,7 @@ from registries.options import ByKind
 from registries.registry import Registry
 from services.plugins import opening
 from services.stages.checked_stage import CheckedStage
+from services.wire import SCORES
 
 After = Literal["features", "ranker"]
 RESERVED = frozenset({"features", "ranker", "reranker", "order", "queue", "memory", "merge"})
@@ -115,7 +117,14 @@ class CustomStages:
         return [stage for after, stage in self._stages if after == name]
 
     def prepare(self, batch: RaggedBatch) -> RaggedBatch:
-        """Return a batch of the features stage as the ranker gets it."""
-        for stage in self.after("features"):
+        """Return a batch of the features stage as the ranker gets it; scores in a sample become zeros."""
+        stages = self.after("features")
+        if not stages:
+            return batch
+        scores = [name for name in SCORES if name in batch.candidates]
+        columns = {name: column for name, column in batch.candidates.items() if name not in SCORES}
+        batch = replace(batch, candidates=columns)
+        for stage in stages:
             batch = stage(batch)
-        return batch
+        zeros = np.zeros(batch.candidate_count, dtype=np.float32)
+        return batch.adding(candidates=dict.fromkeys(scores, zeros))

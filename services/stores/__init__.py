@@ -48,6 +48,8 @@ def check_store(config: StoreOptions, home: Path) -> None:
         kind = STORES.of(config)
         if kind.check is not None:
             kind.check(config, home)
+        else:
+            kind.open(config, home, 1).close()
 
 
 def store_fault(config: StoreOptions, home: Path) -> str | None:

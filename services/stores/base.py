@@ -110,7 +110,8 @@ class StoreKind(Generic[Options]):
 
     config: the class of the options. open: opens the store for reading, by at most so many threads at once.
     open_writer: opens it for ``rankway features load``; None if other programs write it.
-    check: raises ``ConfigError`` if it cannot be opened here, although a server need not be there yet.
+    check: raises ``ConfigError`` if it cannot be opened here, although a server need not be there yet. Without it a
+    check opens the store and closes it.
     fault: tells what is wrong with its server, None if nothing is.
     place: the options that say where in the store the rows lie. A release that has other feature definitions than the
     configuration reads at the place that was recorded when it was staged.

@@ -1,10 +1,14 @@
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.features.catalogue import Catalogue
 from models.features.definition import Feature, FeatureSet
-from services.errors import ConfigError
-from services.stages.candidates import CandidatesConfig, candidate_source
+from services.errors import ConfigError, StageFailed
+from services.stages.candidates import CandidatesConfig, CheckedSource, candidate_source
 from tests.pipelines import FEATURES, ITEMS
 
 NEAR, SAMPLE = CandidatesConfig(kind="near", count=20), CandidatesConfig(kind="sample", count=20)
@@ -56,3 +60,23 @@ def test_near_needs_positions_of_items_and_of_requests(catalogue: Catalogue) -> 
     )
     with pytest.raises(ConfigError, match="no position column"):
         candidate_source(NEAR, nowhere, FEATURES)
+
+
+class Drawn:
+    """A source of another package that draws the same whatever is asked for."""
+
+    def __init__(self, rows: NDArray[Any]) -> None:
+        self._rows = rows
+
+    def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[Any]:
+        return self._rows
+
+
+def test_rows_of_another_packages_source_are_checked() -> None:
+    config = CandidatesConfig(kind="other", count=3)
+    right = np.array([[0, 1, ITEMS - 1]], dtype=np.int32)
+    drawn = CheckedSource(Drawn(right), config, ITEMS).draw({}, 1)
+    assert (drawn.tolist(), drawn.dtype) == (right.tolist(), np.dtype(np.int64))
+    for wrong in (right + 1, right - 1, right[:, :2], right[0], right.astype(np.float64), np.array(None)):
+        with pytest.raises(StageFailed, match="candidates: source other draws"):
+            CheckedSource(Drawn(wrong), config, ITEMS).draw({}, 1)

@@ -1,0 +1,223 @@
+"""What a configuration may not name, and what a package may not do: always a field, never a traceback."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from cli.main import root
+from services.app import StandaloneApp
+from services.config.loading import load_config
+from services.errors import ConfigError, ReleaseError
+from services.releases.staging import ReleaseFolder
+from tests.pipelines import bias_of, make_pipeline
+from tests.plugins.packages import install, install_guide
+from tests.plugins.pipelines import make_guide_pipeline
+from tests.services.servers import ask, http_server, rank_request
+
+CONSTANT = {"kind": "python", "target": "acme.plain:Constant", "options": {"score": 0.5}}
+
+
+def python_runtime(**changes: Any) -> dict[str, Any]:
+    return {"trust": ["acme"], "models": {"ranker": {"runtime": {**CONSTANT, **changes}}}}
+
+
+def check(path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    monkeypatch.setenv("RANKWAY_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "400")
+    arguments = ["check", str(path)]
+    shown = CliRunner().invoke(root(arguments), arguments)
+    assert shown.exception is None or isinstance(shown.exception, SystemExit), shown.exception
+    return shown.exit_code, shown.output
+
+
+def without_trust(path: Path) -> Path:
+    document = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({name: part for name, part in document.items() if name != "trust"}))
+    return path
+
+
+def test_every_part_of_a_package_that_is_not_trusted_is_refused(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_guide(site)
+    (site / "acme" / "__init__.py").write_text("raise SystemExit('this code must not run')\n")
+    code, output = check(without_trust(make_guide_pipeline(tmp_path)), tmp_path, monkeypatch)
+    assert code == 2
+    for field, module in (
+        ("features.store.kind", "acme.stores:SQLITE"),
+        ("candidates.kind", "acme.sources:NEWEST"),
+        ("models.ranker.runtime.kind", "acme.runtimes:SUM"),
+        ("stages.0.kind", "acme.stages:BOOST"),
+        ("autoscaling.policy.kind", "acme.policies:STEPS"),
+    ):
+        assert f"{field}: the configuration does not trust its code, got '{module}'; add acme" in output
+
+
+@pytest.mark.parametrize("trust", ["acme", ["acm"], ["acme_other"], ["acme.stores"], [7], {"acme": 1}, None])
+def test_trust_is_a_list_of_whole_names(site: Path, tmp_path: Path, trust: object) -> None:
+    install_guide(site)
+    path = make_pipeline(tmp_path, python_runtime())
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"trust": trust}))
+    with pytest.raises(ConfigError, match="trust"):
+        load_config(path)
+
+
+def test_a_class_is_a_runtime_without_an_entry_point(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    path = make_pipeline(tmp_path, python_runtime())
+    with http_server(StandaloneApp(path, tmp_path)) as port:
+        answer = ask(port, rank_request({"user_id": "u3", "k": 1})).json
+    assert [item["score"] for item in answer["items"]] == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"target": "acme.plain"}, "models.ranker.runtime.target: String should match pattern"),
+        ({"target": "os.path:join"}, "the configuration does not trust its code, got 'os.path:join'; add os"),
+        ({"target": "acme.none:X"}, "models.ranker.runtime.target: there is no module acme.none"),
+        ({"target": "acme.plain:None_"}, "the module acme.plain has no None_, got 'acme.plain:None_'"),
+        (
+            {"target": "acme.plain:Path"},
+            "models.ranker.runtime.target: it is no runtime, got 'acme.plain:Path'",
+        ),
+        (
+            {"kind": "acme_none"},
+            "models.ranker.runtime.kind: unknown runtime, got 'acme_none'; use one of onnx,",
+        ),
+        ({"kind": ["onnx"]}, "models.ranker.runtime.kind: it is no name, got ['onnx']; give one"),
+    ],
+)
+def test_a_wrong_target_is_a_fault_of_the_check(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], fault: str
+) -> None:
+    install_guide(site)
+    code, output = check(make_pipeline(tmp_path, python_runtime(**changes)), tmp_path, monkeypatch)
+    assert code == 2
+    assert fault in output
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        (
+            {"stages": [{"kind": "acme_boost", "after": "reranker", "column": "value"}]},
+            "stages.0.after: Input",
+        ),
+        ({"stages": [{"kind": "acme_boost", "after": "ranker"}]}, "stages.0.column: missing; add it"),
+        (
+            {"stages": [{"kind": "acme_boost", "after": "ranker", "column": "none"}]},
+            "the catalogue has no such column, got 'none'",
+        ),
+        (
+            {"stages": [{"kind": "acme_boost", "after": "features", "column": "value"}]},
+            "stages: acme_boost fail on unknown users, got KeyError: 'score'; mend them",
+        ),
+        (
+            {"stages": [{"kind": "acme_boost", "after": "ranker", "column": "embedding"}]},
+            "stages: acme_boost fail on unknown users, got ValueError: operands",
+        ),
+        (
+            {"stages": [{"kind": "acme_boost", "after": "ranker", "column": "value", "name": "queue"}]},
+            "stages.0.name: another stage has this name, got 'queue'; give name another one",
+        ),
+        ({"features": {"store": {"path": "none.sqlite"}}}, "features.store.path: there is no store, got"),
+        ({"models": {"ranker": {"runtime": {"scale": "x"}}}}, "models.ranker.runtime.scale: Input should be"),
+    ],
+)
+def test_wrong_options_of_a_plug_in_are_a_fault_of_the_check(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], fault: str
+) -> None:
+    install_guide(site)
+    code, output = check(make_guide_pipeline(tmp_path, changes), tmp_path, monkeypatch)
+    assert code == 2
+    assert fault in output
+
+
+BROKEN: Mapping[str, tuple[str, str]] = {
+    "raises": (
+        "raise RuntimeError('no licence')",
+        "cannot be imported, got RuntimeError: no licence; mend it",
+    ),
+    "exits": ("raise SystemExit(3)", "cannot be imported, got SystemExit: 3"),
+    "imports what is not there": ("import nothing_of_the_kind", "needs the package nothing_of_the_kind"),
+    "has no descriptor": ("x = 1", "the module zeta has no KIND"),
+    "has another descriptor": (
+        "KIND = 7",
+        "the entry point of runtime zeta is no RuntimeKind, got zeta:KIND, a int",
+    ),
+    "has other options": (
+        "from models.runtimes.base import RuntimeKind\nfrom pydantic import BaseModel\n"
+        "class Own(BaseModel): kind: str\nKIND = RuntimeKind(config=Own)",
+        "the options of runtime zeta are no subclass of RuntimeOptions",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_package_that_is_broken_is_a_fault_of_the_field_that_names_it(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    source, fault = BROKEN[case]
+    install(site, "zeta", {"zeta.py": source}, {"rankway.runtimes": {"zeta": "zeta:KIND"}})
+    path = make_pipeline(tmp_path, {"trust": ["zeta"], "models": {"ranker": {"runtime": {"kind": "zeta"}}}})
+    code, output = check(path, tmp_path, monkeypatch)
+    assert code == 2
+    assert "models.ranker.runtime.kind: " in output
+    assert fault in output
+
+
+def test_two_packages_with_one_name_are_refused(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    install(site, "zeta", {"zeta.py": ""}, {"rankway.candidate_sources": {"acme_newest": "zeta:SOURCE"}})
+    with pytest.raises(
+        ConfigError, match=r"several installed packages add this name, got .*; uninstall all but"
+    ):
+        load_config(make_guide_pipeline(tmp_path))
+
+
+def test_a_built_in_name_stays_built_in(site: Path, tmp_path: Path) -> None:
+    install(site, "zeta", {"zeta.py": "raise SystemExit"}, {"rankway.runtimes": {"onnx": "zeta:KIND"}})
+    path = make_pipeline(tmp_path, {"trust": ["zeta"]})
+    with http_server(StandaloneApp(path, tmp_path)) as port:
+        answer = ask(port, rank_request({"user_id": "u3", "candidates": ["item-0000"]})).json
+    assert answer["items"][0]["score"] == bias_of(3)
+
+
+def test_a_release_names_only_what_its_pipeline_trusts(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    config = load_config(make_guide_pipeline(tmp_path))
+    folder = ReleaseFolder(tmp_path, config.name, config.trust)
+    name = folder.stage(config).name
+    assert folder.applied(config, name).models["ranker"].runtime == config.models["ranker"].runtime
+    with pytest.raises(ReleaseError, match="does not trust its code"):
+        ReleaseFolder(tmp_path, config.name).read(name)
+
+
+def test_a_store_that_raises_costs_its_users_their_features(site: Path, tmp_path: Path) -> None:
+    install_guide(site)
+    path = make_guide_pipeline(tmp_path)
+    text = (site / "acme" / "stores.py").read_text()
+    (site / "acme" / "stores.py").write_text(
+        text.replace("        marks =", "        raise OSError\n        marks =")
+    )
+    with http_server(StandaloneApp(path, tmp_path)) as port:
+        answer = ask(port, rank_request({"user_id": "u3", "k": 1})).json
+    assert answer["degraded"] == "features"
+    assert len(answer["items"]) == 1
+
+
+def test_a_source_that_draws_no_rows_of_the_catalogue_is_a_fault_of_the_check(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_guide(site)
+    path = make_guide_pipeline(tmp_path)
+    text = (site / "acme" / "sources.py").read_text()
+    (site / "acme" / "sources.py").write_text(text.replace("np.tile(self._rows,", "np.tile(-self._rows,"))
+    code, output = check(path, tmp_path, monkeypatch)
+    assert code == 2
+    assert "candidates: source acme_newest draws rows that the catalogue does not have, got -499" in output
