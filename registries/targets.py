@@ -19,7 +19,7 @@ def load_target(target: str, *, extra: str | None = None) -> Any:
         LoadFailure: the module cannot be imported or lacks the attribute.
     """
     module, _, attribute = target.partition(":")
-    if not re.match(PATTERN, target):
+    if not re.fullmatch(PATTERN, target):
         raise LoadFailure(f"it is no target, got {target!r}; write package.module:attribute")
     try:
         found: Any = import_module(module)

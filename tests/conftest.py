@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,19 @@ def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rankway(environment, "walks", "build", "--preset", "tiny")
     rankway(environment, "train", str(home / "walks.yaml"))
     return home
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder of packages on this process's path, which knows nothing of them afterwards."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    before = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
 
 
 def rankway(environment: Mapping[str, str], *arguments: str) -> str:

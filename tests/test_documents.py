@@ -1,7 +1,7 @@
 """The operator's guide against what it describes."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args, get_origin
 
@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
+from registries.options import ByKind
 from services.config.pipeline import PipelineConfig
 from services.ingress.schema import RankRequest
 
@@ -18,8 +19,17 @@ ROW = re.compile(r"^\| `([^`]+)` \|([^|]*)\|", re.MULTILINE)
 NO_DEFAULT = ""
 
 
-def models_in(annotation: object) -> list[type[BaseModel]]:
-    """Give the config models named in an annotation, whatever they are wrapped in."""
+def models_in(annotation: object, markers: Sequence[object] = ()) -> list[type[BaseModel]]:
+    """Give the config models named in an annotation, whatever they are wrapped in; of built-in kinds all of them."""
+    markers = [*markers, *getattr(annotation, "__metadata__", ())]
+    kinds = [
+        marker.registry.get(kind).config
+        for marker in markers
+        if isinstance(marker, ByKind)
+        for kind in marker.registry.builtins
+    ]
+    if kinds:
+        return kinds
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in models_in(part)]
@@ -28,7 +38,7 @@ def models_in(annotation: object) -> list[type[BaseModel]]:
 def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Give dotted name and shown default of every field below; a part that may be absent is a field too."""
     for name, field in model.model_fields.items():
-        inner = models_in(field.annotation)
+        inner = models_in(field.annotation, field.metadata)
         path = f"{prefix}{name}" + (".<name>" if get_origin(field.annotation) is dict else "")
         if not inner:
             yield (

@@ -32,7 +32,7 @@ class StageOptions(BaseModel):
 
     kind: str
     after: After
-    name: str = Field(default="", pattern=r"^([a-z][a-z0-9_-]*)?$")
+    name: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]*$")
 
     @property
     def label(self) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from services.autoscaling.serve_policy import PipelinePolicy, policy_arguments
 from services.autoscaling.spec import lowered
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
-from tests.pipelines import SPLIT, bias_of
+from tests.pipelines import SPLIT, bias_of, merged
 from tests.plugins.packages import install_guide
 from tests.plugins.pipelines import make_guide_pipeline
 from tests.services.processes import served_config
 from tests.services.servers import ask, http_server, rank_request
 
+_ASKED_LIMIT_S = 30.0
 FALLBACK: dict[str, Any] = {"fallback": {"popular": {"column": "value"}}}
 
 
@@ -98,12 +100,19 @@ def test_a_stage_that_fails_is_skipped_if_there_is_a_fallback(site: Path, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, SPLIT], ids=["one unit", "split"])
-def test_it_is_served_on_ray(tmp_path: Path, changes: dict[str, Any]) -> None:
-    site = tmp_path / "site"
+def test_it_is_served_on_ray_in_two_units_and_the_controller_asks_its_policy(tmp_path: Path) -> None:
+    site, asked = tmp_path / "site", tmp_path / "asked"
     install_guide(site)
-    path = make_guide_pipeline(tmp_path, changes)
+    policies = site / "acme" / "policies.py"
+    # The policy leaves a file behind, as a sign that it runs in the controller's process.
+    sign = f"        __import__('pathlib').Path({str(asked)!r}).touch()\n        replicas, reasons ="
+    policies.write_text(policies.read_text().replace("        replicas, reasons =", sign))
+    path = make_guide_pipeline(tmp_path, merged(SPLIT, {"autoscaling": {"decision_interval_s": 1}}))
     with served_config(path, tmp_path, {"PYTHONPATH": str(site)}) as service:
         answer = ask(service.port, rank_request({"user_id": "u3", "k": 4})).json
+        until_s = time.monotonic() + _ASKED_LIMIT_S
+        while not asked.exists() and time.monotonic() < until_s:
+            time.sleep(0.05)
+        assert asked.exists(), "the controller did not ask the policy"
     assert [item["score"] for item in answer["items"]] == expected_scores(tmp_path, 3, 4)
     assert answer["timings_ms"]["acme_boost"] >= 0

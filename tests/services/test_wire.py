@@ -58,9 +58,9 @@ def test_scores_do_not_travel_other_columns_of_candidates_do() -> None:
     batch = RaggedBatch(
         offsets=np.array([0, 2]),
         rows=np.arange(2),
-        candidates={"cell.crowd": np.ones(2, dtype=np.float32), "score": np.ones(2)},
+        candidates={"cell.crowd": np.ones(2, dtype=np.float32), "score": np.ones(2), "age": np.ones(2)},
     )
-    assert list(unpack_batch(pack_batch(batch)).candidates) == ["cell.crowd"]
+    assert list(unpack_batch(pack_batch(batch)).candidates) == ["cell.crowd", "age"]
 
 
 @given(full_batches(), st.integers(1100, 4000))

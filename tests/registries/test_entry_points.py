@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from registries.entry_points import declared_names, declared_target
+from registries.errors import LoadFailure
+from tests.plugins.packages import install
+
+GROUP = "rankway.runtimes"
+
+
+def test_names_are_those_of_installed_packages(site: Path) -> None:
+    assert declared_names(GROUP) == []
+    install(site, "zeta", {}, {GROUP: {"b": "zeta:B", "a": "zeta:A"}, "rankway.stores": {"c": "zeta:C"}})
+    assert declared_names(GROUP) == ["a", "b"]
+    assert declared_target(GROUP, "a") == "zeta:A"
+    assert declared_target(GROUP, "c") is None
+
+
+def test_a_name_of_two_packages_is_nobodys(site: Path) -> None:
+    install(site, "zeta", {}, {GROUP: {"a": "zeta:A"}})
+    install(site, "eta", {}, {GROUP: {"a": "eta:A"}})
+    with pytest.raises(LoadFailure, match="several installed packages") as refused:
+        declared_target(GROUP, "a")
+    assert "zeta:A of zeta" in str(refused.value)
+    assert "eta:A of eta" in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["zeta", "zeta:", "ze ta:A"])
+def test_an_entry_point_without_an_attribute_is_refused(site: Path, value: str) -> None:
+    install(site, "zeta", {}, {GROUP: {"a": value}})
+    with pytest.raises(LoadFailure, match="the entry point of its package is no target"):
+        declared_target(GROUP, "a")

@@ -1,0 +1,104 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.ragged import RaggedBatch
+from services.errors import StageFailed
+from services.stages.checked_stage import CheckedStage, SkippedStage
+
+
+def batch() -> RaggedBatch:
+    return RaggedBatch(
+        offsets=np.array([0, 2, 5]),
+        rows=np.array([4, 3, 2, 1, 0]),
+        requests={"user.bias": np.zeros(2, dtype=np.float32)},
+        candidates={"score": np.arange(5, dtype=np.float32)},
+        deadlines_s=np.array([1.0, 2.0]),
+        k=np.array([1, 2]),
+        release="r",
+        user_keys=[b"a", b"b"],
+        missed={"features": np.array([True, False])},
+    )
+
+
+def run(stage: Callable[[RaggedBatch], Any], given: RaggedBatch, *, is_ranked: bool = True) -> RaggedBatch:
+    return CheckedStage("mine", stage, item_count=5, is_ranked=is_ranked)(given)
+
+
+def test_columns_may_be_added_and_candidates_left_out() -> None:
+    def stage(given: RaggedBatch) -> RaggedBatch:
+        added = given.adding(candidates={"age": np.ones(5)}, requests={"mood": np.ones(2)})
+        return added.keep(np.array([1, 4]), np.array([0, 1, 2]))
+
+    result = run(stage, batch())
+    assert (result.rows.tolist(), result.candidates["age"].tolist()) == ([3, 0], [1.0, 1.0])
+
+
+def test_requests_keep_what_was_asked_for_them() -> None:
+    given = batch()
+    result = run(lambda _: RaggedBatch(given.offsets, given.rows, given.requests, given.candidates), given)
+    assert result == replace(given, missed=result.missed)
+    assert result.missed_by(0) == ["features"]
+    noted = run(lambda given: given.missing("mine", [1]), given)
+    assert (noted.missed_by(0), noted.missed_by(1)) == (["features"], ["mine"])
+
+
+WRONG: dict[str, tuple[Callable[[RaggedBatch], Any], str]] = {
+    "nothing": (lambda _: None, "no RaggedBatch, got NoneType; return the batch"),
+    "one request": (
+        lambda given: given.take(np.array([0])),
+        "another number of requests, got 1; return all 2",
+    ),
+    "float rows": (
+        lambda given: replace(given, rows=given.rows.astype(np.float64)),
+        "rows or offsets of another type",
+    ),
+    "offsets": (
+        lambda given: replace(given, offsets=np.array([0, 6, 5])),
+        "offsets that do not divide its 5",
+    ),
+    "other rows": (
+        lambda given: replace(given, rows=given.rows + 1),
+        "rows that the catalogue does not have",
+    ),
+    "short column": (
+        lambda given: given.adding(candidates={"x": np.ones(4)}),
+        "a column x of another length",
+    ),
+    "short request": (lambda given: given.adding(requests={"x": np.ones(1)}), "a column x of another length"),
+    "no column": (lambda given: replace(given, candidates={}), "fewer columns than it was given"),
+    "no number": (
+        lambda given: given.adding(candidates={"score": np.full(5, np.nan)}),
+        "scores that are no numbers, got float64",
+    ),
+    "whole scores": (
+        lambda given: given.adding(candidates={"score": np.ones(5, dtype=int)}),
+        "scores that are no",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_no_longer_the_batch_is_refused(case: str) -> None:
+    stage, fault = WRONG[case]
+    with pytest.raises(StageFailed, match=f"stage mine returned {fault}"):
+        run(stage, batch())
+
+
+def test_scores_come_from_the_ranker() -> None:
+    given = replace(batch(), candidates={})
+    with pytest.raises(StageFailed, match="scores before the ranker; name the column otherwise"):
+        run(lambda given: given.adding(candidates={"score": np.ones(5)}), given, is_ranked=False)
+
+
+def test_an_empty_batch_of_candidates_passes() -> None:
+    given = batch().keep(np.zeros(0, dtype=np.int64), np.zeros(3, dtype=np.int64))
+    assert len(run(lambda given: given, given).rows) == 0
+
+
+def test_a_skipped_stage_changes_nothing() -> None:
+    given = batch()
+    assert SkippedStage()(given) is given
