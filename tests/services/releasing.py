@@ -55,7 +55,7 @@ class Named:
 
 def live_of(name: str, home: Path = Path("/nowhere")) -> LiveReleases:
     """Give live releases that hold one of this name and load any that its folder has."""
-    config = cast(PipelineConfig, SimpleNamespace(name="small"))
+    config = cast(PipelineConfig, SimpleNamespace(name="small", trust=()))
 
     def load(_config: PipelineConfig) -> Steps[LiveRelease]:
         yield
