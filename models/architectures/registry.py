@@ -1,16 +1,14 @@
 """The architectures: a target for each name. A new one takes a file of its own and a line here."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
 from models.architectures.kind import ArchitectureKind
 from registries.registry import Registry
 
-if TYPE_CHECKING:
-    AnyArchitectureKind = ArchitectureKind[Any]
-
-ARCHITECTURES: "Registry[AnyArchitectureKind]" = Registry(
+AnyArchitectureKind = ArchitectureKind[Any]
+ARCHITECTURES: Registry[AnyArchitectureKind] = Registry(
     "architecture",
     {
         "history_ranker": "models.architectures.history_ranker:ARCHITECTURE",

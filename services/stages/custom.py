@@ -3,6 +3,7 @@
 They run in the unit that answers HTTP, for every batch, and their time is among ``timings_ms`` under their name.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from services.stages.checked_stage import CheckedStage
 from services.wire import SCORES
 
 After = Literal["features", "ranker"]
+NAME = "^[a-z][a-z0-9_-]*$"
 RESERVED = frozenset({"features", "ranker", "reranker", "order", "queue", "memory", "merge"})
 """Names that timings and errors have already."""
 
@@ -32,7 +34,7 @@ class StageOptions(BaseModel):
 
     kind: str
     after: After
-    name: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_-]*$")
+    name: str | None = Field(default=None, pattern=NAME)
 
     @property
     def label(self) -> str:
@@ -50,7 +52,7 @@ class StageContext:
 
 
 CustomStage = Callable[[RaggedBatch], RaggedBatch]
-"""Adds columns to a batch, replaces scores, or keeps some of each request's candidates; it does not wait."""
+"""Adds columns to a batch, replaces scores, or keeps some of the candidates. It changes no array in place."""
 Options = TypeVar("Options", bound=StageOptions)
 
 
@@ -75,13 +77,18 @@ CustomStageConfig = Annotated[StageOptions, ByKind(STAGES)]
 
 
 def refuse_same_names(stages: Sequence[StageOptions]) -> None:
-    """Check that every stage has a name of its own.
+    """Check that every stage has a name of its own, which a metric and a degraded answer can show.
 
     Raises:
-        ValueError: one is taken.
+        ValueError: one is taken, or is no name.
     """
     taken = set(RESERVED)
     for index, stage in enumerate(stages):
+        if not re.fullmatch(NAME, stage.label):
+            raise ValueError(
+                f"stages.{index}.name: its kind has other characters than a name, got {stage.label!r}; give name one "
+                f"of a-z, 0-9, - and _"
+            )
         if stage.label in taken:
             raise ValueError(
                 f"stages.{index}.name: another stage has this name, got {stage.label!r}; give name another one"

@@ -24,6 +24,13 @@ def test_a_name_is_taken_once(name: str) -> None:
         refuse_same_names([mine, StageOptions(kind=name, after="features")])
 
 
+@pytest.mark.parametrize("kind", ["Acme", "acme.boost", "a,b", ""])
+def test_a_kind_that_is_no_name_needs_one(kind: str) -> None:
+    with pytest.raises(ValueError, match=r"stages\.0\.name: its kind has other characters"):
+        refuse_same_names([StageOptions(kind=kind, after="ranker")])
+    refuse_same_names([StageOptions(kind=kind, after="ranker", name="mine")])
+
+
 def test_a_kind_may_run_twice_under_two_names() -> None:
     refuse_same_names(
         [StageOptions(kind="a", after="ranker"), StageOptions(kind="a", after="ranker", name="b")]

@@ -1,0 +1,24 @@
+import subprocess
+import sys
+
+import pytest
+
+from models.runtimes.registry import RUNTIMES
+
+ENGINES = {"torch", "onnxruntime", "onnx", "deepspeed", "accelerate", "transformers"}
+
+
+@pytest.mark.parametrize("kind", RUNTIMES.builtins)
+def test_the_options_of_a_kind_carry_its_name(kind: str) -> None:
+    assert RUNTIMES.get(kind).config.model_fields["kind"].annotation.__args__ == (kind,)
+
+
+def test_reading_options_imports_no_engine() -> None:
+    program = (
+        "import sys\nfrom models.runtimes.registry import RUNTIMES\n"
+        "for kind in RUNTIMES.builtins: RUNTIMES.get(kind)\nprint(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ENGINES & set(done.stdout.split()) == set()

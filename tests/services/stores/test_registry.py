@@ -1,0 +1,13 @@
+import pytest
+
+from services.stores.registry import STORES
+
+
+@pytest.mark.parametrize("kind", STORES.builtins)
+def test_a_kind_has_its_name_and_says_where_in_the_store_rows_lie(kind: str) -> None:
+    store = STORES.get(kind)
+    assert store.config.model_fields["kind"].annotation.__args__ == (kind,)
+    assert store.place
+    assert set(store.place) <= set(store.config.model_fields)
+    assert store.open_writer is not None
+    assert store.check is not None
