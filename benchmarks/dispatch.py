@@ -201,7 +201,7 @@ def _serve(pipe: Connection, root: Path, options: Mapping[str, Any]) -> None:
 
     import models.runtimes.accelerate  # noqa: F401 - the same
     from models.runtimes import load_runtime
-    from models.runtimes.registry import runtime_config
+    from models.runtimes.kinds.registry import runtime_config
 
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
     before = _status("VmRSS")

@@ -37,8 +37,8 @@ from benchmarks.harness.memory import Growth
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.base import GroupOptions, Runtime, group_of
+from models.runtimes.kinds.registry import runtime_config
 from models.runtimes.kinds.torch import TorchConfig
-from models.runtimes.registry import runtime_config
 from services.paths import home_directory
 from services.sharding.group import ShardGroup
 from services.sharding.processes import ProcessLauncher

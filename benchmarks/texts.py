@@ -23,7 +23,7 @@ from models.artifact import Artifact
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime
-from models.runtimes.registry import runtime_config
+from models.runtimes.kinds.registry import runtime_config
 from models.signature import Inputs, PairSpec
 from models.text.item_tokens import item_texts
 from models.text.pairs import PairBatcher

@@ -18,8 +18,8 @@ from services.stages.features import load_definitions
 from services.stages.updates.live_folder import LiveFolder
 from services.stages.updates.live_items import set_live
 from services.stores import open_writer
+from services.stores.kinds.registry import StoreConfig
 from services.stores.loading import Checkpoint, Loaded, load_all
-from services.stores.registry import StoreConfig
 from services.stores.sources import open_source
 
 app = typer.Typer(help="Load users' features; set live features of items.", no_args_is_help=True)

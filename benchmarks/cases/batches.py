@@ -12,7 +12,7 @@ from models.features.catalogue import Catalogue
 from models.ragged import RaggedBatch, offsets_of
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime
-from models.runtimes.registry import runtime_config
+from models.runtimes.kinds.registry import runtime_config
 from models.signature import Inputs
 from services.config.pipeline import PipelineConfig
 from services.stages.candidates import candidate_source

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from models.artifact import GOLDEN, Artifact
 from models.errors import RuntimeFailure
+from models.extras import require
 from models.runtimes.base import AnyRuntimeKind, Runtime, RuntimeOptions, group_of
-from models.runtimes.registry import RUNTIMES
+from models.runtimes.kinds.registry import RUNTIMES
 from registries.errors import RegistryError
 from registries.targets import missing_package
 
@@ -66,12 +67,14 @@ def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> 
 
 
 def check_runtime(config: RuntimeOptions) -> None:
-    """Check what the options name besides the artifact, such as a class.
+    """Check what the options name besides the artifact, such as a class, before anything of it is imported.
 
     Raises:
-        RuntimeFailure: it is not there, or cannot be used.
+        RuntimeFailure: it is not there, or cannot be used. MissingPackage: a package of the engine is not installed.
     """
     kind = runtime_kind(config)
+    if kind.extra is not None:
+        require(kind.packages, kind.extra)
     if kind.check is not None:
         kind.check(config)
 

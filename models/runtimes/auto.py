@@ -11,8 +11,8 @@ from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.kinds.auto import AutoConfig
 from models.runtimes.kinds.deepspeed import DeepSpeedConfig
 from models.runtimes.kinds.onnx import OnnxConfig
+from models.runtimes.kinds.registry import RuntimeConfig
 from models.runtimes.kinds.torch import TorchConfig
-from models.runtimes.registry import RuntimeConfig
 from models.runtimes.weight_sizes import MIB, Weights
 
 WEIGHTS_SHARE = 0.7

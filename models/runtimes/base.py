@@ -99,7 +99,7 @@ class RuntimeKind(Generic[Options]):
     load: loads the model into this process. load_rank: loads one rank's part of it, in a process of that group.
     load_cut: loads it cut in two where it has encoded the history. held: the weights that a rank holds.
     check: raises ``RuntimeFailure`` if such options cannot be used here; ``rankway check`` calls it.
-    extra: the extra of rankway that installs the engine.
+    packages: what the engine imports beside the core's dependencies. extra: the extra of rankway that installs them.
     """
 
     config: type[Options]
@@ -109,6 +109,7 @@ class RuntimeKind(Generic[Options]):
     load_cut: "Callable[[Path, Artifact, Options], CutRuntime] | None" = None
     held: Callable[[Options, Weights], Held] = held_whole
     check: Callable[[Options], None] | None = None
+    packages: tuple[str, ...] = ()
     extra: str | None = None
 
 

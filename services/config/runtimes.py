@@ -14,7 +14,7 @@ from models.runtimes import runtime_kind
 from models.runtimes.auto import CPU_CORE, GPUS, UNKNOWN_GPU, Choice, Device, Rate, choose, least
 from models.runtimes.base import group_of
 from models.runtimes.kinds.auto import AutoConfig
-from models.runtimes.registry import RuntimeConfig
+from models.runtimes.kinds.registry import RuntimeConfig
 from models.runtimes.weight_sizes import MIB, Weights, weights_of
 from services.config.pipeline import PipelineConfig
 from services.config.placement import Placement, placements

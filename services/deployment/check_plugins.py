@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.errors import ModelError
+from models.errors import MissingPackage, ModelError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.features.view import FeatureView
@@ -17,11 +17,13 @@ from services.stages.custom import CustomStages, StageContext
 
 
 def runtime_faults(config: PipelineConfig) -> list[str]:
-    """Return a line for each model whose runtime names code that is not there."""
+    """Return a line for each model whose runtime names code, or needs a package, that is not there."""
     faults = []
     for name, model in config.models.items():
         try:
             check_runtime(model.runtime)
+        except MissingPackage as error:
+            faults.append(f"models.{name}.runtime.kind: {error}")
         except ModelError as error:
             faults.append(f"models.{name}.{error}")
     return faults

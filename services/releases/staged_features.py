@@ -16,7 +16,7 @@ from typing import Any
 from models.features.definition import FeatureSet
 from services.errors import ConfigError
 from services.stages.features import FeaturesConfig, load_definitions
-from services.stores.registry import STORES, StoreConfig
+from services.stores.kinds.registry import STORES, StoreConfig
 
 _NOT_COMPARED = {"definitions", "refresh_s", "timeout_ms", "connect_timeout_ms", "breaker"}
 """Fields that change no answer, so that nobody needs to hear of a difference."""

@@ -16,7 +16,7 @@ from models.artifact import Artifact
 from models.errors import BatchFailure, ModelError, OutOfMemory, RuntimeFailure
 from models.runtimes import load_rank_runtime
 from models.runtimes.base import Runtime
-from models.runtimes.registry import runtime_config
+from models.runtimes.kinds.registry import runtime_config
 from registries.trust import trusting
 from services.sharding.commands import LOAD_LIMIT_S, Command, RankSpec
 from services.sharding.heartbeat import answer_heartbeats

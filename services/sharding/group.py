@@ -20,7 +20,7 @@ from models.artifact import Artifact
 from models.errors import BatchFailure, OutOfMemory, RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.base import GroupOptions, Runtime, Transport, group_of
-from models.runtimes.registry import RUNTIMES, RuntimeConfig
+from models.runtimes.kinds.registry import RUNTIMES, RuntimeConfig
 from models.signature import Inputs
 from services.errors import ShardLost
 from services.sharding.commands import JOIN_LIMIT_S, LOAD_LIMIT_S, Command, RankSpec

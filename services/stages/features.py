@@ -19,7 +19,7 @@ from models.ragged import RaggedBatch
 from services.errors import ConfigError
 from services.stages.updates.refresh import Watched, watched_folders
 from services.stores.base import FeatureStore
-from services.stores.registry import StoreConfig
+from services.stores.kinds.registry import StoreConfig
 from services.telemetry.features import RowMetrics
 
 MISSED = "features"

@@ -6,7 +6,7 @@ from services.errors import ConfigError
 from services.plugins import opening
 from services.stores.base import FeatureStore, StoreOptions, StoreWriter
 from services.stores.guarded import GuardedStore
-from services.stores.registry import STORES
+from services.stores.kinds.registry import STORES
 
 _FIELD = "features.store"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from services.stores import open_store
 from services.stores.base import FeatureStore, Reading
-from services.stores.registry import StoreConfig
+from services.stores.kinds.registry import StoreConfig
 
 
 class SharedStore:

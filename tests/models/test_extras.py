@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from models.errors import MissingPackage
-from models.extras import RUNTIMES, require, require_runtime
-from models.runtimes.registry import runtime_config
+from models.extras import require
+from models.runtimes import check_runtime
+from models.runtimes.kinds.registry import RUNTIMES, runtime_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,15 +32,15 @@ def test_an_error_names_what_is_missing_and_the_extra(missing: set[str]) -> None
 
 def test_onnx_needs_no_extra(missing: set[str]) -> None:
     missing |= {"torch", "accelerate", "deepspeed"}
-    require_runtime("onnx")
+    check_runtime(runtime_config(kind="onnx"))
     with pytest.raises(MissingPackage, match=r"torch is .*rankway\[torch\]"):
-        require_runtime("torch")
+        check_runtime(runtime_config(kind="torch"))
 
 
-@pytest.mark.parametrize("kind", RUNTIMES)
+@pytest.mark.parametrize("kind", ["torch", "accelerate", "deepspeed"])
 def test_the_extra_of_a_runtime_brings_its_packages(kind: str) -> None:
     assert runtime_config(kind=kind).kind == kind
-    packages, extra = RUNTIMES[kind]
+    packages, extra = RUNTIMES.get(kind).packages, RUNTIMES.get(kind).extra
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     brought = {
         requirement.split(">")[0].split("=")[0] for requirement in project["optional-dependencies"][extra]

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from models.runtimes.kinds.onnx import OnnxConfig
-from models.runtimes.registry import RUNTIMES, RuntimeConfig
+from models.runtimes.kinds.registry import RUNTIMES, RuntimeConfig
 from registries.options import ByKind
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from models.errors import ArtifactError
 from models.runtimes.base import RuntimeOptions
-from models.runtimes.registry import RUNTIMES
+from models.runtimes.kinds.registry import RUNTIMES
 from registries.errors import LoadFailure
 from services.errors import ConfigError, StoreFailed
 from services.plugins import opening

@@ -78,5 +78,6 @@ RUNTIME = RuntimeKind(
     load=_load,
     load_rank=_load_rank,
     held=_held,
+    packages=("torch", "accelerate"),
     extra="sharding",
 )

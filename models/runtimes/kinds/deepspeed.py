@@ -66,5 +66,10 @@ def _held(config: DeepSpeedConfig, weights: Weights) -> Held:
 
 
 RUNTIME = RuntimeKind(
-    config=DeepSpeedConfig, suffix=".safetensors", load_rank=_load_rank, held=_held, extra="sharding"
+    config=DeepSpeedConfig,
+    suffix=".safetensors",
+    load_rank=_load_rank,
+    held=_held,
+    packages=("torch", "accelerate", "deepspeed"),
+    extra="sharding",
 )

@@ -19,4 +19,6 @@ def _load(path: Path, artifact: Artifact, config: TorchConfig) -> Runtime:
     return TorchRuntime(path, artifact, threads=config.threads)
 
 
-RUNTIME = RuntimeKind(config=TorchConfig, suffix=".safetensors", load=_load)
+RUNTIME = RuntimeKind(
+    config=TorchConfig, suffix=".safetensors", load=_load, packages=("torch",), extra="torch"
+)

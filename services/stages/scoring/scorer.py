@@ -17,7 +17,7 @@ from models.runtimes import load_runtime
 from models.runtimes.base import Runtime
 from models.runtimes.golden import check_golden
 from models.runtimes.kinds.onnx import OnnxConfig
-from models.runtimes.registry import RuntimeConfig
+from models.runtimes.kinds.registry import RuntimeConfig
 from models.text.scorer import PairScorer, TextConfig
 from services.errors import StageFailed
 

@@ -18,7 +18,7 @@ from models.datasets.build import EventData, write_event_data
 from models.datasets.config import EventsConfig
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
-from models.runtimes.registry import runtime_config
+from models.runtimes.kinds.registry import runtime_config
 from tests.models.datasets.logs import make_log
 
 CONFIG = EventsConfig(set="movielens-100k", history=8)

@@ -14,8 +14,8 @@ from models.ragged import RaggedBatch, offsets_of
 from models.runtimes import load_runtime
 from models.runtimes.golden import check_golden, golden_batch
 from models.runtimes.kinds.onnx import OnnxConfig
+from models.runtimes.kinds.registry import runtime_config
 from models.runtimes.kinds.torch import TorchConfig
-from models.runtimes.registry import runtime_config
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_ranker
 

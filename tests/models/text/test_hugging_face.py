@@ -16,7 +16,7 @@ from models.artifact import Artifact
 from models.errors import ArtifactError, ModelError
 from models.runtimes import load_runtime
 from models.runtimes.golden import check_golden
-from models.runtimes.registry import runtime_config
+from models.runtimes.kinds.registry import runtime_config
 from models.text.hugging_face import load_folder, write_text_artifact
 from models.text.tokenizer import TOKENIZER
 

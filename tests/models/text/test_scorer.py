@@ -17,7 +17,7 @@ from models.features.catalogue import Catalogue, write_catalogue
 from models.features.definition import FeatureSet
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
 from models.runtimes import load_runtime
-from models.runtimes.registry import runtime_config
+from models.runtimes.kinds.registry import runtime_config
 from models.text.hugging_face import load_folder, write_text_artifact
 from models.text.item_tokens import item_texts
 from models.text.scorer import PairScorer, TextConfig

@@ -16,7 +16,7 @@ from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
-from models.runtimes.registry import runtime_config
+from models.runtimes.kinds.registry import runtime_config
 from models.training.config import TrainingConfig
 from models.training.splits import Places
 from models.training.train import Trained, Trainer

@@ -10,8 +10,8 @@ from models.runtimes.auto import WEIGHTS_SHARE
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.kinds.deepspeed import DeepSpeedConfig
 from models.runtimes.kinds.onnx import OnnxConfig
+from models.runtimes.kinds.registry import RuntimeConfig
 from models.runtimes.kinds.torch import TorchConfig
-from models.runtimes.registry import RuntimeConfig
 from models.runtimes.weight_sizes import weights_of
 from models.training.export import SAFETENSORS
 from services.app import StandaloneApp

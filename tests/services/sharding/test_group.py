@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.kinds.deepspeed import DeepSpeedConfig
+from models.runtimes.kinds.registry import runtime_config
 from models.runtimes.kinds.torch import TorchConfig
-from models.runtimes.registry import runtime_config
 from services.sharding.shared_memory import is_supported
 from tests.models.worlds import make_pooled
 from tests.services.sharding.running_group import TIMEOUT_S, RunningGroup, four_headed, written

@@ -8,8 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 from services.stores.base import StoreOptions
 from services.stores.kinds.lmdb import LmdbConfig
 from services.stores.kinds.redis import RedisConfig
+from services.stores.kinds.registry import StoreConfig
 from services.stores.redis_client import addresses_of
-from services.stores.registry import StoreConfig
 
 STORE: TypeAdapter[StoreOptions] = TypeAdapter(StoreConfig)
 

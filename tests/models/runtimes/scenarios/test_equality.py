@@ -15,7 +15,7 @@ from models.assembly import InputAssembler
 from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.base import Runtime
-from models.runtimes.registry import runtime_config
+from models.runtimes.kinds.registry import runtime_config
 from models.signature import Inputs
 from models.training.export import ONNX, weight_writer
 from tests.models.worlds import FEATURES, make_batch, make_catalogue, make_pooled, make_ranker, make_reranker

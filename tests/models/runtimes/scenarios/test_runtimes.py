@@ -10,8 +10,8 @@ from models.artifact import Artifact, write_artifact
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.kinds.onnx import OnnxConfig
+from models.runtimes.kinds.registry import runtime_config
 from models.runtimes.kinds.torch import TorchConfig
-from models.runtimes.registry import runtime_config
 from models.signature import InputSpec
 from models.training.export import ONNX, SAFETENSORS, weight_writer
 from tests.models.worlds import make_reranker

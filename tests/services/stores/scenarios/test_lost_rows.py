@@ -18,10 +18,10 @@ from services.errors import StoreFailed, StoreLost
 from services.stores import open_writer, redis_writer, sources
 from services.stores.kinds.lmdb import LmdbConfig
 from services.stores.kinds.redis import RedisConfig
+from services.stores.kinds.registry import StoreConfig
 from services.stores.lmdb import LmdbStore
 from services.stores.loading import Checkpoint, Loaded, Progress, Reached, load, load_all
 from services.stores.redis_marks import Marks
-from services.stores.registry import StoreConfig
 from services.stores.sources import open_source
 from tests.services.stores.servers import RedisServer, needs_redis, redis_cluster, redis_server, until
 

@@ -1,6 +1,6 @@
 import pytest
 
-from services.stores.registry import STORES
+from services.stores.kinds.registry import STORES
 
 
 @pytest.mark.parametrize("kind", STORES.builtins)

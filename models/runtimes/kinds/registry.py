@@ -1,4 +1,4 @@
-"""The kinds of runtimes, and the options of one of them as a pipeline's YAML has them."""
+"""The kinds of runtimes; a new one takes a file beside this one and a line here. Options of one, as YAML has them."""
 
 from typing import Annotated, Any
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from models.runtimes.registry import RUNTIMES
+from models.runtimes.kinds.registry import RUNTIMES
 
 ENGINES = {"torch", "onnxruntime", "onnx", "deepspeed", "accelerate", "transformers"}
 
@@ -15,7 +15,7 @@ def test_the_options_of_a_kind_carry_its_name(kind: str) -> None:
 
 def test_reading_options_imports_no_engine() -> None:
     program = (
-        "import sys\nfrom models.runtimes.registry import RUNTIMES\n"
+        "import sys\nfrom models.runtimes.kinds.registry import RUNTIMES\n"
         "for kind in RUNTIMES.builtins: RUNTIMES.get(kind)\nprint(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run(
