@@ -9,8 +9,8 @@ from autoscale.errors import PolicyError
 from autoscale.policies.base import AnyPolicyKind, Policy, PolicyOptions
 from autoscale.policies.limits import Limited, LimitsConfig
 from autoscale.policies.registry import POLICIES, PolicyConfig
+from autoscale.registries.errors import RegistryError
 from autoscale.spec import Key, PipelineSpec, PlacedUnit
-from registries.errors import RegistryError
 
 # A unit, or a unit in one of its pools.
 Placed = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(@[a-z][a-z0-9-]*)?$")]

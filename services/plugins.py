@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from autoscale.registries.errors import RegistryError
+from autoscale.registries.registry import Registry
 from models.errors import ModelError
-from registries.errors import RegistryError
-from registries.registry import Registry
 from services.errors import ConfigError, ServiceError
 
 

@@ -71,8 +71,11 @@ def _components(below: Mapping[str, set[str]]) -> list[tuple[str, ...]]:
     return components
 
 
-def files_graph(package: str, root: Path = ROOT) -> Graph:
-    """Return the graph of a package's files, named by their modules (``services.stages.base``)."""
+def files_graph(package: str, root: Path = ROOT, *, deferred: bool = True) -> Graph:
+    """Return the graph of a package's files, named by their modules (``services.stages.base``).
+
+    deferred: whether imports inside functions count.
+    """
     modules = {
         ".".join(path.relative_to(root).with_suffix("").parts): path
         for path in sorted((root / package).rglob("*.py"))
@@ -81,7 +84,7 @@ def files_graph(package: str, root: Path = ROOT) -> Graph:
     edges = {
         (module, imported)
         for module, path in modules.items()
-        for imported in _imports(path)
+        for imported in imported_modules(path, deferred=deferred)
         if imported in modules and imported != module
     }
     return Graph(frozenset(modules), frozenset(edges))
@@ -99,13 +102,25 @@ def room(module: str) -> str:
     return module.split(".")[1]
 
 
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imported_modules(source: Path, *, deferred: bool = True) -> Iterator[str]:
+    """Yield the full name of every import in a file, as a module and as a name in one.
+
+    deferred: whether imports inside functions count.
+    """
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if deferred else _outside_functions(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _outside_functions(child)
 
 
 def _summary(package: str, root: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from registries.options import ByKind
+from autoscale.registries.options import ByKind
 from services.config.pipeline import PipelineConfig
 from services.ingress.schema import RankRequest
 

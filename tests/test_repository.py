@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from services.config.loading import load_config
+from tests.imports import imported_modules
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("autoscale", "benchmarks", "cli", "models", "registries", "services", "tests", "walks")
+PACKAGES = ("autoscale", "benchmarks", "cli", "models", "services", "tests", "walks")
 MAY_IMPORT = {
-    "registries": set[str](),
-    "autoscale": {"registries"},
-    "models": {"registries"},
-    "services": {"autoscale", "models", "registries"},
-    "walks": {"autoscale", "models", "registries", "services"},
-    "cli": {"autoscale", "models", "registries", "services", "walks"},
-    "benchmarks": {"autoscale", "cli", "models", "registries", "services", "walks"},
+    "autoscale": set[str](),
+    "models": {"autoscale"},
+    "services": {"autoscale", "models"},
+    "walks": {"autoscale", "models", "services"},
+    "cli": {"autoscale", "models", "services", "walks"},
+    "benchmarks": {"autoscale", "cli", "models", "services", "walks"},
 }
 CONFIGS = sorted((ROOT / "configs").glob("**/*.yaml"))
 
@@ -47,6 +47,17 @@ def test_imports_go_down_only(package: str) -> None:
         if name in forbidden
     ]
     assert upward == []
+
+
+def test_models_take_only_the_registries_of_autoscale() -> None:
+    taken = {
+        name
+        for source in (ROOT / "models").rglob("*.py")
+        for name in imported_modules(source)
+        if name.partition(".")[0] == "autoscale"
+    }
+    assert taken
+    assert {name for name in taken if not name.startswith("autoscale.registries")} == set()
 
 
 def test_no_import_is_relative() -> None:

@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from autoscale.policies.base import AnyPolicyKind, PolicyKind, PolicyOptions
-from registries.options import ByKind
-from registries.registry import Registry
+from autoscale.registries.options import ByKind
+from autoscale.registries.registry import Registry
 
 POLICIES: Registry[AnyPolicyKind] = Registry(
     "policy",

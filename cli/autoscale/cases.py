@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from autoscale.config import AutoscalingConfig
 from autoscale.errors import TraceError
+from autoscale.registries.trust import trusting
 from autoscale.spec import PipelineSpec
 from autoscale.traces.files import open_trace
 from autoscale.traces.trace import Trace, coarse
-from registries.trust import trusting
 from services.autoscaling.spec import lowered, profiles_of
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from autoscale.registries.errors import RegistryError
 from models.architectures.registry import ARCHITECTURES
 from models.errors import ArtifactError
-from registries.errors import RegistryError
 
 if TYPE_CHECKING:
     from models.architectures.base import Architecture

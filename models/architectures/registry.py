@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from autoscale.registries.registry import Registry
 from models.architectures.kind import ArchitectureKind
-from registries.registry import Registry
 
 AnyArchitectureKind = ArchitectureKind[Any]
 ARCHITECTURES: Registry[AnyArchitectureKind] = Registry(

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoscale.registries.errors import RegistryError
+from autoscale.registries.targets import missing_package
 from models.artifact import GOLDEN, Artifact
 from models.errors import RuntimeFailure
 from models.extras import require
 from models.runtimes.base import AnyRuntimeKind, Runtime, RuntimeOptions, group_of
 from models.runtimes.kinds.registry import RUNTIMES
-from registries.errors import RegistryError
-from registries.targets import missing_package
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, mo
 
 from autoscale.config import AutoscalingConfig
 from autoscale.pools import PoolConfig
+from autoscale.registries.trust import Package, trusting
 from models.training.config import TrainingConfig
-from registries.trust import Package, trusting
 from services.config.limits import RequestsConfig
 from services.config.units import HttpConfig, Name, StageName, UnitConfig
 from services.logs.traffic import RecordConfig

@@ -17,10 +17,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from autoscale.registries.trust import trusting
 from models.artifact import Artifact, sha256_of
 from models.atomic_directory import settled, written_whole
 from models.features.catalogue import Catalogue
-from registries.trust import trusting
 from services.config.pipeline import PipelineConfig
 from services.errors import ConfigError, ReleaseError
 from services.releases.history import ReleaseHistory

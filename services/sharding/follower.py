@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoscale.registries.trust import trusting
 from models.artifact import Artifact
 from models.errors import BatchFailure, ModelError, OutOfMemory, RuntimeFailure
 from models.runtimes import load_rank_runtime
 from models.runtimes.base import Runtime
 from models.runtimes.kinds.registry import runtime_config
-from registries.trust import trusting
 from services.sharding.commands import LOAD_LIMIT_S, Command, RankSpec
 from services.sharding.heartbeat import answer_heartbeats
 from services.wire import unpack

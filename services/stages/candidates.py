@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.spatial import cKDTree
 
+from autoscale.registries.options import ByKind
+from autoscale.registries.registry import Registry
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
-from registries.options import ByKind
-from registries.registry import Registry
 from services.errors import ConfigError, StageFailed
 from services.plugins import opening
 

@@ -12,11 +12,11 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from autoscale.registries.options import ByKind
+from autoscale.registries.registry import Registry
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.ragged import RaggedBatch
-from registries.options import ByKind
-from registries.registry import Registry
 from services.plugins import opening
 from services.stages.checked_stage import CheckedStage
 from services.wire import SCORES

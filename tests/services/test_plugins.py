@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
+from autoscale.registries.errors import LoadFailure
 from models.errors import ArtifactError
 from models.runtimes.base import RuntimeOptions
 from models.runtimes.kinds.registry import RUNTIMES
-from registries.errors import LoadFailure
 from services.errors import ConfigError, StoreFailed
 from services.plugins import opening
 

@@ -5,12 +5,12 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field, field_validator
 
+from autoscale.registries.errors import LoadFailure, Untrusted
+from autoscale.registries.targets import PATTERN, load_target
+from autoscale.registries.trust import refuse_untrusted
 from models.artifact import Artifact
 from models.errors import RuntimeFailure
 from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
-from registries.errors import LoadFailure, Untrusted
-from registries.targets import PATTERN, load_target
-from registries.trust import refuse_untrusted
 
 
 class PythonRuntime(Protocol):

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter
 
+from autoscale.registries.options import ByKind
+from autoscale.registries.registry import Registry
 from models.runtimes.base import AnyRuntimeKind, RuntimeKind, RuntimeOptions
-from registries.options import ByKind
-from registries.registry import Registry
 
 RUNTIMES: Registry[AnyRuntimeKind] = Registry(
     "runtime",

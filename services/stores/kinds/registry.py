@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from registries.options import ByKind
-from registries.registry import Registry
+from autoscale.registries.options import ByKind
+from autoscale.registries.registry import Registry
 from services.stores.base import AnyStoreKind, StoreKind, StoreOptions
 
 STORES: Registry[AnyStoreKind] = Registry(

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from autoscale.registries.errors import LoadFailure, UnknownKind, Untrusted
+from autoscale.registries.registry import Registry
+from autoscale.registries.trust import trusting
 from models.runtimes.base import RuntimeKind, RuntimeOptions
-from registries.errors import LoadFailure, UnknownKind, Untrusted
-from registries.registry import Registry
-from registries.trust import trusting
 from tests.plugins.packages import install
 
 SOURCE = """

@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-from registries.errors import RegistryError
-from registries.registry import Registry
+from autoscale.registries.errors import RegistryError
+from autoscale.registries.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)

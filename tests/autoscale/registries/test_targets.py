@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from registries.errors import LoadFailure
-from registries.targets import load_target
+from autoscale.registries.errors import LoadFailure
+from autoscale.registries.targets import load_target
 
 
 def test_a_target_is_an_attribute_of_a_module() -> None:

@@ -4,8 +4,8 @@ import re
 from importlib import import_module
 from typing import Any
 
-from registries.errors import LoadFailure
-from registries.trust import NAME
+from autoscale.registries.errors import LoadFailure
+from autoscale.registries.trust import NAME
 
 PATTERN = rf"^{NAME}:{NAME}$"
 

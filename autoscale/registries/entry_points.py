@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 
-from registries.errors import LoadFailure
+from autoscale.registries.errors import LoadFailure
 
 
 def declared_names(group: str) -> list[str]:

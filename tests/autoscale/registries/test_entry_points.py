@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from registries.entry_points import declared_names, declared_target
-from registries.errors import LoadFailure
+from autoscale.registries.entry_points import declared_names, declared_target
+from autoscale.registries.errors import LoadFailure
 from tests.plugins.packages import install
 
 GROUP = "rankway.runtimes"

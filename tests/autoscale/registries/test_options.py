@@ -3,9 +3,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from autoscale.registries.options import ByKind
 from models.runtimes.kinds.onnx import OnnxConfig
 from models.runtimes.kinds.registry import RUNTIMES, RuntimeConfig
-from registries.options import ByKind
 
 
 class Part(BaseModel):

@@ -10,10 +10,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from registries.entry_points import declared_names, declared_target
-from registries.errors import LoadFailure, UnknownKind
-from registries.targets import load_target
-from registries.trust import refuse_untrusted
+from autoscale.registries.entry_points import declared_names, declared_target
+from autoscale.registries.errors import LoadFailure, UnknownKind
+from autoscale.registries.targets import load_target
+from autoscale.registries.trust import refuse_untrusted
 
 
 class Descriptor(Protocol):

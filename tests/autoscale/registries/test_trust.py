@@ -1,7 +1,7 @@
 import pytest
 
-from registries.errors import Untrusted
-from registries.trust import refuse_untrusted, trusting
+from autoscale.registries.errors import Untrusted
+from autoscale.registries.trust import refuse_untrusted, trusting
 
 
 @pytest.mark.parametrize("target", ["acme:X", "acme.ranking:X", "acme.ranking.deep:X.Y"])

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from registries.errors import Untrusted
+from autoscale.registries.errors import Untrusted
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 Package = Annotated[str, Field(pattern=f"^{NAME}$")]
