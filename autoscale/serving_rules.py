@@ -8,7 +8,7 @@ A queue that *promises* answers every request that it admits, from memory if nee
 that requests have by default.
 """
 
-import math
+from math import frexp, inf
 
 ADMITTED_SHARE = 0.75
 """A queue that promises admits a request if the work before it takes at most this share of its time."""
@@ -58,7 +58,7 @@ def is_refused(batches_ahead: int, batch_s: float, max_in_flight: int, left_s: f
     """
     if batches_ahead == 0:
         return left_s < 0
-    return batches_ahead * batch_s / max_in_flight > (ADMITTED_SHARE if promises else 1.0) * left_s
+    return batches_ahead * batch_s / max(1, max_in_flight) > (ADMITTED_SHARE if promises else 1.0) * left_s
 
 
 def shows_overload(priority: int, left_s: float, horizon_s: float) -> bool:
@@ -82,7 +82,7 @@ def batch_share_s(since_refusal_s: float, batches_behind: float, horizon_s: floa
     if since_refusal_s < OVERLOAD_LASTS_S:
         return 0.0
     if batches_behind <= 0:
-        return math.inf
+        return inf
     return PLANNED_SHARE * horizon_s / (1 + batches_behind)
 
 
@@ -108,7 +108,7 @@ def call_until_s(last_moment_s: float, now_s: float, below_s: float, expected_s:
 
 def size_bucket(candidates: int) -> int:
     """Return the power of two that the size of a batch falls into: 1 for 1, 2 for 2 and 3, 3 for 4 to 7."""
-    return math.frexp(max(1, candidates))[1]
+    return frexp(candidates)[1] or 1
 
 
 def in_proportion_s(known_s: float, known_bucket: int, bucket: int) -> float:

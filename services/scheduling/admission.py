@@ -60,8 +60,8 @@ class Admission:
         due_s: the deadline by which it is queued, if that is another.
         """
         batches = self._batcher.batches_ahead(priority, deadline_s if due_s is None else due_s)
-        left_s, in_flight = deadline_s - now_s, max(1, self.max_in_flight)
-        if not rules.is_refused(batches, self.seconds_per_batch, in_flight, left_s, self._promises):
+        left_s = deadline_s - now_s
+        if not rules.is_refused(batches, self.seconds_per_batch, self.max_in_flight, left_s, self._promises):
             return None
         if not batches:
             return too_late()
