@@ -16,7 +16,7 @@ from autoscale.traces.bins import Bins
 from autoscale.traces.trace import BinnedTrace, Trace, coarse
 
 if TYPE_CHECKING:
-    from autoscale.simulator.step_engine.steady_cache import KnownStates
+    from autoscale.simulator.step_engine.steady_cache import SteadyCache
 
 Engine = Literal["auto", "events", "steps"]
 MOST_BY_EVENTS = 3_000_000
@@ -40,7 +40,7 @@ def run(
     trace: Trace,
     options: SimulationOptions,
     progress: Callable[[float], None] | None = None,
-    known: "KnownStates | None" = None,
+    known: "SteadyCache | None" = None,
 ) -> Simulation:
     """Simulate the trace; without ``config`` replicas stay as the pipeline has them. known: see ``simulate``.
 

@@ -17,7 +17,7 @@ from autoscale.simulator.validation import check_spec
 from autoscale.spec import PipelineSpec
 
 if TYPE_CHECKING:
-    from autoscale.simulator.step_engine.steady_cache import KnownStates
+    from autoscale.simulator.step_engine.steady_cache import SteadyCache
 
 Progress = Callable[[float], None]
 
@@ -28,7 +28,7 @@ def simulate(
     arrivals: Arrivals,
     options: SimulationOptions | None = None,
     progress: Progress | None = None,
-    known: "KnownStates | None" = None,
+    known: "SteadyCache | None" = None,
 ) -> Simulation:
     """Run the pipeline under the policy on the arrivals; the same arguments give the same result.
 
@@ -190,13 +190,13 @@ class _Run:
 
 
 def _engine(
-    spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions, known: "KnownStates | None"
+    spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions, known: "SteadyCache | None"
 ) -> Engine:
     """Make the engine that is asked for; numba is compiled or loaded by the first of them."""
     from autoscale.simulator.event_engine.engine import EventEngine
     from autoscale.simulator.step_engine.binning import binned, sizes_of
     from autoscale.simulator.step_engine.engine import StepEngine
-    from autoscale.simulator.step_engine.steady_cache import KnownStates
+    from autoscale.simulator.step_engine.steady_cache import SteadyCache
     from autoscale.simulator.trace_feed import Feed
 
     if options.engine == "events":
@@ -207,5 +207,5 @@ def _engine(
     else:
         rates, sample = binned(arrivals, spec.decision_interval_s, options.start_s, options.end_s)
         counted = True
-    known = known or KnownStates()
+    known = known or SteadyCache()
     return StepEngine(spec, rates, sample, options.seed, options.start_s, counted=counted, known=known)

@@ -20,7 +20,7 @@ from autoscale.spec import Key, PipelineSpec, PlacedUnit
 from autoscale.traces.trace import BinnedTrace
 
 if TYPE_CHECKING:
-    from autoscale.simulator.step_engine.steady_cache import KnownStates
+    from autoscale.simulator.step_engine.steady_cache import SteadyCache
 
 _HEADROOM = 1.2
 Score = tuple[float, float]
@@ -52,7 +52,7 @@ def simulated(
     counts: BinnedTrace,
     part: tuple[float, float] | None,
     seed: int,
-    known: "KnownStates | None" = None,
+    known: "SteadyCache | None" = None,
     engine: Literal["events", "steps"] = "steps",
 ) -> Simulation:
     """Simulate part of a trace, begun with the replicas that its first minute takes: no configuration starts cold.
@@ -95,10 +95,10 @@ class _OnOneTrace:
     seed: int
 
     @cached_property
-    def _known(self) -> "KnownStates":
-        from autoscale.simulator.step_engine.steady_cache import KnownStates
+    def _known(self) -> "SteadyCache":
+        from autoscale.simulator.step_engine.steady_cache import SteadyCache
 
-        return KnownStates()
+        return SteadyCache()
 
 
 class Simulating(_OnOneTrace):

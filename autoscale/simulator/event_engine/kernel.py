@@ -16,8 +16,8 @@ from autoscale.simulator.event_engine.replicas import (
     call_expires,
     close_with_its_work,
     new_work,
-    rest,
     serve,
+    set_idle,
 )
 from autoscale.simulator.event_engine.routing import close_replica, open_replica
 from autoscale.simulator.event_engine.state import ARRIVED, BATCH_DONE, CALL_ARRIVES, CALL_EXPIRES
@@ -60,7 +60,7 @@ def _happens(state: int) -> None:
         else:
             call_expires(state, index)
     elif pointers.replicas(state)[index].stamp == stamp:
-        rest(state, index)
+        set_idle(state, index)
         wake(state, index)
     _serve_woken(state)
 

@@ -118,8 +118,8 @@ def _occupy(state: int, r: int, elapsed_s: float) -> None:
 
 
 @compiled
-def rest(state: int, r: int) -> None:
-    """Have the model thread be idle, if it is not."""
+def set_idle(state: int, r: int) -> None:
+    """Mark the model thread as idle."""
     replica = pointers.replicas(state)[r]
     pointers.keys(state)[replica.key].running -= replica.busy
     replica.busy = 0
@@ -186,7 +186,7 @@ def batch_done(state: int, b: int) -> None:
     key = pointers.keys(state)[replica.key]
     key.served_candidates += batch.candidates
     key.batches += 1
-    rest(state, r)
+    set_idle(state, r)
     wake(state, r)
     if batch.level == clock.units:
         end(state, b, ANSWERED)
@@ -236,4 +236,4 @@ def close_with_its_work(state: int, r: int) -> None:
                 continue
             abandon(state, b, outcome)
     replica.stamp = -1
-    rest(state, r)
+    set_idle(state, r)

@@ -26,7 +26,7 @@ from autoscale.simulator.event_engine.state import (
 )
 from autoscale.simulator.step_engine.backlog import most_waiting, spread
 from autoscale.simulator.step_engine.lateness import delayed, refused
-from autoscale.simulator.step_engine.steady_cache import KnownStates
+from autoscale.simulator.step_engine.steady_cache import SteadyCache
 from autoscale.simulator.step_engine.steady_states import LOADS, Steady
 from autoscale.spec import Key, PipelineSpec
 
@@ -51,7 +51,7 @@ class StepEngine:
         start_s: float | None,
         *,
         counted: bool,
-        known: KnownStates,
+        known: SteadyCache,
     ) -> None:
         """Start with no replica; ``sample`` is of the requests' candidates.
 
@@ -60,7 +60,7 @@ class StepEngine:
         self._random = None if counted else np.random.default_rng((seed, 4))
         self._spec = spec
         self._keys = list(spec.keys())
-        self._states = known.of(spec, sample, seed)
+        self._states = known.get(spec, sample, seed)
         self._candidates = float(sample.mean())
         edges_s = rates.start_s + rates.step_s * np.arange(len(rates.requests_per_s) + 1)
         # Larger requests are as more of them.

@@ -9,18 +9,18 @@ from autoscale.simulator.step_engine.steady_states import SteadyStates
 from autoscale.spec import PipelineSpec
 
 
-class KnownStates:
-    """Those of every pipeline that was simulated with it; the results are the same as without.
+class SteadyCache:
+    """The steady states of every pipeline that was simulated with it. It does not change results.
 
-    A tuner's trials differ in their policy alone: most of what the first has the event engine find, the others know.
+    The trials of a tuner differ only in their policy: most states that the first one computes, the others find here.
     """
 
     def __init__(self) -> None:
-        """Know none."""
+        """Start empty."""
         self._by_queues: dict[Hashable, SteadyStates] = {}
 
-    def of(self, spec: PipelineSpec, sample: NDArray[np.int32], seed: int) -> SteadyStates:
-        """Give what is known of a pipeline whose requests have candidates as in ``sample``."""
+    def get(self, spec: PipelineSpec, sample: NDArray[np.int32], seed: int) -> SteadyStates:
+        """Return the steady states of a pipeline whose requests have candidates as in ``sample``."""
         queues = (_queues_of(spec), sample.tobytes(), seed)
         if queues not in self._by_queues:
             self._by_queues[queues] = SteadyStates(spec, sample, seed)

@@ -11,7 +11,7 @@ from autoscale.config import AutoscalingConfig
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
 from autoscale.simulator.run import run
-from autoscale.simulator.step_engine.steady_cache import KnownStates
+from autoscale.simulator.step_engine.steady_cache import SteadyCache
 from autoscale.spec import PipelineSpec
 from autoscale.traces.bins import Bins
 from autoscale.traces.files import open_trace
@@ -54,7 +54,7 @@ def misses(simulation: Simulation) -> float:
 @pytest.fixture(scope="module")
 def days() -> dict[str, Simulation]:
     """Both days under the shipped policy; what the cluster does at a load is found once."""
-    (scaling, spec), known = shipped(), KnownStates()
+    (scaling, spec), known = shipped(), SteadyCache()
     options = SimulationOptions(engine="steps", decisions="changes")
     traces = {"billion": open_trace(ROOT / "configs" / "traces" / "billion-day.csv"), "smooth": smooth_day()}
     return {name: run(spec, scaling, trace, options, known=known) for name, trace in traces.items()}

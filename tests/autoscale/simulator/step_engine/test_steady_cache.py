@@ -6,7 +6,7 @@ import numpy as np
 
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.simulate import simulate
-from autoscale.simulator.step_engine.steady_cache import KnownStates
+from autoscale.simulator.step_engine.steady_cache import SteadyCache
 from tests.autoscale.simulator.specs import one_unit
 from tests.autoscale.simulator.step_engine.test_engine import PerReplica, waves
 
@@ -14,7 +14,7 @@ SAMPLE = np.array([200], np.int32)
 
 
 def test_a_simulation_gives_the_same_whatever_others_found_out_before() -> None:
-    options, known = SimulationOptions(engine="steps"), KnownStates()
+    options, known = SimulationOptions(engine="steps"), SteadyCache()
     first, second = (
         simulate(one_unit(3), PerReplica(ranker=per_s), waves(600, 0.2), options, None, known)
         for per_s in (120.0, 250.0)
@@ -27,12 +27,12 @@ def test_a_simulation_gives_the_same_whatever_others_found_out_before() -> None:
 
 
 def test_bounds_share_and_queues_do_not() -> None:
-    known, spec = KnownStates(), one_unit(3)
-    states = known.of(spec, SAMPLE, 0)
+    known, spec = SteadyCache(), one_unit(3)
+    states = known.get(spec, SAMPLE, 0)
     (unit,) = spec.units
     bounded = replace(unit, placed=(replace(unit.placed[0], min_replicas=2, initial_replicas=7),))
-    assert known.of(replace(spec, units=(bounded,)), SAMPLE, 0) is states
-    assert known.of(replace(spec, p99_ms=90.0), SAMPLE, 0) is not states
-    assert known.of(one_unit(3, max_candidates=400), SAMPLE, 0) is not states
-    assert known.of(spec, np.array([100], np.int32), 0) is not states
-    assert known.of(spec, SAMPLE, 1) is not states
+    assert known.get(replace(spec, units=(bounded,)), SAMPLE, 0) is states
+    assert known.get(replace(spec, p99_ms=90.0), SAMPLE, 0) is not states
+    assert known.get(one_unit(3, max_candidates=400), SAMPLE, 0) is not states
+    assert known.get(spec, np.array([100], np.int32), 0) is not states
+    assert known.get(spec, SAMPLE, 1) is not states
