@@ -16,7 +16,7 @@ from rich.console import Console
 
 from autoscale.errors import AutoscaleError
 from models.errors import ModelError
-from services.errors import ConfigError, ServiceError
+from services.errors import ConfigError, RequestError, ServiceError
 from walks.errors import WalksError
 
 FAILED, BAD_INPUT = 1, 2
@@ -53,5 +53,5 @@ def print_warning(console: Console, text: str) -> None:
 
 
 def _exit_code(error: Exception) -> int:
-    changes_nothing = isinstance(error, ConfigError) or not isinstance(error, ServiceError)
+    changes_nothing = isinstance(error, ConfigError | RequestError) or not isinstance(error, ServiceError)
     return BAD_INPUT if changes_nothing else int(getattr(error, "exit_code", FAILED))
