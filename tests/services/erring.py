@@ -1,4 +1,4 @@
-"""A service whose autoscaling policy always fails: run by test_scaling.py as a process of its own.
+"""A service whose autoscaling policy always fails: run by test_serve_policy.py as a process of its own.
 
     python -m tests.services.erring HOME PORT
 As ``tests.services.redeploying``, which takes the changes on standard input.
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.autoscaling.serve_policy import PipelinePolicy
-from services.deployment import deploy
+from services.deployment import serve_config
 from tests.services import redeploying
 
 
@@ -30,5 +30,5 @@ class _Raising:
 
 
 if __name__ == "__main__":
-    vars(deploy)["APPLICATION_POLICY"] = "tests.services.erring:Erring"
+    vars(serve_config)["APPLICATION_POLICY"] = "tests.services.erring:Erring"
     redeploying.main(Path(sys.argv[1]), int(sys.argv[2]))
