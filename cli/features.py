@@ -19,7 +19,7 @@ from services.stages.updates.live_folder import LiveFolder
 from services.stages.updates.live_items import set_live
 from services.stores import open_writer
 from services.stores.kinds.registry import StoreConfig
-from services.stores.loading import Checkpoint, Loaded, load_all
+from services.stores.loading import LoadCheckpoint, LoadReport, load_all
 from services.stores.sources import open_source
 
 app = typer.Typer(help="Load users' features; set live features of items.", no_args_is_help=True)
@@ -84,7 +84,7 @@ def set_items(
     console.print(f"live.{name} is {text} for {len(set(items))} items", markup=False, highlight=False)
 
 
-def _load(config: Path, files: list[Path], console: Console) -> dict[Path, Loaded]:
+def _load(config: Path, files: list[Path], console: Console) -> dict[Path, LoadReport]:
     pipeline, home = load_config(config), home_directory()
     store = pipeline.features.store
     if store is None:
@@ -97,7 +97,7 @@ def _load(config: Path, files: list[Path], console: Console) -> dict[Path, Loade
             stamps = {path: f"{source.stamp()} {_identity(store)}" for path, source in sources.items()}
             loads = load_all(
                 [
-                    (source, Checkpoint(path, stamps[path]), partial(report, path.name))
+                    (source, LoadCheckpoint(path, stamps[path]), partial(report, path.name))
                     for path, source in sources.items()
                 ],
                 writer,

@@ -20,7 +20,7 @@ from services.paths import home_directory
 from services.stages.features import load_definitions
 
 if TYPE_CHECKING:
-    from models.training.splits import Places
+    from models.training.splits import TrainingFolders
     from models.training.train import Trained
 
 ORDERS = {"": "this model", "ranker_": "the ranker", "popularity_": "popularity", "random_": "random"}
@@ -66,7 +66,7 @@ def _train(
 ) -> "list[Trained]":
     require(["torch", "accelerate", "onnx"], "train")
     from models.training.from_log import impressions_from_log
-    from models.training.splits import Places
+    from models.training.splits import TrainingFolders
     from models.training.train import Trainer  # here, as it loads torch
 
     if pipeline.training is None:
@@ -82,7 +82,7 @@ def _train(
     if from_log:
         data = data.with_name(f"{data.name}-from-log")
         impressions_from_log(from_log, data, features, pipeline.training.log_valid_share)
-    places = Places(
+    places = TrainingFolders(
         catalogue=home / pipeline.catalogue,
         data=data,
         ranker=home / pipeline.models[pipeline.ranker.model].artifact,
@@ -95,7 +95,7 @@ def _train(
         return Trainer(pipeline.training, features, places, progress).run(force=force)
 
 
-def _recover(places: "Places") -> None:
+def _recover(places: "TrainingFolders") -> None:
     """Put back what killed writers moved aside: data, models and checkpoints that are whole."""
     models = [model for model in (places.ranker, places.reranker, places.distilled) if model is not None]
     checkpoints = [model.with_name(f"{model.name}.training") for model in models]

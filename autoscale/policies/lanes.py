@@ -7,7 +7,7 @@ from autoscale.capacity.sizing import CandidateCapacity
 from autoscale.policies.base import UnitObservation
 from autoscale.policies.mix import Mix, PoolOption
 from autoscale.policies.signals.forecast import ForecastState
-from autoscale.policies.signals.load import Load
+from autoscale.policies.signals.load import LaneLoad
 from autoscale.policies.signals.misses import MissState
 from autoscale.policies.signals.windows import WindowState
 from autoscale.spec import Key, PipelineSpec
@@ -79,7 +79,7 @@ def reason_of(
     key: Key,
     target: int,
     number: int,
-    load: Load,
+    load: LaneLoad,
     capacity: CandidateCapacity,
     per_s: float,
     share_s: float,

@@ -9,7 +9,7 @@ from typing import Any
 from autoscale.errors import PolicyError
 from autoscale.policies.base import Decision, Observation, Policy, UnitObservation
 from autoscale.simulator.cluster.cluster import Cluster
-from autoscale.simulator.engine_base import Engine, Measured
+from autoscale.simulator.engine_base import SimulationEngine, UnitCounts
 from autoscale.simulator.results import DecisionRecord
 from autoscale.spec import Key, PipelineSpec
 
@@ -18,14 +18,19 @@ class ControlLoop:
     """Asks one policy, as the adapter does in Serve's controller."""
 
     def __init__(
-        self, spec: PipelineSpec, policy: Policy[Any], cluster: Cluster, engine: Engine, look_back_s: float
+        self,
+        spec: PipelineSpec,
+        policy: Policy[Any],
+        cluster: Cluster,
+        engine: SimulationEngine,
+        look_back_s: float,
     ) -> None:
         """Start with the policy's own first state."""
         self._spec, self._policy, self._cluster, self._engine = spec, policy, cluster, engine
         self._look_back_s = look_back_s
         self._state = policy.start()
         self._measured_s = 0.0
-        self._before: Mapping[Key, Measured] = {}
+        self._before: Mapping[Key, UnitCounts] = {}
         self._ongoing: dict[Key, deque[tuple[float, float]]] = {key: deque() for key in spec.keys()}
         self._seen: dict[Key, UnitObservation] = {}
         self.decisions: list[DecisionRecord] = []

@@ -7,14 +7,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from autoscale.simulator.cluster.nodes import Change, Replica
+from autoscale.simulator.cluster.nodes import NodeChange, Replica
 from autoscale.spec import Key
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class UnitCounts:
     """What one unit in one pool has counted since the start; waiting_candidates: now.
 
     missed_requests: of the ingress, shed for lack of time or answered after the objective.
@@ -32,7 +32,7 @@ class Measured:
     busy_s: float
 
 
-class Engine(Protocol):
+class SimulationEngine(Protocol):
     """Requests and replicas between two looks of the control loop."""
 
     @property
@@ -48,7 +48,7 @@ class Engine(Protocol):
         """Let happen what happens before ``until_s``."""
         ...
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: NodeChange) -> None:
         """Route to a replica, no more, or lose it."""
         ...
 
@@ -60,7 +60,7 @@ class Engine(Protocol):
         """Split the unit's candidates over its pools by these weights from now on."""
         ...
 
-    def measure(self) -> Mapping[Key, Measured]:
+    def measure(self) -> Mapping[Key, UnitCounts]:
         """Give what was counted so far."""
         ...
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from autoscale.simulator.cluster.cluster import Cluster
-from autoscale.simulator.engine_base import Engine, Floats
+from autoscale.simulator.engine_base import Floats, SimulationEngine
 from autoscale.simulator.event_engine.state import (
     ARRIVED,
     BUCKETS,
@@ -28,7 +28,7 @@ VIOLATED = 0.01
 class Recorder:
     """Keeps what happened in each bin."""
 
-    def __init__(self, engine: Engine, cluster: Cluster) -> None:
+    def __init__(self, engine: SimulationEngine, cluster: Cluster) -> None:
         """Start at the first bin."""
         self._engine, self._cluster = engine, cluster
         self._totals, self._latencies = engine.totals(), engine.latencies()

@@ -9,7 +9,7 @@ from autoscale.simulator.arrivals import Arrivals, Rates, drawn
 from autoscale.simulator.cluster.cluster import Cluster
 from autoscale.simulator.cluster.nodes import Replica
 from autoscale.simulator.control_loop import ControlLoop
-from autoscale.simulator.engine_base import Engine
+from autoscale.simulator.engine_base import SimulationEngine
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.recorder import VIOLATED, Recorder, latency_totals, request_totals
 from autoscale.simulator.results import PoolTotals, Simulation, UnitTotals
@@ -48,7 +48,7 @@ def simulate(
 
 class _Run:
     def __init__(
-        self, spec: PipelineSpec, policy: Policy[Any], engine: Engine, options: SimulationOptions
+        self, spec: PipelineSpec, policy: Policy[Any], engine: SimulationEngine, options: SimulationOptions
     ) -> None:
         self._spec, self._options, self._engine = spec, options, engine
         interval_s = spec.decision_interval_s
@@ -191,7 +191,7 @@ class _Run:
 
 def _engine(
     spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions, known: "SteadyCache | None"
-) -> Engine:
+) -> SimulationEngine:
     """Make the engine that is asked for; numba is compiled or loaded by the first of them."""
     from autoscale.simulator.event_engine.engine import EventEngine
     from autoscale.simulator.step_engine.binning import binned, sizes_of

@@ -32,7 +32,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Traffic:
+class RecordedTraffic:
     """A recorded stretch. trace: what came at the ingress; its time 0 is ``origin_s``, a Monday midnight (UTC).
 
     pipeline: the configuration that ran, as its last file has it. shed: requests refused or given to the fallback,
@@ -49,7 +49,7 @@ class Traffic:
     decisions: tuple[Decided, ...]
 
 
-def read_traffic(folder: Path, since_s: float | None = None, until_s: float | None = None) -> Traffic:
+def read_traffic(folder: Path, since_s: float | None = None, until_s: float | None = None) -> RecordedTraffic:
     """Read a folder's files, or one, between two moments since 1970.
 
     Raises:
@@ -69,7 +69,7 @@ def read_traffic(folder: Path, since_s: float | None = None, until_s: float | No
         )
     moments = arrived["time_s"].to_numpy()
     origin_s = monday_before(float(moments[0]))
-    return Traffic(
+    return RecordedTraffic(
         trace=_trace(moments - origin_s, arrived["candidates"].to_numpy(), folder.name),
         origin_s=origin_s,
         pipeline=pipeline,

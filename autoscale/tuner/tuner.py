@@ -32,7 +32,7 @@ _USELESS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class JudgedConfig:
     """A configuration and what it cost and missed on the whole trace; number: of its trial."""
 
     number: int
@@ -47,8 +47,8 @@ class Tuned:
     misses no more than allowed, or what misses least.
     """
 
-    chosen: Candidate
-    front: tuple[Candidate, ...]
+    chosen: JudgedConfig
+    front: tuple[JudgedConfig, ...]
     trials: int
     failed: int
 
@@ -80,7 +80,7 @@ def tune(
         numbers = best(scores_of(study, "middle"), options.finalists, options.max_misses)
         _rung(study, "whole", numbers, None, base, options, evaluate, progress)
     finalists = [
-        Candidate(number, config_of(study, number, base, options), *score)
+        JudgedConfig(number, config_of(study, number, base, options), *score)
         for number, score in sorted(scores_of(study, "whole").items())
     ]
     if not finalists:
@@ -114,17 +114,17 @@ def judge(
     return simulations
 
 
-def front(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+def front(candidates: Sequence[JudgedConfig]) -> tuple[JudgedConfig, ...]:
     """Give those that no other beats in cost and misses, the cheapest first."""
     ordered = sorted(candidates, key=lambda one: (one.cost, one.misses))
-    found: list[Candidate] = []
+    found: list[JudgedConfig] = []
     for candidate in ordered:
         if not found or candidate.misses < found[-1].misses:
             found.append(candidate)
     return tuple(found)
 
 
-def chosen(candidates: Sequence[Candidate], max_misses: float) -> Candidate:
+def chosen(candidates: Sequence[JudgedConfig], max_misses: float) -> JudgedConfig:
     """Give the cheapest that misses no more than that, or what misses least."""
     within = [candidate for candidate in candidates if candidate.misses <= max_misses]
     if within:

@@ -29,7 +29,7 @@ from autoscale.traces.files import open_trace
 from autoscale.traces.trace import BinnedTrace
 from autoscale.tuner.study import TuneOptions
 from autoscale.tuner.trials import simulated, workers
-from autoscale.tuner.tuner import Candidate, Tuned, tune
+from autoscale.tuner.tuner import JudgedConfig, Tuned, tune
 from services.autoscaling.spec import lowered, profiles_of
 from services.config.loading import load_config
 from services.paths import home_directory
@@ -142,7 +142,7 @@ def judged(
     return judged_fronts
 
 
-def picks(tuned: Tuned, most: int) -> list[Candidate]:
+def picks(tuned: Tuned, most: int) -> list[JudgedConfig]:
     """Give ``most`` of a front at most, the cheapest first: from its middle are left out others than the chosen."""
     front = list(tuned.front)
     if tuned.chosen not in front:

@@ -24,7 +24,7 @@ from autoscale.policies.fixed import Fixed
 from autoscale.pools import PoolConfig
 from autoscale.profiles import Profile, Timing
 from autoscale.simulator.arrivals import Rates
-from autoscale.simulator.cluster.nodes import Change, Replica
+from autoscale.simulator.cluster.nodes import NodeChange, Replica
 from autoscale.simulator.event_engine.engine import EventEngine
 from autoscale.simulator.event_engine.state import DRAWS, IN_TIME, LATENCY_S
 from autoscale.simulator.options import SimulationOptions
@@ -172,7 +172,7 @@ def queue(servers: int, load: float, *, exponential: bool, requests: int = 400_0
     engine = EventEngine(spec, feed, 3, dict.fromkeys(spec.keys(), draws))
     counts = [1] if servers == 1 else [1, rankers]
     for number, key in enumerate(key for key, n in zip(spec.keys(), counts, strict=True) for _ in range(n)):
-        engine.apply(Change("opened", Replica(number, key)))
+        engine.apply(NodeChange("opened", Replica(number, key)))
     before, means = engine.totals(), []
     for part in range(1, 21):
         engine.advance(float(times_s[-1]) * part / 20)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.datasets.build import EventData, ensure_event_data
 from models.training.loop import Progress
-from models.training.splits import Places
+from models.training.splits import TrainingFolders
 from models.training.train import Trainer
 from services.config.pipeline import PipelineConfig
 from services.stages.features import load_definitions
@@ -29,7 +29,9 @@ def trained_rankers(
     features = load_definitions(home / pipeline.features.definitions)
     for seed in range(training.seed, training.seed + seeds):
         root_of_seed = root if seed == training.seed else root.with_name(f"{root.name}-seed-{seed}")
-        places = Places(catalogue=home / pipeline.catalogue, data=home / training.data, ranker=root_of_seed)
+        places = TrainingFolders(
+            catalogue=home / pipeline.catalogue, data=home / training.data, ranker=root_of_seed
+        )
         config = training.model_copy(update={"seed": seed, "reranker": None, "distilled": None})
         Trainer(config, features, places, progress).run()
         yield seed, root_of_seed

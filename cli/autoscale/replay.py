@@ -8,7 +8,7 @@ from rich.console import Console
 
 from autoscale.reports.gate import parse_gate
 from autoscale.simulator.run import run
-from autoscale.traces.recorded_traffic import Traffic, read_traffic
+from autoscale.traces.recorded_traffic import RecordedTraffic, read_traffic
 from autoscale.traces.trace import Trace
 from cli.autoscale.cases import read_autoscaling, read_pipeline, read_trace, specified
 from cli.autoscale.options import End, EngineOption, Html, Json, Seed, Start, options_of
@@ -73,7 +73,7 @@ def _recorded(console: Console, log: Path, config: Path | None) -> tuple[Pipelin
     return validated(traffic.pipeline, str(log)), traffic.trace
 
 
-def _tell_recorded(console: Console, traffic: Traffic) -> None:
+def _tell_recorded(console: Console, traffic: RecordedTraffic) -> None:
     """Say what really happened: there is no cost in it, but what was refused and decided."""
     for unit, batches in traffic.batches.items():
         console.print(

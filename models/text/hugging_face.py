@@ -26,7 +26,7 @@ _GOLDEN_PAIRS, _GOLDEN_TOKENS = 4, 16
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedClassifier:
     """A folder's model. random: its weights that the folder does not hold, which have random values."""
 
     module: SequenceClassifier
@@ -41,7 +41,7 @@ def load_folder(
     max_length: int | None = None,
     random_head: bool = False,
     seed: int = 0,
-) -> Loaded:
+) -> LoadedClassifier:
     """Load the model in ``folder`` as one that reads ``query`` and ``text``.
 
     max_length: tokens of a pair; None: as many as model and tokenizer take, 512 at most. random_head: for an encoder
@@ -78,7 +78,7 @@ def load_folder(
             remedy = "it is an encoder without a classification head: train one, or allow a random head"
         raise ArtifactError(f"{folder} has no weights {', '.join(lacking)}: {remedy}")
     module.model = model
-    return Loaded(module.eval(), tuple(sorted(head)))
+    return LoadedClassifier(module.eval(), tuple(sorted(head)))
 
 
 def write_text_artifact(

@@ -21,7 +21,7 @@ _RANDOM = "random"
 
 
 @dataclass(frozen=True)
-class Reached:
+class TrainingProgress:
     """How far a training is: steps taken, the best NDCG@10 so far, evaluations since without a better one."""
 
     step: int
@@ -36,13 +36,13 @@ Weights = dict[str, Tensor]
 class Snapshot:
     """All that the loop needs to go on: weights now and at their best, and the optimiser's moments by parameter."""
 
-    reached: Reached
+    reached: TrainingProgress
     weights: Weights
     best_weights: Weights
     moments: Weights
 
 
-class Checkpoint:
+class TrainingCheckpoint:
     """The one checkpoint of a training; later ones take its place."""
 
     def __init__(self, root: Path, key: str) -> None:
@@ -72,7 +72,7 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, SafetensorError):
             return None  # none, or half a folder from a disk that failed: the training begins anew
         torch.set_rng_state(tensors[3][_RANDOM])
-        return Snapshot(Reached(**state), *tensors[:3])
+        return Snapshot(TrainingProgress(**state), *tensors[:3])
 
     def clear(self) -> None:
         """Remove it: the training is done."""

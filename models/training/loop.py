@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from models.architectures.base import Architecture
 from models.errors import TrainingError
-from models.training.checkpoint import Checkpoint, Reached, Snapshot, Weights, moments_of, set_moments
+from models.training.checkpoint import (
+    Snapshot,
+    TrainingCheckpoint,
+    TrainingProgress,
+    Weights,
+    moments_of,
+    set_moments,
+)
 from models.training.config import FitConfig
 from models.training.lists import Lists, Step
 from models.training.losses import LossFunction
@@ -47,7 +54,7 @@ def fit(
     what: str,
     progress: Progress,
     accelerator: Accelerator,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: TrainingCheckpoint | None = None,
 ) -> Fitted:
     """Fit the module in place; it ends with the weights that were best on ``select``.
 
@@ -73,7 +80,7 @@ def fit(
 
     saved = None if checkpoint is None else checkpoint.load()
     if saved is None:
-        reached, best_weights = Reached(step=0, best=select_ndcg(), misses=0), _copy(module)
+        reached, best_weights = TrainingProgress(step=0, best=select_ndcg(), misses=0), _copy(module)
         if math.isnan(reached.best):
             raise TrainingError(f"{what}: no list to select by has a label above 0; build the data set again")
     else:
@@ -101,7 +108,7 @@ def fit(
             misses = 0 if ndcg > best else misses + 1
             if misses == 0:
                 best, best_weights = ndcg, _copy(module)
-        reached = Reached(at, best, misses)
+        reached = TrainingProgress(at, best, misses)
         progress(what, at, len(steps), f"loss {loss.item():.3f}, NDCG@10 {best:.4f}")
         if checkpoint is not None and time.monotonic() - saved_s >= config.checkpoint_every_s:
             if accelerator.is_main_process:

@@ -29,7 +29,7 @@ Labelled = tuple[RaggedBatch, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Places:
+class TrainingFolders:
     """Where things lie: ``data`` holds the impressions ``train`` and ``valid``."""
 
     catalogue: Path
@@ -44,7 +44,7 @@ class Splits:
     """The splits "train" and "valid" of one data set; each is read once."""
 
     def __init__(
-        self, config: TrainingConfig, features: FeatureSet, places: Places, catalogue: Catalogue
+        self, config: TrainingConfig, features: FeatureSet, places: TrainingFolders, catalogue: Catalogue
     ) -> None:
         """Open the overlay.
 

@@ -22,7 +22,7 @@ from models.errors import TrainingError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
 from models.runtimes.golden import golden_batch
-from models.training.checkpoint import Checkpoint
+from models.training.checkpoint import TrainingCheckpoint
 from models.training.config import FitConfig, TrainingConfig
 from models.training.export import ONNX, weight_writer
 from models.training.lineage import already_trained, hash_of, hash_of_data, hash_of_training_code
@@ -33,7 +33,7 @@ from models.training.metrics import quality
 from models.training.negative_sampling import NegativeSampler
 from models.training.scoring import score
 from models.training.sizes import listwise_options, pooled_options, ranker_options
-from models.training.splits import Labelled, Places, Splits
+from models.training.splits import Labelled, Splits, TrainingFolders
 
 STANDARDISED_ON = 4000
 """Training lists that the encoders' constants are taken from."""
@@ -65,7 +65,7 @@ class Trainer:
     """Trains the models of one pipeline; what is unchanged is left as it is."""
 
     def __init__(
-        self, config: TrainingConfig, features: FeatureSet, places: Places, progress: Progress
+        self, config: TrainingConfig, features: FeatureSet, places: TrainingFolders, progress: Progress
     ) -> None:
         """Open the catalogue.
 
@@ -158,7 +158,7 @@ class Trainer:
         lineage = {**made_from, "config": recipe.config.model_dump(mode="json")}
         lineage["key"] = hash_of(lineage)
         root = recipe.root
-        checkpoint = Checkpoint(root.with_name(f"{root.name}.training"), lineage["key"])
+        checkpoint = TrainingCheckpoint(root.with_name(f"{root.name}.training"), lineage["key"])
         if force:
             checkpoint.clear()
         elif (known := already_trained(root, lineage["key"])) is not None:

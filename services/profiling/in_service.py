@@ -23,7 +23,7 @@ from services.deployment.local_cluster import local_cluster
 from services.deployment.serve_config import serve_config
 from services.errors import ServiceError
 from services.logs.traffic import RecordConfig
-from services.profiling.saturation import ROLL_S, Loaded, measure_load
+from services.profiling.saturation import ROLL_S, LoadMeasurement, measure_load
 from services.ray_internals.serve import deploy_document, replica_process_name
 
 _USERS = 997
@@ -93,7 +93,7 @@ def _measured(config: PipelineConfig, home: Path, folder: Path, seconds: float) 
     }
 
 
-def _between_ms(loaded: Loaded, unit: str) -> float:
+def _between_ms(loaded: LoadMeasurement, unit: str) -> float:
     running = loaded.running[Key(unit, LOCAL_POOL)]
     return float(np.median([ms * (1 - share) for ms, share in zip(loaded.busy_ms, running, strict=True)]))
 

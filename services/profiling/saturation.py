@@ -30,7 +30,7 @@ _RECORD_LIMIT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadMeasurement:
     """busy_ms: for how long a request keeps a replica of the ingress busy where all always are; by round.
 
     batches: of all rounds, saturated or not. running: by round, the share of the saturated time in which a replica ran
@@ -42,7 +42,7 @@ class Loaded:
     running: dict[Key, tuple[float, ...]]
 
 
-def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: float) -> Loaded:
+def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: float) -> LoadMeasurement:
     """Load a service that records its traffic in ``folder`` for about so long; longer where few batches end in that.
 
     lone_s: what a request takes that is alone.
@@ -69,7 +69,7 @@ def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: f
     running = {
         key: tuple(of_unit.running(*window) for window in saturated_s) for key, of_unit in batches.items()
     }
-    return Loaded(tuple(busy), batches, running)
+    return LoadMeasurement(tuple(busy), batches, running)
 
 
 def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:

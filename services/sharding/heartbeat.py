@@ -24,7 +24,7 @@ _SILENCE_LIMIT_S = 3.0
 
 
 @dataclass(frozen=True)
-class Fault:
+class RankFault:
     """A rank that does not answer; ``is_final`` if it never will, as its process has ended."""
 
     rank: int
@@ -64,7 +64,7 @@ class HeartbeatMonitor:
         threading.Thread(target=self._beat, name="heartbeats", daemon=True).start()
         return [rank for rank in range(1, ranks + 1) if rank not in self._ranks]
 
-    def probe(self) -> Fault | None:
+    def probe(self) -> RankFault | None:
         """Probe every rank; return the first that has ended, or does not answer within a second."""
         with self._probing:
             waiting = dict(self._ranks)
@@ -73,19 +73,19 @@ class HeartbeatMonitor:
                 try:
                     connection.send(b"?")
                 except OSError:
-                    return Fault(rank, is_final=True)
+                    return RankFault(rank, is_final=True)
             while waiting:
                 left_s = until_s - time.monotonic()
                 ready, _, _ = select.select(list(waiting.values()), [], [], max(0.0, left_s))
                 if not ready:
-                    return Fault(min(waiting), is_final=False)
+                    return RankFault(min(waiting), is_final=False)
                 for rank in [rank for rank, connection in waiting.items() if connection in ready]:
                     try:
                         answer = waiting.pop(rank).recv(4096)
                     except OSError:
                         answer = b""
                     if not answer:
-                        return Fault(rank, is_final=True)
+                        return RankFault(rank, is_final=True)
         return None
 
     def close(self) -> None:

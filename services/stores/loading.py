@@ -14,14 +14,14 @@ from typing import Any
 
 from services.errors import StoreFailed, StoreLost
 from services.stores.base import StoreWriter
-from services.stores.sources import Source
+from services.stores.sources import RowSource
 
 _SHOWN_FAULTS = 20
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class LoadProgress:
     """How far a load has come. load: its id in the store. done: rows that were taken or refused.
 
     refused: rows that were refused. is_through: nothing is left to load.
@@ -36,7 +36,7 @@ class Reached:
 
 
 @dataclass(slots=True)
-class Loaded:
+class LoadReport:
     """What a load did. resumed: rows that an earlier one had dealt with. faults: the first rows refused.
 
     lost: rows that an earlier one had dealt with, and that are dealt with again, as the store has lost some of them.
@@ -49,7 +49,7 @@ class Loaded:
     faults: list[str] = field(default_factory=list)
 
 
-class Checkpoint:
+class LoadCheckpoint:
     """How far a load has come, in a file beside its source until it is through."""
 
     def __init__(self, source: Path, stamp: str) -> None:
@@ -58,13 +58,13 @@ class Checkpoint:
         self.path = source.parent / f".{source.name}.loading"
         self._stamp = stamp
 
-    def read(self) -> Reached | None:
+    def read(self) -> LoadProgress | None:
         """Return how far the load has come; None at the beginning."""
         try:
             kept = json.loads(self.path.read_text())
             if kept["stamp"] != self._stamp:
                 return None
-            return Reached(
+            return LoadProgress(
                 str(kept["load"]),
                 int(kept["parts"]),
                 kept["position"],
@@ -75,7 +75,7 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def write(self, reached: Reached) -> None:
+    def write(self, reached: LoadProgress) -> None:
         """Keep it, whole or not at all.
 
         Raises:
@@ -93,13 +93,17 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
-def load(source: Source, writer: StoreWriter, checkpoint: Checkpoint, progress: Progress) -> Loaded:
+def load(
+    source: RowSource, writer: StoreWriter, checkpoint: LoadCheckpoint, progress: Progress
+) -> LoadReport:
     """Load one source, as ``load_all`` does."""
     (loaded,) = load_all([(source, checkpoint, progress)], writer)
     return loaded
 
 
-def load_all(sources: Iterable[tuple[Source, Checkpoint, Progress]], writer: StoreWriter) -> list[Loaded]:
+def load_all(
+    sources: Iterable[tuple[RowSource, LoadCheckpoint, Progress]], writer: StoreWriter
+) -> list[LoadReport]:
     """Write the rows of all sources; those that cannot be read are named and left out.
 
     progress: hears how many rows of how many were dealt with.
@@ -108,8 +112,8 @@ def load_all(sources: Iterable[tuple[Source, Checkpoint, Progress]], writer: Sto
         StoreFailed: the store takes no more; the same call goes on from there. StoreLost: it has lost rows that were
             written before; the same call starts over.
     """
-    loads: list[Loaded] = []
-    through: list[tuple[Reached, Checkpoint]] = []
+    loads: list[LoadReport] = []
+    through: list[tuple[LoadProgress, LoadCheckpoint]] = []
     begins = False
     try:
         for source, checkpoint, progress in sources:
@@ -137,16 +141,16 @@ def load_all(sources: Iterable[tuple[Source, Checkpoint, Progress]], writer: Sto
 
 
 def _load(
-    source: Source, writer: StoreWriter, checkpoint: Checkpoint, progress: Progress, *, begins: bool
-) -> tuple[Loaded, Reached]:
-    loaded = Loaded()
+    source: RowSource, writer: StoreWriter, checkpoint: LoadCheckpoint, progress: Progress, *, begins: bool
+) -> tuple[LoadReport, LoadProgress]:
+    loaded = LoadReport()
     reached = checkpoint.read()
     if reached is not None and (begins or not writer.holds_parts(reached.load, reached.parts)):
         checkpoint.clear()
         with suppress(StoreFailed):
             writer.end_load(reached.load)
         loaded.lost, reached = reached.done, None
-    reached = reached or Reached(writer.begin_load())
+    reached = reached or LoadProgress(writer.begin_load())
     loaded.resumed, loaded.refused = reached.done, reached.refused
     try:
         progress(reached.done, source.total)
@@ -156,7 +160,7 @@ def _load(
             loaded.written += writer.write_part(reached.load, reached.parts + 1, part.rows)
             loaded.refused += len(part.faults)
             loaded.faults += part.faults[: _SHOWN_FAULTS - len(loaded.faults)]
-            further = Reached(reached.load, reached.parts + 1, part.position, part.done, loaded.refused)
+            further = LoadProgress(reached.load, reached.parts + 1, part.position, part.done, loaded.refused)
             checkpoint.write(further)
             reached = further
             progress(part.done, source.total)

@@ -24,7 +24,7 @@ from services.stores.base import Reading
 from services.stores.kinds.redis import RedisConfig
 from services.stores.redis_client import addresses_of, connector
 from services.stores.redis_connector import Keeper
-from services.stores.redis_node import Node, send
+from services.stores.redis_node import RedisNode, send
 
 Groups = list[list[int]]
 """Places of keys that one command asks for: all of them, or in a cluster those of one slot."""
@@ -67,7 +67,7 @@ class RedisStore:
             return Reading([])
         rows: list[bytes | None] = [None] * len(keys)
         unread: list[int] = []
-        calls: list[tuple[Node, Connection, Groups]] = []
+        calls: list[tuple[RedisNode, Connection, Groups]] = []
         deadline_s = time.monotonic() + self._timeout_s
         for node, groups in self._grouped(keys):
             connection = None if node is None else self._ask(node, groups, keys)
@@ -80,7 +80,7 @@ class RedisStore:
             unread += self._receive(node, connection, groups, rows, deadline_s)
         return Reading(rows, sorted(unread))
 
-    def _ask(self, node: Node, groups: Groups, keys: Sequence[bytes]) -> Connection | None:
+    def _ask(self, node: RedisNode, groups: Groups, keys: Sequence[bytes]) -> Connection | None:
         connection = node.take()
         if connection is None:
             return None
@@ -94,7 +94,12 @@ class RedisStore:
         return connection
 
     def _receive(
-        self, node: Node, connection: Connection, groups: Groups, rows: list[bytes | None], deadline_s: float
+        self,
+        node: RedisNode,
+        connection: Connection,
+        groups: Groups,
+        rows: list[bytes | None],
+        deadline_s: float,
     ) -> list[int]:
         """Put a node's answers into ``rows``; give the places that it gave none for."""
         unread: list[int] = []
@@ -119,7 +124,7 @@ class RedisStore:
         """Disconnect."""
         self._keeper.close()
 
-    def _grouped(self, keys: Sequence[bytes]) -> list[tuple[Node | None, Groups]]:
+    def _grouped(self, keys: Sequence[bytes]) -> list[tuple[RedisNode | None, Groups]]:
         """Give places of keys by slot, by node; a slot whose node is unknown is None's."""
         if not self._is_cluster:
             return [(node, [list(range(len(keys)))]) for node in self._keeper.nodes.values()]
@@ -129,12 +134,12 @@ class RedisStore:
         by_slot: dict[int, list[int]] = {}
         for place, key in enumerate(keys):
             by_slot.setdefault(key_slot(self._prefix + key), []).append(place)
-        by_node: dict[Node | None, Groups] = {}
+        by_node: dict[RedisNode | None, Groups] = {}
         for slot, group in by_slot.items():
             by_node.setdefault(slots[slot], []).append(group)
         return list(by_node.items())
 
-    def _lose(self, node: Node, connection: Connection, error: Exception) -> None:
+    def _lose(self, node: RedisNode, connection: Connection, error: Exception) -> None:
         node.drop(connection)
         node.failed(f"{type(error).__name__}: {error}")
         self._keeper.look()

@@ -12,7 +12,7 @@ from redis.connection import Connection
 
 from services.breaker import BreakerConfig
 from services.stores.redis_client import Address
-from services.stores.redis_node import Node
+from services.stores.redis_node import RedisNode
 
 SLOTS = 16_384
 _SWEEP_PERIOD_S = 1.0
@@ -38,11 +38,11 @@ class Keeper:
         self._connections = connections
         self._breaker = breaker
         self._retry_s = breaker.retry_after_ms / 1e3
-        self.nodes: dict[Address, Node] = {}
-        self.slots: list[Node | None] = []
+        self.nodes: dict[Address, RedisNode] = {}
+        self.slots: list[RedisNode | None] = []
         """A cluster's master by slot, replaced as a whole; empty until it is known."""
         if not is_cluster:
-            self.nodes = {seeds[0]: Node(seeds[0], connections, breaker)}
+            self.nodes = {seeds[0]: RedisNode(seeds[0], connections, breaker)}
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._settled = threading.Event()
@@ -131,15 +131,15 @@ class Keeper:
         return False
 
     def _place(self, ranges: list[list[object]], asked_host: str) -> None:
-        nodes: dict[Address, Node] = {}
-        slots: list[Node | None] = [None] * SLOTS
+        nodes: dict[Address, RedisNode] = {}
+        slots: list[RedisNode | None] = [None] * SLOTS
         for first, last, master, *_ in ranges:
             assert isinstance(first, int) and isinstance(last, int) and isinstance(master, list)
             # An empty host is the one that was asked.
             address = ((master[0] or b"").decode() or asked_host, int(master[1]))
             if address not in nodes:
                 known = self.nodes.get(address)
-                nodes[address] = known or Node(address, self._connections, self._breaker)
+                nodes[address] = known or RedisNode(address, self._connections, self._breaker)
             slots[first : last + 1] = [nodes[address]] * (last + 1 - first)
         gone = [node for address, node in self.nodes.items() if address not in nodes]
         self.nodes, self.slots = nodes, slots

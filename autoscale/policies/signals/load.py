@@ -10,7 +10,7 @@ from autoscale.spec import Key, PipelineSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LaneLoad:
     """Of a lane, in candidates/s. up: what is needed now. down: what has to stay. why: what made it so high."""
 
     up: float
@@ -18,7 +18,7 @@ class Load:
     why: str
 
 
-def with_misses(load: Load, added: float, share: float) -> Load:
+def with_misses(load: LaneLoad, added: float, share: float) -> LaneLoad:
     """Return the load with the share that misses have added to it. share: of the requests that miss now."""
     if not added:
         return load
@@ -28,14 +28,14 @@ def with_misses(load: Load, added: float, share: float) -> Load:
 
 
 def with_backlog(
-    load: Load,
+    load: LaneLoad,
     spec: PipelineSpec,
     lane: Sequence[Key],
     here: Sequence[UnitObservation],
     capacities: Sequence[CandidateCapacity],
     since_up_s: Mapping[Key, float],
     drain_s: float,
-) -> Load:
+) -> LaneLoad:
     """Add what will still wait once replicas that were asked for now are ready; what is starting helps, too.
 
     More than arrives within a deadline cannot wait: the rest is refused or answered with less. since_up_s: how long

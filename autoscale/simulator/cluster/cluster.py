@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from autoscale.simulator.cluster.fleet import CLOSED_BEFORE_LOSS_S, Fleet
-from autoscale.simulator.cluster.nodes import Account, Change, Did, Node, Replica, needs_of
+from autoscale.simulator.cluster.nodes import Account, Did, Node, NodeChange, Replica, needs_of
 from autoscale.simulator.options import Failure
 from autoscale.simulator.results import Incident
 from autoscale.spec import Key, PipelineSpec
@@ -43,7 +43,7 @@ class Cluster:
         self._numbers = itertools.count()
         self._placed = {key: spec.placed(key) for key in spec.keys()}
         self._calendar: list[tuple[float, int, Node | Replica | Failure]] = []
-        self._changes: list[Change] = []
+        self._changes: list[NodeChange] = []
         self.incidents: list[Incident] = []
         self.targets = {
             key: min(max(p.initial_replicas, p.min_replicas), p.max_replicas)
@@ -101,7 +101,7 @@ class Cluster:
             else:
                 self._replica_due(due)
 
-    def changes(self) -> Iterator[Change]:
+    def changes(self) -> Iterator[NodeChange]:
         """Give, once, what the engine has to do since it last asked."""
         while self._changes:
             changes, self._changes = self._changes, []
@@ -183,13 +183,13 @@ class Cluster:
         elif not replica.is_open and replica.ready_s <= self._now_s + _ROUNDING_S:
             replica.is_open = True
             self.ready[replica.key].change(1)
-            self._changes.append(Change("opened", replica))
+            self._changes.append(NodeChange("opened", replica))
 
     def _close(self, replica: Replica) -> None:
         if replica.is_open:
             replica.is_open = False
             self.ready[replica.key].change(-1)
-            self._changes.append(Change("closed", replica))
+            self._changes.append(NodeChange("closed", replica))
 
     def _drain(self, replica: Replica) -> None:
         replica.counts = False
@@ -209,7 +209,7 @@ class Cluster:
             return
         if did == "died":
             self.existing[replica.key].lost += 1
-        self._changes.append(Change(did, replica))
+        self._changes.append(NodeChange(did, replica))
         self.existing[replica.key].change(-1)
         node.replicas.remove(replica)
         node.left = [

@@ -45,7 +45,7 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class NodeChange:
     """What an engine must do about a replica: route to it, no more, or see what it held lost. gone: forget it."""
 
     did: Did

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from autoscale.simulator.cluster.nodes import Change, Replica
-from autoscale.simulator.engine_base import Floats, Measured
+from autoscale.simulator.cluster.nodes import NodeChange, Replica
+from autoscale.simulator.engine_base import Floats, UnitCounts
 from autoscale.simulator.event_engine.initial_state import initial_state
 from autoscale.simulator.event_engine.kernel import entries
 from autoscale.simulator.event_engine.state import (
@@ -71,7 +71,7 @@ class EventEngine:
                 return
             self._hold(with_more_works(self.state))
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: NodeChange) -> None:
         """Route to a replica, no more, or lose it."""
         number = change.replica.number
         if change.did == "opened":
@@ -116,13 +116,13 @@ class EventEngine:
                 self.state.keys["weight"][place] = weights.get(key.pool, 0.0)
                 self.state.keys["credit"][place] = 0.0
 
-    def measure(self) -> Mapping[Key, Measured]:
+    def measure(self) -> Mapping[Key, UnitCounts]:
         """Give what was counted so far."""
         now_s = float(self.state.clock["now_s"][0])
         measured = {}
         for key, record in zip(self._keys, self.state.keys, strict=True):
             since_s = now_s - record["ongoing_at_s"]
-            measured[key] = Measured(
+            measured[key] = UnitCounts(
                 arrived_requests=float(record["arrived_requests"]),
                 arrived_candidates=float(record["arrived_candidates"]),
                 served_candidates=float(record["served_candidates"]),
@@ -159,6 +159,6 @@ def compile_engine(spec: PipelineSpec) -> None:
     """Have the engine's code compiled and on disk, where it is not yet: processes that follow find it there."""
     engine = EventEngine(spec, Feed([(np.zeros(1), np.ones(1, np.int32))], 0.0, None), 0)
     replica = Replica(0, next(spec.keys()))
-    engine.apply(Change("opened", replica))
+    engine.apply(NodeChange("opened", replica))
     engine.advance(1.0)
-    engine.apply(Change("closed", replica))
+    engine.apply(NodeChange("closed", replica))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoscale.simulator.arrivals import Rates
-from autoscale.simulator.cluster.nodes import Change, Replica
-from autoscale.simulator.engine_base import Floats, Measured
+from autoscale.simulator.cluster.nodes import NodeChange, Replica
+from autoscale.simulator.engine_base import Floats, UnitCounts
 from autoscale.simulator.event_engine.state import (
     ARRIVED,
     BUCKETS,
@@ -33,7 +33,7 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(slots=True)
 class _Counts:
-    """What a key has counted, as ``Measured``."""
+    """What a key has counted, as ``UnitCounts``."""
 
     counts: Floats = field(default_factory=lambda: np.zeros(8))
     waiting_candidates: float = 0.0
@@ -82,7 +82,7 @@ class StepEngine:
         """Give when the rates end, if that is before ``until_s``; else infinity."""
         return np.nextafter(self._last_s, 0.0) if self._last_s <= until_s else float("inf")
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: NodeChange) -> None:
         """Count a replica among the open ones, or no more."""
         if change.did == "opened":
             self._ready[change.replica.key] += 1
@@ -99,13 +99,13 @@ class StepEngine:
             if key.unit == unit:
                 self._weights[key] = weights.get(key.pool, 0.0)
 
-    def measure(self) -> Mapping[Key, Measured]:
+    def measure(self) -> Mapping[Key, UnitCounts]:
         """Give what was counted so far."""
         measured = {}
         for key, counted in self._by_key.items():
             requests, candidates, served, shed, missed, *rest = (float(n) for n in counted.counts)
             waiting = counted.waiting_candidates
-            measured[key] = Measured(requests, candidates, served, shed, missed, waiting, *rest)
+            measured[key] = UnitCounts(requests, candidates, served, shed, missed, waiting, *rest)
         return measured
 
     def totals(self) -> Floats:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autoscale.capacity.calls import call_limit, mixed, next_unit
 from autoscale.capacity.service_time import service_time
-from autoscale.simulator.cluster.nodes import Change, Replica
+from autoscale.simulator.cluster.nodes import NodeChange, Replica
 from autoscale.simulator.engine_base import Floats
 from autoscale.simulator.event_engine.engine import EventEngine
 from autoscale.simulator.event_engine.state import BUCKETS, IN_TIME, LATENCY_S
@@ -192,7 +192,7 @@ class SteadyStates:
             engine.weigh(unit.name, {key.pool: share for key, share in weights if key.unit == unit.name})
         opened = (key for key, count in zip(self._keys, replicas, strict=True) for _ in range(count))
         for number, key in enumerate(opened):
-            engine.apply(Change("opened", Replica(number, key)))
+            engine.apply(NodeChange("opened", Replica(number, key)))
         return engine, times_s
 
     def _find(self, replicas: tuple[int, ...], shares: tuple[float, ...], load: float) -> Steady:

@@ -6,11 +6,11 @@ what a rank runs; ``runtime`` moves activations between ranks.
 """
 
 from models.architectures.base import Architecture
-from models.runtimes.pipeline.base import Stage
+from models.runtimes.pipeline.base import PipelineStage
 from models.signature import Signature
 
 
-def stage_of(module: Architecture, signature: Signature, rank: int, ranks: int) -> Stage:
+def stage_of(module: Architecture, signature: Signature, rank: int, ranks: int) -> PipelineStage:
     """Give one rank's stage of a module that has no weights yet.
 
     Raises:

@@ -12,7 +12,7 @@ FEWEST_ROWS = 32
 
 
 @dataclass(frozen=True)
-class Part:
+class MicroBatch:
     """What of a batch goes through the stages at once.
 
     shape: of the activations between any two stages. work: takes those that come in, None at the first stage, and
@@ -27,12 +27,12 @@ class Part:
 class Schedule:
     """A batch in parts, the same at all ranks; scores of ``shape`` are those of the parts along ``axis``."""
 
-    parts: Sequence[Part]
+    parts: Sequence[MicroBatch]
     shape: tuple[int, ...]
     axis: int = 0
 
 
-class Stage(Protocol):
+class PipelineStage(Protocol):
     """One rank's part of a model."""
 
     def owns(self, name: str) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.architectures.history_ranker import HistoryRanker
 from models.architectures.layers import TransformerLayer, layers_of
-from models.runtimes.pipeline.base import Part, Schedule, Share, runs, share_of
+from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, share_of
 from models.signature import Signature
 
 _PATH = "layers"
@@ -48,10 +48,10 @@ class HistoryStage:
         axis = 0 if chunks > count else 1
         width = self._module.options.width
         work = _Batch(self._module, self._layers, self._share, inputs, axis)
-        parts = [Part((requests, 1 + longest, width), work.encode)]
+        parts = [MicroBatch((requests, 1 + longest, width), work.encode)]
         for start, length in runs((chunks, count)[axis], (count, chunks)[axis], micro_batches):
             shape = (length, count, width) if axis == 0 else (chunks, length, width)
-            parts.append(Part(shape, partial(work.score, start, length)))
+            parts.append(MicroBatch(shape, partial(work.score, start, length)))
         return Schedule(parts, (chunks, count), axis)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.architectures.sequence_classifier import SequenceClassifier
-from models.runtimes.pipeline.base import Part, Schedule, Share, runs, share_of
+from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, share_of
 
 
 class _Passed(Exception):
@@ -69,7 +69,7 @@ class HuggingFaceStage:
         parts = []
         for start, length in runs(pairs, tokens, micro_batches):
             own = {name: inputs[name].narrow(0, start, length) for name in self._module.inputs}
-            parts.append(Part((length, tokens, self._width), partial(self._work, own)))
+            parts.append(MicroBatch((length, tokens, self._width), partial(self._work, own)))
         return Schedule(parts, (pairs,))
 
     def _work(self, inputs: Mapping[str, Tensor], received: Tensor | None) -> Tensor:

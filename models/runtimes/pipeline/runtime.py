@@ -23,7 +23,7 @@ from models.errors import ArtifactError, BatchFailure, OutOfMemory, RuntimeFailu
 from models.runtimes.accelerate import refuse_others
 from models.runtimes.kinds.accelerate import AccelerateConfig
 from models.runtimes.pipeline import stage_of
-from models.runtimes.pipeline.base import Schedule, Stage
+from models.runtimes.pipeline.base import PipelineStage, Schedule
 from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
 from models.runtimes.torch import FAULTS, failure, misfit, refuse_unbuildable
 from models.signature import Inputs
@@ -134,7 +134,7 @@ class _Links:
 
 
 def _load(
-    module: Architecture, path: Path, stage: Stage, config: AccelerateConfig, device: torch.device
+    module: Architecture, path: Path, stage: PipelineStage, config: AccelerateConfig, device: torch.device
 ) -> None:
     """Give the module the tensors of its stage; the others stay without memory.
 

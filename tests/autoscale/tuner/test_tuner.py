@@ -12,7 +12,7 @@ from autoscale.traces.bins import Bins
 from autoscale.traces.trace import BinnedTrace
 from autoscale.tuner.study import TuneOptions
 from autoscale.tuner.trials import simulated, window
-from autoscale.tuner.tuner import Candidate, best, chosen, front, judge, tune
+from autoscale.tuner.tuner import JudgedConfig, best, chosen, front, judge, tune
 from tests.autoscale.planner.test_planner import ONE
 
 WAVE = 60 + 500 * np.exp(-(((np.arange(90) - 45) / 8) ** 2))
@@ -23,8 +23,8 @@ OPTIONS = TuneOptions(
 )
 
 
-def candidate(number: int, cost: float, misses: float) -> Candidate:
-    return Candidate(number, SERVE, cost, misses)
+def candidate(number: int, cost: float, misses: float) -> JudgedConfig:
+    return JudgedConfig(number, SERVE, cost, misses)
 
 
 def test_a_search_ends_on_the_front_and_goes_on_where_it_was(tmp_path: Path) -> None:

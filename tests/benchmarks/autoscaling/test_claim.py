@@ -3,7 +3,7 @@
 import pytest
 
 from autoscale.config import AutoscalingConfig
-from autoscale.tuner.tuner import Candidate, Tuned
+from autoscale.tuner.tuner import JudgedConfig, Tuned
 from benchmarks.autoscaling.claim import Judged, compared, day, picks, pipeline
 
 CONFIG = AutoscalingConfig.model_validate({"p99_ms": 100.0, "policy": {"kind": "target_ongoing"}})
@@ -32,7 +32,7 @@ def test_fronts_are_compared_at_equal_cost_and_at_equal_violations() -> None:
 
 
 def test_what_was_chosen_and_the_ends_of_a_front_are_judged() -> None:
-    front = tuple(Candidate(number, CONFIG, 10.0 + number, 0.1 / (1 + number)) for number in range(6))
+    front = tuple(JudgedConfig(number, CONFIG, 10.0 + number, 0.1 / (1 + number)) for number in range(6))
     for chosen in front:
         picked = picks(Tuned(chosen, front, 6, 0), 3)
         assert len(picked) == 3

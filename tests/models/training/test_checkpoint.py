@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.artifact import Artifact
-from models.training.checkpoint import Checkpoint, Reached, Snapshot, moments_of, set_moments
+from models.training.checkpoint import Snapshot, TrainingCheckpoint, TrainingProgress, moments_of, set_moments
 from models.training.config import TrainingConfig
 from tests.models.training.test_train import DOCUMENT, MODELS, train
 from tests.models.worlds import make_catalogue, make_impressions
@@ -43,11 +43,11 @@ Trainer(EVERY_STEP, FEATURES, places_in(home), progress).run()
 
 def snapshot(step: int) -> Snapshot:
     tensors = {"a": torch.full((2,), float(step)), "b": torch.arange(3)}
-    return Snapshot(Reached(step, 0.5, 1), tensors, tensors, {"0.exp_avg": torch.ones(2)})
+    return Snapshot(TrainingProgress(step, 0.5, 1), tensors, tensors, {"0.exp_avg": torch.ones(2)})
 
 
 def test_what_is_saved_comes_back_with_the_random_state(tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path / "c", "k")
+    checkpoint = TrainingCheckpoint(tmp_path / "c", "k")
     assert checkpoint.load() is None
     torch.manual_seed(5)
     checkpoint.save(snapshot(1))
@@ -56,7 +56,7 @@ def test_what_is_saved_comes_back_with_the_random_state(tmp_path: Path) -> None:
     torch.manual_seed(6)
     found = checkpoint.load()
     assert found is not None
-    assert found.reached == Reached(2, 0.5, 1)
+    assert found.reached == TrainingProgress(2, 0.5, 1)
     assert found.weights["a"].tolist() == [2.0, 2.0]
     assert torch.equal(torch.rand(3), wanted)
     checkpoint.clear()
@@ -64,10 +64,10 @@ def test_what_is_saved_comes_back_with_the_random_state(tmp_path: Path) -> None:
 
 
 def test_one_of_another_training_or_a_damaged_one_is_not_taken_up(tmp_path: Path) -> None:
-    Checkpoint(tmp_path / "c", "k").save(snapshot(1))
-    assert Checkpoint(tmp_path / "c", "other").load() is None
+    TrainingCheckpoint(tmp_path / "c", "k").save(snapshot(1))
+    assert TrainingCheckpoint(tmp_path / "c", "other").load() is None
     (tmp_path / "c" / "weights.safetensors").write_bytes(b"half")
-    assert Checkpoint(tmp_path / "c", "k").load() is None
+    assert TrainingCheckpoint(tmp_path / "c", "k").load() is None
 
 
 def test_an_optimiser_gets_its_moments_back() -> None:

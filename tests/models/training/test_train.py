@@ -18,7 +18,7 @@ from models.ragged import RaggedBatch
 from models.runtimes import load_runtime
 from models.runtimes.kinds.registry import runtime_config
 from models.training.config import TrainingConfig
-from models.training.splits import Places
+from models.training.splits import TrainingFolders
 from models.training.train import Trained, Trainer
 from tests.models.worlds import CONTEXT, FEATURES, make_batch, make_catalogue, make_impressions
 
@@ -49,8 +49,8 @@ def changed(**ranker: Any) -> TrainingConfig:
     return TrainingConfig.model_validate({**DOCUMENT, "ranker": {**DOCUMENT["ranker"], **ranker}})
 
 
-def places_in(home: Path) -> Places:
-    return Places(
+def places_in(home: Path) -> TrainingFolders:
+    return TrainingFolders(
         catalogue=home / "catalogue",
         data=home / "impressions",
         ranker=home / "ranker",

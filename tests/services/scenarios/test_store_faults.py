@@ -19,7 +19,7 @@ from services.ingress.engine import Engine
 from services.ingress.schema import RankRequest
 from services.stages.features import load_definitions
 from services.stores import open_writer
-from services.stores.loading import Checkpoint, load
+from services.stores.loading import LoadCheckpoint, load
 from services.stores.sources import open_source
 from services.units.ingress_replica import build_engine
 from tests.pipelines import FEATURES, USERS, bias_of, make_pipeline
@@ -108,7 +108,9 @@ def fill(config: Path, home: Path) -> None:
     assert pipeline.features.store is not None
     source = open_source(users, load_definitions(home / "features.yaml"))
     writer = open_writer(pipeline.features.store, home)
-    assert load(source, writer, Checkpoint(users, source.stamp()), lambda done, total: None).written == USERS
+    assert (
+        load(source, writer, LoadCheckpoint(users, source.stamp()), lambda done, total: None).written == USERS
+    )
     writer.close()
 
 

@@ -17,7 +17,7 @@ from models.ragged import RaggedArray
 from services.errors import StoreFailed
 from services.stores import sources
 from services.stores.lmdb import LmdbStore
-from services.stores.loading import Checkpoint, Loaded, Reached, load, load_all
+from services.stores.loading import LoadCheckpoint, LoadProgress, LoadReport, load, load_all
 from services.stores.sources import open_source
 
 FEATURES = FeatureSet(
@@ -97,9 +97,9 @@ def write(
     return path
 
 
-def run(path: Path, store: Kept, features: FeatureSet = FEATURES) -> Loaded:
+def run(path: Path, store: Kept, features: FeatureSet = FEATURES) -> LoadReport:
     source = open_source(path, features)
-    return load(source, store, Checkpoint(path, source.stamp()), lambda done, total: None)
+    return load(source, store, LoadCheckpoint(path, source.stamp()), lambda done, total: None)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -171,9 +171,9 @@ def test_a_load_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_file_or_garbled_begins_anew(tmp_path: Path) -> None:
     path = write(tmp_path / "users.parquet", [{"user_id": f"u{i}"} for i in range(3000)])
-    Checkpoint(path, "another").write(Reached("load", 2, 2000, 2000))
+    LoadCheckpoint(path, "another").write(LoadProgress("load", 2, 2000, 2000))
     assert run(path, Kept()).resumed == 0
-    Checkpoint(path, "").path.write_text("{garbled")
+    LoadCheckpoint(path, "").path.write_text("{garbled")
     assert run(path, Kept()).written == 3000
 
 
@@ -208,7 +208,7 @@ def test_an_embedded_stores_rows_are_taken_as_they_are(tmp_path: Path) -> None:
     embedded.write_many(rows)
     embedded.close()
     source = open_source(tmp_path / "users", FEATURES)
-    checkpoint, store = Checkpoint(tmp_path / "users", source.stamp()), Kept(room=3000)
+    checkpoint, store = LoadCheckpoint(tmp_path / "users", source.stamp()), Kept(room=3000)
     with pytest.raises(StoreFailed, match="full"):
         load(source, store, checkpoint, lambda done, total: None)
     before, store.room = store.written, 1 << 30
@@ -297,10 +297,11 @@ def test_rows_of_a_later_file_win_wherever_calls_are_cut_off(
         path.with_name(f".{path.name}.loading").unlink(missing_ok=True)
     store = ManyLoads()
 
-    def call() -> list[Loaded]:
+    def call() -> list[LoadReport]:
         opened = {path: open_source(path, FEATURES) for path in paths}
         return load_all(
-            [(s, Checkpoint(path, s.stamp()), lambda done, total: None) for path, s in opened.items()], store
+            [(s, LoadCheckpoint(path, s.stamp()), lambda done, total: None) for path, s in opened.items()],
+            store,
         )
 
     for room in rooms:

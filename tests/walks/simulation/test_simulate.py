@@ -3,7 +3,7 @@ import pytest
 
 from tests.walks.conftest import Play
 from walks.simulation.log import Events
-from walks.simulation.simulate import OPENED, TOP, Memory, simulate
+from walks.simulation.simulate import OPENED, TOP, UserMemory, simulate
 from walks.simulation.utility import SEEN, TIRED
 
 
@@ -82,7 +82,7 @@ def test_what_stood_at_the_top_and_what_was_opened_are_events(play: Play) -> Non
 
 def test_routes_seen_too_often_are_liked_less(play: Play) -> None:
     users = len(play.people)
-    memory = Memory(np.full((users, 2), -1), np.full((users, 3), -1))
+    memory = UserMemory(np.full((users, 2), -1), np.full((users, 3), -1))
     memory.walked[0], memory.seen[0] = [4, -1], [5, 5, 6]
     lost = memory.weariness(np.array([0, 1]), np.array([[4, 5, 6, 7]] * 2))
     assert lost[0] == pytest.approx([TIRED, 2 * SEEN, SEEN, 0.0])

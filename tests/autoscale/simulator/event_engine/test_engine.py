@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import poisson as poisson_distribution
 
-from autoscale.simulator.cluster.nodes import Change, Replica
+from autoscale.simulator.cluster.nodes import NodeChange, Replica
 from autoscale.simulator.event_engine.engine import EventEngine
 from autoscale.simulator.event_engine.state import DRAWS, IN_TIME, LATENCY_S, TOO_LATE
 from autoscale.simulator.trace_feed import Feed
@@ -27,7 +27,7 @@ def mean_latencies(
     )
     keys = [key for key in spec.keys() for _ in range(spec.placed(key).initial_replicas)]
     for number, key in enumerate(keys):
-        engine.apply(Change("opened", Replica(number, key)))
+        engine.apply(NodeChange("opened", Replica(number, key)))
     before, means = engine.totals(), []
     for part in range(parts):
         engine.advance(until_s * (part + 1) / parts)
@@ -127,7 +127,7 @@ def test_a_batch_takes_as_much_longer_as_others_of_its_like_run() -> None:
     assert one_s == pytest.approx(0.010, rel=0.002)
     engine = EventEngine(spec, Feed(poisson(1000.0, 20.0, candidates=1, seed=7), 0.0, None), 3)
     for number in range(2):
-        engine.apply(Change("opened", Replica(number, RANKER)))
+        engine.apply(NodeChange("opened", Replica(number, RANKER)))
     engine.advance(20.0)
     answered = engine.totals()[[IN_TIME, TOO_LATE]].sum()
     assert answered == pytest.approx(2 * 20.0 / 0.0125, rel=0.01)

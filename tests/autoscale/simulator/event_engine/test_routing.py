@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscale.simulator.cluster.nodes import Change, Replica
+from autoscale.simulator.cluster.nodes import NodeChange, Replica
 from autoscale.simulator.event_engine.engine import EventEngine
 from autoscale.simulator.event_engine.routing import choose_key
 from autoscale.simulator.trace_feed import Feed
@@ -22,7 +22,7 @@ def simulated(weights: dict[str, float], calls: list[int]) -> list[str]:
     engine = EventEngine(POOLS, Feed(poisson(1.0, 5.0), 0.0, None), 0)
     keys = list(POOLS.keys())
     for number, key in enumerate(keys):
-        engine.apply(Change("opened", Replica(number, key)))
+        engine.apply(NodeChange("opened", Replica(number, key)))
     engine.weigh("ranker", weights)
     table = engine.state.table()
     return [keys[choose_key(int(table.ctypes.data), RANKER, candidates)].pool for candidates in calls]

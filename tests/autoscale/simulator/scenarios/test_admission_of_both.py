@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscale.serving_rules import rescue_s, stage_left_s
-from autoscale.simulator.cluster.nodes import Change, Replica
+from autoscale.simulator.cluster.nodes import NodeChange, Replica
 from autoscale.simulator.event_engine import queues
 from autoscale.simulator.event_engine.admission import refuses
 from autoscale.simulator.event_engine.engine import EventEngine
@@ -37,7 +37,7 @@ class Simulated:
         fallback = Fallback("small", 0.0) if promises else None
         spec = one_unit(1, fallback=fallback, max_candidates=BUDGET, deadline_ms=DEADLINE_S * 1e3)
         self._engine = EventEngine(spec, Feed(poisson(1.0, 5.0), 0.0, None), 0)
-        self._engine.apply(Change("opened", Replica(0, RANKER)))
+        self._engine.apply(NodeChange("opened", Replica(0, RANKER)))
         self._state = self._engine.state
         self._table = self._state.table()
         self._address = int(self._table.ctypes.data)

@@ -20,7 +20,7 @@ from services.stores.kinds.lmdb import LmdbConfig
 from services.stores.kinds.redis import RedisConfig
 from services.stores.kinds.registry import StoreConfig
 from services.stores.lmdb import LmdbStore
-from services.stores.loading import Checkpoint, Loaded, Progress, Reached, load, load_all
+from services.stores.loading import LoadCheckpoint, LoadProgress, LoadReport, Progress, load, load_all
 from services.stores.redis_marks import Marks
 from services.stores.sources import open_source
 from tests.services.stores.servers import RedisServer, needs_redis, redis_cluster, redis_server, until
@@ -74,9 +74,9 @@ class Loader:
     source: Path
     home: Path = Path()
     at: dict[int, list[Callable[[], None]]] = field(default_factory=dict)
-    checkpoint: type[Checkpoint] = Checkpoint
+    checkpoint: type[LoadCheckpoint] = LoadCheckpoint
 
-    def call(self) -> Loaded:
+    def call(self) -> LoadReport:
         source = open_source(self.source, FEATURES)
         writer = open_writer(self.config, self.home)
         try:
@@ -88,7 +88,7 @@ class Loader:
         for event in self.at.pop(done // ROWS_A_PART, []):
             event()
 
-    def until_through(self, most: int) -> tuple[Loaded, list[Exception]]:
+    def until_through(self, most: int) -> tuple[LoadReport, list[Exception]]:
         """Call again after each failure, as an operator would."""
         failures: list[Exception] = []
         for _ in range(most):
@@ -164,7 +164,7 @@ def test_rows_of_the_first_file_that_are_lost_before_the_second_begins_are_notic
         writer = open_writer(redis_config(server), tmp_path)
         opened = [(open_source(path, FEATURES), path) for path in paths]
         try:
-            load_all([(s, Checkpoint(p, s.stamp()), progress) for s, p in opened], writer)
+            load_all([(s, LoadCheckpoint(p, s.stamp()), progress) for s, p in opened], writer)
         finally:
             writer.close()
 
@@ -199,8 +199,8 @@ def test_whatever_happens_whenever_all_rows_are_there_once_the_command_ends_well
     (tmp_path / "dump.rdb").unlink(missing_ok=True)
     armed: list[bool] = []
 
-    class Forgetful(Checkpoint):
-        def write(self, reached: Reached) -> None:
+    class Forgetful(LoadCheckpoint):
+        def write(self, reached: LoadProgress) -> None:
             if armed:
                 armed.pop()
                 raise Cut
@@ -363,5 +363,5 @@ def test_the_id_of_no_load_is_that_of_one_without_marks(tmp_path: Path, garbled:
     assert Marks(garbled, b"rankway:").keys == []
     path = write_users(tmp_path / "users.parquet")
     source = open_source(path, FEATURES)
-    Checkpoint(path, source.stamp()).write(Reached(garbled, 3, 3 * ROWS_A_PART, 3 * ROWS_A_PART))
+    LoadCheckpoint(path, source.stamp()).write(LoadProgress(garbled, 3, 3 * ROWS_A_PART, 3 * ROWS_A_PART))
     assert Loader(LmdbConfig(path="store"), path, tmp_path).call().written == USERS
