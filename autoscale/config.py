@@ -138,6 +138,6 @@ def policy_kind(policy: PolicyOptions) -> AnyPolicyKind:
         PolicyError: it cannot be loaded.
     """
     try:
-        return POLICIES.of(policy)
+        return POLICIES.for_config(policy)
     except RegistryError as error:
         raise PolicyError(f"autoscaling.policy.kind: {error}") from error

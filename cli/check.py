@@ -10,7 +10,7 @@ from rich.console import Console
 
 from models.runtimes.auto import Choice
 from services.config.loading import load_config
-from services.config.runtimes import choices, told
+from services.config.runtimes import choices, describe
 from services.deployment.advice import idle_policies, scaling_warnings, store_warnings
 from services.deployment.check import Preflight
 from services.errors import ConfigError
@@ -80,7 +80,7 @@ def _findings(path: Path) -> Findings:
 def _print(path: str, findings: Findings) -> None:
     console = Console()
     console.print(f"{path}: " + ("[red]faulty[/]" if findings.faults else "[green]ok[/]"), highlight=False)
-    lines = [f"models.{name}: {told(choice)}" for name, choice in findings.runtimes.items()]
+    lines = [f"models.{name}: {describe(choice)}" for name, choice in findings.runtimes.items()]
     lines += [
         f"autoscaling: {kind} would add nothing here: {why}" for kind, why in findings.idle_policies.items()
     ]

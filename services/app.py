@@ -58,7 +58,7 @@ def build(args: PipelineArgs) -> Application:
     if ranker_name != ingress_name:
         placed = placements(config, ranker_name)
         arguments.append({p.key.pool: _deployment(RankerUnit, p, args).bind(dumped, home) for p in placed})
-        user_config = RouterConfig.of(placed).model_dump()
+        user_config = RouterConfig.from_placements(placed).model_dump()
     ingress = _deployment(serve.ingress()(IngressUnit), placements(config, ingress_name)[0], args)
     return ingress.options(user_config=user_config).bind(*arguments)
 

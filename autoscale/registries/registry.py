@@ -67,7 +67,7 @@ class Registry(Generic[Entry]):
             refuse_untrusted(target)
         return self._load(kind, target)
 
-    def of(self, config: BaseModel) -> Entry:
+    def for_config(self, config: BaseModel) -> Entry:
         """Return the descriptor of options that have been validated, and so were trusted then.
 
         Raises:

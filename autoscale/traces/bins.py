@@ -50,7 +50,7 @@ class Bins:
         return self.start_s + len(self) * self.step_s
 
     @classmethod
-    def of(
+    def from_counts(
         cls, start_s: float, step_s: float, requests: Iterable[float], candidates: Iterable[float] | float
     ) -> "Bins":
         """Give bins of Poisson arrivals whose requests have the same number of candidates in each."""
@@ -59,7 +59,7 @@ class Bins:
         return cls(start_s, step_s, counts, means, np.zeros_like(counts), np.zeros_like(counts))
 
 
-def of_sums(
+def bins_from_sums(
     start_s: float,
     step_s: float,
     requests: NDArray[np.float64],
@@ -103,7 +103,7 @@ def merged(counts: Bins, step_s: float) -> Bins:
     requests, means = counts.requests, counts.candidates
     squares = requests * means**2 * (1 + counts.candidates_cv**2)
     start_s = counts.start_s - ahead * counts.step_s
-    sums = of_sums(start_s, step_s, summed(requests), summed(requests * means), summed(squares))
+    sums = bins_from_sums(start_s, step_s, summed(requests), summed(requests * means), summed(squares))
     dispersion = summed(requests * counts.dispersion) / np.maximum(sums.requests, 1e-12)
     return replace(sums, dispersion=dispersion)
 

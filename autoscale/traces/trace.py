@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoscale.errors import TraceError
-from autoscale.traces.bins import Arrivals, Bins, merged, of_sums, split
+from autoscale.traces.bins import Arrivals, Bins, merged, bins_from_sums, split
 from autoscale.traces.sampling import drawn
 from autoscale.traces.validation import check_arrivals, check_bins, checked
 
@@ -86,7 +86,7 @@ class ArrivalTrace:
     read: Callable[[], Iterator[Arrivals]]
 
     @classmethod
-    def of(
+    def from_arrays(
         cls, times_s: NDArray[np.float64], candidates: NDArray[np.int32], name: str = "arrivals"
     ) -> "ArrivalTrace":
         """Give the trace of arrays in memory.
@@ -134,7 +134,7 @@ class ArrivalTrace:
             for column, values in ((requests, None), (candidates, weights), (squares, weights**2)):
                 column[low:size] += np.bincount(places - low, values, size - low)
         used = size
-        return of_sums(first * step_s, step_s, requests[:used], candidates[:used], squares[:used])
+        return bins_from_sums(first * step_s, step_s, requests[:used], candidates[:used], squares[:used])
 
     def scaled(self, factor: float) -> Trace:
         """Give bins of one second with ``factor`` times the requests: requests themselves cannot be split."""

@@ -86,7 +86,7 @@ def runtime_kind(config: RuntimeOptions) -> AnyRuntimeKind:
         RuntimeFailure: it cannot be loaded.
     """
     try:
-        return RUNTIMES.of(config)
+        return RUNTIMES.for_config(config)
     except RegistryError as error:
         raise RuntimeFailure(f"runtime.kind: {error}") from error
 

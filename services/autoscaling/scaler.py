@@ -107,7 +107,7 @@ class Scaler(Generic[State]):
             if len(unit.placed) > 1:
                 own = [each for each in self._placed.values() if each.key.unit == unit.name]
                 # Written in any case: weights of a policy before this one may still stand there.
-                weights = decision.weights.get(unit.name) or RouterConfig.of(own).weights
+                weights = decision.weights.get(unit.name) or RouterConfig.from_placements(own).weights
                 post_weights(self._store, unit.name, weights)
         self._store.post(_STATE, pickle.dumps((self._made_of, decision.state)))
 

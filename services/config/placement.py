@@ -56,7 +56,7 @@ class RouterConfig(BaseModel):
     weights: dict[str, float] = Field(default_factory=dict)
 
     @classmethod
-    def of(cls, placed: Sequence[Placement]) -> Self:
+    def from_placements(cls, placed: Sequence[Placement]) -> Self:
         """Give the weights that a pipeline's YAML says: a pool's own, else its replicas; equal ones where all are 0."""
         weights = {placement.key.pool: placement.weight for placement in placed}
         return cls(weights=weights if any(weights.values()) else dict.fromkeys(weights, 1.0))

@@ -50,7 +50,7 @@ def choices(config: PipelineConfig, home: Path) -> dict[str, Choice]:
     return {name: _choice(config, home, name) for name in config.models}
 
 
-def told(choice: Choice) -> str:
+def describe(choice: Choice) -> str:
     """Say a choice in a line."""
     runtime = choice.runtime
     group = group_of(runtime)

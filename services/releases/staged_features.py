@@ -65,7 +65,7 @@ def _definitions(features: FeaturesConfig, home: Path) -> FeatureSet | None:
 def _at_place_of(recorded: StoreConfig | None, present: StoreConfig | None) -> StoreConfig | None:
     if recorded is None or present is None or recorded.kind != present.kind:
         return present
-    place = STORES.of(present).place
+    place = STORES.for_config(present).place
     return present.model_copy(update={name: getattr(recorded, name) for name in place})
 
 

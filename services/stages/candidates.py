@@ -83,7 +83,7 @@ def candidate_source(
             field="candidates.count",
         )
     with opening(SOURCES, config, "candidates"):
-        source: CandidateSource = SOURCES.of(config).open(config, catalogue, definitions)
+        source: CandidateSource = SOURCES.for_config(config).open(config, catalogue, definitions)
     return source if config.kind in SOURCES.builtins else CheckedSource(source, config, len(catalogue))
 
 

@@ -108,7 +108,7 @@ class CustomStages:
         self._stages: list[tuple[After, CheckedStage]] = []
         for index, config in enumerate(configs):
             with opening(STAGES, config, f"stages.{index}"):
-                kind = STAGES.of(config)
+                kind = STAGES.for_config(config)
                 stage = kind.open(config, context)
             checked = CheckedStage(
                 config.label,

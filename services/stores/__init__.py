@@ -18,7 +18,7 @@ def open_store(config: StoreOptions, home: Path, readers: int = 1) -> FeatureSto
         ConfigError: an embedded one is missing or cannot be opened; a secret or certificate is missing.
     """
     with opening(STORES, config, _FIELD):
-        store: FeatureStore = STORES.of(config).open(config, home, readers)
+        store: FeatureStore = STORES.for_config(config).open(config, home, readers)
     return store if config.kind in STORES.builtins else GuardedStore(store)
 
 
@@ -29,7 +29,7 @@ def open_writer(config: StoreOptions, home: Path) -> StoreWriter:
         ConfigError: as ``open_store``, or only other programs write it. StoreFailed: a server cannot be reached.
     """
     with opening(STORES, config, _FIELD):
-        kind = STORES.of(config)
+        kind = STORES.for_config(config)
         if kind.open_writer is None:
             raise ConfigError(
                 f"rankway cannot write this store, got kind {config.kind}; load it with the tools of its package",
@@ -45,7 +45,7 @@ def check_store(config: StoreOptions, home: Path) -> None:
         ConfigError: as ``open_store``.
     """
     with opening(STORES, config, _FIELD):
-        kind = STORES.of(config)
+        kind = STORES.for_config(config)
         if kind.check is not None:
             kind.check(config, home)
         else:
@@ -59,5 +59,5 @@ def store_fault(config: StoreOptions, home: Path) -> str | None:
         ConfigError: as ``open_store``.
     """
     with opening(STORES, config, _FIELD):
-        kind = STORES.of(config)
+        kind = STORES.for_config(config)
         return None if kind.fault is None else kind.fault(config, home)

@@ -31,7 +31,7 @@ class Values:
         places = self.starts[whole][:, None] + np.arange(width)
         return self.flat[places].reshape(-1, *self.feature.shape), whole
 
-    def of(self, row: int) -> NDArray[Any] | None:
+    def row(self, row: int) -> NDArray[Any] | None:
         """Give row's value in the feature's shape; None where the file has none."""
         if not self.given[row]:
             return None

@@ -115,7 +115,7 @@ class ParquetSource:
                 faults[place] = f"{USER} is empty: give the id that requests name"
             if place in faults:
                 continue
-            values = {column.feature.name: column.of(place) for column in ragged}
+            values = {column.feature.name: column.row(place) for column in ragged}
             lists[place] = {name: value for name, value in values.items() if value is not None}
             try:
                 events[place] = self._codec.events.of_lists(lists[place])

@@ -54,7 +54,7 @@ def test_a_kind_of_a_package_needs_trust_before_it_is_imported() -> None:
     assert "zeta" not in sys.modules
     with trusting(["zeta"]):
         config = kinds.get("zeta").config(kind="zeta")
-    assert kinds.of(config).config is type(config)
+    assert kinds.for_config(config).config is type(config)
     assert kinds.packages_of(config) == ["zeta"]
 
 
@@ -63,7 +63,7 @@ def test_options_of_another_class_have_no_descriptor() -> None:
     with pytest.raises(
         LoadFailure, match="the options of runtime zeta are of another class, got RuntimeOptions"
     ):
-        registry().of(RuntimeOptions(kind="zeta"))
+        registry().for_config(RuntimeOptions(kind="zeta"))
 
 
 @pytest.mark.usefixtures("installed")

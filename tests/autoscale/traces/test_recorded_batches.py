@@ -17,7 +17,7 @@ Batch = tuple[float, float]
 """When it began and when it ended, in seconds."""
 
 
-def of(replicas: list[list[Batch]]) -> RecordedBatches:
+def recorded(replicas: list[list[Batch]]) -> RecordedBatches:
     rows = sorted(
         (ended_s, ended_s - began_s, number)
         for number, batches in enumerate(replicas)
@@ -29,7 +29,7 @@ def of(replicas: list[list[Batch]]) -> RecordedBatches:
 
 
 def test_a_batch_is_told_what_share_of_its_time_the_others_ran() -> None:
-    batches = of([[(0.0, 1.0), (3.0, 4.0)], [(0.5, 2.5)], [(0.0, 0.5), (0.5, 1.0), (3.5, 4.0)]])
+    batches = recorded([[(0.0, 1.0), (3.0, 4.0)], [(0.5, 2.5)], [(0.0, 0.5), (0.5, 1.0), (3.5, 4.0)]])
     beside = dict(zip(zip(batches.ended_s, batches.replica, strict=True), batches.beside(), strict=True))
     assert beside[1.0, 0] == pytest.approx((0.5 + 1.0) / 2)
     assert beside[4.0, 0] == pytest.approx(0.5 / 2)
@@ -39,7 +39,7 @@ def test_a_batch_is_told_what_share_of_its_time_the_others_ran() -> None:
 
 
 def test_one_replica_has_none_beside_it() -> None:
-    assert of([[(0.0, 1.0), (1.0, 2.0)]]).beside().tolist() == [0.0, 0.0]
+    assert recorded([[(0.0, 1.0), (1.0, 2.0)]]).beside().tolist() == [0.0, 0.0]
 
 
 STRETCHES = st.lists(st.integers(1, 40), min_size=2, max_size=12)
@@ -54,14 +54,14 @@ def test_it_is_as_counted_moment_by_moment(replicas: list[list[int]]) -> None:
     for number, each in enumerate(batches):
         for began, ended in each:
             ran[number, began:ended] = True
-    recorded = of([[(began / 100, ended / 100) for began, ended in each] for each in batches])
+    batches_of_two = recorded([[(began / 100, ended / 100) for began, ended in each] for each in batches])
     for ended_s, took_s, number, beside in zip(
-        recorded.ended_s, recorded.seconds, recorded.replica, recorded.beside(), strict=True
+        batches_of_two.ended_s, batches_of_two.seconds, batches_of_two.replica, batches_of_two.beside(), strict=True
     ):
         during = slice(round((ended_s - took_s) * 100), round(ended_s * 100))
         others = np.delete(ran, number, axis=0)[:, during]
         assert beside == pytest.approx(others.mean() if len(others) else 0.0, abs=1e-6)
-    assert recorded.running(0.0, ran.shape[1] / 100) == pytest.approx(ran.mean(), abs=1e-6)
+    assert batches_of_two.running(0.0, ran.shape[1] / 100) == pytest.approx(ran.mean(), abs=1e-6)
 
 
 def test_batches_of_several_replicas_are_read_from_what_they_noted(tmp_path: Path) -> None:

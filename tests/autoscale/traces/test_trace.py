@@ -89,7 +89,7 @@ def test_requests_are_read_as_they_were_written(
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_counts_are_read_as_they_were_written(tmp_path: Path, suffix: str) -> None:
-    counts = Bins.of(120.0, 60.0, [5, 0, 7], 200.0)
+    counts = Bins.from_counts(120.0, 60.0, [5, 0, 7], 200.0)
     write_bins(counts, tmp_path / f"t.{suffix}", ["made up"])
     read = open_trace(tmp_path / f"t.{suffix}").bins(60.0)
     assert (read.start_s, read.step_s, read.requests.tolist()) == (120.0, 60.0, [5, 0, 7])
@@ -97,14 +97,14 @@ def test_counts_are_read_as_they_were_written(tmp_path: Path, suffix: str) -> No
 
 
 def test_every_counted_request_is_drawn_inside_its_bin() -> None:
-    counts = Bins.of(10.0, 30.0, [400, 0, 1_500_000], [100, 1, 50])
+    counts = Bins.from_counts(10.0, 30.0, [400, 0, 1_500_000], [100, 1, 50])
     times = np.concatenate([chunk.times_s for chunk in BinnedTrace("b", counts).arrivals(1)])
     assert np.histogram(times, [10, 40, 70, 100])[0].tolist() == [400, 0, 1_500_000]
     assert (np.diff(times) >= 0).all()
 
 
 def test_dispersed_arrivals_come_in_bursts_and_even_ones_do_not() -> None:
-    even = Bins.of(0.0, 1000.0, [100_000], 10.0)
+    even = Bins.from_counts(0.0, 1000.0, [100_000], 10.0)
     dispersed = Bins(0.0, 1000.0, even.requests, even.candidates, np.array([0.5]), np.array([0.25]))
 
     def index_of_dispersion(counts: Bins) -> float:
@@ -119,13 +119,13 @@ def test_dispersed_arrivals_come_in_bursts_and_even_ones_do_not() -> None:
 
 
 def test_the_same_seed_draws_the_same_requests() -> None:
-    trace = BinnedTrace("b", Bins.of(0.0, 60.0, [50.5, 20], 7.5))
+    trace = BinnedTrace("b", Bins.from_counts(0.0, 60.0, [50.5, 20], 7.5))
     one, other, third = (np.concatenate([c.times_s for c in trace.arrivals(seed)]) for seed in (1, 1, 2))
     assert one.tolist() == other.tolist() != third.tolist()
 
 
 def test_bins_merge_and_split_without_losing_a_request() -> None:
-    trace = BinnedTrace("b", Bins.of(60.0, 60.0, [10, 20, 30], [100, 100, 400]))
+    trace = BinnedTrace("b", Bins.from_counts(60.0, 60.0, [10, 20, 30], [100, 100, 400]))
     wide = trace.bins(180.0)
     assert (wide.start_s, wide.requests.tolist()) == (0.0, [30, 30])
     assert (wide.candidates * wide.requests).sum() == 1000 + 2000 + 12_000
@@ -139,7 +139,7 @@ def test_bins_merge_and_split_without_losing_a_request() -> None:
 
 
 def test_requests_are_counted_by_bins_with_their_candidates() -> None:
-    trace = ArrivalTrace.of(np.array([5.5, 5.6, 9.0]), np.array([10, 30, 7], dtype=np.int32))
+    trace = ArrivalTrace.from_arrays(np.array([5.5, 5.6, 9.0]), np.array([10, 30, 7], dtype=np.int32))
     counts = trace.bins(1.0)
     assert (counts.start_s, counts.requests.tolist()) == (5.0, [2, 0, 0, 0, 1])
     assert counts.candidates[0] == 20.0

@@ -16,7 +16,7 @@ from autoscale.tuner.tuner import JudgedConfig, best, chosen, front, judge, tune
 from tests.autoscale.planner.test_planner import ONE
 
 WAVE = 60 + 500 * np.exp(-(((np.arange(90) - 45) / 8) ** 2))
-TRACE = BinnedTrace("wave", Bins.of(0.0, 10.0, np.round(WAVE * 10), 100.0))
+TRACE = BinnedTrace("wave", Bins.from_counts(0.0, 10.0, np.round(WAVE * 10), 100.0))
 SERVE = AutoscalingConfig.model_validate({"p99_ms": 100.0, "policy": {"kind": "target_ongoing"}})
 OPTIONS = TuneOptions(
     kinds=("slo",), trials=6, middle=3, finalists=2, short_s=300, middle_s=600, step_s=10, workers=1

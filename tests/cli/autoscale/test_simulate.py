@@ -20,7 +20,7 @@ LAZY = "autoscaling: {p99_ms: 60.0, policy: {kind: target_ongoing, upscale_delay
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
     rates = np.array([100, 100, 500, 900, 500, 100])
-    write_bins(Bins.of(0.0, 20.0, rates * 20, 20.0), tmp_path / "wave.csv", ["made up"])
+    write_bins(Bins.from_counts(0.0, 20.0, rates * 20, 20.0), tmp_path / "wave.csv", ["made up"])
     (tmp_path / "lazy.yaml").write_text(LAZY)
     return tmp_path
 
@@ -43,7 +43,7 @@ def test_a_simulation_tells_figures_decisions_and_reasons(home: Path) -> None:
 
 
 def test_bins_of_any_width_are_simulated(home: Path) -> None:
-    write_bins(Bins.of(0.0, 7.0, [350, 700, 350], 20.0), home / "sevens.csv", ["made up"])
+    write_bins(Bins.from_counts(0.0, 7.0, [350, 700, 350], 20.0), home / "sevens.csv", ["made up"])
     code, output, error = call(
         "simulate", profiled(home), home / "sevens.csv", "--requests-per-day", "4e6", "--json"
     )

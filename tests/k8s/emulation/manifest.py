@@ -22,7 +22,7 @@ class Group:
     environment: dict[str, str]
 
     @classmethod
-    def of(cls, spec: Document, *, is_head: bool = False) -> "Group":
+    def from_spec(cls, spec: Document, *, is_head: bool = False) -> "Group":
         """Read a headGroupSpec or one of workerGroupSpecs as KubeRay does."""
         container = spec["template"]["spec"]["containers"][0]
         environment = {each["name"]: each["value"] for each in container.get("env", []) if "value" in each}
@@ -56,8 +56,8 @@ def _start_params(spec: Document) -> dict[str, str]:
 def groups_of(service: Document) -> dict[str, Group]:
     """Give every group of a RayService by its name, the head's first."""
     cluster = service["spec"]["rayClusterConfig"]
-    head = Group.of(cluster["headGroupSpec"], is_head=True)
-    workers = [Group.of(spec) for spec in cluster["workerGroupSpecs"]]
+    head = Group.from_spec(cluster["headGroupSpec"], is_head=True)
+    workers = [Group.from_spec(spec) for spec in cluster["workerGroupSpecs"]]
     return {group.name: group for group in [head, *workers]}
 
 

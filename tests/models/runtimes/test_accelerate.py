@@ -157,7 +157,7 @@ from models.runtimes import load_runtime
 from models.runtimes.base import runtime_config
 from tests.models.worlds import make_batch
 
-def of(name):
+def memory_of(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
@@ -172,9 +172,9 @@ def run(root, **options):
 run(sys.argv[1], kind="accelerate", max_memory_mib={"cpu": 0.005})  # what is imported at the first run is no weight
 gc.collect()
 Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
-before = of("VmRSS")
+before = memory_of("VmRSS")
 kept = run(sys.argv[2], **json.loads(sys.argv[4]))
-print(json.dumps({"peak": of("VmHWM") - before, "resident": of("VmRSS") - before}))
+print(json.dumps({"peak": memory_of("VmHWM") - before, "resident": memory_of("VmRSS") - before}))
 """
 
 

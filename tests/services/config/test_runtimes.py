@@ -17,7 +17,7 @@ from models.training.export import SAFETENSORS
 from services.app import StandaloneApp
 from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
-from services.config.runtimes import choices, resolved, told
+from services.config.runtimes import choices, describe, resolved
 from services.deployment.check import check_artifacts
 from services.errors import ConfigError
 from services.releases.staging import ReleaseFolder
@@ -109,24 +109,24 @@ def test_gpus_of_unknown_memory_are_a_fault_of_the_pool(tmp_path: Path) -> None:
 def test_what_is_configured_is_told_with_the_bytes_of_a_rank(tmp_path: Path) -> None:
     config = with_ranker(tmp_path, {})
 
-    def of(**runtime: Any) -> tuple[int, str]:
+    def resolved_with(**runtime: Any) -> tuple[int, str]:
         data = config.model_dump(mode="json")
         data["models"]["ranker"]["runtime"] = runtime
         choice = choices(PipelineConfig.model_validate(data), tmp_path)["ranker"]
-        return choice.rank_bytes, told(choice)
+        return choice.rank_bytes, describe(choice)
 
     root = tmp_path / "history"
     weights = weights_of(root, written(root, make_ranker()))
     assert weights.whole_bytes < (root / SAFETENSORS).stat().st_size
-    assert of(kind="torch")[0] == weights.whole_bytes
-    held, line = of(kind="deepspeed", shards=2)
+    assert resolved_with(kind="torch")[0] == weights.whole_bytes
+    held, line = resolved_with(kind="deepspeed", shards=2)
     assert held == weights.of_a_rank(2) < weights.whole_bytes
     assert line.startswith("deepspeed over 2 ranks, 0.01 MiB of weights a rank: as configured")
-    assert of(kind="deepspeed", shards=2, dtype="bf16")[0] < held
-    held, line = of(kind="accelerate", shards=2)
+    assert resolved_with(kind="deepspeed", shards=2, dtype="bf16")[0] < held
+    held, line = resolved_with(kind="accelerate", shards=2)
     assert held == weights.of_a_stage(2) < weights.whole_bytes
     assert "over 2 ranks" in line and "in 2 layers" in line
-    held, line = of(kind="accelerate", max_memory_mib={"cpu": 0.005})
+    held, line = resolved_with(kind="accelerate", max_memory_mib={"cpu": 0.005})
     assert held == int(0.005 * (1 << 20))
     assert "MiB stay on disk" in line
-    assert of(kind="accelerate")[0] == weights.whole_bytes
+    assert resolved_with(kind="accelerate")[0] == weights.whole_bytes

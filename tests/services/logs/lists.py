@@ -20,13 +20,13 @@ class Counts:
     """Keeps what became of rows."""
 
     def __init__(self) -> None:
-        self.of: Counter[str] = Counter()
+        self.totals: Counter[str] = Counter()
 
     def written(self, kind: str, count: int) -> None:
-        self.of[kind] += count
+        self.totals[kind] += count
 
     def dropped(self, reason: str, count: int) -> None:
-        self.of[reason] += count
+        self.totals[reason] += count
 
 
 class FullDisk(MemoryFileSystem):  # type: ignore[misc]

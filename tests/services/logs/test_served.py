@@ -28,7 +28,7 @@ def test_closing_writes_what_is_left(tmp_path: Path) -> None:
         note(log, number)
         log.feedback(f"r{number}", 1000, "rated", 1.0)
     log.close()
-    assert counts.of == {"lists": 700, "feedback": 700}
+    assert counts.totals == {"lists": 700, "feedback": 700}
     found, labels = read_log([tmp_path / "log"], FEATURES)
     assert len(found.batch) == 700
     np.testing.assert_array_equal(labels, found.keys == 1000)
@@ -56,7 +56,7 @@ def test_a_target_that_hangs_holds_up_nobody_and_what_waits_too_long_is_counted(
     assert refused.value.retry_after_s == 1
     disk.release.set()
     log.close()
-    assert counts.of == {"lists": 100, "waiting": 31}
+    assert counts.totals == {"lists": 100, "waiting": 31}
 
 
 @given(st.floats(0.01, 1.0), st.integers(0, 2**40))
@@ -74,5 +74,5 @@ def test_feedback_is_sampled_with_its_list(tmp_path: Path) -> None:
         note(log, number)
         log.feedback(f"r{number}", 1000, "walked", 1.0)
     log.close()
-    assert counts.of["lists"] == counts.of["feedback"]
-    assert 40 < counts.of["lists"] < 150
+    assert counts.totals["lists"] == counts.totals["feedback"]
+    assert 40 < counts.totals["lists"] < 150

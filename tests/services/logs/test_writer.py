@@ -43,7 +43,7 @@ def test_what_was_shown_is_read_back_whatever_batches_and_order_it_came_in(
     writer.add(rows[half:], 0.0)
     writer.roll(0.0, everything=True)
     some = sorted((row for row in rows if not row.is_empty()), key=lambda row: row.at_s)
-    assert counts.of == ({"lists": len(some)} if some else {})
+    assert counts.totals == ({"lists": len(some)} if some else {})
     if not some:
         return
     found, _ = read_log([root / "log"], FEATURES)
@@ -74,7 +74,7 @@ def test_files_roll_by_time_and_by_size_each_kind_and_release_its_own(tmp_path: 
     writer.add([shown(batch_of([3] * 60), i, f"c{i}") for i in range(60)], 300.0)
     writer.roll(300.0)
     assert files_in(tmp_path) == ["feedback", "lists", "lists", "lists"]
-    assert counts.of == {"lists": 62, "feedback": 1}
+    assert counts.totals == {"lists": 62, "feedback": 1}
 
 
 def test_a_full_disk_loses_counted_rows_and_is_written_to_again_when_there_is_space(
@@ -86,16 +86,16 @@ def test_a_full_disk_loses_counted_rows_and_is_written_to_again_when_there_is_sp
     for now_s in (0.0, 1.0, 2.0):
         writer.add(many, now_s)
         writer.roll(now_s)
-    assert counts.of == {"target": 180}
+    assert counts.totals == {"target": 180}
     assert len(caplog.records) == 1, "a full disk must not flood the replica's log"
     writer.add([shown(batch_of([2]), 0, "a")], 10.0)
     writer.roll(70.0)
-    assert counts.of == {"target": 180}, "a few rows wait for the next time"
+    assert counts.totals == {"target": 180}, "a few rows wait for the next time"
     disk.full = False
     writer.roll(129.0)
-    assert counts.of["lists"] == 0
+    assert counts.totals["lists"] == 0
     writer.roll(130.0)
-    assert counts.of == {"target": 180, "lists": 1}
+    assert counts.totals == {"target": 180, "lists": 1}
     assert [name.endswith(".parquet") for name in disk.find("/disk")] == [True]
     assert "is written to /disk again" in caplog.text
 
@@ -111,9 +111,9 @@ def test_half_a_file_is_taken_away_when_the_quota_ends(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list((tmp_path / "log").iterdir()) == []
-    assert counts.of == {}, "a few rows wait for the next time"
+    assert counts.totals == {}, "a few rows wait for the next time"
     writer.roll(120.0)
-    assert counts.of == {"lists": 1}
+    assert counts.totals == {"lists": 1}
     assert files_in(tmp_path) == ["lists"]
 
 
@@ -123,7 +123,7 @@ def test_what_is_left_at_the_end_is_tried_once_and_counted(tmp_path: Path) -> No
     writer = LogWriter(config(), folder(tmp_path), counts)
     writer.add([shown(batch_of([2]), 0, "a"), opened("a", 1000)], 0.0)
     writer.roll(0.0, everything=True)
-    assert counts.of == {"target": 2}
+    assert counts.totals == {"target": 2}
 
 
 def test_an_answer_that_lacks_features_is_dropped_and_the_others_are_logged(tmp_path: Path) -> None:
@@ -134,6 +134,6 @@ def test_an_answer_that_lacks_features_is_dropped_and_the_others_are_logged(tmp_
     bare = type(bare)(offsets=bare.offsets, rows=bare.rows, candidates=bare.candidates, release="r1")
     writer.add([shown(bare, 0, "a"), shown(whole, 0, "b"), shown(bare, 0, "c")], 0.0)
     writer.roll(0.0, everything=True)
-    assert counts.of == {"unfit": 2, "lists": 1}
+    assert counts.totals == {"unfit": 2, "lists": 1}
     found, _ = read_log([tmp_path / "log"], FEATURES)
     assert list(found.request_ids) == ["b"]

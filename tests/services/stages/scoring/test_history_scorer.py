@@ -45,10 +45,10 @@ class Counts:
     """Keeps what became of look-ups."""
 
     def __init__(self) -> None:
-        self.of: Counter[str] = Counter()
+        self.totals: Counter[str] = Counter()
 
     def add(self, value: str, count: int = 1) -> None:
-        self.of[value] += count
+        self.totals[value] += count
 
 
 class World:
@@ -117,10 +117,10 @@ def test_hits_and_misses_of_one_batch_are_mixed(world: World) -> None:
     batch = at(make_batch([5, 9, 3, 7], [8, 0, 4, 2]), NOW_S)
     cached.scores(batch.take(np.array([2])), "score")
     cached.scores(batch.take(np.array([1])), "score")
-    assert counts.of == {"miss": 2}
+    assert counts.totals == {"miss": 2}
     twice = batch.take(np.array([0, 2, 0, 1, 3]))
     found = cached.scores(twice, "score")
-    assert counts.of == {"miss": 4, "hit": 3}  # one past twice in a batch is encoded once
+    assert counts.totals == {"miss": 4, "hit": 3}  # one past twice in a batch is encoded once
     np.testing.assert_allclose(found, world.plain.scores(twice, "score"), atol=TOLERANCE, rtol=TOLERANCE)
 
 
@@ -141,7 +141,7 @@ def test_what_changes_in_the_stored_row_is_encoded_anew(world: World, column: st
         changed = batch.adding(requests={column: kept + 1.0})
     changed = at(changed, NOW_S)
     found = cached.scores(changed, "score")
-    assert counts.of == {"miss": 2}
+    assert counts.totals == {"miss": 2}
     np.testing.assert_allclose(found, world.plain.scores(changed, "score"), atol=TOLERANCE, rtol=TOLERANCE)
 
 
@@ -160,7 +160,7 @@ def test_a_rating_that_is_added_is_seen_at_once(world: World) -> None:
     )
     old = cached.scores(before, "score")
     new = cached.scores(after, "score")
-    assert counts.of == {"miss": 2}
+    assert counts.totals == {"miss": 2}
     assert np.abs(new - old).max() > TOLERANCE
     np.testing.assert_allclose(new, world.plain.scores(after, "score"), atol=TOLERANCE, rtol=TOLERANCE)
 
@@ -182,7 +182,7 @@ def test_within_a_step_ages_stay_as_they_were_encoded(world: World) -> None:
     cached = world.scorer(counts, max_age_s=DAY_S)
     batch = make_batch([20], [6])
     scores = [cached.scores(at(batch, NOW_S + DAY_S * part / 8), "score") for part in range(9)]
-    assert counts.of == {"miss": 2, "hit": 7}
+    assert counts.totals == {"miss": 2, "hit": 7}
     assert len({row.tobytes() for row in scores}) == 2
 
 
@@ -203,11 +203,11 @@ def test_what_goes_for_others_is_counted_and_encoded_again(world: World) -> None
     cached.entries = LruBytes(3 * 1000)  # an entry takes 9 tokens of 64 numbers
     batch = at(make_batch([2] * 3, [8] * 3), NOW_S)
     found = cached.scores(batch, "score")
-    assert counts.of == {"miss": 3, "evicted": 2}
+    assert counts.totals == {"miss": 3, "evicted": 2}
     np.testing.assert_allclose(found, world.plain.scores(batch, "score"), atol=TOLERANCE, rtol=TOLERANCE)
     cached.scores(batch.take(np.array([2])), "score")
     cached.scores(batch.take(np.array([0])), "score")
-    assert counts.of == {"miss": 4, "evicted": 3, "hit": 1}
+    assert counts.totals == {"miss": 4, "evicted": 3, "hit": 1}
 
 
 def test_a_model_that_encodes_no_history_cannot_have_one(tmp_path: Path, world: World) -> None:
