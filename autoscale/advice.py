@@ -11,19 +11,19 @@ from autoscale.spec import Key, PipelineSpec
 
 def meaningless(config: AutoscalingConfig, spec: PipelineSpec) -> dict[str, str]:
     """Give the kinds of policy that would do what a simpler one does in this pipeline, and why."""
-    found = {}
+    messages = {}
     if len(spec.units) == 1:
-        found["coupled"] = "the pipeline has one unit, so it does what predictive does"
+        messages["coupled"] = "the pipeline has one unit, so it does what predictive does"
     if all(len(unit.placed) == 1 for unit in spec.units):
         rest = "predictive" if len(spec.units) == 1 else "coupled"
-        found["cheapest"] = f"no unit may run in several pools, so it does what {rest} does"
+        messages["cheapest"] = f"no unit may run in several pools, so it does what {rest} does"
     elif not any(pool.price_per_hour for pool in spec.pools.values()):
-        found["cheapest"] = "no pool has a price_per_hour, so shares of nodes are taken for prices"
+        messages["cheapest"] = "no pool has a price_per_hour, so shares of nodes are taken for prices"
     if all(_lead_s(spec, key) <= config.decision_interval_s for key in spec.keys()):
-        found["predictive"] = (
+        messages["predictive"] = (
             f"replicas are ready within decision_interval_s, {config.decision_interval_s:g} s, so slo is as early"
         )
-    return found
+    return messages
 
 
 def sizing_of(config: AutoscalingConfig | None, spec: PipelineSpec) -> Sizing:

@@ -84,8 +84,8 @@ class AutoscalingConfig(BaseModel):
             dataclasses.replace(
                 unit,
                 placed=tuple(
-                    self._bounded(Key(unit.name, placed.pool), placed, first=place == 0)
-                    for place, placed in enumerate(unit.placed)
+                    self._bounded(Key(unit.name, placed.pool), placed, first=index == 0)
+                    for index, placed in enumerate(unit.placed)
                 ),
             )
             for unit in spec.units
@@ -99,11 +99,11 @@ class AutoscalingConfig(BaseModel):
         )
 
     def _bounded(self, key: Key, placed: PlacedUnit, *, first: bool) -> PlacedUnit:
-        given = [self.bounds[name] for name in (str(key), key.unit) if name in self.bounds]
+        own_bounds = [self.bounds[name] for name in (str(key), key.unit) if name in self.bounds]
         lowest = next(
-            (bounds.min_replicas for bounds in given if bounds.min_replicas is not None), int(first)
+            (bounds.min_replicas for bounds in own_bounds if bounds.min_replicas is not None), int(first)
         )
-        most = next((b.max_replicas for b in given if b.max_replicas is not None), placed.max_replicas)
+        most = next((b.max_replicas for b in own_bounds if b.max_replicas is not None), placed.max_replicas)
         if lowest > most:
             raise PolicyError(
                 f"autoscaling.bounds.{key}: min_replicas {lowest} is above max_replicas {most}; raise the latter"

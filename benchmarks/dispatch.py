@@ -117,10 +117,10 @@ def measure(workload: Workload, home: Path, size: str, share: float, rounds: int
             )
         )
         with whole, part:
-            given = [(whole.run(batch), part.run(batch)) for batch in batches]
+            outputs = [(whole.run(batch), part.run(batch)) for batch in batches]
             sides = [process.side() for process in (whole, part)]
-    largest = max(float(np.abs(scores).max()) for scores, _ in given)
-    difference = max(float(np.abs(one - other).max()) for one, other in given)
+    largest = max(float(np.abs(scores).max()) for scores, _ in outputs)
+    difference = max(float(np.abs(one - other).max()) for one, other in outputs)
     return DispatchCost(
         size,
         weights_mib,

@@ -151,9 +151,9 @@ def as_text(result: dict[str, Any]) -> str:
             f"{replaced:>8}   {row['p99_before_ms']:13.1f} {row['p99_during_ms']:7.1f} {row['p99_after_ms']:6.1f} "
             f"{row['worst_ms']:6.0f}"
         )
-        told = [f"{reason} {count}" for reason, count in row["degraded"].items()]
-        told += [f"{name} {value:g}" for name, value in row["notes"].items()]
-        lines.append(f"  {row['what']}{': ' if told else ''}{', '.join(told)}")
+        parts = [f"{reason} {count}" for reason, count in row["degraded"].items()]
+        parts += [f"{name} {value:g}" for name, value in row["notes"].items()]
+        lines.append(f"  {row['what']}{': ' if parts else ''}{', '.join(parts)}")
     lines += [f"{name}: skipped, {why}" for name, why in result["skipped"].items()]
     return "\n".join(lines)
 

@@ -86,18 +86,18 @@ def _cost(
         missed,
         lambda batch: cached.scores(batch, "score"),
     ]
-    found: list[list[float]] = [[], [], []]
+    samples: list[list[float]] = [[], [], []]
     ends_s = time.perf_counter() + seconds
-    while time.perf_counter() < ends_s or not found[0]:
+    while time.perf_counter() < ends_s or not samples[0]:
         for side, run in enumerate(sides):
             for batch in batches if side == 2 else batches[:1]:
                 run(batch)
             started_s = time.thread_time()
             for batch in batches:
                 run(batch)
-            found[side].append((time.thread_time() - started_s) * 1e3 / (_BATCHES * size))
+            samples[side].append((time.thread_time() - started_s) * 1e3 / (_BATCHES * size))
     held = cached.entries
-    without, all_missed, all_hit = (median(side) for side in found)
+    without, all_missed, all_hit = (median(side) for side in samples)
     return HistoryCost(name, size, without, all_missed, all_hit, held.held_bytes / len(held))
 
 

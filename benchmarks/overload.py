@@ -272,8 +272,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print(name: str, figures: Mapping[str, Mapping[str, float]]) -> None:
     sys.stdout.write(f"{name}\n")
-    for figure, of in figures.items():
-        sys.stdout.write(f"  {figure}: {of['median']:.2f} ({of['least']:.2f} to {of['most']:.2f})\n")
+    for figure, values in figures.items():
+        sys.stdout.write(
+            f"  {figure}: {values['median']:.2f} ({values['least']:.2f} to {values['most']:.2f})\n"
+        )
 
 
 if __name__ == "__main__":

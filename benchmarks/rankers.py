@@ -50,17 +50,17 @@ def measure(workload: Workload, home: Path, names: Sequence[str], seconds: float
     maker = BatchMaker(config, home, seed=0)
     batches = [maker.batch(REQUESTS_A_BATCH) for _ in range(_BATCHES)]
     sides = {name: _Side(home / config.models[name].artifact, maker.catalogue, batches) for name in names}
-    found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in names}
+    samples: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in names}
     ends_s = time.perf_counter() + seconds
-    while time.perf_counter() < ends_s or not found[names[0]][0]:
+    while time.perf_counter() < ends_s or not samples[names[0]][0]:
         for name, side in sides.items():
-            found[name][0].append(_core_ms(side.run, batches))
-            found[name][1].append(_core_ms(side.run_with_inputs, batches))
+            samples[name][0].append(_core_ms(side.run, batches))
+            samples[name][1].append(_core_ms(side.run_with_inputs, batches))
     return [
         RankerCost(
             name,
-            median(found[name][0]),
-            median(found[name][1]),
+            median(samples[name][0]),
+            median(samples[name][1]),
             sides[name].artifact.metrics.get("ndcg_at_10", float("nan")),
         )
         for name in names

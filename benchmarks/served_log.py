@@ -75,18 +75,20 @@ def compare(
     """Give the medians of both sides, and how much more CPU a request took with the log, repeat by repeat."""
     requests = [parse_rank_request(body) for body in workload.bodies()]
     requests = (requests * (count // len(requests) + 1))[:count]
-    found: dict[str, list[Cost]] = {"off": [], "on": []}
+    costs_by_side: dict[str, list[Cost]] = {"off": [], "on": []}
     for repeat in range(repeats):
         for side in ("off", "on") if repeat % 2 == 0 else ("on", "off"):
             with tempfile.TemporaryDirectory(prefix="rankway-benchmark-") as folder:
                 log = LogConfig(path=folder) if side == "on" else None
                 pipeline = workload.pipeline().model_copy(update={"log": log})
-                found[side].append(asyncio.run(measure(pipeline, requests, clients)))
+                costs_by_side[side].append(asyncio.run(measure(pipeline, requests, clients)))
     names = Cost.__dataclass_fields__
-    more_ms = [on.core_ms - off.core_ms for on, off in zip(found["on"], found["off"], strict=True)]
+    more_ms = [
+        on.core_ms - off.core_ms for on, off in zip(costs_by_side["on"], costs_by_side["off"], strict=True)
+    ]
     return {
         side: Cost(*(median(getattr(cost, name) for cost in costs) for name in names))
-        for side, costs in found.items()
+        for side, costs in costs_by_side.items()
     }, more_ms
 
 
@@ -103,8 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     sides, more_ms = compare(WORKLOADS[options.workload], options.requests, options.clients, options.repeats)
     if options.json:
-        found = {name: asdict(cost) for name, cost in sides.items()}
-        json.dump({"workload": options.workload, **found, "more_core_ms": more_ms}, sys.stdout, indent=2)
+        report = {name: asdict(cost) for name, cost in sides.items()}
+        json.dump({"workload": options.workload, **report, "more_core_ms": more_ms}, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
     for name, cost in sides.items():
@@ -112,8 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"log {name:<3} {cost.core_ms:.3f} core-ms a request, {cost.log_thread_core_ms:.3f} of them in the log's "
             f"thread; p50 {cost.p50_ms:.2f} ms, p99 {cost.p99_ms:.2f} ms; {cost.bytes_a_row:.0f} bytes a row\n"
         )
-    told = ", ".join(f"{each:+.3f}" for each in sorted(more_ms))
-    sys.stdout.write(f"more with the log: median {median(more_ms):+.3f} core-ms a request ({told})\n")
+    differences = ", ".join(f"{each:+.3f}" for each in sorted(more_ms))
+    sys.stdout.write(f"more with the log: median {median(more_ms):+.3f} core-ms a request ({differences})\n")
     return 0
 
 

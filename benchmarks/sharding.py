@@ -77,9 +77,9 @@ def whole(case: Case, before: Case) -> Side:
 def sharded(case: Case, before: Case, options: dict[str, Any], seconds: float = _SECONDS) -> Side:
     """Run the model over ranks, of which this process is the first; no times in 0 seconds."""
     config = runtime_config(timeout_s=60, **options)
-    place = group_of(config)
-    assert place is not None
-    with _group(place) as (group, pids):
+    group_config = group_of(config)
+    assert group_config is not None
+    with _group(group_config) as (group, pids):
         try:
             return _run(
                 case, before, lambda each: group.load(each.root, each.artifact, config), pids, seconds
@@ -192,20 +192,20 @@ def on_cuda(folder: Path) -> list[dict[str, Any]] | str:
     return rows
 
 
-def measure(given: argparse.Namespace) -> tuple[list[dict[str, Any]], dispatch.DispatchCost | None, Any]:
+def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dispatch.DispatchCost | None, Any]:
     """Give rows of the shard groups, what dispatch costs, and what a CUDA device gave."""
-    ways = {name: _WAYS[name] for name in given.ways.split(",")}
+    ways = {name: _WAYS[name] for name in options.ways.split(",")}
     if "pipeline" in ways:
-        ways["pipeline"] = {**ways["pipeline"], "micro_batches": given.micro_batches}
-    ranks, equality = ([int(n) for n in each.split(",") if n] for each in (given.ranks, given.equality))
+        ways["pipeline"] = {**ways["pipeline"], "micro_batches": options.micro_batches}
+    ranks, equality = ([int(n) for n in each.split(",") if n] for each in (options.ranks, options.equality))
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in (name for name in given.cases.split(",") if name != "dispatch"):
+        for name in (name for name in options.cases.split(",") if name != "dispatch"):
             case = CASES[name](home_directory(), Path(folder))
             rows += compare(case, tiny(Path(folder), case), ways, ranks, equality)
         cuda = on_cuda(Path(folder))
     cost = None
-    if "dispatch" in given.cases.split(","):
+    if "dispatch" in options.cases.split(","):
         cost = dispatch.measure(WORKLOADS["walks-50"], home_directory(), "wide", share=0.5, rounds=5)
     return rows, cost, cuda
 
@@ -230,12 +230,12 @@ def main() -> None:
     parser.add_argument("--ranks", default="2")
     parser.add_argument("--equality", default="4")
     parser.add_argument("--micro-batches", type=int, default=4)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with _own_stdout() as out:
-        rows, cost, cuda = measure(given)
-        if given.json:
-            found = None if cost is None else cost.as_dict()
-            print(json.dumps({"rows": rows, "dispatch": found, "cuda": cuda}, indent=1), file=out)
+        rows, cost, cuda = measure(options)
+        if options.json:
+            dispatch_cost = None if cost is None else cost.as_dict()
+            print(json.dumps({"rows": rows, "dispatch": dispatch_cost, "cuda": cuda}, indent=1), file=out)
             return
         for row in rows:
             print(_line(row), file=out)
@@ -245,13 +245,13 @@ def main() -> None:
 
 
 def _line(row: dict[str, Any]) -> str:
-    of = f"{row['model']:24} {row['way']:8} {row['ranks']} ranks"
+    label = f"{row['model']:24} {row['way']:8} {row['ranks']} ranks"
     if "refused" in row:
-        return f"{of}  {row['refused']}"
+        return f"{label}  {row['refused']}"
     time_ms = f"{row['p50_ms']:9.2f} ms  x{row['speedup']:<5}" if "p50_ms" in row else " " * 20
     resting = ", ".join(f"{mib:.1f}" for mib in row["resting_mib"])
     return (
-        f"{of}  {time_ms} difference {row['difference']:.1e}  anonymous {row['peak_anonymous_mib']:7.1f} MiB  at "
+        f"{label}  {time_ms} difference {row['difference']:.1e}  anonymous {row['peak_anonymous_mib']:7.1f} MiB  at "
         f"rest {resting} MiB ({row['resting_ratio']:.2f})"
     )
 

@@ -95,9 +95,9 @@ def measure(workload: Workload, root: Path, max_tokens: int, repeats: int) -> li
     count, tokens = len(workload.texts), 0.0
     for request in range(count):
         for side in SIDES:
-            given = calls_of(workload, side, request, max_tokens)
-            slots[side] += sum(call["input_ids"].size for call in given) / count
-        tokens += sum(int(call["attention_mask"].sum()) for call in given) / count
+            calls = calls_of(workload, side, request, max_tokens)
+            slots[side] += sum(call["input_ids"].size for call in calls) / count
+        tokens += sum(int(call["attention_mask"].sum()) for call in calls) / count
     for repeat in range(-1, repeats):  # the first is to warm up
         for (kind, side), times in spent.items():
             started_s = time.perf_counter()
@@ -150,8 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         workload = make_workload(root, options.candidates, options.requests, options.max_length)
         sides = measure(workload, root, options.max_tokens, options.repeats)
     if options.json:
-        found = {**vars(options), "threads": 1, "sides": [asdict(side) for side in sides]}
-        json.dump(found, sys.stdout, indent=2)
+        report = {**vars(options), "threads": 1, "sides": [asdict(side) for side in sides]}
+        json.dump(report, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
     sys.stdout.write(

@@ -82,7 +82,7 @@ def _train(
     if from_log:
         data = data.with_name(f"{data.name}-from-log")
         impressions_from_log(from_log, data, features, pipeline.training.log_valid_share)
-    places = TrainingFolders(
+    folders = TrainingFolders(
         catalogue=home / pipeline.catalogue,
         data=data,
         ranker=home / pipeline.models[pipeline.ranker.model].artifact,
@@ -90,18 +90,18 @@ def _train(
         distilled=_distilled_place(pipeline, home),
         overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,
     )
-    _recover(places)
+    _recover(folders)
     with shown_progress(console) as progress:
-        return Trainer(pipeline.training, features, places, progress).run(force=force)
+        return Trainer(pipeline.training, features, folders, progress).run(force=force)
 
 
-def _recover(places: "TrainingFolders") -> None:
+def _recover(folders: "TrainingFolders") -> None:
     """Put back what killed writers moved aside: data, models and checkpoints that are whole."""
-    models = [model for model in (places.ranker, places.reranker, places.distilled) if model is not None]
+    models = [model for model in (folders.ranker, folders.reranker, folders.distilled) if model is not None]
     checkpoints = [model.with_name(f"{model.name}.training") for model in models]
-    splits = [places.data / "train", places.data / "valid"]
-    overlays = [] if places.overlay is None else [places.overlay]
-    for root in (places.catalogue, places.data, *splits, *overlays, *models, *checkpoints):
+    splits = [folders.data / "train", folders.data / "valid"]
+    overlays = [] if folders.overlay is None else [folders.overlay]
+    for root in (folders.catalogue, folders.data, *splits, *overlays, *models, *checkpoints):
         recover(root)
 
 

@@ -9,9 +9,9 @@ PACKAGES = Path(__file__).resolve().parent.parent
 
 def home_directory() -> Path:
     """Give ``$RANKWAY_HOME``, else ``.rankway`` in the repository; of a wheel, in the current directory."""
-    given = os.environ.get("RANKWAY_HOME")
-    if given:
-        return Path(given).absolute()
+    configured = os.environ.get("RANKWAY_HOME")
+    if configured:
+        return Path(configured).absolute()
     is_repository = (PACKAGES / "pyproject.toml").exists()
     return (PACKAGES if is_repository else Path.cwd()) / ".rankway"
 

@@ -54,8 +54,8 @@ class CallLimit:
 def next_unit(spec: PipelineSpec, name: str) -> UnitSpec | None:
     """Return the unit that ``name`` calls; None for the last one."""
     names = [unit.name for unit in spec.units]
-    place = names.index(name) + 1
-    return spec.units[place] if place < len(names) else None
+    index = names.index(name) + 1
+    return spec.units[index] if index < len(names) else None
 
 
 def call_limit(

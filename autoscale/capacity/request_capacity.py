@@ -35,11 +35,13 @@ def request_capacities(spec: PipelineSpec) -> dict[Key, RequestCapacity]:
     for unit in reversed(spec.units):
         for placed in unit.placed:
             key = Key(unit.name, placed.pool)
-            found = sizing.capacity(key, size, cheapest)
-            if found.feasible:
+            capacity = sizing.capacity(key, size, cheapest)
+            if capacity.feasible:
                 there = _there(spec, key) / size
-                limited = found.calls is not None
-                loads[key] = RequestCapacity(found.per_s * there, found.saturation_per_s * there, limited)
+                limited = capacity.calls is not None
+                loads[key] = RequestCapacity(
+                    capacity.per_s * there, capacity.saturation_per_s * there, limited
+                )
         if not any(key.unit == unit.name for key in loads):
             raise SpecError(
                 f"{unit.name} does not answer {spec.candidates_per_request} candidates within its share of the "

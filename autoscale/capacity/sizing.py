@@ -53,7 +53,7 @@ class Sizing:
 
         What ``spec.shares`` leaves is shared out by what a lone request takes in each unit's fastest pool.
         """
-        objective_s, given = self._spec.p99_ms / 1000, self._spec.shares
+        objective_s, shares = self._spec.p99_ms / 1000, self._spec.shares
         alone_s = {
             unit.name: min(self._alone_s(Key(unit.name, p.pool)) for p in unit.placed)
             for unit in self._spec.units
@@ -61,12 +61,14 @@ class Sizing:
         overhead_s = {
             unit.name: min(p.profile.overhead_ms for p in unit.placed) / 1000 for unit in self._spec.units
         }
-        others = [name for name in alone_s if name not in given]
-        rest_s = (1 - sum(given.values())) * objective_s - sum(overhead_s[name] for name in others)
+        others = [name for name in alone_s if name not in shares]
+        rest_s = (1 - sum(shares.values())) * objective_s - sum(overhead_s[name] for name in others)
         taken_s = sum(alone_s[name] for name in others)
         return {
             name: max(
-                given[name] * objective_s - overhead_s[name] if name in given else rest_s * lone_s / taken_s,
+                shares[name] * objective_s - overhead_s[name]
+                if name in shares
+                else rest_s * lone_s / taken_s,
                 _LEAST_SHARE * objective_s,
             )
             for name, lone_s in alone_s.items()

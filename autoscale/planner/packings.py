@@ -22,7 +22,7 @@ class Packing:
 
 def packings(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity]) -> list[Packing]:
     """Give the ways to fill a node of each pool to which no replica can be added."""
-    found: list[Packing] = []
+    results: list[Packing] = []
     for pool in spec.pools:
         room = [
             _fit(spec, Key(unit.name, pool)) if Key(unit.name, pool) in loads else 0 for unit in spec.units
@@ -33,14 +33,14 @@ def packings(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity]) -> list[P
         for first in itertools.product(*(range(count, -1, -1) for count in room[:-1])):
             last = _room_left(spec, pool, first) if room[-1] else 0
             if last >= 0 and (any(first) or last):
-                found.append(Packing(pool, (*first, last)))
+                results.append(Packing(pool, (*first, last)))
     for unit in spec.units:
         index = spec.units.index(unit)
-        if not any(packing.replicas[index] for packing in found):
+        if not any(packing.replicas[index] for packing in results):
             raise SpecError(
                 f"no replica of {unit.name} fits a node of its pools: give them more cpus, gpus or memory"
             )
-    return found
+    return results
 
 
 def _takes(spec: PipelineSpec, key: Key) -> tuple[float, float, float]:

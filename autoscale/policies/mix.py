@@ -36,9 +36,9 @@ def cheapest_mix(load: float, options: Sequence[PoolOption]) -> Mix:
     order = sorted(range(len(options)), key=lambda i: options[i].price / options[i].per_s)
     lowest = [options[i].lowest for i in order]
     rest = load - capacity_of(lowest, [options[i] for i in order])
-    found = _fill(rest, [options[i] for i in order])
+    filling = _fill(rest, [options[i] for i in order])
     mix = [0] * len(options)
-    for i, count in zip(order, found, strict=True):
+    for i, count in zip(order, filling, strict=True):
         mix[i] = count
     return tuple(mix)
 

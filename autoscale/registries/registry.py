@@ -110,18 +110,18 @@ class Registry(Generic[Entry]):
 
     def _load(self, kind: str, target: str | None) -> Entry:
         if target is None:
-            found: Any = load_target(self._builtins[kind], extra=self._extra)
+            loaded: Any = load_target(self._builtins[kind], extra=self._extra)
         else:
-            found = load_target(target)
-        if not isinstance(found, self._entry):
+            loaded = load_target(target)
+        if not isinstance(loaded, self._entry):
             raise LoadFailure(
                 f"the entry point of {self._noun} {kind} is no {self._entry.__name__}, got {target}, a "
-                f"{type(found).__name__}; name one"
+                f"{type(loaded).__name__}; name one"
             )
-        config: Any = found.config
+        config: Any = loaded.config
         if not (isinstance(config, type) and issubclass(config, self._options)):
             raise LoadFailure(
                 f"the options of {self._noun} {kind} are no subclass of {self._options.__name__}, got {config!r}; "
                 f"derive them from it"
             )
-        return found
+        return loaded

@@ -22,7 +22,7 @@ def load_target(target: str, *, extra: str | None = None) -> Any:
     if not re.fullmatch(PATTERN, target):
         raise LoadFailure(f"it is no target, got {target!r}; write package.module:attribute")
     try:
-        found: Any = import_module(module)
+        target_object: Any = import_module(module)
     except ModuleNotFoundError as error:
         raise LoadFailure(_missing(target, error.name or module, extra)) from error
     except (Exception, SystemExit) as error:  # its code may raise anything
@@ -31,12 +31,12 @@ def load_target(target: str, *, extra: str | None = None) -> Any:
         ) from error
     for name in attribute.split("."):
         try:
-            found = getattr(found, name)
+            target_object = getattr(target_object, name)
         except AttributeError as error:
             raise LoadFailure(
                 f"the module {module} has no {attribute}, got {target!r}; name an attribute that it has"
             ) from error
-    return found
+    return target_object
 
 
 def _missing(target: str, package: str, extra: str | None) -> str:

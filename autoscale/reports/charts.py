@@ -94,9 +94,9 @@ def _drawn(
         file = io.StringIO()
         metadata: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(file, format="svg", metadata=metadata)
-    found = re.search(r"<svg.*</svg>", file.getvalue(), re.DOTALL)
-    assert found is not None, "matplotlib writes one svg element"
-    return found.group()
+    match = re.search(r"<svg.*</svg>", file.getvalue(), re.DOTALL)
+    assert match is not None, "matplotlib writes one svg element"
+    return match.group()
 
 
 def _thinned(hours: _Series, values: _Series) -> tuple[_Series, _Series]:

@@ -56,16 +56,16 @@ def parse_gate(text: str) -> Gate:
     Raises:
         AutoscaleError: it is none.
     """
-    found = _EXPRESSION.fullmatch(text)
-    if found is None or found[1] not in FIGURES:
+    match = _EXPRESSION.fullmatch(text)
+    if match is None or match[1] not in FIGURES:
         raise AutoscaleError(
             f"--fail-if {text!r} is no condition: give one as cost>1.1x, misses>1% or p99_ms>80, "
             f"of {', '.join(FIGURES)}"
         )
     try:
-        number = float(found[3])
+        number = float(match[3])
     except ValueError:
-        raise AutoscaleError(f"--fail-if {text!r}: {found[3]} is no number") from None
+        raise AutoscaleError(f"--fail-if {text!r}: {match[3]} is no number") from None
     return Gate(
-        text.strip(), found[1], found[2], number / 100 if found[4] == "%" else number, found[4] == "x"
+        text.strip(), match[1], match[2], number / 100 if match[4] == "%" else number, match[4] == "x"
     )

@@ -80,12 +80,12 @@ def _told(name: str, simulation: Simulation) -> str:
     shown = changes[:_MOST_DECISIONS]
     more = f"; the first {len(shown)} are shown" if len(shown) < len(changes) else ""
     texts = [(f"{decision.at_s:,.0f}", _reasons(decision)) for decision in shown]
-    told = f"<h2>Decisions of {escape(name)}: {len(changes)} changed something{more}</h2>"
-    told += _table(("at, s", "why"), texts)
+    section = f"<h2>Decisions of {escape(name)}: {len(changes)} changed something{more}</h2>"
+    section += _table(("at, s", "why"), texts)
     if simulation.incidents:
         incidents = [(f"{each.at_s:,.0f}", each.what) for each in simulation.incidents[:_MOST_DECISIONS]]
-        told += f"<h2>Incidents of {escape(name)}</h2>" + _table(("at, s", "what"), incidents)
-    return told
+        section += f"<h2>Incidents of {escape(name)}</h2>" + _table(("at, s", "what"), incidents)
+    return section
 
 
 def _reasons(decision: DecisionRecord) -> str:
@@ -98,9 +98,9 @@ def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     def cells(tag: str, values: Sequence[str]) -> str:
         return "".join(
             f"<{tag} class='n'>{escape(value)}</{tag}>"
-            if numeric and place
+            if numeric and index
             else f"<{tag}>{escape(value)}</{tag}>"
-            for place, value in enumerate(values)
+            for index, value in enumerate(values)
         )
 
     lines = "".join(f"<tr>{cells('td', values)}</tr>" for values in body)

@@ -67,9 +67,9 @@ def checked(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         TraceError: unsorted, negative, not a number, no candidates, or no request at all.
     """
     last_s, total = -np.inf, 0
-    for given_s, given in chunks:
+    for given_s, candidates in chunks:
         times_s = np.ascontiguousarray(given_s, np.float64)
-        counts = np.asarray(given)
+        counts = np.asarray(candidates)
         if times_s.ndim != 1 or times_s.shape != counts.shape:
             raise TraceError(
                 f"a chunk has times of shape {times_s.shape} and candidates of {counts.shape}: give as many"

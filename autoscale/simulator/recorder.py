@@ -98,13 +98,13 @@ def quantiles_ms(latencies: Floats, levels: tuple[float, ...]) -> list[float]:
     sums = np.cumsum(latencies)
     if not sums[-1] > 0:
         return [float("nan")] * len(levels)
-    found = []
+    quantiles = []
     for level in levels:
         bucket = min(int(np.searchsorted(sums, level * sums[-1])), BUCKETS - 1)
         before = sums[bucket - 1] if bucket else 0.0
         share = (level * sums[-1] - before) / max(latencies[bucket], 1e-300)
-        found.append(float(_UPPER_S[bucket] * np.exp((min(share, 1.0) - 1.0) / PER_E) * 1e3))
-    return found
+        quantiles.append(float(_UPPER_S[bucket] * np.exp((min(share, 1.0) - 1.0) / PER_E) * 1e3))
+    return quantiles
 
 
 def request_totals(totals: Floats) -> RequestTotals:

@@ -166,9 +166,9 @@ def _arrivals(table: pa.RecordBatch, path: Path) -> Arrivals:
         & (candidates >= -MAX_CANDIDATES)
     )
     if not whole.all():
-        place = int((~whole).argmax())
+        index = int((~whole).argmax())
         raise TraceError(
-            f"{path}: the request at time_s {times[place]:g} has {candidates[place]:g} candidates; give a whole number"
+            f"{path}: the request at time_s {times[index]:g} has {candidates[index]:g} candidates; give a whole number"
         )
     names = table.schema.names
     priorities = _column(table, "priority", path) if "priority" in names else None
@@ -201,9 +201,9 @@ def _read_bins(path: Path) -> Bins:
     times = column("time_s")
     steps = np.diff(times)
     if not (np.isfinite(times).all() and np.allclose(steps, steps[0], rtol=1e-6)):
-        place = int(np.argmax(~np.isclose(steps, steps[0], rtol=1e-6)))
+        index = int(np.argmax(~np.isclose(steps, steps[0], rtol=1e-6)))
         raise TraceError(
-            f"{path}: bins begin at {times[place]:g} and {times[place + 1]:g} s, the first two {steps[0]:g} s apart; "
+            f"{path}: bins begin at {times[index]:g} and {times[index + 1]:g} s, the first two {steps[0]:g} s apart; "
             f"space them evenly, with 0 requests where none came"
         )
     columns = (column(name) for name in ("requests", "candidates", "candidates_cv", "dispersion"))

@@ -120,8 +120,8 @@ def tables_of(paths: list[Path], since_s: float | None, until_s: float | None) -
         if missing := [name for name in _COLUMNS if name not in table.schema.names]:
             raise TraceError(f"{path} is no record of traffic: it has no column {', '.join(missing)}")
         for name in ("kind", "unit", "pool"):  # dictionaries differ from file to file
-            place = table.schema.get_field_index(name)
-            table = table.set_column(place, name, table[name].cast(pa.string()))
+            index = table.schema.get_field_index(name)
+            table = table.set_column(index, name, table[name].cast(pa.string()))
         source = (table.schema.metadata or {}).get(b"source", b"").decode()
         table = table.replace_schema_metadata(None).append_column("source", pa.array([source] * len(table)))
         if since_s is not None:
@@ -135,10 +135,10 @@ def tables_of(paths: list[Path], since_s: float | None, until_s: float | None) -
 def _pipeline(path: Path) -> dict[str, Any]:
     metadata = pa.parquet.read_schema(path).metadata or {}
     try:
-        found: dict[str, Any] = json.loads(metadata[b"pipeline"])
+        pipeline: dict[str, Any] = json.loads(metadata[b"pipeline"])
     except (KeyError, ValueError) as error:
         raise TraceError(f"{path} does not say of which pipeline it is") from error
-    return found
+    return pipeline
 
 
 def _ingress(pipeline: dict[str, Any]) -> str:

@@ -12,14 +12,14 @@ CHUNK = 1_000_000
 _MAX_PARTS = 100_000
 
 
-def drawn(counts: Bins, place: int, rng: np.random.Generator) -> Iterator[Arrivals]:
+def drawn(counts: Bins, index: int, rng: np.random.Generator) -> Iterator[Arrivals]:
     """Draw a bin's requests, in as many chunks as they take."""
-    whole, rest = divmod(float(counts.requests[place]), 1.0)
+    whole, rest = divmod(float(counts.requests[index]), 1.0)
     total = int(whole) + int(rng.random() < rest)
     if not total:
         return
-    start_s = counts.start_s + place * counts.step_s
-    dispersion = float(counts.dispersion[place])
+    start_s = counts.start_s + index * counts.step_s
+    dispersion = float(counts.dispersion[index])
     parts = min(_MAX_PARTS, max(1, round(counts.step_s))) if dispersion else max(1, -(-total // CHUNK))
     weights = rng.gamma(1 / dispersion, size=parts) if dispersion else np.ones(parts)
     if weights.sum() <= 0:  # as happens by rounding where nearly all comes at once
@@ -34,11 +34,11 @@ def drawn(counts: Bins, place: int, rng: np.random.Generator) -> Iterator[Arriva
         times.sort()
         first = last
         if len(times):
-            yield Arrivals(times, _candidates(counts, place, len(times), rng))
+            yield Arrivals(times, _candidates(counts, index, len(times), rng))
 
 
-def _candidates(counts: Bins, place: int, size: int, rng: np.random.Generator) -> NDArray[np.int32]:
-    mean, cv = float(counts.candidates[place]), float(counts.candidates_cv[place])
+def _candidates(counts: Bins, index: int, size: int, rng: np.random.Generator) -> NDArray[np.int32]:
+    mean, cv = float(counts.candidates[index]), float(counts.candidates_cv[index])
     sizes = rng.gamma(1 / cv**2, mean * cv**2, size) if cv else np.full(size, mean)
     numbers = np.floor(sizes + rng.random(size))  # rounded by chance: the mean stays what it is
     return np.clip(numbers, 1, MAX_CANDIDATES).astype(np.int32)

@@ -130,7 +130,7 @@ def synthesise(
     Raises:
         TraceError: a day is not in the series, or a number is out of range.
     """
-    wanted = [first + timedelta(days=place) for place in range(count)]
+    wanted = [first + timedelta(days=offset) for offset in range(count)]
     missing = [str(day) for day in wanted if day not in days]
     if missing or not wanted:
         raise TraceError(
@@ -206,7 +206,7 @@ def _swings(
     noise = rng.standard_normal(size)
     logs = np.empty(size)
     level = float(noise[0]) if size else 0.0
-    for place in range(size):
-        level = kept * level + math.sqrt(1 - kept**2) * float(noise[place]) if place else level
-        logs[place] = level
+    for index in range(size):
+        level = kept * level + math.sqrt(1 - kept**2) * float(noise[index]) if index else level
+        logs[index] = level
     return np.asarray(np.exp(sigma * logs - sigma**2 / 2), dtype=np.float64)

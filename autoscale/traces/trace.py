@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoscale.errors import TraceError
-from autoscale.traces.bins import Arrivals, Bins, merged, bins_from_sums, split
+from autoscale.traces.bins import Arrivals, Bins, bins_from_sums, merged, split
 from autoscale.traces.sampling import drawn
 from autoscale.traces.validation import check_arrivals, check_bins, checked
 
@@ -60,8 +60,8 @@ class BinnedTrace:
     def arrivals(self, seed: int) -> Iterator[Arrivals]:
         """Draw every request; see ``Bins`` for how."""
         rng = np.random.default_rng(seed)
-        for place in range(len(self.counts)):
-            yield from drawn(self.counts, place, rng)
+        for index in range(len(self.counts)):
+            yield from drawn(self.counts, index, rng)
 
     def bins(self, step_s: float) -> Bins:
         """Give the counts in bins of ``step_s``, which divides the trace's own step or is a multiple of it.
@@ -117,10 +117,10 @@ class ArrivalTrace:
         requests, candidates, squares = np.zeros(0), np.zeros(0), np.zeros(0)
         first = -1
         for chunk in self.arrivals():
-            places = (chunk.times_s // step_s).astype(np.int64)
-            first = int(places[0]) if first < 0 else first
-            places -= first
-            size = int(places[-1]) + 1
+            bins = (chunk.times_s // step_s).astype(np.int64)
+            first = int(bins[0]) if first < 0 else first
+            bins -= first
+            size = int(bins[-1]) + 1
             if size > 100_000_000:
                 raise TraceError(f"{self.name} takes {size} bins of {step_s:g} s: count in wider ones")
             if size > len(requests):  # doubled, so that a long trace is not copied at each chunk
@@ -129,10 +129,10 @@ class ArrivalTrace:
                     np.concatenate([column, np.zeros(grown - len(column))])
                     for column in (requests, candidates, squares)
                 )
-            low = int(places[0])
+            low = int(bins[0])
             weights = chunk.candidates.astype(np.float64)
             for column, values in ((requests, None), (candidates, weights), (squares, weights**2)):
-                column[low:size] += np.bincount(places - low, values, size - low)
+                column[low:size] += np.bincount(bins - low, values, size - low)
         used = size
         return bins_from_sums(first * step_s, step_s, requests[:used], candidates[:used], squares[:used])
 

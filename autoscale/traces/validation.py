@@ -37,16 +37,16 @@ def check_arrivals(chunk: Arrivals, last_s: float, number: int, name: str) -> No
     )
     for wrong, what, remedy in faults:
         if wrong.any():
-            place = int(wrong.argmax())
+            index = int(wrong.argmax())
             raise TraceError(
-                f"{name}: request {number + place + 1} (time_s {times[place]:g}, candidates {candidates[place]}): "
+                f"{name}: request {number + index + 1} (time_s {times[index]:g}, candidates {candidates[index]}): "
                 f"{what}; {remedy}"
             )
     deadlines = chunk.deadlines_ms
     if deadlines is not None and (deadlines <= 0).any():  # NaN is none of its own
-        place = int((deadlines <= 0).argmax())
+        index = int((deadlines <= 0).argmax())
         raise TraceError(
-            f"{name}: request {number + place + 1}: deadline_ms is {deadlines[place]:g}; give one above 0 or none"
+            f"{name}: request {number + index + 1}: deadline_ms is {deadlines[index]:g}; give one above 0 or none"
         )
 
 
@@ -72,10 +72,10 @@ def check_bins(counts: Bins, name: str) -> None:
         values: NDArray[np.float64] = getattr(counts, column)
         wrong = where & ~((values >= least) & (values <= most))
         if wrong.any():
-            place = int(wrong.argmax())
+            index = int(wrong.argmax())
             raise TraceError(
-                f"{name}: bin {place + 1} (time_s {counts.start_s + place * counts.step_s:g}): {column} is "
-                f"{values[place]:g}; give a number from {least:g} to {most:g}"
+                f"{name}: bin {index + 1} (time_s {counts.start_s + index * counts.step_s:g}): {column} is "
+                f"{values[index]:g}; give a number from {least:g} to {most:g}"
             )
     if not some.any():
         raise TraceError(f"{name}: no bin has a request; give one that has")

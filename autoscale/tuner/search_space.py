@@ -82,10 +82,10 @@ def kinds_for(spec: PipelineSpec) -> tuple[str, ...]:
 
 def numbers(kind: str) -> list[Number]:
     """Give what is looked for of a policy, its limits included where it has any."""
-    found = list(_numbers(policy_kinds()[kind], ("policy",)))
+    space = list(_numbers(policy_kinds()[kind], ("policy",)))
     if kind != "target_ongoing":
-        found += _numbers(AutoscalingConfig.model_fields["limits"].annotation, ("limits",))
-    return found
+        space += _numbers(AutoscalingConfig.model_fields["limits"].annotation, ("limits",))
+    return space
 
 
 def defaults(kind: str) -> dict[str, float]:

@@ -66,8 +66,8 @@ def open_study(journal: Path, searched: str, options: TuneOptions) -> "optuna.St
         raise AutoscaleError(
             f"{journal} cannot be used as a journal ({error!r}): name another, or remove it"
         ) from error
-    found = study.user_attrs.get("search", searched)
-    if found != searched:
+    stored = study.user_attrs.get("search", searched)
+    if stored != searched:
         raise AutoscaleError(
             f"{journal} is of a search with another pipeline, trace or options: name another journal, or remove it"
         )

@@ -41,8 +41,8 @@ def window(counts: BinnedTrace, length_s: float) -> tuple[float, float] | None:
     width = max(1, round(60 / bins.step_s))
     smooth = np.convolve(bins.requests, np.ones(width) / width, mode="same")
     views = np.lib.stride_tricks.sliding_window_view(smooth, size)[:: max(1, size // 20)]
-    place = int((views.max(axis=1) - views.min(axis=1)).argmax()) * max(1, size // 20)
-    start_s = bins.start_s + place * bins.step_s
+    index = int((views.max(axis=1) - views.min(axis=1)).argmax()) * max(1, size // 20)
+    start_s = bins.start_s + index * bins.step_s
     return start_s, start_s + size * bins.step_s
 
 

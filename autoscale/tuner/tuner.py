@@ -117,11 +117,11 @@ def judge(
 def front(candidates: Sequence[JudgedConfig]) -> tuple[JudgedConfig, ...]:
     """Give those that no other beats in cost and misses, the cheapest first."""
     ordered = sorted(candidates, key=lambda one: (one.cost, one.misses))
-    found: list[JudgedConfig] = []
+    kept: list[JudgedConfig] = []
     for candidate in ordered:
-        if not found or candidate.misses < found[-1].misses:
-            found.append(candidate)
-    return tuple(found)
+        if not kept or candidate.misses < kept[-1].misses:
+            kept.append(candidate)
+    return tuple(kept)
 
 
 def chosen(candidates: Sequence[JudgedConfig], max_misses: float) -> JudgedConfig:
@@ -202,7 +202,7 @@ def best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int
 
 
 def _by_fronts(scores: Mapping[int, Score], max_misses: float) -> list[int]:
-    left, found = dict(scores), list[int]()
+    left, ordered = dict(scores), list[int]()
     while left:
         least, layer = float("inf"), []
         for number in sorted(left, key=lambda number: left[number]):
@@ -210,7 +210,7 @@ def _by_fronts(scores: Mapping[int, Score], max_misses: float) -> list[int]:
                 least = left[number][1]
                 layer.append(number)
         layer.sort(key=lambda number: (max(0.0, left[number][1] - max_misses), left[number][0]))
-        found += layer
+        ordered += layer
         for number in layer:
             del left[number]
-    return found
+    return ordered

@@ -59,10 +59,10 @@ class Curve:
 
     def rises(self) -> list[tuple[float, int]]:
         """Give when the target first reached each number, on each of its ways up."""
-        found: list[tuple[float, int]] = []
+        rises: list[tuple[float, int]] = []
         for at_s, before, after in zip(self.at_s[1:], self.target, self.target[1:], strict=False):
-            found += [(at_s, number) for number in range(before + 1, after + 1)]
-        return found
+            rises += [(at_s, number) for number in range(before + 1, after + 1)]
+        return rises
 
 
 @dataclass(frozen=True, slots=True)

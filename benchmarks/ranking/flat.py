@@ -59,8 +59,8 @@ class FlatFeatures:
         for spec in self._requests:
             of_request = _wide(inputs[spec.name], 1)[:, None]
             columns.append(np.broadcast_to(of_request, (*present.shape, of_request.shape[-1])))
-        for origin, place in self._ways:
-            ends = (torch.from_numpy(inputs[name]) for name in (origin, place))
+        for origin, target in self._ways:
+            ends = (torch.from_numpy(inputs[name]) for name in (origin, target))
             columns.append(distances(*ends).numpy())
         if self._past and inputs["history_mask"].shape[1]:
             columns.append(self._likeness(inputs))

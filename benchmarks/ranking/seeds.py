@@ -29,9 +29,9 @@ def trained_rankers(
     features = load_definitions(home / pipeline.features.definitions)
     for seed in range(training.seed, training.seed + seeds):
         root_of_seed = root if seed == training.seed else root.with_name(f"{root.name}-seed-{seed}")
-        places = TrainingFolders(
+        folders = TrainingFolders(
             catalogue=home / pipeline.catalogue, data=home / training.data, ranker=root_of_seed
         )
         config = training.model_copy(update={"seed": seed, "reranker": None, "distilled": None})
-        Trainer(config, features, places, progress).run()
+        Trainer(config, features, folders, progress).run()
         yield seed, root_of_seed

@@ -32,12 +32,12 @@ def lint(
     console = Console(stderr=True)
     with exit_on_error(console):
         objects = _objects(_text(build), build)
-    found = findings(objects)
-    for finding in found:
+    violations = findings(objects)
+    for finding in violations:
         typer.echo(str(finding))
-    summary = f"{len(objects)} objects, {len(RULES)} rules, {len(found)} findings"
+    summary = f"{len(objects)} objects, {len(RULES)} rules, {len(violations)} findings"
     console.print(summary, markup=False, highlight=False, soft_wrap=True)
-    if found:
+    if violations:
         raise typer.Exit(FAILED)
 
 

@@ -33,8 +33,8 @@ def ranker_options(
     _expect("context feature", [column.name for column in config.context], known, "context.")
     _expect("feature", [*config.request, *(pair.origin for pair in config.distances)], known)
     _expect("cell feature", config.cells, known, "cell.")
-    places = [pair.place for pair in config.distances]
-    _expect("catalogue column", [*places, *([config.number] if config.number else [])], catalogue.columns)
+    columns = [pair.place for pair in config.distances]
+    _expect("catalogue column", [*columns, *([config.number] if config.number else [])], catalogue.columns)
     return HistoryRankerOptions(
         **config.model_dump(
             exclude={"items", "number", "profile", "request", "cells", "distances", "size", "fit"}

@@ -44,17 +44,17 @@ class Splits:
     """The splits "train" and "valid" of one data set; each is read once."""
 
     def __init__(
-        self, config: TrainingConfig, features: FeatureSet, places: TrainingFolders, catalogue: Catalogue
+        self, config: TrainingConfig, features: FeatureSet, folders: TrainingFolders, catalogue: Catalogue
     ) -> None:
         """Open the overlay.
 
         Raises:
             ArtifactError: it cannot be used.
         """
-        overlay = None if places.overlay is None else Overlay.open(places.overlay, features)
+        overlay = None if folders.overlay is None else Overlay.open(folders.overlay, features)
         self._config = config
         self._features = features
-        self._data = places.data
+        self._data = folders.data
         self._catalogue = catalogue
         self._view = FeatureView(features, catalogue, overlay)
         self._read: dict[str, Labelled] = {}

@@ -65,7 +65,7 @@ class Trainer:
     """Trains the models of one pipeline; what is unchanged is left as it is."""
 
     def __init__(
-        self, config: TrainingConfig, features: FeatureSet, places: TrainingFolders, progress: Progress
+        self, config: TrainingConfig, features: FeatureSet, folders: TrainingFolders, progress: Progress
     ) -> None:
         """Open the catalogue.
 
@@ -74,12 +74,12 @@ class Trainer:
         """
         self._config = config
         self._features = features
-        self._places = places
+        self._folders = folders
         self._progress = progress
-        self._catalogue = Catalogue.open(places.catalogue)
+        self._catalogue = Catalogue.open(folders.catalogue)
         mixed = "bf16" if config.precision == "bfloat16" else "no"
         self._accelerator = Accelerator(mixed_precision=mixed)
-        self._splits = Splits(config, features, places, self._catalogue)
+        self._splits = Splits(config, features, folders, self._catalogue)
 
     def run(self, *, force: bool = False) -> list[Trained]:
         """Train what is out of date, or all of it with ``force``; each artifact is written whole or not at all.
@@ -89,11 +89,11 @@ class Trainer:
             TrainingError: the configuration names a feature there is not, the data hold what is not a number,
                 or the loss is none.
         """
-        config, places, features, catalogue = self._config, self._places, self._features, self._catalogue
+        config, folders, features, catalogue = self._config, self._folders, self._features, self._catalogue
         torch.set_num_threads(config.threads)
         made_from = {
             "data": hash_of_data(
-                [p for p in (places.data, places.catalogue, places.overlay) if p is not None]
+                [p for p in (folders.data, folders.catalogue, folders.overlay) if p is not None]
             ),
             "features": features.content_hash,
             "code": hash_of_training_code(),
@@ -105,7 +105,7 @@ class Trainer:
         }
         recipe = _Recipe(
             name="ranker",
-            root=places.ranker,
+            root=folders.ranker,
             config=config.ranker,
             fit=config.ranker.fit,
             options=lambda: ranker_options(config.ranker, features, catalogue),
@@ -117,19 +117,19 @@ class Trainer:
 
     def _after(self, ranker: Trained, made_from: dict[str, Any]) -> list[_Recipe]:
         """Give the recipes of the models that learn from the ranker's scores."""
-        config, places = self._config, self._places
+        config, folders = self._config, self._folders
         made_from["ranker"] = ranker.artifact.version
         reads = HistoryRankerOptions.model_validate(ranker.artifact.architecture)
         scored = partial(
             self._splits.scored, ranker.artifact, ranker.root, self._accelerator.device, self._progress
         )
         recipes = []
-        if config.reranker is not None and places.reranker is not None:
+        if config.reranker is not None and folders.reranker is not None:
             listwise = config.reranker
             recipes.append(
                 _Recipe(
                     name="reranker",
-                    root=places.reranker,
+                    root=folders.reranker,
                     config=listwise,
                     fit=listwise.fit,
                     options=lambda: listwise_options(listwise, reads, self._catalogue),
@@ -137,12 +137,12 @@ class Trainer:
                     read=scored,
                 )
             )
-        if config.distilled is not None and places.distilled is not None:
+        if config.distilled is not None and folders.distilled is not None:
             student = config.distilled
             recipes.append(
                 _Recipe(
                     name="distilled",
-                    root=places.distilled,
+                    root=folders.distilled,
                     config=student,
                     fit=student.fit,
                     options=lambda: pooled_options(student, reads),

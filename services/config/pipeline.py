@@ -126,9 +126,9 @@ class PipelineConfig(BaseModel):
         if self.autoscaling is None:
             return self
         placed = {f"{name}@{pool}" for name, unit in self.units.items() for pool in unit.pools}
-        for field, given in (("shares", self.autoscaling.shares), ("bounds", self.autoscaling.bounds)):
+        for field, named in (("shares", self.autoscaling.shares), ("bounds", self.autoscaling.bounds)):
             known = sorted({*self.units, *(placed if field == "bounds" else ())})
-            for name in given:
+            for name in named:
                 if name not in known:
                     raise ValueError(f"autoscaling.{field}: there is no {name!r}; name one of {known}")
         return self

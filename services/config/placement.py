@@ -123,11 +123,11 @@ def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
     if config.fallback is not None and config.fallback.model is not None and unit == config.ingress_unit:
         models.append(config.fallback.model)
     wanted = {name: group_of(config.models[name].runtime) for name in models}
-    found = {name: group for name, group in wanted.items() if group is not None}
-    if len({(each.shards, each.placement, each.timeout_s, each.transport) for each in found.values()}) > 1:
+    groups = {name: group for name, group in wanted.items() if group is not None}
+    if len({(each.shards, each.placement, each.timeout_s, each.transport) for each in groups.values()}) > 1:
         raise ConfigError(
-            f"units.{unit}: its models {' and '.join(sorted(found))} share a shard group: give their runtimes the same "
-            f"shards, placement, timeout_s and transport",
+            f"units.{unit}: its models {' and '.join(sorted(groups))} share a shard group: give their runtimes the "
+            f"same shards, placement, timeout_s and transport",
             field="models",
         )
-    return next(iter(found.values()), None)
+    return next(iter(groups.values()), None)

@@ -44,7 +44,10 @@ def serve_config(
     ranker = placements(config, config.unit_of("ranker"))
     if len(ranker) > 1:
         # Beside the arguments, so that a document with other weights alone is taken up without a restart.
-        ingress, weights = all_placements(config)[0].deployment, RouterConfig.from_placements(ranker).model_dump()
+        ingress, weights = (
+            all_placements(config)[0].deployment,
+            RouterConfig.from_placements(ranker).model_dump(),
+        )
         application["deployments"] = [{"name": ingress, "user_config": weights}]
     document = {
         "proxy_location": proxy_location,

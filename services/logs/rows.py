@@ -64,12 +64,12 @@ class ListsMaker:
             of_batch = list(same)
             parts.append(self._part(of_batch[0].batch, [row.request for row in of_batch]))
         batch = RaggedBatch.concatenate(parts)
-        places = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
+        positions = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
         shown = ShownLists(
             batch=batch,
             keys=rows[0].keys[batch.rows],
             scores=batch.candidates["score"],
-            positions=places.astype(np.int32),
+            positions=positions.astype(np.int32),
             request_ids=[row.request_id for row in rows],
             user_ids=[row.user_id for row in rows],
             at_s=np.array([row.at_s for row in rows]),

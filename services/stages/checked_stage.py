@@ -51,8 +51,8 @@ class CheckedStage:
     def _refused(self, fault: str) -> StageFailed:
         return StageFailed(f"stage {self.name} returned {fault}")
 
-    def _faults(self, given: RaggedBatch, result: RaggedBatch) -> Iterator[str]:
-        requests, offsets, rows = len(given), np.asarray(result.offsets), np.asarray(result.rows)
+    def _faults(self, batch: RaggedBatch, result: RaggedBatch) -> Iterator[str]:
+        requests, offsets, rows = len(batch), np.asarray(result.offsets), np.asarray(result.rows)
         if offsets.shape != (requests + 1,):
             yield f"another number of requests, got {len(offsets) - 1}; return all {requests}, in their order"
         if rows.ndim != 1 or rows.dtype != np.int64 or offsets.dtype != np.int64:
@@ -70,15 +70,15 @@ class CheckedStage:
         for name, noted in result.missed.items():
             if len(noted) != requests:
                 yield f"a reason {name} of another length, got {len(noted)}; give one a request, {requests}"
-        if not given.candidates.keys() <= result.candidates.keys() or not (
-            given.requests.keys() <= result.requests.keys()
+        if not batch.candidates.keys() <= result.candidates.keys() or not (
+            batch.requests.keys() <= result.requests.keys()
         ):
             yield "fewer columns than it was given; add to the batch with RaggedBatch.adding"
         if self._is_ranked:
             scores = result.candidates["score"]
             if scores.dtype.kind != "f" or scores.ndim != 1 or not np.isfinite(scores).all():
                 yield f"scores that are no numbers, got {scores.dtype} {scores.shape}; return finite floats (N,)"
-        elif any(name in result.candidates and name not in given.candidates for name in SCORES):
+        elif any(name in result.candidates and name not in batch.candidates for name in SCORES):
             yield "scores before the ranker; name the column otherwise, or run after: ranker"
 
 

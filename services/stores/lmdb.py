@@ -75,12 +75,12 @@ class LmdbStore:
     def rows_after(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Give keys and rows in the order of the keys, from the first that is greater than ``key``."""
         with self._environment.begin(buffers=False) as transaction, transaction.cursor() as cursor:
-            found = cursor.set_range(key) if key else cursor.first()
-            if found and key and cursor.key() == key:
-                found = cursor.next()
-            while found:
+            has_row = cursor.set_range(key) if key else cursor.first()
+            if has_row and key and cursor.key() == key:
+                has_row = cursor.next()
+            while has_row:
                 yield cursor.item()
-                found = cursor.next()
+                has_row = cursor.next()
 
     def count(self) -> int:
         """Give the number of rows."""

@@ -21,19 +21,19 @@ class Values:
     flat: NDArray[Any]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
-    given: NDArray[np.bool_]
+    is_given: NDArray[np.bool_]
     faults: dict[int, str] = field(default_factory=dict)
 
     def dense(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Give the values (G, ...) of a feature of fixed shape, and which rows have one, bool (B,)."""
         width = int(np.prod(self.feature.shape, dtype=np.int64))
-        whole = self.given & (self.ends - self.starts == width)
-        places = self.starts[whole][:, None] + np.arange(width)
-        return self.flat[places].reshape(-1, *self.feature.shape), whole
+        whole = self.is_given & (self.ends - self.starts == width)
+        indices = self.starts[whole][:, None] + np.arange(width)
+        return self.flat[indices].reshape(-1, *self.feature.shape), whole
 
     def row(self, row: int) -> NDArray[Any] | None:
         """Give row's value in the feature's shape; None where the file has none."""
-        if not self.given[row]:
+        if not self.is_given[row]:
             return None
         values = self.flat[self.starts[row] : self.ends[row]]
         shape = self.feature.shape
@@ -46,7 +46,7 @@ def read_column(feature: Feature, column: pa.Array) -> Values:
     Raises:
         StoreFailed: the column holds no numbers.
     """
-    given = np.asarray(column.is_valid())
+    is_given = np.asarray(column.is_valid())
     counts, numbers = _flattened(column)
     if pa.types.is_boolean(numbers.type):
         numbers = numbers.cast(pa.int8())
@@ -59,21 +59,21 @@ def read_column(feature: Feature, column: pa.Array) -> Values:
     raw = np.asarray(numbers.fill_null(0))
     flat, fits = _converted(raw, np.dtype(feature.dtype))
     ends = np.cumsum(counts)
-    values = Values(feature, flat, ends - counts, ends, given)
-    for place in _rows_at(ends, np.flatnonzero(holes)):
-        values.faults[place] = (
+    values = Values(feature, flat, ends - counts, ends, is_given)
+    for row in _rows_at(ends, np.flatnonzero(holes)):
+        values.faults[row] = (
             f"{feature.name} has an empty value: give a number, or leave the whole list empty"
         )
-    for place in _rows_at(ends, np.flatnonzero(~fits & ~holes)):
-        values.faults[place] = (
+    for row in _rows_at(ends, np.flatnonzero(~fits & ~holes)):
+        values.faults[row] = (
             f"{feature.name} has a value that is no {feature.dtype}: mend it, or leave it empty"
         )
     width = int(np.prod(feature.shape, dtype=np.int64))
     wrong = counts % width != 0 if feature.ragged else counts != width
-    for place in np.flatnonzero(wrong & given).tolist():
+    for row in np.flatnonzero(wrong & is_given).tolist():
         wanted = f"a multiple of {width}" if feature.ragged else f"{width}"
-        values.faults[place] = (
-            f"{feature.name} has {counts[place]} values, its shape takes {wanted}: mend the list"
+        values.faults[row] = (
+            f"{feature.name} has {counts[row]} values, its shape takes {wanted}: mend the list"
         )
     return values
 
@@ -108,6 +108,6 @@ def _converted(raw: NDArray[Any], dtype: "np.dtype[Any]") -> tuple[NDArray[Any],
     return converted, np.asarray(fits, dtype=np.bool_)
 
 
-def _rows_at(ends: NDArray[np.int64], places: NDArray[np.int64]) -> Iterator[int]:
-    """Give the rows that the flat places lie in."""
-    yield from np.unique(np.searchsorted(ends, places, side="right")).tolist()
+def _rows_at(ends: NDArray[np.int64], indices: NDArray[np.int64]) -> Iterator[int]:
+    """Give the rows that the flat indices lie in."""
+    yield from np.unique(np.searchsorted(ends, indices, side="right")).tolist()

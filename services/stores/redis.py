@@ -86,7 +86,7 @@ class RedisStore:
             return None
         try:
             send(
-                connection, [[b"MGET", *[self._prefix + keys[place] for place in group]] for group in groups]
+                connection, [[b"MGET", *[self._prefix + keys[index] for index in group]] for group in groups]
             )
         except redis.RedisError as error:
             self._lose(node, connection, error)
@@ -101,14 +101,14 @@ class RedisStore:
         rows: list[bytes | None],
         deadline_s: float,
     ) -> list[int]:
-        """Put a node's answers into ``rows``; give the places that it gave none for."""
+        """Put a node's answers into ``rows``; give the indices of those without an answer."""
         unread: list[int] = []
         for number, group in enumerate(groups):
             left_s = max(_LATEST_S, deadline_s - time.monotonic())
             try:
                 values = connection.read_response(timeout=left_s)
-                for place, value in zip(group, values, strict=True):
-                    rows[place] = value
+                for index, value in zip(group, values, strict=True):
+                    rows[index] = value
             except (
                 redis.ResponseError
             ):  # the node answers, but has not this slot any more, or not for this user
@@ -125,15 +125,15 @@ class RedisStore:
         self._keeper.close()
 
     def _grouped(self, keys: Sequence[bytes]) -> list[tuple[RedisNode | None, Groups]]:
-        """Give places of keys by slot, by node; a slot whose node is unknown is None's."""
+        """Give indices of keys by slot, by node; a slot whose node is unknown is None's."""
         if not self._is_cluster:
             return [(node, [list(range(len(keys)))]) for node in self._keeper.nodes.values()]
         slots = self._keeper.slots
         if not slots:
             return [(None, [list(range(len(keys)))])]
         by_slot: dict[int, list[int]] = {}
-        for place, key in enumerate(keys):
-            by_slot.setdefault(key_slot(self._prefix + key), []).append(place)
+        for index, key in enumerate(keys):
+            by_slot.setdefault(key_slot(self._prefix + key), []).append(index)
         by_node: dict[RedisNode | None, Groups] = {}
         for slot, group in by_slot.items():
             by_node.setdefault(slots[slot], []).append(group)

@@ -34,15 +34,15 @@ def connection_options(config: RedisConfig, home: Path) -> dict[str, Any]:
     if config.tls is not None:
         named = {"ca_file": "ca_certs", "cert_file": "certfile", "key_file": "keyfile"}
         for field, option in named.items():
-            given = getattr(config.tls, field)
-            if given is None:
+            value = getattr(config.tls, field)
+            if value is None:
                 continue
-            if not (home / given).is_file():
+            if not (home / value).is_file():
                 raise ConfigError(
-                    f"no file at {home / given}: put it there, or mend the path",
+                    f"no file at {home / value}: put it there, or mend the path",
                     field=f"features.store.tls.{field}",
                 )
-            options[f"ssl_{option}"] = str(home / given)
+            options[f"ssl_{option}"] = str(home / value)
         options["ssl_check_hostname"] = config.tls.check_hostname
     return options
 

@@ -51,7 +51,7 @@ class SharedStores:
     @property
     def left_alone(self) -> int:
         """How many servers of all stores are not asked, as they failed lately."""
-        stores = [found() for found in self._open.valuerefs()]
+        stores = [reference() for reference in self._open.valuerefs()]
         return sum(store.left_alone for store in stores if store is not None)
 
     def open(self, config: StoreConfig, home: Path, readers: int) -> SharedStore:

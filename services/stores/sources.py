@@ -108,28 +108,28 @@ class ParquetSource:
         ragged = [column for column in columns if column.feature.ragged]
         lists: list[dict[str, NDArray[Any]]] = []
         events: list[dict[str, NDArray[Any]]] = []
-        for place, user in enumerate(users):
+        for index, user in enumerate(users):
             lists.append({})
             events.append({})
             if not user:
-                faults[place] = f"{USER} is empty: give the id that requests name"
-            if place in faults:
+                faults[index] = f"{USER} is empty: give the id that requests name"
+            if index in faults:
                 continue
-            values = {column.feature.name: column.row(place) for column in ragged}
-            lists[place] = {name: value for name, value in values.items() if value is not None}
+            values = {column.feature.name: column.row(index) for column in ragged}
+            lists[index] = {name: value for name, value in values.items() if value is not None}
             try:
-                events[place] = self._codec.events.of_lists(lists[place])
+                events[index] = self._codec.events.of_lists(lists[index])
             except ValueError as error:
-                faults[place] = str(error)
+                faults[index] = str(error)
         fixed = {column.feature.name: column.dense() for column in columns if not column.feature.ragged}
         encoded = zip(users, self._codec.encode_many(fixed, lists, events), strict=True)
         group = self._codec.group
         rows = [
             (row_key(group, user.encode()), row)
-            for place, (user, row) in enumerate(encoded)
-            if place not in faults
+            for index, (user, row) in enumerate(encoded)
+            if index not in faults
         ]
-        return rows, [f"{self._path} row {first + place}: {faults[place]}" for place in sorted(faults)]
+        return rows, [f"{self._path} row {first + index}: {faults[index]}" for index in sorted(faults)]
 
 
 class LmdbSource:
@@ -157,20 +157,20 @@ class LmdbSource:
         """
         done, key = position or (0, "")
         rows: list[tuple[bytes, bytes]] = []
-        for found, row in self._store.rows_after(bytes.fromhex(key)):
-            if found.startswith(MARKS):
+        for stored_key, row in self._store.rows_after(bytes.fromhex(key)):
+            if stored_key.startswith(MARKS):
                 continue
-            tag = next((tag for key, tag in self._tags.items() if found.endswith(key[1:])), b"")
+            tag = next((tag for key, tag in self._tags.items() if stored_key.endswith(key[1:])), b"")
             if not tag or row[: len(tag)] != tag:
                 raise StoreFailed(
-                    f"{self._path}: the row of {found[:80]!r} is of feature definitions {row[:8].hex()}, the "
+                    f"{self._path}: the row of {stored_key[:80]!r} is of feature definitions {row[:8].hex()}, the "
                     f"pipeline's are {tag.hex() or 'of other groups'}: build the folder again with the present "
                     f"definitions"
                 )
-            rows.append((found, row))
+            rows.append((stored_key, row))
             done += 1
             if len(rows) == _ROWS_A_PART:
-                yield RowChunk(rows, done, (done, found.hex()), [])
+                yield RowChunk(rows, done, (done, stored_key.hex()), [])
                 rows = []
         if rows:
             yield RowChunk(rows, done, (done, rows[-1][0].hex()), [])

@@ -11,9 +11,9 @@ def config(kind: str = "slo", p99_ms: float = 80) -> AutoscalingConfig:
 
 
 def test_one_unit_in_one_pool_makes_coupling_and_splitting_meaningless() -> None:
-    found = meaningless(config(), ALONE)
-    assert list(found) == ["coupled", "cheapest"]
-    assert "has one unit" in found["coupled"]
+    result = meaningless(config(), ALONE)
+    assert list(result) == ["coupled", "cheapest"]
+    assert "has one unit" in result["coupled"]
     assert list(meaningless(config(), CHAIN)) == ["cheapest"]
     assert meaningless(config(), POOLS) == {}
 

@@ -28,7 +28,7 @@ def test_bounds_of_a_pool_go_before_those_of_its_unit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"bounds": {"ranker": {"min_replicas": 3, "max_replicas": 2}}}, "min_replicas 3 is above"),
         ({"bounds": {"Ranker": {}}}, "bounds"),
@@ -38,21 +38,21 @@ def test_bounds_of_a_pool_go_before_those_of_its_unit() -> None:
         ({"limits": {"up_cooldown_s": 5}}, "target_ongoing has delays and factors of its own"),
     ],
 )
-def test_what_contradicts_itself_is_refused(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_what_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         config(**changes)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"bounds": {"reranker": {}}}, "there is no reranker; name one of"),
         ({"shares": {"ranker@gpu": 0.5}}, "there is no unit ranker@gpu"),
         ({"bounds": {"ranker": {"min_replicas": 2000}}}, "raise the latter"),
     ],
 )
-def test_what_does_not_fit_the_pipeline_is_refused(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(PolicyError, match=told):
+def test_what_does_not_fit_the_pipeline_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(PolicyError, match=message):
         config(**changes).applied_to(POOLS)
 
 

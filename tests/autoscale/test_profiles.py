@@ -25,7 +25,7 @@ def test_a_profile_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"startup_s": 0.0}, "startup_s"),
         ({"timings": []}, "timings"),
@@ -34,11 +34,11 @@ def test_a_profile_is_read_as_it_was_written(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_profile_is_refused_by_the_field(
-    tmp_path: Path, change: dict[str, Any], told: str
+    tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "ranker.json"
     path.write_text(json.dumps({**PROFILE.model_dump(mode="json"), **change}))
-    with pytest.raises(ProfileError, match=told):
+    with pytest.raises(ProfileError, match=message):
         read_profile(path)
 
 

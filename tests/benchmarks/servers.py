@@ -17,10 +17,10 @@ async def listening(answer: Answer) -> AsyncIterator[int]:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-                told = await answer(await reader.readexactly(length))
-                if told is None:
+                answered = await answer(await reader.readexactly(length))
+                if answered is None:
                     return
-                writer.write(told)
+                writer.write(answered)
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:

@@ -22,8 +22,8 @@ LOAD = LoadResult(
 
 
 def answer(at_s: float, took_s: float = 0.01, status: int = 200, degraded: str | None = None) -> Answered:
-    told = "null" if degraded is None else f'"{degraded}"'
-    data = f'HTTP/1.1 {status} X\r\n\r\n{{"items":[],"degraded":{told}}}'
+    reason = "null" if degraded is None else f'"{degraded}"'
+    data = f'HTTP/1.1 {status} X\r\n\r\n{{"items":[],"degraded":{reason}}}'
     return Answered(at_s - took_s, at_s, data.encode())
 
 
@@ -58,9 +58,9 @@ def test_a_fault_that_nobody_notices_has_no_recovery() -> None:
     outage = outage_of("x", "what", [answer(1.0), answer(3.0)], LOAD, Moments(2.0, 2.5, None), 0.5, {})
     assert outage.recovered_s == 0.0
     row = {name: getattr(outage, name) for name in outage.__slots__} | {"server_errors": 0}
-    told = as_text({"rate": 5.0, "outages": [row], "skipped": {"log-full": "no"}})
-    assert "0.00 s" in told
-    assert "log-full: skipped, no" in told
+    text = as_text({"rate": 5.0, "outages": [row], "skipped": {"log-full": "no"}})
+    assert "0.00 s" in text
+    assert "log-full: skipped, no" in text
 
 
 def fault_of(server: RedisServer, name: str) -> Fault:

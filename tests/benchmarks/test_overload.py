@@ -15,13 +15,13 @@ def answered(at_s: float, took_s: float, status: int = 200, degraded: str | None
 
 
 def test_answers_are_counted_by_rung_and_priority_and_refusals_apart() -> None:
-    told = summary(
+    figures = summary(
         [answered(0, 0.1), answered(0, 0.3, degraded="ranker:popular:load"), answered(1, 0.01, 429)], 2.0
     )
-    assert (told["goodput_rps"], told["whole_rps"], told["refused_rps"]) == (1.0, 0.5, 0.5)
-    assert told["refused_p99_ms"] == pytest.approx(10.0)
-    assert told["rungs"] == {"whole": 1, "ranker:popular:load": 1}
-    assert told["priorities"]["low"] == {"whole": 1, "less": 1, "refused": 1}
+    assert (figures["goodput_rps"], figures["whole_rps"], figures["refused_rps"]) == (1.0, 0.5, 0.5)
+    assert figures["refused_p99_ms"] == pytest.approx(10.0)
+    assert figures["rungs"] == {"whole": 1, "ranker:popular:load": 1}
+    assert figures["priorities"]["low"] == {"whole": 1, "less": 1, "refused": 1}
 
 
 @pytest.mark.parametrize(("slow_seconds", "expected"), [([], 0.0), ([0, 1], 2.0), ([2], 3.0), ([3], None)])
@@ -41,12 +41,12 @@ def test_answers_are_undegraded_again_after_the_last_degraded_second(
 
 
 def test_an_answer_after_the_deadline_is_no_goodput() -> None:
-    told = summary([answered(0, 0.1), answered(0, 0.6)], 2.0, deadline_s=0.5)
-    assert (told["goodput_rps"], told["other_statuses"]) == (0.5, {"late": 1})
+    figures = summary([answered(0, 0.1), answered(0, 0.6)], 2.0, deadline_s=0.5)
+    assert (figures["goodput_rps"], figures["other_statuses"]) == (0.5, {"late": 1})
 
 
 def test_every_tenth_request_has_a_higher_priority_and_says_so() -> None:
     requests = requests_of(WORKLOADS["dlrm"], 80)
-    high = [place for place, request in enumerate(requests) if b"x-request-id: high" in request]
+    high = [index for index, request in enumerate(requests) if b"x-request-id: high" in request]
     assert high == list(range(0, len(requests), 10))
-    assert all((b'"priority"' in request) == (place in high) for place, request in enumerate(requests))
+    assert all((b'"priority"' in request) == (index in high) for index, request in enumerate(requests))

@@ -31,9 +31,9 @@ def test_every_side_scores_the_same_pairs(tmp_path: Path, side: str) -> None:
 
 
 def test_padding_is_masked() -> None:
-    given = {"input_ids": np.array([[5, 6]]), "attention_mask": np.array([[1, 1]])}
+    inputs = {"input_ids": np.array([[5, 6]]), "attention_mask": np.array([[1, 1]])}
 
-    wide = padded(given, 4, 9)
+    wide = padded(inputs, 4, 9)
 
     assert wide["input_ids"].tolist() == [[5, 6, 9, 9]]
     assert wide["attention_mask"].tolist() == [[1, 1, 0, 0]]

@@ -87,6 +87,6 @@ def test_policies_that_a_one_unit_pipeline_makes_meaningless_are_told(pipeline: 
     assert code == 0, output
     assert "autoscaling: coupled would add nothing here: the pipeline has one unit" in output
     assert "autoscaling: cheapest would add nothing here: no unit may run in several pools" in output
-    found = json.loads(check(pipeline, as_json=True)[1])[str(pipeline)]
-    assert list(found["idle_policies"]) == ["coupled", "cheapest"]
-    assert found["warnings"] == []
+    result = json.loads(check(pipeline, as_json=True)[1])[str(pipeline)]
+    assert list(result["idle_policies"]) == ["coupled", "cheapest"]
+    assert result["warnings"] == []

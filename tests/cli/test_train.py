@@ -63,15 +63,15 @@ def test_all_models_are_trained_and_told_with_a_line_for_every_tenth_of_the_work
         timeout=300,
         check=False,
     )
-    told = done.stderr
-    assert done.returncode == 0, told
+    lines = done.stderr
+    assert done.returncode == 0, lines
     for name in MODELS:
         version = Artifact.load(home / "models" / name).version
-        assert f"{name} {version}: trained" in told
-        steps = re.findall(rf"^{name}: ([\d,]+) of ([\d,]+), loss \d.*, \d+ s$", told, re.MULTILINE)
-        assert 1 < len(steps) <= 11, told
-    assert "popularity" in told
-    assert "the ranker " in told
+        assert f"{name} {version}: trained" in lines
+        steps = re.findall(rf"^{name}: ([\d,]+) of ([\d,]+), loss \d.*, \d+ s$", lines, re.MULTILINE)
+        assert 1 < len(steps) <= 11, lines
+    assert "popularity" in lines
+    assert "the ranker " in lines
 
 
 def test_the_second_time_nothing_is_done_unless_forced(home: Path) -> None:
@@ -89,16 +89,16 @@ def test_the_second_time_nothing_is_done_unless_forced(home: Path) -> None:
 def test_a_pipeline_without_a_training_part_is_told_so(home: Path) -> None:
     without = {name: part for name, part in PIPELINE.items() if name != "training"}
     (home / "pipeline.yaml").write_text(yaml.safe_dump(without))
-    code, _, told = run(str(home / "pipeline.yaml"))
+    code, _, errors = run(str(home / "pipeline.yaml"))
     assert code == 2
-    assert "has no part `training`" in told
+    assert "has no part `training`" in errors
 
 
 def test_missing_data_are_told_with_the_remedy(home: Path) -> None:
     (home / "impressions" / "train" / "impressions.json").unlink()
-    code, _, told = run(str(home / "pipeline.yaml"))
+    code, _, errors = run(str(home / "pipeline.yaml"))
     assert code == 2
-    assert "build the data set first" in told
+    assert "build the data set first" in errors
     assert not (home / "models").exists()
 
 
@@ -123,26 +123,26 @@ def test_a_disk_that_takes_no_more_is_told_and_leaves_nothing_half_written(home:
 
 def test_an_unknown_setting_is_told(home: Path) -> None:
     (home / "pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "training": {**DOCUMENT, "epoch": 1}}))
-    code, _, told = run(str(home / "pipeline.yaml"))
+    code, _, errors = run(str(home / "pipeline.yaml"))
     assert code == 2
-    assert "training.epoch: no such field" in told
+    assert "training.epoch: no such field" in errors
 
 
 def test_a_distilled_ranker_without_a_place_is_told(home: Path) -> None:
     models = {name: {"artifact": f"models/{name}"} for name in MODELS[:2]}
     (home / "pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "models": models}))
-    code, _, told = run(str(home / "pipeline.yaml"))
+    code, _, errors = run(str(home / "pipeline.yaml"))
     assert code == 2
-    assert "training.distilled.model: 'distilled' is not in models" in told
+    assert "training.distilled.model: 'distilled' is not in models" in errors
 
 
 def test_a_log_of_a_service_is_trained_from(home: Path) -> None:
     write_log(home / "log", home / "impressions", Catalogue.open(home / "catalogue"))
     (home / "impressions" / "train" / "labels.npy").unlink()  # only the log is read
-    code, out, told = run(str(home / "pipeline.yaml"), "--from-log", str(home / "log"), "--json")
-    assert code == 0, told
+    code, out, errors = run(str(home / "pipeline.yaml"), "--from-log", str(home / "log"), "--json")
+    assert code == 0, errors
     lists = json.loads(out)[0]["lineage"]["training"]["lists"]
     assert lists == {"train": 112, "selection": 14, "report": 14}
-    code, _, told = run(str(home / "pipeline.yaml"), "--from-log", str(home / "nowhere"))
+    code, _, errors = run(str(home / "pipeline.yaml"), "--from-log", str(home / "nowhere"))
     assert code == 2
-    assert "no log at" in told
+    assert "no log at" in errors

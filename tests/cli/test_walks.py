@@ -42,13 +42,15 @@ def test_a_route_is_shown_and_the_world_goes_on(tmp_path: Path) -> None:
     bracketed = runner.invoke(app, ["show", "[/red]", *home])
     assert bracketed.exit_code == 2
     assert "no route '[/red]'" in bracketed.output
-    for place in (tmp_path / "no" / "r.png", tmp_path):
-        nowhere = runner.invoke(app, ["show", route_id, "--out", str(place), *home])
+    for path in (tmp_path / "no" / "r.png", tmp_path):
+        nowhere = runner.invoke(app, ["show", route_id, "--out", str(path), *home])
         assert nowhere.exit_code == 2
         assert "Invalid value" in nowhere.output
-    told = runner.invoke(app, ["simulate", "--events", "--users", "20", "--hours", "6", "--rate", "3", *home])
-    assert told.exit_code == 0, told.output
-    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    result = runner.invoke(
+        app, ["simulate", "--events", "--users", "20", "--hours", "6", "--rate", "3", *home]
+    )
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert {"position", "shown"} <= {line["event"] for line in lines}
     many = runner.invoke(app, ["simulate", "--events", "--users", "2000", *home])
     assert many.exit_code == 2

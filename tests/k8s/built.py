@@ -27,9 +27,9 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, wh
 def kubectl() -> str:
     """Give the kubectl of this environment, else the one on the path."""
     beside = Path(sys.executable).with_name("kubectl")
-    found = str(beside) if beside.exists() else shutil.which("kubectl")
-    assert found is not None, "kubectl is missing: make install"
-    return found
+    binary = str(beside) if beside.exists() else shutil.which("kubectl")
+    assert binary is not None, "kubectl is missing: make install"
+    return binary
 
 
 @functools.cache

@@ -17,8 +17,8 @@ def faults(service: Object) -> list[str]:
     if not path.is_file():
         pytest.skip(f"{path} is not there: set RANKWAY_KUBERAY_SCHEMA to it")
     schema = _defaults_not_required(json.loads(path.read_text(encoding="utf-8")))
-    found = jsonschema.Draft7Validator(schema).iter_errors(_without_nulls(service))
-    return [f"{'.'.join(map(str, each.absolute_path))}: {each.message}" for each in found]
+    errors = jsonschema.Draft7Validator(schema).iter_errors(_without_nulls(service))
+    return [f"{'.'.join(map(str, each.absolute_path))}: {each.message}" for each in errors]
 
 
 def _without_nulls(value: Any) -> Any:

@@ -97,11 +97,11 @@ def of_haproxy(folder: Path) -> Series:
     finally:
         process.terminate()
         process.wait(10)
-    found: Series = {}
+    series: Series = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            found.setdefault(sample.name, set()).update(sample.labels)
-    return found
+            series.setdefault(sample.name, set()).update(sample.labels)
+    return series
 
 
 def _answer(url: str, process: "subprocess.Popen[bytes]") -> str:

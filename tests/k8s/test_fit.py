@@ -45,22 +45,22 @@ def wanted_bundles(deployment: Object) -> tuple[list[dict[str, float]], dict[str
 
 def misfits(service: Object) -> list[str]:
     """Give a line for every deployment with no group, or more than one: it must be where the pipeline puts it."""
-    found = []
+    messages = []
     types = worker_types(service)
     for application in serve_document(service)["applications"]:
         for deployment in application["deployments"]:
             bundles, selector = wanted_bundles(deployment)
             labelled = {n: t for n, t in types.items() if selector.items() <= t["labels"].items()}
             if len(labelled) != 1:
-                found.append(
+                messages.append(
                     f"{deployment['name']}: {sorted(labelled)} have the labels {selector}; one group has to"
                 )
                 continue
             ((name, group),) = labelled.items()
             fault = unplaceable(bundles, [group["resources"]] * min(len(bundles), group["max_workers"]))
             if fault is not None:
-                found.append(f"{deployment['name']}: group {name} has no room: {fault}")
-    return found
+                messages.append(f"{deployment['name']}: group {name} has no room: {fault}")
+    return messages
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -117,12 +117,12 @@ MUTANTS = [
 ]
 
 
-@pytest.mark.parametrize(("group", "change", "told"), MUTANTS)
+@pytest.mark.parametrize(("group", "change", "message"), MUTANTS)
 def test_a_deployment_that_its_group_has_no_room_for_is_caught(
-    group: str, change: Callable[[Object], Any], told: str
+    group: str, change: Callable[[Object], Any], message: str
 ) -> None:
-    found = "\n".join(misfits(change_group(group, change)))
-    assert re.search(told, found), found
+    messages = "\n".join(misfits(change_group(group, change)))
+    assert re.search(message, messages), messages
 
 
 def test_a_shard_group_larger_than_its_nodes_is_caught() -> None:

@@ -40,32 +40,34 @@ def faults(text: str) -> list[str]:
     every = list(steps(text))
     last = every[-1].stage
     arguments = dict(s.rest.partition("=")[::2] for s in every if s.name == "ARG")
-    found = []
+    messages = []
     for step in every:
         if step.name == "FROM":
             base = re.sub(r"\$\{(\w+)\}", lambda m: arguments.get(m[1], ""), step.rest.split()[0])
             tag = base.partition("@")[2] or base.rpartition("/")[2].partition(":")[2]
             if not re.match(r"sha256:|\d+\.\d+\.\d+", tag):
-                found.append(f"FROM {base}: its tag is no whole version, and it has no digest")
+                messages.append(f"FROM {base}: its tag is no whole version, and it has no digest")
         if (
             step.name == "RUN"
             and "pip install" in step.rest
             and "--constraint constraints.txt" not in step.rest
         ):
-            found.append(f"RUN {step.rest}: pip without --constraint")
+            messages.append(f"RUN {step.rest}: pip without --constraint")
         if step.name == "COPY" and "--from=" not in step.rest:
-            found += [
+            messages += [
                 f"COPY {path}: not in the repository" for path in copied(step) if not (ROOT / path).exists()
             ]
-            found += [f"COPY {path}: takes all there is" for path in copied(step) if path in (".", "./")]
+            messages += [f"COPY {path}: takes all there is" for path in copied(step) if path in (".", "./")]
         if step.name in ("ADD", "HEALTHCHECK", "ENTRYPOINT", "CMD"):
-            found.append(f"{step.name}: KubeRay gives command and probes, and ADD fetches what nothing pins")
+            messages.append(
+                f"{step.name}: KubeRay gives command and probes, and ADD fetches what nothing pins"
+            )
         if step.name in ("ARG", "ENV") and re.search(r"(PASSWORD|TOKEN|SECRET|_KEY)=", step.rest):
-            found.append(f"{step.name} {step.rest}: a secret stays in the image")
+            messages.append(f"{step.name} {step.rest}: a secret stays in the image")
     users = [step.rest for step in every if step.name == "USER" and step.stage == last]
     if not users or not re.fullmatch(r"[1-9]\d*:\d+", users[-1]):
-        found.append(f"USER {users}: the last stage ends as no user by number")
-    return found
+        messages.append(f"USER {users}: the last stage ends as no user by number")
+    return messages
 
 
 def copied(step: Step) -> list[str]:

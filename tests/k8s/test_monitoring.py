@@ -38,8 +38,8 @@ def expressions() -> Iterator[tuple[str, str]]:
         for panel in json.loads(path.read_text())["panels"]:
             for target in panel["targets"]:
                 # Grafana puts in the rest of its variables: here they stand inside strings.
-                told = target["expr"].replace("$__rate_interval", "1m")
-                yield f"{path.stem}: {panel['title']} {target['refId']}", told
+                expression = target["expr"].replace("$__rate_interval", "1m")
+                yield f"{path.stem}: {panel['title']} {target['refId']}", expression
 
 
 EXPRESSIONS = dict(expressions())
@@ -57,15 +57,15 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> series.Series:
 
 
 def parts_of(expression: str, kind: type[Any]) -> list[Any]:
-    found: list[Any] = []
+    parts: list[Any] = []
 
     def visit(part: promql_parser.Expr) -> bool:
         if isinstance(part, kind):
-            found.append(part)
+            parts.append(part)
         return True
 
     promql_parser.walk(promql_parser.parse(expression), visit)
-    return found
+    return parts
 
 
 def labels_of(name: str, exported: series.Series) -> set[str] | None:

@@ -28,9 +28,9 @@ README = (K8S / "README.md").read_text(encoding="utf-8")
 
 def block(begins: str) -> str:
     """Return the indented block of the README whose first line begins so."""
-    found = re.search(rf"^( +){re.escape(begins)}.*\n(?:\1.*\n|\n(?=\1))*", README, re.MULTILINE)
-    assert found is not None, begins
-    return textwrap.dedent(found[0])
+    match = re.search(rf"^( +){re.escape(begins)}.*\n(?:\1.*\n|\n(?=\1))*", README, re.MULTILINE)
+    assert match is not None, begins
+    return textwrap.dedent(match[0])
 
 
 def add_pod(objects: Objects, name: str, cluster: str, node_type: str, role: str) -> None:

@@ -77,7 +77,7 @@ def test_request_features_stages_columns_and_the_batch_itself(catalogue: Catalog
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message"),
     [
         ("item.altitude", "no column 'altitude'"),
         ("item.attributes", r"shape \(\) was declared"),
@@ -87,8 +87,8 @@ def test_request_features_stages_columns_and_the_batch_itself(catalogue: Catalog
         ("weather.rain", "use item"),
     ],
 )
-def test_a_wrong_source_is_refused_at_once(catalogue: Catalogue, source: str, told: str) -> None:
-    with pytest.raises(SignatureError, match=told):
+def test_a_wrong_source_is_refused_at_once(catalogue: Catalogue, source: str, message: str) -> None:
+    with pytest.raises(SignatureError, match=message):
         assembled(catalogue, spec_of(source))
 
 

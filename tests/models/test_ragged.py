@@ -41,17 +41,17 @@ def test_taking_requests_gives_each_its_own(lengths: list[int], data: st.DataObj
     history, taken_history = batch.requests["user.history"], taken.requests["user.history"]
     assert isinstance(history, RaggedArray)
     assert isinstance(taken_history, RaggedArray)
-    for place, request in enumerate(picked):
-        mine = slice(taken.offsets[place], taken.offsets[place + 1])
+    for index, request in enumerate(picked):
+        mine = slice(taken.offsets[index], taken.offsets[index + 1])
         source = slice(batch.offsets[request], batch.offsets[request + 1])
         np.testing.assert_array_equal(taken.rows[mine], batch.rows[source])
         np.testing.assert_array_equal(taken.candidates["score"][mine], batch.candidates["score"][source])
-        np.testing.assert_array_equal(taken_history[place], history[int(request)])
-        assert taken.user_keys[place] == batch.user_keys[request]
+        np.testing.assert_array_equal(taken_history[index], history[int(request)])
+        assert taken.user_keys[index] == batch.user_keys[request]
         assert taken.deadlines_s is not None
-        assert taken.deadlines_s[place] == request
+        assert taken.deadlines_s[index] == request
         assert taken.k is not None
-        assert taken.k[place] == request
+        assert taken.k[index] == request
 
 
 @given(st.lists(LENGTHS, min_size=1, max_size=4))

@@ -138,16 +138,16 @@ def test_all_is_on_disk_before_the_name_and_the_name_before_the_old_goes(
 def test_a_file_is_replaced_whole_and_is_on_disk_before_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, fsync, found = tmp_path / "f", os.fsync, []
+    path, fsync, contents = tmp_path / "f", os.fsync, []
 
     def noted(descriptor: int) -> None:
         fsync(descriptor)
-        found.append((os.readlink(f"/proc/self/fd/{descriptor}") == str(tmp_path), path.read_text()))
+        contents.append((os.readlink(f"/proc/self/fd/{descriptor}") == str(tmp_path), path.read_text()))
 
     write_file(path, "old")
     monkeypatch.setattr(os, "fsync", noted)
     write_file(path, "new")
-    assert found == [(False, "old"), (True, "new")]
+    assert contents == [(False, "old"), (True, "new")]
     with pytest.raises(UnicodeEncodeError):
         write_file(path, "half \ud800")
     assert path.read_text() == "new"

@@ -54,10 +54,10 @@ class Caller:
     async def scored(self) -> dict[str, int]:
         """Make the calls, some at once; give the candidates of each pool, and this process."""
         scored: dict[str, int] = {"process": os.getpid()}
-        places = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(AT_ONCE)
 
         async def call() -> None:
-            async with places:
+            async with slots:
                 pool = (await self._router(b"x", CANDIDATES)).decode()
                 scored[pool] = scored.get(pool, 0) + CANDIDATES
 
@@ -81,13 +81,13 @@ def _deployment(made: type, name: str) -> Deployment:
 
 def main() -> None:
     """Run every scenario; each is a change in place, which restarts nothing."""
-    told: dict[str, Any] = {}
+    report: dict[str, Any] = {}
     with local_cluster(PipelineConfig.model_validate(pipeline_document())):
-        told["three to one"] = scored({"fast": 3, "slow": 1})
-        told["one to three"] = scored({"fast": 1, "slow": 3})
-        told["slow alone"] = scored({"fast": 0, "slow": 1})
-        told["with one that has no replica"] = scored({"fast": 1, "slow": 1, "none": 2})
-    print(json.dumps(told))
+        report["three to one"] = scored({"fast": 3, "slow": 1})
+        report["one to three"] = scored({"fast": 1, "slow": 3})
+        report["slow alone"] = scored({"fast": 0, "slow": 1})
+        report["with one that has no replica"] = scored({"fast": 1, "slow": 1, "none": 2})
+    print(json.dumps(report))
 
 
 def scored(weights: dict[str, float]) -> dict[str, int]:

@@ -98,11 +98,11 @@ def http_request(
     method: str, path: str, body: bytes = b"", headers: Mapping[str, str | bytes] | None = None
 ) -> bytes:
     """Give a request's bytes; a body has its length unless the headers say otherwise."""
-    given = dict(headers or {})
-    if body and not {"content-length", "transfer-encoding"} & given.keys():
-        given["content-length"] = str(len(body))
+    sent_headers = dict(headers or {})
+    if body and not {"content-length", "transfer-encoding"} & sent_headers.keys():
+        sent_headers["content-length"] = str(len(body))
     lines = [f"{method} {path} HTTP/1.1".encode("latin-1"), b"host: test"]
-    for name, value in given.items():
+    for name, value in sent_headers.items():
         lines.append(name.encode() + b": " + (value.encode("latin-1") if isinstance(value, str) else value))
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 

@@ -75,17 +75,17 @@ def has(canary: str) -> bool:
     """Return whether Ray has ``module:name``, ``module:class.attribute`` or ``module:function(parameter=)``."""
     module, _, path = canary.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        holder: Any = importlib.import_module(module)
     except ImportError:
         return False
     if path.endswith("=)"):
         function, _, parameter = path[:-2].partition("(")
-        called = inspect.unwrap(getattr(found, function, None) or has)
+        called = inspect.unwrap(getattr(holder, function, None) or has)
         names = inspect.signature(called).parameters
         return parameter in names or parameter in getattr(called, "__code__", has.__code__).co_consts
     owner, _, attribute = path.partition(".")
-    found = getattr(found, owner, None)
-    return found is not None and (not attribute or hasattr(found, attribute) or sets(found, attribute))
+    holder = getattr(holder, owner, None)
+    return holder is not None and (not attribute or hasattr(holder, attribute) or sets(holder, attribute))
 
 
 def sets(owner: type, attribute: str) -> bool:

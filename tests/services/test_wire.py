@@ -141,8 +141,8 @@ def test_a_damaged_call_is_an_error_of_the_tree(damage: bytes | tuple[int, bytes
         whole = pack_batch(
             RaggedBatch(offsets=np.array([0, 2]), rows=np.array([4, 5]), requests={"user.a": np.ones((1, 2))})
         )
-        place = damage[0] % len(whole)
-        buffer = whole[:place] + damage[1] + whole[place + len(damage[1]) :]
+        offset = damage[0] % len(whole)
+        buffer = whole[:offset] + damage[1] + whole[offset + len(damage[1]) :]
     try:
         batch = unpack_batch(buffer)
     except StageFailed as error:

@@ -27,22 +27,22 @@ _LIMIT_S = 30.0
 def main(home: Path, port: int, changes: dict[str, Any]) -> None:
     """Serve, and ask under one weighting after the other."""
     config = with_changes(load_config(make_pipeline(home, changes)), {"http": {"port": port}})
-    told = {}
+    report = {}
     with local_cluster(config):
         deploy(config, home, lambda _status: None)
-        told["from the YAML"] = arrived(port)
+        report["from the YAML"] = arrived(port)
         post_weights(KvStore(config.name), "scorer", {"one": 0.0, "two": 1.0})
         end_s = time.monotonic() + _LIMIT_S
         while arrived(port)["one"] and time.monotonic() < end_s:
             pass  # until every ingress replica has looked
-        told["from the store"] = arrived(port)
-    print(json.dumps(told))
+        report["from the store"] = arrived(port)
+    print(json.dumps(report))
 
 
 def arrived(port: int) -> dict[str, float]:
     """Ask some times; give the candidates that arrived in each pool meanwhile."""
     before = counted()
-    items = [f"item-{place:04d}" for place in range(CANDIDATES)]
+    items = [f"item-{index:04d}" for index in range(CANDIDATES)]
     for call in range(CALLS):
         body = {"user_id": f"u{call % 16}", "candidates": items, "deadline_ms": 20_000}
         assert ask(port, rank_request(body)).status == 200
@@ -55,8 +55,8 @@ def counted() -> dict[str, float]:
     counts = {}
     for pool in ("one", "two"):
         handle = serve.get_deployment_handle(f"scorer@{pool}", "small")
-        told = handle.broadcast("record_autoscaling_stats").results(timeout_s=30)
-        counts[pool] = sum(each["arrived_candidates"] for each in told)
+        replies = handle.broadcast("record_autoscaling_stats").results(timeout_s=30)
+        counts[pool] = sum(each["arrived_candidates"] for each in replies)
     return counts
 
 

@@ -84,14 +84,14 @@ def play(city: City, encoder: Encoder) -> Play:
     weather = read_weather(locate(WEATHER), config.days)
     cells = Cells.over(city.graph.projection.to_latlon(city.graph.points))
     names = names_of(cells, city.graph, city.around)
-    news, told = draw_news(cells, names, weather.hours, 300.0, rng)
-    texts = read_texts(encoder, Writer(city.graph, city.around, city.facts).summaries(), told[:20])
+    news, news_names = draw_news(cells, names, weather.hours, 300.0, rng)
+    texts = read_texts(encoder, Writer(city.graph, city.around, city.facts).summaries(), news_names[:20])
     starts = np.array([line[0] for line in city.facts.lines])
     cell = cells.index_at(city.graph.projection.to_latlon(starts))
     truth = draw_truth(city.facts, cell, texts.wording, texts.speaks_of, rng)
     visits = draw_visits(people, weather, (0, 24 * config.days), config.lists_per_user, corners, rng)
     log = simulate(people, truth, news, visits, config, rng)
-    return Play(config, people, truth, weather, news, told, visits, log)
+    return Play(config, people, truth, weather, news, news_names, visits, log)
 
 
 @pytest.fixture(scope="session")

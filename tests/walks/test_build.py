@@ -99,17 +99,17 @@ def test_the_manifest_counts_and_attributes(world: World) -> None:
 
 
 def test_the_news_can_be_read(world: World) -> None:
-    told = [json.loads(line) for line in world.news.read_text(encoding="utf-8").splitlines()]
-    assert len(told) == json.loads(world.manifest.read_text())["counts"]["news"]
-    assert all(news["from_s"] < news["until_s"] and news["text"].endswith(".") for news in told)
+    lines = [json.loads(line) for line in world.news.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == json.loads(world.manifest.read_text())["counts"]["news"]
+    assert all(news["from_s"] < news["until_s"] and news["text"].endswith(".") for news in lines)
 
 
 def test_building_again_gives_the_same_bytes(world: World, tmp_path: Path) -> None:
     again = World(tmp_path / "again")
-    told: list[str] = []
-    build_world(inputs_of("tiny"), again, "tiny", lambda stage, stages: told.append(stage))
+    lines: list[str] = []
+    build_world(inputs_of("tiny"), again, "tiny", lambda stage, stages: lines.append(stage))
     assert digests(again.root) == digests(world.root)
-    assert told == list(STAGES)
+    assert lines == list(STAGES)
 
 
 @pytest.mark.parametrize("broken", ["map", "no way", "weather", "not a number", "routes", "encoder"])

@@ -33,8 +33,8 @@ def test_the_stamp_changes_with_config_and_every_file(tmp_path: Path) -> None:
 
 
 def test_the_stamp_covers_the_code_that_a_build_runs() -> None:
-    told = "import sys, walks.build; print(*filter(None, (getattr(m, '__file__', None) for m in sys.modules.values())))"
-    run = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    code = "import sys, walks.build; print(*filter(None, (getattr(m, '__file__', None) for m in sys.modules.values())))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     mine = {Path(name) for name in run.stdout.split() if Path(name).is_relative_to(ROOT)}
     packages = {"walks", "models", "services"}
     used = {path.relative_to(ROOT) for path in mine if path.relative_to(ROOT).parts[0] in packages}

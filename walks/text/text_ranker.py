@@ -177,8 +177,8 @@ def _cosines(asked: Asked, texts: Sequence[str], inputs: Inputs) -> NDArray[np.f
 def bm25(asked: Asked, texts: Sequence[str], k1: float = 1.2, b: float = 0.75) -> NDArray[np.float32]:
     """Give BM25 (Robertson & Zaragoza 2009) of each query with its candidates' texts, (Q, C)."""
     words = [Counter(_words(text)) for text in texts]
-    lengths = [of.total() for of in words]
-    seen = Counter(word for of in words for word in of)
+    lengths = [counter.total() for counter in words]
+    seen = Counter(word for counter in words for word in counter)
     mean = sum(lengths) / len(lengths)
 
     def score(query: str, row: int) -> float:

@@ -26,9 +26,9 @@ def demanded(
     requests = sum(unit.arriving_requests_per_s for unit in at_ingress)
     candidates = sum(unit.arriving_candidates_per_s for unit in at_ingress)
     shed = sum(unit.shed_requests_per_s for unit in at_ingress)
-    found = dict(seen)
+    result = dict(seen)
     if not (requests > 0 and shed > 0):
-        return found
+        return result
     for unit in spec.units[1:]:
         keys = [Key(unit.name, placed.pool) for placed in unit.placed]
         came = sum(seen[key].arriving_candidates_per_s for key in keys)
@@ -36,15 +36,15 @@ def demanded(
         lacking = min(shed / requests * share_of_all, share_of_all - came)
         if lacking <= 0:
             continue
-        for place, key in enumerate(keys):
-            share = seen[key].arriving_candidates_per_s / came if came > 0 else float(not place)
-            found[key] = replace(
+        for index, key in enumerate(keys):
+            share = seen[key].arriving_candidates_per_s / came if came > 0 else float(not index)
+            result[key] = replace(
                 seen[key],
                 arriving_requests_per_s=seen[key].arriving_requests_per_s
                 + lacking * share * requests / candidates,
                 arriving_candidates_per_s=seen[key].arriving_candidates_per_s + lacking * share,
             )
-    return found
+    return result
 
 
 def shares_behind(spec: PipelineSpec, unit: str, seen: Mapping[Key, UnitObservation]) -> dict[str, float]:

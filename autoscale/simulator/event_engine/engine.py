@@ -111,10 +111,10 @@ class EventEngine:
 
     def weigh(self, unit: str, weights: Mapping[str, float]) -> None:
         """Split the unit's candidates over its pools by these weights from now on."""
-        for place, key in enumerate(self._keys):
+        for index, key in enumerate(self._keys):
             if key.unit == unit:
-                self.state.keys["weight"][place] = weights.get(key.pool, 0.0)
-                self.state.keys["credit"][place] = 0.0
+                self.state.keys["weight"][index] = weights.get(key.pool, 0.0)
+                self.state.keys["credit"][index] = 0.0
 
     def measure(self) -> Mapping[Key, UnitCounts]:
         """Give what was counted so far."""

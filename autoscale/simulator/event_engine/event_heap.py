@@ -9,22 +9,22 @@ from autoscale.simulator.event_engine.state import Records
 def note(state: int, at_s: float, kind: int, index: int, stamp: int) -> None:
     """Note an event; ``stamp`` tells, when it comes, whether the work or replica is still the same."""
     heap, clock = pointers.heap(state), pointers.clock(state)
-    place = clock.heap
+    position = clock.heap
     clock.heap += 1
     clock.stamp += 1
-    while place > 0:
-        parent = (place - 1) >> 1
+    while position > 0:
+        parent = (position - 1) >> 1
         if heap[parent].at_s <= at_s:
             break
-        heap[place] = heap[parent]
-        place = parent
-    event = heap[place]
+        heap[position] = heap[parent]
+        position = parent
+    event = heap[position]
     event.at_s, event.order, event.stamp, event.kind, event.index = at_s, clock.stamp, stamp, kind, index
 
 
 @compiled
-def _is_before(at_s: float, order: int, heap: Records, place: int) -> bool:
-    other = heap[place]
+def _is_before(at_s: float, order: int, heap: Records, index: int) -> bool:
+    other = heap[index]
     return bool(at_s < other.at_s or (at_s == other.at_s and order < other.order))
 
 
@@ -35,15 +35,15 @@ def forget_first(state: int) -> None:
     clock.heap -= 1
     count = clock.heap
     at_s, order = heap[count].at_s, heap[count].order
-    place = 0
+    index = 0
     while True:
-        child = 2 * place + 1
+        child = 2 * index + 1
         if child >= count:
             break
         if child + 1 < count and _is_before(heap[child + 1].at_s, heap[child + 1].order, heap, child):
             child += 1
         if _is_before(at_s, order, heap, child):
             break
-        heap[place] = heap[child]
-        place = child
-    heap[place] = heap[count]
+        heap[index] = heap[child]
+        index = child
+    heap[index] = heap[count]

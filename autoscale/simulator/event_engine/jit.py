@@ -38,14 +38,14 @@ def sources(module: str) -> int:
 def imported(module: str) -> list[Path]:
     """Give the files, sorted, of a module and of all that it imports, by whole names, of the same root package."""
     top = Path(__file__).parents[len(__name__.split(".")) - 1]
-    found, left = set[Path](), [module]
+    paths, left = set[Path](), [module]
     while left:
         stem = top.joinpath(*left.pop().split("."))
         for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if path.is_file() and path not in found:
-                found.add(path)
+            if path.is_file() and path not in paths:
+                paths.add(path)
                 left += _imports(path)
-    return sorted(found)
+    return sorted(paths)
 
 
 def _imports(path: Path) -> Iterator[str]:

@@ -109,7 +109,7 @@ def connect(state: int, r: int, change: int) -> None:
     key.ongoing_s += key.ongoing * (now_s - key.ongoing_at_s)
     key.ongoing_at_s = now_s
     key.ongoing += change
-    if key.unit or replica.place < 0:
+    if key.unit or replica.open_index < 0:
         replica.connections += change
         return
     _out_of_ring(state, r)
@@ -131,7 +131,7 @@ def open_replica(state: int, r: int) -> None:
     """Route to the replica from now on."""
     replica = pointers.replicas(state)[r]
     key = pointers.keys(state)[replica.key]
-    replica.place = key.open
+    replica.open_index = key.open
     pointers.opened(state)[replica.key, key.open] = r
     key.open += 1
     if not key.unit:
@@ -146,13 +146,13 @@ def close_replica(state: int, r: int) -> None:
     replica = pointers.replicas(state)[r]
     k = replica.key
     key = pointers.keys(state)[k]
-    if replica.place < 0:
+    if replica.open_index < 0:
         return
     key.open -= 1
     last = pointers.opened(state)[k, key.open]
-    pointers.opened(state)[k, replica.place] = last
-    pointers.replicas(state)[last].place = replica.place
-    replica.place = -1
+    pointers.opened(state)[k, replica.open_index] = last
+    pointers.replicas(state)[last].open_index = replica.open_index
+    replica.open_index = -1
     if not key.unit:
         _out_of_ring(state, r)
         _find_least(state, k)

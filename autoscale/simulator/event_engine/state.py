@@ -75,7 +75,7 @@ REPLICA = np.dtype(
         ("busy", "i4"),
         ("woken", "i4"),
         ("in_flight", "i4"),
-        ("place", "i4"),
+        ("open_index", "i4"),
         ("connections", "i4"),
         ("before", "i4"),
         ("after", "i4"),
@@ -214,7 +214,7 @@ def blank_works(count: int, first: int = 0) -> Records:
 def blank_replicas(count: int) -> Records:
     """Give unused replicas."""
     replicas = np.zeros(count, REPLICA)
-    for name in ("key", "place", "before", "after", "head", "tail"):
+    for name in ("key", "open_index", "before", "after", "head", "tail"):
         replicas[name] = -1
     replicas["stamp"] = -1
     replicas["refused_s"] = -np.inf

@@ -37,13 +37,13 @@ def spread(
     """Say what of a backlog is where, by unit: it waits at the ingress, but for what limits of calls let through."""
     behind: dict[str, Behind] = {}
     left, limit = backlog, _NO_LIMIT
-    for place, unit in enumerate(spec.units):
+    for index, unit in enumerate(spec.units):
         full = max(1.0, unit.max_candidates / candidates)
         # Of what may pass on, all does: the next units' queues fill first.
         passes = 0.0
         in_flight = replicas[unit.name] * unit.max_calls_in_flight
-        if place + 1 < len(spec.units):
+        if index + 1 < len(spec.units):
             passes = min(left, in_flight * full)
-        behind[unit.name] = Behind(left - passes, left if not place else left / full, limit)
+        behind[unit.name] = Behind(left - passes, left if not index else left / full, limit)
         left, limit = passes, float(in_flight)
     return behind

@@ -219,9 +219,9 @@ class StepEngine:
     ) -> None:
         first, reached = self._spec.units[0].name, self._states.reached(state)
         behind = spread(self._spec, self._replicas(), self._backlog, self._candidates)
-        for place, key in enumerate(self._keys):
+        for index, key in enumerate(self._keys):
             share, replicas, here = shares[key], self._ready[key], behind[key.unit]
-            ongoing = float(state.ongoing[place]) * replicas + share * here.ongoing
+            ongoing = float(state.ongoing[index]) * replicas + share * here.ongoing
             counted = self._by_key[key]
             # What fell to a lower rung, or was refused, has reached no unit behind the ingress.
             arrived = share * (come if key.unit == first else served * reached[key.unit])
@@ -232,8 +232,8 @@ class StepEngine:
                 shed * share,
                 (shed + late) * share,
                 min(ongoing, share * here.most_ongoing) * elapsed_s,
-                float(state.batches[place]) * served,
-                float(state.busy[place]) * replicas * elapsed_s,
+                float(state.batches[index]) * served,
+                float(state.busy[index]) * replicas * elapsed_s,
             )
-            waiting = float(state.waiting[place]) * replicas
+            waiting = float(state.waiting[index]) * replicas
             counted.waiting_candidates = waiting + share * here.requests * self._candidates

@@ -25,9 +25,9 @@ def delayed(spec: PipelineSpec, answers: Floats, outcomes: Floats, waited_s: flo
 
     What could not make it was not begun: batches are formed of what still can, and that is answered just in time.
     """
-    places = np.log((_UPPER_S + waited_s) / LEAST_S) * PER_E
+    buckets = np.log((_UPPER_S + waited_s) / LEAST_S) * PER_E
     moved = np.zeros(BUCKETS)
-    np.add.at(moved, np.minimum(places.astype(np.int64), BUCKETS - 1), answers)
+    np.add.at(moved, np.minimum(buckets.astype(np.int64), BUCKETS - 1), answers)
     last, objective = (int(np.searchsorted(_UPPER_S, ms / 1e3)) for ms in (spec.deadline_ms, spec.p99_ms))
     whole = outcomes[IN_TIME] + outcomes[TOO_LATE]
     over = min(whole, float(moved[last + 1 :].sum()))

@@ -129,12 +129,12 @@ class SteadyStates:
     def at(self, replicas: Mapping[Key, int], shares: Mapping[Key, float], load: float) -> Steady:
         """Give the state at a share of the saturation, of the last of ``LOADS`` at most."""
         fewer, rounded = self._fewer(replicas), self._rounded(shares)
-        place = int(np.searchsorted(LOADS, min(load, LOADS[-1])))
-        above = self._found(fewer, rounded, place)
-        if not place or load >= LOADS[-1]:
+        index = int(np.searchsorted(LOADS, min(load, LOADS[-1])))
+        above = self._found(fewer, rounded, index)
+        if not index or load >= LOADS[-1]:
             return above
-        share = (load - LOADS[place - 1]) / (LOADS[place] - LOADS[place - 1])
-        return self._found(fewer, rounded, place - 1).mixed(above, share)
+        share = (load - LOADS[index - 1]) / (LOADS[index] - LOADS[index - 1])
+        return self._found(fewer, rounded, index - 1).mixed(above, share)
 
     def reached(self, state: Steady) -> dict[str, float]:
         """Return by unit the share of the requests that reach it in a state."""
@@ -151,12 +151,12 @@ class SteadyStates:
     def _rounded(self, shares: Mapping[Key, float]) -> tuple[float, ...]:
         return tuple(round(shares[key] * 20) / 20 for key in self._keys)
 
-    def _found(self, replicas: tuple[int, ...], shares: tuple[float, ...], place: int) -> Steady:
-        key = (replicas, shares, place)
+    def _found(self, replicas: tuple[int, ...], shares: tuple[float, ...], index: int) -> Steady:
+        key = (replicas, shares, index)
         if key not in self._known:
             if len(self._known) >= _KEPT:
                 del self._known[next(iter(self._known))]
-            self._known[key] = self._find(replicas, shares, LOADS[place])
+            self._known[key] = self._find(replicas, shares, LOADS[index])
         return self._known[key]
 
     def _saturate(self, replicas: tuple[int, ...], shares: tuple[float, ...]) -> float:

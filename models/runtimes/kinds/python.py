@@ -47,15 +47,15 @@ class PythonConfig(RuntimeOptions):
 
 def _make(config: PythonConfig) -> PythonRuntime:
     try:
-        found = load_target(config.target)
+        factory = load_target(config.target)
     except LoadFailure as error:
         raise RuntimeFailure(f"runtime.target: {error}") from error
-    if not callable(found) or (isinstance(found, type) and not callable(getattr(found, "run", None))):
+    if not callable(factory) or (isinstance(factory, type) and not callable(getattr(factory, "run", None))):
         raise RuntimeFailure(
-            f"runtime.target: it is no runtime, got {config.target!r}, a {type(found).__name__}; name a class with a "
+            f"runtime.target: it is no runtime, got {config.target!r}, a {type(factory).__name__}; name a class with a "
             f"method run(inputs)"
         )
-    make: PythonRuntime = found
+    make: PythonRuntime = factory
     return make
 
 

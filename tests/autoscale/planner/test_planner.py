@@ -59,8 +59,8 @@ def test_zones_carry_the_peak_with_a_node_of_each_pool_away(
     spec: PipelineSpec, requests: float, zones: int, survive: bool
 ) -> None:
     options = PlanOptions(requests_per_day=requests, zones=zones, survive_zone=survive)
-    found = plan(spec, options, growth=())
-    loads, sized = request_capacities(spec), found.sized
+    result = plan(spec, options, growth=())
+    loads, sized = request_capacities(spec), result.sized
     carrying = (max(1, zones - 1) if survive else zones) / zones
     for of_unit in spec.units:
         rate = sum(
@@ -100,10 +100,10 @@ def test_work_goes_to_the_pool_that_does_it_for_less() -> None:
 
 def test_a_cluster_too_large_for_one_controller_becomes_cells() -> None:
     few = PlanOptions(requests_per_day=1e9, nodes_per_cell=20)
-    found = plan(ONE, few, growth=(10.0,))
-    assert found.sized.cells > 1
-    assert found.growth[0].cells > 5 * found.sized.cells
-    assert any("cells" in note for note in found.notes)
+    result = plan(ONE, few, growth=(10.0,))
+    assert result.sized.cells > 1
+    assert result.growth[0].cells > 5 * result.sized.cells
+    assert any("cells" in note for note in result.notes)
     with pytest.raises(SpecError, match="cannot hold 3 zones"):
         plan(ONE, PlanOptions(requests_per_day=1e9, nodes_per_cell=2))
 

@@ -11,12 +11,12 @@ def chunk(times_s: list[float], candidates: list[int] | None = None) -> Chunk:
 
 
 def test_chunks_go_on_where_the_one_before_ended_and_empty_ones_are_left_out() -> None:
-    given = [chunk([0.0, 1.0]), chunk([]), chunk([1.0, 2.5])]
-    assert [times_s.tolist() for times_s, _ in checked(given)] == [[0.0, 1.0], [1.0, 2.5]]
+    chunks = [chunk([0.0, 1.0]), chunk([]), chunk([1.0, 2.5])]
+    assert [times_s.tolist() for times_s, _ in checked(chunks)] == [[0.0, 1.0], [1.0, 2.5]]
 
 
 @pytest.mark.parametrize(
-    ("chunks", "told"),
+    ("chunks", "message"),
     [
         ([], "no request"),
         ([chunk([])], "no request"),
@@ -28,13 +28,13 @@ def test_chunks_go_on_where_the_one_before_ended_and_empty_ones_are_left_out() -
         ([(np.zeros(2), np.ones(3, np.int32))], "give as many"),
     ],
 )
-def test_what_is_no_trace_is_refused_by_its_place(chunks: list[Chunk], told: str) -> None:
-    with pytest.raises(TraceError, match=told):
+def test_what_is_no_trace_is_refused_by_its_place(chunks: list[Chunk], message: str) -> None:
+    with pytest.raises(TraceError, match=message):
         list(checked(chunks))
 
 
 @pytest.mark.parametrize(
-    ("rates", "candidates", "told"),
+    ("rates", "candidates", "message"),
     [
         ([], 200, "one step at least"),
         ([1.0, -1.0], 200, r"requests_per_s\[1\] is -1.0"),
@@ -44,9 +44,9 @@ def test_what_is_no_trace_is_refused_by_its_place(chunks: list[Chunk], told: str
     ],
 )
 def test_what_are_no_rates_is_refused(
-    rates: list[float], candidates: "float | np.ndarray[tuple[int], np.dtype[np.float64]]", told: str
+    rates: list[float], candidates: "float | np.ndarray[tuple[int], np.dtype[np.float64]]", message: str
 ) -> None:
-    with pytest.raises(TraceError, match=told):
+    with pytest.raises(TraceError, match=message):
         Rates(0.0, 1.0, np.array(rates), candidates)
 
 

@@ -215,7 +215,7 @@ def test_a_part_of_a_trace_is_simulated_and_costs_that_part() -> None:
 
 @pytest.mark.parametrize("engine", ["events", "steps"])
 @pytest.mark.parametrize(
-    ("spec", "trace", "options", "told"),
+    ("spec", "trace", "options", "message"),
     [
         (one_unit(), [], {}, "no request"),
         (one_unit(), [(np.array([2.0, 1.0]), np.array([1, 1]))], {}, "sort the trace"),
@@ -231,14 +231,14 @@ def test_a_part_of_a_trace_is_simulated_and_costs_that_part() -> None:
     ],
 )
 def test_what_cannot_be_simulated_is_refused_by_its_name(
-    engine: Any, spec: PipelineSpec, trace: list[Chunk], options: dict[str, Any], told: str
+    engine: Any, spec: PipelineSpec, trace: list[Chunk], options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(AutoscaleError, match=told):
+    with pytest.raises(AutoscaleError, match=message):
         simulate(spec, Scheduled(), trace, SimulationOptions(engine=engine, **options))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"min_replicas": 5, "max_replicas": 3}, "from 5 to 3"),
         ({"cpus": 100}, "takes 100 cpus: a node of the pool has 4"),
@@ -246,11 +246,11 @@ def test_what_cannot_be_simulated_is_refused_by_its_name(
         ({"profile": None}, "has no profile: rankway models bench"),
     ],
 )
-def test_a_unit_that_cannot_be_placed_is_refused(change: dict[str, Any], told: str) -> None:
+def test_a_unit_that_cannot_be_placed_is_refused(change: dict[str, Any], message: str) -> None:
     spec = one_unit()
     unit = spec.units[0]
     spec = replace(spec, units=(replace(unit, placed=(replace(unit.placed[0], **change),)),))
-    with pytest.raises(AutoscaleError, match=told):
+    with pytest.raises(AutoscaleError, match=message):
         simulate(spec, Scheduled(), poisson(10, 5.0))
 
 

@@ -54,14 +54,14 @@ def test_it_is_as_counted_moment_by_moment(replicas: list[list[int]]) -> None:
     for number, each in enumerate(batches):
         for began, ended in each:
             ran[number, began:ended] = True
-    batches_of_two = recorded([[(began / 100, ended / 100) for began, ended in each] for each in batches])
+    result = recorded([[(began / 100, ended / 100) for began, ended in each] for each in batches])
     for ended_s, took_s, number, beside in zip(
-        batches_of_two.ended_s, batches_of_two.seconds, batches_of_two.replica, batches_of_two.beside(), strict=True
+        result.ended_s, result.seconds, result.replica, result.beside(), strict=True
     ):
         during = slice(round((ended_s - took_s) * 100), round(ended_s * 100))
         others = np.delete(ran, number, axis=0)[:, during]
         assert beside == pytest.approx(others.mean() if len(others) else 0.0, abs=1e-6)
-    assert batches_of_two.running(0.0, ran.shape[1] / 100) == pytest.approx(ran.mean(), abs=1e-6)
+    assert result.running(0.0, ran.shape[1] / 100) == pytest.approx(ran.mean(), abs=1e-6)
 
 
 def test_batches_of_several_replicas_are_read_from_what_they_noted(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ BASE = AutoscalingConfig.model_validate({"p99_ms": 80.0, "policy": {"kind": "tar
 class Corner:
     """Chooses the lowest, the middle or the highest of everything."""
 
-    def __init__(self, kind: str, place: float) -> None:
-        self._kind, self._place = kind, place
+    def __init__(self, kind: str, fraction: float) -> None:
+        self._kind, self._place = kind, fraction
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float:
         return low + (high - low) * self._place
@@ -27,19 +27,19 @@ class Corner:
 
 
 @pytest.mark.parametrize("kind", policy_kinds())
-@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
-def test_the_corners_of_the_space_are_configurations(kind: str, place: float) -> None:
-    config = suggested(Corner(kind, place), [kind], BASE)
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 1.0])
+def test_the_corners_of_the_space_are_configurations(kind: str, fraction: float) -> None:
+    config = suggested(Corner(kind, fraction), [kind], BASE)
     assert config is not None
     assert (config.policy.kind, config.p99_ms) == (kind, 80.0)
 
 
 @pytest.mark.parametrize("kind", policy_kinds())
 def test_defaults_lie_within_the_space(kind: str) -> None:
-    found = {f"{kind}:{number.name}": number for number in numbers(kind)}
-    assert len(found) >= 4
+    numbers_by_name = {f"{kind}:{number.name}": number for number in numbers(kind)}
+    assert len(numbers_by_name) >= 4
     for name, value in defaults(kind).items():
-        assert found[name].low <= value <= found[name].high
+        assert numbers_by_name[name].low <= value <= numbers_by_name[name].high
 
 
 def test_serves_own_policy_is_searched_where_it_is_quick() -> None:

@@ -29,12 +29,12 @@ def candidate(number: int, cost: float, misses: float) -> JudgedConfig:
 
 def test_a_search_ends_on_the_front_and_goes_on_where_it_was(tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
-    tuned = tune(ONE, SERVE, TRACE, OPTIONS, tmp_path / "j", lambda *told: seen.append(told))
+    tuned = tune(ONE, SERVE, TRACE, OPTIONS, tmp_path / "j", lambda *report: seen.append(report))
     assert tuned.trials == 6
     assert tuned.chosen.config.policy.kind == "slo"
     assert ("whole", 2, 2) in seen
     seen.clear()
-    again = tune(ONE, SERVE, TRACE, OPTIONS, tmp_path / "j", lambda *told: seen.append(told))
+    again = tune(ONE, SERVE, TRACE, OPTIONS, tmp_path / "j", lambda *report: seen.append(report))
     assert again == tuned
     assert seen == [("short", 6, 6), ("middle", 3, 3), ("whole", 2, 2)]
     other = OPTIONS.model_copy(update={"max_misses": 0.5})
@@ -88,9 +88,9 @@ def test_a_change_is_told_in_words_and_written_as_a_patch() -> None:
 
 
 def test_what_is_judged_is_the_whole_trace_under_each_configuration() -> None:
-    told: list[tuple[str, int, int]] = []
-    fixed, serve = judge(ONE, [None, SERVE], TRACE, OPTIONS, lambda *progress: told.append(progress))
+    reports: list[tuple[str, int, int]] = []
+    fixed, serve = judge(ONE, [None, SERVE], TRACE, OPTIONS, lambda *progress: reports.append(progress))
     alone = simulated(ONE, SERVE, TRACE, None, 0)
     assert (serve.cost, serve.requests) == (alone.cost, alone.requests)
     assert not fixed.decisions
-    assert told == [("judged", 0, 2), ("judged", 1, 2), ("judged", 2, 2)]
+    assert reports == [("judged", 0, 2), ("judged", 1, 2), ("judged", 2, 2)]

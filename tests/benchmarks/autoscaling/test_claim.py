@@ -20,13 +20,13 @@ def judged(*points: tuple[float, float]) -> list[Judged]:
 
 
 def test_fronts_are_compared_at_equal_cost_and_at_equal_violations() -> None:
-    found = compared(judged((60.0, 0.005), (80.0, 0.0005)), judged((50.0, 0.02), (100.0, 0.008)))
-    by_allowed = {row["allowed"]: row for row in found["cost_at_equal_violations"]}
+    result = compared(judged((60.0, 0.005), (80.0, 0.0005)), judged((50.0, 0.02), (100.0, 0.008)))
+    by_allowed = {row["allowed"]: row for row in result["cost_at_equal_violations"]}
     assert by_allowed[0.01]["ours"] == pytest.approx(60.0)
     assert by_allowed[0.01]["serves"] == pytest.approx(100.0)
     assert by_allowed[0.01]["saved"] == pytest.approx(0.4)
     assert by_allowed[0.001]["serves"] is None
-    cheap, dear = found["violations_at_equal_cost"]
+    cheap, dear = result["violations_at_equal_cost"]
     assert (cheap["cost"], cheap["ours"]) == (pytest.approx(50.0), None)
     assert dear["ours"] == pytest.approx(0.0005)
 

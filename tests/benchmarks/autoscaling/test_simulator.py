@@ -10,8 +10,8 @@ def test_figures_come_of_every_part_and_are_told_as_text() -> None:
     sped = speed(one(2), 400, 2000, repeats=1)
     assert sped["events"] > 2 * 2000
     assert queue(4, 0.8, exponential=True, requests=10_000)["theory_ms"] == pytest.approx(17.455, abs=1e-3)
-    told = lines_of({"speed": {"one": sped}, "day": {}, "agreement": {}, "queues": {"M/D/1": queued}})
-    assert any(line.startswith("  M/D/1") for line in told)
+    lines = lines_of({"speed": {"one": sped}, "day": {}, "agreement": {}, "queues": {"M/D/1": queued}})
+    assert any(line.startswith("  M/D/1") for line in lines)
 
 
 @pytest.mark.slow

@@ -55,9 +55,9 @@ def test_marked_processes_and_their_children_are_found() -> None:
     assert parent.stdout is not None
     try:
         assert parent.stdout.readline() == b"child\n"
-        found = CpuMeter(f"{MARK}={value}").read()
-        assert parent.pid in found
-        assert len(found) == 2
+        result = CpuMeter(f"{MARK}={value}").read()
+        assert parent.pid in result
+        assert len(result) == 2
     finally:
         parent.communicate(b"\n", timeout=30)
 

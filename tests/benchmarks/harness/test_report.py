@@ -16,10 +16,10 @@ LOAD = Load(clients=10)
 
 
 def cell(rps: float, by_role: dict[str, float]) -> Cell:
-    told = LoadResult(
+    result = LoadResult(
         "benchmarks.harness.load", "closed", 10, None, 5.0, 100, rps, 1.0, 2.0, 3.0, {"200": 100}
     )
-    return Cell(told, by_role, Batches({1: 2, 4: 2}, {"ranker": 1.5}, 0.1, 0), 0.0)
+    return Cell(result, by_role, Batches({1: 2, 4: 2}, {"ranker": 1.5}, 0.1, 0), 0.0)
 
 
 def test_the_models_time_is_taken_at_the_observed_batch_sizes() -> None:
@@ -33,11 +33,11 @@ def test_between_two_measured_sizes_the_models_time_is_interpolated() -> None:
 
 def measured() -> Measured:
     slow, fast = (BareCell("onnx", 2, 1, 1, 1.0, cost) for cost in (9.0, 0.1))
-    found = Measured(WORKLOADS["dlrm"], BARE, [slow, *BARE[:2], fast], [2900.0, 3000.0, 3100.0])
+    report = Measured(WORKLOADS["dlrm"], BARE, [slow, *BARE[:2], fast], [2900.0, 3000.0, 3100.0])
     for rps in (900.0, 1000.0, 1500.0):
-        found.add("service", LOAD, cell(rps, {"replica": 1.5, "haproxy": 0.1}))
-        found.add("control", LOAD, cell(2 * rps, {"uvicorn": 1.4}))
-    return found
+        report.add("service", LOAD, cell(rps, {"replica": 1.5, "haproxy": 0.1}))
+        report.add("control", LOAD, cell(2 * rps, {"uvicorn": 1.4}))
+    return report
 
 
 def test_medians_ratios_and_the_cost_outside_the_model_are_reported() -> None:
@@ -55,10 +55,10 @@ def test_medians_ratios_and_the_cost_outside_the_model_are_reported() -> None:
 
 
 def test_the_text_says_when_the_fast_path_is_off() -> None:
-    found = measured()
-    assert "fast path OFF" in as_text(as_json(found, cores=2))
-    found.health["service"] = {"fast_path": True}
-    text = as_text(as_json(found, cores=2))
+    report = measured()
+    assert "fast path OFF" in as_text(as_json(report, cores=2))
+    report.health["service"] = {"fast_path": True}
+    text = as_text(as_json(report, cores=2))
     assert "fast path on" in text
     assert "haproxy 0.100" in text
 

@@ -88,11 +88,11 @@ def test_a_set_is_built_trained_and_judged_from_the_command_line(
     (tmp_path / "ml100k.yaml").write_text(yaml.safe_dump(pipeline))
     command = ["--only", "ml100k", "--configs", str(tmp_path), "--seeds", "2", "--threads", "1"]
     assert quality.main([*command, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["ml100k"]
-    means = {row["method"]: row["ndcg_at_10"]["mean"] for row in found["methods"]}
+    report = json.loads(capsys.readouterr().out)["ml100k"]
+    means = {row["method"]: row["ndcg_at_10"]["mean"] for row in report["methods"]}
     assert {"ranker", "popularity", "item-kNN", "ALS", "EASE", "random"} == set(means)
     assert means["ranker"] > 1.2 * means["popularity"]
-    assert list(found["seeds"]) == ["1", "2"]
+    assert list(report["seeds"]) == ["1", "2"]
     assert quality.main(command) == 0  # nothing is trained again
     assert "ranker's NDCG@10 less it" in capsys.readouterr().out
     _expect_the_same_of_both_runtimes(tmp_path / "ml100k")

@@ -14,8 +14,8 @@ from tests.models.worlds import FEATURES, RANKER, make_batch, make_catalogue, ma
 
 def test_every_method_is_judged_on_the_same_lists(tiny_home: Path) -> None:
     pipeline = load_config(tiny_home / "walks.yaml")
-    found = walks_quality(pipeline, tiny_home, threads=1, seed=1, lambdamart_lists=200)
-    means = {row["method"]: row["ndcg_at_10"]["mean"] for row in found["methods"]}
+    result = walks_quality(pipeline, tiny_home, threads=1, seed=1, lambdamart_lists=200)
+    means = {row["method"]: row["ndcg_at_10"]["mean"] for row in result["methods"]}
     assert {
         "ranker",
         "ranker + reranker",
@@ -27,7 +27,7 @@ def test_every_method_is_judged_on_the_same_lists(tiny_home: Path) -> None:
     } == set(means)
     assert means["oracle"] == max(means.values())
     assert means["LambdaMART"] > means["random"]
-    assert found["lists"] > 0
+    assert result["lists"] > 0
 
 
 @pytest.fixture

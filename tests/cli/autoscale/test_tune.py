@@ -19,7 +19,9 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
     rates = 50 + 400 * np.exp(-(((np.arange(60) - 30) / 6) ** 2))
     write_bins(Bins.from_counts(0.0, 10.0, np.round(rates * 10), 20.0), tmp_path / "wave.csv", ["made up"])
-    write_bins(Bins.from_counts(0.0, 10.0, np.round(rates[::-1] * 11), 20.0), tmp_path / "other.csv", ["made up"])
+    write_bins(
+        Bins.from_counts(0.0, 10.0, np.round(rates[::-1] * 11), 20.0), tmp_path / "other.csv", ["made up"]
+    )
     return tmp_path
 
 

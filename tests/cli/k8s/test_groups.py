@@ -40,8 +40,8 @@ def read_by_ray(config: PipelineConfig, name: str) -> dict[str, Any]:
     """Give the autoscaler's node type."""
     spec = {"headGroupSpec": head_group(config), "workerGroupSpecs": [worker_group(config, name)]}
     cluster = {"metadata": {"name": "c", "namespace": "n"}, "spec": spec}
-    found: dict[str, Any] = _derive_autoscaling_config_from_ray_cr(cluster)["available_node_types"][name]
-    return found
+    result: dict[str, Any] = _derive_autoscaling_config_from_ray_cr(cluster)["available_node_types"][name]
+    return result
 
 
 @given(pools())

@@ -12,8 +12,8 @@ from tests.k8s.built import K8S, built
 DEV = K8S / "overlays" / "dev"
 
 
-def lint(build: str, given: str | None = None) -> tuple[int, str, str]:
-    done = CliRunner().invoke(root(["k8s"]), ["k8s", "lint", build], input=given)
+def lint(build: str, text: str | None = None) -> tuple[int, str, str]:
+    done = CliRunner().invoke(root(["k8s"]), ["k8s", "lint", build], input=text)
     return done.exit_code, done.stdout, done.stderr
 
 
@@ -22,33 +22,33 @@ def text_of(folder: Path) -> str:
 
 
 def test_a_folder_that_keeps_the_policy_is_clean() -> None:
-    code, out, told = lint(str(DEV))
+    code, out, errors = lint(str(DEV))
     assert (code, out) == (0, "")
-    assert "0 findings" in told
+    assert "0 findings" in errors
 
 
 def test_each_finding_is_a_line_with_object_value_remedy_and_rule(tmp_path: Path) -> None:
     changed = text_of(DEV).replace("excludeHeadPodFromServeSvc: true", "excludeHeadPodFromServeSvc: false")
     (tmp_path / "build.yaml").write_text(changed)
-    told = (
+    wanted = (
         "RayService cluster-dev spec.excludeHeadPodFromServeSvc: the head is one of the endpoint's pods; "
         "set it to true [head_is_out_of_the_service]\n"
     )
-    assert lint(str(tmp_path / "build.yaml"))[:2] == (1, told)
-    assert lint("-", changed)[:2] == (1, told)
+    assert lint(str(tmp_path / "build.yaml"))[:2] == (1, wanted)
+    assert lint("-", changed)[:2] == (1, wanted)
 
 
 @pytest.mark.parametrize(
     ("text", "why"), [("a: [", "is no YAML"), ("", "holds no objects"), ("- 1", "holds no objects")]
 )
 def test_what_is_no_build_is_refused(text: str, why: str) -> None:
-    code, _, told = lint("-", text)
+    code, _, errors = lint("-", text)
     assert code == 2
-    assert why in told
+    assert why in errors
 
 
 def test_what_is_not_there_or_does_not_build_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in lint(str(tmp_path / "none.yaml"))[2]
-    code, _, told = lint(str(tmp_path))
+    code, _, errors = lint(str(tmp_path))
     assert code == 2
-    assert "does not build" in told
+    assert "does not build" in errors

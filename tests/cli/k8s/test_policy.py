@@ -84,10 +84,10 @@ def set_environment(find: Callable[[list[Object]], Any], name: str, value: str |
     """Give a mutation of one variable of a group's container; None removes it."""
 
     def mutate(objects: list[Object]) -> None:
-        of = container(find(objects))
-        of["env"] = [each for each in of["env"] if each["name"] != name]
+        spec = container(find(objects))
+        spec["env"] = [each for each in spec["env"] if each["name"] != name]
         if value is not None:
-            of["env"].append({"name": name, "value": value})
+            spec["env"].append({"name": name, "value": value})
 
     return mutate
 
@@ -321,9 +321,9 @@ def test_a_mutant_is_caught_by_its_rule_alone(
 ) -> None:
     objects = copy.deepcopy(cell)
     mutate(objects)
-    found = findings(objects)
-    assert {finding.rule for finding in found} == {rule}
-    for finding in found:
+    violations = findings(objects)
+    assert {finding.rule for finding in violations} == {rule}
+    for finding in violations:
         assert finding.where and finding.problem and finding.remedy
         assert str(finding).startswith(finding.where)
 

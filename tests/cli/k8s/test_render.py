@@ -93,13 +93,13 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), REFUSED, ids=[told for _, told in REFUSED])
+@pytest.mark.parametrize(("change", "message"), REFUSED, ids=[message for _, message in REFUSED])
 def test_what_kubernetes_would_refuse_is_refused_with_nothing_written(
-    change: Callable[[dict[str, Any]], Any], told: str, tmp_path: Path
+    change: Callable[[dict[str, Any]], Any], message: str, tmp_path: Path
 ) -> None:
     done = render(changed(tmp_path, change), tmp_path / "out")
     assert done.exit_code == 2, done.output
-    assert told in done.output
+    assert message in done.output
     assert not (tmp_path / "out").exists()
 
 

@@ -138,7 +138,7 @@ def test_a_group_that_only_the_live_cluster_has_is_refused_whole(live: Live) -> 
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--pending",), "no pending cluster, got cluster-aaaaa"),
         (("--name", "other"), "rayservices.ray.io/other: not there"),
@@ -146,8 +146,8 @@ def test_a_group_that_only_the_live_cluster_has_is_refused_whole(live: Live) -> 
         (("--context", "cell-z"), "cell-z"),
     ],
 )
-def test_a_cluster_that_is_not_there_is_named(live: Live, options: tuple[str, ...], told: str) -> None:
+def test_a_cluster_that_is_not_there_is_named(live: Live, options: tuple[str, ...], message: str) -> None:
     done = live.scale(raise_large, "--yes", *options)
     assert done.code == 2
-    assert told in done.told
+    assert message in done.told
     assert live.count("PATCH", "rayclusters") == 0

@@ -49,7 +49,7 @@ def test_the_patch_sets_the_bounds_and_never_ends_a_node(
 ) -> None:
     by_name = {group["groupName"]: group for group in wanted}
     try:
-        found = differences("c", live, wanted)
+        result = differences("c", live, wanted)
     except ConfigError as error:
         assert "below the" in str(error)
         assert any(
@@ -57,7 +57,7 @@ def test_the_patch_sets_the_bounds_and_never_ends_a_node(
             for g in live
         )
         return
-    after = patched(cluster_of(live), patch_of(7, found))["spec"]["workerGroupSpecs"]
+    after = patched(cluster_of(live), patch_of(7, result))["spec"]["workerGroupSpecs"]
     for before, group in zip(live, after, strict=True):
         asked = by_name[group["groupName"]]
         least, most = asked["minReplicas"], asked["maxReplicas"]
@@ -76,13 +76,13 @@ def test_a_patch_for_other_positions_does_not_apply(
 ) -> None:
     for group in wanted:
         group["maxReplicas"] = 100
-    found = differences("c", live, wanted)
+    result = differences("c", live, wanted)
     moved = [live[index] for index in order]
     if moved == live:
-        patched(cluster_of(moved), patch_of(7, found))
+        patched(cluster_of(moved), patch_of(7, result))
         return
     with pytest.raises(PatchFailed, match="groupName"):
-        patched(cluster_of(moved), patch_of(7, found))
+        patched(cluster_of(moved), patch_of(7, result))
 
 
 def test_a_patch_for_another_generation_does_not_apply() -> None:

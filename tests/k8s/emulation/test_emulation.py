@@ -46,8 +46,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
 
 def group_of(cluster: Document, name: str = "gpu") -> Document:
     """Return a group of workers."""
-    found: Document = next(group for group in cluster["workerGroupSpecs"] if group["groupName"] == name)
-    return found
+    group_spec: Document = next(group for group in cluster["workerGroupSpecs"] if group["groupName"] == name)
+    return group_spec
 
 
 def allow_second_gpu_node(cluster: Emulated, config: Path) -> None:
@@ -116,8 +116,8 @@ def test_a_killed_raylet_costs_no_request_and_is_replaced(cluster: Emulated, gro
 
         cluster.wait_for(is_replaced, f"{deployment} is whole on other nodes")
         asked.wait_for(300)
-        told = f"{asked.statuses.total()} answers, the slowest in {asked.slowest_s:.2f} s"
-        cluster.timeline.note("recovered", f"{deployment} on {cluster.replicas()[deployment]}; {told}")
+        message = f"{asked.statuses.total()} answers, the slowest in {asked.slowest_s:.2f} s"
+        cluster.timeline.note("recovered", f"{deployment} on {cluster.replicas()[deployment]}; {message}")
     assert asked.wrong == []
     assert set(asked.statuses) == {200}
 
@@ -131,8 +131,8 @@ def test_without_its_head_a_cluster_answers_and_with_the_next_it_is_led_again(cl
         cluster.wait_for(cluster.head().up.is_set, "the next head is up")
         cluster.wait_for(cluster.is_running, "the controller knows its replicas again")
         asked.wait_for(300)
-        told = f"{asked.statuses.total()} answers, the slowest in {asked.slowest_s:.2f} s"
-        cluster.timeline.note("recovered", told)
+        message = f"{asked.statuses.total()} answers, the slowest in {asked.slowest_s:.2f} s"
+        cluster.timeline.note("recovered", message)
     assert asked.wrong == []
     assert set(asked.statuses) == {200}
     cluster.wait_for(lambda: settled(cluster), "replicas that the load had brought go again")

@@ -14,15 +14,15 @@ def marked(mark: str) -> list[psutil.Process]:
     title over their environment.
     """
     name, _, value = mark.partition("=")
-    found: dict[int, psutil.Process] = {}
+    processes: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         try:
-            if process.pid not in found and process.environ().get(name) == value:
-                found |= {each.pid: each for each in [process, *process.children(recursive=True)]}
+            if process.pid not in processes and process.environ().get(name) == value:
+                processes |= {each.pid: each for each in [process, *process.children(recursive=True)]}
         except psutil.Error:  # it ended, or is another user's
             continue
-    found.pop(os.getpid(), None)
-    return list(found.values())
+    processes.pop(os.getpid(), None)
+    return list(processes.values())
 
 
 def kill(processes: list[psutil.Process]) -> None:

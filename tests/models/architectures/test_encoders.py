@@ -64,7 +64,7 @@ def test_a_period_belongs_to_a_cycle(document: dict[str, object]) -> None:
 )
 def test_distances_are_kilometres(start: tuple[float, float], km: float) -> None:
     position = torch.tensor([[60.17, 24.94]], dtype=torch.float64)
-    found = distances(position, torch.tensor([[start]], dtype=torch.float64))
-    assert found.shape == (1, 1, 2)
-    assert found[0, 0, 0].item() == pytest.approx(min(km, 100.0), rel=1e-3, abs=1e-6)
-    assert found[0, 0, 1].item() == pytest.approx(math.log1p(min(km, 100.0)), rel=1e-3, abs=1e-6)
+    result = distances(position, torch.tensor([[start]], dtype=torch.float64))
+    assert result.shape == (1, 1, 2)
+    assert result[0, 0, 0].item() == pytest.approx(min(km, 100.0), rel=1e-3, abs=1e-6)
+    assert result[0, 0, 1].item() == pytest.approx(math.log1p(min(km, 100.0)), rel=1e-3, abs=1e-6)

@@ -128,8 +128,8 @@ def test_heads_split_over_two_ranks_give_the_same_scores(catalogue: Catalogue) -
         thread.join(timeout=60)
     with torch.inference_mode():
         wanted = whole(inputs)
-    for found in scores:
-        torch.testing.assert_close(found, wanted, atol=TOLERANCE, rtol=TOLERANCE)
+    for rank_scores in scores:
+        torch.testing.assert_close(rank_scores, wanted, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 def test_the_large_size_has_300_million_parameters() -> None:
@@ -161,8 +161,8 @@ def test_a_candidate_is_told_what_the_history_says_of_it() -> None:
         "history_mask": torch.tensor([[True, True, True, False]]),
         "chunk_of": torch.tensor([0]),
     }
-    told = model._repeats(inputs)
-    assert told[0, :, 0].tolist() == [1.0, 0.0, 0.0]  # 6 lies in the padding, and 0 is no item
-    assert told[0, 0, 1].item() == pytest.approx(0.7)
-    assert (told[0, 1:] == 0).all()
+    repeats = model._repeats(inputs)
+    assert repeats[0, :, 0].tolist() == [1.0, 0.0, 0.0]  # 6 lies in the padding, and 0 is no item
+    assert repeats[0, 0, 1].item() == pytest.approx(0.7)
+    assert (repeats[0, 1:] == 0).all()
     assert model(inputs).shape == (1, 3)

@@ -55,9 +55,9 @@ def test_before_training_the_rankers_scores_pass_unchanged(scorer: Scorer) -> No
 def test_padding_and_company_change_nothing(scorer: Scorer, shapes: list[tuple[int, int]], seed: int) -> None:
     batch = make_batch([n for n, _ in shapes], [past for _, past in shapes], seed)
     together = scorer(batch)
-    for place in range(len(batch)):
-        own = slice(*batch.offsets[place : place + 2])
-        np.testing.assert_allclose(together[own], scorer(batch.take(np.array([place]))), atol=TOLERANCE)
+    for index in range(len(batch)):
+        own = slice(*batch.offsets[index : index + 2])
+        np.testing.assert_allclose(together[own], scorer(batch.take(np.array([index]))), atol=TOLERANCE)
 
 
 def test_what_stands_in_padded_slots_changes_nothing(scorer: Scorer) -> None:

@@ -58,9 +58,9 @@ class Arrivals:
         fields = {name: values[which] for name, values in self.fields.items()}
         return Arrivals(self.user[which], self.at_s[which], self.sequence[which], fields)
 
-    def fields_of(self, place: int) -> dict[str, Any]:
+    def fields_of(self, index: int) -> dict[str, Any]:
         """Give one event's fields."""
-        return {name: values[place] for name, values in self.fields.items()}
+        return {name: values[index] for name, values in self.fields.items()}
 
 
 @st.composite

@@ -17,16 +17,16 @@ from tests.models.features.events import AGGREGATES, FEATURES, USERS, Arrivals, 
 CODEC = UserRowCodec(FEATURES)
 
 
-def one(column: Column, place: int) -> np.ndarray[Any, Any]:
-    return np.asarray(column[place])
+def one(column: Column, index: int) -> np.ndarray[Any, Any]:
+    return np.asarray(column[index])
 
 
 def stored(events: Arrivals) -> list[bytes | None]:
     """Feed the events one at a time, as they arrive; give each user's row."""
     rows: list[bytes | None] = [None] * USERS
-    for place, user in enumerate(events.user.tolist()):
-        at_s, sequence = float(events.at_s[place]), int(events.sequence[place])
-        rows[user] = CODEC.with_event(rows[user], "rating", at_s, sequence, events.fields_of(place))
+    for index, user in enumerate(events.user.tolist()):
+        at_s, sequence = float(events.at_s[index]), int(events.sequence[index])
+        rows[user] = CODEC.with_event(rows[user], "rating", at_s, sequence, events.fields_of(index))
     return rows
 
 
@@ -77,8 +77,8 @@ def test_offline_and_online_give_the_same_bits(events: Arrivals, asked: list[tup
     table = events.table()
     for feature in AGGREGATES:
         offline = as_of(feature, table, user, now_s)
-        for place in range(len(asked)):
-            expected, got = one(offline, place), one(online[feature.column], place)
+        for index in range(len(asked)):
+            expected, got = one(offline, index), one(online[feature.column], index)
             assert got.dtype == expected.dtype
             assert got.tobytes() == expected.tobytes(), feature.name
 
@@ -139,7 +139,7 @@ def test_events_that_nothing_reads_are_left_out_and_a_field_that_is_read_must_be
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         ({"kind": "count", "event": "rating"}, "window_s and max_events"),
         ({"kind": "last", "event": "rating", "max_events": 3}, "no max_events"),
@@ -148,6 +148,6 @@ def test_events_that_nothing_reads_are_left_out_and_a_field_that_is_read_must_be
         ({"kind": "last", "event": "Rating"}, "pattern"),
     ],
 )
-def test_a_wrong_aggregate_is_refused(document: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_a_wrong_aggregate_is_refused(document: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Aggregate.model_validate(document)

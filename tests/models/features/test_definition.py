@@ -16,8 +16,8 @@ PACE = Feature(name="pace", group="user", default=5.0, description="km/h")
 
 
 def hash_of(**changes: Any) -> str:
-    given = (NOW, {"name": "other", "group": "user"}, {**PACE.model_dump(), **changes})
-    return FeatureSet.model_validate({"features": given}).content_hash
+    definition = (NOW, {"name": "other", "group": "user"}, {**PACE.model_dump(), **changes})
+    return FeatureSet.model_validate({"features": definition}).content_hash
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_hash_ignores_the_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         ({"name": "Pace", "group": "user"}, "pattern"),
         ({"name": "pace", "group": "users"}, "user"),
@@ -66,8 +66,8 @@ def test_the_hash_ignores_the_order() -> None:
         ({"name": "at", "group": "user", "aggregate": {"kind": "last", "event": "rating"}}, "float64"),
     ],
 )
-def test_a_wrong_definition_is_refused(document: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_a_wrong_definition_is_refused(document: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Feature.model_validate(document)
 
 
@@ -86,7 +86,7 @@ def a_set(*features: dict[str, Any]) -> FeatureSet:
 
 
 @pytest.mark.parametrize(
-    ("features", "told"),
+    ("features", "message"),
     [
         (
             [{"name": "a", "group": "user", "transform": {"kind": "log", "of": "user.b"}}],
@@ -126,8 +126,8 @@ def a_set(*features: dict[str, Any]) -> FeatureSet:
         ),
     ],
 )
-def test_a_set_that_does_not_hold_together_is_refused(features: list[dict[str, Any]], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_a_set_that_does_not_hold_together_is_refused(features: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         a_set(*features)
 
 
@@ -161,7 +161,7 @@ def test_a_text_changes_no_hash_and_is_none_of_the_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"group": "user", "max_length": 9}, "it is of group user"),
         ({"max_length": 0}, "needs max_length"),
@@ -169,6 +169,6 @@ def test_a_text_changes_no_hash_and_is_none_of_the_numbers() -> None:
         ({"max_length": 9, "minimum": 1.0}, "with minimum"),
     ],
 )
-def test_a_text_with_what_numbers_have_is_refused(fields: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_a_text_with_what_numbers_have_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Feature(**{"name": "query", "group": "context", "dtype": "text", **fields})

@@ -30,12 +30,12 @@ def test_bisection_finds_what_searchsorted_finds_in_each_slice(
     ends = np.cumsum([len(part) for part in ordered])
     starts = ends - [len(part) for part in ordered]
     asked = np.array(moments[: len(ordered)])
-    found = first_at_or_after(np.array([at for part in ordered for at in part]), starts, ends, asked)
+    result = first_at_or_after(np.array([at for part in ordered for at in part]), starts, ends, asked)
     expected = [
         start + int(np.searchsorted(part, moment, side="left"))
         for start, part, moment in zip(starts, ordered, asked, strict=True)
     ]
-    assert found.tolist() == expected
+    assert result.tolist() == expected
 
 
 def test_a_time_that_is_no_number_or_an_unknown_user_is_refused() -> None:

@@ -100,7 +100,7 @@ WHOLE: dict[str, NDArray[Any]] = {"closed": np.zeros(2, np.uint8), "price": np.z
 
 
 @pytest.mark.parametrize(
-    ("live", "told"),
+    ("live", "message"),
     [
         (LiveItems(KEYS[::-1], WHOLE), "keys are not ascending"),
         (LiveItems(KEYS, {"closed": WHOLE["closed"]}), r"are \['closed'\], the definitions have"),
@@ -108,7 +108,9 @@ WHOLE: dict[str, NDArray[Any]] = {"closed": np.zeros(2, np.uint8), "price": np.z
         (LiveItems(KEYS, {**WHOLE, "price": np.full((2, 2), np.nan, np.float32)}), "not a number"),
     ],
 )
-def test_what_does_not_fit_the_definitions_is_not_written(tmp_path: Path, live: LiveItems, told: str) -> None:
-    with pytest.raises(ArtifactError, match=told):
+def test_what_does_not_fit_the_definitions_is_not_written(
+    tmp_path: Path, live: LiveItems, message: str
+) -> None:
+    with pytest.raises(ArtifactError, match=message):
         live.write(tmp_path / "live", FEATURES)
     assert not (tmp_path / "live").exists()

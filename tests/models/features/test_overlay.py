@@ -40,16 +40,16 @@ def test_each_moment_has_the_newest_snapshot_before_it_and_the_default_where_non
 ) -> None:
     overlay = overlay_at(*times_s)
     now_s, cell = np.array([moment for moment, _ in asked]), np.array([c for _, c in asked])
-    given = overlay.global_columns((RAIN, WIND), now_s)
-    rain, wind = given["global.rain_mm"], given["global.wind"]
+    columns = overlay.global_columns((RAIN, WIND), now_s)
+    rain, wind = columns["global.rain_mm"], columns["global.wind"]
     crowd = overlay.cell_columns((CROWD,), now_s, cell, np.arange(len(asked)))["cell.crowd"]
-    for place, (moment, c) in enumerate(asked):
+    for index, (moment, c) in enumerate(asked):
         past = [(at, number) for number, at in enumerate(times_s) if at <= moment]
         at, number = past[-1] if past else (-np.inf, -1)
-        assert rain[place] == (number if past and moment - at <= 100 else -1)
-        assert wind[place].tolist() == ([number, number] if past else [7.0, 8.0])
+        assert rain[index] == (number if past and moment - at <= 100 else -1)
+        assert wind[index].tolist() == ([number, number] if past else [7.0, 8.0])
         known = past and moment - at <= 30 and 0 <= c < CELLS
-        assert crowd[place] == (10 * number + c if known else -2)
+        assert crowd[index] == (10 * number + c if known else -2)
     assert rain.dtype == crowd.dtype == np.float32
 
 
@@ -75,7 +75,7 @@ def changed(**arrays: Any) -> Overlay:
 
 
 @pytest.mark.parametrize(
-    ("overlay", "told"),
+    ("overlay", "message"),
     [
         (changed(times_s=np.array([1.0, 1.0])), "times_s do not ascend"),
         (changed(times_s=np.array([1.0, np.nan])), "times_s do not ascend"),
@@ -88,9 +88,9 @@ def changed(**arrays: Any) -> Overlay:
     ],
 )
 def test_what_does_not_fit_the_definitions_is_not_written(
-    tmp_path: Path, overlay: Overlay, told: str
+    tmp_path: Path, overlay: Overlay, message: str
 ) -> None:
-    with pytest.raises(ArtifactError, match=told):
+    with pytest.raises(ArtifactError, match=message):
         overlay.write(tmp_path / "overlay", FEATURES)
     assert list(tmp_path.iterdir()) == []
 

@@ -62,9 +62,9 @@ def test_a_batch_decodes_to_what_was_encoded(
                 expected = user[feature.name]
             else:
                 expected = np.zeros((0, *feature.shape)) if feature.ragged else feature.default_value()
-            found = column[number]
-            assert found.dtype == feature.dtype
-            np.testing.assert_array_equal(found, expected)
+            result = column[number]
+            assert result.dtype == feature.dtype
+            np.testing.assert_array_equal(result, expected)
 
 
 def test_a_missing_feature_takes_its_default_and_long_ones_keep_the_newest() -> None:

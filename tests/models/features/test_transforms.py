@@ -28,8 +28,8 @@ def of_values(transform: Transform, values: list[float], now_s: float = 0.0) -> 
 
 def test_an_age_is_time_past_and_never_below_zero() -> None:
     assert of_values(Age(of=OF, unit_s=60.0), [0.0, 540.0, 700.0], 600.0) == [10.0, 1.0, 0.0]
-    places = transformed(Age(of=OF), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([5.0, 10.0]))
-    assert places.tolist() == [[4.0, 3.0], [7.0, 6.0]]
+    ages = transformed(Age(of=OF), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([5.0, 10.0]))
+    assert ages.tolist() == [[4.0, 3.0], [7.0, 6.0]]
 
 
 def test_the_others() -> None:
@@ -66,7 +66,7 @@ def test_a_transform_is_read_back_from_yaml_as_it_was(transform: Transform) -> N
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         ({"kind": "clip", "of": OF, "low": 2.0, "high": 1.0}, "low comes first"),
         ({"kind": "buckets", "of": OF, "edges": (1.0, 1.0)}, "do not ascend"),
@@ -74,6 +74,6 @@ def test_a_transform_is_read_back_from_yaml_as_it_was(transform: Transform) -> N
         ({"kind": "sqrt", "of": OF}, "kind"),
     ],
 )
-def test_a_wrong_transform_is_refused(document: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_a_wrong_transform_is_refused(document: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         TypeAdapter(Transform).validate_python(document)

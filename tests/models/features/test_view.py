@@ -86,10 +86,10 @@ def test_every_group_has_its_columns_as_of_each_requests_moment(catalogue: Catal
     visits = None
     for sequence, day in enumerate((39, 19, 10, 18)):
         visits = view.codecs["realtime"].with_event(visits, "visit", day * DAY_S, sequence, {})
-    given, unreadable = view.decoded(
+    result, unreadable = view.decoded(
         batch_of(catalogue), {"user": [pace, pace], "realtime": [visits, visits]}
     )
-    requests, candidates = given.requests, given.candidates
+    requests, candidates = result.requests, result.candidates
     assert unreadable == {}
     np.testing.assert_array_equal(requests["context.hour"], [1.0, 0.0])
     np.testing.assert_array_equal(requests["user.pace"], [6.0, 5.0])  # 25 days later it is no longer fresh
@@ -105,11 +105,11 @@ def test_every_group_has_its_columns_as_of_each_requests_moment(catalogue: Catal
 
 
 def test_unknown_users_without_an_overlay_have_the_defaults(catalogue: Catalogue) -> None:
-    given = FeatureView(FEATURES, catalogue).of_unknown_users(batch_of(catalogue))
-    np.testing.assert_array_equal(given.requests["user.pace"], [5.0, 5.0])
-    np.testing.assert_array_equal(given.requests["global.rain_mm"], [0.5, 0.5])
-    assert len(given.requests["realtime.visited_days"]) == 2
-    assert given.candidates["cell.news_days"].shape == (5,)
+    supplied = FeatureView(FEATURES, catalogue).of_unknown_users(batch_of(catalogue))
+    np.testing.assert_array_equal(supplied.requests["user.pace"], [5.0, 5.0])
+    np.testing.assert_array_equal(supplied.requests["global.rain_mm"], [0.5, 0.5])
+    assert len(supplied.requests["realtime.visited_days"]) == 2
+    assert supplied.candidates["cell.news_days"].shape == (5,)
 
 
 def test_columns_that_are_there_stay_as_they_were_served(catalogue: Catalogue) -> None:
@@ -127,8 +127,8 @@ def test_a_newer_overlay_takes_its_place(catalogue: Catalogue) -> None:
     view = FeatureView(FEATURES, catalogue, overlay())
     newer = replace(overlay(), globals={"rain_mm": np.full(2, 30.0, dtype=np.float32)})
     view.overlay = newer
-    given = view.of_unknown_users(batch_of(catalogue))
-    np.testing.assert_array_equal(given.requests["global.rain_mm"], [30.0, 30.0])
+    supplied = view.of_unknown_users(batch_of(catalogue))
+    np.testing.assert_array_equal(supplied.requests["global.rain_mm"], [30.0, 30.0])
 
 
 def test_features_of_cells_need_the_catalogues_cells(tmp_path: Path) -> None:

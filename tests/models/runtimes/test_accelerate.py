@@ -98,8 +98,8 @@ def test_an_architecture_without_layers_is_dispatched_too(tmp_path: Path, catalo
     artifact = written(tmp_path / "pooled", make_pooled())
     inputs = InputAssembler(artifact.signature, catalogue)(make_batch([7, 3], [2, 0]))
     whole = load_runtime(tmp_path / "pooled", artifact, TorchConfig()).run(inputs)["score"]
-    given = within(tmp_path / "pooled", 0.003).run(inputs)["score"]
-    np.testing.assert_allclose(given, whole, rtol=LAST_BIT, atol=LAST_BIT)
+    scores = within(tmp_path / "pooled", 0.003).run(inputs)["score"]
+    np.testing.assert_allclose(scores, whole, rtol=LAST_BIT, atol=LAST_BIT)
 
 
 def test_bfloat16_passes_the_golden_requests_of_32_bits(ranker: Path, catalogue: Catalogue) -> None:
@@ -194,8 +194,8 @@ def test_a_process_stays_within_the_limit_pages_of_the_file_included(ranker: Pat
             [sys.executable, "-c", RESIDENT, *arguments], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        found: dict[str, int] = json.loads(done.stdout)
-        return found
+        memory: dict[str, int] = json.loads(done.stdout)
+        return memory
 
     weights = (large / SAFETENSORS).stat().st_size
     activations = measure(kind="accelerate")["resident"] - weights

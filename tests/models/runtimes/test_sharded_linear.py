@@ -35,6 +35,6 @@ def test_the_ranks_sum_is_the_whole_product(
         for weight, group in zip(whole.weight.chunk(RANKS, dim=1), groups, strict=True)
     ]
     with ThreadPoolExecutor(RANKS) as pool:
-        got = list(pool.map(lambda part, given: part(given), parts, x.chunk(RANKS, dim=1)))
+        got = list(pool.map(lambda part, chunk: part(chunk), parts, x.chunk(RANKS, dim=1)))
     torch.testing.assert_close(got[0], whole(x))
     assert torch.equal(got[0], got[1])

@@ -24,12 +24,12 @@ def _exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_writer_killed_at_any_call_leaves_the_old_or_the_new(tmp_path: Path, exchange: bool) -> None:
-    found, moved_aside = set(), False
+    marks, moved_aside = set(), False
     for at in range(1, CALL_LIMIT):
         root = tmp_path / str(at) / "d"
         write_marked(root, "old")
         killed = killed_at(at, lambda root=root: write_marked(root, "new"))  # type: ignore[misc]
-        found |= (seen := marks_in(settled(root)))
+        marks |= (seen := marks_in(settled(root)))
         moved_aside |= settled(root) != root
         assert seen in ({"old"}, {"new"}), f"killed at call {at}"
         write_marked(root, "next")
@@ -39,7 +39,7 @@ def test_a_writer_killed_at_any_call_leaves_the_old_or_the_new(tmp_path: Path, e
             break
     assert not killed
     assert at > 20
-    assert found == {"old", "new"}
+    assert marks == {"old", "new"}
     assert moved_aside is not exchange
 
 

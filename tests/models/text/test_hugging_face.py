@@ -85,7 +85,7 @@ def _without_an_encoder_weight(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (_without("config.json"), "config.json is missing"),
         (_without("tokenizer.json"), "has no tokenizer.json"),
@@ -102,13 +102,13 @@ def _without_an_encoder_weight(folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_used_is_told(
-    bert_folder: Path, tmp_path: Path, change: Callable[[Path], None], told: str
+    bert_folder: Path, tmp_path: Path, change: Callable[[Path], None], message: str
 ) -> None:
     folder = tmp_path / "folder"
     shutil.copytree(bert_folder, folder)
     change(folder)
 
-    with pytest.raises(ModelError, match=told):
+    with pytest.raises(ModelError, match=message):
         load(folder)
 
 
@@ -120,9 +120,9 @@ def test_more_tokens_than_the_model_has_positions_for_are_refused(bert_folder: P
 def test_two_labels_give_the_difference_of_their_logits(roberta_folder: Path) -> None:
     module = load(roberta_folder).module
     ids = torch.tensor([[0, 5, 2, 2, 9, 2], [0, 7, 2, 2, 8, 2]])
-    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
     with torch.inference_mode():
-        scores, logits = module(given), module.model(**given).logits
+        scores, logits = module(inputs), module.model(**inputs).logits
 
     assert np.allclose(scores, logits[:, 1] - logits[:, 0])

@@ -46,12 +46,12 @@ def tokens_of(home: Path) -> RaggedArray:
     return item_tokens(Catalogue.open(home / "catalogue"), "details.text", home / "text" / TOKENIZER, MOST)
 
 
-def assert_whole(home: Path, found: RaggedArray) -> None:
+def assert_whole(home: Path, tokens: RaggedArray) -> None:
     catalogue = Catalogue.open(home / "catalogue")
     texts = list(item_texts(catalogue, "details.text", range(len(catalogue))))
     expected = PairTokenizer(home / "text" / TOKENIZER).tokens(texts, MOST)
-    np.testing.assert_array_equal(found.offsets, expected.offsets)
-    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(tokens.offsets, expected.offsets)
+    np.testing.assert_array_equal(tokens.values, expected.values)
 
 
 def kept(home: Path) -> dict[str, tuple[int, int]]:
@@ -91,9 +91,9 @@ def test_a_home_that_may_only_be_read_gives_the_same_tokens(home: Path, with_oth
 def test_tokens_that_were_made_before_are_mapped_from_a_home_that_may_only_be_read(home: Path) -> None:
     tokens_of(home)
     with read_only(home):
-        found = tokens_of(home)
-        assert_whole(home, found)
-        assert isinstance(found.values.base, np.memmap)
+        result = tokens_of(home)
+        assert_whole(home, result)
+        assert isinstance(result.values.base, np.memmap)
 
 
 def test_an_engine_starts_over_a_home_that_may_only_be_read(home: Path) -> None:
@@ -169,8 +169,8 @@ def test_writers_of_equal_process_ids_do_not_disturb_each_other(
         return tokens_of(home)
 
     with ThreadPoolExecutor(4) as pool:
-        for found in [pool.submit(load) for _ in range(4)]:
-            assert_whole(home, found.result(30))
+        for future in [pool.submit(load) for _ in range(4)]:
+            assert_whole(home, future.result(30))
     assert sorted(kept(home)) == [".ids", ".npy"]
     assert len(list((home / "catalogue-tokens").iterdir())) == 2
 

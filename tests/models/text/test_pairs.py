@@ -43,7 +43,7 @@ def test_cuts_cover_all_pairs_within_the_budget(lengths: list[int], budget: int)
     ordered = np.array(sorted(lengths, reverse=True), dtype=np.int64)
     runs = list(cuts(ordered, budget))
 
-    assert [place for one, last in runs for place in range(one, last)] == list(range(len(ordered)))
+    assert [index for one, last in runs for index in range(one, last)] == list(range(len(ordered)))
     assert all(last - one == 1 or (last - one) * ordered[one] <= budget for one, last in runs)
 
 
@@ -62,7 +62,7 @@ def test_every_pair_is_put_together_as_its_template_says(data: st.DataObject) ->
         _TEMPLATE, PairSpec(query="context.q", text="details.t", max_length=12), _INPUTS, 30
     )
 
-    found: dict[int, list[int]] = {}
+    results: dict[int, list[int]] = {}
     for micro in batcher(queries, query_of, texts, text_of):
         ids, mask, types = (micro.inputs[name] for name in ("ids", "mask", "types"))
         assert ids.size <= 30 or len(ids) == 1
@@ -70,17 +70,17 @@ def test_every_pair_is_put_together_as_its_template_says(data: st.DataObject) ->
         assert not ids[mask == 0].any() and not types[mask == 0].any()
         for row, position in enumerate(micro.positions.tolist()):
             length = int(mask[row].sum())
-            assert position not in found
-            found[position] = ids[row, :length].tolist()
+            assert position not in results
+            results[position] = ids[row, :length].tolist()
             assert (types[row, :length] == (ids[row, :length] >= 200) | (ids[row, :length] == 4)).all()
 
-    for place in range(count):
-        query, text = queries[int(query_of[place])], texts[int(text_of[place])]
+    for index in range(count):
+        query, text = queries[int(query_of[index])], texts[int(text_of[index])]
         a, b = (
             int(n[0]) for n in kept_lengths(np.array([len(query)]), np.array([len(text)]), 8, "longest_first")
         )
-        assert found[place] == [1, *query[:a].tolist(), 2, 3, *text[:b].tolist(), 4]
-    assert len(found) == count
+        assert results[index] == [1, *query[:a].tolist(), 2, 3, *text[:b].tolist(), 4]
+    assert len(results) == count
 
 
 def _texts(lengths: list[int], first: int) -> RaggedArray:

@@ -118,9 +118,11 @@ def reference_of(folder: Path) -> Reference:
     def score(query: str, text: str) -> float:
         if not tokenizer(query, add_special_tokens=False)["input_ids"]:
             return float("nan")
-        given = tokenizer(query, text, truncation="longest_first", max_length=MAX_LENGTH, return_tensors="pt")
+        encoded = tokenizer(
+            query, text, truncation="longest_first", max_length=MAX_LENGTH, return_tensors="pt"
+        )
         with torch.inference_mode():
-            logits = network(**given).logits[0]
+            logits = network(**encoded).logits[0]
         return float(logits[0] if len(logits) == 1 else logits[1] - logits[0])
 
     return score

@@ -54,10 +54,10 @@ def test_what_is_saved_comes_back_with_the_random_state(tmp_path: Path) -> None:
     checkpoint.save(snapshot(2))
     wanted = torch.rand(3)
     torch.manual_seed(6)
-    found = checkpoint.load()
-    assert found is not None
-    assert found.reached == TrainingProgress(2, 0.5, 1)
-    assert found.weights["a"].tolist() == [2.0, 2.0]
+    result = checkpoint.load()
+    assert result is not None
+    assert result.reached == TrainingProgress(2, 0.5, 1)
+    assert result.weights["a"].tolist() == [2.0, 2.0]
     assert torch.equal(torch.rand(3), wanted)
     checkpoint.clear()
     assert list(tmp_path.iterdir()) == []

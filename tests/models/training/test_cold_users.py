@@ -42,31 +42,31 @@ def batch() -> RaggedBatch:
 
 
 def test_a_share_of_the_lists_has_the_defaults_of_the_whole_group_and_of_no_other() -> None:
-    given = some_unknown(batch(), FEATURES, {"realtime": 0.3}, seed=5)
-    place, track = given.requests["realtime.place"], given.requests["realtime.track"]
-    assert isinstance(place, np.ndarray)
+    result = some_unknown(batch(), FEATURES, {"realtime": 0.3}, seed=5)
+    position, track = result.requests["realtime.place"], result.requests["realtime.track"]
+    assert isinstance(position, np.ndarray)
     assert isinstance(track, RaggedArray)
-    unknown = place == 7.0
+    unknown = position == 7.0
     assert 0.25 < unknown.mean() < 0.35
     for request in range(REQUESTS):
         expected = [] if unknown[request] else [float(request)] * (request % 4 + 1)
         assert track[request].tolist() == expected
-    assert (np.asarray(given.requests["user.profile"]) == 1.0).all()
+    assert (np.asarray(result.requests["user.profile"]) == 1.0).all()
 
 
 def test_groups_are_drawn_apart_and_one_seed_draws_the_same() -> None:
     shares = {"user": 0.5, "realtime": 0.5}
     first, again = (some_unknown(batch(), FEATURES, shares, seed=5) for _ in range(2))  # type: ignore[arg-type]
-    profile, place = (np.asarray(first.requests[name]) for name in ("user.profile", "realtime.place"))
-    np.testing.assert_array_equal(place, np.asarray(again.requests["realtime.place"]))
-    both = ((profile[:, 0] == 3.0) & (place == 7.0)).mean()
+    profile, position = (np.asarray(first.requests[name]) for name in ("user.profile", "realtime.place"))
+    np.testing.assert_array_equal(position, np.asarray(again.requests["realtime.place"]))
+    both = ((profile[:, 0] == 3.0) & (position == 7.0)).mean()
     assert 0.2 < both < 0.3
     assert set(map(tuple, profile[profile[:, 0] == 3.0].tolist())) == {(3.0, 4.0)}
 
 
 def test_without_shares_the_batch_stays_as_it_is() -> None:
-    whole, given = batch(), some_unknown(batch(), FEATURES, {}, seed=5)
-    assert all(given.requests[name] is not None for name in whole.requests)
+    whole, result = batch(), some_unknown(batch(), FEATURES, {}, seed=5)
+    assert all(result.requests[name] is not None for name in whole.requests)
     np.testing.assert_array_equal(
-        np.asarray(given.requests["realtime.place"]), np.asarray(whole.requests["realtime.place"])
+        np.asarray(result.requests["realtime.place"]), np.asarray(whole.requests["realtime.place"])
     )

@@ -16,8 +16,8 @@ def test_both_files_are_written_and_all_leading_axes_are_free(tmp_path: Path) ->
     assert set(load_file(tmp_path / SAFETENSORS)) == set(model.state_dict())
     graph = onnx.load(str(tmp_path / ONNX)).graph
     assert [value.name for value in graph.output] == ["score"]
-    found = {
+    shapes = {
         value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in graph.input
     }
-    assert found == {spec.name: [*spec.axes(signature.layout), *spec.shape] for spec in signature.inputs}
+    assert shapes == {spec.name: [*spec.axes(signature.layout), *spec.shape] for spec in signature.inputs}

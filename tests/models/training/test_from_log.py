@@ -29,12 +29,12 @@ def write_log(root: Path, data: Path, catalogue: Catalogue) -> None:
     labels = np.concatenate([part for _, part in parts])
     keys = catalogue.keys[batch.rows]
     ids = [f"request-{number}" for number in range(len(batch))]
-    places = np.arange(len(keys)) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
+    positions = np.arange(len(keys)) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
     shown = ShownLists(
         batch=batch,
         keys=keys,
         scores=np.zeros(len(keys), dtype=np.float32),
-        positions=places.astype(np.int32),
+        positions=positions.astype(np.int32),
         request_ids=ids,
         user_ids=["u"] * len(ids),
         at_s=3600.0 * np.arange(len(ids), dtype=np.float64),
@@ -68,9 +68,9 @@ def test_the_same_lists_give_the_same_models(home: Path) -> None:
     wanted = [model.artifact for model in train(home, changed())]
     shutil.rmtree(home / "impressions")
     impressions_from_log([home / "log"], home / "impressions", FEATURES, VALID / (TRAIN + VALID))
-    found = [model.artifact for model in train(home, changed(), force=True)]
-    assert [model.version for model in found] == [model.version for model in wanted]
-    assert found[0].metrics == Artifact.load(home / "ranker").metrics == wanted[0].metrics
+    artifacts = [model.artifact for model in train(home, changed(), force=True)]
+    assert [model.version for model in artifacts] == [model.version for model in wanted]
+    assert artifacts[0].metrics == Artifact.load(home / "ranker").metrics == wanted[0].metrics
 
 
 def test_too_few_lists_or_no_log_leave_nothing_behind(home: Path, tmp_path: Path) -> None:

@@ -38,15 +38,15 @@ def splits(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> tu
     assembler = InputAssembler(
         HistoryRanker(RANKER).signature(FEATURES.content_hash), catalogue, whole_lists=True
     )
-    found = []
+    results = []
     for seed, (name, count) in enumerate({"train": 600, "valid": 150}.items()):
         root: Path = tmp_path_factory.mktemp("data") / name
         make_impressions(root, catalogue, count, seed)
         batch, labels = read_impressions(
             root, feature_hash=FEATURES.content_hash, keys_to_rows=catalogue.rows_of_keys
         )
-        found.append(Lists(batch, labels, assembler))
-    return found[0], found[1]
+        results.append(Lists(batch, labels, assembler))
+    return results[0], results[1]
 
 
 def run(module: HistoryRanker, train: Lists, valid: Lists, config: FitConfig, heard: Heard) -> Fitted:

@@ -49,12 +49,12 @@ def test_the_whole_catalogue_is_ranked_but_what_was_seen(tmp_path: Path) -> None
         requests={"user.history": RaggedArray(seen, np.array([0, 3, 3], dtype=np.int64))}
     )
     labels = batch.candidates["label"]
-    masked, found = over_catalogue(batch, labels, catalogue, history="history", repeats=False)
+    masked, result = over_catalogue(batch, labels, catalogue, history="history", repeats=False)
     items = len(catalogue)
     assert masked.rows[: items - 1].tolist() == [
         row for row in range(items) if row != 3
     ]  # 5 was chosen again
     assert masked.rows[items - 1 :].tolist() == list(range(items))
-    assert masked.rows[found > 0].tolist() == [5, 7, 3]
+    assert masked.rows[result > 0].tolist() == [5, 7, 3]
     whole, _ = over_catalogue(batch, labels, catalogue, history="history", repeats=True)
     assert np.diff(whole.offsets).tolist() == [items, items]

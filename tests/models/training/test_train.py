@@ -177,7 +177,7 @@ def test_a_failed_training_leaves_the_artifacts_as_they_were(home: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"items": ["altitude"]}, "no catalogue column 'altitude'"),
         ({"profile": "height"}, "no user feature 'height'"),
@@ -188,8 +188,8 @@ def test_a_failed_training_leaves_the_artifacts_as_they_were(home: Path) -> None
         ({"cells": ["crowd"]}, "no cell feature 'crowd'"),
     ],
 )
-def test_a_feature_that_there_is_not_is_named(home: Path, change: dict[str, Any], told: str) -> None:
-    with pytest.raises(TrainingError, match=told):
+def test_a_feature_that_there_is_not_is_named(home: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
         train(home, changed(**change))
 
 

@@ -46,10 +46,10 @@ def with_ranker(home: Path, changes: dict[str, Any]) -> PipelineConfig:
 
 def test_auto_becomes_one_kind_and_the_rest_stays(tmp_path: Path) -> None:
     config = load_config(make_pipeline(tmp_path, merged(AUTO, WITH_RERANKER)))
-    found = resolved(config, tmp_path)
-    assert found.models["ranker"].runtime == OnnxConfig()
-    assert found.model_copy(update={"models": config.models}) == config
-    assert resolved(found, tmp_path) is found
+    result = resolved(config, tmp_path)
+    assert result.models["ranker"].runtime == OnnxConfig()
+    assert result.model_copy(update={"models": config.models}) == config
+    assert resolved(result, tmp_path) is result
 
 
 def test_a_pipeline_of_kind_auto_is_checked_and_served_as_what_was_chosen(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ def test_closing_writes_what_is_left(tmp_path: Path) -> None:
         log.feedback(f"r{number}", 1000, "rated", 1.0)
     log.close()
     assert counts.totals == {"lists": 700, "feedback": 700}
-    found, labels = read_log([tmp_path / "log"], FEATURES)
-    assert len(found.batch) == 700
-    np.testing.assert_array_equal(labels, found.keys == 1000)
+    result, labels = read_log([tmp_path / "log"], FEATURES)
+    assert len(result.batch) == 700
+    np.testing.assert_array_equal(labels, result.keys == 1000)
 
 
 def test_a_target_that_hangs_holds_up_nobody_and_what_waits_too_long_is_counted(tmp_path: Path) -> None:

@@ -46,16 +46,16 @@ def test_what_was_shown_is_read_back_whatever_batches_and_order_it_came_in(
     assert counts.totals == ({"lists": len(some)} if some else {})
     if not some:
         return
-    found, _ = read_log([root / "log"], FEATURES)
-    assert list(found.request_ids) == [row.request_id for row in some]
-    assert list(found.user_ids) == [row.user_id for row in some]
+    result, _ = read_log([root / "log"], FEATURES)
+    assert list(result.request_ids) == [row.request_id for row in some]
+    assert list(result.user_ids) == [row.user_id for row in some]
     for number, row in enumerate(some):
         wanted = row.batch.take(np.array([row.request]))
-        got = found.batch.take(np.array([number]))
-        span = slice(found.batch.offsets[number], found.batch.offsets[number + 1])
-        np.testing.assert_array_equal(found.keys[span], KEYS[wanted.rows])
-        np.testing.assert_array_equal(found.scores[span], wanted.candidates["score"])
-        assert found.positions[span].tolist() == list(range(wanted.candidate_count))
+        got = result.batch.take(np.array([number]))
+        span = slice(result.batch.offsets[number], result.batch.offsets[number + 1])
+        np.testing.assert_array_equal(result.keys[span], KEYS[wanted.rows])
+        np.testing.assert_array_equal(result.scores[span], wanted.candidates["score"])
+        assert result.positions[span].tolist() == list(range(wanted.candidate_count))
         np.testing.assert_array_equal(got.requests["user.bias"], wanted.requests["user.bias"])
         np.testing.assert_array_equal(got.requests["user.history"][0], wanted.requests["user.history"][0])
 
@@ -135,5 +135,5 @@ def test_an_answer_that_lacks_features_is_dropped_and_the_others_are_logged(tmp_
     writer.add([shown(bare, 0, "a"), shown(whole, 0, "b"), shown(bare, 0, "c")], 0.0)
     writer.roll(0.0, everything=True)
     assert counts.totals == {"unfit": 2, "lists": 1}
-    found, _ = read_log([tmp_path / "log"], FEATURES)
-    assert list(found.request_ids) == ["b"]
+    result, _ = read_log([tmp_path / "log"], FEATURES)
+    assert list(result.request_ids) == ["b"]

@@ -41,8 +41,8 @@ def logged(path: Path, home: Path, users: Sequence[str] = ("u", "v"), items: Seq
 
 
 def report(path: Path, home: Path, log: Path) -> tuple[SkewReport, dict[str, FeatureSkew]]:
-    found = skew_report(load_config(path), home, [log])
-    return found, {each.feature: each for each in found.features}
+    result = skew_report(load_config(path), home, [log])
+    return result, {each.feature: each for each in result.features}
 
 
 @pytest.fixture
@@ -51,12 +51,12 @@ def pipeline(tmp_path: Path) -> Path:
 
 
 def test_nothing_differs_while_nothing_has_changed(pipeline: Path, tmp_path: Path) -> None:
-    found, of = report(pipeline, tmp_path, logged(pipeline, tmp_path))
-    assert (found.lists, found.unread) == (20, 0)
-    assert set(of) == {"user.home", "realtime.visits", "global.rain", "cell.crowd", "live.bonus"}
-    assert [each.differing for each in of.values()] == [0] * 5
-    assert of["global.rain"].values == 20
-    assert of["cell.crowd"].values == 100
+    result, features = report(pipeline, tmp_path, logged(pipeline, tmp_path))
+    assert (result.lists, result.unread) == (20, 0)
+    assert set(features) == {"user.home", "realtime.visits", "global.rain", "cell.crowd", "live.bonus"}
+    assert [each.differing for each in features.values()] == [0] * 5
+    assert features["global.rain"].values == 20
+    assert features["cell.crowd"].values == 100
 
 
 def test_an_event_that_came_late_differs_and_one_after_the_lists_does_not(
@@ -72,8 +72,8 @@ def test_an_event_that_came_late_differs_and_one_after_the_lists_does_not(
         store = LmdbStore(tmp_path / "users", readonly=False)
         store.write_many([(row_key("realtime", b"u"), row)])
         store.close()
-        _, of = report(pipeline, tmp_path, log)
-        visits = of["realtime.visits"]
+        _, features = report(pipeline, tmp_path, log)
+        visits = features["realtime.visits"]
         assert (visits.values, visits.differing, visits.max_difference) == (
             20,
             differing,
@@ -84,14 +84,14 @@ def test_an_event_that_came_late_differs_and_one_after_the_lists_does_not(
 def test_a_world_written_anew_differs_from_what_was_served(pipeline: Path, tmp_path: Path) -> None:
     log = logged(pipeline, tmp_path)
     write_overlay(tmp_path / "overlay", rain=3.5, crowd=2.0)
-    _, of = report(pipeline, tmp_path, log)
-    assert (of["global.rain"].share, of["global.rain"].max_difference) == (1.0, 2.5)
-    assert of["cell.crowd"].differing == 0
+    _, features = report(pipeline, tmp_path, log)
+    assert (features["global.rain"].share, features["global.rain"].max_difference) == (1.0, 2.5)
+    assert features["cell.crowd"].differing == 0
     write_overlay(tmp_path / "overlay", rain=1.0, crowd=2.75)
-    _, of = report(pipeline, tmp_path, log)
-    assert of["global.rain"].differing == 0
-    assert of["cell.crowd"].share == 0.8, "an item in no cell has the default, now and then"
-    assert of["cell.crowd"].max_difference == 0.75
+    _, features = report(pipeline, tmp_path, log)
+    assert features["global.rain"].differing == 0
+    assert features["cell.crowd"].share == 0.8, "an item in no cell has the default, now and then"
+    assert features["cell.crowd"].max_difference == 0.75
 
 
 def test_the_command_tells_it_as_a_table_and_as_json(
@@ -105,10 +105,10 @@ def test_the_command_tells_it_as_a_table_and_as_json(
     assert shown.exit_code == 0, shown.output
     assert "global.rain" in shown.output
     assert "100.00%" in shown.output
-    told = json.loads(CliRunner().invoke(root(words), [*words, "--json"]).stdout)
-    assert told["lists"] == 20
+    report = json.loads(CliRunner().invoke(root(words), [*words, "--json"]).stdout)
+    assert report["lists"] == 20
     rain = {"feature": "global.rain", "values": 20, "differing": 20, "max_difference": 2.5, "share": 1.0}
-    assert rain in told["features"]
+    assert rain in report["features"]
     gone = ["log", "skew", str(pipeline), str(tmp_path / "nowhere")]
     refused = CliRunner().invoke(root(gone), gone)
     assert refused.exit_code == 2
@@ -123,15 +123,15 @@ def test_users_of_a_server_are_compared_and_without_it_counted(
     log = logged(make_pipeline(tmp_path), tmp_path, ("u1", "u2"), ("item-0001", "item-0002"))
     with redis_server(tmp_path) as server:
         path = make_pipeline(tmp_path, {"features": {"store": {"kind": "redis", "nodes": [server.node]}}})
-        _, of = report(path, tmp_path, log)
-        assert (of["user.bias"].differing, of["user.bias"].max_difference) == (20, bias_of(2))
+        _, features = report(path, tmp_path, log)
+        assert (features["user.bias"].differing, features["user.bias"].max_difference) == (20, bias_of(2))
         words = ["features", "load", str(path), str(tmp_path / "users.lmdb")]
         assert CliRunner().invoke(root(words), words).exit_code == 0
-        found, of = report(path, tmp_path, log)
-        assert (found.lists, found.unread, of["user.bias"].differing) == (20, 0, 0)
+        result, features = report(path, tmp_path, log)
+        assert (result.lists, result.unread, features["user.bias"].differing) == (20, 0, 0)
     monkeypatch.setattr(skew, "_CONNECT_LIMIT_S", 0.0)
-    found, of = report(path, tmp_path, log)
-    assert (found.lists, found.unread, of["user.bias"].values) == (0, 20, 0)
+    result, features = report(path, tmp_path, log)
+    assert (result.lists, result.unread, features["user.bias"].values) == (0, 20, 0)
 
 
 def test_numbers_that_are_none_and_lengths_are_compared() -> None:

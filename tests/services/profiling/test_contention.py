@@ -31,9 +31,9 @@ def batches(ratio: float, contention: float, sigma: float, count: int = 2000) ->
     ended_s: NDArray[np.float64] = np.arange(count) + seconds
     ran = [turn != 1, turn != 0]
     rows = sorted(
-        (ended_s[place], place, number) for number in (0, 1) for place in np.flatnonzero(ran[number])
+        (ended_s[batch], batch, number) for number in (0, 1) for batch in np.flatnonzero(ran[number])
     )
-    at = [place for _, place, _ in rows]
+    at = [batch for _, batch, _ in rows]
     each = requests[at].astype(np.int32)
     return RecordedBatches(
         ended_s[at], seconds[at], each, 100 * each, np.array([number for _, _, number in rows]), 2
@@ -41,23 +41,23 @@ def batches(ratio: float, contention: float, sigma: float, count: int = 2000) ->
 
 
 def test_ratio_contention_and_spread_are_found() -> None:
-    found = fit_contention(batches(ratio=1.05, contention=0.25, sigma=0.1), alone())
-    assert found.ratio == pytest.approx(1.05, rel=0.01)
-    assert found.contention == pytest.approx(0.25, abs=0.02)
-    assert found.neighbours == 1
-    assert found.sigma == pytest.approx(0.1, rel=0.1)
+    result = fit_contention(batches(ratio=1.05, contention=0.25, sigma=0.1), alone())
+    assert result.ratio == pytest.approx(1.05, rel=0.01)
+    assert result.contention == pytest.approx(0.25, abs=0.02)
+    assert result.neighbours == 1
+    assert result.sigma == pytest.approx(0.1, rel=0.1)
 
 
 def test_what_does_not_disturb_is_found_not_to() -> None:
-    found = fit_contention(batches(ratio=0.9, contention=0.0, sigma=0.05), alone())
-    assert found.ratio == pytest.approx(0.9, rel=0.02)
-    assert found.contention < 0.02
+    result = fit_contention(batches(ratio=0.9, contention=0.0, sigma=0.05), alone())
+    assert result.ratio == pytest.approx(0.9, rel=0.02)
+    assert result.contention < 0.02
 
 
 def test_one_replica_has_no_contention() -> None:
     ones = np.ones(50, np.int32)
     lone = RecordedBatches(np.arange(50.0), np.full(50, 0.012), ones, 100 * ones, np.zeros(50, int), 1)
-    found = fit_contention(lone, alone())
-    assert found.ratio == pytest.approx(1.2)
-    assert (found.contention, found.neighbours) == (0.0, 0)
-    assert found.sigma == pytest.approx(0.0, abs=1e-6)
+    result = fit_contention(lone, alone())
+    assert result.ratio == pytest.approx(1.2)
+    assert (result.contention, result.neighbours) == (0.0, 0)
+    assert result.sigma == pytest.approx(0.0, abs=1e-6)

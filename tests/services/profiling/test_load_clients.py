@@ -64,7 +64,7 @@ def test_a_schedule_is_kept_request_by_request_whatever_waits() -> None:
         return OK
 
     begun_s = time.perf_counter()
-    due_s = [begun_s + 0.02 * place for place in range(1, 5)]
+    due_s = [begun_s + 0.02 * index for index in range(1, 5)]
     with_server(slow_for_the_first, lambda config: ask_on_schedule(config, due_s, clients=2))
     assert [user for _, user in seen] == ["u-000000", "u-000001", "u-000002", "u-000003"]
     assert all(at_s >= due for (at_s, _), due in zip(seen, due_s, strict=True))

@@ -60,9 +60,9 @@ def test_an_answer_follows_the_moment_the_store_and_the_overlay_on_disk(tmp_path
             assert await scores(engine, now_s=NOW_S + 55.0) == expected(1, 0.5, 2.0)  # the rain is stale
             write_overlay(tmp_path / "overlay", rain=3.0, crowd=7.0)
             async with asyncio.timeout(LIMIT_S):
-                while (given := await scores(engine)) == expected(2, 1.0, 2.0):
+                while (result := await scores(engine)) == expected(2, 1.0, 2.0):
                     await asyncio.sleep(0.01)
-            assert given == expected(2, 3.0, 7.0)  # the new one whole
+            assert result == expected(2, 3.0, 7.0)  # the new one whole
         finally:
             engine.close()
         again = build_engine(config, tmp_path, replica="test")

@@ -35,12 +35,12 @@ def test_pools_of_different_speed_get_their_shares_whatever_changes_while_they_r
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert len({each.pop("process") for each in told.values()}) == 1  # nothing was restarted
-    assert told["three to one"] == {"fast": 9000, "slow": 3000}
-    assert told["one to three"] == {"fast": 3000, "slow": 9000}
-    assert told["slow alone"] == {"slow": 12_000}
-    assert told["with one that has no replica"] == {"fast": 6000, "slow": 6000}
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert len({each.pop("process") for each in report.values()}) == 1  # nothing was restarted
+    assert report["three to one"] == {"fast": 9000, "slow": 3000}
+    assert report["one to three"] == {"fast": 3000, "slow": 9000}
+    assert report["slow alone"] == {"slow": 12_000}
+    assert report["with one that has no replica"] == {"fast": 6000, "slow": 6000}
 
 
 def test_weights_in_rays_store_reach_every_ingress_of_a_scaled_pipeline(tmp_path: Path) -> None:
@@ -53,11 +53,11 @@ def test_weights_in_rays_store_reach_every_ingress_of_a_scaled_pipeline(tmp_path
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    told = json.loads(done.stdout.splitlines()[-1])
+    report = json.loads(done.stdout.splitlines()[-1])
     # Two ingresses, each of which keeps the shares to within a call or so.
-    assert told["from the YAML"]["one"] == pytest.approx(450, abs=40)
-    assert told["from the YAML"]["two"] == pytest.approx(150, abs=40)
-    assert told["from the store"] == {"one": 0, "two": 600}
+    assert report["from the YAML"]["one"] == pytest.approx(450, abs=40)
+    assert report["from the YAML"]["two"] == pytest.approx(150, abs=40)
+    assert report["from the store"] == {"one": 0, "two": 600}
 
 
 def test_a_ranker_in_two_pools_answers_each_its_own_and_outlives_a_pool(tmp_path: Path) -> None:

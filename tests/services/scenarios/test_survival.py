@@ -150,12 +150,12 @@ def test_a_dead_ranker_unit_costs_quality_and_no_answer(tmp_path: Path) -> None:
         body = {"user_id": "u5", "candidates": ["item-0003"], "deadline_ms": 2000}
         assert ask(service.port, rank_request(body)).json["degraded"] is None
         service.replicas("scorer")[0].send_signal(signal.SIGKILL)
-        told = []
+        degraded = []
         for _ in range(2000):
             reply = ask(service.port, rank_request(body))
             assert (reply.status, [item["id"] for item in reply.json["items"]]) == (200, ["item-0003"])
-            told.append(reply.json["degraded"])
-            if told[-1] is None and any(told):
+            degraded.append(reply.json["degraded"])
+            if degraded[-1] is None and any(degraded):
                 break
-        assert any(reason and reason.startswith("ranker:") for reason in told)
-        assert told[-1] is None, "the unit's next replica was not taken up"
+        assert any(reason and reason.startswith("ranker:") for reason in degraded)
+        assert degraded[-1] is None, "the unit's next replica was not taken up"

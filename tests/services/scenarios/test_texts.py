@@ -64,7 +64,7 @@ def test_each_request_is_scored_by_its_own_query(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (b'{"user_id":"u","context":{"query":7}}', "context.query is no text: send a string"),
         (b'{"user_id":"u","context":{"query":[1.0]}}', "context.query is no text: send a string"),
@@ -82,13 +82,13 @@ def test_each_request_is_scored_by_its_own_query(home: Path) -> None:
         (b'{"user_id":"u","context":{"query":"\\udf32 x"}}', "not JSON"),
     ],
 )
-def test_what_is_no_text_is_told(home: Path, body: bytes, told: str) -> None:
+def test_what_is_no_text_is_told(home: Path, body: bytes, message: str) -> None:
     async def scenario(engine: Engine) -> None:
         with pytest.raises(RequestError) as caught:
             await engine.rank(parse_rank_request(body), "1")
-        assert told in str(caught.value)
+        assert message in str(caught.value)
         assert caught.value.status in {400, 422}
-        assert isinstance(caught.value, Unprocessable) == ("not JSON" not in told)
+        assert isinstance(caught.value, Unprocessable) == ("not JSON" not in message)
 
     run(home, scenario)
 

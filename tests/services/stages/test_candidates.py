@@ -20,9 +20,9 @@ def test_near_gives_the_nearest_first(catalogue: Catalogue) -> None:
     rows = source.draw({"position": asked}, 2)
     starts = np.asarray(catalogue.columns["start"], dtype=np.float64)
     scale = np.array([1.0, np.cos(np.radians(starts[:, 0].mean()))])
-    for place, position in enumerate(asked):
+    for index, position in enumerate(asked):
         distances = np.linalg.norm((starts - position) * scale, axis=1)
-        np.testing.assert_array_equal(rows[place], np.argsort(distances, kind="stable")[:20])
+        np.testing.assert_array_equal(rows[index], np.argsort(distances, kind="stable")[:20])
 
 
 def test_near_gives_one_item_where_one_is_asked_for(catalogue: Catalogue) -> None:

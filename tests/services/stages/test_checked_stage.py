@@ -24,13 +24,15 @@ def batch() -> RaggedBatch:
     )
 
 
-def run(stage: Callable[[RaggedBatch], Any], given: RaggedBatch, *, is_ranked: bool = True) -> RaggedBatch:
-    return CheckedStage("mine", stage, item_count=5, is_ranked=is_ranked)(given)
+def run(
+    stage: Callable[[RaggedBatch], Any], given_batch: RaggedBatch, *, is_ranked: bool = True
+) -> RaggedBatch:
+    return CheckedStage("mine", stage, item_count=5, is_ranked=is_ranked)(given_batch)
 
 
 def test_columns_may_be_added_and_candidates_left_out() -> None:
-    def stage(given: RaggedBatch) -> RaggedBatch:
-        added = given.adding(candidates={"age": np.ones(5)}, requests={"mood": np.ones(2)})
+    def stage(incoming: RaggedBatch) -> RaggedBatch:
+        added = incoming.adding(candidates={"age": np.ones(5)}, requests={"mood": np.ones(2)})
         return added.keep(np.array([1, 4]), np.array([0, 1, 2]))
 
     result = run(stage, batch())
@@ -38,44 +40,47 @@ def test_columns_may_be_added_and_candidates_left_out() -> None:
 
 
 def test_requests_keep_what_was_asked_for_them() -> None:
-    given = batch()
-    result = run(lambda _: RaggedBatch(given.offsets, given.rows, given.requests, given.candidates), given)
-    assert result == replace(given, missed=result.missed)
+    before = batch()
+    result = run(
+        lambda _: RaggedBatch(before.offsets, before.rows, before.requests, before.candidates),
+        before,
+    )
+    assert result == replace(before, missed=result.missed)
     assert result.missed_by(0) == ["features"]
-    noted = run(lambda given: given.missing("mine", [1]), given)
+    noted = run(lambda batch: batch.missing("mine", [1]), before)
     assert (noted.missed_by(0), noted.missed_by(1)) == (["features"], ["mine"])
 
 
 WRONG: dict[str, tuple[Callable[[RaggedBatch], Any], str]] = {
     "nothing": (lambda _: None, "no RaggedBatch, got NoneType; return the batch"),
     "one request": (
-        lambda given: given.take(np.array([0])),
+        lambda batch: batch.take(np.array([0])),
         "another number of requests, got 1; return all 2",
     ),
     "float rows": (
-        lambda given: replace(given, rows=given.rows.astype(np.float64)),
+        lambda batch: replace(batch, rows=batch.rows.astype(np.float64)),
         "rows or offsets of another type",
     ),
     "offsets": (
-        lambda given: replace(given, offsets=np.array([0, 6, 5])),
+        lambda batch: replace(batch, offsets=np.array([0, 6, 5])),
         "offsets that do not divide its 5",
     ),
     "other rows": (
-        lambda given: replace(given, rows=given.rows + 1),
+        lambda batch: replace(batch, rows=batch.rows + 1),
         "rows that the catalogue does not have",
     ),
     "short column": (
-        lambda given: given.adding(candidates={"x": np.ones(4)}),
+        lambda batch: batch.adding(candidates={"x": np.ones(4)}),
         "a column x of another length",
     ),
-    "short request": (lambda given: given.adding(requests={"x": np.ones(1)}), "a column x of another length"),
-    "no column": (lambda given: replace(given, candidates={}), "fewer columns than it was given"),
+    "short request": (lambda batch: batch.adding(requests={"x": np.ones(1)}), "a column x of another length"),
+    "no column": (lambda batch: replace(batch, candidates={}), "fewer columns than it was given"),
     "no number": (
-        lambda given: given.adding(candidates={"score": np.full(5, np.nan)}),
+        lambda batch: batch.adding(candidates={"score": np.full(5, np.nan)}),
         "scores that are no numbers, got float64",
     ),
     "whole scores": (
-        lambda given: given.adding(candidates={"score": np.ones(5, dtype=int)}),
+        lambda batch: batch.adding(candidates={"score": np.ones(5, dtype=int)}),
         "scores that are no",
     ),
 }
@@ -89,16 +94,16 @@ def test_what_is_no_longer_the_batch_is_refused(case: str) -> None:
 
 
 def test_scores_come_from_the_ranker() -> None:
-    given = replace(batch(), candidates={})
+    before = replace(batch(), candidates={})
     with pytest.raises(StageFailed, match="scores before the ranker; name the column otherwise"):
-        run(lambda given: given.adding(candidates={"score": np.ones(5)}), given, is_ranked=False)
+        run(lambda batch: batch.adding(candidates={"score": np.ones(5)}), before, is_ranked=False)
 
 
 def test_an_empty_batch_of_candidates_passes() -> None:
-    given = batch().keep(np.zeros(0, dtype=np.int64), np.zeros(3, dtype=np.int64))
-    assert len(run(lambda given: given, given).rows) == 0
+    before = batch().keep(np.zeros(0, dtype=np.int64), np.zeros(3, dtype=np.int64))
+    assert len(run(lambda batch: batch, before).rows) == 0
 
 
 def test_a_skipped_stage_changes_nothing() -> None:
-    given = batch()
-    assert SkippedStage()(given) is given
+    before = batch()
+    assert SkippedStage()(before) is before

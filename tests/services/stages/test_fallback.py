@@ -88,7 +88,7 @@ def test_without_a_small_model_popular_items_are_answered(tmp_path: Path) -> Non
     async def scenario(engine: Engine) -> None:
         answer = await engine.rank(RankRequest(user_id="u1", k=3, context={"position": [0.5, 0.5]}), "1")
         assert answer.degraded == "ranker:popular:failed"
-        assert [item.id for item in answer.items] == [f"item-{ITEMS - 1 - place:04d}" for place in range(3)]
+        assert [item.id for item in answer.items] == [f"item-{ITEMS - 1 - index:04d}" for index in range(3)]
         named = ["item-0003", "item-0400", "item-0030"]
         answer = await engine.rank(RankRequest(user_id="u1", candidates=named), "2")
         assert [item.id for item in answer.items] == ["item-0400", "item-0030", "item-0003"]

@@ -29,16 +29,16 @@ def test_each_user_has_its_own_features_and_an_unknown_one_the_defaults(
     small_home: Path, view: FeatureView
 ) -> None:
     stage = FeaturesStage(view, open_store(LmdbConfig(path="users.lmdb"), small_home))
-    given = stage(asking(b"u3", b"nobody", b"u0", b"", b"x" * 600, b"u3"))
-    biases = given.requests["user.bias"]
+    result = stage(asking(b"u3", b"nobody", b"u0", b"", b"x" * 600, b"u3"))
+    biases = result.requests["user.bias"]
     assert isinstance(biases, np.ndarray)
     assert biases.tolist() == [bias_of(3), 0.0, bias_of(0), 0.0, 0.0, bias_of(3)]
     stage.close()
 
 
 def test_without_a_store_all_have_the_defaults(view: FeatureView) -> None:
-    given = FeaturesStage(view, None)(asking(b"u3", b"u4"))
-    np.testing.assert_array_equal(given.requests["user.bias"], [0.0, 0.0])
+    result = FeaturesStage(view, None)(asking(b"u3", b"u4"))
+    np.testing.assert_array_equal(result.requests["user.bias"], [0.0, 0.0])
 
 
 def test_one_round_trip_reads_the_whole_batch(view: FeatureView) -> None:
@@ -62,9 +62,9 @@ def test_a_user_whose_row_could_not_be_read_has_the_defaults_and_says_so(view: F
             row = view.codecs["user"].encode({"bias": np.array(5.0, dtype=np.float32)})
             return Reading([None, row, None], unread=[2])
 
-    given = FeaturesStage(view, Half())(asking(b"unknown", b"u1", b"u2"))  # type: ignore[arg-type]
-    np.testing.assert_array_equal(given.requests["user.bias"], [0.0, 5.0, 0.0])
-    assert [given.missed_by(request) for request in range(3)] == [[], [], ["features"]]
+    result = FeaturesStage(view, Half())(asking(b"unknown", b"u1", b"u2"))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(result.requests["user.bias"], [0.0, 5.0, 0.0])
+    assert [result.missed_by(request) for request in range(3)] == [[], [], ["features"]]
 
 
 def test_a_user_whose_row_cannot_be_read_has_the_defaults_and_the_others_their_own(
@@ -77,19 +77,19 @@ def test_a_user_whose_row_cannot_be_read_has_the_defaults_and_the_others_their_o
         def read_many(self, keys: list[bytes]) -> Reading:
             return Reading([good, b"\0" * 64, good[:-1], b"", None, good], unread=[4])
 
-    told: list[tuple[str, int]] = []
+    counted: list[tuple[str, int]] = []
 
     class Told:
         def unreadable(self, group: str, count: int) -> None:
-            told.append((group, count))
+            counted.append((group, count))
 
     stage = FeaturesStage(view, Mixed(), Told())  # type: ignore[arg-type]
     batch = stage(asking(*[b"u%d" % i for i in range(6)]))
-    given = batch.requests
-    np.testing.assert_array_equal(given["user.bias"], [7.0, 0.0, 0.0, 0.0, 0.0, 7.0])
-    assert len(given["user.history"]) == 6
-    assert told == [("user", 3)]
-    assert [bool(batch.missed_by(place)) for place in range(6)] == [False, True, True, True, True, False]
+    columns = batch.requests
+    np.testing.assert_array_equal(columns["user.bias"], [7.0, 0.0, 0.0, 0.0, 0.0, 7.0])
+    assert len(columns["user.history"]) == 6
+    assert counted == [("user", 3)]
+    assert [bool(batch.missed_by(index)) for index in range(6)] == [False, True, True, True, True, False]
     assert "load the store again" in caplog.text
     assert "u1" in caplog.text
     stage(asking(*[b"u%d" % i for i in range(6)]))

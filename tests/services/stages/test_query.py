@@ -35,21 +35,21 @@ def test_each_query_keeps_its_own_rows_and_those_that_name_none_get_their_own_dr
 ) -> None:
     given_queries = [
         Query(
-            user_key=b"u%d" % place,
-            context=LAYOUT.encode({"shift": float(place)}),
+            user_key=b"u%d" % index,
+            context=LAYOUT.encode({"shift": float(index)}),
             rows=None if rows is None else np.array(rows, dtype=np.int64),
-            deadline_s=float(place),
-            priority=place,
-            k=place + 1,
+            deadline_s=float(index),
+            priority=index,
+            k=index + 1,
         )
-        for place, rows in enumerate(asked)
+        for index, rows in enumerate(asked)
     ]
     batch = merge_queries(given_queries, "r1", LAYOUT, ShiftSource())  # type: ignore[arg-type]
     assert len(batch) == len(asked)
-    for place, rows in enumerate(asked):
-        own = batch.rows[batch.offsets[place] : batch.offsets[place + 1]].tolist()
-        assert own == (rows if rows is not None else [10 * place + i for i in range(COUNT)])
-    assert batch.user_keys == [b"u%d" % place for place in range(len(asked))]
+    for index, rows in enumerate(asked):
+        own = batch.rows[batch.offsets[index] : batch.offsets[index + 1]].tolist()
+        assert own == (rows if rows is not None else [10 * index + i for i in range(COUNT)])
+    assert batch.user_keys == [b"u%d" % index for index in range(len(asked))]
     np.testing.assert_array_equal(batch.requests["context.shift"], np.arange(len(asked)))
     assert batch.deadlines_s is not None
     assert batch.priorities is not None

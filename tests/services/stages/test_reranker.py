@@ -57,9 +57,9 @@ def test_each_list_is_the_best_of_its_own_in_the_models_order(
     answer = stage(catalogue, best=best, weight=weight)(batch)
     assert batch.k is not None
     vectors = np.asarray(catalogue.columns["embedding"])
-    for place in range(len(batch)):
-        k = int(batch.k[place])
-        own = slice(*batch.offsets[place : place + 2])
+    for index in range(len(batch)):
+        k = int(batch.k[index])
+        own = slice(*batch.offsets[index : index + 2])
         top = np.argsort(-batch.candidates["score"][own])[:best]
         rows, scores = batch.rows[own][top], -batch.candidates["score"][own][top]
         if weight is None:
@@ -67,7 +67,7 @@ def test_each_list_is_the_best_of_its_own_in_the_models_order(
         else:
             mask = np.ones((1, len(rows)), dtype=bool)
             order = maximal_marginal_relevance(scores[None], vectors[rows][None], mask, k, weight)[0]
-        given_rows = slice(*answer.offsets[place : place + 2])
+        given_rows = slice(*answer.offsets[index : index + 2])
         np.testing.assert_array_equal(answer.rows[given_rows], rows[order])
         np.testing.assert_array_equal(answer.candidates["score"][given_rows], scores[order])
         np.testing.assert_array_equal(answer.candidates["ranker"][given_rows], -scores[order])

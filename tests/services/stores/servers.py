@@ -169,6 +169,6 @@ def reading(folder: Path, *servers: RedisServer, **changes: Any) -> Iterator[Red
 
 def until_read(store: RedisStore, keys: Sequence[bytes]) -> Reading:
     """Read until nothing is unread, as requests would; give that reading."""
-    given: list[Reading] = []
-    until(lambda: not (given.append(store.read_many(keys)) or given[-1].unread), 15)  # type: ignore[func-returns-value]
-    return given[-1]
+    readings: list[Reading] = []
+    until(lambda: not (readings.append(store.read_many(keys)) or readings[-1].unread), 15)  # type: ignore[func-returns-value]
+    return readings[-1]

@@ -91,9 +91,9 @@ def test_damaged_pages_cost_the_rows_and_no_error(tmp_path: Path) -> None:
         data[page * 4096 : page * 4096 + 64] = b"\xff" * 64
     (path / "data.mdb").write_bytes(data)
     reader = LmdbStore(path)
-    given = reader.read_many([b"u0001", b"u1999"])
-    assert given.rows == [None, None]
-    assert list(given.unread) == [0, 1]
+    result = reader.read_many([b"u0001", b"u1999"])
+    assert result.rows == [None, None]
+    assert list(result.unread) == [0, 1]
     reader.close()
 
 

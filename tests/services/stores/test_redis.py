@@ -54,9 +54,9 @@ def test_rows_come_in_the_order_of_the_keys_none_where_there_is_none(
     server: RedisServer, tmp_path: Path
 ) -> None:
     with reading(tmp_path, server) as store:
-        given = store.read_many([b"{u7}/user", b"{nobody}/user", b"{u0}/user", b"{u7}/user"])
-        assert given.rows == [b"row 7", None, b"row 0", b"row 7"]
-        assert given.unread == []
+        result = store.read_many([b"{u7}/user", b"{nobody}/user", b"{u0}/user", b"{u7}/user"])
+        assert result.rows == [b"row 7", None, b"row 0", b"row 7"]
+        assert result.unread == []
         assert store.read_many([]).rows == []
 
 
@@ -80,9 +80,9 @@ def test_a_server_that_died_costs_defaults_and_is_found_again(server: RedisServe
         assert store.read_many(keys).unread == []
         server.kill()
         for _ in range(20):
-            given = store.read_many(keys)
-            assert given.rows == [None] * len(keys)
-            assert list(given.unread) == list(range(len(keys)))
+            result = store.read_many(keys)
+            assert result.rows == [None] * len(keys)
+            assert list(result.unread) == list(range(len(keys)))
         server.restart()
         load(server, tmp_path)
         assert until_read(store, keys).rows == list(ROWS.values())
@@ -142,8 +142,8 @@ def test_threads_read_at_once_each_its_own(server: RedisServer, tmp_path: Path) 
 
     def read(thread: int) -> bool:
         users = [(thread * 7 + turn) % len(ROWS) for turn in range(200)]
-        given = [store.read_many([b"{u%d}/user" % user]) for user in users]
-        return [reading.rows for reading in given] == [[b"row %d" % user] for user in users]
+        result = [store.read_many([b"{u%d}/user" % user]) for user in users]
+        return [reading.rows for reading in result] == [[b"row %d" % user] for user in users]
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(read, range(4)))
@@ -240,15 +240,15 @@ def test_a_cluster_is_read_by_node_and_loses_only_the_dead_ones_users(tmp_path: 
     with redis_cluster(tmp_path) as servers:
         load(servers[0], tmp_path, cluster=True)
         with reading(tmp_path, servers[1], cluster=True) as store:
-            given = until_read(store, [*ROWS, b"{nobody}/user"])
-            assert given.rows == [*ROWS.values(), None]
+            result = until_read(store, [*ROWS, b"{nobody}/user"])
+            assert result.rows == [*ROWS.values(), None]
             held = [server.ask("DBSIZE") for server in servers]
             assert min(held) > 0
             servers[2].kill()
             until(lambda: len(store.read_many(list(ROWS)).unread) == held[2])
-            given = store.read_many(list(ROWS))
-            lost = set(given.unread)
-            assert [row for i, row in enumerate(given.rows) if i not in lost] == [
+            result = store.read_many(list(ROWS))
+            lost = set(result.unread)
+            assert [row for i, row in enumerate(result.rows) if i not in lost] == [
                 row for i, row in enumerate(ROWS.values()) if i not in lost
             ]
 

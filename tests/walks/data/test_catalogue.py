@@ -33,22 +33,22 @@ def test_every_route_has_a_geojson_feature_of_its_own(catalogue: Catalogue) -> N
     names, lines = set(), set()
     for row in range(len(catalogue)):
         feature = json.loads(catalogue.details(row))
-        told = feature["properties"]
+        properties = feature["properties"]
         assert feature["type"] == "Feature"
         assert feature["id"] == catalogue.ids[row]
-        assert told["attribution"] == "© OpenStreetMap contributors, ODbL 1.0"
+        assert properties["attribution"] == "© OpenStreetMap contributors, ODbL 1.0"
         lon, lat = np.array(feature["geometry"]["coordinates"]).T
         line = np.column_stack([lat, lon])
-        assert haversine_m(line[:-1], line[1:]).sum() == pytest.approx(told["length_m"], rel=2e-3)
-        assert 800.0 <= told["length_m"] <= 6000.0
+        assert haversine_m(line[:-1], line[1:]).sum() == pytest.approx(properties["length_m"], rel=2e-3)
+        assert 800.0 <= properties["length_m"] <= 6000.0
         assert line[0] == pytest.approx(catalogue.columns["start"][row], abs=1e-5)
-        assert told["start_cell"] == catalogue.columns["cell"][row]
-        assert sum(told["surface"].values()) == pytest.approx(1.0, abs=0.01)
+        assert properties["start_cell"] == catalogue.columns["cell"][row]
+        assert sum(properties["surface"].values()) == pytest.approx(1.0, abs=0.01)
         assert catalogue.columns["attributes"][row, NAMES.index("park")] == pytest.approx(
-            told["park"], abs=1e-3
+            properties["park"], abs=1e-3
         )
-        assert (lat[0] == lat[-1] and lon[0] == lon[-1]) == told["loop"]
-        names.add(told["name"])
+        assert (lat[0] == lat[-1] and lon[0] == lon[-1]) == properties["loop"]
+        names.add(properties["name"])
         lines.add(feature["geometry"]["coordinates"].__repr__())
     assert len(names) == len(lines) == len(catalogue)
 

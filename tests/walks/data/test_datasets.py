@@ -28,9 +28,9 @@ def test_without_ratings_every_route_is_middling(play: Play) -> None:
 
 def test_a_context_is_what_a_caller_may_send(city: City, play: Play) -> None:
     columns = context_columns(play.visits.moment, city.graph.projection)
-    given = FEATURES.supplied("context")
-    assert set(columns) == {feature.column for feature in given}
-    for feature in given:
+    context = FEATURES.supplied("context")
+    assert set(columns) == {feature.column for feature in context}
+    for feature in context:
         column = columns[feature.column]
         assert isinstance(column, np.ndarray)
         assert column.dtype == feature.dtype

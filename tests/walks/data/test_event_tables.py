@@ -58,9 +58,9 @@ def test_the_track_of_a_visit_is_where_its_user_was_told_to_be(
     assert (np.diff(track.offsets) == TRACK).all()
     expected = city.graph.projection.to_latlon(visits.fix_xy.reshape(-1, 2))
     assert track.values == pytest.approx(expected, abs=1e-5)
-    told = columns["realtime.positions"]
-    assert isinstance(told, np.ndarray)
-    assert np.isin(told, (4.0, 5.0)).all()
+    positions = columns["realtime.positions"]
+    assert isinstance(positions, np.ndarray)
+    assert np.isin(positions, (4.0, 5.0)).all()
 
 
 def test_a_user_without_a_past_has_the_defaults(play: Play, tables: Tables) -> None:

@@ -25,9 +25,9 @@ def test_every_defined_feature_is_there_for_every_hour(play: Play, overlay: Over
 
 def test_the_forecast_is_the_weather_that_came(overlay: Overlay) -> None:
     for name in ("temperature_c", "rain_mm", "snowing"):
-        came, told = overlay.globals[name], overlay.globals[f"forecast_{name}"]
-        assert np.array_equal(told[:-3, 0], came[1:-2])
-        assert np.array_equal(told[:-3, 2], came[3:])
+        came, forecast = overlay.globals[name], overlay.globals[f"forecast_{name}"]
+        assert np.array_equal(forecast[:-3, 0], came[1:-2])
+        assert np.array_equal(forecast[:-3, 2], came[3:])
 
 
 def test_a_visit_reads_what_the_simulation_acted_on(
@@ -35,9 +35,9 @@ def test_a_visit_reads_what_the_simulation_acted_on(
 ) -> None:
     moment = play.visits.moment
     hour = moment.series_hour
-    told = overlay.global_columns(FEATURES.group("global"), moment.at_s)
-    assert np.array_equal(told["global.traffic"], moment.traffic)
-    assert np.array_equal(told["global.snow_day_h"], moment.snow_day_h)
+    columns = overlay.global_columns(FEATURES.group("global"), moment.at_s)
+    assert np.array_equal(columns["global.traffic"], moment.traffic)
+    assert np.array_equal(columns["global.snow_day_h"], moment.snow_day_h)
     cell = np.full(len(hour), play.truth.cell[0])
     heard = overlay.cell_columns(FEATURES.group("cell"), moment.at_s, cell, np.arange(len(hour)))
     number = play.news.newest[hour, cell]

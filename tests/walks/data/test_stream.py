@@ -49,8 +49,8 @@ def test_the_features_consume_every_event_as_it_is_printed(
         for group, codec in codecs.items():
             rows[group] = codec.with_event(rows[group], kind, at_s, sequence, event)
     now_s = np.array([PRESENT_S + 30 * 3600])
-    given = codecs["user"].decode([rows["user"]], now_s).columns
-    history, shown = given["user.history"], given["user.shown"]
+    result = codecs["user"].decode([rows["user"]], now_s).columns
+    history, shown = result["user.history"], result["user.shown"]
     assert isinstance(history, RaggedArray)
     assert isinstance(shown, RaggedArray)
     assert (catalogue.rows_of_keys(history[0]) >= 0).all()
@@ -82,6 +82,6 @@ def test_more_than_the_world_has_is_refused(world: World) -> None:
 
 
 def test_pacing_keeps_every_event_and_their_order() -> None:
-    told = [{"at_s": PRESENT_S + number} for number in range(5)]
-    assert list(paced(told, 0.0)) == told
-    assert list(paced(told, 1e5)) == told
+    events = [{"at_s": PRESENT_S + number} for number in range(5)]
+    assert list(paced(events, 0.0)) == events
+    assert list(paced(events, 1e5)) == events

@@ -36,11 +36,11 @@ def test_the_store_holds_every_user_with_a_history_of_known_routes(world: World)
         rows=np.zeros(0, dtype=np.int64),
         requests={"context.now_s": np.full(count, PRESENT_S)},
     )
-    given, unreadable = FeatureView(FEATURES, catalogue).decoded(
+    result, unreadable = FeatureView(FEATURES, catalogue).decoded(
         batch, {group: each[:-1] for group, each in rows.items()}
     )
     assert unreadable == {}
-    columns = given.requests
+    columns = result.requests
     profile, history, ages = (columns[f"user.{name}"] for name in ("profile", "history", "history_age_days"))
     assert isinstance(profile, np.ndarray)
     assert profile.shape == (count, len(PROFILE))

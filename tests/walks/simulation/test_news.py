@@ -23,9 +23,9 @@ def test_news_is_about_real_names_of_its_cell(play: Play, names: list[dict[str, 
 def test_names_are_those_of_the_map(city: City, names: list[dict[str, list[str]]]) -> None:
     known = {place.name for place in city.around.places} | {area.name for area in city.around.areas}
     known |= {*city.graph.names, "the city centre"}
-    told = {name for kinds in names for found in kinds.values() for name in found}
-    assert told <= known
-    assert "Kaisaniemen puisto" in told
+    news_names = {name for kinds in names for names_of_kind in kinds.values() for name in names_of_kind}
+    assert news_names <= known
+    assert "Kaisaniemen puisto" in news_names
     assert all(kinds["any"] for kinds in names)
 
 
@@ -49,8 +49,8 @@ def test_a_seed_gives_the_same_news_and_there_is_always_some(
     first, second = (draw_news(cells, names, 500, 40.0, np.random.default_rng(3)) for _ in range(2))
     assert first[1] == second[1]
     assert np.array_equal(first[0].newest, second[0].newest)
-    rare, told = draw_news(cells, names, 500, 1e9, np.random.default_rng(3))
-    assert len(told) == 1
+    rare, rare_names = draw_news(cells, names, 500, 1e9, np.random.default_rng(3))
+    assert len(rare_names) == 1
     assert (rare.newest >= 0).any()
 
 

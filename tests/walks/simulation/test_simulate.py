@@ -45,18 +45,18 @@ def test_every_rating_is_of_a_route_shown_and_comes_before_the_next_visit(play: 
     rated, log, visits = play.log.rated, play.log, play.visits
     order = np.lexsort((rated.at_s, rated.user))
     assert np.array_equal(order, np.arange(len(order)))
-    for event, of in enumerate(visits_of(play, rated)):
-        at = slice(log.offsets[of], log.offsets[of + 1])
-        found = np.flatnonzero(log.rows[at] == rated.row[event])
-        assert len(found) == 1, "a rating of a route that was not shown"
-        label = log.labels[at][found[0]]
+    for event, visit in enumerate(visits_of(play, rated)):
+        at = slice(log.offsets[visit], log.offsets[visit + 1])
+        rows = np.flatnonzero(log.rows[at] == rated.row[event])
+        assert len(rows) == 1, "a rating of a route that was not shown"
+        label = log.labels[at][rows[0]]
         assert label > 0
         if label >= 0.5:
             assert label == pytest.approx(0.5 + 0.5 * rated.rating[event])
             walked_s = (
                 3600 * np.exp(play.truth.log_km[rated.row[event]]) / play.people.pace_kmh[rated.user[event]]
             )
-            assert 0 < rated.at_s[event] - visits.at_s[of] - walked_s < 120
+            assert 0 < rated.at_s[event] - visits.at_s[visit] - walked_s < 120
     assert (log.labels >= 0.5).sum() <= len(rated)
 
 
@@ -74,8 +74,8 @@ def test_what_stood_at_the_top_and_what_was_opened_are_events(play: Play) -> Non
     assert np.array_equal(np.bincount(visits_of(play, log.shown)), np.full(len(lists_), TOP))
     for event in range(0, len(log.shown), 11):
         at = lists_[visits_of(play, log.shown)[event]]
-        place = log.position[at][log.rows[at] == log.shown.row[event]]
-        assert place[0] < TOP
+        position = log.position[at][log.rows[at] == log.shown.row[event]]
+        assert position[0] < TOP
     assert len(log.opened) == (log.labels > 0).sum()
     assert (log.opened.at_s > play.visits.at_s[visits_of(play, log.opened)]).all()
 
@@ -96,7 +96,10 @@ def test_a_seed_gives_the_same_log(play: Play) -> None:
     )
     for name, values in vars(first).items():
         if isinstance(values, Events):
-            for column, told in vars(values).items():
-                assert np.array_equal(told, getattr(getattr(second, name), column)), (name, column)
+            for column, values_of_column in vars(values).items():
+                assert np.array_equal(values_of_column, getattr(getattr(second, name), column)), (
+                    name,
+                    column,
+                )
         else:
             assert np.array_equal(values, getattr(second, name)), name

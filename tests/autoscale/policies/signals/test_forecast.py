@@ -90,10 +90,10 @@ def test_the_band_widens_as_forecasts_miss() -> None:
     random, config = np.random.default_rng(1), ForecastConfig(band=1)
     states = [ForecastState(), ForecastState()]
     for time_s in range(0, 3600, 5):
-        for place, spread in enumerate((0.0, 0.5)):
+        for index, spread in enumerate((0.0, 0.5)):
             load = 500 * math.exp(spread * random.standard_normal())
-            states[place] = observed(config, states[place], time_s, load)
-            _, states[place] = forecast(config, states[place], time_s, 60)
+            states[index] = observed(config, states[index], time_s, load)
+            _, states[index] = forecast(config, states[index], time_s, 60)
     calm, wild = (state.variance for state in states)
     assert calm < 1e-3
     assert 0.1 < wild < 0.6
@@ -126,24 +126,24 @@ def seasonal(config: ForecastConfig, state: ForecastState, now_s: float, horizon
         return next((load for load in loads if load >= 0), None)
 
     def usual(time_s: float) -> float | None:
-        place = time_s / config.bin_s - 0.5
-        first = math.floor(place)
+        bin_position = time_s / config.bin_s - 0.5
+        first = math.floor(bin_position)
         before, after = seen(first * config.bin_s), seen((first + 1) * config.bin_s)
         return (
             None
             if before is None or after is None
-            else (1 - place + first) * before + (place - first) * after
+            else (1 - bin_position + first) * before + (bin_position - first) * after
         )
 
     now = usual(now_s)
-    found: list[float] = []
+    values: list[float] = []
     for part in (0.25, 0.5, 0.75, 1.0):
         then = usual(now_s + part * horizon_s)
         if now is None or now <= 0 or then is None:
             return None
         ratio = min(max(state.fast / now, 0.25), 4.0)
-        found.append(then * math.pow(ratio, math.exp(-part * horizon_s / config.fade_s)))
-    return max(found)
+        values.append(then * math.pow(ratio, math.exp(-part * horizon_s / config.fade_s)))
+    return max(values)
 
 
 @given(
@@ -158,5 +158,5 @@ def test_a_season_known_in_parts_is_looked_up_day_after_day(
     config = ForecastConfig(band=0, bin_s=3600)
     state = ForecastState(season=tuple(season), fast=load, slow=load, highest=1e9)
     expected = seasonal(config, state, now_s, horizon_s)
-    given, _ = forecast(config, state, now_s, horizon_s)
-    assert expected is None or given == pytest.approx(expected, rel=1e-6)
+    predicted, _ = forecast(config, state, now_s, horizon_s)
+    assert expected is None or predicted == pytest.approx(expected, rel=1e-6)

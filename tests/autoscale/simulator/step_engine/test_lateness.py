@@ -22,11 +22,11 @@ LAST = int(np.ceil(np.log(DEADLINE_MS / 1e3 / LEAST_S) * PER_E))
     st.sampled_from([HURRIED, HELPED]),
 )
 def test_every_answer_comes_by_the_deadline_and_is_counted_once(
-    places: list[tuple[int, float]], waited_s: float, pipeline: PipelineSpec
+    counts: list[tuple[int, float]], waited_s: float, pipeline: PipelineSpec
 ) -> None:
     answers, outcomes = np.zeros(BUCKETS), np.zeros(LATENCY_S + 1)
-    for place, count in places:
-        answers[place] += count
+    for bucket, count in counts:
+        answers[bucket] += count
     outcomes[IN_TIME] = answers.sum()
     moved = delayed(pipeline, answers, outcomes, waited_s)
     assert moved.sum() == pytest.approx(answers.sum())

@@ -22,18 +22,18 @@ from tests.k8s.emulation.api import Answer, failure
 
 
 @pytest.mark.parametrize(
-    ("method", "resource", "told"),
+    ("method", "resource", "message"),
     [
         ("GET", "rayservices", "you may not get it"),
         ("GET", "rayclusters", "you may not get it"),
         ("PATCH", "rayclusters", "you may not patch it"),
     ],
 )
-def test_a_missing_right_is_named(live: Live, method: str, resource: str, told: str) -> None:
+def test_a_missing_right_is_named(live: Live, method: str, resource: str, message: str) -> None:
     live.objects.forbid(method, resource)
     done = live.scale(raise_large, "--yes")
     assert done.code == 2
-    assert told in done.told
+    assert message in done.told
     assert f"Role with the verb {method.lower()} on {resource}.ray.io" in done.told
     assert bounds_of(live.objects) == RENDERED_BOUNDS
 

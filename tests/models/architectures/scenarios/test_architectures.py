@@ -15,7 +15,7 @@ def test_options_survive_the_manifest(options: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         ({}, "None is unknown; use one of history_ranker, pooled_ranker, listwise, dlrm"),
         ({"name": ["dlrm"]}, "is unknown"),
@@ -24,8 +24,8 @@ def test_options_survive_the_manifest(options: Any) -> None:
         ({"name": "history_ranker", "items": {"a": [2]}, "distances": [{"origin": "context.here"}]}, "place"),
     ],
 )
-def test_wrong_options_are_refused(document: dict[str, Any], told: str) -> None:
-    with pytest.raises(ArtifactError, match=told):
+def test_wrong_options_are_refused(document: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArtifactError, match=message):
         build_architecture(document)
 
 

@@ -15,12 +15,12 @@ def test_layers_are_cut_into_runs_of_nearly_the_same_bytes(sizes: list[int], ran
         with pytest.raises(ValueError, match="fewer than shards"):
             cut(sizes, ranks)
         return
-    found = cut(sizes, ranks)
-    assert len(found) == ranks
-    assert [layer for run in found for layer in run] == list(range(len(sizes)))
-    assert all(len(run) > 0 for run in found)
+    result = cut(sizes, ranks)
+    assert len(result) == ranks
+    assert [layer for run in result for layer in run] == list(range(len(sizes)))
+    assert all(len(run) > 0 for run in result)
     if len(set(sizes)) == 1:
-        assert max(map(len, found)) - min(map(len, found)) <= 1
+        assert max(map(len, result)) - min(map(len, result)) <= 1
 
 
 def test_a_heavy_layer_is_alone() -> None:
@@ -29,8 +29,8 @@ def test_a_heavy_layer_is_alone() -> None:
 
 @given(count=st.integers(0, 500), rows=st.integers(1, 100), most=st.integers(1, 50))
 def test_a_batch_is_cut_into_nearly_equal_runs_of_enough_rows(count: int, rows: int, most: int) -> None:
-    found = runs(count, rows, most)
-    assert [place for start, length in found for place in range(start, start + length)] == list(range(count))
-    assert 1 <= len(found) <= max(1, min(count, most))
-    assert len(found) == 1 or count * rows >= FEWEST_ROWS * len(found)
-    assert max(length for _, length in found) - min(length for _, length in found) <= 1
+    result = runs(count, rows, most)
+    assert [index for start, length in result for index in range(start, start + length)] == list(range(count))
+    assert 1 <= len(result) <= max(1, min(count, most))
+    assert len(result) == 1 or count * rows >= FEWEST_ROWS * len(result)
+    assert max(length for _, length in result) - min(length for _, length in result) <= 1

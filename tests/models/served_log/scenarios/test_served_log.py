@@ -61,13 +61,13 @@ def test_lists_come_back_as_they_were_served(
     root = tmp_path_factory.mktemp("log")
     shown = shown_lists([n for n, _ in shapes], [past for _, past in shapes], seed)
     write_log_file(lists_table(shown, FEATURES), root / "lists-0.parquet")
-    found, labels = read_log([root], FEATURES)
+    result, labels = read_log([root], FEATURES)
     for name in ("keys", "scores", "positions", "at_s"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(shown, name))
-    assert list(found.request_ids) == list(shown.request_ids)
-    np.testing.assert_array_equal(found.batch.offsets, shown.batch.offsets)
+        np.testing.assert_array_equal(getattr(result, name), getattr(shown, name))
+    assert list(result.request_ids) == list(shown.request_ids)
+    np.testing.assert_array_equal(result.batch.offsets, shown.batch.offsets)
     for name, column in shown.batch.requests.items():
-        back = found.batch.requests[name]
+        back = result.batch.requests[name]
         if isinstance(column, RaggedArray):
             assert isinstance(back, RaggedArray)
         for one, other in zip(arrays_of(back), arrays_of(column), strict=True):
@@ -99,11 +99,11 @@ def test_relevance_is_that_of_the_highest_event(
         write_log_file(feedback_table(feedback_of(*events)), root / "b.parquet")
     _, labels = read_log([root], FEATURES)
     request_of = shown.batch.request_of()
-    for place, label in enumerate(labels):
+    for index, label in enumerate(labels):
         worth = [
             {"opened": 0.25, "walked": 0.5, "rated": 0.5 + 0.5 * float(np.float32(value))}[event]
             for request, key, event, value in events
-            if request == f"r{request_of[place]}" and key == shown.keys[place]
+            if request == f"r{request_of[index]}" and key == shown.keys[index]
         ]
         assert label == np.float32(max(worth, default=0.0))
 
@@ -113,9 +113,9 @@ def test_files_in_any_order_give_lists_in_order_of_time_each_once(tmp_path: Path
         write_log_file(
             lists_table(shown_lists([2, 3, 1], [0, 0, 1], 0, first), FEATURES), tmp_path / f"{name}.parquet"
         )
-    found, _ = read_log([tmp_path / "b.parquet", tmp_path], FEATURES)
-    assert list(found.request_ids) == [f"r{number}" for number in range(6)]
-    assert np.diff(found.batch.offsets).tolist() == [2, 3, 1, 2, 3, 1]
+    result, _ = read_log([tmp_path / "b.parquet", tmp_path], FEATURES)
+    assert list(result.request_ids) == [f"r{number}" for number in range(6)]
+    assert np.diff(result.batch.offsets).tolist() == [2, 3, 1, 2, 3, 1]
 
 
 def test_lists_of_other_features_are_refused(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def without_times(table: pa.Table) -> pa.Table:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda path, _: path.write_bytes(b"PAR1"), "cannot be read as a log"),
         (lambda path, table: pq.write_table(table.drop(["scores"]), path), "cannot be read as a log"),
@@ -140,11 +140,11 @@ def without_times(table: pa.Table) -> pa.Table:
         (lambda path, _: path.unlink(), "no shown lists"),
     ],
 )
-def test_a_file_that_is_no_log_is_named(tmp_path: Path, spoil: Any, told: str) -> None:
+def test_a_file_that_is_no_log_is_named(tmp_path: Path, spoil: Any, message: str) -> None:
     table = lists_table(shown_lists([2], [1]), FEATURES)
     write_log_file(table, tmp_path / "a.parquet")
     spoil(tmp_path / "a.parquet", table)
-    with pytest.raises(ArtifactError, match=told):
+    with pytest.raises(ArtifactError, match=message):
         read_log([tmp_path], FEATURES)
 
 

@@ -18,8 +18,8 @@ def test_every_answer_is_in_the_log_of_a_service_that_was_stopped(tmp_path: Path
             asked.wait_for(300, replicas=2)
         assert asked.wrong == []
         service.interrupt()
-    found, _ = read_log([tmp_path / "served"], FEATURES)
-    assert len(found.batch) == asked.statuses[200]
+    batch, _ = read_log([tmp_path / "served"], FEATURES)
+    assert len(batch.batch) == asked.statuses[200]
     assert not list((tmp_path / "served").glob("*.writing"))
 
 
@@ -32,5 +32,5 @@ def test_a_killed_replica_leaves_whole_files(tmp_path: Path) -> None:
             asked.wait_for(500)
         assert asked.wrong == []
         service.interrupt()
-    found, _ = read_log([tmp_path / "served"], FEATURES)
-    assert 500 <= len(found.batch) <= asked.statuses[200], "all that the others answered, whole"
+    batch, _ = read_log([tmp_path / "served"], FEATURES)
+    assert 500 <= len(batch.batch) <= asked.statuses[200], "all that the others answered, whole"

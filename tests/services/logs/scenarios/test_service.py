@@ -45,19 +45,19 @@ def test_what_is_answered_and_what_came_of_it_is_logged_with_its_features(tmp_pa
         ]
         for answer in answers[:3]:
             item = answer["items"][1]["id"]
-            told = send(port, {"request_id": answer["request_id"], "item_id": item, "event": "walked"})
-            assert (told.status, told.json) == (202, {})
+            answered = send(port, {"request_id": answer["request_id"], "item_id": item, "event": "walked"})
+            assert (answered.status, answered.json) == (202, {})
         gone = {"request_id": "r", "item_id": "none", "event": "opened"}
         check_problem(send(port, gone), 422, "item_id")
         check_problem(send(port, {"request_id": "r"}), 422, "item_id")
         check_problem(ask(port, http_request("GET", "/v1/feedback")), 405, "method")
-    found, labels = read_log([tmp_path / "served"], FEATURES)
-    assert list(found.request_ids) == [answer["request_id"] for answer in answers]
-    assert list(found.user_ids) == [f"u{user}" for user in range(9)]
-    np.testing.assert_array_equal(found.batch.requests["user.bias"], [bias_of(user) for user in range(9)])
-    np.testing.assert_array_equal(found.batch.requests["context.shift"], np.arange(9))
+    batch, labels = read_log([tmp_path / "served"], FEATURES)
+    assert list(batch.request_ids) == [answer["request_id"] for answer in answers]
+    assert list(batch.user_ids) == [f"u{user}" for user in range(9)]
+    np.testing.assert_array_equal(batch.batch.requests["user.bias"], [bias_of(user) for user in range(9)])
+    np.testing.assert_array_equal(batch.batch.requests["context.shift"], np.arange(9))
     np.testing.assert_array_equal(
-        found.scores, [item["score"] for answer in answers for item in answer["items"]]
+        batch.scores, [item["score"] for answer in answers for item in answer["items"]]
     )
     np.testing.assert_array_equal(labels.reshape(9, 4)[:, 1], [0.5] * 3 + [0.0] * 6)
     assert labels.sum() == 1.5
@@ -65,9 +65,9 @@ def test_what_is_answered_and_what_came_of_it_is_logged_with_its_features(tmp_pa
 
 def test_a_pipeline_without_a_log_says_so(tmp_path: Path) -> None:
     with served(make_pipeline(tmp_path), tmp_path) as port:
-        told = send(port, {"request_id": "r", "item_id": "item-0001", "event": "opened"})
-        check_problem(told, 404, "path")
-        assert "add log to its YAML" in told.json["detail"]
+        answered = send(port, {"request_id": "r", "item_id": "item-0001", "event": "opened"})
+        check_problem(answered, 404, "path")
+        assert "add log to its YAML" in answered.json["detail"]
 
 
 def test_a_log_that_cannot_be_written_costs_no_answer(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_a_model_is_trained_from_what_was_served(tmp_path: Path, monkeypatch: py
                 "value": 0.9,
             }
             assert send(port, event).status == 202
-    found, labels = read_log([tmp_path / "served"], WORLD)
-    np.testing.assert_array_equal(found.batch.requests["user.profile"], profiles)
+    batch, labels = read_log([tmp_path / "served"], WORLD)
+    np.testing.assert_array_equal(batch.batch.requests["user.profile"], profiles)
     assert np.count_nonzero(labels) == 60
     trained(path, "--from-log", str(tmp_path / "served"))
     after = Artifact.load(tmp_path / "models" / "ranker")

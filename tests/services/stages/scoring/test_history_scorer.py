@@ -107,8 +107,8 @@ def test_the_scores_are_those_without_the_cache(
     cached = world.scorer(Counts())
     for shapes, seed in [*asked, *asked]:  # mixed lengths, some of them kept
         batch = at(make_batch([n for n, _ in shapes], [past for _, past in shapes], seed), NOW_S)
-        found, wanted = cached.scores(batch, "score"), world.plain.scores(batch, "score")
-        np.testing.assert_allclose(found, wanted, atol=TOLERANCE, rtol=TOLERANCE)
+        result, wanted = cached.scores(batch, "score"), world.plain.scores(batch, "score")
+        np.testing.assert_allclose(result, wanted, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 def test_hits_and_misses_of_one_batch_are_mixed(world: World) -> None:
@@ -119,9 +119,9 @@ def test_hits_and_misses_of_one_batch_are_mixed(world: World) -> None:
     cached.scores(batch.take(np.array([1])), "score")
     assert counts.totals == {"miss": 2}
     twice = batch.take(np.array([0, 2, 0, 1, 3]))
-    found = cached.scores(twice, "score")
+    result = cached.scores(twice, "score")
     assert counts.totals == {"miss": 4, "hit": 3}  # one past twice in a batch is encoded once
-    np.testing.assert_allclose(found, world.plain.scores(twice, "score"), atol=TOLERANCE, rtol=TOLERANCE)
+    np.testing.assert_allclose(result, world.plain.scores(twice, "score"), atol=TOLERANCE, rtol=TOLERANCE)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_what_changes_in_the_stored_row_is_encoded_anew(world: World, column: st
     else:
         changed = batch.adding(requests={column: kept + 1.0})
     changed = at(changed, NOW_S)
-    found = cached.scores(changed, "score")
+    result = cached.scores(changed, "score")
     assert counts.totals == {"miss": 2}
-    np.testing.assert_allclose(found, world.plain.scores(changed, "score"), atol=TOLERANCE, rtol=TOLERANCE)
+    np.testing.assert_allclose(result, world.plain.scores(changed, "score"), atol=TOLERANCE, rtol=TOLERANCE)
 
 
 def test_a_rating_that_is_added_is_seen_at_once(world: World) -> None:
@@ -202,9 +202,9 @@ def test_what_goes_for_others_is_counted_and_encoded_again(world: World) -> None
     cached = world.scorer(counts, max_bytes=1 << 20)
     cached.entries = LruBytes(3 * 1000)  # an entry takes 9 tokens of 64 numbers
     batch = at(make_batch([2] * 3, [8] * 3), NOW_S)
-    found = cached.scores(batch, "score")
+    result = cached.scores(batch, "score")
     assert counts.totals == {"miss": 3, "evicted": 2}
-    np.testing.assert_allclose(found, world.plain.scores(batch, "score"), atol=TOLERANCE, rtol=TOLERANCE)
+    np.testing.assert_allclose(result, world.plain.scores(batch, "score"), atol=TOLERANCE, rtol=TOLERANCE)
     cached.scores(batch.take(np.array([2])), "score")
     cached.scores(batch.take(np.array([0])), "score")
     assert counts.totals == {"miss": 4, "evicted": 3, "hit": 1}

@@ -70,10 +70,10 @@ def test_each_pick_is_the_best_trade_a_naive_search_finds(
         assert max(own) < length
         if most is not None:
             assert np.bincount(groups[i, own]).max() <= most
-        for place, slot in enumerate(own[: len(gains)]):
-            best = max(gains[place])
-            assert gains[place][slot] == pytest.approx(best, abs=1e-5)
-            if gains[place][slot] != best:
+        for index, slot in enumerate(own[: len(gains)]):
+            best = max(gains[index])
+            assert gains[index][slot] == pytest.approx(best, abs=1e-5)
+            if gains[index][slot] != best:
                 break  # equal but for rounding: from here the two go different ways
         else:
             assert len(own) == len(gains)

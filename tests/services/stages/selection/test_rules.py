@@ -100,9 +100,9 @@ def answered(
     return [answer.rows[a:b].tolist() for a, b in zip(answer.offsets[:-1], answer.offsets[1:], strict=True)]
 
 
-def naive(batch: RaggedBatch, place: int, seen: list[tuple[int, float]], k: int) -> list[int]:
+def naive(batch: RaggedBatch, index: int, seen: list[tuple[int, float]], k: int) -> list[int]:
     """Apply every rule to one request, one candidate after the other."""
-    own = slice(*batch.offsets[place : place + 2])
+    own = slice(*batch.offsets[index : index + 2])
     order = np.argsort(-batch.candidates["score"][own], kind="stable")
     rows = [row for row in batch.rows[own][order].tolist() if row % 4 != 3]
     lately = {row for row, days in seen if days <= 10}
@@ -124,7 +124,7 @@ def test_all_rules_together_keep_what_a_plain_search_keeps(
     areas: Catalogue, requests: list[tuple[list[int], list[tuple[int, float]]]], k: int, seed: int
 ) -> None:
     batch = batch_of(areas, [rows for rows, _ in requests], [seen for _, seen in requests], k, seed)
-    wanted = [naive(batch, place, seen, k) for place, (_, seen) in enumerate(requests)]
+    wanted = [naive(batch, index, seen, k) for index, (_, seen) in enumerate(requests)]
     assert answered(areas, batch, EVERY_RULE, diverse=False) == wanted
     for own, plain in zip(answered(areas, batch, EVERY_RULE, diverse=True), wanted, strict=True):
         assert len(own) == len(plain)  # as many, in another order

@@ -62,6 +62,6 @@ def test_what_is_kept_stays_with_its_request(batch: RaggedBatch, data: st.DataOb
         dtype=bool,
     )
     sieved = keep_where(batch, kept)
-    for place, (first, last) in enumerate(zip(batch.offsets[:-1], batch.offsets[1:], strict=True)):
-        own = sieved.rows[sieved.offsets[place] : sieved.offsets[place + 1]]
+    for index, (first, last) in enumerate(zip(batch.offsets[:-1], batch.offsets[1:], strict=True)):
+        own = sieved.rows[sieved.offsets[index] : sieved.offsets[index + 1]]
         np.testing.assert_array_equal(own, batch.rows[first:last][kept[first:last]])

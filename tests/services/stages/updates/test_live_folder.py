@@ -63,9 +63,9 @@ def test_features_that_were_set_and_are_missing_are_refused(tmp_path: Path, conf
     set_bonus(config, tmp_path, 64.0, "item-1")
     assert bonus_of(config, tmp_path) == 64.0
     (tmp_path / "live").rename(tmp_path / "kept")
-    told = refusal(config, tmp_path)
-    assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'live'}" in told
-    assert f"remove {live_folder(config, tmp_path).mark}" in told
+    message = refusal(config, tmp_path)
+    assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'live'}" in message
+    assert f"remove {live_folder(config, tmp_path).mark}" in message
     (tmp_path / "kept").rename(tmp_path / "live")
     assert bonus_of(config, tmp_path) == 64.0
     shutil.rmtree(tmp_path / "live")
@@ -86,8 +86,8 @@ def test_a_configuration_that_names_another_folder_or_none_is_refused(
     tmp_path: Path, config: PipelineConfig
 ) -> None:
     set_bonus(config, tmp_path, 64.0, "item-1")
-    told = refusal(with_live(config, "other"), tmp_path)
-    assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'other'}" in told
+    message = refusal(with_live(config, "other"), tmp_path)
+    assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'other'}" in message
     assert "got no folder in the configuration" in refusal(with_live(config, None), tmp_path)
     (tmp_path / "live").rename(tmp_path / "other")
     assert bonus_of(with_live(config, "other"), tmp_path) == 64.0

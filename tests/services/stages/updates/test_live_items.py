@@ -76,7 +76,7 @@ def test_what_a_killed_writer_left_aside_is_kept(tmp_path: Path, config: Path) -
 
 
 @pytest.mark.parametrize(
-    ("setting", "item", "told"),
+    ("setting", "item", "message"),
     [
         ("live.bonus=much", "item-1", "is not live.NAME=VALUE"),
         ("live.bonus", "item-1", "is not live.NAME=VALUE"),
@@ -88,11 +88,11 @@ def test_what_a_killed_writer_left_aside_is_kept(tmp_path: Path, config: Path) -
     ],
 )
 def test_what_cannot_be_set_is_told_and_nothing_is_written(
-    tmp_path: Path, config: Path, setting: str, item: str, told: str
+    tmp_path: Path, config: Path, setting: str, item: str, message: str
 ) -> None:
     result = features_set(str(config), setting, "item-0", item)
     assert result.exit_code == 2
-    assert told in " ".join(result.output.split())
+    assert message in " ".join(result.output.split())
     assert not (tmp_path / "live").exists()
 
 
@@ -106,11 +106,11 @@ def test_a_pipeline_without_a_folder_is_told_which_field_to_add(config: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("in_the_way", "told"),
+    ("in_the_way", "message"),
     [("live", "is a file, live item features are a folder"), (".live.lock", "cannot be written")],
 )
 def test_a_folder_that_cannot_be_written_is_told(
-    tmp_path: Path, config: Path, in_the_way: str, told: str
+    tmp_path: Path, config: Path, in_the_way: str, message: str
 ) -> None:
     path = tmp_path / in_the_way
     if in_the_way == "live":
@@ -119,5 +119,5 @@ def test_a_folder_that_cannot_be_written_is_told(
         path.mkdir()
     result = features_set(str(config), "live.bonus=1", "item-0")
     assert result.exit_code == 2
-    assert told in " ".join(result.output.split())
+    assert message in " ".join(result.output.split())
     assert not (tmp_path / "live").is_dir()

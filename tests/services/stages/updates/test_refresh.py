@@ -45,11 +45,11 @@ def bonus(view: FeatureView, item: str) -> float:
 
 
 def test_newer_folders_are_taken_and_a_bad_one_leaves_the_former(tmp_path: Path, view: FeatureView) -> None:
-    told = Told()
+    reports = Told()
     folders = watched_folders(view, tmp_path / "overlay", tmp_path / "live")
     folders[0].open()
     assert rain(view) == 1.0
-    refresher = Refresher(folders, 0.01, told)
+    refresher = Refresher(folders, 0.01, reports)
     try:
         write_overlay(tmp_path / "overlay", rain=2.0, crowd=0.0)
         until(lambda: rain(view) == 2.0, LIMIT_S)
@@ -60,13 +60,13 @@ def test_newer_folders_are_taken_and_a_bad_one_leaves_the_former(tmp_path: Path,
         until(lambda: bonus(view, "item-3") == 7.0, LIMIT_S)
         assert bonus(view, "item-4") == 0.0
         (tmp_path / "overlay" / "overlay.json").write_text("{}")
-        until(lambda: ("overlay", "refused") in told.outcomes, LIMIT_S)
+        until(lambda: ("overlay", "refused") in reports.outcomes, LIMIT_S)
         assert rain(view) == 2.0
         write_overlay(tmp_path / "overlay", rain=3.0, crowd=0.0)
         until(lambda: rain(view) == 3.0, LIMIT_S)
     finally:
         refresher.close()
-    assert told.outcomes.count(("overlay", "refused")) == 1  # told once, not at every look
+    assert reports.outcomes.count(("overlay", "refused")) == 1  # told once, not at every look
     write_overlay(tmp_path / "overlay", rain=4.0, crowd=0.0)
     assert rain(view) == 3.0
 

@@ -60,10 +60,10 @@ def keys_of(first: int = 0) -> set[bytes]:
 
 
 def held_by(*servers: RedisServer) -> set[bytes]:
-    found: set[bytes] = set()
+    keys: set[bytes] = set()
     for server in servers:
-        found |= set(server.ask("KEYS", "*"))
-    return found
+        keys |= set(server.ask("KEYS", "*"))
+    return keys
 
 
 @dataclass
@@ -296,10 +296,10 @@ def test_an_embedded_store_that_was_removed_is_loaded_from_the_beginning(
     loaded = loader.call()
     assert (loaded.resumed, loaded.written) == (0, USERS)
     store = LmdbStore(folder)
-    found = {key for key, _ in store.rows_after(b"")}
+    keys = {key for key, _ in store.rows_after(b"")}
     store.close()
     expected = {key.removeprefix(b"rankway:") for key in keys_of()}
-    assert found == (expected | {row_key("user", b"other")} if how == "replaced" else expected)
+    assert keys == (expected | {row_key("user", b"other")} if how == "replaced" else expected)
 
 
 def test_an_embedded_store_that_has_its_rows_goes_on_and_keeps_no_mark(tmp_path: Path) -> None:
