@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autoscale.capacity.markov_chain import fewer_states, left_at_ends, normal
 from autoscale.capacity.service_time import ServiceTime
 
 _FULLEST = 0.98
 """Of what a replica can do, more is not looked at: what waits there depends on how long it lasts."""
 _MAX_BATCH = 128
 _Z99 = 2.3263478740408408  # the standard normal's 99th percentile
-_MOST_STATES = 48
 _PRECISION = 1e-8
 _ELAPSED = (np.arange(6) + 0.5) / 6
 
@@ -85,14 +85,14 @@ class BatchQueue:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Give (n,) what goes before an arrival's own batch, and mean, log deviation and weight of what follows it."""
         busy_s, sigma, full = self.busy_s(), max(self.service.sigma, 0.01), self.max_requests
-        chances = _left_at_ends(rate, busy_s, sigma)
+        chances = left_at_ends(rate, busy_s, sigma)
         idle = chances[0] / max(rate, 1e-12)
-        left, time_s = _fewer_states(chances * busy_s[np.clip(np.arange(chances.size), 1, full) - 1])
+        left, time_s = fewer_states(chances * busy_s[np.clip(np.arange(chances.size), 1, full) - 1])
         # Axes: what was left at the last end, how long the present batch takes (an arrival meets long ones more
         # often), how much of it is over, how many came since its start, how many come after, to its end.
-        nodes, node_weights = _normal(7)
-        came_nodes, came_weights = _normal(5)
-        behind_nodes, behind_weights = _normal(3)
+        nodes, node_weights = normal(7)
+        came_nodes, came_weights = normal(5)
+        behind_nodes, behind_weights = normal(3)
         present_s = busy_s[np.clip(left, 1, full) - 1][:, None, None] * np.exp(
             sigma * nodes[:, None] + sigma**2 / 2
         )
@@ -146,63 +146,8 @@ def _quantile_s(
     return float(brentq(lacks, 0.0, longest_s, xtol=_PRECISION * longest_s))
 
 
-@functools.cache
-def _normal(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give points and weights that stand for a standard normal deviate (Gauss and Hermite)."""
-    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    return points, weights / weights.sum()
-
-
 def _poisson(means: NDArray[np.float64], deviates: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(np.rint(means + np.sqrt(means) * deviates), 0.0)
-
-
-def _fewer_states(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Give the states that matter, neighbours as one where there are many, and their weights."""
-    states = np.flatnonzero(weights > 1e-7 * weights.sum())
-    starts = np.unique(np.linspace(0, states.size, _MOST_STATES, endpoint=False).astype(np.int64))
-    sums = np.add.reduceat(weights[states], starts)
-    centres = np.add.reduceat(weights[states] * states, starts) / sums
-    return np.rint(centres).astype(np.int64), sums
-
-
-def _left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Give (n,) the chance that so many requests wait when a service ends."""
-    full = busy_s.size
-    size = 3 * full + 96
-    nodes, weights = _normal(7)
-    spread = np.exp(sigma * nodes - sigma**2 / 2)
-    counts = np.arange(size)
-    log_factorials = np.cumsum(np.log(np.maximum(counts, 1)))
-    expected = rate * busy_s[:, None, None] * spread[None, :, None]
-    logs = counts * np.log(np.maximum(expected, 1e-300)) - expected - log_factorials
-    arrivals = (weights[:, None] * np.exp(logs)).sum(axis=1)
-    left = counts[:, None]
-    more = counts - np.maximum(left - full, 0)
-    begun = np.clip(left, 1, full) - 1
-    chain = np.where(more >= 0, arrivals[begun, more], 0.0)
-    chain[:, -1] += 1 - chain.sum(axis=1)  # what is not looked at further
-    return _stationary(chain, full)
-
-
-def _stationary(chain: NDArray[np.float64], down: int) -> NDArray[np.float64]:
-    """Give (n,) the stationary distribution of a chain (n, n) that falls by ``down`` states at most; it is consumed.
-
-    By elimination without subtraction (W. K. Grassmann, M. I. Taksar and D. P. Heyman, Operations Research 33, 1985).
-    It is numpy's elementwise arithmetic alone: a linear algebra library would wake all its threads for so little.
-    """
-    size = len(chain)
-    for state in range(size - 1, 0, -1):
-        first = max(0, state - down)
-        below = chain[state, first:state]
-        chain[:state, state] /= max(float(below.sum()), 1e-300)
-        chain[:state, first:state] += chain[:state, state, None] * below
-    chances = np.zeros(size)
-    chances[0] = 1.0
-    for state in range(1, size):
-        chances[state] = (chances[:state] * chain[:state, state]).sum()
-    scaled: NDArray[np.float64] = chances / chances.sum()
-    return scaled
 
 
 @functools.lru_cache(maxsize=1 << 16)

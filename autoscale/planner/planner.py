@@ -8,7 +8,8 @@ from typing import Any
 from autoscale.advice import call_limited
 from autoscale.capacity.request_capacity import RequestCapacity, request_capacities
 from autoscale.capacity.sizing import Sizing
-from autoscale.planner.provisioning import PlanOptions, Provision, provision
+from autoscale.planner.provisioning import PlanOptions, provision
+from autoscale.planner.results import Provision
 from autoscale.spec import Key, PipelineSpec
 
 

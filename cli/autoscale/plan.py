@@ -11,7 +11,8 @@ from rich.table import Table
 
 from autoscale.planner.planner import Plan
 from autoscale.planner.planner import plan as make_plan
-from autoscale.planner.provisioning import PlanOptions, Provision
+from autoscale.planner.provisioning import PlanOptions
+from autoscale.planner.results import Provision
 from cli.errors import exit_on_error
 from services.autoscaling.spec import spec_of
 from services.config.loading import load_config

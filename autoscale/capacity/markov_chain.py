@@ -1,0 +1,63 @@
+"""The Markov chain of a replica's queue: how many requests wait when a service ends."""
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MOST_STATES = 48
+
+
+@functools.cache
+def normal(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give points and weights that stand for a standard normal deviate (Gauss and Hermite)."""
+    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    return points, weights / weights.sum()
+
+
+def fewer_states(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Give the states that matter, neighbours as one where there are many, and their weights."""
+    states = np.flatnonzero(weights > 1e-7 * weights.sum())
+    starts = np.unique(np.linspace(0, states.size, _MOST_STATES, endpoint=False).astype(np.int64))
+    sums = np.add.reduceat(weights[states], starts)
+    centres = np.add.reduceat(weights[states] * states, starts) / sums
+    return np.rint(centres).astype(np.int64), sums
+
+
+def left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Give (n,) the chance that so many requests wait when a service ends."""
+    full = busy_s.size
+    size = 3 * full + 96
+    nodes, weights = normal(7)
+    spread = np.exp(sigma * nodes - sigma**2 / 2)
+    counts = np.arange(size)
+    log_factorials = np.cumsum(np.log(np.maximum(counts, 1)))
+    expected = rate * busy_s[:, None, None] * spread[None, :, None]
+    logs = counts * np.log(np.maximum(expected, 1e-300)) - expected - log_factorials
+    arrivals = (weights[:, None] * np.exp(logs)).sum(axis=1)
+    left = counts[:, None]
+    more = counts - np.maximum(left - full, 0)
+    begun = np.clip(left, 1, full) - 1
+    chain = np.where(more >= 0, arrivals[begun, more], 0.0)
+    chain[:, -1] += 1 - chain.sum(axis=1)  # what is not looked at further
+    return _stationary(chain, full)
+
+
+def _stationary(chain: NDArray[np.float64], down: int) -> NDArray[np.float64]:
+    """Give (n,) the stationary distribution of a chain (n, n) that falls by ``down`` states at most; it is consumed.
+
+    By elimination without subtraction (W. K. Grassmann, M. I. Taksar and D. P. Heyman, Operations Research 33, 1985).
+    It is numpy's elementwise arithmetic alone: a linear algebra library would wake all its threads for so little.
+    """
+    size = len(chain)
+    for state in range(size - 1, 0, -1):
+        first = max(0, state - down)
+        below = chain[state, first:state]
+        chain[:state, state] /= max(float(below.sum()), 1e-300)
+        chain[:state, first:state] += chain[:state, state, None] * below
+    chances = np.zeros(size)
+    chances[0] = 1.0
+    for state in range(1, size):
+        chances[state] = (chances[:state] * chain[:state, state]).sum()
+    scaled: NDArray[np.float64] = chances / chances.sum()
+    return scaled
