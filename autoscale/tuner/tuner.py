@@ -8,7 +8,7 @@ trace. A second trace judges what was found on the first. What is done lies in a
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +18,10 @@ from autoscale.errors import AutoscaleError
 from autoscale.simulator.results import Simulation
 from autoscale.spec import PipelineSpec
 from autoscale.traces.trace import BinnedTrace, Trace
+from autoscale.tuner.fronts import JudgedConfig, best, chosen, front
 from autoscale.tuner.search_space import defaults, policy_kinds, suggested
 from autoscale.tuner.study import TuneOptions, config_of, identity, open_study, scores_of
-from autoscale.tuner.trials import Evaluate, Judging, Score, Scores, Simulating, window, workers
+from autoscale.tuner.trials import Evaluate, Judging, Scores, Simulating, window, workers
 
 if TYPE_CHECKING:
     import optuna
@@ -28,17 +29,6 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 _AT_ONCE, _GROUPS = 8, 2
 """So many trials for each worker are a group, and so many groups are under way."""
-_USELESS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedConfig:
-    """A configuration and what it cost and missed on the whole trace; number: of its trial."""
-
-    number: int
-    config: AutoscalingConfig
-    cost: float
-    misses: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +104,6 @@ def judge(
     return simulations
 
 
-def front(candidates: Sequence[JudgedConfig]) -> tuple[JudgedConfig, ...]:
-    """Give those that no other beats in cost and misses, the cheapest first."""
-    ordered = sorted(candidates, key=lambda one: (one.cost, one.misses))
-    kept: list[JudgedConfig] = []
-    for candidate in ordered:
-        if not kept or candidate.misses < kept[-1].misses:
-            kept.append(candidate)
-    return tuple(kept)
-
-
-def chosen(candidates: Sequence[JudgedConfig], max_misses: float) -> JudgedConfig:
-    """Give the cheapest that misses no more than that, or what misses least."""
-    within = [candidate for candidate in candidates if candidate.misses <= max_misses]
-    if within:
-        return min(within, key=lambda one: (one.cost, one.misses))
-    return min(candidates, key=lambda one: (one.misses, one.cost))
-
-
 def _explore(
     study: "optuna.Study",
     base: AutoscalingConfig,
@@ -189,28 +161,3 @@ def _rung(
             study.set_user_attr(f"{rung}:{number}", score)
         done += 1
         progress(rung, done, len(numbers))
-
-
-def best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int]:
-    """Give the numbers of so many: front after front, and in each what is allowed first, then by cost.
-
-    What misses many times what is allowed is cheap and of no use: it comes last, however little it costs.
-    """
-    useful = {number: score for number, score in scores.items() if score[1] <= _USELESS * max_misses}
-    rest = {number: score for number, score in scores.items() if number not in useful}
-    return [*_by_fronts(useful, max_misses), *_by_fronts(rest, max_misses)][:count]
-
-
-def _by_fronts(scores: Mapping[int, Score], max_misses: float) -> list[int]:
-    left, ordered = dict(scores), list[int]()
-    while left:
-        least, layer = float("inf"), []
-        for number in sorted(left, key=lambda number: left[number]):
-            if left[number][1] < least:
-                least = left[number][1]
-                layer.append(number)
-        layer.sort(key=lambda number: (max(0.0, left[number][1] - max_misses), left[number][0]))
-        ordered += layer
-        for number in layer:
-            del left[number]
-    return ordered

@@ -27,9 +27,10 @@ from autoscale.reports.html import miss_share
 from autoscale.spec import PipelineSpec
 from autoscale.traces.files import open_trace
 from autoscale.traces.trace import BinnedTrace
+from autoscale.tuner.fronts import JudgedConfig
 from autoscale.tuner.study import TuneOptions
 from autoscale.tuner.trials import simulated, workers
-from autoscale.tuner.tuner import JudgedConfig, Tuned, tune
+from autoscale.tuner.tuner import Tuned, tune
 from services.autoscaling.spec import lowered, profiles_of
 from services.config.loading import load_config
 from services.paths import home_directory

@@ -10,9 +10,10 @@ from autoscale.errors import AutoscaleError
 from autoscale.reports.summary import changes, gains, patch
 from autoscale.traces.bins import Bins
 from autoscale.traces.trace import BinnedTrace
+from autoscale.tuner.fronts import JudgedConfig, best, chosen, front
 from autoscale.tuner.study import TuneOptions
 from autoscale.tuner.trials import simulated, window
-from autoscale.tuner.tuner import JudgedConfig, best, chosen, front, judge, tune
+from autoscale.tuner.tuner import judge, tune
 from tests.autoscale.planner.test_planner import ONE
 
 WAVE = 60 + 500 * np.exp(-(((np.arange(90) - 45) / 8) ** 2))

@@ -3,7 +3,8 @@
 import pytest
 
 from autoscale.config import AutoscalingConfig
-from autoscale.tuner.tuner import JudgedConfig, Tuned
+from autoscale.tuner.fronts import JudgedConfig
+from autoscale.tuner.tuner import Tuned
 from benchmarks.autoscaling.claim import Judged, compared, day, picks, pipeline
 
 CONFIG = AutoscalingConfig.model_validate({"p99_ms": 100.0, "policy": {"kind": "target_ongoing"}})

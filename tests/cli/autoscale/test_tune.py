@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autoscale.traces.bins import Bins
-from autoscale.traces.files import write_bins
+from autoscale.traces.writing import write_bins
 from tests.cli.autoscale.pipelines import call, profiled
 
 SERVE = {"p99_ms": 60.0, "policy": {"kind": "target_ongoing"}}
