@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from autoscale.policies.base import Policy
-from autoscale.simulator.arrivals import Arrivals, Rates, drawn
+from autoscale.simulator.arrivals import Arrivals
 from autoscale.simulator.cluster.cluster import Cluster
 from autoscale.simulator.cluster.nodes import Replica
 from autoscale.simulator.control_loop import ControlLoop
 from autoscale.simulator.engine_base import SimulationEngine
+from autoscale.simulator.engines import make_engine
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.recorder import VIOLATED, Recorder, latency_totals, request_totals
 from autoscale.simulator.results import PoolTotals, Simulation, UnitTotals
@@ -43,7 +44,7 @@ def simulate(
     """
     options = options or SimulationOptions()
     check_spec(spec, options)
-    return _Run(spec, policy, _engine(spec, arrivals, options, known), options).result(progress)
+    return _Run(spec, policy, make_engine(spec, arrivals, options, known), options).result(progress)
 
 
 class _Run:
@@ -187,25 +188,3 @@ class _Run:
             self._engine.apply(change)
             if change.did == "closed" and change.replica.node is not None:
                 self._draining.append(change.replica)
-
-
-def _engine(
-    spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions, known: "SteadyCache | None"
-) -> SimulationEngine:
-    """Make the engine that is asked for; numba is compiled or loaded by the first of them."""
-    from autoscale.simulator.event_engine.engine import EventEngine
-    from autoscale.simulator.step_engine.binning import binned, sizes_of
-    from autoscale.simulator.step_engine.engine import StepEngine
-    from autoscale.simulator.step_engine.steady_cache import SteadyCache
-    from autoscale.simulator.trace_feed import Feed
-
-    if options.engine == "events":
-        chunks = drawn(arrivals, options.seed) if isinstance(arrivals, Rates) else arrivals
-        return EventEngine(spec, Feed(chunks, options.start_s, options.end_s), options.seed)
-    if isinstance(arrivals, Rates):
-        rates, sample, counted = arrivals, sizes_of(arrivals), False
-    else:
-        rates, sample = binned(arrivals, spec.decision_interval_s, options.start_s, options.end_s)
-        counted = True
-    known = known or SteadyCache()
-    return StepEngine(spec, rates, sample, options.seed, options.start_s, counted=counted, known=known)

@@ -8,16 +8,10 @@ import numpy as np
 from autoscale.capacity.service_time import ServiceTime, service_time
 from autoscale.serving_rules import rescue_s
 from autoscale.simulator.engine_base import Floats
+from autoscale.simulator.event_engine.records import CLOCK, CONNECTIONS, DRAWS, EVENT, KEY, SIZES, UNIT
 from autoscale.simulator.event_engine.state import (
     BUCKETS,
-    CLOCK,
-    CONNECTIONS,
-    DRAWS,
-    EVENT,
-    KEY,
     LATENCY_S,
-    SIZES,
-    UNIT,
     EngineState,
     blank_replicas,
     blank_works,

@@ -6,6 +6,7 @@ from autoscale.serving_rules import SWEEP_PERIOD_S
 from autoscale.simulator.event_engine import pointers, rules
 from autoscale.simulator.event_engine.jit import compiled
 from autoscale.simulator.event_engine.queues import leave
+from autoscale.simulator.event_engine.records import SIZES
 from autoscale.simulator.event_engine.routing import connect
 from autoscale.simulator.event_engine.state import (
     ANSWERED,
@@ -23,7 +24,6 @@ from autoscale.simulator.event_engine.state import (
     QUEUED,
     REFUSED,
     SHED,
-    SIZES,
     TOO_LATE,
 )
 

@@ -13,21 +13,19 @@ from numba.extending import intrinsic
 from numba.np.numpy_support import carray
 
 from autoscale.simulator.event_engine.jit import compiled
-from autoscale.simulator.event_engine.state import (
-    BUCKETS,
+from autoscale.simulator.event_engine.records import (
     CLOCK,
     CONNECTIONS,
     DRAWS,
     EVENT,
     KEY,
-    LATENCY_S,
     REPLICA,
     SIZES,
     TABLE,
     UNIT,
     WORK,
-    Records,
 )
+from autoscale.simulator.event_engine.state import BUCKETS, LATENCY_S, Records
 
 
 def _typed_pointer(typing_context: Any, address: Any) -> Any:

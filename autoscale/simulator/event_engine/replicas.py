@@ -9,13 +9,13 @@ from autoscale.simulator.event_engine.event_heap import note
 from autoscale.simulator.event_engine.jit import compiled
 from autoscale.simulator.event_engine.outcomes import abandon, end, expected_s, size_of, wake
 from autoscale.simulator.event_engine.queues import take
+from autoscale.simulator.event_engine.records import DRAWS
 from autoscale.simulator.event_engine.routing import random_below
 from autoscale.simulator.event_engine.state import (
     ANSWERED,
     BATCH_DONE,
     CALL_ARRIVES,
     CALL_EXPIRES,
-    DRAWS,
     FAILED,
     LATE,
     LOST,

@@ -10,7 +10,7 @@ import numpy as np
 
 from autoscale.simulator.event_engine import pointers
 from autoscale.simulator.event_engine.jit import compiled
-from autoscale.simulator.event_engine.state import CONNECTIONS
+from autoscale.simulator.event_engine.records import CONNECTIONS
 
 
 @compiled

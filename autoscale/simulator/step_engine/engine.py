@@ -26,8 +26,9 @@ from autoscale.simulator.event_engine.state import (
 )
 from autoscale.simulator.step_engine.backlog import most_waiting, spread
 from autoscale.simulator.step_engine.lateness import delayed, refused
+from autoscale.simulator.step_engine.steady import Steady
 from autoscale.simulator.step_engine.steady_cache import SteadyCache
-from autoscale.simulator.step_engine.steady_states import LOADS, Steady
+from autoscale.simulator.step_engine.steady_states import LOADS
 from autoscale.spec import Key, PipelineSpec
 
 

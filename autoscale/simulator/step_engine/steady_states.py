@@ -8,7 +8,7 @@ mixed; more replicas than ``_MOST`` are stood for by fewer at the same load.
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from autoscale.simulator.cluster.nodes import NodeChange, Replica
 from autoscale.simulator.engine_base import Floats
 from autoscale.simulator.event_engine.engine import EventEngine
 from autoscale.simulator.event_engine.state import BUCKETS, IN_TIME, LATENCY_S
+from autoscale.simulator.step_engine.steady import Steady
 from autoscale.simulator.trace_feed import Feed
 from autoscale.spec import Key, PipelineSpec
 
@@ -31,39 +32,6 @@ _LOOKS = 50
 _NO_LIMIT = 10**9
 _KEPT = 8192
 """States that are remembered, of some 17 KB each; the oldest go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Steady:
-    """What happens at a load, for each request: outcomes (8,) as in ``World.totals``, latencies (BUCKETS,).
-
-    waiting, ongoing: candidates in the queues and requests (calls) at replicas, by key, for each replica; busy: the
-    share of the time that one is. batches, arrived: for each request; the latter counts requests whose calls came.
-    """
-
-    outcomes: Floats
-    latencies: Floats
-    waiting: Floats
-    ongoing: Floats
-    busy: Floats
-    batches: Floats
-    arrived: Floats
-
-    def mixed(self, other: "Steady", share: float) -> "Steady":
-        """Give this with a share of another."""
-        return Steady(*(a + share * (b - a) for a, b in zip(_parts(self), _parts(other), strict=True)))
-
-
-def _parts(state: Steady) -> tuple[Floats, ...]:
-    return (
-        state.outcomes,
-        state.latencies,
-        state.waiting,
-        state.ongoing,
-        state.busy,
-        state.batches,
-        state.arrived,
-    )
 
 
 @functools.lru_cache(maxsize=1 << 14)

@@ -10,7 +10,8 @@ from scipy.stats import poisson as poisson_distribution
 
 from autoscale.simulator.cluster.nodes import NodeChange, Replica
 from autoscale.simulator.event_engine.engine import EventEngine
-from autoscale.simulator.event_engine.state import DRAWS, IN_TIME, LATENCY_S, TOO_LATE
+from autoscale.simulator.event_engine.records import DRAWS
+from autoscale.simulator.event_engine.state import IN_TIME, LATENCY_S, TOO_LATE
 from autoscale.simulator.trace_feed import Feed
 from autoscale.spec import PipelineSpec, UnitSpec
 from tests.autoscale.simulator.specs import RANKER, one_unit, placed, poisson
