@@ -26,7 +26,8 @@ from autoscale.profiles import Profile, Timing
 from autoscale.simulator.arrivals import Rates
 from autoscale.simulator.cluster.nodes import NodeChange, Replica
 from autoscale.simulator.event_engine.engine import EventEngine
-from autoscale.simulator.event_engine.state import DRAWS, IN_TIME, LATENCY_S
+from autoscale.simulator.event_engine.records import DRAWS
+from autoscale.simulator.event_engine.state import IN_TIME, LATENCY_S
 from autoscale.simulator.options import SimulationOptions
 from autoscale.simulator.results import Simulation
 from autoscale.simulator.simulate import simulate

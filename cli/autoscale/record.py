@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import track
 
 from autoscale.errors import TraceError
-from autoscale.traces.files import write_arrivals
 from autoscale.traces.recorded_traffic import read_traffic
+from autoscale.traces.writing import write_arrivals
 from cli.errors import exit_on_error
 from services.config.loading import load_config
 from services.errors import ConfigError

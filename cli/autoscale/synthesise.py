@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from autoscale.traces.files import write_bins
-from autoscale.traces.synthesis import Shape, provenance, read_bursts, read_hires
+from autoscale.traces.measured_series import read_bursts, read_hires
+from autoscale.traces.synthesis import Shape, provenance
 from autoscale.traces.synthesis import synthesise as make
+from autoscale.traces.writing import write_bins
 from cli.autoscale.data import HIRES, LICENCE, PURCHASES
 from cli.errors import exit_on_error
 from models.datasets.wheels import locate

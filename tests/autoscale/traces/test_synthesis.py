@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from autoscale.errors import TraceError
-from autoscale.traces.synthesis import DAY_S, Bursts, Shape, read_bursts, read_hires, synthesise
+from autoscale.traces.measured_series import Bursts, read_bursts, read_hires
+from autoscale.traces.synthesis import DAY_S, Shape, synthesise
 from cli.autoscale.data import HIRES, PURCHASES
 from models.datasets.wheels import locate
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from autoscale.errors import TraceError
 from autoscale.traces.bins import Arrivals, Bins
-from autoscale.traces.files import open_trace, write_arrivals, write_bins
+from autoscale.traces.files import open_trace
 from autoscale.traces.trace import ArrivalTrace, BinnedTrace
+from autoscale.traces.writing import write_arrivals, write_bins
 
 
 def written(tmp_path: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autoscale.traces.bins import Bins
-from autoscale.traces.files import write_bins
+from autoscale.traces.writing import write_bins
 from services.config.loading import load_config
 from services.logs.traffic import RecordConfig, TrafficLog
 from tests.cli.autoscale.pipelines import call, profiled

