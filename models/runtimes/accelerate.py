@@ -19,14 +19,13 @@ from accelerate import dispatch_model, infer_auto_device_map, init_empty_weights
 from accelerate.utils import OffloadedWeightsLoader, get_max_memory, set_module_tensor_to_device
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 from models.architectures import build_architecture
 from models.architectures.base import Architecture
 from models.artifact import Artifact
 from models.errors import ArtifactError, RuntimeFailure
 from models.runtimes.kinds.accelerate import AccelerateConfig
+from models.runtimes.one_device import OnOneDevice
 from models.runtimes.reduced_precision import arithmetic_of, narrowed_dtypes
 from models.runtimes.torch import ModuleRuntime, misfit, refuse_unbuildable
 from models.signature import Inputs
@@ -190,18 +189,3 @@ def _device_of(name: str, device_map: DeviceMap) -> Device:
         if not name:
             return device_map[""]
     return device_map[name]
-
-
-class OnOneDevice(TorchFunctionMode):
-    """Brings the tensors of an operation to the last one's device: where layers on several GPUs meet."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Move what lies elsewhere, then run the operation; numbers (tensors of no axes) may lie anywhere."""
-        kwargs = kwargs or {}
-        placed = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor) and leaf.dim()]
-        if len(placed) > 1 and any(tensor.device != placed[-1].device for tensor in placed):
-            device = placed[-1].device
-            args, kwargs = tree_map(
-                lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, (args, kwargs)
-            )
-        return func(*args, **kwargs)

@@ -1,0 +1,101 @@
+"""The configuration and the tokenizer of a Hugging Face folder, checked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from models.errors import ArtifactError
+from models.text.tokenizer import TOKENIZER, PairTokenizer
+
+_CONFIG = "config.json"
+_DROPPED = {"_name_or_path", "architectures", "auto_map", "dtype", "torch_dtype", "transformers_version"}
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """Return the fields of config.json that say what the model is.
+
+    Raises:
+        ArtifactError: the file is missing, cannot be read, or the model has code of its own.
+    """
+    path = folder / _CONFIG
+    if not path.is_file():
+        raise ArtifactError(
+            f"no Hugging Face model at {folder}: {_CONFIG} is missing; give a folder that save_pretrained wrote"
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from error
+    if not isinstance(config, dict) or "auto_map" in config:
+        raise ArtifactError(
+            f"{path} is of a model with code of its own, which is not run: give another model"
+        )
+    return {name: value for name, value in config.items() if name not in _DROPPED}
+
+
+def checked_tokenizer(folder: Path, config: dict[str, Any]) -> PairTokenizer:
+    """Return the folder's tokenizer.
+
+    Raises:
+        ArtifactError: it is missing, cannot be read, or does not fit the model.
+    """
+    if not (folder / TOKENIZER).is_file():
+        raise ArtifactError(
+            f"{folder} has no {TOKENIZER}: load its tokenizer with transformers and save it again, which writes one"
+        )
+    settings = _tokenizer_config(folder)
+    if settings.get("truncation_side", "right") != "right":
+        raise ArtifactError(
+            f"{folder}: its tokenizer cuts texts on the left, here they are cut on the right: give another model"
+        )
+    return PairTokenizer(folder / TOKENIZER)
+
+
+def check_vocabulary(folder: Path, tokenizer: PairTokenizer, config: Any) -> None:
+    size = int(config.get_text_config().vocab_size)
+    if tokenizer.size > size:
+        raise ArtifactError(
+            f"{folder}: {TOKENIZER} has {tokenizer.size} tokens, the model's table {size}: take the tokenizer that "
+            f"belongs to the model"
+        )
+
+
+def _tokenizer_config(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from error
+    return settings if isinstance(settings, dict) else {}
+
+
+def max_length_of(folder: Path, config: dict[str, Any], wanted: int | None) -> int:
+    """Return the most tokens of a pair: ``wanted``, or the least limit of model and tokenizer up to 512.
+
+    Raises:
+        ArtifactError: ``wanted`` is above the limit.
+    """
+    positions = config.get("max_position_embeddings")
+    limits = [value for value in (positions, _tokenizer_config(folder).get("model_max_length")) if value]
+    # A RoBERTa counts positions from behind its padding token.
+    if positions and config.get("model_type") in {"roberta", "xlm-roberta", "camembert", "longformer"}:
+        limits[0] = positions - int(config.get("pad_token_id") or 0) - 1
+    most = int(min(limits, default=512))
+    if wanted is not None and wanted > most:
+        raise ArtifactError(
+            f"{folder}: its model takes {most} tokens at most, {wanted} were asked for: ask for fewer"
+        )
+    return wanted or min(most, 512)
+
+
+def reads_types(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether transformers' own tokenizer of this folder tells the model which text a token is of."""
+    if int(config.get("type_vocab_size") or 2) < 2:
+        return False
+    from transformers import AutoTokenizer
+
+    try:
+        names = AutoTokenizer.from_pretrained(folder, local_files_only=True).model_input_names
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(f"{folder}: transformers cannot load its tokenizer: {error}") from error
+    return "token_type_ids" in names
