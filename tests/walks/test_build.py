@@ -15,7 +15,8 @@ from models.impressions import read_impressions
 from models.ragged import RaggedArray
 from tests.walks.maps import grid_map, write_osm
 from walks.build import STAGES, build_world
-from walks.data.features import FEATURES, HISTORY
+from walks.data.features import FEATURES
+from walks.data.user_features import HISTORY
 from walks.errors import BadMapError, BadModelError, BadSeriesError, TooFewRoutesError
 from walks.presets import PRESETS
 from walks.simulation.weather import DAY_S, PERIOD_END

@@ -5,10 +5,7 @@ synthetic queries of ``walks.text.queries``, nothing else. Its quality is measur
 BM25 and the cosine of MiniLM's own embeddings.
 """
 
-import math
-import re
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +28,7 @@ from models.text.tokenizer import TOKENIZER, PairTokenizer
 from models.training.metrics import ndcg
 from walks.sources import TOKENIZER as TOKENIZER_FILE
 from walks.sources import WEIGHTS, locate
+from walks.text.bm25 import bm25
 from walks.text.minilm import Encoder
 from walks.text.queries import Asked, Walkers
 from walks.world import Inputs, World
@@ -172,31 +170,6 @@ def _cosines(asked: Asked, texts: Sequence[str], inputs: Inputs) -> NDArray[np.f
     rows, where = np.unique(asked.rows, return_inverse=True)
     of_texts = encoder([texts[row] for row in rows.tolist()])[where.reshape(asked.rows.shape)]
     return np.asarray(np.einsum("qd,qcd->qc", encoder(asked.queries), of_texts), dtype=np.float32)
-
-
-def bm25(asked: Asked, texts: Sequence[str], k1: float = 1.2, b: float = 0.75) -> NDArray[np.float32]:
-    """Give BM25 (Robertson & Zaragoza 2009) of each query with its candidates' texts, (Q, C)."""
-    words = [Counter(_words(text)) for text in texts]
-    lengths = [counter.total() for counter in words]
-    seen = Counter(word for counter in words for word in counter)
-    mean = sum(lengths) / len(lengths)
-
-    def score(query: str, row: int) -> float:
-        norm = k1 * (1 - b + b * lengths[row] / mean)
-        return sum(
-            math.log1p((len(texts) - seen[word] + 0.5) / (seen[word] + 0.5))
-            * (words[row][word] * (k1 + 1) / (words[row][word] + norm))
-            for word in _words(query)
-        )
-
-    scores = [
-        [score(query, row) for row in rows] for query, rows in zip(asked.queries, asked.rows, strict=True)
-    ]
-    return np.array(scores, dtype=np.float32)
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())
 
 
 def _ndcg(scores: NDArray[np.float32], asked: Asked) -> float:

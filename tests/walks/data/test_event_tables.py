@@ -5,7 +5,8 @@ from models.features.aggregates import as_of
 from models.ragged import RaggedArray
 from tests.walks.conftest import City, Play
 from walks.data.event_tables import Tables, past_of, tables_of
-from walks.data.features import FEATURES, HISTORY, OPENED, SHOWN, TRACK
+from walks.data.features import FEATURES
+from walks.data.user_features import HISTORY, OPENED, SHOWN, TRACK
 from walks.simulation.log import Events
 from walks.simulation.weather import DAY_S
 

@@ -12,8 +12,9 @@ from services.config.pipeline import PipelineConfig
 from services.deployment.check import check_artifacts
 from services.ingress.schema import RankRequest
 from services.units.ingress_replica import build_engine
+from walks.text.bm25 import bm25
 from walks.text.queries import Asked
-from walks.text.text_ranker import Fit, bm25, train_text_ranker
+from walks.text.text_ranker import Fit, train_text_ranker
 from walks.world import inputs_of, world_at
 
 A_FEW = Fit(lists=6, candidates=3, lists_per_step=3, valid_lists=4, valid_candidates=5)
