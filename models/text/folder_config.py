@@ -52,6 +52,11 @@ def checked_tokenizer(folder: Path, config: dict[str, Any]) -> PairTokenizer:
 
 
 def check_vocabulary(folder: Path, tokenizer: PairTokenizer, config: Any) -> None:
+    """Check that the model has an embedding for every token.
+
+    Raises:
+        ArtifactError: it has fewer.
+    """
     size = int(config.get_text_config().vocab_size)
     if tokenizer.size > size:
         raise ArtifactError(
