@@ -61,25 +61,25 @@ class RedisConfig(StoreOptions):
 
 
 def _open(config: RedisConfig, home: Path, readers: int) -> FeatureStore:
-    from services.stores.redis import RedisStore
+    from services.stores.redis.store import RedisStore
 
     return RedisStore(config, home, readers)
 
 
 def _open_writer(config: RedisConfig, home: Path) -> StoreWriter:
-    from services.stores.redis_writer import RedisWriter
+    from services.stores.redis.writer import RedisWriter
 
     return RedisWriter(config, home)
 
 
 def _check(config: RedisConfig, home: Path) -> None:
-    from services.stores.redis_client import connection_options
+    from services.stores.redis.client import connection_options
 
     connection_options(config, home)
 
 
 def _fault(config: RedisConfig, home: Path) -> str | None:
-    from services.stores.redis_client import server_fault
+    from services.stores.redis.client import server_fault
 
     return server_fault(config, home)
 

@@ -15,7 +15,7 @@ import redis
 
 from services.stores.base import Reading
 from services.stores.kinds.redis import RedisConfig
-from services.stores.redis import RedisStore
+from services.stores.redis.store import RedisStore
 from tests.services.processes import free_port
 
 SERVER = shutil.which("redis-server") or shutil.which("valkey-server")

@@ -9,7 +9,7 @@ from services.stores.base import StoreOptions
 from services.stores.kinds.lmdb import LmdbConfig
 from services.stores.kinds.redis import RedisConfig
 from services.stores.kinds.registry import StoreConfig
-from services.stores.redis_client import addresses_of
+from services.stores.redis.client import addresses_of
 
 STORE: TypeAdapter[StoreOptions] = TypeAdapter(StoreConfig)
 

@@ -12,8 +12,8 @@ from services.breaker import State
 from services.errors import ConfigError, StoreFailed
 from services.stores import open_store, open_writer
 from services.stores.kinds.redis import RedisConfig
-from services.stores.redis import RedisStore
-from services.stores.redis_client import server_fault
+from services.stores.redis.client import server_fault
+from services.stores.redis.store import RedisStore
 from tests.services.stores.certificates import write_certificates
 from tests.services.stores.servers import (
     PATIENT,
@@ -101,7 +101,7 @@ def test_a_frozen_server_costs_its_timeout_and_then_nothing(server: RedisServer,
         server.freeze()
         assert len(store.read_many(keys).unread) == len(keys)
         assert len(store.read_many(keys).unread) == len(keys)
-        (node,) = store._keeper.nodes.values()
+        (node,) = store._connector.nodes.values()
         assert node.state is State.OPEN
         assert store.left_alone == 1
         began_s = time.thread_time()
@@ -128,7 +128,7 @@ def test_a_server_that_restarted_while_nobody_read_costs_no_reading(
     server: RedisServer, tmp_path: Path
 ) -> None:
     with reading(tmp_path, server) as store:
-        (node,) = store._keeper.nodes.values()
+        (node,) = store._connector.nodes.values()
         (first,) = node._idle
         server.kill()
         server.restart()

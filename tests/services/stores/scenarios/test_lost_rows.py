@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from models.features.definition import Feature, FeatureSet
 from models.features.rows import row_key
 from services.errors import StoreFailed, StoreLost
-from services.stores import open_writer, redis_writer, sources
+from services.stores import open_writer, sources
 from services.stores.kinds.lmdb import LmdbConfig
 from services.stores.kinds.redis import RedisConfig
 from services.stores.kinds.registry import StoreConfig
 from services.stores.lmdb import LmdbStore
 from services.stores.loading import LoadCheckpoint, LoadProgress, LoadReport, Progress, load, load_all
-from services.stores.redis_marks import Marks
+from services.stores.redis import writer as redis_writer
+from services.stores.redis.marks import Marks
 from services.stores.sources import open_source
 from tests.services.stores.servers import RedisServer, needs_redis, redis_cluster, redis_server, until
 

@@ -1,7 +1,7 @@
 """One Redis server as the request path sees it: open connections, and a breaker over them.
 
 Nothing here connects. A connection's handshakes (TCP, TLS, password) take several round trips and much longer
-than a batch may wait, so ``keeper.py`` makes connections on a thread of its own, and a batch that finds none
+than a batch may wait, so ``connector.py`` makes connections on a thread of its own, and a batch that finds none
 goes without. The time-out is the kernel's, on the socket: an event loop or an interpreter lock that is late
 itself does not make an answer late that has come.
 """

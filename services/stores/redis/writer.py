@@ -9,8 +9,8 @@ import redis
 
 from services.errors import StoreFailed, StoreLost
 from services.stores.kinds.redis import RedisConfig
-from services.stores.redis_client import ERRORS, client_of
-from services.stores.redis_marks import Marks
+from services.stores.redis.client import ERRORS, client_of
+from services.stores.redis.marks import Marks
 
 _ROWS_A_PART = 1000
 _TIMEOUT_S = 10.0

@@ -1,4 +1,4 @@
-"""The keeper: a thread that makes a Redis store's connections, and finds a cluster's nodes.
+"""The connector: a thread that makes a Redis store's connections, and finds a cluster's nodes.
 
 All that takes more than one round trip happens here, beside the requests.
 """
@@ -11,15 +11,15 @@ import redis
 from redis.connection import Connection
 
 from services.breaker import BreakerConfig
-from services.stores.redis_client import Address
-from services.stores.redis_node import RedisNode
+from services.stores.redis.client import Address
+from services.stores.redis.node import RedisNode
 
 SLOTS = 16_384
 _SWEEP_PERIOD_S = 1.0
 logger = logging.getLogger("ray.serve")
 
 
-class Keeper:
+class RedisConnector:
     """Keeps the nodes' connections open until it is closed."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Keeper:
         self._settled = threading.Event()
         self._stale = is_cluster
         self._last_fault: dict[Address, str] = {}
-        self._thread = threading.Thread(target=self._run, name="store-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="redis-connector", daemon=True)
         self._thread.start()
 
     def settled(self, limit_s: float) -> bool:

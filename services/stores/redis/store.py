@@ -22,9 +22,9 @@ from redis.crc import key_slot
 from services.breaker import State
 from services.stores.base import Reading
 from services.stores.kinds.redis import RedisConfig
-from services.stores.redis_client import addresses_of, connector
-from services.stores.redis_connector import Keeper
-from services.stores.redis_node import RedisNode, send
+from services.stores.redis.client import addresses_of, connector
+from services.stores.redis.connector import RedisConnector
+from services.stores.redis.node import RedisNode, send
 
 Groups = list[list[int]]
 """Places of keys that one command asks for: all of them, or in a cluster those of one slot."""
@@ -47,19 +47,19 @@ class RedisStore:
         self._prefix = config.prefix.encode()
         self._timeout_s = config.timeout_ms / 1e3
         self._is_cluster = config.cluster
-        self._keeper = Keeper(
+        self._connector = RedisConnector(
             seeds=addresses_of(config),
             is_cluster=config.cluster,
             connect=connector(config, home),
             connections=readers,
             breaker=config.breaker,
         )
-        self._keeper.settled(2 * config.connect_timeout_ms / 1e3)
+        self._connector.settled(2 * config.connect_timeout_ms / 1e3)
 
     @property
     def left_alone(self) -> int:
         """How many nodes' breakers are not closed."""
-        return sum(node.state is not State.CLOSED for node in list(self._keeper.nodes.values()))
+        return sum(node.state is not State.CLOSED for node in list(self._connector.nodes.values()))
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:
         """Read all keys; those of a node that does not answer in time are unread."""
@@ -73,7 +73,7 @@ class RedisStore:
             connection = None if node is None else self._ask(node, groups, keys)
             if node is None or connection is None:
                 unread += chain.from_iterable(groups)
-                self._keeper.look()
+                self._connector.look()
             else:
                 calls.append((node, connection, groups))
         for node, connection, groups in calls:
@@ -113,7 +113,7 @@ class RedisStore:
                 redis.ResponseError
             ):  # the node answers, but has not this slot any more, or not for this user
                 unread += group
-                self._keeper.look(moved=True)
+                self._connector.look(moved=True)
             except (redis.RedisError, TypeError, ValueError) as error:  # the others: no answer to an MGET
                 self._lose(node, connection, error)
                 return unread + list(chain.from_iterable(groups[number:]))
@@ -122,13 +122,13 @@ class RedisStore:
 
     def close(self) -> None:
         """Disconnect."""
-        self._keeper.close()
+        self._connector.close()
 
     def _grouped(self, keys: Sequence[bytes]) -> list[tuple[RedisNode | None, Groups]]:
         """Give indices of keys by slot, by node; a slot whose node is unknown is None's."""
         if not self._is_cluster:
-            return [(node, [list(range(len(keys)))]) for node in self._keeper.nodes.values()]
-        slots = self._keeper.slots
+            return [(node, [list(range(len(keys)))]) for node in self._connector.nodes.values()]
+        slots = self._connector.slots
         if not slots:
             return [(None, [list(range(len(keys)))])]
         by_slot: dict[int, list[int]] = {}
@@ -142,4 +142,4 @@ class RedisStore:
     def _lose(self, node: RedisNode, connection: Connection, error: Exception) -> None:
         node.drop(connection)
         node.failed(f"{type(error).__name__}: {error}")
-        self._keeper.look()
+        self._connector.look()
