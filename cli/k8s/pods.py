@@ -48,7 +48,7 @@ def pod_template(
     pool: PoolConfig | None = None,
 ) -> dict[str, Any]:
     """Give metadata and spec of a group's pods; ``resources`` are the Ray container's. pool: None for the head."""
-    command, grace_s = departure(pool)
+    command, grace_s = drain_hook(pool)
     on_gpus = pool is not None and pool.gpus > 0
     container = {
         "name": f"ray-{role}",
@@ -87,7 +87,7 @@ def pod_template(
     }
 
 
-def departure(pool: PoolConfig | None) -> tuple[list[str], int]:
+def drain_hook(pool: PoolConfig | None) -> tuple[list[str], int]:
     """Give what a pod does before it stops, and the seconds that Kubernetes gives it; None: the head, without replicas.
 
     First it is forgotten as it was, then its replicas move, to a new node if need be. Nodes that the provider takes

@@ -51,10 +51,10 @@ def test_one_timing_is_a_floor_and_a_rate() -> None:
 
 def test_times_are_those_among_its_like_and_relief_is_what_they_lose_alone() -> None:
     bare = profile((1, 100, 4.0, 1.5), (2, 200, 8.0, 1.5))
-    among = bare.model_copy(
+    contended = bare.model_copy(
         update={"served_ratio": 1.5, "contention": 0.25, "neighbours": 3, "served_sigma": 0.2}
     )
-    service = service_time(among)
+    service = service_time(contended)
     assert service.batch_s(2, 200) == pytest.approx(0.015)
     assert service.batch_s(2, 200) * (1 - service.relief) == pytest.approx(0.012)
     assert (service.neighbours, service.sigma) == (3, 0.2)

@@ -120,8 +120,8 @@ def test_a_batch_takes_as_much_longer_as_others_of_its_like_run() -> None:
     """One lone request after another finds the other replica idle; both replicas kept full never do."""
     spec = single_server(10.0, 1, replicas=2)
     [unit] = spec.units
-    among = unit.placed[0].profile.model_copy(update={"contention": 0.25, "neighbours": 1})
-    spec = replace(spec, units=(replace(unit, placed=(replace(unit.placed[0], profile=among),)),))
+    contended = unit.placed[0].profile.model_copy(update={"contention": 0.25, "neighbours": 1})
+    spec = replace(spec, units=(replace(unit, placed=(replace(unit.placed[0], profile=contended),)),))
     alone_s, _ = mean_latencies(spec, 0.5, 4000.0, np.ones(DRAWS))
     assert alone_s == pytest.approx(0.010, rel=0.002)
     one_s, _ = mean_latencies(replace_replicas(spec, 1), 0.5, 4000.0, np.ones(DRAWS))
