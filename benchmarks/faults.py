@@ -21,8 +21,8 @@ from typing import Any, get_args
 import yaml
 
 from benchmarks.cases.workloads import CONFIGS
+from benchmarks.harness.meters.scrape import metrics_url, total
 from benchmarks.harness.redis_server import RedisServer, redis_server
-from benchmarks.harness.scrape import metrics_url, total
 from benchmarks.harness.servers import Server, service
 from benchmarks.outages.disk import disk_fault, limited_disk
 from benchmarks.outages.fault import Fault, Plan, suffer

@@ -19,7 +19,7 @@ import yaml
 
 from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.cells import Load, measure_cell
-from benchmarks.harness.scrape import metrics_url, settled_total
+from benchmarks.harness.meters.scrape import metrics_url, settled_total
 from benchmarks.harness.servers import service
 from services.config.pipeline import PipelineConfig
 

@@ -29,8 +29,8 @@ from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.closed_loop import ClosedLoop
 from benchmarks.harness.connections import health_request, http_request
 from benchmarks.harness.load import run_closed, run_open
+from benchmarks.harness.meters.processes import core_seconds_by_role
 from benchmarks.harness.open_loop import OpenLoop
-from benchmarks.harness.processes import core_seconds_by_role
 from benchmarks.harness.results import Answered
 from benchmarks.harness.servers import Server, service
 from services.paths import home_directory

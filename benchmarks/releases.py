@@ -35,8 +35,8 @@ from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.closed_loop import ClosedLoop
 from benchmarks.harness.connections import health_request, http_request
 from benchmarks.harness.load import run_closed, run_open
+from benchmarks.harness.meters.processes import others_busy_s
 from benchmarks.harness.open_loop import OpenLoop
-from benchmarks.harness.processes import others_busy_s
 from benchmarks.harness.results import Answered, LoadResult, percentiles_ms
 from benchmarks.harness.servers import Server, service
 from models.artifact import MANIFEST, Artifact, write_artifact

@@ -21,8 +21,8 @@ from pathlib import Path
 from benchmarks.cases import bare_model, dlrm
 from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.cells import Cell, Load, measure_cell
-from benchmarks.harness.machine import machine
-from benchmarks.harness.processes import machine_busy_s
+from benchmarks.harness.meters.machine import machine
+from benchmarks.harness.meters.processes import machine_busy_s
 from benchmarks.harness.report import Measured, as_json, as_text, growth
 from benchmarks.harness.servers import Server, control, service
 from models.runtimes.kinds.onnx import OnnxConfig

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import dispatch
 from benchmarks.cases.sharding_models import CASES, Case, tiny
 from benchmarks.cases.workloads import WORKLOADS
-from benchmarks.harness.memory import Growth
+from benchmarks.harness.meters.memory import Growth
 from models.errors import RuntimeFailure
 from models.runtimes import load_runtime
 from models.runtimes.base import GroupOptions, Runtime, group_of

@@ -13,8 +13,8 @@ from autoscale.spec import PipelineSpec
 from benchmarks.harness.answers import read_batches
 from benchmarks.harness.connections import health_request, http_request
 from benchmarks.harness.load import run_open
+from benchmarks.harness.meters.processes import core_seconds_by_role, machine_busy_s
 from benchmarks.harness.open_loop import OpenLoop
-from benchmarks.harness.processes import core_seconds_by_role, machine_busy_s
 from benchmarks.harness.servers import Server
 
 _WARM_S = 2.0

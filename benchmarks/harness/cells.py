@@ -11,8 +11,8 @@ from benchmarks.harness.answers import Batches, read_batches
 from benchmarks.harness.closed_loop import ClosedLoop
 from benchmarks.harness.connections import health_request, http_request
 from benchmarks.harness.load import run_closed, run_open
+from benchmarks.harness.meters.processes import core_seconds_by_role, machine_busy_s
 from benchmarks.harness.open_loop import OpenLoop
-from benchmarks.harness.processes import core_seconds_by_role, machine_busy_s
 from benchmarks.harness.results import LoadResult
 from benchmarks.harness.servers import Server
 

@@ -14,8 +14,8 @@ from itertools import cycle
 import numpy as np
 
 from benchmarks.harness.connections import Connection, connect
+from benchmarks.harness.meters.timer import FineTimer
 from benchmarks.harness.results import Answered, LoadResult, good_count, percentiles_ms
-from benchmarks.harness.timer import FineTimer
 
 _MAX_REQUESTS = 2_000_000
 _RECONNECT_PERIOD_S = 0.02

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.processes import CpuMeter
+from benchmarks.harness.meters.processes import CpuMeter
 
 MARK = "RANKWAY_BENCHMARK"
 _START_LIMIT_S = 240.0

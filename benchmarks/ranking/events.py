@@ -31,9 +31,9 @@ from models.datasets.config import EventsConfig
 from models.datasets.events import EventLog, cut
 from models.features.catalogue import Catalogue, item_key
 from models.impressions import read_impressions
-from models.training.lists import in_memory
+from models.training.examples.lists import in_memory
+from models.training.examples.negative_sampling import over_catalogue
 from models.training.loop import Progress
-from models.training.negative_sampling import over_catalogue
 from services.config.pipeline import PipelineConfig
 
 BLOCK = 256

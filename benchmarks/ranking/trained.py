@@ -22,8 +22,8 @@ def ranking_of(root: Path, catalogue: Catalogue, *, threads: int = 2) -> Ranking
 
     from models.architectures import build_architecture
     from models.assembly import InputAssembler
+    from models.training.examples.lists import Lists
     from models.training.export import SAFETENSORS
-    from models.training.lists import Lists
     from models.training.scoring import score
 
     artifact = Artifact.load(root)

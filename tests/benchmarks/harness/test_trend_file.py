@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.machine import machine
+from benchmarks.harness.meters.machine import machine
 from benchmarks.harness.report import as_json
 from benchmarks.harness.trend_file import COLUMNS, TrendError, add_rows, read_trend, rows_of
 from benchmarks.trend import TREND

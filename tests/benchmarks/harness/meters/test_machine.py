@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from benchmarks.harness.machine import machine
+from benchmarks.harness.meters.machine import machine
 
 
 def test_the_processor_is_named_with_the_instruction_sets_that_matter(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.scrape import metrics_url, total
+from benchmarks.harness.meters.scrape import metrics_url, total
 
 TEXT = """# TYPE ray_rankway_batch_candidates histogram
 ray_rankway_batch_candidates_bucket{le="16.0",unit="ranker"} 3

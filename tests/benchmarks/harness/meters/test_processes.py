@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from benchmarks.harness.processes import (
+from benchmarks.harness.meters.processes import (
     CpuMeter,
     Process,
     core_seconds_by_role,

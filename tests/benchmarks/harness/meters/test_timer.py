@@ -1,7 +1,7 @@
 import select
 import time
 
-from benchmarks.harness.timer import FineTimer
+from benchmarks.harness.meters.timer import FineTimer
 
 
 def readable(timer: FineTimer, within_s: float) -> bool:

@@ -1,0 +1,1 @@
+"""Meters: cores, memory, processes, time and the metrics of a server."""

@@ -1,0 +1,1 @@
+"""Training examples: lists of impressions, their negatives, and users taken as unknown."""
