@@ -65,7 +65,7 @@ def _train(
     pipeline: PipelineConfig, from_log: Sequence[Path], force: bool, console: Console
 ) -> "list[Trained]":
     require(["torch", "accelerate", "onnx"], "train")
-    from models.training.from_log import impressions_from_log
+    from models.training.examples.from_log import impressions_from_log
     from models.training.splits import TrainingFolders
     from models.training.train import Trainer  # here, as it loads torch
 

@@ -26,7 +26,7 @@ def hash_of_data(folders: Sequence[Path]) -> str:
 def hash_of_training_code() -> str:
     """Give 16 hex digits over the code that decides what a training gives."""
     folders = [_CODE / "training", _CODE / "architectures", _CODE / "features"]
-    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     files += [_CODE / name for name in ("assembly.py", "runtimes/golden.py", "padding.py", "signature.py")]
     return hash_of_code(files)
 

@@ -22,7 +22,7 @@ from models.training.checkpoint import (
     set_moments,
 )
 from models.training.config import FitConfig
-from models.training.lists import Lists, Step
+from models.training.examples.lists import Lists, Step
 from models.training.losses import LossFunction
 from models.training.scoring import score_ndcg
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.architectures.base import Architecture
 from models.padding import from_lists
 from models.ragged import gather_positions
-from models.training.lists import Lists
+from models.training.examples.lists import Lists
 from models.training.metrics import ndcg
 
 LISTS_SCORED_TOGETHER = 256

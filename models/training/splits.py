@@ -17,12 +17,12 @@ from models.features.overlay import Overlay
 from models.features.view import FeatureView
 from models.impressions import read_impressions
 from models.ragged import RaggedBatch
-from models.training.cold_users import some_unknown
 from models.training.config import TrainingConfig
+from models.training.examples.cold_users import some_unknown
+from models.training.examples.lists import Lists, expect_numbers, in_memory, thinned, without_unknown_items
+from models.training.examples.negative_sampling import over_catalogue
 from models.training.export import SAFETENSORS
-from models.training.lists import Lists, expect_numbers, in_memory, thinned, without_unknown_items
 from models.training.loop import Progress
-from models.training.negative_sampling import over_catalogue
 from models.training.scoring import score
 
 Labelled = tuple[RaggedBatch, NDArray[np.float32]]

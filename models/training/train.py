@@ -24,13 +24,13 @@ from models.features.definition import FeatureSet
 from models.runtimes.golden import golden_batch
 from models.training.checkpoint import TrainingCheckpoint
 from models.training.config import FitConfig, TrainingConfig
+from models.training.examples.lists import Lists
+from models.training.examples.negative_sampling import NegativeSampler
 from models.training.export import ONNX, weight_writer
 from models.training.lineage import already_trained, hash_of, hash_of_data, hash_of_training_code
-from models.training.lists import Lists
 from models.training.loop import Fitted, Progress, fit
 from models.training.losses import LossFunction, distillation_loss, list_loss
 from models.training.metrics import quality
-from models.training.negative_sampling import NegativeSampler
 from models.training.scoring import score
 from models.training.sizes import listwise_options, pooled_options, ranker_options
 from models.training.splits import Labelled, Splits, TrainingFolders

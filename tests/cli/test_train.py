@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cli.train import train
 from models.artifact import Artifact
 from models.features.catalogue import Catalogue
-from tests.models.training.test_from_log import write_log
+from tests.models.training.examples.test_from_log import write_log
 from tests.models.training.test_train import DOCUMENT, MODELS
 from tests.models.worlds import FEATURES, make_catalogue, make_impressions
 

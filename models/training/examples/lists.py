@@ -13,7 +13,7 @@ from models.assembly import InputAssembler
 from models.errors import TrainingError
 from models.padding import mask_of, to_lists
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
-from models.training.negative_sampling import NegativeSampler
+from models.training.examples.negative_sampling import NegativeSampler
 
 _STEPS_SORTED_TOGETHER = 64
 _HISTORY_GROUPS = 8

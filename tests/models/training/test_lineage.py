@@ -1,7 +1,11 @@
 """Lineage: the hash follows the data's names and contents, not where they lie."""
 
+import shutil
 from pathlib import Path
 
+import pytest
+
+from models.training import lineage
 from models.training.lineage import hash_of, hash_of_data, hash_of_training_code
 
 
@@ -25,3 +29,14 @@ def test_the_hash_of_values_ignores_their_order() -> None:
 def test_the_code_has_one_hash() -> None:
     assert len(hash_of_training_code()) == 16
     assert hash_of_training_code() == hash_of_training_code()
+
+
+def test_the_code_hash_covers_files_in_folders_of_the_training_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(lineage._CODE, tmp_path / "models", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(lineage, "_CODE", tmp_path / "models")
+    before = lineage.hash_of_training_code()
+    lists = tmp_path / "models/training/examples/lists.py"
+    lists.write_text(lists.read_text(encoding="utf-8") + "\nMORE = 1\n", encoding="utf-8")
+    assert lineage.hash_of_training_code() != before

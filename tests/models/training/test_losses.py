@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.training.lists import Step
+from models.training.examples.lists import Step
 from models.training.losses import distillation_loss, list_loss
 
 

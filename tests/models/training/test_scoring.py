@@ -6,7 +6,7 @@ import torch
 from models.architectures.history_ranker import HistoryRanker
 from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
-from models.training.lists import Lists
+from models.training.examples.lists import Lists
 from models.training.scoring import score
 from tests.models.worlds import RANKER, make_batch
 

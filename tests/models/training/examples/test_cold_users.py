@@ -5,7 +5,7 @@ import numpy as np
 from models.features.aggregates import Aggregate
 from models.features.definition import Feature, FeatureSet
 from models.ragged import RaggedArray, RaggedBatch
-from models.training.cold_users import some_unknown
+from models.training.examples.cold_users import some_unknown
 
 REQUESTS = 2000
 FEATURES = FeatureSet(

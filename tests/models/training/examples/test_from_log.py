@@ -12,7 +12,7 @@ from models.features.catalogue import Catalogue
 from models.impressions import read_impressions
 from models.ragged import RaggedBatch
 from models.served_log.writing import Feedback, ShownLists, feedback_table, lists_table, write_log_file
-from models.training.from_log import impressions_from_log
+from models.training.examples.from_log import impressions_from_log
 from tests.models.training.test_train import changed, train
 from tests.models.worlds import FEATURES, make_catalogue, make_impressions
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.features.catalogue import item_key
 from models.ragged import RaggedArray, RaggedBatch, offsets_of
-from models.training.negative_sampling import NegativeSampler, over_catalogue
+from models.training.examples.negative_sampling import NegativeSampler, over_catalogue
 from tests.models.worlds import make_catalogue
 
 
