@@ -26,7 +26,7 @@ CODE = (
     "services/locks.py",
 )
 """What a built world's bytes follow from, ``BESIDE`` left out."""
-BESIDE = {"ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"}
+BESIDE = {"bm25.py", "ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"}
 """Files of walks that read a built world, or see to it that there is one."""
 
 
