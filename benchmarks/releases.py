@@ -17,7 +17,6 @@ import itertools
 import json
 import multiprocessing
 import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -29,8 +28,7 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from benchmarks.cases.staged_releases import stage_two
 from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.closed_loop import ClosedLoop
 from benchmarks.harness.connections import health_request, http_request
@@ -39,9 +37,7 @@ from benchmarks.harness.meters.processes import others_busy_s
 from benchmarks.harness.open_loop import OpenLoop
 from benchmarks.harness.results import Answered, LoadResult, percentiles_ms
 from benchmarks.harness.servers import Server, service
-from models.artifact import MANIFEST, Artifact, write_artifact
 from services.config.loading import load_config
-from services.paths import home_directory
 from services.releases.staging import ReleaseFolder
 
 _HOST = "127.0.0.1"
@@ -88,7 +84,7 @@ def measure(workload: Workload, swaps: int, seconds: float, *, all_changed: bool
     """
     with tempfile.TemporaryDirectory(prefix="rankway-benchmark-") as folder:
         home = Path(folder)
-        config, names = _stage_two(workload, home, all_changed=all_changed)
+        config, names = stage_two(workload, home, all_changed=all_changed)
         with service(config, {"RANKWAY_HOME": folder}) as server:
             requests = [http_request(_HOST, "/v1/rank", body) for body in workload.bodies()]
             run_closed(_HOST, server.port, ClosedLoop(requests, clients=8, duration_s=2.0))
@@ -189,62 +185,6 @@ def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
                 pipe.send(None)
             except Exception as error:  # told to the one who measures
                 pipe.send(str(error))
-
-
-def _stage_two(workload: Workload, home: Path, *, all_changed: bool = False) -> tuple[Path, list[str]]:
-    """Stage the workload, and once more with its ranker, or all, as another artifact; give configuration and names.
-
-    The service begins with the second, so that the first swap is one.
-    """
-    data = _over(workload.pipeline().model_dump(mode="json"), home_directory())
-    config = home / "pipeline.yaml"
-    changed = list(data["models"]) if all_changed else [data["ranker"]["model"]]
-    names = []
-    for copy in (False, True):
-        if copy:
-            for model in changed:
-                _copy_artifact(Path(data["models"][model]["artifact"]), home / model)
-                data["models"][model]["artifact"] = str(home / model)
-            if all_changed:
-                shutil.copytree(data["catalogue"], home / "catalogue")
-                data["catalogue"] = str(home / "catalogue")
-        config.write_text(yaml.safe_dump(data, sort_keys=False))
-        pipeline = load_config(config)
-        names.append(ReleaseFolder(home, pipeline.name).stage(pipeline).name)
-    ReleaseFolder(home, data["name"]).history.note_active(names[1])
-    return config, names
-
-
-def _over(data: dict[str, Any], home: Path) -> dict[str, Any]:
-    """Name a pipeline's data by absolute paths."""
-    data["catalogue"] = str(home / data["catalogue"])
-    features = data["features"]
-    for field in ("definitions", "overlay", "live"):
-        if features.get(field):
-            features[field] = str(home / features[field])
-    if (features["store"] or {}).get("path"):
-        features["store"]["path"] = str(home / features["store"]["path"])
-    for model in data["models"].values():
-        model["artifact"] = str(home / model["artifact"])
-    return data
-
-
-def _copy_artifact(source: Path, target: Path) -> None:
-    """Write the same model as another version: a file more."""
-    artifact = Artifact.read(source)
-
-    def write(staging: Path) -> None:
-        shutil.copytree(source, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
-        (staging / "copy.txt").write_text("the same model as another artifact\n")
-
-    write_artifact(
-        target,
-        name=artifact.name,
-        signature=artifact.signature,
-        weights=artifact.weights,
-        write_files=write,
-        architecture=artifact.architecture,
-    )
 
 
 def _latencies_in(spans: Sequence[Span], answers: Sequence[Answered]) -> list[float]:

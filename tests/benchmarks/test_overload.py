@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from benchmarks.cases.overload_figures import recovery_s, summary, undegraded_again_s
 from benchmarks.cases.workloads import WORKLOADS
 from benchmarks.harness.results import Answered
-from benchmarks.overload import recovery_s, requests_of, summary, undegraded_again_s
+from benchmarks.overload import requests_of
 
 
 def answered(at_s: float, took_s: float, status: int = 200, degraded: str | None = None) -> Answered:

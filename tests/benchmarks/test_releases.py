@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import releases
+from benchmarks.cases.staged_releases import stage_two
 from benchmarks.cases.workloads import Workload
 from benchmarks.harness.results import Answered
 from models.artifact import Artifact
@@ -21,7 +22,7 @@ def test_two_releases_of_one_model_are_staged_over_data_elsewhere(
     home.mkdir()
     monkeypatch.setenv("RANKWAY_HOME", str(data))
     workload = Workload("small", make_pipeline(data), candidates=20, k=3)
-    config, names = releases._stage_two(workload, home)
+    config, names = stage_two(workload, home)
     folder = ReleaseFolder(home, "small")
     assert [release.name for release in folder.staged()] == sorted(
         names, key=lambda name: (folder.read(name).staged_at, name)
