@@ -70,7 +70,7 @@ class ServiceProcess:
             if wanted in line:
                 return
 
-    def found(self, pattern: str) -> str:
+    def match_in_output(self, pattern: str) -> str:
         """Give the first group of the pattern in what the process said."""
         match = re.search(pattern, " ".join(self.said))
         assert match is not None, f"{pattern} is not in {self.said}"

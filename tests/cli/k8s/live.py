@@ -21,7 +21,7 @@ class Done(NamedTuple):
 
     code: int
     out: str
-    told: str
+    errors: str
 
 
 class Live:

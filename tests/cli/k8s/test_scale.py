@@ -22,7 +22,7 @@ def test_a_raised_maximum_reaches_the_running_cluster_and_nothing_else_changes(l
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
     assert "gpu-large, 0 nodes: maxReplicas 50 -> 80" in done.out
-    assert f"RayCluster {ACTIVE}: patched" in done.told
+    assert f"RayCluster {ACTIVE}: patched" in done.errors
     after = live.objects.get("rayclusters", ACTIVE)["spec"]
     assert after["workerGroupSpecs"][2]["maxReplicas"] == 80
     after["workerGroupSpecs"][2]["maxReplicas"] = 50
@@ -49,7 +49,7 @@ def test_without_a_difference_nothing_is_patched(live: Live) -> None:
 def test_without_a_terminal_it_asks_for_a_decision_instead_of_hanging(live: Live) -> None:
     done = live.scale(raise_large)
     assert done.code == 2
-    assert "add one of them" in done.told
+    assert "add one of them" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS
 
 
@@ -81,8 +81,8 @@ def test_a_maximum_below_the_running_nodes_is_refused_with_the_way_to_get_there(
 
     done = live.scale(lower, "--yes")
     assert done.code == 2
-    assert "pools.cpu.max_nodes: below the 50 nodes" in done.told
-    assert "apply the lower bound to the RayService first" in done.told
+    assert "pools.cpu.max_nodes: below the 50 nodes" in done.errors
+    assert "apply the lower bound to the RayService first" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS
 
 
@@ -114,8 +114,8 @@ def test_a_group_that_the_live_cluster_lacks_is_refused_whole(live: Live) -> Non
 
     done = live.scale(add_pool, "--yes")
     assert done.code == 2
-    assert f"pools.cpu-new: not a group of RayCluster {ACTIVE}" in done.told
-    assert "adds a group at the end" in done.told
+    assert f"pools.cpu-new: not a group of RayCluster {ACTIVE}" in done.errors
+    assert "adds a group at the end" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS
 
 
@@ -133,7 +133,7 @@ def test_a_group_that_only_the_live_cluster_has_is_refused_whole(live: Live) -> 
 
     done = live.scale(remove_pool, "--yes")
     assert done.code == 2
-    assert f"RayCluster {ACTIVE} also has a group that no unit is in, got gpu-small" in done.told
+    assert f"RayCluster {ACTIVE} also has a group that no unit is in, got gpu-small" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS
 
 
@@ -149,5 +149,5 @@ def test_a_group_that_only_the_live_cluster_has_is_refused_whole(live: Live) -> 
 def test_a_cluster_that_is_not_there_is_named(live: Live, options: tuple[str, ...], message: str) -> None:
     done = live.scale(raise_large, "--yes", *options)
     assert done.code == 2
-    assert message in done.told
+    assert message in done.errors
     assert live.count("PATCH", "rayclusters") == 0

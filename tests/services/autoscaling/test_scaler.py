@@ -46,7 +46,7 @@ def config_of(*changes: Mapping[str, Any]) -> PipelineConfig:
     return validated(document, "test")
 
 
-def told(target: int, ongoing: float = 0.0, now_s: float = 100.0) -> Seen:
+def reported(target: int, ongoing: float = 0.0, now_s: float = 100.0) -> Seen:
     seen = Seen(target, target, ongoing, current_time=now_s)
     seen.tell("a", now_s - 2, stats_of(0))
     seen.tell("a", now_s - 1, stats_of(100))
@@ -83,9 +83,9 @@ def scaler_of(config: PipelineConfig) -> tuple[Scaler[int], Counting]:
 
 def test_it_decides_every_interval_and_between_gives_back_what_stands() -> None:
     scaler, policy = scaler_of(config_of())
-    contexts = {"main": told(1), "scorer": told(1)}
+    contexts = {"main": reported(1), "scorer": reported(1)}
     assert scaler.targets(contexts, 100.0) == {"main": 2, "scorer": 2}
-    assert scaler.targets({"main": told(7), "scorer": told(2)}, 104.9) == {"main": 7, "scorer": 2}
+    assert scaler.targets({"main": reported(7), "scorer": reported(2)}, 104.9) == {"main": 7, "scorer": 2}
     assert len(policy.seen) == 1
     assert scaler.targets(contexts, 105.0) == {"main": 3, "scorer": 3}
     assert policy.seen[0].units[Key("main", "local")].arriving_requests_per_s == 100
@@ -103,7 +103,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
 
 def test_a_decision_is_one_line_with_its_reason_and_its_numbers(said: list[logging.LogRecord]) -> None:
     scaler, _ = scaler_of(config_of())
-    scaler.targets({"main": told(1), "scorer": told(2)}, 100.0)
+    scaler.targets({"main": reported(1), "scorer": reported(2)}, 100.0)
     (record,) = said  # the scorer's target stays
     assert record.getMessage() == "main@local 1 -> 2: because"
     assert (record.__dict__["unit"], record.__dict__["replicas_after"]) == ("main", 2)
@@ -113,15 +113,15 @@ def test_an_error_is_met_once_an_interval() -> None:
     scaler, policy = scaler_of(config_of())
     policy.error = ValueError("no such season")
     with pytest.raises(ValueError, match="no such season"):
-        scaler.targets({"main": told(1), "scorer": told(1)}, 100.0)
-    assert scaler.targets({"main": told(4), "scorer": told(4)}, 101.0) == {"main": 4, "scorer": 4}
+        scaler.targets({"main": reported(1), "scorer": reported(1)}, 100.0)
+    assert scaler.targets({"main": reported(4), "scorer": reported(4)}, 101.0) == {"main": 4, "scorer": 4}
     policy.error = None
-    assert scaler.targets({"main": told(4), "scorer": told(4)}, 105.0) == {"main": 2, "scorer": 2}
+    assert scaler.targets({"main": reported(4), "scorer": reported(4)}, 105.0) == {"main": 2, "scorer": 2}
 
 
 def contexts_of(targets: Mapping[str, int], ongoing: float, now_s: float = 100.0) -> dict[DeploymentID, Seen]:
     return {
-        DeploymentID(name=name, app_name="small"): told(target, ongoing, now_s)
+        DeploymentID(name=name, app_name="small"): reported(target, ongoing, now_s)
         for name, target in targets.items()
     }
 
@@ -168,7 +168,7 @@ def test_a_scaler_made_again_of_the_same_goes_on_with_the_state_and_one_of_other
     spec = lowered(config, {})
     placed = {placement.deployment: placement for placement in all_placements(config)}
     policy = Counting(tuple(spec.keys()))
-    contexts = {"main": told(1), "scorer": told(1)}
+    contexts = {"main": reported(1), "scorer": reported(1)}
     assert Scaler(policy, spec, placed, store, b"a").targets(contexts, 100.0)["main"] == 2
     assert Scaler(policy, spec, placed, store, b"a").targets(contexts, 101.0)["main"] == 3
     assert Scaler(policy, spec, placed, store, b"b").targets(contexts, 102.0)["main"] == 2
@@ -183,7 +183,7 @@ TWO_POOLS: dict[str, Any] = {
 
 
 def test_the_weights_of_pools_come_from_the_policy_or_else_from_the_yaml() -> None:
-    contexts = {"main": told(1), "scorer@one": told(1), "scorer@two": told(3)}
+    contexts = {"main": reported(1), "scorer@one": reported(1), "scorer@two": reported(3)}
 
     def weights_of(config: PipelineConfig, decided: Mapping[str, Mapping[str, float]]) -> Any:
         spec, store = lowered(config, {}), Store()
@@ -206,7 +206,7 @@ def test_a_policy_that_raises_anything_keeps_the_targets(error: BaseException) -
     policy = UnitPolicy(**policy_arguments(config_of(), {}), deployment="main")
     policy._guarded._scaler = scaler
     counting.error = error
-    assert policy(told(4)) == (4, {})
+    assert policy(reported(4)) == (4, {})
 
 
 def test_one_that_cannot_be_made_keeps_the_targets_and_says_why(said: list[logging.LogRecord]) -> None:
@@ -217,8 +217,8 @@ def test_one_that_cannot_be_made_keeps_the_targets_and_says_why(said: list[loggi
 
 def test_a_deployments_own_policy_decides_for_it_alone() -> None:
     policy = UnitPolicy(**policy_arguments(config_of(), {}), deployment="scorer")
-    assert policy(told(2, ongoing=10.0)) == (5, {})
-    assert policy(told(2, ongoing=90.0, now_s=106.0)) == (9, {})  # its bound
+    assert policy(reported(2, ongoing=10.0)) == (5, {})
+    assert policy(reported(2, ongoing=90.0, now_s=106.0)) == (9, {})  # its bound
     alone = unit_scaler(config_of({"autoscaling": {"shares": {"scorer": 0.7}}}), {}, "scorer")
     assert alone._spec.p99_ms == pytest.approx(70)
 
@@ -230,7 +230,7 @@ def test_serve_can_pickle_the_policies_by_value_as_it_does() -> None:
     finally:
         cloudpickle.unregister_pickle_by_value(serve_policy)  # type: ignore[no-untyped-call]
     again = cloudpickle.loads(pickled)(**policy_arguments(config_of(), {}), deployment="main")
-    assert again(told(2, ongoing=10.0)) == (5, {})
+    assert again(reported(2, ongoing=10.0)) == (5, {})
 
 
 def test_serves_own_delays_and_factors_change_nothing() -> None:
@@ -248,7 +248,7 @@ def test_without_a_serve_config_each_deployment_is_given_a_policy_of_its_own() -
     scorer = all_placements(config)[1]
     own = replicas_options(scorer, PipelineArgs(config=config, home="/nowhere"))["autoscaling_config"]
     policy = own.policy.get_policy()(**own.policy.policy_kwargs)
-    assert policy(told(2, ongoing=10.0)) == (5, {})
+    assert policy(reported(2, ongoing=10.0)) == (5, {})
     beside = replicas_options(scorer, PipelineArgs(config=config, home="/nowhere", policy_beside=True))
     assert beside["autoscaling_config"].policy.is_default_policy_function()
     still = PipelineArgs(config=config.model_copy(update={"autoscaling": None}), home="/nowhere")

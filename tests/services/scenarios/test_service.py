@@ -51,7 +51,7 @@ def test_it_is_ready_warm_and_on_the_fast_path_when_it_says_so(service: ServiceP
 
 
 def test_the_curl_line_it_prints_works(service: ServiceProcess) -> None:
-    url, body = service.found(r"curl -s (\S+)"), service.found(r"-d '([^']*)'")
+    url, body = service.match_in_output(r"curl -s (\S+)"), service.match_in_output(r"-d '([^']*)'")
     done = subprocess.run(
         ["curl", "-s", "--max-time", "20", url, "-d", body], capture_output=True, text=True, check=True
     )
@@ -134,7 +134,7 @@ def test_heads_that_do_not_end_are_closed_while_honest_clients_are_answered(serv
 
 
 def test_the_metrics_are_in_rays_prometheus_export(service: ServiceProcess) -> None:
-    url = service.found(r"Prometheus metrics: (\S+)")
+    url = service.match_in_output(r"Prometheus metrics: (\S+)")
     end_s = time.monotonic() + METRICS_LIMIT_S
     missing, text = list(SERIES), ""
     while missing and time.monotonic() < end_s:

@@ -107,7 +107,7 @@ def test_services_live_beside_each_other_and_one_stops_alone(tmp_path: Path) -> 
 def test_on_serves_own_path_it_says_so_and_answers_alike(tmp_path: Path) -> None:
     setting = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{no_middleware.__module__}:no_middleware"}
     with served(tmp_path, environment=setting) as service:
-        assert service.found(r"(requests take Serve's path)")
+        assert service.match_in_output(r"(requests take Serve's path)")
         assert ask(service.port, http_request("GET", "/healthz")).json["fast_path"] is False
         for body, status, field in BAD_BODIES.values():
             data = rank_request(body, {"content-length": str(len(body))})

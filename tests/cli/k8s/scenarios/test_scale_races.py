@@ -33,8 +33,8 @@ def test_a_missing_right_is_named(live: Live, method: str, resource: str, messag
     live.objects.forbid(method, resource)
     done = live.scale(raise_large, "--yes")
     assert done.code == 2
-    assert message in done.told
-    assert f"Role with the verb {method.lower()} on {resource}.ray.io" in done.told
+    assert message in done.errors
+    assert f"Role with the verb {method.lower()} on {resource}.ray.io" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS
 
 
@@ -45,7 +45,7 @@ def test_a_conflict_is_tried_again(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", conflict, times=2)
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
-    assert done.told.count("not patched, it was changed meanwhile") == 2
+    assert done.errors.count("not patched, it was changed meanwhile") == 2
     assert bounds_of(live.objects) == RAISED_BOUNDS
 
 
@@ -53,7 +53,7 @@ def test_a_cluster_that_changes_every_time_is_given_up(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", lambda: failure(409, "Conflict", "modified"), times=99)
     done = live.scale(raise_large, "--yes")
     assert done.code == 2
-    assert "its cluster was changed each time, got 5 attempts" in done.told
+    assert "its cluster was changed each time, got 5 attempts" in done.errors
     assert live.count("PATCH", "rayclusters") == 5
 
 
@@ -61,7 +61,7 @@ def test_a_stale_cluster_is_read_again_and_keeps_what_was_written_meanwhile(live
     live.objects.before("PATCH", "rayclusters", lambda: live.set("gpu-small", replicas=120))
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
-    assert "not patched, it was changed meanwhile" in done.told
+    assert "not patched, it was changed meanwhile" in done.errors
     assert done.out.count("maxReplicas 50 -> 80") == 1  # the same change: not shown and asked for again
     assert bounds_of(live.objects) == RAISED_BOUNDS | {"gpu-small": (0, 120, 200)}
 
@@ -83,7 +83,7 @@ def test_nodes_that_came_meanwhile_are_not_cut(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", lambda: live.set("cpu", replicas=61))
     done = live.scale(lower, "--yes")
     assert done.code == 2
-    assert "below the 61 nodes" in done.told
+    assert "below the 61 nodes" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS | {"cpu": (1, 61, 400)}
 
 
@@ -102,7 +102,7 @@ def test_a_patch_that_the_server_rejects_is_told_and_not_repeated(live: Live) ->
     live.objects.before("PATCH", "rayclusters", lambda: failure(422, "Invalid", "spec: no"), times=99)
     done = live.scale(raise_large, "--yes")
     assert done.code == 2
-    assert "the API server rejects the patch" in done.told
+    assert "the API server rejects the patch" in done.errors
     assert live.count("PATCH", "rayclusters") == 1
 
 
@@ -111,8 +111,8 @@ def test_a_cluster_that_is_replaced_before_the_patch_is_left_and_the_next_one_is
     live.objects.before("GET", "rayclusters", lambda: take_over(live.objects))
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
-    assert f"RayCluster {ACTIVE}: not patched, another cluster has taken over" in done.told
-    assert f"RayCluster {PENDING}: patched" in done.told
+    assert f"RayCluster {ACTIVE}: not patched, another cluster has taken over" in done.errors
+    assert f"RayCluster {PENDING}: patched" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS
     assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
 
@@ -122,7 +122,7 @@ def test_a_cluster_that_is_replaced_during_the_patch_is_told_and_the_next_one_is
     live.objects.before("PATCH", "rayclusters", lambda: take_over(live.objects))
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
-    assert f"RayCluster {ACTIVE}: patched, but another cluster has taken over" in done.told
+    assert f"RayCluster {ACTIVE}: patched, but another cluster has taken over" in done.errors
     assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
 
 
