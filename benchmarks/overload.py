@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import dlrm
-from benchmarks.cases.overload_figures import recovery_s, summary, undegraded_again_s, verdict
 from benchmarks.cases.workloads import WORKLOADS, Workload
 from benchmarks.harness.closed_loop import ClosedLoop
 from benchmarks.harness.connections import health_request, http_request
 from benchmarks.harness.load import run_closed, run_open
 from benchmarks.harness.meters.processes import core_seconds_by_role
 from benchmarks.harness.open_loop import OpenLoop
+from benchmarks.harness.overload_figures import recovery_s, summary, undegraded_again_s, verdict
 from benchmarks.harness.results import Answered
 from benchmarks.harness.servers import Server, service
 from services.paths import home_directory

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks.cases.overload_figures import recovery_s, summary, undegraded_again_s
 from benchmarks.cases.workloads import WORKLOADS
+from benchmarks.harness.overload_figures import recovery_s, summary, undegraded_again_s
 from benchmarks.harness.results import Answered
 from benchmarks.overload import requests_of
 
