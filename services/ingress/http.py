@@ -89,10 +89,23 @@ class RankApp:
             if stopping:
                 self.engine.close()
             elif message["type"] == "lifespan.startup":
-                await self.engine.rehearse()
+                try:
+                    await self._start()
+                except Exception as error:
+                    logger.exception("this replica cannot start")
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
             await send({"type": f"{message['type']}.complete"})
             if stopping:
                 return
+
+    async def _start(self) -> None:
+        """Rehearse. If that fails, close all parts: the server then sends no message to shut down."""
+        try:
+            await self.engine.rehearse()
+        except BaseException:
+            self.engine.close()
+            raise
 
     def _bound(self, route: Route) -> Answer:
         answer: Answer = MethodType(route.handler, self._handlers)  # called faster than a partial

@@ -24,8 +24,7 @@ from services.releases.staging import ReleaseFolder
 from services.releases.steps import Steps, complete
 from services.releases.throttle import Throttle
 
-_SWITCH_S = 0.0003
-_NICENESS = 10
+_SWITCH_S, _NICENESS = 0.0003, 10
 _SHARE = 0.25
 """Of a core, for loading while requests are answered."""
 _TURN_LIMIT_S = 60.0
@@ -50,6 +49,7 @@ class LiveReleases:
         self._folder = ReleaseFolder(home, config.name, config.trust)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_yield_the_processor)
         self._changing = asyncio.Lock()
+        self._is_closed = False
         self.active = complete(self._steps(self._folder.history.active()))
         self._by_name = {self.active.name: self.active}
         self.failed: dict[str, str] | None = None
@@ -102,12 +102,8 @@ class LiveReleases:
             if name in self._by_name:
                 self._by_name[name].want()
                 return
-            loading = self._loader.submit(self._load_staged, name)
             try:
-                loaded = await asyncio.wrap_future(loading)
-            except asyncio.CancelledError:
-                loading.add_done_callback(_retire)
-                raise
+                loaded = await self._load_beside(name)
             except Exception as error:  # whatever a damaged file or a model does: the active one goes on
                 expected = isinstance(error, ServiceError | ModelError)
                 why = str(error) if expected else f"{type(error).__name__}: {error}"
@@ -145,10 +141,26 @@ class LiveReleases:
         return {"release": self.active.name, "loaded": self.names, "failed": self.failed}
 
     def close(self) -> None:
-        """Let go of all of them, and of their stores."""
+        """Let go of all of them, and of their stores; what is loading now is not kept."""
+        self._is_closed = True
         self._loader.shutdown()
         for loaded in self._by_name.values():
             loaded.release.close()
+
+    async def _load_beside(self, name: str) -> LiveRelease:
+        self._refuse_if_closed()
+        loading = self._loader.submit(self._load_staged, name)
+        try:
+            loaded = await asyncio.wrap_future(loading)
+            self._refuse_if_closed()  # it may have been closed meanwhile
+        except BaseException:
+            loading.add_done_callback(_retire)
+            raise
+        return loaded
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise ReleaseError("this replica is stopping")
 
     def _load_staged(self, name: str) -> LiveRelease:
         usual_s = sys.getswitchinterval()

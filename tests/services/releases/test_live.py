@@ -246,6 +246,21 @@ def test_a_replica_that_was_not_told_goes_after_the_disk(tmp_path: Path) -> None
     asyncio.run(started_later())
 
 
+def test_a_replica_that_stops_refuses_releases_that_are_loading_or_come_later(tmp_path: Path) -> None:
+    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
+        before = engine.release.name
+        name = stage_shifted(config, tmp_path, 0.25)
+        loading = asyncio.ensure_future(swapping.activate_release(name))
+        await asyncio.sleep(0)
+        engine.close()
+        for command in (loading, swapping.load_release(name)):
+            status = await command
+            assert (status["release"], status["loaded"]) == (before, [before])
+            assert status["failed"] == {"release": name, "why": "this replica is stopping"}
+
+    with_releases(tmp_path, scenario)
+
+
 def test_after_twenty_swaps_nothing_is_left(tmp_path: Path) -> None:
     async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         names = [stage_shifted(config, tmp_path, offset) for offset in (0.25, 0.5)]

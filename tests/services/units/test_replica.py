@@ -12,8 +12,10 @@ import pytest
 from ray import serve
 
 from models.ragged import RaggedBatch
+from services.app import StandaloneApp
 from services.config.loading import load_config
 from services.errors import ConfigError, Overloaded, StageFailed
+from services.ingress.asgi import Message
 from services.ingress.rehearsal import Rehearsal
 from services.ingress.schema import RankRequest
 from services.logs.served import ServedLog
@@ -169,6 +171,36 @@ def test_a_release_that_cannot_be_warmed_leaves_nothing_open(tmp_path: Path, clo
 
     in_loop(run)
     assert closed == []
+    check_store_is_free(tmp_path)
+
+
+class FailingInThreads:
+    """A stage that can be warmed, but not rehearsed."""
+
+    name = "failing"
+
+    def __call__(self, batch: RaggedBatch) -> RaggedBatch:
+        if threading.current_thread() is not threading.main_thread():
+            raise ValueError("bad threads")
+        return batch
+
+
+def test_an_application_that_cannot_rehearse_says_so_and_closes_its_parts(
+    tmp_path: Path, closed: list[type]
+) -> None:
+    app = StandaloneApp(make_pipeline(tmp_path, LOGGED), tmp_path, first_stages=[FailingInThreads()])
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    in_loop(lambda: app({"type": "lifespan"}, receive, send))
+    assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
+    assert "bad threads" in sent[0]["message"]
+    assert closed == list(IN_CLOSING_ORDER)
     check_store_is_free(tmp_path)
 
 
