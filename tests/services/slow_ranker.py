@@ -11,7 +11,7 @@ from pathlib import Path
 from ray.serve import Application
 
 from services import app
-from services.deployment import deploy
+from services.deployment import serve_config
 from services.units.ranker_unit import RankerUnit
 from tests.services import redeploying
 
@@ -29,10 +29,12 @@ class SlowRankerUnit(RankerUnit):
 
 def build(args: app.PipelineArgs) -> Application:
     """Compose the pipeline's deployments with the slow ranker; Serve imports this by name."""
+    assert "RankerUnit" in vars(app)
     vars(app)["RankerUnit"] = SlowRankerUnit
     return app.build(args)
 
 
 if __name__ == "__main__":
-    vars(deploy)["IMPORT_PATH"] = "tests.services.slow_ranker:build"
+    assert "IMPORT_PATH" in vars(serve_config)
+    vars(serve_config)["IMPORT_PATH"] = "tests.services.slow_ranker:build"
     redeploying.main(Path(sys.argv[1]), int(sys.argv[2]))

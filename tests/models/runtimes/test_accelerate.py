@@ -155,7 +155,7 @@ from models.artifact import Artifact
 from models.assembly import InputAssembler
 from models.features.catalogue import Catalogue
 from models.runtimes import load_runtime
-from models.runtimes.base import runtime_config
+from models.runtimes.kinds.registry import runtime_config
 from tests.models.worlds import make_batch
 
 def memory_of(name):
