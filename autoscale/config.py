@@ -9,7 +9,7 @@ from autoscale.errors import PolicyError
 from autoscale.policies.base import AnyPolicyKind, Policy, PolicyOptions
 from autoscale.policies.limits import Limited, LimitsConfig
 from autoscale.policies.registry import POLICIES, PolicyConfig
-from autoscale.registries.errors import RegistryError
+from autoscale.registries.errors import PLUGIN_ERRORS, RegistryError
 from autoscale.spec import Key, PipelineSpec, PlacedUnit
 
 # A unit, or a unit in one of its pools.
@@ -121,7 +121,8 @@ def make_policy(config: AutoscalingConfig, spec: PipelineSpec) -> Policy[Any]:
     spec, kind = config.applied_to(spec), policy_kind(config.policy)
     try:
         policy = kind.make(config.policy, spec)
-    except Exception as error:  # another package's code may raise anything
+        policy.start()
+    except PLUGIN_ERRORS as error:
         if config.policy.kind in POLICIES.builtins:
             raise
         raise PolicyError(

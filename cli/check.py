@@ -74,7 +74,8 @@ def _findings(path: Path) -> Findings:
         warnings = [*store_warnings(pipeline), *scaling_warnings(pipeline)]
         return Findings([], warnings, choices(config, home), idle_policies(pipeline))
     except ConfigError as error:
-        return Findings(str(error).splitlines())
+        named = f"{error.field}: {error}" if error.field else str(error)
+        return Findings(named.splitlines())
 
 
 def _print(path: str, findings: Findings) -> None:

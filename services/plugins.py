@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from autoscale.registries.errors import RegistryError
+from autoscale.registries.errors import PLUGIN_ERRORS, RegistryError
 from autoscale.registries.registry import Registry
 from models.errors import ModelError
 from services.errors import ConfigError, ServiceError
@@ -26,7 +26,7 @@ def opening(registry: Registry[Any], config: BaseModel, field: str) -> Iterator[
         raise ConfigError(str(error), field=f"{field}.kind") from error
     except (ServiceError, ModelError):
         raise
-    except Exception as error:  # another package's code may raise anything
+    except PLUGIN_ERRORS as error:
         if kind in registry.builtins:
             raise
         raise ConfigError(

@@ -8,6 +8,9 @@ RegistryError
 A message reads ``<problem>, got <value>; <remedy>``; whoever catches it puts the field in front.
 """
 
+PLUGIN_ERRORS = (Exception, SystemExit)
+"""What the code of another package may raise. Ctrl-C is not its own."""
+
 
 class RegistryError(Exception):
     """Root of the package's errors."""

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-from autoscale.registries.errors import RegistryError
+from autoscale.registries.errors import PLUGIN_ERRORS, RegistryError
 from autoscale.registries.registry import Registry
 
 
@@ -38,7 +38,13 @@ class ByKind:
             config = self.registry.get(kind).config
         except RegistryError as error:
             raise _fault("kind", str(error), value) from error
-        return config.model_validate({**value, "kind": kind})
+        try:
+            return config.model_validate({**value, "kind": kind})
+        except PLUGIN_ERRORS as error:
+            if isinstance(error, ValidationError) or kind in self.registry.builtins:
+                raise
+            message = f"its options cannot be read, got {type(error).__name__}: {error}; mend its package"
+            raise _fault("kind", message, value) from error
 
 
 def _fault(code: str, message: str, options: dict[Any, Any]) -> ValidationError:

@@ -4,7 +4,7 @@ import re
 from importlib import import_module
 from typing import Any
 
-from autoscale.registries.errors import LoadFailure
+from autoscale.registries.errors import PLUGIN_ERRORS, LoadFailure
 from autoscale.registries.trust import NAME
 
 PATTERN = rf"^{NAME}:{NAME}$"
@@ -25,7 +25,7 @@ def load_target(target: str, *, extra: str | None = None) -> Any:
         target_object: Any = import_module(module)
     except ModuleNotFoundError as error:
         raise LoadFailure(_missing(target, error.name or module, extra)) from error
-    except (Exception, SystemExit) as error:  # its code may raise anything
+    except PLUGIN_ERRORS as error:
         raise LoadFailure(
             f"the module {module} cannot be imported, got {type(error).__name__}: {error}; mend it"
         ) from error
@@ -35,6 +35,10 @@ def load_target(target: str, *, extra: str | None = None) -> Any:
         except AttributeError as error:
             raise LoadFailure(
                 f"the module {module} has no {attribute}, got {target!r}; name an attribute that it has"
+            ) from error
+        except PLUGIN_ERRORS as error:
+            raise LoadFailure(
+                f"the module {module} cannot give {attribute}, got {type(error).__name__}: {error}; mend it"
             ) from error
     return target_object
 

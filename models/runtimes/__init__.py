@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoscale.registries.errors import RegistryError
+from autoscale.registries.errors import PLUGIN_ERRORS, RegistryError
 from autoscale.registries.targets import missing_package
 from models.artifact import GOLDEN, Artifact
-from models.errors import RuntimeFailure
+from models.errors import ModelError, RuntimeFailure
 from models.extras import require
-from models.runtimes.base import AnyRuntimeKind, Runtime, RuntimeOptions, group_of
+from models.runtimes.base import AnyRuntimeKind, Held, Runtime, RuntimeOptions, group_of
 from models.runtimes.kinds.registry import RUNTIMES
+from models.runtimes.weight_sizes import Weights
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -32,7 +33,7 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> Runt
         raise RuntimeFailure(
             f"the runtime {config.kind} of several ranks needs a shard group: serve {artifact.name} by rankway serve"
         )
-    with _engine_of(kind):
+    with _engine_of(kind, config):
         return kind.load(path, artifact, config)
 
 
@@ -47,7 +48,7 @@ def load_rank_runtime(
     kind = runtime_kind(config)
     if group_of(config) is None or kind.load_rank is None:
         raise RuntimeFailure(f"the runtime {config.kind} is not one of a shard group: use load_runtime")
-    with _engine_of(kind):
+    with _engine_of(kind, config):
         return kind.load_rank(root / _weights_for(artifact, config, kind), artifact, config, group)
 
 
@@ -62,7 +63,7 @@ def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> 
         raise RuntimeFailure(
             f"the runtime {config.kind} cannot cut {artifact.name} in two: use runtime.kind onnx"
         )
-    with _engine_of(kind):
+    with _engine_of(kind, config):
         return kind.load_cut(root / _weights_for(artifact, config, kind), artifact, config)
 
 
@@ -75,8 +76,26 @@ def check_runtime(config: RuntimeOptions) -> None:
     kind = runtime_kind(config)
     if kind.extra is not None:
         require(kind.packages, kind.extra)
+    is_builtin = config.kind in RUNTIMES.builtins
+    if not is_builtin and not callable(kind.load) and not callable(kind.load_rank):
+        raise RuntimeFailure(
+            f"runtime.kind: {config.kind} cannot load a model; give its descriptor a function load"
+        )
     if kind.check is not None:
-        kind.check(config)
+        with _plugin_of(config):
+            kind.check(config)
+
+
+def held_weights(config: RuntimeOptions, weights: Weights) -> Held:
+    """Return the weights that one rank of the runtime holds.
+
+    Raises:
+        RuntimeFailure: the code of the runtime's package fails.
+    """
+    kind = runtime_kind(config)
+    with _plugin_of(config):
+        held = kind.held(config, weights)
+        return Held(int(held.rank_bytes), str(held.why))
 
 
 def runtime_kind(config: RuntimeOptions) -> AnyRuntimeKind:
@@ -92,15 +111,29 @@ def runtime_kind(config: RuntimeOptions) -> AnyRuntimeKind:
 
 
 @contextmanager
-def _engine_of(kind: AnyRuntimeKind) -> Iterator[None]:
+def _engine_of(kind: AnyRuntimeKind, config: RuntimeOptions) -> Iterator[None]:
     try:
-        yield
+        with _plugin_of(config):
+            yield
     except ModuleNotFoundError as error:
         if kind.extra is None:
             raise RuntimeFailure(
                 f"the package {error.name} is not installed, which the runtime imports: install it"
             ) from error
         raise RuntimeFailure(missing_package(error.name, kind.extra)) from error
+
+
+@contextmanager
+def _plugin_of(config: RuntimeOptions) -> Iterator[None]:
+    """Report what another package's code raises; a built-in runtime's unexpected errors stay as they are."""
+    try:
+        yield
+    except PLUGIN_ERRORS as error:
+        if isinstance(error, ModelError | ModuleNotFoundError) or config.kind in RUNTIMES.builtins:
+            raise
+        raise RuntimeFailure(
+            f"runtime: {config.kind} fails, got {type(error).__name__}: {error}; mend its options, or its package"
+        ) from error
 
 
 def _weights_for(artifact: Artifact, config: RuntimeOptions, kind: AnyRuntimeKind) -> str:

@@ -10,7 +10,7 @@ from autoscale.pools import PoolConfig
 from models.artifact import Artifact
 from models.atomic_directory import settled
 from models.errors import ModelError
-from models.runtimes import runtime_kind
+from models.runtimes import held_weights
 from models.runtimes.auto import CPU_CORE, GPUS, UNKNOWN_GPU, Choice, Device, Rate, choose, least
 from models.runtimes.base import group_of
 from models.runtimes.kinds.auto import AutoConfig
@@ -68,7 +68,8 @@ def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
         try:
             return _configured(runtime, weights)
         except ModelError as error:
-            raise ConfigError(f"{error}", field=f"models.{name}.runtime") from error
+            detail = str(error).removeprefix("runtime: ")
+            raise ConfigError(detail, field=f"models.{name}.runtime") from error
     users = _users(config, name)
     if not users:
         return choose(runtime, weights, _this_machine(1.0), candidates=1, deadline_ms=float("inf"))
@@ -135,5 +136,5 @@ def _of_node(node: PoolConfig, cpus: float) -> Device:
 
 def _configured(runtime: RuntimeConfig, weights: Weights) -> Choice:
     """Give an explicit runtime as a choice, with what a rank of it holds."""
-    held = runtime_kind(runtime).held(runtime, weights)
+    held = held_weights(runtime, weights)
     return Choice(runtime, held.rank_bytes, held.why)

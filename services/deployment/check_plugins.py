@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from autoscale.registries.errors import PLUGIN_ERRORS
 from models.errors import MissingPackage, ModelError
 from models.features.catalogue import Catalogue
 from models.features.definition import FeatureSet
@@ -47,7 +48,7 @@ def check_stages(config: PipelineConfig, catalogue: Catalogue, definitions: Feat
             batch = stage(batch)
     except ServiceError as error:
         raise ConfigError(str(error), field="stages") from error
-    except Exception as error:  # it is another package's code
+    except PLUGIN_ERRORS as error:
         names = ", ".join(stage.label for stage in config.stages)
         raise ConfigError(
             f"{names} fail on unknown users, got {type(error).__name__}: {error}; mend them", field="stages"
@@ -67,7 +68,7 @@ def check_source(config: PipelineConfig, source: CandidateSource, definitions: F
         source.draw(layout.columns([layout.sample()] * 2), 2)
     except ServiceError as error:
         raise ConfigError(str(error).removeprefix("candidates: "), field="candidates") from error
-    except Exception as error:  # it is another package's code
+    except PLUGIN_ERRORS as error:
         raise ConfigError(
             f"source {config.candidates.kind} cannot draw, got {type(error).__name__}: {error}; mend it",
             field="candidates",
@@ -80,7 +81,5 @@ def prepared(
     """Return the batch with the columns of the custom stages before the ranker, as far as these work."""
     try:
         return CustomStages(config.stages, StageContext(catalogue, definitions, home)).prepare(batch)
-    except ConfigError:
-        return batch  # ``stage_faults`` says so
-    except Exception:
-        return batch  # as above
+    except PLUGIN_ERRORS:
+        return batch  # ``check_stages`` reports it

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from autoscale.registries.errors import PLUGIN_ERRORS
 from services.stores.base import FeatureStore, Reading
 
 logger = logging.getLogger("ray.serve")
@@ -34,7 +35,7 @@ class GuardedStore:
             if len(reading.rows) == len(keys) and all(0 <= index < len(keys) for index in reading.unread):
                 return reading
             fault = f"{len(reading.rows)} rows for {len(keys)} keys"
-        except Exception as error:  # another package's code may raise anything
+        except PLUGIN_ERRORS as error:
             fault = f"{type(error).__name__}: {error}"
         if self._failures % _LOGGED_EVERY == 0:
             logger.error(

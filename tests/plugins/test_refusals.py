@@ -171,6 +171,117 @@ def test_a_package_that_is_broken_is_a_fault_of_the_field_that_names_it(
     assert fault in output
 
 
+EXITS: Mapping[str, tuple[str, dict[str, Any], str]] = {
+    "runtimes": (
+        """
+from models.runtimes.base import RuntimeKind, RuntimeOptions
+KIND = RuntimeKind(config=RuntimeOptions, load=leave, check=leave)
+""",
+        {"models": {"ranker": {"runtime": {"kind": "zeta"}}}},
+        "models.ranker.runtime: zeta fails, got SystemExit: 0; mend",
+    ),
+    "stages": (
+        """
+from services.stages.custom import StageKind, StageOptions
+KIND = StageKind(config=StageOptions, open=lambda config, context: leave)
+""",
+        {"stages": [{"kind": "zeta", "after": "ranker"}]},
+        "stages: zeta fail on unknown users, got SystemExit: 0; mend",
+    ),
+    "stores": (
+        """
+from services.stores.base import StoreKind, StoreOptions
+KIND = StoreKind(config=StoreOptions, open=leave)
+""",
+        {"features": {"store": {"kind": "zeta"}}},
+        "features.store: it cannot be opened, got kind zeta and SystemExit: 0; mend",
+    ),
+    "policies": (
+        """
+from autoscale.policies.base import PolicyKind, PolicyOptions
+KIND = PolicyKind(config=PolicyOptions, make=leave, reads_profiles=False)
+""",
+        {"autoscaling": {"policy": {"kind": "zeta"}, "p99_ms": 100}},
+        "autoscaling.policy: it cannot be made, got kind zeta and SystemExit: 0; mend",
+    ),
+    "candidate_sources": (
+        """
+from services.stages.candidates import CandidatesConfig, SourceKind
+KIND = SourceKind(config=CandidatesConfig, open=leave)
+""",
+        {"candidates": {"kind": "zeta", "count": 5}},
+        "candidates: it cannot be opened, got kind zeta and SystemExit: 0; mend",
+    ),
+}
+
+
+@pytest.mark.parametrize("group", EXITS)
+def test_code_that_exits_is_a_fault_and_does_not_end_the_check(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    source, changes, fault = EXITS[group]
+    leave = "import sys\ndef leave(*arguments): sys.exit(0)\n"
+    install(site, "zeta", {"zeta.py": leave + source}, {f"rankway.{group}": {"zeta": "zeta:KIND"}})
+    path = make_pipeline(tmp_path, {"trust": ["zeta"], **changes})
+    code, output = check(path, tmp_path, monkeypatch)
+    assert code == 2
+    assert fault in output
+
+
+_KIND = "from models.runtimes.base import *\n"
+_OPTIONS = _KIND + "from pydantic import model_validator\nclass Own(RuntimeOptions):\n"
+BROKEN_RUNTIMES: Mapping[str, tuple[str, str]] = {
+    "raises for its options": (
+        _OPTIONS + "    @model_validator(mode='after')\n    def check(self): raise RuntimeError('no')\n"
+        "KIND = RuntimeKind(config=Own, load=print)",
+        "runtime.kind: its options cannot be read, got RuntimeError: no; mend its package",
+    ),
+    "raises for its bits": (
+        _OPTIONS + "    @property\n    def is_narrow(self): raise RuntimeError('no')\n"
+        "KIND = RuntimeKind(config=Own, load=print)",
+        "runtime: zeta fails, got RuntimeError: no; mend",
+    ),
+    "cannot say what it holds": (
+        _KIND + "KIND = RuntimeKind(config=RuntimeOptions, load=print, held=lambda config, weights: None)",
+        "runtime: zeta fails, got AttributeError: 'NoneType' object has no attribute 'rank_bytes'",
+    ),
+    "loads nothing": (
+        _KIND + "KIND = RuntimeKind(config=RuntimeOptions)",
+        "runtime.kind: zeta cannot load a model; give its descriptor a function load",
+    ),
+    "raises for a name": (
+        "def __getattr__(name): raise RuntimeError('no')",
+        "runtime.kind: the module zeta cannot give KIND, got RuntimeError: no; mend it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_RUNTIMES)
+def test_a_runtime_whose_code_raises_is_a_fault_of_its_model(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    source, fault = BROKEN_RUNTIMES[case]
+    install(site, "zeta", {"zeta.py": source}, {"rankway.runtimes": {"zeta": "zeta:KIND"}})
+    path = make_pipeline(tmp_path, {"trust": ["zeta"], "models": {"ranker": {"runtime": {"kind": "zeta"}}}})
+    code, output = check(path, tmp_path, monkeypatch)
+    assert code == 2
+    assert f"models.ranker.{fault}" in output
+
+
+@pytest.mark.parametrize("options", [{}, {"score": 1, "other": 2}, {"score": 1, "threads": 2}])
+def test_arguments_that_a_class_does_not_take_are_a_fault_of_the_check(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    install_guide(site)
+    path = make_pipeline(tmp_path, {"trust": ["acme"], "models": {"ranker": {"runtime": {"kind": "python"}}}})
+    document = yaml.safe_load(path.read_text())
+    document["models"]["ranker"]["runtime"] = {**CONSTANT, "options": options}
+    path.write_text(yaml.safe_dump(document))
+    code, output = check(path, tmp_path, monkeypatch)
+    assert code == 2
+    assert "models.ranker.runtime.options: acme.plain:Constant does not take these arguments" in output
+
+
 def test_two_packages_with_one_name_are_refused(site: Path, tmp_path: Path) -> None:
     install_guide(site)
     install(site, "zeta", {"zeta.py": ""}, {"rankway.candidate_sources": {"acme_newest": "zeta:SOURCE"}})

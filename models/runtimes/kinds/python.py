@@ -1,11 +1,12 @@
 """``kind: python``: a class of the user's own, by the name of its module and its own."""
 
+import inspect
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from pydantic import Field, field_validator
 
-from autoscale.registries.errors import LoadFailure, Untrusted
+from autoscale.registries.errors import PLUGIN_ERRORS, LoadFailure, Untrusted
 from autoscale.registries.targets import PATTERN, load_target
 from autoscale.registries.trust import refuse_untrusted
 from models.artifact import Artifact
@@ -60,14 +61,25 @@ def _make(config: PythonConfig) -> PythonRuntime:
 
 
 def _check(config: PythonConfig) -> None:
-    _make(config)
+    make = _make(config)
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):  # code in C may have none
+        return
+    try:
+        signature.bind(Path(), None, threads=config.threads, **config.options)
+    except TypeError as error:
+        raise RuntimeFailure(
+            f"runtime.options: {config.target} does not take these arguments, got TypeError: {error}; mend the "
+            f"options, or its signature: (folder, artifact, *, threads, **options)"
+        ) from error
 
 
 def _load(folder: Path, artifact: Artifact, config: PythonConfig) -> Runtime:
     make = _make(config)
     try:
         runtime = make(folder, artifact, threads=config.threads, **config.options)
-    except Exception as error:  # it is the user's code
+    except PLUGIN_ERRORS as error:
         raise RuntimeFailure(
             f"runtime.target: {config.target} cannot load {artifact.name}, got {type(error).__name__}: {error}; "
             f"mend it, or its options"
