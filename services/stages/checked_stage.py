@@ -1,12 +1,13 @@
 """A check around another package's stage: what it returns must still be the batch that it was given."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.ragged import RaggedBatch
+from models.ragged import Column, RaggedArray, RaggedBatch
 from services.errors import StageFailed
 from services.wire import SCORES
 
@@ -28,18 +29,25 @@ class CheckedStage:
         self._stage, self._item_count, self._is_ranked = stage, item_count, is_ranked
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Run the stage; deadlines, priorities, list lengths and users of the requests stay as they are.
+        """Run the stage on arrays that it cannot write to.
+
+        Deadlines, priorities, list lengths and users of the requests stay as they are.
 
         Raises:
             StageFailed: its result is no such batch.
         """
-        result: Any = self._stage(batch)
+        lent = _read_only(batch)
+        result: Any = self._stage(lent)
         if not isinstance(result, RaggedBatch):
             raise self._refused(f"no RaggedBatch, got {type(result).__name__}; return the batch")
         for fault in self._faults(batch, result):
             raise self._refused(fault)
         return replace(
             result,
+            offsets=_returned(result.offsets, lent.offsets, batch.offsets),
+            rows=_returned(result.rows, lent.rows, batch.rows),
+            requests=_returned_columns(result.requests, lent.requests, batch.requests),
+            candidates=_returned_columns(result.candidates, lent.candidates, batch.candidates),
             deadlines_s=batch.deadlines_s,
             priorities=batch.priorities,
             k=batch.k,
@@ -80,6 +88,41 @@ class CheckedStage:
                 yield f"scores that are no numbers, got {scores.dtype} {scores.shape}; return finite floats (N,)"
         elif any(name in result.candidates and name not in batch.candidates for name in SCORES):
             yield "scores before the ranker; name the column otherwise, or run after: ranker"
+
+
+def _read_only(batch: RaggedBatch) -> RaggedBatch:
+    """Return the batch with views that refuse to be written to: other stages, and the answer, read its arrays."""
+    return replace(
+        batch,
+        offsets=_frozen(batch.offsets),
+        rows=_frozen(batch.rows),
+        requests={name: _frozen_column(column) for name, column in batch.requests.items()},
+        candidates={name: _frozen(column) for name, column in batch.candidates.items()},
+        missed=dict(batch.missed),
+    )
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _frozen_column(column: Column) -> Column:
+    if isinstance(column, RaggedArray):
+        return RaggedArray(_frozen(column.values), _frozen(column.offsets))
+    return _frozen(column)
+
+
+def _returned(array: Any, lent: Any, own: Any) -> Any:
+    """Return ``own`` if the stage returned the view of it that it was lent; built-in stages may write to theirs."""
+    return own if array is lent else array
+
+
+def _returned_columns(
+    columns: Mapping[str, Any], lent: Mapping[str, Any], own: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {name: _returned(column, lent.get(name), own.get(name)) for name, column in columns.items()}
 
 
 class SkippedStage:

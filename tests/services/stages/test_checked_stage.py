@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.ragged import RaggedBatch
+from models.ragged import RaggedArray, RaggedBatch
 from services.errors import StageFailed
 from services.stages.checked_stage import CheckedStage, SkippedStage
 
@@ -107,3 +107,28 @@ def test_an_empty_batch_of_candidates_passes() -> None:
 def test_a_skipped_stage_changes_nothing() -> None:
     before = batch()
     assert SkippedStage()(before) is before
+
+
+WRITES: dict[str, Callable[[RaggedBatch], Any]] = {
+    "offsets": lambda given: np.copyto(given.offsets, 0),
+    "rows": lambda given: np.copyto(given.rows, 0),
+    "a request's column": lambda given: np.copyto(given.requests["user.bias"], 7),
+    "a candidate's column": lambda given: np.copyto(given.candidates["score"], 7),
+}
+
+
+@pytest.mark.parametrize("part", WRITES)
+def test_a_stage_cannot_write_to_arrays_that_the_answers_are_cut_from(part: str) -> None:
+    given = batch()
+    with pytest.raises(ValueError, match="read-only"):
+        run(WRITES[part], given)
+    assert given.offsets.tolist() == [0, 2, 5]
+
+
+def test_what_a_stage_returns_as_it_was_is_no_longer_read_only() -> None:
+    history = RaggedArray(np.arange(3), np.array([0, 1, 3]))
+    given = replace(batch(), requests={"user.history": history})
+    result = run(lambda lent: lent.adding(candidates={"age": np.ones(5)}), given)
+    assert result.requests["user.history"] is history
+    assert result.offsets is given.offsets
+    assert result.candidates["score"].flags.writeable
