@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autoscale.serving_rules import stage_left_s
 from models.ragged import RaggedBatch
-from services.errors import DeadlinePassed, Overloaded, ServiceError, StageFailed
+from services.errors import DeadlinePassed, Overloaded, RequestError, ServiceError, StageFailed
 from services.scheduling.deadlines import last_moment_s, too_late
 from services.scheduling.ladder import Ladder, Part, Rung
 from services.scheduling.work import Work
@@ -51,7 +51,7 @@ class Job(Generic[Payload]):
     why: Why | None = None
     is_settled: bool = False
     is_probe: bool = False
-    error: BaseException | None = None
+    error: ServiceError | None = None
     fell: bool = False
     in_flight: bool = True
     is_part: bool = False
@@ -193,9 +193,14 @@ class Job(Generic[Payload]):
 
     def failure(self, error: BaseException) -> ServiceError:
         """Return the error that the requests get if nothing is left to try after ``error``."""
-        if isinstance(error, ServiceError):
+        if (
+            isinstance(error, Overloaded | RequestError) or error is self.error
+        ):  # no fault, or one that is in the log
             return error
         name = "merge" if self.batch is None else self.ladder.name
+        if isinstance(error, ServiceError):
+            logger.error("stage %s failed on a batch of %d requests: %s", name, len(self.works), error)
+            return error
         logger.error("stage %s failed on a batch of %d requests", name, len(self.works), exc_info=error)
         failure = StageFailed(f"stage {name} failed: {type(error).__name__}: {error}")
         failure.__cause__ = error

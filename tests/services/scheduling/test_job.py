@@ -11,7 +11,7 @@ from autoscale.serving_rules import MARGIN_S
 from models.ragged import RaggedBatch, offsets_of
 from services.errors import DeadlinePassed, Overloaded, QueueFull, StageFailed
 from services.scheduling.deadlines import last_moment_s
-from services.scheduling.job import Job
+from services.scheduling.job import Job, logger
 from services.scheduling.ladder import Ladder, Part, Rung
 from services.scheduling.work import Work
 from tests.services.scheduling.bench import Named
@@ -187,3 +187,18 @@ def test_a_job_is_settled_as_its_ladder_divides_it(
         for part in expected
     ]
     assert all(each.is_settled for each in jobs)
+
+
+def test_a_failure_is_logged_once_and_a_refusal_is_not(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    job = make_job(1)
+    job.batch = make_batch(1)
+    job.failed(QueueFull("full"), 0.1, 0.0)
+    assert caplog.messages == []
+    error = StageFailed("it returned nothing")
+    job.failed(error, 0.1, 0.0)
+    assert job.failure(error) is error
+    assert caplog.messages == ["stage rank failed on a batch of 1 requests: it returned nothing"]
