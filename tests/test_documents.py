@@ -14,6 +14,7 @@ from services.config.pipeline import PipelineConfig
 from services.ingress.schema import RankRequest
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("autoscale", "benchmarks", "cli", "models", "services", "tests", "walks")
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]
 ROW = re.compile(r"^\| `([^`]+)` \|([^|]*)\|", re.MULTILINE)
 NO_DEFAULT = ""
@@ -76,6 +77,26 @@ def test_documents_name_only_files_and_targets_that_exist(document: Path) -> Non
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert [link for link in links if link and not (document.parent / link).exists()] == []
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)`", text)) - targets == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_name_only_modules_and_folders_that_exist(document: Path) -> None:
+    # A name in capitals stands for one of the reader's own. The guide's package acme is nowhere in the tree.
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    names = re.findall(r"`([\w./-]+)`", document.read_text(encoding="utf-8"))
+    names = [name for name in names if not re.search(r"\b[A-Z]{2,}\b|_[A-Z]+\.", name)]
+    modules = [
+        name for name in names if name.endswith(".py") or (name.partition("/")[0] in folders and "/" in name)
+    ]
+    assert [name for name in modules if not _exists(name)] == []
+
+
+def _exists(name: str) -> bool:
+    return (ROOT / name).exists() or any(
+        path.as_posix().endswith(f"/{name}")
+        for package in PACKAGES
+        for path in (ROOT / package).rglob(f"*{Path(name).suffix}")
+    )
 
 
 def test_the_map_is_attributed_wherever_it_is_described() -> None:
