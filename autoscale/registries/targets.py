@@ -2,6 +2,7 @@
 
 import re
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from autoscale.registries.errors import PLUGIN_ERRORS, LoadFailure
@@ -40,6 +41,8 @@ def load_target(target: str, *, extra: str | None = None) -> Any:
             raise LoadFailure(
                 f"the module {module} cannot give {attribute}, got {type(error).__name__}: {error}; mend it"
             ) from error
+        if isinstance(target_object, ModuleType):  # it may be of a package that is not trusted
+            raise LoadFailure(f"it goes through a module, got {target!r}; write that module before the colon")
     return target_object
 
 

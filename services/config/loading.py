@@ -60,6 +60,8 @@ def _fault_lines(error: ValidationError, data: dict[str, Any]) -> list[str]:
             lines.append(f"{field}: no such field; remove it or mend its name")
         elif fault["type"] == "missing":
             lines.append(f"{field}: missing; add it")
+        elif fault["type"] == "tuple_type":
+            lines.append(f"{field}: it is no list, got {fault['input']!r}; write one")
         else:
             shown = "" if isinstance(fault["input"], dict) else f" (it is {fault['input']!r})"
             # What holds between fields has no field of its own; the message names those it is about.

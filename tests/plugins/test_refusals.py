@@ -62,8 +62,10 @@ def test_trust_is_a_list_of_whole_names(site: Path, tmp_path: Path, trust: objec
     install_guide(site)
     path = make_pipeline(tmp_path, python_runtime())
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"trust": trust}))
-    with pytest.raises(ConfigError, match="trust"):
+    with pytest.raises(ConfigError, match="trust") as refused:
         load_config(path)
+    if not isinstance(trust, list):
+        assert f"trust: it is no list, got {trust!r}; write one" in str(refused.value)
 
 
 def test_a_class_is_a_runtime_without_an_entry_point(site: Path, tmp_path: Path) -> None:
@@ -79,6 +81,10 @@ def test_a_class_is_a_runtime_without_an_entry_point(site: Path, tmp_path: Path)
     [
         ({"target": "acme.plain"}, "models.ranker.runtime.target: String should match pattern"),
         ({"target": "os.path:join"}, "the configuration does not trust its code, got 'os.path:join'; add os"),
+        (
+            {"target": "acme.policies:math.ceil"},
+            "runtime.target: it goes through a module, got 'acme.policies:math.ceil'; write that module",
+        ),
         ({"target": "acme.none:X"}, "models.ranker.runtime.target: there is no module acme.none"),
         ({"target": "acme.plain:None_"}, "the module acme.plain has no None_, got 'acme.plain:None_'"),
         (

@@ -112,7 +112,7 @@ def test_a_skipped_stage_changes_nothing() -> None:
 WRITES: dict[str, Callable[[RaggedBatch], Any]] = {
     "offsets": lambda given: np.copyto(given.offsets, 0),
     "rows": lambda given: np.copyto(given.rows, 0),
-    "a request's column": lambda given: np.copyto(given.requests["user.bias"], 7),
+    "a request's column": lambda given: np.copyto(np.asarray(given.requests["user.bias"]), 7),
     "a candidate's column": lambda given: np.copyto(given.candidates["score"], 7),
 }
 
