@@ -8,7 +8,7 @@ PACKAGES = Path(__file__).resolve().parent.parent
 
 
 def home_directory() -> Path:
-    """Give ``$RANKWAY_HOME``, else ``.rankway`` in the repository; of a wheel, in the current directory."""
+    """Return ``$RANKWAY_HOME``, else ``.rankway`` in the repository; of a wheel, in the current directory."""
     configured = os.environ.get("RANKWAY_HOME")
     if configured:
         return Path(configured).absolute()
@@ -17,6 +17,6 @@ def home_directory() -> Path:
 
 
 def shipped(home: Path, path: str) -> Path:
-    """Give a file of the home; if it is not there, the one that ships with Rankway under this path."""
+    """Return a file of the home; if it is not there, the one that ships with Rankway under this path."""
     own = home / path
     return own if own.exists() or not (PACKAGES / path).exists() else PACKAGES / path

@@ -75,7 +75,7 @@ def unpack(buffer: bytes | memoryview) -> tuple[dict[str, NDArray[Any]], str]:
 
 
 def pack_batch(batch: RaggedBatch) -> bytes:
-    """Give a batch as one buffer; neither scores nor user ids travel."""
+    """Return a batch as one buffer; neither scores nor user ids travel."""
     return pack(_arrays_of(batch), batch.release)
 
 

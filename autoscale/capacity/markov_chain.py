@@ -10,13 +10,13 @@ _MOST_STATES = 48
 
 @functools.cache
 def normal(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give points and weights that stand for a standard normal deviate (Gauss and Hermite)."""
+    """Return points and weights that stand for a standard normal deviate (Gauss and Hermite)."""
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     return points, weights / weights.sum()
 
 
 def fewer_states(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Give the states that matter, neighbours as one where there are many, and their weights."""
+    """Return the states that matter, neighbours as one where there are many, and their weights."""
     states = np.flatnonzero(weights > 1e-7 * weights.sum())
     starts = np.unique(np.linspace(0, states.size, _MOST_STATES, endpoint=False).astype(np.int64))
     sums = np.add.reduceat(weights[states], starts)
@@ -25,7 +25,7 @@ def fewer_states(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArr
 
 
 def left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Give (n,) the chance that so many requests wait when a service ends."""
+    """Return (n,) the chance that so many requests wait when a service ends."""
     full = busy_s.size
     size = 3 * full + 96
     nodes, weights = normal(7)
@@ -44,7 +44,7 @@ def left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDAr
 
 
 def _stationary(chain: NDArray[np.float64], down: int) -> NDArray[np.float64]:
-    """Give (n,) the stationary distribution of a chain (n, n) that falls by ``down`` states at most; it is consumed.
+    """Return (n,) the stationary distribution of a chain (n, n) that falls by ``down`` states at most; it is consumed.
 
     By elimination without subtraction (W. K. Grassmann, M. I. Taksar and D. P. Heyman, Operations Research 33, 1985).
     It is numpy's elementwise arithmetic alone: a linear algebra library would wake all its threads for so little.

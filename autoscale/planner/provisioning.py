@@ -165,7 +165,7 @@ def _trimmed(
 def _most_nodes(
     packing: Packing, spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], need: float
 ) -> float:
-    """Give how often a packing is of use at most: until its units have all they need from it alone."""
+    """Return how often a packing is of use at most: until its units have all they need from it alone."""
     pairs = zip(spec.units, packing.replicas, strict=True)
     return max(
         math.ceil(need / (count * loads[Key(unit.name, packing.pool)].requests_per_s)) + 1.0

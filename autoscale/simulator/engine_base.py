@@ -65,7 +65,7 @@ class SimulationEngine(Protocol):
         ...
 
     def totals(self) -> Floats:
-        """Give what became of requests so far, by the indices that the event engine's ``state`` names."""
+        """Return what became of requests so far, by the indices that the event engine's ``state`` names."""
         ...
 
     def latencies(self) -> Floats:

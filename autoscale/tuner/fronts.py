@@ -20,7 +20,7 @@ class JudgedConfig:
 
 
 def front(candidates: Sequence[JudgedConfig]) -> tuple[JudgedConfig, ...]:
-    """Give those that no other beats in cost and misses, the cheapest first."""
+    """Return those that no other beats in cost and misses, the cheapest first."""
     ordered = sorted(candidates, key=lambda one: (one.cost, one.misses))
     kept: list[JudgedConfig] = []
     for candidate in ordered:
@@ -30,7 +30,7 @@ def front(candidates: Sequence[JudgedConfig]) -> tuple[JudgedConfig, ...]:
 
 
 def chosen(candidates: Sequence[JudgedConfig], max_misses: float) -> JudgedConfig:
-    """Give the cheapest that misses no more than that, or what misses least."""
+    """Return the cheapest that misses no more than that, or what misses least."""
     within = [candidate for candidate in candidates if candidate.misses <= max_misses]
     if within:
         return min(within, key=lambda one: (one.cost, one.misses))
@@ -38,7 +38,7 @@ def chosen(candidates: Sequence[JudgedConfig], max_misses: float) -> JudgedConfi
 
 
 def best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int]:
-    """Give the numbers of so many: front after front, and in each what is allowed first, then by cost.
+    """Return the numbers of so many: front after front, and in each what is allowed first, then by cost.
 
     What misses many times what is allowed is cheap and of no use: it comes last, however little it costs.
     """

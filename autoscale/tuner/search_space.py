@@ -68,7 +68,7 @@ class Number:
 
 
 def policy_kinds() -> dict[str, type[BaseModel]]:
-    """Give the built-in policies' configs by kind."""
+    """Return the built-in policies' configs by kind."""
     return {kind: POLICIES.get(kind).config for kind in POLICIES.builtins}
 
 

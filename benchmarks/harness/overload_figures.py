@@ -55,7 +55,7 @@ def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = ma
 
 
 def recovery_s(answers: Sequence[Answered], burst_end_s: float, normal_p99_ms: float) -> float | None:
-    """Give the seconds after the burst from which on the p99 of all that follows is normal; None when never."""
+    """Return the seconds after the burst from which on the p99 of all that follows is normal; None when never."""
     ages_s = np.array([answer.started_s - burst_end_s for answer in answers])
     latencies_s = np.array([answer.answered_s - answer.started_s for answer in answers])
     for second in range(int(ages_s.max(initial=0)) + 1):
@@ -84,7 +84,7 @@ def _percentile_ms(latencies_s: Sequence[float], share: float) -> float:
 
 
 def verdict(repeats: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Give median, least and most over the repeats of what is claimed: at the largest multiple, and its ratios."""
+    """Return median, least and most over the repeats of what is claimed: at the largest multiple, and its ratios."""
 
     def spread(values: Sequence[float]) -> dict[str, float]:
         return {"median": float(np.median(values)), "least": min(values), "most": max(values)}

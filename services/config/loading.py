@@ -27,7 +27,7 @@ def load_config(path: Path) -> PipelineConfig:
 
 
 def validated(data: dict[str, Any], source: str) -> PipelineConfig:
-    """Give the configuration that ``data`` from ``source`` describes.
+    """Return the configuration that ``data`` from ``source`` describes.
 
     Raises:
         ConfigError: every fault in it, one a line: field, what was wrong, the value.
@@ -70,7 +70,7 @@ def _fault_lines(error: ValidationError, data: dict[str, Any]) -> list[str]:
 
 
 def _field(location: tuple[int | str, ...], data: Any) -> str:
-    """Give the field's path in the data: pydantic adds the ``kind`` of what may be of several."""
+    """Return the field's path in the data: pydantic adds the ``kind`` of what may be of several."""
     path = []
     for part in location:
         if isinstance(data, dict) and part not in data and part == data.get("kind"):

@@ -52,11 +52,11 @@ class PipelineConfig(BaseModel):
     trust: tuple[Package, ...] = ()
 
     def stage_names(self) -> tuple[StageName, ...]:
-        """Give the pipeline's stages in a request's order."""
+        """Return the pipeline's stages in a request's order."""
         return ("features", "ranker") if self.reranker is None else ("features", "ranker", "reranker")
 
     def unit_of(self, stage: StageName) -> str:
-        """Give the unit that runs the stage."""
+        """Return the unit that runs the stage."""
         return next(name for name, unit in self.units.items() if stage in unit.stages)
 
     @property

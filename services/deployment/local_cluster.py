@@ -57,7 +57,7 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
 
 
 def _most_replicas(config: PipelineConfig, placement: Placement) -> int:
-    """Give how many there may be on this machine: the bound where one is given, but no more than it has cores for."""
+    """Return how many there may be on this machine: the bound where one is given, but no more than it has cores for."""
     if config.autoscaling is None:
         return placement.replicas
     here = int((os.cpu_count() or 1) / placement.cpus) if placement.cpus else placement.replicas

@@ -38,7 +38,7 @@ _urgency_decoder = msgspec.json.Decoder(Urgency)
 
 
 def read_urgency(body: bytes) -> Urgency | None:
-    """Give a body's urgency; None where it cannot be read, which parsing will say better."""
+    """Return the priority and deadline of a body; None if it cannot be decoded, which parsing reports."""
     try:
         return _urgency_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -74,7 +74,7 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
 
 
 def _named_field(message: str) -> str:
-    """Give the field a path-less message of msgspec names: missing or unknown ones."""
+    """Return the field a path-less message of msgspec names: missing or unknown ones."""
     match = re.search(r"field `([^`]*)`", message)
     return match[1] if match else ""
 

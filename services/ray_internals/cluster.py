@@ -91,7 +91,7 @@ def find_own_node(gcs: Gcs) -> Node:
 
 
 def drain_node(gcs: Gcs, node: Node, message: str, deadline_ms: int) -> None:
-    """Have Ray move everything off a node until ``deadline_ms``, in milliseconds since 1970.
+    """Ask Ray to move everything off a node until ``deadline_ms``, in milliseconds since 1970.
 
     Raises:
         RuntimeError: Ray refuses.

@@ -29,7 +29,7 @@ Fallbacks = dict[StageName, tuple[tuple[str, Stage], ...]]
 
 
 def release_name(catalogue_version: str, feature_hash: str, model_versions: Mapping[str, str]) -> str:
-    """Give the name of what belongs together: 12 hex digits, the same wherever and whenever it is put together."""
+    """Return the name of what belongs together: 12 hex digits, the same wherever and whenever it is put together."""
     content = [catalogue_version, feature_hash, *(f"{n}={v}" for n, v in sorted(model_versions.items()))]
     return hashlib.sha256("|".join(content).encode()).hexdigest()[:12]
 
@@ -70,11 +70,11 @@ class Release:
 
     @property
     def taken(self) -> tuple[Identity, ...]:
-        """Say which overlay and live item features are in use."""
+        """Return the identities of the overlay and the live item features in use."""
         return self.refresher.taken
 
     def pipeline(self, remote: Mapping[StageName, AnyStage]) -> list[Ladder]:
-        """Give all stages in a request's order, each with its rungs: ``remote`` ones for those held elsewhere."""
+        """Return all stages in a request's order, each with its rungs: ``remote`` ones for those held elsewhere."""
         order: list[Ladder] = []
         for name in self.config.stage_names():
             stage = remote.get(name) or self.stages.get(name)

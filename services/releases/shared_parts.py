@@ -23,7 +23,7 @@ Files = tuple[tuple[str, int, int, int, int], ...]
 
 
 def files_of(folder: Path) -> Files:
-    """Say which files a folder holds: name, device, inode, size and time of change of each; none where it is none."""
+    """Return name, device, inode, size and time of change of each file of a folder; none if it is no folder."""
     files = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -55,7 +55,7 @@ class SharedParts:
         self._scorers: _Kept[ModelScorer] = _Kept()
 
     def catalogue(self, root: Path) -> Catalogue:
-        """Give the catalogue at ``root``, open already or opened now.
+        """Return the catalogue at ``root``, open already or opened now.
 
         Raises:
             ArtifactError: as ``Catalogue.open``.
@@ -63,7 +63,7 @@ class SharedParts:
         return self._catalogues.get(root, (), partial(Catalogue.open, root))
 
     def scorer(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> ModelScorer:
-        """Give the model over this very catalogue, loaded already or now.
+        """Return the model over this very catalogue, loaded already or now.
 
         Raises:
             ModelError: as ``ModelScorer``.

@@ -79,7 +79,7 @@ class SharedMemory:
         return _header_bytes(self.size) + index * SLOT_BYTES
 
     def publish(self, channel: Channel, number: int) -> None:
-        """Say that this rank is done with round ``number``, and wake the ranks that sleep."""
+        """Publish that this rank is done with round ``number``, and wake the ranks that sleep."""
         # The data was written before. Stores stay in order, so no fence is needed here.
         self._words[self._word_index(channel, self.rank)] = number
         # Store, then load: without a fence this rank could read a sleep flag before its counter is visible, while

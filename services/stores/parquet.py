@@ -109,5 +109,5 @@ def _converted(raw: NDArray[Any], dtype: "np.dtype[Any]") -> tuple[NDArray[Any],
 
 
 def _rows_at(ends: NDArray[np.int64], indices: NDArray[np.int64]) -> Iterator[int]:
-    """Give the rows that the flat indices lie in."""
+    """Return the rows that the flat indices lie in."""
     yield from np.unique(np.searchsorted(ends, indices, side="right")).tolist()

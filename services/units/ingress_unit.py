@@ -62,7 +62,7 @@ class IngressUnit(ReleaseCommands):
         super().__init__(self._engine.live, replica, group)
 
     def __serve_build_asgi_app__(self) -> RankApp:
-        """Give Serve the application object."""
+        """Return the application object for Serve."""
         return self._app
 
     def record_autoscaling_stats(self) -> dict[str, float]:

@@ -52,7 +52,7 @@ class EventEngine:
         return self._feed.start_s
 
     def end_s(self, until_s: float) -> float:
-        """Give when the last request comes, if that is before ``until_s``; else infinity."""
+        """Return when the last request comes, if that is before ``until_s``; else infinity."""
         return self._feed.end_s(until_s)
 
     def advance(self, until_s: float) -> None:
@@ -117,7 +117,7 @@ class EventEngine:
                 self.state.keys["credit"][index] = 0.0
 
     def measure(self) -> Mapping[Key, UnitCounts]:
-        """Give what was counted so far."""
+        """Return what was counted so far."""
         now_s = float(self.state.clock["now_s"][0])
         measured = {}
         for key, record in zip(self._keys, self.state.keys, strict=True):
@@ -136,11 +136,11 @@ class EventEngine:
         return measured
 
     def totals(self) -> Floats:
-        """Give what became of requests so far."""
+        """Return what became of requests so far."""
         return self.state.totals.copy()  # type: ignore[no-any-return]
 
     def latencies(self) -> Floats:
-        """Give the histogram of latencies so far."""
+        """Return the histogram of latencies so far."""
         return self.state.latencies.astype(np.float64)  # type: ignore[no-any-return]
 
     def finish(self) -> int:
@@ -156,7 +156,7 @@ class EventEngine:
 
 
 def compile_engine(spec: PipelineSpec) -> None:
-    """Have the engine's code compiled and on disk, where it is not yet: processes that follow find it there."""
+    """Compile the engine's code and keep it on disk, if it is not there yet: later processes find it."""
     engine = EventEngine(spec, Feed([(np.zeros(1), np.ones(1, np.int32))], 0.0, None), 0)
     replica = Replica(0, next(spec.keys()))
     engine.apply(NodeChange("opened", replica))

@@ -84,7 +84,7 @@ def _clock(spec: PipelineSpec, seed: int) -> Any:
 
 
 def _longer(time: ServiceTime, count: int) -> tuple[Floats, Floats]:
-    """Give so many knots: past a profile's last, its last slope goes on."""
+    """Return so many knots: past a profile's last, its last slope goes on."""
     candidates, seconds = list(time.candidates), list(time.seconds)
     slope = (seconds[-1] - seconds[-2]) / (candidates[-1] - candidates[-2])
     while len(candidates) < count:
@@ -94,7 +94,7 @@ def _longer(time: ServiceTime, count: int) -> tuple[Floats, Floats]:
 
 
 def _lognormal(sigma: float) -> Floats:
-    """Give equally likely factors of mean 1."""
+    """Return equally likely factors of mean 1."""
     from scipy.special import ndtri
 
     if sigma <= 0:

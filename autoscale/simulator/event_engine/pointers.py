@@ -50,111 +50,111 @@ def _table(state: int) -> Records:
 
 @compiled
 def clock(state: int) -> Records:
-    """Give the one record of what there is one of."""
+    """Return the one record of what there is one of."""
     return carray(_pointer(_table(state).clock), (1,), _CLOCK)[0]
 
 
 @compiled
 def units(state: int) -> Records:
-    """Give (units,) records."""
+    """Return (units,) records."""
     return carray(_pointer(_table(state).units), (_table(state).unit_count,), _UNIT)
 
 
 @compiled
 def keys(state: int) -> Records:
-    """Give (keys,) records."""
+    """Return (keys,) records."""
     return carray(_pointer(_table(state).keys), (_table(state).key_count,), _KEY)
 
 
 @compiled
 def replicas(state: int) -> Records:
-    """Give (replicas,) records."""
+    """Return (replicas,) records."""
     return carray(_pointer(_table(state).replicas), (_table(state).replica_count,), _REPLICA)
 
 
 @compiled
 def works(state: int) -> Records:
-    """Give (works,) records."""
+    """Return (works,) records."""
     return carray(_pointer(_table(state).works), (_table(state).work_count,), _WORK)
 
 
 @compiled
 def heap(state: int) -> Records:
-    """Give (events,) records."""
+    """Return (events,) records."""
     return carray(_pointer(_table(state).heap), (_table(state).work_count,), _EVENT)
 
 
 @compiled
 def opened(state: int) -> Any:
-    """Give (keys, replicas)."""
+    """Return (keys, replicas)."""
     table = _table(state)
     return carray(_pointer(table.opened), (table.key_count, table.replica_count), _SHORT)
 
 
 @compiled
 def rings(state: int) -> Any:
-    """Give (keys, CONNECTIONS + 1)."""
+    """Return (keys, CONNECTIONS + 1)."""
     table = _table(state)
     return carray(_pointer(table.rings), (table.key_count, CONNECTIONS + 1), _SHORT)
 
 
 @compiled
 def knots(state: int) -> Any:
-    """Give (keys, knots)."""
+    """Return (keys, knots)."""
     table = _table(state)
     return carray(_pointer(table.knots), (table.key_count, table.knot_count), _FLOAT)
 
 
 @compiled
 def knot_s(state: int) -> Any:
-    """Give (keys, knots)."""
+    """Return (keys, knots)."""
     table = _table(state)
     return carray(_pointer(table.knot_s), (table.key_count, table.knot_count), _FLOAT)
 
 
 @compiled
 def request_s(state: int) -> Any:
-    """Give (keys,)."""
+    """Return (keys,)."""
     return carray(_pointer(_table(state).request_s), (_table(state).key_count,), _FLOAT)
 
 
 @compiled
 def draws(state: int) -> Any:
-    """Give (keys, DRAWS)."""
+    """Return (keys, DRAWS)."""
     return carray(_pointer(_table(state).draws), (_table(state).key_count, DRAWS), _FLOAT)
 
 
 @compiled
 def expected_s(state: int) -> Any:
-    """Give (replicas, SIZES)."""
+    """Return (replicas, SIZES)."""
     return carray(_pointer(_table(state).expected_s), (_table(state).replica_count, SIZES), _FLOAT)
 
 
 @compiled
 def expected_at_s(state: int) -> Any:
-    """Give (replicas, SIZES)."""
+    """Return (replicas, SIZES)."""
     return carray(_pointer(_table(state).expected_at_s), (_table(state).replica_count, SIZES), _FLOAT)
 
 
 @compiled
 def stack(state: int) -> Any:
-    """Give (works,)."""
+    """Return (works,)."""
     return carray(_pointer(_table(state).stack), (_table(state).work_count,), _SHORT)
 
 
 @compiled
 def wakes(state: int) -> Any:
-    """Give (replicas,)."""
+    """Return (replicas,)."""
     return carray(_pointer(_table(state).wakes), (_table(state).replica_count,), _SHORT)
 
 
 @compiled
 def latencies(state: int) -> Any:
-    """Give (BUCKETS,)."""
+    """Return (BUCKETS,)."""
     return carray(_pointer(_table(state).latencies), (BUCKETS,), _INT)
 
 
 @compiled
 def totals(state: int) -> Any:
-    """Give (8,)."""
+    """Return (8,)."""
     return carray(_pointer(_table(state).totals), (LATENCY_S + 1,), _FLOAT)

@@ -27,7 +27,7 @@ from autoscale.simulator.event_engine.state import (
 
 @compiled
 def new_work(state: int, level: int) -> int:
-    """Give a blank record."""
+    """Return a blank record."""
     clock = pointers.clock(state)
     w = clock.free
     work = pointers.works(state)[w]
@@ -42,7 +42,7 @@ def new_work(state: int, level: int) -> int:
 
 @compiled
 def seconds(state: int, k: int, requests: int, candidates: int) -> float:
-    """Give a batch's mean time: between what was measured in proportion, beyond it on the last slope."""
+    """Return a batch's mean time: between what was measured in proportion, beyond it on the last slope."""
     knots, times = pointers.knots(state)[k], pointers.knot_s(state)[k]
     last = len(knots) - 1
     i = 1
@@ -127,7 +127,7 @@ def set_idle(state: int, r: int) -> None:
 
 @compiled
 def _idle_beside(state: int, k: int) -> float:
-    """Give the share of a replica's like that does not run as it begins a batch.
+    """Return the share of a replica's like that does not run as it begins a batch.
 
     It stands for those on its node, and for the whole of the batch: they are as busy then as ever.
     """

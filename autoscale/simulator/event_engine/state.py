@@ -59,7 +59,7 @@ class EngineState(NamedTuple):
     totals: Any
 
     def table(self) -> Records:
-        """Give (1,) what compiled code is called with the address of; good while these arrays live."""
+        """Return (1,) what compiled code is called with the address of; good while these arrays live."""
         table = np.zeros(1, TABLE)
         table["unit_count"], table["key_count"] = len(self.units), len(self.keys)
         table["replica_count"], table["work_count"] = len(self.replicas), len(self.works)
@@ -71,7 +71,7 @@ class EngineState(NamedTuple):
 
 
 def blank_works(count: int, first: int = 0) -> Records:
-    """Give unused works ``first`` to ``first + count``, each linked to the next."""
+    """Return unused works ``first`` to ``first + count``, each linked to the next."""
     works = np.zeros(count, WORK)
     works["next"] = np.arange(first + 1, first + count + 1)
     works["next"][-1] = -1
@@ -80,7 +80,7 @@ def blank_works(count: int, first: int = 0) -> Records:
 
 
 def blank_replicas(count: int) -> Records:
-    """Give unused replicas."""
+    """Return unused replicas."""
     replicas = np.zeros(count, REPLICA)
     for name in ("key", "open_index", "before", "after", "head", "tail"):
         replicas[name] = -1

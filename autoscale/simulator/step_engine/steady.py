@@ -22,7 +22,7 @@ class Steady:
     arrived: Floats
 
     def mixed(self, other: "Steady", share: float) -> "Steady":
-        """Give this with a share of another."""
+        """Return this with a share of another."""
         return Steady(*(a + share * (b - a) for a, b in zip(_parts(self), _parts(other), strict=True)))
 
 

@@ -57,11 +57,11 @@ class LruBytes:
         self.held_bytes = 0
 
     def __len__(self) -> int:
-        """Give the number of entries."""
+        """Return the number of entries."""
         return len(self._entries)
 
     def get(self, key: bytes) -> NDArray[Any] | None:
-        """Give the array and make it the last to go."""
+        """Return the array and make it the last to go."""
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
@@ -106,7 +106,7 @@ class HistoryKeys:
         self._max_age_s = max_age_s
 
     def __call__(self, batch: RaggedBatch) -> list[bytes]:
-        """Give a key a request; equal keys are of pasts that are encoded alike, but for their ages."""
+        """Return a key a request; equal keys are of pasts that are encoded alike, but for their ages."""
         columns = [batch.requests[name] for name in self._roots]
         moments = batch.requests[NOW] if self._is_aged else None
         keys: list[bytes] = []
@@ -126,6 +126,6 @@ class HistoryKeys:
 
 
 def column_of(source: str) -> str:
-    """Give the column of requests that an input reads: ``user.history`` of ``item.start@user.history:list``."""
+    """Return the column of requests that an input reads: ``user.history`` of ``item.start@user.history:list``."""
     base = source.partition(":")[0]
     return base.partition("@")[2] or base

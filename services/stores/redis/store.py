@@ -125,7 +125,7 @@ class RedisStore:
         self._connector.close()
 
     def _grouped(self, keys: Sequence[bytes]) -> list[tuple[RedisNode | None, Groups]]:
-        """Give indices of keys by slot, by node; a slot whose node is unknown is None's."""
+        """Return indices of keys by slot, by node; a slot whose node is unknown is None's."""
         if not self._is_cluster:
             return [(node, [list(range(len(keys)))]) for node in self._connector.nodes.values()]
         slots = self._connector.slots
