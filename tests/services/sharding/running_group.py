@@ -17,6 +17,7 @@ from models.runtimes.kinds.deepspeed import DeepSpeedConfig
 from models.runtimes.kinds.torch import TorchConfig
 from models.signature import Inputs
 from models.training.export import SAFETENSORS, weight_writer
+from services.errors import ShardLost
 from services.sharding.group import ShardGroup
 from services.sharding.processes import ProcessLauncher
 from services.sharding.shared_memory import is_supported
@@ -86,6 +87,18 @@ class RunningGroup:
         pid = self.processes.started[number - 1].pid
         assert pid is not None
         return psutil.Process(pid)
+
+    def check_loss_of_a_killed_rank(self) -> None:
+        """Kill rank 1, and check that batches and the group's check fail, the second time too."""
+        inputs = self.inputs((5, 1))
+        self.sharded.run(inputs)
+        self.rank(1).kill()
+        self.rank(1).wait(10)
+        for _ in range(2):
+            with pytest.raises(ShardLost):
+                self.sharded.run(inputs)
+            with pytest.raises(ShardLost):
+                self.group.check()
 
     def stop_rank(self, number: int) -> None:
         """Stop a rank but the first, and wait until all of its threads have stopped."""

@@ -39,15 +39,7 @@ def test_an_idle_group_neither_spins_nor_times_out(pair: RunningGroup) -> None:
 
 
 def test_a_killed_rank_fails_batches_and_the_check_at_once(pair: RunningGroup) -> None:
-    inputs = pair.inputs((5, 1))
-    pair.sharded.run(inputs)
-    pair.rank(1).kill()
-    pair.rank(1).wait(10)
-    for _ in range(2):
-        with pytest.raises(ShardLost):
-            pair.sharded.run(inputs)
-        with pytest.raises(ShardLost):
-            pair.group.check()
+    pair.check_loss_of_a_killed_rank()
 
 
 def test_a_stopped_rank_fails_the_check_and_batches_within_their_limit(pair: RunningGroup) -> None:

@@ -141,15 +141,7 @@ def pair(tmp_path: Path) -> Iterator[RunningGroup]:
 
 
 def test_a_killed_rank_fails_batches_and_the_check(pair: RunningGroup) -> None:
-    inputs = pair.inputs((5, 1))
-    pair.sharded.run(inputs)
-    pair.rank(1).kill()
-    pair.rank(1).wait(10)
-    for _ in range(2):
-        with pytest.raises(ShardLost):
-            pair.sharded.run(inputs)
-        with pytest.raises(ShardLost):
-            pair.group.check()
+    pair.check_loss_of_a_killed_rank()
 
 
 def test_a_stopped_rank_fails_batches_within_their_limit(pair: RunningGroup) -> None:
