@@ -4,7 +4,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install serve test test-slow lint format hooks bench
+.PHONY: install serve test test-slow lint prose format hooks bench
 
 install: $(INSTALLED)
 
@@ -32,6 +32,10 @@ lint: install
 	ruff format --check .
 	typos
 	mypy
+
+# Counts marks of hard prose and fails above a bound; see Style in CONTRIBUTING.md.
+prose: install
+	python -m tests.prose
 
 format: install
 	ruff check --fix .

@@ -1,0 +1,1 @@
+"""Style checks of the texts in this repository; see the section Style of CONTRIBUTING.md."""
