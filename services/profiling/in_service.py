@@ -23,6 +23,7 @@ from services.deployment.local_cluster import local_cluster
 from services.deployment.serve_config import serve_config
 from services.errors import ServiceError
 from services.logs.traffic import RecordConfig
+from services.profiling.load_clients import DEADLINE_MS
 from services.profiling.saturation import ROLL_S, LoadMeasurement, measure_load
 from services.ray_internals.serve import deploy_document, replica_process_name
 
@@ -64,7 +65,11 @@ def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[s
         ServiceError: it does not start, or does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="rankway-bench-") as folder:
-        recorded = config.model_copy(update={"record": RecordConfig(path=folder, roll_s=ROLL_S)})
+        # The pipeline's own cap could be below the deadline of the requests that measure.
+        deadline_ms = max(config.requests.max_deadline_ms, DEADLINE_MS)
+        limits = config.requests.model_copy(update={"max_deadline_ms": deadline_ms})
+        record = RecordConfig(path=folder, roll_s=ROLL_S)
+        recorded = config.model_copy(update={"record": record, "requests": limits})
         return _measured(recorded, home, Path(folder), seconds)
 
 
@@ -147,7 +152,7 @@ def _cpu_of_requests(
 
 
 def _one(connection: http.client.HTTPConnection, number: int, due_s: float) -> tuple[float, dict[str, float]]:
-    body = json.dumps({"user_id": f"u-{number % _USERS:06d}", "k": 10, "deadline_ms": 10_000})
+    body = json.dumps({"user_id": f"u-{number % _USERS:06d}", "k": 10, "deadline_ms": DEADLINE_MS})
     connection.request("POST", "/v1/rank", body)
     answer = connection.getresponse()
     document: dict[str, Any] = json.loads(answer.read())
