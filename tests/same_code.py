@@ -1,8 +1,8 @@
 """Compare the code of two versions, without docstrings and comments.
 
     python -m tests.same_code main~3            # the working tree against a commit: only docstrings differ
-    python -m tests.same_code main~3 --texts    # strings may differ too; changed values in f-strings are listed
-    python -m tests.same_code main~3 --names    # names may differ too; each renaming is listed
+    python -m tests.same_code main~3 --texts    # strings may differ too. Changed values in f-strings are listed
+    python -m tests.same_code main~3 --names    # names may differ too. Each renaming is listed
 
 A commit that edits prose must pass this. A file that was added, deleted or moved is reported as a difference.
 """
@@ -22,7 +22,7 @@ IDENTIFIERS = frozenset({"id", "arg", "attr", "name", "asname", "names", "kwd_at
 
 @dataclass
 class Comparison:
-    """What may differ, and what did.
+    """A comparison of two versions: the permitted differences, and those that were found.
 
     Attributes:
         texts: strings may differ.
@@ -67,7 +67,7 @@ class Comparison:
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
-    """Return the tree without the strings that stand alone, which document what they follow."""
+    """Return the tree without docstrings. A string below an attribute is one too."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
@@ -97,7 +97,7 @@ def _shown(node: object) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the differences of all Python files; return 1 if there is one that must not be."""
+    """Print the differences of all Python files. Return 1 if one of them is not permitted."""
     parser = argparse.ArgumentParser(prog="python -m tests.same_code", description=__doc__.split("\n")[0])
     parser.add_argument("base", help="a commit")
     parser.add_argument("--texts", action="store_true", help="strings may differ")

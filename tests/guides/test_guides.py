@@ -1,4 +1,4 @@
-"""A new user follows the guides from start to end; the guides are complete."""
+"""A new user follows the guides from start to end."""
 
 import json
 import re

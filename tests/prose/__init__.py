@@ -1,1 +1,1 @@
-"""Style checks of the texts in this repository; see the section Style of CONTRIBUTING.md."""
+"""Style checks of the texts in this repository. CONTRIBUTING.md has the rules, in its section Style."""

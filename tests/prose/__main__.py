@@ -1,6 +1,6 @@
 """Count the marks of hard prose, and draw samples for a reader.
 
-python -m tests.prose                            # the table; exit status 1 if a bound is exceeded
+python -m tests.prose                            # the table. Exit status 1 if a bound is exceeded
 python -m tests.prose --list what ';' long       # every such sentence with file and line
 python -m tests.prose --within services cli      # only these folders
 python -m tests.prose --sample 150 --seed 7 --group messages
@@ -20,7 +20,7 @@ GROUPS = (CODE, MESSAGES, MARKDOWN)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the table, the marked sentences or a sample; return the exit status."""
+    """Print the table, the marked sentences or a sample. Return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.prose", description=__doc__.split("\n")[0])
     parser.add_argument("--root", type=Path, default=ROOT, help="another checkout")
     parser.add_argument("--within", nargs="+", default=[], help="files or folders, from the root")
@@ -36,12 +36,12 @@ def main(arguments: Sequence[str]) -> int:
     ]
     if options.sample:
         for text in random.Random(options.seed).sample(texts, min(options.sample, len(texts))):
-            print(f"== {_place(text, options.root)}\n{text.text.strip()}\n")
+            print(f"== {_location(text, options.root)}\n{text.text.strip()}\n")
         return 0
     for text in texts if options.list else ():
         for mark in marks(text):
             if mark.kind in options.list:
-                print(f"{_place(text, options.root)}: {mark.kind}: {mark.excerpt}")
+                print(f"{_location(text, options.root)}: {mark.kind}: {mark.excerpt}")
     return _report(texts)
 
 
@@ -65,7 +65,7 @@ def _report(texts: Sequence[Text]) -> int:
     return 1 if faults else 0
 
 
-def _place(text: Text, root: Path) -> str:
+def _location(text: Text, root: Path) -> str:
     return f"{text.path.relative_to(root)}:{text.line}"
 
 

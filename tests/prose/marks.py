@@ -80,7 +80,7 @@ def tally(texts: Iterable[Text]) -> Tally:
 
 
 def marks(text: Text) -> Iterator[Mark]:
-    """Yield the marks of one text: "what", ";", "long", "opening" and "word"."""
+    """Yield the marks of one text, of these kinds: "what", ";", "long", "opening" and "word"."""
     opening = text.text.split(None, 1)[0] if text.text.strip() else ""
     if text.of_function and opening in REFUSED_OPENINGS:
         yield Mark(text, "opening", text.text.strip().split("\n")[0])
@@ -148,6 +148,7 @@ def _paragraphs(text: Text) -> Iterator[str]:
         body = re.sub(r"(?m)(?<=\n\n)(    {4,}.*\n?)+", "\n", body)
     body = re.sub(r"``[^`]+``|`[^`\n]+`", "CODE", body)
     body = re.sub(r"https?://\S+", "CODE", body)
+    body = re.sub(r'"[^"\n]{1,60}"', "CODE", body)  # a quotation mentions words, it does not use them
     if text.group == MESSAGES:
         yield " ".join(body.split())
         return

@@ -48,7 +48,7 @@ def repository_texts(root: Path) -> Iterator[Text]:
 
 
 def file_texts(path: Path, name: str) -> Iterator[Text]:
-    """Yield the texts of one file. ``name`` is its path from the root; files of other kinds have none."""
+    """Yield the texts of one file. ``name`` is its path from the root. Other kinds of files have no texts."""
     if path.suffix == ".py":
         source = path.read_text(encoding="utf-8")
         yield from _docstrings(source, path)
@@ -130,7 +130,7 @@ def _messages(source: str, path: Path) -> Iterator[Text]:
 
 
 def _plain(value: ast.expr) -> str:
-    """Return the words of a string or f-string; a backticked X stands for each value in it."""
+    """Return the words of a string or f-string. A backticked X stands for each value in it."""
     if isinstance(value, ast.Constant) and isinstance(value.value, str):
         return value.value
     if isinstance(value, ast.JoinedStr):
