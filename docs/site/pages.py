@@ -69,7 +69,9 @@ def _linked(text: str, path: Path) -> list[Path]:
     links = _LINK.findall(_FENCE.sub("", text))
     broken = [link for link in links if not (path.parent / link).exists()]
     if broken:
-        raise FileNotFoundError(f"{path.relative_to(ROOT)}: no such link targets, got {broken}; correct the links")
+        raise FileNotFoundError(
+            f"{path.relative_to(ROOT)}: no such link targets, got {broken}; correct the links"
+        )
     return [(path.parent / link).resolve() for link in links]
 
 
