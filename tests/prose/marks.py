@@ -137,11 +137,7 @@ def _paragraphs(text: Text) -> Iterator[str]:
     if text.group == MARKDOWN:
         body = re.sub(r"(?s)<!--.*?-->|^---\n.*?\n---\n", "", body)
         body = re.sub(r"(?ms)^( *)(```|~~~).*?^ *\2", "\n\n", body)
-        body = (
-            re.sub(r"(?m)(?<=\n\n)((    |\t).*\n?)+", "\n", body)
-            if text.path.name != "CHANGELOG.md"
-            else body
-        )
+        body = re.sub(r"(?m)(?<=\n\n)((    |\t).*\n?)+", "\n", body)
         body = re.sub(r"\]\([^)]*\)", "]", body)
     elif text.group == CODE:
         body = re.sub(r"(?m)^( *)\S.*::\n((\1 +.*)?\n)*", "\n\n", body + "\n")
