@@ -3,7 +3,7 @@
 python -m tests.prose                            # the table. Exit status 1 if a bound is exceeded
 python -m tests.prose --list what ';' long       # every such sentence with file and line
 python -m tests.prose --within services cli      # only these folders
-python -m tests.prose --sample 150 --seed 7 --group messages
+python -m tests.prose --sample 150 --seed 7 --docstrings
 """
 
 import argparse
@@ -26,13 +26,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--within", nargs="+", default=[], help="files or folders, from the root")
     parser.add_argument("--list", nargs="+", default=[], help='marks to list: what ";" long opening word')
     parser.add_argument("--group", choices=GROUPS, help="only this group of texts")
+    parser.add_argument("--docstrings", action="store_true", help="only docstrings")
     parser.add_argument("--sample", type=int, help="number of texts to draw at random and print")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
     options = parser.parse_args(arguments)
     texts = [
         text
         for text in repository_texts(options.root)
-        if (options.group or text.group) == text.group and _is_within(text, options.root, options.within)
+        if (options.group or text.group) == text.group
+        and (text.is_docstring or not options.docstrings)
+        and _is_within(text, options.root, options.within)
     ]
     if options.sample:
         for text in random.Random(options.seed).sample(texts, min(options.sample, len(texts))):

@@ -11,7 +11,7 @@ PLAIN = "Return the queue length. "
 
 
 def text_of(text: str, group: str = CODE, *, of_function: bool = False) -> Text:
-    return Text(Path("module.py"), 1, group, text, of_function)
+    return Text(Path("module.py"), 1, group, text, of_function=of_function)
 
 
 @pytest.mark.parametrize(

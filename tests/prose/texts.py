@@ -29,6 +29,7 @@ class Text:
     line: int
     group: str
     text: str
+    is_docstring: bool = False
     of_function: bool = False
 
 
@@ -71,7 +72,7 @@ def _docstrings(source: str, path: Path) -> Iterator[Text]:
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
                 value = statement.value.value
                 if isinstance(value, str):
-                    yield Text(path, statement.lineno, CODE, value, of_function=function)
+                    yield Text(path, statement.lineno, CODE, value, True, function)
 
 
 def _python_comments(source: str, path: Path) -> Iterator[Text]:
