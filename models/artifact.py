@@ -52,7 +52,7 @@ class Artifact(BaseModel):
             raise ArtifactError(f"{path} cannot be read: {error}") from error
         if artifact.weights not in artifact.files:
             raise ArtifactError(
-                f"{path}: weights {artifact.weights!r} is not among files; list it with its sha256"
+                f"{path}: weights must be one of files, got {artifact.weights!r}; list it there with its sha256"
             )
         return artifact
 
@@ -71,8 +71,8 @@ class Artifact(BaseModel):
         hash_of_model = artifact.signature.feature_hash
         if feature_hash is not None and hash_of_model and hash_of_model != feature_hash:
             raise FeatureMismatch(
-                f"artifact {artifact.name} at {root} was trained on features {hash_of_model}, this pipeline's are "
-                f"{feature_hash}: train it again, or serve it with the definitions it was trained on"
+                f"artifact {artifact.name} at {root}: trained with feature hash {hash_of_model}, but this pipeline has "
+                f"{feature_hash}; train it again, or serve it with the definitions that it was trained with"
             )
         return artifact
 
@@ -123,6 +123,6 @@ def _verify(path: Path, expected: str) -> None:
     actual = sha256_of(path)
     if actual != expected:
         raise ArtifactError(
-            f"artifact file {path} has sha256 {actual[:12]}…, {MANIFEST} says {expected[:12]}…: the copy is damaged; "
-            f"copy it again"
+            f"artifact file {path} has sha256 {actual[:12]}…, but {MANIFEST} lists {expected[:12]}…: the copy is "
+            f"damaged; copy it again"
         )

@@ -34,7 +34,9 @@ class _Call:
     def ragged(self, name: str) -> RaggedArray:
         column = self.batch.requests[name]
         if not isinstance(column, RaggedArray):
-            raise SignatureError(f"feature {name} is not ragged: it has no offsets; take {name!r} itself")
+            raise SignatureError(
+                f"feature {name} is not ragged, so it has no sequences; use {name!r} alone as the source"
+            )
         return column
 
 
@@ -93,7 +95,7 @@ def _maker(spec: InputSpec, catalogue: Catalogue) -> _Maker:
         return lambda call: call.batch.candidates[column]
     if spec.source not in _BATCH_MAKERS:
         raise SignatureError(
-            f"input {spec.name}: source {spec.source!r} is unknown; use item.*, user.*, realtime.*, context.*, "
+            f"input {spec.name}: unknown source, got {spec.source!r}; use item.*, user.*, realtime.*, context.*, "
             f"global.*, cell.*, live.*, candidate.* or one of {', '.join(_BATCH_MAKERS)}"
         )
     return _BATCH_MAKERS[spec.source]
@@ -103,14 +105,14 @@ def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
     column_name, _, history = name.partition("@")
     if column_name not in catalogue.columns:
         raise SignatureError(
-            f"input {spec.name}: the catalogue {catalogue.manifest.name} has no column {column_name!r}; "
-            f"it has {', '.join(catalogue.columns)}"
+            f"input {spec.name}: catalogue {catalogue.manifest.name} has no column {column_name!r}; "
+            f"use one of {', '.join(catalogue.columns)}"
         )
     column = np.asarray(catalogue.columns[column_name])  # still the map, without its slower class
     if column.shape[1:] != spec.shape:
         raise SignatureError(
-            f"input {spec.name}: shape {spec.shape} was declared, the catalogue's column {column_name} "
-            f"has {column.shape[1:]}"
+            f"input {spec.name}: shape {spec.shape} is declared, but catalogue column {column_name} has "
+            f"{column.shape[1:]}; declare that shape"
         )
     if not history:
         return lambda call: column.take(call.batch.rows, axis=0)
@@ -148,8 +150,8 @@ def _split(spec: InputSpec, source: str, allowed: tuple[str, ...]) -> tuple[str,
     base, _, part = source.partition(":")
     if part not in allowed:
         raise SignatureError(
-            f"input {spec.name}: source {spec.source!r} ends in ':{part}'; here only "
-            f"{', '.join(f':{name}' for name in allowed if name)} may follow a name"
+            f"input {spec.name}: source {spec.source!r} ends in ':{part}'; use no ending, or one of "
+            f"{', '.join(f':{name}' for name in allowed if name)}"
         )
     return base, part
 

@@ -67,8 +67,8 @@ def read_impressions(
         index = json.loads(path.read_text())
         if index["feature_hash"] != feature_hash:
             raise FeatureMismatch(
-                f"impressions at {root} have feature hash {index['feature_hash']}, these definitions' is "
-                f"{feature_hash}: build the data set again"
+                f"impressions at {root}: built with feature hash {index['feature_hash']}, but these definitions have "
+                f"{feature_hash}; build the data set again"
             )
         return _mapped(root, index, keys_to_rows)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
@@ -101,5 +101,5 @@ def _mapped(
         *((name, column, len(labels)) for name, column in batch.candidates.items()),
     ):
         if len(column) != count:
-            raise ValueError(f"{name} has {len(column)} values for {count}")
+            raise ValueError(f"{name} has {len(column)} values, expected {count}")
     return batch, labels

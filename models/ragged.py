@@ -145,7 +145,9 @@ class RaggedBatch:
         if len(parts) == 1:
             return first
         if any(part.release != first.release for part in parts):
-            raise ValueError(f"a batch never mixes releases: {sorted({part.release for part in parts})}")
+            raise ValueError(
+                f"all parts of a batch must have one release, got {sorted({part.release for part in parts})}"
+            )
         return RaggedBatch(
             offsets=offsets_of(np.concatenate([np.diff(part.offsets) for part in parts])),
             rows=np.concatenate([part.rows for part in parts]),

@@ -112,10 +112,12 @@ class Signature(BaseModel):
     @model_validator(mode="after")
     def _pairs_are_of_texts(self) -> Self:
         if (self.layout == "pairs") != (self.pair is not None):
-            raise ValueError(f"layout is {self.layout}: pair goes with layout pairs, and only with it")
+            raise ValueError(
+                f"pair: required for layout pairs and not allowed for others, got layout {self.layout}"
+            )
         unknown = [s.source for s in self.inputs if self.pair is not None and s.source not in TOKEN_SOURCES]
         if unknown:
             raise ValueError(
-                f"layout pairs has no source {', '.join(unknown)}: use {', '.join(TOKEN_SOURCES)}"
+                f"inputs: layout pairs has no source {', '.join(unknown)}; use {', '.join(TOKEN_SOURCES)}"
             )
         return self

@@ -26,6 +26,6 @@ class EventsConfig(BaseModel):
         if self.train_share + self.valid_share >= 1.0:
             raise ValueError(
                 f"train_share {self.train_share} and valid_share {self.valid_share} leave no test period; "
-                f"lower either"
+                f"lower one of them"
             )
         return self

@@ -30,24 +30,26 @@ def features_of(log: EventLog, history: int) -> FeatureSet:
                 name=NUMBER,
                 group="item",
                 dtype="int64",
-                description="1 and up; 0: never chosen in the training period",
+                description="number from 1, or 0 if it was never chosen in the training period",
             ),
             Feature(
                 name=POPULARITY,
                 group="item",
-                description="log(1 + users who chose it in the training period)",
+                description="log(1 + number of users who chose it in the training period)",
             ),
             *(
                 Feature(name=name, group="item", shape=values.shape[1:])
                 for name, values in log.item_columns.items()
             ),
             of_user(
-                "history", "keys of the items chosen, each once, by the last time, oldest first", "int64"
+                "history",
+                "keys of the chosen items without repeats, in the order of their last choice, oldest first",
+                "int64",
             ),
-            of_user("history_value", "rating or quantity of the last time"),
-            of_user("history_count", "how many times it was chosen"),
-            of_user("history_age_s", "seconds since the last time"),
-            of_user("history_rank", "how many of the user's items were chosen after it"),
+            of_user("history_value", "rating or quantity at the last choice"),
+            of_user("history_count", "number of times that the item was chosen"),
+            of_user("history_age_s", "seconds since the last choice"),
+            of_user("history_rank", "number of the user's items that were chosen later"),
         )
     )
 

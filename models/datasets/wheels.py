@@ -31,4 +31,4 @@ def locate(file: WheelFile) -> Path:
         path = Path(root) / file.path
         if path.is_file():
             return path
-    raise ArtifactError(f"{file.package}/{file.path} of {file.distribution} is not installed. Run: {REMEDY}")
+    raise ArtifactError(f"{file.package}/{file.path} of {file.distribution} is not installed; run {REMEDY}")

@@ -36,9 +36,11 @@ class Aggregate(BaseModel):
         if reduces and (self.window_s is None or self.max_events is None):
             raise ValueError(f"aggregate {self.kind} of {self.event} needs window_s and max_events; add them")
         if not reduces and self.max_events is not None:
-            raise ValueError(f"aggregate {self.kind} of {self.event} takes no max_events; drop it")
+            raise ValueError(f"aggregate {self.kind} of {self.event} takes no max_events; remove it")
         if self.field == "sequence":
-            raise ValueError(f"aggregate of {self.event}: sequence only orders events; take another field")
+            raise ValueError(
+                f"aggregate of {self.event}: field sequence only orders events; use another field"
+            )
         return self
 
 

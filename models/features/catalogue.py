@@ -77,7 +77,7 @@ class Catalogue:
         for name, column in {**columns, "ids": catalogue.ids, "keys": catalogue.keys}.items():
             if len(column) != manifest.item_count:
                 raise ArtifactError(
-                    f"catalogue column {name} at {root} has {len(column)} rows, {MANIFEST} says "
+                    f"catalogue column {name} at {root} has {len(column)} rows, but {MANIFEST} says "
                     f"{manifest.item_count}; build it again"
                 )
         return catalogue
@@ -131,7 +131,7 @@ def write_catalogue(
     for column, values in columns.items():
         if len(values) != len(ids):
             raise ArtifactError(
-                f"catalogue {name}: column {column} has {len(values)} rows for {len(ids)} ids"
+                f"catalogue {name}: column {column} has {len(values)} rows for {len(ids)} ids; write one row per id"
             )
     with written_whole(root) as staging:
         blobs = [details[i] for i in order]
@@ -163,7 +163,7 @@ def _with_derived(
             source = feature.transform.of.removeprefix("item.")
             if source not in result:
                 raise ArtifactError(
-                    f"catalogue {name}: {feature.column} follows from column {source}; give that"
+                    f"catalogue {name}: {feature.column} is computed from column {source}, which is missing; add it"
                 )
             result[feature.name] = transformed(feature.transform, result[source], None).astype(feature.dtype)
     return result

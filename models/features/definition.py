@@ -62,12 +62,12 @@ class Feature(BaseModel):
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
         if self.ragged and self.max_length == 0:
-            raise ValueError(f"feature {self.name}: a ragged feature needs max_length, at least 1")
+            raise ValueError(f"feature {self.name}: a ragged feature needs a max_length of at least 1")
         for name in ("default", "minimum", "maximum"):
             value = getattr(self, name)
             if isinstance(value, tuple) and self.shape != (len(value),):
                 raise ValueError(
-                    f"feature {self.name}: {name} has {len(value)} values, shape is {self.shape}"
+                    f"feature {self.name}: {name} has {len(value)} values, but shape is {self.shape}"
                 )
         return self
 
@@ -91,32 +91,36 @@ class Feature(BaseModel):
         ]
         if self.group != "context" or numeric:
             raise ValueError(
-                f"feature {self.name}: a text is of group context and has a max_length alone; it is of group "
+                f"feature {self.name}: a text must be of group context and can have no limit but max_length, got group "
                 f"{self.group}{' with ' if numeric else ''}{', '.join(numeric)}"
             )
         if self.max_length == 0:
-            raise ValueError(f"feature {self.name}: a text needs max_length, its most bytes of UTF-8")
+            raise ValueError(f"feature {self.name}: a text needs max_length, in bytes of UTF-8")
         return self
 
     @model_validator(mode="after")
     def _fits_its_group(self) -> Self:
         if self.ragged and self.group not in KEYED:
-            raise ValueError(f"feature {self.name}: group {self.group} has no ragged features; drop ragged")
+            raise ValueError(f"feature {self.name}: group {self.group} has no ragged features; remove ragged")
         if self.fresh_for_s is not None and (self.group not in KEYED + OVERLAID or self.transform):
             raise ValueError(
-                f"feature {self.name}: fresh_for_s is for stored values of groups {', '.join(KEYED + OVERLAID)}; "
-                f"drop it, or put it on what this follows from"
+                f"feature {self.name}: fresh_for_s is only for stored values of groups {', '.join(KEYED + OVERLAID)}; "
+                f"remove it, or set it on the feature that this one is derived from"
             )
         if self.aggregate is None:
             return self
         if self.group not in KEYED or self.transform is not None:
             raise ValueError(
-                f"feature {self.name}: an aggregate is of group user or realtime and has no transform"
+                f"feature {self.name}: an aggregate must be of group user or realtime and have no transform"
             )
         if self.ragged != (self.aggregate.kind == "last_values"):
-            raise ValueError(f"feature {self.name}: ragged goes with aggregate last_values, and only with it")
+            raise ValueError(
+                f"feature {self.name}: ragged is required for aggregate last_values and not allowed for others"
+            )
         if self.aggregate.field == "at_s" and self.aggregate.kind != "count" and self.dtype != "float64":
-            raise ValueError(f"feature {self.name}: times are epoch seconds; make it float64")
+            raise ValueError(
+                f"feature {self.name}: at_s holds epoch seconds, got dtype {self.dtype}; use float64"
+            )
         return self
 
     @property
@@ -167,8 +171,8 @@ class FeatureSet(BaseModel):
         now = known.get(NOW)
         if timed and (now is None or now.dtype != "float64" or now.shape != () or now.transform):
             raise ValueError(
-                f"feature {timed[0].column} depends on the moment: declare {NOW}, a float64 scalar in epoch "
-                f"seconds that a caller may send"
+                f"feature {timed[0].column} depends on the time of the request; declare {NOW}, a float64 scalar in "
+                f"epoch seconds that a caller may send"
             )
         return self
 
@@ -182,8 +186,8 @@ class FeatureSet(BaseModel):
             first, layout = layouts.setdefault(key, (feature, (feature.dtype, feature.shape)))
             if layout != (feature.dtype, feature.shape):
                 raise ValueError(
-                    f"features {first.column} and {feature.column} read the field {key[2]} of event {key[1]}: "
-                    f"give both one dtype and shape"
+                    f"features {first.column} and {feature.column} read the field {key[2]} of event {key[1]}; "
+                    f"declare both with the same dtype and shape"
                 )
         return self
 
@@ -226,19 +230,19 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
         if name not in known:
             raise ValueError(
                 f"feature {feature.column}: its transform reads {name}, which is not declared before it; "
-                f"declare that first"
+                f"declare it first"
             )
     source = known[transform.of]
     if source.is_text:
-        raise ValueError(f"feature {feature.column}: {source.column} is a text, nothing follows from it")
+        raise ValueError(f"feature {feature.column}: {source.column} is a text, which has no transforms")
     apart = {"item", *PER_CANDIDATE}  # these have a row an item or a candidate, the others one a request
     if source.group != feature.group and apart & {source.group, feature.group}:
         raise ValueError(
-            f"feature {feature.column}: it cannot follow from {source.column}; both have to be of group {source.group}"
+            f"feature {feature.column}: cannot be derived from {source.column}; both must be of group {source.group}"
         )
     if feature.group in {"item", "live"} and NOW in transform.inputs:
         raise ValueError(
-            f"feature {feature.column}: items have no moment to be aged at; make it of another group"
+            f"feature {feature.column}: items have no request time to compute an age; use another group"
         )
     if (source.shape, source.ragged, source.max_length) != (
         feature.shape,
@@ -246,6 +250,6 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
         feature.max_length,
     ):
         raise ValueError(
-            f"feature {feature.column}: shape, ragged and max_length are those of {source.column}: {source.shape}, "
+            f"feature {feature.column}: shape, ragged and max_length must be those of {source.column}: {source.shape}, "
             f"{source.ragged}, {source.max_length}"
         )

@@ -70,8 +70,8 @@ class LiveItems:
         wanted = features.hash_of("live")
         if index.feature_hash != wanted:
             raise FeatureMismatch(
-                f"live item features at {root} have feature hash {index.feature_hash}, these definitions' are "
-                f"{wanted}: write them again with the present definitions"
+                f"live item features at {root}: written with feature hash {index.feature_hash}, but these definitions "
+                f"have {wanted}; write them again with the current definitions"
             )
         live.check(features)
         return live
@@ -85,7 +85,7 @@ class LiveItems:
         keys = self.keys
         if keys.ndim != 1 or keys.dtype != np.int64 or (np.diff(keys) <= 0).any():
             raise ArtifactError(
-                "live item features: keys are not ascending whole numbers; sort them, one row an item"
+                "live item features: keys must be int64 and ascending; sort them, with one row per item"
             )
         expect_declared("live item features", features, "live", self.values, (len(keys),))
 

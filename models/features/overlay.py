@@ -68,8 +68,8 @@ class Overlay:
         wanted = features.hash_of("global", "cell")
         if index.feature_hash != wanted:
             raise FeatureMismatch(
-                f"overlay at {root} has feature hash {index.feature_hash}, these definitions' global and cell "
-                f"features are {wanted}: write it again with the present definitions"
+                f"overlay at {root}: written with feature hash {index.feature_hash}, but the global and cell features "
+                f"of these definitions have {wanted}; write it again with the current definitions"
             )
         overlay = cls(
             times_s,
@@ -95,7 +95,9 @@ class Overlay:
             or not np.isfinite(self.times_s).all()
             or (np.diff(self.times_s) <= 0).any()
         ):
-            raise ArtifactError("overlay: times_s do not ascend; sort the snapshots and keep one a moment")
+            raise ArtifactError(
+                "overlay: times_s must be finite and ascending; sort the snapshots and keep one per time"
+            )
         snapshots = len(self.times_s)
         expect_declared("overlay", features, "global", self.globals, (snapshots,))
         expect_declared("overlay", features, "cell", self.cells, (snapshots, self.cell_count))

@@ -154,11 +154,11 @@ class UserRowCodec:
         for name in self.events.types[event].names or ():
             value = {**fields, AT_S: at_s, SEQUENCE: sequence}.get(name)
             if value is None:
-                raise ValueError(f"event {event} has no field {name!r}, which features read: send it")
+                raise ValueError(f"event {event}: features read field {name!r}, which is missing; send it")
             happened[name] = value
             if not np.isfinite(happened[name]).all():
-                wanted = "epoch seconds" if name == AT_S else "finite numbers"
-                raise ValueError(f"event {event} has {name} {value}: send {wanted}")
+                wanted = "epoch seconds" if name == AT_S else "finite"
+                raise ValueError(f"event {event}: {name} must be {wanted}, got {value}")
         bodies[f"!{event}"] = inserted(bodies[f"!{event}"], happened, self.events.capacity[event])
         return self._joined(record, bodies)
 
@@ -194,8 +194,9 @@ class UserRowCodec:
     def refusal(self, row: Row) -> str:
         """Say why a row cannot be read, and what to do."""
         return (
-            f"a stored {self.group} row of {len(row)} bytes has feature hash {bytes(row[:_HASH_BYTES]).hex()}, these "
-            f"definitions' is {self.tag.hex()}, or it is cut short: load the store again with the present definitions"
+            f"a stored {self.group} row of {len(row)} bytes has feature hash {bytes(row[:_HASH_BYTES]).hex()}, and "
+            f"these definitions have {self.tag.hex()}, or it is truncated; load the store again with the current "
+            f"definitions"
         )
 
     def _read(self, values: Sequence[Row | None]) -> tuple[list[Row], NDArray[Any], list[int]]:
@@ -248,7 +249,9 @@ def _size(dtype: np.dtype[Any]) -> int:
 
 def _time_of(feature: Feature, at_s: Mapping[str, float]) -> float:
     if feature.name not in at_s:
-        raise ValueError(f"{feature.column} has a freshness limit: say in at_s since when its value is known")
+        raise ValueError(
+            f"{feature.column} has fresh_for_s, so at_s needs the time of its value; add epoch seconds"
+        )
     return at_s[feature.name]
 
 

@@ -48,8 +48,8 @@ class StoredEvents:
             lengths = {len(values) for values in fields.values()}
             if set(fields) != wanted or len(lengths) > 1:
                 raise ValueError(
-                    f"the lists of event {event} are of {sorted(fields)} with {sorted(lengths)} values: give "
-                    f"{sorted(wanted)}, equally long"
+                    f"event {event}: expected the lists {sorted(wanted)} with equal lengths, got {sorted(fields)} with "
+                    f"{sorted(lengths)} values"
                 )
             count, at_s = lengths.pop(), fields.pop(AT_S)
             user_of = np.zeros(count, dtype=np.int64)

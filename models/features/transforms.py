@@ -79,7 +79,7 @@ class Clip(_Transform):
     @model_validator(mode="after")
     def _is_a_range(self) -> "Clip":
         if not self.low <= self.high:
-            raise ValueError(f"clip: low is {self.low}, high {self.high}; low comes first")
+            raise ValueError(f"clip: low must be at most high, got low {self.low} and high {self.high}")
         return self
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,7 +96,7 @@ class Buckets(_Transform):
     @model_validator(mode="after")
     def _ascends(self) -> "Buckets":
         if any(not a < b for a, b in zip(self.edges, self.edges[1:], strict=False)):
-            raise ValueError(f"buckets: edges {self.edges} do not ascend; sort them and keep each once")
+            raise ValueError(f"buckets: edges must ascend, got {self.edges}; sort them and keep each once")
         return self
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.int64]:

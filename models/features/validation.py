@@ -21,16 +21,16 @@ def expect_declared(
     wanted = {f.name: f for f in features.supplied(group)}
     if set(wanted) != set(columns):
         raise ArtifactError(
-            f"{what}: {group} features are {sorted(columns)}, the definitions have {sorted(wanted)}; write these"
+            f"{what}: {group} features must be those of the definitions, {sorted(wanted)}, got {sorted(columns)}"
         )
     for name, feature in wanted.items():
         values, shape = columns[name], (*leading, *feature.shape)
         if values.shape != shape or values.dtype != feature.dtype:
             raise ArtifactError(
-                f"{what}: {feature.column} is {values.dtype} {values.shape}, the definition asks for "
-                f"{feature.dtype} {shape}; write it so"
+                f"{what}: {feature.column} must be {feature.dtype} of shape {shape}, got {values.dtype} of shape "
+                f"{values.shape}"
             )
         if not np.isfinite(values).all():
             raise ArtifactError(
-                f"{what}: {feature.column} holds what is not a number; fill gaps with its default"
+                f"{what}: {feature.column} contains NaN or infinity; fill gaps with its default"
             )

@@ -47,8 +47,8 @@ class FeatureView:
             column = catalogue.columns.get(CELL)
             if column is None or column.dtype.kind != "i" or column.ndim != 1:
                 raise ArtifactError(
-                    f"catalogue {catalogue.manifest.name} has no column {CELL!r} of whole numbers, which the features "
-                    f"of group cell need: build it with one, -1 for items in no cell"
+                    f"catalogue {catalogue.manifest.name} has no integer column {CELL!r}, which the features of group "
+                    f"cell need; build it with one, and use -1 for items in no cell"
                 )
             self._cell_of_row = np.asarray(column)
 

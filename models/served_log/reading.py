@@ -46,7 +46,7 @@ def read_log(paths: Sequence[Path], features: FeatureSet) -> tuple[ShownLists, N
         (lists if kind == LISTS else feedback).append(table)
     if not lists:
         raise ArtifactError(
-            f"no shown lists in {', '.join(map(str, paths))}: name files or folders that a service logged"
+            f"no shown lists in {', '.join(map(str, paths))}; name files or folders that a service has logged"
         )
     table = pa.concat_tables(lists)
     first = np.unique(_strings(table["request_id"]), return_index=True)[1]
@@ -64,7 +64,7 @@ def log_files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if not path.exists():
-            raise ArtifactError(f"no log at {path}: name a Parquet file or a folder of them")
+            raise ArtifactError(f"no log at {path}; name a Parquet file, or a folder with Parquet files")
         files += sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     return files
 
@@ -84,15 +84,17 @@ def _read(path: Path, features: FeatureSet) -> tuple[bytes, pa.Table]:
             f"{path} cannot be read as a log: {error}; leave it out, or copy it again"
         ) from error
     if kind not in {LISTS, FEEDBACK}:
-        raise ArtifactError(f"{path} is neither shown lists nor feedback: name files that a service logged")
+        raise ArtifactError(
+            f"{path} is neither shown lists nor feedback; name files that a service has logged"
+        )
     return kind, table
 
 
 def _expect_features(path: Path, served: str, features: FeatureSet) -> None:
     if served != features.content_hash:
         raise FeatureMismatch(
-            f"the lists in {path} were served with feature hash {served}, this pipeline's is "
-            f"{features.content_hash}: train from lists that were served with these definitions"
+            f"{path}: its lists were served with feature hash {served}, but this pipeline has "
+            f"{features.content_hash}; train from lists that were served with these definitions"
         )
 
 
@@ -145,7 +147,7 @@ def _relevance(shown: ShownLists, feedback: pa.Table) -> NDArray[np.float32]:
     events = _strings(feedback["event"])
     unknown = sorted(set(events.tolist()) - set(EVENTS))
     if unknown:
-        raise ArtifactError(f"the log has feedback of kind {unknown[0]!r}; it may be {', '.join(EVENTS)}")
+        raise ArtifactError(f"feedback: unknown event, got {unknown[0]!r}; use {', '.join(EVENTS)}")
     rated = WALKED + (1 - WALKED) * feedback["value"].to_numpy().astype(np.float64)
     worth = np.where(events == "rated", rated, np.where(events == "walked", WALKED, OPENED))
     # An item of a list has a code: the list's number and the key's, among all keys shown.

@@ -20,7 +20,7 @@ def config_of(folder: Path) -> dict[str, Any]:
     path = folder / _CONFIG
     if not path.is_file():
         raise ArtifactError(
-            f"no Hugging Face model at {folder}: {_CONFIG} is missing; give a folder that save_pretrained wrote"
+            f"no Hugging Face model at {folder}: {_CONFIG} is missing; name a folder that save_pretrained wrote"
         )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -28,7 +28,8 @@ def config_of(folder: Path) -> dict[str, Any]:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     if not isinstance(config, dict) or "auto_map" in config:
         raise ArtifactError(
-            f"{path} is of a model with code of its own, which is not run: give another model"
+            f"{path}: expected a JSON object without auto_map; code that comes with a model is never run, so use "
+            f"another model"
         )
     return {name: value for name, value in config.items() if name not in _DROPPED}
 
@@ -41,12 +42,12 @@ def checked_tokenizer(folder: Path, config: dict[str, Any]) -> PairTokenizer:
     """
     if not (folder / TOKENIZER).is_file():
         raise ArtifactError(
-            f"{folder} has no {TOKENIZER}: load its tokenizer with transformers and save it again, which writes one"
+            f"{folder}: {TOKENIZER} is missing; load the tokenizer with transformers and save it, which writes one"
         )
     settings = _tokenizer_config(folder)
     if settings.get("truncation_side", "right") != "right":
         raise ArtifactError(
-            f"{folder}: its tokenizer cuts texts on the left, here they are cut on the right: give another model"
+            f"{folder}: its tokenizer truncates texts on the left, only the right is supported; use another model"
         )
     return PairTokenizer(folder / TOKENIZER)
 
@@ -60,8 +61,8 @@ def check_vocabulary(folder: Path, tokenizer: PairTokenizer, config: Any) -> Non
     size = int(config.get_text_config().vocab_size)
     if tokenizer.size > size:
         raise ArtifactError(
-            f"{folder}: {TOKENIZER} has {tokenizer.size} tokens, the model's table {size}: take the tokenizer that "
-            f"belongs to the model"
+            f"{folder}: {TOKENIZER} has {tokenizer.size} tokens, but the model has {size} embeddings; use the "
+            f"tokenizer that belongs to the model"
         )
 
 
@@ -88,7 +89,7 @@ def max_length_of(folder: Path, config: dict[str, Any], wanted: int | None) -> i
     most = int(min(limits, default=512))
     if wanted is not None and wanted > most:
         raise ArtifactError(
-            f"{folder}: its model takes {most} tokens at most, {wanted} were asked for: ask for fewer"
+            f"{folder}: max_length must be at most {most} for this model, got {wanted}; lower it"
         )
     return wanted or min(most, 512)
 

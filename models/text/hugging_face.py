@@ -77,10 +77,10 @@ def load_folder(
     head = {name for name in missing if not name.startswith(f"{model.base_model_prefix}.")}
     lacking = sorted(missing if not random_head else missing - head)
     if lacking:
-        remedy = "give a folder with all of them"
+        remedy = "use a folder with all weights"
         if not random_head and head == missing:
-            remedy = "it is an encoder without a classification head: train one, or allow a random head"
-        raise ArtifactError(f"{folder} has no weights {', '.join(lacking)}: {remedy}")
+            remedy = "it is an encoder without a classification head, so train one or allow a random head"
+        raise ArtifactError(f"{folder} has no weights {', '.join(lacking)}; {remedy}")
     module.model = model
     return LoadedClassifier(module.eval(), tuple(sorted(head)))
 

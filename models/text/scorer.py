@@ -41,8 +41,8 @@ class PairScorer:
         )
         if self._batcher.room < 1:
             raise SignatureError(
-                f"pair.max_length is {signature.pair.max_length}, the tokenizer adds {self._tokenizer.template.added} "
-                f"tokens to a pair: raise it"
+                f"pair.max_length is {signature.pair.max_length}, but the tokenizer alone adds "
+                f"{self._tokenizer.template.added} tokens to a pair; raise it"
             )
         self._texts = item_tokens(catalogue, signature.pair.text, root / TOKENIZER, self._batcher.most)
 
@@ -61,8 +61,8 @@ class PairScorer:
             result = runtime.run(micro.inputs)[output]
             if result.size != len(micro.positions):
                 raise RuntimeFailure(
-                    f"output {output} has shape {result.shape} for {len(micro.positions)} pairs: export a model that "
-                    f"gives one number a pair"
+                    f"output {output} has shape {result.shape} for {len(micro.positions)} pairs; export a model that "
+                    f"returns one number per pair"
                 )
             scores[asked[micro.positions]] = result.reshape(-1)
         return scores
@@ -89,6 +89,6 @@ def _texts_of(batch: RaggedBatch, name: str) -> RaggedArray:
     column = batch.requests.get(name)
     if not isinstance(column, RaggedArray) or column.values.dtype != np.uint8:
         raise SignatureError(
-            f"{name} is no text of this pipeline: declare it in the feature definitions, with dtype text"
+            f"{name} is not a text of this pipeline; declare it in the feature definitions with dtype text"
         )
     return column

@@ -53,7 +53,7 @@ class PairTokenizer:
             from tokenizers import Tokenizer
         except ImportError as error:
             raise RuntimeFailure(
-                "the package tokenizers, which reads texts, is not installed: pip install 'rankway[text]'"
+                "the package tokenizers is not installed; pip install 'rankway[text]'"
             ) from error
         # It would start a thread a core; a replica has one.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -81,8 +81,7 @@ def _template(path: Path, probed: Any) -> Template:
     first, second = np.flatnonzero(sequence == 0), np.flatnonzero(sequence == 1)
     if not (len(first) and len(second)) or first[-1] > second[0]:
         raise RuntimeFailure(
-            f"{path} does not put a pair together as its first text, then its second: take a tokenizer of a "
-            f"cross-encoder"
+            f"{path} does not join a pair as its first text, then its second; use the tokenizer of a cross-encoder"
         )
     before, between, behind = slice(0, first[0]), slice(first[-1] + 1, second[0]), slice(second[-1] + 1, None)
     return Template(

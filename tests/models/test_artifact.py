@@ -73,7 +73,7 @@ def test_weights_that_are_not_listed_are_refused(tmp_path: Path) -> None:
     document = yaml.safe_load(manifest.read_text())
     document["weights"] = "other.onnx"
     manifest.write_text(yaml.safe_dump(document))
-    with pytest.raises(ArtifactError, match=r"'other\.onnx' is not among files"):
+    with pytest.raises(ArtifactError, match=r"weights must be one of files, got 'other\.onnx'"):
         Artifact.load(tmp_path / "m")
 
 

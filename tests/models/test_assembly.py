@@ -80,10 +80,10 @@ def test_request_features_stages_columns_and_the_batch_itself(catalogue: Catalog
     ("source", "message"),
     [
         ("item.altitude", "no column 'altitude'"),
-        ("item.attributes", r"shape \(\) was declared"),
+        ("item.attributes", r"shape \(\) is declared, but catalogue column attributes has"),
         ("user.history:sum", "':sum'"),
         ("item.popularity@user.history:offsets", "':offsets'"),
-        ("batch.size", "'batch.size' is unknown"),
+        ("batch.size", "unknown source, got 'batch.size'"),
         ("weather.rain", "use item"),
     ],
 )

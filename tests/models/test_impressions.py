@@ -68,5 +68,5 @@ def test_labels_of_other_impressions_are_told(tmp_path: Path, catalogue: Catalog
     keys = catalogue.keys[batch.rows]
     write_impressions(tmp_path / "d", batch, np.zeros(5, np.float32), feature_hash=HASH, keys=keys)
     np.save(tmp_path / "d" / "labels.npy", np.zeros(4, np.float32))
-    with pytest.raises(ArtifactError, match="labels has 4 values for 5"):
+    with pytest.raises(ArtifactError, match="labels has 4 values, expected 5"):
         read_impressions(tmp_path / "d", feature_hash=HASH, keys_to_rows=catalogue.rows_of_keys)

@@ -72,7 +72,7 @@ def test_concatenation_undoes_a_split(parts: list[list[int]]) -> None:
 
 
 def test_a_batch_never_mixes_releases() -> None:
-    with pytest.raises(ValueError, match=r"\['r1', 'r2'\]"):
+    with pytest.raises(ValueError, match=r"must have one release, got \['r1', 'r2'\]"):
         RaggedBatch.concatenate([batch_of([2]), batch_of([1], release="r2")])
 
 

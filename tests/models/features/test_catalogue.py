@@ -118,5 +118,7 @@ def test_columns_that_follow_from_others_are_computed_when_it_is_written(tmp_pat
     column = Catalogue.open(tmp_path / "c").columns["length_km"]
     assert column.tolist() == [1.5]
     assert column.dtype == np.float32
-    with pytest.raises(ArtifactError, match=r"item\.length_km follows from column length_m; give that"):
+    with pytest.raises(
+        ArtifactError, match=r"item\.length_km is computed from column length_m, which is missing"
+    ):
         write(columns={})

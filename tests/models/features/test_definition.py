@@ -57,8 +57,11 @@ def test_the_hash_ignores_the_order() -> None:
         ({"name": "pace", "group": "user", "default": (1.0, 2.0)}, "2 values"),
         ({"name": "pace", "group": "user", "unit": "km/h"}, "unit"),
         ({"name": "rain", "group": "global", "ragged": True, "max_length": 2}, "no ragged features"),
-        ({"name": "minutes", "group": "context", "fresh_for_s": 5.0}, "fresh_for_s is for stored"),
-        ({"name": "rain", "group": "global", "aggregate": LAST}, "an aggregate is of group user or realtime"),
+        ({"name": "minutes", "group": "context", "fresh_for_s": 5.0}, "fresh_for_s is only for stored"),
+        (
+            {"name": "rain", "group": "global", "aggregate": LAST},
+            "an aggregate must be of group user or realtime",
+        ),
         (
             {"name": "keys", "group": "user", "ragged": True, "max_length": 3, "aggregate": LAST},
             "last_values",
@@ -97,14 +100,14 @@ def a_set(*features: dict[str, Any]) -> FeatureSet:
                 {"name": "b", "group": "item"},
                 {"name": "a", "group": "user", "transform": {"kind": "log", "of": "item.b"}},
             ],
-            "cannot follow from item.b",
+            "cannot be derived from item.b",
         ),
         (
             [
                 {"name": "b", "group": "user", "shape": (2,)},
                 {"name": "a", "group": "user", "transform": {"kind": "log", "of": "user.b"}},
             ],
-            "are those of user.b",
+            "must be those of user.b",
         ),
         (
             [
@@ -112,7 +115,7 @@ def a_set(*features: dict[str, Any]) -> FeatureSet:
                 {"name": "b", "group": "item"},
                 {"name": "a", "group": "item", "transform": {"kind": "age", "of": "item.b"}},
             ],
-            "no moment to be aged at",
+            "no request time to compute an age",
         ),
         ([{"name": "rain", "group": "global"}], "declare context.now_s"),
         ([{**NOW, "dtype": "float32"}, {"name": "rain", "group": "global"}], "declare context.now_s"),
@@ -122,7 +125,7 @@ def a_set(*features: dict[str, Any]) -> FeatureSet:
                 {"name": "a", "group": "user", "aggregate": LAST},
                 {"name": "b", "group": "user", "dtype": "float64", "aggregate": LAST},
             ],
-            "give both one dtype and shape",
+            "declare both with the same dtype and shape",
         ),
     ],
 )
@@ -163,7 +166,7 @@ def test_a_text_changes_no_hash_and_is_none_of_the_numbers() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"group": "user", "max_length": 9}, "it is of group user"),
+        ({"group": "user", "max_length": 9}, "got group user"),
         ({"max_length": 0}, "needs max_length"),
         ({"max_length": 9, "shape": (2,)}, "with shape"),
         ({"max_length": 9, "minimum": 1.0}, "with minimum"),

@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_used_is_refused_with_the_remedy(tmp_path: Path)
         LiveItems.open(root, FEATURES)
     LiveItems.none(FEATURES).write(root, FEATURES)
     other = FeatureSet(features=(CLOSED.model_copy(update={"default": 1.0}), PRICE))
-    with pytest.raises(FeatureMismatch, match="with the present definitions"):
+    with pytest.raises(FeatureMismatch, match="with the current definitions"):
         LiveItems.open(root, other)
     (root / "keys.npy").write_bytes(b"")
     with pytest.raises(ArtifactError, match="write them again"):
@@ -102,10 +102,19 @@ WHOLE: dict[str, NDArray[Any]] = {"closed": np.zeros(2, np.uint8), "price": np.z
 @pytest.mark.parametrize(
     ("live", "message"),
     [
-        (LiveItems(KEYS[::-1], WHOLE), "keys are not ascending"),
-        (LiveItems(KEYS, {"closed": WHOLE["closed"]}), r"are \['closed'\], the definitions have"),
-        (LiveItems(KEYS, {**WHOLE, "closed": np.zeros(2)}), r"live\.closed is float64 \(2,\)"),
-        (LiveItems(KEYS, {**WHOLE, "price": np.full((2, 2), np.nan, np.float32)}), "not a number"),
+        (LiveItems(KEYS[::-1], WHOLE), "keys must be int64 and ascending"),
+        (
+            LiveItems(KEYS, {"closed": WHOLE["closed"]}),
+            r"must be those of the definitions, \['closed', 'price'\], got \['closed'\]",
+        ),
+        (
+            LiveItems(KEYS, {**WHOLE, "closed": np.zeros(2)}),
+            r"live\.closed must be uint8 of shape \(2,\), got float64 of shape \(2,\)",
+        ),
+        (
+            LiveItems(KEYS, {**WHOLE, "price": np.full((2, 2), np.nan, np.float32)}),
+            "contains NaN or infinity",
+        ),
     ],
 )
 def test_what_does_not_fit_the_definitions_is_not_written(

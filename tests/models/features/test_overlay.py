@@ -77,14 +77,26 @@ def changed(**arrays: Any) -> Overlay:
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
-        (changed(times_s=np.array([1.0, 1.0])), "times_s do not ascend"),
-        (changed(times_s=np.array([1.0, np.nan])), "times_s do not ascend"),
-        (changed(globals={"snow": np.zeros(2, np.float32)}), "global features are"),
-        (changed(globals={"rain_mm": np.zeros(2)}), r"global\.rain_mm is float64"),
-        (changed(cells={"crowd": np.zeros((3, CELLS), np.float32)}), r"cell\.crowd is float32 \(3, 3\)"),
-        (changed(cells={"crowd": np.zeros(2, np.float32)}), r"cell\.crowd is float32 \(2,\)"),
-        (changed(times_s=np.array([[1.0, 2.0]])), "times_s do not ascend"),
-        (changed(cells={"crowd": np.full((2, CELLS), np.nan, np.float32)}), "what is not a number"),
+        (changed(times_s=np.array([1.0, 1.0])), "times_s must be finite and ascending"),
+        (changed(times_s=np.array([1.0, np.nan])), "times_s must be finite and ascending"),
+        (
+            changed(globals={"snow": np.zeros(2, np.float32)}),
+            "global features must be those of the definitions",
+        ),
+        (
+            changed(globals={"rain_mm": np.zeros(2)}),
+            r"global\.rain_mm must be float32 of shape \(2,\), got float64",
+        ),
+        (
+            changed(cells={"crowd": np.zeros((3, CELLS), np.float32)}),
+            r"cell\.crowd must be float32 of shape \(2, 3\), got float32 of shape \(3, 3\)",
+        ),
+        (
+            changed(cells={"crowd": np.zeros(2, np.float32)}),
+            r"cell\.crowd must be float32 of shape \(2, 0\), got float32 of shape \(2,\)",
+        ),
+        (changed(times_s=np.array([[1.0, 2.0]])), "times_s must be finite and ascending"),
+        (changed(cells={"crowd": np.full((2, CELLS), np.nan, np.float32)}), "contains NaN or infinity"),
     ],
 )
 def test_what_does_not_fit_the_definitions_is_not_written(
@@ -100,7 +112,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
         Overlay.open(tmp_path, FEATURES)
     overlay_at(0.0).write(tmp_path / "overlay", FEATURES)
     other = RAIN.model_copy(update={"default": 0.0})
-    with pytest.raises(FeatureMismatch, match="write it again with the present definitions"):
+    with pytest.raises(FeatureMismatch, match="write it again with the current definitions"):
         Overlay.open(tmp_path / "overlay", FeatureSet(features=(other, WIND, CROWD, NOW)))
     (tmp_path / "overlay" / "cell.crowd.npy").write_bytes(b"")
     with pytest.raises(ArtifactError, match="cannot be read"):

@@ -68,8 +68,8 @@ def test_a_transform_is_read_back_from_yaml_as_it_was(transform: Transform) -> N
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"kind": "clip", "of": OF, "low": 2.0, "high": 1.0}, "low comes first"),
-        ({"kind": "buckets", "of": OF, "edges": (1.0, 1.0)}, "do not ascend"),
+        ({"kind": "clip", "of": OF, "low": 2.0, "high": 1.0}, "low must be at most high"),
+        ({"kind": "buckets", "of": OF, "edges": (1.0, 1.0)}, "edges must ascend"),
         ({"kind": "age", "of": "user"}, "pattern"),
         ({"kind": "sqrt", "of": OF}, "kind"),
     ],

@@ -133,5 +133,5 @@ def test_a_newer_overlay_takes_its_place(catalogue: Catalogue) -> None:
 
 def test_features_of_cells_need_the_catalogues_cells(tmp_path: Path) -> None:
     bad = catalogue_at(tmp_path / "floats", np.zeros(3, dtype=np.float32))
-    with pytest.raises(ArtifactError, match="no column 'cell' of whole numbers"):
+    with pytest.raises(ArtifactError, match="no integer column 'cell'"):
         FeatureView(FEATURES, bad)

@@ -88,16 +88,16 @@ def _without_an_encoder_weight(folder: Path) -> None:
     ("change", "message"),
     [
         (_without("config.json"), "config.json is missing"),
-        (_without("tokenizer.json"), "has no tokenizer.json"),
+        (_without("tokenizer.json"), "tokenizer.json is missing; load the tokenizer"),
         (_without("model.safetensors"), "cannot be read"),
         (_pickled, "cannot be read"),
         (
             _without_an_encoder_weight,
-            "has no weights bert.encoder.layer.1.output.dense.weight: give a folder with",
+            "has no weights bert.encoder.layer.1.output.dense.weight; use a folder with",
         ),
-        (_with_config(vocab_size=10), "has 30522 tokens, the model's table 10"),
+        (_with_config(vocab_size=10), "has 30522 tokens, but the model has 10 embeddings"),
         (_with_config(model_type="nonesuch"), "nonesuch"),
-        (_with_config(auto_map={"AutoModel": "x.Y"}), "code of its own"),
+        (_with_config(auto_map={"AutoModel": "x.Y"}), "code that comes with a model is never run"),
         (_with_config(id2label={"0": "a", "1": "b", "2": "c"}), "gives 3 labels"),
     ],
 )
@@ -113,7 +113,7 @@ def test_what_cannot_be_used_is_told(
 
 
 def test_more_tokens_than_the_model_has_positions_for_are_refused(bert_folder: Path) -> None:
-    with pytest.raises(ArtifactError, match="takes 512 tokens at most, 600 were asked for"):
+    with pytest.raises(ArtifactError, match="max_length must be at most 512 for this model, got 600"):
         load(bert_folder, max_length=600)
 
 

@@ -106,7 +106,7 @@ def test_a_feature_that_is_no_text_is_refused(
     scorer = PairScorer(tmp_path / "a", artifact.signature, catalogue, TextConfig())
     batch = batch_of(["x"], [1], [0]).adding(requests={"context.query": np.zeros(1, np.float32)})
 
-    with pytest.raises(SignatureError, match=r"context\.query is no text of this pipeline"):
+    with pytest.raises(SignatureError, match=r"context\.query is not a text of this pipeline"):
         scorer.scores(batch, "score", load_runtime(tmp_path / "a", artifact, runtime_config(kind="torch")))
 
 

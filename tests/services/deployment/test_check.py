@@ -86,7 +86,7 @@ def test_a_pipeline_that_can_be_served_has_no_fault(tmp_path: Path) -> None:
         (taking("context.mood"), "models.ranker.artifact", "it takes 'context.mood', which neither"),
         (taking("candidate.price"), "models.ranker.artifact", "it takes 'price', which neither"),
         (taking("user.bias:offsets"), "models.ranker.artifact", "is not ragged"),
-        (taking("weather"), "models.ranker.artifact", "is unknown"),
+        (taking("weather"), "models.ranker.artifact", "unknown source, got 'weather'"),
         (
             giving("rating"),
             "models.ranker.artifact",

@@ -190,7 +190,7 @@ def _of_other_features(root: Path) -> None:
         (_without_weights, "model.onnx is missing"),
         (_altered, "the copy is damaged"),
         (_of_other_weights, "on its golden requests its scores are up to 6.75 from those at its export"),
-        (_of_other_features, "was trained on features 0000000000000000"),
+        (_of_other_features, "trained with feature hash 0000000000000000"),
     ],
 )
 def test_a_failed_load_keeps_the_old_release_and_says_why(

@@ -149,7 +149,7 @@ def test_a_pipeline_of_texts_checks_out_and_one_without_the_query_does_not(
     path = other / "pipeline.yaml"
     path.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), {"name": "other"})))
     (fault,) = check_artifacts(load_config(path), other)
-    assert "models.reranker.artifact: context.words is no text of this pipeline" in fault
+    assert "models.reranker.artifact: context.words is not a text of this pipeline" in fault
 
 
 def run(home: Path, scenario: Callable[[Engine], Awaitable[None]]) -> None:

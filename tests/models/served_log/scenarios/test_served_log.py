@@ -153,7 +153,7 @@ def test_a_path_that_is_not_there_and_an_unknown_event_are_named(tmp_path: Path)
         read_log([tmp_path / "nowhere"], FEATURES)
     write_log_file(lists_table(shown_lists([2], [1]), FEATURES), tmp_path / "a.parquet")
     write_log_file(feedback_table(feedback_of(("r0", 0, "liked", 1.0))), tmp_path / "b.parquet")
-    with pytest.raises(ArtifactError, match="'liked'; it may be opened, walked, rated"):
+    with pytest.raises(ArtifactError, match="unknown event, got 'liked'; use opened, walked, rated"):
         read_log([tmp_path], FEATURES)
 
 
