@@ -1,1 +1,1 @@
-"""What a model is: artifacts, features, architectures, runtimes, training."""
+"""Models: artifacts, features, architectures, runtimes and training."""

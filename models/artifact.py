@@ -1,4 +1,4 @@
-"""Artifacts: a model on disk, ``artifact.yaml`` beside weights in safetensors or ONNX. Never pickle."""
+"""Artifacts: models on disk, each an ``artifact.yaml`` beside weights in safetensors or ONNX, never pickle."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -17,10 +17,12 @@ GOLDEN = "golden.safetensors"
 
 
 class Artifact(BaseModel):
-    """What ``artifact.yaml`` says.
+    """The content of ``artifact.yaml``.
 
-    files: sha256 by relative path; weights: the file a runtime loads (.onnx, .safetensors).
-    architecture: name and options in ``models.architectures``; empty for an ONNX model brought along.
+    Attributes:
+        weights: the file that a runtime loads, ``.onnx`` or ``.safetensors``.
+        files: sha256 by path relative to the artifact.
+        architecture: name and options in ``models.architectures``. Empty for an ONNX model from another source.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,10 +38,10 @@ class Artifact(BaseModel):
 
     @classmethod
     def read(cls, root: Path) -> Self:
-        """Read the manifest at ``root`` alone; the files beside it are not looked at.
+        """Read the manifest at ``root`` without checking the other files.
 
         Raises:
-            ArtifactError: no artifact there, or an unknown field.
+            ArtifactError: there is no artifact, or its manifest cannot be read or has an unknown field.
         """
         path = settled(root) / MANIFEST
         if not path.is_file():
@@ -58,11 +60,13 @@ class Artifact(BaseModel):
 
     @classmethod
     def load(cls, root: Path, *, feature_hash: str | None = None) -> Self:
-        """Read and verify the artifact at ``root``.
+        """Read the artifact at ``root`` and verify its files.
+
+        The feature hash is compared only if both ``feature_hash`` and the model have one.
 
         Raises:
-            ArtifactError: no artifact there, an unknown field, a missing or altered file.
-            FeatureMismatch: it was trained on other feature definitions than ``feature_hash``.
+            ArtifactError: there is no artifact, its manifest cannot be read, or a file is missing or altered.
+            FeatureMismatch: the model was trained with other feature definitions.
         """
         root = settled(root)
         artifact = cls.read(root)
@@ -88,7 +92,11 @@ def write_artifact(
     metrics: Mapping[str, float] | None = None,
     lineage: Mapping[str, Any] | None = None,
 ) -> Artifact:
-    """Write an artifact whole or not at all; its version is the hash of its files and signature."""
+    """Write an artifact completely or not at all.
+
+    ``write_files`` gets an empty folder and writes the model's files into it. The version of the artifact is a hash
+    of these files and the signature.
+    """
     with written_whole(root) as staging:
         write_files(staging)
         files = {str(p.relative_to(staging)): sha256_of(p) for p in sorted(staging.rglob("*")) if p.is_file()}
@@ -112,7 +120,7 @@ def write_artifact(
 
 
 def sha256_of(path: Path) -> str:
-    """Give the file's sha256 in hex, read in pieces."""
+    """Return the sha256 of a file in hex, without reading the whole file at once."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""Assembly: a model's inputs, as its signature declares them, from a ragged batch and the catalogue."""
+"""Assembly of a model's inputs from a ragged batch and the catalogue, as its signature declares them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +17,13 @@ from models.signature import Inputs, InputSpec, Signature
 
 @dataclass(slots=True)
 class _Call:
-    """One assembly: the batch, where rows of a padded layout begin and end, and what inputs share."""
+    """The state of one assembly.
+
+    Attributes:
+        row_offsets: int64 (R + 1,), the candidates of each row of a padded layout.
+        history_rows: catalogue rows by history feature, shared by the inputs.
+        known_slots: padded positions by offsets, shared by the inputs.
+    """
 
     batch: RaggedBatch
     row_offsets: NDArray[np.int64]
@@ -44,13 +50,18 @@ _Maker = Callable[[_Call], NDArray[Any]]
 
 
 class InputAssembler:
-    """Builds a model's inputs; used in training and serving alike."""
+    """Build a model's inputs, in training and in serving."""
 
     def __init__(self, signature: Signature, catalogue: Catalogue, *, whole_lists: bool = False) -> None:
-        """Resolve every source once. ``whole_lists``: under layout chunks every list is one chunk, as in training.
+        """Resolve every source once.
+
+        Args:
+            signature: declares the inputs.
+            catalogue: has the item columns.
+            whole_lists: with layout chunks, make one chunk of each list, as in training.
 
         Raises:
-            SignatureError: a source is not of the grammar, or the catalogue lacks the column.
+            SignatureError: a source is unknown, or the catalogue does not have its column.
         """
         self._padded = signature.layout != "flat"
         self._cut = signature.layout == "chunks" and not whole_lists
@@ -59,7 +70,7 @@ class InputAssembler:
         ]
 
     def __call__(self, batch: RaggedBatch) -> Inputs:
-        """Give contiguous arrays by input name.
+        """Return contiguous arrays by input name.
 
         Raises:
             SignatureError: a feature of fixed shape was declared as ragged.
@@ -68,7 +79,7 @@ class InputAssembler:
         return {name: np.ascontiguousarray(make(call), dtype) for name, dtype, make in self._inputs}
 
     def flatten(self, outputs: Inputs, batch: RaggedBatch) -> Inputs:
-        """Give per-candidate outputs as (N, ...), whatever the model's layout."""
+        """Return per-candidate outputs as (N, ...) for any layout of the model."""
         if not self._padded:
             return outputs
         offsets = self._row_offsets(batch)
@@ -108,7 +119,7 @@ def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
             f"input {spec.name}: catalogue {catalogue.manifest.name} has no column {column_name!r}; "
             f"use one of {', '.join(catalogue.columns)}"
         )
-    column = np.asarray(catalogue.columns[column_name])  # still the map, without its slower class
+    column = np.asarray(catalogue.columns[column_name])  # still memory-mapped, but indexing a plain array is faster
     if column.shape[1:] != spec.shape:
         raise SignatureError(
             f"input {spec.name}: shape {spec.shape} is declared, but catalogue column {column_name} has "
@@ -122,7 +133,7 @@ def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
         rows = call.history_rows.get(base)
         if rows is None:
             rows = call.history_rows[base] = catalogue.rows_of_keys(call.ragged(base).values)
-        values = column.take(rows, axis=0, mode="wrap")  # an unknown item, -1, is overwritten
+        values = column.take(rows, axis=0, mode="wrap")  # row -1, an unknown item, is overwritten below
         unknown = rows < 0
         if unknown.any():
             values[unknown] = 0

@@ -1,13 +1,13 @@
-"""Folders that are there whole or not at all.
+"""Folders that are written completely or not at all.
 
-A writer fills a new folder, waits until it is on disk, and exchanges it with the old one in one step. There is one
-writer of a folder at a time; the next one waits. Two names beside the folder belong to its writers:
+A writer fills a new folder, waits until it is on disk, and exchanges it with the old one in one step. A folder has one
+writer at a time. The next one waits. Two names beside the folder belong to its writers:
 
 - ``<name>.writing/`` holds the writers' lock and the new folder (``models/writers.py``).
 - ``<name>.replaced`` is the old folder, on a file system that cannot exchange two names (NFS, some overlays). There
   the old one is renamed first, then the new one. If the writer is killed in between, readers find the old folder here.
 
-The next writer removes what a killed one left. Readers never write, so they work on a read-only disk.
+The next writer removes the remains of a killed one. Readers never write, so they work on a read-only disk.
 """
 
 import errno
@@ -27,10 +27,10 @@ _RENAME_LIMIT_S = 0.1
 
 
 def settled(path: Path) -> Path:
-    """Return where to read ``path``: a folder that was written whole, or something in one.
+    """Return the path at which to read ``path``, which is a completely written folder or lies in one.
 
-    That is ``path`` itself, unless a writer was killed between two renames: then it is in the old folder that was
-    moved aside. If there is neither, it is ``path``.
+    It is ``path`` itself, with one exception. If a writer was killed between its two renames, the result lies in the
+    old folder that was moved aside. If neither exists, the result is ``path``.
     """
     if os.path.lexists(path) or path == path.parent:
         return path
@@ -46,13 +46,13 @@ def settled(path: Path) -> Path:
 
 @contextmanager
 def written_whole(root: Path, *, wait_limit_s: float = _WAIT_LIMIT_S) -> Iterator[Path]:
-    """Yield an empty folder to write into; it takes the place of ``root`` when the block ends without an error.
+    """Yield an empty folder to write into. It replaces ``root`` if the block ends without an error.
 
     If the block fails, the old folder stays and nothing half-written is left.
 
     Raises:
-        FolderBusy: another writer had the folder for all of ``wait_limit_s``.
-        OSError: ``root`` is a file, or the folder cannot be written; the old one is unchanged.
+        FolderBusy: another process was writing the folder for ``wait_limit_s``.
+        OSError: ``root`` is a file, or the folder cannot be written. The old folder is unchanged.
     """
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "it is a file; remove it, or name another folder", str(root))
@@ -67,7 +67,8 @@ def recover(root: Path) -> None:
     """Put back a folder that a killed writer moved aside, for a program that reads it and writes it later.
 
     Raises:
-        FolderBusy, OSError: as ``written_whole``.
+        FolderBusy: another process was writing the folder for 60 s.
+        OSError: the folder cannot be put back.
     """
     if not os.path.lexists(root) and os.path.lexists(root.with_name(root.name + _REPLACED)):
         with writing_in(root.with_name(root.name + _WRITING), _WAIT_LIMIT_S, root) as staging:
@@ -75,12 +76,12 @@ def recover(root: Path) -> None:
 
 
 def is_of_a_writer(path: Path) -> bool:
-    """Whether a path lies in the folder of a writer that is at work, or was killed."""
+    """Return whether a path lies in the folder of a running or killed writer."""
     return any(part.endswith(_WRITING) for part in path.parts)
 
 
 def _recover(root: Path, writers: Path) -> None:
-    """Finish for a writer that was killed between its two renames, or before it removed the old folder."""
+    """Finish the work of a writer that was killed between its two renames, or before it removed the old folder."""
     replaced = root.with_name(root.name + _REPLACED)
     if not os.path.lexists(replaced):
         return
@@ -92,11 +93,11 @@ def _recover(root: Path, writers: Path) -> None:
 
 
 def _put(staging: Path, root: Path) -> None:
-    """Name the new folder; the old one is removed once the new name is on disk."""
+    """Rename the new folder to ``root``. Remove the old folder after the new name is on disk."""
     if not os.path.lexists(root):
         staging.rename(root)
         sync_folder(root.parent)
-    elif exchanged(staging, root):  # the old one is now in the writers' folder, and is removed with it
+    elif exchanged(staging, root):  # the old folder is now the writers' own, and is removed with it
         sync_folder(root.parent)
     else:
         replaced = root.with_name(root.name + _REPLACED)

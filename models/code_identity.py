@@ -1,6 +1,6 @@
-"""The identity of code: what was built by it is up to date as long as it means the same.
+"""A hash of Python code. Data that the code built is rebuilt if the hash changes.
 
-Comments, docstrings and layout do not count, so that a better sentence builds nothing anew.
+Comments, docstrings and layout do not count, so that a better sentence causes no rebuild.
 """
 
 import ast
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def hash_of_code(files: Iterable[Path]) -> str:
-    """Give 16 hex digits over what the Python files do, in the given order.
+    """Return 16 hex digits over the code of the Python files, in the given order.
 
     Raises:
         SyntaxError: a file is not Python.
@@ -30,7 +30,7 @@ def _meaning(source: bytes) -> str:
 
 
 def _is_text(statement: ast.stmt) -> bool:
-    """Whether it is a string that stands alone: a docstring, of a module, class, function or constant."""
+    """Return whether it is a string on its own: the docstring of a module, class, function or constant."""
     return (
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)

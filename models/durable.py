@@ -1,4 +1,4 @@
-"""Files and names that survive a power cut: what was written is on disk before its name is."""
+"""Write files and names that survive a power cut: the content is on disk before the name."""
 
 import ctypes
 import errno
@@ -13,16 +13,16 @@ from typing import BinaryIO
 _WRITING = ".writing"
 
 _NOT_FOR_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
-"""Codes of file systems that cannot synchronise a folder; they have nothing to synchronise there."""
+"""Error codes of file systems that cannot synchronise a folder. They do not need to."""
 _NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's fcntl.h and fs.h
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all, as ``replacing``, and wait until its name is on disk.
+    """Write a file completely or not at all, as ``replacing`` does, and wait until its name is on disk.
 
     Raises:
-        OSError: it cannot be written; the old file is unchanged.
+        OSError: the file cannot be written. The old file is unchanged.
     """
     with replacing(path) as file:
         file.write(text.encode())
@@ -31,13 +31,13 @@ def write_file(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of ``path``, whole and on disk, when the block ends without an error.
+    """Open a temporary file that replaces ``path`` if the block ends without an error.
 
-    Readers see the old content or the new one. Writers at the same time do not mix: each has a temporary file of its
-    own, and the last one to finish wins.
+    The content is on disk before it has the name. Readers see the old content or the new content. Concurrent writers
+    do not mix: each has its own temporary file, and the last one to finish wins.
 
     Raises:
-        OSError: it cannot be written; the old file is unchanged.
+        OSError: the file cannot be written. The old file is unchanged.
     """
     file = _staging_file(path)
     staging = Path(file.name)
@@ -54,9 +54,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files in a folder whose writers were killed; a writer holds a lock on its own.
+    """Remove the temporary files of killed writers from a folder.
 
-    Where files cannot be locked or removed, they stay.
+    A running writer holds a lock on its file. Files that cannot be locked or removed stay.
     """
     for staging in folder.glob(f".*{_WRITING}"):
         with suppress(OSError), staging.open("rb+") as file:
@@ -75,7 +75,7 @@ def _staging_file(path: Path) -> BinaryIO:
             fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return file
-        file.close()  # it was removed as an abandoned one before it was locked
+        file.close()  # it was removed as abandoned before it was locked
 
 
 def sync_tree(folder: Path) -> None:
@@ -98,10 +98,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def exchanged(one: Path, other: Path) -> bool:
-    """Exchange two names in one step; False if this system or file system cannot.
+    """Exchange two names in one step and return True, or False if the system or file system cannot.
 
     Raises:
-        OSError: it can, but not these two.
+        OSError: the system can exchange names, but not these two.
     """
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2

@@ -4,15 +4,15 @@ ModelError
 ├── ArtifactError         an artifact, catalogue or data set on disk cannot be used
 │   ├── FeatureMismatch   it was made with other feature definitions
 │   └── FolderBusy        another process is writing it
-├── SignatureError        a model's declared inputs do not fit what it is given
+├── SignatureError        a model's declared inputs do not fit the data of the pipeline
 ├── RuntimeFailure        the runtime could not load or execute the model
-│   ├── BatchFailure      on one batch, in some rank of a pipeline; the others know, and wait for the next
-│   └── OutOfMemory       this process has no memory for it
-├── MissingPackage        a package that an extra of the installation brings is not installed
-├── GoldenMismatch        a loaded model gives other scores than at its export
+│   ├── BatchFailure      one batch failed in a rank of a pipeline; all ranks know it and wait for the next batch
+│   └── OutOfMemory       this process has too little memory for a batch
+├── MissingPackage        a package of an optional extra is not installed
+├── GoldenMismatch        a loaded model returns other scores than at its export
 └── TrainingError         a model could not be trained on this data with this configuration
 
-Every message names the thing, the value and the remedy.
+Every message names the field or file, the value and the remedy.
 """
 
 
@@ -29,7 +29,7 @@ class FeatureMismatch(ArtifactError):
 
 
 class FolderBusy(ArtifactError):
-    """Another process has been writing the folder for longer than one waits for it."""
+    """Another process was writing the folder until the wait timed out."""
 
 
 class SignatureError(ModelError):
@@ -41,20 +41,20 @@ class RuntimeFailure(ModelError):
 
 
 class BatchFailure(RuntimeFailure):
-    """A rank of a pipeline could not execute its part of a batch, of which all ranks know: they are in step."""
+    """A rank of a pipeline could not execute its part of a batch. All ranks know it and stay in step."""
 
 
 class OutOfMemory(RuntimeFailure):
-    """Memory for a batch could not be had."""
+    """There was not enough memory for a batch."""
 
 
 class MissingPackage(ModelError):
-    """A package that an extra of the installation brings is not installed."""
+    """A package of an optional extra is not installed."""
 
 
 class GoldenMismatch(ModelError):
-    """A loaded model gives other scores for its golden requests than at its export."""
+    """A loaded model returns other scores for its golden requests than at its export."""
 
 
 class TrainingError(ModelError):
-    """Training cannot begin, or its loss is no longer a number."""
+    """Training cannot begin, or its loss became NaN or infinite."""

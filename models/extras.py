@@ -1,4 +1,4 @@
-"""The packages that an extra of the installation brings, and an error that names the extra if one is missing."""
+"""Check that the packages of an optional extra are installed, and name the extra if one is missing."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -7,7 +7,7 @@ from models.errors import MissingPackage
 
 
 def require(packages: Sequence[str], extra: str) -> None:
-    """Refuse if a package is missing, before anything imports it.
+    """Raise an error if a package is missing, before anything imports it.
 
     Raises:
         MissingPackage: a package is not installed.

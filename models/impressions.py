@@ -1,4 +1,4 @@
-"""Impressions: shown lists with their outcomes, the training data, as one large ragged batch on disk."""
+"""Impressions: the training data, as one large ragged batch on disk of shown lists and their outcomes."""
 
 import json
 from pathlib import Path
@@ -15,20 +15,24 @@ _INDEX, _CANDIDATE = "impressions.json", "candidate."
 
 
 class KeysToRows(Protocol):
-    """Maps item keys to the present catalogue's row numbers (``Catalogue.rows_of_keys``)."""
+    """Map item keys to row numbers of the current catalogue, as ``Catalogue.rows_of_keys`` does."""
 
     def __call__(self, keys: NDArray[np.int64], /) -> NDArray[np.int64]:
-        """Give int64 rows, -1 where the catalogue has no such item."""
+        """Return int64 rows, with -1 for keys that the catalogue does not have."""
         ...
 
 
 def write_impressions(
     root: Path, batch: RaggedBatch, labels: NDArray[np.float32], *, feature_hash: str, keys: NDArray[np.int64]
 ) -> None:
-    """Write B impressions whole or not at all, with the batch's per-request and per-candidate columns.
+    """Write B impressions completely or not at all.
 
-    labels: float32 (N,), relevance of each shown candidate. keys: int64 (N,), the candidates' item keys
-    (rows change between catalogue versions, keys do not).
+    Args:
+        root: folder to write.
+        batch: the shown lists. Their per-request and per-candidate columns are written too.
+        labels: float32 (N,), relevance of each shown candidate.
+        feature_hash: hash of the feature definitions of the columns.
+        keys: int64 (N,), item keys of the candidates. Rows change between catalogue versions, keys do not.
     """
     with written_whole(root) as staging:
         arrays: dict[str, NDArray[Any]] = {"labels": labels, "offsets": batch.offsets, "keys": keys}
@@ -54,10 +58,11 @@ def write_impressions(
 def read_impressions(
     root: Path, *, feature_hash: str, keys_to_rows: KeysToRows
 ) -> tuple[RaggedBatch, NDArray[np.float32]]:
-    """Map the impressions at ``root``; give the batch and labels (N,).
+    """Map the impressions at ``root`` into memory and return the batch and the labels (N,).
 
     Raises:
-        ArtifactError: none there, or damaged. FeatureMismatch: made with other feature definitions.
+        ArtifactError: there are no impressions, or they are damaged.
+        FeatureMismatch: they were built with other feature definitions.
     """
     root = settled(root)
     path = root / _INDEX

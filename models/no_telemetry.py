@@ -1,16 +1,16 @@
-"""Libraries under the models report their use to their makers unless told not to; here they are told.
+"""Switch off the telemetry of the libraries that execute models.
 
-ONNX Runtime 1.32 keeps a database of events in the user's cache directory, one for all processes of a machine, and
-sends it; importing it makes the files. A variable that the operator has set is left alone.
+ONNX Runtime 1.32 records events in a database in the user's cache directory, and sends them. All processes of a machine
+share it. The import alone creates the files. A variable that the operator has set stays as it is.
 """
 
 import os
 
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-"""Read when those libraries are imported."""
+"""Environment variables that these libraries read when they are imported."""
 
 
 def forbid_telemetry() -> None:
-    """Set it for this process and those that it starts; before the libraries are imported."""
+    """Set the variables for this process and its children. Call it before the libraries are imported."""
     for name, value in NO_TELEMETRY.items():
         os.environ.setdefault(name, value)

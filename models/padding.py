@@ -1,4 +1,4 @@
-"""Padded layouts of what is ragged: lists side by side, and long lists cut into chunks."""
+"""Padded layouts of ragged lists: one row per list, or one row per chunk of a list."""
 
 from functools import cached_property
 from typing import Any
@@ -11,16 +11,19 @@ from models.ragged import offsets_of
 _CHUNK_SIZES = (32, 64, 128, 256, 512)
 _SMALLEST_CHUNK = 16
 _COST_OF_A_CHUNK = 8
-"""What a chunk costs beside its slots, in slots: measured on the history ranker with one thread."""
+"""Overhead of a chunk in slots, measured on the history ranker with one thread."""
 
 
 class Slots:
-    """Where the values of B ragged lists lie in (B, M), M the longest: worked out once for all who share it."""
+    """Positions of the values of B ragged lists in a padded array (B, M), with M the longest length.
+
+    They are computed once for all arrays with the same offsets.
+    """
 
     def __init__(self, offsets: NDArray[np.int64]) -> None:
-        """offsets: int64 (B + 1,)."""
+        """Compute the padded shape from int64 offsets (B + 1,)."""
         self._starts = offsets[:-1]
-        if len(offsets) == 2:  # one list, and often: nothing to compare
+        if len(offsets) == 2:  # a common case: one list needs no comparison
             self._even, self.shape = True, (1, int(offsets[1]))
             return
         self._lengths = np.diff(offsets)
@@ -34,7 +37,7 @@ class Slots:
         return np.arange(int(self._lengths.sum())) + np.repeat(shift, self._lengths)
 
     def lists(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Give (N, ...) as (B, M, ...); a view when all lists are equally long, else zero-padded."""
+        """Return values (N, ...) as (B, M, ...). It is a view if all lists have one length, else padded with zeros."""
         if self._even:
             return values.reshape(*self.shape, *values.shape[1:])
         count, longest = self.shape
@@ -44,26 +47,26 @@ class Slots:
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
-        """Bool (B, M): which slots hold a value."""
+        """Bool (B, M), True for slots that hold a value."""
         if self._even:
             return np.ones(self.shape, dtype=np.bool_)
         return np.asarray(np.arange(self.shape[1])[None, :] < self._lengths[:, None])
 
 
 def to_lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
-    """Give (N, ...) as (B, M, ...); a view when all lists are equally long, else zero-padded."""
+    """Return values (N, ...) as (B, M, ...). It is a view if all lists have one length, else padded with zeros."""
     return Slots(offsets).lists(values)
 
 
 def mask_of(offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Give bool (B, M): which slots of padded lists hold a value."""
+    """Return bool (B, M), True for slots of padded lists that hold a value."""
     return Slots(offsets).mask
 
 
 def chunk_offsets(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Cut requests [offsets[i], offsets[i + 1]) into chunks; give the chunks' offsets (R + 1,).
+    """Cut requests [offsets[i], offsets[i + 1]) into chunks and return the offsets of the chunks (R + 1,).
 
-    The size is the one that pays least for slots, padding included, and for chunks.
+    All chunks have one size. It minimises the cost of all slots, with padding, and of the overhead per chunk.
     """
     if len(offsets) == 2:
         return offsets
@@ -72,7 +75,7 @@ def chunk_offsets(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     if longest == shortest:
         return offsets
     sizes = np.array([*(s for s in (*_CHUNK_SIZES, shortest) if _SMALLEST_CHUNK <= s < longest), longest])
-    chunks = -(-lengths[None, :] // sizes[:, None])  # rounded up, (sizes, B)
+    chunks = -(-lengths[None, :] // sizes[:, None])  # (sizes, B), rounded up
     best = int(np.argmin(chunks.sum(axis=1) * (sizes + _COST_OF_A_CHUNK)))
     counts = chunks[best]
     index = np.arange(int(counts.sum())) - np.repeat(offsets_of(counts)[:-1], counts)
@@ -81,7 +84,7 @@ def chunk_offsets(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def from_lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
-    """Give (B, M, ...) as (N, ...), without the padding."""
+    """Return values (B, M, ...) without the padding, as (N, ...)."""
     if values.shape[0] * values.shape[1] == offsets[-1]:
         return values.reshape(-1, *values.shape[2:])
     return np.ascontiguousarray(values[mask_of(offsets)])

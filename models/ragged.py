@@ -1,7 +1,7 @@
 """Ragged batches: the arrays of several requests laid end to end.
 
-Candidates of request ``i`` are ``[offsets[i], offsets[i + 1])`` of every per-candidate array.
-Nothing is padded; stages take a ragged batch and give one.
+The candidates of request ``i`` are ``[offsets[i], offsets[i + 1])`` of every per-candidate array.
+Nothing is padded. Stages take a ragged batch and return a ragged batch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,27 +16,32 @@ _Number = TypeVar("_Number", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class RaggedArray:
-    """Per-request sequences laid end to end: values (T, ...), offsets int64 (B + 1,)."""
+    """B sequences of different lengths, laid end to end.
+
+    Attributes:
+        values: (T, ...), with T the total length.
+        offsets: int64 (B + 1,). Sequence i is [offsets[i], offsets[i + 1]).
+    """
 
     values: NDArray[Any]
     offsets: NDArray[np.int64]
 
     def __len__(self) -> int:
-        """Give the number of sequences."""
+        """Return the number of sequences."""
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> NDArray[Any]:
-        """Give sequence ``index``, a view."""
+        """Return sequence ``index`` as a view."""
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
     def take(self, requests: NDArray[np.int64]) -> "RaggedArray":
-        """Give the sequences of the listed requests, in that order (a copy)."""
+        """Return a copy of the listed sequences, in that order."""
         positions, offsets = gather_positions(self.offsets, requests)
         return RaggedArray(self.values[positions], offsets)
 
     @staticmethod
     def concatenate(parts: Sequence["RaggedArray"]) -> "RaggedArray":
-        """Lay several ragged arrays end to end."""
+        """Join several ragged arrays end to end."""
         lengths = np.concatenate([np.diff(part.offsets) for part in parts])
         return RaggedArray(np.concatenate([part.values for part in parts]), offsets_of(lengths))
 
@@ -46,17 +51,18 @@ Column = NDArray[Any] | RaggedArray
 
 @dataclass(frozen=True, slots=True)
 class RaggedBatch:
-    """B requests with N candidates in all, of one release.
+    """B requests of one release with N candidates in total.
 
-    offsets: int64 (B + 1,), request i owns candidates [offsets[i], offsets[i + 1]).
-    rows: int64 (N,), catalogue row numbers.
-    requests: per-request columns (B, ...) or RaggedArray of length B, by name ("user.profile").
-    candidates: per-candidate columns (N, ...), by name ("score").
-    deadlines_s: float64 (B,), monotonic-clock deadlines; inf where there is none.
-    priorities: int32 (B,), higher is served first.
-    k: int64 (B,), the longest list each request is answered; None: as many as there are.
-    user_keys: B user ids, until the features stage has read them.
-    missed: bool (B,) by reason ("features"): which requests went without something, for their answers to say.
+    Attributes:
+        offsets: int64 (B + 1,). Request i has the candidates [offsets[i], offsets[i + 1]).
+        rows: int64 (N,), catalogue row numbers.
+        requests: per-request columns by name, such as "user.profile": (B, ...), or a RaggedArray of length B.
+        candidates: per-candidate columns (N, ...) by name, such as "score".
+        deadlines_s: float64 (B,), deadlines on the monotonic clock, inf for a request without one.
+        priorities: int32 (B,). Requests of a higher priority are served first.
+        k: int64 (B,), maximum number of items in each answer. None: all candidates.
+        user_keys: B user ids, until the features stage has read them.
+        missed: bool (B,) by reason, such as "features": requests whose answers are degraded for that reason.
     """
 
     offsets: NDArray[np.int64]
@@ -71,16 +77,16 @@ class RaggedBatch:
     missed: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """Give the number of requests."""
+        """Return the number of requests."""
         return len(self.offsets) - 1
 
     @property
     def candidate_count(self) -> int:
-        """Candidates in all requests together."""
+        """Number of candidates of all requests together."""
         return len(self.rows)
 
     def request_of(self) -> NDArray[np.int64]:
-        """Give int64 (N,): the request each candidate belongs to."""
+        """Return int64 (N,), the index of the request that each candidate belongs to."""
         return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.offsets))
 
     def adding(
@@ -88,7 +94,7 @@ class RaggedBatch:
         requests: Mapping[str, Column] | None = None,
         candidates: Mapping[str, NDArray[Any]] | None = None,
     ) -> "RaggedBatch":
-        """Give the same batch with further columns."""
+        """Return the same batch with more columns."""
         return replace(
             self,
             requests={**self.requests, **(requests or {})},
@@ -96,18 +102,18 @@ class RaggedBatch:
         )
 
     def missing(self, reason: str, requests: Sequence[int]) -> "RaggedBatch":
-        """Give the same batch with ``reason`` noted for the listed requests."""
+        """Return the same batch with ``reason`` added to ``missed`` for the listed requests."""
         mask = self.missed.get(reason)
         mask = np.zeros(len(self), dtype=np.bool_) if mask is None else mask.copy()
         mask[list(requests)] = True
         return replace(self, missed={**self.missed, reason: mask})
 
     def missed_by(self, request: int) -> list[str]:
-        """Give what one request went without, in the order of the stages."""
+        """Return the reasons for which one request is degraded, in the order of the stages."""
         return [reason for reason, mask in self.missed.items() if mask[request]]
 
     def take(self, requests: NDArray[np.int64]) -> "RaggedBatch":
-        """Give the listed requests, in that order, as a batch of their own (a copy)."""
+        """Return a copy of the listed requests as a new batch, in that order."""
         positions, offsets = gather_positions(self.offsets, requests)
         return RaggedBatch(
             offsets=offsets,
@@ -126,7 +132,7 @@ class RaggedBatch:
         )
 
     def keep(self, positions: NDArray[np.int64], offsets: NDArray[np.int64]) -> "RaggedBatch":
-        """Give every request with only the candidates at ``positions``, cut by ``offsets`` (B + 1,)."""
+        """Return the same requests with only the candidates at ``positions``, divided by ``offsets`` (B + 1,)."""
         return replace(
             self,
             offsets=offsets,
@@ -136,10 +142,10 @@ class RaggedBatch:
 
     @staticmethod
     def concatenate(parts: Sequence["RaggedBatch"]) -> "RaggedBatch":
-        """Lay several batches of one release end to end.
+        """Join several batches of one release end to end.
 
         Raises:
-            ValueError: the parts are of different releases; a batch never mixes two.
+            ValueError: the parts have different releases.
         """
         first = parts[0]
         if len(parts) == 1:
@@ -168,7 +174,7 @@ class RaggedBatch:
 
 
 def offsets_of(lengths: NDArray[Any]) -> NDArray[np.int64]:
-    """Give int64 (B + 1,) offsets for lengths (B,)."""
+    """Return int64 offsets (B + 1,) for lengths (B,)."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
@@ -177,7 +183,7 @@ def offsets_of(lengths: NDArray[Any]) -> NDArray[np.int64]:
 def gather_positions(
     offsets: NDArray[np.int64], picked: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give the flat positions of the picked sequences, in order, and their new offsets."""
+    """Return the flat positions of the picked sequences, in their order, and their new offsets."""
     lengths = offsets[picked + 1] - offsets[picked]
     new_offsets = offsets_of(lengths)
     shift = np.repeat(offsets[picked] - new_offsets[:-1], lengths)

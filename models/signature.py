@@ -1,26 +1,36 @@
-"""Signatures: which tensors a model takes and gives, and where in a pipeline each input comes from.
+"""Signatures: the input and output tensors of a model, and the source of each input in a pipeline.
 
-An input's source is one of
-    item.<column>                the catalogue's column, a row per candidate           (N, ...)
-    item.<column>@user.<name>    the column at the items of a user's history           (T, ...), zeros if unknown
+Sizes: N candidates, B requests, T values of a ragged feature. The source of an input is one of
+
+    item.<column>                the catalogue's column, one row per candidate         (N, ...)
+    item.<column>@user.<name>    the column for the items of a user's history          (T, ...), zeros if unknown
     user.<name>, realtime.<name>, context.<name>, global.<name>
-                                 a per-request feature; ragged: its values             (B, ...) or (T, ...)
-    cell.<name>                  a feature of the cell each candidate lies in          (N, ...)
+                                 a per-request feature, or the values of a ragged one  (B, ...) or (T, ...)
+    cell.<name>                  a feature of the candidate's cell                     (N, ...)
+    live.<name>                  a live feature of the candidate                       (N, ...)
     user.<name>:offsets          the offsets of a ragged feature, int64                (B + 1,)
-    user.<name>:list             its values, padded with zeros to the batch's longest  (B, L, ...)
-    user.<name>:mask             which slots of :list hold a value, bool               (B, L)
-    item.<column>@user.<name>:list  the column at the history, padded the same way     (B, L, ...)
-    candidate.<name>             what an earlier stage computed per candidate          (N, ...)
+    user.<name>:list             its values, padded with zeros to the longest, L       (B, L, ...)
+    user.<name>:mask             True for slots of :list that hold a value             (B, L)
+    item.<column>@user.<name>:list  the column for the history, padded the same way    (B, L, ...)
+    candidate.<name>             a column that an earlier stage computed               (N, ...)
     batch.offsets                candidate offsets, int64                              (B + 1,)
     batch.request_of             the request of each candidate, int64                  (N,)
     batch.mask                   layouts list, chunks: slots that hold a candidate     (B, M) or (R, C)
-    batch.chunk_of               the request of each chunk, int64; a list is one chunk (R,) or (B,)
-    tokens.ids, tokens.mask, tokens.types  layout pairs: token ids, which slots hold a token, type ids (P, L) int64
-What is said of user.<name> holds of realtime.<name> too.
-Layouts. "flat": per-candidate inputs and outputs are (N, ...). "list": (B, M, ...), M the longest list of the
-batch. "chunks": (R, C, ...), each request's candidates cut into chunks of C; for models whose candidates do
-not see each other it is "list" without the padding of short lists to the longest. "pairs": (P, L, ...), a text of the
-request and one of a candidate as the tokens of one sequence, P of them, as long as the longest; outputs are (P,).
+    batch.chunk_of               the request of each chunk, int64. A list is one chunk (R,) or (B,)
+    tokens.ids                   layout pairs: token ids, int64                        (P, L)
+    tokens.mask                  layout pairs: 1 for slots that hold a token, int64    (P, L)
+    tokens.types                 layout pairs: type ids of the tokens, int64           (P, L)
+
+realtime.<name> has the same parts as user.<name>.
+
+The layout gives the shape of per-candidate inputs and outputs:
+
+- flat: (N, ...).
+- list: (B, M, ...), with M the longest list of the batch.
+- chunks: (R, C, ...). The candidates of each request are cut into R chunks of at most C. If the candidates of a model
+  do not see each other, this equals list, but short lists are not padded to the longest.
+- pairs: inputs (P, L, ...), outputs (P,). Each of the P sequences has the tokens of a text of the request and of a text
+  of a candidate. They are padded to the longest, L.
 """
 
 from typing import Any, Literal, Self
@@ -33,7 +43,7 @@ from models.features.definition import PER_CANDIDATE, DType
 Inputs = dict[str, NDArray[Any]]
 Layout = Literal["flat", "list", "chunks", "pairs"]
 ENCODED_HISTORY = "encoded_history"
-"""The value inside an ONNX graph, (B, T, ...), that a history is encoded to before any candidate is looked at."""
+"""Name of a value in an ONNX graph: the encoded history (B, T, ...), which does not depend on the candidates."""
 TOKEN_SOURCES = ("tokens.ids", "tokens.mask", "tokens.types")
 _PER_CANDIDATE = ("item.", "candidate.", *(f"{group}." for group in PER_CANDIDATE))
 
@@ -50,11 +60,11 @@ class InputSpec(BaseModel):
 
     @property
     def per_candidate(self) -> bool:
-        """Whether it has a row per candidate."""
+        """Whether the input has one row per candidate."""
         return self.source.startswith(_PER_CANDIDATE) and "@" not in self.source
 
     def axes(self, layout: Layout) -> tuple[str, ...]:
-        """Name the leading axes: equal names have equal lengths in one call."""
+        """Return the names of the leading axes. Axes with the same name have the same length in one call."""
         if self.per_candidate or self.source in {"batch.request_of", "batch.mask"}:
             rows = {"flat": (), "list": ("requests",), "chunks": ("chunks",), "pairs": ()}
             return (*rows[layout], "candidates")
@@ -72,7 +82,7 @@ class InputSpec(BaseModel):
 
 
 class OutputSpec(BaseModel):
-    """One output tensor, a row per candidate."""
+    """One output tensor, with one row per candidate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,12 +91,15 @@ class OutputSpec(BaseModel):
 
 
 class PairSpec(BaseModel):
-    """The two texts that a model of layout pairs reads as one sequence, and how it is cut.
+    """The two texts that a model of layout pairs reads as one sequence, and their truncation.
 
-    query: a text of the request ("context.query"). text: a property of the items' details ("details.summary").
-    max_length: tokens of a sequence, those that the tokenizer puts around the texts included.
-    truncation: longest_first takes tokens from the longer text until the rest fits, only_second from the item's.
-    pad_id: the token that fills a sequence up to the longest beside it.
+    Attributes:
+        query: a text of the request, such as "context.query".
+        text: a property of the items' details, such as "details.summary".
+        max_length: maximum tokens of a sequence, with the tokens that the tokenizer adds around the texts.
+        truncation: longest_first removes tokens from the longer text until the pair fits, only_second removes them
+            from the item's text.
+        pad_id: the token that pads a sequence to the longest of its batch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -99,7 +112,7 @@ class PairSpec(BaseModel):
 
 
 class Signature(BaseModel):
-    """What a model takes and gives; ``pair`` goes with layout pairs, and only with it."""
+    """The inputs and outputs of a model. Only layout pairs has a ``pair``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,7 +1,7 @@
-"""The writers' folder beside a folder that is written whole: one writer at a time works in it.
+"""The writers' folder beside an atomically written folder. One writer at a time works in it.
 
-It holds the lock and the writer's new folder, and is removed after the write. The system frees the lock of a process
-that is killed; the next writer removes what that process left.
+It holds the lock and the writer's new folder, and is removed after the write. The system frees the lock of a killed
+process, and the next writer removes its files.
 """
 
 import errno
@@ -23,13 +23,14 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}
 
 @contextmanager
 def writing_in(folder: Path, limit_s: float, root: Path) -> Iterator[Path]:
-    """Yield a new, empty folder in ``folder``, which is this writer's alone; remove it afterwards if it is still there.
+    """Yield a new, empty folder in ``folder`` that only this writer uses, and remove it afterwards.
 
-    A file system without locks lets two writers in. Then the first one fails, because the second one removes its
-    folder; their contents do not mix.
+    On a file system without locks two writers can be here at once. Then the first one fails, because the second one
+    removes its folder. Their contents do not mix.
 
     Raises:
-        FolderBusy: another writer of ``root`` was there for all of ``limit_s``. OSError: it cannot be made.
+        FolderBusy: another process was writing ``root`` for ``limit_s``.
+        OSError: the folder cannot be made.
     """
     descriptor = _locked(folder, time.monotonic() + limit_s)
     if descriptor is None:
@@ -48,7 +49,7 @@ def writing_in(folder: Path, limit_s: float, root: Path) -> Iterator[Path]:
         finally:
             remove(staging, folder)
     finally:
-        # Whoever waits for this lock sees that it has lost its name, and makes a new one.
+        # A writer that waits for this lock sees that the file has lost its name, and makes a new one.
         (folder / _LOCK).unlink(missing_ok=True)
         os.close(descriptor)
         with suppress(OSError):
@@ -56,7 +57,7 @@ def writing_in(folder: Path, limit_s: float, root: Path) -> Iterator[Path]:
 
 
 def remove(path: Path, folder: Path) -> None:
-    """Remove a file or folder that nobody reads any more; what cannot be removed is left to the next writer.
+    """Remove a file or folder that is no longer read. If it cannot be removed, the next writer tries again.
 
     It is moved within the writers' folder first, so that a process that still writes there gets an error, and not
     half a folder.
@@ -71,12 +72,12 @@ def remove(path: Path, folder: Path) -> None:
 
 
 def _locked(folder: Path, until_s: float) -> int | None:
-    """Open the lock and hold it; None if another writer holds it until ``until_s``."""
+    """Open the lock file and lock it. Return None if another writer holds it until ``until_s``."""
     lock = folder / _LOCK
     while True:
-        with suppress(FileExistsError):  # not ``exist_ok``, which raises if the folder goes at that moment
+        with suppress(FileExistsError):  # not ``exist_ok``, which raises if the folder is removed meanwhile
             folder.mkdir(parents=True)
-        with suppress(FileNotFoundError):  # the writer before has just removed the folder
+        with suppress(FileNotFoundError):  # the previous writer has just removed the folder
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 if _taken(descriptor) and _is_named(descriptor, lock):
@@ -102,7 +103,7 @@ def _taken(descriptor: int) -> bool:
 
 
 def _is_named(descriptor: int, path: Path) -> bool:
-    """Whether the open file still has this name; the writer before removes it while it holds the lock."""
+    """Return whether the open file still has this name. The previous writer removes it while it holds the lock."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
