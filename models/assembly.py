@@ -119,7 +119,8 @@ def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
             f"input {spec.name}: catalogue {catalogue.manifest.name} has no column {column_name!r}; "
             f"use one of {', '.join(catalogue.columns)}"
         )
-    column = np.asarray(catalogue.columns[column_name])  # still memory-mapped, but indexing a plain array is faster
+    # The plain array is still memory-mapped, and faster to index.
+    column = np.asarray(catalogue.columns[column_name])
     if column.shape[1:] != spec.shape:
         raise SignatureError(
             f"input {spec.name}: shape {spec.shape} is declared, but catalogue column {column_name} has "

@@ -1,1 +1,1 @@
-"""Feature definitions, the catalogue that holds item features, and the user rows of the stores."""
+"""Feature definitions, the catalogue with the item features, and the user rows of the feature store."""

@@ -1,7 +1,7 @@
-"""Event-time aggregates: what a user's events say as of a moment, strictly before it.
+"""Event-time aggregates: features computed from a user's events strictly before a point in time.
 
-One function evaluates them: over a whole event table for many (user, moment) pairs when training data is made,
-and over the newest events in the stored rows of a batch when it is served. So both give the same bits.
+The same code evaluates them offline and online, so both return the same bits. Training applies it to a whole event table
+for many pairs of user and time. Serving applies it to the newest events in the stored rows of a batch.
 """
 
 from typing import Any, Literal, Protocol, Self
@@ -15,11 +15,19 @@ from models.ragged import Column, RaggedArray, offsets_of
 
 
 class Aggregate(BaseModel):
-    """What is taken of a user's events of one type.
+    """An aggregate over a user's events of one type.
 
-    last_values: the feature's ``max_length`` newest values, oldest first. last: the newest. count, sum, mean: of those
-    in the window, in float64, of the ``max_events`` newest at most; that bounds what is stored a user.
-    field: of the event; "at_s" is its time. window_s: only events of so many seconds before the moment count.
+    The kinds are:
+
+    - last_values: the newest values, oldest first, at most the feature's ``max_length``.
+    - last: the newest value.
+    - count, sum, mean: over the events in the window. Sums and means are computed in float64.
+
+    Attributes:
+        event: type of the events.
+        field: field of the event that is aggregated. "at_s" is its time.
+        window_s: use only events of the last ``window_s`` seconds. None: no limit.
+        max_events: use only this many of the newest events. It bounds the storage per user.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,40 +53,49 @@ class Aggregate(BaseModel):
 
 
 class Aggregated(Protocol):
-    """A feature that has an aggregate (``Feature``)."""
+    """The fields of a ``Feature`` that an aggregate needs."""
 
     @property
     def aggregate(self) -> Aggregate | None:
-        """What is taken of the events."""
+        """The aggregate over the events."""
         ...
 
     @property
     def dtype(self) -> str:
-        """Of a value."""
+        """Dtype of a value."""
         ...
 
     @property
     def fresh_for_s(self) -> float | None:
-        """Nothing newer than this: the default."""
+        """Maximum age of the newest event in seconds. If it is older, the feature has its default."""
         ...
 
     @property
     def event_limit(self) -> int:
-        """How many of the newest events can matter."""
+        """Number of newest events that can matter."""
         ...
 
     def default_value(self) -> NDArray[Any]:
-        """What stands where there is no event."""
+        """Return the value for a user without events."""
         ...
 
 
 class AsOf:
-    """Q users (Q,), rows of an event table, at moments now_s (Q,); what several features share is worked out once."""
+    """Aggregates of Q users at one time for each user.
+
+    Work that several features share is done once.
+    """
 
     def __init__(
         self, events: EventTable, user: NDArray[np.int64] | None, now_s: NDArray[np.float64]
     ) -> None:
-        """user: None for all of the table's users in their order."""
+        """Find the events of each user before its time.
+
+        Args:
+            events: the events of all users.
+            user: int64 (Q,), rows of the table. None: all users of the table, in their order.
+            now_s: float64 (Q,), epoch seconds.
+        """
         self._events = events
         self._now_s = now_s
         starts, ends = events.offsets[:-1], events.offsets[1:]
@@ -88,7 +105,7 @@ class AsOf:
         self._slices: dict[tuple[float | None, int, float | None], _Slices] = {}
 
     def __call__(self, feature: Aggregated) -> Column:
-        """Give the feature's column: (Q, ...), or ragged."""
+        """Return the column of a feature: (Q, ...), or ragged."""
         aggregate = feature.aggregate
         assert aggregate is not None
         key = (aggregate.window_s, feature.event_limit, feature.fresh_for_s)
@@ -112,14 +129,14 @@ class AsOf:
     ) -> NDArray[np.int64]:
         if self._lengths is None:
             return first_at_or_after(self._events.at_s, start, end, moment_s)
-        # A batch's few events: counting those before is faster than bisecting, and finds the same places.
+        # A batch has few events: counting the earlier ones is faster than bisection, with the same result.
         offsets = self._events.offsets
         before = offsets_of(self._events.at_s < np.repeat(moment_s, self._lengths))[offsets]
         return np.asarray(np.minimum(np.maximum(offsets[:-1] + before[1:] - before[:-1], start), end))
 
 
 class _Slices:
-    """[start, end) of Q slices of a table of ``total`` events."""
+    """Q slices [start, end) of a table with ``total`` events."""
 
     def __init__(self, start: NDArray[np.int64], end: NDArray[np.int64], total: int) -> None:
         self.start, self.end = start, end
@@ -133,14 +150,21 @@ class _Slices:
         )
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Give the slices of ``values`` end to end; a view where they are all there is."""
+        """Return the slices of ``values`` end to end, as a view if they cover all values."""
         return values if self._positions is None else values.take(self._positions, axis=0)
 
 
 def as_of(
     feature: Aggregated, events: EventTable, user: NDArray[np.int64], now_s: NDArray[np.float64]
 ) -> Column:
-    """Give the feature of Q users (Q,), rows of the table, at moments now_s (Q,): (Q, ...), or ragged."""
+    """Return the column of a feature for Q users: (Q, ...), or ragged.
+
+    Args:
+        feature: has an aggregate.
+        events: the events of all users.
+        user: int64 (Q,), rows of the table.
+        now_s: float64 (Q,), epoch seconds. Only earlier events count.
+    """
     return AsOf(events, user, now_s)(feature)
 
 
@@ -159,7 +183,7 @@ def _taken(feature: Aggregated, aggregate: Aggregate, values: NDArray[Any], slic
     elif aggregate.kind == "count":
         result[some] = lengths[some]
     else:
-        # reduceat adds within a segment in an order that depends on its length alone.
+        # The order of additions in reduceat depends only on the segment's length, so the bits are reproducible.
         flat = slices.gather(values).astype(np.float64)
         total = np.add.reduceat(flat, slices.offsets[:-1][some], axis=0)
         counts = lengths[some].reshape(-1, *(1,) * (total.ndim - 1))

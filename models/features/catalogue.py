@@ -1,8 +1,13 @@
-"""The catalogue: the items, columnar, versioned, memory-mapped by every replica that needs them.
+"""The catalogue: the items, stored as columns and mapped into memory by every replica that needs them.
 
-On disk: ``catalogue.yaml`` (version, feature hash, columns) beside one ``.npy`` a column, ``ids.npy``,
-``keys.npy`` and the items' GeoJSON details end to end. Rows are ordered by key, a 63-bit hash of the
-item's id that stays the same from version to version: histories hold keys, batches hold rows.
+A catalogue is a folder with these files:
+
+- ``catalogue.yaml``: the version, the feature hash and the names of the columns.
+- ``<column>.npy`` for each column, ``ids.npy`` and ``keys.npy``.
+- ``details.npy`` and ``details_offsets.npy``: the items' GeoJSON details, end to end.
+
+Rows are ordered by key. The key of an item is a 63-bit hash of its id and is the same in every version of the
+catalogue. Histories hold keys. Batches hold rows.
 """
 
 import hashlib
@@ -26,7 +31,7 @@ MANIFEST = "catalogue.yaml"
 
 
 class CatalogueManifest(BaseModel):
-    """What ``catalogue.yaml`` says."""
+    """The content of ``catalogue.yaml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,16 +45,16 @@ class CatalogueManifest(BaseModel):
 
 
 def item_key(item_id: str) -> int:
-    """Give the item's stable 63-bit key."""
+    """Return the 63-bit key of an item, which is the same in every version."""
     digest = hashlib.blake2b(item_id.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 class Catalogue:
-    """A catalogue opened for reading; arrays are memory maps."""
+    """A catalogue that is open for reading. Its arrays are memory maps."""
 
     def __init__(self, root: Path, manifest: CatalogueManifest, columns: dict[str, NDArray[Any]]) -> None:
-        """Hold an opened catalogue; use ``Catalogue.open``."""
+        """Load keys, ids and details from ``root``. Callers use ``Catalogue.open`` instead."""
         self.root = root
         self.manifest = manifest
         self.columns = columns
@@ -60,10 +65,10 @@ class Catalogue:
 
     @classmethod
     def open(cls, root: Path) -> Self:
-        """Map the catalogue at ``root``.
+        """Map the catalogue at ``root`` into memory.
 
         Raises:
-            ArtifactError: no catalogue there, or not one of this layout.
+            ArtifactError: there is no catalogue, or it cannot be read.
         """
         path = root / MANIFEST
         if not path.is_file():
@@ -83,7 +88,7 @@ class Catalogue:
         return catalogue
 
     def __len__(self) -> int:
-        """Give the number of items."""
+        """Return the number of items."""
         return self.manifest.item_count
 
     @cached_property
@@ -92,14 +97,14 @@ class Catalogue:
         return {item_id: row for row, item_id in enumerate(self.ids)}
 
     def rows_of_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give int64 rows of the keys, -1 where this version has no such item."""
+        """Return int64 rows of the keys, with -1 for items that this version does not have."""
         rows = np.searchsorted(self.keys, keys).astype(np.int64)
         rows[rows == len(self.keys)] = 0
         rows[self.keys[rows] != keys] = -1
         return rows
 
     def details(self, row: int) -> bytes:
-        """Give the item's GeoJSON document as it was stored."""
+        """Return the stored GeoJSON document of the item in ``row``."""
         start, end = self._detail_offsets[row], self._detail_offsets[row + 1]
         return bytes(self._details[start:end])
 
@@ -116,9 +121,9 @@ def write_catalogue(
     position_column: str | None = None,
     attribution: str = "",
 ) -> None:
-    """Write a catalogue whole or not at all, replacing one that is there; rows are put in key order.
+    """Write a catalogue completely or not at all, in place of an existing one, with the rows in the order of keys.
 
-    Item features that follow from others are computed here and need not be among ``columns``.
+    Derived item features are computed here, so ``columns`` does not need them.
 
     Raises:
         ArtifactError: ids repeat, or a column is missing or has another number of rows than there are ids.

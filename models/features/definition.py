@@ -1,14 +1,19 @@
-"""Feature definitions: one declaration serves training, the online path and the stores.
+"""Feature definitions: training, serving and the stores share one declaration of each feature.
 
-A set of definitions has a content hash; artifacts carry it, and stored rows and overlays that of their own
-groups, so that a model never reads numbers that mean something else than those it was trained on.
+A set of definitions has a content hash. Artifacts contain this hash. Stored rows and overlays contain the hash of their
+own groups. So a model never reads numbers with another meaning than in its training.
 
-Groups. user, realtime: by user, read from the store. item: columns of the catalogue. context: what the caller
-sends. global, cell: what changes for all, or for all items of a cell, over time: an overlay. live: what changes of
-single items while the catalogue stands.
-A feature has a value of its own, an ``aggregate`` over events (user and realtime), or a ``transform`` of others.
-A text is what a caller writes, such as a query: no number's meaning hangs on it, so it is not in the hash, and it is
-never stored or logged.
+The groups are:
+
+- user, realtime: values by user, read from the feature store.
+- item: columns of the catalogue.
+- context: values that the caller sends.
+- global, cell: values that change over time for all items, or for all items of a cell. They are in an overlay.
+- live: values of single items that change while the catalogue stays the same.
+
+A feature has a value of its own, an ``aggregate`` over events (groups user and realtime), or a ``transform`` of another
+feature. A text is written by the caller, such as a query. It does not affect the meaning of any number, so it is not in
+the hash. It is never stored or logged.
 """
 
 import hashlib
@@ -27,20 +32,26 @@ Group = Literal["user", "realtime", "item", "context", "global", "cell", "live"]
 KEYED: tuple[Group, ...] = ("user", "realtime")
 OVERLAID: tuple[Group, ...] = ("global", "cell")
 PER_CANDIDATE: tuple[Group, ...] = ("cell", "live")
-"""Groups that give a batch's candidates a column each."""
+"""Groups with one value per candidate of a batch."""
 CELL = "cell"
-"""The catalogue's column with each item's cell, a row of the overlay's cell columns; -1: in none."""
+"""Catalogue column with the cell of each item: an index into the cell axis of the overlay, or -1 for no cell."""
 
 
 class Feature(BaseModel):
-    """One feature: what a user, an item, a request's context, the world or a cell of it has.
+    """One feature of users, items, requests, cells or all requests.
 
-    shape: of one value, () for a scalar. ragged: a sequence of such values, at most ``max_length`` long,
-    oldest first. default: what stands in for a missing value (ragged: the empty sequence).
-    fresh_for_s: a value older than this at the request's moment is missing; an aggregate is as old as its newest event.
-    transform: it follows from features declared before it. aggregate: it follows from events.
-    minimum, maximum: the allowed range of a context value that a caller sends; one for all its numbers, or one each.
-    dtype text: a string in the context, empty by default, of ``max_length`` bytes of UTF-8 at most.
+    Attributes:
+        dtype: of the numbers. "text" is a string in the context, empty by default.
+        shape: shape of one value, () for a scalar.
+        default: replaces a missing value. A missing ragged feature is an empty sequence.
+        ragged: whether it is a sequence of values, oldest first.
+        max_length: maximum length of a ragged feature, or of a text in bytes of UTF-8.
+        fresh_for_s: maximum age in seconds at the time of the request. An older value counts as missing. An aggregate
+            is as old as its newest event.
+        transform: computes it from features that are declared before it.
+        aggregate: computes it from events.
+        minimum: lower limit of a context value that a caller sends, one for all its numbers or one for each.
+        maximum: upper limit, in the same form.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -125,28 +136,28 @@ class Feature(BaseModel):
 
     @property
     def is_text(self) -> bool:
-        """Whether it is a text; all else is numbers."""
+        """Whether it is a text. All other features are numeric."""
         return self.dtype == "text"
 
     @property
     def column(self) -> str:
-        """Its name in a batch, "<group>.<name>"."""
+        """Its column name in a batch, "<group>.<name>"."""
         return f"{self.group}.{self.name}"
 
     @property
     def event_limit(self) -> int:
-        """How many of the newest events can matter to an aggregate."""
+        """Number of newest events that can matter to its aggregate. 0 without an aggregate."""
         if self.aggregate is None:
             return 0
         return self.aggregate.max_events or (self.max_length if self.ragged else 1)
 
     def default_value(self) -> NDArray[Any]:
-        """Give the default as an array of the feature's shape and dtype."""
+        """Return the default as an array of the feature's shape and dtype."""
         return np.full(self.shape, self.default, dtype=self.dtype)
 
 
 class FeatureSet(BaseModel):
-    """The features of one pipeline, with unique names in each group."""
+    """The features of one pipeline. Names are unique in each group."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -192,11 +203,11 @@ class FeatureSet(BaseModel):
         return self
 
     def group(self, group: Group) -> tuple[Feature, ...]:
-        """Give the features of one group, in declared order."""
+        """Return the features of one group, in the order of declaration."""
         return tuple(f for f in self.features if f.group == group)
 
     def supplied(self, group: Group) -> tuple[Feature, ...]:
-        """Give those of one group that are stored or sent, not derived from others; numbers alone."""
+        """Return the numeric features of one group that are stored or sent, without derived features."""
         return tuple(f for f in self.group(group) if f.transform is None and not f.is_text)
 
     @property
@@ -206,16 +217,16 @@ class FeatureSet(BaseModel):
 
     @property
     def derived(self) -> tuple[Feature, ...]:
-        """The features that follow from others, each after what it needs."""
+        """The features with a transform, each after the features that it reads."""
         return tuple(f for f in self.features if f.transform is not None)
 
     @property
     def content_hash(self) -> str:
-        """16 hex digits over everything that changes what the numbers mean (not the descriptions)."""
+        """16 hex digits over everything that affects the meaning of the numbers. Descriptions do not."""
         return _hash_of(self.features)
 
     def hash_of(self, *groups: Group) -> str:
-        """16 hex digits over what is stored of some groups: other groups may change beside it."""
+        """Return 16 hex digits over the stored features of some groups. Changes in other groups do not affect it."""
         return _hash_of(tuple(f for group in groups for f in self.supplied(group)))
 
 
@@ -235,7 +246,7 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
     source = known[transform.of]
     if source.is_text:
         raise ValueError(f"feature {feature.column}: {source.column} is a text, which has no transforms")
-    apart = {"item", *PER_CANDIDATE}  # these have a row an item or a candidate, the others one a request
+    apart = {"item", *PER_CANDIDATE}  # one row per item or candidate, other groups one per request
     if source.group != feature.group and apart & {source.group, feature.group}:
         raise ValueError(
             f"feature {feature.column}: cannot be derived from {source.column}; both must be of group {source.group}"

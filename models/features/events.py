@@ -1,7 +1,7 @@
-"""Event tables: what users did, by user and time; the source of event-time aggregates.
+"""Event tables: the actions of users, sorted by user and time. Event-time aggregates read them.
 
-Events of one user are in order of (time, sequence). The sequence is the number that the source gives each event;
-it orders events of the same time whatever order they arrive in, and one that comes twice is one event.
+The events of one user are in the order of (time, sequence). The source numbers its events, and this number is the
+sequence. It orders events of the same time, in any order of arrival, and identifies an event that arrives twice.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,11 @@ AT_S, SEQUENCE = "at_s", "sequence"
 
 @dataclass(frozen=True)
 class EventTable:
-    """T events of one type, of U users, laid end to end.
+    """T events of one type, laid end to end for U users.
 
-    offsets: int64 (U + 1,). fields: (T, ...) each; ``at_s``, float64 epoch seconds, is always there.
+    Attributes:
+        offsets: int64 (U + 1,). User i has the events [offsets[i], offsets[i + 1]).
+        fields: arrays (T, ...) by name. It always has ``at_s``, float64 epoch seconds.
     """
 
     offsets: NDArray[np.int64]
@@ -28,11 +30,11 @@ class EventTable:
 
     @property
     def at_s(self) -> NDArray[np.float64]:
-        """The events' times (T,)."""
+        """Times of the events (T,), epoch seconds."""
         return self.fields[AT_S]
 
     def records(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Give the events (T,) as records, such as stored rows hold: ``StoredEvents.types``."""
+        """Return the events (T,) as records of a dtype of ``StoredEvents.types``, as in stored rows."""
         records = np.zeros(len(self.at_s), dtype=dtype)
         for name in dtype.names or ():
             records[name] = self.fields[name]
@@ -47,10 +49,10 @@ class EventTable:
         fields: Mapping[str, NDArray[Any]],
         users: int,
     ) -> Self:
-        """Sort events that come in any order; of those with one user, time and sequence one is kept.
+        """Sort events that are in any order. Only one event is kept for each user, time and sequence.
 
         Raises:
-            ValueError: a time is not a number, or a user is not below ``users``.
+            ValueError: a time is not finite, or a user is not from 0 to ``users`` - 1.
         """
         if not np.isfinite(at_s).all():
             raise ValueError("at_s: the time of an event is not a finite number; use epoch seconds")
@@ -78,14 +80,15 @@ def first_at_or_after(
     end: NDArray[np.int64],
     moment_s: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Give, for each of Q slices [start, end) of ascending times, where the moment's place is, at most ``end``.
+    """Return the first position at or after a time in each of Q slices [start, end) of ascending times.
 
-    A bisection of all slices at once; exact, as it compares times alone.
+    The result is ``end`` for a slice with only earlier times. All slices are bisected together. The result is exact,
+    because times are only compared.
     """
     if len(at_s) == 0:
         return end
     if bool(((start == end) | (at_s[np.maximum(end - 1, 0)] < moment_s)).all()):
-        return end  # the present: every event is past
+        return end  # the usual case in serving: every event is past
     low, high = start.copy(), end.copy()
     while (open_ := low < high).any():
         middle = (low + high) // 2
@@ -96,9 +99,14 @@ def first_at_or_after(
 
 
 def inserted(events: NDArray[Any], event: NDArray[Any], capacity: int) -> NDArray[Any]:
-    """Give one user's events (n,), structured, with one more, a record (1,); the newest ``capacity`` stay.
+    """Return one user's events with one more, limited to the newest ``capacity`` events.
 
-    What stays does not depend on the order of arrival.
+    The result does not depend on the order of arrival.
+
+    Args:
+        events: records (n,), sorted by time and sequence.
+        event: record (1,). An event that is already in ``events`` is not added again.
+        capacity: maximum number of events.
     """
     at_s, sequence = event[AT_S][0], event[SEQUENCE][0]
     index = int(np.searchsorted(events[AT_S], at_s, side="left"))

@@ -1,9 +1,10 @@
-"""Live item features: what changes of single items while the catalogue stands (a street closes, a shop sells out).
+"""Live item features: values of single items that change while the catalogue stays the same, such as a closed street.
 
-One value an item and feature, the present one: a folder of ``keys.npy`` (K,), ``live.<name>.npy`` (K, ...) and
-``live.json``, written whole; items that it does not name have the defaults. It is of keys, not rows, so that it holds
-for the next version of the catalogue too. A newer folder takes its place, as with overlays. It has no past: training
-reads these features from a log of what was served, and has the defaults elsewhere.
+There is one current value per item and feature. The values are in a folder with ``keys.npy`` (K,), ``live.<name>.npy``
+(K, ...) and ``live.json``, which is written completely or not at all. Items that it does not list have the defaults. It
+uses keys instead of rows, so it is also valid for the next version of the catalogue. A newer folder replaces it, as for
+overlays. Old values are not kept. Training reads these features from the served log, and uses the defaults for other
+data.
 """
 
 import json
@@ -26,7 +27,11 @@ INDEX = "live.json"
 
 
 class LiveIndex(BaseModel):
-    """What ``live.json`` says. feature_hash: of the group live."""
+    """The content of ``live.json``.
+
+    Attributes:
+        feature_hash: hash of the group live.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,14 +41,19 @@ class LiveIndex(BaseModel):
 
 @dataclass(frozen=True)
 class LiveItems:
-    """K items that something is known of. keys: int64 (K,), ascending; values: (K, ...) by feature name."""
+    """The K items with live values.
+
+    Attributes:
+        keys: int64 (K,), ascending item keys.
+        values: (K, ...) by feature name.
+    """
 
     keys: NDArray[np.int64]
     values: Mapping[str, NDArray[Any]]
 
     @classmethod
     def none(cls, features: FeatureSet) -> Self:
-        """Give what is known of no item."""
+        """Return live features without items, so that all items have the defaults."""
         known = {f.name: np.empty((0, *f.shape), f.dtype) for f in features.supplied("live")}
         return cls(np.empty(0, dtype=np.int64), known)
 
@@ -52,7 +62,8 @@ class LiveItems:
         """Read the folder at ``root``.
 
         Raises:
-            ArtifactError: none there, or damaged. FeatureMismatch: made with other definitions.
+            ArtifactError: the folder is missing or damaged.
+            FeatureMismatch: it was written with other definitions.
         """
         path = root / INDEX
         if not path.is_file():
@@ -77,10 +88,10 @@ class LiveItems:
         return live
 
     def check(self, features: FeatureSet) -> None:
-        """See that it holds every live feature as it is defined, and numbers.
+        """Check that all live features are present, with the declared dtype and shape, and finite.
 
         Raises:
-            ArtifactError: keys do not ascend; a feature is missing, of another dtype or shape, or not a number.
+            ArtifactError: keys do not ascend, or a feature is missing, has another dtype or shape, or is not finite.
         """
         keys = self.keys
         if keys.ndim != 1 or keys.dtype != np.int64 or (np.diff(keys) <= 0).any():
@@ -90,10 +101,10 @@ class LiveItems:
         expect_declared("live item features", features, "live", self.values, (len(keys),))
 
     def write(self, root: Path, features: FeatureSet) -> None:
-        """Write it whole or not at all, replacing what is there.
+        """Write the folder completely or not at all, in place of an existing one.
 
         Raises:
-            ArtifactError: as ``check``.
+            ArtifactError: the features do not pass ``check``.
         """
         self.check(features)
         index = LiveIndex(feature_hash=features.hash_of("live"), features=tuple(self.values))
@@ -104,7 +115,7 @@ class LiveItems:
             (staging / INDEX).write_text(index.model_dump_json(indent=2) + "\n")
 
     def setting(self, features: FeatureSet, name: str, keys: NDArray[np.int64], value: object) -> Self:
-        """Give a copy in which feature ``name`` of the items ``keys`` is ``value``."""
+        """Return a copy in which feature ``name`` of the items ``keys`` has the value ``value``."""
         union = np.union1d(self.keys, keys)
         values = {}
         for feature in features.supplied("live"):
@@ -117,10 +128,10 @@ class LiveItems:
 
 
 class LiveColumns:
-    """Live item features by catalogue row, for one version of the catalogue."""
+    """Live item features by row of one version of the catalogue."""
 
     def __init__(self, live: LiveItems, features: FeatureSet, catalogue: Catalogue) -> None:
-        """Lay the known values out by row; items that the catalogue has not are passed over."""
+        """Copy the values into columns by row. Items that are not in the catalogue are ignored."""
         rows = catalogue.rows_of_keys(live.keys)
         known = rows >= 0
         self._columns: dict[str, NDArray[Any]] = {}
@@ -132,5 +143,5 @@ class LiveColumns:
             self._columns[feature.name] = column
 
     def columns(self, features: Sequence[Feature], rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Give "live.<name>" (N, ...) of the items ``rows`` (N,)."""
+        """Return the columns "live.<name>" (N, ...) of the items in ``rows`` (N,)."""
         return {feature.column: self._columns[feature.name].take(rows, axis=0) for feature in features}

@@ -1,8 +1,8 @@
-"""Overlays: what changes over time for everybody (weather) or for the items of a cell (news, crowding).
+"""Overlays: values that change over time for all requests (weather) or for the items of a cell (news, crowding).
 
-An overlay is a series of snapshots, in memory or mapped from a folder: ``overlay.json`` beside one ``.npy`` a feature.
-Its arrays never change; a newer folder is opened beside it and takes its place. ``global_columns`` and
-``cell_columns`` read it for training, where every list has its own moment, and for serving.
+An overlay is a series of snapshots, in memory or mapped from a folder with ``overlay.json`` and one ``.npy`` per
+feature. Its arrays never change. A newer folder is opened as a new overlay that replaces the old one. Training and
+serving read it with ``global_columns`` and ``cell_columns``. In training every list has its own time.
 """
 
 import json
@@ -24,7 +24,13 @@ INDEX = "overlay.json"
 
 
 class OverlayIndex(BaseModel):
-    """What ``overlay.json`` says. feature_hash: of the groups global and cell."""
+    """The content of ``overlay.json``.
+
+    Attributes:
+        feature_hash: hash of the groups global and cell.
+        globals: names of the global features.
+        cells: names of the cell features.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +41,13 @@ class OverlayIndex(BaseModel):
 
 @dataclass(frozen=True)
 class Overlay:
-    """T snapshots of C cells. times_s: ascending epoch seconds; globals: (T, ...); cells: (T, C, ...)."""
+    """T snapshots with C cells.
+
+    Attributes:
+        times_s: float64 (T,), ascending epoch seconds.
+        globals: (T, ...) by feature name.
+        cells: (T, C, ...) by feature name.
+    """
 
     times_s: NDArray[np.float64]
     globals: Mapping[str, NDArray[Any]]
@@ -43,15 +55,16 @@ class Overlay:
 
     @classmethod
     def empty(cls) -> Self:
-        """Give an overlay that knows nothing: every feature has its default."""
+        """Return an overlay without snapshots, so that every feature has its default."""
         return cls(np.empty(0), {}, {})
 
     @classmethod
     def open(cls, root: Path, features: FeatureSet) -> Self:
-        """Map the overlay at ``root``.
+        """Map the overlay at ``root`` into memory.
 
         Raises:
-            ArtifactError: none there, or not of this layout. FeatureMismatch: made with other definitions.
+            ArtifactError: there is no overlay, or it cannot be read.
+            FeatureMismatch: it was written with other definitions.
         """
         path = root / INDEX
         if not path.is_file():
@@ -81,14 +94,14 @@ class Overlay:
 
     @property
     def cell_count(self) -> int:
-        """Number of cells, 0 where no feature has any."""
+        """Number of cells. 0 if there are no cell features."""
         return next((values.shape[1] for values in self.cells.values() if values.ndim > 1), 0)
 
     def check(self, features: FeatureSet) -> None:
-        """See that it holds every global and cell feature as it is defined, and numbers.
+        """Check that all global and cell features are present, with the declared dtype and shape, and finite.
 
         Raises:
-            ArtifactError: a feature is missing, of another dtype or shape, or not a number; times do not ascend.
+            ArtifactError: times do not ascend, or a feature is missing, has another dtype or shape, or is not finite.
         """
         if (
             self.times_s.ndim != 1
@@ -103,10 +116,10 @@ class Overlay:
         expect_declared("overlay", features, "cell", self.cells, (snapshots, self.cell_count))
 
     def write(self, root: Path, features: FeatureSet) -> None:
-        """Write it whole or not at all, replacing one that is there.
+        """Write the folder completely or not at all, in place of an existing one.
 
         Raises:
-            ArtifactError: as ``check``.
+            ArtifactError: the overlay does not pass ``check``.
         """
         self.check(features)
         index = OverlayIndex(
@@ -124,9 +137,10 @@ class Overlay:
     def global_columns(
         self, features: Sequence[Feature], now_s: NDArray[np.float64]
     ) -> dict[str, NDArray[Any]]:
-        """Give "global.<name>" (B, ...) of B moments: of the newest snapshot at or before each.
+        """Return the columns "global.<name>" (B, ...) for B times.
 
-        Where there is none, or it is stale, stands the default.
+        Each row comes from the newest snapshot at or before its time. If there is none, or if it is older than
+        ``fresh_for_s``, the row is the default.
         """
         snapshot = self._snapshots(now_s)
         missing = self._missing(features, snapshot, now_s)
@@ -141,9 +155,15 @@ class Overlay:
         cell: NDArray[np.int64],
         request_of: NDArray[np.int64],
     ) -> dict[str, NDArray[Any]]:
-        """Give "cell.<name>" (N, ...): of the cell (N,) of each candidate, at the moment of its request.
+        """Return the columns "cell.<name>" (N, ...) for N candidates of B requests.
 
-        now_s: (B,), request_of: (N,). The default stands where ``global_columns`` has it, and outside all cells.
+        A row is the default for the same reasons as in ``global_columns``, and for candidates outside all cells.
+
+        Args:
+            features: cell features.
+            now_s: float64 (B,), epoch seconds.
+            cell: int64 (N,), the cell of each candidate.
+            request_of: int64 (N,), the request of each candidate.
         """
         count = self.cell_count
         snapshot = self._snapshots(now_s)
@@ -165,13 +185,13 @@ class Overlay:
         return columns
 
     def _snapshots(self, now_s: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Give, for each moment (B,), the newest snapshot at or before it, -1 for none."""
+        """Return the index of the newest snapshot at or before each time (B,), or -1 if there is none."""
         return np.searchsorted(self.times_s, now_s, side="right") - 1
 
     def _missing(
         self, features: Sequence[Feature], snapshot: NDArray[np.int64], now_s: NDArray[np.float64]
     ) -> dict[float | None, NDArray[np.bool_] | None]:
-        """Give, by freshness limit, which moments (B,) have nothing; None where all have something."""
+        """Return by ``fresh_for_s`` a mask (B,) of the times without a fresh snapshot, or None if all have one."""
         known: dict[float | None, NDArray[np.bool_] | None] = {}
         none = snapshot < 0
         for limit in {feature.fresh_for_s for feature in features}:
@@ -188,7 +208,7 @@ def _taken(
     at: NDArray[np.int64],
     missing: NDArray[np.bool_] | None,
 ) -> NDArray[Any]:
-    """Give values[at], with the default where ``missing``; the default alone where there are no values."""
+    """Return ``values[at]``, with the default for missing rows. Without values every row is the default."""
     if values is None or len(values) == 0:
         return _default(feature, len(at))
     if missing is None:

@@ -1,9 +1,15 @@
-"""User rows: what is stored of one user and one group of features, as one compact value of a key-value store.
+"""User rows: the stored features of one user and one group, as one compact value of a key-value store.
 
-Layout: 8 bytes of the group's hash; one packed record: the fixed-shape features, the time of each that has a
-freshness limit, one uint32 length per ragged feature and per event type; then the ragged values end to end,
-then the newest events of each type as packed records, oldest first; each in order of name, as the hash does not tell
-in which order features are declared. A whole batch is decoded without a Python object per feature.
+A row has these parts:
+
+1. 8 bytes of the group's hash.
+2. One packed record. It has the features of fixed shape, the time of each feature with a freshness limit, and one uint32
+   length per ragged feature and per event type.
+3. The values of the ragged features, end to end.
+4. The newest events of each type as packed records, oldest first.
+
+The order within each part is that of the names, because the hash does not depend on the order of declaration. A whole
+batch is decoded without a Python object per feature.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,23 +33,32 @@ _NEVER_S = -np.inf
 
 
 def row_key(group: KeyedGroup, user: bytes) -> bytes:
-    """Give the store's key of a user's row of one group; the braces keep a user on one node of a cluster."""
+    """Return the store's key for the row of a user and group. The braces keep a user on one node of a cluster."""
     return b"{" + user + b"}/" + group.encode()
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Columns "<group>.<name>", and which rows could not be read and have the defaults instead."""
+    """Decoded rows of a batch.
+
+    Attributes:
+        columns: by name "<group>.<name>".
+        unreadable: indices of rows that could not be read. They have the defaults.
+    """
 
     columns: dict[str, Column]
     unreadable: list[int]
 
 
 class UserRowCodec:
-    """Encodes and decodes the stored features of one group."""
+    """Encode and decode the stored features of one group."""
 
     def __init__(self, features: FeatureSet, group: KeyedGroup = "user") -> None:
-        """Prepare the record layout of the group's features."""
+        """Prepare the record layout of the group's features.
+
+        Prefixes in the record: "@" is the time of a feature, "#" the length of a ragged feature, "!" the number of
+        events of a type.
+        """
         declared = sorted(features.supplied(group), key=lambda feature: feature.name)
         self.group: KeyedGroup = group
         self.tag = bytes.fromhex(features.hash_of(group))[:_HASH_BYTES]
@@ -77,7 +92,7 @@ class UserRowCodec:
 
     @property
     def loadable(self) -> tuple[Feature, ...]:
-        """The features whose values can be given as they are: without times of their own, or as lists of events."""
+        """The features that can be loaded without a time: those without ``fresh_for_s``, and lists of events."""
         return (*[f for f in self._plain if f.fresh_for_s is None], *self.events.lists)
 
     def encode(
@@ -87,13 +102,17 @@ class UserRowCodec:
         events: Mapping[str, NDArray[Any]] | None = None,
         at_s: Mapping[str, float] | None = None,
     ) -> bytes:
-        """Encode one user; a missing feature takes its default, of a long sequence or history the newest stay.
+        """Encode one user.
 
-        events: records by event type, dtypes as in ``events.types``, in order of time and sequence.
-        at_s: epoch seconds at which each given feature with a freshness limit was known.
+        A missing feature gets its default. Sequences and events that are too long keep their newest values.
+
+        Args:
+            user: values by feature name.
+            events: records by event type, with the dtypes of ``events.types``, in order of time and sequence.
+            at_s: epoch seconds of each value with a freshness limit, by feature name.
 
         Raises:
-            ValueError: a feature with a freshness limit was given without its time.
+            ValueError: a feature with a freshness limit has no time.
         """
         record = self._records(self.default_row[_HASH_BYTES:], 1).copy()
         for feature in self._fixed:
@@ -110,10 +129,13 @@ class UserRowCodec:
         users: Sequence[Mapping[str, NDArray[Any]]],
         events: Sequence[Mapping[str, NDArray[Any]]],
     ) -> list[bytes]:
-        """Encode B users as ``encode`` would, features of fixed shape a column at a time.
+        """Encode B users as ``encode`` does, but features of fixed shape one column at a time.
 
-        fixed: by name the values (G, ...) and which users they are of, bool (B,) with G set; none with a freshness
-        limit. users: each one's ragged features. events: each one's records by event type.
+        Args:
+            fixed: by feature name the values (G, ...) and a mask (B,) of the G users that have them. Features with a
+                freshness limit are not supported.
+            users: the ragged features of each user, by name.
+            events: the records of each user, by event type.
         """
         records = np.repeat(self._records(self.default_row[_HASH_BYTES:], 1), len(users))
         for name, (values, mask) in fixed.items():
@@ -129,13 +151,13 @@ class UserRowCodec:
     def with_event(
         self, row: Row | None, event: str, at_s: float, sequence: int, fields: Mapping[str, Any]
     ) -> bytes:
-        """Give the user's row with one more event; they may come in any order.
+        """Return the user's row with one more event. Events may arrive in any order.
 
-        An event type, or a field, that no feature reads is left out.
+        Event types and fields that no feature reads are not stored.
 
         Raises:
             FeatureMismatch: the row was written with other definitions.
-            ValueError: a field that they read is missing or not a finite number.
+            ValueError: a field that features read is missing or not finite.
         """
         if event not in self.events.types:
             return bytes(self.default_row if row is None else row)
@@ -163,9 +185,9 @@ class UserRowCodec:
         return self._joined(record, bodies)
 
     def decode(self, values: Sequence[Row | None], now_s: NDArray[np.float64] | None = None) -> Decoded:
-        """Decode B values as of the moments now_s (B,); None, and what cannot be read, gives the defaults.
+        """Decode B rows at the times ``now_s`` (B,), epoch seconds.
 
-        now_s may be left out where the group has neither aggregates nor freshness limits.
+        None and unreadable rows get the defaults. ``now_s`` is required if the group has aggregates or freshness limits.
         """
         rows, heads, unreadable = self._read(values)
         head, prefix = self._head_bytes, f"{self.group}."
@@ -192,7 +214,7 @@ class UserRowCodec:
         return Decoded(columns, unreadable)
 
     def refusal(self, row: Row) -> str:
-        """Say why a row cannot be read, and what to do."""
+        """Return a message with the reason why a row cannot be read, and the remedy."""
         return (
             f"a stored {self.group} row of {len(row)} bytes has feature hash {bytes(row[:_HASH_BYTES]).hex()}, and "
             f"these definitions have {self.tag.hex()}, or it is truncated; load the store again with the current "
@@ -200,7 +222,7 @@ class UserRowCodec:
         )
 
     def _read(self, values: Sequence[Row | None]) -> tuple[list[Row], NDArray[Any], list[int]]:
-        """Give rows, their records (B,), and which rows are other than they should be: these became default rows."""
+        """Return the rows, their records (B,) and the indices of unreadable rows, which became default rows."""
         default, tag, head = self.default_row, self.tag, self._head_bytes
         rows: list[Row] = [default if value is None else value for value in values]
         bad = [i for i, row in enumerate(rows) if row[:_HASH_BYTES] != tag or len(row) < head]
@@ -237,7 +259,7 @@ class UserRowCodec:
         return b"".join((self.tag, record.tobytes(), *[bodies[name].tobytes() for name in self._bodies]))
 
     def _records(self, data: Row, count: int) -> NDArray[Any]:
-        """Give the records that lie in ``data``; a pipeline without stored features has empty ones."""
+        """Return the records in ``data``. They are empty if the group has no stored features."""
         if self._record.itemsize == 0:
             return np.zeros(count, dtype=self._record)
         return np.frombuffer(data, dtype=self._record)

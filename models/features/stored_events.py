@@ -1,4 +1,4 @@
-"""How a group's events lie in its users' rows: which types, which fields of each, and how many of the newest."""
+"""The layout of a group's events in its user rows: the event types, their fields and the number of events."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,14 +11,17 @@ from models.features.events import AT_S, SEQUENCE, EventTable
 
 
 class StoredEvents:
-    """What the aggregates of one group need, by event type.
+    """The events that the aggregates of one group need, by event type.
 
-    types: record dtype, time and sequence before the fields in order of name. capacity: how many events are kept.
-    readers: the features that follow from it.
+    Attributes:
+        readers: the features with an aggregate over this type.
+        types: record dtype with the time, the sequence, and then the fields in the order of names.
+        capacity: number of newest events that are stored.
+        lists: the features that are lists of all stored events.
     """
 
     def __init__(self, aggregates: Sequence[Feature]) -> None:
-        """Gather what the features read."""
+        """Collect the event types and fields that the features read."""
         self.readers: dict[str, list[Feature]] = {}
         for feature in aggregates:
             if feature.aggregate is not None:
@@ -27,13 +30,13 @@ class StoredEvents:
         self.types = {event: _record_of(features) for event, features in self.readers.items()}
         self.capacity = {event: max(f.event_limit for f in fs) for event, fs in self.readers.items()}
         self.lists = tuple(f for f in aggregates if f.aggregate and f.aggregate.window_s is None and f.ragged)
-        """The features that are lists of all events kept: ``of_lists`` reads them."""
+        """The features that are lists of all stored events. ``of_lists`` reads them."""
 
     def of_lists(self, user: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Give one user's events, records by type, from the values of ``lists``, in any order.
+        """Return one user's events as records by type, from the values of ``lists`` in any order.
 
         Raises:
-            ValueError: lists of one event type are of different lengths, or one is missing.
+            ValueError: a list is missing, or lists of one event type have different lengths.
         """
         events: dict[str, NDArray[Any]] = {}
         for event, dtype in self.types.items():

@@ -1,8 +1,8 @@
-"""Transforms: how a derived feature follows from others, at request time, in pure numpy.
+"""Transforms: compute derived features from other features, in pure numpy.
 
-They are applied in one place, ``models.features.view``, by training and serving alike. What must run on the
-device instead (standardising, logs, cycles, distances to the candidates) lies in the model's own graph:
-``models.architectures.encoders``.
+Training and serving both apply them in ``models.features.view`` at the time of the request. The catalogue applies those
+of items when it is written. Computations that run on the device (standardising, logarithms, cycles, distances to the
+candidates) are part of the model's graph instead: ``models.architectures.encoders``.
 """
 
 from typing import Annotated, Any, Literal
@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NOW = "context.now_s"
-"""The moment of a request: epoch seconds, float64."""
+"""The time of a request: epoch seconds, float64."""
 
 Source = Annotated[str, Field(pattern=r"^(user|realtime|item|context|global|cell)\.[a-z][a-z0-9_]*$")]
 
 
 class _Transform(BaseModel):
-    """of: the feature it is computed from, "<group>.<name>"; the result has its shape and its offsets."""
+    """A transform of one feature. The result has its shape and offsets.
+
+    Attributes:
+        of: the feature that is read, "<group>.<name>".
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,23 +30,23 @@ class _Transform(BaseModel):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The features it reads."""
+        """The features that it reads."""
         return (self.of,)
 
 
 class Age(_Transform):
-    """Time between ``of``, in epoch seconds, and now, in units of ``unit_s``; never below 0."""
+    """Time from ``of``, in epoch seconds, to the request, in units of ``unit_s``. It is never below 0."""
 
     kind: Literal["age"] = "age"
     unit_s: float = Field(default=1.0, gt=0)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The features it reads: the present too."""
+        """The features that it reads, with the time of the request."""
         return (self.of, NOW)
 
     def apply(self, values: NDArray[Any], now_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give ages; ``now_s`` has the leading axis of ``values``."""
+        """Return ages. ``now_s`` has the leading axis of ``values``."""
         now_s = now_s.reshape(-1, *(1,) * (values.ndim - 1))
         return np.asarray(np.maximum(now_s - values, 0.0) / self.unit_s)
 
@@ -55,22 +59,22 @@ class Affine(_Transform):
     offset: float = 0.0
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give scaled values."""
+        """Return scaled values."""
         return values * self.scale + self.offset
 
 
 class Log(_Transform):
-    """``log(1 + of)``, 0 where ``of`` is below 0."""
+    """``log(1 + of)``, or 0 if ``of`` is below 0."""
 
     kind: Literal["log"] = "log"
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give logarithms."""
+        """Return logarithms."""
         return np.log1p(np.maximum(values, 0.0))
 
 
 class Clip(_Transform):
-    """``of``, kept from ``low`` to ``high``."""
+    """``of``, limited to the range from ``low`` to ``high``."""
 
     kind: Literal["clip"] = "clip"
     low: float
@@ -83,12 +87,12 @@ class Clip(_Transform):
         return self
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give clipped values."""
+        """Return clipped values."""
         return np.clip(values, self.low, self.high)
 
 
 class Buckets(_Transform):
-    """How many of the ascending ``edges`` are at or below ``of``: 0 to len(edges)."""
+    """The number of ascending ``edges`` at or below ``of``, from 0 to len(edges)."""
 
     kind: Literal["buckets"] = "buckets"
     edges: tuple[float, ...] = Field(min_length=1)
@@ -100,12 +104,12 @@ class Buckets(_Transform):
         return self
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Give bucket numbers."""
+        """Return bucket numbers."""
         return np.searchsorted(np.asarray(self.edges), values, side="right")
 
 
 class Cycle(_Transform):
-    """Place in a repeated period, ``((of + offset) mod period) / unit``: an hour of the day, a day of the week."""
+    """Position in a repeated period, such as the hour of the day: ``((of + offset) mod period) / unit``."""
 
     kind: Literal["cycle"] = "cycle"
     period: float = Field(gt=0)
@@ -113,7 +117,7 @@ class Cycle(_Transform):
     unit: float = Field(default=1.0, gt=0)
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give places, 0 to period / unit."""
+        """Return positions from 0 to period / unit."""
         return np.mod(values + self.offset, self.period) / self.unit
 
 
@@ -125,9 +129,9 @@ def transformed(
     values: NDArray[Any],
     now_s: NDArray[np.float64] | None,
 ) -> NDArray[Any]:
-    """Apply to values (T, ...); now_s (T,), where the transform reads it.
+    """Apply a transform to values (T, ...). ``now_s`` (T,) is required if the transform reads it.
 
-    The arithmetic is float64 over contiguous arrays: the same numbers, however the values came to lie.
+    The arithmetic is float64 over contiguous arrays, so the result does not depend on the memory layout of the values.
     """
     values = np.ascontiguousarray(values, dtype=np.float64)
     if isinstance(transform, Age):

@@ -1,4 +1,4 @@
-"""Whether arrays are what feature definitions declare; overlays and live item features are held to it alike."""
+"""Check arrays against the feature definitions. Overlays and live item features use it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,10 +13,17 @@ from models.features.definition import FeatureSet, Group
 def expect_declared(
     what: str, features: FeatureSet, group: Group, columns: Mapping[str, NDArray[Any]], leading: Sequence[int]
 ) -> None:
-    """See that ``columns`` holds every given feature of the group as it is defined, (*leading, ...), and numbers.
+    """Check that the columns are the supplied features of a group, with their dtype and shape, and finite.
+
+    Args:
+        what: name of the data for the error message.
+        features: the definitions.
+        group: group of the features.
+        columns: arrays by feature name.
+        leading: leading axes of each array, before the shape of the feature.
 
     Raises:
-        ArtifactError: a feature is missing, of another dtype or shape, or not a number; ``what`` is named.
+        ArtifactError: a feature is missing or not declared, has another dtype or shape, or is not finite.
     """
     wanted = {f.name: f for f in features.supplied(group)}
     if set(wanted) != set(columns):

@@ -1,6 +1,6 @@
-"""The feature view: every column of a batch that is read or computed at a request's moment.
+"""The feature view: reads and computes all feature columns of a batch for the time of each request.
 
-Training completes its impressions with it, serving its batches: one place, so that both see the same numbers.
+Training completes its impressions with it, and serving completes its batches. So both see the same numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,16 @@ from models.ragged import Column, RaggedArray, RaggedBatch
 
 
 class FeatureView:
-    """One pipeline's features over one catalogue, with the overlay and live item features of the moment."""
+    """The features of one pipeline over one catalogue, with the current overlay and live item features."""
 
     def __init__(self, features: FeatureSet, catalogue: Catalogue, overlay: Overlay | None = None) -> None:
-        """Resolve what is read once; without an overlay global and cell features have their defaults.
+        """Prepare codecs and columns once.
 
-        So have live ones, until ``live`` is set.
+        Without an overlay, global and cell features have their defaults. Live features have their defaults until ``live``
+        is set.
 
         Raises:
-            ArtifactError: there are cell features and the catalogue has no whole-number column "cell".
+            ArtifactError: there are cell features, but the catalogue has no integer column "cell".
         """
         self.features = features
         self.catalogue = catalogue
@@ -36,11 +37,11 @@ class FeatureView:
             group: UserRowCodec(features, group) for group in ("user", "realtime")
         }
         self.overlay = Overlay.empty() if overlay is None else overlay
-        """May be replaced by a newer one at any time: a batch reads it once. So may ``live``."""
+        """A newer one may replace it at any time, because a batch reads it once. The same is true of ``live``."""
         self.live = LiveColumns(LiveItems.none(features), features, catalogue)
         self._live = features.supplied("live")
         self._globals, self._cells = features.supplied("global"), features.supplied("cell")
-        derived = [f for f in features.derived if f.group != "item"]  # the catalogue has these
+        derived = [f for f in features.derived if f.group != "item"]  # item features are in the catalogue
         self._derived = [(f, f.transform) for f in derived if f.transform is not None]
         self._cell_of_row: NDArray[Any] | None = None
         if self._cells:
@@ -55,9 +56,10 @@ class FeatureView:
     def decoded(
         self, batch: RaggedBatch, rows: Mapping[KeyedGroup, Sequence[Row | None]]
     ) -> tuple[RaggedBatch, dict[KeyedGroup, list[int]]]:
-        """Give the batch with all its features, from each group's stored rows (B,).
+        """Return the batch with all its features, from the stored rows (B,) of each group.
 
-        Beside it: which rows of a group could not be read; these users have the defaults.
+        Returns:
+            The batch, and by group the indices of rows that could not be read. These users have the defaults.
         """
         now_s = _moments(batch)
         columns: dict[str, Column] = {}
@@ -70,14 +72,14 @@ class FeatureView:
         return self.completed(batch.adding(requests=columns)), unreadable
 
     def of_unknown_users(self, batch: RaggedBatch) -> RaggedBatch:
-        """Give the batch with the features of users that nothing is known of."""
+        """Return the batch with all its features, for users without stored rows."""
         return self.decoded(batch, {group: [None] * len(batch) for group in self.codecs})[0]
 
     def completed(self, batch: RaggedBatch) -> RaggedBatch:
-        """Give the batch with its global and cell columns and everything that follows from others.
+        """Return the batch with its global, cell, live and derived columns.
 
-        It has the context and the users' given features already. A column that it has, as one read from a log of
-        what was served, stays as it is.
+        The batch already has the context and the stored features of its users. A column that it already has, such as
+        one from the served log, stays as it is.
         """
         if not (self._globals or self._cells or self._live or self._derived):
             return batch
