@@ -1,8 +1,8 @@
-"""Builds what a pipeline over an event log is trained on: definitions, catalogue, and impressions by split.
+"""Build the training data of a pipeline over an event log: definitions, catalogue, and impressions by split.
 
-A moment is all that a user chose at one time. Its list holds what was chosen, label 1; the rest of the catalogue
-is what was not, drawn or ranked by whoever reads it (``training.over_catalogue``). A user's first moment has
-no past and is left out.
+A moment is the set of items that a user chose at one time. It becomes a list of these items with label 1. The other
+items of the catalogue are the negatives, and the reader draws or ranks them (``training.over_catalogue``). A user's
+first moment has no history and is left out.
 """
 
 import hashlib
@@ -32,36 +32,39 @@ _CODE = ("datasets/*.py", "features/*.py", "impressions.py")
 
 @dataclass(frozen=True)
 class EventData:
-    """The folders of one built set."""
+    """The files and folders of one built data set."""
 
     root: Path
 
     @property
     def catalogue(self) -> Path:
-        """The items."""
+        """Folder of the catalogue."""
         return self.root / "catalogue"
 
     @property
     def definitions(self) -> Path:
-        """The feature definitions."""
+        """File of the feature definitions."""
         return self.root / "features.yaml"
 
     @property
     def impressions(self) -> Path:
-        """The moments by split; beside each ``user.npy`` (B,) and ``at_s.npy`` (B,)."""
+        """Folder of the moments, with one folder per split. Each also has ``user.npy`` (B,) and ``at_s.npy`` (B,)."""
         return self.root / "impressions"
 
     @property
     def manifest(self) -> Path:
-        """Counts, split and licence, as JSON."""
+        """File with counts, times of the split and licence, as JSON."""
         return self.root / "build.json"
 
 
 def ensure_event_data(config: EventsConfig, data: EventData) -> bool:
-    """Build the set unless it is there as config and code would make it; tell whether it was built now.
+    """Build the data set unless it exists and is up to date with config and code.
+
+    Returns:
+        Whether it was built now.
 
     Raises:
-        ArtifactError: the events are not installed or cannot be read; what was there is untouched.
+        ArtifactError: the events are not installed or cannot be read. Existing data stays as it is.
     """
     stamp = _stamp(config)
     if data.manifest.is_file() and json.loads(data.manifest.read_text()).get("stamp") == stamp:
@@ -71,7 +74,7 @@ def ensure_event_data(config: EventsConfig, data: EventData) -> bool:
 
 
 def write_event_data(log: EventLog, config: EventsConfig, data: EventData, stamp: str = "") -> None:
-    """Write all of it whole or not at all."""
+    """Write the data set completely or not at all."""
     cuts, moments = cut(log, config.train_share, config.valid_share), moments_of(log)
     features = features_of(log, config.history)
     keys = np.array([item_key(item) for item in log.item_ids], dtype=np.int64)
@@ -114,7 +117,7 @@ def write_event_data(log: EventLog, config: EventsConfig, data: EventData, stamp
 
 
 def _columns(log: EventLog, training: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    """Give the item columns; what depends on events comes from the training period alone."""
+    """Return the item columns. Those that depend on events use only the training period."""
     items = len(log.item_ids)
     pairs = np.unique(log.user[training] * items + log.item[training])
     users = np.bincount(pairs % items, minlength=items)
@@ -155,6 +158,6 @@ def _version(columns: dict[str, NDArray[Any]]) -> str:
 
 
 def _stamp(config: EventsConfig) -> str:
-    """Give 16 hex digits over the config and the code that reads and writes the set."""
+    """Return 16 hex digits over the config and the code that reads and writes the data set."""
     code = [path for pattern in _CODE for path in sorted(_MODELS.glob(pattern))]
     return hashlib.sha256(f"{config.model_dump_json()} {hash_of_code(code)}".encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The ``training.events`` part of a pipeline's YAML: which event log it is trained on, and how that is cut."""
+"""The ``training.events`` part of a pipeline's YAML: the event log for training, and its split."""
 
 from typing import Literal, Self
 
@@ -10,8 +10,11 @@ EventSet = Literal["movielens-100k", "online-retail-2"]
 class EventsConfig(BaseModel):
     """An event log and its global temporal split.
 
-    train_share, valid_share: shares of the events, oldest first; what is left is the test period.
-    history: most distinct items of a user's past that a model sees, the newest.
+    Attributes:
+        set: name of the data set.
+        train_share: share of the events in the training period, which comes first.
+        valid_share: share of the events in the validation period. The rest is the test period.
+        history: maximum number of distinct items in a user's history. The newest are used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

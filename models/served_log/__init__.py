@@ -1,1 +1,1 @@
-"""The log of what was served: Parquet files of shown lists and of the feedback to them; training reads it back."""
+"""The served log: Parquet files of shown lists and of feedback. Training reads it."""

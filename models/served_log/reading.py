@@ -1,4 +1,4 @@
-"""Reads the served log back: shown lists in order of time, each candidate with its relevance."""
+"""Read the served log: shown lists in the order of time, with the relevance of each candidate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,14 +30,21 @@ from models.served_log.writing import ShownLists
 
 
 def read_log(paths: Sequence[Path], features: FeatureSet) -> tuple[ShownLists, NDArray[np.float32]]:
-    """Read all lists, oldest first, and the relevance float32 (N,) of their candidates; rows are -1: not known.
+    """Read all lists, oldest first, and the relevance of their candidates.
 
-    paths: files, or folders of ``*.parquet``. A list that was logged twice counts once; feedback without its list,
-    or for an item that was not in it, counts nothing.
+    A list that was logged twice is read once. Feedback is ignored if its list is not in the log, or if its item was not
+    in the list.
+
+    Args:
+        paths: files, or folders with ``*.parquet``.
+        features: definitions that the lists must have been served with.
+
+    Returns:
+        The lists, with all catalogue rows -1 (unknown), and the relevance float32 (N,).
 
     Raises:
-        ArtifactError: no lists there, a file that is no log or is damaged, an event there is not.
-        FeatureMismatch: lists served with other feature definitions.
+        ArtifactError: there are no lists, a file is damaged or not a log, or feedback has an unknown event.
+        FeatureMismatch: lists were served with other feature definitions.
     """
     lists: list[pa.Table] = []
     feedback: list[pa.Table] = [feedback_schema().empty_table()]
@@ -56,10 +63,10 @@ def read_log(paths: Sequence[Path], features: FeatureSet) -> tuple[ShownLists, N
 
 
 def log_files(paths: Sequence[Path]) -> list[Path]:
-    """Give the files of a log, in order of their names.
+    """Return the files of a log, in the order of the paths and then of their names.
 
     Raises:
-        ArtifactError: one of the paths is not there.
+        ArtifactError: a path does not exist.
     """
     files: list[Path] = []
     for path in paths:
@@ -150,7 +157,7 @@ def _relevance(shown: ShownLists, feedback: pa.Table) -> NDArray[np.float32]:
         raise ArtifactError(f"feedback: unknown event, got {unknown[0]!r}; use {', '.join(EVENTS)}")
     rated = WALKED + (1 - WALKED) * feedback["value"].to_numpy().astype(np.float64)
     worth = np.where(events == "rated", rated, np.where(events == "walked", WALKED, OPENED))
-    # An item of a list has a code: the list's number and the key's, among all keys shown.
+    # The code of an item in a list combines the number of the list and the number of the key.
     known = np.unique(shown.keys)
     request = pc.index_in(feedback["request_id"], pa.array(shown.request_ids, pa.string()))
     request_of = request.fill_null(-1).to_numpy()

@@ -1,16 +1,21 @@
-"""The schema of the served log; its writer and its reader share it.
+"""The schema of the served log, shared by its writer and its reader.
 
-Two kinds of Parquet file, told apart by their schema's metadata:
+There are two kinds of Parquet files. The metadata of their schema has the kind.
 
-    lists      one row a shown list: what the models saw, as they saw it, and the order that was answered.
-               request_id, at_s (epoch seconds), release, user_id; keys, scores, positions: a list each, in the
-               answer's order (positions count from 0, as shown); and a column a feature, named by its source:
-               user.*, realtime.*, context.*, global.* hold one value (or list) a row, cell.* and live.* a
-               list with one value a candidate. The metadata also carry the features' content hash.
-    feedback   one row an event: request_id, key (the item's), event (opened, walked, rated), value (the rating
-               0 to 1; 1 for other events), at_s. Its schema outlives changes of the features.
+A file of lists has one row per shown list, with the exact inputs of the models and the order of the answer:
 
-Relevance of a candidate is that of its highest event: 0 nothing, 0.25 opened, 0.5 walked, 0.5 to 1 by the rating.
+- request_id, at_s (epoch seconds), release and user_id.
+- keys, scores and positions: one list each, in the order of the answer. Positions count from 0.
+- One column per feature, named by its source. user.*, realtime.*, context.* and global.* have one value or list per
+  row. cell.* and live.* have a list with one value per candidate.
+
+Its metadata also has the content hash of the features.
+
+A file of feedback has one row per event: request_id, key (of the item), event (opened, walked or rated), value (the
+rating from 0 to 1, or 1 for other events) and at_s. Its schema does not depend on the features.
+
+The relevance of a candidate is that of its highest event: 0 without events, 0.25 for opened, 0.5 for walked, and 0.5 to
+1 by the rating.
 """
 
 from typing import Literal, get_args
@@ -49,12 +54,15 @@ _OF_FEEDBACK = [
 
 
 def logged(features: FeatureSet) -> dict[str, Feature]:
-    """Give the features that a list's row holds, by source: all but the items', which the catalogue has, and texts."""
+    """Return the logged features by source.
+
+    These are all features except texts and those of items, which are in the catalogue.
+    """
     return {f"{f.group}.{f.name}": f for f in features.features if f.group != "item" and not f.is_text}
 
 
 def lists_schema(features: FeatureSet) -> pa.Schema:
-    """Give the schema of files of lists served with these definitions."""
+    """Return the schema of files of lists that were served with these definitions."""
     columns = [
         pa.field(name, _type_of(feature), nullable=False) for name, feature in logged(features).items()
     ]
@@ -63,7 +71,7 @@ def lists_schema(features: FeatureSet) -> pa.Schema:
 
 
 def feedback_schema() -> pa.Schema:
-    """Give the schema of files of feedback."""
+    """Return the schema of files of feedback."""
     return pa.schema(_OF_FEEDBACK, metadata={KIND: FEEDBACK})
 
 

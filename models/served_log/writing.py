@@ -1,4 +1,4 @@
-"""Writes the served log: lists and feedback as tables, tables as whole files."""
+"""Write the served log: lists and feedback become tables, and tables become files."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,10 +20,16 @@ from models.served_log.schema import PER_CANDIDATE_SOURCES, feedback_schema, lis
 
 @dataclass(frozen=True)
 class ShownLists:
-    """B answers: the batch as it was served, its candidates in the answers' order, and who asked when.
+    """B answers, with their users and times.
 
-    keys: int64 (N,), item keys. scores: float32 (N,). positions: int32 (N,), from 0. request_ids, user_ids: B.
-    at_s: float64 (B,), epoch seconds.
+    Attributes:
+        batch: the batch as it was served. Its N candidates are in the order of the answers.
+        keys: int64 (N,), item keys.
+        scores: float32 (N,).
+        positions: int32 (N,), from 0 in each answer.
+        request_ids: B ids.
+        user_ids: B ids.
+        at_s: float64 (B,), epoch seconds.
     """
 
     batch: RaggedBatch
@@ -37,7 +43,15 @@ class ShownLists:
 
 @dataclass(frozen=True)
 class Feedback:
-    """E events: request_ids, E; keys, int64 (E,); events, E; values, float32 (E,); at_s, float64 (E,)."""
+    """E events of feedback.
+
+    Attributes:
+        request_ids: E ids of the lists.
+        keys: int64 (E,), item keys.
+        events: E kinds: opened, walked or rated.
+        values: float32 (E,), the rating from 0 to 1, or 1 for other events.
+        at_s: float64 (E,), epoch seconds.
+    """
 
     request_ids: Sequence[str]
     keys: NDArray[np.int64]
@@ -47,10 +61,15 @@ class Feedback:
 
 
 def lists_table(shown: ShownLists, features: FeatureSet, schema: pa.Schema | None = None) -> pa.Table:
-    """Give lists as rows. schema: ``lists_schema`` of the features, from who makes many tables.
+    """Return a table with one row per list.
+
+    Args:
+        shown: the lists.
+        features: definitions that the lists were served with.
+        schema: ``lists_schema`` of the features. A caller that makes many tables passes it to save time.
 
     Raises:
-        KeyError: the batch lacks a column that the definitions declare.
+        KeyError: the batch does not have a column that the definitions declare.
     """
     batch, schema = shown.batch, schema or lists_schema(features)
     columns = {
@@ -76,7 +95,7 @@ def lists_table(shown: ShownLists, features: FeatureSet, schema: pa.Schema | Non
 
 
 def feedback_table(feedback: Feedback) -> pa.Table:
-    """Give events as rows."""
+    """Return a table with one row per event."""
     columns = [feedback.request_ids, feedback.keys, feedback.events, feedback.values, feedback.at_s]
     schema = feedback_schema()
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
@@ -84,10 +103,12 @@ def feedback_table(feedback: Feedback) -> pa.Table:
 
 
 def write_log_file(table: pa.Table, path: Path | str, filesystem: AbstractFileSystem | None = None) -> None:
-    """Write one file whole: who reads the folder sees it when it is done. Without a file system: this machine's.
+    """Write one file completely or not at all, on the local file system by default.
+
+    Readers of the folder see the file only after it is complete.
 
     Raises:
-        OSError: it cannot be written; nothing is left of it.
+        OSError: the file cannot be written. No part of it is left.
     """
     target, path = LocalFileSystem() if filesystem is None else filesystem, str(path)
     staging = f"{path}.writing"
@@ -107,7 +128,7 @@ def _lists(offsets: NDArray[np.int64], values: NDArray[Any], kind: pa.DataType) 
 
 
 def _values(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
-    """Give (T, ...) as an array of T values; what is served wider than it is declared is made narrow."""
+    """Return values (T, ...) as an array of T values, converted to the declared dtype."""
     if not pa.types.is_fixed_size_list(kind):
         return pa.array(np.ascontiguousarray(values, kind.to_pandas_dtype()))
     flat = np.ascontiguousarray(values, kind.value_type.to_pandas_dtype()).reshape(-1)

@@ -1,1 +1,1 @@
-"""Texts for rankers that read them: tokens, pairs of texts as micro-batches, Hugging Face models as artifacts."""
+"""Texts for rankers that read them: tokens, micro-batches of pairs, and Hugging Face models as artifacts."""

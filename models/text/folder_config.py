@@ -1,4 +1,4 @@
-"""The configuration and the tokenizer of a Hugging Face folder, checked."""
+"""Read and check the configuration and the tokenizer of a Hugging Face folder."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,10 @@ _DROPPED = {"_name_or_path", "architectures", "auto_map", "dtype", "torch_dtype"
 
 
 def config_of(folder: Path) -> dict[str, Any]:
-    """Return the fields of config.json that say what the model is.
+    """Return the fields of config.json that define the model.
 
     Raises:
-        ArtifactError: the file is missing, cannot be read, or the model has code of its own.
+        ArtifactError: the file is missing or cannot be read, or the model comes with its own code.
     """
     path = folder / _CONFIG
     if not path.is_file():
@@ -38,7 +38,8 @@ def checked_tokenizer(folder: Path, config: dict[str, Any]) -> PairTokenizer:
     """Return the folder's tokenizer.
 
     Raises:
-        ArtifactError: it is missing, cannot be read, or does not fit the model.
+        ArtifactError: the tokenizer is missing, its configuration cannot be read, or it truncates texts on the left.
+        RuntimeFailure: the tokenizer cannot be used.
     """
     if not (folder / TOKENIZER).is_file():
         raise ArtifactError(
@@ -56,7 +57,7 @@ def check_vocabulary(folder: Path, tokenizer: PairTokenizer, config: Any) -> Non
     """Check that the model has an embedding for every token.
 
     Raises:
-        ArtifactError: it has fewer.
+        ArtifactError: it has fewer embeddings than tokens.
     """
     size = int(config.get_text_config().vocab_size)
     if tokenizer.size > size:
@@ -76,14 +77,16 @@ def _tokenizer_config(folder: Path) -> dict[str, Any]:
 
 
 def max_length_of(folder: Path, config: dict[str, Any], wanted: int | None) -> int:
-    """Return the most tokens of a pair: ``wanted``, or the least limit of model and tokenizer up to 512.
+    """Return the maximum number of tokens of a pair.
+
+    It is ``wanted``, or the lower limit of model and tokenizer, but at most 512.
 
     Raises:
-        ArtifactError: ``wanted`` is above the limit.
+        ArtifactError: ``wanted`` is above the limit of model or tokenizer.
     """
     positions = config.get("max_position_embeddings")
     limits = [value for value in (positions, _tokenizer_config(folder).get("model_max_length")) if value]
-    # A RoBERTa counts positions from behind its padding token.
+    # A RoBERTa starts its positions after the id of its padding token.
     if positions and config.get("model_type") in {"roberta", "xlm-roberta", "camembert", "longformer"}:
         limits[0] = positions - int(config.get("pad_token_id") or 0) - 1
     most = int(min(limits, default=512))
@@ -95,7 +98,11 @@ def max_length_of(folder: Path, config: dict[str, Any], wanted: int | None) -> i
 
 
 def reads_types(folder: Path, config: dict[str, Any]) -> bool:
-    """Whether transformers' own tokenizer of this folder tells the model which text a token is of."""
+    """Return whether the folder's tokenizer in transformers has type ids, which separate the texts of a pair.
+
+    Raises:
+        ArtifactError: transformers cannot load the tokenizer.
+    """
     if int(config.get("type_vocab_size") or 2) < 2:
         return False
     from transformers import AutoTokenizer

@@ -1,6 +1,6 @@
-"""A saved Hugging Face folder (config.json, safetensors, tokenizer.json) as an artifact.
+"""Convert a saved Hugging Face folder (config.json, safetensors, tokenizer.json) into an artifact.
 
-Weights come from safetensors alone, never from a pickle; code that comes with a model is not run.
+Weights are read only from safetensors, never from a pickle. Code that comes with a model is not run.
 """
 
 import shutil
@@ -31,7 +31,11 @@ _GOLDEN_PAIRS, _GOLDEN_TOKENS = 4, 16
 
 @dataclass(frozen=True, slots=True)
 class LoadedClassifier:
-    """A folder's model. random: its weights that the folder does not hold, which have random values."""
+    """The model of a folder.
+
+    Attributes:
+        random: names of the weights that are missing in the folder and have random values.
+    """
 
     module: SequenceClassifier
     random: tuple[str, ...]
@@ -46,17 +50,22 @@ def load_folder(
     random_head: bool = False,
     seed: int = 0,
 ) -> LoadedClassifier:
-    """Load the model in ``folder`` as one that reads ``query`` and ``text``.
+    """Load the model in ``folder`` as a model of the texts ``query`` and ``text``.
 
-    max_length: tokens of a pair; None: as many as model and tokenizer take, 512 at most. random_head: for an encoder
-    without a classification head, that head is made with random weights, from ``seed``.
+    Args:
+        folder: written by ``save_pretrained``.
+        query: a text of the request, such as "context.query".
+        text: a text of the item, such as "details.summary".
+        max_length: maximum tokens of a pair. None: the limit of model and tokenizer, at most 512.
+        random_head: give an encoder without a classification head a head with random weights.
+        seed: seed of these weights.
 
     Raises:
-        ArtifactError: a file is missing, weights are missing or only pickled, or the model gives no one score.
+        ArtifactError: a file is missing, weights are missing or only pickled, or the model does not return one score.
         RuntimeFailure: the tokenizer cannot be used.
     """
     config = config_of(folder)
-    logging.set_verbosity_error()  # what it would print of missing weights is told here
+    logging.set_verbosity_error()  # missing weights are reported by this function
     logging.disable_progress_bar()
     if random_head:
         config |= {"num_labels": 1}
@@ -95,7 +104,7 @@ def write_text_artifact(
     metrics: dict[str, float] | None = None,
     lineage: dict[str, Any] | None = None,
 ) -> Artifact:
-    """Write the model as an artifact: safetensors, tokenizer, golden requests and, if asked for, the ONNX graph."""
+    """Write the model as an artifact: safetensors, tokenizer, golden requests and, with ``onnx``, the ONNX graph."""
     signature = module.signature("")
 
     def write(staging: Path) -> None:
@@ -130,7 +139,7 @@ def _from_pretrained(module: SequenceClassifier, folder: Path) -> tuple[Any, set
 
 
 def _golden(module: SequenceClassifier, tokenizer: Path) -> Inputs:
-    """Give a few pairs of random tokens, one of them cut short."""
+    """Return a few pairs of random tokens. The last pair is shorter and padded."""
     pair = module.options.pair
     template = PairTokenizer(tokenizer).template
     random = torch.Generator().manual_seed(0)

@@ -1,9 +1,9 @@
-"""The tokens of all items' texts: made once for a catalogue and a tokenizer, and mapped by every replica.
+"""The tokens of all items' texts, made once for a catalogue and a tokenizer, and mapped by every replica.
 
-They lie beside the catalogue, ``<catalogue>-tokens/<hash>.ids`` (int32, end to end) and ``<hash>.npy`` (offsets), by a
-hash of what they follow from. Texts are read, tokenised and written some thousands at a time. A writer that is killed
-leaves a temporary file, which the next writer removes. If nothing can be written, as on a read-only volume, a replica
-makes the tokens in its own memory each time that it loads them.
+They are cached beside the catalogue in ``<catalogue>-tokens/<hash>.ids`` (int32, end to end) and ``<hash>.npy``
+(offsets). The hash is over the items' details, the property, the tokenizer and the token limit. Texts are read,
+tokenised and written 4,096 at a time. A killed writer leaves a temporary file, which the next writer removes. If nothing
+can be written, for example on a read-only volume, a replica makes the tokens in its own memory at each load.
 """
 
 import hashlib
@@ -29,15 +29,19 @@ _LAYOUT = "1"
 
 
 class _Details(msgspec.Struct):
-    """An item's details, of which only the properties are read."""
+    """An item's details. Only the properties are read."""
 
     properties: dict[str, msgspec.Raw] = {}
 
 
 def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -> RaggedArray:
-    """Give the tokens of every item's text, int32, at most ``most`` of each; from the cache, or made now.
+    """Return the tokens of every item's text, int32, from the cache or made now.
 
-    source: "details.<property>".
+    Args:
+        catalogue: the items, one text per row.
+        source: "details.<property>".
+        tokenizer: path of ``tokenizer.json``.
+        most: maximum number of tokens of a text.
 
     Raises:
         SignatureError: an item has no such text.
@@ -47,7 +51,7 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -
     ids, offsets = folder / f"{name}.ids", folder / f"{name}.npy"
     tokens = _opened(ids, offsets, len(catalogue))
     if tokens is None:
-        with suppress(OSError):  # the folder may only be read, or its disk is full
+        with suppress(OSError):  # the folder is read-only, or its disk is full
             folder.mkdir(exist_ok=True)
             remove_abandoned(folder)
             with replacing(ids) as file:
@@ -64,7 +68,7 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -
 
 
 def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
-    """Give the texts of some of the items.
+    """Yield the texts of the items in ``rows``.
 
     Raises:
         SignatureError: an item has no such text.
@@ -84,7 +88,7 @@ def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
 def _tokenise(
     catalogue: Catalogue, source: str, tokenizer: Path, most: int, file: BinaryIO
 ) -> NDArray[np.int64]:
-    """Write the tokens of all items to a file; return how many each has."""
+    """Write the tokens of all items to a file, and return the number of tokens of each item."""
     reader = PairTokenizer(tokenizer)
     lengths = np.zeros(len(catalogue), dtype=np.int64)
     for first in range(0, len(catalogue), _AT_ONCE):
@@ -96,7 +100,7 @@ def _tokenise(
 
 
 def _opened(ids: Path, offsets: Path, count: int) -> RaggedArray | None:
-    """Map the tokens of ``count`` items; None if a file is missing or not whole, as after a power cut."""
+    """Map the tokens of ``count`` items. Return None if a file is missing or incomplete, as after a power cut."""
     try:
         bounds, size_bytes = np.load(offsets), ids.stat().st_size
         ascends = (

@@ -1,4 +1,8 @@
-"""Pairs of texts as micro-batches: sorted by length, cut within a budget of tokens, each padded to its own longest."""
+"""Micro-batches of pairs of texts.
+
+Pairs are sorted by length and divided into micro-batches within a budget of tokens. Each micro-batch is padded to its
+longest pair.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +17,17 @@ from models.text.tokenizer import Template
 
 Lengths = NDArray[np.int64]
 _LONGEST = 4
-"""Times the room of a pair. Of two texts that are both longer, the second counts as the longer one."""
+"""Tokens that are kept of a text, as a multiple of a pair's room. Of two longer texts, the second counts as longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Some of the pairs, int64 (P,) by their positions, and the model's inputs for them, (P, L)."""
+    """P pairs for one call of the model.
+
+    Attributes:
+        positions: int64 (P,), indices of the pairs.
+        inputs: the model's inputs (P, L), with L the longest pair.
+    """
 
     positions: NDArray[np.int64]
     inputs: Inputs
@@ -27,10 +36,10 @@ class MicroBatch:
 def kept_lengths(
     first: Lengths, second: Lengths, room: int, truncation: Literal["longest_first", "only_second"]
 ) -> tuple[Lengths, Lengths]:
-    """Give how many tokens of each text of a pair stay, (P,) each, where ``room`` is there for both.
+    """Return how many tokens of each text of P pairs are kept, (P,) each, if both texts have to fit into ``room``.
 
-    As Hugging Face's strategies of these names. It refuses a first text that leaves only_second nothing to take;
-    here that text is cut too.
+    The strategies are those of Hugging Face, with one exception. For only_second, Hugging Face raises an error if the
+    first text alone fills the room. Here the first text is truncated too.
     """
     if truncation == "only_second":
         first = np.minimum(first, room)
@@ -45,18 +54,25 @@ def kept_lengths(
 
 
 class PairBatcher:
-    """Puts pairs together and cuts them into micro-batches; all of it in whole arrays."""
+    """Join pairs and divide them into micro-batches, with operations on whole arrays."""
 
     def __init__(
         self, template: Template, pair: PairSpec, inputs: tuple[InputSpec, ...], max_tokens: int
     ) -> None:
-        """max_tokens: slots of a micro-batch, padding included; one pair may take more."""
+        """Prepare the batcher of one model.
+
+        Args:
+            template: the tokens around the texts.
+            pair: maximum length, truncation and padding.
+            inputs: the inputs of the model.
+            max_tokens: maximum slots of a micro-batch, with padding. A single longer pair is a micro-batch of its own.
+        """
         self._template, self._pair, self._max_tokens = template, pair, max_tokens
         self._inputs = [(spec.name, spec.source) for spec in inputs]
         self.room = pair.max_length - template.added
-        """Tokens that both texts of a pair have together at most."""
+        """Maximum number of tokens of both texts of a pair together."""
         self.most = _LONGEST * self.room
-        """Tokens of a text to keep until it is in a pair: which text is longer decides which gets an odd token."""
+        """Number of tokens to keep of a text before pairing. The longer text of a pair gets the odd token."""
 
     def __call__(
         self,
@@ -65,9 +81,13 @@ class PairBatcher:
         texts: RaggedArray,
         text_of: NDArray[np.int64],
     ) -> Iterator[MicroBatch]:
-        """Give micro-batches of P pairs, the longest first.
+        """Yield micro-batches of P pairs, the longest pairs first.
 
-        query_of, text_of: int64 (P,), which query and which text each pair is of.
+        Args:
+            queries: tokens of all queries.
+            query_of: int64 (P,), the query of each pair.
+            texts: tokens of all texts.
+            text_of: int64 (P,), the text of each pair.
         """
         of_queries = (queries.offsets[query_of + 1] - queries.offsets[query_of]).astype(np.int64)
         of_texts = (texts.offsets[text_of + 1] - texts.offsets[text_of]).astype(np.int64)
@@ -104,7 +124,10 @@ class PairBatcher:
     def _around(
         self, starts: Lengths, middles: Lengths, ends: Lengths, what: Literal["ids", "types"]
     ) -> NDArray[np.int64]:
-        """Give all pairs end to end with what stands around their texts; the texts' places are left empty."""
+        """Return all pairs end to end, with the tokens around their texts.
+
+        The caller fills the positions of the texts.
+        """
         t = self._template
         parts = (
             (t.before, t.between, t.behind)
@@ -118,7 +141,10 @@ class PairBatcher:
 
 
 def cuts(lengths: Lengths, max_tokens: int) -> Iterator[tuple[int, int]]:
-    """Cut lengths (P,), the longest first, into runs of no more than ``max_tokens`` slots, at least one pair each."""
+    """Divide pairs of descending lengths (P,) into runs of at most ``max_tokens`` padded slots.
+
+    Each run has at least one pair.
+    """
     one = 0
     while one < len(lengths):
         last = min(len(lengths), one + max(1, max_tokens // int(lengths[one])))
@@ -127,7 +153,7 @@ def cuts(lengths: Lengths, max_tokens: int) -> Iterator[tuple[int, int]]:
 
 
 def _spans(starts: Lengths, lengths: Lengths) -> NDArray[np.int64]:
-    """Give the positions of the spans that begin at ``starts``, end to end."""
+    """Return the positions in the spans that begin at ``starts``, end to end."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
     positions: NDArray[np.int64] = np.arange(total, dtype=np.int64) + np.repeat(

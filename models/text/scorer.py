@@ -1,4 +1,4 @@
-"""Scores of texts: a batch's queries beside its candidates' texts, as pairs, through a model of layout pairs."""
+"""Score the pairs of a request's query and its candidates' texts, with a model of layout pairs."""
 
 from pathlib import Path
 
@@ -17,7 +17,11 @@ from models.text.tokenizer import TOKENIZER, PairTokenizer
 
 
 class TextConfig(BaseModel):
-    """How texts are batched. max_tokens: of one call of the model, padding included; a longer pair goes alone."""
+    """Batching of texts.
+
+    Attributes:
+        max_tokens: maximum tokens in one call of the model, with padding. A longer pair is scored alone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,13 +29,14 @@ class TextConfig(BaseModel):
 
 
 class PairScorer:
-    """A model of texts over one catalogue, whose items' texts are tokenised when it is made."""
+    """Score texts of one catalogue. The texts of all items are tokenised on construction."""
 
     def __init__(self, root: Path, signature: Signature, catalogue: Catalogue, config: TextConfig) -> None:
-        """Read the tokenizer of the artifact at ``root``.
+        """Read the tokenizer of the artifact at ``root`` and tokenise the items' texts.
 
         Raises:
-            RuntimeFailure: the tokenizer cannot be used. SignatureError: an item has no such text.
+            RuntimeFailure: the tokenizer cannot be used.
+            SignatureError: an item has no such text, or ``pair.max_length`` leaves no room for texts.
         """
         assert signature.pair is not None, "layout pairs has a pair"
         self._pair = signature.pair
@@ -47,10 +52,13 @@ class PairScorer:
         self._texts = item_tokens(catalogue, signature.pair.text, root / TOKENIZER, self._batcher.most)
 
     def scores(self, batch: RaggedBatch, output: str, runtime: Runtime) -> NDArray[np.float32]:
-        """Give float32 (N,). Candidates of a request without a query keep the score they came with, 0 without one.
+        """Return the scores of all candidates, float32 (N,).
+
+        Candidates of a request without a query keep the score of an earlier stage, or get 0 if there is none.
 
         Raises:
-            SignatureError: the query is no text. RuntimeFailure: the model failed, or does not give a score a pair.
+            SignatureError: the query feature is not a text.
+            RuntimeFailure: the model failed, or does not return one score per pair.
         """
         before = batch.candidates.get("score")
         scores = np.zeros(batch.candidate_count, np.float32) if before is None else before.astype(np.float32)
@@ -68,17 +76,18 @@ class PairScorer:
         return scores
 
     def _queries(self, batch: RaggedBatch) -> RaggedArray:
-        """Give the tokens of each request's query, none where there is no query."""
+        """Return the tokens of each request's query. A request without a query has none."""
         column = _texts_of(batch, self._pair.query)
         texts = [column[i].tobytes().decode(errors="replace") for i in range(len(column))]
         return self._tokenizer.tokens(texts, self._batcher.most)
 
 
 def check_texts(root: Path, pair: PairSpec, catalogue: Catalogue, batch: RaggedBatch) -> None:
-    """See that the artifact at ``root`` has a tokenizer, the catalogue's first item its text and the batch queries.
+    """Check that the artifact has a tokenizer, the first item of the catalogue a text, and the batch queries.
 
     Raises:
-        RuntimeFailure: the tokenizer cannot be used. SignatureError: there is no such text or query.
+        RuntimeFailure: the tokenizer cannot be used.
+        SignatureError: the item has no such text, or the query feature is not a text.
     """
     PairTokenizer(root / TOKENIZER)
     list(item_texts(catalogue, pair.text, range(min(1, len(catalogue)))))

@@ -1,7 +1,7 @@
-"""The tokenizer of an artifact: each text becomes tokens on its own, a pair is put together from its two texts' tokens.
+"""The tokenizer of an artifact. It tokenises each text separately, and pairs are joined from the tokens of two texts.
 
-So an item's text is tokenised once, not once a request, and a query once, not once a candidate. A tokenizer's file
-says what stands around the texts of a pair; it is found by trying.
+So an item's text is tokenised once instead of once per request, and a query once instead of once per candidate. The
+tokenizer adds tokens around the texts of a pair. They are found by encoding a sample pair.
 """
 
 import os
@@ -22,7 +22,12 @@ _PROBES = ("1", "2")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What stands before, between and behind the texts of a pair: token ids and their types; and the texts' types."""
+    """The tokens before, between and behind the texts of a pair, with their type ids.
+
+    Attributes:
+        first_type: type id of the tokens of the first text.
+        second_type: type id of the tokens of the second text.
+    """
 
     before: NDArray[np.int64]
     between: NDArray[np.int64]
@@ -35,19 +40,19 @@ class Template:
 
     @property
     def added(self) -> int:
-        """Tokens around the texts."""
+        """Number of tokens around the texts."""
         return len(self.before) + len(self.between) + len(self.behind)
 
 
 class PairTokenizer:
-    """``tokenizer.json`` as the library ``tokenizers`` reads it; it never truncates or pads by itself."""
+    """A ``tokenizer.json``, read by the library ``tokenizers``, without truncation and padding."""
 
     def __init__(self, path: Path) -> None:
         """Read the file at ``path``.
 
         Raises:
-            RuntimeFailure: it is missing or damaged, puts pairs together in another order than query, text; or the
-            package tokenizers is not there.
+            RuntimeFailure: the file is missing or damaged, it does not join a pair as its first text and then its
+                second, or the package tokenizers is not installed.
         """
         try:
             from tokenizers import Tokenizer
@@ -55,11 +60,11 @@ class PairTokenizer:
             raise RuntimeFailure(
                 "the package tokenizers is not installed; pip install 'rankway[text]'"
             ) from error
-        # It would start a thread a core; a replica has one.
+        # By default it starts one thread per core of the machine, but a replica has only its share of them.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # its errors share no class but this
+        except Exception as error:  # its errors have no other common class
             raise RuntimeFailure(f"{path} cannot be read as a tokenizer: {error}") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -67,7 +72,7 @@ class PairTokenizer:
         self.template = _template(path, self._tokenizer.encode(*_PROBES))
 
     def tokens(self, texts: Sequence[str], most: int) -> RaggedArray:
-        """Give the texts' tokens, int32, at most the first ``most`` of each; nothing is put around them."""
+        """Return the first ``most`` tokens of each text, int32, without the tokens around a pair."""
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         ids = [encoding.ids[:most] for encoding in encodings]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
