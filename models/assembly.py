@@ -22,19 +22,19 @@ class _Call:
     Attributes:
         row_offsets: int64 (R + 1,), the candidates of each row of a padded layout.
         history_rows: catalogue rows by history feature, shared by the inputs.
-        known_slots: padded positions by offsets, shared by the inputs.
+        slots_by_offsets: padded positions by offsets, shared by the inputs.
     """
 
     batch: RaggedBatch
     row_offsets: NDArray[np.int64]
     history_rows: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    known_slots: dict[bytes, Slots] = field(default_factory=dict)
+    slots_by_offsets: dict[bytes, Slots] = field(default_factory=dict)
 
     def slots(self, offsets: NDArray[np.int64]) -> Slots:
         key = offsets.tobytes()
-        slots = self.known_slots.get(key)
+        slots = self.slots_by_offsets.get(key)
         if slots is None:
-            slots = self.known_slots[key] = Slots(offsets)
+            slots = self.slots_by_offsets[key] = Slots(offsets)
         return slots
 
     def ragged(self, name: str) -> RaggedArray:
@@ -148,8 +148,8 @@ def _item_maker(spec: InputSpec, name: str, catalogue: Catalogue) -> _Maker:
 def _feature_maker(spec: InputSpec) -> _Maker:
     base, part = _split(spec, spec.source, ("", *_RAGGED_PARTS))
     if part:
-        of_part = _RAGGED_PARTS[part]
-        return lambda call: of_part(call, call.ragged(base))
+        select = _RAGGED_PARTS[part]
+        return lambda call: select(call, call.ragged(base))
 
     def values(call: _Call) -> NDArray[Any]:
         column = call.batch.requests[base]

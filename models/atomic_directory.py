@@ -34,14 +34,14 @@ def settled(path: Path) -> Path:
     """
     if os.path.lexists(path) or path == path.parent:
         return path
-    here = settled(path.parent) / path.name
-    aside = here.with_name(here.name + _REPLACED)
+    current = settled(path.parent) / path.name
+    replaced = current.with_name(current.name + _REPLACED)
     until_s = time.monotonic() + _RENAME_LIMIT_S
-    while not os.path.lexists(here) and os.path.lexists(aside):
+    while not os.path.lexists(current) and os.path.lexists(replaced):
         if time.monotonic() > until_s:
-            return aside
+            return replaced
         time.sleep(_RENAME_LIMIT_S / 10)
-    return here
+    return current
 
 
 @contextmanager

@@ -24,11 +24,11 @@ class Slots:
         """Compute the padded shape from int64 offsets (B + 1,)."""
         self._starts = offsets[:-1]
         if len(offsets) == 2:  # a common case: one list needs no comparison
-            self._even, self.shape = True, (1, int(offsets[1]))
+            self._equal_lengths, self.shape = True, (1, int(offsets[1]))
             return
         self._lengths = np.diff(offsets)
         self.shape = (len(self._lengths), int(self._lengths.max(initial=0)))
-        self._even = int(self._lengths.min(initial=self.shape[1])) == self.shape[1]
+        self._equal_lengths = int(self._lengths.min(initial=self.shape[1])) == self.shape[1]
 
     @cached_property
     def _positions(self) -> NDArray[np.int64]:
@@ -38,7 +38,7 @@ class Slots:
 
     def lists(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values (N, ...) as (B, M, ...). It is a view if all lists have one length, else padded with zeros."""
-        if self._even:
+        if self._equal_lengths:
             return values.reshape(*self.shape, *values.shape[1:])
         count, longest = self.shape
         padded = np.zeros((count * longest, *values.shape[1:]), dtype=values.dtype)
@@ -48,7 +48,7 @@ class Slots:
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
         """Bool (B, M), True for slots that hold a value."""
-        if self._even:
+        if self._equal_lengths:
             return np.ones(self.shape, dtype=np.bool_)
         return np.asarray(np.arange(self.shape[1])[None, :] < self._lengths[:, None])
 

@@ -161,13 +161,13 @@ class RaggedBatch:
             candidates={
                 name: np.concatenate([part.candidates[name] for part in parts]) for name in first.candidates
             },
-            deadlines_s=_join_known([part.deadlines_s for part in parts]),
-            priorities=_join_known([part.priorities for part in parts]),
-            k=_join_known([part.k for part in parts]),
+            deadlines_s=_join_present([part.deadlines_s for part in parts]),
+            priorities=_join_present([part.priorities for part in parts]),
+            k=_join_present([part.k for part in parts]),
             release=first.release,
             user_keys=[key for part in parts for key in part.user_keys],
             missed={
-                reason: np.concatenate([_noted(part, reason) for part in parts])
+                reason: np.concatenate([_mask_for(part, reason) for part in parts])
                 for reason in dict.fromkeys(reason for part in parts for reason in part.missed)
             },
         )
@@ -190,7 +190,7 @@ def gather_positions(
     return np.arange(new_offsets[-1], dtype=np.int64) + shift, new_offsets
 
 
-def _noted(batch: RaggedBatch, reason: str) -> NDArray[np.bool_]:
+def _mask_for(batch: RaggedBatch, reason: str) -> NDArray[np.bool_]:
     mask = batch.missed.get(reason)
     return np.zeros(len(batch), dtype=np.bool_) if mask is None else mask
 
@@ -202,6 +202,6 @@ def _join(columns: Sequence[Column]) -> Column:
     return np.concatenate([column for column in columns if isinstance(column, np.ndarray)])
 
 
-def _join_known(columns: Sequence[NDArray[_Number] | None]) -> NDArray[_Number] | None:
-    known = [column for column in columns if column is not None]
-    return np.concatenate(known) if known else None
+def _join_present(columns: Sequence[NDArray[_Number] | None]) -> NDArray[_Number] | None:
+    present = [column for column in columns if column is not None]
+    return np.concatenate(present) if present else None

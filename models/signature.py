@@ -29,8 +29,8 @@ The layout gives the shape of per-candidate inputs and outputs:
 - list: (B, M, ...), with M the longest list of the batch.
 - chunks: (R, C, ...). The candidates of each request are cut into R chunks of at most C. If the candidates of a model
   do not see each other, this equals list, but short lists are not padded to the longest.
-- pairs: inputs (P, L, ...), outputs (P,). Each of the P sequences has the tokens of a text of the request and of a text
-  of a candidate. They are padded to the longest, L.
+- pairs: inputs (P, L, ...), outputs (P,). Each of the P sequences joins the tokens of the request's text and of a
+  candidate's text. They are padded to the longest, L.
 """
 
 from typing import Any, Literal, Self

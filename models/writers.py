@@ -32,16 +32,16 @@ def writing_in(folder: Path, limit_s: float, root: Path) -> Iterator[Path]:
         FolderBusy: another process was writing ``root`` for ``limit_s``.
         OSError: the folder cannot be made.
     """
-    descriptor = _locked(folder, time.monotonic() + limit_s)
+    descriptor = _acquire_lock(folder, time.monotonic() + limit_s)
     if descriptor is None:
         raise FolderBusy(
             f"{root}: another process has been writing it for {limit_s:g} s; wait until it has finished, or stop it, "
             f"and try again"
         )
     try:
-        for left in folder.iterdir():
-            if left.name != _LOCK:
-                remove(left, folder)
+        for leftover in folder.iterdir():
+            if leftover.name != _LOCK:
+                remove(leftover, folder)
         staging = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
         staging.mkdir()
         try:
@@ -62,16 +62,16 @@ def remove(path: Path, folder: Path) -> None:
     It is moved within the writers' folder first, so that a process that still writes there gets an error, and not
     half a folder.
     """
-    doomed = folder / f"{secrets.token_hex(8)}.removed"
+    removed = folder / f"{secrets.token_hex(8)}.removed"
     with suppress(OSError):
-        path.rename(doomed)
-        if doomed.is_dir() and not doomed.is_symlink():
-            shutil.rmtree(doomed, ignore_errors=True)
+        path.rename(removed)
+        if removed.is_dir() and not removed.is_symlink():
+            shutil.rmtree(removed, ignore_errors=True)
         else:
-            doomed.unlink()
+            removed.unlink()
 
 
-def _locked(folder: Path, until_s: float) -> int | None:
+def _acquire_lock(folder: Path, until_s: float) -> int | None:
     """Open the lock file and lock it. Return None if another writer holds it until ``until_s``."""
     lock = folder / _LOCK
     while True:
@@ -80,7 +80,7 @@ def _locked(folder: Path, until_s: float) -> int | None:
         with suppress(FileNotFoundError):  # the previous writer has just removed the folder
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
-                if _taken(descriptor) and _is_named(descriptor, lock):
+                if _try_lock(descriptor) and _is_named(descriptor, lock):
                     return descriptor
             except OSError:
                 os.close(descriptor)
@@ -91,7 +91,7 @@ def _locked(folder: Path, until_s: float) -> int | None:
         time.sleep(_POLL_PERIOD_S)
 
 
-def _taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

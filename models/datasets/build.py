@@ -140,8 +140,8 @@ def _write_split(
     moments = moments.take(np.argsort(moments.at_s, kind="stable"))
     lengths = moments.end - moments.start
     offsets = offsets_of(lengths)
-    at = np.arange(offsets[-1]) + np.repeat(moments.start - offsets[:-1], lengths)
-    chosen = keys[log.item[at]]
+    events = np.arange(offsets[-1]) + np.repeat(moments.start - offsets[:-1], lengths)
+    chosen = keys[log.item[events]]
     batch = RaggedBatch(
         offsets=offsets,
         rows=np.zeros(len(chosen), dtype=np.int64),

@@ -86,9 +86,9 @@ class Moments:
         """Return the number of moments."""
         return len(self.start)
 
-    def take(self, which: NDArray[Any]) -> "Moments":
+    def take(self, selection: NDArray[Any]) -> "Moments":
         """Return the moments that an index or mask selects."""
-        return Moments(*(part[which] for part in vars(self).values()))
+        return Moments(*(part[selection] for part in vars(self).values()))
 
 
 def moments_of(log: EventLog) -> Moments:
@@ -120,5 +120,5 @@ def cut(log: EventLog, train_share: float, valid_share: float) -> Cuts:
     """Return the global temporal split: the times at which these shares of all events have happened."""
     times = np.sort(log.at_s)
     last = len(times) - 1
-    at = [min(last, int(len(times) * share)) for share in (train_share, train_share + valid_share)]
-    return Cuts(float(times[at[0]]), float(times[at[1]]))
+    indices = [min(last, int(len(times) * share)) for share in (train_share, train_share + valid_share)]
+    return Cuts(float(times[indices[0]]), float(times[indices[1]]))

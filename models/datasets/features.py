@@ -12,7 +12,7 @@ NUMBER, POPULARITY = "number", "popularity"
 def features_of(log: EventLog, history: int) -> FeatureSet:
     """Declare the item columns and the user's history of at most ``history`` items."""
 
-    def of_user(name: str, description: str, dtype: str = "float32") -> Feature:
+    def user_feature(name: str, description: str, dtype: str = "float32") -> Feature:
         return Feature.model_validate(
             {
                 "name": name,
@@ -41,15 +41,15 @@ def features_of(log: EventLog, history: int) -> FeatureSet:
                 Feature(name=name, group="item", shape=values.shape[1:])
                 for name, values in log.item_columns.items()
             ),
-            of_user(
+            user_feature(
                 "history",
                 "keys of the chosen items without repeats, in the order of their last choice, oldest first",
                 "int64",
             ),
-            of_user("history_value", "rating or quantity at the last choice"),
-            of_user("history_count", "number of times that the item was chosen"),
-            of_user("history_age_s", "seconds since the last choice"),
-            of_user("history_rank", "number of the user's items that were chosen later"),
+            user_feature("history_value", "rating or quantity at the last choice"),
+            user_feature("history_count", "number of times that the item was chosen"),
+            user_feature("history_age_s", "seconds since the last choice"),
+            user_feature("history_rank", "number of the user's items that were chosen later"),
         )
     )
 
@@ -68,18 +68,18 @@ def histories(
     positions, counts = [], []
     for first, start in zip(moments.first.tolist(), moments.start.tolist(), strict=True):
         newest_first = log.item[first:start][::-1]
-        _, latest, times = np.unique(newest_first, return_index=True, return_counts=True)
+        _, latest, repeats = np.unique(newest_first, return_index=True, return_counts=True)
         newest = np.argsort(latest)[:longest][::-1]
         positions.append(start - 1 - latest[newest])
-        counts.append(times[newest])
-    lengths = np.array([len(part) for part in positions], dtype=np.int64)
-    offsets, at = offsets_of(lengths), np.concatenate([*positions, np.empty(0, dtype=np.int64)])
-    ranks = np.repeat(offsets[1:], lengths) - 1 - np.arange(len(at))
+        counts.append(repeats[newest])
+    lengths = np.array([len(indices) for indices in positions], dtype=np.int64)
+    offsets, events = offsets_of(lengths), np.concatenate([*positions, np.empty(0, dtype=np.int64)])
+    ranks = np.repeat(offsets[1:], lengths) - 1 - np.arange(len(events))
     columns = {
-        "history": keys[log.item[at]],
-        "history_value": log.value[at],
+        "history": keys[log.item[events]],
+        "history_value": log.value[events],
         "history_count": np.concatenate([*counts, np.empty(0)]).astype(np.float32),
-        "history_age_s": (np.repeat(moments.at_s, lengths) - log.at_s[at]).astype(np.float32),
+        "history_age_s": (np.repeat(moments.at_s, lengths) - log.at_s[events]).astype(np.float32),
         "history_rank": ranks.astype(np.float32),
     }
     return {f"user.{name}": RaggedArray(values, offsets) for name, values in columns.items()}

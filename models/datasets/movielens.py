@@ -40,14 +40,14 @@ def read_movielens(events: Path | None = None, films: Path | None = None) -> Eve
         users.append(user)
         items.append(item)
     films = films or locate(FILMS)
-    described = {row[0]: row for _, row in _lines(films, ("item_id", "release_year", "class"))}
+    film_rows = {row[0]: row for _, row in _lines(films, ("item_id", "release_year", "class"))}
     ids = np.unique(items).tolist()
-    kinds = sorted({kind for row in described.values() for kind in row[2].split()})
-    genres = np.zeros((len(ids), len(kinds)), dtype=np.float32)
+    genre_names = sorted({genre for row in film_rows.values() for genre in row[2].split()})
+    genres = np.zeros((len(ids), len(genre_names)), dtype=np.float32)
     year = np.zeros(len(ids), dtype=np.float32)
     for index, item in enumerate(ids):
-        _, released, classes = described.get(item, (item, "", ""))
-        genres[index, [kinds.index(kind) for kind in classes.split()]] = 1.0
+        _, released, classes = film_rows.get(item, (item, "", ""))
+        genres[index, [genre_names.index(genre) for genre in classes.split()]] = 1.0
         year[index] = (int(released) - _EARLIEST_YEAR) / _SCALE_YEARS if released.isdigit() else 0.0
     return EventLog.from_ids(
         "movielens-100k",

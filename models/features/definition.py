@@ -166,9 +166,9 @@ class FeatureSet(BaseModel):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         names = [f.column for f in self.features]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"feature declared twice: {', '.join(twice)}; keep one definition each")
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"feature declared twice: {', '.join(repeated)}; keep one definition each")
         return self
 
     @model_validator(mode="after")
@@ -231,9 +231,11 @@ class FeatureSet(BaseModel):
 
 
 def _hash_of(features: tuple[Feature, ...]) -> str:
-    kept = [f.model_dump(exclude={"description", "minimum", "maximum"}) for f in features if not f.is_text]
-    kept.sort(key=lambda f: (f["group"], f["name"]))
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+    documents = [
+        f.model_dump(exclude={"description", "minimum", "maximum"}) for f in features if not f.is_text
+    ]
+    documents.sort(key=lambda f: (f["group"], f["name"]))
+    return hashlib.sha256(json.dumps(documents, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feature]) -> None:
@@ -246,8 +248,8 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
     source = known[transform.of]
     if source.is_text:
         raise ValueError(f"feature {feature.column}: {source.column} is a text, which has no transforms")
-    apart = {"item", *PER_CANDIDATE}  # one row per item or candidate, other groups one per request
-    if source.group != feature.group and apart & {source.group, feature.group}:
+    row_groups = {"item", *PER_CANDIDATE}  # one row per item or candidate, other groups one per request
+    if source.group != feature.group and row_groups & {source.group, feature.group}:
         raise ValueError(
             f"feature {feature.column}: cannot be derived from {source.column}; both must be of group {source.group}"
         )

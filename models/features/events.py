@@ -90,11 +90,11 @@ def first_at_or_after(
     if bool(((start == end) | (at_s[np.maximum(end - 1, 0)] < moment_s)).all()):
         return end  # the usual case in serving: every event is past
     low, high = start.copy(), end.copy()
-    while (open_ := low < high).any():
+    while (unfinished := low < high).any():
         middle = (low + high) // 2
-        before = open_ & (at_s[np.minimum(middle, len(at_s) - 1)] < moment_s)
+        before = unfinished & (at_s[np.minimum(middle, len(at_s) - 1)] < moment_s)
         low = np.where(before, middle + 1, low)
-        high = np.where(open_ & ~before, middle, high)
+        high = np.where(unfinished & ~before, middle, high)
     return low
 
 

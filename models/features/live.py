@@ -54,8 +54,8 @@ class LiveItems:
     @classmethod
     def none(cls, features: FeatureSet) -> Self:
         """Return live features without items, so that all items have the defaults."""
-        known = {f.name: np.empty((0, *f.shape), f.dtype) for f in features.supplied("live")}
-        return cls(np.empty(0, dtype=np.int64), known)
+        values = {f.name: np.empty((0, *f.shape), f.dtype) for f in features.supplied("live")}
+        return cls(np.empty(0, dtype=np.int64), values)
 
     @classmethod
     def open(cls, root: Path, features: FeatureSet) -> Self:
@@ -78,11 +78,11 @@ class LiveItems:
             raise ArtifactError(
                 f"live item features at {root} cannot be read: {error}; write them again"
             ) from error
-        wanted = features.hash_of("live")
-        if index.feature_hash != wanted:
+        expected = features.hash_of("live")
+        if index.feature_hash != expected:
             raise FeatureMismatch(
                 f"live item features at {root}: written with feature hash {index.feature_hash}, but these definitions "
-                f"have {wanted}; write them again with the current definitions"
+                f"have {expected}; write them again with the current definitions"
             )
         live.check(features)
         return live
@@ -119,11 +119,11 @@ class LiveItems:
         union = np.union1d(self.keys, keys)
         values = {}
         for feature in features.supplied("live"):
-            of_all = np.tile(feature.default_value(), (len(union), *(1 for _ in feature.shape)))
-            of_all[np.searchsorted(union, self.keys)] = self.values[feature.name]
+            column = np.tile(feature.default_value(), (len(union), *(1 for _ in feature.shape)))
+            column[np.searchsorted(union, self.keys)] = self.values[feature.name]
             if feature.name == name:
-                of_all[np.searchsorted(union, keys)] = value
-            values[feature.name] = of_all
+                column[np.searchsorted(union, keys)] = value
+            values[feature.name] = column
         return type(self)(union, values)
 
 
@@ -133,13 +133,13 @@ class LiveColumns:
     def __init__(self, live: LiveItems, features: FeatureSet, catalogue: Catalogue) -> None:
         """Copy the values into columns by row. Items that are not in the catalogue are ignored."""
         rows = catalogue.rows_of_keys(live.keys)
-        known = rows >= 0
+        present = rows >= 0
         self._columns: dict[str, NDArray[Any]] = {}
         for feature in features.supplied("live"):
             column = np.broadcast_to(feature.default_value(), (len(catalogue), *feature.shape))
-            if known.any():
+            if present.any():
                 column = column.copy()
-                column[rows[known]] = live.values[feature.name][known]
+                column[rows[present]] = live.values[feature.name][present]
             self._columns[feature.name] = column
 
     def columns(self, features: Sequence[Feature], rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

@@ -78,11 +78,11 @@ class Overlay:
             times_s = np.load(root / "times_s.npy")
         except (ValidationError, OSError, EOFError, ValueError) as error:
             raise ArtifactError(f"overlay at {root} cannot be read: {error}; write it again") from error
-        wanted = features.hash_of("global", "cell")
-        if index.feature_hash != wanted:
+        expected = features.hash_of("global", "cell")
+        if index.feature_hash != expected:
             raise FeatureMismatch(
                 f"overlay at {root}: written with feature hash {index.feature_hash}, but the global and cell features "
-                f"of these definitions have {wanted}; write it again with the current definitions"
+                f"of these definitions have {expected}; write it again with the current definitions"
             )
         overlay = cls(
             times_s,
@@ -145,7 +145,7 @@ class Overlay:
         snapshot = self._snapshots(now_s)
         missing = self._missing(features, snapshot, now_s)
         return {
-            f.column: _taken(f, self.globals.get(f.name), snapshot, missing[f.fresh_for_s]) for f in features
+            f.column: _select(f, self.globals.get(f.name), snapshot, missing[f.fresh_for_s]) for f in features
         }
 
     def cell_columns(
@@ -168,20 +168,20 @@ class Overlay:
         count = self.cell_count
         snapshot = self._snapshots(now_s)
         missing = self._missing(features, snapshot, now_s)
-        at = (snapshot * count)[request_of] + cell
+        index = (snapshot * count)[request_of] + cell
         outside = (cell < 0) | (cell >= count)
-        inside = not outside.any()
+        all_inside = not outside.any()
         columns: dict[str, NDArray[Any]] = {}
-        lacking: dict[float | None, NDArray[np.bool_] | None] = {}
-        for limit, of_request in missing.items():
-            of_candidate = None if of_request is None else of_request[request_of]
-            if not inside:
-                of_candidate = outside if of_candidate is None else of_candidate | outside
-            lacking[limit] = of_candidate
+        masks: dict[float | None, NDArray[np.bool_] | None] = {}
+        for limit, request_mask in missing.items():
+            candidate_mask = None if request_mask is None else request_mask[request_of]
+            if not all_inside:
+                candidate_mask = outside if candidate_mask is None else candidate_mask | outside
+            masks[limit] = candidate_mask
         for feature in features:
             values = self.cells.get(feature.name)
             flat = None if values is None else values.reshape(-1, *values.shape[2:])  # a view
-            columns[feature.column] = _taken(feature, flat, at, lacking[feature.fresh_for_s])
+            columns[feature.column] = _select(feature, flat, index, masks[feature.fresh_for_s])
         return columns
 
     def _snapshots(self, now_s: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -192,30 +192,30 @@ class Overlay:
         self, features: Sequence[Feature], snapshot: NDArray[np.int64], now_s: NDArray[np.float64]
     ) -> dict[float | None, NDArray[np.bool_] | None]:
         """Return by ``fresh_for_s`` a mask (B,) of the times without a fresh snapshot, or None if all have one."""
-        known: dict[float | None, NDArray[np.bool_] | None] = {}
-        none = snapshot < 0
+        masks: dict[float | None, NDArray[np.bool_] | None] = {}
+        no_snapshot = snapshot < 0
         for limit in {feature.fresh_for_s for feature in features}:
-            missing = none
+            missing = no_snapshot
             if limit is not None and len(self.times_s):
-                missing = none | (now_s - self.times_s[snapshot] > limit)
-            known[limit] = missing if missing.any() else None
-        return known
+                missing = no_snapshot | (now_s - self.times_s[snapshot] > limit)
+            masks[limit] = missing if missing.any() else None
+        return masks
 
 
-def _taken(
+def _select(
     feature: Feature,
     values: NDArray[Any] | None,
-    at: NDArray[np.int64],
+    index: NDArray[np.int64],
     missing: NDArray[np.bool_] | None,
 ) -> NDArray[Any]:
     """Return ``values[at]``, with the default for missing rows. Without values every row is the default."""
     if values is None or len(values) == 0:
-        return _default(feature, len(at))
+        return _default(feature, len(index))
     if missing is None:
-        return values.take(at, axis=0)
-    result = _default(feature, len(at))
-    here = ~missing
-    result[here] = values.take(at[here], axis=0)
+        return values.take(index, axis=0)
+    result = _default(feature, len(index))
+    present = ~missing
+    result[present] = values.take(index[present], axis=0)
     return result
 
 

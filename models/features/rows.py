@@ -144,8 +144,8 @@ class UserRowCodec:
             heads, size = records.tobytes(), self._record.itemsize
             return [self.tag + heads[i * size : (i + 1) * size] for i in range(len(users))]
         return [
-            self._joined(records[i : i + 1], self._bodies_of(user, past))
-            for i, (user, past) in enumerate(zip(users, events, strict=True))
+            self._joined(records[i : i + 1], self._bodies_of(user, user_events))
+            for i, (user, user_events) in enumerate(zip(users, events, strict=True))
         ]
 
     def with_event(
@@ -172,16 +172,16 @@ class UserRowCodec:
             bodies[name] = np.frombuffer(row, dtype.base, count * max(1, _size(dtype)), start)
             bodies[name] = bodies[name].reshape(count, *dtype.shape)
             start += count * dtype.itemsize
-        happened = np.zeros(1, dtype=self.events.types[event])
+        new_event = np.zeros(1, dtype=self.events.types[event])
         for name in self.events.types[event].names or ():
             value = {**fields, AT_S: at_s, SEQUENCE: sequence}.get(name)
             if value is None:
                 raise ValueError(f"event {event}: features read field {name!r}, which is missing; send it")
-            happened[name] = value
-            if not np.isfinite(happened[name]).all():
-                wanted = "epoch seconds" if name == AT_S else "finite"
-                raise ValueError(f"event {event}: {name} must be {wanted}, got {value}")
-        bodies[f"!{event}"] = inserted(bodies[f"!{event}"], happened, self.events.capacity[event])
+            new_event[name] = value
+            if not np.isfinite(new_event[name]).all():
+                expected = "epoch seconds" if name == AT_S else "finite"
+                raise ValueError(f"event {event}: {name} must be {expected}, got {value}")
+        bodies[f"!{event}"] = inserted(bodies[f"!{event}"], new_event, self.events.capacity[event])
         return self._joined(record, bodies)
 
     def decode(self, values: Sequence[Row | None], now_s: NDArray[np.float64] | None = None) -> Decoded:
@@ -205,13 +205,13 @@ class UserRowCodec:
                 continue
             assert now_s is not None, f"{self.group} features depend on the moment: give now_s"
             table = EventTable(offsets, {field: flat[field].copy() for field in dtype.names or ()})
-            of_event = AsOf(table, None, now_s)
+            evaluate = AsOf(table, None, now_s)
             for feature in self.events.readers[name[1:]]:
-                columns[feature.column] = of_event(feature)
+                columns[feature.column] = evaluate(feature)
         for feature in self._timed:
             assert now_s is not None, f"{feature.column} has a freshness limit: give now_s"
-            known_s = heads[f"@{feature.name}"]
-            columns[feature.column] = _fresh(feature, columns[feature.column], now_s - known_s)
+            value_at_s = heads[f"@{feature.name}"]
+            columns[feature.column] = _fresh(feature, columns[feature.column], now_s - value_at_s)
         return Decoded(columns, unreadable)
 
     def refusal(self, row: Row) -> str:
@@ -250,8 +250,8 @@ class UserRowCodec:
             values = np.asarray(user.get(name, ()), dtype=dtype.base)
             bodies[f"#{name}"] = values.reshape(-1, *dtype.shape)[-limit:]
         for event, dtype in self.events.types.items():
-            past = events.get(event, np.empty(0, dtype=dtype))
-            bodies[f"!{event}"] = np.asarray(past, dtype=dtype)[-self.events.capacity[event] :]
+            records = events.get(event, np.empty(0, dtype=dtype))
+            bodies[f"!{event}"] = np.asarray(records, dtype=dtype)[-self.events.capacity[event] :]
         return bodies
 
     def _joined(self, record: NDArray[Any], bodies: Mapping[str, NDArray[Any]]) -> bytes:
@@ -284,7 +284,7 @@ def _fresh(feature: Feature, column: Column, age_s: NDArray[np.float64]) -> Colu
     if not stale.any():
         return column
     if isinstance(column, RaggedArray):
-        kept = np.where(stale, 0, np.diff(column.offsets))
-        return RaggedArray(column.values[np.repeat(~stale, np.diff(column.offsets))], offsets_of(kept))
+        lengths = np.where(stale, 0, np.diff(column.offsets))
+        return RaggedArray(column.values[np.repeat(~stale, np.diff(column.offsets))], offsets_of(lengths))
     column[stale] = feature.default_value()
     return column

@@ -47,12 +47,12 @@ class StoredEvents:
             }
             if not fields:
                 continue
-            wanted = {name for name in dtype.names or () if name != SEQUENCE}
+            expected = {name for name in dtype.names or () if name != SEQUENCE}
             lengths = {len(values) for values in fields.values()}
-            if set(fields) != wanted or len(lengths) > 1:
+            if set(fields) != expected or len(lengths) > 1:
                 raise ValueError(
-                    f"event {event}: expected the lists {sorted(wanted)} with equal lengths, got {sorted(fields)} with "
-                    f"{sorted(lengths)} values"
+                    f"event {event}: expected the lists {sorted(expected)} with equal lengths, got {sorted(fields)} "
+                    f"with {sorted(lengths)} values"
                 )
             count, at_s = lengths.pop(), fields.pop(AT_S)
             user_of = np.zeros(count, dtype=np.int64)
@@ -61,10 +61,10 @@ class StoredEvents:
 
 
 def _record_of(features: Sequence[Feature]) -> np.dtype[Any]:
-    read: dict[str, np.dtype[Any]] = {}
+    fields: dict[str, np.dtype[Any]] = {}
     for feature in features:
         aggregate = feature.aggregate
         if aggregate is not None and aggregate.kind != "count" and aggregate.field != AT_S:
-            read[aggregate.field] = np.dtype((feature.dtype, feature.shape))
+            fields[aggregate.field] = np.dtype((feature.dtype, feature.shape))
     times: list[tuple[str, Any]] = [(AT_S, np.dtype("float64")), (SEQUENCE, np.dtype("int64"))]
-    return np.dtype([*times, *sorted(read.items(), key=lambda named: named[0])])
+    return np.dtype([*times, *sorted(fields.items(), key=lambda field: field[0])])

@@ -11,12 +11,16 @@ from models.features.definition import FeatureSet, Group
 
 
 def expect_declared(
-    what: str, features: FeatureSet, group: Group, columns: Mapping[str, NDArray[Any]], leading: Sequence[int]
+    label: str,
+    features: FeatureSet,
+    group: Group,
+    columns: Mapping[str, NDArray[Any]],
+    leading: Sequence[int],
 ) -> None:
     """Check that the columns are the supplied features of a group, with their dtype and shape, and finite.
 
     Args:
-        what: name of the data for the error message.
+        label: name of the data for the error message.
         features: the definitions.
         group: group of the features.
         columns: arrays by feature name.
@@ -25,19 +29,19 @@ def expect_declared(
     Raises:
         ArtifactError: a feature is missing or not declared, has another dtype or shape, or is not finite.
     """
-    wanted = {f.name: f for f in features.supplied(group)}
-    if set(wanted) != set(columns):
+    declared = {f.name: f for f in features.supplied(group)}
+    if set(declared) != set(columns):
         raise ArtifactError(
-            f"{what}: {group} features must be those of the definitions, {sorted(wanted)}, got {sorted(columns)}"
+            f"{label}: {group} features must be those of the definitions, {sorted(declared)}, got {sorted(columns)}"
         )
-    for name, feature in wanted.items():
+    for name, feature in declared.items():
         values, shape = columns[name], (*leading, *feature.shape)
         if values.shape != shape or values.dtype != feature.dtype:
             raise ArtifactError(
-                f"{what}: {feature.column} must be {feature.dtype} of shape {shape}, got {values.dtype} of shape "
+                f"{label}: {feature.column} must be {feature.dtype} of shape {shape}, got {values.dtype} of shape "
                 f"{values.shape}"
             )
         if not np.isfinite(values).all():
             raise ArtifactError(
-                f"{what}: {feature.column} contains NaN or infinity; fill gaps with its default"
+                f"{label}: {feature.column} contains NaN or infinity; fill gaps with its default"
             )

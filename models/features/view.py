@@ -61,7 +61,7 @@ class FeatureView:
         Returns:
             The batch, and by group the indices of rows that could not be read. These users have the defaults.
         """
-        now_s = _moments(batch)
+        now_s = _request_times(batch)
         columns: dict[str, Column] = {}
         unreadable: dict[KeyedGroup, list[int]] = {}
         for group, values in rows.items():
@@ -83,34 +83,34 @@ class FeatureView:
         """
         if not (self._globals or self._cells or self._live or self._derived):
             return batch
-        now_s = _moments(batch)
+        now_s = _request_times(batch)
         requests: dict[str, Column] = dict(batch.requests)
         candidates: dict[str, NDArray[Any]] = dict(batch.candidates)
         request_of = batch.request_of() if self._cells else None
         if now_s is not None and (self._globals or self._cells):
             overlay = self.overlay
-            requests |= overlay.global_columns(_lacking(self._globals, requests), now_s)
+            requests |= overlay.global_columns(_absent(self._globals, requests), now_s)
             if self._cell_of_row is not None and request_of is not None:
-                lacking = _lacking(self._cells, candidates)
+                absent = _absent(self._cells, candidates)
                 cell = self._cell_of_row.take(batch.rows).astype(np.int64)
-                candidates |= overlay.cell_columns(lacking, now_s, cell, request_of)
-        candidates |= self.live.columns(_lacking(self._live, candidates), batch.rows)
+                candidates |= overlay.cell_columns(absent, now_s, cell, request_of)
+        candidates |= self.live.columns(_absent(self._live, candidates), batch.rows)
         for feature, transform in self._derived:
             if feature.group in PER_CANDIDATE:
                 if feature.column not in candidates:
-                    aged_s = None if now_s is None or request_of is None else now_s[request_of]
-                    values = transformed(transform, candidates[transform.of], aged_s)
+                    candidate_now_s = None if now_s is None or request_of is None else now_s[request_of]
+                    values = transformed(transform, candidates[transform.of], candidate_now_s)
                     candidates[feature.column] = values.astype(feature.dtype)
             elif feature.column not in requests:
                 requests[feature.column] = _derived(feature, transform, requests[transform.of], now_s)
         return batch.adding(requests=requests, candidates=candidates)
 
 
-def _lacking(features: Sequence[Feature], columns: Mapping[str, object]) -> list[Feature]:
+def _absent(features: Sequence[Feature], columns: Mapping[str, object]) -> list[Feature]:
     return [feature for feature in features if feature.column not in columns]
 
 
-def _moments(batch: RaggedBatch) -> NDArray[np.float64] | None:
+def _request_times(batch: RaggedBatch) -> NDArray[np.float64] | None:
     now_s = batch.requests.get(NOW)
     return now_s if isinstance(now_s, np.ndarray) else None
 

@@ -113,8 +113,8 @@ def _shown(table: pa.Table, features: FeatureSet) -> ShownLists:
         if name.startswith(PER_CANDIDATE_SOURCES):
             candidates[name] = _lists(table[name])[0].reshape(-1, *feature.shape)
         elif feature.ragged:
-            values, own = _lists(table[name])
-            requests[name] = RaggedArray(values.reshape(-1, *feature.shape), own)
+            values, value_offsets = _lists(table[name])
+            requests[name] = RaggedArray(values.reshape(-1, *feature.shape), value_offsets)
         else:
             requests[name] = _flat(table[name].combine_chunks()).reshape(-1, *feature.shape)
     batch = RaggedBatch(
@@ -156,20 +156,24 @@ def _relevance(shown: ShownLists, feedback: pa.Table) -> NDArray[np.float32]:
     if unknown:
         raise ArtifactError(f"feedback: unknown event, got {unknown[0]!r}; use {', '.join(EVENTS)}")
     rated = WALKED + (1 - WALKED) * feedback["value"].to_numpy().astype(np.float64)
-    worth = np.where(events == "rated", rated, np.where(events == "walked", WALKED, OPENED))
+    relevance = np.where(events == "rated", rated, np.where(events == "walked", WALKED, OPENED))
     # The code of an item in a list combines the number of the list and the number of the key.
-    known = np.unique(shown.keys)
+    known_keys = np.unique(shown.keys)
     request = pc.index_in(feedback["request_id"], pa.array(shown.request_ids, pa.string()))
     request_of = request.fill_null(-1).to_numpy()
     keys = feedback["key"].to_numpy()
-    key_of = np.searchsorted(known, keys).clip(max=max(len(known) - 1, 0))
-    counted = (request_of >= 0) & (known[key_of] == keys) if len(known) else np.zeros(len(keys), dtype=bool)
-    codes, index = np.unique((request_of * len(known) + key_of)[counted], return_inverse=True)
+    key_of = np.searchsorted(known_keys, keys).clip(max=max(len(known_keys) - 1, 0))
+    valid = (
+        (request_of >= 0) & (known_keys[key_of] == keys)
+        if len(known_keys)
+        else np.zeros(len(keys), dtype=bool)
+    )
+    codes, index = np.unique((request_of * len(known_keys) + key_of)[valid], return_inverse=True)
     highest = np.zeros(len(codes))
-    np.maximum.at(highest, index, worth[counted])
-    shown_codes = shown.batch.request_of() * len(known) + np.searchsorted(known, shown.keys)
+    np.maximum.at(highest, index, relevance[valid])
+    shown_codes = shown.batch.request_of() * len(known_keys) + np.searchsorted(known_keys, shown.keys)
     labels = np.zeros(len(shown_codes), dtype=np.float32)
     if len(codes):
-        at = np.searchsorted(codes, shown_codes).clip(max=len(codes) - 1)
-        labels = np.where(codes[at] == shown_codes, highest[at], 0.0).astype(np.float32)
+        position = np.searchsorted(codes, shown_codes).clip(max=len(codes) - 1)
+        labels = np.where(codes[position] == shown_codes, highest[position], 0.0).astype(np.float32)
     return labels

@@ -2,7 +2,7 @@
 
 There are two kinds of Parquet files. The metadata of their schema has the kind.
 
-A file of lists has one row per shown list, with the exact inputs of the models and the order of the answer:
+A file of lists has one row per shown list, with the exact inputs of the models and the order in the answer:
 
 - request_id, at_s (epoch seconds), release and user_id.
 - keys, scores and positions: one list each, in the order of the answer. Positions count from 0.

@@ -89,12 +89,12 @@ def max_length_of(folder: Path, config: dict[str, Any], wanted: int | None) -> i
     # A RoBERTa starts its positions after the id of its padding token.
     if positions and config.get("model_type") in {"roberta", "xlm-roberta", "camembert", "longformer"}:
         limits[0] = positions - int(config.get("pad_token_id") or 0) - 1
-    most = int(min(limits, default=512))
-    if wanted is not None and wanted > most:
+    limit = int(min(limits, default=512))
+    if wanted is not None and wanted > limit:
         raise ArtifactError(
-            f"{folder}: max_length must be at most {most} for this model, got {wanted}; lower it"
+            f"{folder}: max_length must be at most {limit} for this model, got {wanted}; lower it"
         )
-    return wanted or min(most, 512)
+    return wanted or min(limit, 512)
 
 
 def reads_types(folder: Path, config: dict[str, Any]) -> bool:

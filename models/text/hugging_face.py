@@ -84,12 +84,12 @@ def load_folder(
         check_vocabulary(folder, tokenizer, module.model.config)
         model, missing = _from_pretrained(module, folder)
     head = {name for name in missing if not name.startswith(f"{model.base_model_prefix}.")}
-    lacking = sorted(missing if not random_head else missing - head)
-    if lacking:
+    absent = sorted(missing if not random_head else missing - head)
+    if absent:
         remedy = "use a folder with all weights"
         if not random_head and head == missing:
             remedy = "it is an encoder without a classification head, so train one or allow a random head"
-        raise ArtifactError(f"{folder} has no weights {', '.join(lacking)}; {remedy}")
+        raise ArtifactError(f"{folder} has no weights {', '.join(absent)}; {remedy}")
     module.model = model
     return LoadedClassifier(module.eval(), tuple(sorted(head)))
 

@@ -2,8 +2,8 @@
 
 They are cached beside the catalogue in ``<catalogue>-tokens/<hash>.ids`` (int32, end to end) and ``<hash>.npy``
 (offsets). The hash is over the items' details, the property, the tokenizer and the token limit. Texts are read,
-tokenised and written 4,096 at a time. A killed writer leaves a temporary file, which the next writer removes. If nothing
-can be written, for example on a read-only volume, a replica makes the tokens in its own memory at each load.
+tokenised and written 4,096 at a time. A killed writer leaves a temporary file, which the next writer removes. If
+nothing can be written, for example on a read-only volume, a replica makes the tokens in its own memory at each load.
 """
 
 import hashlib
@@ -61,9 +61,9 @@ def item_tokens(catalogue: Catalogue, source: str, tokenizer: Path, most: int) -
             sync_folder(folder)
         tokens = _opened(ids, offsets, len(catalogue))
     if tokens is None:
-        made = io.BytesIO()
-        lengths = _tokenise(catalogue, source, tokenizer, most, made)
-        tokens = RaggedArray(np.frombuffer(made.getbuffer(), dtype="<i4"), offsets_of(lengths))
+        buffer = io.BytesIO()
+        lengths = _tokenise(catalogue, source, tokenizer, most, buffer)
+        tokens = RaggedArray(np.frombuffer(buffer.getbuffer(), dtype="<i4"), offsets_of(lengths))
     return tokens
 
 
@@ -73,22 +73,22 @@ def item_texts(catalogue: Catalogue, source: str, rows: range) -> Iterator[str]:
     Raises:
         SignatureError: an item has no such text.
     """
-    wanted = source.removeprefix("details.")
+    name = source.removeprefix("details.")
     decoder, text_decoder = msgspec.json.Decoder(_Details), msgspec.json.Decoder(str)
     for row in rows:
         try:
-            yield text_decoder.decode(decoder.decode(catalogue.details(row)).properties[wanted])
+            yield text_decoder.decode(decoder.decode(catalogue.details(row)).properties[name])
         except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
             raise SignatureError(
                 f"{source}: item {catalogue.ids[row]} of catalogue {catalogue.manifest.name} has no text "
-                f"{wanted!r} in the properties of its details ({error!r}); name a text that all items have"
+                f"{name!r} in the properties of its details ({error!r}); name a text that all items have"
             ) from error
 
 
 def _tokenise(
     catalogue: Catalogue, source: str, tokenizer: Path, most: int, file: BinaryIO
 ) -> NDArray[np.int64]:
-    """Write the tokens of all items to a file, and return the number of tokens of each item."""
+    """Write the tokens of all items to a file, and return their number for each item."""
     reader = PairTokenizer(tokenizer)
     lengths = np.zeros(len(catalogue), dtype=np.int64)
     for first in range(0, len(catalogue), _AT_ONCE):

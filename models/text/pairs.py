@@ -70,7 +70,7 @@ class PairBatcher:
         self._template, self._pair, self._max_tokens = template, pair, max_tokens
         self._inputs = [(spec.name, spec.source) for spec in inputs]
         self.room = pair.max_length - template.added
-        """Maximum number of tokens of both texts of a pair together."""
+        """Maximum number of tokens of a pair's two texts together."""
         self.most = _LONGEST * self.room
         """Number of tokens to keep of a text before pairing. The longer text of a pair gets the odd token."""
 
@@ -89,9 +89,9 @@ class PairBatcher:
             texts: tokens of all texts.
             text_of: int64 (P,), the text of each pair.
         """
-        of_queries = (queries.offsets[query_of + 1] - queries.offsets[query_of]).astype(np.int64)
-        of_texts = (texts.offsets[text_of + 1] - texts.offsets[text_of]).astype(np.int64)
-        first, second = kept_lengths(of_queries, of_texts, self.room, self._pair.truncation)
+        query_lengths = (queries.offsets[query_of + 1] - queries.offsets[query_of]).astype(np.int64)
+        text_lengths = (texts.offsets[text_of + 1] - texts.offsets[text_of]).astype(np.int64)
+        first, second = kept_lengths(query_lengths, text_lengths, self.room, self._pair.truncation)
         lengths = first + second + self._template.added
         order = np.argsort(-lengths, kind="stable")
         lengths, first, second = lengths[order], first[order], second[order]
@@ -99,16 +99,16 @@ class PairBatcher:
         starts = offsets[:-1]
         begins = starts + len(self._template.before)
         middles = begins + first + len(self._template.between)
-        of_first, of_second = _spans(begins, first), _spans(middles, second)
+        first_slots, second_slots = _spans(begins, first), _spans(middles, second)
         ids = self._around(starts, begins + first, middles + second, "ids")
-        ids[of_first] = queries.values[_spans(queries.offsets[query_of[order]], first)]
-        ids[of_second] = texts.values[_spans(texts.offsets[text_of[order]], second)]
+        ids[first_slots] = queries.values[_spans(queries.offsets[query_of[order]], first)]
+        ids[second_slots] = texts.values[_spans(texts.offsets[text_of[order]], second)]
         types = self._around(starts, begins + first, middles + second, "types")
-        types[of_first], types[of_second] = self._template.first_type, self._template.second_type
-        for one, last in cuts(lengths, self._max_tokens):
-            within = slice(int(offsets[one]), int(offsets[last]))
-            mask = np.arange(lengths[one])[None, :] < lengths[one:last, None]
-            yield MicroBatch(order[one:last], self._padded(mask, ids[within], types[within]))
+        types[first_slots], types[second_slots] = self._template.first_type, self._template.second_type
+        for begin, end in cuts(lengths, self._max_tokens):
+            span = slice(int(offsets[begin]), int(offsets[end]))
+            mask = np.arange(lengths[begin])[None, :] < lengths[begin:end, None]
+            yield MicroBatch(order[begin:end], self._padded(mask, ids[span], types[span]))
 
     def _padded(self, mask: NDArray[np.bool_], ids: Lengths, types: Lengths) -> Inputs:
         inputs: Inputs = {}
@@ -116,13 +116,13 @@ class PairBatcher:
             if source == "tokens.mask":
                 inputs[name] = mask.astype(np.int64)
                 continue
-            of_ids = source == "tokens.ids"
-            inputs[name] = np.full(mask.shape, self._pair.pad_id if of_ids else 0, dtype=np.int64)
-            inputs[name][mask] = ids if of_ids else types
+            is_ids = source == "tokens.ids"
+            inputs[name] = np.full(mask.shape, self._pair.pad_id if is_ids else 0, dtype=np.int64)
+            inputs[name][mask] = ids if is_ids else types
         return inputs
 
     def _around(
-        self, starts: Lengths, middles: Lengths, ends: Lengths, what: Literal["ids", "types"]
+        self, starts: Lengths, middles: Lengths, ends: Lengths, field: Literal["ids", "types"]
     ) -> NDArray[np.int64]:
         """Return all pairs end to end, with the tokens around their texts.
 
@@ -131,7 +131,7 @@ class PairBatcher:
         t = self._template
         parts = (
             (t.before, t.between, t.behind)
-            if what == "ids"
+            if field == "ids"
             else (t.before_types, t.between_types, t.behind_types)
         )
         flat = np.empty(int(ends[-1]) + len(t.behind) if len(ends) else 0, dtype=np.int64)
@@ -145,11 +145,11 @@ def cuts(lengths: Lengths, max_tokens: int) -> Iterator[tuple[int, int]]:
 
     Each run has at least one pair.
     """
-    one = 0
-    while one < len(lengths):
-        last = min(len(lengths), one + max(1, max_tokens // int(lengths[one])))
-        yield one, last
-        one = last
+    begin = 0
+    while begin < len(lengths):
+        end = min(len(lengths), begin + max(1, max_tokens // int(lengths[begin])))
+        yield begin, end
+        begin = end
 
 
 def _spans(starts: Lengths, lengths: Lengths) -> NDArray[np.int64]:

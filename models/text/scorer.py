@@ -64,15 +64,15 @@ class PairScorer:
         scores = np.zeros(batch.candidate_count, np.float32) if before is None else before.astype(np.float32)
         queries = self._queries(batch)
         query_of = batch.request_of()
-        asked = np.flatnonzero(np.diff(queries.offsets)[query_of] > 0)
-        for micro in self._batcher(queries, query_of[asked], self._texts, batch.rows[asked]):
+        with_query = np.flatnonzero(np.diff(queries.offsets)[query_of] > 0)
+        for micro in self._batcher(queries, query_of[with_query], self._texts, batch.rows[with_query]):
             result = runtime.run(micro.inputs)[output]
             if result.size != len(micro.positions):
                 raise RuntimeFailure(
                     f"output {output} has shape {result.shape} for {len(micro.positions)} pairs; export a model that "
                     f"returns one number per pair"
                 )
-            scores[asked[micro.positions]] = result.reshape(-1)
+            scores[with_query[micro.positions]] = result.reshape(-1)
         return scores
 
     def _queries(self, batch: RaggedBatch) -> RaggedArray:

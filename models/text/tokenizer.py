@@ -80,9 +80,9 @@ class PairTokenizer:
         return RaggedArray(flat, offsets_of(lengths))
 
 
-def _template(path: Path, probed: Any) -> Template:
-    ids, types = np.array(probed.ids, np.int64), np.array(probed.type_ids, np.int64)
-    sequence = np.array([-1 if each is None else each for each in probed.sequence_ids])
+def _template(path: Path, encoding: Any) -> Template:
+    ids, types = np.array(encoding.ids, np.int64), np.array(encoding.type_ids, np.int64)
+    sequence = np.array([-1 if each is None else each for each in encoding.sequence_ids])
     first, second = np.flatnonzero(sequence == 0), np.flatnonzero(sequence == 1)
     if not (len(first) and len(second)) or first[-1] > second[0]:
         raise RuntimeFailure(

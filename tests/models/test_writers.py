@@ -45,7 +45,7 @@ def test_writers_at_the_same_time_never_mix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
 ) -> None:
     if not locks:
-        monkeypatch.setattr(writers, "_taken", lambda _descriptor: True)
+        monkeypatch.setattr(writers, "_try_lock", lambda _descriptor: True)
     root = tmp_path / "d"
     write_marked(root, "first")
     refused = 0 if locks else WRITES
