@@ -1,4 +1,4 @@
-"""The small catalogue, opened once."""
+"""Fixtures: the small catalogue, opened once."""
 
 import pytest
 import torch
@@ -14,5 +14,5 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Small tensors gain nothing from more threads, and tests share their cores."""
+    """Use one thread, because small tensors gain nothing from more and tests share their cores."""
     torch.set_num_threads(1)

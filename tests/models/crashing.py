@@ -1,4 +1,4 @@
-"""Writers that are killed: a forked process runs until its n-th system call that Python reports, then dies."""
+"""Kill writers: a forked process runs until its n-th audited call (see ``_die_at``), then dies."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ FILES = ("one", "two", "sub/three")
 
 
 def write_marked(root: Path, mark: str) -> None:
-    """Write a folder of several files, all of which say ``mark``."""
+    """Write a folder of several files, each with the text ``mark``."""
     from models.atomic_directory import written_whole
 
     with written_whole(root) as staging:
@@ -18,19 +18,19 @@ def write_marked(root: Path, mark: str) -> None:
 
 
 def fill(folder: Path, mark: str) -> None:
-    """Write the files."""
+    """Write all files with the text ``mark``."""
     (folder / "sub").mkdir()
     for name in FILES:
         (folder / name).write_text(mark)
 
 
 def marks_in(folder: Path) -> set[str]:
-    """Return what the files say, "nothing" for one that is missing."""
+    """Return the set of the files' texts, with "nothing" for a missing file."""
     return {(folder / name).read_text() if (folder / name).is_file() else "nothing" for name in FILES}
 
 
 def killed_at(count: int, work: Callable[[], None]) -> bool:
-    """Do ``work`` in a process that is killed before its system call number ``count``; tell whether it was killed."""
+    """Run ``work`` in a process that is killed before its audited call ``count``, and return whether it was killed."""
     child = os.fork()
     if child == 0:
         _die_at(count)

@@ -1,4 +1,4 @@
-"""Artifacts: written whole or not at all, and refused when anything about them is not as it was."""
+"""Artifacts are written completely or not at all, and rejected after any change."""
 
 from pathlib import Path
 
@@ -27,22 +27,22 @@ def write(root: Path, content: bytes = b"weights") -> Artifact:
     )
 
 
-def test_what_was_written_is_read(tmp_path: Path) -> None:
+def test_reads_back_a_written_artifact(tmp_path: Path) -> None:
     written = write(tmp_path / "m")
     assert Artifact.load(tmp_path / "m") == written
 
 
-def test_the_version_follows_the_content(tmp_path: Path) -> None:
+def test_version_is_a_hash_of_the_content(tmp_path: Path) -> None:
     first, same, other = write(tmp_path / "a"), write(tmp_path / "b"), write(tmp_path / "c", b"other")
     assert first.version == same.version != other.version
 
 
-def test_no_artifact_there(tmp_path: Path) -> None:
+def test_reports_a_missing_artifact(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"artifact\.yaml is missing; train or copy"):
         Artifact.load(tmp_path)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_error_names_a_missing_file(tmp_path: Path) -> None:
     write(tmp_path / "m")
     (tmp_path / "m" / "model.onnx").unlink()
     with pytest.raises(ArtifactError, match=r"model\.onnx is missing"):

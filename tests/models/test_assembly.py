@@ -1,4 +1,4 @@
-"""Assembly: every source of the grammar, and what is no source."""
+"""Assembly of inputs from every kind of source, and errors for unknown sources."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def spec_of(source: str, shape: tuple[int, ...] = (), dtype: str = "float32") ->
     return InputSpec.model_validate({"name": "x", "source": source, "shape": shape, "dtype": dtype})
 
 
-def test_an_item_column_has_a_row_a_candidate(catalogue: Catalogue) -> None:
+def test_item_column_has_one_row_per_candidate(catalogue: Catalogue) -> None:
     values = assembled(catalogue, spec_of("item.attributes", (ATTRIBUTES,)))
     np.testing.assert_array_equal(values, catalogue.columns["attributes"][BATCH.rows])
     assert values.flags.c_contiguous
@@ -37,7 +37,7 @@ def test_an_item_column_in_lists_is_padded_with_zeros(catalogue: Catalogue) -> N
     assert values[1, 1:].tolist() == [0.0, 0.0]
 
 
-def test_an_item_column_at_the_history_is_zero_where_the_item_is_unknown(catalogue: Catalogue) -> None:
+def test_item_column_for_the_history_is_zero_for_unknown_items(catalogue: Catalogue) -> None:
     history = BATCH.requests["user.history"]
     assert isinstance(history, RaggedArray)
     keys = history.values.copy()
@@ -63,7 +63,7 @@ def test_a_history_comes_flat_with_offsets_or_padded_with_a_mask(catalogue: Cata
     assert not padded[1].any()
 
 
-def test_request_features_stages_columns_and_the_batch_itself(catalogue: Catalogue) -> None:
+def test_assembles_request_features_columns_of_earlier_stages_and_batch_arrays(catalogue: Catalogue) -> None:
     np.testing.assert_array_equal(
         assembled(catalogue, spec_of("context.hour")), BATCH.requests["context.hour"]
     )
@@ -97,7 +97,7 @@ def test_a_feature_of_fixed_shape_has_no_offsets(catalogue: Catalogue) -> None:
         assembled(catalogue, spec_of("user.profile:offsets"))
 
 
-def test_chunks_tell_their_request(catalogue: Catalogue) -> None:
+def test_chunks_map_back_to_their_requests(catalogue: Catalogue) -> None:
     batch = make_batch([100, 20, 0, 33], [1, 2, 3, 0])
     specs = (
         spec_of("batch.chunk_of", (), "int64"),
@@ -115,4 +115,4 @@ def test_chunks_tell_their_request(catalogue: Catalogue) -> None:
     np.testing.assert_array_equal(flat, catalogue.columns["popularity"][batch.rows])
     whole = InputAssembler(signature, catalogue, whole_lists=True)(batch)
     assert whole["i"].shape == (4, 100)
-    assert whole["r"][[0, 1, 3]].tolist() == [0, 1, 3]  # whose an empty row is does not matter
+    assert whole["r"][[0, 1, 3]].tolist() == [0, 1, 3]  # the request of an empty row does not matter

@@ -1,4 +1,4 @@
-"""The identity of code: words do not count, meaning does."""
+"""The hash of code depends on its meaning, not on its words."""
 
 from pathlib import Path
 
@@ -33,14 +33,14 @@ class Box:
         (PLAIN + "LIMIT += 1\n", False),
     ],
 )
-def test_only_what_code_does_changes_its_hash(tmp_path: Path, changed: str, same: bool) -> None:
+def test_hash_changes_only_with_the_meaning_of_the_code(tmp_path: Path, changed: str, same: bool) -> None:
     first, second = tmp_path / "first.py", tmp_path / "second.py"
     first.write_text(PLAIN)
     second.write_text(changed)
     assert (hash_of_code([first]) == hash_of_code([second])) is same
 
 
-def test_all_files_count_and_one_without_statements_has_a_hash(tmp_path: Path) -> None:
+def test_hash_covers_all_files_even_without_statements(tmp_path: Path) -> None:
     first, second = tmp_path / "first.py", tmp_path / "second.py"
     first.write_text('"""Nothing but words."""\n')
     second.write_text(PLAIN)

@@ -19,7 +19,7 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return names
 
 
-def test_an_error_names_what_is_missing_and_the_extra(missing: set[str]) -> None:
+def test_error_names_the_missing_packages_and_the_extra(missing: set[str]) -> None:
     require(["torch", "onnx"], "train")
     missing.add("torch")
     with pytest.raises(MissingPackage) as raised:
@@ -38,7 +38,7 @@ def test_onnx_needs_no_extra(missing: set[str]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["torch", "accelerate", "deepspeed"])
-def test_the_extra_of_a_runtime_brings_its_packages(kind: str) -> None:
+def test_extra_of_a_runtime_installs_its_packages(kind: str) -> None:
     assert runtime_config(kind=kind).kind == kind
     packages, extra = RUNTIMES.get(kind).packages, RUNTIMES.get(kind).extra
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

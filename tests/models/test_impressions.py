@@ -1,4 +1,4 @@
-"""Impressions: what was written is read, at the present catalogue's rows."""
+"""Written impressions are read back with the rows of the current catalogue."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tests.models.worlds import FEATURES, make_batch
 HASH = FEATURES.content_hash
 
 
-def test_written_and_read(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_reads_back_written_impressions(tmp_path: Path, catalogue: Catalogue) -> None:
     batch = make_batch([3, 2, 4], [2, 0, 3])
     labels = np.linspace(0, 1, 9, dtype=np.float32)
     keys = catalogue.keys[batch.rows].copy()
@@ -35,7 +35,7 @@ def test_written_and_read(tmp_path: Path, catalogue: Catalogue) -> None:
         np.testing.assert_array_equal(history[request], expected[request])
 
 
-def test_no_impressions_there(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_reports_missing_impressions(tmp_path: Path, catalogue: Catalogue) -> None:
     with pytest.raises(ArtifactError, match="build the data set first"):
         read_impressions(tmp_path, feature_hash=HASH, keys_to_rows=catalogue.rows_of_keys)
 
@@ -53,7 +53,9 @@ def test_other_feature_definitions_are_refused(tmp_path: Path, catalogue: Catalo
     "name", ["impressions.json", "offsets.npy", "labels.npy", "user.history.npy", "user.history.offsets.npy"]
 )
 @pytest.mark.parametrize("left", [0, 100, None])
-def test_damaged_ones_are_told(tmp_path: Path, catalogue: Catalogue, name: str, left: int | None) -> None:
+def test_reports_damaged_impressions(
+    tmp_path: Path, catalogue: Catalogue, name: str, left: int | None
+) -> None:
     batch = make_batch([3, 2], [2, 1])
     keys = catalogue.keys[batch.rows]
     write_impressions(tmp_path / "d", batch, np.zeros(5, np.float32), feature_hash=HASH, keys=keys)
@@ -63,7 +65,7 @@ def test_damaged_ones_are_told(tmp_path: Path, catalogue: Catalogue, name: str, 
         read_impressions(tmp_path / "d", feature_hash=HASH, keys_to_rows=catalogue.rows_of_keys)
 
 
-def test_labels_of_other_impressions_are_told(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_reports_labels_of_other_impressions(tmp_path: Path, catalogue: Catalogue) -> None:
     batch = make_batch([3, 2], [2, 1])
     keys = catalogue.keys[batch.rows]
     write_impressions(tmp_path / "d", batch, np.zeros(5, np.float32), feature_hash=HASH, keys=keys)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def files_after(program: str, home: Path) -> list[Path]:
-    """Run a program in a home of its own; give what it left there."""
+    """Run a program with a new home folder and return the files that it leaves there."""
     home.mkdir()
     environment = {name: value for name, value in os.environ.items() if name not in NO_TELEMETRY}
     environment = {**environment, "HOME": str(home), "PYTHONPATH": str(ROOT)}
@@ -20,18 +20,18 @@ def files_after(program: str, home: Path) -> list[Path]:
     return [path for path in home.rglob("*") if path.is_file()]
 
 
-def test_onnx_runtime_keeps_no_diary_once_forbidden(tmp_path: Path) -> None:
+def test_onnx_runtime_writes_no_files_after_telemetry_is_off(tmp_path: Path) -> None:
     forbidding = "from models.no_telemetry import forbid_telemetry; forbid_telemetry(); "
     assert files_after(f"{forbidding}import onnxruntime", tmp_path / "forbidden") == []
 
 
-def test_the_command_line_forbids_it(tmp_path: Path) -> None:
+def test_command_line_switches_telemetry_off(tmp_path: Path) -> None:
     program = "import sys; sys.argv = ['rankway', '--help']; from cli.main import main\n"
     program += "try: main()\nexcept SystemExit: import onnxruntime"
     assert files_after(program, tmp_path / "command") == []
 
 
-def test_what_the_operator_set_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keeps_a_variable_that_the_operator_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
     forbid_telemetry()

@@ -1,4 +1,4 @@
-"""Padded lists and chunks: whole, and never wasteful."""
+"""Padded lists and chunks are complete and never need more slots than necessary."""
 
 import numpy as np
 from hypothesis import given
@@ -9,7 +9,7 @@ from models.ragged import offsets_of
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=6))
-def test_lists_and_back(lengths: list[int]) -> None:
+def test_unpadding_restores_the_padded_values(lengths: list[int]) -> None:
     offsets = offsets_of(np.array(lengths, dtype=np.int64))
     values = np.arange(offsets[-1] * 2, dtype=np.float32).reshape(-1, 2)
     lists = to_lists(values, offsets)
@@ -24,7 +24,7 @@ def test_lists_of_one_length_are_not_copied() -> None:
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=8))
-def test_chunks_cut_every_request_and_join_none(lengths: list[int]) -> None:
+def test_chunks_stay_within_requests_and_need_no_more_slots_than_lists(lengths: list[int]) -> None:
     offsets = offsets_of(np.array(lengths, dtype=np.int64))
     cuts = chunk_offsets(offsets)
     assert set(offsets.tolist()) <= set(cuts.tolist())

@@ -1,4 +1,4 @@
-"""Ragged arrays and batches: what is taken, kept or joined is what was asked for."""
+"""Ragged arrays and batches: selecting and joining requests keeps their data."""
 
 import itertools
 
@@ -13,7 +13,7 @@ LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=8)
 
 
 def batch_of(lengths: list[int], release: str = "r1") -> RaggedBatch:
-    """Give a batch whose every value tells its request and place."""
+    """Return a batch in which every value identifies its request and position."""
     offsets = offsets_of(np.array(lengths, dtype=np.int64))
     total, count = int(offsets[-1]), len(lengths)
     return RaggedBatch(
@@ -33,7 +33,7 @@ def batch_of(lengths: list[int], release: str = "r1") -> RaggedBatch:
 
 
 @given(LENGTHS, st.data())
-def test_taking_requests_gives_each_its_own(lengths: list[int], data: st.DataObject) -> None:
+def test_take_returns_all_data_of_each_request(lengths: list[int], data: st.DataObject) -> None:
     batch = batch_of(lengths)
     picked = np.array(data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=6)), dtype=np.int64)
     taken = batch.take(picked)
@@ -77,12 +77,12 @@ def test_a_batch_never_mixes_releases() -> None:
 
 
 @given(LENGTHS)
-def test_each_candidate_names_its_request(lengths: list[int]) -> None:
+def test_returns_the_request_of_each_candidate(lengths: list[int]) -> None:
     batch = batch_of(lengths)
     assert batch.request_of().tolist() == [i for i, length in enumerate(lengths) for _ in range(length)]
 
 
-def test_keeping_candidates_cuts_every_column() -> None:
+def test_keep_selects_the_candidates_in_every_column() -> None:
     kept = batch_of([3, 2]).keep(np.array([0, 2, 4]), np.array([0, 2, 3]))
     assert kept.rows.tolist() == [0, 2, 4]
     assert kept.candidates["score"].tolist() == [0.0, 1.0, 2.0]
@@ -95,7 +95,7 @@ def test_positions_of_no_sequence_are_empty() -> None:
     assert offsets.tolist() == [0]
 
 
-def test_what_a_request_missed_stays_its_own() -> None:
+def test_missed_reasons_stay_with_their_request() -> None:
     first = batch_of([2, 1, 3]).missing("features", [1]).missing("ranker", [1, 2])
     second = batch_of([1, 1]).missing("cell", [0])
     joined = RaggedBatch.concatenate([first, second])

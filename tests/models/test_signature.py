@@ -1,4 +1,4 @@
-"""Signatures: which axes an input has."""
+"""Signatures: the axes of each input."""
 
 import pytest
 
@@ -21,5 +21,5 @@ from models.signature import InputSpec, Layout
         ("batch.chunk_of", "chunks", ("chunks",)),
     ],
 )
-def test_leading_axes_follow_the_source(source: str, layout: Layout, axes: tuple[str, ...]) -> None:
+def test_leading_axes_depend_on_source_and_layout(source: str, layout: Layout, axes: tuple[str, ...]) -> None:
     assert InputSpec(name="x", source=source).axes(layout) == axes

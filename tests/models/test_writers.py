@@ -1,4 +1,4 @@
-"""Writers of one folder at the same time, and what must be on disk before a folder has its name."""
+"""Concurrent writers of one folder, and the order of steps that puts a folder on disk."""
 
 import multiprocessing
 import os
@@ -19,7 +19,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 def write_often(root: Path, mark: str, refused: int) -> None:
-    """Write the folder many times; exit with 0 if at most ``refused`` writes were refused."""
+    """Write the folder many times, and exit with 0 if at most ``refused`` writes failed."""
     failed = 0
     for number in range(WRITES):
         try:
@@ -29,8 +29,8 @@ def write_often(root: Path, mark: str, refused: int) -> None:
     os._exit(0 if failed <= refused else 1)
 
 
-def read_held(root: Path) -> set[str]:
-    """Read all files of the folder that has the name now; empty if it was removed meanwhile."""
+def read_current(root: Path) -> set[str]:
+    """Return the texts of the folder that has the name now, or an empty set if it was removed meanwhile."""
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         return {Path(f"/proc/self/fd/{folder}/{name}").read_text() for name in FILES}
@@ -41,7 +41,7 @@ def read_held(root: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("locks", [True, False], ids=["locks", "a file system without locks"])
-def test_writers_at_the_same_time_never_mix(
+def test_concurrent_writers_never_mix_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
 ) -> None:
     if not locks:
@@ -54,13 +54,13 @@ def test_writers_at_the_same_time_never_mix(
         process.start()
     seen: set[str] = set()
     while any(process.is_alive() for process in started):
-        marks = read_held(root)
+        marks = read_current(root)
         assert len(marks) <= 1
         seen |= marks
     for process in started:
         process.join(LIMIT_S)
         assert process.exitcode == 0
-    assert len(seen) > 2  # it was read while it was written
+    assert len(seen) > 2  # the folder was read while it was written
     assert len(marks_in(root)) == 1
     write_marked(root, "last")
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
@@ -78,7 +78,7 @@ def test_the_second_writer_waits_for_the_first(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
-def test_a_writer_that_waited_long_enough_is_refused_and_disturbs_nothing(tmp_path: Path) -> None:
+def test_writer_fails_after_the_wait_limit_and_changes_nothing(tmp_path: Path) -> None:
     root = tmp_path / "d"
     with written_whole(root) as staging:
         fill(staging, "first")
@@ -88,7 +88,7 @@ def test_a_writer_that_waited_long_enough_is_refused_and_disturbs_nothing(tmp_pa
     assert marks_in(root) == {"first"}
 
 
-def test_a_file_in_the_way_is_kept_and_told(tmp_path: Path) -> None:
+def test_refuses_to_replace_a_file(tmp_path: Path) -> None:
     (tmp_path / "d").write_text("mine")
     with pytest.raises(NotADirectoryError, match="it is a file; remove it"), written_whole(tmp_path / "d"):
         pass
@@ -105,7 +105,7 @@ def test_a_link_to_a_folder_is_replaced_and_the_folder_stays(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d", "elsewhere"]
 
 
-def test_all_is_on_disk_before_the_name_and_the_name_before_the_old_goes(
+def test_syncs_files_before_the_exchange_and_names_before_the_removal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "d"
@@ -135,7 +135,7 @@ def test_all_is_on_disk_before_the_name_and_the_name_before_the_old_goes(
     assert done[at + 1 : at + 3] == [tmp_path, "removal"]
 
 
-def test_a_file_is_replaced_whole_and_is_on_disk_before_its_name(
+def test_file_is_on_disk_before_it_replaces_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, fsync, contents = tmp_path / "f", os.fsync, []
@@ -154,12 +154,12 @@ def test_a_file_is_replaced_whole_and_is_on_disk_before_its_name(
     assert [each.name for each in tmp_path.iterdir()] == ["f"]
 
 
-def test_names_are_exchanged_in_one_step_where_the_kernel_can(tmp_path: Path) -> None:
+def test_exchanges_names_in_one_step_if_the_kernel_can(tmp_path: Path) -> None:
     for name in "ab":
         write_marked(tmp_path / name, name)
     assert exchanged(tmp_path / "a", tmp_path / "b")
     assert (marks_in(tmp_path / "a"), marks_in(tmp_path / "b")) == ({"b"}, {"a"})
-    # The kernel refuses with EINVAL, as a file system does that cannot.
+    # The kernel returns EINVAL, as on a file system without exchange.
     assert not exchanged(tmp_path / "a", tmp_path / "a" / "sub")
     with pytest.raises(FileNotFoundError):
         exchanged(tmp_path / "a", tmp_path / "none")

@@ -1,4 +1,4 @@
-"""A small synthetic world of the walks' shape: items with attributes, users who like one of them."""
+"""A small synthetic world with the schema of the walks: items with attributes, and users with tastes."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,7 +88,7 @@ def make_catalogue(root: Path) -> Catalogue:
 
 
 def make_batch(lengths: list[int], past: list[int], seed: int = 0) -> RaggedBatch:
-    """Give requests with so many candidates and so long histories; every tenth past item is unknown."""
+    """Return requests with these numbers of candidates and history items, a tenth of which are unknown."""
     random = np.random.default_rng(seed)
     offsets, count = offsets_of(np.array(lengths, dtype=np.int64)), len(lengths)
     past_offsets = offsets_of(np.array(past, dtype=np.int64))
@@ -109,22 +109,22 @@ def make_batch(lengths: list[int], past: list[int], seed: int = 0) -> RaggedBatc
 
 
 def make_ranker(seed: int = 0) -> HistoryRanker:
-    """Give a ranker with random weights, large enough that every input shows in its scores."""
+    """Return a ranker with random weights, large enough that every input affects its scores."""
     return shaken(HistoryRanker(RANKER), seed)
 
 
 def make_pooled(seed: int = 0) -> PooledRanker:
-    """Give a pooled ranker with random weights."""
+    """Return a pooled ranker with random weights."""
     return shaken(PooledRanker(POOLED), seed)
 
 
 def make_reranker(seed: int = 0) -> ListwiseReranker:
-    """Give a reranker with random weights: as it is built it adds nothing."""
+    """Return a reranker with random weights. A new one adds 0 to the scores."""
     return shaken(ListwiseReranker(RERANKER), seed)
 
 
 def make_impressions(root: Path, catalogue: Catalogue, lists: int, seed: int = 0) -> None:
-    """Write lists in which the user's profile tells which attributes they like; the best one has label 1."""
+    """Write lists in which the item that fits the user's profile best has label 1."""
     random = np.random.default_rng(seed)
     lengths = random.integers(5, 12, lists).tolist()
     batch = make_batch(lengths, random.integers(0, LONGEST_HISTORY, lists).tolist(), seed)
@@ -145,7 +145,7 @@ def _profiles(batch: RaggedBatch) -> NDArray[Any]:
 
 
 def shaken(model: Model, seed: int) -> Model:
-    """Give the model with random weights, large enough that every input shows."""
+    """Return the model with random weights, large enough that every input affects its output."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -1,4 +1,4 @@
-"""A small synthetic event log: people who go round and round the same items."""
+"""A small synthetic event log of users who choose the items mostly in a fixed cycle."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ USERS, ITEMS, STEPS = 40, 30, 25
 
 
 def make_log(*, repeats: bool = False, seed: int = 0) -> EventLog:
-    """Give a log in which item i is mostly followed by i + 1; some events share their time."""
+    """Return a log in which item i is mostly followed by i + 1. Some events have the same time."""
     random = np.random.default_rng(seed)
     users, items, times = [], [], []
     for user in range(USERS):

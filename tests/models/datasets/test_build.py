@@ -14,7 +14,7 @@ from tests.models.datasets.logs import make_log
 CONFIG = EventsConfig(set="movielens-100k", history=8)
 
 
-def test_what_is_known_of_items_comes_from_the_training_period_alone(tmp_path: Path) -> None:
+def test_item_columns_use_only_events_of_the_training_period(tmp_path: Path) -> None:
     log = make_log()
     late = log.item_ids[0]
     moved = log.at_s + np.where(log.item == 0, 1e9, 0.0)  # nobody chooses it before the test period
@@ -31,7 +31,7 @@ def test_what_is_known_of_items_comes_from_the_training_period_alone(tmp_path: P
     assert (np.delete(catalogue.columns["number"], row) > 0).all()
 
 
-def test_lists_hold_what_was_chosen_and_no_split_reaches_into_another(tmp_path: Path) -> None:
+def test_lists_have_the_chosen_items_and_splits_do_not_overlap_in_time(tmp_path: Path) -> None:
     data = EventData(tmp_path / "data")
     write_event_data(make_log(), CONFIG, data)
     catalogue = Catalogue.open(data.catalogue)
@@ -51,7 +51,7 @@ def test_lists_hold_what_was_chosen_and_no_split_reaches_into_another(tmp_path: 
     assert times["valid"].max() < times["test"].min()
 
 
-def test_the_manifest_tells_the_split_and_its_counts(tmp_path: Path) -> None:
+def test_manifest_has_the_split_and_its_counts(tmp_path: Path) -> None:
     data = EventData(tmp_path / "data")
     write_event_data(make_log(), CONFIG, data)
     manifest = json.loads(data.manifest.read_text())
@@ -59,9 +59,7 @@ def test_the_manifest_tells_the_split_and_its_counts(tmp_path: Path) -> None:
     assert sum(manifest[split]["events"] for split in ("train", "valid", "test")) == manifest["events"]
 
 
-def test_a_set_that_is_there_is_left_alone_and_another_history_builds_it_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_builds_again_only_after_a_change_of_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "read_events", lambda name: make_log())
     data = EventData(tmp_path / "data")
     assert ensure_event_data(CONFIG, data)

@@ -29,7 +29,7 @@ def test_no_training_event_is_later_than_any_of_validation_or_test(
 
 
 @given(EVENTS)
-def test_moments_hold_every_event_once_and_their_past_is_strictly_before(
+def test_moments_have_every_event_once_and_their_history_is_strictly_earlier(
     events: list[tuple[int, int, int]],
 ) -> None:
     log = log_of(events)

@@ -7,7 +7,7 @@ from tests.models.datasets.logs import make_log
 
 
 @pytest.mark.parametrize("repeats", [False, True])
-def test_a_history_is_what_a_plain_walk_through_the_log_gives(repeats: bool) -> None:
+def test_history_equals_a_plain_loop_over_the_log(repeats: bool) -> None:
     log, longest = make_log(repeats=repeats), 6
     moments = moments_of(log)
     keys = np.arange(len(log.item_ids)) + 1000
@@ -17,7 +17,7 @@ def test_a_history_is_what_a_plain_walk_through_the_log_gives(repeats: bool) -> 
         counts: dict[int, int] = {}
         for event in range(first, start):
             item = int(log.item[event])
-            latest.pop(item, None)  # the dictionary's order is that of the last time
+            latest.pop(item, None)  # the dictionary is in the order of the last choice
             latest[item] = event
             counts[item] = counts.get(item, 0) + 1
         kept = list(latest)[-longest:]
@@ -28,6 +28,6 @@ def test_a_history_is_what_a_plain_walk_through_the_log_gives(repeats: bool) -> 
         assert columns["user.history_rank"][at].tolist() == list(range(len(kept)))[::-1]
 
 
-def test_another_length_of_history_is_another_definition() -> None:
+def test_length_of_the_history_changes_the_feature_hash() -> None:
     log = make_log()
     assert features_of(log, 5).content_hash != features_of(log, 6).content_hash

@@ -18,7 +18,7 @@ def files(root: Path, events: str, films: str = FILMS) -> tuple[Path, Path]:
     return root / "a.inter", root / "a.item"
 
 
-def test_the_set_is_the_published_one() -> None:
+def test_reads_the_published_data_set() -> None:
     log = read_movielens()
     assert (len(log), len(log.item_ids), len(np.unique(log.user))) == (100_000, 1682, 943)
     assert set(np.unique(log.value)) == {1.0, 2.0, 3.0, 4.0, 5.0}
@@ -33,18 +33,18 @@ def test_events_are_sorted_by_user_and_time(tmp_path: Path) -> None:
     assert log.value.tolist() == [4.0, 5.0, 3.0]
 
 
-def test_a_film_that_is_not_described_has_no_genre(tmp_path: Path) -> None:
+def test_film_without_description_has_no_genre(tmp_path: Path) -> None:
     log = read_movielens(*files(tmp_path, EVENTS + "7\t1\t3\t20\n7\t2\t5\t10\n"))
     assert log.item_columns["genres"].tolist() == [[1.0, 1.0], [0.0, 0.0]]
     assert log.item_columns["year"].tolist() == [7.5, 0.0]
 
 
 @pytest.mark.parametrize("line", ["7\t1\tthree\t20\n", "7\t1\n"])
-def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
+def test_error_names_a_bad_line(tmp_path: Path, line: str) -> None:
     with pytest.raises(ArtifactError, match=r"a\.inter line 3: .*install"):
         read_movielens(*files(tmp_path, EVENTS + "7\t1\t3\t20\n" + line))
 
 
-def test_a_header_that_lacks_a_field_is_named(tmp_path: Path) -> None:
+def test_error_names_a_field_that_the_header_lacks(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="lacks timestamp"):
         read_movielens(*files(tmp_path, "user_id:token\titem_id:token\trating:float\n"))

@@ -34,7 +34,7 @@ def test_lines_of_one_product_at_one_time_are_one_event(tmp_path: Path) -> None:
     assert log.value.tolist() == [15.0]
 
 
-def test_the_price_is_the_least_paid(tmp_path: Path) -> None:
+def test_price_is_the_lowest_price_paid(tmp_path: Path) -> None:
     log = read_online_retail(packed(tmp_path, HEADER + SALE + SALE.replace("6.95", "1.0")))
     assert log.item_columns["price"].tolist() == [0.0]
 

@@ -1,4 +1,4 @@
-"""Random events of a few users, in the order they arrive: ties in time, late and repeated ones included."""
+"""Random events of a few users in the order of arrival, with equal times, late events and repeated events."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ NOW = Feature(name="now_s", group="context", dtype="float64")
 
 
 def aggregated(name: str, kind: str, field: str, **more: Any) -> Feature:
-    """Give a feature over the event "rating"; what Aggregate does not know is the feature's."""
+    """Return a feature over the event "rating". Arguments that Aggregate does not have go to the feature."""
     own = {key: more.pop(key) for key in ("window_s", "max_events") if key in more}
     aggregate = Aggregate.model_validate({"kind": kind, "event": "rating", "field": field, **own})
     return Feature.model_validate({"name": name, "group": "user", "aggregate": aggregate, **more})
@@ -42,7 +42,7 @@ AGGREGATES = tuple(f for f in FEATURES.group("user") if f.aggregate is not None)
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Events in order of arrival; (T,) each, ``place`` (T, 2)."""
+    """T events in the order of arrival. All arrays are (T,), except ``place`` (T, 2)."""
 
     user: NDArray[np.int64]
     at_s: NDArray[np.float64]
@@ -50,22 +50,22 @@ class Arrivals:
     fields: dict[str, NDArray[Any]]
 
     def table(self) -> EventTable:
-        """Give them sorted, as training data is made from them."""
+        """Return the sorted table from which training data is made."""
         return EventTable.from_columns(self.user, self.at_s, self.sequence, self.fields, USERS)
 
     def take(self, which: NDArray[Any]) -> "Arrivals":
-        """Give some of them, in the given order."""
+        """Return the selected events, in that order."""
         fields = {name: values[which] for name, values in self.fields.items()}
         return Arrivals(self.user[which], self.at_s[which], self.sequence[which], fields)
 
     def fields_of(self, index: int) -> dict[str, Any]:
-        """Give one event's fields."""
+        """Return the fields of one event."""
         return {name: values[index] for name, values in self.fields.items()}
 
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> Arrivals:
-    """Draw up to 40 events on a coarse clock, some of them twice, in any order."""
+    """Draw up to 40 events on a coarse clock in any order. Some arrive twice."""
     count = draw(st.integers(0, 40))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     latest = draw(st.sampled_from([1, 4, 24]))
@@ -85,5 +85,5 @@ def arrivals(draw: st.DrawFn) -> Arrivals:
 
 @st.composite
 def moments(draw: st.DrawFn) -> float:
-    """Draw a moment around the events, often one at which something happens."""
+    """Draw a time near the events, often the exact time of one."""
     return 1.5e9 + draw(st.integers(-1, 30)) * 0.5 + draw(st.sampled_from([0.0, 0.0, 0.25]))

@@ -1,4 +1,4 @@
-"""Aggregates: what they mean, and that the same events give the same bits offline and online."""
+"""Aggregates match their definition, and the same events have the same result offline and online."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def one(column: Column, index: int) -> np.ndarray[Any, Any]:
 
 
 def stored(events: Arrivals) -> list[bytes | None]:
-    """Feed the events one at a time, as they arrive; give each user's row."""
+    """Store the events one at a time in the order of arrival, and return the row of each user."""
     rows: list[bytes | None] = [None] * USERS
     for index, user in enumerate(events.user.tolist()):
         at_s, sequence = float(events.at_s[index]), int(events.sequence[index])
@@ -31,7 +31,7 @@ def stored(events: Arrivals) -> list[bytes | None]:
 
 
 def by_hand(feature: Feature, events: Arrivals, user: int, now_s: float) -> Any:
-    """Give the feature of one user by the definition's words, event by event."""
+    """Return the feature of one user, computed event by event from the definition."""
     aggregate = feature.aggregate
     assert aggregate is not None
     known = {
@@ -58,7 +58,7 @@ def by_hand(feature: Feature, events: Arrivals, user: int, now_s: float) -> Any:
 
 
 @given(arrivals(), moments())
-def test_an_aggregate_is_what_its_definition_says(events: Arrivals, now_s: float) -> None:
+def test_aggregate_equals_a_computation_by_hand(events: Arrivals, now_s: float) -> None:
     users, table = np.arange(USERS), events.table()
     for feature in AGGREGATES:
         column = as_of(feature, table, users, np.full(USERS, now_s))
@@ -69,8 +69,10 @@ def test_an_aggregate_is_what_its_definition_says(events: Arrivals, now_s: float
 
 
 @given(arrivals(), st.lists(st.tuples(st.integers(0, USERS - 1), moments()), min_size=1, max_size=8))
-def test_offline_and_online_give_the_same_bits(events: Arrivals, asked: list[tuple[int, float]]) -> None:
-    """Offline: many pairs over the whole table. Online: the row that stood in the store at each moment."""
+def test_offline_and_online_results_have_the_same_bits(
+    events: Arrivals, asked: list[tuple[int, float]]
+) -> None:
+    """Compare many pairs over the whole table (offline) with the stored row at each time (online)."""
     user, now_s = np.array([u for u, _ in asked]), np.array([moment for _, moment in asked])
     rows = [stored(events.take(np.flatnonzero(events.at_s < moment)))[u] for u, moment in asked]
     online = CODEC.decode(rows, now_s).columns
@@ -84,7 +86,7 @@ def test_offline_and_online_give_the_same_bits(events: Arrivals, asked: list[tup
 
 
 @given(arrivals(), moments())
-def test_what_has_not_happened_yet_changes_nothing(events: Arrivals, now_s: float) -> None:
+def test_later_events_change_nothing(events: Arrivals, now_s: float) -> None:
     users, moment = np.arange(USERS), np.full(USERS, now_s)
     past = events.take(np.flatnonzero(events.at_s < now_s)).table()
     for feature in AGGREGATES:
@@ -101,7 +103,7 @@ def test_rows_do_not_depend_on_the_order_of_arrival(events: Arrivals, random: An
 
 
 @given(arrivals(), moments())
-def test_rows_loaded_at_once_are_those_fed_one_by_one(events: Arrivals, now_s: float) -> None:
+def test_rows_loaded_at_once_equal_rows_fed_one_event_at_a_time(events: Arrivals, now_s: float) -> None:
     table = events.table()
     records = table.records(CODEC.events.types["rating"])
     loaded = [
@@ -128,7 +130,7 @@ def test_a_user_without_events_has_the_default_row() -> None:
     assert CODEC.encode({}) == CODEC.default_row
 
 
-def test_events_that_nothing_reads_are_left_out_and_a_field_that_is_read_must_be_there() -> None:
+def test_ignores_unused_events_and_rejects_missing_or_invalid_fields() -> None:
     assert CODEC.with_event(None, "opened", 1.0, 0, {}) == CODEC.default_row
     with pytest.raises(ValueError, match="features read field 'key', which is missing"):
         CODEC.with_event(None, "rating", 1.0, 0, {"value": 1.0})

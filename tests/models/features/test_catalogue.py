@@ -1,4 +1,4 @@
-"""The catalogue: rows, keys and details stay together."""
+"""The rows, keys and details of a catalogue stay together."""
 
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ def write(root: Path, ids: list[str] | None = None, rows: int | None = None) -> 
     return Catalogue.open(root)
 
 
-def test_every_column_follows_the_keys_order(tmp_path: Path) -> None:
+def test_all_columns_are_in_the_order_of_keys(tmp_path: Path) -> None:
     catalogue = write(tmp_path / "c")
     assert len(catalogue) == len(IDS)
     assert (np.diff(catalogue.keys) > 0).all()
@@ -46,7 +46,7 @@ def test_unknown_keys_have_no_row(tmp_path: Path) -> None:
     assert catalogue.rows_of_keys(keys).tolist() == [-1, -1, -1]
 
 
-def test_keys_stay_when_items_come_and_go(tmp_path: Path) -> None:
+def test_keys_stay_the_same_in_another_version(tmp_path: Path) -> None:
     before, after = write(tmp_path / "a"), write(tmp_path / "b", [*IDS[10:], "route-new"])
     kept = after.rows_of_keys(np.asarray(before.keys))
     assert {after.ids[row] for row in kept if row >= 0} == set(IDS[10:])
@@ -62,7 +62,7 @@ def test_a_column_of_another_length_is_refused(tmp_path: Path) -> None:
         write(tmp_path / "c", rows=7)
 
 
-def test_no_catalogue_there(tmp_path: Path) -> None:
+def test_reports_a_missing_catalogue(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="build it first"):
         Catalogue.open(tmp_path)
 
@@ -81,7 +81,7 @@ def test_a_damaged_catalogue_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["number", "ids", "keys", "details", "details_offsets"])
-def test_a_catalogue_cut_short_is_refused(tmp_path: Path, name: str) -> None:
+def test_rejects_a_truncated_catalogue(tmp_path: Path, name: str) -> None:
     write(tmp_path / "c")
     path = tmp_path / "c" / f"{name}.npy"
     path.write_bytes(path.read_bytes()[:-8])
@@ -104,7 +104,7 @@ DERIVED = FeatureSet(
 )
 
 
-def test_columns_that_follow_from_others_are_computed_when_it_is_written(tmp_path: Path) -> None:
+def test_computes_derived_columns_when_the_catalogue_is_written(tmp_path: Path) -> None:
     write = partial(
         write_catalogue,
         tmp_path / "c",

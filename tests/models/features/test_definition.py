@@ -1,4 +1,4 @@
-"""Feature definitions: what they refuse, and what their hash follows."""
+"""Feature definitions: errors, and the fields that affect the hash."""
 
 from typing import Any
 
@@ -34,16 +34,16 @@ def hash_of(**changes: Any) -> str:
         {"aggregate": Aggregate.model_validate(LAST)},
     ],
 )
-def test_the_hash_follows_what_changes_the_numbers(changes: dict[str, Any]) -> None:
+def test_hash_changes_with_every_field_that_affects_the_numbers(changes: dict[str, Any]) -> None:
     assert hash_of(**changes) != hash_of()
 
 
 @pytest.mark.parametrize("changes", [{"description": "m/s"}, {"minimum": 0.0}, {"maximum": 9.0}])
-def test_the_hash_ignores_words_and_limits(changes: dict[str, Any]) -> None:
+def test_hash_ignores_descriptions_and_limits(changes: dict[str, Any]) -> None:
     assert hash_of(**changes) == hash_of()
 
 
-def test_the_hash_ignores_the_order() -> None:
+def test_hash_ignores_the_order_of_declaration() -> None:
     other = Feature(name="age", group="user")
     assert FeatureSet(features=(PACE, other)).content_hash == FeatureSet(features=(other, PACE)).content_hash
 
@@ -79,12 +79,12 @@ def test_a_name_declared_twice_is_refused() -> None:
         FeatureSet(features=(PACE, PACE))
 
 
-def test_the_same_name_may_serve_two_groups() -> None:
+def test_two_groups_may_have_features_of_the_same_name() -> None:
     both = FeatureSet(features=(PACE, PACE.model_copy(update={"group": "item"})))
     assert [feature.group for feature in both.group("item")] == ["item"]
 
 
-def a_set(*features: dict[str, Any]) -> FeatureSet:
+def feature_set(*features: dict[str, Any]) -> FeatureSet:
     return FeatureSet.model_validate({"features": features})
 
 
@@ -129,13 +129,13 @@ def a_set(*features: dict[str, Any]) -> FeatureSet:
         ),
     ],
 )
-def test_a_set_that_does_not_hold_together_is_refused(features: list[dict[str, Any]], message: str) -> None:
+def test_rejects_an_inconsistent_set(features: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        a_set(*features)
+        feature_set(*features)
 
 
-def test_a_set_is_read_back_from_yaml_as_it_was() -> None:
-    features = a_set(
+def test_set_survives_a_round_trip_through_yaml() -> None:
+    features = feature_set(
         NOW,
         {"name": "a", "group": "user", "aggregate": LAST, "fresh_for_s": 60.0},
         {"name": "b", "group": "user", "transform": {"kind": "age", "of": "user.a", "unit_s": 60.0}},
@@ -145,15 +145,15 @@ def test_a_set_is_read_back_from_yaml_as_it_was() -> None:
     assert again.content_hash == features.content_hash
 
 
-def test_the_hash_of_a_group_follows_what_is_stored_of_it_alone() -> None:
+def test_hash_of_a_group_depends_only_on_its_stored_features() -> None:
     rain, value = {"name": "rain", "group": "global"}, {"name": "value", "group": "item"}
     wet = {"name": "wet", "group": "global", "transform": {"kind": "log", "of": "global.rain"}}
-    one = a_set(NOW, rain).hash_of("global", "cell")
-    assert a_set(NOW, rain, value, wet).hash_of("global", "cell") == one
-    assert a_set(NOW, {**rain, "default": 1.0}).hash_of("global", "cell") != one
+    one = feature_set(NOW, rain).hash_of("global", "cell")
+    assert feature_set(NOW, rain, value, wet).hash_of("global", "cell") == one
+    assert feature_set(NOW, {**rain, "default": 1.0}).hash_of("global", "cell") != one
 
 
-def test_a_text_changes_no_hash_and_is_none_of_the_numbers() -> None:
+def test_text_affects_neither_the_hash_nor_the_numeric_features() -> None:
     text = Feature(name="query", group="context", dtype="text", max_length=100)
     number = Feature(name="minutes", group="context")
     both, alone = FeatureSet(features=(number, text)), FeatureSet(features=(number,))
@@ -172,6 +172,6 @@ def test_a_text_changes_no_hash_and_is_none_of_the_numbers() -> None:
         ({"max_length": 9, "minimum": 1.0}, "with minimum"),
     ],
 )
-def test_a_text_with_what_numbers_have_is_refused(fields: dict[str, Any], message: str) -> None:
+def test_rejects_a_text_with_fields_of_numeric_features(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Feature(**{"name": "query", "group": "context", "dtype": "text", **fields})

@@ -1,4 +1,4 @@
-"""Event tables: sorted, each event once; and where a moment falls."""
+"""Event tables are sorted and have each event once. Bisection finds the position of a time."""
 
 import numpy as np
 import pytest
@@ -23,9 +23,7 @@ def test_a_table_holds_each_event_once_by_user_then_time_then_sequence(events: A
     st.lists(st.lists(st.integers(0, 6).map(float), max_size=9), min_size=1, max_size=5),
     st.lists(st.sampled_from([-1.0, 0.0, 2.0, 2.5, 6.0, 7.0]), min_size=5, max_size=5),
 )
-def test_bisection_finds_what_searchsorted_finds_in_each_slice(
-    slices: list[list[float]], moments: list[float]
-) -> None:
+def test_bisection_equals_searchsorted_in_each_slice(slices: list[list[float]], moments: list[float]) -> None:
     ordered = [sorted(part) for part in slices]
     ends = np.cumsum([len(part) for part in ordered])
     starts = ends - [len(part) for part in ordered]
@@ -38,7 +36,7 @@ def test_bisection_finds_what_searchsorted_finds_in_each_slice(
     assert result.tolist() == expected
 
 
-def test_a_time_that_is_no_number_or_an_unknown_user_is_refused() -> None:
+def test_rejects_times_that_are_not_finite_and_unknown_users() -> None:
     one, user = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
     with pytest.raises(ValueError, match="not a finite number"):
         EventTable.from_columns(user, np.array([np.nan]), one, {}, 1)

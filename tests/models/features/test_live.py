@@ -1,4 +1,4 @@
-"""Live item features: what is set is what rows have, on disk and for another version of the catalogue."""
+"""Live item features: rows have the values that were set, also from disk and in another version of the catalogue."""
 
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def keys_of(*items: int) -> NDArray[np.int64]:
         max_size=6,
     )
 )
-def test_an_item_has_what_was_set_last_and_the_default_until_then(
+def test_item_has_the_value_that_was_set_last_or_the_default(
     catalogue: Catalogue, settings: list[tuple[str, list[int], int]]
 ) -> None:
     live = LiveItems.none(FEATURES)
@@ -71,7 +71,7 @@ def test_an_item_has_what_was_set_last_and_the_default_until_then(
     assert columns["live.closed"].dtype == np.uint8
 
 
-def test_what_is_written_holds_for_the_next_version_of_the_catalogue(tmp_path: Path) -> None:
+def test_written_values_are_valid_for_the_next_version_of_the_catalogue(tmp_path: Path) -> None:
     LiveItems.none(FEATURES).setting(FEATURES, "closed", keys_of(2, 5), 1).write(tmp_path / "live", FEATURES)
     later = catalogue_of(tmp_path / "catalogue", range(4, 12))  # without item 2
     live = LiveColumns(LiveItems.open(tmp_path / "live", FEATURES), FEATURES, later)
@@ -117,7 +117,7 @@ WHOLE: dict[str, NDArray[Any]] = {"closed": np.zeros(2, np.uint8), "price": np.z
         ),
     ],
 )
-def test_what_does_not_fit_the_definitions_is_not_written(
+def test_refuses_to_write_values_that_do_not_match_the_definitions(
     tmp_path: Path, live: LiveItems, message: str
 ) -> None:
     with pytest.raises(ArtifactError, match=message):

@@ -1,4 +1,4 @@
-"""Overlays: the newest snapshot at or before the moment, freshness, and what is refused."""
+"""Overlays: the newest snapshot at or before a time, freshness, and errors."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ CELLS = 3
 
 
 def overlay_at(*times_s: float) -> Overlay:
-    """Snapshot t has rain t, wind (t, t), and in cell c a crowd of 10 t + c."""
+    """Return an overlay whose snapshot t has rain t, wind (t, t), and in cell c a crowd of 10 t + c."""
     number = np.arange(len(times_s), dtype=np.float32)
     return Overlay(
         times_s=np.array(times_s, dtype=np.float64),
@@ -35,7 +35,7 @@ def overlay_at(*times_s: float) -> Overlay:
     st.lists(st.integers(0, 300).map(float), unique=True, max_size=6).map(sorted),
     st.lists(st.tuples(st.integers(-10, 450).map(float), st.integers(-1, CELLS)), min_size=1, max_size=8),
 )
-def test_each_moment_has_the_newest_snapshot_before_it_and_the_default_where_none_is_fresh(
+def test_each_time_has_the_newest_earlier_snapshot_or_the_default_if_none_is_fresh(
     times_s: list[float], asked: list[tuple[float, int]]
 ) -> None:
     overlay = overlay_at(*times_s)
@@ -53,7 +53,7 @@ def test_each_moment_has_the_newest_snapshot_before_it_and_the_default_where_non
     assert rain.dtype == crowd.dtype == np.float32
 
 
-def test_what_is_written_is_read_and_a_newer_folder_takes_its_place(tmp_path: Path) -> None:
+def test_reads_a_written_overlay_and_a_newer_folder_that_replaces_it(tmp_path: Path) -> None:
     root = tmp_path / "overlay"
     overlay_at(0.0, 10.0).write(root, FEATURES)
     first = Overlay.open(root, FEATURES)
@@ -99,7 +99,7 @@ def changed(**arrays: Any) -> Overlay:
         (changed(cells={"crowd": np.full((2, CELLS), np.nan, np.float32)}), "contains NaN or infinity"),
     ],
 )
-def test_what_does_not_fit_the_definitions_is_not_written(
+def test_refuses_to_write_values_that_do_not_match_the_definitions(
     tmp_path: Path, overlay: Overlay, message: str
 ) -> None:
     with pytest.raises(ArtifactError, match=message):
@@ -107,7 +107,7 @@ def test_what_does_not_fit_the_definitions_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_reports_an_overlay_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no overlay at"):
         Overlay.open(tmp_path, FEATURES)
     overlay_at(0.0).write(tmp_path / "overlay", FEATURES)

@@ -1,4 +1,4 @@
-"""User rows: encoding and decoding are each other's inverse, over any set of features."""
+"""User rows: decoding returns the encoded values for any set of features."""
 
 import random
 from typing import Any
@@ -17,7 +17,7 @@ DTYPES = st.sampled_from(["float32", "float64", "int32", "int64", "uint8", "int8
 
 @st.composite
 def feature_sets(draw: st.DrawFn) -> FeatureSet:
-    """Draw one to five user features, fixed and ragged, of any dtype and small shape."""
+    """Draw one to five user features, fixed or ragged, of any dtype and with small shapes."""
     features = []
     for number in range(draw(st.integers(1, 5))):
         ragged = draw(st.booleans())
@@ -38,7 +38,7 @@ def feature_sets(draw: st.DrawFn) -> FeatureSet:
 
 
 def random_user(features: FeatureSet, drawn: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """Give a value for every feature; ragged ones up to their longest."""
+    """Return a value for every feature. Ragged ones have up to ``max_length`` values."""
     user = {}
     for feature in features.features:
         shape = (int(drawn.integers(0, 6)), *feature.shape) if feature.ragged else feature.shape
@@ -48,7 +48,7 @@ def random_user(features: FeatureSet, drawn: np.random.Generator) -> dict[str, N
 
 @given(feature_sets(), st.integers(0, 5), st.integers(0, 1000), st.data())
 @settings(deadline=None)
-def test_a_batch_decodes_to_what_was_encoded(
+def test_decoding_a_batch_returns_the_encoded_values(
     features: FeatureSet, count: int, seed: int, data: st.DataObject
 ) -> None:
     codec, drawn = UserRowCodec(features), np.random.default_rng(seed)
@@ -88,7 +88,7 @@ def test_memory_views_decode_too() -> None:
     assert columns["user.pace"].tolist() == [3.0, 0.0]  # type: ignore[union-attr]
 
 
-def test_a_row_of_other_definitions_gives_the_defaults_and_is_told() -> None:
+def test_row_of_other_definitions_has_the_defaults_and_is_reported() -> None:
     old = UserRowCodec(FeatureSet(features=(Feature(name="pace", group="user"),)))
     new = UserRowCodec(
         FeatureSet(features=(Feature(name="pace", group="user", dtype="float64", default=5.0),))
@@ -99,7 +99,7 @@ def test_a_row_of_other_definitions_gives_the_defaults_and_is_told() -> None:
     assert "load the store again" in new.refusal(old.encode({}))
 
 
-def test_rows_outlive_changes_in_other_groups() -> None:
+def test_rows_stay_readable_after_changes_in_other_groups() -> None:
     pace = Feature(name="pace", group="user")
     before = UserRowCodec(FeatureSet(features=(pace,)))
     after = UserRowCodec(FeatureSet(features=(pace, Feature(name="value", group="item"))))
@@ -118,7 +118,7 @@ def test_rows_do_not_depend_on_the_order_of_declaration(
 
 
 @given(st.binary(max_size=60), st.booleans())
-def test_whatever_lies_in_a_store_is_decoded_or_told(garbage: bytes, tagged: bool) -> None:
+def test_any_stored_bytes_are_decoded_or_reported(garbage: bytes, tagged: bool) -> None:
     codec = UserRowCodec(
         FeatureSet(
             features=(
@@ -133,12 +133,12 @@ def test_whatever_lies_in_a_store_is_decoded_or_told(garbage: bytes, tagged: boo
     assert decoded.unreadable in ([], [0])
 
 
-def test_a_pipeline_without_user_features_has_rows_all_the_same() -> None:
+def test_pipeline_without_user_features_has_rows_without_columns() -> None:
     codec = UserRowCodec(FeatureSet(features=(Feature(name="value", group="item"),)))
     assert codec.decode([codec.encode({}), None]).columns == {}
 
 
-def test_decoded_columns_are_plain_arrays_of_their_own() -> None:
+def test_decoded_columns_are_writable_contiguous_arrays() -> None:
     codec = UserRowCodec(
         FeatureSet(features=(Feature(name="a", group="user"), Feature(name="b", group="user", shape=(3,))))
     )

@@ -1,4 +1,4 @@
-"""Transforms: what each computes, and that it does not matter how the values lie."""
+"""Transforms: the result of each, which does not depend on the memory layout of the values."""
 
 from typing import Any
 
@@ -21,24 +21,24 @@ ALL: list[Transform] = [
 ]
 
 
-def of_values(transform: Transform, values: list[float], now_s: float = 0.0) -> list[float]:
+def apply(transform: Transform, values: list[float], now_s: float = 0.0) -> list[float]:
     result: list[float] = transformed(transform, np.array(values), np.full(len(values), now_s)).tolist()
     return result
 
 
-def test_an_age_is_time_past_and_never_below_zero() -> None:
-    assert of_values(Age(of=OF, unit_s=60.0), [0.0, 540.0, 700.0], 600.0) == [10.0, 1.0, 0.0]
+def test_age_is_the_elapsed_time_and_never_below_zero() -> None:
+    assert apply(Age(of=OF, unit_s=60.0), [0.0, 540.0, 700.0], 600.0) == [10.0, 1.0, 0.0]
     ages = transformed(Age(of=OF), np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([5.0, 10.0]))
     assert ages.tolist() == [[4.0, 3.0], [7.0, 6.0]]
 
 
-def test_the_others() -> None:
-    assert of_values(Affine(of=OF, scale=2.0, offset=1.0), [3.0]) == [7.0]
-    assert of_values(Log(of=OF), [-5.0, 0.0, np.e - 1.0]) == [0.0, 0.0, pytest.approx(1.0)]
-    assert of_values(Clip(of=OF, low=0.0, high=2.0), [-1.0, 1.0, 3.0]) == [0.0, 1.0, 2.0]
-    assert of_values(Buckets(of=OF, edges=(1.0, 2.0)), [0.0, 1.0, 1.5, 2.0, 9.0]) == [0, 1, 1, 2, 2]
+def test_results_of_the_other_transforms() -> None:
+    assert apply(Affine(of=OF, scale=2.0, offset=1.0), [3.0]) == [7.0]
+    assert apply(Log(of=OF), [-5.0, 0.0, np.e - 1.0]) == [0.0, 0.0, pytest.approx(1.0)]
+    assert apply(Clip(of=OF, low=0.0, high=2.0), [-1.0, 1.0, 3.0]) == [0.0, 1.0, 2.0]
+    assert apply(Buckets(of=OF, edges=(1.0, 2.0)), [0.0, 1.0, 1.5, 2.0, 9.0]) == [0, 1, 1, 2, 2]
     hour = Cycle(of=OF, period=86_400.0, offset=7200.0, unit=3600.0)
-    assert of_values(hour, [0.0, 22 * 3600.0, 86_400.0 + 1800.0]) == [2.0, 0.0, 2.5]
+    assert apply(hour, [0.0, 22 * 3600.0, 86_400.0 + 1800.0]) == [2.0, 0.0, 2.5]
 
 
 @given(
@@ -47,7 +47,7 @@ def test_the_others() -> None:
     st.integers(1, 3),
     st.integers(0, 9),
 )
-def test_a_value_alone_gives_the_same_bits_as_among_others(
+def test_result_for_a_single_value_has_the_same_bits_as_in_a_batch(
     values: list[float], transform: Transform, stride: int, at: int
 ) -> None:
     raw = np.array(values, dtype=np.float32)
@@ -60,7 +60,7 @@ def test_a_value_alone_gives_the_same_bits_as_among_others(
 
 
 @pytest.mark.parametrize("transform", ALL, ids=lambda transform: transform.kind)
-def test_a_transform_is_read_back_from_yaml_as_it_was(transform: Transform) -> None:
+def test_transform_survives_a_round_trip_through_json(transform: Transform) -> None:
     read: Any = TypeAdapter(Transform).validate_python(transform.model_dump(mode="json"))
     assert read == transform
 

@@ -80,7 +80,7 @@ def batch_of(catalogue: Catalogue) -> RaggedBatch:
     return RaggedBatch(offsets=np.array([0, 3, 5]), rows=rows, requests={"context.now_s": NOW_S})
 
 
-def test_every_group_has_its_columns_as_of_each_requests_moment(catalogue: Catalogue) -> None:
+def test_every_group_has_its_columns_at_the_time_of_each_request(catalogue: Catalogue) -> None:
     view = FeatureView(FEATURES, catalogue, overlay())
     pace = view.codecs["user"].encode({"pace": np.array(6.0)}, at_s={"pace": 15 * DAY_S})
     visits = None
@@ -112,7 +112,7 @@ def test_unknown_users_without_an_overlay_have_the_defaults(catalogue: Catalogue
     assert supplied.candidates["cell.news_days"].shape == (5,)
 
 
-def test_columns_that_are_there_stay_as_they_were_served(catalogue: Catalogue) -> None:
+def test_keeps_columns_that_a_batch_already_has(catalogue: Catalogue) -> None:
     view = FeatureView(FEATURES, catalogue, overlay())
     served = view.of_unknown_users(batch_of(catalogue))
     served = served.adding(
@@ -123,7 +123,7 @@ def test_columns_that_are_there_stay_as_they_were_served(catalogue: Catalogue) -
     np.testing.assert_array_equal(again.candidates["cell.news_days"], np.arange(5.0))
 
 
-def test_a_newer_overlay_takes_its_place(catalogue: Catalogue) -> None:
+def test_newer_overlay_replaces_the_old_one(catalogue: Catalogue) -> None:
     view = FeatureView(FEATURES, catalogue, overlay())
     newer = replace(overlay(), globals={"rain_mm": np.full(2, 30.0, dtype=np.float32)})
     view.overlay = newer
@@ -131,7 +131,7 @@ def test_a_newer_overlay_takes_its_place(catalogue: Catalogue) -> None:
     np.testing.assert_array_equal(supplied.requests["global.rain_mm"], [30.0, 30.0])
 
 
-def test_features_of_cells_need_the_catalogues_cells(tmp_path: Path) -> None:
+def test_cell_features_need_a_cell_column_in_the_catalogue(tmp_path: Path) -> None:
     bad = catalogue_at(tmp_path / "floats", np.zeros(3, dtype=np.float32))
     with pytest.raises(ArtifactError, match="no integer column 'cell'"):
         FeatureView(FEATURES, bad)

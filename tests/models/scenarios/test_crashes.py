@@ -1,4 +1,4 @@
-"""Whenever a writer is killed, readers find the old folder or the new one, whole, and the next writer goes on."""
+"""After a writer is killed at any time, readers find the complete old or new folder, and the next writer succeeds."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ CALL_LIMIT = 1000
 
 @pytest.fixture(name="exchange", params=["exchange", "two renames"])
 def _exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Run on a file system that can exchange two names, and on one that cannot."""
+    """Run the test with and without a file system that can exchange two names."""
     can: bool = request.param == "exchange"
     if not can:
-        # As renameat2 says on NFS.
+        # As renameat2 reports on NFS.
         monkeypatch.setattr(atomic_directory, "exchanged", lambda _one, _other: False)
     return can
 
 
-def test_a_writer_killed_at_any_call_leaves_the_old_or_the_new(tmp_path: Path, exchange: bool) -> None:
+def test_writer_killed_at_any_call_leaves_the_old_or_the_new_folder(tmp_path: Path, exchange: bool) -> None:
     marks, moved_aside = set(), False
     for at in range(1, CALL_LIMIT):
         root = tmp_path / str(at) / "d"
@@ -43,7 +43,7 @@ def test_a_writer_killed_at_any_call_leaves_the_old_or_the_new(tmp_path: Path, e
     assert moved_aside is not exchange
 
 
-def test_a_first_writer_killed_at_any_call_leaves_nothing_or_all(tmp_path: Path) -> None:
+def test_first_writer_killed_at_any_call_leaves_nothing_or_a_complete_folder(tmp_path: Path) -> None:
     for at in range(1, CALL_LIMIT):
         root = tmp_path / str(at) / "d"
         killed = killed_at(at, lambda root=root: write_marked(root, "new"))  # type: ignore[misc]
@@ -59,7 +59,7 @@ def test_a_first_writer_killed_at_any_call_leaves_nothing_or_all(tmp_path: Path)
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kills=st.lists(st.tuples(st.integers(1, 90), st.booleans()), min_size=2, max_size=5))
-def test_any_row_of_killed_writers_loses_nothing_that_was_there(
+def test_series_of_killed_writers_loses_no_existing_folder(
     tmp_path_factory: pytest.TempPathFactory, kills: list[tuple[int, bool]]
 ) -> None:
     root = tmp_path_factory.mktemp("row") / "d"
@@ -80,9 +80,9 @@ def test_any_row_of_killed_writers_loses_nothing_that_was_there(
     assert [path.name for path in root.parent.iterdir()] == ["d"]
 
 
-def test_readers_on_a_read_only_disk_find_what_was_moved_aside(tmp_path: Path) -> None:
+def test_readers_find_a_folder_that_was_moved_aside_and_write_nothing(tmp_path: Path) -> None:
     write_marked(tmp_path / "outer", "old")
-    (tmp_path / "outer").rename(tmp_path / "outer.replaced")  # as a kill between the two renames leaves it
+    (tmp_path / "outer").rename(tmp_path / "outer.replaced")  # the state after a kill between the two renames
     before = sorted(tmp_path.rglob("*"))
     assert marks_in(settled(tmp_path / "outer")) == {"old"}
     assert settled(tmp_path / "outer" / "sub" / "three").read_text() == "old"
@@ -91,8 +91,11 @@ def test_readers_on_a_read_only_disk_find_what_was_moved_aside(tmp_path: Path) -
     assert sorted(tmp_path.rglob("*")) == before  # readers change nothing
 
 
-def test_the_leavings_of_an_older_version_go(tmp_path: Path) -> None:
-    """It wrote into ``d.writing`` itself, and was killed there and before it had removed ``d.replaced``."""
+def test_removes_the_remains_of_an_older_version(tmp_path: Path) -> None:
+    """Start with the files that an older version left when it was killed.
+
+    It wrote into ``d.writing`` itself, and was killed there and before it had removed ``d.replaced``.
+    """
     for name, mark in (("d", "now"), ("d.writing", "half"), ("d.replaced", "older")):
         (tmp_path / name).mkdir()
         fill(tmp_path / name, mark)

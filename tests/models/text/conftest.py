@@ -1,4 +1,4 @@
-"""Two tiny Hugging Face cross-encoders with random weights, saved as transformers saves them."""
+"""Fixtures: two tiny Hugging Face cross-encoders with random weights, saved by transformers."""
 
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,14 @@ _CORPUS = [
 
 @pytest.fixture(scope="session")
 def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT with MiniLM's tokenizer."""
+    """Return the folder of a BERT with the tokenizer of MiniLM."""
     tokenizer = BertTokenizer(tokenizer_file=str(locate(TOKENIZER)), model_max_length=512)
     return _saved(tmp_path_factory.mktemp("bert"), tokenizer, "bert", vocab_size=30_522)
 
 
 @pytest.fixture(scope="session")
 def roberta_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A RoBERTa with a byte-level tokenizer, which puts two tokens between the texts and has no types."""
+    """Return the folder of a RoBERTa. Its byte-level tokenizer puts two tokens between the texts and has no types."""
     bare = Tokenizer(models.BPE())
     bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     special = ["<s>", "<pad>", "</s>", "<unk>"]

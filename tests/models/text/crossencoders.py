@@ -1,4 +1,4 @@
-"""Small Hugging Face cross-encoders with random weights, large enough that every input shows in their scores."""
+"""Small Hugging Face cross-encoders with random weights, large enough that every input affects their scores."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ WORDS = 200
 
 
 def bert(kind: str = "bert", **fields: Any) -> Architecture:
-    """Give a model of that type."""
+    """Return a model of the given type."""
     config = {
         "model_type": kind,
         "hidden_size": 32,
@@ -33,7 +33,7 @@ def bert(kind: str = "bert", **fields: Any) -> Architecture:
 
 
 def tokens(module: Architecture, pairs: int, length: int, seed: int = 0) -> Inputs:
-    """Give random pairs, each with some padding."""
+    """Return random pairs, most of them with padding."""
     random = np.random.default_rng(seed)
     lengths = random.integers(1, length + 1, pairs)
     drawn = {

@@ -1,4 +1,4 @@
-"""A saved folder becomes an artifact, or is refused by what it lacks."""
+"""A saved folder becomes an artifact, or is rejected with the reason."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from models.text.tokenizer import TOKENIZER
 load = partial(load_folder, query="context.query", text="details.text")
 
 
-def test_both_runtimes_give_the_golden_scores(bert_folder: Path, tmp_path: Path) -> None:
+def test_both_runtimes_return_the_golden_scores(bert_folder: Path, tmp_path: Path) -> None:
     loaded = load(bert_folder)
     write_text_artifact(tmp_path / "a", loaded.module, bert_folder / TOKENIZER, name="a")
     artifact = Artifact.load(tmp_path / "a")
@@ -41,14 +41,14 @@ def test_both_runtimes_give_the_golden_scores(bert_folder: Path, tmp_path: Path)
         )
 
 
-def test_a_model_without_types_and_with_positions_behind_its_padding(roberta_folder: Path) -> None:
+def test_loads_a_model_without_types_whose_positions_start_after_the_padding_id(roberta_folder: Path) -> None:
     module = load(roberta_folder).module
 
     assert module.inputs == ("input_ids", "attention_mask")
     assert (module.options.pair.pad_id, module.options.pair.max_length) == (1, 64)
 
 
-def test_an_encoder_gets_a_random_head_only_when_asked_for(bert_folder: Path, tmp_path: Path) -> None:
+def test_encoder_gets_a_random_head_only_on_request(bert_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(bert_folder, tmp_path / "encoder")
     AutoModel.from_pretrained(bert_folder).save_pretrained(tmp_path / "encoder")
 
@@ -101,7 +101,7 @@ def _without_an_encoder_weight(folder: Path) -> None:
         (_with_config(id2label={"0": "a", "1": "b", "2": "c"}), "gives 3 labels"),
     ],
 )
-def test_what_cannot_be_used_is_told(
+def test_rejects_a_folder_that_cannot_be_used(
     bert_folder: Path, tmp_path: Path, change: Callable[[Path], None], message: str
 ) -> None:
     folder = tmp_path / "folder"
@@ -112,12 +112,12 @@ def test_what_cannot_be_used_is_told(
         load(folder)
 
 
-def test_more_tokens_than_the_model_has_positions_for_are_refused(bert_folder: Path) -> None:
+def test_rejects_more_tokens_than_the_model_has_positions(bert_folder: Path) -> None:
     with pytest.raises(ArtifactError, match="max_length must be at most 512 for this model, got 600"):
         load(bert_folder, max_length=600)
 
 
-def test_two_labels_give_the_difference_of_their_logits(roberta_folder: Path) -> None:
+def test_score_of_two_labels_is_the_difference_of_their_logits(roberta_folder: Path) -> None:
     module = load(roberta_folder).module
     ids = torch.tensor([[0, 5, 2, 2, 9, 2], [0, 7, 2, 2, 8, 2]])
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

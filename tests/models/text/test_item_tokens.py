@@ -1,4 +1,4 @@
-"""Tokens of the items' texts: kept beside the catalogue, and the same wherever they cannot be kept."""
+"""Tokens of the items' texts are cached beside the catalogue, and are the same if they cannot be cached."""
 
 import asyncio
 import os
@@ -54,14 +54,14 @@ def assert_whole(home: Path, tokens: RaggedArray) -> None:
     np.testing.assert_array_equal(tokens.values, expected.values)
 
 
-def kept(home: Path) -> dict[str, tuple[int, int]]:
+def file_states(home: Path) -> dict[str, tuple[int, int]]:
     folder = home / "catalogue-tokens"
     return {path.suffix: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Make a folder one that may only be read, as Kubernetes mounts it: for root, too."""
+    """Make a folder read-only even for root, as Kubernetes mounts it."""
     if os.geteuid() != 0:
         folder.chmod(0o555)
         try:
@@ -79,8 +79,8 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("with_other_tokens", [False, True])
-def test_a_home_that_may_only_be_read_gives_the_same_tokens(home: Path, with_other_tokens: bool) -> None:
-    if with_other_tokens:  # of an earlier catalogue
+def test_read_only_home_returns_the_same_tokens(home: Path, with_other_tokens: bool) -> None:
+    if with_other_tokens:  # from an earlier catalogue
         (home / "catalogue-tokens").mkdir()
         (home / "catalogue-tokens" / "other.npy").touch()
     mounted = home if os.geteuid() == 0 or not with_other_tokens else home / "catalogue-tokens"
@@ -88,7 +88,7 @@ def test_a_home_that_may_only_be_read_gives_the_same_tokens(home: Path, with_oth
         assert_whole(home, tokens_of(home))
 
 
-def test_tokens_that_were_made_before_are_mapped_from_a_home_that_may_only_be_read(home: Path) -> None:
+def test_maps_existing_tokens_from_a_read_only_home(home: Path) -> None:
     tokens_of(home)
     with read_only(home):
         result = tokens_of(home)
@@ -96,7 +96,7 @@ def test_tokens_that_were_made_before_are_mapped_from_a_home_that_may_only_be_re
         assert isinstance(result.values.base, np.memmap)
 
 
-def test_an_engine_starts_over_a_home_that_may_only_be_read(home: Path) -> None:
+def test_engine_starts_with_a_read_only_home(home: Path) -> None:
     (home / "catalogue-tokens").mkdir()
     config = load_config(home / "pipeline.yaml")
 
@@ -113,7 +113,7 @@ def test_an_engine_starts_over_a_home_that_may_only_be_read(home: Path) -> None:
         asyncio.run(run())
 
 
-def cut(path: Path) -> None:
+def truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
@@ -142,25 +142,25 @@ def descending(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("suffix", "damage"),
-    [(".ids", cut), (".ids", emptied), (".ids", longer), (".ids", os.unlink)]
-    + [(".npy", damage) for damage in (cut, emptied, zeroed, of_other_items, descending, os.unlink)],
+    [(".ids", truncate), (".ids", emptied), (".ids", longer), (".ids", os.unlink)]
+    + [(".npy", damage) for damage in (truncate, emptied, zeroed, of_other_items, descending, os.unlink)],
 )
-def test_files_that_a_power_cut_damaged_are_made_anew(
+def test_makes_files_again_that_a_power_cut_damaged(
     home: Path, suffix: str, damage: Callable[[Path], None]
 ) -> None:
     tokens_of(home)
     (path,) = (home / "catalogue-tokens").glob(f"*{suffix}")
     damage(path)
     assert_whole(home, tokens_of(home))
-    after = kept(home)
+    after = file_states(home)
     assert_whole(home, tokens_of(home))
-    assert kept(home) == after  # and kept again
+    assert file_states(home) == after  # the files are not written again
 
 
 def test_writers_of_equal_process_ids_do_not_disturb_each_other(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pods that share a volume have equal ids; so have threads."""
+    """Use threads, which have equal process ids as pods that share a volume have."""
     monkeypatch.setattr(module, "_AT_ONCE", 16)
     together = threading.Barrier(4)
 
@@ -171,11 +171,11 @@ def test_writers_of_equal_process_ids_do_not_disturb_each_other(
     with ThreadPoolExecutor(4) as pool:
         for future in [pool.submit(load) for _ in range(4)]:
             assert_whole(home, future.result(30))
-    assert sorted(kept(home)) == [".ids", ".npy"]
+    assert sorted(file_states(home)) == [".ids", ".npy"]
     assert len(list((home / "catalogue-tokens").iterdir())) == 2
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_a_file_at_work_is_not(home: Path) -> None:
+def test_removes_files_of_a_killed_writer_but_not_of_a_running_one(home: Path) -> None:
     folder = home / "catalogue-tokens"
     left, seen = 0, set[str]()
 
@@ -186,7 +186,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_a_file_at_work
         killed = killed_at(at, write)
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         temporary = {name for name in names if name.endswith(".writing")}
-        assert len(temporary - seen) == len(temporary) <= 1  # none of an earlier writer
+        assert len(temporary - seen) == len(temporary) <= 1  # no file of an earlier writer
         seen |= temporary
         left += len(temporary)
         if not killed:
@@ -195,7 +195,7 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_a_file_at_work
             (folder / name).unlink()
     assert not killed
     assert left > 1  # writers were killed while they wrote
-    cut(next(folder.glob("*.ids")))
+    truncate(next(folder.glob("*.ids")))
     with replacing(folder / "other.ids") as file:
         file.write(b"of a writer at work")
         tokens_of(home)

@@ -1,4 +1,4 @@
-"""Micro-batches: whatever the texts' lengths, every pair is in one, within the budget, and cut as Hugging Face cuts."""
+"""Micro-batches have every pair once, within the budget, and truncated as by Hugging Face, for all lengths."""
 
 import numpy as np
 import pytest
@@ -16,14 +16,14 @@ _LENGTHS = st.integers(0, 40)
 
 @pytest.mark.parametrize("strategy", ["longest_first", "only_second"])
 @given(first=_LENGTHS, second=_LENGTHS, room=st.integers(1, 60))
-def test_texts_are_cut_as_the_tokenizers_library_cuts_them(
+def test_truncates_texts_as_the_tokenizers_library_does(
     strategy: str, first: int, second: int, room: int
 ) -> None:
     tokenizer = Tokenizer(models.WordLevel({"a": 0, "b": 1}, unk_token="a"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.enable_truncation(room, strategy=strategy)
     if strategy == "only_second" and first + second > room and first >= room:
-        return  # there it raises, here the query is cut
+        return  # the library raises an error, but we truncate the query
     encoded = tokenizer.encode("a " * first, "b " * second)
 
     lengths = np.array([first]), np.array([second])
@@ -32,14 +32,14 @@ def test_texts_are_cut_as_the_tokenizers_library_cuts_them(
     assert [int(n[0]) for n in kept] == [encoded.ids.count(0), encoded.ids.count(1)]
 
 
-def test_a_query_that_fills_all_room_by_itself_is_cut_too() -> None:
+def test_truncates_a_query_that_fills_all_room_alone() -> None:
     first, second = kept_lengths(np.array([9]), np.array([5]), 6, "only_second")
 
     assert (first[0], second[0]) == (6, 0)
 
 
 @given(lengths=st.lists(st.integers(1, 50), max_size=60), budget=st.integers(1, 200))
-def test_cuts_cover_all_pairs_within_the_budget(lengths: list[int], budget: int) -> None:
+def test_micro_batches_cover_all_pairs_within_the_budget(lengths: list[int], budget: int) -> None:
     ordered = np.array(sorted(lengths, reverse=True), dtype=np.int64)
     runs = list(cuts(ordered, budget))
 
@@ -48,7 +48,7 @@ def test_cuts_cover_all_pairs_within_the_budget(lengths: list[int], budget: int)
 
 
 @given(data=st.data())
-def test_every_pair_is_put_together_as_its_template_says(data: st.DataObject) -> None:
+def test_joins_every_pair_according_to_its_template(data: st.DataObject) -> None:
     queries = _texts(data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=3)), 100)
     texts = _texts(data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=5)), 200)
     count = data.draw(st.integers(0, 12))
@@ -66,7 +66,7 @@ def test_every_pair_is_put_together_as_its_template_says(data: st.DataObject) ->
     for micro in batcher(queries, query_of, texts, text_of):
         ids, mask, types = (micro.inputs[name] for name in ("ids", "mask", "types"))
         assert ids.size <= 30 or len(ids) == 1
-        assert mask.any(axis=0).all()  # no column is all padding
+        assert mask.any(axis=0).all()  # no column has only padding
         assert not ids[mask == 0].any() and not types[mask == 0].any()
         for row, position in enumerate(micro.positions.tolist()):
             length = int(mask[row].sum())

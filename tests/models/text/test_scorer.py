@@ -1,4 +1,4 @@
-"""Scores are those of transformers' own pipeline, whatever the texts, the batch and the runtime."""
+"""Scores equal those of transformers' own pipeline for any texts, batches and runtimes."""
 
 import json
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue
 ) -> tuple[Callable[[RaggedBatch], np.ndarray], Reference]:
-    """Our scores of a batch, and transformers' of one pair."""
+    """Return a function for our scores of a batch, and one for the score of a pair in transformers."""
     kind, runtime = request.param.split("-")
     folder: Path = request.getfixturevalue(f"{kind}_folder")
     root = tmp_path_factory.mktemp(kind) / "artifact"
@@ -97,7 +97,7 @@ def test_the_longer_of_two_long_texts_keeps_the_odd_token(
     assert scores == pytest.approx([reference(query, texts[row]) for row in rows], abs=1e-5)
 
 
-def test_a_feature_that_is_no_text_is_refused(
+def test_rejects_a_feature_that_is_not_a_text(
     bert_folder: Path, tmp_path: Path, catalogue: Catalogue
 ) -> None:
     loaded = load_folder(bert_folder, query="context.query", text="details.text", max_length=MAX_LENGTH)
@@ -111,7 +111,7 @@ def test_a_feature_that_is_no_text_is_refused(
 
 
 def reference_of(folder: Path) -> Reference:
-    """Give transformers' own score of one pair; NaN where the query has no tokens."""
+    """Return a function for the score of a pair in transformers. It is NaN if the query has no tokens."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
 
@@ -129,7 +129,7 @@ def reference_of(folder: Path) -> Reference:
 
 
 def batch_of(queries: list[str], counts: list[int], rows: list[int]) -> RaggedBatch:
-    """Give a batch whose candidates have come with a score of 7."""
+    """Return a batch whose candidates already have a score of 7."""
     encoded = [query.encode() for query in queries]
     values = np.frombuffer(b"".join(encoded), dtype=np.uint8)
     return RaggedBatch(
@@ -141,7 +141,7 @@ def batch_of(queries: list[str], counts: list[int], rows: list[int]) -> RaggedBa
 
 
 def write_texts(root: Path, texts: list[str]) -> Catalogue:
-    """Write a catalogue of items that are texts alone."""
+    """Write a catalogue whose items only have texts."""
     write_catalogue(
         root,
         name="texts",

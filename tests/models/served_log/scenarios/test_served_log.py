@@ -1,4 +1,4 @@
-"""The served log: what is written is read back, each candidate with the worth of its feedback."""
+"""The served log: written lists are read back, with the relevance of each candidate from its feedback."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from tests.models.worlds import FEATURES, make_batch
 
 
 def shown_lists(lengths: list[int], past: list[int], seed: int = 0, first: int = 0) -> ShownLists:
-    """Give lists ``first``, ``first`` + 1, … an hour apart; an item's key is a hundred times its row."""
+    """Return lists ``first``, ``first`` + 1, … one hour apart. An item's key is 100 times its row."""
     batch = make_batch(lengths, past, seed)
     return ShownLists(
         batch=batch,
@@ -55,7 +55,7 @@ def arrays_of(column: Column) -> list[NDArray[Any]]:
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 5)), min_size=1, max_size=6), st.integers(0, 99))
-def test_lists_come_back_as_they_were_served(
+def test_reads_back_the_lists_that_were_served(
     tmp_path_factory: pytest.TempPathFactory, shapes: list[tuple[int, int]], seed: int
 ) -> None:
     root = tmp_path_factory.mktemp("log")
@@ -108,7 +108,7 @@ def test_relevance_is_that_of_the_highest_event(
         assert label == np.float32(max(worth, default=0.0))
 
 
-def test_files_in_any_order_give_lists_in_order_of_time_each_once(tmp_path: Path) -> None:
+def test_lists_are_read_once_and_in_order_of_time_from_files_in_any_order(tmp_path: Path) -> None:
     for name, first in (("z", 0), ("a", 3), ("b", 3)):  # a log that was written twice
         write_log_file(
             lists_table(shown_lists([2, 3, 1], [0, 0, 1], 0, first), FEATURES), tmp_path / f"{name}.parquet"
@@ -140,7 +140,7 @@ def without_times(table: pa.Table) -> pa.Table:
         (lambda path, _: path.unlink(), "no shown lists"),
     ],
 )
-def test_a_file_that_is_no_log_is_named(tmp_path: Path, spoil: Any, message: str) -> None:
+def test_rejects_a_file_that_is_not_a_log(tmp_path: Path, spoil: Any, message: str) -> None:
     table = lists_table(shown_lists([2], [1]), FEATURES)
     write_log_file(table, tmp_path / "a.parquet")
     spoil(tmp_path / "a.parquet", table)
@@ -148,7 +148,7 @@ def test_a_file_that_is_no_log_is_named(tmp_path: Path, spoil: Any, message: str
         read_log([tmp_path], FEATURES)
 
 
-def test_a_path_that_is_not_there_and_an_unknown_event_are_named(tmp_path: Path) -> None:
+def test_error_names_a_missing_path_and_an_unknown_event(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no log at"):
         read_log([tmp_path / "nowhere"], FEATURES)
     write_log_file(lists_table(shown_lists([2], [1]), FEATURES), tmp_path / "a.parquet")
@@ -157,7 +157,7 @@ def test_a_path_that_is_not_there_and_an_unknown_event_are_named(tmp_path: Path)
         read_log([tmp_path], FEATURES)
 
 
-def test_the_schemas_say_what_they_are_of() -> None:
+def test_schemas_have_the_feature_hash_and_the_logged_columns() -> None:
     schema = lists_schema(FEATURES)
     assert schema.metadata[b"rankway.feature_hash"].decode() == FEATURES.content_hash
     assert schema.field("user.profile").type == pa.list_(pa.float32(), 3)

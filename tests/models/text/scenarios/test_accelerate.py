@@ -1,4 +1,4 @@
-"""A Hugging Face model laid over memory and disk gives what it gives in memory."""
+"""A Hugging Face model on memory and disk returns the same scores as in memory."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from models.text.tokenizer import TOKENIZER
 
 
 @pytest.mark.parametrize("folder", ["bert_folder", "roberta_folder"])
-def test_its_golden_requests_hold_with_half_of_it_on_disk(
+def test_golden_requests_pass_with_half_of_the_weights_on_disk(
     folder: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     source: Path = request.getfixturevalue(folder)
