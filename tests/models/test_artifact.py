@@ -85,7 +85,7 @@ def test_other_feature_definitions_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_artifact(tmp_path: Path) -> None:
-    kept = write(tmp_path / "m")
+    old = write(tmp_path / "m")
 
     def fail(staging: Path) -> None:
         (staging / "model.onnx").write_bytes(b"half")
@@ -95,4 +95,4 @@ def test_a_failed_write_leaves_the_old_artifact(tmp_path: Path) -> None:
         write_artifact(
             tmp_path / "m", name="small", signature=SIGNATURE, weights="model.onnx", write_files=fail
         )
-    assert Artifact.load(tmp_path / "m") == kept
+    assert Artifact.load(tmp_path / "m") == old

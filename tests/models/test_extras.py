@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def missing(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Return the packages that are not installed; a test adds some."""
+    """Return the set of packages that are not installed, to which a test adds some."""
     names = set[str]()
     monkeypatch.setattr("models.extras.find_spec", lambda name: None if name in names else object())
     return names
@@ -42,8 +42,8 @@ def test_extra_of_a_runtime_installs_its_packages(kind: str) -> None:
     assert runtime_config(kind=kind).kind == kind
     packages, extra = RUNTIMES.get(kind).packages, RUNTIMES.get(kind).extra
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    brought = {
+    installed = {
         requirement.split(">")[0].split("=")[0] for requirement in project["optional-dependencies"][extra]
     }
-    assert set(packages) <= brought
+    assert set(packages) <= installed
     assert not any(requirement.startswith("torch") for requirement in project["dependencies"])

@@ -36,22 +36,22 @@ def batch_of(lengths: list[int], release: str = "r1") -> RaggedBatch:
 def test_take_returns_all_data_of_each_request(lengths: list[int], data: st.DataObject) -> None:
     batch = batch_of(lengths)
     picked = np.array(data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=6)), dtype=np.int64)
-    taken = batch.take(picked)
-    assert len(taken) == len(picked)
-    history, taken_history = batch.requests["user.history"], taken.requests["user.history"]
+    selected = batch.take(picked)
+    assert len(selected) == len(picked)
+    history, selected_history = batch.requests["user.history"], selected.requests["user.history"]
     assert isinstance(history, RaggedArray)
-    assert isinstance(taken_history, RaggedArray)
+    assert isinstance(selected_history, RaggedArray)
     for index, request in enumerate(picked):
-        mine = slice(taken.offsets[index], taken.offsets[index + 1])
+        target = slice(selected.offsets[index], selected.offsets[index + 1])
         source = slice(batch.offsets[request], batch.offsets[request + 1])
-        np.testing.assert_array_equal(taken.rows[mine], batch.rows[source])
-        np.testing.assert_array_equal(taken.candidates["score"][mine], batch.candidates["score"][source])
-        np.testing.assert_array_equal(taken_history[index], history[int(request)])
-        assert taken.user_keys[index] == batch.user_keys[request]
-        assert taken.deadlines_s is not None
-        assert taken.deadlines_s[index] == request
-        assert taken.k is not None
-        assert taken.k[index] == request
+        np.testing.assert_array_equal(selected.rows[target], batch.rows[source])
+        np.testing.assert_array_equal(selected.candidates["score"][target], batch.candidates["score"][source])
+        np.testing.assert_array_equal(selected_history[index], history[int(request)])
+        assert selected.user_keys[index] == batch.user_keys[request]
+        assert selected.deadlines_s is not None
+        assert selected.deadlines_s[index] == request
+        assert selected.k is not None
+        assert selected.k[index] == request
 
 
 @given(st.lists(LENGTHS, min_size=1, max_size=4))
@@ -83,10 +83,10 @@ def test_returns_the_request_of_each_candidate(lengths: list[int]) -> None:
 
 
 def test_keep_selects_the_candidates_in_every_column() -> None:
-    kept = batch_of([3, 2]).keep(np.array([0, 2, 4]), np.array([0, 2, 3]))
-    assert kept.rows.tolist() == [0, 2, 4]
-    assert kept.candidates["score"].tolist() == [0.0, 1.0, 2.0]
-    assert kept.request_of().tolist() == [0, 0, 1]
+    batch = batch_of([3, 2]).keep(np.array([0, 2, 4]), np.array([0, 2, 3]))
+    assert batch.rows.tolist() == [0, 2, 4]
+    assert batch.candidates["score"].tolist() == [0.0, 1.0, 2.0]
+    assert batch.request_of().tolist() == [0, 0, 1]
 
 
 def test_positions_of_no_sequence_are_empty() -> None:
@@ -99,9 +99,9 @@ def test_missed_reasons_stay_with_their_request() -> None:
     first = batch_of([2, 1, 3]).missing("features", [1]).missing("ranker", [1, 2])
     second = batch_of([1, 1]).missing("cell", [0])
     joined = RaggedBatch.concatenate([first, second])
-    own = [[], ["features", "ranker"], ["ranker"], ["cell"], []]
-    assert [joined.missed_by(request) for request in range(5)] == own
-    taken = joined.take(np.array([3, 1]))
-    assert [taken.missed_by(request) for request in range(2)] == [["cell"], ["features", "ranker"]]
+    reasons = [[], ["features", "ranker"], ["ranker"], ["cell"], []]
+    assert [joined.missed_by(request) for request in range(5)] == reasons
+    selected = joined.take(np.array([3, 1]))
+    assert [selected.missed_by(request) for request in range(2)] == [["cell"], ["features", "ranker"]]
     assert first.missing("ranker", [0]).missed_by(0) == ["ranker"]
     assert first.missed_by(0) == []

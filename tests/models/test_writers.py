@@ -67,13 +67,13 @@ def test_concurrent_writers_never_mix_their_files(
 
 
 def test_the_second_writer_waits_for_the_first(tmp_path: Path) -> None:
-    root, waits = tmp_path / "d", threading.Thread(target=lambda: write_marked(root, "second"))
+    root, second_writer = tmp_path / "d", threading.Thread(target=lambda: write_marked(root, "second"))
     with written_whole(root) as staging:
-        waits.start()
+        second_writer.start()
         fill(staging, "first")
         assert not root.exists()
         assert [path.name for path in tmp_path.iterdir()] == ["d.writing"]
-    waits.join(LIMIT_S)
+    second_writer.join(LIMIT_S)
     assert marks_in(root) == {"second"}
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
@@ -82,9 +82,9 @@ def test_writer_fails_after_the_wait_limit_and_changes_nothing(tmp_path: Path) -
     root = tmp_path / "d"
     with written_whole(root) as staging:
         fill(staging, "first")
-        with pytest.raises(FolderBusy) as refused, written_whole(root, wait_limit_s=0.1):
+        with pytest.raises(FolderBusy) as raised, written_whole(root, wait_limit_s=0.1):
             pass
-    assert str(refused.value).startswith(f"{root}: another process has been writing it for 0.1 s; wait")
+    assert str(raised.value).startswith(f"{root}: another process has been writing it for 0.1 s; wait")
     assert marks_in(root) == {"first"}
 
 
@@ -109,30 +109,30 @@ def test_syncs_files_before_the_exchange_and_names_before_the_removal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "d"
-    done: list[object] = []
+    steps: list[object] = []
     write_marked(root, "old")
     fsync, rename = os.fsync, Path.rename
 
-    def noted_fsync(descriptor: int) -> None:
-        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+    def recorded_fsync(descriptor: int) -> None:
+        steps.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
         fsync(descriptor)
 
-    def noted_exchange(one: Path, other: Path) -> bool:
-        done.append("exchange")
+    def recorded_exchange(one: Path, other: Path) -> bool:
+        steps.append("exchange")
         return exchanged(one, other)
 
-    def noted_rename(path: Path, target: Path) -> Path:
-        done.append("removal")
+    def recorded_rename(path: Path, target: Path) -> Path:
+        steps.append("removal")
         return rename(path, target)
 
-    monkeypatch.setattr(os, "fsync", noted_fsync)
-    monkeypatch.setattr("models.atomic_directory.exchanged", noted_exchange)
-    monkeypatch.setattr(Path, "rename", noted_rename)
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr("models.atomic_directory.exchanged", recorded_exchange)
+    monkeypatch.setattr(Path, "rename", recorded_rename)
     with written_whole(root) as staging:
         fill(staging, "new")
-    at = done.index("exchange")
-    assert set(done[:at]) == {staging, staging / "sub", *(staging / name for name in FILES)}
-    assert done[at + 1 : at + 3] == [tmp_path, "removal"]
+    exchange = steps.index("exchange")
+    assert set(steps[:exchange]) == {staging, staging / "sub", *(staging / name for name in FILES)}
+    assert steps[exchange + 1 : exchange + 3] == [tmp_path, "removal"]
 
 
 def test_file_is_on_disk_before_it_replaces_the_old_one(
@@ -140,12 +140,12 @@ def test_file_is_on_disk_before_it_replaces_the_old_one(
 ) -> None:
     path, fsync, contents = tmp_path / "f", os.fsync, []
 
-    def noted(descriptor: int) -> None:
+    def recorded_fsync(descriptor: int) -> None:
         fsync(descriptor)
         contents.append((os.readlink(f"/proc/self/fd/{descriptor}") == str(tmp_path), path.read_text()))
 
     write_file(path, "old")
-    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
     write_file(path, "new")
     assert contents == [(False, "old"), (True, "new")]
     with pytest.raises(UnicodeEncodeError):

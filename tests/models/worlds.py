@@ -88,7 +88,7 @@ def make_catalogue(root: Path) -> Catalogue:
 
 
 def make_batch(lengths: list[int], past: list[int], seed: int = 0) -> RaggedBatch:
-    """Return requests with these numbers of candidates and history items, a tenth of which are unknown."""
+    """Return requests with these numbers of candidates and history items. About 1 in 11 history items is unknown."""
     random = np.random.default_rng(seed)
     offsets, count = offsets_of(np.array(lengths, dtype=np.int64)), len(lengths)
     past_offsets = offsets_of(np.array(past, dtype=np.int64))
@@ -128,11 +128,11 @@ def make_impressions(root: Path, catalogue: Catalogue, lists: int, seed: int = 0
     random = np.random.default_rng(seed)
     lengths = random.integers(5, 12, lists).tolist()
     batch = make_batch(lengths, random.integers(0, LONGEST_HISTORY, lists).tolist(), seed)
-    liked = np.repeat(_profiles(batch), lengths, axis=0)
-    fits = (catalogue.columns["attributes"][batch.rows, :PROFILE] * liked).sum(axis=1)
+    tastes = np.repeat(_profiles(batch), lengths, axis=0)
+    fit = (catalogue.columns["attributes"][batch.rows, :PROFILE] * tastes).sum(axis=1)
     labels = np.zeros(batch.candidate_count, dtype=np.float32)
     for start, end in zip(batch.offsets[:-1], batch.offsets[1:], strict=True):
-        labels[start + int(np.argmax(fits[start:end]))] = 1.0
+        labels[start + int(np.argmax(fit[start:end]))] = 1.0
     keys = catalogue.keys[batch.rows]
     batch = RaggedBatch(offsets=batch.offsets, rows=batch.rows, requests=batch.requests)
     write_impressions(root, batch, labels, feature_hash=FEATURES.content_hash, keys=keys)

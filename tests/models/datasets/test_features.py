@@ -12,7 +12,9 @@ def test_history_equals_a_plain_loop_over_the_log(repeats: bool) -> None:
     moments = moments_of(log)
     keys = np.arange(len(log.item_ids)) + 1000
     columns = histories(log, moments, keys, longest)
-    for at, (first, start, at_s) in enumerate(zip(moments.first, moments.start, moments.at_s, strict=True)):
+    for index, (first, start, at_s) in enumerate(
+        zip(moments.first, moments.start, moments.at_s, strict=True)
+    ):
         latest: dict[int, int] = {}
         counts: dict[int, int] = {}
         for event in range(first, start):
@@ -20,12 +22,12 @@ def test_history_equals_a_plain_loop_over_the_log(repeats: bool) -> None:
             latest.pop(item, None)  # the dictionary is in the order of the last choice
             latest[item] = event
             counts[item] = counts.get(item, 0) + 1
-        kept = list(latest)[-longest:]
-        assert columns["user.history"][at].tolist() == [1000 + item for item in kept]
-        assert columns["user.history_count"][at].tolist() == [counts[item] for item in kept]
-        assert columns["user.history_value"][at].tolist() == [log.value[latest[item]] for item in kept]
-        assert columns["user.history_age_s"][at].tolist() == [at_s - log.at_s[latest[i]] for i in kept]
-        assert columns["user.history_rank"][at].tolist() == list(range(len(kept)))[::-1]
+        newest = list(latest)[-longest:]
+        assert columns["user.history"][index].tolist() == [1000 + item for item in newest]
+        assert columns["user.history_count"][index].tolist() == [counts[item] for item in newest]
+        assert columns["user.history_value"][index].tolist() == [log.value[latest[item]] for item in newest]
+        assert columns["user.history_age_s"][index].tolist() == [at_s - log.at_s[latest[i]] for i in newest]
+        assert columns["user.history_rank"][index].tolist() == list(range(len(newest)))[::-1]
 
 
 def test_length_of_the_history_changes_the_feature_hash() -> None:

@@ -70,16 +70,16 @@ def test_aggregate_equals_a_computation_by_hand(events: Arrivals, now_s: float) 
 
 @given(arrivals(), st.lists(st.tuples(st.integers(0, USERS - 1), moments()), min_size=1, max_size=8))
 def test_offline_and_online_results_have_the_same_bits(
-    events: Arrivals, asked: list[tuple[int, float]]
+    events: Arrivals, queries: list[tuple[int, float]]
 ) -> None:
     """Compare many pairs over the whole table (offline) with the stored row at each time (online)."""
-    user, now_s = np.array([u for u, _ in asked]), np.array([moment for _, moment in asked])
-    rows = [stored(events.take(np.flatnonzero(events.at_s < moment)))[u] for u, moment in asked]
+    user, now_s = np.array([u for u, _ in queries]), np.array([moment for _, moment in queries])
+    rows = [stored(events.take(np.flatnonzero(events.at_s < moment)))[u] for u, moment in queries]
     online = CODEC.decode(rows, now_s).columns
     table = events.table()
     for feature in AGGREGATES:
         offline = as_of(feature, table, user, now_s)
-        for index in range(len(asked)):
+        for index in range(len(queries)):
             expected, got = one(offline, index), one(online[feature.column], index)
             assert got.dtype == expected.dtype
             assert got.tobytes() == expected.tobytes(), feature.name

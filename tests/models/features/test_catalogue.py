@@ -48,8 +48,8 @@ def test_unknown_keys_have_no_row(tmp_path: Path) -> None:
 
 def test_keys_stay_the_same_in_another_version(tmp_path: Path) -> None:
     before, after = write(tmp_path / "a"), write(tmp_path / "b", [*IDS[10:], "route-new"])
-    kept = after.rows_of_keys(np.asarray(before.keys))
-    assert {after.ids[row] for row in kept if row >= 0} == set(IDS[10:])
+    rows = after.rows_of_keys(np.asarray(before.keys))
+    assert {after.ids[row] for row in rows if row >= 0} == set(IDS[10:])
 
 
 def test_repeated_ids_are_refused(tmp_path: Path) -> None:

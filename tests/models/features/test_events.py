@@ -27,11 +27,11 @@ def test_bisection_equals_searchsorted_in_each_slice(slices: list[list[float]], 
     ordered = [sorted(part) for part in slices]
     ends = np.cumsum([len(part) for part in ordered])
     starts = ends - [len(part) for part in ordered]
-    asked = np.array(moments[: len(ordered)])
-    result = first_at_or_after(np.array([at for part in ordered for at in part]), starts, ends, asked)
+    times_s = np.array(moments[: len(ordered)])
+    result = first_at_or_after(np.array([at for part in ordered for at in part]), starts, ends, times_s)
     expected = [
         start + int(np.searchsorted(part, moment, side="left"))
-        for start, part, moment in zip(starts, ordered, asked, strict=True)
+        for start, part, moment in zip(starts, ordered, times_s, strict=True)
     ]
     assert result.tolist() == expected
 

@@ -36,14 +36,14 @@ def overlay_at(*times_s: float) -> Overlay:
     st.lists(st.tuples(st.integers(-10, 450).map(float), st.integers(-1, CELLS)), min_size=1, max_size=8),
 )
 def test_each_time_has_the_newest_earlier_snapshot_or_the_default_if_none_is_fresh(
-    times_s: list[float], asked: list[tuple[float, int]]
+    times_s: list[float], queries: list[tuple[float, int]]
 ) -> None:
     overlay = overlay_at(*times_s)
-    now_s, cell = np.array([moment for moment, _ in asked]), np.array([c for _, c in asked])
+    now_s, cell = np.array([moment for moment, _ in queries]), np.array([c for _, c in queries])
     columns = overlay.global_columns((RAIN, WIND), now_s)
     rain, wind = columns["global.rain_mm"], columns["global.wind"]
-    crowd = overlay.cell_columns((CROWD,), now_s, cell, np.arange(len(asked)))["cell.crowd"]
-    for index, (moment, c) in enumerate(asked):
+    crowd = overlay.cell_columns((CROWD,), now_s, cell, np.arange(len(queries)))["cell.crowd"]
+    for index, (moment, c) in enumerate(queries):
         past = [(at, number) for number, at in enumerate(times_s) if at <= moment]
         at, number = past[-1] if past else (-np.inf, -1)
         assert rain[index] == (number if past and moment - at <= 100 else -1)

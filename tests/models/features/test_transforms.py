@@ -48,15 +48,15 @@ def test_results_of_the_other_transforms() -> None:
     st.integers(0, 9),
 )
 def test_result_for_a_single_value_has_the_same_bits_as_in_a_batch(
-    values: list[float], transform: Transform, stride: int, at: int
+    values: list[float], transform: Transform, stride: int, index: int
 ) -> None:
     raw = np.array(values, dtype=np.float32)
     strided = np.repeat(raw, stride)[::stride]
-    at %= len(raw)
+    index %= len(raw)
     now_s = np.full(len(raw), 1.5e9)
-    together = transformed(transform, strided, now_s)
-    alone = transformed(transform, raw[at : at + 1], now_s[:1])
-    assert together[at].tobytes() == alone[0].tobytes()
+    batch = transformed(transform, strided, now_s)
+    single = transformed(transform, raw[index : index + 1], now_s[:1])
+    assert batch[index].tobytes() == single[0].tobytes()
 
 
 @pytest.mark.parametrize("transform", ALL, ids=lambda transform: transform.kind)

@@ -25,28 +25,28 @@ def _exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 def test_writer_killed_at_any_call_leaves_the_old_or_the_new_folder(tmp_path: Path, exchange: bool) -> None:
     marks, moved_aside = set(), False
-    for at in range(1, CALL_LIMIT):
-        root = tmp_path / str(at) / "d"
+    for call in range(1, CALL_LIMIT):
+        root = tmp_path / str(call) / "d"
         write_marked(root, "old")
-        killed = killed_at(at, lambda root=root: write_marked(root, "new"))  # type: ignore[misc]
+        killed = killed_at(call, lambda root=root: write_marked(root, "new"))  # type: ignore[misc]
         marks |= (seen := marks_in(settled(root)))
         moved_aside |= settled(root) != root
-        assert seen in ({"old"}, {"new"}), f"killed at call {at}"
+        assert seen in ({"old"}, {"new"}), f"killed at call {call}"
         write_marked(root, "next")
         assert marks_in(root) == {"next"}
-        assert [path.name for path in root.parent.iterdir()] == ["d"], f"left by one killed at call {at}"
+        assert [path.name for path in root.parent.iterdir()] == ["d"], f"left by one killed at call {call}"
         if not killed:
             break
     assert not killed
-    assert at > 20
+    assert call > 20
     assert marks == {"old", "new"}
     assert moved_aside is not exchange
 
 
 def test_first_writer_killed_at_any_call_leaves_nothing_or_a_complete_folder(tmp_path: Path) -> None:
-    for at in range(1, CALL_LIMIT):
-        root = tmp_path / str(at) / "d"
-        killed = killed_at(at, lambda root=root: write_marked(root, "new"))  # type: ignore[misc]
+    for call in range(1, CALL_LIMIT):
+        root = tmp_path / str(call) / "d"
+        killed = killed_at(call, lambda root=root: write_marked(root, "new"))  # type: ignore[misc]
         assert marks_in(settled(root)) in ({"nothing"}, {"new"})
         assert settled(root) == root
         assert not root.exists() or marks_in(root) == {"new"}
@@ -65,11 +65,11 @@ def test_series_of_killed_writers_loses_no_existing_folder(
     root = tmp_path_factory.mktemp("row") / "d"
     write_marked(root, "0")
     possible = {"0"}
-    for number, (at, can_exchange) in enumerate(kills, 1):
+    for number, (call, can_exchange) in enumerate(kills, 1):
         with pytest.MonkeyPatch.context() as patch:
             if not can_exchange:
                 patch.setattr(atomic_directory, "exchanged", lambda _one, _other: False)
-            killed = killed_at(at, lambda number=number: write_marked(root, str(number)))  # type: ignore[misc]
+            killed = killed_at(call, lambda number=number: write_marked(root, str(number)))  # type: ignore[misc]
         seen = marks_in(settled(root))
         assert len(seen) == 1
         assert seen <= possible | {str(number)}

@@ -177,24 +177,24 @@ def test_writers_of_equal_process_ids_do_not_disturb_each_other(
 
 def test_removes_files_of_a_killed_writer_but_not_of_a_running_one(home: Path) -> None:
     folder = home / "catalogue-tokens"
-    left, seen = 0, set[str]()
+    temporary_files, seen = 0, set[str]()
 
     def write() -> None:
         tokens_of(home)
 
-    for at in range(1, 400, 3):
-        killed = killed_at(at, write)
+    for call in range(1, 400, 3):
+        killed = killed_at(call, write)
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         temporary = {name for name in names if name.endswith(".writing")}
         assert len(temporary - seen) == len(temporary) <= 1  # no file of an earlier writer
         seen |= temporary
-        left += len(temporary)
+        temporary_files += len(temporary)
         if not killed:
             break
         for name in names - temporary:
             (folder / name).unlink()
     assert not killed
-    assert left > 1  # writers were killed while they wrote
+    assert temporary_files > 1  # writers were killed while they wrote
     truncate(next(folder.glob("*.ids")))
     with replacing(folder / "other.ids") as file:
         file.write(b"of a writer at work")
@@ -206,16 +206,16 @@ def test_files_are_on_disk_before_they_have_their_names(home: Path, monkeypatch:
     steps: list[str] = []
     sync, replace = os.fsync, os.replace
 
-    def synced(descriptor: int) -> None:
+    def recorded_sync(descriptor: int) -> None:
         steps.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).suffix[:4]}")
         sync(descriptor)
 
-    def replaced(source: Path, target: Path) -> None:
+    def recorded_replace(source: Path, target: Path) -> None:
         steps.append(f"name {target.suffix}")
         replace(source, target)
 
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(os, "replace", replaced)
+    monkeypatch.setattr(os, "fsync", recorded_sync)
+    monkeypatch.setattr(os, "replace", recorded_replace)
     tokens_of(home)
     assert [step.split()[0] for step in steps] == ["sync", "name", "sync", "name", "sync"]
     assert [step for step in steps if step.startswith("name")] == ["name .ids", "name .npy"]

@@ -27,9 +27,9 @@ def test_truncates_texts_as_the_tokenizers_library_does(
     encoded = tokenizer.encode("a " * first, "b " * second)
 
     lengths = np.array([first]), np.array([second])
-    kept = kept_lengths(*lengths, room, "longest_first" if strategy == "longest_first" else "only_second")
+    result = kept_lengths(*lengths, room, "longest_first" if strategy == "longest_first" else "only_second")
 
-    assert [int(n[0]) for n in kept] == [encoded.ids.count(0), encoded.ids.count(1)]
+    assert [int(n[0]) for n in result] == [encoded.ids.count(0), encoded.ids.count(1)]
 
 
 def test_truncates_a_query_that_fills_all_room_alone() -> None:
@@ -43,8 +43,8 @@ def test_micro_batches_cover_all_pairs_within_the_budget(lengths: list[int], bud
     ordered = np.array(sorted(lengths, reverse=True), dtype=np.int64)
     runs = list(cuts(ordered, budget))
 
-    assert [index for one, last in runs for index in range(one, last)] == list(range(len(ordered)))
-    assert all(last - one == 1 or (last - one) * ordered[one] <= budget for one, last in runs)
+    assert [index for begin, end in runs for index in range(begin, end)] == list(range(len(ordered)))
+    assert all(end - begin == 1 or (end - begin) * ordered[begin] <= budget for begin, end in runs)
 
 
 @given(data=st.data())

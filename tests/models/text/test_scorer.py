@@ -80,8 +80,8 @@ def test_scores_equal_those_of_transformers(
 
     scores = scores_of(batch_of(queries, counts, rows))
 
-    asked = [query for query, count in zip(queries, counts, strict=True) for _ in range(count)]
-    for score, query, row in zip(scores, asked, rows, strict=True):
+    query_of_candidate = [query for query, count in zip(queries, counts, strict=True) for _ in range(count)]
+    for score, query, row in zip(scores, query_of_candidate, rows, strict=True):
         expected = reference(query, texts[row])
         assert score == pytest.approx(7.0 if np.isnan(expected) else expected, abs=1e-5)
 
