@@ -1,4 +1,4 @@
-"""A hash of Python code. Data that the code built is rebuilt if the hash changes.
+"""Hash Python code, so that data is rebuilt only if the code that built it changes.
 
 Comments, docstrings and layout do not count, so that a better sentence causes no rebuild.
 """

@@ -6,7 +6,7 @@ ModelError
 │   └── FolderBusy        another process is writing it
 ├── SignatureError        a model's declared inputs do not fit the data of the pipeline
 ├── RuntimeFailure        the runtime could not load or execute the model
-│   ├── BatchFailure      one batch failed in a rank of a pipeline; all ranks know it and wait for the next batch
+│   ├── BatchFailure      a rank of a pipeline failed on one batch, and all ranks continue with the next batch
 │   └── OutOfMemory       this process has too little memory for a batch
 ├── MissingPackage        a package of an optional extra is not installed
 ├── GoldenMismatch        a loaded model returns other scores than at its export
@@ -41,7 +41,7 @@ class RuntimeFailure(ModelError):
 
 
 class BatchFailure(RuntimeFailure):
-    """A rank of a pipeline could not execute its part of a batch. All ranks know it and stay in step."""
+    """A rank of a pipeline could not execute its part of a batch. All ranks continue with the next batch."""
 
 
 class OutOfMemory(RuntimeFailure):

@@ -37,7 +37,7 @@ class Slots:
         return np.arange(int(self._lengths.sum())) + np.repeat(shift, self._lengths)
 
     def lists(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return values (N, ...) as (B, M, ...). It is a view if all lists have one length, else padded with zeros."""
+        """Return values (N, ...) padded with zeros to (B, M, ...). It is a view if all lists have the same length."""
         if self._equal_lengths:
             return values.reshape(*self.shape, *values.shape[1:])
         count, longest = self.shape
@@ -54,7 +54,7 @@ class Slots:
 
 
 def to_lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
-    """Return values (N, ...) as (B, M, ...). It is a view if all lists have one length, else padded with zeros."""
+    """Return values (N, ...) padded with zeros to (B, M, ...). It is a view if all lists have the same length."""
     return Slots(offsets).lists(values)
 
 
@@ -66,7 +66,7 @@ def mask_of(offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
 def chunk_offsets(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     """Cut requests [offsets[i], offsets[i + 1]) into chunks and return the offsets of the chunks (R + 1,).
 
-    All chunks have one size. It minimises the cost of all slots, with padding, and of the overhead per chunk.
+    All chunks have the same size. It minimises the total cost of the slots, including padding, and of the chunks.
     """
     if len(offsets) == 2:
         return offsets

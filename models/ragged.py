@@ -132,7 +132,12 @@ class RaggedBatch:
         )
 
     def keep(self, positions: NDArray[np.int64], offsets: NDArray[np.int64]) -> "RaggedBatch":
-        """Return the same requests with only the candidates at ``positions``, divided by ``offsets`` (B + 1,)."""
+        """Return the same requests with only some of their candidates.
+
+        Args:
+            positions: int64, the candidates to keep.
+            offsets: int64 (B + 1,). Request i keeps ``positions[offsets[i] : offsets[i + 1]]``.
+        """
         return replace(
             self,
             offsets=offsets,

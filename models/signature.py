@@ -96,7 +96,7 @@ class PairSpec(BaseModel):
     Attributes:
         query: a text of the request, such as "context.query".
         text: a property of the items' details, such as "details.summary".
-        max_length: maximum tokens of a sequence, with the tokens that the tokenizer adds around the texts.
+        max_length: maximum tokens of a sequence, including those that the tokenizer adds around the texts.
         truncation: longest_first removes tokens from the longer text until the pair fits, only_second removes them
             from the item's text.
         pad_id: the token that pads a sequence to the longest of its batch.

@@ -22,8 +22,10 @@ _EARLIEST_YEAR, _SCALE_YEARS = 1920, 10.0
 def read_movielens(events: Path | None = None, films: Path | None = None) -> EventLog:
     """Read the data set. Every rating is an event, high or low. Its value is the rating, from 1 to 5.
 
-    Item columns are ``genres``, float32 (I, G), 1 for each genre of a film, and ``year``, float32 (I,), decades since
-    1920 or 0 if the year is unknown.
+    The item columns are:
+
+    - ``genres``, float32 (I, G): 1 for each genre of a film.
+    - ``year``, float32 (I,): decades since 1920, or 0 if the year is unknown.
 
     Raises:
         ArtifactError: it is not installed, or a line cannot be read. The message has file, line and remedy.

@@ -1,7 +1,7 @@
 """Feature definitions: training, serving and the stores share one declaration of each feature.
 
 A set of definitions has a content hash. Artifacts contain this hash. Stored rows and overlays contain the hash of their
-own groups. So a model never reads numbers with another meaning than in its training.
+own groups. This way, a model never reads numbers that mean something else than in its training.
 
 The groups are:
 
@@ -38,7 +38,7 @@ CELL = "cell"
 
 
 class Feature(BaseModel):
-    """One feature of users, items, requests, cells or all requests.
+    """The definition of one feature.
 
     Attributes:
         dtype: of the numbers. "text" is a string in the context, empty by default.
@@ -102,7 +102,7 @@ class Feature(BaseModel):
         ]
         if self.group != "context" or numeric:
             raise ValueError(
-                f"feature {self.name}: a text must be of group context and can have no limit but max_length, got group "
+                f"feature {self.name}: a text must be of group context without numeric settings, got group "
                 f"{self.group}{' with ' if numeric else ''}{', '.join(numeric)}"
             )
         if self.max_length == 0:
@@ -222,7 +222,7 @@ class FeatureSet(BaseModel):
 
     @property
     def content_hash(self) -> str:
-        """16 hex digits over everything that affects the meaning of the numbers. Descriptions do not."""
+        """16 hex digits over all fields that affect the meaning of the numbers. Descriptions do not count."""
         return _hash_of(self.features)
 
     def hash_of(self, *groups: Group) -> str:
@@ -247,7 +247,7 @@ def _check_derived(feature: Feature, transform: Transform, known: dict[str, Feat
             )
     source = known[transform.of]
     if source.is_text:
-        raise ValueError(f"feature {feature.column}: {source.column} is a text, which has no transforms")
+        raise ValueError(f"feature {feature.column}: cannot be derived from {source.column}, which is a text")
     row_groups = {"item", *PER_CANDIDATE}  # one row per item or candidate, other groups one per request
     if source.group != feature.group and row_groups & {source.group, feature.group}:
         raise ValueError(

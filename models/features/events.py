@@ -34,7 +34,7 @@ class EventTable:
         return self.fields[AT_S]
 
     def records(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return the events (T,) as records of a dtype of ``StoredEvents.types``, as in stored rows."""
+        """Return the events (T,) as records, as in stored rows. ``StoredEvents.types`` has their dtype."""
         records = np.zeros(len(self.at_s), dtype=dtype)
         for name in dtype.names or ():
             records[name] = self.fields[name]

@@ -1,10 +1,10 @@
 """Live item features: values of single items that change while the catalogue stays the same, such as a closed street.
 
 There is one current value per item and feature. The values are in a folder with ``keys.npy`` (K,), ``live.<name>.npy``
-(K, ...) and ``live.json``, which is written completely or not at all. Items that it does not list have the defaults. It
-uses keys instead of rows, so it is also valid for the next version of the catalogue. A newer folder replaces it, as for
-overlays. Old values are not kept. Training reads these features from the served log, and uses the defaults for other
-data.
+(K, ...) and ``live.json``. The folder is written completely or not at all. Items that it does not list have the
+defaults. It has keys instead of rows, so it is also valid for the next version of the catalogue. A newer folder
+replaces it, as for overlays. Old values are not stored. Training reads these features from the served log, and uses the
+defaults for other data.
 """
 
 import json

@@ -17,7 +17,7 @@ class StoredEvents:
         readers: the features with an aggregate over this type.
         types: record dtype with the time, the sequence, and then the fields in the order of names.
         capacity: number of newest events that are stored.
-        lists: the features that are lists of all stored events.
+        lists: the features that are lists of events without a window.
     """
 
     def __init__(self, aggregates: Sequence[Feature]) -> None:
@@ -30,7 +30,7 @@ class StoredEvents:
         self.types = {event: _record_of(features) for event, features in self.readers.items()}
         self.capacity = {event: max(f.event_limit for f in fs) for event, fs in self.readers.items()}
         self.lists = tuple(f for f in aggregates if f.aggregate and f.aggregate.window_s is None and f.ragged)
-        """The features that are lists of all stored events. ``of_lists`` reads them."""
+        """The features that are lists of events without a window. ``of_lists`` reads them."""
 
     def of_lists(self, user: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return one user's events as records by type, from the values of ``lists`` in any order.

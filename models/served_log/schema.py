@@ -1,6 +1,6 @@
 """The schema of the served log, shared by its writer and its reader.
 
-There are two kinds of Parquet files. The metadata of their schema has the kind.
+There are two kinds of Parquet files. The metadata of the schema names the kind.
 
 A file of lists has one row per shown list, with the exact inputs of the models and the order in the answer:
 

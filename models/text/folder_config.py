@@ -79,7 +79,7 @@ def _tokenizer_config(folder: Path) -> dict[str, Any]:
 def max_length_of(folder: Path, config: dict[str, Any], wanted: int | None) -> int:
     """Return the maximum number of tokens of a pair.
 
-    It is ``wanted``, or the lower limit of model and tokenizer, but at most 512.
+    It is ``wanted``, if that is not None. Otherwise it is the limit of model and tokenizer, but at most 512.
 
     Raises:
         ArtifactError: ``wanted`` is above the limit of model or tokenizer.

@@ -17,7 +17,10 @@ from models.text.tokenizer import Template
 
 Lengths = NDArray[np.int64]
 _LONGEST = 4
-"""Tokens that are kept of a text, as a multiple of a pair's room. Of two longer texts, the second counts as longer."""
+"""Maximum number of stored tokens per text, as a multiple of a pair's room.
+
+If both texts of a pair have more tokens, the second counts as the longer one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class MicroBatch:
 def kept_lengths(
     first: Lengths, second: Lengths, room: int, truncation: Literal["longest_first", "only_second"]
 ) -> tuple[Lengths, Lengths]:
-    """Return how many tokens of each text of P pairs are kept, (P,) each, if both texts have to fit into ``room``.
+    """Return the numbers of tokens that are kept of both texts of P pairs, (P,) each. Their sum is at most ``room``.
 
     The strategies are those of Hugging Face, with one exception. For only_second, Hugging Face raises an error if the
     first text alone fills the room. Here the first text is truncated too.
@@ -65,14 +68,17 @@ class PairBatcher:
             template: the tokens around the texts.
             pair: maximum length, truncation and padding.
             inputs: the inputs of the model.
-            max_tokens: maximum slots of a micro-batch, with padding. A single longer pair is a micro-batch of its own.
+            max_tokens: maximum slots of a micro-batch, including padding. A longer pair is a micro-batch of its own.
         """
         self._template, self._pair, self._max_tokens = template, pair, max_tokens
         self._inputs = [(spec.name, spec.source) for spec in inputs]
         self.room = pair.max_length - template.added
         """Maximum number of tokens of a pair's two texts together."""
         self.most = _LONGEST * self.room
-        """Number of tokens to keep of a text before pairing. The longer text of a pair gets the odd token."""
+        """Maximum number of stored tokens per text.
+
+        It exceeds ``room``, because the longer text of a pair gets the odd token.
+        """
 
     def __call__(
         self,
@@ -153,7 +159,7 @@ def cuts(lengths: Lengths, max_tokens: int) -> Iterator[tuple[int, int]]:
 
 
 def _spans(starts: Lengths, lengths: Lengths) -> NDArray[np.int64]:
-    """Return the positions in the spans that begin at ``starts``, end to end."""
+    """Return all positions of the spans [start, start + length), end to end."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
     positions: NDArray[np.int64] = np.arange(total, dtype=np.int64) + np.repeat(

@@ -20,7 +20,7 @@ class TextConfig(BaseModel):
     """Batching of texts.
 
     Attributes:
-        max_tokens: maximum tokens in one call of the model, with padding. A longer pair is scored alone.
+        max_tokens: maximum tokens in one call of the model, including padding. A longer pair is scored alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
