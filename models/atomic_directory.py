@@ -46,9 +46,10 @@ def settled(path: Path) -> Path:
 
 @contextmanager
 def written_whole(root: Path, *, wait_limit_s: float = _WAIT_LIMIT_S) -> Iterator[Path]:
-    """Yield an empty folder to write into. It replaces ``root`` if the block ends without an error.
+    """Yield an empty folder to write into.
 
-    If the block fails, the old folder stays and nothing half-written is left.
+    It replaces ``root`` if the block ends without an error. If the block fails, the old folder stays and nothing
+    half-written is left.
 
     Raises:
         FolderBusy: another process was writing the folder for ``wait_limit_s``.
@@ -93,7 +94,10 @@ def _recover(root: Path, writers: Path) -> None:
 
 
 def _put(staging: Path, root: Path) -> None:
-    """Rename the new folder to ``root``. Remove the old folder after the new name is on disk."""
+    """Rename the new folder to ``root``.
+
+    Remove the old folder after the new name is on disk.
+    """
     if not os.path.lexists(root):
         staging.rename(root)
         sync_folder(root.parent)

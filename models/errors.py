@@ -41,7 +41,10 @@ class RuntimeFailure(ModelError):
 
 
 class BatchFailure(RuntimeFailure):
-    """A rank of a pipeline could not execute its part of a batch. All ranks continue with the next batch."""
+    """A rank of a pipeline could not execute its part of a batch.
+
+    All ranks continue with the next batch.
+    """
 
 
 class OutOfMemory(RuntimeFailure):

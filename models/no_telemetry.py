@@ -11,6 +11,9 @@ NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
 def forbid_telemetry() -> None:
-    """Set the variables for this process and its children. Call it before the libraries are imported."""
+    """Set the variables for this process and its children.
+
+    Call it before the libraries are imported.
+    """
     for name, value in NO_TELEMETRY.items():
         os.environ.setdefault(name, value)

@@ -37,7 +37,10 @@ class Slots:
         return np.arange(int(self._lengths.sum())) + np.repeat(shift, self._lengths)
 
     def lists(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return values (N, ...) padded with zeros to (B, M, ...). It is a view if all lists have the same length."""
+        """Return values (N, ...) padded with zeros to (B, M, ...).
+
+        It is a view if all lists have the same length.
+        """
         if self._equal_lengths:
             return values.reshape(*self.shape, *values.shape[1:])
         count, longest = self.shape
@@ -54,7 +57,10 @@ class Slots:
 
 
 def to_lists(values: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[Any]:
-    """Return values (N, ...) padded with zeros to (B, M, ...). It is a view if all lists have the same length."""
+    """Return values (N, ...) padded with zeros to (B, M, ...).
+
+    It is a view if all lists have the same length.
+    """
     return Slots(offsets).lists(values)
 
 

@@ -64,7 +64,10 @@ class InputSpec(BaseModel):
         return self.source.startswith(_PER_CANDIDATE) and "@" not in self.source
 
     def axes(self, layout: Layout) -> tuple[str, ...]:
-        """Return the names of the leading axes. Axes with the same name have the same length in one call."""
+        """Return the names of the leading axes.
+
+        Axes with the same name have the same length in one call.
+        """
         if self.per_candidate or self.source in {"batch.request_of", "batch.mask"}:
             rows = {"flat": (), "list": ("requests",), "chunks": ("chunks",), "pairs": ()}
             return (*rows[layout], "candidates")
@@ -112,7 +115,10 @@ class PairSpec(BaseModel):
 
 
 class Signature(BaseModel):
-    """The inputs and outputs of a model. Only layout pairs has a ``pair``."""
+    """The inputs and outputs of a model.
+
+    Only layout pairs has a ``pair``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

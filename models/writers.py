@@ -1,7 +1,7 @@
-"""The writers' folder beside an atomically written folder. One writer at a time works in it.
+"""The writers' folder beside an atomically written folder.
 
-It holds the lock and the writer's new folder, and is removed after the write. The system frees the lock of a killed
-process, and the next writer removes its files.
+One writer at a time works in it. The folder has the lock and the writer's new folder, and is removed after the write.
+The system frees the lock of a killed process, and the next writer removes its files.
 """
 
 import errno
@@ -57,10 +57,10 @@ def writing_in(folder: Path, limit_s: float, root: Path) -> Iterator[Path]:
 
 
 def remove(path: Path, folder: Path) -> None:
-    """Remove a file or folder that is no longer read. If it cannot be removed, the next writer tries again.
+    """Remove a file or folder that is no longer read.
 
-    It is moved within the writers' folder first, so that a process that still writes there gets an error, and not
-    half a folder.
+    If it cannot be removed, the next writer tries again. It is moved within the writers' folder first, so that a
+    process that still writes there gets an error, and not half a folder.
     """
     removed = folder / f"{secrets.token_hex(8)}.removed"
     with suppress(OSError):
@@ -72,7 +72,10 @@ def remove(path: Path, folder: Path) -> None:
 
 
 def _acquire_lock(folder: Path, until_s: float) -> int | None:
-    """Open the lock file and lock it. Return None if another writer holds it until ``until_s``."""
+    """Open the lock file and lock it.
+
+    Return None if another writer holds it until ``until_s``.
+    """
     lock = folder / _LOCK
     while True:
         with suppress(FileExistsError):  # not ``exist_ok``, which raises if the folder is removed meanwhile
@@ -103,7 +106,10 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _is_named(descriptor: int, path: Path) -> bool:
-    """Return whether the open file still has this name. The previous writer removes it while it holds the lock."""
+    """Return whether the open file still has this name.
+
+    The previous writer removes it while it holds the lock.
+    """
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -48,7 +48,10 @@ class EventData:
 
     @property
     def impressions(self) -> Path:
-        """Folder of the moments, with one folder per split. Each also has ``user.npy`` (B,) and ``at_s.npy`` (B,)."""
+        """Folder of the moments, with one folder per split.
+
+        Each also has ``user.npy`` (B,) and ``at_s.npy`` (B,).
+        """
         return self.root / "impressions"
 
     @property
@@ -117,7 +120,10 @@ def write_event_data(log: EventLog, config: EventsConfig, data: EventData, stamp
 
 
 def _columns(log: EventLog, training: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    """Return the item columns. Those that depend on events use only the training period."""
+    """Return the item columns.
+
+    Those that depend on events use only the training period.
+    """
     items = len(log.item_ids)
     pairs = np.unique(log.user[training] * items + log.item[training])
     users = np.bincount(pairs % items, minlength=items)

@@ -48,7 +48,10 @@ class EventLog:
         values: Sequence[float],
         **others: Any,
     ) -> Self:
-        """Build a sorted log from ids. Users and items are numbered in the order of their ids."""
+        """Build a sorted log from ids.
+
+        Users and items are numbered in the order of their ids.
+        """
         item_ids, item = np.unique(np.asarray(items), return_inverse=True)
         user = np.unique(np.asarray(users), return_inverse=True)[1]
         times = np.asarray(at_s, dtype=np.float64)
@@ -66,7 +69,9 @@ class EventLog:
 
 @dataclass(frozen=True)
 class Moments:
-    """The M moments of a log. A moment has all events of one user at one time.
+    """The M moments of a log.
+
+    A moment has all events of one user at one time.
 
     Attributes:
         start: int64 (M,). Moment i has the events [start[i], end[i]).
@@ -108,7 +113,10 @@ class Cuts:
     test_s: float
 
     def parts(self, at_s: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:
-        """Return a mask of the times in each of train, valid and test. The periods follow each other in this order."""
+        """Return a mask of the times in each of train, valid and test.
+
+        The periods follow each other in this order.
+        """
         return {
             "train": at_s < self.valid_s,
             "valid": (at_s >= self.valid_s) & (at_s < self.test_s),

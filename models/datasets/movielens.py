@@ -20,7 +20,9 @@ _EARLIEST_YEAR, _SCALE_YEARS = 1920, 10.0
 
 
 def read_movielens(events: Path | None = None, films: Path | None = None) -> EventLog:
-    """Read the data set. Every rating is an event, high or low. Its value is the rating, from 1 to 5.
+    """Read the data set.
+
+    Every rating is an event, high or low. Its value is the rating, from 1 to 5.
 
     The item columns are:
 
@@ -63,7 +65,10 @@ def read_movielens(events: Path | None = None, films: Path | None = None) -> Eve
 
 
 def _lines(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the wanted fields of each line. The header has names of the form ``field:type``."""
+    """Yield the line number and the wanted fields of each line.
+
+    The header has names of the form ``field:type``.
+    """
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         header = [field.partition(":")[0] for field in next(rows, [])]

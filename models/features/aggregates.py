@@ -67,7 +67,10 @@ class Aggregated(Protocol):
 
     @property
     def fresh_for_s(self) -> float | None:
-        """Maximum age of the newest event in seconds. If it is older, the feature has its default."""
+        """Maximum age of the newest event in seconds.
+
+        If it is older, the feature has its default.
+        """
         ...
 
     @property

@@ -51,10 +51,16 @@ def item_key(item_id: str) -> int:
 
 
 class Catalogue:
-    """A catalogue that is open for reading. Its arrays are memory maps."""
+    """A catalogue that is open for reading.
+
+    Its arrays are memory maps.
+    """
 
     def __init__(self, root: Path, manifest: CatalogueManifest, columns: dict[str, NDArray[Any]]) -> None:
-        """Load keys, ids and details from ``root``. Callers use ``Catalogue.open`` instead."""
+        """Load keys, ids and details from ``root``.
+
+        Callers use ``Catalogue.open`` instead.
+        """
         self.root = root
         self.manifest = manifest
         self.columns = columns

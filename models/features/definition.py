@@ -136,7 +136,10 @@ class Feature(BaseModel):
 
     @property
     def is_text(self) -> bool:
-        """Whether it is a text. All other features are numeric."""
+        """Whether it is a text.
+
+        All other features are numeric.
+        """
         return self.dtype == "text"
 
     @property
@@ -157,7 +160,10 @@ class Feature(BaseModel):
 
 
 class FeatureSet(BaseModel):
-    """The features of one pipeline. Names are unique in each group."""
+    """The features of one pipeline.
+
+    Names are unique in each group.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -222,11 +228,17 @@ class FeatureSet(BaseModel):
 
     @property
     def content_hash(self) -> str:
-        """16 hex digits over all fields that affect the meaning of the numbers. Descriptions do not count."""
+        """16 hex digits over all fields that affect the meaning of the numbers.
+
+        Descriptions do not count.
+        """
         return _hash_of(self.features)
 
     def hash_of(self, *groups: Group) -> str:
-        """Return 16 hex digits over the stored features of some groups. Changes in other groups do not affect it."""
+        """Return 16 hex digits over the stored features of some groups.
+
+        Changes in other groups do not affect it.
+        """
         return _hash_of(tuple(f for group in groups for f in self.supplied(group)))
 
 

@@ -1,7 +1,8 @@
-"""Event tables: the actions of users, sorted by user and time. Event-time aggregates read them.
+"""Event tables: the actions of users, sorted by user and time.
 
-The events of one user are in the order of (time, sequence). The source numbers its events, and this number is the
-sequence. It orders events of the same time, in any order of arrival, and identifies an event that arrives twice.
+Event-time aggregates read them. The events of one user are in the order of (time, sequence). The source numbers its
+events, and this number is the sequence. It orders events of the same time, in any order of arrival, and identifies an
+event that arrives twice.
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,10 @@ class EventTable:
         return self.fields[AT_S]
 
     def records(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return the events (T,) as records, as in stored rows. ``StoredEvents.types`` has their dtype."""
+        """Return the events (T,) as records, as in stored rows.
+
+        ``StoredEvents.types`` has their dtype.
+        """
         records = np.zeros(len(self.at_s), dtype=dtype)
         for name in dtype.names or ():
             records[name] = self.fields[name]
@@ -49,7 +53,9 @@ class EventTable:
         fields: Mapping[str, NDArray[Any]],
         users: int,
     ) -> Self:
-        """Sort events that are in any order. Only one event is kept for each user, time and sequence.
+        """Sort events that are in any order.
+
+        Only one event is kept for each user, time and sequence.
 
         Raises:
             ValueError: a time is not finite, or a user is not from 0 to ``users`` - 1.

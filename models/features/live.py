@@ -131,7 +131,10 @@ class LiveColumns:
     """Live item features by row of one version of the catalogue."""
 
     def __init__(self, live: LiveItems, features: FeatureSet, catalogue: Catalogue) -> None:
-        """Copy the values into columns by row. Items that are not in the catalogue are ignored."""
+        """Copy the values into columns by row.
+
+        Items that are not in the catalogue are ignored.
+        """
         rows = catalogue.rows_of_keys(live.keys)
         present = rows >= 0
         self._columns: dict[str, NDArray[Any]] = {}

@@ -208,7 +208,10 @@ def _select(
     index: NDArray[np.int64],
     missing: NDArray[np.bool_] | None,
 ) -> NDArray[Any]:
-    """Return ``values[index]``, with the default for missing rows. Without values every row is the default."""
+    """Return ``values[index]``, with the default for missing rows.
+
+    Without values every row is the default.
+    """
     if values is None or len(values) == 0:
         return _default(feature, len(index))
     if missing is None:

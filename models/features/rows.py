@@ -33,7 +33,10 @@ _NEVER_S = -np.inf
 
 
 def row_key(group: KeyedGroup, user: bytes) -> bytes:
-    """Return the store's key for the row of a user and group. The braces keep a user on one node of a cluster."""
+    """Return the store's key for the row of a user and group.
+
+    The braces keep a user on one node of a cluster.
+    """
     return b"{" + user + b"}/" + group.encode()
 
 
@@ -151,9 +154,9 @@ class UserRowCodec:
     def with_event(
         self, row: Row | None, event: str, at_s: float, sequence: int, fields: Mapping[str, Any]
     ) -> bytes:
-        """Return the user's row with one more event. Events may arrive in any order.
+        """Return the user's row with one more event.
 
-        Event types and fields that no feature reads are not stored.
+        Events may arrive in any order. Event types and fields that no feature reads are not stored.
 
         Raises:
             FeatureMismatch: the row was written with other definitions.
@@ -260,7 +263,10 @@ class UserRowCodec:
         return b"".join((self.tag, record.tobytes(), *[bodies[name].tobytes() for name in self._bodies]))
 
     def _records(self, data: Row, count: int) -> NDArray[Any]:
-        """Return the records in ``data``. They are empty if the group has no stored features."""
+        """Return the records in ``data``.
+
+        They are empty if the group has no stored features.
+        """
         if self._record.itemsize == 0:
             return np.zeros(count, dtype=self._record)
         return np.frombuffer(data, dtype=self._record)

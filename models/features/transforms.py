@@ -18,7 +18,9 @@ Source = Annotated[str, Field(pattern=r"^(user|realtime|item|context|global|cell
 
 
 class _Transform(BaseModel):
-    """A transform of one feature. The result has its shape and offsets.
+    """A transform of one feature.
+
+    The result has its shape and offsets.
 
     Attributes:
         of: the feature that is read, "<group>.<name>".
@@ -35,7 +37,10 @@ class _Transform(BaseModel):
 
 
 class Age(_Transform):
-    """Time from ``of``, in epoch seconds, to the request, in units of ``unit_s``. It is never below 0."""
+    """Time from ``of``, in epoch seconds, to the request, in units of ``unit_s``.
+
+    It is never below 0.
+    """
 
     kind: Literal["age"] = "age"
     unit_s: float = Field(default=1.0, gt=0)
@@ -46,7 +51,10 @@ class Age(_Transform):
         return (self.of, NOW)
 
     def apply(self, values: NDArray[Any], now_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return ages. ``now_s`` has the leading axis of ``values``."""
+        """Return ages.
+
+        ``now_s`` has the leading axis of ``values``.
+        """
         now_s = now_s.reshape(-1, *(1,) * (values.ndim - 1))
         return np.asarray(np.maximum(now_s - values, 0.0) / self.unit_s)
 
@@ -129,9 +137,10 @@ def transformed(
     values: NDArray[Any],
     now_s: NDArray[np.float64] | None,
 ) -> NDArray[Any]:
-    """Apply a transform to values (T, ...). ``now_s`` (T,) is required if the transform reads it.
+    """Apply a transform to values (T, ...).
 
-    The arithmetic is float64 over contiguous arrays, so the result does not depend on the memory layout of the values.
+    ``now_s`` (T,) is required if the transform reads it. The arithmetic is float64 over contiguous arrays, so the
+    result does not depend on the memory layout of the values.
     """
     values = np.ascontiguousarray(values, dtype=np.float64)
     if isinstance(transform, Age):

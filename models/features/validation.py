@@ -1,4 +1,7 @@
-"""Check arrays against the feature definitions. Overlays and live item features use it."""
+"""Check arrays against the feature definitions.
+
+Overlays and live item features use it.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

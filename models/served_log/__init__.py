@@ -1,1 +1,4 @@
-"""The served log: Parquet files of shown lists and of feedback. Training reads it."""
+"""The served log: Parquet files of shown lists and of feedback.
+
+Training reads it.
+"""

@@ -139,7 +139,10 @@ def _from_pretrained(module: SequenceClassifier, folder: Path) -> tuple[Any, set
 
 
 def _golden(module: SequenceClassifier, tokenizer: Path) -> Inputs:
-    """Return a few pairs of random tokens. The last pair is shorter and padded."""
+    """Return a few pairs of random tokens.
+
+    The last pair is shorter and padded.
+    """
     pair = module.options.pair
     template = PairTokenizer(tokenizer).template
     random = torch.Generator().manual_seed(0)

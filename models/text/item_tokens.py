@@ -29,7 +29,10 @@ _LAYOUT = "1"
 
 
 class _Details(msgspec.Struct):
-    """An item's details. Only the properties are read."""
+    """An item's details.
+
+    Only the properties are read.
+    """
 
     properties: dict[str, msgspec.Raw] = {}
 
@@ -100,7 +103,10 @@ def _tokenise(
 
 
 def _opened(ids: Path, offsets: Path, count: int) -> RaggedArray | None:
-    """Map the tokens of ``count`` items. Return None if a file is missing or incomplete, as after a power cut."""
+    """Map the tokens of ``count`` items.
+
+    Return None if a file is missing or incomplete, as after a power cut.
+    """
     try:
         bounds, size_bytes = np.load(offsets), ids.stat().st_size
         ascends = (

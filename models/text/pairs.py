@@ -39,10 +39,10 @@ class MicroBatch:
 def kept_lengths(
     first: Lengths, second: Lengths, room: int, truncation: Literal["longest_first", "only_second"]
 ) -> tuple[Lengths, Lengths]:
-    """Return the numbers of tokens that are kept of both texts of P pairs, (P,) each. Their sum is at most ``room``.
+    """Return the numbers of tokens that are kept of both texts of P pairs, (P,) each.
 
-    The strategies are those of Hugging Face, with one exception. For only_second, Hugging Face raises an error if the
-    first text alone fills the room. Here the first text is truncated too.
+    Their sum is at most ``room``. The strategies are those of Hugging Face, with one exception. For only_second,
+    Hugging Face raises an error if the first text alone fills the room. Here the first text is truncated too.
     """
     if truncation == "only_second":
         first = np.minimum(first, room)

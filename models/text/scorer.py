@@ -29,7 +29,10 @@ class TextConfig(BaseModel):
 
 
 class PairScorer:
-    """Score texts of one catalogue. The texts of all items are tokenised on construction."""
+    """Score texts of one catalogue.
+
+    The texts of all items are tokenised on construction.
+    """
 
     def __init__(self, root: Path, signature: Signature, catalogue: Catalogue, config: TextConfig) -> None:
         """Read the tokenizer of the artifact at ``root`` and tokenise the items' texts.
@@ -76,7 +79,10 @@ class PairScorer:
         return scores
 
     def _queries(self, batch: RaggedBatch) -> RaggedArray:
-        """Return the tokens of each request's query. A request without a query has none."""
+        """Return the tokens of each request's query.
+
+        A request without a query has none.
+        """
         column = _texts_of(batch, self._pair.query)
         texts = [column[i].tobytes().decode(errors="replace") for i in range(len(column))]
         return self._tokenizer.tokens(texts, self._batcher.most)

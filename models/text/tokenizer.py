@@ -1,7 +1,8 @@
-"""The tokenizer of an artifact. It tokenises each text separately, and pairs are joined from the tokens of two texts.
+"""The tokenizer of an artifact.
 
-So an item's text is tokenised once instead of once per request, and a query once instead of once per candidate. The
-tokenizer adds tokens around the texts of a pair. They are found by encoding a sample pair.
+It tokenises each text separately, and pairs are joined from the tokens of two texts. So an item's text is tokenised
+once instead of once per request, and a query once instead of once per candidate. The tokenizer adds tokens around the
+texts of a pair. They are found by encoding a sample pair.
 """
 
 import os

@@ -88,7 +88,10 @@ def make_catalogue(root: Path) -> Catalogue:
 
 
 def make_batch(lengths: list[int], past: list[int], seed: int = 0) -> RaggedBatch:
-    """Return requests with these numbers of candidates and history items. About 1 in 11 history items is unknown."""
+    """Return requests with these numbers of candidates and history items.
+
+    About 1 in 11 history items is unknown.
+    """
     random = np.random.default_rng(seed)
     offsets, count = offsets_of(np.array(lengths, dtype=np.int64)), len(lengths)
     past_offsets = offsets_of(np.array(past, dtype=np.int64))
@@ -119,7 +122,10 @@ def make_pooled(seed: int = 0) -> PooledRanker:
 
 
 def make_reranker(seed: int = 0) -> ListwiseReranker:
-    """Return a reranker with random weights. A new one adds 0 to the scores."""
+    """Return a reranker with random weights.
+
+    A new one adds 0 to the scores.
+    """
     return shaken(ListwiseReranker(RERANKER), seed)
 
 

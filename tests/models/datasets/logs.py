@@ -8,7 +8,10 @@ USERS, ITEMS, STEPS = 40, 30, 25
 
 
 def make_log(*, repeats: bool = False, seed: int = 0) -> EventLog:
-    """Return a log in which item i is mostly followed by i + 1. Some events have the same time."""
+    """Return a log in which item i is mostly followed by i + 1.
+
+    Some events have the same time.
+    """
     random = np.random.default_rng(seed)
     users, items, times = [], [], []
     for user in range(USERS):

@@ -16,7 +16,10 @@ NOW = Feature(name="now_s", group="context", dtype="float64")
 
 
 def aggregated(name: str, kind: str, field: str, **more: Any) -> Feature:
-    """Return a feature over the event "rating". Arguments that Aggregate does not have go to the feature."""
+    """Return a feature over the event "rating".
+
+    Arguments that Aggregate does not have go to the feature.
+    """
     own = {key: more.pop(key) for key in ("window_s", "max_events") if key in more}
     aggregate = Aggregate.model_validate({"kind": kind, "event": "rating", "field": field, **own})
     return Feature.model_validate({"name": name, "group": "user", "aggregate": aggregate, **more})
@@ -42,7 +45,10 @@ AGGREGATES = tuple(f for f in FEATURES.group("user") if f.aggregate is not None)
 
 @dataclass(frozen=True)
 class Arrivals:
-    """T events in the order of arrival. All arrays are (T,), except ``place`` (T, 2)."""
+    """T events in the order of arrival.
+
+    All arrays are (T,), except ``place`` (T, 2).
+    """
 
     user: NDArray[np.int64]
     at_s: NDArray[np.float64]
@@ -65,7 +71,10 @@ class Arrivals:
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> Arrivals:
-    """Draw up to 40 events on a coarse clock in any order. Some arrive twice."""
+    """Draw up to 40 events on a coarse clock in any order.
+
+    Some arrive twice.
+    """
     count = draw(st.integers(0, 40))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     latest = draw(st.sampled_from([1, 4, 24]))

@@ -1,4 +1,7 @@
-"""Event tables are sorted and have each event once. Bisection finds the position of a time."""
+"""Event tables are sorted and have each event once.
+
+Bisection finds the position of a time.
+"""
 
 import numpy as np
 import pytest

@@ -38,7 +38,10 @@ def feature_sets(draw: st.DrawFn) -> FeatureSet:
 
 
 def random_user(features: FeatureSet, drawn: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """Return a value for every feature. Ragged ones have up to ``max_length`` values."""
+    """Return a value for every feature.
+
+    Ragged ones have up to ``max_length`` values.
+    """
     user = {}
     for feature in features.features:
         shape = (int(drawn.integers(0, 6)), *feature.shape) if feature.ragged else feature.shape

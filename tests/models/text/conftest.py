@@ -33,7 +33,10 @@ def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def roberta_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a RoBERTa. Its byte-level tokenizer puts two tokens between the texts and has no types."""
+    """Return the folder of a RoBERTa.
+
+    Its byte-level tokenizer puts two tokens between the texts and has no types.
+    """
     bare = Tokenizer(models.BPE())
     bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     special = ["<s>", "<pad>", "</s>", "<unk>"]

@@ -111,7 +111,10 @@ def test_rejects_a_feature_that_is_not_a_text(
 
 
 def reference_of(folder: Path) -> Reference:
-    """Return a function for the score of a pair in transformers. It is NaN if the query has no tokens."""
+    """Return a function for the score of a pair in transformers.
+
+    It is NaN if the query has no tokens.
+    """
     tokenizer = AutoTokenizer.from_pretrained(folder)
     network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
 

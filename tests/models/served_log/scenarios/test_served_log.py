@@ -27,7 +27,10 @@ from tests.models.worlds import FEATURES, make_batch
 
 
 def shown_lists(lengths: list[int], past: list[int], seed: int = 0, first: int = 0) -> ShownLists:
-    """Return lists ``first``, ``first`` + 1, … one hour apart. An item's key is 100 times its row."""
+    """Return lists ``first``, ``first`` + 1, … one hour apart.
+
+    An item's key is 100 times its row.
+    """
     batch = make_batch(lengths, past, seed)
     return ShownLists(
         batch=batch,
