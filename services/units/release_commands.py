@@ -25,7 +25,7 @@ class ReleaseCommands:
         try:
             await self.live.load(name)
         except ReleaseError as error:
-            logger.warning("%s; %s goes on", error, self.live.active.name)
+            logger.warning("%s; release %s stays active", error, self.live.active.name)
         return self._status()
 
     async def activate_release(self, name: str) -> Status:
@@ -34,7 +34,7 @@ class ReleaseCommands:
             await self.live.activate(name)
             await self.live.keep_active()
         except ReleaseError as error:
-            logger.warning("%s; %s goes on", error, self.live.active.name)
+            logger.warning("%s; release %s stays active", error, self.live.active.name)
         return self._status()
 
     async def give_up_release(self, name: str, why: str) -> Status:
@@ -67,4 +67,4 @@ class ReleaseCommands:
         try:
             await self.live.activate(name)
         except ReleaseError as error:
-            logger.warning("%s; %s goes on", error, self.live.active.name)
+            logger.warning("%s; release %s stays active", error, self.live.active.name)

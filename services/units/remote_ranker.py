@@ -46,8 +46,8 @@ class RemoteRanker:
         scores = np.concatenate([unpack(answer)[0]["score"] for answer in answers])
         if len(scores) != batch.candidate_count:
             raise StageFailed(
-                f"the ranker unit gave {len(scores)} scores for {batch.candidate_count} candidates: "
-                f"run one version in all units"
+                f"ranker unit: must return {batch.candidate_count} scores, one for each candidate, got {len(scores)}; "
+                f"run the same version in all units"
             )
         return batch.adding(candidates={"score": scores, "ranker": scores})
 

@@ -169,7 +169,7 @@ def test_a_call_of_another_release_is_refused() -> None:
     async def scenario() -> None:
         unit = Unit()
         other = RankerService(unit.runner, live_of("r2"))
-        with pytest.raises(ReleaseMismatch, match="holds release r2, the call is of r1"):
+        with pytest.raises(ReleaseMismatch, match="release: this replica has loaded r2, got r1; send the request again"):
             await RemoteRanker(calling(other))(small_batch(0.0, [2]))
         unit.runner.close()
         with pytest.raises(Overloaded):
@@ -215,7 +215,7 @@ def test_another_number_of_scores_is_refused() -> None:
         return b"no buffer"
 
     async def scenario() -> None:
-        with pytest.raises(StageFailed, match="gave 1 scores for 2 candidates"):
+        with pytest.raises(StageFailed, match="must return 2 scores, one for each candidate, got 1;"):
             await RemoteRanker(short)(small_batch(0.0, [2]))
         with pytest.raises(StageFailed, match="cannot be read"):
             await RemoteRanker(garbage)(small_batch(0.0, [2]))

@@ -91,7 +91,7 @@ def test_the_parts_are_closed_in_the_reverse_order_and_once(tmp_path: Path, clos
     in_loop(run)
     assert closed == list(IN_CLOSING_ORDER)
     check_store_is_free(tmp_path)
-    assert list((tmp_path / "log").rglob("*.parquet")), "the list that was answered is in the log"
+    assert list((tmp_path / "log").rglob("*.parquet")), "the log has no row for the answer"
     assert list((tmp_path / "traffic").rglob("*.parquet"))
 
 
@@ -150,7 +150,7 @@ def test_no_step_leaves_anything_open_if_it_fails(
 
     in_loop(run)
     assert closed == list(IN_CLOSING_ORDER[len(IN_CLOSING_ORDER) - made :])
-    assert others == ["closed"], "what the replica had before is closed, too"
+    assert others == ["closed"], "parts that were on the stack before are not closed"
     check_store_is_free(tmp_path)
 
 
