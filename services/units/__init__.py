@@ -1,1 +1,1 @@
-"""Units: the Serve deployments, and the calls between them."""
+"""Units: the Serve deployments of a pipeline, and the calls between them."""

@@ -1,4 +1,4 @@
-"""The engine of an ingress replica, with all of its parts."""
+"""Build the engine of an ingress replica, with all of its parts."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,16 +38,23 @@ def build_engine(
     clock: Callable[[], float] = time.monotonic,
     closing: ExitStack | None = None,
 ) -> Engine:
-    """Load and warm the active release and start the threads of one ingress replica; ``Engine.close`` ends them.
+    """Load and warm the active release, and start the threads of one ingress replica.
 
-    Call inside a running event loop.
+    Call it inside a running event loop. ``Engine.close`` ends the threads.
 
-    replica: the replica's name. remote: the stages that other units run, or that stand in their place.
-    first_stages: stages that run before the pipeline's own. load_runtime: opens the models. clock: that of deadlines.
-    closing: closes the parts, after those that it has already; one stack closes a whole replica.
+    Args:
+        config: the pipeline.
+        home: the folder that relative paths of the configuration start from.
+        replica: the replica's name.
+        remote: the stages that other units run, or stand-ins for these stages.
+        first_stages: stages that run before the stages of the pipeline.
+        load_runtime: opens the models.
+        clock: returns the time in seconds, on the clock of the deadlines.
+        closing: the stack that closes the whole replica. The parts are added to it. They are therefore closed before
+            everything that it already has.
 
     Raises:
-        ConfigError, ReleaseError, ModelError: a part cannot be made. The parts before it are closed.
+        ConfigError, ReleaseError, ModelError: a part cannot be made. Everything on ``closing`` is closed then.
     """
     elsewhere = dict(remote or {})
     with closed_on_error(closing or ExitStack()) as stack:

@@ -1,4 +1,4 @@
-"""The unit that answers HTTP, as a Serve deployment."""
+"""The Serve deployment of the unit that answers HTTP."""
 
 import asyncio
 from collections.abc import Mapping
@@ -29,14 +29,17 @@ from services.units.router import PoolRouter, RankerPool
 
 
 class IngressUnit(ReleaseCommands):
-    """The unit that answers HTTP."""
+    """The unit that answers HTTP. Serve makes one object of this class in each replica."""
 
     def __init__(
         self, config: dict[str, Any], home: str, rankers: "Mapping[str, DeploymentHandle[Any]] | None" = None
     ) -> None:
-        """Load and warm the unit's release; Serve calls it on the replica's event loop.
+        """Load and warm the unit's release. Serve calls this on the replica's event loop.
 
-        rankers: the ranker unit's deployments by pool, where it is another unit.
+        Args:
+            config: the pipeline's configuration as plain data.
+            home: the folder that relative paths of the configuration start from.
+            rankers: the deployments of the ranker unit by pool. None if this unit runs the ranker itself.
         """
         self._closing = ExitStack()
         pipeline = PipelineConfig.model_validate(config)
@@ -66,21 +69,21 @@ class IngressUnit(ReleaseCommands):
         return self._app
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Queues live in the batcher: what autoscaling policies read."""
+        """Return the load and the queue for the autoscaling policy. The requests wait in the batcher, not in Serve."""
         return recorded(self._engine.runner.waiting_candidates, self._engine.metrics)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Take the weights of the ranker's pools; Serve calls it at the start and whenever they change."""
+        """Set the weights of the ranker's pools. Serve calls this at the start and after each change."""
         if self._router is not None:
             self._router.reweigh(RouterConfig.model_validate(user_config).weights)
 
     async def __del__(self) -> None:
-        """Close all parts; Serve calls it even if ``__init__`` raised."""
+        """Close all parts. Serve calls this even if ``__init__`` raised."""
         self._closing.close()
 
 
 def _follow_weights(pipeline: PipelineConfig, router: PoolRouter) -> FollowedWeights:
-    """Keep the router's weights as the autoscaling policy decides them. Call inside a running event loop."""
+    """Update the router's weights whenever the autoscaling policy changes them. Call it inside a running event loop."""
     loop = asyncio.get_running_loop()
     return FollowedWeights(
         KvStore(pipeline.name),
@@ -90,7 +93,7 @@ def _follow_weights(pipeline: PipelineConfig, router: PoolRouter) -> FollowedWei
 
 
 def ranker_pool(handle: "DeploymentHandle[Any]") -> RankerPool:
-    """Return the pool that a deployment of the ranker unit is to a router."""
+    """Wrap a deployment of the ranker unit as a pool for the router."""
 
     async def call(payload: bytes) -> bytes:
         try:

@@ -1,4 +1,4 @@
-"""The ranker as a unit of its own, as a Serve deployment."""
+"""The Serve deployment of the ranker, if the ranker is a separate unit."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -22,10 +22,10 @@ from services.units.replica import ReplicaParts, closed_on_error, group_runtimes
 
 
 class RankerUnit(ReleaseCommands):
-    """The ranker as a unit of its own."""
+    """The ranker as a separate unit. Serve makes one object of this class in each replica."""
 
     async def __init__(self, config: dict[str, Any], home: str) -> None:  # type: ignore[misc]  # Serve awaits it
-        """Load and warm the ranker, then rehearse calls."""
+        """Load and warm the ranker, then run a batch of each shape on the path of real calls."""
         self._closing = ExitStack()
         pipeline = PipelineConfig.model_validate(config)
         context = serve.get_replica_context()
@@ -42,15 +42,15 @@ class RankerUnit(ReleaseCommands):
         super().__init__(live, replica, group)
 
     async def score(self, payload: bytes) -> bytes:
-        """Score one packed batch."""
+        """Score one packed batch, and return the packed scores."""
         return await self._service.score(payload)
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Queues live in the batcher: what autoscaling policies read."""
+        """Return the load and the queue for the autoscaling policy. The requests wait in the batcher, not in Serve."""
         return recorded(self._runner.waiting_candidates, self._metrics)
 
     async def __del__(self) -> None:
-        """Close all parts; Serve calls it even if ``__init__`` raised."""
+        """Close all parts. Serve calls this even if ``__init__`` raised."""
         self._closing.close()
 
 
@@ -63,7 +63,7 @@ def _merge(batches: Sequence[RaggedBatch], _release: str) -> RaggedBatch:
 
 
 async def _rehearse(service: RankerService, config: PipelineConfig, release: Release) -> None:
-    """Score a batch of every shape that this unit meets, on the path of a call."""
+    """Score a batch of every shape that this unit can get, on the path of real calls."""
     items, each = len(release.catalogue), config.candidates.count
     for requests in batch_shapes(config):
         batch = sample_batch(release.layout, release.view, items, requests, each, release.name)

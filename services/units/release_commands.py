@@ -1,4 +1,4 @@
-"""The calls by which ``services.releases.rollout`` changes the releases of a replica, through Serve."""
+"""The calls with which ``services.releases.rollout`` changes the releases of a replica, through Serve."""
 
 import asyncio
 import logging
@@ -11,17 +11,26 @@ logger = logging.getLogger("ray.serve")
 
 
 class ReleaseCommands:
-    """A unit's calls that change its releases. None of them raises; each returns the replica's status."""
+    """The calls of a unit that change its releases.
+
+    A call whose load fails does not raise. It returns the replica's status, with the failure.
+    """
 
     def __init__(self, live: LiveReleases, replica: str, group: ShardGroup | None = None) -> None:
-        """Change ``live``. group: the shard group that the models are in, if they are in one."""
+        """Keep the releases to change.
+
+        Args:
+            live: the replica's releases.
+            replica: the replica's name, for the status.
+            group: the shard group that runs the models. None if they run in this process.
+        """
         self.live = live
         self.group = group
         self._replica = replica
         self._following: asyncio.Task[None] | None = None
 
     async def load_release(self, name: str) -> Status:
-        """Load and warm a staged release beside the active one."""
+        """Load and warm a staged release while the active one serves."""
         try:
             await self.live.load(name)
         except ReleaseError as error:
@@ -29,7 +38,7 @@ class ReleaseCommands:
         return self._status()
 
     async def activate_release(self, name: str) -> Status:
-        """Give new requests the release; come back when no request uses another any more."""
+        """Serve new requests with the release, and wait until no request uses another release."""
         try:
             await self.live.activate(name)
             await self.live.keep_active()
@@ -38,20 +47,22 @@ class ReleaseCommands:
         return self._status()
 
     async def give_up_release(self, name: str, why: str) -> Status:
-        """Forget a release that another replica could not load."""
+        """Drop a release that another replica could not load, and note the reason."""
         self.live.failed = {"release": name, "why": why}
         await self.live.keep_active()
         return self._status()
 
     async def release_status(self) -> Status:
-        """Say which release is active, which are loaded and what failed."""
+        """Return the active release, the loaded releases and the last failure."""
         return self._status()
 
     async def check_health(self) -> None:
-        """Go after the active release on disk; Serve calls this every second or two.
+        """Check the shard group, and begin to load the release that is active on disk if this replica missed it.
+
+        Serve calls this every second or two.
 
         Raises:
-            ShardLost: Serve has to replace this replica.
+            ShardLost: a rank is lost. Serve must replace this replica.
         """
         if self.group is not None:
             await asyncio.get_running_loop().run_in_executor(None, self.group.check)
@@ -63,7 +74,7 @@ class ReleaseCommands:
         return {"replica": self._replica, **self.live.status()}
 
     async def _follow(self, name: str) -> None:
-        """Others are kept: other units may still send requests of them."""
+        """Activate a release without dropping the others: other units may still send requests with them."""
         try:
             await self.live.activate(name)
         except ReleaseError as error:

@@ -1,4 +1,4 @@
-"""The ranker as a unit of its own: calls of merged requests, and the scores that come back."""
+"""The two sides of a call from an ingress to a separate ranker unit."""
 
 import asyncio
 import time
@@ -18,26 +18,36 @@ _MISMATCH_WAITS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 class RankerHandle(Protocol):
-    """How a ranker unit is called, wherever it runs."""
+    """The call of a ranker unit, in this process or in another."""
 
     async def __call__(self, payload: bytes, candidates: int) -> bytes:
-        """Send a packed batch of so many candidates, give packed scores."""
+        """Send a packed batch, and return the packed scores.
+
+        Args:
+            payload: the batch.
+            candidates: the number of candidates in it.
+        """
         ...
 
 
 class RemoteRanker:
-    """The ingress's side: packs a batch, cuts it below the byte limit, joins the scores."""
+    """The ingress side: splits a batch into calls below the byte limit, and joins the scores."""
 
     def __init__(self, handle: RankerHandle, clock: Callable[[], float] = time.monotonic) -> None:
-        """Call through ``handle``; ``clock`` is the one deadlines are on."""
+        """Call through ``handle``.
+
+        Args:
+            handle: sends one call.
+            clock: returns the time in seconds, on the clock of the deadlines.
+        """
         self._handle = handle
         self._clock = clock
 
     async def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Give the batch with the columns "score" and "ranker".
+        """Return the batch with the columns "score" and "ranker".
 
         Raises:
-            StageFailed: the ranker answered another number of scores than it was asked for.
+            StageFailed: the ranker returned a wrong number of scores.
         """
         parts = cut_batch(bare_batch(batch, self._clock()))
         answers = await asyncio.gather(
@@ -52,7 +62,10 @@ class RemoteRanker:
         return batch.adding(candidates={"score": scores, "ranker": scores})
 
     async def _call(self, payload: bytes, candidates: int) -> bytes:
-        """Call again while the replica that was reached holds another release; the runner ends it at the deadline."""
+        """Call a replica, and retry while the replica has not loaded the release of the batch.
+
+        There are 7 attempts, with pauses of 10 to 400 ms. The runner cancels the call at its deadline.
+        """
         for wait_s in _MISMATCH_WAITS_S:
             try:
                 return await self._handle(payload, candidates)
@@ -62,21 +75,28 @@ class RemoteRanker:
 
 
 class RankerService:
-    """The ranker unit's side: calls of several ingresses are merged again by the same batcher."""
+    """The side of the ranker unit. The same batcher as in an ingress merges the calls of several ingresses."""
 
     def __init__(
         self, runner: "Runner[RaggedBatch]", live: LiveReleases, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Score batches of the ``live`` releases through ``runner``; ``clock`` is the one its deadlines are on."""
+        """Score batches of the ``live`` releases through ``runner``.
+
+        Args:
+            runner: batches the calls and runs the stages.
+            live: the releases of this replica.
+            clock: returns the time in seconds, on the clock of the runner's deadlines.
+        """
         self._runner = runner
         self._live = live
         self._clock = clock
 
     async def score(self, payload: bytes) -> bytes:
-        """Score one packed batch.
+        """Score one packed batch, and return the packed scores.
 
         Raises:
-            ReleaseMismatch: it is of another release; its row numbers would mean other items here.
+            ReleaseMismatch: this replica has not loaded the batch's release. The batch's row numbers would stand for
+                other items here.
         """
         batch = unpack_batch(payload)
         loaded = self._live.enter(batch.release)
@@ -86,7 +106,7 @@ class RankerService:
             self._live.leave(loaded)
 
     async def rehearse(self, batch: RaggedBatch) -> None:
-        """Score a batch on the path of a call, uncounted.
+        """Score a batch on the path of real calls, without counting it in the metrics.
 
         Raises:
             ServiceError: a stage failed.
@@ -107,8 +127,8 @@ class RankerService:
             payload=batch,
             candidate_count=batch.candidate_count,
             request_count=len(batch),
-            # A call waits as long as any of its requests still can. It is queued as most of them would be, so that
-            # no single deadline decides for the others.
+            # A call may wait as long as the most patient of its requests. Its place in the queue follows the median
+            # deadline, so that no single request decides for the others.
             deadline_s=float("inf") if left_s is None else now_s + float(left_s.max()),
             urgent_s=None if left_s is None else now_s + float(np.median(left_s)),
             priority=0 if priorities is None else int(priorities.max()),
@@ -118,7 +138,10 @@ class RankerService:
 
 
 def bare_batch(batch: RaggedBatch, now_s: float) -> RaggedBatch:
-    """Return the columns that travel. Clocks of two hosts have nothing in common: deadlines become the time left."""
+    """Return the batch with only the columns that are sent to the ranker unit.
+
+    The clocks of two hosts differ. Each deadline is therefore sent as the remaining time.
+    """
     return RaggedBatch(
         offsets=batch.offsets,
         rows=batch.rows,

@@ -1,7 +1,7 @@
-"""The parts of one replica of any unit, made in one order and closed in the reverse order.
+"""The parts of one replica of any unit. They are made in one order and closed in the reverse order.
 
-The order is: releases, traffic log and metrics, the parts that only this unit has, and last the runner. So a replica
-that stops first ends its batches, then writes what they left, and lets go of its releases when nothing uses them.
+The order is: releases, traffic log and metrics, the parts that only this unit has, and last the runner. A replica that
+stops therefore first ends its batches, then writes their log rows and metrics, and closes its releases last.
 """
 
 import time
@@ -35,7 +35,7 @@ Payload = TypeVar("Payload")
 
 @contextmanager
 def closed_on_error(closing: ExitStack) -> Iterator[ExitStack]:
-    """Close ``closing`` if the block raises. If it does not, closing is left to the caller."""
+    """Close ``closing`` if the block raises. Otherwise the caller closes it."""
     try:
         yield closing
     except BaseException:
@@ -44,7 +44,12 @@ def closed_on_error(closing: ExitStack) -> Iterator[ExitStack]:
 
 
 def group_runtimes(group: ShardGroup | None, closing: ExitStack) -> LoadRuntime:
-    """Return the function that opens models, in all ranks of ``group`` if there is one; ``closing`` ends the ranks."""
+    """Return the function that opens models.
+
+    Args:
+        group: the shard group that opens sharded models in all its ranks. None opens all models in this process.
+        closing: the stack that ends the ranks.
+    """
     if group is None:
         return load_runtime
     closing.callback(group.close)
@@ -52,7 +57,12 @@ def group_runtimes(group: ShardGroup | None, closing: ExitStack) -> LoadRuntime:
 
 
 class ReplicaParts:
-    """Makes the parts of one replica. ``closing`` gets each of them, and closes the last one first."""
+    """Makes the parts of one replica, and adds each of them to the stack that closes the replica.
+
+    Attributes:
+        rows: counts stored rows that cannot be read.
+        shared: the stores, catalogues and models that the replica's releases share.
+    """
 
     def __init__(
         self,
@@ -65,9 +75,16 @@ class ReplicaParts:
         load_runtime: LoadRuntime = load_runtime,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make parts for a replica of unit ``key.unit`` in pool ``key.pool``; ``name`` is the replica's own.
+        """Prepare the parts of one replica.
 
-        load_runtime: opens the models. clock: the clock of deadlines.
+        Args:
+            closing: closes the parts, the last one first.
+            config: the pipeline.
+            home: the folder that relative paths of the configuration start from.
+            key: the unit and pool of the replica.
+            name: the replica's name.
+            load_runtime: opens the models.
+            clock: returns the time in seconds, on the clock of the deadlines.
         """
         self._closing, self._config, self._home = closing, config, home
         self._key, self._name, self._clock = key, name, clock
@@ -76,10 +93,14 @@ class ReplicaParts:
         self.shared = SharedParts(load_runtime, self.rows, self._histories)
 
     def live_releases(self, ladders: Callable[[Release], Sequence[Ladder]]) -> LiveReleases:
-        """Load and warm the active release. ``ladders`` returns the stages that this unit runs of a release.
+        """Load and warm the active release.
+
+        Args:
+            ladders: returns the stages of a release that this unit runs.
 
         Raises:
-            ReleaseError: the active release is not as it was staged. ConfigError, ModelError: it cannot be loaded.
+            ReleaseError: the files of the active release have changed since it was staged.
+            ConfigError, ModelError: the active release cannot be loaded.
         """
 
         def load(config: PipelineConfig) -> Steps[LiveRelease]:
@@ -91,9 +112,11 @@ class ReplicaParts:
         return live
 
     def unit_metrics(self, live: LiveReleases, others: Sequence[Noted] = ()) -> UnitMetrics:
-        """Open the traffic log, if traffic is recorded, and start the thread that hands metrics to Ray.
+        """Open the traffic log if traffic is recorded, and start the thread that sends metrics to Ray.
 
-        others: what else of this replica has notes for Ray.
+        Args:
+            live: the replica's releases. A metric reports whether the last load failed.
+            others: further metrics of this replica for the same thread.
         """
         config, key, name = self._config, self._key, self._name
         traffic: TrafficLog | None = None
@@ -115,7 +138,15 @@ class ReplicaParts:
         memory: "Memory[Payload] | None" = None,
         horizon_s: float = float("inf"),
     ) -> "Runner[Payload]":
-        """Start the model thread. merge, memory, horizon_s: as ``Runner`` takes them."""
+        """Start the model thread.
+
+        Args:
+            live: the replica's releases.
+            metrics: the unit's metrics.
+            merge: as for ``Runner``.
+            memory: as for ``Runner``.
+            horizon_s: as for ``Runner``.
+        """
         unit = self._config.units[self._key.unit]
         runner = Runner(
             merge=merge,

@@ -1,8 +1,10 @@
-"""The router: splits an ingress's calls over the pools of a unit, by weights that change while it runs.
+"""The router: splits an ingress's calls over the pools of a unit, by weights that can change at any time.
 
-Smooth weighted round robin (nginx's), counted in candidates: over any stretch of calls each pool gets its weight's
-share of the candidates, and the calls of one pool do not come in a row. A pool without replicas, or that fails, is
-left out; what is asked of it goes to the others. So does what a pool is silent on for much longer than usual.
+It is nginx's smooth weighted round robin, counted in candidates. In any series of calls each pool gets a share of the
+candidates in proportion to its weight, and the calls of one pool are spread out.
+
+A pool is skipped if it has no replicas or if it fails. Its calls go to the other pools. A call is also sent to another
+pool if the first pool has not answered for much longer than usual.
 """
 
 import asyncio
@@ -15,13 +17,18 @@ from services.errors import Overloaded
 
 _PATIENCE_S, _TIMES_USUAL = 0.1, 4.0
 _UNKNOWN_S = 0.2
-"""What the answers of a pool are taken to need that has given none."""
+"""The assumed answer time of a pool that has not answered yet."""
 _LET_GO_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class RankerPool:
-    """The ranker unit in one pool: how it is called, and whether it has a replica that could answer."""
+    """The ranker unit in one pool.
+
+    Attributes:
+        call: sends a packed batch and returns the packed scores.
+        has_replicas: returns whether the pool has a replica that could answer.
+    """
 
     call: Callable[[bytes], Awaitable[bytes]]
     has_replicas: Callable[[], bool] = lambda: True
@@ -29,9 +36,12 @@ class RankerPool:
 
 @dataclass(slots=True)
 class _Route:
-    """A pool as the router sees it.
+    """The router's state of one pool.
 
-    credit: candidates that are its due, of those sent so far. usual_s: what its answers take, smoothed.
+    Attributes:
+        credit: the number of candidates that the pool's share exceeds the candidates sent to it.
+        answered_s: the time of its last answer.
+        usual_s: its smoothed answer time in seconds. None before its first answer.
     """
 
     name: str
@@ -44,12 +54,12 @@ class _Route:
 
     @property
     def patience_s(self) -> float:
-        """How long a call may be without an answer before another pool is asked as well."""
+        """How long a call waits for an answer before it is also sent to another pool."""
         return _PATIENCE_S + _TIMES_USUAL * (_UNKNOWN_S if self.usual_s is None else self.usual_s)
 
 
 class PoolRouter:
-    """One ingress's calls to a ranker unit, whatever pools that is in. For one event loop."""
+    """The calls of one ingress to a ranker unit in one or more pools. Use it in one event loop only."""
 
     def __init__(
         self,
@@ -57,23 +67,34 @@ class PoolRouter:
         breaker: BreakerConfig | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Split evenly until told otherwise; ``breaker`` says when a failing pool is left out, and for how long."""
+        """Split the calls evenly until ``reweigh`` is called.
+
+        Args:
+            pools: the pools by name.
+            breaker: after how many failures a pool is skipped, and for how long.
+            clock: returns the time in seconds.
+        """
         self._clock = clock
         state = Breaker(breaker or BreakerConfig())
         self._routes = [_Route(name, pool, state) for name, pool in pools.items()]
         for pool in pools.values():
-            pool.has_replicas()  # a handle begins to listen when it is first asked
+            pool.has_replicas()  # a handle subscribes to updates when it is first used
 
     def reweigh(self, weights: Mapping[str, float]) -> None:
-        """Take new weights, from the next call on."""
+        """Use new weights from the next call on. A pool that is not listed gets weight 0."""
         for route in self._routes:
             route.weight, route.credit = max(0.0, weights.get(route.name, 0.0)), 0.0
 
     async def __call__(self, payload: bytes, candidates: int) -> bytes:
-        """Send a packed batch of so many candidates to a pool, and to the next where that fails or is silent.
+        """Send a packed batch to a pool. If the pool fails or does not answer in time, send it to the next one.
+
+        Args:
+            payload: the batch.
+            candidates: the number of candidates in it.
 
         Raises:
-            Exception: what the last of the pools raised. Overloaded: the pool's own refusal, which is no failure.
+            Overloaded: a pool refused the batch. This does not count as a failure of the pool.
+            Exception: all pools failed. The error is that of the last pool.
         """
         if len(self._routes) == 1:
             return await self._ask(self._routes[0], payload)
@@ -101,7 +122,8 @@ class PoolRouter:
         except Overloaded:
             raise
         except asyncio.CancelledError:
-            # Nothing came of it in all that time: it may hang. A caller with a short deadline proves nothing.
+            # If the pool has answered nothing for longer than usual, it may hang. If the caller only had a short
+            # deadline, the cancelled call does not show whether the pool works.
             now_s = self._clock()
             if route.answered_s < started_s and now_s - started_s >= route.patience_s:
                 route.breaker = route.breaker.failed(now_s)
@@ -118,11 +140,19 @@ class PoolRouter:
     async def _first(
         self, asked: "set[asyncio.Task[bytes]]", route: _Route, left: Sequence[_Route]
     ) -> bytes | None:
-        """Wait for an answer; None where one of ``left`` is to be asked, as the last, ``route``, fails or is silent.
+        """Wait for an answer. Return None if the caller should send the batch to one of the other pools too.
 
-        A call to a lost node does not fail: Serve keeps it for the replica that will take the lost one's place. The
-        call that is given up goes on for a while (Dean and Barroso, The Tail at Scale, 2013); its pool is taken for
-        failing until it answers. One that answers other calls meanwhile has much to do, and is not given more.
+        That is the case if the last pool failed, or if it answered no call at all for longer than usual. The second
+        case is needed because a call to a lost node does not fail: Serve keeps it for the replica that replaces the
+        lost one. A pool that answers other calls in the meantime is only busy, so the call waits for it.
+
+        The first call goes on for a while after the batch was sent to another pool (Dean and Barroso, The Tail at
+        Scale, 2013). Its pool counts as failing until it answers.
+
+        Args:
+            asked: the calls that run.
+            route: the pool of the last call.
+            left: the pools to which the batch has not been sent.
         """
         since_s = self._clock()
         while True:
@@ -146,7 +176,7 @@ class PoolRouter:
     def _choose(self, routes: Sequence[_Route], candidates: int) -> _Route:
         if len(routes) == 1:
             return routes[0]
-        # Where none is able one is asked all the same: calls that wait for a replica are what starts the first one.
+        # If no pool can answer, call one anyway. Serve starts the first replica only if calls wait for it.
         open_to = self._able(routes) or routes
         weighed = [route for route in open_to if route.weight > 0]
         total = sum(route.weight for route in weighed)
@@ -163,12 +193,12 @@ class PoolRouter:
 
 
 def _let_go(task: "asyncio.Task[bytes]") -> None:
-    """Let a call that is not waited for any more tell its pool's state, for a while, and bother nobody."""
+    """Let a call whose answer is no longer needed run for 2 more seconds: its result still shows the pool's state."""
     giving_up = asyncio.get_running_loop().call_later(_LET_GO_S, task.cancel)
 
     def end(ended: "asyncio.Task[bytes]") -> None:
         giving_up.cancel()
         if not ended.cancelled():
-            ended.exception()  # it has been counted; unread, asyncio would log it
+            ended.exception()  # the breaker has counted it. If nobody read it, asyncio would log it
 
     task.add_done_callback(end)

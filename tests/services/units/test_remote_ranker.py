@@ -1,4 +1,4 @@
-"""The ranker apart: both sides of a call, in one event loop, over real buffers."""
+"""A separate ranker unit: both sides of a call, in one event loop, over real buffers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ RELEASE = "r1"
 
 
 class Scoring:
-    """A score is the row plus its request's bias plus the sum of its history."""
+    """A stage whose score is the sum of the row, the request's bias and the request's history (modulo 97)."""
 
     name = "ranker"
 
@@ -64,7 +64,7 @@ def small_batch(
 
 
 class Unit:
-    """A ranker unit and how many calls it had."""
+    """A ranker unit that records the size of each call."""
 
     def __init__(self) -> None:
         self.stage = Scoring()
@@ -86,7 +86,7 @@ class Unit:
 
 
 def calling(service: RankerService) -> RankerHandle:
-    """As a router calls it."""
+    """Return a call to the service with the signature of a router."""
 
     async def call(payload: bytes, candidates: int) -> bytes:
         return await service.score(payload)
@@ -169,7 +169,9 @@ def test_a_call_of_another_release_is_refused() -> None:
     async def scenario() -> None:
         unit = Unit()
         other = RankerService(unit.runner, live_of("r2"))
-        with pytest.raises(ReleaseMismatch, match="release: this replica has loaded r2, got r1; send the request again"):
+        with pytest.raises(
+            ReleaseMismatch, match="release: this replica has loaded r2, got r1; send the request again"
+        ):
             await RemoteRanker(calling(other))(small_batch(0.0, [2]))
         unit.runner.close()
         with pytest.raises(Overloaded):

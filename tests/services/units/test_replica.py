@@ -1,4 +1,4 @@
-"""The parts of a replica: all of them end, in one order, also if one cannot be made or closed."""
+"""All parts of a replica are closed, in a fixed order, even if one cannot be made or closed."""
 
 import asyncio
 import threading
@@ -39,7 +39,7 @@ IN_CLOSING_ORDER = (Rehearsal, Runner, ServedLog, Flusher, TrafficLog, LiveRelea
 
 @pytest.fixture(autouse=True)
 def threads() -> Iterator[None]:
-    """Fail if a thread of a replica is left behind."""
+    """Fail if a thread of a replica still runs after the test."""
     before = set(threading.enumerate())
     yield
     left = [thread.name for thread in threading.enumerate() if thread not in before]
@@ -66,7 +66,7 @@ def note_closing(monkeypatch: pytest.MonkeyPatch, kind: Any, order: list[type]) 
 
 
 def check_store_is_free(home: Path) -> None:
-    """A process can open an LMDB store only once."""
+    """Check that no one has the store open: a process can open an LMDB store only once."""
     LmdbStore(home / "users.lmdb").close()
 
 
@@ -226,7 +226,7 @@ def test_a_part_that_cannot_be_closed_keeps_no_other_open(
 
 
 class Group:
-    """Stands for the other ranks of a replica."""
+    """A stand-in for the shard group of a replica."""
 
     def __init__(self) -> None:
         self.closed = 0

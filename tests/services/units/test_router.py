@@ -1,4 +1,4 @@
-"""The router over pools in one event loop, with a clock of the test's own."""
+"""The router over pools in one event loop, with a fake clock."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ from services.units.router import PoolRouter, RankerPool
 
 @dataclass
 class Pool:
-    """A pool that answers with its name, or fails as it is told."""
+    """A pool that answers with its name, or raises ``error`` if that is set."""
 
     name: str
     candidates: int = 0
@@ -36,7 +36,7 @@ class Pool:
 
 
 class Bench:
-    """A router over pools ``a``, ``b``, … and its clock."""
+    """A router over pools ``a``, ``b`` and so on, with a fake clock."""
 
     def __init__(self, *weights: float, failures: int = 2) -> None:
         self.pools = [Pool("abcdef"[place]) for place in range(len(weights))]
@@ -52,7 +52,7 @@ class Bench:
         self.router.reweigh({pool.name: weight for pool, weight in zip(self.pools, weights, strict=True)})
 
     def send(self, *sizes: int) -> Counter[str]:
-        """Send calls one after the other; give the candidates that each pool answered for."""
+        """Send calls one after the other, and return the number of candidates that each pool answered."""
 
         async def scenario() -> Counter[str]:
             sent: Counter[str] = Counter()
@@ -191,7 +191,7 @@ def test_what_a_pool_falls_silent_on_another_answers_until_it_speaks_again(may_a
         assert [await bench.router(b"x", 10) for _ in range(2)] == [b"a", b"b"]
         silent.set()
         bench.now_s = 1.0
-        # One call finds out; those that follow are not even sent there.
+        # The first call finds that the pool is silent. The calls after it are not sent to that pool.
         assert [await bench.router(b"x", 10) for _ in range(6)] == [b"b"] * 6
         silent.clear()
         if may_answer_late:
