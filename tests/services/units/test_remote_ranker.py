@@ -96,7 +96,7 @@ def calling(service: RankerService) -> RankerHandle:
 
 @settings(max_examples=40, deadline=None)
 @given(full_batches())
-def test_scores_are_those_of_the_same_batch_at_home(batch: RaggedBatch) -> None:
+def test_remote_scores_equal_the_scores_of_a_local_ranker(batch: RaggedBatch) -> None:
     async def scenario() -> None:
         unit = Unit()
         ranked = await RemoteRanker(unit.score, clock=lambda: -1e9)(
@@ -112,7 +112,7 @@ def test_scores_are_those_of_the_same_batch_at_home(batch: RaggedBatch) -> None:
     asyncio.run(scenario())
 
 
-def test_a_batch_over_four_mebibytes_travels_in_calls_below_it() -> None:
+def test_splits_a_batch_over_four_mebibytes_into_smaller_calls() -> None:
     async def scenario() -> None:
         unit = Unit()
         batch = small_batch(5.0, [1_200_000, 10, 900_000])
@@ -125,7 +125,7 @@ def test_a_batch_over_four_mebibytes_travels_in_calls_below_it() -> None:
     asyncio.run(scenario())
 
 
-def test_calls_of_many_ingresses_are_merged_and_each_gets_its_own() -> None:
+def test_merges_calls_of_many_ingresses_and_returns_each_its_own_scores() -> None:
     async def scenario() -> None:
         unit = Unit()
         ingresses = [RemoteRanker(unit.score) for _ in range(8)]
@@ -139,7 +139,7 @@ def test_calls_of_many_ingresses_are_merged_and_each_gets_its_own() -> None:
     asyncio.run(scenario())
 
 
-def test_deadlines_travel_as_time_left_whatever_the_clocks_say() -> None:
+def test_sends_deadlines_as_remaining_time_because_clocks_differ() -> None:
     async def scenario() -> None:
         unit = Unit()
         remote = RemoteRanker(unit.score, clock=lambda: 1e6)
@@ -151,7 +151,7 @@ def test_deadlines_travel_as_time_left_whatever_the_clocks_say() -> None:
     asyncio.run(scenario())
 
 
-def test_one_patient_request_does_not_put_its_call_behind_all_others() -> None:
+def test_one_late_deadline_does_not_move_a_call_to_the_end_of_the_queue() -> None:
     async def scenario() -> None:
         unit = Unit()
         batch = small_batch(0.0, [2, 2, 2], left_s=1.0, now_s=0.0)
@@ -165,7 +165,7 @@ def test_one_patient_request_does_not_put_its_call_behind_all_others() -> None:
     asyncio.run(scenario())
 
 
-def test_a_call_of_another_release_is_refused() -> None:
+def test_refuses_a_call_for_a_release_that_is_not_loaded() -> None:
     async def scenario() -> None:
         unit = Unit()
         other = RankerService(unit.runner, live_of("r2"))
@@ -180,7 +180,7 @@ def test_a_call_of_another_release_is_refused() -> None:
     asyncio.run(scenario())
 
 
-def test_a_call_that_reached_a_replica_of_another_release_is_sent_again() -> None:
+def test_retries_a_call_that_reached_a_replica_with_another_release() -> None:
     async def scenario() -> None:
         unit = Unit()
         other = RankerService(unit.runner, live_of("r2"))
@@ -197,7 +197,7 @@ def test_a_call_that_reached_a_replica_of_another_release_is_sent_again() -> Non
     asyncio.run(scenario())
 
 
-def test_a_stage_that_fails_there_fails_the_call_here() -> None:
+def test_a_stage_that_fails_in_the_ranker_unit_fails_the_call() -> None:
     async def scenario() -> None:
         unit = Unit()
         unit.stage.failing = True
@@ -208,7 +208,7 @@ def test_a_stage_that_fails_there_fails_the_call_here() -> None:
     asyncio.run(scenario())
 
 
-def test_another_number_of_scores_is_refused() -> None:
+def test_refuses_a_wrong_number_of_scores() -> None:
     async def short(payload: bytes, candidates: int) -> bytes:
         assert unpack(payload)
         return pack({"score": np.zeros(1, dtype=np.float32)})

@@ -78,7 +78,7 @@ def in_loop(run: Any) -> None:
     asyncio.run(within_limit())
 
 
-def test_the_parts_are_closed_in_the_reverse_order_and_once(tmp_path: Path, closed: list[type]) -> None:
+def test_closes_the_parts_once_in_reverse_order(tmp_path: Path, closed: list[type]) -> None:
     async def run() -> None:
         engine = build_engine(load_config(make_pipeline(tmp_path, LOGGED)), tmp_path, replica="test")
         answer = await engine.rank(RankRequest(user_id="u1", k=3), "1")
@@ -103,7 +103,7 @@ def test_the_parts_are_closed_in_the_reverse_order_and_once(tmp_path: Path, clos
     ],
     ids=["traffic log", "served log"],
 )
-def test_a_part_that_cannot_be_made_closes_those_before_it(
+def test_closes_the_earlier_parts_if_a_part_cannot_be_made(
     tmp_path: Path, closed: list[type], changes: Mapping[str, Any], made: int
 ) -> None:
     config = load_config(make_pipeline(tmp_path, merged(LOGGED, changes)))
@@ -130,7 +130,7 @@ def fail(*_: object, **__: object) -> None:
         (ingress_replica, "Engine", 5),
     ],
 )
-def test_no_step_leaves_anything_open_if_it_fails(
+def test_closes_everything_if_a_step_fails(
     tmp_path: Path,
     closed: list[type],
     monkeypatch: pytest.MonkeyPatch,
@@ -163,7 +163,7 @@ class Failing:
         raise ValueError("bad weights")
 
 
-def test_a_release_that_cannot_be_warmed_leaves_nothing_open(tmp_path: Path, closed: list[type]) -> None:
+def test_closes_everything_if_the_release_cannot_be_warmed(tmp_path: Path, closed: list[type]) -> None:
     async def run() -> None:
         config = load_config(make_pipeline(tmp_path, LOGGED))
         with pytest.raises(ValueError, match="bad weights"):
@@ -185,9 +185,7 @@ class FailingInThreads:
         return batch
 
 
-def test_an_application_that_cannot_rehearse_says_so_and_closes_its_parts(
-    tmp_path: Path, closed: list[type]
-) -> None:
+def test_reports_a_failed_rehearsal_and_closes_the_parts(tmp_path: Path, closed: list[type]) -> None:
     app = StandaloneApp(make_pipeline(tmp_path, LOGGED), tmp_path, first_stages=[FailingInThreads()])
     sent: list[Message] = []
 
@@ -204,7 +202,7 @@ def test_an_application_that_cannot_rehearse_says_so_and_closes_its_parts(
     check_store_is_free(tmp_path)
 
 
-def test_a_part_that_cannot_be_closed_keeps_no_other_open(
+def test_closes_the_other_parts_if_one_cannot_be_closed(
     tmp_path: Path, closed: list[type], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     close = ServedLog.close
@@ -238,7 +236,7 @@ class Group:
         self.closed += 1
 
 
-def test_the_other_ranks_end_if_the_model_cannot_be_loaded(tmp_path: Path) -> None:
+def test_ends_the_other_ranks_if_the_model_cannot_be_loaded(tmp_path: Path) -> None:
     group: Any = Group()
 
     async def run() -> None:
@@ -258,7 +256,7 @@ def test_the_other_ranks_end_if_the_model_cannot_be_loaded(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_an_ingress_unit_closes_its_parts_if_it_cannot_start_and_when_it_stops(
+def test_ingress_unit_closes_its_parts_after_a_failed_start_and_at_its_end(
     tmp_path: Path, closed: list[type], monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
     log = {"log": {"path": "nosuch://log" if fails else "log"}}
@@ -285,7 +283,7 @@ def test_an_ingress_unit_closes_its_parts_if_it_cannot_start_and_when_it_stops(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_ranker_unit_closes_its_parts_if_it_cannot_rehearse_and_when_it_stops(
+def test_ranker_unit_closes_its_parts_after_a_failed_rehearsal_and_at_its_end(
     tmp_path: Path, closed: list[type], monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
     config = load_config(make_pipeline(tmp_path, merged(SPLIT, {"record": {"path": "traffic"}})))

@@ -68,7 +68,7 @@ class Bench:
     weights=st.lists(st.floats(0.05, 10.0), min_size=1, max_size=5),
     sizes=st.lists(st.integers(1, 2000), min_size=1, max_size=300),
 )
-def test_every_pool_gets_its_share_of_the_candidates_within_one_call_or_two(
+def test_each_pool_gets_its_share_of_candidates_within_one_call_per_pool(
     weights: list[float], sizes: list[int]
 ) -> None:
     sent = Bench(*weights).send(*sizes)
@@ -77,7 +77,7 @@ def test_every_pool_gets_its_share_of_the_candidates_within_one_call_or_two(
         assert abs(sent[name] - due) <= max(sizes) * len(weights)
 
 
-def test_weights_that_change_hold_from_the_next_call_on() -> None:
+def test_uses_new_weights_from_the_next_call_on() -> None:
     bench = Bench(1, 1)
     assert bench.send(*[10] * 10) == {"a": 50, "b": 50}
     bench.reweigh(0, 1)
@@ -86,12 +86,12 @@ def test_weights_that_change_hold_from_the_next_call_on() -> None:
     assert bench.send(*[10] * 8) == {"a": 60, "b": 20}
 
 
-def test_calls_of_one_pool_do_not_come_in_a_row() -> None:
+def test_spreads_out_the_calls_of_one_pool() -> None:
     bench = Bench(2, 1)
     assert [next(iter(bench.send(10))) for _ in range(6)] == ["a", "b", "a", "a", "b", "a"]
 
 
-def test_a_pool_that_fails_is_left_out_and_what_it_failed_is_answered_by_another() -> None:
+def test_skips_a_failing_pool_and_sends_its_calls_to_another() -> None:
     bench = Bench(1, 1)
     bench.pools[0].error = ConnectionError("its node is gone")
     assert bench.send(*[10] * 20) == {"b": 200}
@@ -101,7 +101,7 @@ def test_a_pool_that_fails_is_left_out_and_what_it_failed_is_answered_by_another
     assert bench.send(*[10] * 20)["a"] > 0
 
 
-def test_a_pool_without_replicas_is_left_out_until_it_has_one() -> None:
+def test_skips_a_pool_until_it_has_a_replica() -> None:
     bench = Bench(5, 1)
     bench.pools[0].replicas = 0
     assert bench.send(*[10] * 6) == {"b": 60}
@@ -110,20 +110,20 @@ def test_a_pool_without_replicas_is_left_out_until_it_has_one() -> None:
     assert bench.send(*[10] * 6) == {"a": 50, "b": 10}
 
 
-def test_where_no_pool_has_a_replica_one_is_asked_all_the_same() -> None:
+def test_calls_a_pool_even_if_no_pool_has_a_replica() -> None:
     bench = Bench(1, 0)
     for pool in bench.pools:
         pool.replicas = 0
     assert bench.send(10) == {"a": 10}
 
 
-def test_a_pool_of_weight_zero_is_called_when_no_other_can_be() -> None:
+def test_calls_a_pool_of_weight_zero_if_no_other_pool_can_answer() -> None:
     bench = Bench(1, 0)
     bench.pools[0].replicas = 0
     assert bench.send(10) == {"b": 10}
 
 
-def test_when_all_fail_the_last_error_is_raised() -> None:
+def test_raises_the_last_error_if_all_pools_fail() -> None:
     bench = Bench(1, 1)
     for pool in bench.pools:
         pool.error = ConnectionError(f"{pool.name} is gone")
@@ -131,7 +131,7 @@ def test_when_all_fail_the_last_error_is_raised() -> None:
         bench.send(10)
 
 
-def test_a_refusal_is_no_failure_and_goes_to_the_caller() -> None:
+def test_raises_a_refusal_without_counting_it_as_a_failure() -> None:
     bench = Bench(1, 1)
     for pool in bench.pools:
         pool.error = QueueFull("full", retry_after_s=1)
@@ -144,7 +144,7 @@ def test_a_refusal_is_no_failure_and_goes_to_the_caller() -> None:
 
 
 @pytest.mark.parametrize(("waited_s", "answers"), [(30.0, {b"b"}), (0.005, {b"a", b"b"})])
-def test_a_pool_is_left_out_if_calls_are_given_up_after_long_and_not_if_their_callers_had_no_time(
+def test_skips_a_pool_after_a_long_cancelled_call_but_not_after_a_short_one(
     waited_s: float, answers: set[bytes]
 ) -> None:
     bench, now_s = Bench(1, 1), [0.0]
@@ -175,7 +175,7 @@ def test_a_pool_is_left_out_if_calls_are_given_up_after_long_and_not_if_their_ca
 
 
 @pytest.mark.parametrize("may_answer_late", [True, False])
-def test_what_a_pool_falls_silent_on_another_answers_until_it_speaks_again(may_answer_late: bool) -> None:
+def test_sends_calls_to_another_pool_while_one_does_not_answer(may_answer_late: bool) -> None:
     bench, silent, speaks = Bench(1, 1, failures=1), asyncio.Event(), asyncio.Event()
 
     async def call(payload: bytes) -> bytes:
@@ -205,7 +205,7 @@ def test_what_a_pool_falls_silent_on_another_answers_until_it_speaks_again(may_a
     asyncio.run(scenario())
 
 
-def test_a_pool_that_answers_other_calls_is_waited_for_however_long_one_takes() -> None:
+def test_waits_for_a_slow_call_while_its_pool_answers_other_calls() -> None:
     bench = Bench(1, 1)
     long, ends = asyncio.Event(), asyncio.Event()
 
@@ -234,7 +234,7 @@ def test_a_pool_that_answers_other_calls_is_waited_for_however_long_one_takes() 
     asyncio.run(scenario())
 
 
-def test_a_silent_pool_is_waited_for_where_no_other_could_answer() -> None:
+def test_waits_for_a_silent_pool_if_no_other_pool_can_answer() -> None:
     bench = Bench(1, 1)
     ends = asyncio.Event()
     bench.pools[1].replicas = 0
@@ -253,6 +253,6 @@ def test_a_silent_pool_is_waited_for_where_no_other_could_answer() -> None:
     asyncio.run(scenario())
 
 
-def test_weights_that_are_no_numbers_are_refused() -> None:
+def test_refuses_weights_that_are_not_finite() -> None:
     with pytest.raises(ValidationError, match="finite"):
         RouterConfig.model_validate({"weights": {"a": float("nan")}})
