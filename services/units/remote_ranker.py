@@ -122,15 +122,15 @@ class RankerService:
 
     def _work_of(self, batch: RaggedBatch) -> Work[RaggedBatch]:
         now_s = self._clock()
-        left_s, priorities = batch.deadlines_s, batch.priorities
+        remaining_s, priorities = batch.deadlines_s, batch.priorities
         return Work(
             payload=batch,
             candidate_count=batch.candidate_count,
             request_count=len(batch),
             # A call may wait as long as the most patient of its requests. Its place in the queue follows the median
             # deadline, so that no single request decides for the others.
-            deadline_s=float("inf") if left_s is None else now_s + float(left_s.max()),
-            urgent_s=None if left_s is None else now_s + float(np.median(left_s)),
+            deadline_s=float("inf") if remaining_s is None else now_s + float(remaining_s.max()),
+            urgent_s=None if remaining_s is None else now_s + float(np.median(remaining_s)),
             priority=0 if priorities is None else int(priorities.max()),
             release=batch.release,
             arrived_s=now_s,

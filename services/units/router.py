@@ -18,7 +18,7 @@ from services.errors import Overloaded
 _PATIENCE_S, _TIMES_USUAL = 0.1, 4.0
 _UNKNOWN_S = 0.2
 """The assumed answer time of a pool that has not answered yet."""
-_LET_GO_S = 2.0
+_ABANDONED_LIMIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +98,22 @@ class PoolRouter:
         """
         if len(self._routes) == 1:
             return await self._ask(self._routes[0], payload)
-        left, asked = list(self._routes), set[asyncio.Task[bytes]]()
+        untried, calls = list(self._routes), set[asyncio.Task[bytes]]()
         try:
             while True:
-                route = self._choose(left, candidates)
-                left.remove(route)
-                asked.add(asyncio.create_task(self._ask(route, payload)))
-                answer = await self._first(asked, route, left)
+                route = self._choose(untried, candidates)
+                untried.remove(route)
+                calls.add(asyncio.create_task(self._ask(route, payload)))
+                answer = await self._first(calls, route, untried)
                 if answer is not None:
                     return answer
         except asyncio.CancelledError:
-            for task in asked:
+            for task in calls:
                 task.cancel()
             raise
         finally:
-            for task in asked:
-                _let_go(task)
+            for task in calls:
+                _abandon(task)
 
     async def _ask(self, route: _Route, payload: bytes) -> bytes:
         started_s = self._clock()
@@ -138,7 +138,7 @@ class PoolRouter:
         return answer
 
     async def _first(
-        self, asked: "set[asyncio.Task[bytes]]", route: _Route, left: Sequence[_Route]
+        self, calls: "set[asyncio.Task[bytes]]", route: _Route, untried: Sequence[_Route]
     ) -> bytes | None:
         """Wait for an answer. Return None if the caller should send the batch to one of the other pools too.
 
@@ -150,51 +150,51 @@ class PoolRouter:
         Scale, 2013). Its pool counts as failing until it answers.
 
         Args:
-            asked: the calls that run.
+            calls: the calls that run.
             route: the pool of the last call.
-            left: the pools to which the batch has not been sent.
+            untried: the pools to which the batch has not been sent.
         """
         since_s = self._clock()
         while True:
-            patience_s = route.patience_s if left else None
-            done, _ = await asyncio.wait(asked, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+            patience_s = route.patience_s if untried else None
+            done, _ = await asyncio.wait(calls, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
             if not done:
-                if route.answered_s < since_s and self._able(left):
+                if route.answered_s < since_s and self._usable(untried):
                     route.breaker = route.breaker.failed(self._clock())
                     return None
                 since_s = self._clock()
             for task in done:
-                asked.remove(task)
+                calls.remove(task)
                 error = task.exception()
                 if error is None:
                     return task.result()
-                if isinstance(error, Overloaded) or not (left or asked):
+                if isinstance(error, Overloaded) or not (untried or calls):
                     raise error
-            if done and left:
+            if done and untried:
                 return None
 
     def _choose(self, routes: Sequence[_Route], candidates: int) -> _Route:
         if len(routes) == 1:
             return routes[0]
         # If no pool can answer, call one anyway. Serve starts the first replica only if calls wait for it.
-        open_to = self._able(routes) or routes
-        weighed = [route for route in open_to if route.weight > 0]
-        total = sum(route.weight for route in weighed)
-        for route in weighed:
+        usable = self._usable(routes) or routes
+        weighted = [route for route in usable if route.weight > 0]
+        total = sum(route.weight for route in weighted)
+        for route in weighted:
             route.credit += candidates * route.weight / total
-        chosen = max(weighed or open_to, key=lambda route: route.credit)
-        chosen.credit -= candidates if weighed else 0.0
+        chosen = max(weighted or usable, key=lambda route: route.credit)
+        chosen.credit -= candidates if weighted else 0.0
         chosen.breaker = chosen.breaker.asked(self._clock())[1]
         return chosen
 
-    def _able(self, routes: Sequence[_Route]) -> list[_Route]:
+    def _usable(self, routes: Sequence[_Route]) -> list[_Route]:
         now_s = self._clock()
         return [route for route in routes if route.breaker.asked(now_s)[0] and route.pool.has_replicas()]
 
 
-def _let_go(task: "asyncio.Task[bytes]") -> None:
+def _abandon(task: "asyncio.Task[bytes]") -> None:
     """Let a call whose answer is no longer needed run for 2 more seconds: its result still shows the pool's state."""
-    giving_up = asyncio.get_running_loop().call_later(_LET_GO_S, task.cancel)
+    giving_up = asyncio.get_running_loop().call_later(_ABANDONED_LIMIT_S, task.cancel)
 
     def end(ended: "asyncio.Task[bytes]") -> None:
         giving_up.cancel()

@@ -47,7 +47,7 @@ def scores_of(batch: RaggedBatch) -> np.ndarray[tuple[int], np.dtype[np.float64]
 
 
 def small_batch(
-    bias: float, sizes: Sequence[int], left_s: float | None = None, now_s: float = 0.0
+    bias: float, sizes: Sequence[int], remaining_s: float | None = None, now_s: float = 0.0
 ) -> RaggedBatch:
     count = len(sizes)
     return RaggedBatch(
@@ -57,7 +57,7 @@ def small_batch(
             "user.bias": np.full(count, bias, dtype=np.float32),
             "user.history": RaggedArray(np.arange(2 * count), offsets_of(np.full(count, 2))),
         },
-        deadlines_s=None if left_s is None else np.full(count, now_s + left_s),
+        deadlines_s=None if remaining_s is None else np.full(count, now_s + remaining_s),
         priorities=np.zeros(count, dtype=np.int32),
         release=RELEASE,
     )
@@ -130,7 +130,9 @@ def test_merges_calls_of_many_ingresses_and_returns_each_its_own_scores() -> Non
         unit = Unit()
         ingresses = [RemoteRanker(unit.score) for _ in range(8)]
         batches = [small_batch(1000.0 * i, [3, 1 + i]) for i in range(len(ingresses))]
-        ranked = await asyncio.gather(*[one(batch) for one, batch in zip(ingresses, batches, strict=True)])
+        ranked = await asyncio.gather(
+            *[remote(batch) for remote, batch in zip(ingresses, batches, strict=True)]
+        )
         for answer, batch in zip(ranked, batches, strict=True):
             np.testing.assert_array_equal(answer.candidates["score"], scores_of(batch))
         assert len(unit.stage.batches) < len(batches)
@@ -143,9 +145,9 @@ def test_sends_deadlines_as_remaining_time_because_clocks_differ() -> None:
     async def scenario() -> None:
         unit = Unit()
         remote = RemoteRanker(unit.score, clock=lambda: 1e6)
-        await remote(small_batch(0.0, [2], left_s=30.0, now_s=1e6))
+        await remote(small_batch(0.0, [2], remaining_s=30.0, now_s=1e6))
         with pytest.raises(DeadlinePassed):
-            await remote(small_batch(0.0, [2], left_s=-1.0, now_s=1e6))
+            await remote(small_batch(0.0, [2], remaining_s=-1.0, now_s=1e6))
         unit.runner.close()
 
     asyncio.run(scenario())
@@ -154,7 +156,7 @@ def test_sends_deadlines_as_remaining_time_because_clocks_differ() -> None:
 def test_one_late_deadline_does_not_move_a_call_to_the_end_of_the_queue() -> None:
     async def scenario() -> None:
         unit = Unit()
-        batch = small_batch(0.0, [2, 2, 2], left_s=1.0, now_s=0.0)
+        batch = small_batch(0.0, [2, 2, 2], remaining_s=1.0, now_s=0.0)
         assert batch.deadlines_s is not None
         batch.deadlines_s[1] = 60.0
         work = unit.service._work_of(batch)

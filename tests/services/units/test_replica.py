@@ -42,8 +42,8 @@ def threads() -> Iterator[None]:
     """Fail if a thread of a replica still runs after the test."""
     before = set(threading.enumerate())
     yield
-    left = [thread.name for thread in threading.enumerate() if thread not in before]
-    assert left == []
+    running = [thread.name for thread in threading.enumerate() if thread not in before]
+    assert running == []
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Bench:
     """A router over pools ``a``, ``b`` and so on, with a fake clock."""
 
     def __init__(self, *weights: float, failures: int = 2) -> None:
-        self.pools = [Pool("abcdef"[place]) for place in range(len(weights))]
+        self.pools = [Pool("abcdef"[index]) for index in range(len(weights))]
         self.now_s = 0.0
         self.router = PoolRouter(
             {pool.name: pool.as_ranker() for pool in self.pools},
@@ -73,8 +73,8 @@ def test_each_pool_gets_its_share_of_candidates_within_one_call_per_pool(
 ) -> None:
     sent = Bench(*weights).send(*sizes)
     for name, weight in zip("abcdef", weights, strict=False):
-        due = sum(sizes) * weight / sum(weights)
-        assert abs(sent[name] - due) <= max(sizes) * len(weights)
+        expected = sum(sizes) * weight / sum(weights)
+        assert abs(sent[name] - expected) <= max(sizes) * len(weights)
 
 
 def test_uses_new_weights_from_the_next_call_on() -> None:
