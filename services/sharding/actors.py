@@ -86,8 +86,8 @@ def check_placeable(config: PipelineConfig) -> None:
         fault = unplaceable(bundles(config, placement), nodes)
         if fault is not None:
             raise ConfigError(
-                f"units.{placement.key.unit}: a shard group of {placement.deployment} finds no place: {fault}. Lower "
-                f"models.<name>.runtime.shards or what a rank takes, or add nodes",
+                f"units.{placement.key.unit}: a shard group of {placement.deployment} does not fit on the cluster: "
+                f"{fault}; lower models.<name>.runtime.shards or the resources of a rank, or add nodes",
                 field=f"units.{placement.key.unit}",
             )
 

@@ -40,7 +40,7 @@ class SharedMemoryAllReduce(dist.ProcessGroup):
             RankEnded, RankSilent: a rank does not take part. ValueError: another operation than a sum.
         """
         if options is not None and options.reduceOp != dist.ReduceOp.SUM:
-            raise ValueError(f"the ranks of a shard group sum, and do not reduce by {options.reduceOp}")
+            raise ValueError(f"options.reduceOp: must be SUM in a shard group, got {options.reduceOp}")
         for tensor in tensors:
             flat = tensor.contiguous().view(-1)
             most = SLOT_BYTES // tensor.element_size()

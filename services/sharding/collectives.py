@@ -120,13 +120,13 @@ def _map_together(spec: RankSpec, memory_host: MemoryHost | None) -> SharedMemor
         if to_rank_0 is not None:
             to_rank_0.close()
     except OSError as error:
-        raise dist.DistError(f"a rank left while all met: {error}") from error
+        raise dist.DistError(f"a rank ended while the group was connecting: {error}") from error
     finally:
         if memory_host is not None:
             memory_host.close()
     if spec.transport == "shared_memory":
         dist.destroy_process_group()
-        raise shared_memory_refused("the ranks are on several machines, or rank 0's has no memory to share")
+        raise shared_memory_refused("the ranks are on several machines, or rank 0 cannot make shared memory")
     return None
 
 

@@ -40,7 +40,7 @@ def follow(spec: RankSpec, own_address: str) -> None:
     try:
         _follow(Collectives(spec, own_address))
     except BaseException:
-        logger.exception("rank %d of a shard group fails", spec.rank)
+        logger.exception("rank %d of a shard group failed", spec.rank)
         os._exit(1)  # threads that wait for another rank would keep it alive
 
 
@@ -96,7 +96,7 @@ def load_part(
     artifact = Artifact.read(Path(root))
     if artifact.version != version:
         raise RuntimeFailure(
-            f"{root} has version {artifact.version} here, {version} at rank 0: copy it to all nodes"
+            f"{root}: must have version {version} as on rank 0, got {artifact.version}; copy it to all nodes"
         )
     with trusting(trust):
         config = runtime_config(**runtime)

@@ -87,11 +87,11 @@ class ShardGroup:
 
         missing = self.heartbeats.wait_for(self.size - 1, JOIN_LIMIT_S)
         if missing:
-            raise ShardLost(f"rank {missing[0]} did not start within {JOIN_LIMIT_S:.0f} s: see its log")
+            raise ShardLost(f"rank {missing[0]} did not start within {JOIN_LIMIT_S:.0f} s; see its log")
         try:
             self._collectives = Collectives(self._spec, self._address, self._listener.detach())
         except RuntimeError as error:  # torch.distributed's errors are such
-            raise ShardLost(f"the ranks of a shard group did not meet: {error}") from error
+            raise ShardLost(f"the ranks of a shard group could not connect: {error}") from error
 
     def load_runtime(self, root: Path, artifact: Artifact, config: RuntimeConfig) -> Runtime:
         """Load the artifact at ``root`` as ``models.runtimes.load_runtime``; in all ranks if it is sharded."""
@@ -130,7 +130,7 @@ class ShardGroup:
             raise RuntimeFailure(faults[0])
         if any(faults):  # the others wait for it in the middle of their load
             rank, fault = next((rank, fault) for rank, fault in enumerate(faults) if fault)
-            raise self._lost(f"rank {rank} alone cannot load {artifact.name}: {fault}")
+            raise self._lost(f"rank {rank} cannot load {artifact.name} although other ranks can: {fault}")
         assert part is not None
         return ShardedRuntime(self, number, part)
 
@@ -167,7 +167,7 @@ class ShardGroup:
             if fault is not None and fault.is_final:
                 raise self._lost(str(fault))
             if fault is not None:
-                raise ShardLost(f"the shard group is out of order: {fault}")
+                raise ShardLost(f"the shard group does not work: {fault}")
         if self.broken is not None:
             raise ShardLost(self.broken)
         if self._unloaded and self._lock.acquire(blocking=False):
@@ -201,9 +201,9 @@ class ShardGroup:
                 self._collectives.send(Command.UNLOAD, self._unloaded.popleft())
             self._collectives.send(command, number, payload)
             if command is Command.SYNC and not self._collectives.agree(fault):
-                raise self._lost(f"its ranks are out of step: {fault}")
+                raise self._lost(f"its ranks have different results: {fault}")
         except RuntimeError as error:
-            raise self._lost(fault or f"a rank does not take part: {error}") from error
+            raise self._lost(fault or f"a rank does not respond: {error}") from error
 
     def _load_result(self, number: int, rank: int) -> str:
         """Wait for a rank's load; return "", or why it failed."""

@@ -109,7 +109,7 @@ class SharedMemory:
                 raise RankEnded(f"rank {min(ended)} has ended")
             waited_s = time.monotonic() - started_s
             if limit_s is not None and waited_s > limit_s:
-                raise RankSilent(f"rank {behind[0]} does not take part")
+                raise RankSilent(f"rank {behind[0]} does not respond")
             if waited_s < self.spin_s:
                 os.sched_yield()  # to that rank, if cores are scarce; poll releases the GIL
                 readable = poller.poll(0)

@@ -27,7 +27,7 @@ def test_data_that_was_stored_before_a_counter_is_seen_after_it() -> None:
 def test_with_the_fence_no_two_ranks_miss_each_others_stores() -> None:
     assert store_buffering(1.5, fenced=True).violations == 0
     if not store_buffering(1.0, fenced=False).violations:
-        pytest.skip("this machine does not reorder them without it either, just now")
+        pytest.skip("this machine did not reorder the accesses without the fence either")
 
 
 @pytest.mark.slow

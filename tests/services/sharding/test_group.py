@@ -90,7 +90,7 @@ def test_products_in_half_precision_give_nearly_the_same(
 )
 def test_what_needs_cuda_is_refused_without(running: RunningGroup, option: dict[str, Any]) -> None:
     if running.config.shards > 1:
-        pytest.skip("it is of one rank")
+        pytest.skip("tested with one rank only")
     config = runtime_config(kind="deepspeed", shards=1, **option)
     with pytest.raises(RuntimeFailure, match="needs a CUDA device"):
         running.group.load_runtime(running.root / "ranker", running.artifact, config)

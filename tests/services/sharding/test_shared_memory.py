@@ -39,7 +39,7 @@ def test_a_stopped_rank_ends_the_wait_at_its_limit(three_ranks: MemoryRanks) -> 
     pid = three_ranks.processes[0].pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(RankSilent, match="rank 1 does not take part"):
+    with pytest.raises(RankSilent, match="rank 1 does not respond"):
         three_ranks.member.total((8,), "float32", 0)
     assert three_ranks.pipes[1].recv() == "RankSilent"
 

@@ -121,7 +121,7 @@ def test_products_in_half_precision_give_nearly_the_same(running: RunningGroup) 
 
 def test_a_model_without_layers_and_one_with_too_few_are_refused(running: RunningGroup) -> None:
     if running.config.shards == 1:
-        pytest.skip("one process takes any")
+        pytest.skip("one process can load any model")
     for name, module, message in (
         ("pooled", make_pooled(), "no layers that follow one another"),
         ("short", deep_ranker(1), "its 1 layers are fewer than shards"),

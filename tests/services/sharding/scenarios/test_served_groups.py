@@ -102,7 +102,9 @@ def test_a_pipeline_of_ranks_orders_walks_as_one_process_and_survives_a_rank(tin
     config = serves(tiny_home / "walks-deepspeed.yaml", pipelined, "walks-pipeline")
     with service_of(config, readyz=True) as service:
         first = ask(service.port, rank_request({"user_id": USERS[0], "deadline_ms": 1000}))
-        assert (first.status, first.json["degraded"]) == (200, None), "ready, but the ranks were not"
+        assert (first.status, first.json["degraded"]) == (200, None), (
+            "/readyz was 200 before the ranks were ready"
+        )
         service.wait_for(
             READY
         )  # from then on HAProxy is not loaded again, which would close idle connections
@@ -117,7 +119,7 @@ def test_a_pipeline_of_ranks_orders_walks_as_one_process_and_survives_a_rank(tin
         assert answers.failed == []
         assert {status for status, _ in answers.got} <= {200, 429}
         _, alive = psutil.wait_procs(group, 10)
-        assert alive == [], "a rank of the lost group is left behind"
+        assert alive == [], "a rank of the lost group still runs"
         assert orders_over_http(service, requests) == expected
 
 
