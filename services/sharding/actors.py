@@ -1,4 +1,7 @@
-"""The ranks of a replica as actors: the bundles that they request, whether these fit, and how they are started."""
+"""The ranks of a replica as Ray actors: their resources, the check that these fit, and their start.
+
+A bundle is Ray's word for resources that are reserved together on one node. Each rank has one bundle.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +21,7 @@ from services.sharding.group import ShardGroup
 
 Resources = dict[str, float]
 _ACCELERATOR_SHARE = 0.001
-"""The amount that Ray requests of a resource that marks a node's type of accelerator."""
+"""The amount that Ray requests of the resource ``accelerator_type:<type>``, which marks the nodes of one type."""
 
 # Serve replaces a replica after three checks in a row that fail or time out.
 _HEALTH_CHECK_PERIOD_S = 0.5
@@ -26,7 +29,7 @@ _HEALTH_CHECK_TIMEOUT_S = 1.5
 
 
 def bundles(config: PipelineConfig, placement: Placement) -> list[Resources]:
-    """Return the resources of each rank of a replica, rank 0 first; one bundle if nothing is sharded."""
+    """Return the resources of each rank of a replica, rank 0 first. Without a sharded model there is one rank."""
     sharded = sharded_runtime(config, placement.key.unit)
     bundle: Resources = {"CPU": placement.cpus}
     if placement.gpus:
@@ -37,7 +40,7 @@ def bundles(config: PipelineConfig, placement: Placement) -> list[Resources]:
 
 
 def group_options(config: PipelineConfig, placement: Placement) -> dict[str, Any]:
-    """Return Serve's options of a unit whose replicas are shard groups; empty for any other unit."""
+    """Return the Serve options for a unit whose replicas are shard groups. Empty for any other unit."""
     sharded = sharded_runtime(config, placement.key.unit)
     if sharded is None:
         return {}
@@ -46,7 +49,7 @@ def group_options(config: PipelineConfig, placement: Placement) -> dict[str, Any
         "placement_group_strategy": sharded.placement,
         "health_check_period_s": _HEALTH_CHECK_PERIOD_S,
         "health_check_timeout_s": _HEALTH_CHECK_TIMEOUT_S,
-        # The bundles' labels are given once below, not for each actor.
+        # The labels are selected once for all bundles below, not for each actor.
         "ray_actor_options": {"num_cpus": placement.cpus, "num_gpus": placement.gpus},
     }
     if placement.pool.labels:
@@ -55,7 +58,12 @@ def group_options(config: PipelineConfig, placement: Placement) -> dict[str, Any
 
 
 def unplaceable(wanted: Sequence[Resources], nodes: Sequence[Mapping[str, float]]) -> str | None:
-    """Name the missing resource; return None if all bundles, which are alike, fit on the empty nodes."""
+    """Return a text that names the missing resource, or None if all bundles fit on the empty nodes.
+
+    Args:
+        wanted: the resources of each bundle. All bundles are alike.
+        nodes: the resources of each node.
+    """
     left = [dict(node) for node in nodes]
     for bundle in wanted:
         fitting = [
@@ -77,7 +85,7 @@ def check_placeable(config: PipelineConfig) -> None:
     """Check that one replica of each sharded unit fits on the running cluster.
 
     Raises:
-        ConfigError: it does not; the error names the missing resource.
+        ConfigError: a replica does not fit. The error names the missing resource.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     for placement in all_placements(config):
@@ -94,7 +102,7 @@ def check_placeable(config: PipelineConfig) -> None:
 
 @ray.remote(max_restarts=0)
 class Shard:
-    """Any rank of a group but the first."""
+    """The actor of any rank except rank 0."""
 
     def follow(self, spec: RankSpec) -> None:
         """Execute rank 0's commands until it has ended."""
@@ -102,15 +110,15 @@ class Shard:
 
 
 class ActorLauncher:
-    """Actors on the bundles of this replica's placement group."""
+    """Starts ranks as actors on the bundles of this replica's placement group."""
 
     def __init__(self, bundle: Resources) -> None:
-        """Start none yet; ``bundle`` has the resources of each."""
+        """Prepare to start actors, each with the resources of ``bundle``."""
         self._bundle = bundle
         self._started: list[ActorHandle[Any]] = []
 
     def start(self, spec: RankSpec) -> None:
-        """Start ranks 1 and up."""
+        """Start all ranks except rank 0."""
         group = get_current_placement_group()
         assert group is not None, "Serve places a unit with bundles in a placement group"
         for rank in range(1, spec.size):
@@ -124,13 +132,16 @@ class ActorLauncher:
             self._started.append(actor)
 
     def kill(self) -> None:
-        """End those that still run."""
+        """End all ranks that still run."""
         for actor in self._started:
             ray.kill(actor)
 
 
 def start_group(config: PipelineConfig) -> ShardGroup | None:
-    """Start the other ranks of this replica, for which the first load waits; return None if nothing is sharded.
+    """Start the other ranks of this replica. The first load of a model waits for them.
+
+    Returns:
+        The group, or None if the unit has no sharded model.
 
     Raises:
         ConfigError: this machine cannot use the configured transport.
@@ -143,7 +154,7 @@ def start_group(config: PipelineConfig) -> ShardGroup | None:
 
 
 def _own_address() -> str:
-    """Return the address by which other nodes reach this one; loopback's if Ray runs on this machine alone."""
+    """Return this node's address for other nodes. It is a loopback address if Ray runs only on this machine."""
     own = ray.get_runtime_context().get_node_id()
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
     address: str = next(node["NodeManagerAddress"] for node in nodes if node["NodeID"] == own)

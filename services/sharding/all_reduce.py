@@ -1,4 +1,7 @@
-"""All-reduce over shared memory, as a process group of torch.distributed, which DeepSpeed's layers call."""
+"""All-reduce over shared memory: each rank gets the sum over all ranks.
+
+It is a process group of torch.distributed, because DeepSpeed's layers call that interface.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,10 +18,15 @@ _BACKEND = "rankway"
 
 
 class SharedMemoryAllReduce(dist.ProcessGroup):
-    """Sums in the order of the ranks, so that the result is the same in all of them to the bit. Nothing but sums."""
+    """A process group that only sums. It adds in the order of the ranks, so that all ranks get the same bits."""
 
     def __init__(self, memory: SharedMemory, limit_s: float) -> None:
-        """Sum over the ranks of the memory; each is waited for at most ``limit_s``."""
+        """Sum over the ranks of the memory.
+
+        Args:
+            memory: the memory that all ranks have mapped.
+            limit_s: seconds to wait for each rank in each step.
+        """
         super().__init__(memory.rank, memory.size)  # type: ignore[call-arg]
         self._memory, self._limit_s = memory, limit_s
         self._number = 0
@@ -37,7 +45,8 @@ class SharedMemoryAllReduce(dist.ProcessGroup):
         """Sum each tensor over the ranks, in place.
 
         Raises:
-            RankEnded, RankSilent: a rank does not take part. ValueError: another operation than a sum.
+            RankEnded, RankSilent: a rank has ended, or does not respond within the limit.
+            ValueError: ``options`` ask for an operation other than a sum.
         """
         if options is not None and options.reduceOp != dist.ReduceOp.SUM:
             raise ValueError(f"options.reduceOp: must be SUM in a shard group, got {options.reduceOp}")
@@ -51,7 +60,7 @@ class SharedMemoryAllReduce(dist.ProcessGroup):
         return self._done
 
     def getBackendName(self) -> str:  # noqa: N802, as torch.distributed calls it
-        """Return the name of this back end."""
+        """Return the name of this backend."""
         return _BACKEND
 
     def _sum(self, part: Tensor) -> None:
@@ -70,10 +79,13 @@ class SharedMemoryAllReduce(dist.ProcessGroup):
 
 
 def new_all_reduce_group(memory: SharedMemory, limit_s: float) -> dist.ProcessGroup:
-    """Return a group that sums over the memory. All ranks call it at once; torch.distributed is initialised."""
+    """Return a process group that sums over the memory.
+
+    All ranks must call it at the same time, after torch.distributed is initialised.
+    """
     groups = [
         SharedMemoryAllReduce(memory, limit_s)
-    ]  # torch keeps the back end, which must not keep the memory
+    ]  # torch keeps the function below for ever. The list is empty afterwards, so that it does not keep the memory
     dist.Backend.register_backend(_BACKEND, lambda *_options: groups.pop(), devices="cpu")
     group = dist.new_group(backend=_BACKEND, timeout=timedelta(seconds=limit_s))
     assert isinstance(group, SharedMemoryAllReduce)

@@ -1,8 +1,12 @@
-"""The collectives of a shard group, as one rank has joined them.
+"""The communication of one rank with the other ranks of its shard group.
 
-There are two kinds of traffic. Commands and inputs go from rank 0 to the others. Within a model, ranks sum or pass on
-activations. Both go over shared memory if the ranks share it, except that GPUs sum by NCCL; else both go over gloo. A
-pipeline's activations always go over gloo or NCCL. A wait for the next command has no limit. Any other wait is limited.
+There are two kinds of traffic:
+
+- Commands and inputs go from rank 0 to the others. They use shared memory if all ranks have mapped it, otherwise gloo.
+- Within a model, ranks sum activations or pass them on. Sums on GPUs use NCCL. Sums on CPUs use shared memory if all
+  ranks have mapped it, otherwise gloo. A pipeline passes its activations on with gloo or NCCL.
+
+Only the wait for the next command has no time limit.
 """
 
 import os
@@ -29,14 +33,26 @@ _FOREVER = timedelta(days=365)
 
 
 class Collectives:
-    """This process in its group: torch.distributed's store and groups, and the shared memory."""
+    """This process in its group: the store and process groups of torch.distributed, and the shared memory.
+
+    Attributes:
+        spec: this rank and its group.
+        store: the key-value store of torch.distributed, which all ranks share.
+        model_group: the process group of the models.
+    """
 
     def __init__(self, spec: RankSpec, own_address: str, listener: int | None = None) -> None:
-        """Join the other ranks; ``listener`` is rank 0's socket for the store.
+        """Join the other ranks.
+
+        Args:
+            spec: this rank and its group.
+            own_address: the address of this rank, which selects its network interface.
+            listener: the file descriptor of the listening socket for the store, in rank 0 only.
 
         Raises:
-            ConfigError: the ranks cannot use the configured transport. RuntimeFailure: DeepSpeed is not installed.
-            dist.DistError, RuntimeError: not all ranks came.
+            ConfigError: the ranks cannot use the configured transport.
+            RuntimeFailure: DeepSpeed is not installed.
+            dist.DistError, RuntimeError: not all ranks have joined.
         """
         os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = interface_of(own_address)
         batch_limit = timedelta(seconds=spec.timeout_s)
@@ -59,7 +75,7 @@ class Collectives:
             world_size=spec.size,
             timeout=timedelta(seconds=LOAD_LIMIT_S),
         )
-        # A group for models and one for commands, so that a load beside a batch disturbs neither.
+        # Separate groups for models and for commands, so that a load during a batch disturbs neither.
         self.model_group = dist.new_group(timeout=batch_limit)
         self._command_group = dist.new_group(
             timeout=batch_limit if spec.rank == 0 else _FOREVER, backend="gloo"
@@ -72,7 +88,7 @@ class Collectives:
             if not on_gpus:
                 sum_group = new_all_reduce_group(self._memory, spec.timeout_s)
         use_group(sum_group)
-        dist.barrier()  # from here on nobody has to wait for another's start
+        dist.barrier()  # all ranks have started when it returns
 
     @property
     def transport(self) -> Transport:
@@ -80,7 +96,7 @@ class Collectives:
         return "gloo" if self._memory is None else "shared_memory"
 
     def send(self, command: Command, number: int = 0, payload: bytes = b"") -> None:
-        """Send a command to all other ranks. Only rank 0 calls it."""
+        """Send a command to all other ranks. Only rank 0 may call it."""
         self._commands.send(command, number, payload)
 
     def receive(self) -> tuple[Command, int, NDArray[np.uint8]]:
@@ -88,24 +104,28 @@ class Collectives:
         return self._commands.receive()
 
     def agree(self, message: str = "") -> bool:
-        """Wait for all ranks; return whether all of them have the same message."""
+        """Wait until all ranks call it, and return whether they all have the same message."""
         own = torch.tensor([zlib.crc32(message.encode())])
         every = [torch.empty_like(own) for _ in range(self.spec.size)]
         dist.all_gather(every, own, group=self._command_group)
         return all(torch.equal(each, own) for each in every)
 
     def leave(self) -> None:
-        """Close the groups' connections."""
+        """Close the connections to the other ranks."""
         if self._memory is not None:
             self._memory.close()
         dist.destroy_process_group()
 
 
 def _map_together(spec: RankSpec, memory_host: MemoryHost | None) -> SharedMemory | None:
-    """Map the memory of rank 0 in all ranks, or in none; all call it at once.
+    """Map the memory of rank 0, if all ranks can. All ranks must call it at the same time.
+
+    Returns:
+        The memory, or None in all ranks if one of them cannot map it or the transport is gloo.
 
     Raises:
-        ConfigError: it is required, and a rank cannot map it. dist.DistError: a rank left.
+        ConfigError: the configuration requires shared memory, and a rank cannot map it.
+        dist.DistError: a rank has ended.
     """
     if spec.size == 1 or spec.transport == "gloo":
         return None
@@ -134,7 +154,7 @@ def interface_of(address: str) -> str:
     """Return the name of the network interface that has the address.
 
     Raises:
-        OSError: none has it.
+        OSError: no interface has it.
     """
     for name, addresses in psutil.net_if_addrs().items():
         if any(each.address == address for each in addresses):

@@ -1,4 +1,4 @@
-"""Commands over gloo: for ranks that share no memory."""
+"""Commands over gloo, for ranks that do not share memory."""
 
 import numpy as np
 import torch
@@ -9,17 +9,17 @@ from services.sharding.commands import Command
 
 
 class CommandBroadcast:
-    """One rank's end: a header and a payload are broadcast from rank 0."""
+    """Sends or receives commands in one rank. Rank 0 broadcasts a header and then a payload."""
 
     def __init__(self, group: dist.ProcessGroup) -> None:
-        """Send or receive commands over a group whose time-out is the limit of a wait."""
+        """Use ``group`` for the commands. Its time-out limits each wait."""
         self._group = group
 
     def send(self, command: Command, number: int, payload: bytes) -> None:
         """Send a command to all other ranks.
 
         Raises:
-            RuntimeError: a rank does not take part.
+            RuntimeError: a rank has ended, or does not respond within the limit.
         """
         header = torch.tensor([command, number, len(payload)])
         dist.broadcast(header, 0, group=self._group)

@@ -1,4 +1,4 @@
-"""Commands over shared memory: followers read them where they lie; long ones are sent in pieces."""
+"""Commands over shared memory. Followers read them in place. Long commands are sent in pieces."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,15 +7,23 @@ from services.sharding.commands import Command
 from services.sharding.shared_memory import SLOT_BYTES, SLOTS_EACH, Channel, SharedMemory
 
 _HEADER = np.dtype([("command", "<i8"), ("number", "<i8"), ("left_bytes", "<i8")])
-_HEADER_BYTES = 64  # a cache line: the payload after it is aligned for any type
+_HEADER_BYTES = 64  # a cache line, so that the payload after it is aligned for any type
 _PIECE_BYTES = SLOT_BYTES - _HEADER_BYTES
 
 
 class CommandRing:
-    """One rank's end. Rank 0 does not wait for answers; it waits only to reuse a slot that a rank still reads."""
+    """Sends or receives commands in one rank.
+
+    Rank 0 does not wait for answers. It only waits if a rank still reads the slot that it needs next.
+    """
 
     def __init__(self, memory: SharedMemory, limit_s: float) -> None:
-        """Send or receive commands over the memory; rank 0 waits for a slot at most ``limit_s``."""
+        """Use the memory for commands.
+
+        Args:
+            memory: the memory that all ranks have mapped.
+            limit_s: seconds that rank 0 waits for a free slot.
+        """
         self._memory, self._limit_s = memory, limit_s
         self._number = 0
         mapping = np.frombuffer(memory.mapping, dtype=np.uint8)
@@ -26,7 +34,7 @@ class CommandRing:
         """Send a command to all other ranks.
 
         Raises:
-            RankEnded, RankSilent: a rank is not done with earlier commands.
+            RankEnded, RankSilent: a rank has ended, or has not read earlier commands within the limit.
         """
         data = np.frombuffer(payload, dtype=np.uint8)
         for start in range(0, max(1, len(data)), _PIECE_BYTES):
@@ -46,7 +54,7 @@ class CommandRing:
         """
         command, number, left, piece = self._receive_piece()
         if left == len(piece):
-            return command, number, piece  # where it lies
+            return command, number, piece  # in place, without a copy
         whole = np.empty(left, dtype=np.uint8)
         whole[: len(piece)] = piece
         while left > len(piece):
@@ -56,7 +64,7 @@ class CommandRing:
         return command, number, whole
 
     def _receive_piece(self) -> tuple[Command, int, int, NDArray[np.uint8]]:
-        self._memory.publish(Channel.COMMANDS, self._number)  # done with the last one
+        self._memory.publish(Channel.COMMANDS, self._number)  # this rank has read the last piece
         self._number += 1
         self._memory.wait(Channel.COMMANDS, self._number, [0], None)
         slot = self._slots[self._number % SLOTS_EACH]

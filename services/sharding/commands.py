@@ -10,21 +10,29 @@ LOAD_LIMIT_S = 300.0
 
 
 class Command(IntEnum):
-    """What rank 0 tells the other ranks to do."""
+    """The commands from rank 0 to the other ranks."""
 
     RUN = 0
     LOAD = 1
     UNLOAD = 2
     SYNC = 3
-    """Compare the faults of all ranks: are they in step?"""
+    """Check that all ranks have the same fault, or none: then they are ready for the same next command."""
 
 
 @dataclass(frozen=True)
 class RankSpec:
-    """Where a group meets, and which of its ranks a process is.
+    """The data with which a process joins a group as one of its ranks.
 
-    host, pid: rank 0's address and process. store_port, heartbeat_port: its ports there. timeout_s: the longest time
-    that a batch waits for a rank. transport: as configured; None chooses.
+    Attributes:
+        rank: the number of this rank.
+        size: the number of ranks.
+        host: the address of rank 0.
+        store_port: the port of torch.distributed's store on that host.
+        heartbeat_port: the port of the heartbeats on that host.
+        token: the secret with which a rank shows that it belongs to the group.
+        pid: the process id of rank 0.
+        timeout_s: the longest time in seconds that a batch waits for a rank.
+        transport: the configured transport. None chooses shared memory if all ranks can use it, otherwise gloo.
     """
 
     rank: int
@@ -38,5 +46,5 @@ class RankSpec:
     transport: Transport | None
 
     def for_rank(self, rank: int) -> "RankSpec":
-        """Return the same group's spec of another rank."""
+        """Return the spec of another rank of the same group."""
         return replace(self, rank=rank)

@@ -1,4 +1,4 @@
-"""A full memory fence, and the order of memory that the shared-memory transport relies on.
+"""A full memory fence, and the memory order that the shared-memory transport relies on.
 
 x86-64 keeps the order of memory operations, with one exception (Intel SDM, volume 3A, section 8.2.2; Sewell et al.,
 "x86-TSO", CACM 53(7), 2010):
@@ -7,15 +7,15 @@ x86-64 keeps the order of memory operations, with one exception (Intel SDM, volu
   was written before it.
 - Loads of one core are done in program order. Data that is read after the counter is at least as new as the counter.
 - An aligned word of 8 bytes is read and written as a whole.
-- The exception: a load may be done before an earlier store to another address is visible, as stores wait in the core's
-  store buffer. Only a locked instruction or MFENCE between the two prevents it.
+- The exception: a load may be done before an earlier store to another address is visible, because stores wait in the
+  core's store buffer. Only a locked instruction or MFENCE between the two prevents this.
 
-Fast copies do not weaken this. The stores of one string instruction may become visible out of order among themselves,
-but before any later store (8.2.4). A copy with streaming stores ends with SFENCE, as glibc's does; else the release
-stores of C++ would not work either.
+Fast copies keep this order too. The stores of one string instruction may become visible out of order among themselves,
+but they become visible before any later store (8.2.4). A copy with streaming stores ends with SFENCE, as in glibc.
+Otherwise the release stores of C++ would not work either.
 
-The exception matters where a rank writes one word and then reads another: see ``SharedMemory.publish`` and
-``SharedMemory._sleep``. There is no other such place.
+The exception matters if a rank writes one word and then reads another. This happens only in ``SharedMemory.publish``
+and ``SharedMemory._sleep``.
 """
 
 import ctypes
@@ -30,9 +30,10 @@ ATOMIC_ADD = "_ZN9__gnu_cxx18__exchange_and_addEPVii"
 def new_full_fence() -> Callable[[], object]:
     """Return a function that makes all earlier stores visible before any later load.
 
-    It adds to a word of its own atomically. On x86-64 every atomic read-modify-write is a locked instruction (LOCK
-    XADD), with which neither loads nor stores are reordered (SDM 3A, 8.2.3.9). Python's own locks happen to contain one
-    too, but do not promise it. A call takes 0.1 us. The library is there wherever torch is: torch is linked against it.
+    The function adds atomically to a word that nobody else uses. On x86-64 every atomic read-modify-write is a locked
+    instruction (LOCK XADD). The processor does not move loads or stores across it (SDM 3A, 8.2.3.9). Python's own locks
+    contain such an instruction too, but Python does not guarantee it. A call takes 0.1 us. The library is present if
+    torch is, because torch is linked against it.
 
     Raises:
         OSError: this process has no libstdc++.

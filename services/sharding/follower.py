@@ -1,4 +1,4 @@
-"""A follower: every rank of a shard group but the first. It executes rank 0's commands.
+"""A follower: any rank of a shard group except rank 0. It executes the commands of rank 0.
 
 The module imports torch only when it joins a group.
 """
@@ -32,7 +32,14 @@ _NICENESS = 10
 
 
 def follow(spec: RankSpec, own_address: str) -> None:
-    """Execute rank 0's commands until it has ended. A rank that fails alone ends its process."""
+    """Execute the commands of rank 0 until rank 0 ends.
+
+    An error that only this rank may have ends the process.
+
+    Args:
+        spec: this rank and its group.
+        own_address: the address of this rank.
+    """
     from services.sharding.collectives import Collectives
 
     pid = spec.pid if own_address == spec.host else None
@@ -57,7 +64,7 @@ def _follow(collectives: "Collectives") -> None:
             except OutOfMemory:
                 raise
             except RuntimeFailure as error:
-                fault = str(error)  # rank 0 sends SYNC if it failed too; any other error ends this rank
+                fault = str(error)  # if rank 0 failed too, it sends SYNC next. Any other error ends this rank
         elif command is Command.LOAD:
             request = bytes(payload)
             threading.Thread(target=_load, args=(collectives, number, request, models), daemon=True).start()
@@ -69,15 +76,15 @@ def _follow(collectives: "Collectives") -> None:
 
 
 def _load(collectives: "Collectives", number: int, request: bytes, models: dict[int, Runtime]) -> None:
-    """Load beside the batches of other models, and report the result to rank 0."""
-    if models and sys.platform == "linux":  # each thread has its own niceness there
+    """Load a model while batches of other models run, and report the result to rank 0."""
+    if models and sys.platform == "linux":  # on Linux each thread has its own niceness
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
     fault = ""
     try:
         models[number] = load_part(collectives.model_group, **json.loads(request))
     except ModelError as error:
         fault = str(error)
-    except Exception as error:  # whatever a library raises: rank 0 waits for a report
+    except Exception as error:  # a library may raise anything, and rank 0 waits for a report
         logger.exception("a model cannot be loaded")
         fault = f"{type(error).__name__}: {error}"
     collectives.store.set(load_result_key(number, collectives.spec.rank), fault)
@@ -86,12 +93,17 @@ def _load(collectives: "Collectives", number: int, request: bytes, models: dict[
 def load_part(
     group: "ProcessGroup", root: str, version: str, runtime: dict[str, object], trust: Sequence[str]
 ) -> Runtime:
-    """Load this rank's part of the artifact at ``root``; its collectives use that group.
+    """Load this rank's part of an artifact.
 
-    trust: the packages of the runtime's code, which rank 0's configuration trusts.
+    Args:
+        group: the process group that the model uses.
+        root: the folder of the artifact.
+        version: the version of the artifact in rank 0.
+        runtime: the configuration of the runtime as plain data.
+        trust: the packages with code of the runtime that the configuration in rank 0 trusts.
 
     Raises:
-        ModelError: it is missing, has another version, or cannot be split.
+        ModelError: the artifact is missing, has another version, or cannot be split.
     """
     artifact = Artifact.read(Path(root))
     if artifact.version != version:
@@ -104,5 +116,5 @@ def load_part(
 
 
 def load_result_key(number: int, rank: int) -> str:
-    """Return the store's key for the result of a rank's load: "", or why it failed."""
+    """Return the key in the store for the result of a load. The value is "", or the reason of the failure."""
     return f"loaded/{number}/{rank}"

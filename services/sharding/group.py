@@ -1,8 +1,8 @@
-"""A shard group: one replica's model over several processes. Rank 0 is the replica's own process.
+"""A shard group: one replica's models over several processes. Rank 0 is the process of the replica.
 
-Every other rank is an actor, ``services.sharding.actors.Shard``, on a bundle of the replica's placement group. Serve
-places and removes all bundles with the replica, or none. A lost rank breaks the group for good: batches fail, at once
-or after ``timeout_s``, and so does the health check, upon which Serve replaces the whole replica.
+In a service every other rank is an actor, ``services.sharding.actors.Shard``, on a bundle of the replica's placement
+group. Serve places and removes all bundles together with the replica. A lost rank breaks the group for good. Batches
+then fail, at once or after ``timeout_s``. The health check fails too, and Serve replaces the whole replica.
 """
 
 import json
@@ -37,12 +37,21 @@ _POLL_S = 0.02
 
 
 class ShardGroup:
-    """Rank 0's side: loads models in all ranks, and runs one batch at a time in all of them."""
+    """The group as rank 0 uses it. It loads models in all ranks, and runs one batch at a time in all of them.
+
+    Attributes:
+        size: the number of ranks.
+        broken: why no batch can run any more. None while the group works.
+        heartbeats: rank 0's connections that show whether the other ranks are alive.
+    """
 
     def __init__(self, config: GroupOptions, launcher: RankLauncher, address: str = "127.0.0.1") -> None:
-        """Start the other ranks; the first load waits for them.
+        """Start the other ranks. The first load waits for them.
 
-        address: by which they reach this machine.
+        Args:
+            config: the number of ranks, the transport and the time limit of a batch.
+            launcher: starts and ends the other ranks.
+            address: the address of this machine for the other ranks.
 
         Raises:
             ConfigError: this machine cannot use the configured transport.
@@ -50,7 +59,6 @@ class ShardGroup:
         check_transport(config.transport)
         self.size = config.shards
         self.broken: str | None = None
-        """Why no batch can run any more; None while the group is whole."""
         self._address, self._launcher = address, launcher
         self.heartbeats = HeartbeatMonitor(address)
         self._listener = socket.create_server((address, 0))
@@ -66,21 +74,22 @@ class ShardGroup:
             transport=config.transport,
         )
         self._collectives: Collectives | None = None
-        self._lock = threading.Lock()  # all ranks take commands in one sequence
+        self._lock = threading.Lock()  # all ranks get the commands in the same order
         self._unloaded: deque[int] = deque()
         self._number = 0
         launcher.start(self._spec)
 
     @property
     def transport(self) -> Transport | None:
-        """The transport in use; None until the ranks have joined."""
+        """The transport in use, or None until the ranks have joined."""
         return None if self._collectives is None else self._collectives.transport
 
     def join(self) -> None:
         """Join the other ranks.
 
         Raises:
-            ShardLost: not all of them came. ConfigError: they cannot use the configured transport.
+            ShardLost: not all ranks have joined.
+            ConfigError: the ranks cannot use the configured transport.
             RuntimeFailure: DeepSpeed is not installed.
         """
         from services.sharding.collectives import Collectives
@@ -90,20 +99,21 @@ class ShardGroup:
             raise ShardLost(f"rank {missing[0]} did not start within {JOIN_LIMIT_S:.0f} s; see its log")
         try:
             self._collectives = Collectives(self._spec, self._address, self._listener.detach())
-        except RuntimeError as error:  # torch.distributed's errors are such
+        except RuntimeError as error:  # torch.distributed raises subclasses of it
             raise ShardLost(f"the ranks of a shard group could not connect: {error}") from error
 
     def load_runtime(self, root: Path, artifact: Artifact, config: RuntimeConfig) -> Runtime:
-        """Load the artifact at ``root`` as ``models.runtimes.load_runtime``; in all ranks if it is sharded."""
+        """Load the artifact at ``root``: in all ranks if its runtime is sharded, otherwise only in this process."""
         if group_of(config) is not None:
             return self.load(root, artifact, config)
         return load_runtime(root, artifact, config)
 
     def load(self, root: Path, artifact: Artifact, config: RuntimeConfig) -> "ShardedRuntime":
-        """Load the artifact at ``root`` in all ranks, beside the models that are loaded.
+        """Load the artifact at ``root`` in all ranks. The models that are already loaded stay.
 
         Raises:
-            RuntimeFailure: none can load it. ShardLost: a rank cannot, or is gone.
+            RuntimeFailure: no rank can load it.
+            ShardLost: some ranks can load it and others cannot, or a rank is lost.
         """
         runtime = config.model_dump(mode="json")
         request: dict[str, Any] = {
@@ -128,23 +138,29 @@ class ShardGroup:
         faults += [self._load_result(number, rank) for rank in range(1, self.size)]
         if all(faults):
             raise RuntimeFailure(faults[0])
-        if any(faults):  # the others wait for it in the middle of their load
+        if any(faults):  # the other ranks wait for the failed one in the middle of their load
             rank, fault = next((rank, fault) for rank, fault in enumerate(faults) if fault)
             raise self._lost(f"rank {rank} cannot load {artifact.name} although other ranks can: {fault}")
         assert part is not None
         return ShardedRuntime(self, number, part)
 
     def run(self, number: int, part: Runtime, inputs: Inputs) -> Inputs:
-        """Run a batch through model ``number``, of which ``part`` is this rank's.
+        """Run a batch in all ranks.
+
+        Args:
+            number: the number of the model in this group.
+            part: this rank's part of the model.
+            inputs: the batch.
 
         Raises:
-            RuntimeFailure: the model failed on these inputs. ShardLost: a rank is gone, or hangs.
+            RuntimeFailure: the model failed on these inputs.
+            ShardLost: a rank has ended or hangs.
         """
         with self._lock:
             self._send(Command.RUN, number, pack(inputs))
             try:
                 return part.run(inputs)
-            except BatchFailure:  # every rank knows, and waits for the next command
+            except BatchFailure:  # every rank has this error, and waits for the next command
                 raise
             except OutOfMemory as error:
                 raise self._lost(f"rank 0: {error}") from error
@@ -153,14 +169,17 @@ class ShardGroup:
                 raise
 
     def unload(self, number: int) -> None:
-        """Drop a model from all ranks, before the next command: the caller may be in the middle of one."""
+        """Drop a model from all ranks before the next command. It is not sent at once, since a batch may run now."""
         self._unloaded.append(number)
 
     def check(self) -> None:
-        """Probe all ranks; return within a second.
+        """Probe all ranks. This takes at most 0.7 s.
+
+        If models are to be dropped and no batch runs, the check then also drops them in all ranks. Each step of that
+        waits up to ``timeout_s`` for a rank that does not respond.
 
         Raises:
-            ShardLost: a rank is gone, or does not answer.
+            ShardLost: a rank has ended or does not answer.
         """
         if self.broken is None:
             fault = self.heartbeats.probe()
@@ -188,9 +207,16 @@ class ShardGroup:
             self._collectives = None
 
     def _send(self, command: Command, number: int = 0, payload: bytes = b"", *, fault: str = "") -> None:
-        """Send a command, after those that unload dropped models; the caller holds the lock.
+        """Drop the models that are to be dropped, then send a command. The caller holds the lock.
 
-        fault: why the batch failed. Either all ranks failed alike and are in step, or the group is lost.
+        Args:
+            command: the command.
+            number: the number of the model.
+            payload: the data of the command.
+            fault: why the batch failed, for a SYNC. The group is lost unless all ranks failed for the same reason.
+
+        Raises:
+            ShardLost: a rank has ended or hangs, or the ranks failed for different reasons.
         """
         if self.broken is not None:
             raise ShardLost(self.broken)
@@ -206,7 +232,7 @@ class ShardGroup:
             raise self._lost(fault or f"a rank does not respond: {error}") from error
 
     def _load_result(self, number: int, rank: int) -> str:
-        """Wait for a rank's load; return "", or why it failed."""
+        """Wait for the load in a rank. Return "", or the reason of the failure."""
         assert self._collectives is not None
         key, until_s = load_result_key(number, rank), time.monotonic() + LOAD_LIMIT_S
         while not self._collectives.store.check([key]):
@@ -224,17 +250,24 @@ class ShardGroup:
 
 
 class ShardedRuntime:
-    """A model that is loaded in all ranks. They drop it with the last reference to this object."""
+    """A model that is loaded in all ranks. The ranks drop it after the last reference to this object is gone."""
 
     def __init__(self, group: ShardGroup, number: int, part: Runtime) -> None:
-        """Run model ``number`` of the group; ``part`` is this rank's."""
+        """Keep a model of the group.
+
+        Args:
+            group: the shard group.
+            number: the number of the model in the group.
+            part: this rank's part of the model.
+        """
         self._group, self._number, self._part = group, number, part
         weakref.finalize(self, group.unload, number)
 
     def run(self, inputs: Inputs) -> Inputs:
-        """Execute the model in all ranks.
+        """Run a batch in all ranks.
 
         Raises:
-            RuntimeFailure: it could not be executed on these inputs. ShardLost: a rank is gone, or hangs.
+            RuntimeFailure: the model failed on these inputs.
+            ShardLost: a rank has ended or hangs.
         """
         return self._group.run(self._number, self._part, inputs)

@@ -1,8 +1,9 @@
-"""Heartbeats: a connection between rank 0 of a shard group and each other rank shows each that the other is alive.
+"""Heartbeats: rank 0 has a connection to each other rank, on which both notice that the other one has ended or hangs.
 
-Collectives report nothing while no batch runs, and block if a process hangs. Here a thread of each rank answers probes
-at any time, and a thread of rank 0 sends a beat twice a second. A rank ends itself when rank 0 has ended, as no command
-will come any more. If rank 0 hangs on the same machine, the rank kills it first, so that it is replaced.
+Collectives cannot show this: they report nothing while no batch runs, and block if a process hangs. Here a thread of
+each rank answers probes at any time, and a thread of rank 0 sends a beat twice a second. A rank ends its own process
+when rank 0 has ended, because no more commands will come. If rank 0 hangs on the same machine, the rank kills it first,
+so that Serve replaces it.
 """
 
 import os
@@ -25,7 +26,12 @@ _SILENCE_LIMIT_S = 3.0
 
 @dataclass(frozen=True)
 class RankFault:
-    """A rank that does not answer; ``is_final`` if it never will, as its process has ended."""
+    """A rank that does not answer.
+
+    Attributes:
+        rank: its number.
+        is_final: whether its process has ended, so that it will never answer again.
+    """
 
     rank: int
     is_final: bool
@@ -35,7 +41,12 @@ class RankFault:
 
 
 class HeartbeatMonitor:
-    """Rank 0's end of all connections."""
+    """The heartbeat connections of rank 0 to all other ranks.
+
+    Attributes:
+        port: the port on which it listens.
+        token: the secret that a rank must send when it connects.
+    """
 
     def __init__(self, host: str) -> None:
         """Listen on a free port of ``host``."""
@@ -47,7 +58,11 @@ class HeartbeatMonitor:
         self._closed = threading.Event()
 
     def wait_for(self, ranks: int, limit_s: float) -> list[int]:
-        """Wait until ranks 1 to ``ranks`` have connected; return those that have not."""
+        """Wait until ranks 1 to ``ranks`` have connected, and start to send beats.
+
+        Returns:
+            The ranks that have not connected within ``limit_s``.
+        """
         until_s = time.monotonic() + limit_s
         while len(self._ranks) < ranks and (left_s := until_s - time.monotonic()) > 0:
             self._listener.settimeout(left_s)
@@ -65,7 +80,7 @@ class HeartbeatMonitor:
         return [rank for rank in range(1, ranks + 1) if rank not in self._ranks]
 
     def probe(self) -> RankFault | None:
-        """Probe every rank; return the first that has ended, or does not answer within a second."""
+        """Probe every rank. Return the first fault: a rank has ended, or does not answer within 0.7 s."""
         with self._probing:
             waiting = dict(self._ranks)
             until_s = time.monotonic() + _ANSWER_LIMIT_S
@@ -89,7 +104,7 @@ class HeartbeatMonitor:
         return None
 
     def close(self) -> None:
-        """Close the connections, upon which all ranks end."""
+        """Close the connections. All other ranks then end."""
         self._closed.set()
         self._listener.close()
         for connection in self._ranks.values():
@@ -105,12 +120,20 @@ class HeartbeatMonitor:
 def answer_heartbeats(
     host: str, port: int, token: bytes, rank: int, limit_s: float, pid: int | None = None
 ) -> None:
-    """Connect to rank 0, and answer its probes from now on; this process ends when rank 0 does.
+    """Connect to rank 0, and answer its probes in a thread. This process ends when rank 0 ends or hangs.
 
-    pid: rank 0's, if it is on this machine.
+    Rank 0 hangs if it sends no beat for 3 s, counted from the first beat.
+
+    Args:
+        host: the address of rank 0.
+        port: its heartbeat port.
+        token: the secret of the group.
+        rank: the number of this rank.
+        limit_s: seconds to wait for the connection, and then for the first beat.
+        pid: the process id of rank 0 if it is on this machine, so that it can be killed if it hangs.
 
     Raises:
-        OSError: nobody listens there.
+        OSError: the connection failed.
     """
     connection = socket.create_connection((host, port), timeout=limit_s)
     connection.sendall(token + rank.to_bytes(4, "little"))
@@ -129,4 +152,4 @@ def _answer(connection: socket.socket, pid: int | None) -> None:
                 os.kill(pid, signal.SIGKILL)
     except OSError:
         pass
-    os._exit(_EXIT_STATUS)  # its other threads wait for something that will not come
+    os._exit(_EXIT_STATUS)  # the other threads wait for rank 0 and would keep the process alive

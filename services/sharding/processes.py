@@ -1,4 +1,4 @@
-"""The processes of a shard group's other ranks: how a group starts them, and plain ones on this machine."""
+"""The interface with which a group starts its other ranks, and its implementation with plain processes."""
 
 import multiprocessing
 from multiprocessing.process import BaseProcess
@@ -9,26 +9,30 @@ from services.sharding.follower import follow
 
 
 class RankLauncher(Protocol):
-    """Starts and ends the processes of all ranks but the first."""
+    """Starts and ends the processes of all ranks except rank 0."""
 
     def start(self, spec: RankSpec) -> None:
-        """Start ranks 1 and up of the group; return before they have joined."""
+        """Start ranks 1 to ``spec.size - 1`` without waiting until they have joined."""
         ...
 
     def kill(self) -> None:
-        """End those that still run, whatever they do."""
+        """Kill all of these ranks that still run."""
         ...
 
 
 class ProcessLauncher:
-    """Plain processes: for a service without Ray, benchmarks and tests."""
+    """Starts ranks as plain processes on this machine: for services without Ray, benchmarks and tests.
+
+    Attributes:
+        started: the processes, in the order of the ranks.
+    """
 
     def __init__(self) -> None:
-        """Start none yet."""
+        """Start no process yet."""
         self.started: list[BaseProcess] = []
 
     def start(self, spec: RankSpec) -> None:
-        """Start ranks 1 and up."""
+        """Start all ranks except rank 0."""
         context = multiprocessing.get_context("spawn")
         for rank in range(1, spec.size):
             process = context.Process(target=follow, args=(spec.for_rank(rank), spec.host), daemon=True)
@@ -36,7 +40,7 @@ class ProcessLauncher:
             self.started.append(process)
 
     def kill(self) -> None:
-        """End those that still run."""
+        """Kill the processes that still run, and wait until they have ended."""
         for process in self.started:
             process.kill()
         for process in self.started:

@@ -1,7 +1,7 @@
-"""How the ranks on one host come to map the same memory.
+"""How the ranks on one host map the same memory.
 
-Rank 0 makes the memory and listens on an abstract Unix socket. The others connect, prove that they know the group's
-token, and are sent the memory's descriptor and sockets to each other.
+Rank 0 makes the memory and listens on an abstract Unix socket. The others connect and send the group's token. Rank 0
+then sends them the file descriptor of the memory, and sockets that connect them with each other.
 """
 
 import hashlib
@@ -16,13 +16,17 @@ _RANK_BYTES = 4
 
 
 class MemoryHost:
-    """Rank 0's side: makes the memory, and sends it to the others."""
+    """The memory in rank 0, which makes it and sends it to the other ranks."""
 
     def __init__(self, token: bytes, size: int) -> None:
-        """Make the memory of a group of ``size`` ranks, and listen. From now on ranks can connect.
+        """Make the memory and listen. From now on ranks can connect.
+
+        Args:
+            token: the secret of the group.
+            size: the number of ranks.
 
         Raises:
-            OSError: this machine has no such memory or sockets.
+            OSError: this machine does not support such memory or sockets.
         """
         self._size, self._token = size, token
         self._memory = os.memfd_create("rankway-shards")
@@ -33,10 +37,10 @@ class MemoryHost:
         self._listener.settimeout(_HANDSHAKE_LIMIT_S)
 
     def share(self) -> SharedMemory:
-        """Send the memory to all other ranks, which have connected, and map it here.
+        """Wait until all other ranks have connected, send them the memory, and map it in this process.
 
         Raises:
-            OSError: a rank has not connected.
+            OSError: no rank connects for 10 s while one is missing.
         """
         to_rank_0: dict[int, socket.socket] = {}
         while len(to_rank_0) < self._size - 1:
@@ -55,7 +59,7 @@ class MemoryHost:
             to_others = [ends[rank][other] for other in sorted(ends[rank])]
             socket.send_fds(client, [b"+"], [self._memory, *[end.fileno() for end in to_others]])
         for end in (end for each in ends.values() for end in each.values()):
-            end.close()  # only the ranks hold them now, so that the others see the end of a rank
+            end.close()  # only the ranks have them now, so that a rank notices when another one ends
         return SharedMemory(0, self._size, os.dup(self._memory), to_rank_0)
 
     def close(self) -> None:
@@ -65,7 +69,7 @@ class MemoryHost:
 
 
 def connect(token: bytes, rank: int) -> socket.socket | None:
-    """Ask rank 0 for its memory; return None if rank 0 is on another machine."""
+    """Connect to rank 0 and send the token. Return the socket, or None if rank 0 does not listen on this machine."""
     to_rank_0 = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     to_rank_0.settimeout(_HANDSHAKE_LIMIT_S)
     try:
@@ -78,10 +82,15 @@ def connect(token: bytes, rank: int) -> socket.socket | None:
 
 
 def receive_memory(to_rank_0: socket.socket, rank: int, size: int) -> SharedMemory:
-    """Receive the memory, and the sockets to the ranks other than rank 0.
+    """Receive the memory, and the sockets to the other ranks.
+
+    Args:
+        to_rank_0: the socket to rank 0.
+        rank: the number of this rank.
+        size: the number of ranks.
 
     Raises:
-        OSError: rank 0 does not send it.
+        OSError: rank 0 does not send the memory.
     """
     message, descriptors, _, _ = socket.recv_fds(to_rank_0, 1, size)
     if not message:
@@ -96,5 +105,5 @@ def receive_memory(to_rank_0: socket.socket, rank: int, size: int) -> SharedMemo
 
 
 def _socket_name(token: bytes) -> bytes:
-    """Name the socket by a hash of the token: names of abstract sockets are public, the token is not."""
+    """Return a socket name made of a hash of the token. Names of abstract sockets are public, but the token is secret."""
     return b"\0rankway-" + hashlib.blake2b(token, digest_size=16).hexdigest().encode()

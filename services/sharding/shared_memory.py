@@ -1,11 +1,11 @@
 """Shared memory between the ranks on one host: a data slot, a progress counter and a sleep flag per rank.
 
-A rank writes its data into its slot and then counts up. A rank that waits for it polls the counter for two
-milliseconds. Then it sets its sleep flag and sleeps on a socket, over which the other rank wakes it. The same socket
-reports that a rank has ended. There are no locks: each counter has one writer. The mapping has no name, and is gone
-with the last process.
+A rank writes its data into its slot and then increments its counter. A rank that waits for the data polls the counter
+for two milliseconds. Then it sets its sleep flag and sleeps on a socket, on which the other rank wakes it. The same
+socket reports that a rank has ended. There are no locks, because each counter has one writer. The mapping has no name,
+and is freed with the last process.
 
-``services.sharding.fence`` says which order of memory this needs, and why x86-64 has it.
+``services.sharding.fence`` describes the memory order that this needs, and why x86-64 has it.
 """
 
 import mmap
@@ -34,32 +34,45 @@ A rank that has published round n no longer reads the slots of round n - 1.
 
 
 class RankEnded(RuntimeError):
-    """A rank that is waited for has ended."""
+    """A rank ended while another one waited for it."""
 
 
 class RankSilent(RuntimeError):
-    """A rank that is waited for has not come within the limit."""
+    """A rank did not respond within the time limit of a wait."""
 
 
 class Channel(IntEnum):
-    """A sequence of rounds with counters of its own."""
+    """A sequence of rounds. Each channel has its own counters."""
 
     ALL_REDUCE = 0
     COMMANDS = 1
 
 
 class SharedMemory:
-    """One rank's view of the memory. Only one thread of a process may use it at a time."""
+    """One rank's view of the memory. Only one thread of a process may use it at a time.
+
+    Attributes:
+        rank: the number of this rank.
+        size: the number of ranks.
+        spin_s: the seconds that this rank polls before it sleeps.
+        others: the numbers of the other ranks.
+        mapping: the memory.
+    """
 
     def __init__(self, rank: int, size: int, descriptor: int, sockets: dict[int, socket.socket]) -> None:
-        """Map the memory of ``descriptor``; ``sockets`` lead to the other ranks. Both are closed by this object.
+        """Map the memory.
+
+        Args:
+            rank: the number of this rank.
+            size: the number of ranks.
+            descriptor: the file descriptor of the memory. It is closed once the memory is mapped.
+            sockets: the sockets to the other ranks by rank. ``close`` closes them.
 
         Raises:
             OSError: the memory cannot be mapped.
         """
         self.rank, self.size = rank, size
         self.spin_s = _SPIN_S
-        """How long this rank polls before it sleeps."""
         self.others = [other for other in range(size) if other != rank]
         self.mapping = mmap.mmap(descriptor, total_bytes(size), mmap.MAP_SHARED | mmap.MAP_POPULATE)
         os.close(descriptor)
@@ -79,24 +92,31 @@ class SharedMemory:
         return _header_bytes(self.size) + index * SLOT_BYTES
 
     def publish(self, channel: Channel, number: int) -> None:
-        """Publish that this rank is done with round ``number``, and wake the ranks that sleep."""
-        # The data was written before. Stores stay in order, so no fence is needed here.
+        """Publish that this rank has finished round ``number``, and wake the ranks that sleep."""
+        # The data was written before the counter. Stores stay in order, so no fence is needed here.
         self._words[self._word_index(channel, self.rank)] = number
-        # Store, then load: without a fence this rank could read a sleep flag before its counter is visible, while
-        # the other sets the flag, reads the old counter and sleeps for good.
+        # Store, then load: without a fence this rank could read a sleep flag before its counter is visible. The other
+        # rank could meanwhile set the flag, read the old counter and sleep for ever.
         self._full_fence()
         for other in self.others:
             if self._words[self._word_index(len(Channel), other)]:
-                with suppress(OSError):  # full: it has been woken; closed: it has ended
+                with suppress(OSError):  # a full socket has woken it, a closed one means that it has ended
                     self._sockets[other].send(b"!")
 
     def wait(self, channel: Channel, number: int, ranks: Collection[int], limit_s: float | None) -> None:
-        """Wait until ``ranks`` are done with round ``number``.
+        """Wait until ``ranks`` have finished round ``number``.
 
-        What they wrote before may be read afterwards: loads stay in order, so no fence is needed.
+        The caller may then read the data of these ranks. Loads stay in order, so no fence is needed.
+
+        Args:
+            channel: the sequence of rounds.
+            number: the number of the round.
+            ranks: the ranks to wait for.
+            limit_s: seconds to wait. None waits without a limit.
 
         Raises:
-            RankEnded: one of them has ended. RankSilent: one of them is not done within the limit.
+            RankEnded: one of the ranks has ended.
+            RankSilent: one of the ranks has not finished within the limit.
         """
         if not (behind := self._behind(channel, number, ranks)):
             return
@@ -111,7 +131,7 @@ class SharedMemory:
             if limit_s is not None and waited_s > limit_s:
                 raise RankSilent(f"rank {behind[0]} does not respond")
             if waited_s < self.spin_s:
-                os.sched_yield()  # to that rank, if cores are scarce; poll releases the GIL
+                os.sched_yield()  # let that rank run if cores are scarce. poll releases the GIL
                 readable = poller.poll(0)
             else:
                 readable = self._sleep(poller, channel, number, behind, limit_s and limit_s - waited_s)
@@ -119,7 +139,7 @@ class SharedMemory:
                 self._drain(fileno, poller)
 
     def close(self) -> None:
-        """Close the sockets. The other ranks see it as the end of this one."""
+        """Close the sockets. The other ranks treat this as the end of this rank."""
         for each in self._sockets.values():
             each.close()
 
@@ -134,10 +154,10 @@ class SharedMemory:
         ranks: Collection[int],
         limit_s: float | None,
     ) -> list[tuple[int, int]]:
-        """Sleep until a socket is readable. Do not sleep if a rank counted up before it could see the flag."""
+        """Sleep until a socket is readable. Return at once if a rank finished before it could see the sleep flag."""
         flag = self._word_index(len(Channel), self.rank)
         self._words[flag] = 1
-        self._full_fence()  # store, then load: the other half of ``publish``
+        self._full_fence()  # store, then load, as in ``publish``
         try:
             if len(self._behind(channel, number, ranks)) < len(ranks):
                 return []
@@ -158,7 +178,12 @@ class SharedMemory:
             self._ended.add(rank)
 
     def _word_index(self, kind: int, rank: int) -> int:
-        """Return the index of a counter or, of kind ``len(Channel)``, of a sleep flag. Each has its own cache line."""
+        """Return the index of a word in the mapping. Each word has its own cache line.
+
+        Args:
+            kind: a channel for its counter, or ``len(Channel)`` for the sleep flag.
+            rank: the rank that writes the word.
+        """
         return (kind * self.size + rank) * (_LINE_BYTES // _WORD_BYTES)
 
 
@@ -168,12 +193,12 @@ def _header_bytes(size: int) -> int:
 
 
 def total_bytes(size: int) -> int:
-    """Return the size of the mapping of a group of ``size`` ranks."""
+    """Return the size in bytes of the mapping for ``size`` ranks."""
     return _header_bytes(size) + SLOTS_EACH * (size + 1) * SLOT_BYTES
 
 
 def is_supported() -> bool:
-    """Return whether this machine has the order of memory, the system calls and the fence that are needed."""
+    """Return whether this machine has the memory order, the system calls and the fence that are needed."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return False
     try:

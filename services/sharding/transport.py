@@ -1,4 +1,4 @@
-"""Which transport a shard group may use: shared memory or gloo, as configured or as its machines allow."""
+"""The choice of a shard group's transport: shared memory or gloo, as configured or as its machines allow."""
 
 import platform
 import sys
@@ -17,7 +17,7 @@ def check_transport(transport: Transport | None) -> None:
     """Check that this machine can share memory between ranks, if the configuration requires it.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: it is required, and this machine cannot share memory.
     """
     if transport == "shared_memory" and not is_supported():
         machine = f"{sys.platform} on {platform.machine()}"
@@ -25,12 +25,12 @@ def check_transport(transport: Transport | None) -> None:
 
 
 def may_share_memory(spec: RankSpec) -> bool:
-    """Return whether this rank tries to share memory with the others. It is the same in all ranks of one host."""
+    """Return whether this rank tries to share memory with the others. All ranks of one host get the same result."""
     return spec.size > 1 and spec.transport != "gloo" and is_supported()
 
 
 def open_memory_host(spec: RankSpec) -> MemoryHost | None:
-    """Let rank 0 make the group's memory; return None in other ranks, or if this machine has none."""
+    """Make the group's memory in rank 0. Return None in other ranks, and if this machine cannot make it."""
     if spec.rank == 0 and may_share_memory(spec):
         with suppress(OSError):
             return MemoryHost(spec.token, spec.size)
@@ -38,5 +38,5 @@ def open_memory_host(spec: RankSpec) -> MemoryHost | None:
 
 
 def shared_memory_refused(problem: str) -> ConfigError:
-    """Return the error for a configured transport that cannot be used."""
+    """Return the error for shared memory that is configured but cannot be used."""
     return ConfigError(f"{_FIELD}: {problem}, got shared_memory; leave it out, or use gloo", field=_FIELD)

@@ -1,4 +1,4 @@
-"""Ranks over shared memory, started once for all tests that leave them whole."""
+"""Ranks over shared memory. They are started once for all tests that do not end them."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def ranks(request: pytest.FixtureRequest) -> Iterator[MemoryRanks]:
 
 @pytest.fixture
 def three_ranks() -> Iterator[MemoryRanks]:
-    """Three ranks of a test's own, with a short limit."""
+    """Three new ranks for one test, with a short time limit."""
     if not is_supported():
         pytest.skip("x86-64 and Linux only")
     ranks = MemoryRanks(3, SHORT_S)

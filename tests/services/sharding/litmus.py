@@ -1,13 +1,16 @@
-"""A litmus test of the shared-memory transport: does this machine keep the order of memory that it relies on?
+"""A litmus test of the shared-memory transport: does this machine keep the memory order that the transport needs?
 
     python -m tests.services.sharding.litmus [--seconds 60] [--ranks 2] [--seed 0]
 
-``stress`` runs the transport itself. Ranks in processes of their own send commands and sum, of random sizes and with
-random delays, and check every value. A counter that is visible before its data gives a wrong value. In every other
-block ranks sleep at once instead of polling. In every other pair of blocks rank 0 waits until each command is done: a
-rank that does not wake it then waits for the next command, and both sleep until the limit. (In a stream of commands and
-in sums, the next counter wakes a rank that missed a wake-up.) ``raw_litmus`` has the patterns behind it in compiled
-loops, where two instructions are a nanosecond apart instead of a microsecond.
+``stress`` runs the transport itself. Ranks in separate processes send commands and compute sums, with random sizes and
+random delays, and check every value. A counter that is visible before its data gives a wrong value.
+
+In every second block the ranks sleep at once instead of polling. In every second pair of blocks rank 0 waits until each
+command is done. A rank that fails to wake rank 0 then waits for the next command, and both sleep until the limit. In a
+stream of commands and in sums the next counter wakes a rank that missed a wake-up, so they cannot show the fault.
+
+``raw_litmus`` has the same patterns in compiled loops. There two instructions are a nanosecond apart instead of a
+microsecond.
 """
 
 import argparse
@@ -40,7 +43,7 @@ _JOIN_LIMIT_S = 10.0
 
 @dataclass
 class StressResult:
-    """How much was run, and the first fault of each rank that had one."""
+    """The amount of work done, and the first fault of each rank that had one."""
 
     blocks: int
     sums: int
@@ -49,18 +52,18 @@ class StressResult:
 
 
 class EarlyCounter(SharedMemory):
-    """A mutant: counters of sums are visible a round before their data, as if stores were reordered."""
+    """A mutant whose counters of sums are visible a round before their data, as if stores were reordered."""
 
     def publish(self, channel: Channel, number: int) -> None:
-        """Count one too many."""
+        """Publish a counter of sums that is too high by one."""
         super().publish(channel, number + (channel is Channel.ALL_REDUCE))
 
 
 class FlagsFirst(SharedMemory):
-    """A mutant: sleep flags are read before the counter is visible, as if the load overtook the store."""
+    """A mutant that reads the sleep flags before its counter is visible, as if the load overtook the store."""
 
     def publish(self, channel: Channel, number: int) -> None:
-        """Read the flags, count up without waking anyone, and wake those that slept before."""
+        """Read the flags, then publish the counter, then wake only the ranks that slept before."""
         asleep = [other for other in self.others if self._words[self._word_index(len(Channel), other)]]
         time.sleep(_MOST_DELAY_S)
         self._words[self._word_index(channel, self.rank)] = number
@@ -75,9 +78,14 @@ _MUTANTS: dict[Mutant, type[SharedMemory]] = {"early counter": EarlyCounter, "fl
 def stress(
     seconds: float, *, ranks: int = 2, seed: int = 0, limit_s: float = 20.0, mutant: Mutant | None = None
 ) -> StressResult:
-    """Run blocks of commands and sums for so long; stop at the first fault.
+    """Run blocks of commands and sums, and stop at the first fault.
 
-    limit_s: a command or sum that takes longer is a lost wake-up. mutant: how the last rank is broken.
+    Args:
+        seconds: how long to run.
+        ranks: the number of ranks.
+        seed: the seed of the sizes, delays and values.
+        limit_s: a command or sum that takes longer counts as a lost wake-up.
+        mutant: the fault of the last rank, if any.
     """
     context, token = multiprocessing.get_context("spawn"), secrets.token_bytes(16)
     host = MemoryHost(token, ranks)
@@ -119,7 +127,7 @@ def stress(
 
 
 def _lead(member: Member, seed: int, limit_s: float) -> None:
-    """Send one block: commands with payloads, the last of which starts sums in all ranks."""
+    """Send one block of commands with payloads. The last command starts sums in all ranks."""
     member.memory.spin_s, delays = _spin_s(seed), np.random.default_rng(seed)
     for index in range(_COMMANDS_EACH):
         command = Command.RUN if index == _COMMANDS_EACH - 1 else Command.LOAD
@@ -137,7 +145,7 @@ def _lead(member: Member, seed: int, limit_s: float) -> None:
 def _follow(
     token: bytes, rank: int, size: int, limit_s: float, mutant: Mutant | None, pipe: Connection
 ) -> None:
-    """Be a rank but the first, and check what arrives; report a fault at once."""
+    """Run a rank other than rank 0, check all that it receives, and report a fault at once."""
     to_rank_0 = connect(token, rank)
     assert to_rank_0 is not None
     memory = receive_memory(to_rank_0, rank, size)
@@ -160,7 +168,7 @@ def _follow(
         pipe.send("done")
     except (RuntimeError, AssertionError) as error:
         pipe.send(repr(error))
-    pipe.poll(None)  # its sockets stay open until the others have reported
+    pipe.poll(None)  # keep its sockets open until the others have reported
 
 
 def _payload(number: int) -> bytes:
@@ -187,7 +195,7 @@ def _sum_block(member: Member, seed: int, limit_s: float) -> None:
 
 
 def _values(seed: int, step: int, rank: int, count: int) -> NDArray[np.float32]:
-    """Return whole numbers that differ from those of the rounds before, so that their sums are exact."""
+    """Return whole numbers, whose sums are exact. They differ from those of the rounds before."""
     values = np.arange(count, dtype=np.float32) % 97 + (seed * _SUMS_EACH + step) % 1009 + 2048 * rank
     return np.asarray(values, dtype=np.float32)
 
@@ -211,7 +219,7 @@ def _delay(delay_s: float) -> None:
 
 
 def main() -> int:
-    """Run all patterns for the seconds that were asked for; return 1 if one of them fails."""
+    """Run all patterns, and return 1 if one of them fails."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

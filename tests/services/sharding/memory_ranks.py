@@ -1,4 +1,4 @@
-"""Ranks over shared memory without a model: rank 0 in this process, the others in processes of their own."""
+"""Ranks over shared memory without a model. Rank 0 is this process, the others are new processes."""
 
 import hashlib
 import multiprocessing
@@ -15,7 +15,7 @@ SHORT_S = 0.5
 
 
 class Member:
-    """One rank's sums and commands over the memory."""
+    """The sums and commands of one rank over the memory."""
 
     def __init__(self, memory: SharedMemory, limit_s: float) -> None:
         from services.sharding.all_reduce import SharedMemoryAllReduce
@@ -24,7 +24,7 @@ class Member:
         self.sums, self.commands = SharedMemoryAllReduce(memory, limit_s), CommandRing(memory, limit_s)
 
     def total(self, shape: tuple[int, ...], dtype: str, seed: int) -> Any:
-        """Sum this rank's values with the others'; every second column if there are two axes."""
+        """Sum this rank's values with those of the others. With two axes or more, use every second column."""
         values = own_values(shape, dtype, seed, self.memory.rank)
         self.sums.allreduce([values])
         return values
@@ -40,7 +40,7 @@ def own_values(shape: tuple[int, ...], dtype: str, seed: int, rank: int) -> Any:
 
 
 def serve_member(token: bytes, rank: int, size: int, limit_s: float, pipe: Connection) -> None:
-    """Be a rank but the first, until the pipe is closed."""
+    """Run a rank other than rank 0 until the pipe is closed."""
     to_rank_0 = connect(token, rank)
     assert to_rank_0 is not None
     member = Member(receive_memory(to_rank_0, rank, size), limit_s)
@@ -61,12 +61,12 @@ def serve_member(token: bytes, rank: int, size: int, limit_s: float, pipe: Conne
 
 
 def digest(payload: bytes) -> str:
-    """Return a digest that is short enough for a pipe that nobody reads yet."""
+    """Return a digest that fits into the buffer of a pipe that nobody reads yet."""
     return hashlib.sha256(payload).hexdigest()
 
 
 class MemoryRanks:
-    """Rank 0 in this process, the others in their own."""
+    """A group whose rank 0 is this process. The others are new processes."""
 
     def __init__(self, size: int, limit_s: float = LIMIT_S) -> None:
         context, token = multiprocessing.get_context("spawn"), secrets.token_bytes(16)
@@ -87,12 +87,12 @@ class MemoryRanks:
             assert pipe.recv() is None
 
     def ask(self, *action: Any) -> None:
-        """Have all other ranks do something."""
+        """Send an action to all other ranks."""
         for pipe in self.pipes:
             pipe.send(action)
 
     def answers(self) -> list[Any]:
-        """Return what each of them answers."""
+        """Return the answer of each other rank, or None if it does not answer."""
         return [pipe.recv() if pipe.poll(LIMIT_S) else None for pipe in self.pipes]
 
     def close(self) -> None:

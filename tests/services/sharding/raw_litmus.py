@@ -1,7 +1,7 @@
 """The two memory-order patterns of the shared-memory transport, in compiled loops of two threads.
 
-Between processes the order of memory is the same as between threads. Calls of a C function that does nothing keep the
-compiler from reordering loads and stores, and leave the processor free to.
+The memory order between processes is the same as between threads. Between its loads and stores a loop calls a C
+function that does nothing. The compiler cannot reorder them across such a call, but the processor can.
 """
 
 import ctypes
@@ -21,19 +21,22 @@ _ROUNDS = 10_000
 _LINE_WORDS = 8
 _SPINS_PER_YIELD = 1000
 _MOST_SPINS = 300_000_000
-"""In one run: some seconds, after which a thread goes on alone."""
+"""The most spins in one run. They take some seconds. After them a thread continues without the other."""
 
 
 @dataclass(frozen=True)
 class RawResult:
-    """How often the pattern was run, and how often memory was seen out of order."""
+    """The number of rounds, and the number of rounds in which memory was out of order."""
 
     rounds: int
     violations: int
 
 
 def store_buffering(seconds: float, *, fenced: bool) -> RawResult:
-    """Let each thread store to its own word, then load the other's. With fences one must see the other's store."""
+    """Let each thread store to its own word, then load the other thread's word.
+
+    With fences at least one of the two must see the other's store. It is a violation if both read 0.
+    """
     between = _c_function(LIBRARY, ATOMIC_ADD) if fenced else _nothing()
     rounds = violations = 0
     until_s = time.monotonic() + seconds
@@ -49,7 +52,10 @@ def store_buffering(seconds: float, *, fenced: bool) -> RawResult:
 
 
 def message_passing(seconds: float) -> RawResult:
-    """Let one thread store data, then a counter, and the other load the counter, then the data, without a fence."""
+    """Let one thread store data, then a counter, and the other load the counter, then the data, without a fence.
+
+    It is a violation if the data is older than the counter.
+    """
     rounds = violations = 0
     until_s = time.monotonic() + seconds
     while rounds == 0 or time.monotonic() < until_s:
@@ -112,7 +118,7 @@ def _c_function(library: str | None, name: str) -> Any:
 
 
 def _nothing() -> Any:
-    """Return a C function that neither loads nor stores; it takes the same arguments as the fence."""
+    """Return a C function that neither loads nor stores. It takes the same arguments as the fence."""
     return _c_function(None, "ffs")
 
 

@@ -33,7 +33,7 @@ TRANSPORTS = [
 
 
 def written(root: Path, module: Architecture, name: str) -> Artifact:
-    """Write a module with its weights, without a graph."""
+    """Write a module as an artifact with its weights, without an ONNX graph."""
     signature = module.signature(FEATURES.content_hash)
     return write_artifact(
         root / name,
@@ -54,13 +54,13 @@ def four_headed(seed: int = 0) -> Architecture:
 
 
 def deep_ranker(layers: int, seed: int = 0) -> Architecture:
-    """Return a small ranker with so many layers."""
+    """Return a small ranker with the given number of layers."""
     module = build_architecture({**make_ranker().options.model_dump(), "layers": layers})
     return shaken(module, seed)
 
 
 class RunningGroup:
-    """A group that has loaded the small ranker, and that ranker in one process."""
+    """A group that has loaded the small ranker, and the same ranker in one process for comparison."""
 
     def __init__(
         self,
@@ -79,17 +79,17 @@ class RunningGroup:
         self.sharded = self.group.load_runtime(root / "ranker", self.artifact, self.config)
 
     def inputs(self, *shape: tuple[int, int]) -> Inputs:
-        """Return inputs of requests of (candidates, history)."""
+        """Return the inputs of requests with the given numbers of (candidates, past items)."""
         return self.assembler(make_batch([count for count, _ in shape], [past for _, past in shape], 1))
 
     def rank(self, number: int) -> psutil.Process:
-        """Return the process of a rank but the first."""
+        """Return the process of a rank other than rank 0."""
         pid = self.processes.started[number - 1].pid
         assert pid is not None
         return psutil.Process(pid)
 
     def check_loss_of_a_killed_rank(self) -> None:
-        """Kill rank 1, and check that batches and the group's check fail, the second time too."""
+        """Kill rank 1, and check that batches and the health check fail, also the second time."""
         inputs = self.inputs((5, 1))
         self.sharded.run(inputs)
         self.rank(1).kill()
@@ -101,11 +101,11 @@ class RunningGroup:
                 self.group.check()
 
     def stop_rank(self, number: int) -> None:
-        """Stop a rank but the first, and wait until all of its threads have stopped."""
+        """Stop a rank other than rank 0, and wait until all of its threads have stopped."""
         stop_process(self.rank(number).pid)
 
 
 def stop_process(pid: int) -> None:
-    """Stop a child of this process, and wait until all of its threads have stopped: until then one could answer."""
+    """Stop a child process, and wait until all its threads have stopped. Before that one could still answer."""
     os.kill(pid, signal.SIGSTOP)
     os.waitid(os.P_PID, pid, os.WSTOPPED)

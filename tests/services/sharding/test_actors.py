@@ -1,4 +1,4 @@
-"""Shard groups as Serve places them: which units have one, what it requests, and the error if it does not fit."""
+"""Shard groups in Serve: the units that have one, their resources, and the error if a group does not fit."""
 
 from itertools import permutations
 from typing import Any

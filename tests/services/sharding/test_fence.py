@@ -1,4 +1,4 @@
-"""The order of memory on this machine, with and without the fence, and through the transport itself."""
+"""The memory order on this machine, with and without the fence, and through the transport itself."""
 
 import pytest
 
@@ -15,7 +15,7 @@ pytestmark = [
 
 def test_a_fence_can_be_called_and_is_each_callers_own() -> None:
     first, second = new_full_fence(), new_full_fence()
-    assert [first(), first(), second()] == [0, 1, 0]  # it adds to its own word
+    assert [first(), first(), second()] == [0, 1, 0]  # each fence adds to a word that only it uses
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Shard groups of real processes: scores are those of one process, over both transports; several models in a group."""
+"""Shard groups of real processes, over both transports and with several models: scores equal those of one process."""
 
 from collections.abc import Iterator
 from typing import Any

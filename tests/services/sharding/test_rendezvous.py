@@ -1,4 +1,4 @@
-"""How ranks find the memory of their group."""
+"""Ranks find the memory of their group."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""Waiting over shared memory: a rank sleeps and is woken, and learns that another is lost."""
+"""Waiting over shared memory: a rank sleeps, is woken, and notices that another rank is lost."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Which transport a group uses, and which it refuses."""
+"""The transport that a group uses, and the transports that it refuses."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.services.sharding.running_group import TIMEOUT_S
 
 @contextmanager
 def starting(transport: Transport | None) -> Iterator[ShardGroup]:
-    """Start a group of two ranks, and load nothing."""
+    """Start a group of two ranks without loading a model."""
     config = DeepSpeedConfig(kind="deepspeed", shards=2, timeout_s=TIMEOUT_S, transport=transport)
     group = ShardGroup(config, ProcessLauncher())
     try:

@@ -1,4 +1,4 @@
-"""A shard group under load when one of its ranks is killed or stopped: the service goes on, the group comes back."""
+"""A rank of a shard group is killed or stopped under load: the service keeps answering, and the group is replaced."""
 
 import signal
 import threading
@@ -19,12 +19,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 CENTRE = [60.1690, 24.9400]
 LIMIT_S = 60.0
 MOST_REFUSED = 0.01
-"""Where all cores are taken an answer from memory may come too late for the deadline, which is 429."""
+"""The share of answers that may have status 429: if all cores are busy, an answer from memory may miss its deadline."""
 
 
 @dataclass
 class Answers:
-    """What closed-loop clients got: statuses, whether degraded, in the order of arrival."""
+    """The answers that closed-loop clients got.
+
+    Attributes:
+        port: the port of the service.
+        got: the status and the ``degraded`` reason of each answer, in the order of arrival.
+        failed: the errors of the clients.
+    """
 
     port: int
     got: list[tuple[int, str | None]] = field(default_factory=list)
@@ -47,7 +53,7 @@ class Answers:
                 self._progress.notify_all()
 
     def wait_for(self, *, degraded: bool, limit_s: float) -> None:
-        """Wait for 20 more answers in a row of that kind."""
+        """Wait for 20 more answers in a row that are all degraded, or all not degraded."""
         with self._progress:
             first = len(self.got)
             wanted = [degraded] * 20

@@ -1,4 +1,4 @@
-"""Which faults end a shard group, and which do not."""
+"""Faults that end a shard group, and an idle time that does not."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ from tests.services.sharding.running_group import TIMEOUT_S, TRANSPORTS, Running
 
 LIMIT_S = 30.0
 ANSWER_LIMIT_S = 1.0
-"""The health check returns within this time."""
+"""The health check returns within this time while no models are to be dropped."""
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -73,7 +73,7 @@ def test_a_rank_0_that_hangs_is_ended_by_the_others() -> None:
 
 
 def beat_and_hang() -> None:
-    """Be a rank 0 that stops itself once another has connected."""
+    """Run a rank 0 that stops itself once another rank has connected."""
     monitor = HeartbeatMonitor("127.0.0.1")
     other = multiprocessing.get_context("spawn").Process(
         target=send_heartbeats, args=(monitor.port, monitor.token, os.getpid())
@@ -85,6 +85,6 @@ def beat_and_hang() -> None:
 
 
 def send_heartbeats(port: int, token: bytes, pid: int) -> None:
-    """Be rank 1."""
+    """Run rank 1."""
     answer_heartbeats("127.0.0.1", port, token, 1, LIMIT_S, pid)
     time.sleep(LIMIT_S)

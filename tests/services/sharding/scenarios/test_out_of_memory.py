@@ -1,4 +1,4 @@
-"""A rank that finds no memory ends its group: nothing is answered by what is left of it."""
+"""A rank that runs out of memory ends its group, and the other ranks answer no more batches."""
 
 import resource
 import sys
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of anoth
 MIB = 1 << 20
 HIDDEN = 8192
 CANDIDATES = 4000
-"""Their hidden units take 125 MiB in one process, half of it where these are split over two ranks."""
+"""Their hidden units take 125 MiB in one process, and half of that in each of two ranks that split them."""
 SPARE_BYTES = 16 * MIB
 
 TENSOR = DeepSpeedConfig(kind="deepspeed", shards=2, timeout_s=TIMEOUT_S)
@@ -36,7 +36,7 @@ def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningGrou
 
 
 def limit_memory(process: psutil.Process, spare_bytes: int) -> None:
-    """Let a running process have so much more address space than it has now."""
+    """Limit the address space of a running process to ``spare_bytes`` more than it uses now."""
     most = process.memory_info().vms + spare_bytes
     resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
 
@@ -46,7 +46,7 @@ def test_a_rank_without_memory_is_lost_and_nothing_is_answered_without_it(pair: 
     pair.sharded.run(small)
     short = pair.rank(1)
     limit_memory(short, SPARE_BYTES)
-    pair.sharded.run(small)  # for that much there is memory
+    pair.sharded.run(small)  # the memory is enough for this batch
     with pytest.raises(ShardLost):
         pair.sharded.run(large)
     short.wait(10)

@@ -1,4 +1,4 @@
-"""Pipelines of ranks: scores are those of one process, whichever rank fails and however a batch is cut."""
+"""Pipelines of ranks: their scores equal those of one process, for all batches and after a failed batch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ PAIRS = st.tuples(st.integers(1, 9), st.integers(1, 20))
 
 
 def assert_same(result: Inputs, expected: Inputs) -> None:
-    """Check that scores are the same but for rounding."""
+    """Check that scores are equal except for rounding."""
     assert result["score"].shape == expected["score"].shape
     most = np.abs(expected["score"]).max()
     np.testing.assert_allclose(result["score"], expected["score"], rtol=TOLERANCE, atol=TOLERANCE * most)
@@ -88,7 +88,7 @@ def test_a_cross_encoders_scores_are_those_of_one_process(
 def test_a_batch_that_one_rank_alone_cannot_execute_leaves_the_group_whole(
     running: RunningGroup, text_model: tuple[Architecture, Runtime, Runtime]
 ) -> None:
-    """A token that the vocabulary lacks fails at rank 0, which has the embeddings, while others wait for it."""
+    """A token outside the vocabulary fails in rank 0, which has the embeddings, while the other ranks wait for it."""
     module, _, piped = text_model
     inputs = tokens(module, 8, 16)  # enough rows for several micro-batches
     expected = piped.run(inputs)

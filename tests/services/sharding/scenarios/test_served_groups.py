@@ -1,4 +1,4 @@
-"""Models over two ranks behind real HTTP: they order as one process does, and come back when a rank is killed."""
+"""Models over two ranks behind real HTTP: they rank like one process, and recover after a rank is killed."""
 
 import asyncio
 import signal
@@ -32,7 +32,7 @@ QUERIES = ["quiet forest", "sea path café", "path", "quiet 🌲 sea"]
 
 
 def serves(path: Path, changes: Mapping[str, Any], name: str) -> Path:
-    """Write a pipeline with changes beside it."""
+    """Write a changed copy of a pipeline file into the same folder."""
     changed = path.with_name(f"{name}.yaml")
     changed.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), changes)))
     return changed
@@ -40,7 +40,7 @@ def serves(path: Path, changes: Mapping[str, Any], name: str) -> Path:
 
 @contextmanager
 def service_of(config: Path, *, readyz: bool = False) -> Iterator[ServiceProcess]:
-    """Serve a pipeline; it is ready when it says so, or as soon as ``/readyz`` does."""
+    """Serve a pipeline, and wait until it prints that it is ready, or until ``/readyz`` does."""
     port = free_port()
     command = ["-m", "cli.main", "serve", str(config), "--port", str(port)]
     with started(command, port, config.parent) as process:
@@ -62,7 +62,7 @@ def wait_for_readyz(port: int) -> None:
 
 
 def orders_of_one_process(config: Path, requests: list[RankRequest]) -> list[list[str]]:
-    """Give the items of each request in this process."""
+    """Return the ranked items of each request, computed in this process."""
 
     async def inside() -> list[list[str]]:
         engine = build_engine(load_config(config), config.parent, replica="test")
@@ -77,7 +77,7 @@ def orders_of_one_process(config: Path, requests: list[RankRequest]) -> list[lis
 
 
 def orders_over_http(service: ServiceProcess, requests: list[RankRequest]) -> list[list[str]]:
-    """Give the items of each request as the service answers."""
+    """Return the ranked items of each request from the service."""
     orders = []
     for request in requests:
         body = {
@@ -105,9 +105,7 @@ def test_a_pipeline_of_ranks_orders_walks_as_one_process_and_survives_a_rank(tin
         assert (first.status, first.json["degraded"]) == (200, None), (
             "/readyz was 200 before the ranks were ready"
         )
-        service.wait_for(
-            READY
-        )  # from then on HAProxy is not loaded again, which would close idle connections
+        service.wait_for(READY)  # after this HAProxy is not reloaded. A reload would close idle connections
         assert orders_over_http(service, requests) == expected
         with asking(service.port) as answers:
             answers.wait_for(degraded=False, limit_s=LIMIT_S)
@@ -125,7 +123,7 @@ def test_a_pipeline_of_ranks_orders_walks_as_one_process_and_survives_a_rank(tin
 
 @pytest.fixture(scope="module")
 def text_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small pipeline with a cross-encoder, served by PyTorch in one process."""
+    """The small pipeline with a cross-encoder that PyTorch runs in one process."""
     home = tmp_path_factory.mktemp("texts")
     make_pipeline(home)
     add_texts(home)
@@ -141,7 +139,7 @@ def text_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def texts_of(orders: list[list[str]]) -> list[list[str]]:
-    """Give the items' texts: items of the same text have the same score, in any order."""
+    """Return the texts of the items. Items with the same text have the same score, so their order may differ."""
     return [[text_of(item_id) for item_id in order] for order in orders]
 
 
