@@ -18,7 +18,7 @@ SHARDED: dict[str, Any] = {"models": {"ranker": {"runtime": DEEPSPEED}}}
 AMOUNTS = st.fixed_dictionaries({"CPU": st.integers(0, 6), "GPU": st.integers(0, 2)})
 
 
-def test_only_the_unit_that_runs_the_model_is_a_group() -> None:
+def test_only_the_unit_with_the_sharded_model_is_a_group() -> None:
     config = config_of(SPLIT, SHARDED)
     assert sharded_runtime(config, "main") is None
     assert group_options(config, placements(config, "main")[0]) == {}
@@ -28,7 +28,7 @@ def test_only_the_unit_that_runs_the_model_is_a_group() -> None:
     assert options["placement_group_strategy"] == "SPREAD"
 
 
-def test_every_rank_takes_what_a_replica_takes_in_its_pool() -> None:
+def test_every_rank_requests_the_resources_of_a_replica_in_its_pool() -> None:
     config = config_of(SPLIT, POOLS, SHARDED)
     gpu, cpu = placements(config, "scorer")
     assert bundles(config, gpu) == [{"CPU": 1, "GPU": 0.5, "accelerator_type:H100": 0.001}] * 3
@@ -36,14 +36,14 @@ def test_every_rank_takes_what_a_replica_takes_in_its_pool() -> None:
 
 
 @pytest.mark.parametrize("option", [{"shards": 2}, {"transport": "gloo"}], ids=["shards", "transport"])
-def test_models_of_one_unit_that_want_other_groups_are_refused(option: dict[str, Any]) -> None:
+def test_refuses_models_of_one_unit_that_need_different_groups(option: dict[str, Any]) -> None:
     two = {"models": {"reranker": {"runtime": {**DEEPSPEED, **option}}}}
     config = config_of(merged(WITH_RERANKER, merged(SHARDED, two)))
     with pytest.raises(ConfigError, match="ranker and reranker share a shard group"):
         sharded_runtime(config, "main")
 
 
-def test_the_missing_resource_is_named() -> None:
+def test_names_the_missing_resource() -> None:
     nodes = [{"CPU": 8.0, "memory": 1e9}, {"CPU": 8.0}]
     assert unplaceable([{"CPU": 5}, {"CPU": 5}], nodes) is None
     assert unplaceable([{"CPU": 5}] * 3, nodes) == "3 ranks need 5 CPU each, and the nodes have 8, 8"
@@ -53,7 +53,7 @@ def test_the_missing_resource_is_named() -> None:
 
 @settings(max_examples=50)
 @given(bundle=AMOUNTS, count=st.integers(1, 4), nodes=st.lists(AMOUNTS, max_size=3))
-def test_what_fits_in_no_order_of_the_nodes_does_not_fit(
+def test_result_does_not_depend_on_the_order_of_the_nodes(
     bundle: Resources, count: int, nodes: list[Resources]
 ) -> None:
     fits = {unplaceable([bundle] * count, list(order)) is None for order in permutations(nodes)}

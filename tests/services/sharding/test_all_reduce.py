@@ -14,7 +14,7 @@ from tests.services.sharding.memory_ranks import MemoryRanks, own_values
     dtype=st.sampled_from(["float32", "bfloat16", "float16"]),
     seed=st.integers(0, 1000),
 )
-def test_a_sum_is_that_of_the_ranks_in_their_order_to_the_bit(
+def test_sum_is_bit_identical_to_adding_in_the_order_of_the_ranks(
     ranks: MemoryRanks, shape: tuple[int, ...], dtype: str, seed: int
 ) -> None:
     ranks.ask("total", shape, dtype, seed)

@@ -14,7 +14,9 @@ from tests.services.sharding.memory_ranks import MemoryRanks, digest
 @given(
     sizes=st.lists(st.integers(0, 50) | st.integers(SLOT_BYTES - 40, 3 * SLOT_BYTES), min_size=1, max_size=4)
 )
-def test_commands_of_any_length_arrive_whole_and_in_sequence(ranks: MemoryRanks, sizes: list[int]) -> None:
+def test_delivers_commands_of_any_length_completely_and_in_order(
+    ranks: MemoryRanks, sizes: list[int]
+) -> None:
     sent = []
     for number, size in enumerate(sizes):
         ranks.ask("command")
@@ -24,7 +26,7 @@ def test_commands_of_any_length_arrive_whole_and_in_sequence(ranks: MemoryRanks,
     assert [ranks.answers() for _ in sizes] == [[each] * len(ranks.pipes) for each in sent]
 
 
-def test_a_command_does_not_overwrite_one_that_a_stopped_rank_has_not_read(three_ranks: MemoryRanks) -> None:
+def test_does_not_overwrite_a_command_that_a_rank_has_not_read(three_ranks: MemoryRanks) -> None:
     for number in range(2):
         three_ranks.member.commands.send(Command.RUN, number, b"")
     with pytest.raises(RankSilent):

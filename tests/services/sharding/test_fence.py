@@ -13,25 +13,25 @@ pytestmark = [
 ]
 
 
-def test_a_fence_can_be_called_and_is_each_callers_own() -> None:
+def test_each_fence_has_its_own_word() -> None:
     first, second = new_full_fence(), new_full_fence()
     assert [first(), first(), second()] == [0, 1, 0]  # each fence adds to a word that only it uses
 
 
 @pytest.mark.slow
-def test_data_that_was_stored_before_a_counter_is_seen_after_it() -> None:
+def test_data_stored_before_a_counter_is_visible_after_the_counter() -> None:
     assert message_passing(0.5).violations == 0
 
 
 @pytest.mark.slow
-def test_with_the_fence_no_two_ranks_miss_each_others_stores() -> None:
+def test_with_the_fence_two_ranks_never_miss_each_others_stores() -> None:
     assert store_buffering(1.5, fenced=True).violations == 0
     if not store_buffering(1.0, fenced=False).violations:
         pytest.skip("this machine did not reorder the accesses without the fence either")
 
 
 @pytest.mark.slow
-def test_the_transport_keeps_every_value_and_loses_no_wake_up() -> None:
+def test_the_transport_loses_no_value_and_no_wake_up() -> None:
     result = stress(3.0)
     assert result.faults == []
     print(f"{result.sums} sums and {result.commands} commands")
@@ -41,6 +41,6 @@ def test_the_transport_keeps_every_value_and_loses_no_wake_up() -> None:
 @pytest.mark.parametrize(
     ("mutant", "message"), [("early counter", "values are wrong"), ("flags first", "a wake-up was lost")]
 )
-def test_the_stress_test_notices_memory_that_is_out_of_order(mutant: Mutant, message: str) -> None:
+def test_the_stress_test_detects_reordered_memory(mutant: Mutant, message: str) -> None:
     result = stress(10.0, mutant=mutant, limit_s=0.5)
     assert any(message in fault for fault in result.faults), f"{result}"

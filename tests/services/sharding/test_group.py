@@ -44,14 +44,14 @@ def running(
 
 @settings(max_examples=20)
 @given(shapes=SHAPES)
-def test_scores_are_those_of_one_process(running: RunningGroup, shapes: list[tuple[int, int]]) -> None:
+def test_scores_equal_those_of_one_process(running: RunningGroup, shapes: list[tuple[int, int]]) -> None:
     inputs = running.inputs(*shapes)
     scores, expected = running.sharded.run(inputs)["score"], running.whole.run(inputs)["score"]
     assert scores.shape == expected.shape
     np.testing.assert_allclose(scores, expected, rtol=TOLERANCE, atol=TOLERANCE * np.abs(expected).max())
 
 
-def test_a_second_model_is_loaded_beside_the_first_and_forgotten(running: RunningGroup) -> None:
+def test_loads_a_second_model_next_to_the_first_and_drops_it(running: RunningGroup) -> None:
     inputs = running.inputs((20, 3), (7, 0))
     other = written(running.root, four_headed(seed=5), "other")
     second = running.group.load_runtime(running.root / "other", other, running.config)
@@ -64,7 +64,7 @@ def test_a_second_model_is_loaded_beside_the_first_and_forgotten(running: Runnin
     np.testing.assert_array_equal(running.sharded.run(inputs)["score"], first_scores)
 
 
-def test_a_batch_that_fails_in_all_ranks_leaves_the_group_whole(running: RunningGroup) -> None:
+def test_the_group_survives_a_batch_that_fails_in_all_ranks(running: RunningGroup) -> None:
     inputs = running.inputs((20, 3))
     expected = running.sharded.run(inputs)["score"]
     lacking = dict(inputs)
@@ -75,7 +75,7 @@ def test_a_batch_that_fails_in_all_ranks_leaves_the_group_whole(running: Running
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bf16", 0.1), ("fp16", 0.02)])
-def test_products_in_half_precision_give_nearly_the_same(
+def test_half_precision_gives_nearly_the_same_scores(
     running: RunningGroup, dtype: str, tolerance: float
 ) -> None:
     inputs = running.inputs((20, 3), (30, 5))
@@ -88,7 +88,7 @@ def test_products_in_half_precision_give_nearly_the_same(
 @pytest.mark.parametrize(
     "option", [{"dtype": "fp16", "quantization": "int8"}, {"cuda_graph": True}], ids=["quantization", "graph"]
 )
-def test_what_needs_cuda_is_refused_without(running: RunningGroup, option: dict[str, Any]) -> None:
+def test_refuses_options_that_need_cuda_without_cuda(running: RunningGroup, option: dict[str, Any]) -> None:
     if running.config.shards > 1:
         pytest.skip("tested with one rank only")
     config = runtime_config(kind="deepspeed", shards=1, **option)
@@ -96,7 +96,7 @@ def test_what_needs_cuda_is_refused_without(running: RunningGroup, option: dict[
         running.group.load_runtime(running.root / "ranker", running.artifact, config)
 
 
-def test_what_cannot_be_split_is_refused_and_the_group_goes_on(running: RunningGroup) -> None:
+def test_refuses_a_model_that_cannot_be_split_and_keeps_working(running: RunningGroup) -> None:
     pooled = written(running.root, make_pooled(), "pooled")
     with pytest.raises(RuntimeFailure, match="no transformer layers"):
         running.group.load_runtime(running.root / "pooled", pooled, running.config)

@@ -9,5 +9,5 @@ from services.sharding.shared_memory import is_supported
 
 
 @pytest.mark.skipif(not is_supported(), reason="x86-64 and Linux only")
-def test_a_rank_that_finds_no_socket_is_on_another_machine() -> None:
+def test_returns_none_if_rank_0_does_not_listen_on_this_machine() -> None:
     assert connect(secrets.token_bytes(16), 1) is None

@@ -12,7 +12,7 @@ from services.sharding.shared_memory import RankEnded, RankSilent
 from tests.services.sharding.memory_ranks import LIMIT_S, MemoryRanks, digest
 
 
-def test_a_rank_that_waits_long_sleeps_and_is_woken(ranks: MemoryRanks) -> None:
+def test_a_rank_sleeps_during_a_long_wait_and_is_woken(ranks: MemoryRanks) -> None:
     ranks.ask("command")
     other = psutil.Process(ranks.processes[0].pid)
     until_s = time.monotonic() + LIMIT_S
@@ -26,7 +26,7 @@ def test_a_rank_that_waits_long_sleeps_and_is_woken(ranks: MemoryRanks) -> None:
     assert ranks.answers() == [(Command.SYNC, 7, digest(b""))] * len(ranks.pipes)
 
 
-def test_a_killed_rank_ends_the_wait_of_all_others(three_ranks: MemoryRanks) -> None:
+def test_all_waits_end_when_a_rank_is_killed(three_ranks: MemoryRanks) -> None:
     three_ranks.pipes[1].send(("total", (8,), "float32", 0))
     three_ranks.processes[0].kill()
     with pytest.raises(RankEnded, match="rank 1 has ended"):
@@ -34,7 +34,7 @@ def test_a_killed_rank_ends_the_wait_of_all_others(three_ranks: MemoryRanks) -> 
     assert three_ranks.pipes[1].recv() == "RankEnded"
 
 
-def test_a_stopped_rank_ends_the_wait_at_its_limit(three_ranks: MemoryRanks) -> None:
+def test_a_wait_for_a_stopped_rank_ends_at_its_limit(three_ranks: MemoryRanks) -> None:
     three_ranks.pipes[1].send(("total", (8,), "float32", 0))
     pid = three_ranks.processes[0].pid
     assert pid is not None
@@ -44,7 +44,7 @@ def test_a_stopped_rank_ends_the_wait_at_its_limit(three_ranks: MemoryRanks) -> 
     assert three_ranks.pipes[1].recv() == "RankSilent"
 
 
-def test_a_rank_waits_for_no_command_if_rank_0_has_ended(three_ranks: MemoryRanks) -> None:
+def test_a_wait_for_a_command_ends_when_rank_0_has_ended(three_ranks: MemoryRanks) -> None:
     three_ranks.ask("command")
     three_ranks.member.memory.close()
     assert three_ranks.answers() == ["RankEnded"] * 2

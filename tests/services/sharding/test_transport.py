@@ -26,7 +26,7 @@ def starting(transport: Transport | None) -> Iterator[ShardGroup]:
         group.close()
 
 
-def test_shared_memory_is_refused_on_another_platform_before_a_rank_starts(
+def test_refuses_shared_memory_on_another_platform_before_it_starts_a_rank(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
@@ -39,7 +39,7 @@ def test_shared_memory_is_refused_on_another_platform_before_a_rank_starts(
 
 
 @pytest.mark.skipif(not is_supported(), reason="x86-64 and Linux only")
-def test_shared_memory_is_refused_if_a_rank_cannot_map_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_shared_memory_if_a_rank_cannot_map_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_memory(*_arguments: object) -> int:
         raise OSError("rank 0's machine has none")
 
@@ -53,7 +53,7 @@ def test_shared_memory_is_refused_if_a_rank_cannot_map_it(monkeypatch: pytest.Mo
         group.join()
 
 
-def test_gloo_is_chosen_if_a_rank_has_no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chooses_gloo_if_a_rank_has_no_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     with starting(None) as group:
         group.join()

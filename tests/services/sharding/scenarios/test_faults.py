@@ -95,7 +95,7 @@ def ranks(service: ServiceProcess) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
-def test_a_lost_rank_costs_quality_for_seconds_and_no_answer(
+def test_a_lost_rank_degrades_answers_for_seconds_but_fails_none(
     service: ServiceProcess, fault: signal.Signals, rank: int
 ) -> None:
     with asking(service.port) as answers:

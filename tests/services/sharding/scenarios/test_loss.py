@@ -38,11 +38,11 @@ def test_an_idle_group_neither_spins_nor_times_out(pair: RunningGroup) -> None:
     pair.sharded.run(inputs)
 
 
-def test_a_killed_rank_fails_batches_and_the_check_at_once(pair: RunningGroup) -> None:
+def test_batches_and_the_check_fail_at_once_after_a_rank_is_killed(pair: RunningGroup) -> None:
     pair.check_loss_of_a_killed_rank()
 
 
-def test_a_stopped_rank_fails_the_check_and_batches_within_their_limit(pair: RunningGroup) -> None:
+def test_the_check_and_batches_fail_within_their_limits_if_a_rank_is_stopped(pair: RunningGroup) -> None:
     inputs = pair.inputs((5, 1))
     pair.sharded.run(inputs)
     pair.stop_rank(1)
@@ -58,13 +58,13 @@ def test_a_stopped_rank_fails_the_check_and_batches_within_their_limit(pair: Run
     assert not pair.processes.started[0].is_alive()
 
 
-def test_a_rank_ends_when_rank_0_is_gone(pair: RunningGroup) -> None:
+def test_a_rank_ends_when_rank_0_has_ended(pair: RunningGroup) -> None:
     other = pair.rank(1)
     pair.group.heartbeats.close()
     other.wait(10)
 
 
-def test_a_rank_0_that_hangs_is_ended_by_the_others() -> None:
+def test_the_other_ranks_kill_a_rank_0_that_hangs() -> None:
     context = multiprocessing.get_context("spawn")
     first = context.Process(target=beat_and_hang)
     first.start()

@@ -41,7 +41,7 @@ def limit_memory(process: psutil.Process, spare_bytes: int) -> None:
     resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
 
 
-def test_a_rank_without_memory_is_lost_and_nothing_is_answered_without_it(pair: RunningGroup) -> None:
+def test_a_group_is_lost_when_a_rank_runs_out_of_memory(pair: RunningGroup) -> None:
     small, large = pair.inputs((5, 1)), pair.inputs((CANDIDATES, 1))
     pair.sharded.run(small)
     short = pair.rank(1)

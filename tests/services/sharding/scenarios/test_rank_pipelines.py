@@ -48,7 +48,7 @@ def running(
 
 @settings(max_examples=20)
 @given(shapes=REQUESTS)
-def test_a_rankers_scores_are_those_of_one_process(
+def test_scores_of_a_ranker_equal_those_of_one_process(
     running: RunningGroup, shapes: list[tuple[int, int]]
 ) -> None:
     inputs = running.inputs(*shapes)
@@ -77,7 +77,7 @@ def text_model(
 
 @settings(max_examples=10)
 @given(shape=PAIRS)
-def test_a_cross_encoders_scores_are_those_of_one_process(
+def test_scores_of_a_cross_encoder_equal_those_of_one_process(
     text_model: tuple[Architecture, Runtime, Runtime], shape: tuple[int, int]
 ) -> None:
     module, whole, piped = text_model
@@ -85,7 +85,7 @@ def test_a_cross_encoders_scores_are_those_of_one_process(
     assert_same(piped.run(inputs), whole.run(inputs))
 
 
-def test_a_batch_that_one_rank_alone_cannot_execute_leaves_the_group_whole(
+def test_the_group_survives_a_batch_that_fails_in_one_rank(
     running: RunningGroup, text_model: tuple[Architecture, Runtime, Runtime]
 ) -> None:
     """A token outside the vocabulary fails in rank 0, which has the embeddings, while the other ranks wait for it."""
@@ -102,7 +102,7 @@ def test_a_batch_that_one_rank_alone_cannot_execute_leaves_the_group_whole(
 
 
 @pytest.mark.parametrize("lacking", ["item_attributes", "history_mask", "past_attributes"])
-def test_an_input_that_is_lacking_leaves_the_group_whole(running: RunningGroup, lacking: str) -> None:
+def test_the_group_survives_a_missing_input(running: RunningGroup, lacking: str) -> None:
     inputs = running.inputs((20, 3), (7, 2))
     expected = running.sharded.run(inputs)
     with pytest.raises(RuntimeFailure):
@@ -111,7 +111,7 @@ def test_an_input_that_is_lacking_leaves_the_group_whole(running: RunningGroup, 
     np.testing.assert_array_equal(running.sharded.run(inputs)["score"], expected["score"])
 
 
-def test_products_in_half_precision_give_nearly_the_same(running: RunningGroup) -> None:
+def test_half_precision_gives_nearly_the_same_scores(running: RunningGroup) -> None:
     config = AccelerateConfig.model_validate({**running.config.model_dump(), "dtype": "bf16"})
     half = running.group.load_runtime(running.root / "ranker", running.artifact, config)
     inputs = running.inputs((20, 3), (30, 5))
@@ -119,7 +119,7 @@ def test_products_in_half_precision_give_nearly_the_same(running: RunningGroup) 
     np.testing.assert_allclose(half.run(inputs)["score"], expected, atol=0.1 * np.abs(expected).max())
 
 
-def test_a_model_without_layers_and_one_with_too_few_are_refused(running: RunningGroup) -> None:
+def test_refuses_models_with_no_layers_or_too_few(running: RunningGroup) -> None:
     if running.config.shards == 1:
         pytest.skip("one process can load any model")
     for name, module, message in (
@@ -140,11 +140,11 @@ def pair(tmp_path: Path) -> Iterator[RunningGroup]:
     pair.group.close()
 
 
-def test_a_killed_rank_fails_batches_and_the_check(pair: RunningGroup) -> None:
+def test_batches_and_the_check_fail_after_a_rank_is_killed(pair: RunningGroup) -> None:
     pair.check_loss_of_a_killed_rank()
 
 
-def test_a_stopped_rank_fails_batches_within_their_limit(pair: RunningGroup) -> None:
+def test_batches_fail_within_their_limit_if_a_rank_is_stopped(pair: RunningGroup) -> None:
     inputs = pair.inputs((5, 1))
     pair.sharded.run(inputs)
     pair.stop_rank(1)

@@ -93,7 +93,7 @@ def orders_over_http(service: ServiceProcess, requests: list[RankRequest]) -> li
     return orders
 
 
-def test_a_pipeline_of_ranks_orders_walks_as_one_process_and_survives_a_rank(tiny_home: Path) -> None:
+def test_a_pipeline_of_ranks_ranks_like_one_process_and_survives_a_killed_rank(tiny_home: Path) -> None:
     requests = [
         RankRequest(user_id=user, context={"position": CENTRE}, k=20, deadline_ms=5_000) for user in USERS
     ]
@@ -144,7 +144,7 @@ def texts_of(orders: list[list[str]]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("kind", ["deepspeed", "accelerate"])
-def test_a_cross_encoder_over_two_ranks_orders_as_in_one_process(text_home: Path, kind: str) -> None:
+def test_a_cross_encoder_over_two_ranks_ranks_like_one_process(text_home: Path, kind: str) -> None:
     requests = [
         RankRequest(user_id="u1", context={"query": query}, k=15, deadline_ms=20_000) for query in QUERIES
     ]
