@@ -69,7 +69,7 @@ def message_passing(seconds: float) -> RawResult:
 
 @numba.njit(nogil=True)
 def _store_then_load(
-    words: Any, ready: Any, seen: Any, added: Any, between: Any, nothing: Any, give_way: Any, side: int
+    words: Any, ready: Any, seen: Any, added: Any, between: Any, nothing: Any, yield_cpu: Any, side: int
 ) -> None:
     own, other, spins = words[side], words[1 - side], 0
     address = added[side].ctypes
@@ -79,7 +79,7 @@ def _store_then_load(
             nothing(address, 0)
             spins += 1
             if spins % _SPINS_PER_YIELD == 0:
-                give_way(address, 0)
+                yield_cpu(address, 0)
         own[i, 0] = 1
         between(address, 1)
         seen[side, i] = other[i, 0]

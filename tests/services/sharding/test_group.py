@@ -67,10 +67,10 @@ def test_loads_a_second_model_next_to_the_first_and_drops_it(running: RunningGro
 def test_the_group_survives_a_batch_that_fails_in_all_ranks(running: RunningGroup) -> None:
     inputs = running.inputs((20, 3))
     expected = running.sharded.run(inputs)["score"]
-    lacking = dict(inputs)
-    lacking.pop("item_attributes")
+    incomplete = dict(inputs)
+    incomplete.pop("item_attributes")
     with pytest.raises(RuntimeFailure, match="item_attributes"):
-        running.sharded.run(lacking)
+        running.sharded.run(incomplete)
     np.testing.assert_array_equal(running.sharded.run(inputs)["score"], expected)
 
 
