@@ -105,5 +105,5 @@ def receive_memory(to_rank_0: socket.socket, rank: int, size: int) -> SharedMemo
 
 
 def _socket_name(token: bytes) -> bytes:
-    """Return a socket name made of a hash of the token. Names of abstract sockets are public, but the token is secret."""
+    """Return a socket name with a hash of the token. Names of abstract sockets are public, but the token is secret."""
     return b"\0rankway-" + hashlib.blake2b(token, digest_size=16).hexdigest().encode()
