@@ -4,8 +4,8 @@ The modules, in the order in which a batch uses them:
 
 1. ``group``: rank 0, which is the process of the replica. It starts the other ranks, loads models in all of them, sends
    each batch and runs its own part. A lost rank breaks the group.
-1. ``group``: rank 0, which is the process of the replica. It starts the other ranks, loads models in all of them,
-   sends each batch and runs its own part. A lost rank breaks the group.
+2. ``processes`` and ``actors`` start the other ranks, as plain processes or as Ray actors on bundles of the replica.
+3. ``follower``: the loop of the other ranks. It receives a command, executes it and waits for the next.
 4. ``commands``: the commands (run, load, unload, sync), and the data with which a rank finds its group.
 5. ``collectives``: how the ranks join, and exchange commands and sums over one of two transports. ``transport`` decides
    which one a group may use.
