@@ -35,7 +35,9 @@ class ReleaseHistory:
                 f"{self._path} cannot be read: {error}; remove it, and activate a release"
             ) from error
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ReleaseError(f"{self._path} is no list of releases; remove it, and activate a release")
+            raise ReleaseError(
+                f"{self._path}: must be a list of release names; remove it, and activate a release"
+            )
         return names
 
     def active(self) -> str | None:
@@ -51,7 +53,7 @@ class ReleaseHistory:
         names = self.names()
         if len(names) < 2:
             raise ReleaseError(
-                "there is nothing to roll back to: no staged release was active before the present one; activate one"
+                "cannot roll back: no staged release was active before the present one; activate another release"
             )
         return names[-2]
 

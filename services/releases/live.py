@@ -71,8 +71,8 @@ class LiveReleases:
         loaded = self._by_name.get(name)
         if loaded is None:
             raise ReleaseMismatch(
-                f"this replica holds release {', '.join(self._by_name)}, the call is of {name}: send again when "
-                f"all units run one release",
+                f"release: this replica has loaded {', '.join(self._by_name)}, got {name}; send the request again "
+                f"when all units run the same release",
                 retry_after_s=1,
             )
         return loaded
@@ -173,7 +173,7 @@ class LiveReleases:
                 sys.setswitchinterval(usual_s)
         if loaded.name != name:
             loaded.release.retire()
-            raise ReleaseError(f"its files are those of release {loaded.name}: stage it again")
+            raise ReleaseError(f"its files belong to release {loaded.name}; stage it again")
         return loaded
 
     def _steps(self, name: str | None) -> Steps[LiveRelease]:

@@ -126,8 +126,8 @@ def _refuse_other_features(config: PipelineConfig, catalogue: Catalogue, definit
     actual = catalogue.manifest.feature_hash
     if actual != definitions.content_hash:
         raise ConfigError(
-            f"catalogue {config.catalogue} has feature hash {actual}, the definitions' is "
-            f"{definitions.content_hash}: build them together again",
+            f"{config.catalogue}: must have the feature hash {definitions.content_hash} of the definitions, got "
+            f"{actual}; build both again",
             field="catalogue",
         )
 
@@ -155,7 +155,7 @@ class _StageLoader:
             return (yield from self._ranker(config.ranker))
         if config.reranker is None:
             raise ConfigError(
-                "a unit has the stage reranker, the pipeline has none: add reranker", field="units"
+                "a unit has the stage reranker, but the pipeline has no reranker; add one", field="units"
             )
         scorer = yield from self._scorer(config.reranker.model)
         return RerankerStage(scorer, config.reranker, self.catalogue, self.definitions)

@@ -80,7 +80,7 @@ class Release:
             stage = remote.get(name) or self.stages.get(name)
             if stage is None:
                 raise ConfigError(
-                    f"stage {name} is in no unit: name it in units.<unit>.stages", field="units"
+                    f"no unit has the stage {name}; add it to units.<unit>.stages", field="units"
                 )
             if isinstance(stage, FeaturesStage) and stage.waits:
                 stage = WaitingStage(stage)

@@ -45,14 +45,16 @@ class Rollout:
         Raises:
             ReleaseError: a replica cannot load it, and why; the present one stays active.
         """
-        self._say(f"loading and warming {name} beside the active release")
+        self._say(f"loading and warming {name} while the active release serves")
         for unit in self._units:
             faults = [fault for fault in self._faults_of_loading(unit, name) if fault]
             if faults:
                 for other in self._units:
                     self._tell(other, "give_up_release", name, faults[0])
                 stays = ", ".join({s["release"] for s in self._tell(self._ingress, "release_status")})
-                raise ReleaseError("\n".join([f"{name} was not activated, {stays} stays:", *faults]))
+                raise ReleaseError(
+                    "\n".join([f"release {name} was not activated, {stays} stays active:", *faults])
+                )
         self._folder.history.note_active(name, is_rollback=is_rollback)
         self._say(f"swapping to {name}")
         for unit in self._units:  # the ingress comes first: no other unit is sent the old one after it
@@ -61,7 +63,7 @@ class Rollout:
     def _faults_of_loading(self, unit: str, name: str) -> list[str]:
         """Give a line for each replica, empty where all is well; one that died of it has said no."""
         return [
-            f"{unit}: a replica did not answer, {type(answer).__name__}: {answer}"
+            f"{unit}: a replica did not answer: {type(answer).__name__}: {answer}"
             if isinstance(answer, BaseException)
             else ("" if name in answer["loaded"] else f"{unit} {answer['replica']}: {_why(answer)}")
             for answer in self._ask(unit, "load_release", name)
@@ -76,7 +78,7 @@ class Rollout:
             if not behind:
                 return
         raise ReleaseError(
-            f"{name} is active, but not in all replicas of {unit}: "
+            f"release {name} is active, but not in all replicas of {unit}: "
             + "; ".join(f"{status['replica']}: {_why(status)}" for status in behind)
         )
 
@@ -92,9 +94,9 @@ class Rollout:
         except DeploymentUnavailableError:
             return []  # scaled to none: the next replica reads the disk
         except (RayServeException, TimeoutError) as error:
-            raise ReleaseError(f"unit {unit} cannot be told of releases: {error}; try again") from error
+            raise ReleaseError(f"unit {unit} cannot be reached: {error}; try again") from error
 
 
 def _why(status: Status) -> str:
     failed = status["failed"]
-    return "it does not say why" if failed is None else str(failed["why"])
+    return "it gives no reason" if failed is None else str(failed["why"])

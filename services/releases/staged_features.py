@@ -46,9 +46,9 @@ def differences(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -
     return [
         f"features.{name}: {now.get(name)!r} in the configuration, {then.get(name)!r} when the release was staged; "
         + (
-            "the configuration's is used"
+            "the configuration's value is used"
             if used.get(name) == now.get(name)
-            else "the release's is used, as it has other definitions"
+            else "the release's value is used, because its definitions differ"
         )
         for name in {**then, **now}
         if then.get(name) != now.get(name)

@@ -93,7 +93,7 @@ class ReleaseFolder:
         """
         if not _NAME.fullmatch(name):  # never a path: it may come from a command line
             raise ReleaseError(
-                f"name: a release's name has letters, digits, - and _ alone, got {name!r}; "
+                f"name: must have only letters, digits, - and _, got {name!r}; "
                 f"`rankway release list` shows the names"
             )
         path = settled(self.root / name) / MANIFEST
@@ -102,7 +102,9 @@ class ReleaseFolder:
                 return StagedRelease.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
         except FileNotFoundError:
             known = ", ".join(release.name for release in self.staged()) or "none"
-            raise ReleaseError(f"no release {name} is staged at {self.root}, there are: {known}") from None
+            raise ReleaseError(
+                f"name: must be a release that is staged at {self.root}, got {name}; the staged releases are: {known}"
+            ) from None
         except (OSError, ValidationError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise ReleaseError(f"{path} cannot be read: {error}; stage the release again") from error
 
@@ -137,7 +139,7 @@ class ReleaseFolder:
             yield
             if actual != expected:
                 raise ReleaseError(
-                    f"release {name}: {path} has sha256 {actual[:12]}, was staged with {expected[:12]}: stage it again"
+                    f"release {name}: {path} must have sha256 {expected[:12]}, got {actual[:12]}; stage it again"
                 )
         staged: dict[str, Any] = {
             "catalogue": release.catalogue,
@@ -186,5 +188,5 @@ def _link(source: Path, target: Path) -> None:
         return copy
 
     if not source.is_dir():
-        raise ConfigError(f"{source} is no folder: train or build it first")
+        raise ConfigError(f"{source}: must be a folder; train or build it first")
     shutil.copytree(source, target, copy_function=put)

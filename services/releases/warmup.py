@@ -96,5 +96,5 @@ def _is_warm(stage: AnyStage) -> bool:
 def _check(stage: str, columns: Iterable[NDArray[Any]]) -> None:
     if not all(np.isfinite(column).all() for column in columns):
         raise StageFailed(
-            f"stage {stage} gives scores that are not numbers on its warm-up: train the model again"
+            f"stage {stage}: scores must be finite, got NaN or infinite scores during warm-up; train the model again"
         )

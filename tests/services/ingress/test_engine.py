@@ -136,7 +136,7 @@ def test_a_ranker_elsewhere_is_called_and_what_it_does_not_answer_fails(tmp_path
 
 
 def test_a_stage_that_no_unit_runs_is_a_config_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="stage ranker is in no unit"):
+    with pytest.raises(ConfigError, match="no unit has the stage ranker"):
         with_engine(tmp_path, SPLIT, lambda _engine: asyncio.sleep(0))
 
 

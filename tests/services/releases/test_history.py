@@ -19,7 +19,7 @@ def history(tmp_path: Path) -> ReleaseHistory:
 
 def test_history_goes_on_and_back(history: ReleaseHistory) -> None:
     assert history.active() is None
-    with pytest.raises(ReleaseError, match="nothing to roll back to"):
+    with pytest.raises(ReleaseError, match="cannot roll back: no staged release was active before"):
         history.previous()
     for name in ("a", "b", "b", "c"):
         history.note_active(name)
@@ -58,5 +58,5 @@ def test_an_activation_that_is_killed_leaves_the_history_before_or_after_it(hist
 def test_a_file_that_is_no_history_is_refused(tmp_path: Path, history: ReleaseHistory) -> None:
     history.note_active("a")
     (tmp_path / "releases" / "history.yaml").write_text("a: b")
-    with pytest.raises(ReleaseError, match="is no list of releases"):
+    with pytest.raises(ReleaseError, match="must be a list of release names"):
         history.names()

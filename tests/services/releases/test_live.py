@@ -49,7 +49,7 @@ class Loading(LiveReleases):
 
     def _load_staged(self, name: str) -> LiveRelease:
         if name == "bad":
-            raise ReleaseError("weights are no numbers")
+            raise ReleaseError("weights are not finite")
         return LiveRelease(cast(Release, Named(name)), [])
 
 
@@ -84,7 +84,7 @@ def test_in_any_order_one_is_active_and_requests_keep_theirs(steps: list[tuple[s
         await asyncio.wait_for(asyncio.gather(*leaving), 5)
         await live.keep_active()
         assert live.names == [active]
-        with pytest.raises(ReleaseMismatch, match="holds release"):
+        with pytest.raises(ReleaseMismatch, match="release: this replica has loaded"):
             live.get("none-such")
         live.close()
 
@@ -219,7 +219,7 @@ def test_a_model_whose_scores_are_no_numbers_is_not_activated(tmp_path: Path) ->
         before = engine.release.name
         status = await swapping.activate_release(stage_shifted(config, tmp_path, float("nan")))
         assert status["release"] == before
-        assert "scores that are not numbers" in status["failed"]["why"]
+        assert "scores must be finite" in status["failed"]["why"]
 
     with_releases(tmp_path, scenario)
 

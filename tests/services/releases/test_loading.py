@@ -143,7 +143,10 @@ def _define_other_features(home: Path) -> None:
     [
         (_drop("features.yaml"), "no feature definitions"),
         (_drop("catalogue/catalogue.yaml"), "catalogue"),
-        (_define_other_features, "build them together again"),
+        (
+            _define_other_features,
+            "must have the feature hash .* of the definitions, got .*; build both again",
+        ),
         (_change(features={"overlay": "nowhere"}), "nowhere"),
         (_change(candidates={"count": 501}), "candidates.count"),
         (_drop("users.lmdb"), "no feature store"),
@@ -153,7 +156,7 @@ def _define_other_features(home: Path) -> None:
         (_drop("small/model.onnx"), "model.onnx is missing"),
         (_change(fallback={"lists": "none.parquet"}), "none.parquet cannot be read"),
         (_change(fallback={"popular": {"column": "none"}}), "no column 'none'"),
-        (_make_scores_nan, "scores that are not numbers"),
+        (_make_scores_nan, "scores must be finite"),
     ],
 )
 def test_a_step_that_fails_leaves_nothing_open(

@@ -68,12 +68,12 @@ def test_swaps_failures_and_a_rollback_cost_no_request(tmp_path: Path, changes: 
             asked.wait_for(200)
             broken = commands.stage(float("nan"))
             told = commands.release("activate", broken, status=1)
-            assert f"{broken} was not activated, {first} stays" in told
-            assert "not numbers" in told
+            assert f"release {broken} was not activated, {first} stays active" in told
+            assert "scores must be finite" in told
             health = ask(service.port, http_request("GET", "/readyz")).json
             assert (health["release"], health["loaded"]) == (first, [first])
             assert health["failed"]["release"] == broken
-            assert "not numbers" in health["failed"]["why"]
+            assert "scores must be finite" in health["failed"]["why"]
             other = commands.stage(0.0)
             assert other != first
             commands.release("activate")
@@ -103,5 +103,5 @@ def test_without_a_service_the_next_one_starts_with_it(tmp_path: Path) -> None:
     name = commands.stage(0.25)
     assert "no service runs" in commands.release("activate")
     assert commands.folder.history.active() == name
-    assert "nothing to roll back to" in commands.release("rollback", status=1)
+    assert "cannot roll back: no staged release was active before" in commands.release("rollback", status=1)
     assert f"* {name}" in commands.release("list")

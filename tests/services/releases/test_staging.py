@@ -52,7 +52,7 @@ def test_files_that_are_not_as_they_were_staged_are_told(
     path.unlink()  # a hard link: the file it was made of stays as it is
     if not missing:
         path.write_bytes(content + b"x")
-    with pytest.raises(ReleaseError, match=rf"{damaged} has sha256 .* stage it again"):
+    with pytest.raises(ReleaseError, match=rf"{damaged} must have sha256 .*, got .*; stage it again"):
         folder.applied(config, name)
     assert folder.stage(config).name == name
     folder.applied(config, name)
@@ -100,7 +100,10 @@ def test_a_file_that_two_releases_share_is_hashed_once(
 def test_what_is_not_there_or_not_readable_is_told_with_the_remedy(
     config: PipelineConfig, folder: ReleaseFolder
 ) -> None:
-    with pytest.raises(ReleaseError, match=r"no release none-such is staged .* there are: none"):
+    with pytest.raises(
+        ReleaseError,
+        match=r"name: must be a release that is staged at .*, got none-such; the staged releases are: none",
+    ):
         folder.read("none-such")
     name = folder.stage(config).name
     (folder.root / name / "release.yaml").write_text("name: [")

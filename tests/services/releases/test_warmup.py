@@ -49,6 +49,6 @@ def test_a_model_that_gives_no_numbers_is_not_served(small_home: Path) -> None:
 
     config = load_config(small_home / "pipeline.yaml")
     release = load_release(config, small_home, ("features", "ranker"))
-    with pytest.raises(StageFailed, match="stage broken gives scores that are not numbers"):
+    with pytest.raises(StageFailed, match="stage broken: scores must be finite"):
         complete(warm_steps(release, config, [Ladder.from_stage(Broken())]))
     release.close()
