@@ -1,4 +1,4 @@
-"""The history of a pipeline's active releases: the file ``history.yaml``, whose last name is the active release."""
+"""The history of a pipeline's active releases: the file ``history.yaml``. Its last name is the active release."""
 
 from pathlib import Path
 
@@ -13,15 +13,17 @@ _REMEMBERED = 100
 
 
 class ReleaseHistory:
-    """The names of the releases that were active, in a folder."""
+    """The names of the releases that were active, in a file that keeps the last 100."""
 
     def __init__(self, root: Path) -> None:
-        """Write nothing before a release is made the active one."""
+        """Keep the path of the file in ``root``. Nothing is written before ``note_active``."""
         self._path = root / _FILE
         self._lock = root / f".{_FILE}.lock"
 
     def names(self) -> list[str]:
-        """Return the names that were active, the present one last; empty while the configuration's own data are served.
+        """Return the names of the releases that were active, the active one last.
+
+        It is empty if no staged release was activated. Then the data that the configuration names are served.
 
         Raises:
             ReleaseError: the file cannot be read.
@@ -41,14 +43,14 @@ class ReleaseHistory:
         return names
 
     def active(self) -> str | None:
-        """Return the active release's name; None while the configuration's own data are served."""
+        """Return the name of the active release, or None if no staged release was activated."""
         return next(iter(self.names()[-1:]), None)
 
     def previous(self) -> str:
-        """Return the release that a rollback goes back to.
+        """Return the name of the release to which a rollback returns.
 
         Raises:
-            ReleaseError: none was active before.
+            ReleaseError: no other release was active before.
         """
         names = self.names()
         if len(names) < 2:
@@ -58,8 +60,14 @@ class ReleaseHistory:
         return names[-2]
 
     def note_active(self, name: str, *, is_rollback: bool = False) -> None:
-        """Make ``name`` the active one; a rollback to the one before takes the present one out of the history."""
-        with alone(self._lock):  # two activations at once are both remembered
+        """Make ``name`` the active release.
+
+        Args:
+            name: the release.
+            is_rollback: if ``name`` was active just before the present release, remove the present release from the
+                history instead of appending to it.
+        """
+        with alone(self._lock):  # if two activations come at the same time, both are kept
             names = self.names()
             if is_rollback and names[-2:-1] == [name]:
                 names.pop()

@@ -1,8 +1,8 @@
-"""Live releases: what a replica has loaded, which of it new requests get, and who still uses what.
+"""The releases that a replica has loaded: the active one, which new requests use, and others that are still in use.
 
-A release is loaded and warmed beside the active one, on a thread of its own; making it the active one is a single
-assignment on the event loop. A request uses the release it began with to its end. One that is no longer wanted is
-forgotten when its last request has left, and with the last reference to it goes its memory.
+A release is loaded and warmed on a separate thread while the active one serves. Making it active is a single
+assignment on the event loop. A request keeps the release with which it began. A release that is no longer wanted is
+dropped when its last request has left. Its memory is freed with the last reference to it.
 """
 
 import asyncio
@@ -26,24 +26,35 @@ from services.releases.throttle import Throttle
 
 _SWITCH_S, _NICENESS = 0.0003, 10
 _SHARE = 0.25
-"""Of a core, for loading while requests are answered."""
+"""The share of a core that a load may use while requests are answered."""
 _TURN_LIMIT_S = 60.0
+"""How long a load waits for the loads of other replicas on this machine. After that it starts anyway."""
 Status = dict[str, Any]
-"""A replica's releases as a command reports them: the active one, those loaded, and the last failure."""
+"""The releases of a replica in the answer to a command: the active one, the loaded ones and the last failure."""
 
 
 class LiveReleases:
-    """The releases of one replica, by name; exactly one of them is active. For the event loop alone, but ``get``."""
+    """The releases of one replica by name. Exactly one of them is active.
+
+    Only the event loop may use it, except for ``get``.
+
+    Attributes:
+        active: the release for new requests.
+        failed: the release whose load failed last, and the reason. None again after another release was activated.
+    """
 
     def __init__(
         self, config: PipelineConfig, home: Path, load: Callable[[PipelineConfig], Steps[LiveRelease]]
     ) -> None:
-        """Load the release that is active on disk, or what the configuration itself names.
+        """Load the release that is active on disk. If there is none, load the data that the configuration names.
 
-        load: loads and warms what a configuration names, in steps; it may raise anything.
+        Args:
+            config: the pipeline.
+            home: the folder that relative paths of the configuration start from.
+            load: loads and warms the data that a configuration names, in steps. It may raise any error.
 
         Raises:
-            ReleaseError: what is active on disk is not there, or not as it was staged.
+            ReleaseError: the release that is active on disk is missing, or has changed since it was staged.
         """
         self._config, self._load = config, load
         self._folder = ReleaseFolder(home, config.name, config.trust)
@@ -53,20 +64,19 @@ class LiveReleases:
         self.active = complete(self._steps(self._folder.history.active()))
         self._by_name = {self.active.name: self.active}
         self.failed: dict[str, str] | None = None
-        """The release that could not be loaded last, and why; None again when another was activated."""
         gc.collect()
-        gc.freeze()  # what start-up allocated stays; what is loaded later must not
+        gc.freeze()  # the objects of the start-up stay. Those of later releases must be collected
 
     @property
     def names(self) -> list[str]:
-        """Give the names of all that are loaded."""
+        """The names of all loaded releases."""
         return list(self._by_name)
 
     def get(self, name: str) -> LiveRelease:
-        """Give a loaded release; may be called from any thread.
+        """Return a loaded release. This may be called from any thread.
 
         Raises:
-            ReleaseMismatch: it is not loaded, or no longer.
+            ReleaseMismatch: the release is not loaded, or not any more.
         """
         loaded = self._by_name.get(name)
         if loaded is None:
@@ -78,25 +88,25 @@ class LiveReleases:
         return loaded
 
     def enter(self, name: str | None = None) -> LiveRelease:
-        """Count a request in, to the active release or to a named one; ``leave`` must follow.
+        """Count a request that starts to use the named release, or the active one for None. ``leave`` must follow.
 
         Raises:
-            ReleaseMismatch: the named one is not loaded.
+            ReleaseMismatch: the named release is not loaded.
         """
         loaded = self.active if name is None else self.get(name)
         loaded.users += 1
         return loaded
 
     def leave(self, loaded: LiveRelease) -> None:
-        """Count a request out."""
+        """Count a request that has stopped using the release."""
         loaded.users -= 1
         self._forget_if_unused(loaded)
 
     async def load(self, name: str) -> None:
-        """Load and warm a staged release beside those there are; one that is there stays as it is.
+        """Load and warm a staged release. The releases that are already loaded stay as they are.
 
         Raises:
-            ReleaseError: it cannot be loaded; those there are stay as they are.
+            ReleaseError: the release cannot be loaded.
         """
         async with self._changing:
             if name in self._by_name:
@@ -104,7 +114,9 @@ class LiveReleases:
                 return
             try:
                 loaded = await self._load_beside(name)
-            except Exception as error:  # whatever a damaged file or a model does: the active one goes on
+            except (
+                Exception
+            ) as error:  # damaged files and models can raise anything. The active release must stay
                 expected = isinstance(error, ServiceError | ModelError)
                 why = str(error) if expected else f"{type(error).__name__}: {error}"
                 self.failed = {"release": name, "why": why}
@@ -112,17 +124,19 @@ class LiveReleases:
             self._by_name[name] = loaded
 
     async def activate(self, name: str) -> None:
-        """Give new requests the named release, loaded first if need be; the others stay until ``keep_active``.
+        """Serve new requests with the named release, and load it first if necessary.
+
+        The other releases stay loaded until ``keep_active`` is called.
 
         Raises:
-            ReleaseError: it cannot be loaded; the active one stays.
+            ReleaseError: the release cannot be loaded. The active one stays active.
         """
         await self.load(name)
         self.active = self._by_name[name]
         self.failed = None
 
     async def keep_active(self) -> None:
-        """Forget all releases but the active one, each when its last request has left; wait for that."""
+        """Drop each release except the active one as soon as its last request has left, and wait until all are gone."""
         leaving = [loaded for loaded in self._by_name.values() if loaded is not self.active]
         for loaded in leaving:
             loaded.is_wanted = False
@@ -130,18 +144,22 @@ class LiveReleases:
         await asyncio.gather(*[loaded.left.wait() for loaded in leaving])
 
     def behind(self) -> str | None:
-        """Give what is active on disk where a command to activate it did not reach this replica, nor it failed."""
+        """Return the release that is active on disk if this replica missed the command to activate it.
+
+        Returns:
+            The name. None if this replica uses that release, is loading a release, or has failed to load that one.
+        """
         wanted = self._folder.history.active()
         if wanted in {None, self.active.name} or self._changing.locked():
             return None
         return None if self.failed is not None and self.failed["release"] == wanted else wanted
 
     def status(self) -> Status:
-        """Give what a command is told: the active release, all that are loaded, and what failed last."""
+        """Return the active release, the loaded releases and the last failure."""
         return {"release": self.active.name, "loaded": self.names, "failed": self.failed}
 
     def close(self) -> None:
-        """Let go of all of them, and of their stores; what is loading now is not kept."""
+        """Close all releases and their stores. Wait for a running load, and drop its result."""
         self._is_closed = True
         self._loader.shutdown()
         for loaded in self._by_name.values():
@@ -164,9 +182,9 @@ class LiveReleases:
 
     def _load_staged(self, name: str) -> LiveRelease:
         usual_s = sys.getswitchinterval()
-        # The machine's other replicas answer as usual meanwhile.
+        # Only one replica on a machine loads at a time, so that the others answer as usual.
         with one_at_a_time("loading", _TURN_LIMIT_S):
-            sys.setswitchinterval(_SWITCH_S)  # requests wait for the interpreter's lock no longer than this
+            sys.setswitchinterval(_SWITCH_S)  # the longest time that requests wait for the GIL
             try:
                 loaded = complete(self._steps(name), Throttle(_SHARE))
             finally:
@@ -189,12 +207,12 @@ class LiveReleases:
 
 
 def _retire(loading: "Future[LiveRelease]") -> None:
-    """Let go of a release that nobody waits for any more."""
+    """Retire the release that a load returns after the caller has stopped waiting for it."""
     if not loading.cancelled() and loading.exception() is None:
         loading.result().release.retire()
 
 
 def _yield_the_processor() -> None:
-    """Let requests go first where a processor is shared; on Linux a niceness is a thread's own."""
+    """Lower the priority of this thread, so that requests go first. On Linux each thread has its own niceness."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,7 +1,7 @@
-"""Loading a release, in steps: its data, the stages that the unit runs, and their fallbacks.
+"""Loading a release in steps: its data, the stages that the unit runs, and their fallbacks.
 
-Steps that fail, or that the caller gives up, leave nothing open. What they have opened is closed with the last
-reference to it, as the parts that releases share are, and the thread that keeps folders fresh is started last.
+A load that fails or that the caller abandons leaves nothing open. Each part is closed with the last reference to it,
+like the parts that releases share. The thread that watches folders for changes is started last.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ from services.stages.updates.refresh import Refresher
 def load_release(
     config: PipelineConfig, home: Path, stages: Sequence[StageName], shared: SharedParts | None = None
 ) -> Release:
-    """Load a release at once, as ``release_steps``."""
+    """Load a release without pauses. Arguments and errors are those of ``release_steps``."""
     return complete(release_steps(config, home, stages, shared or SharedParts()))
 
 
@@ -51,10 +51,18 @@ def live_release_steps(
     shared: SharedParts,
     ladders_of: Callable[[Release], Sequence[Ladder]],
 ) -> Steps[LiveRelease]:
-    """Load a release and warm it. ladders_of: the unit's stages, in a request's order.
+    """Load a release and warm it.
+
+    Args:
+        config: the pipeline, with the data of the release.
+        home: the folder that relative paths of the configuration start from.
+        stages: the stages that this unit runs.
+        shared: the parts that releases of this process share.
+        ladders_of: returns the stages of a release with their rungs, in the order of a request.
 
     Raises:
-        ConfigError, ModelError: as ``release_steps``. StageFailed: as ``warm_steps``.
+        ConfigError, ModelError: as for ``release_steps``.
+        StageFailed: as for ``warm_steps``.
     """
     release = yield from release_steps(config, home, stages, shared)
     try:
@@ -69,10 +77,17 @@ def live_release_steps(
 def release_steps(
     config: PipelineConfig, home: Path, stages: Sequence[StageName], shared: SharedParts
 ) -> Steps[Release]:
-    """Load what the named stages need.
+    """Load the parts of a release that the named stages need.
+
+    Args:
+        config: the pipeline, with the data of the release.
+        home: the folder that relative paths of the configuration start from.
+        stages: the stages that this unit runs.
+        shared: the parts that releases of this process share.
 
     Raises:
-        ConfigError: the configuration names what is not there. ModelError: an artifact cannot be used.
+        ConfigError: the configuration names something that does not exist or does not fit.
+        ModelError: an artifact cannot be used.
     """
     definitions = load_definitions(home / config.features.definitions)
     yield
@@ -97,7 +112,7 @@ def release_steps(
     memory: MemoryAnswers | None = None
     if config.fallback is not None and "features" in stages:
         fallbacks, memory = yield from loader.fallbacks(config.fallback, source, layout)
-    # From the manifests of all models, those of other units included: every unit gives the release the same name.
+    # The versions of all models, including those of other units, so that all units name the release alike.
     versions = {
         name: loader.models[name].artifact.version
         if name in loader.models
@@ -134,7 +149,11 @@ def _refuse_other_features(config: PipelineConfig, catalogue: Catalogue, definit
 
 @dataclass(frozen=True)
 class _StageLoader:
-    """Loads the stages of one release over its data; each model once."""
+    """Loads the stages of one release over its data, and each model only once.
+
+    Attributes:
+        models: the models loaded so far, by name.
+    """
 
     config: PipelineConfig
     home: Path
@@ -163,7 +182,11 @@ class _StageLoader:
     def fallbacks(
         self, fallback: FallbackConfig, source: CandidateSource, layout: ContextLayout
     ) -> Steps[tuple[Fallbacks, MemoryAnswers]]:
-        """Load what an ingress puts in the place of a stage that fails or comes too late."""
+        """Load the fallbacks that an ingress uses for a stage that fails or is too late.
+
+        Returns:
+            The lower rungs by stage, and the answers from memory.
+        """
         rungs: Fallbacks = {}
         order: BestStage | RuledStage = BestStage()
         if fallback.model is not None:

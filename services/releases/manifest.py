@@ -1,4 +1,4 @@
-"""The manifest of a staged release: ``release.yaml`` in its folder."""
+"""The manifest of a staged release: the file ``release.yaml`` in its folder."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -9,9 +9,20 @@ MANIFEST = "release.yaml"
 
 
 class StagedRelease(BaseModel):
-    """What ``release.yaml`` says. Paths are relative to the home; files: sha256 of what the models do not vouch for.
+    """The content of ``release.yaml``. Paths are relative to the home.
 
-    features: the configuration's when it was staged. Only ``definitions`` is sure to be used; see ``features_of``.
+    Attributes:
+        name: the name, made from the content.
+        staged_at: the time of staging, in ISO 8601 and UTC.
+        catalogue: the folder of the catalogue.
+        catalogue_version: the version of the catalogue.
+        feature_hash: the content hash of the feature definitions.
+        features: the ``features`` of the configuration at the time of staging. Of these only ``definitions`` is always
+            used. See ``features_of``.
+        models: the models by name.
+        model_versions: the versions of the models by name.
+        files: the sha256 of each file of the catalogue and of the definitions. The models' files have theirs in the
+            artifacts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

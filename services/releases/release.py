@@ -1,4 +1,4 @@
-"""Releases: the model, catalogue and feature versions that belong together, loaded and ready."""
+"""Loaded releases: the models, catalogue and feature definitions that belong together, ready to serve."""
 
 import asyncio
 import hashlib
@@ -25,22 +25,39 @@ from services.stages.scoring.scorer import ModelScorer
 from services.stages.updates.refresh import Identity, Refresher
 
 Fallbacks = dict[StageName, tuple[tuple[str, Stage], ...]]
-"""The lower rungs of stages, each rung with its name."""
+"""The lower rungs of each stage. A rung is a pair of its name and its stage."""
 
 
 def release_name(catalogue_version: str, feature_hash: str, model_versions: Mapping[str, str]) -> str:
-    """Return the name of what belongs together: 12 hex digits, the same wherever and whenever it is put together."""
+    """Return the name of a release: 12 hex digits that depend only on the versions of its parts.
+
+    Args:
+        catalogue_version: the version of the catalogue.
+        feature_hash: the content hash of the feature definitions.
+        model_versions: the versions of all models by name.
+    """
     content = [catalogue_version, feature_hash, *(f"{n}={v}" for n, v in sorted(model_versions.items()))]
     return hashlib.sha256("|".join(content).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, eq=False)
 class Release:
-    """One release as one unit holds it: its data, and the stages that the unit runs. ``loading`` loads it.
+    """One release in one unit: its data, and the stages that the unit runs. ``loading`` loads it.
 
-    custom: the stages of other packages. models: the unit's own, by name, without a ranker that has a history cache.
-    model_versions: of all models, those of other units included. memory: None in a unit that answers nothing from
-    memory. refresher: keeps the view's folders fresh.
+    Attributes:
+        config: the pipeline, with the data of the release.
+        definitions: the feature definitions.
+        catalogue: the items.
+        layout: the columns of a request's context.
+        view: the features, from the catalogue, the overlay and the live item features.
+        source: draws candidates for requests that name none.
+        custom: the stages of other packages.
+        models: the models of this unit by name, except for a ranker that has a history cache.
+        model_versions: the versions of all models, including those of other units.
+        stages: the stages that this unit runs.
+        fallbacks: the lower rungs of the stages.
+        memory: the answers from memory. None in a unit that does not answer from memory.
+        refresher: opens the folders of the view again when they change.
     """
 
     config: PipelineConfig
@@ -59,22 +76,29 @@ class Release:
 
     @cached_property
     def name(self) -> str:
-        """The release's name; every unit gives it the same."""
+        """The name of the release. It is the same in every unit."""
         manifest = self.catalogue.manifest
         return release_name(manifest.version, manifest.feature_hash, self.model_versions)
 
     @cached_property
     def versions(self) -> dict[str, str]:
-        """The versions that an answer reports: those of the models, and the release's name."""
+        """The versions that an answer reports: those of the models, and the name of the release."""
         return {**self.model_versions, "release": self.name}
 
     @property
     def taken(self) -> tuple[Identity, ...]:
-        """Return the identities of the overlay and the live item features in use."""
+        """The identities of the overlay and of the live item features in use."""
         return self.refresher.taken
 
     def pipeline(self, remote: Mapping[StageName, AnyStage]) -> list[Ladder]:
-        """Return all stages in a request's order, each with its rungs: ``remote`` ones for those held elsewhere."""
+        """Return all stages with their rungs, in the order of a request.
+
+        Args:
+            remote: the stages that other units run. They take precedence over the stages of this unit.
+
+        Raises:
+            ConfigError: a stage is in no unit.
+        """
         order: list[Ladder] = []
         for name in self.config.stage_names():
             stage = remote.get(name) or self.stages.get(name)
@@ -97,11 +121,14 @@ class Release:
         return Ladder(custom.name, [Rung(custom.name, stage), *below])
 
     def retire(self) -> None:
-        """Stop looking after what a batch may still be using; the rest goes with the last reference."""
+        """Stop watching the folders. Batches may still use the release: its data are freed with the last reference."""
         self.refresher.stop()
 
     def close(self) -> None:
-        """Let go of the store, whoever else reads it, as a process can open it but once; and of the folders."""
+        """Stop watching the folders, and close the store even if other releases use it.
+
+        A process can open an LMDB store only once, so the store must be closed before it can be opened again.
+        """
         self.refresher.close()
         features = self.stages.get("features")
         if isinstance(features, FeaturesStage):
@@ -110,22 +137,29 @@ class Release:
 
 @dataclass(eq=False)
 class LiveRelease:
-    """A release with its stages in a request's order, and how many requests use it."""
+    """A release that serves requests.
+
+    Attributes:
+        release: the release.
+        ladders: its stages with their rungs, in the order of a request.
+        users: the number of requests that use it.
+        left: set when the release is no longer wanted and no request uses it.
+        is_wanted: whether it stays loaded if no request uses it.
+    """
 
     release: Release
     ladders: Sequence[Ladder]
     users: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it is no longer wanted and nobody uses it."""
     is_wanted: bool = True
 
     @property
     def name(self) -> str:
-        """The release's name."""
+        """The name of the release."""
         return self.release.name
 
     def want(self) -> None:
-        """Keep it after all; whoever waits for it to go need not wait any more."""
+        """Keep the release after all. Callers that wait until it is gone stop waiting."""
         self.is_wanted = True
         self.left.set()
         self.left = asyncio.Event()

@@ -1,8 +1,10 @@
-"""A rollout: one release made the active one in all replicas of all units of a running service.
+"""A rollout makes one release active in all replicas of all units of a running service.
 
-Every replica first loads and warms it beside the present one. If one of them cannot, all forget it again and nothing
-has changed. Else it is noted on disk, for replicas that start later; the ingress replicas swap, each in one step, and
-say when their last request of the old release has left; only then do the other units let go of the old one.
+1. Every replica loads and warms the release while the present one serves. If a replica cannot, all replicas drop the
+   new release, and nothing has changed.
+2. The release is noted on disk as active, for replicas that start later.
+3. Each ingress replica swaps in one step. It reports when its last request with the old release has left.
+4. Then the other units swap and drop the old release.
 """
 
 from collections.abc import Callable
@@ -23,10 +25,16 @@ _ROUNDS = 5
 
 
 class Rollout:
-    """The replicas of a running service, and what they are told. Blocking; not for a replica's event loop."""
+    """Sends release commands to the replicas of a running service. Its calls block, so never use it in an event loop."""
 
     def __init__(self, config: PipelineConfig, folder: ReleaseFolder, say: Callable[[str], None]) -> None:
-        """Speak to the units of ``config``; inside ``joined``."""
+        """Connect to the units of a pipeline. This process must have joined the cluster with ``joined``.
+
+        Args:
+            config: the pipeline.
+            folder: its staged releases.
+            say: receives a line about each phase.
+        """
         self._folder = folder
         self._say = say
         names = [placement.deployment for placement in all_placements(config)]
@@ -36,14 +44,19 @@ class Rollout:
         self._ingress = names[0]
 
     def statuses(self) -> dict[str, list[Status]]:
-        """Ask every replica, by deployment: a unit has one in each of its pools."""
+        """Return the status of every replica, by deployment. A unit has a deployment in each of its pools."""
         return {unit: self._tell(unit, "release_status") for unit in self._units}
 
     def activate(self, name: str, *, is_rollback: bool = False) -> None:
-        """Make a staged release the active one, everywhere or nowhere.
+        """Make a staged release active in all replicas, or in none if one cannot load it.
+
+        Args:
+            name: the release.
+            is_rollback: as for ``ReleaseHistory.note_active``.
 
         Raises:
-            ReleaseError: a replica cannot load it, and why; the present one stays active.
+            ReleaseError: a replica cannot load the release, and the present one stays active. Or the release is active,
+                but a replica still does not use it after 5 attempts.
         """
         self._say(f"loading and warming {name} while the active release serves")
         for unit in self._units:
@@ -57,11 +70,14 @@ class Rollout:
                 )
         self._folder.history.note_active(name, is_rollback=is_rollback)
         self._say(f"swapping to {name}")
-        for unit in self._units:  # the ingress comes first: no other unit is sent the old one after it
+        for unit in self._units:  # the ingress comes first: after its swap no other unit gets the old release
             self._activate_in(unit, name)
 
     def _faults_of_loading(self, unit: str, name: str) -> list[str]:
-        """Give a line for each replica, empty where all is well; one that died of it has said no."""
+        """Load the release in all replicas. Return a fault for each, or "" if it succeeded.
+
+        A replica that does not answer counts as failed.
+        """
         return [
             f"{unit}: a replica did not answer: {type(answer).__name__}: {answer}"
             if isinstance(answer, BaseException)
@@ -70,7 +86,10 @@ class Rollout:
         ]
 
     def _activate_in(self, unit: str, name: str) -> None:
-        """Until all say so: a replica that has just started knows of it from the disk, or is told again."""
+        """Activate the release in all replicas of a unit, with up to 5 attempts.
+
+        A replica that has just started has read the active release from disk, or gets the command in a later attempt.
+        """
         behind: list[Status] = []
         for _ in range(_ROUNDS):
             statuses = self._tell(unit, "activate_release", name)
@@ -83,7 +102,10 @@ class Rollout:
         )
 
     def _tell(self, unit: str, method: str, *arguments: str) -> list[Status]:
-        """Call every replica. One that dies meanwhile is left out: the one in its place reads the disk."""
+        """Call every replica, and return the answers. A replica that ends meanwhile is left out.
+
+        The replica that replaces it reads the active release from disk.
+        """
         answers = self._ask(unit, method, *arguments)
         return [answer for answer in answers if not isinstance(answer, BaseException)]
 
@@ -92,7 +114,7 @@ class Rollout:
             answers = self._units[unit].broadcast(method, *arguments)
             return answers.results(timeout_s=_LIMIT_S, return_exceptions=True)
         except DeploymentUnavailableError:
-            return []  # scaled to none: the next replica reads the disk
+            return []  # the unit has no replica. The next one reads the active release from disk
         except (RayServeException, TimeoutError) as error:
             raise ReleaseError(f"unit {unit} cannot be reached: {error}; try again") from error
 

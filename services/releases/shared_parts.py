@@ -1,7 +1,8 @@
-"""What releases of one process have in common is loaded once, and kept while one of them uses it.
+"""Parts that several releases of one process use are loaded once, and kept while a release uses them.
 
-A swap then costs what it changes: requests share the processor, and the interpreter's lock, with whoever loads. What is
-the same are the same files: staging makes hard links, so that a catalogue or a model that two releases name is one.
+A swap then loads only the parts that differ. This matters because a load competes with requests for the processor and
+for the GIL. Two parts are the same if their files are the same. Staging makes hard links, so a catalogue or model that
+did not change has the same files in both releases.
 """
 
 import weakref
@@ -23,7 +24,10 @@ Files = tuple[tuple[str, int, int, int, int], ...]
 
 
 def files_of(folder: Path) -> Files:
-    """Return name, device, inode, size and time of change of each file of a folder; none if it is no folder."""
+    """Return the path, device, inode, size and modification time of each file in a folder.
+
+    The result is empty if ``folder`` is not a folder. The modification time is in nanoseconds.
+    """
     files = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -34,7 +38,13 @@ def files_of(folder: Path) -> Files:
 
 
 class SharedParts:
-    """The stores, catalogues and models that are in use, and the metrics. Used by one thread at a time."""
+    """The stores, catalogues and models in use, and their metrics. Only one thread may use it at a time.
+
+    Attributes:
+        row_metrics: counts stored rows that cannot be read, and refreshed folders.
+        histories: counts look-ups in the history cache.
+        stores: the open feature stores.
+    """
 
     def __init__(
         self,
@@ -42,10 +52,12 @@ class SharedParts:
         row_metrics: RowMetrics | None = None,
         histories: LookupCounts | None = None,
     ) -> None:
-        """Start with none.
+        """Start without any part.
 
-        load: opens the models. row_metrics: count stored rows that cannot be read, and refreshed folders. histories:
-        counts look-ups in the history cache.
+        Args:
+            load: opens the models.
+            row_metrics: counts stored rows that cannot be read, and refreshed folders.
+            histories: counts look-ups in the history cache.
         """
         self._load = load
         self.row_metrics = row_metrics
@@ -55,20 +67,20 @@ class SharedParts:
         self._scorers: _Kept[ModelScorer] = _Kept()
 
     def catalogue(self, root: Path) -> Catalogue:
-        """Return the catalogue at ``root``, open already or opened now.
+        """Return the catalogue at ``root``, and open it if necessary.
 
         Raises:
-            ArtifactError: as ``Catalogue.open``.
+            ArtifactError: as for ``Catalogue.open``.
         """
         return self._catalogues.get(root, (), partial(Catalogue.open, root))
 
     def scorer(self, config: ModelConfig, catalogue: Catalogue, home: Path) -> ModelScorer:
-        """Return the model over this very catalogue, loaded already or now.
+        """Return the model over this catalogue object, and load it if necessary.
 
         Raises:
-            ModelError: as ``ModelScorer``.
+            ModelError: as for ``ModelScorer``.
         """
-        # A scorer holds its catalogue: as long as it lives, no other catalogue has this id.
+        # A scorer refers to its catalogue. While the scorer lives, no other catalogue can have this id.
         key = id(catalogue), config.model_dump_json(exclude={"artifact"})
         return self._scorers.get(
             settled(home / config.artifact), key, partial(ModelScorer, config, catalogue, home, self._load)
@@ -76,7 +88,7 @@ class SharedParts:
 
 
 class _Kept(Generic[Shared]):
-    """Parts by their files, and by what else they were made of."""
+    """Loaded parts by their files and by an origin: a key for everything else that they were made of."""
 
     def __init__(self) -> None:
         self._by_key: weakref.WeakValueDictionary[Hashable, Shared] = weakref.WeakValueDictionary()
@@ -86,6 +98,8 @@ class _Kept(Generic[Shared]):
         part = self._by_key.get((files, origin))
         if part is None:
             part = load()
-            if files_of(root) == files:  # else it was replaced meanwhile, and belongs to neither
+            if (
+                files_of(root) == files
+            ):  # otherwise the folder changed during the load: the files may be a mixture
                 self._by_key[files, origin] = part
         return part

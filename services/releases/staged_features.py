@@ -1,12 +1,12 @@
-"""The features of a staged release: its own definitions, read from the configuration's store and folders.
+"""The features of a staged release: its own definitions, with the store and folders of the configuration.
 
-The store, the overlay and the live item features change under all releases, so a release does not decide where they
-are. In particular, addresses, passwords and TLS always come from the configuration.
+The store, the overlay and the live item features change while releases serve. The configuration therefore decides
+where they are, not the release. In particular, addresses, passwords and TLS always come from the configuration.
 
-There is one exception. Rows and overlays can be read only with the definitions that they were written with. If the
-configuration defines them differently, a release reads them at the place that was recorded when it was staged. The
-place is ``store.prefix`` or ``store.path``, and ``overlay``. Live item features are always read where the
-configuration says: an old folder would show an item as open that was closed since.
+There is one exception. Rows and overlays can be read only with the definitions with which they were written. If the
+definitions of the configuration differ from those of the release, the release reads its rows and its overlay from the
+recorded location. This is ``store.prefix`` or ``store.path``, and ``overlay``, as they were at the time of staging.
+Live item features always come from the folder in the configuration. An old folder could show a closed item as open.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,13 +19,16 @@ from services.stages.features import FeaturesConfig, load_definitions
 from services.stores.kinds.registry import STORES, StoreConfig
 
 _NOT_COMPARED = {"definitions", "refresh_s", "timeout_ms", "connect_timeout_ms", "breaker"}
-"""Fields that change no answer, so that nobody needs to hear of a difference."""
+"""Fields that change no answer, so that differences need no report."""
 
 
 def features_of(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -> FeaturesConfig:
-    """Return the configuration's features with the definitions of a release.
+    """Return the features of the configuration with the definitions of a release.
 
-    recorded: the release's, as it was staged. present: the configuration's.
+    Args:
+        recorded: the features of the release, as they were at the time of staging.
+        present: the features of the configuration.
+        home: the folder that relative paths start from.
     """
     changes: dict[str, Any] = {"definitions": recorded.definitions}
     own, others = _definitions(recorded, home), _definitions(present, home)
@@ -38,7 +41,10 @@ def features_of(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -
 
 
 def differences(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -> list[str]:
-    """Return a line for each field of which the release recorded another value than the configuration has."""
+    """Return a line for each field whose value differs between the release and the configuration.
+
+    The arguments are those of ``features_of``.
+    """
     used = dict(_fields(features_of(recorded, present, home)))
     then, now = dict(_fields(recorded)), dict(_fields(present))
     if then.get("store.kind") != now.get("store.kind"):
@@ -58,7 +64,7 @@ def differences(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -
 def _definitions(features: FeaturesConfig, home: Path) -> FeatureSet | None:
     try:
         return load_definitions(home / features.definitions)
-    except ConfigError:  # a release is served without the files that the configuration itself names
+    except ConfigError:  # a release can be served even if the files that the configuration names are missing
         return None
 
 
@@ -70,7 +76,7 @@ def _at_place_of(recorded: StoreConfig | None, present: StoreConfig | None) -> S
 
 
 def _fields(features: FeaturesConfig) -> Iterator[tuple[str, Any]]:
-    """Yield the fields that are compared, with dotted names."""
+    """Yield the dotted names and the values of the fields that are compared."""
 
     def leaves(values: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
         for name, value in values.items():

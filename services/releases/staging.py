@@ -1,9 +1,9 @@
-"""Staged releases on disk: ``<home>/<pipeline>/releases/``, a folder each beside their history.
+"""Staged releases on disk: ``<home>/<pipeline>/releases/`` has a folder for each release, and their history.
 
-A folder holds ``release.yaml`` beside hard links to (or copies of) the catalogue, the feature definitions and the
-models, so that training the next model in the same place leaves it as it was. The store of users' rows and the
-overlay are not part of a release: they go on changing under all of them (``staged_features.py``). What a release is
-made of gives it its name.
+A folder has ``release.yaml``, and hard links to the catalogue and the models, or copies if the file system has no hard
+links. The feature definitions are copied. Training the next model in the same place therefore does not change a
+staged release. The feature store and the overlay are not part of a release: they keep changing while releases serve
+(see ``staged_features.py``). The name of a release is made from its content.
 """
 
 import os
@@ -34,12 +34,20 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class ReleaseFolder:
-    """The staged releases of one pipeline."""
+    """The staged releases of one pipeline.
+
+    Attributes:
+        root: the folder of the releases.
+        history: the releases that were active.
+    """
 
     def __init__(self, home: Path, pipeline: str, trust: Sequence[str] = ()) -> None:
-        """Nothing is made until something is staged.
+        """Keep the paths. The folder is made when a release is staged.
 
-        trust: the packages whose code a release's configuration may name, as the pipeline has them.
+        Args:
+            home: the folder that relative paths start from.
+            pipeline: the name of the pipeline.
+            trust: the packages whose code a release may name, as configured in the pipeline.
         """
         self._home, self._trust = home, tuple(trust)
         self.root = home / pipeline / "releases"
@@ -47,10 +55,13 @@ class ReleaseFolder:
         self._hashed: dict[tuple[int, ...], str] = {}
 
     def stage(self, config: PipelineConfig) -> StagedRelease:
-        """Keep what ``config`` names as a release; the same content is the same release, staged anew.
+        """Stage the models, catalogue and feature definitions that ``config`` names as a release.
+
+        A release with the same content has the same name, and is replaced.
 
         Raises:
-            ModelError: an artifact or the catalogue cannot be used. ReleaseError: it cannot be written.
+            ModelError: an artifact or the catalogue cannot be used.
+            ReleaseError: the folder cannot be written.
         """
         source = settled(self._home / config.catalogue)
         catalogue = Catalogue.open(source).manifest
@@ -86,12 +97,12 @@ class ReleaseFolder:
         return release
 
     def read(self, name: str) -> StagedRelease:
-        """Read one release.
+        """Read the manifest of one release.
 
         Raises:
-            ReleaseError: there is none of that name, or it cannot be read.
+            ReleaseError: no release has that name, or its manifest cannot be read.
         """
-        if not _NAME.fullmatch(name):  # never a path: it may come from a command line
+        if not _NAME.fullmatch(name):  # a name may come from a command line, and must never be a path
             raise ReleaseError(
                 f"name: must have only letters, digits, - and _, got {name!r}; "
                 f"`rankway release list` shows the names"
@@ -109,25 +120,30 @@ class ReleaseFolder:
             raise ReleaseError(f"{path} cannot be read: {error}; stage the release again") from error
 
     def staged(self) -> list[StagedRelease]:
-        """Give all releases, the oldest first."""
-        # Beside a release there may be folders of a writer, whose names go on with a dot.
+        """Return all staged releases, the oldest first.
+
+        Raises:
+            ReleaseError: a manifest cannot be read.
+        """
+        # There may be folders of a writer too. Their name is that of the release, then a dot and a suffix.
         names = {path.parent.name.partition(".")[0] for path in self.root.glob(f"*/{MANIFEST}")}
         releases = [self.read(name) for name in sorted(names) if _NAME.fullmatch(name)]
         return sorted(releases, key=lambda release: (release.staged_at, release.name))
 
     def applied(self, config: PipelineConfig, name: str | None) -> PipelineConfig:
-        """Return ``config`` over the data of a staged release; itself for None.
+        """Return ``config`` with the data of a staged release, or unchanged for None.
 
         Raises:
-            ReleaseError: as ``applied_steps``.
+            ReleaseError: as for ``applied_steps``.
         """
         return complete(self.applied_steps(config, name))
 
     def applied_steps(self, config: PipelineConfig, name: str | None) -> Steps[PipelineConfig]:
-        """As ``applied``; a step hashes one file.
+        """Do the work of ``applied`` in steps. Each step hashes one file.
 
         Raises:
-            ReleaseError: there is no such release, its files are not as they were staged, or it lacks a model.
+            ReleaseError: the release does not exist, its files have changed since it was staged, or it lacks a model
+                of the pipeline.
         """
         if name is None:
             return config
@@ -154,15 +170,18 @@ class ReleaseFolder:
             raise ReleaseError(f"release {name} does not fit pipeline {config.name}: {error}") from error
 
     def differences(self, config: PipelineConfig, name: str | None) -> list[str]:
-        """Return a line for each field of ``features`` that ``config`` has changed since the release was staged.
+        """Return a line for each field of ``features`` that was changed in ``config`` since the release was staged.
 
         Raises:
-            ReleaseError: as ``read``.
+            ReleaseError: as for ``read``.
         """
         return [] if name is None else differences(self.read(name).features, config.features, self._home)
 
     def _sha256_of(self, path: Path, hashed: dict[tuple[int, ...], str]) -> str:
-        """Hash a file, unless it is one of those of the release before: staging makes hard links."""
+        """Return the sha256 of a file. Reuse the one in ``hashed`` if the previous release has the same file.
+
+        Releases share files because staging makes hard links.
+        """
         status = path.stat()
         identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
         digest = hashed.get(identity) or sha256_of(path)
@@ -171,14 +190,14 @@ class ReleaseFolder:
 
 
 def _chosen(staged: ModelConfig, present: ModelConfig | None) -> ModelConfig:
-    """Give a staged model with the runtime that the pipeline chose for it, where it is staged with none."""
+    """Return a staged model. If its runtime is ``auto``, use the runtime that the pipeline has now."""
     if staged.runtime.kind != "auto" or present is None:
         return staged
     return staged.model_copy(update={"runtime": present.runtime})
 
 
 def _link(source: Path, target: Path) -> None:
-    """Put the files of a folder elsewhere: as hard links where the file system can, else as copies."""
+    """Link the files of a folder into another one, or copy them if the file system has no hard links."""
 
     def put(path: str, copy: str) -> str:
         try:

@@ -1,4 +1,4 @@
-"""Work in steps: a generator that yields after each step, so that the caller decides what happens in between."""
+"""Work in steps: a generator that yields after each step, so that the caller can do something in between."""
 
 import traceback
 from collections.abc import Callable, Generator
@@ -7,13 +7,18 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 Steps = Generator[None, None, Result]
-"""Yields after each step, and returns the result. ``yield from`` joins steps to larger ones."""
+"""A generator that yields after each step, and returns the result. ``yield from`` combines several of them."""
 
 
 def complete(steps: Steps[Result], between: Callable[[], None] | None = None) -> Result:
-    """Do all steps and return their result; call ``between`` after each of them.
+    """Do all steps, call ``between`` after each of them, and return their result.
 
-    After an error nothing that the steps had opened is kept: the traceback keeps the lines, not the local variables.
+    After an error, everything that the steps have opened can be freed: the traceback has the lines of the code, but no
+    local variables.
+
+    Args:
+        steps: the work.
+        between: called after each step. An error that it raises ends the work.
     """
     results: list[Result] = []
 
@@ -32,9 +37,10 @@ def complete(steps: Steps[Result], between: Callable[[], None] | None = None) ->
 
 
 def _drop_locals(error: BaseException) -> None:
-    """Clear the local variables of the frames that an error and its causes passed through.
+    """Clear the local variables in the tracebacks of an error and its causes.
 
-    The variables of enclosing functions stay: steps bind arguments with ``partial``, not in closures.
+    The variables of enclosing functions are not cleared. Steps must therefore bind arguments with ``partial``, not in
+    closures.
     """
     cause: BaseException | None = error
     seen: set[int] = set()

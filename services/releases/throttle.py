@@ -1,18 +1,18 @@
-"""Throttling: work beside requests is done in steps with pauses between them, and so takes only a share of a core.
+"""Throttling: work during requests is done in steps with pauses between them, and so uses only a share of a core.
 
-Lowering the thread's priority is not enough: it still uses every idle cycle, evicts caches and competes for the
-interpreter's lock. Under load a queue of requests builds up; the next pause lets it drain.
+A lower priority of the thread is not enough: it still uses every idle cycle, evicts caches and competes for the GIL.
+Under load a queue of requests builds up during a step. The next pause lets it drain.
 """
 
 import time
 from collections.abc import Callable
 
 _LONGEST_S = 1.0
-"""However long the step was, its queue has drained by then."""
+"""The longest pause. Even after a long step the queue has drained by then."""
 
 
 class Throttle:
-    """Pauses after a step in proportion to the processor time that it took; for the thread that makes it."""
+    """Pauses after each step, in proportion to its processor time. Use it only in the thread that made it."""
 
     def __init__(
         self,
@@ -21,13 +21,19 @@ class Throttle:
         used_s: Callable[[], float] = time.thread_time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Use at most ``share`` of a core; the first step begins now."""
+        """Begin the first step.
+
+        Args:
+            share: the share of a core that the work may use, above 0 and at most 1.
+            used_s: returns the processor time of this thread in seconds.
+            sleep: pauses for a number of seconds.
+        """
         self._pause_per_work = 1 / share - 1
         self._used_s, self._sleep = used_s, sleep
         self._paused_at_s = used_s()
 
     def __call__(self) -> None:
-        """Pause for the work since the last pause."""
+        """Pause in proportion to the work since the last pause, for at most 1 s."""
         used_s = self._used_s()
         self._sleep(min(_LONGEST_S, (used_s - self._paused_at_s) * self._pause_per_work))
         self._paused_at_s = used_s

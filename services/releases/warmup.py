@@ -1,4 +1,4 @@
-"""Warm-up: every batch shape a replica will meet is run before it is called ready."""
+"""Warm-up: before a replica is ready it runs a batch of each size that it can get."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,24 +21,32 @@ from services.stages.reranker import RerankerStage
 
 
 def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
-    """Give the numbers of requests to warm: 1, 2, 4 … up to what a batch can hold."""
+    """Return the numbers of requests to warm: 1, 2, 4 and so on, and last the most that fit into a batch.
+
+    For example, a batch of at most 256 candidates with 20 per request gives [1, 2, 4, 8, 12].
+    """
     most = max(1, max_candidates // per_request)
     return [*[1 << power for power in range(most.bit_length()) if 1 << power < most], most]
 
 
 def batch_shapes(config: PipelineConfig) -> list[int]:
-    """Return the numbers of requests of the batches that a replica of any unit meets."""
+    """Return the numbers of requests to warm for the unit of the pipeline with the largest batches."""
     largest = max(unit.batching.max_candidates for unit in config.units.values())
     return shape_buckets(largest, config.candidates.count)
 
 
 def warm_steps(release: Release, config: PipelineConfig, ladders: Sequence[Ladder]) -> Steps[None]:
-    """Run every local rung of the stages on each shape bucket, but models that other releases have run already.
+    """Run every rung that this unit has on a batch of each size. One step is one batch of one rung.
 
-    A step is one batch of one rung.
+    Models that another release has already warmed are skipped.
+
+    Args:
+        release: the release.
+        config: the pipeline.
+        ladders: the stages with their rungs, in the order of a request.
 
     Raises:
-        StageFailed: a score is not a number.
+        StageFailed: a score is not finite.
     """
     per_request = config.candidates.count
     for requests in batch_shapes(config):
@@ -49,7 +57,7 @@ def warm_steps(release: Release, config: PipelineConfig, ladders: Sequence[Ladde
             batch = release.custom.prepare(batch)
         for ladder in ladders:
             before = batch
-            for rung in reversed(ladder.rungs):  # the first rung's batch goes on
+            for rung in reversed(ladder.rungs):  # the next stage gets the batch of the first rung
                 if not (isinstance(rung.stage, RemoteStage) or _is_warm(rung.stage)):
                     batch = rung.stage(before)
                     _check(rung.name, batch.candidates.values())
@@ -69,7 +77,16 @@ def sample_batch(
     per_request: int,
     release: str = "",
 ) -> RaggedBatch:
-    """Give a batch of unknown users in the default context, with a few words for texts and random candidates."""
+    """Return a batch of unknown users with random candidates, in the default context with a few words as texts.
+
+    Args:
+        layout: the columns of a context.
+        view: the features.
+        item_count: the number of items in the catalogue.
+        requests: the number of requests.
+        per_request: the number of candidates of each request.
+        release: the name of the release.
+    """
     random = np.random.default_rng(0)
     contexts = [layout.sample()] * requests
     context = layout.columns(contexts)
@@ -81,7 +98,7 @@ def sample_batch(
             **{f"context.{name}": column for name, column in context.items()},
             **layout.texts(contexts),
         },
-        # A stage that runs elsewhere here contributes zeros.
+        # Zeros in place of the columns of stages that other units run.
         candidates={name: np.zeros(count, dtype=np.float32) for name in ("score", "ranker")},
         release=release,
         user_keys=[b""] * requests,

@@ -1,4 +1,4 @@
-"""Live releases: always exactly one active, requests pinned, nothing kept that nobody uses."""
+"""Live releases: exactly one is active, requests keep theirs, and unused ones are dropped."""
 
 import asyncio
 import gc
@@ -45,7 +45,7 @@ STEPS = st.lists(
 
 
 class Loading(LiveReleases):
-    """Live releases whose staged ones are names alone; "bad" cannot be loaded."""
+    """Live releases that load only names, without data. The release "bad" cannot be loaded."""
 
     def _load_staged(self, name: str) -> LiveRelease:
         if name == "bad":
@@ -147,7 +147,7 @@ def test_under_load_every_answer_is_of_the_release_it_names(tmp_path: Path) -> N
 
 
 def _of_other_weights(root: Path) -> None:
-    """As if the weights had been exchanged: golden requests that they do not answer as at the export."""
+    """Replace the golden requests by some whose expected scores the weights do not give, as if the weights changed."""
     artifact = Artifact.load(root)
     inputs: dict[str, Any] = {
         "value": np.zeros(3, dtype=np.float32),
@@ -273,10 +273,10 @@ def test_after_twenty_swaps_nothing_is_left(tmp_path: Path) -> None:
                 assert (await score_of(engine, 1))[1] == names[turn % 2]
             return old
 
-        await swap(6)  # allocators and caches take what they keep
+        await swap(6)  # allocators and caches reach their final size
         before = process.memory_info().rss, process.num_fds(), maps()
         old = await swap(20)
-        assert old() is None  # by reference counts alone: nothing waits for the collector
+        assert old() is None  # freed by reference counts, without the garbage collector
         assert process.num_fds() <= before[1]
         assert maps() <= before[2] + 8
         assert process.memory_info().rss - before[0] < 8 * 2**20

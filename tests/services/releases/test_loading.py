@@ -1,4 +1,4 @@
-"""A load that fails, at whichever step, leaves nothing open and nothing running."""
+"""A load that fails at any step leaves no file open and no thread running."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ from tests.services.releasing import write_shifted
 LIMIT_S = 5.0
 FALLBACKS = merged(WITH_RERANKER, {"fallback": {"model": "small", "popular": {"column": "value"}}})
 FULL: dict[str, Any] = merged(FALLBACKS, {"models": {"small": {"artifact": "small"}}})
-"""Every kind of step: a store, a ranker, a reranker, a fallback's model and answers from memory."""
+"""A pipeline with every kind of step: a store, a ranker, a reranker, a fallback model and answers from memory."""
 
 
 class Stopped(Exception):
@@ -41,7 +41,7 @@ def steps_of(config: PipelineConfig, home: Path, shared: SharedParts) -> Steps[L
 
 
 def in_use(home: Path) -> set[str]:
-    """Return the files under ``home`` that are open or mapped, and the threads that keep folders fresh."""
+    """Return the open or mapped files under ``home``, and the names of the threads that watch folders."""
     paths = {line[line.find("/") :] for line in Path("/proc/self/maps").read_text().splitlines()}
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):  # the descriptor of the listing itself
@@ -51,7 +51,7 @@ def in_use(home: Path) -> set[str]:
 
 
 def left_open(home: Path) -> set[str]:
-    """Return what is in use once the threads that were told to stop have ended."""
+    """Return the files and threads that are still in use after the stopped threads have ended."""
     for thread in threading.enumerate():
         if thread.name == "refresh":
             thread.join(LIMIT_S)
@@ -100,7 +100,7 @@ def test_a_load_that_is_stopped_after_any_step_leaves_nothing_open(
         try:
             complete(steps_of(config, home, shared), between).release.close()
         except Stopped as error:
-            kept.append(error)  # as a log or a debugger may do; it holds nothing open
+            kept.append(error)  # as a log or a debugger may do. The error must keep nothing open
             return True
         return False
 

@@ -1,4 +1,4 @@
-"""`rankway release` against a running service: swapped under load without an error, or not at all."""
+"""`rankway release` with a running service: it swaps under load without a failed request, or changes nothing."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ TWO_REPLICAS: Mapping[str, Any] = {"units": {"main": {"replicas": 2}}}
 
 
 class Commands:
-    """The command as an operator runs it."""
+    """Runs `rankway release` as an operator would."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -29,7 +29,7 @@ class Commands:
         self.folder = ReleaseFolder(home, self.config.name)
 
     def release(self, *arguments: str, status: int = 0) -> str:
-        """Run ``rankway release``; give what it prints and says."""
+        """Run ``rankway release``, and return its output and its error output."""
         command, *rest = arguments
         done = subprocess.run(
             [sys.executable, "-m", "cli.main", "release", command, str(self.home / "pipeline.yaml"), *rest],
@@ -44,7 +44,7 @@ class Commands:
         return done.stdout + done.stderr
 
     def stage(self, offset: float) -> str:
-        """Train, as it were, another ranker in the place of the present one, and stage it."""
+        """Write a ranker with shifted scores over the present one, as training would, and stage it."""
         write_shifted(self.home / "model", offset)
         return self.release("stage").split()[0]
 

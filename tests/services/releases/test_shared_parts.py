@@ -1,4 +1,4 @@
-"""Sharing: what releases have in common is loaded once, and goes with the last of them."""
+"""Parts that several releases use are loaded once."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A staged release brings its definitions; the store, the overlay and the live features are the configuration's."""
+"""A staged release has its own definitions. The configuration names its store, overlay and live features."""
 
 import asyncio
 import shutil
@@ -36,7 +36,7 @@ BIASES = {"first": 100.0, "second": 200.0}
 
 @pytest.fixture(name="servers")
 def _servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, RedisServer]]:
-    """Two servers, each with a password of its own and another row of the same user."""
+    """Two servers with different passwords and different rows of the same user."""
     with ExitStack() as stack:
         servers = {}
         for name, bias in BIASES.items():
@@ -56,7 +56,7 @@ def store_in(server: RedisServer, name: str) -> dict[str, Any]:
 
 
 def configured(home: Path, **features: Any) -> PipelineConfig:
-    """Write other ``features`` into the pipeline's YAML and load it."""
+    """Change ``features`` in the pipeline's YAML, and load it."""
     path = home / "pipeline.yaml"
     document = yaml.safe_load(path.read_text())
     document["features"] |= features
@@ -110,7 +110,7 @@ def test_a_release_staged_by_an_earlier_version_with_all_features_loads(
     name = folder.stage(config).name
     path = folder.root / name / "release.yaml"
     document = yaml.safe_load(path.read_text())
-    document["features"] |= {  # all of it, as it was written then
+    document["features"] |= {  # all fields, as earlier versions wrote them
         "store": {"kind": "redis", "nodes": ["evil.example:6379"], "password_env": "HOME", "tls": {}},
         "overlay": "old/overlay",
         "live": "old/live",

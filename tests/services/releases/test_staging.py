@@ -1,4 +1,4 @@
-"""Releases on disk: what is staged stays as it was."""
+"""Releases on disk: a staged release does not change."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def test_files_that_are_not_as_they_were_staged_are_told(
     name = folder.stage(config).name
     path = folder.root / name / damaged
     content = path.read_bytes()
-    path.unlink()  # a hard link: the file it was made of stays as it is
+    path.unlink()  # it is a hard link: the original file is not changed
     if not missing:
         path.write_bytes(content + b"x")
     with pytest.raises(ReleaseError, match=rf"{damaged} must have sha256 .*, got .*; stage it again"):
@@ -87,7 +87,7 @@ def test_a_file_that_two_releases_share_is_hashed_once(
     hashed.clear()
     for name in (*names, *names):
         folder.applied(config, name)
-    # Definitions are copied into each release: they are small.
+    # The definitions are small, so they are copied into each release.
     assert set(hashed) <= {"features.yaml"}
     value = folder.root / names[0] / "catalogue" / "value.npy"
     content = value.read_bytes()

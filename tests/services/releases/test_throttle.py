@@ -1,4 +1,4 @@
-"""Pauses are in proportion to the work before them."""
+"""Pauses are proportional to the work before them."""
 
 import pytest
 from hypothesis import given
