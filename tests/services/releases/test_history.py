@@ -17,7 +17,7 @@ def history(tmp_path: Path) -> ReleaseHistory:
     return ReleaseHistory(tmp_path / "releases")
 
 
-def test_history_goes_on_and_back(history: ReleaseHistory) -> None:
+def test_activation_appends_and_rollback_removes(history: ReleaseHistory) -> None:
     assert history.active() is None
     with pytest.raises(ReleaseError, match="cannot roll back: no staged release was active before"):
         history.previous()
@@ -32,7 +32,7 @@ def test_history_goes_on_and_back(history: ReleaseHistory) -> None:
     assert history.active() == "a"
 
 
-def test_activations_at_the_same_time_are_all_remembered(history: ReleaseHistory) -> None:
+def test_keeps_all_of_several_simultaneous_activations(history: ReleaseHistory) -> None:
     context = multiprocessing.get_context("fork")
     started = [context.Process(target=history.note_active, args=(f"r{number}",)) for number in range(8)]
     for process in started:
@@ -43,7 +43,7 @@ def test_activations_at_the_same_time_are_all_remembered(history: ReleaseHistory
     assert sorted(history.names()) == [f"r{number}" for number in range(8)]
 
 
-def test_an_activation_that_is_killed_leaves_the_history_before_or_after_it(history: ReleaseHistory) -> None:
+def test_a_killed_activation_leaves_the_old_or_the_new_history(history: ReleaseHistory) -> None:
     history.note_active("a")
     for at in range(1, 100):
         killed = killed_at(at, lambda: history.note_active("b"))
@@ -55,7 +55,7 @@ def test_an_activation_that_is_killed_leaves_the_history_before_or_after_it(hist
     assert history.names() == ["a", "b"]
 
 
-def test_a_file_that_is_no_history_is_refused(tmp_path: Path, history: ReleaseHistory) -> None:
+def test_refuses_a_file_that_is_not_a_history(tmp_path: Path, history: ReleaseHistory) -> None:
     history.note_active("a")
     (tmp_path / "releases" / "history.yaml").write_text("a: b")
     with pytest.raises(ReleaseError, match="must be a list of release names"):

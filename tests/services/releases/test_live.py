@@ -55,7 +55,7 @@ class Loading(LiveReleases):
 
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
-def test_in_any_order_one_is_active_and_requests_keep_theirs(steps: list[tuple[str, str]]) -> None:
+def test_one_release_is_active_and_requests_keep_theirs_in_any_order(steps: list[tuple[str, str]]) -> None:
     async def scenario() -> None:
         live = live_of("first")
         live.__class__ = Loading
@@ -121,7 +121,7 @@ async def score_of(engine: Engine, user: int) -> tuple[float, str]:
     return answer.items[0].score, answer.models["release"]
 
 
-def test_under_load_every_answer_is_of_the_release_it_names(tmp_path: Path) -> None:
+def test_answers_under_load_have_the_scores_of_the_release_they_name(tmp_path: Path) -> None:
     async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         offsets = {engine.release.name: 0.0}
         offsets |= {stage_shifted(config, tmp_path, offset): offset for offset in (0.25, 0.5)}
@@ -193,7 +193,7 @@ def _of_other_features(root: Path) -> None:
         (_of_other_features, "trained with feature hash 0000000000000000"),
     ],
 )
-def test_a_failed_load_keeps_the_old_release_and_says_why(
+def test_a_failed_load_keeps_the_old_release_and_reports_the_reason(
     tmp_path: Path, spoil: Callable[[Path], None], why: str
 ) -> None:
     async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
@@ -214,7 +214,7 @@ def test_a_failed_load_keeps_the_old_release_and_says_why(
     with_releases(tmp_path, scenario)
 
 
-def test_a_model_whose_scores_are_no_numbers_is_not_activated(tmp_path: Path) -> None:
+def test_does_not_activate_a_model_whose_scores_are_not_finite(tmp_path: Path) -> None:
     async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         before = engine.release.name
         status = await swapping.activate_release(stage_shifted(config, tmp_path, float("nan")))
@@ -224,7 +224,7 @@ def test_a_model_whose_scores_are_no_numbers_is_not_activated(tmp_path: Path) ->
     with_releases(tmp_path, scenario)
 
 
-def test_a_replica_that_was_not_told_goes_after_the_disk(tmp_path: Path) -> None:
+def test_a_replica_that_missed_the_command_follows_the_disk(tmp_path: Path) -> None:
     async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         name = stage_shifted(config, tmp_path, 0.25)
         await swapping.check_health()
@@ -246,7 +246,7 @@ def test_a_replica_that_was_not_told_goes_after_the_disk(tmp_path: Path) -> None
     asyncio.run(started_later())
 
 
-def test_a_replica_that_stops_refuses_releases_that_are_loading_or_come_later(tmp_path: Path) -> None:
+def test_a_stopping_replica_refuses_current_and_later_loads(tmp_path: Path) -> None:
     async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         before = engine.release.name
         name = stage_shifted(config, tmp_path, 0.25)
@@ -261,7 +261,7 @@ def test_a_replica_that_stops_refuses_releases_that_are_loading_or_come_later(tm
     with_releases(tmp_path, scenario)
 
 
-def test_after_twenty_swaps_nothing_is_left(tmp_path: Path) -> None:
+def test_twenty_swaps_leak_no_memory_files_or_mappings(tmp_path: Path) -> None:
     async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
         names = [stage_shifted(config, tmp_path, offset) for offset in (0.25, 0.5)]
         process = psutil.Process()

@@ -79,7 +79,7 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("watching", {"/catalogue/", "/overlay/", "refresh"}),
     ],
 )
-def test_a_load_that_is_stopped_after_any_step_leaves_nothing_open(
+def test_a_load_stopped_after_any_step_leaves_nothing_open(
     homes: dict[str, Path], name: str, used: set[str]
 ) -> None:
     home, shared = homes[name], SharedParts()
@@ -159,7 +159,7 @@ def _define_other_features(home: Path) -> None:
         (_make_scores_nan, "scores must be finite"),
     ],
 )
-def test_a_step_that_fails_leaves_nothing_open(
+def test_a_failed_step_leaves_nothing_open(
     tmp_path: Path, homes: dict[str, Path], spoil: Callable[[Path], None], why: str
 ) -> None:
     home = Path(shutil.copytree(homes["full"], tmp_path / "home"))

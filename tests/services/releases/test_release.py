@@ -28,7 +28,7 @@ async def away(batch: RaggedBatch) -> RaggedBatch:
     return batch
 
 
-def test_stages_stand_in_a_requests_order_remote_ones_in_their_place(tmp_path: Path) -> None:
+def test_stages_are_in_request_order_with_remote_ones_in_their_place(tmp_path: Path) -> None:
     release = release_of(tmp_path, "features", "reranker", changes=SPLIT_WITH_RERANKER)
     remote = RemoteStage("ranker", away)
     assert [stage.name for stage in release.pipeline({"ranker": remote})] == [
@@ -42,13 +42,13 @@ def test_stages_stand_in_a_requests_order_remote_ones_in_their_place(tmp_path: P
     release.close()
 
 
-def test_without_a_reranker_the_rankers_order_is_taken(tmp_path: Path) -> None:
+def test_sorts_by_ranker_score_without_a_reranker(tmp_path: Path) -> None:
     release = release_of(tmp_path, "features", "ranker")
     assert [stage.name for stage in release.pipeline({})] == ["features", "ranker", "order"]
     release.close()
 
 
-def test_every_unit_gives_a_release_the_same_name_and_another_model_another(tmp_path: Path) -> None:
+def test_the_name_is_the_same_in_every_unit_and_changes_with_a_model(tmp_path: Path) -> None:
     whole = release_of(tmp_path, "features", "reranker", changes=SPLIT_WITH_RERANKER)
     whole.close()
     apart = release_of(tmp_path, "ranker", changes=SPLIT_WITH_RERANKER)
@@ -61,7 +61,7 @@ def test_every_unit_gives_a_release_the_same_name_and_another_model_another(tmp_
     assert other.name != whole.name
 
 
-def test_what_was_made_with_other_feature_definitions_is_refused(tmp_path: Path) -> None:
+def test_refuses_models_and_catalogues_of_other_feature_definitions(tmp_path: Path) -> None:
     make_pipeline(tmp_path)
     config = load_config(tmp_path / "pipeline.yaml")
     artifact = tmp_path / "model" / "artifact.yaml"

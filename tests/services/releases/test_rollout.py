@@ -58,7 +58,7 @@ def score_of(port: int) -> float:
 @pytest.mark.parametrize(
     "changes", [TWO_REPLICAS, merged(SPLIT, TWO_REPLICAS)], ids=["two replicas", "ranker apart"]
 )
-def test_swaps_failures_and_a_rollback_cost_no_request(tmp_path: Path, changes: Mapping[str, Any]) -> None:
+def test_swaps_failures_and_a_rollback_fail_no_request(tmp_path: Path, changes: Mapping[str, Any]) -> None:
     with served(tmp_path, changes) as service:
         commands = Commands(tmp_path)
         first = commands.release("stage").split()[0]
@@ -97,7 +97,7 @@ def test_swaps_failures_and_a_rollback_cost_no_request(tmp_path: Path, changes: 
     assert not (tmp_path / "small" / "cluster.txt").exists()
 
 
-def test_without_a_service_the_next_one_starts_with_it(tmp_path: Path) -> None:
+def test_the_next_service_starts_with_a_release_activated_without_one(tmp_path: Path) -> None:
     make_pipeline(tmp_path)
     commands = Commands(tmp_path)
     name = commands.stage(0.25)

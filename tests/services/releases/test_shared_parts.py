@@ -10,7 +10,7 @@ from services.releases.shared_parts import SharedParts
 from tests.pipelines import make_pipeline
 
 
-def test_releases_of_the_same_files_share_catalogue_and_models(tmp_path: Path) -> None:
+def test_releases_with_the_same_files_share_catalogue_and_models(tmp_path: Path) -> None:
     config = load_config(make_pipeline(tmp_path))
     shared = SharedParts()
     first, second = (load_release(config, tmp_path, ("ranker",), shared) for _ in range(2))
@@ -20,7 +20,7 @@ def test_releases_of_the_same_files_share_catalogue_and_models(tmp_path: Path) -
     assert alone.catalogue is not first.catalogue
 
 
-def test_hard_links_are_the_same_files_and_copies_are_not(tmp_path: Path) -> None:
+def test_shares_hard_links_but_not_copies(tmp_path: Path) -> None:
     config = load_config(make_pipeline(tmp_path))
     root = tmp_path / config.catalogue
     shared = SharedParts()
@@ -31,7 +31,7 @@ def test_hard_links_are_the_same_files_and_copies_are_not(tmp_path: Path) -> Non
     assert shared.catalogue(tmp_path / "copied") is not opened
 
 
-def test_a_model_over_another_catalogue_is_another(tmp_path: Path) -> None:
+def test_loads_a_model_once_for_each_catalogue(tmp_path: Path) -> None:
     config = load_config(make_pipeline(tmp_path))
     shared = SharedParts()
     model = config.models["ranker"]

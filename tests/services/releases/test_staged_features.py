@@ -71,7 +71,7 @@ async def score_of(engine: Engine) -> tuple[float, str | None]:
 
 
 @needs_redis
-def test_a_replica_reads_from_the_configurations_store_not_from_the_one_of_the_active_release(
+def test_reads_from_the_store_of_the_configuration_not_of_the_release(
     tmp_path: Path, servers: dict[str, RedisServer]
 ) -> None:
     make_pipeline(tmp_path)
@@ -101,7 +101,7 @@ def test_a_replica_reads_from_the_configurations_store_not_from_the_one_of_the_a
 
 
 @needs_redis
-def test_a_release_staged_by_an_earlier_version_with_all_features_loads(
+def test_loads_a_release_that_an_earlier_version_staged(
     tmp_path: Path, servers: dict[str, RedisServer]
 ) -> None:
     make_pipeline(tmp_path)
@@ -123,7 +123,7 @@ def test_a_release_staged_by_an_earlier_version_with_all_features_loads(
     assert check_artifacts(applied, tmp_path) == []
 
 
-def test_each_difference_is_told_and_which_value_is_used(tmp_path: Path) -> None:
+def test_reports_each_difference_and_the_value_in_use(tmp_path: Path) -> None:
     make_pipeline(tmp_path)
     recorded = FeaturesConfig.model_validate(
         {
@@ -169,7 +169,7 @@ OTHER_WEATHER = Feature(name="rain", group="global")
     ],
     ids=["same definitions", "other rows", "other overlay", "other live features"],
 )
-def test_only_data_of_other_definitions_are_read_where_the_release_was_staged_with(
+def test_reads_from_the_recorded_location_only_if_definitions_differ(
     tmp_path: Path, added: Feature | None, kept: set[str]
 ) -> None:
     more = (Feature(name="now_s", group="context", dtype="float64"), *([] if added is None else [added]))
@@ -208,7 +208,7 @@ def test_only_data_of_other_definitions_are_read_where_the_release_was_staged_wi
     assert {line.partition(":")[0] for line in kept_lines} == {f"features.{name}" for name in kept}
 
 
-def test_a_release_is_served_though_the_configurations_own_definitions_are_gone(tmp_path: Path) -> None:
+def test_serves_a_release_without_the_definitions_of_the_configuration(tmp_path: Path) -> None:
     config = load_config(make_pipeline(tmp_path))
     folder = ReleaseFolder(tmp_path, config.name)
     name = folder.stage(config).name
@@ -223,7 +223,7 @@ def command(*words: str) -> Result:
     return CliRunner().invoke(root(arguments), arguments)
 
 
-def test_activate_warns_of_a_store_that_the_release_was_not_staged_with(
+def test_activate_warns_if_the_store_differs_from_the_recorded_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))

@@ -26,7 +26,7 @@ def folder(tmp_path: Path, config: PipelineConfig) -> ReleaseFolder:
     return ReleaseFolder(tmp_path, config.name)
 
 
-def test_a_release_is_named_by_its_content_and_outlives_what_it_was_made_of(
+def test_a_release_has_a_name_from_its_content_and_outlives_its_sources(
     tmp_path: Path, config: PipelineConfig, folder: ReleaseFolder
 ) -> None:
     first = folder.stage(config)
@@ -43,7 +43,7 @@ def test_a_release_is_named_by_its_content_and_outlives_what_it_was_made_of(
 
 @pytest.mark.parametrize("damaged", ["features.yaml", "catalogue/value.npy"])
 @pytest.mark.parametrize("missing", [False, True])
-def test_files_that_are_not_as_they_were_staged_are_told(
+def test_reports_files_that_changed_after_staging(
     config: PipelineConfig, folder: ReleaseFolder, damaged: str, missing: bool
 ) -> None:
     name = folder.stage(config).name
@@ -58,7 +58,7 @@ def test_files_that_are_not_as_they_were_staged_are_told(
     folder.applied(config, name)
 
 
-def test_a_release_that_a_killed_writer_moved_aside_is_read(
+def test_reads_a_release_that_a_killed_writer_had_moved_aside(
     config: PipelineConfig, folder: ReleaseFolder
 ) -> None:
     release = folder.stage(config)
@@ -71,7 +71,7 @@ def test_a_release_that_a_killed_writer_moved_aside_is_read(
     assert folder.staged() == [folder.read(release.name)]
 
 
-def test_a_file_that_two_releases_share_is_hashed_once(
+def test_hashes_a_file_that_two_releases_share_once(
     config: PipelineConfig, folder: ReleaseFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [folder.stage(config).name, stage_shifted(config, tmp_path, 0.5)]
@@ -97,7 +97,7 @@ def test_a_file_that_two_releases_share_is_hashed_once(
     assert "value.npy" in hashed
 
 
-def test_what_is_not_there_or_not_readable_is_told_with_the_remedy(
+def test_reports_missing_and_unreadable_releases_with_a_remedy(
     config: PipelineConfig, folder: ReleaseFolder
 ) -> None:
     with pytest.raises(
@@ -111,7 +111,7 @@ def test_what_is_not_there_or_not_readable_is_told_with_the_remedy(
         folder.read(name)
 
 
-def test_a_release_that_lacks_a_model_of_the_pipeline_does_not_fit(
+def test_refuses_a_release_without_a_model_of_the_pipeline(
     config: PipelineConfig, folder: ReleaseFolder
 ) -> None:
     name = folder.stage(config).name

@@ -8,7 +8,7 @@ from services.releases.throttle import Throttle
 
 
 @given(st.floats(0.01, 1.0), st.lists(st.floats(0.0, 0.01), max_size=20))
-def test_work_in_small_steps_takes_its_share(share: float, steps_s: list[float]) -> None:
+def test_work_in_small_steps_uses_the_given_share(share: float, steps_s: list[float]) -> None:
     pauses_s: list[float] = []
     used_s = [5.0]
     throttle = Throttle(share, used_s=lambda: used_s[0], sleep=pauses_s.append)
@@ -19,7 +19,7 @@ def test_work_in_small_steps_takes_its_share(share: float, steps_s: list[float])
     assert worked_s == pytest.approx(share * (worked_s + sum(pauses_s)), abs=1e-9)
 
 
-def test_the_pause_after_a_long_step_is_a_second() -> None:
+def test_a_pause_is_at_most_one_second() -> None:
     pauses_s: list[float] = []
     used_s = [0.0]
     throttle = Throttle(0.1, used_s=lambda: used_s[0], sleep=pauses_s.append)

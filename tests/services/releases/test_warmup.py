@@ -16,11 +16,11 @@ from services.scheduling.ladder import Ladder
     ("most", "each", "buckets"),
     [(1, 1, [1]), (8, 1, [1, 2, 4, 8]), (9, 1, [1, 2, 4, 8, 9]), (256, 20, [1, 2, 4, 8, 12]), (5, 20, [1])],
 )
-def test_buckets_double_up_to_what_a_batch_holds(most: int, each: int, buckets: list[int]) -> None:
+def test_buckets_double_up_to_the_largest_batch(most: int, each: int, buckets: list[int]) -> None:
     assert shape_buckets(most, each) == buckets
 
 
-def test_every_bucket_goes_through_every_stage(small_home: Path) -> None:
+def test_runs_every_bucket_through_every_stage(small_home: Path) -> None:
     config = load_config(small_home / "pipeline.yaml")
     release = load_release(config, small_home, ("features", "ranker"))
     seen: list[int] = []
@@ -40,7 +40,7 @@ def test_every_bucket_goes_through_every_stage(small_home: Path) -> None:
     release.close()
 
 
-def test_a_model_that_gives_no_numbers_is_not_served(small_home: Path) -> None:
+def test_refuses_a_stage_whose_scores_are_not_finite(small_home: Path) -> None:
     class Broken:
         name = "broken"
 
