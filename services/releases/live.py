@@ -27,7 +27,7 @@ from services.releases.throttle import Throttle
 _SWITCH_S, _NICENESS = 0.0003, 10
 _SHARE = 0.25
 """The share of a core that a load may use while requests are answered."""
-_TURN_LIMIT_S = 60.0
+_LOCK_LIMIT_S = 60.0
 """How long a load waits for the loads of other replicas on this machine. After that it starts anyway."""
 Status = dict[str, Any]
 """The releases of a replica in the answer to a command: the active one, the loaded ones and the last failure."""
@@ -58,7 +58,7 @@ class LiveReleases:
         """
         self._config, self._load = config, load
         self._folder = ReleaseFolder(home, config.name, config.trust)
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_yield_the_processor)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_lower_priority)
         self._changing = asyncio.Lock()
         self._is_closed = False
         self.active = complete(self._steps(self._folder.history.active()))
@@ -183,7 +183,7 @@ class LiveReleases:
     def _load_staged(self, name: str) -> LiveRelease:
         usual_s = sys.getswitchinterval()
         # Only one replica on a machine loads at a time, so that the others answer as usual.
-        with one_at_a_time("loading", _TURN_LIMIT_S):
+        with one_at_a_time("loading", _LOCK_LIMIT_S):
             sys.setswitchinterval(_SWITCH_S)  # the longest time that requests wait for the GIL
             try:
                 loaded = complete(self._steps(name), Throttle(_SHARE))
@@ -212,7 +212,7 @@ def _retire(loading: "Future[LiveRelease]") -> None:
         loading.result().release.retire()
 
 
-def _yield_the_processor() -> None:
+def _lower_priority() -> None:
     """Lower the priority of this thread, so that requests go first. On Linux each thread has its own niceness."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

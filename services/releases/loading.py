@@ -168,8 +168,8 @@ class _StageLoader:
         if name == "features":
             store = config.features.store
             readers = config.units[config.ingress_unit].max_calls_in_flight
-            opened = None if store is None else self.shared.stores.open(store, self.home, readers)
-            return FeaturesStage(self.view, opened, self.shared.row_metrics)
+            reader = None if store is None else self.shared.stores.open(store, self.home, readers)
+            return FeaturesStage(self.view, reader, self.shared.row_metrics)
         if name == "ranker":
             return (yield from self._ranker(config.ranker))
         if config.reranker is None:

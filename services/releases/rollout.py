@@ -25,7 +25,7 @@ _ROUNDS = 5
 
 
 class Rollout:
-    """Sends release commands to the replicas of a running service. Its calls block, so never use it in an event loop."""
+    """Sends release commands to the replicas of a running service. Its calls block: never use it in an event loop."""
 
     def __init__(self, config: PipelineConfig, folder: ReleaseFolder, say: Callable[[str], None]) -> None:
         """Connect to the units of a pipeline. This process must have joined the cluster with ``joined``.
@@ -45,7 +45,7 @@ class Rollout:
 
     def statuses(self) -> dict[str, list[Status]]:
         """Return the status of every replica, by deployment. A unit has a deployment in each of its pools."""
-        return {unit: self._tell(unit, "release_status") for unit in self._units}
+        return {unit: self._call_all(unit, "release_status") for unit in self._units}
 
     def activate(self, name: str, *, is_rollback: bool = False) -> None:
         """Make a staged release active in all replicas, or in none if one cannot load it.
@@ -63,10 +63,10 @@ class Rollout:
             faults = [fault for fault in self._faults_of_loading(unit, name) if fault]
             if faults:
                 for other in self._units:
-                    self._tell(other, "give_up_release", name, faults[0])
-                stays = ", ".join({s["release"] for s in self._tell(self._ingress, "release_status")})
+                    self._call_all(other, "give_up_release", name, faults[0])
+                active = ", ".join({s["release"] for s in self._call_all(self._ingress, "release_status")})
                 raise ReleaseError(
-                    "\n".join([f"release {name} was not activated, {stays} stays active:", *faults])
+                    "\n".join([f"release {name} was not activated, {active} stays active:", *faults])
                 )
         self._folder.history.note_active(name, is_rollback=is_rollback)
         self._say(f"swapping to {name}")
@@ -82,7 +82,7 @@ class Rollout:
             f"{unit}: a replica did not answer: {type(answer).__name__}: {answer}"
             if isinstance(answer, BaseException)
             else ("" if name in answer["loaded"] else f"{unit} {answer['replica']}: {_why(answer)}")
-            for answer in self._ask(unit, "load_release", name)
+            for answer in self._broadcast(unit, "load_release", name)
         ]
 
     def _activate_in(self, unit: str, name: str) -> None:
@@ -92,7 +92,7 @@ class Rollout:
         """
         behind: list[Status] = []
         for _ in range(_ROUNDS):
-            statuses = self._tell(unit, "activate_release", name)
+            statuses = self._call_all(unit, "activate_release", name)
             behind = [status for status in statuses if status["release"] != name]
             if not behind:
                 return
@@ -101,15 +101,15 @@ class Rollout:
             + "; ".join(f"{status['replica']}: {_why(status)}" for status in behind)
         )
 
-    def _tell(self, unit: str, method: str, *arguments: str) -> list[Status]:
+    def _call_all(self, unit: str, method: str, *arguments: str) -> list[Status]:
         """Call every replica, and return the answers. A replica that ends meanwhile is left out.
 
         The replica that replaces it reads the active release from disk.
         """
-        answers = self._ask(unit, method, *arguments)
+        answers = self._broadcast(unit, method, *arguments)
         return [answer for answer in answers if not isinstance(answer, BaseException)]
 
-    def _ask(self, unit: str, method: str, *arguments: str) -> list[Status | BaseException]:
+    def _broadcast(self, unit: str, method: str, *arguments: str) -> list[Status | BaseException]:
         try:
             answers = self._units[unit].broadcast(method, *arguments)
             return answers.results(timeout_s=_LIMIT_S, return_exceptions=True)

@@ -63,8 +63,8 @@ class SharedParts:
         self.row_metrics = row_metrics
         self.histories = histories or NoCounts()
         self.stores = SharedStores()
-        self._catalogues: _Kept[Catalogue] = _Kept()
-        self._scorers: _Kept[ModelScorer] = _Kept()
+        self._catalogues: _LoadedParts[Catalogue] = _LoadedParts()
+        self._scorers: _LoadedParts[ModelScorer] = _LoadedParts()
 
     def catalogue(self, root: Path) -> Catalogue:
         """Return the catalogue at ``root``, and open it if necessary.
@@ -87,7 +87,7 @@ class SharedParts:
         )
 
 
-class _Kept(Generic[Shared]):
+class _LoadedParts(Generic[Shared]):
     """Loaded parts by their files and by an origin: a key for everything else that they were made of."""
 
     def __init__(self) -> None:

@@ -31,11 +31,11 @@ def features_of(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -
         home: the folder that relative paths start from.
     """
     changes: dict[str, Any] = {"definitions": recorded.definitions}
-    own, others = _definitions(recorded, home), _definitions(present, home)
-    if own is not None and others is not None:
-        if own.hash_of("user", "realtime") != others.hash_of("user", "realtime"):
+    own, configured = _definitions(recorded, home), _definitions(present, home)
+    if own is not None and configured is not None:
+        if own.hash_of("user", "realtime") != configured.hash_of("user", "realtime"):
             changes["store"] = _at_place_of(recorded.store, present.store)
-        if own.hash_of("global", "cell") != others.hash_of("global", "cell"):
+        if own.hash_of("global", "cell") != configured.hash_of("global", "cell"):
             changes["overlay"] = recorded.overlay
     return present.model_copy(update=changes)
 
@@ -78,13 +78,13 @@ def _at_place_of(recorded: StoreConfig | None, present: StoreConfig | None) -> S
 def _fields(features: FeaturesConfig) -> Iterator[tuple[str, Any]]:
     """Yield the dotted names and the values of the fields that are compared."""
 
-    def leaves(values: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    def leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
         for name, value in values.items():
             if name in _NOT_COMPARED:
                 continue
             if isinstance(value, Mapping) and value:
-                yield from leaves(value, f"{before}{name}.")
+                yield from leaves(value, f"{prefix}{name}.")
             else:
-                yield f"{before}{name}", value
+                yield f"{prefix}{name}", value
 
     return leaves(features.model_dump(mode="json"), "")

@@ -69,10 +69,10 @@ class ReleaseFolder:
         name = release_name(catalogue.version, catalogue.feature_hash, versions)
         try:
             with written_whole(self.root / name) as folder:
-                _link(source, folder / "catalogue")
+                _link_tree(source, folder / "catalogue")
                 shutil.copyfile(settled(self._home / config.features.definitions), folder / "features.yaml")
                 for model, model_config in config.models.items():
-                    _link(settled(self._home / model_config.artifact), folder / "models" / model)
+                    _link_tree(settled(self._home / model_config.artifact), folder / "models" / model)
                 own = [*sorted((folder / "catalogue").rglob("*")), folder / "features.yaml"]
                 relative = f"{self.root.relative_to(self._home)}/{name}"
                 release = StagedRelease(
@@ -161,7 +161,8 @@ class ReleaseFolder:
             "catalogue": release.catalogue,
             "features": features_of(release.features, config.features, self._home).model_dump(mode="json"),
             "models": {
-                n: _chosen(m, config.models.get(n)).model_dump(mode="json") for n, m in release.models.items()
+                n: _with_present_runtime(m, config.models.get(n)).model_dump(mode="json")
+                for n, m in release.models.items()
             },
         }
         try:
@@ -189,17 +190,17 @@ class ReleaseFolder:
         return digest
 
 
-def _chosen(staged: ModelConfig, present: ModelConfig | None) -> ModelConfig:
+def _with_present_runtime(staged: ModelConfig, present: ModelConfig | None) -> ModelConfig:
     """Return a staged model. If its runtime is ``auto``, use the runtime that the pipeline has now."""
     if staged.runtime.kind != "auto" or present is None:
         return staged
     return staged.model_copy(update={"runtime": present.runtime})
 
 
-def _link(source: Path, target: Path) -> None:
+def _link_tree(source: Path, target: Path) -> None:
     """Link the files of a folder into another one, or copy them if the file system has no hard links."""
 
-    def put(path: str, copy: str) -> str:
+    def link_or_copy(path: str, copy: str) -> str:
         try:
             os.link(path, copy)
         except OSError:
@@ -208,4 +209,4 @@ def _link(source: Path, target: Path) -> None:
 
     if not source.is_dir():
         raise ConfigError(f"{source}: must be a folder; train or build it first")
-    shutil.copytree(source, target, copy_function=put)
+    shutil.copytree(source, target, copy_function=link_or_copy)

@@ -45,8 +45,8 @@ def test_keeps_all_of_several_simultaneous_activations(history: ReleaseHistory) 
 
 def test_a_killed_activation_leaves_the_old_or_the_new_history(history: ReleaseHistory) -> None:
     history.note_active("a")
-    for at in range(1, 100):
-        killed = killed_at(at, lambda: history.note_active("b"))
+    for step in range(1, 100):
+        killed = killed_at(step, lambda: history.note_active("b"))
         assert history.names() in (["a"], ["a", "b"])
         if not killed:
             break

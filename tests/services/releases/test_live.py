@@ -59,19 +59,19 @@ def test_one_release_is_active_and_requests_keep_theirs_in_any_order(steps: list
     async def scenario() -> None:
         live = live_of("first")
         live.__class__ = Loading
-        swapping = ReleaseCommands(live, "r")
+        commands = ReleaseCommands(live, "r")
         active, inside = "first", list[LiveRelease]()
         leaving = set[asyncio.Task[Any]]()
         for step, name in steps:
             if step == "load":
-                await swapping.load_release(name)
+                await commands.load_release(name)
                 assert (name in live.names) == (name != "bad")
             elif step == "activate":
-                leaving.add(asyncio.ensure_future(swapping.activate_release(name)))
+                leaving.add(asyncio.ensure_future(commands.activate_release(name)))
                 active = name if name != "bad" else active
                 await wait_until(lambda: live.active.name == active)  # noqa: B023
             elif step == "give_up":
-                leaving.add(asyncio.ensure_future(swapping.give_up_release(name, "no room")))
+                leaving.add(asyncio.ensure_future(commands.give_up_release(name, "no room")))
                 await asyncio.sleep(0)
             elif step == "enter":
                 inside.append(live.enter())
@@ -122,7 +122,7 @@ async def score_of(engine: Engine, user: int) -> tuple[float, str]:
 
 
 def test_answers_under_load_have_the_scores_of_the_release_they_name(tmp_path: Path) -> None:
-    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, commands: ReleaseCommands, config: PipelineConfig) -> None:
         offsets = {engine.release.name: 0.0}
         offsets |= {stage_shifted(config, tmp_path, offset): offset for offset in (0.25, 0.5)}
         seen = set[str]()
@@ -136,7 +136,7 @@ def test_answers_under_load_have_the_scores_of_the_release_they_name(tmp_path: P
 
         clients = [asyncio.ensure_future(client(user)) for user in range(8)]
         for name in [*offsets][1:] * 3:
-            status = await swapping.activate_release(name)
+            status = await commands.activate_release(name)
             assert (status["release"], status["loaded"], status["failed"]) == (name, [name], None)
             assert (await score_of(engine, 1))[1] == name
         stop.set()
@@ -196,18 +196,18 @@ def _of_other_features(root: Path) -> None:
 def test_a_failed_load_keeps_the_old_release_and_reports_the_reason(
     tmp_path: Path, spoil: Callable[[Path], None], why: str
 ) -> None:
-    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, commands: ReleaseCommands, config: PipelineConfig) -> None:
         before = engine.release.name
         name = stage_shifted(config, tmp_path, 0.25)
         spoil(ReleaseFolder(tmp_path, "small").root / name / "models" / "ranker")
-        for call in (swapping.load_release, swapping.activate_release):
+        for call in (commands.load_release, commands.activate_release):
             status = await call(name)
             assert (status["release"], status["loaded"]) == (before, [before])
             assert status["failed"]["release"] == name
             assert why in status["failed"]["why"]
         assert await score_of(engine, 3) == (bias_of(3), before)
         good = stage_shifted(config, tmp_path, 0.5)
-        status = await swapping.activate_release(good)
+        status = await commands.activate_release(good)
         assert status["failed"] is None
         assert await score_of(engine, 3) == (bias_of(3) + 0.5, good)
 
@@ -215,9 +215,9 @@ def test_a_failed_load_keeps_the_old_release_and_reports_the_reason(
 
 
 def test_does_not_activate_a_model_whose_scores_are_not_finite(tmp_path: Path) -> None:
-    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, commands: ReleaseCommands, config: PipelineConfig) -> None:
         before = engine.release.name
-        status = await swapping.activate_release(stage_shifted(config, tmp_path, float("nan")))
+        status = await commands.activate_release(stage_shifted(config, tmp_path, float("nan")))
         assert status["release"] == before
         assert "scores must be finite" in status["failed"]["why"]
 
@@ -225,14 +225,14 @@ def test_does_not_activate_a_model_whose_scores_are_not_finite(tmp_path: Path) -
 
 
 def test_a_replica_that_missed_the_command_follows_the_disk(tmp_path: Path) -> None:
-    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, commands: ReleaseCommands, config: PipelineConfig) -> None:
         name = stage_shifted(config, tmp_path, 0.25)
-        await swapping.check_health()
+        await commands.check_health()
         assert engine.live.behind() is None
         ReleaseFolder(tmp_path, "small").history.note_active(name)
-        await swapping.check_health()
-        assert swapping._following is not None
-        await swapping._following
+        await commands.check_health()
+        assert commands._following is not None
+        await commands._following
         assert engine.live.active.name == name
 
     with_releases(tmp_path, scenario)
@@ -247,13 +247,13 @@ def test_a_replica_that_missed_the_command_follows_the_disk(tmp_path: Path) -> N
 
 
 def test_a_stopping_replica_refuses_current_and_later_loads(tmp_path: Path) -> None:
-    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, commands: ReleaseCommands, config: PipelineConfig) -> None:
         before = engine.release.name
         name = stage_shifted(config, tmp_path, 0.25)
-        loading = asyncio.ensure_future(swapping.activate_release(name))
+        loading = asyncio.ensure_future(commands.activate_release(name))
         await asyncio.sleep(0)
         engine.close()
-        for command in (loading, swapping.load_release(name)):
+        for command in (loading, commands.load_release(name)):
             status = await command
             assert (status["release"], status["loaded"]) == (before, [before])
             assert status["failed"] == {"release": name, "why": "this replica is stopping"}
@@ -262,15 +262,15 @@ def test_a_stopping_replica_refuses_current_and_later_loads(tmp_path: Path) -> N
 
 
 def test_twenty_swaps_leak_no_memory_files_or_mappings(tmp_path: Path) -> None:
-    async def scenario(engine: Engine, swapping: ReleaseCommands, config: PipelineConfig) -> None:
+    async def scenario(engine: Engine, commands: ReleaseCommands, config: PipelineConfig) -> None:
         names = [stage_shifted(config, tmp_path, offset) for offset in (0.25, 0.5)]
         process = psutil.Process()
 
         async def swap(times: int) -> weakref.ref[Release]:
-            for turn in range(times):
+            for number in range(times):
                 old = weakref.ref(engine.release)
-                await swapping.activate_release(names[turn % 2])
-                assert (await score_of(engine, 1))[1] == names[turn % 2]
+                await commands.activate_release(names[number % 2])
+                assert (await score_of(engine, 1))[1] == names[number % 2]
             return old
 
         await swap(6)  # allocators and caches reach their final size

@@ -85,7 +85,7 @@ def test_a_load_stopped_after_any_step_leaves_nothing_open(
     home, shared = homes[name], SharedParts()
     config = load_config(home / "pipeline.yaml")
     most_in_use = set[str]()
-    kept = list[Exception]()
+    errors = list[Exception]()
 
     def stopped_after(count: int) -> bool:
         done = 0
@@ -100,13 +100,13 @@ def test_a_load_stopped_after_any_step_leaves_nothing_open(
         try:
             complete(steps_of(config, home, shared), between).release.close()
         except Stopped as error:
-            kept.append(error)  # as a log or a debugger may do. The error must keep nothing open
+            errors.append(error)  # as a log or a debugger may do. The error must keep nothing open
             return True
         return False
 
-    while stopped_after(len(kept) + 1):
+    while stopped_after(len(errors) + 1):
         assert left_open(home) == set()
-    assert len(kept) > 10
+    assert len(errors) > 10
     assert {name for name in used if any(name in path for path in most_in_use)} == used
     assert left_open(home) == set()
 

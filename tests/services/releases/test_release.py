@@ -51,9 +51,9 @@ def test_sorts_by_ranker_score_without_a_reranker(tmp_path: Path) -> None:
 def test_the_name_is_the_same_in_every_unit_and_changes_with_a_model(tmp_path: Path) -> None:
     whole = release_of(tmp_path, "features", "reranker", changes=SPLIT_WITH_RERANKER)
     whole.close()
-    apart = release_of(tmp_path, "ranker", changes=SPLIT_WITH_RERANKER)
-    assert whole.name == apart.name
-    assert set(whole.model_versions) == set(apart.model_versions) == {"ranker", "reranker"}
+    scorer = release_of(tmp_path, "ranker", changes=SPLIT_WITH_RERANKER)
+    assert whole.name == scorer.name
+    assert set(whole.model_versions) == set(scorer.model_versions) == {"ranker", "reranker"}
     document = yaml.safe_load((tmp_path / "model" / "artifact.yaml").read_text())
     document["version"] = "another"
     (tmp_path / "model" / "artifact.yaml").write_text(yaml.safe_dump(document))
@@ -75,7 +75,7 @@ def test_refuses_models_and_catalogues_of_other_feature_definitions(tmp_path: Pa
     changed["features"][0]["default"] = 5.0
     (tmp_path / "features.yaml").write_text(yaml.safe_dump(changed))
     with pytest.raises(
-        ConfigError, match="must have the feature hash .* of the definitions, got .*; build both again"
+        ConfigError, match=r"must have the feature hash .* of the definitions, got .*; build both again"
     ) as refused:
         load_release(config, tmp_path, ("ranker",))
     assert refused.value.field == "catalogue"

@@ -67,9 +67,9 @@ def test_swaps_failures_and_a_rollback_fail_no_request(tmp_path: Path, changes: 
             assert "in all replicas" in commands.release("activate", first)
             asked.wait_for(200)
             broken = commands.stage(float("nan"))
-            told = commands.release("activate", broken, status=1)
-            assert f"release {broken} was not activated, {first} stays active" in told
-            assert "scores must be finite" in told
+            output = commands.release("activate", broken, status=1)
+            assert f"release {broken} was not activated, {first} stays active" in output
+            assert "scores must be finite" in output
             health = ask(service.port, http_request("GET", "/readyz")).json
             assert (health["release"], health["loaded"]) == (first, [first])
             assert health["failed"]["release"] == broken

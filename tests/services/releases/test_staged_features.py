@@ -86,13 +86,13 @@ def test_reads_from_the_store_of_the_configuration_not_of_the_release(
         engine = build_engine(
             configured(tmp_path, store=store_in(servers["second"], "second")), tmp_path, replica="test"
         )
-        swapping = ReleaseCommands(engine.live, "test")
+        commands = ReleaseCommands(engine.live, "test")
         try:
             assert engine.release.name == old
             assert await score_of(engine) == (BIASES["second"], None)
-            await swapping.activate_release(new)
+            await commands.activate_release(new)
             assert await score_of(engine) == (BIASES["second"] + 0.25, None)
-            await swapping.activate_release(old)  # a rollback
+            await commands.activate_release(old)  # a rollback
             assert (engine.release.name, await score_of(engine)) == (old, (BIASES["second"], None))
         finally:
             engine.close()
@@ -138,14 +138,14 @@ def test_reports_each_difference_and_the_value_in_use(tmp_path: Path) -> None:
             "store": {"kind": "redis", "nodes": ["new:6379"], "tls": {"ca_file": "ca.pem"}},
         }
     )
-    told = "\n".join(differences(recorded, present, tmp_path))
+    report = "\n".join(differences(recorded, present, tmp_path))
     assert (
         "features.store.nodes: ['new:6379'] in the configuration, ['old:6379'] when the release was staged; "
         "the configuration's value is used"
-    ) in told
-    assert "features.store.tls.ca_file: 'ca.pem' in the configuration" in told
-    assert "features.live: None in the configuration, 'live' when" in told
-    assert "timeout_ms" not in told
+    ) in report
+    assert "features.store.tls.ca_file: 'ca.pem' in the configuration" in report
+    assert "features.live: None in the configuration, 'live' when" in report
+    assert "timeout_ms" not in report
     assert differences(present, present, tmp_path) == []
     lmdb = FeaturesConfig.model_validate(
         {"definitions": "features.yaml", "store": {"kind": "lmdb", "path": "users"}}
@@ -176,8 +176,8 @@ def test_reads_from_the_recorded_location_only_if_definitions_differ(
     features = {"old.yaml": FEATURES.features, "new.yaml": (*FEATURES.features, *more)}
     if added is None:
         features["new.yaml"] = FEATURES.features
-    for name, given in features.items():
-        document = FeatureSet(features=given).model_dump(mode="json")
+    for name, definitions in features.items():
+        document = FeatureSet(features=definitions).model_dump(mode="json")
         (tmp_path / name).write_text(yaml.safe_dump(document))
     recorded = FeaturesConfig.model_validate(
         {
@@ -246,10 +246,10 @@ def test_a_name_is_never_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     folder = ReleaseFolder(tmp_path, config.name)
     staged = folder.stage(config).name
     shutil.copytree(folder.root / staged, tmp_path / "elsewhere")
-    given = name.replace("{name}", staged)
+    path = name.replace("{name}", staged)
     for call in (folder.read, lambda name: folder.applied(config, name)):
         with pytest.raises(ReleaseError, match="name: must have only letters, digits, - and _, got"):
-            call(given)
-    result = command("activate", str(tmp_path / "pipeline.yaml"), given)
+            call(path)
+    result = command("activate", str(tmp_path / "pipeline.yaml"), path)
     assert (result.exit_code, folder.history.active()) == (1, None), result.output
     assert "`rankway release list` shows the names" in result.output
