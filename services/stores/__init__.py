@@ -32,7 +32,7 @@ def open_writer(config: StoreOptions, home: Path) -> StoreWriter:
         kind = STORES.for_config(config)
         if kind.open_writer is None:
             raise ConfigError(
-                f"rankway cannot write this store, got kind {config.kind}; load it with the tools of its package",
+                f"rankway cannot write stores of this kind, got {config.kind}; load it with the tools of its package",
                 field=f"{_FIELD}.kind",
             )
         return kind.open_writer(config, home)

@@ -34,12 +34,14 @@ class GuardedStore:
             reading = self._store.read_many(keys)
             if len(reading.rows) == len(keys) and all(0 <= index < len(keys) for index in reading.unread):
                 return reading
-            fault = f"{len(reading.rows)} rows for {len(keys)} keys"
+            fault = f"got an invalid reading of {len(reading.rows)} rows for {len(keys)} keys"
         except PLUGIN_ERRORS as error:
             fault = f"{type(error).__name__}: {error}"
         if self._failures % _LOGGED_EVERY == 0:
             logger.error(
-                "the store gave %s; its users get default features (%d before)", fault, self._failures
+                "feature store: %s; these users get default features (%d earlier failures)",
+                fault,
+                self._failures,
             )
         self._failures += 1
         return Reading([None] * len(keys), range(len(keys)))

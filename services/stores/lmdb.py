@@ -35,7 +35,7 @@ class LmdbStore:
         self._path = path
         if readonly and not path.exists():
             raise ConfigError(
-                f"no feature store at {path}: build or load it first", field="features.store.path"
+                f"no feature store at {path}; build or load it first", field="features.store.path"
             )
         if not readonly:
             try:
@@ -114,7 +114,7 @@ class LmdbStore:
         except lmdb.BadValsizeError as error:
             longest = max(rows, key=lambda row: len(row[0]))[0]
             raise StoreFailed(
-                f"LMDB at {self._path} takes keys of 1 to {self._max_key_bytes} bytes, one has {len(longest)}: "
+                f"LMDB at {self._path}: a key must have 1 to {self._max_key_bytes} bytes, got {len(longest)} in "
                 f"{longest[:80]!r}; shorten that user id",
                 field="features.store",
             ) from error

@@ -129,7 +129,9 @@ def load_all(
                 checkpoint.clear()
                 with suppress(StoreFailed):
                     writer.end_load(reached.load)
-            raise StoreLost("the store lost rows of this load before it ended; call it again, it starts over")
+            raise StoreLost(
+                "the store lost rows of this load before it ended; run the load again, it starts over"
+            )
     except StoreLost:
         for _, checkpoint in through:
             checkpoint.clear()

@@ -52,7 +52,7 @@ def read_column(feature: Feature, column: pa.Array) -> Values:
         numbers = numbers.cast(pa.int8())
     if not (pa.types.is_integer(numbers.type) or pa.types.is_floating(numbers.type)):
         raise StoreFailed(
-            f"column {feature.name} holds {column.type}, the feature is {feature.dtype} of shape {feature.shape}: "
+            f"column {feature.name}: must be {feature.dtype} of shape {feature.shape}, got {column.type}; "
             f"write numbers, or lists of them"
         )
     holes = np.asarray(numbers.is_null())
@@ -62,18 +62,18 @@ def read_column(feature: Feature, column: pa.Array) -> Values:
     values = Values(feature, flat, ends - counts, ends, is_given)
     for row in _rows_at(ends, np.flatnonzero(holes)):
         values.faults[row] = (
-            f"{feature.name} has an empty value: give a number, or leave the whole list empty"
+            f"{feature.name}: the list has an empty value; write a number, or leave the whole list empty"
         )
     for row in _rows_at(ends, np.flatnonzero(~fits & ~holes)):
         values.faults[row] = (
-            f"{feature.name} has a value that is no {feature.dtype}: mend it, or leave it empty"
+            f"{feature.name}: a value does not fit {feature.dtype}; correct it, or leave it empty"
         )
     width = int(np.prod(feature.shape, dtype=np.int64))
     wrong = counts % width != 0 if feature.ragged else counts != width
     for row in np.flatnonzero(wrong & is_given).tolist():
         wanted = f"a multiple of {width}" if feature.ragged else f"{width}"
         values.faults[row] = (
-            f"{feature.name} has {counts[row]} values, its shape takes {wanted}: mend the list"
+            f"{feature.name}: the number of values must be {wanted}, got {counts[row]}; correct the list"
         )
     return values
 

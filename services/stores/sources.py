@@ -69,9 +69,10 @@ class ParquetSource:
         self._features = [users[name] for name in names if name in users]
         unknown = sorted(set(names) - users.keys())
         if unknown or USER not in self._file.schema_arrow.names:
-            fault = f"has the columns {', '.join(unknown)}" if unknown else f"has no column {USER}"
+            fault = f"unknown columns {', '.join(unknown)}" if unknown else f"no column {USER}"
             raise StoreFailed(
-                f"{path} {fault}: it may have {USER} and {', '.join(sorted(users))}; rename or drop"
+                f"{path}: must have the column {USER}, and may have {', '.join(sorted(users))}, got {fault}; "
+                f"rename or drop columns"
             )
 
     def parts(self, position: Any) -> Iterator[RowChunk]:
@@ -112,7 +113,7 @@ class ParquetSource:
             lists.append({})
             events.append({})
             if not user:
-                faults[index] = f"{USER} is empty: give the id that requests name"
+                faults[index] = f"{USER}: is empty; write the id that requests send"
             if index in faults:
                 continue
             values = {column.feature.name: column.row(index) for column in ragged}
@@ -163,9 +164,9 @@ class LmdbSource:
             tag = next((tag for key, tag in self._tags.items() if stored_key.endswith(key[1:])), b"")
             if not tag or row[: len(tag)] != tag:
                 raise StoreFailed(
-                    f"{self._path}: the row of {stored_key[:80]!r} is of feature definitions {row[:8].hex()}, the "
-                    f"pipeline's are {tag.hex() or 'of other groups'}: build the folder again with the present "
-                    f"definitions"
+                    f"{self._path}: the row of {stored_key[:80]!r} must have the feature definitions "
+                    f"{tag.hex() or 'of the group user or realtime'}, got {row[:8].hex()}; build the folder again "
+                    f"with the present definitions"
                 )
             rows.append((stored_key, row))
             done += 1
@@ -189,5 +190,5 @@ def open_source(path: Path, features: FeatureSet) -> RowSource:
         ServiceError: it is neither, or holds what these definitions cannot read.
     """
     if not path.exists():
-        raise StoreFailed(f"nothing lies at {path}: name a Parquet file, or the folder of an embedded store")
+        raise StoreFailed(f"{path}: does not exist; name a Parquet file, or the folder of an embedded store")
     return LmdbSource(path, features) if path.is_dir() else ParquetSource(path, features)

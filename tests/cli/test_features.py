@@ -96,7 +96,7 @@ def test_a_server_that_is_not_there_is_named_with_the_remedy(home: Path) -> None
     config = make_pipeline(home, {"features": {"store": {"kind": "redis", "nodes": ["127.0.0.1:1"]}}})
     result = features_load(config, home / "users.lmdb")
     assert result.exit_code == 1
-    assert "start it, or mend features.store.nodes" in result.output
+    assert "start it, or correct features.store.nodes" in result.output
 
 
 def test_bad_rows_end_it_with_1_and_a_pipeline_without_a_store_with_2(home: Path) -> None:
@@ -104,7 +104,7 @@ def test_bad_rows_end_it_with_1_and_a_pipeline_without_a_store_with_2(home: Path
     pq.write_table(users, home / "users.parquet")
     result = features_load(make_pipeline(home), home / "users.parquet")
     assert result.exit_code == 1
-    assert "row 1: bias has a value that is no float32" in result.output
+    assert "row 1: bias: a value does not fit float32" in result.output
     assert "1 rows loaded, 1 refused" in result.output
     config = make_pipeline(home, {"features": {"store": None}})
     assert features_load(config, home / "users.parquet").exit_code == 2

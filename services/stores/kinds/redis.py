@@ -22,7 +22,7 @@ class TlsConfig(BaseModel):
     @model_validator(mode="after")
     def _certificate_has_its_key(self) -> Self:
         if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file belong together: give both, or neither")
+            raise ValueError("cert_file, key_file: only one of them is set; set both, or neither")
         return self
 
 
@@ -52,11 +52,15 @@ class RedisConfig(StoreOptions):
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
         if self.password_env is not None and self.password_file is not None:
-            raise ValueError("password_env and password_file are both given: keep one")
+            raise ValueError("password_env, password_file: both are set; keep one")
         if len(self.nodes) > 1 and not self.cluster:
-            raise ValueError(f"nodes names {len(self.nodes)} servers: set cluster: true, or keep one")
+            raise ValueError(
+                f"nodes: must be one server, got {len(self.nodes)}; set cluster: true, or keep one"
+            )
         if "{" in self.prefix:
-            raise ValueError("prefix holds a brace, which would take the hash tag's place: leave it out")
+            raise ValueError(
+                f"prefix: must not have a brace, which would change the hash tag, got {self.prefix!r}; leave it out"
+            )
         return self
 
 

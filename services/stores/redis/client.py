@@ -39,7 +39,7 @@ def connection_options(config: RedisConfig, home: Path) -> dict[str, Any]:
                 continue
             if not (home / value).is_file():
                 raise ConfigError(
-                    f"no file at {home / value}: put it there, or mend the path",
+                    f"no file at {home / value}; put it there, or correct the path",
                     field=f"features.store.tls.{field}",
                 )
             options[f"ssl_{option}"] = str(home / value)
@@ -51,7 +51,7 @@ def _password(config: RedisConfig, home: Path) -> str | None:
     if config.password_env is not None:
         if config.password_env not in os.environ:
             raise ConfigError(
-                f"the environment has no {config.password_env}: set it to the store's password",
+                f"the environment variable {config.password_env} is not set; set it to the password of the store",
                 field="features.store.password_env",
             )
         return os.environ[config.password_env]
@@ -60,8 +60,8 @@ def _password(config: RedisConfig, home: Path) -> str | None:
             return (home / config.password_file).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"the password cannot be read from {home / config.password_file} ({type(error).__name__}): "
-                f"put it there, readable for this user",
+                f"the password cannot be read from {home / config.password_file} ({type(error).__name__}); "
+                f"put the file there, and let this user read it",
                 field="features.store.password_file",
             ) from error
     return None
@@ -124,7 +124,7 @@ def server_fault(config: RedisConfig, home: Path) -> str | None:
         finally:
             client.close()
     except (*ERRORS, OSError) as error:
-        return f"Redis at {where} does not answer ({error}): start it, or mend features.store"
+        return f"Redis at {where} does not answer ({error}); start it, or correct features.store"
     if keys == 0:
-        return f"Redis at {where} is empty: load it with `rankway features load CONFIG FILE...`"
+        return f"Redis at {where} is empty; load it with `rankway features load CONFIG FILE...`"
     return None

@@ -74,7 +74,7 @@ class RedisConnector:
             try:
                 whole = self._mend()
             except Exception:  # without this thread the store would stay lost
-                logger.exception("the feature store's connections could not be mended")
+                logger.exception("cannot restore the connections to the feature store")
                 whole = False
             self._settled.set()
             if whole:
@@ -121,7 +121,7 @@ class RedisConnector:
                 connection.send_command("CLUSTER", "SLOTS", check_health=False)
                 ranges = connection.read_response()
             except redis.RedisError as error:
-                logger.warning("feature store %s:%d gives no cluster slots: %s", *address, error)
+                logger.warning("feature store %s:%d does not return its cluster slots: %s", *address, error)
                 continue
             finally:
                 connection.disconnect()

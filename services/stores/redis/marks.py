@@ -95,4 +95,4 @@ def _tags(client: redis.RedisCluster, prefix: bytes, token: str) -> list[str]:
             tags.append(str(number))
         if not missing:
             return tags
-    raise redis.RedisError(f"no key hashes to a slot of {', '.join(sorted(missing))}")
+    raise redis.RedisError(f"cannot find a key whose slot belongs to {', '.join(sorted(missing))}")

@@ -105,7 +105,7 @@ class RedisNode:
             after, config = self._breaker.state, self._breaker.config
         if before is State.CLOSED and after is State.OPEN:
             logger.error(
-                "feature store %s:%d: %s; %d batches in a row had default features. It is asked again every %.0f ms",
+                "feature store %s:%d: %s; %d batches in a row got default features, next attempts every %.0f ms",
                 *self.address,
                 reason,
                 config.failures,

@@ -61,7 +61,7 @@ class RedisWriter:
         if not marks.hold(self._write(rows, marks, number), number):
             raise StoreLost(
                 f"Redis at {self._where} lost rows of this load while it ran: a server was emptied, or started or "
-                f"replaced without its data; call it again, it starts over",
+                f"replaced without its data; run the load again, it starts over",
                 field="features.store",
             )
         return len(rows)
@@ -82,7 +82,7 @@ class RedisWriter:
         if not all(confirmed):
             raise StoreFailed(
                 f"Redis at {self._where} has the rows, but none of its replicas confirmed them within "
-                f"{_WAITS * _WAIT_MS // 1000} s; mend replication, and load again",
+                f"{_WAITS * _WAIT_MS // 1000} s; repair the replication, and load again",
                 field="features.store",
             )
 
@@ -117,13 +117,13 @@ class RedisWriter:
 
     def _failure(self, error: Exception) -> StoreFailed:
         if isinstance(error, redis.exceptions.OutOfMemoryError):
-            remedy = "raise its maxmemory, or remove what else it holds, and load again"
+            remedy = "raise its maxmemory, or remove other data from it, and load again"
         elif isinstance(error, redis.exceptions.NoPermissionError):
             remedy = "allow this user SET, SETBIT, BITPOS and DEL"
         elif isinstance(error, redis.AuthenticationError):
-            remedy = "give the password with features.store.password_env or password_file"
+            remedy = "set the password with features.store.password_env or password_file"
         elif not isinstance(error, redis.ResponseError):
-            remedy = "start it, or mend features.store.nodes"
+            remedy = "start it, or correct features.store.nodes"
         else:
-            remedy = "see its log"
+            remedy = "see the log of the server"
         return StoreFailed(f"Redis at {self._where}: {error}; {remedy}", field="features.store")

@@ -120,7 +120,7 @@ def test_a_pipeline_starts_without_its_server_and_says_what_to_do(tmp_path: Path
     assert check_artifacts(config, tmp_path) == []
     (warning,) = store_warnings(Preflight(config, tmp_path))
     assert "Redis at 127.0.0.1:1 does not answer" in warning
-    assert "start it, or mend features.store" in warning
+    assert "start it, or correct features.store" in warning
 
     async def run() -> None:
         engine = build_engine(config, tmp_path, replica="test")
@@ -210,7 +210,7 @@ def test_over_http_a_server_that_is_killed_and_comes_back_costs_no_request(
     store = {"kind": "redis", "nodes": [server.node], **PATIENT}
     changes = {"features": {"store": store}, "units": {"main": {"replicas": 2, "max_calls_in_flight": 2}}}
     with served(tmp_path, changes) as service:
-        assert any("is empty: load it" in line for line in service.said)
+        assert any("is empty; load it" in line for line in service.said)
         fill(tmp_path / "pipeline.yaml", tmp_path)
         threads = [threading.Thread(target=client, args=(user,), daemon=True) for user in range(CLIENTS)]
         for thread in threads:

@@ -150,7 +150,7 @@ def until(holds: Callable[[], bool], limit_s: float = _START_LIMIT_S) -> None:
     """Wait until something of another process holds."""
     end_s = time.monotonic() + limit_s
     while not holds():
-        assert time.monotonic() < end_s, "it did not come to hold"
+        assert time.monotonic() < end_s, f"the condition did not hold within {limit_s} s"
         time.sleep(0.005)
 
 

@@ -31,7 +31,7 @@ def test_each_kind_has_its_own_fields() -> None:
         ({"kind": "redis", "prefix": "a{"}, "hash tag"),
         ({"kind": "redis", "timeout_ms": 0}, "timeout_ms"),
         ({"kind": "redis", "password_env": "A", "password_file": "b"}, "keep one"),
-        ({"kind": "redis", "tls": {"cert_file": "a"}}, "belong together"),
+        ({"kind": "redis", "tls": {"cert_file": "a"}}, "cert_file, key_file: only one of them is set"),
         ({"kind": "redis", "breaker": {"failures": 0}}, "failures"),
     ],
 )

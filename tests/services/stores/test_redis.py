@@ -156,9 +156,9 @@ def test_a_store_whose_server_is_not_there_opens_and_reads_nothing(tmp_path: Pat
     store = open_store(config, tmp_path)
     assert store.read_many([b"{u1}/user"]).unread == [0]
     store.close()
-    with pytest.raises(StoreFailed, match="start it, or mend"):
+    with pytest.raises(StoreFailed, match="start it, or correct features.store.nodes"):
         open_writer(config, tmp_path)
-    assert "start it, or mend features.store" in (server_fault(config, tmp_path) or "")
+    assert "start it, or correct features.store" in (server_fault(config, tmp_path) or "")
 
 
 def test_a_full_server_still_reads_and_says_what_to_do_when_loaded(

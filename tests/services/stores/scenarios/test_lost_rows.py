@@ -232,7 +232,7 @@ def test_whatever_happens_whenever_all_rows_are_there_once_the_command_ends_well
     assert not marks or "rewind" in happened  # which may bring back marks of a load that had ended
     assert not loader.checkpoint(loader.source, "").path.exists()
     if happened & {"flush", "restart"}:
-        assert failures, "rows were lost while the command ran, and it said nothing"
+        assert failures, "rows were lost during the command, but it reported no failure"
 
 
 @needs_redis
