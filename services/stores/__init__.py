@@ -1,4 +1,4 @@
-"""Feature stores; ``open_store`` and ``open_writer`` are the factories."""
+"""Feature stores. ``open_store`` and ``open_writer`` open the store that a pipeline configures."""
 
 from pathlib import Path
 
@@ -12,10 +12,15 @@ _FIELD = "features.store"
 
 
 def open_store(config: StoreOptions, home: Path, readers: int = 1) -> FeatureStore:
-    """Open the configured store for reading, by at most ``readers`` threads at once.
+    """Open the configured store for reading.
+
+    Args:
+        config: the options of the store.
+        home: the folder that relative paths of the options start from.
+        readers: the largest number of threads that read at the same time.
 
     Raises:
-        ConfigError: an embedded one is missing or cannot be opened; a secret or certificate is missing.
+        ConfigError: an embedded store is missing or cannot be opened, or a secret or certificate is missing.
     """
     with opening(STORES, config, _FIELD):
         store: FeatureStore = STORES.for_config(config).open(config, home, readers)
@@ -26,7 +31,8 @@ def open_writer(config: StoreOptions, home: Path) -> StoreWriter:
     """Open the configured store for writing.
 
     Raises:
-        ConfigError: as ``open_store``, or only other programs write it. StoreFailed: a server cannot be reached.
+        ConfigError: as for ``open_store``, or only other programs can write this kind of store.
+        StoreFailed: a server cannot be reached.
     """
     with opening(STORES, config, _FIELD):
         kind = STORES.for_config(config)
@@ -39,10 +45,10 @@ def open_writer(config: StoreOptions, home: Path) -> StoreWriter:
 
 
 def check_store(config: StoreOptions, home: Path) -> None:
-    """Look whether the store can be opened; a server need not be there.
+    """Check that the store can be opened. A server does not need to run yet.
 
     Raises:
-        ConfigError: as ``open_store``.
+        ConfigError: as for ``open_store``.
     """
     with opening(STORES, config, _FIELD):
         kind = STORES.for_config(config)
@@ -53,10 +59,10 @@ def check_store(config: StoreOptions, home: Path) -> None:
 
 
 def store_fault(config: StoreOptions, home: Path) -> str | None:
-    """Return what is wrong with the store's server; None if nothing is, or if it has none.
+    """Return a text with the fault of the store's server and a remedy. None if there is no fault, or no server.
 
     Raises:
-        ConfigError: as ``open_store``.
+        ConfigError: as for ``open_store``.
     """
     with opening(STORES, config, _FIELD):
         kind = STORES.for_config(config)

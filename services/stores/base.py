@@ -1,4 +1,4 @@
-"""Feature stores: user and real-time features by key, one round trip a batch."""
+"""The interface of feature stores: user and real-time features by key, with one round trip for each batch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,11 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StoreOptions(BaseModel):
-    """What the options of every store have."""
+    """The options that every kind of store has.
+
+    Attributes:
+        kind: the name of the kind.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,9 +22,11 @@ class StoreOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Rows in the order of the keys, None where there is none.
+    """The result of reading some keys.
 
-    unread: places of the keys that could not be asked for, in order; what is stored there is not known.
+    Attributes:
+        rows: a row for each key, in the order of the keys. None if the key has no row, or was not read.
+        unread: the indices of the keys that could not be read, in order. It is unknown whether these have rows.
     """
 
     rows: list[bytes | None]
@@ -28,55 +34,61 @@ class Reading:
 
 
 class FeatureStore(Protocol):
-    """Compact rows by key, read."""
+    """Reads rows by key. A row has the features of one user in a compact form."""
 
     @property
     def waits(self) -> bool:
-        """Whether a read waits for another process, and so has no place on the model thread."""
+        """Whether a read waits for another process. Then it must not run on the model thread."""
         ...
 
     @property
     def left_alone(self) -> int:
-        """How many of its servers are not asked, as they failed lately."""
+        """The number of its servers that are skipped because they have failed."""
         ...
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:
-        """Read all keys in one round trip; never raises, and never takes much longer than the time-out."""
+        """Read all keys in one round trip. It never raises, and never takes much longer than the time-out."""
         ...
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         ...
 
 
 class StoreWriter(Protocol):
-    """The same rows, written.
+    """Writes rows by key.
 
-    A load is written in parts. The store keeps a mark for each part, so that it can say itself which parts it still
-    has. A store that was emptied, replaced or reset to an earlier state lacks marks.
+    A load is written in parts. The store keeps a mark for each part, which shows later whether it still has the part. A
+    store that was emptied, replaced or reset to an earlier state lacks marks.
     """
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
-        """Write the rows, replacing those that are there; give how many.
+        """Write pairs of a key and a row, and replace rows that exist. Return the number of rows.
 
         Raises:
-            StoreFailed: the store does not take them.
+            StoreFailed: the rows cannot be written.
         """
         ...
 
     def begin_load(self) -> str:
-        """Put the first mark of a load into the store; return the load's id.
+        """Write the first mark of a load into the store. Return the id of the load.
 
         Raises:
-            StoreFailed: the store does not take it.
+            StoreFailed: the mark cannot be written.
         """
         ...
 
     def write_part(self, load: str, number: int, rows: Sequence[tuple[bytes, bytes]]) -> int:
-        """Write part ``number`` of a load, counted from 1, and its mark; return the number of rows.
+        """Write a part of a load and its mark. Return the number of rows.
+
+        Args:
+            load: the id of the load.
+            number: the number of the part, counted from 1.
+            rows: pairs of a key and a row.
 
         Raises:
-            StoreFailed: the store does not take them. StoreLost: it lacks the mark of an earlier part.
+            StoreFailed: the part cannot be written.
+            StoreLost: the store lacks the mark of an earlier part.
         """
         ...
 
@@ -84,7 +96,7 @@ class StoreWriter(Protocol):
         """Return whether the store has the marks of the first ``count`` parts of a load.
 
         Raises:
-            StoreFailed: the store does not say.
+            StoreFailed: the marks cannot be read.
         """
         ...
 
@@ -92,12 +104,12 @@ class StoreWriter(Protocol):
         """Remove the marks of a load.
 
         Raises:
-            StoreFailed: the store does not remove them, or no replica confirms what was written.
+            StoreFailed: the marks cannot be removed, or no replica confirms that it has the rows.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         ...
 
 
@@ -106,15 +118,17 @@ Options = TypeVar("Options", bound=StoreOptions)
 
 @dataclass(frozen=True, slots=True)
 class StoreKind(Generic[Options]):
-    """The descriptor of one kind of store. Its module imports no client library; the functions below do.
+    """The descriptor of one kind of store. Its module imports no client library. Only the functions below do.
 
-    config: the class of the options. open: opens the store for reading, by at most so many threads at once.
-    open_writer: opens it for ``rankway features load``; None if other programs write it.
-    check: raises ``ConfigError`` if it cannot be opened here, although a server need not be there yet. Without it a
-    check opens the store and closes it.
-    fault: tells what is wrong with its server, None if nothing is.
-    place: the options that say where in the store the rows lie. A release that has other feature definitions than the
-    configuration reads at the place that was recorded when it was staged.
+    Attributes:
+        config: the class of the options.
+        open: opens the store for reading. Its arguments are the options, the home and the number of reading threads.
+        open_writer: opens the store for ``rankway features load``. None if only other programs can write it.
+        check: raises ``ConfigError`` if the store cannot be opened here. A server does not need to run yet. None checks
+            by opening and closing the store.
+        fault: returns a text about a fault of the server, or None if it has no fault.
+        place: the names of the options that locate the rows within the store. If the feature definitions of a release
+            and of the configuration differ, the release uses the values that were recorded when it was staged.
     """
 
     config: type[Options]

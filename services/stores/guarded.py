@@ -1,4 +1,4 @@
-"""A guard around another package's store: whatever it does, a batch gets an answer."""
+"""A guard around the store of another package, so that its errors never fail a batch."""
 
 import logging
 from collections.abc import Sequence
@@ -11,10 +11,13 @@ _LOGGED_EVERY = 1000
 
 
 class GuardedStore:
-    """Counts rows as unread if the store raises or returns a wrong number of rows, so that users get defaults."""
+    """Wraps a store, and reports all keys as unread if it raises or returns a wrong number of rows.
+
+    The users of such a batch get default features.
+    """
 
     def __init__(self, store: FeatureStore) -> None:
-        """Take over ``store``."""
+        """Wrap ``store``. ``close`` closes it."""
         self._store = store
         self._failures = 0
 
@@ -25,7 +28,7 @@ class GuardedStore:
 
     @property
     def left_alone(self) -> int:
-        """The number of its servers that are not asked, because they failed lately."""
+        """The number of its servers that are skipped because they have failed."""
         return self._store.left_alone
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:

@@ -1,7 +1,7 @@
-"""LMDB: embedded, memory-mapped, read by many processes at once.
+"""LMDB as a feature store: embedded, memory-mapped, and read by many processes at the same time.
 
-A reader takes no locks: a process that serves opens an environment once and reads what lies there. Loading into
-an environment that is being served needs a folder of its own, put in its place when whole.
+A reader takes no locks, and a serving process opens an environment only once. Do not write to an environment that is
+served. Load new rows into another folder, and put that in place of the served one when the load is complete.
 """
 
 import logging
@@ -16,7 +16,7 @@ from services.errors import ConfigError, StoreFailed
 from services.stores.base import Reading
 
 logger = logging.getLogger("ray.serve")
-_MAP_BYTES = 1 << 40
+_MAP_BYTES = 1 << 40  # the limit of the size. The map is sparse, so a high limit costs nothing
 _ROWS_A_TRANSACTION = 10_000
 
 
@@ -27,10 +27,14 @@ class LmdbStore:
     left_alone = 0
 
     def __init__(self, path: Path, *, readonly: bool = True) -> None:
-        """Open the environment at ``path``; the map is sparse, its limit costs nothing.
+        """Open the environment.
+
+        Args:
+            path: its folder.
+            readonly: False makes the folder if it is missing, and allows writing.
 
         Raises:
-            ConfigError: it is not there, or is not LMDB's.
+            ConfigError: the folder is missing, cannot be made, or is not an LMDB environment.
         """
         self._path = path
         if readonly and not path.exists():
@@ -62,7 +66,7 @@ class LmdbStore:
         self._max_key_bytes = self._environment.max_key_size()
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:
-        """Read all keys in one transaction; a key that LMDB could not hold (over 511 bytes) has no row."""
+        """Read all keys in one transaction. A key that LMDB cannot store (empty, or over 511 bytes) has no row."""
         try:
             with self._environment.begin(buffers=False) as transaction:
                 get = transaction.get
@@ -73,7 +77,7 @@ class LmdbStore:
         return Reading(rows)
 
     def rows_after(self, key: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Give keys and rows in the order of the keys, from the first that is greater than ``key``."""
+        """Yield the keys greater than ``key`` with their rows, in the order of the keys. b"" yields all."""
         with self._environment.begin(buffers=False) as transaction, transaction.cursor() as cursor:
             has_row = cursor.set_range(key) if key else cursor.first()
             if has_row and key and cursor.key() == key:
@@ -83,14 +87,14 @@ class LmdbStore:
                 has_row = cursor.next()
 
     def count(self) -> int:
-        """Give the number of rows."""
+        """Return the number of keys, including those of marks."""
         return int(self._environment.stat()["entries"])
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
-        """Write in transactions of bounded size.
+        """Write the rows in transactions of 10,000 rows. Return the number of rows.
 
         Raises:
-            StoreFailed: a key is longer than LMDB's, or the disk is full.
+            StoreFailed: a key is too long for LMDB, or the disk is full.
         """
         written = 0
         iterator = iter(rows)
@@ -103,10 +107,13 @@ class LmdbStore:
 
     @contextmanager
     def writing(self, rows: Sequence[tuple[bytes, bytes]]) -> Iterator[lmdb.Transaction]:
-        """Open a transaction that is to write ``rows``; it is committed if the block ends well.
+        """Open a transaction for the block. It is committed unless the block raises.
+
+        Args:
+            rows: the rows that the block writes. An error names the longest key of these.
 
         Raises:
-            StoreFailed: as ``write_many``.
+            StoreFailed: as for ``write_many``.
         """
         try:
             with self._environment.begin(write=True) as transaction:

@@ -1,4 +1,4 @@
-"""Loads into LMDB: each part is one transaction, with the mark that says how far the load has come."""
+"""Loads into LMDB. Each part is one transaction, with a mark that has the number of parts written so far."""
 
 import secrets
 from collections.abc import Sequence
@@ -8,25 +8,25 @@ from services.errors import StoreLost
 from services.stores.lmdb import LmdbStore
 
 MARKS = b"load/"
-"""What keys of marks begin with. A row's key begins with a brace."""
+"""The beginning of the keys of marks. The keys of rows begin with a brace."""
 _MAX_ID_BYTES = 64
 
 
 class LmdbWriter(LmdbStore):
-    """Rows by key, written to one LMDB environment."""
+    """Writes rows by key to one LMDB environment."""
 
     def __init__(self, path: Path) -> None:
-        """Open the environment at ``path``, or make it.
+        """Open the environment at ``path``, and make it if it is missing.
 
         Raises:
-            ConfigError: it cannot be opened.
+            ConfigError: the environment cannot be opened.
         """
         super().__init__(path, readonly=False)
         self._data = path / "data.mdb"
         self._opened = self._identity()
 
     def begin_load(self) -> str:
-        """Put the first mark of a load into the store; return the load's id."""
+        """Write the first mark of a load into the store. Return the id of the load."""
         load = secrets.token_hex(8)
         with self.writing(()) as transaction:
             transaction.put(_mark_of(load), b"0")
@@ -36,7 +36,8 @@ class LmdbWriter(LmdbStore):
         """Write a part and its mark in one transaction.
 
         Raises:
-            StoreFailed: as ``write_many``. StoreLost: the mark of an earlier part is missing.
+            StoreFailed: as for ``write_many``.
+            StoreLost: the mark of an earlier part is missing, or the folder was removed or replaced.
         """
         with self.writing(rows) as transaction:
             mark = transaction.get(_mark_of(load))
@@ -62,7 +63,7 @@ class LmdbWriter(LmdbStore):
             transaction.delete(_mark_of(load))
 
     def _is_in_place(self) -> bool:
-        """Return whether the file that is written is the one that others find: it may have been removed."""
+        """Return whether the opened file is still the one at the path. It may have been removed or replaced."""
         return self._identity() == self._opened
 
     def _identity(self) -> tuple[int, int] | None:
@@ -78,5 +79,5 @@ def _mark_of(load: str) -> bytes:
 
 
 def _parts(mark: bytes | None) -> int:
-    """Return how many parts a mark says were written; -1 if there is no mark."""
+    """Return the number of parts in a mark, or -1 if there is no mark."""
     return int(mark) if mark is not None and mark.isdigit() else -1

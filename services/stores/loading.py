@@ -1,7 +1,7 @@
-"""Loading a store in bulk; a load that was cut off goes on where it was, if the store still has what was written.
+"""Bulk loads into a store. An interrupted load continues where it stopped, if the store still has the written rows.
 
-How far a load has come is known twice. The checkpoint beside the source says where to go on, and how many parts were
-written until there. The store has a mark for each part. If marks are missing, the load starts over.
+The progress of a load is recorded in two places. The checkpoint next to the source has the position to continue from,
+and the number of parts written so far. The store has a mark for each part. If marks are missing, the load starts over.
 """
 
 import json
@@ -22,9 +22,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class LoadProgress:
-    """How far a load has come. load: its id in the store. done: rows that were taken or refused.
+    """The progress of a load.
 
-    refused: rows that were refused. is_through: nothing is left to load.
+    Attributes:
+        load: the id of the load in the store.
+        parts: the number of parts written.
+        position: where the source continues. None is the beginning.
+        done: the number of rows that were written or refused.
+        refused: the number of rows that were refused.
+        is_through: whether all rows of the source are done.
     """
 
     load: str
@@ -37,9 +43,15 @@ class LoadProgress:
 
 @dataclass(slots=True)
 class LoadReport:
-    """What a load did. resumed: rows that an earlier one had dealt with. faults: the first rows refused.
+    """The result of a load.
 
-    lost: rows that an earlier one had dealt with, and that are dealt with again, as the store has lost some of them.
+    Attributes:
+        written: the number of rows that this call wrote.
+        resumed: the number of rows that an earlier call had done.
+        lost: the number of rows that an earlier call had done and that this call did again, because the store had lost
+            some of them.
+        refused: the number of rows that were refused, including those of earlier calls.
+        faults: a line for each of the first 20 rows that this call refused.
     """
 
     written: int = 0
@@ -50,16 +62,26 @@ class LoadReport:
 
 
 class LoadCheckpoint:
-    """How far a load has come, in a file beside its source until it is through."""
+    """The progress of a load in a file next to its source. The file is removed when the load is complete.
+
+    Attributes:
+        path: the file.
+    """
 
     def __init__(self, source: Path, stamp: str) -> None:
-        """stamp: of the source and the store; where it is another, the load begins anew."""
+        """Keep the path of the file.
+
+        Args:
+            source: the file or folder that is loaded.
+            stamp: identifies the content of the source and the store. If it differs from the recorded one, the load
+                starts over.
+        """
         source = source.resolve()  # "." has no name
         self.path = source.parent / f".{source.name}.loading"
         self._stamp = stamp
 
     def read(self) -> LoadProgress | None:
-        """Return how far the load has come; None at the beginning."""
+        """Return the recorded progress, or None if there is none for this stamp."""
         try:
             kept = json.loads(self.path.read_text())
             if kept["stamp"] != self._stamp:
@@ -76,10 +98,10 @@ class LoadCheckpoint:
             return None
 
     def write(self, reached: LoadProgress) -> None:
-        """Keep it, whole or not at all.
+        """Replace the recorded progress in one atomic step.
 
         Raises:
-            StoreFailed: the folder cannot be written.
+            StoreFailed: the file cannot be written.
         """
         fresh = self.path.with_suffix(".new")
         try:
@@ -89,14 +111,14 @@ class LoadCheckpoint:
             raise StoreFailed(f"{self.path} cannot be written ({error}); make its folder writable") from error
 
     def clear(self) -> None:
-        """The load is through."""
+        """Remove the recorded progress."""
         self.path.unlink(missing_ok=True)
 
 
 def load(
     source: RowSource, writer: StoreWriter, checkpoint: LoadCheckpoint, progress: Progress
 ) -> LoadReport:
-    """Load one source, as ``load_all`` does."""
+    """Load one source. Errors are those of ``load_all``."""
     (loaded,) = load_all([(source, checkpoint, progress)], writer)
     return loaded
 
@@ -104,26 +126,32 @@ def load(
 def load_all(
     sources: Iterable[tuple[RowSource, LoadCheckpoint, Progress]], writer: StoreWriter
 ) -> list[LoadReport]:
-    """Write the rows of all sources; those that cannot be read are named and left out.
+    """Write the rows of all sources. Rows that cannot be read are reported and skipped.
 
-    progress: hears how many rows of how many were dealt with.
+    Args:
+        sources: each source with its checkpoint and a function that reports progress. The function gets the number of
+            rows done and the number of all rows.
+        writer: the store.
+
+    Returns:
+        A report for each source.
 
     Raises:
-        StoreFailed: the store takes no more; the same call goes on from there. StoreLost: it has lost rows that were
-            written before; the same call starts over.
+        StoreFailed: the store accepts no more rows. The same call continues from there.
+        StoreLost: the store has lost rows that were written before. The same call starts over.
     """
     loads: list[LoadReport] = []
     through: list[tuple[LoadProgress, LoadCheckpoint]] = []
     begins = False
     try:
         for source, checkpoint, progress in sources:
-            # Rows of a later source replace those of an earlier one. So if one is loaded from its beginning, all
-            # that come after it are.
+            # Rows of a later source replace those of an earlier one. If a source is loaded from its beginning, all
+            # later ones must be too.
             loaded, reached = _load(source, writer, checkpoint, progress, begins=begins)
             begins = begins or not loaded.resumed
             loads.append(loaded)
             through.append((reached, checkpoint))
-        # Only now: rows of the first source may be lost while the last is loaded.
+        # Check at the end, because the store may lose rows of the first source while the last one is loaded.
         if not all(writer.holds_parts(reached.load, reached.parts) for reached, _ in through):
             for reached, checkpoint in through:
                 checkpoint.clear()
@@ -167,7 +195,7 @@ def _load(
             reached = further
             progress(part.done, source.total)
     except BaseException as error:
-        if isinstance(error, StoreLost) or reached.parts == 0:  # there is nothing to go on from
+        if isinstance(error, StoreLost) or reached.parts == 0:  # there is nothing to continue from
             checkpoint.clear()
             with suppress(StoreFailed):
                 writer.end_load(reached.load)

@@ -1,4 +1,4 @@
-"""Parquet columns as features: checked and cut a column at a time, a value a row."""
+"""Parquet columns as features. Each column is checked and converted as a whole, and has one value for each row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +15,16 @@ from services.errors import StoreFailed
 
 @dataclass(slots=True)
 class Values:
-    """One feature of many rows: flat[starts[i]:ends[i]] is row i's. faults: what is wrong, by row."""
+    """One feature of B rows. The numbers of row i are flat[starts[i]:ends[i]].
+
+    Attributes:
+        feature: the definition of the feature.
+        flat: (N,) the numbers of all rows, as the dtype of the feature.
+        starts: (B,) the index in ``flat`` at which each row begins.
+        ends: (B,) the index in ``flat`` after the last number of each row.
+        is_given: (B,) whether the row has a value in the file.
+        faults: the faulty rows, each with a text about its fault.
+    """
 
     feature: Feature
     flat: NDArray[Any]
@@ -25,14 +34,18 @@ class Values:
     faults: dict[int, str] = field(default_factory=dict)
 
     def dense(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Give the values (G, ...) of a feature of fixed shape, and which rows have one, bool (B,)."""
+        """Return the values of a feature of fixed shape.
+
+        Returns:
+            The values of the G rows that have one, (G, ...), and a mask of these rows, (B,) bool.
+        """
         width = int(np.prod(self.feature.shape, dtype=np.int64))
         whole = self.is_given & (self.ends - self.starts == width)
         indices = self.starts[whole][:, None] + np.arange(width)
         return self.flat[indices].reshape(-1, *self.feature.shape), whole
 
     def row(self, row: int) -> NDArray[Any] | None:
-        """Give row's value in the feature's shape; None where the file has none."""
+        """Return the value of a row in the shape of the feature, or None if the file has no value."""
         if not self.is_given[row]:
             return None
         values = self.flat[self.starts[row] : self.ends[row]]
@@ -41,10 +54,14 @@ class Values:
 
 
 def read_column(feature: Feature, column: pa.Array) -> Values:
-    """Give a feature's values from an Arrow array: numbers, or lists of them, nested as its shape is.
+    """Convert an Arrow array to the values of a feature.
+
+    Args:
+        feature: the definition of the feature.
+        column: numbers, or lists of numbers that are nested according to the shape of the feature.
 
     Raises:
-        StoreFailed: the column holds no numbers.
+        StoreFailed: the column does not have numbers.
     """
     is_given = np.asarray(column.is_valid())
     counts, numbers = _flattened(column)
@@ -79,7 +96,7 @@ def read_column(feature: Feature, column: pa.Array) -> Values:
 
 
 def _flattened(column: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
-    """Give how many numbers each row has, and all of them; an empty row has none."""
+    """Return the count of numbers in each row, and the numbers of all rows. An empty row has no numbers."""
     if not _is_list(column.type):
         valid = np.asarray(column.is_valid())
         return valid.astype(np.int64), column.drop_null()
@@ -98,7 +115,11 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _converted(raw: NDArray[Any], dtype: "np.dtype[Any]") -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Give the numbers as ``dtype``, and which of them that holds: whole and in range, or finite."""
+    """Convert numbers to ``dtype``.
+
+    Returns:
+        The converted numbers, and a mask of the numbers that fit: whole and in range for integers, otherwise finite.
+    """
     with np.errstate(all="ignore"):
         converted = raw.astype(dtype)
         if dtype.kind == "f":
@@ -109,5 +130,5 @@ def _converted(raw: NDArray[Any], dtype: "np.dtype[Any]") -> tuple[NDArray[Any],
 
 
 def _rows_at(ends: NDArray[np.int64], indices: NDArray[np.int64]) -> Iterator[int]:
-    """Return the rows that the flat indices lie in."""
+    """Yield the rows that have the numbers at the given indices of ``flat``."""
     yield from np.unique(np.searchsorted(ends, indices, side="right")).tolist()

@@ -1,7 +1,7 @@
-"""One process's open stores: releases that name the same store share it.
+"""The open stores of one process. Releases that use the same store share it.
 
-LMDB can be opened but once a process, and a pool of connections need not be there twice. A store is closed when the
-last batch of the last release that reads it is gone, which the interpreter's own reference counts tell.
+A process can open an LMDB environment only once, and one pool of connections is enough. A store is closed with the last
+reference to it, when the last batch of the last release that reads it has ended.
 """
 
 import weakref
@@ -14,10 +14,10 @@ from services.stores.kinds.registry import StoreConfig
 
 
 class SharedStore:
-    """An open store; closed with its last reference, or before."""
+    """An open store. It is closed with the last reference to it, or by ``close``."""
 
     def __init__(self, store: FeatureStore) -> None:
-        """Take over ``store``."""
+        """Wrap ``store``, and close it later."""
         self._store = store
         self._finalizer = weakref.finalize(self, store.close)
         self._finalizer.atexit = False
@@ -29,7 +29,7 @@ class SharedStore:
 
     @property
     def left_alone(self) -> int:
-        """How many of its servers are not asked, as they failed lately."""
+        """The number of its servers that are skipped because they have failed."""
         return self._store.left_alone
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:
@@ -37,28 +37,28 @@ class SharedStore:
         return self._store.read_many(keys)
 
     def close(self) -> None:
-        """Close it now, whoever else holds it; once is enough."""
+        """Close the store now, even if others still have a reference to it. Further calls do nothing."""
         self._finalizer()
 
 
 class SharedStores:
-    """The open stores by configuration. Used by one thread at a time, but ``left_alone``."""
+    """The open stores by configuration. Only one thread may use it at a time, except for ``left_alone``."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Start without any store."""
         self._open: weakref.WeakValueDictionary[str, SharedStore] = weakref.WeakValueDictionary()
 
     @property
     def left_alone(self) -> int:
-        """How many servers of all stores are not asked, as they failed lately."""
+        """The number of servers of all stores that are skipped because they have failed."""
         stores = [reference() for reference in self._open.valuerefs()]
         return sum(store.left_alone for store in stores if store is not None)
 
     def open(self, config: StoreConfig, home: Path, readers: int) -> SharedStore:
-        """Give the store that is open already, or open it.
+        """Return the store for a configuration, and open it if necessary. The arguments are those of ``open_store``.
 
         Raises:
-            ConfigError: as ``open_store``.
+            ConfigError: as for ``open_store``.
         """
         key = config.model_dump_json()
         store = self._open.get(key)

@@ -1,4 +1,4 @@
-"""What a store is loaded from: Parquet files with a row a user, or the folder of an embedded store."""
+"""The sources of a load: Parquet files with a row for each user, or the folder of an embedded store."""
 
 import json
 from collections.abc import Iterator
@@ -23,9 +23,13 @@ USER = "user_id"
 
 @dataclass(frozen=True, slots=True)
 class RowChunk:
-    """Rows that are written together. done: of the source's rows, this part's included, those taken or refused.
+    """Rows that are written together, as one part of a load.
 
-    position: where to go on after this part. faults: a line for each row that cannot be taken.
+    Attributes:
+        rows: pairs of a key and a row.
+        done: the number of rows of the source that were accepted or refused up to the end of this part.
+        position: where the source continues after this part.
+        faults: a line for each row that was refused.
     """
 
     rows: list[tuple[bytes, bytes]]
@@ -35,27 +39,31 @@ class RowChunk:
 
 
 class RowSource(Protocol):
-    """Rows in a fixed order."""
+    """Rows in a fixed order.
+
+    Attributes:
+        total: the number of rows.
+    """
 
     total: int
 
     def parts(self, position: Any) -> Iterator[RowChunk]:
-        """Give what follows ``position``; None is the beginning."""
+        """Yield the parts after ``position``. None is the beginning."""
         ...
 
     def stamp(self) -> str:
-        """Say which content this is: a load of other content begins anew."""
+        """Return a text that identifies the content. If it changes, a load starts over."""
         ...
 
 
 class ParquetSource:
-    """A Parquet file: the column user_id, and one for each feature that it gives; the others have their defaults."""
+    """A Parquet file with the column user_id and a column for each feature in it. Other features get their defaults."""
 
     def __init__(self, path: Path, features: FeatureSet) -> None:
-        """Open the file and hold its columns against the definitions.
+        """Open the file, and check its columns against the definitions.
 
         Raises:
-            StoreFailed: it is no Parquet file, or its columns are others.
+            StoreFailed: the file is not Parquet, has unknown columns, or has no column user_id.
         """
         self._path = path
         try:
@@ -76,7 +84,7 @@ class ParquetSource:
             )
 
     def parts(self, position: Any) -> Iterator[RowChunk]:
-        """Give the rows from row number ``position``."""
+        """Yield the parts from row number ``position``. None is the first row."""
         row = int(position or 0)
         group, first = 0, 0
         while group < self._file.num_row_groups:
@@ -96,7 +104,7 @@ class ParquetSource:
                 yield RowChunk(rows, row, row, faults)
 
     def stamp(self) -> str:
-        """Give size and time of the file, and the definitions' hash."""
+        """Return the size and modification time of the file and the hash of the definitions, as text."""
         state = self._path.stat()
         return json.dumps([state.st_size, state.st_mtime_ns, self._codec.tag.hex()])
 
@@ -134,13 +142,13 @@ class ParquetSource:
 
 
 class LmdbSource:
-    """An embedded store's rows as they are."""
+    """The rows of an embedded store. They are copied unchanged."""
 
     def __init__(self, path: Path, features: FeatureSet) -> None:
-        """Open the folder.
+        """Open the store.
 
         Raises:
-            ConfigError: it holds no store.
+            ConfigError: the folder does not have a store.
         """
         self._path = path
         self._store = LmdbStore(path)
@@ -151,10 +159,14 @@ class LmdbSource:
         self.total = self._store.count()
 
     def parts(self, position: Any) -> Iterator[RowChunk]:
-        """Give the rows after the key ``position``, in hexadecimal, beside how many came before it.
+        """Yield the parts after ``position``.
+
+        Args:
+            position: the number of rows before it, and the key of the last of these in hexadecimal. None is the
+                beginning.
 
         Raises:
-            StoreFailed: a row is of other definitions.
+            StoreFailed: a row was written with other feature definitions.
         """
         done, key = position or (0, "")
         rows: list[tuple[bytes, bytes]] = []
@@ -177,7 +189,7 @@ class LmdbSource:
             yield RowChunk(rows, done, (done, rows[-1][0].hex()), [])
 
     def stamp(self) -> str:
-        """Give the time of the folder's data, and the definitions' hash."""
+        """Return the modification time of the data and the hashes of the definitions, as text."""
         return json.dumps(
             [(self._path / "data.mdb").stat().st_mtime_ns, [tag.hex() for tag in self._tags.values()]]
         )
@@ -187,7 +199,7 @@ def open_source(path: Path, features: FeatureSet) -> RowSource:
     """Open a Parquet file, or the folder of an embedded store.
 
     Raises:
-        ServiceError: it is neither, or holds what these definitions cannot read.
+        ServiceError: ``path`` is neither of these, or does not fit the definitions.
     """
     if not path.exists():
         raise StoreFailed(f"{path}: does not exist; name a Parquet file, or the folder of an embedded store")

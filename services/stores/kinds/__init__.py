@@ -1,1 +1,1 @@
-"""A file for each kind of store: its options and its descriptor. The client library is imported when one is opened."""
+"""One file for each kind of store, with its options and descriptor. Opening a store imports its client library."""

@@ -7,7 +7,12 @@ from services.stores.base import FeatureStore, StoreKind, StoreOptions, StoreWri
 
 
 class LmdbConfig(StoreOptions):
-    """An LMDB environment on this machine. path is relative to the home."""
+    """An LMDB environment on this machine.
+
+    Attributes:
+        kind: always ``lmdb``.
+        path: the folder of the environment, relative to the home.
+    """
 
     kind: Literal["lmdb"] = "lmdb"
     path: str

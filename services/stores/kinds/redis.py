@@ -10,7 +10,14 @@ from services.stores.base import FeatureStore, StoreKind, StoreOptions, StoreWri
 
 
 class TlsConfig(BaseModel):
-    """How a server is trusted, and how this client shows who it is. Files are relative to the home."""
+    """How this client verifies the server, and how it authenticates itself. Files are relative to the home.
+
+    Attributes:
+        ca_file: the certificates of the trusted authorities. None trusts those of the system.
+        cert_file: the certificate of this client, if the server asks for one.
+        key_file: the key of that certificate.
+        check_hostname: whether the certificate of the server must have its host name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,10 +36,18 @@ class TlsConfig(BaseModel):
 class RedisConfig(StoreOptions):
     """A Redis or Valkey server, or a cluster of them.
 
-    nodes: host:port; of a cluster any that are known, the others are found through them.
-    prefix: before every key, so that pipelines may share a server.
-    password_env, password_file: where the password is; it stands in no configuration.
-    timeout_ms: what a batch waits at most. connect_timeout_ms: what a connection may take, beside the requests.
+    Attributes:
+        kind: always ``redis``.
+        nodes: the servers, as host:port. For a cluster some of them are enough, because they name the others.
+        cluster: whether the servers are a cluster.
+        prefix: comes before every key, so that several pipelines can share a server.
+        username: the user to log in as.
+        password_env: the environment variable with the password. The configuration never has the password itself.
+        password_file: the file with the password, relative to the home.
+        tls: connect with TLS.
+        timeout_ms: the longest time that a batch waits for its rows.
+        connect_timeout_ms: the time limit of a new connection. Requests do not wait for it.
+        breaker: when a failing server is skipped, and for how long.
     """
 
     kind: Literal["redis"]

@@ -1,4 +1,4 @@
-"""Connections to Redis or Valkey as the pipeline's YAML describes them: addresses, passwords, TLS."""
+"""Connections to Redis or Valkey with the addresses, password and TLS that a pipeline configures."""
 
 import os
 from collections.abc import Callable
@@ -15,20 +15,20 @@ from services.stores.kinds.redis import RedisConfig
 
 Address = tuple[str, int]
 ERRORS = (redis.RedisError, redis.exceptions.RedisClusterException)
-"""What redis-py raises; errors of its cluster client have a root of their own."""
+"""The errors that redis-py raises. Those of its cluster client have a separate base class."""
 
 
 def addresses_of(config: RedisConfig) -> list[Address]:
-    """Give hosts and ports of the named nodes."""
+    """Return the hosts and ports of the configured nodes."""
     split = [node.rpartition(":") for node in config.nodes]
     return [(host.strip("[]"), int(port)) for host, _, port in split]
 
 
 def connection_options(config: RedisConfig, home: Path) -> dict[str, Any]:
-    """Give redis-py's options for user, password and TLS.
+    """Return the options of redis-py for user, password and TLS.
 
     Raises:
-        ConfigError: the password or a certificate is not where the config says.
+        ConfigError: the password or a certificate is missing.
     """
     options: dict[str, Any] = {"username": config.username, "password": _password(config, home)}
     if config.tls is not None:
@@ -68,10 +68,10 @@ def _password(config: RedisConfig, home: Path) -> str | None:
 
 
 def connector(config: RedisConfig, home: Path) -> Callable[[Address], Connection]:
-    """Give what makes a connection that is ready for a batch.
+    """Return a function that opens a connection that is ready for batches.
 
     Raises:
-        ConfigError: the password or a certificate is not where the config says.
+        ConfigError: the password or a certificate is missing.
     """
     options = connection_options(config, home)
     kind = Connection if config.tls is None else SSLConnection
@@ -88,9 +88,9 @@ def connector(config: RedisConfig, home: Path) -> Callable[[Address], Connection
             **options,
         )
         connection.connect()
-        connection.send_command("PING", check_health=False)  # a password that is lacking shows here
+        connection.send_command("PING", check_health=False)  # fails here if a password is missing
         connection.read_response()
-        # From here on it is a batch that waits.
+        # From here on batches wait for answers on this connection.
         connection.update_current_socket_timeout(config.timeout_ms / 1e3)
         return connection
 
@@ -98,10 +98,11 @@ def connector(config: RedisConfig, home: Path) -> Callable[[Address], Connection
 
 
 def client_of(config: RedisConfig, home: Path, timeout_s: float) -> "redis.Redis | redis.RedisCluster":
-    """Give redis-py's own client, for what is not in a request's way.
+    """Return a client of redis-py, for work outside the request path.
 
     Raises:
-        ConfigError: the password or a certificate is not where the config says. RedisClusterException: no cluster.
+        ConfigError: the password or a certificate is missing.
+        RedisClusterException: the servers are not a cluster, or cannot be reached.
     """
     options = connection_options(config, home)
     options |= {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
@@ -115,7 +116,7 @@ def client_of(config: RedisConfig, home: Path, timeout_s: float) -> "redis.Redis
 
 
 def server_fault(config: RedisConfig, home: Path) -> str | None:
-    """Say what keeps the server from giving rows, and the remedy; None where nothing does."""
+    """Return a text with the reason why the server cannot return rows and a remedy, or None if it can."""
     where = ", ".join(config.nodes)
     try:
         client = client_of(config, home, config.connect_timeout_ms / 1e3)

@@ -1,6 +1,6 @@
-"""The connector: a thread that makes a Redis store's connections, and finds a cluster's nodes.
+"""The connector: a thread that opens the connections of a Redis store, and finds the nodes of a cluster.
 
-All that takes more than one round trip happens here, beside the requests.
+Everything that takes more than one round trip happens on this thread, outside the request path.
 """
 
 import logging
@@ -20,7 +20,12 @@ logger = logging.getLogger("ray.serve")
 
 
 class RedisConnector:
-    """Keeps the nodes' connections open until it is closed."""
+    """Keeps the connections to all nodes open until it is closed.
+
+    Attributes:
+        nodes: the servers by address.
+        slots: the master of each slot of a cluster. The list is replaced as a whole, and is empty until it is known.
+    """
 
     def __init__(
         self,
@@ -31,7 +36,15 @@ class RedisConnector:
         connections: int,
         breaker: BreakerConfig,
     ) -> None:
-        """Start connecting. connect: gives a ready connection, or raises redis.RedisError."""
+        """Start the thread.
+
+        Args:
+            seeds: the configured addresses.
+            is_cluster: whether the servers are a cluster.
+            connect: returns a connection that is ready for batches, or raises redis.RedisError.
+            connections: the number of connections to each node.
+            breaker: when a failing node is skipped, and for how long.
+        """
         self._seeds = seeds
         self._is_cluster = is_cluster
         self._connect = connect
@@ -40,7 +53,6 @@ class RedisConnector:
         self._retry_s = breaker.retry_after_ms / 1e3
         self.nodes: dict[Address, RedisNode] = {}
         self.slots: list[RedisNode | None] = []
-        """A cluster's master by slot, replaced as a whole; empty until it is known."""
         if not is_cluster:
             self.nodes = {seeds[0]: RedisNode(seeds[0], connections, breaker)}
         self._wake = threading.Event()
@@ -52,16 +64,20 @@ class RedisConnector:
         self._thread.start()
 
     def settled(self, limit_s: float) -> bool:
-        """Wait until every node has been tried once; give whether that was in time."""
+        """Wait until the first attempt to connect to all nodes is over. Return whether that was within the limit."""
         return self._settled.wait(limit_s)
 
     def look(self, *, moved: bool = False) -> None:
-        """Say that a connection was lost; moved: or that a slot is no longer where it was."""
+        """Wake the thread after a lost connection, or after a change of the cluster.
+
+        Args:
+            moved: whether a slot has moved to another node, so that the slots must be read again.
+        """
         self._stale = self._stale or (moved and self._is_cluster)
         self._wake.set()
 
     def close(self) -> None:
-        """Stop, and close what is idle."""
+        """Stop the thread, and close the idle connections."""
         self._stop.set()
         self._wake.set()
         self._thread.join()
@@ -73,7 +89,7 @@ class RedisConnector:
             self._wake.clear()
             try:
                 whole = self._mend()
-            except Exception:  # without this thread the store would stay lost
+            except Exception:  # if this thread ended, the store would never be reconnected
                 logger.exception("cannot restore the connections to the feature store")
                 whole = False
             self._settled.set()
@@ -83,7 +99,7 @@ class RedisConnector:
                 self._stop.wait(self._retry_s)
 
     def _mend(self) -> bool:
-        """Connect what lacks; give whether nothing does."""
+        """Open the missing connections. Return whether all are open."""
         if self._stale and not self._discover():
             return False
         whole = True
@@ -93,7 +109,7 @@ class RedisConnector:
                 connection = self._reach(node.address)
                 if connection is None:
                     whole = False
-                    self._stale = self._is_cluster  # its slots may be another node's by now
+                    self._stale = self._is_cluster  # its slots may have moved to another node
                     break
                 node.add(connection)
         return whole
@@ -111,7 +127,7 @@ class RedisConnector:
         return connection
 
     def _discover(self) -> bool:
-        """Ask any node which has which slots; give whether one said so."""
+        """Read the slots of the cluster from any node. Return whether a node answered."""
         self._stale = False
         for address in dict.fromkeys([*self.nodes, *self._seeds]):
             connection = self._reach(address)
@@ -135,7 +151,7 @@ class RedisConnector:
         slots: list[RedisNode | None] = [None] * SLOTS
         for first, last, master, *_ in ranges:
             assert isinstance(first, int) and isinstance(last, int) and isinstance(master, list)
-            # An empty host is the one that was asked.
+            # An empty host means the host that sent this answer.
             address = ((master[0] or b"").decode() or asked_host, int(master[1]))
             if address not in nodes:
                 known = self.nodes.get(address)

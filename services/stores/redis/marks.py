@@ -1,13 +1,14 @@
-"""The marks of a load in Redis or Valkey: a bit for each part, on each server that holds rows.
+"""The marks of a load in Redis or Valkey: a bit for each part, on each server that has rows.
 
-Bit 0 is set when a load begins, bit n with the rows of part n: in the same pipeline, after them, on the same
-connection. So if a server loses rows of part n, it has also lost bit n, or bit 0:
+Bit 0 is set when a load begins. Bit n is set after the rows of part n, in the same pipeline and connection. A server
+that has lost rows of part n has therefore also lost bit n or bit 0:
 
-- A server that was emptied or started anew without its data has lost bit 0.
-- A server that fell back to an earlier state (a replica that took over, a file that was behind) has lost the last bits.
+- A server that was emptied, or restarted without its data, has lost bit 0.
+- A server that fell back to an earlier state has lost the last bits. This happens after a failover to a replica that
+  was behind, or a restart from an old file.
 
-The first bit that is not set therefore tells how many parts a server still has. A cluster has such bits on each of its
-masters, under keys that hash to a slot of that master.
+The first bit that is not set therefore gives the number of parts that a server still has. A cluster has such bits on
+each of its masters, under keys that hash to a slot of that master.
 """
 
 import re
@@ -19,24 +20,34 @@ from redis.crc import key_slot
 
 Client = redis.Redis | redis.RedisCluster
 _ID = re.compile(r"[0-9a-f]{16}(:[0-9]+)+")
-_MAX_TAGS = 1_000_000  # a master with a single slot is found within some 100,000 with near certainty
+_MAX_TAGS = 1_000_000  # about 100,000 find a master with a single slot almost certainly
 
 
 class Marks:
-    """The marks of one load."""
+    """The marks of one load.
+
+    Attributes:
+        load: the id of the load.
+        keys: the keys of its marks, one on each server.
+    """
 
     def __init__(self, load: str, prefix: bytes) -> None:
-        """Take the id of a load that ``begin`` made; any other text is that of a load without marks."""
+        """Compute the keys of the marks.
+
+        Args:
+            load: an id that ``begin`` has made. Any other text stands for a load without marks.
+            prefix: the prefix of all keys of the store.
+        """
         token, *tags = load.split(":") if _ID.fullmatch(load) else [""]
         self.load = load
         self.keys = [_key(prefix, tag, token) for tag in tags]
 
     @classmethod
     def begin(cls, client: Client, prefix: bytes) -> "Marks":
-        """Set bit 0 on each server.
+        """Begin a load: set bit 0 on each server, and return the marks.
 
         Raises:
-            redis.RedisError, redis.exceptions.RedisClusterException: a server does not take it.
+            redis.RedisError, redis.exceptions.RedisClusterException: a server refuses it, or cannot be reached.
         """
         token = secrets.token_hex(8)
         tags = _tags(client, prefix, token) if isinstance(client, redis.RedisCluster) else ["0"]
@@ -46,28 +57,36 @@ class Marks:
         return marks
 
     def add(self, pipeline: Any, number: int) -> None:
-        """Set the bits of part ``number``, and ask for the first bit that is not set, in a pipeline after the rows."""
+        """Add commands to a pipeline, after the rows of part ``number``.
+
+        The commands set the bits of the part, and read the first bit that is not set on each server.
+        """
         for key in self.keys:
             pipeline.setbit(key, number, 1)
         for key in self.keys:
             pipeline.bitpos(key, 0)
 
     def hold(self, answers: list[Any], number: int) -> bool:
-        """Return whether the answers to a pipeline with ``add`` say that all parts to ``number`` are there."""
+        """Return whether the servers have all parts up to ``number``.
+
+        Args:
+            answers: the answers to a pipeline with the commands of ``add``.
+            number: the number of the last part.
+        """
         return all(first > number for first in answers[-len(self.keys) :])
 
     def are_held(self, client: Client, count: int) -> bool:
         """Return whether every server has the bits of the first ``count`` parts.
 
         Raises:
-            redis.RedisError, redis.exceptions.RedisClusterException: a server does not say.
+            redis.RedisError, redis.exceptions.RedisClusterException: a server refuses it, or cannot be reached.
         """
         if not self.keys or (isinstance(client, redis.RedisCluster) and not self._on_all_masters(client)):
             return False
         return all(int(client.bitpos(key, 0)) > count for key in self.keys)
 
     def _on_all_masters(self, client: redis.RedisCluster) -> bool:
-        """Return whether each master has a mark; one that was given slots since the load began may not."""
+        """Return whether each master has a mark. A master that got slots after the load began may have none."""
         client.nodes_manager.initialize()
         masters = _masters(client)
         return {masters[key_slot(key)] for key in self.keys if key_slot(key) in masters} == set(
@@ -76,7 +95,7 @@ class Marks:
 
 
 def _key(prefix: bytes, tag: str, token: str) -> bytes:
-    """Return the key of a mark. No row has it: after the second brace of a row's key comes a slash."""
+    """Return the key of a mark. It never equals the key of a row, which has a slash after the closing brace."""
     return prefix + b"{%s}load/%s" % (tag.encode(), token.encode())
 
 

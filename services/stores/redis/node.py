@@ -1,9 +1,9 @@
-"""One Redis server as the request path sees it: open connections, and a breaker over them.
+"""One Redis server in the request path: its open connections, and a circuit breaker.
 
-Nothing here connects. A connection's handshakes (TCP, TLS, password) take several round trips and much longer
-than a batch may wait, so ``connector.py`` makes connections on a thread of its own, and a batch that finds none
-goes without. The time-out is the kernel's, on the socket: an event loop or an interpreter lock that is late
-itself does not make an answer late that has come.
+This module never opens a connection. The handshakes (TCP, TLS, password) take several round trips, which is much longer
+than a batch may wait. ``connector.py`` therefore opens connections on a separate thread. If no connection is open, a
+batch gets default features. The kernel enforces the time-out on the socket. An answer that has arrived is therefore
+never too late only because the event loop or the GIL is busy.
 """
 
 import logging
@@ -21,10 +21,20 @@ logger = logging.getLogger("ray.serve")
 
 
 class RedisNode:
-    """Connections of one server; called from several threads."""
+    """The connections to one server. Several threads may use it.
+
+    Attributes:
+        address: the host and port.
+    """
 
     def __init__(self, address: tuple[str, int], size: int, breaker: BreakerConfig) -> None:
-        """Hold at most ``size`` connections, none as yet."""
+        """Start without connections.
+
+        Args:
+            address: the host and port.
+            size: the largest number of connections.
+            breaker: when the server is skipped after failures, and for how long.
+        """
         self.address = address
         self._size = size
         self._lock = Lock()
@@ -36,7 +46,7 @@ class RedisNode:
 
     @property
     def lacking(self) -> int:
-        """How many connections it could hold more."""
+        """The number of connections that are still to be opened."""
         with self._lock:
             return 0 if self._closed else self._size - self._open
 
@@ -47,7 +57,7 @@ class RedisNode:
             return self._breaker.state
 
     def add(self, connection: Connection) -> None:
-        """Take over a connection that is ready."""
+        """Add a connection that is ready for batches."""
         with self._lock:
             if not self._closed:
                 self._open += 1
@@ -56,7 +66,11 @@ class RedisNode:
         connection.disconnect()
 
     def take(self) -> Connection | None:
-        """Give a connection that was not closed from the other side; None if there is none, or none may be used."""
+        """Take an idle connection that the server has not closed.
+
+        Returns:
+            The connection. None if no such connection is idle, or the breaker skips the server.
+        """
         with self._lock:
             may, breaker = self._breaker.asked(time.monotonic())
             if not may:
@@ -73,7 +87,7 @@ class RedisNode:
         return connection
 
     def sweep(self) -> None:
-        """Close what the other side closed while nobody read."""
+        """Close the idle connections that the server has closed."""
         with self._lock:
             lost = [connection for connection in self._idle if not _is_quiet(connection)]
             self._idle = deque(connection for connection in self._idle if connection not in lost)
@@ -81,7 +95,7 @@ class RedisNode:
             self.drop(connection)
 
     def give_back(self, connection: Connection) -> None:
-        """Take back a connection that answered."""
+        """Take back a connection after a successful answer."""
         with self._lock:
             before, self._breaker = self._breaker.state, self._breaker.succeeded()
             closed = self._closed
@@ -93,13 +107,13 @@ class RedisNode:
             logger.warning("feature store %s:%d answers again", *self.address)
 
     def drop(self, connection: Connection) -> None:
-        """Close a connection; what was asked on it may still come, to nobody."""
+        """Close a connection. Answers that still arrive on it are dropped."""
         connection.disconnect()
         with self._lock:
             self._open -= 1
 
     def failed(self, reason: str) -> None:
-        """Note that a batch went without."""
+        """Count a batch that got no rows from this server."""
         with self._lock:
             before, self._breaker = self._breaker.state, self._breaker.failed(time.monotonic())
             after, config = self._breaker.state, self._breaker.config
@@ -113,7 +127,7 @@ class RedisNode:
             )
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed when it comes back."""
+        """Close the idle connections now, and the others when they are given back."""
         with self._lock:
             self._closed = True
             idle, self._idle = list(self._idle), deque()
@@ -122,16 +136,16 @@ class RedisNode:
 
 
 def send(connection: Connection, commands: Sequence[Sequence[bytes]]) -> None:
-    """Send commands in one go.
+    """Send all commands at once.
 
     Raises:
-        redis.RedisError: they cannot be sent.
+        redis.RedisError: the commands cannot be sent.
     """
     connection.send_packed_command(connection.pack_commands(commands), check_health=False)
 
 
 def _is_quiet(connection: Connection) -> bool:
-    """Whether nothing waits to be read: the end of the stream, or an answer to nobody, would."""
+    """Return whether there is nothing to read: neither the end of the stream nor a late answer to an old command."""
     try:
         return not connection.can_read()
     except redis.RedisError:

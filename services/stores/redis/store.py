@@ -1,13 +1,13 @@
-"""Redis or Valkey, one server or a cluster: a batch's rows in one pipelined round trip to each node.
+"""Redis or Valkey, as one server or a cluster: the rows of a batch take one pipelined round trip to each node.
 
-A single server gets one MGET. In a cluster a user's keys share a slot (their hash tag is the user id), every
-slot gets an MGET, and all nodes are written to before any is read from. A node that is slow, dead or refuses
-costs at most the time-out, and its users' rows count as unread; the others have theirs.
+A single server gets one MGET. In a cluster the keys of a user share a slot, because their hash tag is the user id. Each
+slot gets one MGET, and all commands are sent to all nodes before the first answer is read. A node that is slow, dead or
+refuses commands costs at most the time-out. The rows of its users count as unread, and the others are read.
 
-Reads block, and run on the runner's I/O threads (``services.stages.base.WaitingStage``), so that the model thread
-scores another batch meanwhile, however slow the store. For 16 users on loopback that takes 0.12 ms there and back; the
-model thread itself would have them in 0.07, and redis-py's asyncio client on the event loop in 0.20. An event loop
-that is late itself would also see an answer late and call it missing; the kernel's time-out on a socket does not.
+Reads block. They run on the runner's I/O threads (``services.stages.base.WaitingStage``), so that the model thread
+scores another batch meanwhile, even if the store is slow. A read of 16 users on loopback takes 0.12 ms this way. It
+would take 0.07 ms on the model thread itself, and 0.20 ms with redis-py's asyncio client on the event loop. A busy
+event loop would also notice an answer too late and treat it as missing. The kernel's time-out on a socket does not.
 """
 
 import time
@@ -27,22 +27,28 @@ from services.stores.redis.connector import RedisConnector
 from services.stores.redis.node import RedisNode, send
 
 Groups = list[list[int]]
-"""Places of keys that one command asks for: all of them, or in a cluster those of one slot."""
-_LATEST_S = 1e-4  # past the deadline an answer that has come is still taken
+"""The indices of keys in groups. Each group is read by one command: all keys, or in a cluster those of one slot."""
+_LATEST_S = 1e-4  # the shortest wait. After the deadline an answer that has already arrived is still read
 
 
 class RedisStore:
-    """Rows by key, read from Redis."""
+    """Reads rows by key from Redis."""
 
     waits = True
 
     def __init__(self, config: RedisConfig, home: Path, readers: int = 1) -> None:
-        """Connect in the background; wait for the first connections, but not for a server that is not there.
+        """Start to connect, and wait for the first connections, for at most twice the connect time-out.
 
-        readers: how many threads may read at once; each finds a connection to every node.
+        A server that cannot be reached is no error. Its rows count as unread until it answers.
+
+        Args:
+            config: the options of the store.
+            home: the folder that relative paths of the options start from.
+            readers: the largest number of threads that read at the same time. There are as many connections to each
+                node.
 
         Raises:
-            ConfigError: the password or a certificate is not where the config says.
+            ConfigError: the password or a certificate is missing.
         """
         self._prefix = config.prefix.encode()
         self._timeout_s = config.timeout_ms / 1e3
@@ -58,11 +64,11 @@ class RedisStore:
 
     @property
     def left_alone(self) -> int:
-        """How many nodes' breakers are not closed."""
+        """The number of nodes whose breaker is not closed."""
         return sum(node.state is not State.CLOSED for node in list(self._connector.nodes.values()))
 
     def read_many(self, keys: Sequence[bytes]) -> Reading:
-        """Read all keys; those of a node that does not answer in time are unread."""
+        """Read all keys. The keys of a node that does not answer in time are unread."""
         if not keys:
             return Reading([])
         rows: list[bytes | None] = [None] * len(keys)
@@ -101,7 +107,7 @@ class RedisStore:
         rows: list[bytes | None],
         deadline_s: float,
     ) -> list[int]:
-        """Put a node's answers into ``rows``; give the indices of those without an answer."""
+        """Read the answers of a node into ``rows``, and return the indices of the keys without an answer."""
         unread: list[int] = []
         for number, group in enumerate(groups):
             left_s = max(_LATEST_S, deadline_s - time.monotonic())
@@ -111,21 +117,25 @@ class RedisStore:
                     rows[index] = value
             except (
                 redis.ResponseError
-            ):  # the node answers, but has not this slot any more, or not for this user
+            ):  # the node answers, but it no longer has this slot, or this user may not read it
                 unread += group
                 self._connector.look(moved=True)
-            except (redis.RedisError, TypeError, ValueError) as error:  # the others: no answer to an MGET
+            except (
+                redis.RedisError,
+                TypeError,
+                ValueError,
+            ) as error:  # TypeError, ValueError: not an answer to MGET
                 self._lose(node, connection, error)
                 return unread + list(chain.from_iterable(groups[number:]))
         node.give_back(connection)
         return unread
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close all connections."""
         self._connector.close()
 
     def _grouped(self, keys: Sequence[bytes]) -> list[tuple[RedisNode | None, Groups]]:
-        """Return indices of keys by slot, by node; a slot whose node is unknown is None's."""
+        """Return the nodes, each with its groups of key indices. The node is None if it is unknown."""
         if not self._is_cluster:
             return [(node, [list(range(len(keys)))]) for node in self._connector.nodes.values()]
         slots = self._connector.slots

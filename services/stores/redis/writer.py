@@ -1,4 +1,4 @@
-"""Rows into Redis or Valkey: pipelined, in parts that bound memory on both sides."""
+"""Writes rows into Redis or Valkey. They are pipelined in parts, which bounds the memory of client and server."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -19,13 +19,14 @@ _WAITS = 12
 
 
 class RedisWriter:
-    """Rows by key, written to Redis."""
+    """Writes rows by key to Redis."""
 
     def __init__(self, config: RedisConfig, home: Path) -> None:
         """Connect.
 
         Raises:
-            ConfigError: the password or a certificate is not where the config says. StoreFailed: no server.
+            ConfigError: the password or a certificate is missing.
+            StoreFailed: a server cannot be reached.
         """
         self._prefix = config.prefix.encode()
         self._where = ", ".join(config.nodes)
@@ -36,7 +37,11 @@ class RedisWriter:
             raise self._failure(error) from error
 
     def write_many(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
-        """Write in pipelines of a thousand rows."""
+        """Write the rows in pipelines of 1,000 rows. Return the number of rows.
+
+        Raises:
+            StoreFailed: a server does not accept the rows.
+        """
         written = 0
         iterator = iter(rows)
         while part := list(islice(iterator, _ROWS_A_PART)):
@@ -45,7 +50,7 @@ class RedisWriter:
         return written
 
     def begin_load(self) -> str:
-        """Put the first mark of a load on each server; return the load's id."""
+        """Write the first mark of a load on each server. Return the id of the load."""
         try:
             return Marks.begin(self._client, self._prefix).load
         except ERRORS as error:
@@ -55,7 +60,8 @@ class RedisWriter:
         """Write a part and its marks in one pipeline.
 
         Raises:
-            StoreFailed: a server does not take them. StoreLost: one lacks the mark of an earlier part.
+            StoreFailed: a server does not accept the rows.
+            StoreLost: a server lacks the mark of an earlier part.
         """
         marks = Marks(load, self._prefix)
         if not marks.hold(self._write(rows, marks, number), number):
@@ -74,7 +80,11 @@ class RedisWriter:
             raise self._failure(error) from error
 
     def end_load(self, load: str) -> None:
-        """Remove the marks of a load; of a server that has replicas, wait until one has all rows."""
+        """Remove the marks of a load. If a server has replicas, wait up to 60 s until one of them has all rows.
+
+        Raises:
+            StoreFailed: a server does not accept the commands, or no replica confirms the rows.
+        """
         try:
             confirmed = [self._remove(key) for key in Marks(load, self._prefix).keys]
         except ERRORS as error:
@@ -87,7 +97,7 @@ class RedisWriter:
             )
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close all connections."""
         self._client.close()
 
     def _write(self, rows: Sequence[tuple[bytes, bytes]], marks: Marks | None, number: int) -> list[Any]:
@@ -102,17 +112,20 @@ class RedisWriter:
             raise self._failure(error) from error
 
     def _remove(self, key: bytes) -> bool:
-        """Remove a mark; return whether a replica confirms it, and with it all rows before, or there is none."""
+        """Remove a mark. Return whether a replica confirms this, or the server has no replica.
+
+        The confirmation covers all rows that were written before.
+        """
         client = self._client
         if isinstance(client, redis.RedisCluster):
             client = client.get_redis_connection(client.get_node_from_key(key))
-        with client.client() as connection:  # WAIT is about the writes of its own connection
+        with client.client() as connection:  # WAIT only covers the writes of its own connection
             connection.delete(key)
             try:
                 if int(connection.info("replication").get("connected_slaves", 0)) == 0:
                     return True
                 return any(connection.execute_command("WAIT", 1, _WAIT_MS) for _ in range(_WAITS))
-            except redis.ResponseError:  # this user may not ask, or the server knows no replicas
+            except redis.ResponseError:  # this user may not send it, or the server has no such command
                 return True
 
     def _failure(self, error: Exception) -> StoreFailed:

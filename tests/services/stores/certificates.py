@@ -1,4 +1,4 @@
-"""A certificate authority of a test's own, and a server's certificate for 127.0.0.1."""
+"""A new certificate authority for a test, and a server certificate for 127.0.0.1."""
 
 import datetime
 import ipaddress

@@ -1,4 +1,4 @@
-"""Real Redis servers on free ports, for tests; where there is no redis-server these are skipped, by name."""
+"""Real Redis servers on free ports, for tests. Without redis-server these tests are skipped."""
 
 import os
 import shutil
@@ -21,12 +21,12 @@ from tests.services.processes import free_port
 SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
 needs_redis = pytest.mark.skipif(SERVER is None, reason="no redis-server here: apt-get install redis-server")
 _START_LIMIT_S = 10.0
-# Generous, so that a busy machine's pauses are no failures; a short way back.
+# A long time-out, so that pauses of a busy machine are no failures, and a short time until the next attempt.
 PATIENT: dict[str, Any] = {"timeout_ms": 2000, "breaker": {"failures": 2, "retry_after_ms": 50}}
 
 
 class RedisServer:
-    """One server's process; its data are in memory alone."""
+    """The process of one server. Its data are only in memory."""
 
     def __init__(self, folder: Path, *arguments: str, tls: bool = False) -> None:
         """Start on a free port."""
@@ -38,20 +38,20 @@ class RedisServer:
 
     @property
     def node(self) -> str:
-        """Host and port, as a config names them."""
+        """The host and port, as in a configuration."""
         return f"127.0.0.1:{self.port}"
 
     def client(self, **options: Any) -> redis.Redis:
-        """Give redis-py's own client."""
+        """Return a client of redis-py."""
         return redis.Redis("127.0.0.1", self.port, socket_timeout=5, **options)
 
     def ask(self, *command: str | int) -> Any:
-        """Give the answer to one command."""
+        """Return the answer to one command."""
         with self.client() as client:
             return client.execute_command(*command)
 
     def wait(self, **options: Any) -> None:
-        """Wait until it answers a PING."""
+        """Wait until the server answers a PING."""
 
         def answers() -> bool:
             assert self.process.poll() is None, "redis-server ended"
@@ -64,25 +64,25 @@ class RedisServer:
         until(answers)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """End the server like a crash."""
         self.process.kill()
         self.process.wait(10)
 
     def restart(self) -> None:
-        """Start it again on the same port, empty."""
+        """Start the server again on the same port."""
         self.process = self._start()
         self.wait()
 
     def freeze(self) -> None:
-        """Stop it where it is: its connections stay open and nothing answers."""
+        """Suspend the server: its connections stay open, but it answers nothing."""
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume the server."""
         os.kill(self.process.pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it however it is."""
+        """End the server, also if it is suspended or has ended."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(10)
@@ -109,7 +109,13 @@ class RedisServer:
 
 @contextmanager
 def redis_server(folder: Path, *arguments: str, **options: Any) -> Iterator[RedisServer]:
-    """Run a server; ready when entered. options: of the client that asks whether it is."""
+    """Run a server that is ready when the block begins.
+
+    Args:
+        folder: the working folder of the server.
+        arguments: further arguments of redis-server.
+        options: the options of the client that waits for the server.
+    """
     server = RedisServer(folder, *arguments)
     try:
         server.wait(**options)
@@ -120,13 +126,13 @@ def redis_server(folder: Path, *arguments: str, **options: Any) -> Iterator[Redi
 
 @contextmanager
 def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[RedisServer]]:
-    """Run a cluster of masters, its slots cut evenly; ready when entered."""
+    """Run a cluster of masters with equal shares of the slots. It is ready when the block begins."""
     with ExitStack() as stack:
         servers = []
         for number in range(nodes):
             own = folder / f"node{number}"
             own.mkdir()
-            # The bus's usual port, 10,000 above, may be past the last there is.
+            # The default port of the cluster bus is 10,000 higher, which may exceed the highest port number.
             arguments = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
             arguments += ["--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000"]
             servers.append(stack.enter_context(redis_server(own, *arguments)))
@@ -147,7 +153,7 @@ def _knows_all(server: RedisServer, nodes: int) -> bool:
 
 
 def until(holds: Callable[[], bool], limit_s: float = _START_LIMIT_S) -> None:
-    """Wait until something of another process holds."""
+    """Wait until a condition about another process holds."""
     end_s = time.monotonic() + limit_s
     while not holds():
         assert time.monotonic() < end_s, f"the condition did not hold within {limit_s} s"
@@ -156,7 +162,7 @@ def until(holds: Callable[[], bool], limit_s: float = _START_LIMIT_S) -> None:
 
 @contextmanager
 def reading(folder: Path, *servers: RedisServer, **changes: Any) -> Iterator[RedisStore]:
-    """Open a store over the servers."""
+    """Open a store with the given servers."""
     nodes = [server.node for server in servers]
     store = RedisStore(
         RedisConfig.model_validate({"kind": "redis", "nodes": nodes, **PATIENT, **changes}), folder
@@ -168,7 +174,7 @@ def reading(folder: Path, *servers: RedisServer, **changes: Any) -> Iterator[Red
 
 
 def until_read(store: RedisStore, keys: Sequence[bytes]) -> Reading:
-    """Read until nothing is unread, as requests would; give that reading."""
+    """Read until no key is unread, as requests would, and return that reading."""
     readings: list[Reading] = []
     until(lambda: not (readings.append(store.read_many(keys)) or readings[-1].unread), 15)  # type: ignore[func-returns-value]
     return readings[-1]

@@ -1,4 +1,4 @@
-"""The stores' part of a pipeline's YAML."""
+"""The options of stores in a pipeline's YAML."""
 
 from typing import Any
 

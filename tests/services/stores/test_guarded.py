@@ -7,7 +7,7 @@ from services.stores.guarded import GuardedStore
 
 
 class Scripted:
-    """A store of another package that answers, or raises, what it was given."""
+    """A store of another package that returns or raises a given answer."""
 
     waits = True
     left_alone = 2

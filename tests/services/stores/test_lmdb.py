@@ -87,7 +87,7 @@ def test_damaged_pages_cost_the_rows_and_no_error(tmp_path: Path) -> None:
     writer.write_many((b"u%04d" % i, b"x" * 200) for i in range(2000))
     writer.close()
     data = bytearray((path / "data.mdb").read_bytes())
-    for page in range(2, len(data) // 4096):  # behind the two pages that say where the tree begins
+    for page in range(2, len(data) // 4096):  # after the two pages with the location of the tree
         data[page * 4096 : page * 4096 + 64] = b"\xff" * 64
     (path / "data.mdb").write_bytes(data)
     reader = LmdbStore(path)

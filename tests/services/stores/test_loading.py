@@ -1,4 +1,4 @@
-"""Bulk loads: what Parquet holds is what a stage reads, and a load that was cut off goes on."""
+"""Bulk loads: stages read the values of the Parquet file, and an interrupted load continues."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ def key_of(user: str) -> bytes:
 
 
 class Kept:
-    """A store in memory, which may be full after some rows."""
+    """A store in memory that is full after ``room`` rows."""
 
     def __init__(self, room: int = 1 << 30) -> None:
         self.rows: dict[bytes, bytes] = {}
@@ -273,11 +273,11 @@ def test_lists_of_events_are_loaded_as_events_and_unequal_ones_refused(tmp_path:
     columns = UserRowCodec(features).decode([store.rows[key_of("u")]], np.array([30.0])).columns
     keys = columns["user.keys"]
     assert isinstance(keys, RaggedArray)
-    assert keys[0].tolist() == [3]  # of the two newest that are kept one is not past yet
+    assert keys[0].tolist() == [3]  # the two newest are stored, and one of them is not in the past yet
 
 
 class ManyLoads(Kept):
-    """A store that takes several loads, one after another; a mark is only as long as its load."""
+    """A store for several loads, one after the other. The marks of a load are removed at its end."""
 
     def begin_load(self) -> str:
         name = f"load-{self.written}-{len(self.marks)}"

@@ -1,4 +1,4 @@
-"""The Redis store against real servers: what it reads, and what becomes of it when they fail."""
+"""The Redis store with real servers: it reads rows, and survives failures of the servers."""
 
 import logging
 import time
@@ -228,7 +228,9 @@ def test_tls_reads_what_it_trusts_and_nothing_else(tmp_path: Path) -> None:
         load(server, tmp_path, tls={"ca_file": "ca.pem"})
         with reading(tmp_path, server, tls={"ca_file": "ca.pem"}) as store:
             assert store.read_many(list(ROWS)).rows == list(ROWS.values())
-        with reading(tmp_path, server, tls={}) as store:  # this machine's authorities did not sign it
+        with reading(
+            tmp_path, server, tls={}
+        ) as store:  # the authorities of this machine did not sign the certificate
             assert store.read_many([b"{u1}/user"]).unread == [0]
         with reading(tmp_path, server, connect_timeout_ms=200) as store:
             assert store.read_many([b"{u1}/user"]).unread == [0]
@@ -262,7 +264,7 @@ def test_a_slot_that_moved_is_found(tmp_path: Path) -> None:
             slot = servers[0].ask("CLUSTER", "KEYSLOT", key)
             (old,) = [s for s in servers if s.ask("CLUSTER", "COUNTKEYSINSLOT", slot)]
             new = next(server for server in servers if server is not old)
-            old.ask("DEL", key)  # what a migration does after it has copied the row
+            old.ask("DEL", key)  # as a migration does after it has copied the row
             for server in (new, old):
                 server.ask("CLUSTER", "SETSLOT", slot, "NODE", new.ask("CLUSTER", "MYID"))
             new.ask("SET", key, "moved")

@@ -1,4 +1,4 @@
-"""One process's open stores: who is left alone, and until when."""
+"""The open stores of one process: a store counts its failing servers while it is open."""
 
 from pathlib import Path
 

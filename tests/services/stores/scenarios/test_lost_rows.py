@@ -1,4 +1,4 @@
-"""Loads into stores that lose rows: at the end every row is there, or the command failed and says so."""
+"""Loads into stores that lose rows: at the end the store has every row, or the command reports a failure."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ USERS = PARTS * ROWS_A_PART
 
 
 class Cut(Exception):
-    """The loading process ends here."""
+    """Raised where the loading process is interrupted."""
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,15 @@ def held_by(*servers: RedisServer) -> set[bytes]:
 
 @dataclass
 class Loader:
-    """Calls of the command on one source. at: what happens after a number of parts, once each."""
+    """Calls of the load command on one source.
+
+    Attributes:
+        config: the store.
+        source: the file or folder to load.
+        home: the folder that relative paths start from.
+        at: functions to call after a number of parts. Each is called only once.
+        checkpoint: the class of the checkpoint.
+    """
 
     config: StoreConfig
     source: Path
@@ -111,7 +119,7 @@ def test_a_load_that_was_cut_off_goes_on_if_the_server_has_its_rows(
     loader = Loader(redis_config(server), write_users(tmp_path / "users.parquet"), at={4: [cut]})
     loaded, _ = loader.until_through(2)
     assert (loaded.resumed, loaded.lost, loaded.written) == (4 * ROWS_A_PART, 0, 6 * ROWS_A_PART)
-    assert held_by(server) == keys_of()  # and no mark is left
+    assert held_by(server) == keys_of()  # and the server has no marks
 
 
 @needs_redis
@@ -195,7 +203,7 @@ Event = Literal["cut", "cut before the checkpoint", "flush", "restart", "save", 
 def test_whatever_happens_whenever_all_rows_are_there_once_the_command_ends_well(
     tmp_path: Path, server: RedisServer, events: list[tuple[int, Event]]
 ) -> None:
-    """save and rewind: the server is set back to an earlier state, as by a replica that was behind."""
+    """The events save and rewind reset the server to an earlier state, like a failover to a replica that was behind."""
     server.ask("FLUSHALL")
     (tmp_path / "dump.rdb").unlink(missing_ok=True)
     armed: list[bool] = []
@@ -229,7 +237,7 @@ def test_whatever_happens_whenever_all_rows_are_there_once_the_command_ends_well
     marks = {key for key in held if b"}load/" in key}
     assert held - marks == keys_of()
     happened = {event for _, event in events}
-    assert not marks or "rewind" in happened  # which may bring back marks of a load that had ended
+    assert not marks or "rewind" in happened  # a rewind can bring back marks of a load that had ended
     assert not loader.checkpoint(loader.source, "").path.exists()
     if happened & {"flush", "restart"}:
         assert failures, "rows were lost during the command, but it reported no failure"
@@ -246,12 +254,12 @@ def test_in_a_cluster_the_loss_of_one_masters_rows_is_noticed(tmp_path: Path) ->
             with pytest.raises(Cut):
                 loader.call()
             victim.ask("FLUSHALL")  # between two calls
-            with pytest.raises(StoreLost, match="it starts over"):  # and during the second
+            with pytest.raises(StoreLost, match="it starts over"):  # and during the second call
                 loader.call()
             loaded = loader.call()
             assert (loaded.resumed, loaded.written) == (0, USERS)
             assert held_by(*servers) == keys_of()
-        # Killed and started again without its data.
+        # A server is killed and restarted without its data.
         loader = Loader(config, path, at={4: [cut]})
         with pytest.raises(Cut):
             loader.call()
@@ -261,7 +269,7 @@ def test_in_a_cluster_the_loss_of_one_masters_rows_is_noticed(tmp_path: Path) ->
         loaded = loader.call()
         assert (loaded.resumed, loaded.lost, loaded.written) == (0, 4 * ROWS_A_PART, USERS)
         assert held_by(*servers) == keys_of()
-        # A master that was given slots since the load began has no mark: it could lose rows unnoticed.
+        # A master that got slots after the load began has no mark. It could lose rows without notice.
         writer = open_writer(config, tmp_path)
         load_id = writer.begin_load()
         assert writer.holds_parts(load_id, 0)
