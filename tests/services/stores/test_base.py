@@ -35,11 +35,11 @@ def test_each_kind_has_its_own_fields() -> None:
         ({"kind": "redis", "breaker": {"failures": 0}}, "failures"),
     ],
 )
-def test_what_cannot_be_is_refused(fields: dict[str, Any], wrong: str) -> None:
+def test_refuses_invalid_options(fields: dict[str, Any], wrong: str) -> None:
     with pytest.raises(ValidationError, match=wrong):
         STORE.validate_python(fields)
 
 
-def test_hosts_are_names_or_addresses_of_both_kinds() -> None:
+def test_hosts_are_names_or_ipv4_or_ipv6_addresses() -> None:
     config = RedisConfig(kind="redis", nodes=("cache.local:6379", "10.0.0.7:1", "[::1]:65535"), cluster=True)
     assert addresses_of(config) == [("cache.local", 6379), ("10.0.0.7", 1), ("::1", 65535)]

@@ -25,7 +25,7 @@ class Scripted:
         self.is_closed = True
 
 
-def test_a_right_answer_is_passed_on() -> None:
+def test_returns_a_valid_reading_unchanged() -> None:
     inner, reading = Scripted(None), Reading([b"a", None], (1,))
     inner._answer = reading
     store = GuardedStore(inner)
@@ -38,6 +38,6 @@ def test_a_right_answer_is_passed_on() -> None:
 @pytest.mark.parametrize(
     "answer", [OSError("away"), Reading([b"a"]), Reading([None, None], (2,)), None], ids=repr
 )
-def test_rows_of_a_wrong_answer_count_as_unread(answer: Reading | Exception | None) -> None:
+def test_all_keys_are_unread_after_an_error_or_an_invalid_reading(answer: Reading | Exception | None) -> None:
     reading = GuardedStore(Scripted(answer)).read_many([b"x", b"y"])
     assert (reading.rows, list(reading.unread)) == ([None, None], [0, 1])

@@ -10,7 +10,7 @@ from services.stores.kinds.lmdb import LmdbConfig
 from services.stores.lmdb import LmdbStore
 
 
-def test_rows_come_in_the_order_of_the_keys_none_where_there_is_none(tmp_path: Path) -> None:
+def test_returns_rows_in_key_order_and_none_for_a_missing_key(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     assert store.write_many([(b"a", b"1"), (b"b", b"2"), (b"a", b"3")]) == 3
     assert store.read_many([b"b", b"x", b"a", b"b"]).rows == [b"2", None, b"3", b"2"]
@@ -28,7 +28,7 @@ def test_a_key_that_lmdb_cannot_hold_has_no_row(tmp_path: Path, key: bytes) -> N
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=600), max_size=8))
-def test_any_bytes_may_be_asked_for(tmp_path: Path, keys: list[bytes]) -> None:
+def test_any_bytes_can_be_read_as_keys(tmp_path: Path, keys: list[bytes]) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     try:
         assert store.read_many(keys).rows == [None] * len(keys)
@@ -36,14 +36,14 @@ def test_any_bytes_may_be_asked_for(tmp_path: Path, keys: list[bytes]) -> None:
         store.close()
 
 
-def test_more_rows_than_one_transaction_holds_are_written(tmp_path: Path) -> None:
+def test_writes_more_rows_than_fit_into_one_transaction(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     assert store.write_many((b"%d" % i, b"v%d" % i) for i in range(10_001)) == 10_001
     assert store.read_many([b"10000", b"0"]).rows == [b"v10000", b"v0"]
     store.close()
 
 
-def test_a_reader_sees_what_a_writer_left(tmp_path: Path) -> None:
+def test_a_reader_sees_the_rows_of_a_writer(tmp_path: Path) -> None:
     writer = LmdbStore(tmp_path / "users", readonly=False)
     writer.write_many([(b"a", b"1")])
     writer.close()
@@ -62,14 +62,14 @@ def test_a_missing_or_damaged_store_is_a_config_error(tmp_path: Path) -> None:
         LmdbStore(tmp_path / "damaged")
 
 
-def test_a_store_whose_folder_cannot_be_made_is_a_config_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_a_config_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "store"):
         with pytest.raises(ConfigError, match="cannot be made a folder"):
             LmdbStore(path, readonly=False)
 
 
-def test_rows_can_be_gone_through_from_any_key(tmp_path: Path) -> None:
+def test_iterates_over_rows_from_any_key(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     rows = [(b"%03d" % i, b"row") for i in range(5)]
     store.write_many(rows)
@@ -81,7 +81,7 @@ def test_rows_can_be_gone_through_from_any_key(tmp_path: Path) -> None:
     store.close()
 
 
-def test_damaged_pages_cost_the_rows_and_no_error(tmp_path: Path) -> None:
+def test_damaged_pages_make_rows_unread_without_an_error(tmp_path: Path) -> None:
     path = tmp_path / "users"
     writer = LmdbStore(path, readonly=False)
     writer.write_many((b"u%04d" % i, b"x" * 200) for i in range(2000))
@@ -97,7 +97,7 @@ def test_damaged_pages_cost_the_rows_and_no_error(tmp_path: Path) -> None:
     reader.close()
 
 
-def test_a_key_that_is_too_long_to_write_is_named(tmp_path: Path) -> None:
+def test_names_a_key_that_is_too_long_to_write(tmp_path: Path) -> None:
     store = LmdbStore(tmp_path / "users", readonly=False)
     with pytest.raises(StoreFailed, match="a key must have 1 to 511 bytes, got 600 in"):
         store.write_many([(b"a", b"1"), (b"k" * 600, b"2")])

@@ -54,7 +54,7 @@ def key_of(user: str) -> bytes:
     return row_key("user", user.encode())
 
 
-class Kept:
+class MemoryStore:
     """A store in memory that is full after ``room`` rows."""
 
     def __init__(self, room: int = 1 << 30) -> None:
@@ -97,15 +97,15 @@ def write(
     return path
 
 
-def run(path: Path, store: Kept, features: FeatureSet = FEATURES) -> LoadReport:
+def run(path: Path, store: MemoryStore, features: FeatureSet = FEATURES) -> LoadReport:
     source = open_source(path, features)
     return load(source, store, LoadCheckpoint(path, source.stamp()), lambda done, total: None)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.lists(USERS, max_size=8))
-def test_what_is_loaded_is_what_encoding_gives(tmp_path: Path, users: list[dict[str, Any]]) -> None:
-    store = Kept()
+def test_loads_the_rows_that_the_codec_encodes(tmp_path: Path, users: list[dict[str, Any]]) -> None:
+    store = MemoryStore()
     path = write(tmp_path / "users.parquet", [{"user_id": f"u{i}", **user} for i, user in enumerate(users)])
     loaded = run(path, store)
     assert (loaded.written, loaded.refused) == (len(users), 0)
@@ -114,14 +114,14 @@ def test_what_is_loaded_is_what_encoding_gives(tmp_path: Path, users: list[dict[
         assert store.rows[key_of(f"u{i}")] == CODEC.encode(arrays)
 
 
-def test_features_of_fixed_shape_alone_are_encoded_alike(tmp_path: Path) -> None:
+def test_encodes_files_with_only_fixed_shapes_like_the_codec(tmp_path: Path) -> None:
     fixed = FeatureSet(features=FEATURES.features[:2])
     rows: list[dict[str, Any]] = [{"user_id": "a", "age": 3}, {"user_id": "b", "profile": [1, 2, 3]}]
     rows += [
         {"user_id": "c", "age": 300, "profile": [1, 2]},
         {"user_id": "d", "age": 4, "profile": [4, 5, 6]},
     ]
-    store = Kept()
+    store = MemoryStore()
     path = write(tmp_path / "users.parquet", rows, schema=pa.schema(list(SCHEMA)[:3]))
     assert run(path, store, fixed).refused == 1
     codec = UserRowCodec(fixed)
@@ -130,7 +130,7 @@ def test_features_of_fixed_shape_alone_are_encoded_alike(tmp_path: Path) -> None
         assert store.rows[row_key("user", row["user_id"].encode())] == codec.encode(arrays)
 
 
-def test_bad_rows_are_named_with_number_and_remedy_and_the_others_are_loaded(tmp_path: Path) -> None:
+def test_reports_bad_rows_with_a_remedy_and_loads_the_others(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"user_id": "good", "age": 3},
         {"user_id": "old", "age": 300},
@@ -140,7 +140,7 @@ def test_bad_rows_are_named_with_number_and_remedy_and_the_others_are_loaded(tmp
         {"user_id": None, "age": 1},
         {"user_id": "fine", "places": [[1.0, 2.0]]},
     ]
-    store = Kept()
+    store = MemoryStore()
     loaded = run(write(tmp_path / "users.parquet", rows), store)
     assert sorted(store.rows) == [key_of("fine"), key_of("good")]
     assert [fault.partition("users.parquet ")[2] for fault in loaded.faults] == [
@@ -152,10 +152,10 @@ def test_bad_rows_are_named_with_number_and_remedy_and_the_others_are_loaded(tmp
     ]
 
 
-def test_a_load_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_an_interrupted_load_continues_where_it_stopped(tmp_path: Path) -> None:
     rows = [{"user_id": f"u{i}", "age": i % 100} for i in range(10_000)]
     path = write(tmp_path / "users.parquet", rows)
-    store = Kept(room=5000)
+    store = MemoryStore(room=5000)
     with pytest.raises(StoreFailed):
         run(path, store)
     before, store.room = store.written, 1 << 30
@@ -165,19 +165,19 @@ def test_a_load_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
     assert store.written == 10_000
     assert store.rows.keys() == {key_of(f"u{i}") for i in range(10_000)}
     assert not store.marks
-    again = run(path, Kept())
+    again = run(path, MemoryStore())
     assert (again.resumed, again.written) == (0, 10_000)
 
 
-def test_a_checkpoint_of_another_file_or_garbled_begins_anew(tmp_path: Path) -> None:
+def test_starts_over_with_a_checkpoint_that_is_damaged_or_of_another_file(tmp_path: Path) -> None:
     path = write(tmp_path / "users.parquet", [{"user_id": f"u{i}"} for i in range(3000)])
     LoadCheckpoint(path, "another").write(LoadProgress("load", 2, 2000, 2000))
-    assert run(path, Kept()).resumed == 0
+    assert run(path, MemoryStore()).resumed == 0
     LoadCheckpoint(path, "").path.write_text("{garbled")
-    assert run(path, Kept()).written == 3000
+    assert run(path, MemoryStore()).written == 3000
 
 
-def test_columns_that_are_no_features_are_refused_by_name(tmp_path: Path) -> None:
+def test_refuses_files_with_wrong_columns(tmp_path: Path) -> None:
     unknown = write(
         tmp_path / "a.parquet",
         [{"user_id": "u", "agee": 1}],
@@ -196,7 +196,7 @@ def test_columns_that_are_no_features_are_refused_by_name(tmp_path: Path) -> Non
         schema=pa.schema({"user_id": pa.string(), "age": pa.string()}),
     )
     with pytest.raises(StoreFailed, match=r"column age: must be int8 of shape \(\), got string;"):
-        run(text, Kept())
+        run(text, MemoryStore())
     (tmp_path / "d.parquet").write_bytes(b"no Parquet")
     with pytest.raises(StoreFailed, match="cannot be read as Parquet"):
         open_source(tmp_path / "d.parquet", FEATURES)
@@ -204,13 +204,13 @@ def test_columns_that_are_no_features_are_refused_by_name(tmp_path: Path) -> Non
         open_source(tmp_path / "none", FEATURES)
 
 
-def test_an_embedded_stores_rows_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_copies_the_rows_of_an_embedded_store_unchanged(tmp_path: Path) -> None:
     rows = [(key_of(f"u{i:05d}"), CODEC.encode({"age": np.array(i % 100)})) for i in range(5000)]
     embedded = LmdbStore(tmp_path / "users", readonly=False)
     embedded.write_many(rows)
     embedded.close()
     source = open_source(tmp_path / "users", FEATURES)
-    checkpoint, store = LoadCheckpoint(tmp_path / "users", source.stamp()), Kept(room=3000)
+    checkpoint, store = LoadCheckpoint(tmp_path / "users", source.stamp()), MemoryStore(room=3000)
     with pytest.raises(StoreFailed, match="full"):
         load(source, store, checkpoint, lambda done, total: None)
     before, store.room = store.written, 1 << 30
@@ -219,17 +219,17 @@ def test_an_embedded_stores_rows_are_taken_as_they_are(tmp_path: Path) -> None:
     assert store.rows == dict(rows)
 
 
-def test_an_embedded_store_of_other_definitions_is_refused(tmp_path: Path) -> None:
+def test_refuses_an_embedded_store_of_other_definitions(tmp_path: Path) -> None:
     other = FeatureSet(features=(Feature(name="age", group="user"),))
     embedded = LmdbStore(tmp_path / "users", readonly=False)
     embedded.write_many([(key_of("u"), UserRowCodec(other).encode({}))])
     embedded.close()
     with pytest.raises(StoreFailed, match="build the folder again"):
-        run(tmp_path / "users", Kept())
+        run(tmp_path / "users", MemoryStore())
 
 
-def test_loaded_rows_decode_to_what_was_written(tmp_path: Path) -> None:
-    store = Kept()
+def test_loaded_rows_decode_to_the_values_of_the_file(tmp_path: Path) -> None:
+    store = MemoryStore()
     run(
         write(
             tmp_path / "users.parquet", [{"user_id": "u", "history": [1, 2, 3, 4, 5], "places": [[1.0, 2.0]]}]
@@ -243,7 +243,7 @@ def test_loaded_rows_decode_to_what_was_written(tmp_path: Path) -> None:
     assert places[0].tolist() == [[1.0, 2.0]]
 
 
-def test_lists_of_events_are_loaded_as_events_and_unequal_ones_refused(tmp_path: Path) -> None:
+def test_loads_lists_of_events_and_refuses_those_of_unequal_length(tmp_path: Path) -> None:
     def rated(field: str) -> dict[str, str]:
         return {"kind": "last_values", "event": "rating", "field": field}
 
@@ -257,7 +257,7 @@ def test_lists_of_events_are_loaded_as_events_and_unequal_ones_refused(tmp_path:
             ]
         }
     )
-    store = Kept()
+    store = MemoryStore()
     rows: list[dict[str, Any]] = [
         {"user_id": "u", "keys": [1, 2, 3], "times": [30.0, 10.0, 20.0]},
         {"user_id": "short", "keys": [1, 2], "times": [30.0]},
@@ -276,7 +276,7 @@ def test_lists_of_events_are_loaded_as_events_and_unequal_ones_refused(tmp_path:
     assert keys[0].tolist() == [3]  # the two newest are stored, and one of them is not in the past yet
 
 
-class ManyLoads(Kept):
+class MultiLoadStore(MemoryStore):
     """A store for several loads, one after the other. The marks of a load are removed at its end."""
 
     def begin_load(self) -> str:
@@ -287,7 +287,7 @@ class ManyLoads(Kept):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(rooms=st.lists(st.integers(0, 25), max_size=4))
-def test_rows_of_a_later_file_win_wherever_calls_are_cut_off(
+def test_rows_of_a_later_file_win_even_if_calls_are_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rooms: list[int]
 ) -> None:
     monkeypatch.setattr(sources, "_ROWS_A_PART", 4)
@@ -297,7 +297,7 @@ def test_rows_of_a_later_file_win_wherever_calls_are_cut_off(
     ]
     for path in paths:
         path.with_name(f".{path.name}.loading").unlink(missing_ok=True)
-    store = ManyLoads()
+    store = MultiLoadStore()
 
     def call() -> list[LoadReport]:
         opened = {path: open_source(path, FEATURES) for path in paths}

@@ -50,9 +50,7 @@ def commands_of(server: RedisServer) -> dict[str, int]:
     return {name.removeprefix("cmdstat_"): each["calls"] for name, each in stats.items()}
 
 
-def test_rows_come_in_the_order_of_the_keys_none_where_there_is_none(
-    server: RedisServer, tmp_path: Path
-) -> None:
+def test_returns_rows_in_key_order_and_none_for_a_missing_key(server: RedisServer, tmp_path: Path) -> None:
     with reading(tmp_path, server) as store:
         result = store.read_many([b"{u7}/user", b"{nobody}/user", b"{u0}/user", b"{u7}/user"])
         assert result.rows == [b"row 7", None, b"row 0", b"row 7"]
@@ -60,7 +58,7 @@ def test_rows_come_in_the_order_of_the_keys_none_where_there_is_none(
         assert store.read_many([]).rows == []
 
 
-def test_a_batch_is_one_command(server: RedisServer, tmp_path: Path) -> None:
+def test_reads_a_batch_with_one_command(server: RedisServer, tmp_path: Path) -> None:
     with reading(tmp_path, server) as store:
         before = commands_of(server).get("mget", 0)
         assert store.read_many(list(ROWS)).rows == list(ROWS.values())
@@ -69,12 +67,14 @@ def test_a_batch_is_one_command(server: RedisServer, tmp_path: Path) -> None:
         assert "get" not in after
 
 
-def test_a_prefix_keeps_pipelines_apart(server: RedisServer, tmp_path: Path) -> None:
+def test_a_prefix_separates_pipelines(server: RedisServer, tmp_path: Path) -> None:
     with reading(tmp_path, server, prefix="another:") as store:
         assert store.read_many([b"{u1}/user"]).rows == [None]
 
 
-def test_a_server_that_died_costs_defaults_and_is_found_again(server: RedisServer, tmp_path: Path) -> None:
+def test_reads_nothing_from_a_dead_server_and_reconnects_after_its_restart(
+    server: RedisServer, tmp_path: Path
+) -> None:
     keys = list(ROWS)
     with reading(tmp_path, server) as store:
         assert store.read_many(keys).unread == []
@@ -88,7 +88,7 @@ def test_a_server_that_died_costs_defaults_and_is_found_again(server: RedisServe
         assert until_read(store, keys).rows == list(ROWS.values())
 
 
-def test_a_frozen_server_costs_its_timeout_and_then_nothing(server: RedisServer, tmp_path: Path) -> None:
+def test_a_suspended_server_costs_its_timeout_and_then_nothing(server: RedisServer, tmp_path: Path) -> None:
     keys = list(ROWS)
     quick = {
         "timeout_ms": 100,
@@ -111,9 +111,7 @@ def test_a_frozen_server_costs_its_timeout_and_then_nothing(server: RedisServer,
         server.thaw()
 
 
-def test_a_thawed_server_is_read_again_and_late_answers_are_nobodys(
-    server: RedisServer, tmp_path: Path
-) -> None:
+def test_reads_a_resumed_server_again_and_drops_its_late_answers(server: RedisServer, tmp_path: Path) -> None:
     with reading(tmp_path, server, timeout_ms=50, connect_timeout_ms=200) as store:
         until_read(store, [b"{u1}/user"])
         server.freeze()
@@ -124,9 +122,7 @@ def test_a_thawed_server_is_read_again_and_late_answers_are_nobodys(
             assert until_read(store, [b"{u%d}/user" % user]).rows == [b"row %d" % user]
 
 
-def test_a_server_that_restarted_while_nobody_read_costs_no_reading(
-    server: RedisServer, tmp_path: Path
-) -> None:
+def test_a_restart_between_two_reads_fails_neither(server: RedisServer, tmp_path: Path) -> None:
     with reading(tmp_path, server) as store:
         (node,) = store._connector.nodes.values()
         (first,) = node._idle
@@ -136,7 +132,7 @@ def test_a_server_that_restarted_while_nobody_read_costs_no_reading(
         assert store.read_many([b"{u1}/user"]).unread == []
 
 
-def test_threads_read_at_once_each_its_own(server: RedisServer, tmp_path: Path) -> None:
+def test_threads_that_read_at_the_same_time_get_their_own_rows(server: RedisServer, tmp_path: Path) -> None:
     config = RedisConfig.model_validate({"kind": "redis", "nodes": [server.node], **PATIENT})
     store = RedisStore(config, tmp_path, readers=4)
 
@@ -151,7 +147,7 @@ def test_threads_read_at_once_each_its_own(server: RedisServer, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("cluster", [False, True])
-def test_a_store_whose_server_is_not_there_opens_and_reads_nothing(tmp_path: Path, cluster: bool) -> None:
+def test_opens_a_store_without_its_server_and_reads_nothing(tmp_path: Path, cluster: bool) -> None:
     config = RedisConfig(kind="redis", nodes=("127.0.0.1:1",), cluster=cluster)
     store = open_store(config, tmp_path)
     assert store.read_many([b"{u1}/user"]).unread == [0]
@@ -161,7 +157,7 @@ def test_a_store_whose_server_is_not_there_opens_and_reads_nothing(tmp_path: Pat
     assert "start it, or correct features.store" in (server_fault(config, tmp_path) or "")
 
 
-def test_a_full_server_still_reads_and_says_what_to_do_when_loaded(
+def test_a_full_server_still_answers_reads_and_a_load_reports_the_remedy(
     server: RedisServer, tmp_path: Path
 ) -> None:
     with server.client() as client:
@@ -173,14 +169,14 @@ def test_a_full_server_still_reads_and_says_what_to_do_when_loaded(
         assert store.read_many(list(ROWS)).rows == list(ROWS.values())
 
 
-def test_values_of_another_type_are_no_rows(server: RedisServer, tmp_path: Path) -> None:
+def test_values_of_another_type_do_not_count_as_rows(server: RedisServer, tmp_path: Path) -> None:
     with server.client() as client:
         client.rpush("rankway:{list}/user", "1")
     with reading(tmp_path, server) as store:
         assert store.read_many([b"{list}/user", b"{u1}/user"]).rows == [None, b"row 1"]
 
 
-def test_a_password_is_read_from_its_place_and_never_told(
+def test_reads_the_password_from_its_source_and_never_shows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "password").write_text("s3cret\n")
@@ -202,7 +198,7 @@ def test_a_password_is_read_from_its_place_and_never_told(
         assert "wr0ng" not in caplog.text + str(refused.value)
 
 
-def test_a_secret_that_is_not_there_is_a_config_error(tmp_path: Path) -> None:
+def test_a_missing_secret_is_a_config_error(tmp_path: Path) -> None:
     for field in (
         {"password_env": "NO_SUCH_VARIABLE"},
         {"password_file": "none"},
@@ -213,7 +209,7 @@ def test_a_secret_that_is_not_there_is_a_config_error(tmp_path: Path) -> None:
         assert str(refused.value.field).startswith("features.store.")
 
 
-def test_tls_reads_what_it_trusts_and_nothing_else(tmp_path: Path) -> None:
+def test_tls_reads_only_from_trusted_servers(tmp_path: Path) -> None:
     write_certificates(tmp_path)
     arguments = [
         "--tls-cert-file",
@@ -238,7 +234,7 @@ def test_tls_reads_what_it_trusts_and_nothing_else(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_a_cluster_is_read_by_node_and_loses_only_the_dead_ones_users(tmp_path: Path) -> None:
+def test_a_dead_node_of_a_cluster_makes_only_its_own_users_unread(tmp_path: Path) -> None:
     with redis_cluster(tmp_path) as servers:
         load(servers[0], tmp_path, cluster=True)
         with reading(tmp_path, servers[1], cluster=True) as store:
@@ -255,7 +251,7 @@ def test_a_cluster_is_read_by_node_and_loses_only_the_dead_ones_users(tmp_path: 
             ]
 
 
-def test_a_slot_that_moved_is_found(tmp_path: Path) -> None:
+def test_finds_a_slot_that_has_moved(tmp_path: Path) -> None:
     key = "rankway:{u1}/user"
     with redis_cluster(tmp_path) as servers:
         load(servers[0], tmp_path, cluster=True)

@@ -7,7 +7,7 @@ from services.stores.kinds.redis import RedisConfig
 from services.stores.shared import SharedStores
 
 
-def test_a_server_that_is_not_there_is_left_alone_while_its_store_is_open(tmp_path: Path) -> None:
+def test_counts_an_unreachable_server_while_its_store_is_open(tmp_path: Path) -> None:
     stores = SharedStores()
     config = RedisConfig.model_validate(
         {

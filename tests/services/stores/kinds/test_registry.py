@@ -4,7 +4,7 @@ from services.stores.kinds.registry import STORES
 
 
 @pytest.mark.parametrize("kind", STORES.builtins)
-def test_a_kind_has_its_name_and_says_where_in_the_store_rows_lie(kind: str) -> None:
+def test_each_kind_has_its_name_and_the_options_that_locate_rows(kind: str) -> None:
     store = STORES.get(kind)
     assert store.config.model_fields["kind"].annotation.__args__ == (kind,)
     assert store.place

@@ -113,7 +113,7 @@ def cut() -> None:
 
 
 @needs_redis
-def test_a_load_that_was_cut_off_goes_on_if_the_server_has_its_rows(
+def test_an_interrupted_load_continues_if_the_server_has_its_rows(
     tmp_path: Path, server: RedisServer
 ) -> None:
     loader = Loader(redis_config(server), write_users(tmp_path / "users.parquet"), at={4: [cut]})
@@ -124,7 +124,7 @@ def test_a_load_that_was_cut_off_goes_on_if_the_server_has_its_rows(
 
 @needs_redis
 @pytest.mark.parametrize("how", ["flushed", "restarted empty"])
-def test_a_server_that_was_emptied_between_two_calls_is_loaded_from_the_beginning(
+def test_starts_over_if_the_server_was_emptied_between_two_calls(
     tmp_path: Path, server: RedisServer, how: str
 ) -> None:
     loader = Loader(redis_config(server), write_users(tmp_path / "users.parquet"), at={5: [cut]})
@@ -143,7 +143,7 @@ def test_a_server_that_was_emptied_between_two_calls_is_loaded_from_the_beginnin
 @needs_redis
 @pytest.mark.parametrize("how", ["flushed", "restarted empty"])
 @pytest.mark.parametrize("part", [0, 1, 5, 9, 10])
-def test_a_server_that_is_emptied_during_a_call_ends_it_with_an_error(
+def test_a_call_fails_if_the_server_is_emptied_during_it(
     tmp_path: Path, server: RedisServer, how: str, part: int
 ) -> None:
     def empty() -> None:
@@ -163,7 +163,7 @@ def test_a_server_that_is_emptied_during_a_call_ends_it_with_an_error(
 
 
 @needs_redis
-def test_rows_of_the_first_file_that_are_lost_before_the_second_begins_are_noticed(
+def test_notices_that_rows_of_the_first_file_are_lost_before_the_second(
     tmp_path: Path, server: RedisServer
 ) -> None:
     paths = [write_users(tmp_path / "a.parquet"), write_users(tmp_path / "b.parquet", USERS)]
@@ -200,7 +200,7 @@ Event = Literal["cut", "cut before the checkpoint", "flush", "restart", "save", 
 @needs_redis
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=EVENTS)
-def test_whatever_happens_whenever_all_rows_are_there_once_the_command_ends_well(
+def test_a_successful_command_means_all_rows_are_there_after_any_events(
     tmp_path: Path, server: RedisServer, events: list[tuple[int, Event]]
 ) -> None:
     """The events save and rewind reset the server to an earlier state, like a failover to a replica that was behind."""
@@ -245,7 +245,7 @@ def test_whatever_happens_whenever_all_rows_are_there_once_the_command_ends_well
 
 @needs_redis
 @pytest.mark.slow
-def test_in_a_cluster_the_loss_of_one_masters_rows_is_noticed(tmp_path: Path) -> None:
+def test_notices_that_one_master_of_a_cluster_lost_its_rows(tmp_path: Path) -> None:
     with redis_cluster(tmp_path) as servers:
         config = redis_config(*servers, cluster=True)
         path = write_users(tmp_path / "users.parquet")
@@ -280,7 +280,7 @@ def test_in_a_cluster_the_loss_of_one_masters_rows_is_noticed(tmp_path: Path) ->
 
 @pytest.mark.parametrize("when", ["between two calls", "during a call"])
 @pytest.mark.parametrize("how", ["removed", "replaced", "emptied"])
-def test_an_embedded_store_that_was_removed_is_loaded_from_the_beginning(
+def test_starts_over_if_an_embedded_store_was_removed_replaced_or_emptied(
     tmp_path: Path, how: str, when: str
 ) -> None:
     folder = tmp_path / "store"
@@ -311,7 +311,7 @@ def test_an_embedded_store_that_was_removed_is_loaded_from_the_beginning(
     assert keys == (expected | {row_key("user", b"other")} if how == "replaced" else expected)
 
 
-def test_an_embedded_store_that_has_its_rows_goes_on_and_keeps_no_mark(tmp_path: Path) -> None:
+def test_an_interrupted_load_into_lmdb_continues_and_leaves_no_mark(tmp_path: Path) -> None:
     path = write_users(tmp_path / "users.parquet")
     loader = Loader(LmdbConfig(path="store"), path, tmp_path, at={5: [cut]})
     loaded, _ = loader.until_through(2)
@@ -321,7 +321,7 @@ def test_an_embedded_store_that_has_its_rows_goes_on_and_keeps_no_mark(tmp_path:
     store.close()
 
 
-def test_marks_of_a_load_that_was_cut_off_are_no_rows_of_an_embedded_store(tmp_path: Path) -> None:
+def test_does_not_copy_the_marks_of_an_interrupted_load(tmp_path: Path) -> None:
     loader = Loader(LmdbConfig(path="a"), write_users(tmp_path / "users.parquet"), tmp_path, at={5: [cut]})
     with pytest.raises(Cut):
         loader.call()
@@ -330,7 +330,7 @@ def test_marks_of_a_load_that_was_cut_off_are_no_rows_of_an_embedded_store(tmp_p
 
 
 @needs_redis
-def test_a_replica_that_confirms_nothing_ends_the_command_with_an_error(
+def test_fails_if_no_replica_confirms_the_rows(
     tmp_path: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_writer, "_WAIT_MS", 100)
@@ -352,7 +352,7 @@ def test_a_replica_that_confirms_nothing_ends_the_command_with_an_error(
 
 
 @needs_redis
-def test_a_user_who_may_not_set_marks_is_told_which_commands_to_allow(
+def test_names_the_commands_to_allow_if_a_user_may_not_set_marks(
     tmp_path: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PASSWORD", "secret")
@@ -368,7 +368,7 @@ def test_a_user_who_may_not_set_marks_is_told_which_commands_to_allow(
 @pytest.mark.parametrize(
     "garbled", ["", "load", "0123456789abcdef", "0123456789abcdef:x", "\ud800", "x" * 9999]
 )
-def test_the_id_of_no_load_is_that_of_one_without_marks(tmp_path: Path, garbled: str) -> None:
+def test_a_damaged_load_id_counts_as_a_load_without_marks(tmp_path: Path, garbled: str) -> None:
     assert Marks(garbled, b"rankway:").keys == []
     path = write_users(tmp_path / "users.parquet")
     source = open_source(path, FEATURES)
