@@ -83,16 +83,16 @@ class LoadCheckpoint:
     def read(self) -> LoadProgress | None:
         """Return the recorded progress, or None if there is none for this stamp."""
         try:
-            kept = json.loads(self.path.read_text())
-            if kept["stamp"] != self._stamp:
+            saved = json.loads(self.path.read_text())
+            if saved["stamp"] != self._stamp:
                 return None
             return LoadProgress(
-                str(kept["load"]),
-                int(kept["parts"]),
-                kept["position"],
-                int(kept["done"]),
-                int(kept["refused"]),
-                bool(kept["is_through"]),
+                str(saved["load"]),
+                int(saved["parts"]),
+                saved["position"],
+                int(saved["done"]),
+                int(saved["refused"]),
+                bool(saved["is_through"]),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -103,10 +103,10 @@ class LoadCheckpoint:
         Raises:
             StoreFailed: the file cannot be written.
         """
-        fresh = self.path.with_suffix(".new")
+        temporary = self.path.with_suffix(".new")
         try:
-            fresh.write_text(json.dumps({"stamp": self._stamp, **asdict(reached)}))
-            os.replace(fresh, self.path)
+            temporary.write_text(json.dumps({"stamp": self._stamp, **asdict(reached)}))
+            os.replace(temporary, self.path)
         except OSError as error:
             raise StoreFailed(f"{self.path} cannot be written ({error}); make its folder writable") from error
 
@@ -190,9 +190,9 @@ def _load(
             loaded.written += writer.write_part(reached.load, reached.parts + 1, part.rows)
             loaded.refused += len(part.faults)
             loaded.faults += part.faults[: _SHOWN_FAULTS - len(loaded.faults)]
-            further = LoadProgress(reached.load, reached.parts + 1, part.position, part.done, loaded.refused)
-            checkpoint.write(further)
-            reached = further
+            updated = LoadProgress(reached.load, reached.parts + 1, part.position, part.done, loaded.refused)
+            checkpoint.write(updated)
+            reached = updated
             progress(part.done, source.total)
     except BaseException as error:
         if isinstance(error, StoreLost) or reached.parts == 0:  # there is nothing to continue from

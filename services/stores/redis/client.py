@@ -117,7 +117,7 @@ def client_of(config: RedisConfig, home: Path, timeout_s: float) -> "redis.Redis
 
 def server_fault(config: RedisConfig, home: Path) -> str | None:
     """Return a text with the reason why the server cannot return rows and a remedy, or None if it can."""
-    where = ", ".join(config.nodes)
+    nodes = ", ".join(config.nodes)
     try:
         client = client_of(config, home, config.connect_timeout_ms / 1e3)
         try:
@@ -125,7 +125,7 @@ def server_fault(config: RedisConfig, home: Path) -> str | None:
         finally:
             client.close()
     except (*ERRORS, OSError) as error:
-        return f"Redis at {where} does not answer ({error}); start it, or correct features.store"
+        return f"Redis at {nodes} does not answer ({error}); start it, or correct features.store"
     if keys == 0:
-        return f"Redis at {where} is empty; load it with `rankway features load CONFIG FILE...`"
+        return f"Redis at {nodes} is empty; load it with `rankway features load CONFIG FILE...`"
     return None

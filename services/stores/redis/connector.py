@@ -88,7 +88,7 @@ class RedisConnector:
         while not self._stop.is_set():
             self._wake.clear()
             try:
-                whole = self._mend()
+                whole = self._open_missing()
             except Exception:  # if this thread ended, the store would never be reconnected
                 logger.exception("cannot restore the connections to the feature store")
                 whole = False
@@ -98,7 +98,7 @@ class RedisConnector:
             else:
                 self._stop.wait(self._retry_s)
 
-    def _mend(self) -> bool:
+    def _open_missing(self) -> bool:
         """Open the missing connections. Return whether all are open."""
         if self._stale and not self._discover():
             return False
@@ -106,7 +106,7 @@ class RedisConnector:
         for node in list(self.nodes.values()):
             node.sweep()
             while node.lacking and not self._stop.is_set():
-                connection = self._reach(node.address)
+                connection = self._try_connect(node.address)
                 if connection is None:
                     whole = False
                     self._stale = self._is_cluster  # its slots may have moved to another node
@@ -114,7 +114,7 @@ class RedisConnector:
                 node.add(connection)
         return whole
 
-    def _reach(self, address: Address) -> Connection | None:
+    def _try_connect(self, address: Address) -> Connection | None:
         try:
             connection = self._connect(address)
         except (redis.RedisError, OSError, ValueError) as error:  # ValueError: a garbled handshake
@@ -130,7 +130,7 @@ class RedisConnector:
         """Read the slots of the cluster from any node. Return whether a node answered."""
         self._stale = False
         for address in dict.fromkeys([*self.nodes, *self._seeds]):
-            connection = self._reach(address)
+            connection = self._try_connect(address)
             if connection is None:
                 continue
             try:
@@ -141,12 +141,12 @@ class RedisConnector:
                 continue
             finally:
                 connection.disconnect()
-            self._place(ranges, address[0])
+            self._set_slots(ranges, address[0])
             return True
         self._stale = True
         return False
 
-    def _place(self, ranges: list[list[object]], asked_host: str) -> None:
+    def _set_slots(self, ranges: list[list[object]], asked_host: str) -> None:
         nodes: dict[Address, RedisNode] = {}
         slots: list[RedisNode | None] = [None] * SLOTS
         for first, last, master, *_ in ranges:

@@ -72,8 +72,8 @@ class RedisNode:
             The connection. None if no such connection is idle, or the breaker skips the server.
         """
         with self._lock:
-            may, breaker = self._breaker.asked(time.monotonic())
-            if not may:
+            is_allowed, breaker = self._breaker.asked(time.monotonic())
+            if not is_allowed:
                 return None
             self._breaker = breaker
         while True:

@@ -184,11 +184,11 @@ def test_refuses_files_with_wrong_columns(tmp_path: Path) -> None:
         schema=pa.schema({"user_id": pa.string(), "agee": pa.int64()}),
     )
     with pytest.raises(
-        StoreFailed, match="must have the column user_id, and may have age, .*, got unknown columns agee;"
+        StoreFailed, match=r"must have the column user_id, and may have age, .*, got unknown columns agee;"
     ):
         open_source(unknown, FEATURES)
     nameless = write(tmp_path / "b.parquet", [{"age": 1}], schema=pa.schema({"age": pa.int64()}))
-    with pytest.raises(StoreFailed, match="must have the column user_id, .*, got no column user_id;"):
+    with pytest.raises(StoreFailed, match=r"must have the column user_id, .*, got no column user_id;"):
         open_source(nameless, FEATURES)
     text = write(
         tmp_path / "c.parquet",

@@ -152,7 +152,7 @@ def test_opens_a_store_without_its_server_and_reads_nothing(tmp_path: Path, clus
     store = open_store(config, tmp_path)
     assert store.read_many([b"{u1}/user"]).unread == [0]
     store.close()
-    with pytest.raises(StoreFailed, match="start it, or correct features.store.nodes"):
+    with pytest.raises(StoreFailed, match=r"start it, or correct features\.store\.nodes"):
         open_writer(config, tmp_path)
     assert "start it, or correct features.store" in (server_fault(config, tmp_path) or "")
 
@@ -240,10 +240,10 @@ def test_a_dead_node_of_a_cluster_makes_only_its_own_users_unread(tmp_path: Path
         with reading(tmp_path, servers[1], cluster=True) as store:
             result = until_read(store, [*ROWS, b"{nobody}/user"])
             assert result.rows == [*ROWS.values(), None]
-            held = [server.ask("DBSIZE") for server in servers]
-            assert min(held) > 0
+            counts = [server.ask("DBSIZE") for server in servers]
+            assert min(counts) > 0
             servers[2].kill()
-            until(lambda: len(store.read_many(list(ROWS)).unread) == held[2])
+            until(lambda: len(store.read_many(list(ROWS)).unread) == counts[2])
             result = store.read_many(list(ROWS))
             lost = set(result.unread)
             assert [row for i, row in enumerate(result.rows) if i not in lost] == [

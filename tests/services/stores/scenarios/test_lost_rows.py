@@ -60,7 +60,7 @@ def keys_of(first: int = 0) -> set[bytes]:
     return {b"rankway:" + row_key("user", b"u%d" % user) for user in range(first, first + USERS)}
 
 
-def held_by(*servers: RedisServer) -> set[bytes]:
+def stored_keys(*servers: RedisServer) -> set[bytes]:
     keys: set[bytes] = set()
     for server in servers:
         keys |= set(server.ask("KEYS", "*"))
@@ -119,7 +119,7 @@ def test_an_interrupted_load_continues_if_the_server_has_its_rows(
     loader = Loader(redis_config(server), write_users(tmp_path / "users.parquet"), at={4: [cut]})
     loaded, _ = loader.until_through(2)
     assert (loaded.resumed, loaded.lost, loaded.written) == (4 * ROWS_A_PART, 0, 6 * ROWS_A_PART)
-    assert held_by(server) == keys_of()  # and the server has no marks
+    assert stored_keys(server) == keys_of()  # and the server has no marks
 
 
 @needs_redis
@@ -137,7 +137,7 @@ def test_starts_over_if_the_server_was_emptied_between_two_calls(
         server.restart()
     loaded = loader.call()
     assert (loaded.resumed, loaded.lost, loaded.written) == (0, 5 * ROWS_A_PART, USERS)
-    assert held_by(server) == keys_of()
+    assert stored_keys(server) == keys_of()
 
 
 @needs_redis
@@ -159,7 +159,7 @@ def test_a_call_fails_if_the_server_is_emptied_during_it(
     if isinstance(failure.value, StoreLost):
         assert "it starts over" in failure.value.detail
     loader.call()
-    assert held_by(server) == keys_of()
+    assert stored_keys(server) == keys_of()
 
 
 @needs_redis
@@ -184,7 +184,7 @@ def test_notices_that_rows_of_the_first_file_are_lost_before_the_second(
     with pytest.raises(StoreLost, match="it starts over"):
         call(flush_at_end)
     call(lambda done, total: None)
-    assert held_by(server) == keys_of() | keys_of(USERS)
+    assert stored_keys(server) == keys_of() | keys_of(USERS)
 
 
 EVENTS = st.lists(
@@ -233,9 +233,9 @@ def test_a_successful_command_means_all_rows_are_there_after_any_events(
     for part, event in events:
         loader.at.setdefault(part, []).append(happening[event])
     _, failures = loader.until_through(2 * len(events) + 2)
-    held = held_by(server)
-    marks = {key for key in held if b"}load/" in key}
-    assert held - marks == keys_of()
+    stored = stored_keys(server)
+    marks = {key for key in stored if b"}load/" in key}
+    assert stored - marks == keys_of()
     happened = {event for _, event in events}
     assert not marks or "rewind" in happened  # a rewind can bring back marks of a load that had ended
     assert not loader.checkpoint(loader.source, "").path.exists()
@@ -258,7 +258,7 @@ def test_notices_that_one_master_of_a_cluster_lost_its_rows(tmp_path: Path) -> N
                 loader.call()
             loaded = loader.call()
             assert (loaded.resumed, loaded.written) == (0, USERS)
-            assert held_by(*servers) == keys_of()
+            assert stored_keys(*servers) == keys_of()
         # A server is killed and restarted without its data.
         loader = Loader(config, path, at={4: [cut]})
         with pytest.raises(Cut):
@@ -268,7 +268,7 @@ def test_notices_that_one_master_of_a_cluster_lost_its_rows(tmp_path: Path) -> N
         until(lambda: all("cluster_state:ok" in str(server.ask("CLUSTER", "INFO")) for server in servers))
         loaded = loader.call()
         assert (loaded.resumed, loaded.lost, loaded.written) == (0, 4 * ROWS_A_PART, USERS)
-        assert held_by(*servers) == keys_of()
+        assert stored_keys(*servers) == keys_of()
         # A master that got slots after the load began has no mark. It could lose rows without notice.
         writer = open_writer(config, tmp_path)
         load_id = writer.begin_load()
@@ -343,7 +343,7 @@ def test_fails_if_no_replica_confirms_the_rows(
         folder, "--replicaof", f"127.0.0.1 {server.port}", "--repl-diskless-load", "swapdb"
     ) as replica:
         Loader(redis_config(server), path).call()
-        assert held_by(replica) == keys_of()
+        assert stored_keys(replica) == keys_of()
         monkeypatch.setattr(redis_writer, "_WAITS", 1)
         replica.freeze()
         with pytest.raises(StoreFailed, match="none of its replicas confirmed them"):
