@@ -34,7 +34,7 @@ def features_of(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -
     own, configured = _definitions(recorded, home), _definitions(present, home)
     if own is not None and configured is not None:
         if own.hash_of("user", "realtime") != configured.hash_of("user", "realtime"):
-            changes["store"] = _at_place_of(recorded.store, present.store)
+            changes["store"] = _with_location_of(recorded.store, present.store)
         if own.hash_of("global", "cell") != configured.hash_of("global", "cell"):
             changes["overlay"] = recorded.overlay
     return present.model_copy(update=changes)
@@ -46,18 +46,21 @@ def differences(recorded: FeaturesConfig, present: FeaturesConfig, home: Path) -
     The arguments are those of ``features_of``.
     """
     used = dict(_fields(features_of(recorded, present, home)))
-    then, now = dict(_fields(recorded)), dict(_fields(present))
-    if then.get("store.kind") != now.get("store.kind"):
-        then, now = ({n: v for n, v in f.items() if n == "store.kind" or "." not in n} for f in (then, now))
+    staged, configured = dict(_fields(recorded)), dict(_fields(present))
+    if staged.get("store.kind") != configured.get("store.kind"):
+        staged, configured = (
+            {n: v for n, v in f.items() if n == "store.kind" or "." not in n} for f in (staged, configured)
+        )
     return [
-        f"features.{name}: {now.get(name)!r} in the configuration, {then.get(name)!r} when the release was staged; "
+        f"features.{name}: {configured.get(name)!r} in the configuration, {staged.get(name)!r} when the release was "
+        "staged; "
         + (
             "the configuration's value is used"
-            if used.get(name) == now.get(name)
+            if used.get(name) == configured.get(name)
             else "the release's value is used, because its definitions differ"
         )
-        for name in {**then, **now}
-        if then.get(name) != now.get(name)
+        for name in {**staged, **configured}
+        if staged.get(name) != configured.get(name)
     ]
 
 
@@ -68,11 +71,11 @@ def _definitions(features: FeaturesConfig, home: Path) -> FeatureSet | None:
         return None
 
 
-def _at_place_of(recorded: StoreConfig | None, present: StoreConfig | None) -> StoreConfig | None:
+def _with_location_of(recorded: StoreConfig | None, present: StoreConfig | None) -> StoreConfig | None:
     if recorded is None or present is None or recorded.kind != present.kind:
         return present
-    place = STORES.for_config(present).place
-    return present.model_copy(update={name: getattr(recorded, name) for name in place})
+    location = STORES.for_config(present).place
+    return present.model_copy(update={name: getattr(recorded, name) for name in location})
 
 
 def _fields(features: FeaturesConfig) -> Iterator[tuple[str, Any]]:

@@ -25,8 +25,8 @@ def shape_buckets(max_candidates: int, per_request: int) -> list[int]:
 
     For example, a batch of at most 256 candidates with 20 per request gives [1, 2, 4, 8, 12].
     """
-    most = max(1, max_candidates // per_request)
-    return [*[1 << power for power in range(most.bit_length()) if 1 << power < most], most]
+    largest = max(1, max_candidates // per_request)
+    return [*[1 << power for power in range(largest.bit_length()) if 1 << power < largest], largest]
 
 
 def batch_shapes(config: PipelineConfig) -> list[int]:
@@ -56,10 +56,10 @@ def warm_steps(release: Release, config: PipelineConfig, ladders: Sequence[Ladde
         if "features" not in release.stages:  # their columns come from another unit
             batch = release.custom.prepare(batch)
         for ladder in ladders:
-            before = batch
+            incoming = batch
             for rung in reversed(ladder.rungs):  # the next stage gets the batch of the first rung
                 if not (isinstance(rung.stage, RemoteStage) or _is_warm(rung.stage)):
-                    batch = rung.stage(before)
+                    batch = rung.stage(incoming)
                     _check(rung.name, batch.candidates.values())
                     yield
     for scorer in release.models.values():

@@ -64,18 +64,18 @@ def unplaceable(wanted: Sequence[Resources], nodes: Sequence[Mapping[str, float]
         wanted: the resources of each bundle. All bundles are alike.
         nodes: the resources of each node.
     """
-    left = [dict(node) for node in nodes]
+    free = [dict(node) for node in nodes]
     for bundle in wanted:
         fitting = [
-            node for node in left if all(node.get(name, 0) >= amount for name, amount in bundle.items())
+            node for node in free if all(node.get(name, 0) >= amount for name, amount in bundle.items())
         ]
         if not fitting:
-            scarce = [
-                name for name, amount in bundle.items() if all(node.get(name, 0) < amount for node in left)
+            missing = [
+                name for name, amount in bundle.items() if all(node.get(name, 0) < amount for node in free)
             ]
-            name = (scarce or list(bundle))[0]
-            has = ", ".join(f"{node.get(name, 0):g}" for node in nodes) or "no nodes"
-            return f"{len(wanted)} ranks need {bundle[name]:g} {name} each, and the nodes have {has}"
+            name = (missing or list(bundle))[0]
+            amounts = ", ".join(f"{node.get(name, 0):g}" for node in nodes) or "no nodes"
+            return f"{len(wanted)} ranks need {bundle[name]:g} {name} each, and the nodes have {amounts}"
         for name, amount in bundle.items():
             fitting[0][name] -= amount
     return None

@@ -52,9 +52,9 @@ class SharedMemoryAllReduce(dist.ProcessGroup):
             raise ValueError(f"options.reduceOp: must be SUM in a shard group, got {options.reduceOp}")
         for tensor in tensors:
             flat = tensor.contiguous().view(-1)
-            most = SLOT_BYTES // tensor.element_size()
-            for start in range(0, len(flat), most):
-                self._sum(flat[start : start + most])
+            slot_length = SLOT_BYTES // tensor.element_size()
+            for start in range(0, len(flat), slot_length):
+                self._sum(flat[start : start + slot_length])
             if not tensor.is_contiguous():
                 tensor.copy_(flat.view(tensor.shape))
         return self._done

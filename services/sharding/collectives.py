@@ -106,9 +106,9 @@ class Collectives:
     def agree(self, message: str = "") -> bool:
         """Wait until all ranks call it, and return whether they all have the same message."""
         own = torch.tensor([zlib.crc32(message.encode())])
-        every = [torch.empty_like(own) for _ in range(self.spec.size)]
-        dist.all_gather(every, own, group=self._command_group)
-        return all(torch.equal(each, own) for each in every)
+        checksums = [torch.empty_like(own) for _ in range(self.spec.size)]
+        dist.all_gather(checksums, own, group=self._command_group)
+        return all(torch.equal(checksum, own) for checksum in checksums)
 
     def leave(self) -> None:
         """Close the connections to the other ranks."""

@@ -52,21 +52,21 @@ class CommandRing:
         Raises:
             RankEnded: rank 0 has ended.
         """
-        command, number, left, piece = self._receive_piece()
-        if left == len(piece):
+        command, number, left_bytes, piece = self._receive_piece()
+        if left_bytes == len(piece):
             return command, number, piece  # in place, without a copy
-        whole = np.empty(left, dtype=np.uint8)
-        whole[: len(piece)] = piece
-        while left > len(piece):
-            left -= len(piece)
+        payload = np.empty(left_bytes, dtype=np.uint8)
+        payload[: len(piece)] = piece
+        while left_bytes > len(piece):
+            left_bytes -= len(piece)
             piece = self._receive_piece()[-1]
-            whole[len(whole) - left :][: len(piece)] = piece
-        return command, number, whole
+            payload[len(payload) - left_bytes :][: len(piece)] = piece
+        return command, number, payload
 
     def _receive_piece(self) -> tuple[Command, int, int, NDArray[np.uint8]]:
         self._memory.publish(Channel.COMMANDS, self._number)  # this rank has read the last piece
         self._number += 1
         self._memory.wait(Channel.COMMANDS, self._number, [0], None)
         slot = self._slots[self._number % SLOTS_EACH]
-        command, number, left = slot[: _HEADER.itemsize].view(_HEADER)[0].item()
-        return Command(command), number, left, slot[_HEADER_BYTES:][: min(left, _PIECE_BYTES)]
+        command, number, left_bytes = slot[: _HEADER.itemsize].view(_HEADER)[0].item()
+        return Command(command), number, left_bytes, slot[_HEADER_BYTES:][: min(left_bytes, _PIECE_BYTES)]

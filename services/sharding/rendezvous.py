@@ -52,9 +52,9 @@ class MemoryHost:
             else:
                 client.close()
         ends: dict[int, dict[int, socket.socket]] = {rank: {} for rank in to_rank_0}
-        for one in to_rank_0:
-            for two in (rank for rank in to_rank_0 if rank > one):
-                ends[one][two], ends[two][one] = socket.socketpair()
+        for first in to_rank_0:
+            for second in (rank for rank in to_rank_0 if rank > first):
+                ends[first][second], ends[second][first] = socket.socketpair()
         for rank, client in to_rank_0.items():
             to_others = [ends[rank][other] for other in sorted(ends[rank])]
             socket.send_fds(client, [b"+"], [self._memory, *[end.fileno() for end in to_others]])

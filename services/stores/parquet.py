@@ -40,9 +40,9 @@ class Values:
             The values of the G rows that have one, (G, ...), and a mask of these rows, (B,) bool.
         """
         width = int(np.prod(self.feature.shape, dtype=np.int64))
-        whole = self.is_given & (self.ends - self.starts == width)
-        indices = self.starts[whole][:, None] + np.arange(width)
-        return self.flat[indices].reshape(-1, *self.feature.shape), whole
+        has_value = self.is_given & (self.ends - self.starts == width)
+        indices = self.starts[has_value][:, None] + np.arange(width)
+        return self.flat[indices].reshape(-1, *self.feature.shape), has_value
 
     def row(self, row: int) -> NDArray[Any] | None:
         """Return the value of a row in the shape of the feature, or None if the file has no value."""
@@ -88,9 +88,9 @@ def read_column(feature: Feature, column: pa.Array) -> Values:
     width = int(np.prod(feature.shape, dtype=np.int64))
     wrong = counts % width != 0 if feature.ragged else counts != width
     for row in np.flatnonzero(wrong & is_given).tolist():
-        wanted = f"a multiple of {width}" if feature.ragged else f"{width}"
+        expected = f"a multiple of {width}" if feature.ragged else f"{width}"
         values.faults[row] = (
-            f"{feature.name}: the number of values must be {wanted}, got {counts[row]}; correct the list"
+            f"{feature.name}: the number of values must be {expected}, got {counts[row]}; correct the list"
         )
     return values
 

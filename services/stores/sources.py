@@ -96,11 +96,11 @@ class ParquetSource:
         groups = list(range(group, self._file.num_row_groups))
         columns = [USER, *(feature.name for feature in self._features)]
         for batch in self._file.iter_batches(_ROWS_A_PART, row_groups=groups, columns=columns):
-            rest = batch.slice(skipped) if skipped < batch.num_rows else batch.slice(batch.num_rows)
+            remaining = batch.slice(skipped) if skipped < batch.num_rows else batch.slice(batch.num_rows)
             skipped = max(0, skipped - batch.num_rows)
-            if rest.num_rows:
-                rows, faults = self._encoded(rest, row)
-                row += rest.num_rows
+            if remaining.num_rows:
+                rows, faults = self._encoded(remaining, row)
+                row += remaining.num_rows
                 yield RowChunk(rows, row, row, faults)
 
     def stamp(self) -> str:

@@ -64,7 +64,7 @@ def _merge(batches: Sequence[RaggedBatch], _release: str) -> RaggedBatch:
 
 async def _rehearse(service: RankerService, config: PipelineConfig, release: Release) -> None:
     """Score a batch of every shape that this unit can get, on the path of real calls."""
-    items, each = len(release.catalogue), config.candidates.count
+    items, per_request = len(release.catalogue), config.candidates.count
     for requests in batch_shapes(config):
-        batch = sample_batch(release.layout, release.view, items, requests, each, release.name)
+        batch = sample_batch(release.layout, release.view, items, requests, per_request, release.name)
         await service.rehearse(release.custom.prepare(batch))

@@ -32,8 +32,8 @@ def connection_options(config: RedisConfig, home: Path) -> dict[str, Any]:
     """
     options: dict[str, Any] = {"username": config.username, "password": _password(config, home)}
     if config.tls is not None:
-        named = {"ca_file": "ca_certs", "cert_file": "certfile", "key_file": "keyfile"}
-        for field, option in named.items():
+        options_by_field = {"ca_file": "ca_certs", "cert_file": "certfile", "key_file": "keyfile"}
+        for field, option in options_by_field.items():
             value = getattr(config.tls, field)
             if value is None:
                 continue

@@ -88,12 +88,12 @@ class RedisConnector:
         while not self._stop.is_set():
             self._wake.clear()
             try:
-                whole = self._open_missing()
+                is_complete = self._open_missing()
             except Exception:  # if this thread ended, the store would never be reconnected
                 logger.exception("cannot restore the connections to the feature store")
-                whole = False
+                is_complete = False
             self._settled.set()
-            if whole:
+            if is_complete:
                 self._wake.wait(_SWEEP_PERIOD_S)
             else:
                 self._stop.wait(self._retry_s)
@@ -102,17 +102,17 @@ class RedisConnector:
         """Open the missing connections. Return whether all are open."""
         if self._stale and not self._discover():
             return False
-        whole = True
+        is_complete = True
         for node in list(self.nodes.values()):
             node.sweep()
             while node.lacking and not self._stop.is_set():
                 connection = self._try_connect(node.address)
                 if connection is None:
-                    whole = False
+                    is_complete = False
                     self._stale = self._is_cluster  # its slots may have moved to another node
                     break
                 node.add(connection)
-        return whole
+        return is_complete
 
     def _try_connect(self, address: Address) -> Connection | None:
         try:
@@ -157,7 +157,7 @@ class RedisConnector:
                 known = self.nodes.get(address)
                 nodes[address] = known or RedisNode(address, self._connections, self._breaker)
             slots[first : last + 1] = [nodes[address]] * (last + 1 - first)
-        gone = [node for address, node in self.nodes.items() if address not in nodes]
+        removed = [node for address, node in self.nodes.items() if address not in nodes]
         self.nodes, self.slots = nodes, slots
-        for node in gone:
+        for node in removed:
             node.close()

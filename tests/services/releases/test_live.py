@@ -78,9 +78,9 @@ def test_one_release_is_active_and_requests_keep_theirs_in_any_order(steps: list
             elif inside:
                 live.leave(inside.pop(0))
             assert live.active.name == active
-            assert all(live.get(one.name) is one for one in [live.active, *inside])
-        for one in inside:
-            live.leave(one)
+            assert all(live.get(loaded.name) is loaded for loaded in [live.active, *inside])
+        for loaded in inside:
+            live.leave(loaded)
         await asyncio.wait_for(asyncio.gather(*leaving), 5)
         await live.keep_active()
         assert live.names == [active]

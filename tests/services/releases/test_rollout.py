@@ -62,10 +62,10 @@ def test_swaps_failures_and_a_rollback_fail_no_request(tmp_path: Path, changes: 
     with served(tmp_path, changes) as service:
         commands = Commands(tmp_path)
         first = commands.release("stage").split()[0]
-        with load(service.port) as asked:
-            asked.wait_for(200)
+        with load(service.port) as clients:
+            clients.wait_for(200)
             assert "in all replicas" in commands.release("activate", first)
-            asked.wait_for(200)
+            clients.wait_for(200)
             broken = commands.stage(float("nan"))
             output = commands.release("activate", broken, status=1)
             assert f"release {broken} was not activated, {first} stays active" in output
@@ -77,11 +77,11 @@ def test_swaps_failures_and_a_rollback_fail_no_request(tmp_path: Path, changes: 
             other = commands.stage(0.0)
             assert other != first
             commands.release("activate")
-            asked.wait_for(200)
+            clients.wait_for(200)
             commands.release("rollback")
-            asked.wait_for(200)
-        assert asked.wrong == []
-        assert set(asked.statuses) == {200}
+            clients.wait_for(200)
+        assert clients.wrong == []
+        assert set(clients.statuses) == {200}
         shifted = commands.stage(0.5)
         commands.release("activate", shifted)
         assert {score_of(service.port) for _ in range(20)} == {bias_of(5) + 0.5}

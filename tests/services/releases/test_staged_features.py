@@ -160,7 +160,7 @@ OTHER_WEATHER = Feature(name="rain", group="global")
 
 
 @pytest.mark.parametrize(
-    ("added", "kept"),
+    ("added", "recorded_fields"),
     [
         (None, {}),
         (OTHER_USERS, {"store.prefix"}),
@@ -170,7 +170,7 @@ OTHER_WEATHER = Feature(name="rain", group="global")
     ids=["same definitions", "other rows", "other overlay", "other live features"],
 )
 def test_reads_from_the_recorded_location_only_if_definitions_differ(
-    tmp_path: Path, added: Feature | None, kept: set[str]
+    tmp_path: Path, added: Feature | None, recorded_fields: set[str]
 ) -> None:
     more = (Feature(name="now_s", group="context", dtype="float64"), *([] if added is None else [added]))
     features = {"old.yaml": FEATURES.features, "new.yaml": (*FEATURES.features, *more)}
@@ -197,15 +197,15 @@ def test_reads_from_the_recorded_location_only_if_definitions_differ(
     )
     used = features_of(recorded, present, tmp_path).model_dump()
     expected = present.model_dump() | {"definitions": "old.yaml"}
-    if "store.prefix" in kept:
+    if "store.prefix" in recorded_fields:
         expected["store"]["prefix"] = "old:"
-    if "overlay" in kept:
+    if "overlay" in recorded_fields:
         expected["overlay"] = "old-overlay"
     assert used == expected
     kept_lines = [
         line for line in differences(recorded, present, tmp_path) if "the release's value is used" in line
     ]
-    assert {line.partition(":")[0] for line in kept_lines} == {f"features.{name}" for name in kept}
+    assert {line.partition(":")[0] for line in kept_lines} == {f"features.{name}" for name in recorded_fields}
 
 
 def test_serves_a_release_without_the_definitions_of_the_configuration(tmp_path: Path) -> None:

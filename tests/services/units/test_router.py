@@ -148,11 +148,11 @@ def test_skips_a_pool_after_a_long_cancelled_call_but_not_after_a_short_one(
     waited_s: float, answers: set[bytes]
 ) -> None:
     bench, now_s = Bench(1, 1), [0.0]
-    asked, hangs = asyncio.Event(), [True]
+    called, hangs = asyncio.Event(), [True]
 
     async def hang(payload: bytes) -> bytes:
         if hangs:
-            asked.set()
+            called.set()
             await asyncio.Event().wait()
         return b"a"
 
@@ -163,7 +163,7 @@ def test_skips_a_pool_after_a_long_cancelled_call_but_not_after_a_short_one(
             lambda: now_s[0],
         )
         call = asyncio.ensure_future(bench.router(b"x", 10))
-        await asked.wait()
+        await called.wait()
         now_s[0] = waited_s
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
