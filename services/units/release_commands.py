@@ -59,7 +59,7 @@ class ReleaseCommands:
     async def check_health(self) -> None:
         """Check the shard group, and begin to load the release that is active on disk if this replica missed it.
 
-        Serve calls this every second or two.
+        Serve calls this every 2 s, or every 0.5 s if the unit's replicas are shard groups.
 
         Raises:
             ShardLost: a rank is lost. Serve must replace this replica.

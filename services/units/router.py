@@ -39,7 +39,11 @@ class _Route:
     """The router's state of one pool.
 
     Attributes:
-        credit: the number of candidates that the pool's share exceeds the candidates sent to it.
+        name: the name of the pool.
+        pool: how to call it.
+        breaker: skips the pool after failures.
+        weight: its weight, in relation to those of the other pools.
+        credit: the candidates that it should have got so far, minus the candidates that were sent to it.
         answered_s: the time of its last answer.
         usual_s: its smoothed answer time in seconds. None before its first answer.
     """
