@@ -269,7 +269,8 @@ def test_loads_lists_of_events_and_refuses_those_of_unequal_length(tmp_path: Pat
     )
     loaded = run(write(tmp_path / "users.parquet", rows, schema=schema), store, features)
     assert (loaded.written, loaded.refused) == (2, 2), loaded.faults
-    assert all("equally long" in fault for fault in loaded.faults)
+    expected = "event rating: expected the lists ['at_s', 'key'] with equal lengths, got "
+    assert all(expected in fault for fault in loaded.faults)
     columns = UserRowCodec(features).decode([store.rows[key_of("u")]], np.array([30.0])).columns
     keys = columns["user.keys"]
     assert isinstance(keys, RaggedArray)
