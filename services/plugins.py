@@ -30,7 +30,7 @@ def opening(registry: Registry[Any], config: BaseModel, field: str) -> Iterator[
         if kind in registry.builtins:
             raise
         raise ConfigError(
-            f"it cannot be opened, got kind {kind} and {type(error).__name__}: {error}; mend its options, or its "
+            f"kind {kind} cannot be opened, got {type(error).__name__}: {error}; correct its options, or its "
             f"package",
             field=field,
         ) from error

@@ -69,7 +69,7 @@ def unpack(buffer: bytes | memoryview) -> tuple[dict[str, NDArray[Any]], str]:
             start += -start % _ALIGNMENT
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError) as error:
         raise StageFailed(
-            f"a call between units cannot be read ({error}): run one version in all units"
+            f"call between units: cannot be read ({error}); run the same version in all units"
         ) from error
     return arrays, header.release
 
@@ -116,7 +116,7 @@ def unpack_batch(buffer: bytes) -> RaggedBatch:
     arrays, release = unpack(buffer)
     if not {"rows", "offsets"} <= arrays.keys():
         raise StageFailed(
-            f"a call between units holds {sorted(arrays)}, not a batch: run one version in all units"
+            f"call between units: not a batch, got arrays {sorted(arrays)}; run the same version in all units"
         )
     requests: dict[str, Column] = {}
     candidates: dict[str, NDArray[Any]] = {}
@@ -157,7 +157,7 @@ def cut_batch(batch: RaggedBatch, max_bytes: int = MAX_CALL_BYTES) -> Iterator[R
         return
     if batch.candidate_count < 2:
         raise StageFailed(
-            f"one user's features take {size_bytes} bytes, a call between units at most {max_bytes}: "
+            f"features of one user: too large for a call between units, got {size_bytes} bytes of at most {max_bytes}; "
             f"lower max_length of the ragged features"
         )
     middle = batch.candidate_count // 2

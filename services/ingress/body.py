@@ -28,7 +28,7 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
             return await _read(scope, receive, max_bytes)
     except TimeoutError as error:
         raise BodyTooSlow(
-            f"the body was not there within {_BODY_LIMIT_S:g} s: send it at once", field="body"
+            f"body: not complete within {_BODY_LIMIT_S:g} s; send it without pauses", field="body"
         ) from error
 
 
@@ -55,7 +55,7 @@ async def _read(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
 
 def _too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(
-        f"the body is over {max_bytes} bytes: send fewer candidates, or raise requests.max_body_bytes",
+        f"body: larger than {max_bytes} bytes; send fewer candidates, or raise requests.max_body_bytes",
         field="body",
     )
 

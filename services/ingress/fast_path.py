@@ -66,9 +66,12 @@ def find_target(app: Any) -> ReplicaTarget[RankApp] | None:
     try:
         return ReplicaTarget(replica, application)
     except (AttributeError, ImportError, TypeError) as error:
-        logger.warning("fast path off, requests take Serve's path: this Ray's replica differs (%s)", error)
+        logger.warning(
+            "the fast path is off and requests take Serve's path: the replica class of this Ray differs (%s)",
+            error,
+        )
         return None
 
 
 def _full() -> Overloaded:
-    return Overloaded("the replica has max_ongoing_requests in hand: send again later", retry_after_s=1)
+    return Overloaded("the replica already serves max_ongoing_requests; send again later", retry_after_s=1)

@@ -34,9 +34,9 @@ def parse_feedback(body: bytes) -> FeedbackRequest:
     """
     feedback = parse_body(_decoder, body)
     if (feedback.value is not None) != (feedback.event == "rated"):
-        remedy = "give the rating, 0 to 1" if feedback.value is None else "drop it"
+        remedy = "send the rating, 0 to 1" if feedback.value is None else "leave it out"
         raise Unprocessable(
-            f"value goes with event rated, and only with it; the event is {feedback.event}: {remedy}",
+            f"value: required for event rated and for no other event, got event {feedback.event}; {remedy}",
             field="value",
         )
     return feedback
@@ -49,12 +49,12 @@ def log_feedback(feedback: FeedbackRequest, catalogue: Catalogue, log: ServedLog
         NotFound: the pipeline keeps no log. Unprocessable: the item is unknown. QueueFull: the log is behind.
     """
     if log is None:
-        raise NotFound("this pipeline keeps no log of feedback: add log to its YAML", field="path")
+        raise NotFound("path: this pipeline logs no feedback; add log to its YAML file", field="path")
     row = catalogue.row_by_id.get(feedback.item_id)
     if row is None:
         raise Unprocessable(
-            f"item {feedback.item_id[:_SHOWN]!r} is not in catalogue {catalogue.manifest.name}: "
-            f"send the id of an item that was answered",
+            f"item_id: not in catalogue {catalogue.manifest.name}, got {feedback.item_id[:_SHOWN]!r}; "
+            f"send the id of an item from an answer",
             field="item_id",
         )
     value = 1.0 if feedback.value is None else feedback.value

@@ -57,7 +57,7 @@ class RankApp:
         except Exception as error:  # a bug: the caller still gets a document, the operator the traceback
             logger.exception("request %s failed", request_id)
             failure = ServiceError(
-                f"unexpected {type(error).__name__}: see the replica's log for {request_id}"
+                f"request {request_id}: unexpected {type(error).__name__}; search the replica's log for this id"
             )
             await self._refuse(scope, send, failure, request_id, started_s)
             return

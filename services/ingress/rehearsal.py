@@ -64,8 +64,8 @@ class Rehearsal:
             self._background.result()
             return
         logger.warning(
-            "unit %s has not answered within %.0f s (%s): this replica starts without it, and answers /readyz with 503 "
-            "until it does",
+            "unit %s: no answer within %.0f s (%s); this replica starts without it, and answers /readyz with 503 until "
+            "the unit answers",
             ", ".join(self.waits_for),
             self.start_limit_s,
             self._fault or "no answer yet",

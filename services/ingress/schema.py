@@ -68,9 +68,13 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
         match = _PATH.search(message)
         field = (match["path"] if match else _named_field(message)) or "body"
         shown = message if len(message) <= 2 * _SHOWN else f"{message[: 2 * _SHOWN]}…"
-        raise Unprocessable(f"{shown}: mend the field and send again", field=field[:_SHOWN]) from error
+        raise Unprocessable(
+            f"{field[:_SHOWN]}: {shown}; correct the field and send again", field=field[:_SHOWN]
+        ) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(f"the body is not JSON that can be read: {error}", field="body") from error
+        raise RequestError(
+            f"body: cannot be read as JSON ({error}); send valid JSON", field="body"
+        ) from error
 
 
 def _named_field(message: str) -> str:

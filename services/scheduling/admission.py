@@ -68,7 +68,7 @@ class Admission:
         if rules.shows_overload(priority, left_s, self._horizon_s):
             self._overloaded_at_s = now_s
         return DeadlinePassed(
-            f"deadline_ms: too short for the work that is due before, got {left_s * 1e3:.0f}; send again later, or "
+            f"deadline_ms: too short for the work that is served before, got {left_s * 1e3:.0f}; send again later, or "
             f"send a longer one",
             retry_after_s=1,
         )

@@ -23,8 +23,8 @@ class BatchingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_candidates: int = Field(default=512, ge=1, le=1_000_000, description="candidates a batch")
-    max_waiting_candidates: int = Field(default=65_536, ge=1, description="past it, requests get 429")
+    max_candidates: int = Field(default=512, ge=1, le=1_000_000, description="most candidates of a batch")
+    max_waiting_candidates: int = Field(default=65_536, ge=1, description="beyond it, requests get 429")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +143,8 @@ class Batcher(Generic[Payload]):
             return []
         if self.waiting_candidates - self._due.before(work.priority, work.due_s) < excess:
             raise QueueFull(
-                f"{self.waiting_candidates} candidates wait already, the limit is {limit}: send again later, "
-                f"or raise batching.max_waiting_candidates",
+                f"queue: full, got {self.waiting_candidates} waiting candidates and a limit of {limit}; send again "
+                f"later, or raise batching.max_waiting_candidates",
                 retry_after_s=1,
             )
         entries = (entry[2:] for heap in self._heaps.values() for entry in heap)

@@ -13,6 +13,6 @@ def last_moment_s(work: Work[Payload]) -> float:
 def too_late() -> DeadlinePassed:
     """Return the refusal of a request that passed its deadline."""
     return DeadlinePassed(
-        "the deadline passed before the answer was ready: send again, or give a longer deadline_ms",
+        "deadline_ms: passed before the answer was ready; send again, or send a longer one",
         retry_after_s=1,
     )

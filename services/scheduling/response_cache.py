@@ -128,8 +128,7 @@ class ResponseCache:
         await asyncio.wait([first], timeout=max(0.0, deadline_s - now_s))
         if not first.done():
             raise DeadlinePassed(
-                "the deadline passed while an identical request was being answered: send again, or give a longer "
-                "deadline_ms",
+                "deadline_ms: passed while an identical request was being answered; send again, or send a longer one",
                 retry_after_s=1,
             )
         shared = first.result()

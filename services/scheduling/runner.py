@@ -25,7 +25,7 @@ from services.telemetry.metrics import UnitMetrics
 
 Payload = TypeVar("Payload")
 _DISPLACED = (
-    "the queue is full, and a request of higher priority or with an earlier deadline came: send again later"
+    "queue: full, and a request of higher priority or with an earlier deadline arrived; send again later"
 )
 
 
@@ -139,7 +139,7 @@ class Runner(Generic[Payload]):
         self._executor.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
-        self._refuse(list(self._futures), Overloaded("this replica is stopping: send again", retry_after_s=1))
+        self._refuse(list(self._futures), Overloaded("this replica is stopping; send again", retry_after_s=1))
 
     def _on_done(self, job: Job[Payload], error: BaseException | None) -> None:
         if error is not None:
@@ -193,7 +193,7 @@ class Runner(Generic[Payload]):
         try:
             batch = memory([work.payload for work in works], release, "late")
         except Exception:
-            logger.exception("no answer from memory for %d requests", len(works))
+            logger.exception("cannot answer %d requests from memory", len(works))
             return
         self._answer(works, batch, now_s, {"memory": (self._clock() - now_s) * 1e3})
         self._metrics.shed(sum(work.request_count for work in works))

@@ -87,7 +87,7 @@ class WorkQueue(Generic[Payload]):
             DeadlinePassed: the work would be late. QueueFull: there is no room. Overloaded: the queue is closed.
         """
         if self.is_closed:
-            raise Overloaded("this replica is stopping: send the request again", retry_after_s=1)
+            raise Overloaded("this replica is stopping; send again", retry_after_s=1)
         refused = self.refusal(work.priority, work.deadline_s, due_s=work.due_s)
         if refused is not None:
             raise refused

@@ -30,7 +30,9 @@ class CandidatesConfig(BaseModel):
 
     kind: str = "near"
     count: int = Field(default=200, ge=1, le=100_000)
-    max_count: int = Field(default=1000, ge=1, le=100_000, description="candidates a request may name")
+    max_count: int = Field(
+        default=1000, ge=1, le=100_000, description="most candidates that a request may name"
+    )
 
 
 class CandidateSource(Protocol):
@@ -79,7 +81,7 @@ def candidate_source(
     """
     if config.count > len(catalogue):
         raise ConfigError(
-            f"candidates.count is {config.count}, the catalogue has {len(catalogue)} items: lower it",
+            f"more than the {len(catalogue)} items of the catalogue, got {config.count}; lower candidates.count",
             field="candidates.count",
         )
     with opening(SOURCES, config, "candidates"):
@@ -104,12 +106,12 @@ class CheckedSource:
         rows, shape = np.asarray(drawn), (requests, self._config.count)
         if rows.shape != shape or rows.dtype.kind not in "iu":
             raise StageFailed(
-                f"candidates: source {self._config.kind} draws no rows, got {rows.dtype} {rows.shape}; return int64 "
+                f"candidates: source {self._config.kind} returned no rows, got {rows.dtype} {rows.shape}; return int64 "
                 f"{shape}"
             )
         if rows.size and not 0 <= int(rows.min()) <= int(rows.max()) < self._item_count:
             raise StageFailed(
-                f"candidates: source {self._config.kind} draws rows that the catalogue does not have, got "
+                f"candidates: source {self._config.kind} returned rows that are not in the catalogue, got "
                 f"{int(rows.min())} to {int(rows.max())}; return rows from 0 to {self._item_count - 1}"
             )
         return rows.astype(np.int64, copy=False)
@@ -123,21 +125,21 @@ def _open_near(config: CandidatesConfig, catalogue: Catalogue, definitions: Feat
     column = catalogue.manifest.position_column
     if column is None:
         raise ConfigError(
-            "candidates.kind is near, but the catalogue has no position column: use sample, or build the "
-            "catalogue with one",
+            "near needs a catalogue with a position column; set candidates.kind to sample, or build the catalogue "
+            "with one",
             field="candidates.kind",
         )
     if not any(f.name == _POSITION and f.shape == (2,) for f in definitions.group("context")):
         raise ConfigError(
-            f"candidates.kind is near, but requests have no context feature {_POSITION} of shape (2,): use "
-            f"sample, or define one",
+            f"near needs a context feature {_POSITION} of shape (2,); set candidates.kind to sample, or define "
+            f"one",
             field="candidates.kind",
         )
     positions = catalogue.columns[column]
     if positions.shape[1:] != (2,) or not np.isfinite(positions).all():
         raise ConfigError(
-            f"candidates.kind is near, but the catalogue's {column} is not (latitude, longitude) of every "
-            f"item: build the catalogue again",
+            f"candidates.kind near needs the latitude and longitude of every item, and column {column} lacks some; "
+            f"build the catalogue again",
             field="catalogue",
         )
     return NearSource(positions, config.count)

@@ -39,7 +39,7 @@ class CheckedStage:
         lent = _read_only(batch)
         result: Any = self._stage(lent)
         if not isinstance(result, RaggedBatch):
-            raise self._refused(f"no RaggedBatch, got {type(result).__name__}; return the batch")
+            raise self._refused(f"no RaggedBatch, got {type(result).__name__}; return a RaggedBatch")
         for fault in self._faults(batch, result):
             raise self._refused(fault)
         return replace(
@@ -62,32 +62,32 @@ class CheckedStage:
     def _faults(self, batch: RaggedBatch, result: RaggedBatch) -> Iterator[str]:
         requests, offsets, rows = len(batch), np.asarray(result.offsets), np.asarray(result.rows)
         if offsets.shape != (requests + 1,):
-            yield f"another number of requests, got {len(offsets) - 1}; return all {requests}, in their order"
+            yield f"another number of requests, got {len(offsets) - 1}; return all {requests}, in the same order"
         if rows.ndim != 1 or rows.dtype != np.int64 or offsets.dtype != np.int64:
-            yield f"rows or offsets of another type, got {rows.dtype} and {offsets.dtype}; return int64"
+            yield f"rows or offsets of the wrong type, got {rows.dtype} and {offsets.dtype}; return int64"
         if offsets[0] != 0 or offsets[-1] != len(rows) or (np.diff(offsets) < 0).any():
-            yield f"offsets that do not divide its {len(rows)} candidates; make them with RaggedBatch.keep"
+            yield f"offsets that do not fit its {len(rows)} candidates; make them with RaggedBatch.keep"
         if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < self._item_count:
-            yield f"rows that the catalogue does not have, got {rows.min()} to {rows.max()}; return its rows"
+            yield f"rows that are not in the catalogue, got {rows.min()} to {rows.max()}; return rows of the catalogue"
         for name, column in result.candidates.items():
             if len(column) != len(rows):
-                yield f"a column {name} of another length, got {len(column)}; give one value a candidate, {len(rows)}"
+                yield f"a column {name} of the wrong length, got {len(column)}; return {len(rows)}, one per candidate"
         for name, values in result.requests.items():
             if len(values) != requests:
-                yield f"a column {name} of another length, got {len(values)}; give one value a request, {requests}"
+                yield f"a column {name} of the wrong length, got {len(values)}; return {requests}, one per request"
         for name, noted in result.missed.items():
             if len(noted) != requests:
-                yield f"a reason {name} of another length, got {len(noted)}; give one a request, {requests}"
+                yield f"a reason {name} of the wrong length, got {len(noted)}; return {requests}, one per request"
         if not batch.candidates.keys() <= result.candidates.keys() or not (
             batch.requests.keys() <= result.requests.keys()
         ):
-            yield "fewer columns than it was given; add to the batch with RaggedBatch.adding"
+            yield "fewer columns than its input; add columns with RaggedBatch.adding"
         if self._is_ranked:
             scores = result.candidates["score"]
             if scores.dtype.kind != "f" or scores.ndim != 1 or not np.isfinite(scores).all():
-                yield f"scores that are no numbers, got {scores.dtype} {scores.shape}; return finite floats (N,)"
+                yield f"scores that are not finite, got {scores.dtype} {scores.shape}; return finite floats (N,)"
         elif any(name in result.candidates and name not in batch.candidates for name in SCORES):
-            yield "scores before the ranker; name the column otherwise, or run after: ranker"
+            yield "scores before the ranker; rename the column, or set after: ranker"
 
 
 def _read_only(batch: RaggedBatch) -> RaggedBatch:

@@ -74,7 +74,7 @@ class ContextLayout:
                 if name in self._texts:
                     continue
                 raise Unprocessable(
-                    f"context.{name[:_SHOWN]} is not a context feature of this pipeline, which has: "
+                    f"context.{name[:_SHOWN]}: not a context feature of this pipeline; send one of "
                     f"{', '.join((*self._fields, *self._texts)) or 'none'}",
                     field=f"context.{name[:_SHOWN]}",
                 )
@@ -86,13 +86,13 @@ class ContextLayout:
             ):
                 wanted = f"a list of {field.width} numbers" if field.feature.shape else "a number"
                 raise Unprocessable(
-                    f"context.{name} is of another shape: send {wanted}", field=f"context.{name}"
+                    f"context.{name}: wrong type or length; send {wanted}", field=f"context.{name}"
                 )
             for number, low, high in zip(values, field.low, field.high, strict=True):
                 if not low <= number <= high or (field.whole and not number.is_integer()):
                     raise Unprocessable(
-                        f"context.{name} is {number}, allowed are {'whole numbers ' if field.whole else ''}"
-                        f"{low:g} to {high:g}: send one of these",
+                        f"context.{name}: must be a {'whole ' if field.whole else ''}number from {low:g} to {high:g}, "
+                        f"got {number}; send a number in this range",
                         field=f"context.{name}",
                     )
             row[field.start : field.start + field.width] = values
@@ -127,11 +127,13 @@ class ContextLayout:
 def _text(name: str, most: int, context: dict[str, ContextValue]) -> bytes:
     value = context.get(name, "")
     if not isinstance(value, str):
-        raise Unprocessable(f"context.{name} is no text: send a string", field=f"context.{name}")
+        raise Unprocessable(
+            f"context.{name}: expected text, got {value!r:.{_SHOWN}}; send a string", field=f"context.{name}"
+        )
     encoded = value.encode()
     if len(encoded) > most:
         raise Unprocessable(
-            f"context.{name} takes {len(encoded)} bytes of UTF-8, at most {most} are allowed: send a shorter text",
+            f"context.{name}: more than {most} bytes of UTF-8, got {len(encoded)}; send a shorter text",
             field=f"context.{name}",
         )
     return encoded

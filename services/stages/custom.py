@@ -86,12 +86,12 @@ def refuse_same_names(stages: Sequence[StageOptions]) -> None:
     for index, stage in enumerate(stages):
         if not re.fullmatch(NAME, stage.label):
             raise ValueError(
-                f"stages.{index}.name: its kind has other characters than a name, got {stage.label!r}; give name one "
-                f"of a-z, 0-9, - and _"
+                f"stages.{index}.name: the kind is not a valid name, got {stage.label!r}; set a name of a-z, 0-9, - "
+                f"and _"
             )
         if stage.label in taken:
             raise ValueError(
-                f"stages.{index}.name: another stage has this name, got {stage.label!r}; give name another one"
+                f"stages.{index}.name: another stage has this name, got {stage.label!r}; set another name"
             )
         taken.add(stage.label)
 

@@ -120,13 +120,14 @@ def read_lists(path: Path, catalogue: Catalogue) -> dict[bytes, NDArray[np.int64
         table = pq.read_table(path, columns=["user_id", "items"])
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(
-            f"{path} cannot be read ({error}): give a Parquet file of user_id and items, a list of ids",
+            f"{path} cannot be read ({error}); use a Parquet file with user_id, and items as a list of ids",
             field="fallback.lists",
         ) from error
     users, items = table["user_id"], table["items"]
     if not (_is_text(users.type) and _is_list(items.type) and _is_text(items.type.value_type)):
         raise ConfigError(
-            f"{path} has user_id of {users.type} and items of {items.type}: give text and lists of text, the ids",
+            f"{path}: wrong column types, got user_id {users.type} and items {items.type}; use text for user_id and "
+            f"lists of text for items",
             field="fallback.lists",
         )
     row_by_id = catalogue.row_by_id

@@ -53,7 +53,7 @@ def load_definitions(path: Path) -> FeatureSet:
     path = settled(path)
     if not path.is_file():
         raise ConfigError(
-            f"no feature definitions at {path}: build the data set first", field="features.definitions"
+            f"no feature definitions at {path}; build the data set first", field="features.definitions"
         )
     try:
         return FeatureSet.model_validate(yaml.load(path.read_text(), yaml.CSafeLoader))
@@ -146,5 +146,10 @@ class FeaturesStage:
             or not self._unreadable
         ):
             reason = self.view.codecs[group].refusal(row)
-            logger.error("user %r gets default features: %s (%d before)", user[:80], reason, self._unreadable)
+            logger.error(
+                "user %r gets default features: %s (%d unreadable rows before)",
+                user[:80],
+                reason,
+                self._unreadable,
+            )
         self._unreadable += count

@@ -61,7 +61,7 @@ def _popularity(config: PopularConfig, catalogue: Catalogue) -> NDArray[np.float
     column: NDArray[Any] | None = catalogue.columns.get(config.column)
     if column is None or column.size != len(catalogue):
         raise ConfigError(
-            f"the catalogue has no column {config.column!r} of one number an item; it has "
+            f"the catalogue has no column {config.column!r} with one number per item; name one of "
             f"{', '.join(catalogue.columns)}",
             field="fallback.popular.column",
         )

@@ -33,7 +33,7 @@ def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDA
     """
     if len(ids) > max_count:
         raise Unprocessable(
-            f"{len(ids)} candidates were sent, at most {max_count} are allowed: send fewer",
+            f"candidates: at most {max_count} are allowed, got {len(ids)}; send fewer",
             field="candidates",
         )
     row_by_id = catalogue.row_by_id
@@ -42,8 +42,8 @@ def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDA
     except KeyError as error:
         index = next(i for i, item_id in enumerate(ids) if item_id not in row_by_id)
         raise Unprocessable(
-            f"candidate {error.args[0][:80]!r} is not in catalogue {catalogue.manifest.name} "
-            f"{catalogue.manifest.version}: send ids of its items",
+            f"candidates[{index}]: not in catalogue {catalogue.manifest.name} {catalogue.manifest.version}, got "
+            f"{error.args[0][:80]!r}; send ids of its items",
             field=f"candidates[{index}]",
         ) from error
 

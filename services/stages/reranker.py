@@ -138,12 +138,12 @@ def diversity_vectors(config: DiversityConfig, catalogue: Catalogue) -> NDArray[
     vectors = catalogue.columns.get(config.column)
     if vectors is None:
         raise ConfigError(
-            f"the catalogue has no column {config.column!r}; it has {', '.join(catalogue.columns)}",
+            f"the catalogue has no column {config.column!r}; name one of {', '.join(catalogue.columns)}",
             field=field,
         )
     if vectors.ndim != 2 or not np.isfinite(vectors).all():
         raise ConfigError(
-            f"column {config.column!r} of shape {vectors.shape} is not of finite vectors (items, D): "
+            f"column {config.column!r} does not hold finite vectors (items, D), got shape {vectors.shape}; "
             f"name an embedding",
             field=field,
         )

@@ -43,7 +43,7 @@ def test_a_pipeline_whose_data_and_models_fit_is_ok(pipeline: Path) -> None:
         ({"features": {"definitions": "elsewhere.yaml"}}, "no feature definitions at"),
         ({"features": {"store": {"path": "elsewhere.lmdb"}}}, "features.store.path"),
         ({"models": {"ranker": {"artifact": "elsewhere"}}}, "models.ranker.artifact: no artifact at"),
-        ({"candidates": {"count": 501}}, "candidates.count is 501"),
+        ({"candidates": {"count": 501}}, "more than the 500 items of the catalogue, got 501"),
     ],
 )
 def test_a_fault_names_the_field_and_the_remedy(

@@ -129,7 +129,7 @@ def test_a_wrong_target_is_a_fault_of_the_check(
         ),
         (
             {"stages": [{"kind": "acme_boost", "after": "ranker", "column": "value", "name": "queue"}]},
-            "stages.0.name: another stage has this name, got 'queue'; give name another one",
+            "stages.0.name: another stage has this name, got 'queue'; set another name",
         ),
         ({"features": {"store": {"path": "none.sqlite"}}}, "features.store.path: there is no store, got"),
         ({"models": {"ranker": {"runtime": {"scale": "x"}}}}, "models.ranker.runtime.scale: Input should be"),
@@ -200,7 +200,7 @@ from services.stores.base import StoreKind, StoreOptions
 KIND = StoreKind(config=StoreOptions, open=leave)
 """,
         {"features": {"store": {"kind": "zeta"}}},
-        "features.store: it cannot be opened, got kind zeta and SystemExit: 0; mend",
+        "features.store: kind zeta cannot be opened, got SystemExit: 0; correct",
     ),
     "policies": (
         """
@@ -216,7 +216,7 @@ from services.stages.candidates import CandidatesConfig, SourceKind
 KIND = SourceKind(config=CandidatesConfig, open=leave)
 """,
         {"candidates": {"kind": "zeta", "count": 5}},
-        "candidates: it cannot be opened, got kind zeta and SystemExit: 0; mend",
+        "candidates: kind zeta cannot be opened, got SystemExit: 0; correct",
     ),
 }
 
@@ -337,4 +337,4 @@ def test_a_source_that_draws_no_rows_of_the_catalogue_is_a_fault_of_the_check(
     (site / "acme" / "sources.py").write_text(text.replace("np.tile(self._rows,", "np.tile(-self._rows,"))
     code, output = check(path, tmp_path, monkeypatch)
     assert code == 2
-    assert "candidates: source acme_newest draws rows that the catalogue does not have, got -499" in output
+    assert "candidates: source acme_newest returned rows that are not in the catalogue, got -499" in output

@@ -53,7 +53,8 @@ def check_problem(reply: Reply, status: int, field: str | None) -> None:
     assert document["status"] == status
     assert document["type"].startswith("urn:rankway:problem:")
     assert document["title"]
-    assert ":" in document["detail"]
+    assert ": " in document["detail"]
+    assert status == 500 or "; " in document["detail"]
     assert len(reply.body) < 2000
     assert document["instance"] == reply.headers["x-request-id"]
     assert document.get("field") == field

@@ -29,7 +29,7 @@ def test_an_error_that_names_its_remedy_stays(config: RuntimeOptions, error: Exc
 
 def test_what_another_package_raises_is_an_error_of_the_field() -> None:
     with pytest.raises(
-        ConfigError, match="it cannot be opened, got kind acme and KeyError: 'x'; mend"
+        ConfigError, match="kind acme cannot be opened, got KeyError: 'x'; correct"
     ) as refused:
         opened(THEIRS, KeyError("x"))()
     assert refused.value.field == "part"

@@ -128,7 +128,7 @@ def test_a_user_whose_features_alone_are_over_the_limit_is_refused_with_the_reme
         rows=np.arange(4),
         requests={"user.history": RaggedArray(np.arange(1000), np.array([0, 1000]))},
     )
-    with pytest.raises(StageFailed, match=r"8[0-9]{3} bytes.*at most 4096: lower max_length"):
+    with pytest.raises(StageFailed, match=r"got 8[0-9]{3} bytes of at most 4096; lower max_length"):
         list(cut_batch(batch, 4096))
 
 
@@ -146,7 +146,7 @@ def test_a_damaged_call_is_an_error_of_the_tree(damage: bytes | tuple[int, bytes
     try:
         batch = unpack_batch(buffer)
     except StageFailed as error:
-        assert "run one version in all units" in error.detail
+        assert "run the same version in all units" in error.detail
     else:
         assert isinstance(batch, RaggedBatch)
 

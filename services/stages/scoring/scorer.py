@@ -114,7 +114,7 @@ def scores_of(
     scores = assembler.flatten({output: values}, batch)[output]
     if scores.size != batch.candidate_count:
         raise StageFailed(
-            f"output {output} of {artifact.name} has shape {values.shape} for {batch.candidate_count} "
-            f"candidates in {len(batch)} requests: export a model that gives one number a candidate"
+            f"output {output} of {artifact.name}: expected one number per candidate, got shape {values.shape} for "
+            f"{batch.candidate_count} candidates in {len(batch)} requests; export a model with one number per candidate"
         )
     return scores.reshape(-1).astype(np.float32, copy=False)  # models often give (N, 1)

@@ -82,7 +82,7 @@ class Rules:
             column = _scalars(catalogue, config.cap.column, "reranker.rules.cap.column")
             if column.dtype.kind not in "iu":
                 raise ConfigError(
-                    f"column {config.cap.column!r} holds {column.dtype}, an area is a whole number: name another",
+                    f"column {config.cap.column!r} does not hold whole numbers, got {column.dtype}; name another",
                     field="reranker.rules.cap.column",
                 )
             self._groups = column.astype(np.int64)
@@ -161,7 +161,8 @@ def _scalars(catalogue: Catalogue, name: str, field: str) -> NDArray[Any]:
     column = catalogue.columns.get(name)
     if column is None or column.ndim != 1:
         raise ConfigError(
-            f"the catalogue has no column {name!r} of one number an item; it has {', '.join(catalogue.columns)}",
+            f"the catalogue has no column {name!r} with one number per item; name one of "
+            f"{', '.join(catalogue.columns)}",
             field=field,
         )
     return np.asarray(column)

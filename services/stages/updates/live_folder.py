@@ -49,7 +49,7 @@ class LiveFolder:
         got = "no folder in the configuration" if self.path is None else f"none at {self.path}"
         raise ConfigError(
             f"live item features were set before, in {self._home / self._marked()}, and are missing, got {got}; put "
-            f"that folder back, or name it. If they are lost, or no longer wanted, remove {self.mark}: then every item "
+            f"that folder back, or name it. If they are lost or no longer wanted, remove {self.mark}. Every item then "
             f"has its defaults until it is set again",
             field="features.live",
         )

@@ -31,7 +31,7 @@ def set_live(
     """
     if folder.path is None:
         raise ConfigError(
-            f"pipeline {folder.pipeline} names no folder of live item features: add features.live",
+            f"pipeline {folder.pipeline} has no folder of live item features; add features.live",
             field="features.live",
         )
     # Pipelines may share a folder by a link; it is the folder that is written, and the link stays.
@@ -40,7 +40,7 @@ def set_live(
     exact = _exact(definitions, name, value)
     if root.exists() and not root.is_dir():
         raise ConfigError(
-            f"{root} is a file, live item features are a folder: remove it, or name another",
+            f"{root} is a file, but live item features need a folder; remove the file, or name a folder",
             field="features.live",
         )
     try:
@@ -56,7 +56,8 @@ def set_live(
             folder.leave_mark()
     except OSError as error:  # it is written whole or not at all: what was there still is
         raise ConfigError(
-            f"{root} cannot be written ({error}): give it space and the right to write", field="features.live"
+            f"{root} cannot be written ({error}); free space, or grant write permission",
+            field="features.live",
         ) from error
 
 
@@ -64,16 +65,14 @@ def _exact(features: FeatureSet, name: str, value: float | Sequence[float]) -> N
     """Give the value in the feature's dtype."""
     known: dict[str, Feature] = {feature.name: feature for feature in features.supplied("live")}
     if name not in known:
-        raise ConfigError(
-            f"there is no live feature {name!r}; the definitions have {', '.join(known) or 'none'}"
-        )
+        raise ConfigError(f"live.{name}: not a live feature; name one of {', '.join(known) or 'none'}")
     feature, numbers = known[name], np.asarray(value, dtype=np.float64)
     kind = np.dtype(feature.dtype)
     limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
     fits = numbers.shape == feature.shape and bool(((numbers >= limits.min) & (numbers <= limits.max)).all())
     if not fits or (kind.kind in "iu" and (numbers % 1 != 0).any()):
         raise ConfigError(
-            f"live.{name} cannot be {value}: it is {feature.dtype} of shape {feature.shape}; give such"
+            f"live.{name}: expected {feature.dtype} of shape {feature.shape}, got {value}; send a value of that type"
         )
     return numbers.astype(kind)
 
@@ -82,6 +81,7 @@ def _keys(catalogue: Catalogue, item_ids: Sequence[str]) -> NDArray[np.int64]:
     unknown = [item_id for item_id in item_ids if item_id not in catalogue.row_by_id]
     if unknown:
         raise NotFound(
-            f"items {', '.join(unknown[:5])} are not in catalogue {catalogue.manifest.name}: name items that it has"
+            f"items that are not in catalogue {catalogue.manifest.name}, got {', '.join(unknown[:5])}; name items of "
+            f"the catalogue"
         )
     return np.array([item_key(item_id) for item_id in item_ids], dtype=np.int64)

@@ -141,7 +141,9 @@ class Refresher:
         try:
             folder.open()
         except Exception as error:  # nothing on disk may end this thread
-            logger.error("features.%s stays as it was: %s", folder.name, error)
+            logger.error(
+                "features.%s: the new folder cannot be used, so the old one stays: %s", folder.name, error
+            )
             outcome = "refused"
         else:
             outcome = "taken"

@@ -106,14 +106,17 @@ def test_a_fault_is_named_with_its_field(
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"candidates": {"count": 501}}, "candidates.count: candidates.count is 501, the catalogue has 500"),
+        (
+            {"candidates": {"count": 501}},
+            "candidates.count: more than the 500 items of the catalogue, got 501",
+        ),
         (
             merged(WITH_RERANKER, {"reranker": {"diversity": {"column": "colour"}}}),
             "reranker.diversity.column: the catalogue has no column 'colour'",
         ),
         (
             merged(WITH_RERANKER, {"reranker": {"diversity": {"column": "value"}}}),
-            "reranker.diversity.column: column 'value' of shape (500,) is not of finite vectors",
+            "reranker.diversity.column: column 'value' does not hold finite vectors (items, D), got shape (500,)",
         ),
         (
             merged(WITH_RERANKER, {"reranker": {"output": "rating"}}),

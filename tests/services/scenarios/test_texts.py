@@ -66,20 +66,26 @@ def test_each_request_is_scored_by_its_own_query(home: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b'{"user_id":"u","context":{"query":7}}', "context.query is no text: send a string"),
-        (b'{"user_id":"u","context":{"query":[1.0]}}', "context.query is no text: send a string"),
+        (b'{"user_id":"u","context":{"query":7}}', "context.query: expected text, got 7.0; send a string"),
+        (
+            b'{"user_id":"u","context":{"query":[1.0]}}',
+            "context.query: expected text, got [1.0]; send a string",
+        ),
         (b'{"user_id":"u","context":{"query":null}}', "got `null`"),
         (b'{"user_id":"u","context":{"query":["a"]}}', "got `str`"),
         (
             b'{"user_id":"u","context":{"query":"' + b"x" * 10_240 + b'"}}',
-            f"at most {MOST_BYTES} are allowed",
+            f"context.query: more than {MOST_BYTES} bytes of UTF-8, got 10240",
         ),
-        (b'{"user_id":"u","context":{"query":"' + "🌲".encode() * 51 + b'"}}', "takes 204 bytes"),
-        (b'{"user_id":"u","context":{"shift":"sea"}}', "context.shift is of another shape: send a number"),
-        (b'{"user_id":"u","context":{"text":"sea"}}', "which has: position, shift, query"),
-        (b'{"user_id":"u","context":{"query":"\xff\xfe"}}', "not JSON"),
-        (b'{"user_id":"u","context":{"query":"\\ud83c"}}', "not JSON"),
-        (b'{"user_id":"u","context":{"query":"\\udf32 x"}}', "not JSON"),
+        (b'{"user_id":"u","context":{"query":"' + "🌲".encode() * 51 + b'"}}', "got 204"),
+        (b'{"user_id":"u","context":{"shift":"sea"}}', "context.shift: wrong type or length; send a number"),
+        (
+            b'{"user_id":"u","context":{"text":"sea"}}',
+            "not a context feature of this pipeline; send one of position, shift, query",
+        ),
+        (b'{"user_id":"u","context":{"query":"\xff\xfe"}}', "cannot be read as JSON"),
+        (b'{"user_id":"u","context":{"query":"\\ud83c"}}', "cannot be read as JSON"),
+        (b'{"user_id":"u","context":{"query":"\\udf32 x"}}', "cannot be read as JSON"),
     ],
 )
 def test_what_is_no_text_is_told(home: Path, body: bytes, message: str) -> None:
@@ -88,7 +94,7 @@ def test_what_is_no_text_is_told(home: Path, body: bytes, message: str) -> None:
             await engine.rank(parse_rank_request(body), "1")
         assert message in str(caught.value)
         assert caught.value.status in {400, 422}
-        assert isinstance(caught.value, Unprocessable) == ("not JSON" not in message)
+        assert isinstance(caught.value, Unprocessable) == ("cannot be read as JSON" not in message)
 
     run(home, scenario)
 

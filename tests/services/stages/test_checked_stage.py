@@ -52,36 +52,39 @@ def test_requests_keep_what_was_asked_for_them() -> None:
 
 
 WRONG: dict[str, tuple[Callable[[RaggedBatch], Any], str]] = {
-    "nothing": (lambda _: None, "no RaggedBatch, got NoneType; return the batch"),
+    "nothing": (lambda _: None, "no RaggedBatch, got NoneType; return a RaggedBatch"),
     "one request": (
         lambda batch: batch.take(np.array([0])),
         "another number of requests, got 1; return all 2",
     ),
     "float rows": (
         lambda batch: replace(batch, rows=batch.rows.astype(np.float64)),
-        "rows or offsets of another type",
+        "rows or offsets of the wrong type",
     ),
     "offsets": (
         lambda batch: replace(batch, offsets=np.array([0, 6, 5])),
-        "offsets that do not divide its 5",
+        "offsets that do not fit its 5",
     ),
     "other rows": (
         lambda batch: replace(batch, rows=batch.rows + 1),
-        "rows that the catalogue does not have",
+        "rows that are not in the catalogue",
     ),
     "short column": (
         lambda batch: batch.adding(candidates={"x": np.ones(4)}),
-        "a column x of another length",
+        "a column x of the wrong length",
     ),
-    "short request": (lambda batch: batch.adding(requests={"x": np.ones(1)}), "a column x of another length"),
-    "no column": (lambda batch: replace(batch, candidates={}), "fewer columns than it was given"),
+    "short request": (
+        lambda batch: batch.adding(requests={"x": np.ones(1)}),
+        "a column x of the wrong length",
+    ),
+    "no column": (lambda batch: replace(batch, candidates={}), "fewer columns than its input"),
     "no number": (
         lambda batch: batch.adding(candidates={"score": np.full(5, np.nan)}),
-        "scores that are no numbers, got float64",
+        "scores that are not finite, got float64",
     ),
     "whole scores": (
         lambda batch: batch.adding(candidates={"score": np.ones(5, dtype=int)}),
-        "scores that are no",
+        "scores that are not finite, got int64",
     ),
 }
 
@@ -95,7 +98,7 @@ def test_what_is_no_longer_the_batch_is_refused(case: str) -> None:
 
 def test_scores_come_from_the_ranker() -> None:
     before = replace(batch(), candidates={})
-    with pytest.raises(StageFailed, match="scores before the ranker; name the column otherwise"):
+    with pytest.raises(StageFailed, match="scores before the ranker; rename the column"):
         run(lambda batch: batch.adding(candidates={"score": np.ones(5)}), before, is_ranked=False)
 
 

@@ -68,7 +68,7 @@ def test_an_accepted_number_fits_the_features_type(number: float, name: str) -> 
 def test_a_layout_without_context_features_makes_no_columns() -> None:
     layout = ContextLayout(FeatureSet(features=(Feature(name="bias", group="user"),)))
     assert layout.columns([layout.encode({}), layout.encode({})]) == {}
-    with pytest.raises(Unprocessable, match="which has: none"):
+    with pytest.raises(Unprocessable, match="this pipeline; send one of none"):
         layout.encode({"a": 1.0})
 
 

@@ -26,7 +26,7 @@ def test_a_name_is_taken_once(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["Acme", "acme.boost", "a,b", ""])
 def test_a_kind_that_is_no_name_needs_one(kind: str) -> None:
-    with pytest.raises(ValueError, match=r"stages\.0\.name: its kind has other characters"):
+    with pytest.raises(ValueError, match=r"stages\.0\.name: the kind is not a valid name"):
         refuse_same_names([StageOptions(kind=kind, after="ranker")])
     refuse_same_names([StageOptions(kind=kind, after="ranker", name="mine")])
 

@@ -163,7 +163,7 @@ def test_while_too_much_waits_a_body_is_refused_unread_unless_it_is_urgent(tmp_p
         engine.runner.queue.admission.seconds_per_batch = 10.0
         for body in (b'{"deadline_ms": 10000}', b'{"deadline_ms": 10000, "candidates": ["nowhere"]}'):
             with pytest.raises(
-                DeadlinePassed, match="deadline_ms: too short for the work that is due before, got 10000;"
+                DeadlinePassed, match="deadline_ms: too short for the work that is served before, got 10000;"
             ):
                 engine.shed(body)
         for body in (b'{"priority": 1}', b'{"deadline_ms": 60000}', b"no JSON", b'{"priority": "high"}'):
@@ -186,7 +186,7 @@ def test_while_too_much_waits_a_body_is_refused_unread_unless_it_is_urgent(tmp_p
 )
 def test_lists_of_other_types_are_a_config_error(tmp_path: Path, users: list[Any], items: list[Any]) -> None:
     pq.write_table(pa.table({"user_id": users, "items": items}), tmp_path / "lists.parquet")
-    with pytest.raises(ConfigError, match="give text and lists of text") as refused:
+    with pytest.raises(ConfigError, match="use text for user_id and lists of text") as refused:
         with_engine(tmp_path, {"fallback": {"lists": "lists.parquet"}}, lambda _: asyncio.sleep(0), None)
     assert refused.value.field == "fallback.lists"
 

@@ -59,5 +59,5 @@ def test_without_cells_or_a_column_there_is_one_list_in_the_catalogues_order(tmp
 @pytest.mark.parametrize("column", ["nowhere", "pair"])
 def test_a_column_that_is_not_one_number_an_item_is_named(tmp_path: Path, column: str) -> None:
     catalogue = catalogue_of(tmp_path / "c", None, [0.0])
-    with pytest.raises(ConfigError, match=f"no column '{column}' of one number"):
+    with pytest.raises(ConfigError, match=f"no column '{column}' with one number per item"):
         PopularItems(PopularConfig(column=column), catalogue, 2)

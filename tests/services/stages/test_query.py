@@ -67,7 +67,9 @@ def test_ids_become_rows_in_the_order_they_came_once_if_named_twice(catalogue: C
 
 
 def test_an_unknown_id_is_named_with_its_place(catalogue: Catalogue) -> None:
-    with pytest.raises(Unprocessable, match="candidate 'nowhere' is not in catalogue small 1") as refused:
+    with pytest.raises(
+        Unprocessable, match=r"candidates\[1\]: not in catalogue small 1, got 'nowhere'"
+    ) as refused:
         rows_of_ids(["item-0001", "nowhere"], catalogue, 3)
     assert refused.value.field == "candidates[1]"
     with pytest.raises(Unprocessable) as refused:
@@ -76,6 +78,6 @@ def test_an_unknown_id_is_named_with_its_place(catalogue: Catalogue) -> None:
 
 
 def test_too_many_ids_are_refused_before_they_are_looked_up(catalogue: Catalogue) -> None:
-    with pytest.raises(Unprocessable, match="1000000 candidates were sent, at most 400") as refused:
+    with pytest.raises(Unprocessable, match="candidates: at most 400 are allowed, got 1000000;") as refused:
         rows_of_ids(["x"] * 1_000_000, catalogue, 400)
     assert refused.value.field == "candidates"

@@ -75,7 +75,7 @@ def test_each_list_is_the_best_of_its_own_in_the_models_order(
 
 
 @pytest.mark.parametrize(
-    ("column", "message"), [("colour", "has no column 'colour'"), ("value", "is not of finite vectors")]
+    ("column", "message"), [("colour", "has no column 'colour'"), ("value", "does not hold finite vectors")]
 )
 def test_diversity_needs_a_column_of_vectors(catalogue: Catalogue, column: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as refused:

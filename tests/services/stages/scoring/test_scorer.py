@@ -67,7 +67,8 @@ def test_a_model_brought_along_may_give_its_numbers_in_any_of_these_ways(
 def test_another_number_of_numbers_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
     write_model(tmp_path, helper.make_node("ReduceMean", ["value"], ["out"]))
     with pytest.raises(
-        StageFailed, match=r"output out of own has shape \(1,\) for 3 candidates in 2 requests"
+        StageFailed,
+        match=r"output out of own: expected one number per candidate, got shape \(1,\) for 3 candidates in 2 requests",
     ):
         scorer(tmp_path, catalogue).scores(BATCH, "out")
 

@@ -80,11 +80,11 @@ def test_what_a_killed_writer_left_aside_is_kept(tmp_path: Path, config: Path) -
     [
         ("live.bonus=much", "item-1", "is not live.NAME=VALUE"),
         ("live.bonus", "item-1", "is not live.NAME=VALUE"),
-        ("live.malus=1", "item-1", "there is no live feature 'malus'; the definitions have bonus"),
-        ("live.bonus=1,2", "item-1", "it is float32 of shape ()"),
-        ("live.bonus=nan", "item-1", "it is float32 of shape ()"),
-        ("live.bonus=1e60", "item-1", "it is float32 of shape ()"),
-        ("live.bonus=1", "item-x", "items item-x are not in catalogue overlaid"),
+        ("live.malus=1", "item-1", "live.malus: not a live feature; name one of bonus"),
+        ("live.bonus=1,2", "item-1", "live.bonus: expected float32 of shape ()"),
+        ("live.bonus=nan", "item-1", "live.bonus: expected float32 of shape ()"),
+        ("live.bonus=1e60", "item-1", "live.bonus: expected float32 of shape ()"),
+        ("live.bonus=1", "item-x", "items that are not in catalogue overlaid, got item-x"),
     ],
 )
 def test_what_cannot_be_set_is_told_and_nothing_is_written(
@@ -107,7 +107,7 @@ def test_a_pipeline_without_a_folder_is_told_which_field_to_add(config: Path) ->
 
 @pytest.mark.parametrize(
     ("in_the_way", "message"),
-    [("live", "is a file, live item features are a folder"), (".live.lock", "cannot be written")],
+    [("live", "is a file, but live item features need a folder"), (".live.lock", "cannot be written")],
 )
 def test_a_folder_that_cannot_be_written_is_told(
     tmp_path: Path, config: Path, in_the_way: str, message: str
