@@ -1,1 +1,1 @@
-"""What runs in the cluster, in the order of a request; ``app.py`` composes it."""
+"""The code that runs in the cluster, in the order of a request. ``app.py`` composes it."""

@@ -1,4 +1,4 @@
-"""Composition: a pipeline's units as Serve deployments, or as one plain ASGI application."""
+"""Compose a pipeline's units, as Serve deployments or as one plain ASGI application."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -35,9 +35,12 @@ _HEALTH_CHECK_PERIOD_S = 2.0
 
 
 class PipelineArgs(BaseModel):
-    """What a Serve config gives ``build``: the pipeline's YAML, and the home its paths are relative to.
+    """The arguments that a Serve config passes to ``build``.
 
-    policy_beside: the Serve config names the application-level policy; else each deployment has one of its own.
+    Attributes:
+        config: the pipeline.
+        home: the directory that the pipeline's paths are relative to.
+        policy_beside: the Serve config names an application-level policy. Otherwise each deployment has its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,7 +51,7 @@ class PipelineArgs(BaseModel):
 
 
 def build(args: PipelineArgs) -> Application:
-    """Compose the pipeline's deployments, one a unit; Serve imports this by name."""
+    """Compose the pipeline's deployments, one per unit and pool. Serve imports this function by name."""
     home = args.home
     config = resolved(args.config, Path(home))
     dumped = config.model_dump(mode="json")
@@ -66,14 +69,21 @@ def build(args: PipelineArgs) -> Application:
 class StandaloneApp:
     """A one-unit pipeline as a plain ASGI application, for a server such as uvicorn instead of Serve.
 
-    A server imports its application before its event loop runs, and an engine needs the loop: its threads hand answers
-    to it. So the pipeline is loaded at the first call, which is the server's start-up message, before any request.
+    The pipeline is loaded at the first call, which is the server's start-up message and comes before any request. It
+    cannot be loaded earlier. A server imports its application before its event loop runs, and the engine needs the
+    loop, because its threads pass answers to it.
     """
 
     def __init__(
         self, config_path: Path, home: Path | None = None, *, first_stages: Sequence[Stage] = ()
     ) -> None:
-        """Serve the pipeline of a YAML file. first_stages: stages that run before the pipeline's own."""
+        """Serve the pipeline of a YAML file.
+
+        Args:
+            config_path: the YAML file.
+            home: the directory that the pipeline's paths are relative to. Default: ``home_directory()``.
+            first_stages: stages that run before the pipeline's own.
+        """
         self._home = home or home_directory()
         self._config = resolved(load_config(config_path), self._home)
         self._first_stages = first_stages
@@ -102,7 +112,7 @@ class StandaloneApp:
 
 
 def build_application(config_path: str | Path) -> StandaloneApp:
-    """Give a one-unit pipeline as an ASGI application."""
+    """Return a one-unit pipeline as an ASGI application."""
     return StandaloneApp(Path(config_path))
 
 
@@ -112,7 +122,7 @@ def _deployment(unit_class: type, placement: Placement, args: PipelineArgs) -> D
 
 
 def deployment_options(placement: Placement, args: PipelineArgs) -> dict[str, Any]:
-    """Give Serve's options of a unit in a pool: its name, how many, on which nodes, and what one takes of them."""
+    """Return Serve's options for a unit in a pool: name, replicas, nodes, and resources of each replica."""
     return {
         "name": placement.deployment,
         **replicas_options(placement, args),
@@ -125,7 +135,7 @@ def deployment_options(placement: Placement, args: PipelineArgs) -> dict[str, An
 
 
 def replicas_options(placement: Placement, args: PipelineArgs) -> dict[str, Any]:
-    """Give how many there are, or who decides that."""
+    """Return Serve's options for the number of replicas, or for the policy that decides it."""
     config = args.config
     if config.autoscaling is None:
         return {"num_replicas": placement.replicas}

@@ -1,9 +1,10 @@
-"""A circuit breaker: a dependency that fails is left alone for a while, then asked once, then used again.
+"""A circuit breaker: it stops calls to a failing dependency for a while, then tries one call before it resumes.
 
     closed ──failures in a row──> open ──retry_after──> half-open ──a probe succeeds──> closed
                                     ^────────────────────── a probe fails ──────────────┘
 
-A pure state machine: each event gives the next state, and time is an argument (Nygard, Release It!, 2007).
+The breaker is a pure state machine. Each event returns the next state, and time is an argument. See Nygard, Release
+It!, 2007.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class BreakerConfig(BaseModel):
-    """When a dependency is left alone: after so many failures in a row, for so long."""
+    """When the breaker opens, and for how long.
+
+    Attributes:
+        failures: failures in a row that open the breaker.
+        retry_after_ms: milliseconds until the next probe.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,7 +29,7 @@ class BreakerConfig(BaseModel):
 
 
 class State(Enum):
-    """Closed: calls go through. Open: none does. Half-open: one at a time does."""
+    """The states of a breaker. Closed lets all calls through, open lets none, and half-open lets one at a time."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -32,7 +38,14 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """The state after what has happened. since_s: when it opened, or when the present probe began."""
+    """The state after all events so far.
+
+    Attributes:
+        config: when the breaker opens, and for how long.
+        state: which calls go through.
+        failures: failures in a row.
+        since_s: when the breaker opened, or when the present probe began.
+    """
 
     config: BreakerConfig
     state: State = State.CLOSED
@@ -40,9 +53,9 @@ class Breaker:
     since_s: float = 0.0
 
     def asked(self, now_s: float) -> tuple[bool, Self]:
-        """Give whether a call may go through, and the state if it does.
+        """Return whether a call may go through, and the state if it does.
 
-        A probe of which nothing was heard for as long as the breaker stays open counts as lost.
+        If a probe has no result after ``retry_after_ms``, it counts as lost.
         """
         if self.state is State.CLOSED:
             return True, self
@@ -51,16 +64,18 @@ class Breaker:
         return True, replace(self, state=State.HALF_OPEN, since_s=now_s)
 
     def succeeded(self) -> Self:
-        """Give the state after a call that went well: closed, whenever that call began."""
+        """Return the state after a successful call. It is closed, whenever that call began."""
         if self.state is State.CLOSED and self.failures == 0:
             return self
         return replace(self, state=State.CLOSED, failures=0)
 
     def failed(self, now_s: float) -> Self:
-        """Give the state after a call that failed."""
+        """Return the state after a failed call."""
         failures = self.failures + 1
         if self.state is State.OPEN:
-            return replace(self, failures=failures)  # a call from before it opened: the wait grows no longer
+            return replace(
+                self, failures=failures
+            )  # a call that began before: the pause does not become longer
         if self.state is State.HALF_OPEN or failures >= self.config.failures:
             return replace(self, state=State.OPEN, failures=failures, since_s=now_s)
         return replace(self, failures=failures)

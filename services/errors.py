@@ -3,22 +3,22 @@
 ServiceError 500
 ├── ConfigError               a pipeline's YAML cannot be used (command line: exit 2)
 ├── ReleaseError              a release cannot be staged, loaded or activated
-├── StoreFailed               a feature store does not take what is loaded into it
-│   └── StoreLost             it lost rows of a load while that ran
-├── RequestError 400          the caller's to mend
+├── StoreFailed               a feature store refuses the data that is loaded into it
+│   └── StoreLost             it lost rows while a load was running
+├── RequestError 400          the caller can correct it
 │   ├── BodyTooLarge 413
 │   ├── BodyTooSlow 408
 │   ├── NotFound 404
 │   ├── MethodNotAllowed 405
 │   └── Unprocessable 422     well-formed, but a value is out of range or unknown
-├── Overloaded 429            come again after retry_after_s
+├── Overloaded 429            try again after retry_after_s
 │   ├── QueueFull
 │   ├── DeadlinePassed        the answer could not be made in time
 │   └── ReleaseMismatch       two units hold different releases, while one of them is being replaced
 └── StageFailed 500           a stage raised
     └── ShardLost             a rank of the replica's shard group is gone, or hangs
 
-Over HTTP they are RFC 9457 problem documents: what was wrong, where, and the remedy.
+Over HTTP they are RFC 9457 problem documents with the problem, the field and the remedy.
 """
 
 import msgspec
@@ -31,18 +31,24 @@ class ServiceError(Exception):
     title = "Internal error"
 
     def __init__(self, detail: str, *, field: str | None = None, retry_after_s: int | None = None) -> None:
-        """Say what was wrong, in which field, and when to come again."""
+        """Describe the error.
+
+        Args:
+            detail: the problem and its remedy.
+            field: the field of the request or configuration at fault.
+            retry_after_s: seconds after which the caller may try again.
+        """
         super().__init__(detail)
         self.detail = detail
         self.field = field
         self.retry_after_s = retry_after_s
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Keep the keywords when the error crosses a process."""
+        """Keep the keyword arguments when the error is sent to another process."""
         return _rebuild, (type(self), self.detail, self.field, self.retry_after_s)
 
     def problem(self, request_id: str) -> bytes:
-        """Give the RFC 9457 document."""
+        """Return the RFC 9457 document as JSON."""
         document: dict[str, str | int] = {
             "type": f"urn:rankway:problem:{type(self).__name__}",
             "title": self.title,
@@ -74,7 +80,7 @@ class StoreFailed(ServiceError):
 
 
 class StoreLost(StoreFailed):
-    """A feature store lost rows that a load had written; the load has to start over."""
+    """A feature store lost rows that a load had written. The load must start again from its beginning."""
 
 
 class RequestError(ServiceError):
@@ -85,28 +91,28 @@ class RequestError(ServiceError):
 
 
 class BodyTooLarge(RequestError):
-    """The body is over the limit."""
+    """The body is larger than the limit."""
 
     status = 413
     title = "Body too large"
 
 
 class BodyTooSlow(RequestError):
-    """The body did not come in time."""
+    """The body did not arrive in time."""
 
     status = 408
     title = "Body too slow"
 
 
 class NotFound(RequestError):
-    """No such route or item."""
+    """There is no such route or item."""
 
     status = 404
     title = "Not found"
 
 
 class MethodNotAllowed(RequestError):
-    """The route exists, under another method."""
+    """The route exists, but for another method."""
 
     status = 405
     title = "Method not allowed"
@@ -120,36 +126,36 @@ class Unprocessable(RequestError):
 
 
 class Overloaded(ServiceError):
-    """More work than can be done in time."""
+    """There is more work than can be done in time."""
 
     status = 429
     title = "Overloaded"
 
 
 class QueueFull(Overloaded):
-    """The queue's limit is reached."""
+    """The limit of the queue is reached."""
 
 
 class DeadlinePassed(Overloaded):
-    """The deadline passed before the answer was there, or certainly would."""
+    """The deadline passed before the answer was ready, or certainly will."""
 
     title = "Deadline passed"
 
 
 class ReleaseMismatch(Overloaded):
-    """A unit was called for a release that it does not hold, or not yet."""
+    """A unit was called for a release that it no longer has, or does not have yet."""
 
     title = "Release mismatch"
 
 
 class StageFailed(ServiceError):
-    """A stage raised; the message carries the cause."""
+    """A stage raised. The message contains the cause."""
 
     title = "Stage failed"
 
 
 class ShardLost(StageFailed):
-    """A rank of a shard group is gone, or hangs: nothing can be run in it any more."""
+    """A rank of a shard group is gone, or hangs. The group cannot run anything any more."""
 
     title = "Shard lost"
 

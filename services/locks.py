@@ -1,4 +1,4 @@
-"""File locks between processes: work that loads the whole machine, or writes the same path, is done by one at a time.
+"""File locks between processes: they serialise work that loads the whole machine or writes the same path.
 
 The system frees the lock of a process that ends, even if it is killed. A file system without locks is an error.
 """
@@ -16,9 +16,12 @@ _POLL_PERIOD_S = 0.02
 
 @contextmanager
 def one_at_a_time(name: str, limit_s: float) -> Iterator[bool]:
-    """Wait until no other process of this user and machine does the work called ``name``.
+    """Wait until no other process of this user on this machine does the work called ``name``.
 
-    After ``limit_s`` go on without the lock. Yields whether it is held.
+    After ``limit_s`` seconds, continue without the lock.
+
+    Yields:
+        Whether this process has the lock.
     """
     lock = _lock(Path(tempfile.gettempdir()) / f"rankway-{name}-{os.getuid()}.lock")
     try:
@@ -34,10 +37,10 @@ def one_at_a_time(name: str, limit_s: float) -> Iterator[bool]:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Hold the exclusive lock at ``path``; its folder is made if it is missing.
+    """Hold the exclusive lock at ``path``. Create its folder if it is missing.
 
     Raises:
-        OSError: the lock's file cannot be written.
+        OSError: the lock file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _lock(path):

@@ -1,14 +1,17 @@
-"""The home: the directory that a pipeline's data paths are relative to. Imports nothing heavy."""
+"""The home: the directory that a pipeline's data paths are relative to. This module imports nothing heavy."""
 
 import os
 from pathlib import Path
 
 PACKAGES = Path(__file__).resolve().parent.parent
-"""The folder that this package lies in: the root of a repository, or a wheel's private folder."""
+"""The folder that contains this package: the root of a repository, or a wheel's private folder."""
 
 
 def home_directory() -> Path:
-    """Return ``$RANKWAY_HOME``, else ``.rankway`` in the repository; of a wheel, in the current directory."""
+    """Return ``$RANKWAY_HOME``. If it is not set, return ``.rankway`` in the repository.
+
+    If Rankway was installed from a wheel, ``.rankway`` is in the current directory.
+    """
     configured = os.environ.get("RANKWAY_HOME")
     if configured:
         return Path(configured).absolute()
@@ -17,6 +20,6 @@ def home_directory() -> Path:
 
 
 def shipped(home: Path, path: str) -> Path:
-    """Return a file of the home; if it is not there, the one that ships with Rankway under this path."""
+    """Return a file of the home. If it is not there, return the file that ships with Rankway under this path."""
     own = home / path
     return own if own.exists() or not (PACKAGES / path).exists() else PACKAGES / path

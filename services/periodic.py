@@ -1,4 +1,4 @@
-"""A thread that does the same small task again and again until it is closed."""
+"""A thread that repeats a small task until it is closed."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ logger = logging.getLogger("ray.serve")
 class PeriodicThread:
     """Runs ``task`` every ``period_s`` on a daemon thread. The first run comes after one period.
 
-    An error of the task is logged, and the thread goes on. ``stop`` and ``close`` do not wait for the period to end.
+    If the task raises, the error is logged and the thread continues. ``stop`` and ``close`` interrupt a running period.
     """
 
     def __init__(
@@ -24,10 +24,15 @@ class PeriodicThread:
         at_start: bool = False,
         at_close: bool = False,
     ) -> None:
-        """Prepare the thread; ``start`` starts it.
+        """Prepare the thread. ``start`` starts it.
 
-        name: of the thread. failure: the log's message for an error of the task. at_start: run at once, too.
-        at_close: run once more when it is stopped.
+        Args:
+            task: the function to repeat.
+            period_s: seconds between two runs.
+            name: the thread's name.
+            failure: the message to log if the task raises.
+            at_start: run at once, too.
+            at_close: run once more when the thread is stopped.
         """
         self._task, self._period_s, self._failure = task, period_s, failure
         self._at_start, self._at_close = at_start, at_close
@@ -40,15 +45,15 @@ class PeriodicThread:
 
     @property
     def is_stopping(self) -> bool:
-        """Return whether it is to end; the task sees it in the last run."""
+        """Whether the thread is about to end. The task sees True in its last run."""
         return self._stop.is_set()
 
     def stop(self) -> None:
-        """Let the thread end, without waiting for it."""
+        """Ask the thread to end, without waiting for it."""
         self._stop.set()
 
     def close(self, limit_s: float | None = None) -> bool:
-        """Stop, and wait until the thread has ended, at most ``limit_s``; return whether it has."""
+        """Stop the thread and wait for its end, for at most ``limit_s`` seconds. Return whether it has ended."""
         self.stop()
         if self._thread.ident is not None:  # else it was never started
             self._thread.join(limit_s)
@@ -66,7 +71,9 @@ class PeriodicThread:
             self._run_task()
         if self._at_close:
             self._run_task()
-        del self._task  # its owner holds this object: without this, both would wait for the garbage collector
+        del (
+            self._task
+        )  # the task's owner refers to this object: else both would wait for the garbage collector
 
     def _run_task(self) -> None:
         try:

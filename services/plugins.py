@@ -1,4 +1,4 @@
-"""Plug-ins: what the code of another package raises becomes an error of the configuration that names it."""
+"""Plug-ins: an error in the code of another package becomes an error of the configuration that names it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +14,12 @@ from services.errors import ConfigError, ServiceError
 
 @contextmanager
 def opening(registry: Registry[Any], config: BaseModel, field: str) -> Iterator[None]:
-    """Open what ``config`` at ``field`` describes; a built-in kind's unexpected errors stay as they are.
+    """Report errors of the block, which opens the object that ``config`` at ``field`` describes.
+
+    Unexpected errors of a built-in kind stay unchanged.
 
     Raises:
-        ConfigError: its code cannot be loaded, or another package's code raised something.
+        ConfigError: the code cannot be loaded, or the code of another package raised an error.
     """
     kind: str = getattr(config, "kind")  # noqa: B009  # every class of options has one
     try:

@@ -1,7 +1,7 @@
-"""Ragged batches between units: one contiguous buffer, a small header and the arrays' bytes as they lie.
+"""Ragged batches between units: one contiguous buffer with a small header and the unchanged bytes of the arrays.
 
-Row numbers travel as int32. A buffer stays below gRPC's limit: ``cut_batch`` splits a batch by requests,
-and one request's candidates where it is too large by itself.
+Row numbers travel as int32. A buffer stays below gRPC's limit. ``cut_batch`` splits a batch by requests. It also splits
+the candidates of a request that alone is too large.
 """
 
 import math
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.ragged import Column, RaggedArray, RaggedBatch
 from services.errors import StageFailed
 
-MAX_CALL_BYTES = 4 * 1024 * 1024 - 65_536  # gRPC's default message limit, less Serve's own envelope
+MAX_CALL_BYTES = 4 * 1024 * 1024 - 65_536  # gRPC's default message limit, less the envelope that Serve adds
 SCORES = frozenset({"score", "ranker"})
 """Columns that the ranker adds to the candidates."""
 _ALIGNMENT = 8
@@ -37,7 +37,7 @@ _decoder = msgspec.msgpack.Decoder(_Header)
 
 
 def pack(arrays: dict[str, NDArray[Any]], release: str = "") -> bytes:
-    """Give arrays as one buffer: header length, header, then each array at an 8-byte boundary."""
+    """Return arrays as one buffer: header length, header, then each array at an 8-byte boundary."""
     encoded = _encoder.encode(_header(arrays, release))
     pieces = [len(encoded).to_bytes(_ALIGNMENT, "little"), encoded, b"\0" * (-len(encoded) % _ALIGNMENT)]
     for values in arrays.values():
@@ -46,16 +46,16 @@ def pack(arrays: dict[str, NDArray[Any]], release: str = "") -> bytes:
 
 
 def packed_bytes(arrays: dict[str, NDArray[Any]], release: str = "") -> int:
-    """Give how long ``pack``'s buffer is, without making it."""
+    """Return the length in bytes of the buffer that ``pack`` would make, without making it."""
     sizes = [len(_encoder.encode(_header(arrays, release))), *[values.nbytes for values in arrays.values()]]
     return _ALIGNMENT + sum(size + -size % _ALIGNMENT for size in sizes)
 
 
 def unpack(buffer: bytes | memoryview) -> tuple[dict[str, NDArray[Any]], str]:
-    """Give the arrays, views of the buffer, and the release.
+    """Return the arrays, as views of the buffer, and the release.
 
     Raises:
-        StageFailed: the buffer is not one that ``pack`` made.
+        StageFailed: the buffer was not made by ``pack``.
     """
     try:
         start = _ALIGNMENT + int.from_bytes(buffer[:_ALIGNMENT], "little")
@@ -75,7 +75,7 @@ def unpack(buffer: bytes | memoryview) -> tuple[dict[str, NDArray[Any]], str]:
 
 
 def pack_batch(batch: RaggedBatch) -> bytes:
-    """Return a batch as one buffer; neither scores nor user ids travel."""
+    """Return a batch as one buffer, without scores and user ids."""
     return pack(_arrays_of(batch), batch.release)
 
 
@@ -102,16 +102,16 @@ def _arrays_of(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
 def feature_columns(batch: RaggedBatch) -> dict[str, NDArray[Any]]:
     """Return the candidates' columns of the stages before the ranker.
 
-    The ranker's unit cannot make them itself: its folders may be of another moment.
+    The ranker's unit cannot compute them itself, because its feature folders may have another version.
     """
     return {name: values for name, values in batch.candidates.items() if name not in SCORES}
 
 
 def unpack_batch(buffer: bytes) -> RaggedBatch:
-    """Give back what ``pack_batch`` packed.
+    """Return the batch that ``pack_batch`` packed.
 
     Raises:
-        StageFailed: the buffer is not one that ``pack_batch`` made.
+        StageFailed: the buffer was not made by ``pack_batch``.
     """
     arrays, release = unpack(buffer)
     if not {"rows", "offsets"} <= arrays.keys():
@@ -140,10 +140,10 @@ def unpack_batch(buffer: bytes) -> RaggedBatch:
 
 
 def cut_batch(batch: RaggedBatch, max_bytes: int = MAX_CALL_BYTES) -> Iterator[RaggedBatch]:
-    """Give the batch in pieces, in candidate order, each packing to less than ``max_bytes``.
+    """Yield the batch in pieces, in candidate order. Each packs to less than ``max_bytes``.
 
     Raises:
-        StageFailed: one user's features alone are over the limit.
+        StageFailed: the features of one user alone are over the limit.
     """
     size_bytes = packed_bytes(_arrays_of(batch), batch.release)
     if size_bytes < max_bytes:

@@ -1,8 +1,8 @@
-"""ASGI's types, and two shortcuts past them that uvicorn allows.
+"""ASGI types, and two shortcuts that uvicorn allows.
 
-uvicorn makes one object for each HTTP request, its request cycle, and passes two of its methods to the application as
-``receive`` and ``send``. So a bound method leads to the cycle, and the cycle to the connection's transport. Behind
-another server there is no cycle, and both shortcuts take the way that ASGI prescribes.
+uvicorn creates one object per HTTP request, its request cycle. It passes two methods of the cycle to the application,
+as ``receive`` and ``send``. The cycle can therefore be found from either method, and the connection's transport from
+the cycle. Another server has no cycle. There, both shortcuts use plain ASGI.
 """
 
 from asyncio import WriteTransport
@@ -15,25 +15,25 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 FAST_PATH = "rankway.fast_path"
-"""The key of a scope that says whether the request came by the fast path."""
+"""Key of the ASGI scope. Its value tells whether the request came by the fast path."""
 
 
 def request_cycle(channel: Receive | Send) -> Any:
-    """Return uvicorn's request cycle behind ``receive`` or ``send``; None behind another server.
+    """Return uvicorn's request cycle behind ``receive`` or ``send``. Behind another server, return None.
 
-    Its ``disconnected`` says whether the client has left, and ``more_body`` whether a part of the body is still due.
-    By ASGI alone, an application learns of a client that leaves only from a task that waits in ``receive``.
+    The attribute ``disconnected`` tells whether the client has left, and ``more_body`` whether more of the body is due.
+    With ASGI alone, an application can detect a client that leaves only by a task that waits in ``receive``.
     """
     cycle: Any = getattr(channel, "__self__", None)
     return cycle if hasattr(cycle, "disconnected") and hasattr(cycle, "more_body") else None
 
 
 async def send_at_once(send: Send, start: Message, body: Message) -> None:
-    """Send the head and the body of an answer; behind uvicorn both leave in one write to the socket.
+    """Send the head and the body of an answer. Behind uvicorn both leave in one write to the socket.
 
-    uvicorn writes each message when it is sent. A replica that is killed between two writes has sent the head alone.
-    A proxy then cannot ask another replica any more, and the client has no answer. So the cycle gets a transport that
-    collects the writes while both messages are sent.
+    uvicorn writes each message as soon as it is sent. If a replica is killed between two writes, it has sent only the
+    head. A proxy then can no longer ask another replica, and the client gets no answer. Therefore the cycle gets a
+    transport that collects the writes until both messages are sent.
     """
     cycle = request_cycle(send)
     if cycle is None:
@@ -51,7 +51,7 @@ async def send_at_once(send: Send, start: Message, body: Message) -> None:
 
 
 class _CollectedWrites:
-    """The methods of a transport that a request cycle calls; ``flush`` passes on all writes as one."""
+    """The transport methods that a request cycle calls. ``flush`` passes on all collected writes as one."""
 
     def __init__(self, transport: WriteTransport) -> None:
         self._transport = transport

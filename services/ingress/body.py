@@ -1,26 +1,28 @@
-"""Reading a request's body: bounded in bytes and in time."""
+"""Read a request's body, with limits on its size and on the time that it takes to arrive."""
 
 import asyncio
 
 from services.errors import BodyTooLarge, BodyTooSlow
 from services.ingress.asgi import Receive, Scope, request_cycle
 
-_BODY_LIMIT_S = 10.0  # a client that trickles must not hold a place of max_ongoing_requests
+_BODY_LIMIT_S = 10.0  # a slow client must not occupy one of max_ongoing_requests for longer
 _READ_PAST_BYTES = 16 * 1024 * 1024
 
 
 class Disconnected(Exception):
-    """The client went away before it was answered."""
+    """The client disconnected before it got an answer."""
 
 
 async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
-    """Give the whole body.
+    """Return the whole body.
 
     Raises:
-        BodyTooLarge: over ``max_bytes``. BodyTooSlow: not there in time. Disconnected: the client left.
+        BodyTooLarge: the body is larger than ``max_bytes``.
+        BodyTooSlow: the body is not complete in time.
+        Disconnected: the client left.
     """
     cycle = request_cycle(receive)
-    # Nearly every body is there with its headers; a timer costs as much as parsing it.
+    # Nearly every body arrives together with its headers. A timer costs as much as parsing the body.
     if cycle is not None and not cycle.more_body:
         return await _read(scope, receive, max_bytes)
     try:
@@ -61,7 +63,10 @@ def _too_large(max_bytes: int) -> BodyTooLarge:
 
 
 async def _read_past(receive: Receive) -> None:
-    """Drop a body that is moderately too large: a proxy that is answered early cuts off a client still sending."""
+    """Read and drop a body that is moderately too large.
+
+    If a proxy gets an answer early, it cuts off a client that is still sending.
+    """
     while (message := await receive()).get("more_body", False):
         pass
     if message["type"] == "http.disconnect":

@@ -1,4 +1,4 @@
-"""The engine of an ingress: a typed request in, a typed answer out; no HTTP here."""
+"""The engine of an ingress turns a typed request into a typed answer. It knows nothing of HTTP."""
 
 import math
 import time
@@ -25,7 +25,7 @@ _REHEARSED = RankRequest("")
 
 
 class Engine:
-    """The way from request to answer in one ingress replica."""
+    """The path from a request to its answer in one ingress replica."""
 
     def __init__(
         self,
@@ -41,9 +41,19 @@ class Engine:
         other_units: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Answer by parts that ``services.units.ingress_replica`` has made.
+        """Answer requests with the parts that ``services.units.ingress_replica`` has built.
 
-        closing: closes the parts. other_units: the units that run stages of this pipeline elsewhere.
+        Args:
+            config: the pipeline.
+            live: the loaded releases.
+            runner: runs the unit's stages over batches.
+            metrics: the unit's metrics.
+            request_metrics: the metrics of HTTP requests.
+            closing: closes the parts.
+            log: the served log, if the pipeline has one.
+            cache: the response cache, if the pipeline has one.
+            other_units: the other units that run stages of this pipeline.
+            clock: the clock of all deadlines, in seconds.
         """
         self.config, self.live, self.runner = config, live, runner
         self.metrics, self.request_metrics = metrics, request_metrics
@@ -63,7 +73,7 @@ class Engine:
         return self.live.active.release
 
     async def rehearse(self) -> None:
-        """Run every batch shape on the path of a request, as ``Rehearsal.start``."""
+        """Run every batch shape on the path of requests, as described at ``Rehearsal.start``."""
         await self.rehearsal.start()
 
     async def rank(
@@ -72,7 +82,8 @@ class Engine:
         """Answer one request.
 
         Raises:
-            Unprocessable: a value is out of range or unknown. Overloaded: it cannot be answered in time.
+            Unprocessable: a value is out of range or unknown.
+            Overloaded: the request cannot be answered in time.
             StageFailed: a stage raised.
         """
         loaded = self.live.enter()
@@ -88,10 +99,12 @@ class Engine:
             self.live.leave(loaded)
 
     def shed(self, body: bytes) -> None:
-        """Refuse a body, unparsed, while the queue alone says that its answer would be late.
+        """Refuse a body without parsing it if the queue alone shows that its answer would be late.
+
+        A pipeline with a cache does not refuse here, because the answer may be in the cache.
 
         Raises:
-            DeadlinePassed: it would. A pipeline with a cache refuses later: the answer may lie there.
+            DeadlinePassed: the answer would be late.
         """
         unit = self.config.units[self.config.ingress_unit]
         if self._cache is not None or self.runner.waiting_candidates < unit.batching.max_candidates:
@@ -101,10 +114,10 @@ class Engine:
             return
         deadline_ms = urgency.deadline_ms or caps.default_deadline_ms
         if deadline_ms > caps.max_deadline_ms or urgency.priority > caps.max_priority:
-            return  # parsing says better what is wrong
+            return  # parsing reports the error
         refused = self.runner.refusal(urgency.priority, self._clock() + deadline_ms / 1e3)
         if refused is not None:
-            # Unread, so it counts as the mean of those before.
+            # The body is not parsed, so it counts with the mean number of candidates of earlier requests.
             requests = self.metrics.arrived_requests
             mean = self.metrics.arrived_candidates / requests if requests else self.config.candidates.count
             self.metrics.arrived(1, round(mean))
@@ -112,7 +125,7 @@ class Engine:
             raise refused
 
     def close(self) -> None:
-        """Close all parts of the replica, the last one made first. Closing it again does nothing."""
+        """Close all parts of the replica, in reverse order of their creation. A second call does nothing."""
         self._closing.close()
 
     def _admit(
@@ -154,11 +167,11 @@ class Engine:
         )
 
     async def _rehearse(self, requests: int, rung: int) -> None:
-        """Run one batch of requests of an unknown user, and make their answers."""
+        """Run one batch of requests from an unknown user, and build their responses."""
         loaded = self.live.enter()
         try:
             release, limits, now_s = loaded.release, self.config.requests, self._clock()
-            # Another unit queues the call by this deadline. Here the batch goes at once, and waits without limit.
+            # Another unit queues the call by this deadline. Here the batch starts at once and has no time limit.
             deadline_s = now_s + limits.default_deadline_ms / 1e3
             queries = [
                 Query(b"", release.layout.sample(), None, deadline_s, 0, limits.max_k)

@@ -1,4 +1,4 @@
-"""The request of ``POST /v1/feedback``: an event of a user with an item of an answered list."""
+"""The request of ``POST /v1/feedback``: an event that links a user to an item of an answered list."""
 
 from typing import Annotated
 
@@ -15,7 +15,11 @@ _SHOWN = 80  # characters of an id that go back in an error
 
 
 class FeedbackRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The body of ``POST /v1/feedback``. value: the rating, 0 to 1, of event rated; no other event has one."""
+    """The body of ``POST /v1/feedback``.
+
+    Attributes:
+        value: the rating, 0 to 1. The event "rated" requires it. No other event may have it.
+    """
 
     request_id: Annotated[str, Meta(min_length=1, max_length=128)]
     item_id: Annotated[str, Meta(min_length=1)]
@@ -30,7 +34,8 @@ def parse_feedback(body: bytes) -> FeedbackRequest:
     """Parse a body.
 
     Raises:
-        RequestError: it is not JSON. Unprocessable: a field is missing, unknown, of another type or out of range.
+        RequestError: the body is not JSON.
+        Unprocessable: a field is missing, unknown, of another type or out of range.
     """
     feedback = parse_body(_decoder, body)
     if (feedback.value is not None) != (feedback.event == "rated"):
@@ -43,10 +48,12 @@ def parse_feedback(body: bytes) -> FeedbackRequest:
 
 
 def log_feedback(feedback: FeedbackRequest, catalogue: Catalogue, log: ServedLog | None) -> None:
-    """Note the event in the served log.
+    """Write the event to the served log.
 
     Raises:
-        NotFound: the pipeline keeps no log. Unprocessable: the item is unknown. QueueFull: the log is behind.
+        NotFound: the pipeline has no served log.
+        Unprocessable: the catalogue does not have the item.
+        QueueFull: the log's queue is full.
     """
     if log is None:
         raise NotFound("path: this pipeline logs no feedback; add log to its YAML file", field="path")

@@ -1,6 +1,6 @@
-"""The route table, and the handlers of its routes. Each handler returns a whole answer, or raises a ``ServiceError``.
+"""The route table, and the handlers of its routes. Each handler returns a complete answer or raises a ``ServiceError``.
 
-A new route is one line of ``ROUTES`` and one method of ``Handlers``, or of another class that ``Handlers`` calls.
+To add a route, add one line to ``ROUTES`` and one method to ``Handlers``, which may call another class.
 """
 
 import time
@@ -25,7 +25,7 @@ class Handlers:
     """The handlers of one ingress replica."""
 
     def __init__(self, engine: Engine) -> None:
-        """Answer with ``engine``."""
+        """Answer requests with ``engine``."""
         self._engine = engine
         self._misses = Misses(engine.config, engine.metrics)
         self._encode = msgspec.json.Encoder().encode
@@ -56,7 +56,7 @@ class Handlers:
         return 200, _JSON, self._encode(answer), answer.degraded
 
     async def feedback(self, scope: Scope, receive: Receive, _request_id: str) -> Reply:
-        """Note an event of a user with an item of an answered list."""
+        """Record an event that links a user to an item of an answered list."""
         feedback = parse_feedback(await read_body(scope, receive, self._max_body_bytes))
         log_feedback(feedback, self._engine.release.catalogue, self._engine.log)
         return 202, _JSON, b"{}", None
@@ -68,7 +68,7 @@ class Handlers:
         return 200, _GEOJSON, catalogue.details(row), None
 
     async def health(self, scope: Scope, _receive: Receive, _request_id: str) -> Reply:
-        """Return the pipeline's name, its releases, and the units that the replica waits for."""
+        """Return the pipeline's name, its releases, and the units that the replica is waiting for."""
         waits_for = self._engine.rehearsal.waits_for
         document = {
             "status": f"waiting for unit {', '.join(waits_for)}" if waits_for else "ok",

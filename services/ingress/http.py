@@ -1,4 +1,4 @@
-"""The HTTP application: raw ASGI, the same object behind Serve, its fast path and a plain server.
+"""The HTTP application in raw ASGI. The same object runs behind Serve, behind its fast path and on a plain server.
 
 The routes are in ``services.ingress.handlers``.
 """
@@ -28,7 +28,7 @@ class RankApp:
     """The application object of one ingress replica."""
 
     def __init__(self, engine: Engine) -> None:
-        """Answer with ``engine``."""
+        """Answer requests with ``engine``."""
         self.engine = engine
         self._metrics = engine.request_metrics
         self._handlers = Handlers(engine)
@@ -54,7 +54,9 @@ class RankApp:
         except ServiceError as error:
             await self._refuse(scope, send, error, request_id, started_s)
             return
-        except Exception as error:  # a bug: the caller still gets a document, the operator the traceback
+        except (
+            Exception
+        ) as error:  # a bug: the caller still gets a problem document, and the log the traceback
             logger.exception("request %s failed", request_id)
             failure = ServiceError(
                 f"request {request_id}: unexpected {type(error).__name__}; search the replica's log for this id"
@@ -65,7 +67,7 @@ class RankApp:
         self._metrics.answered(status, (time.perf_counter() - started_s) * 1e3, endpoint.label, degraded)
 
     async def refuse(self, scope: Scope, send: Send, error: ServiceError) -> None:
-        """Answer an HTTP request with ``error``, unread."""
+        """Answer an HTTP request with ``error``, without reading its body."""
         await self._refuse(scope, send, error, self._request_id(scope), time.perf_counter())
 
     async def _refuse(
@@ -100,7 +102,7 @@ class RankApp:
                 return
 
     async def _start(self) -> None:
-        """Rehearse. If that fails, close all parts: the server then sends no message to shut down."""
+        """Rehearse. If that fails, close all parts, because the server then sends no shutdown message."""
         try:
             await self.engine.rehearse()
         except BaseException:
@@ -108,7 +110,7 @@ class RankApp:
             raise
 
     def _bound(self, route: Route) -> Answer:
-        answer: Answer = MethodType(route.handler, self._handlers)  # called faster than a partial
+        answer: Answer = MethodType(route.handler, self._handlers)  # faster to call than a partial
         if route.status_while_waiting is None:
             return answer
         return partial(self._while_waiting, route.status_while_waiting, answer)
@@ -116,7 +118,7 @@ class RankApp:
     async def _while_waiting(
         self, waiting_status: int, answer: Answer, scope: Scope, receive: Receive, request_id: str
     ) -> Reply:
-        """Answer, by another status while the replica waits for another unit."""
+        """Answer a request, with ``waiting_status`` while the replica waits for another unit."""
         status, content_type, body, degraded = await answer(scope, receive, request_id)
         if self.engine.rehearsal.waits_for:
             status = waiting_status

@@ -1,4 +1,4 @@
-"""Items that a caller names: their rows in the catalogue."""
+"""Look up the catalogue rows of items that a caller names."""
 
 from models.features.catalogue import Catalogue
 from services.errors import NotFound

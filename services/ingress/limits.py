@@ -9,7 +9,7 @@ def check_limits(request: RankRequest, limits: RequestsConfig) -> None:
     """Check a request against the pipeline's limits.
 
     Raises:
-        Unprocessable: a value is above its cap, which is named.
+        Unprocessable: a value is above its limit. The message names the field and the limit.
     """
     deadline_ms = request.deadline_ms or 0.0
     if (

@@ -1,6 +1,6 @@
-"""Misses: requests that more replicas might have answered whole and in time. Autoscaling policies look at them.
+"""Misses: requests that more replicas could have answered completely and in time. Autoscaling policies use the count.
 
-What an error or the feature store has cost is not among them, nor what a caller's own short deadline has.
+Requests with another cause are not counted: an error, a slow feature store, or a short deadline of the caller.
 """
 
 from services.config.pipeline import PipelineConfig
@@ -9,20 +9,20 @@ from services.telemetry.metrics import UnitMetrics
 
 _FOR_TIME = (":late", ":load")
 _STORE_SHARE = 0.5
-"""If the features stage alone takes this share of the objective, the store is slow, and misses are its."""
+"""If the features stage alone takes this share of the objective, the store is slow, and misses are not counted."""
 
 
 class Misses:
     """Counts the misses of one ingress replica in its metrics."""
 
     def __init__(self, config: PipelineConfig, metrics: UnitMetrics) -> None:
-        """Hold answers to the objective, or to the default deadline if the pipeline has none."""
+        """Compare answers with the objective, or with the default deadline if the pipeline has none."""
         scaling = config.autoscaling
         self._objective_ms = config.requests.default_deadline_ms if scaling is None else scaling.p99_ms
         self._metrics = metrics
 
     def answered(self, elapsed_ms: float, degraded: str | None, deadline_ms: float | None) -> None:
-        """Count an answer, if it came after the objective or was degraded for lack of time."""
+        """Count an answer as a miss if it came after the objective or was degraded for lack of time."""
         late = elapsed_ms > self._objective_ms
         if not late and degraded is None:
             return

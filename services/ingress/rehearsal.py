@@ -1,7 +1,7 @@
 """The rehearsal: before a replica is ready, every batch shape runs on the path that requests take.
 
-Warm-up runs the stages where they are loaded. A rehearsal goes further: through the runner's threads and queues, every
-rung of the fallback ladder, and the calls to other units. Its batches are counted nowhere and teach nothing.
+Warm-up runs the stages where they are loaded. A rehearsal covers more: the runner's threads and queues, every rung of
+the fallback ladder, and the calls to other units. Its batches are not counted, and no expected times are learned.
 """
 
 import asyncio
@@ -12,12 +12,16 @@ from services.errors import ServiceError
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 2.0
 _START_LIMIT_S = 120.0
-"""A replica starts without the other units after so long: an answer of a lower rung is better than none."""
+"""After this time, a replica starts without the other units. An answer of a lower rung is better than none."""
 logger = logging.getLogger("ray.serve")
 
 
 class Rehearsal:
-    """The rehearsal of one replica. ``waits_for`` names the units that have not taken part yet."""
+    """The rehearsal of one replica.
+
+    Attributes:
+        waits_for: the units that have not taken part yet.
+    """
 
     def __init__(
         self,
@@ -28,10 +32,14 @@ class Rehearsal:
         other_units: Sequence[str] = (),
         start_limit_s: float = _START_LIMIT_S,
     ) -> None:
-        """Run batches by ``run``, which takes the number of requests and the rung.
+        """Prepare the rehearsal.
 
-        shapes: the numbers of requests of a batch. rungs: the length of the longest ladder. other_units: the units that
-        the first rungs call. start_limit_s: how long they are waited for before the replica starts without them.
+        Args:
+            run: runs one batch. It takes the number of requests and the rung.
+            shapes: the numbers of requests per batch.
+            rungs: the length of the longest ladder.
+            other_units: the units that the first rungs call.
+            start_limit_s: seconds to wait for them before the replica starts without them.
         """
         self._run, self._shapes, self._rungs = run, shapes, rungs
         self.start_limit_s = start_limit_s
@@ -40,10 +48,12 @@ class Rehearsal:
         self.waits_for = tuple(other_units)
 
     async def start(self) -> None:
-        """Rehearse; return as soon as the replica may be started.
+        """Rehearse, and return as soon as the replica may start.
+
+        A replica that waits for other units repeats the first rung instead of raising.
 
         Raises:
-            ServiceError: a stage failed. A replica that waits for other units goes on rehearsing instead.
+            ServiceError: a stage failed.
         """
         for rung in reversed(range(self._rungs)):
             if rung == 0 and self.waits_for:
@@ -72,7 +82,7 @@ class Rehearsal:
         )
 
     async def _until_answered(self) -> None:
-        """Run every shape with the other units, as often as it takes."""
+        """Run every shape with the other units, and repeat each one until it succeeds."""
         for requests in self._shapes:
             wait_s = _FIRST_RETRY_S
             while not await self._went_well(requests):

@@ -1,4 +1,4 @@
-"""Routes: from a request's method and path to the function that answers it, and errors that name the routes."""
+"""Routes map a request's method and path to the function that answers it. Their errors name the routes."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,25 +11,27 @@ from services.errors import MethodNotAllowed, NotFound
 from services.ingress.asgi import Receive, Scope
 
 Reply = tuple[int, bytes, bytes, str | None]
-"""Status, content type and body of an answer, and what it lacks: None, or reasons joined by commas."""
+"""Status, content type and body of an answer, and why it is degraded: None, or reasons joined by commas."""
 Answer = Callable[[Scope, Receive, str], Awaitable[Reply]]
-"""Answers one request; the string is its id."""
+"""Answers one request. The string is the request's id."""
 
 UNKNOWN = "unknown"
-"""The metric label of paths that are no route."""
-_SHOWN = 200  # characters of a path that go back in an error
+"""The metric label of paths that match no route."""
+_SHOWN = 200  # characters of a path that are repeated in an error
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One line of the route table.
 
-    path: a part ``{name}`` is a parameter, in ``scope["path_params"]``. It ends at the next slash; a last one takes the
-    rest of the path. It is the route's label in metrics, too.
-    handler: a method that takes scope, receive and the request's id. HEAD is answered as GET.
-    body, answer: the JSON documents that go in and out, if their fields are fixed.
-    status_while_waiting: replaces the status of the answer while the replica waits for another unit. None: the route
-    is served as usual meanwhile.
+    Attributes:
+        path: the path, and the route's label in metrics. A part ``{name}`` is a parameter, which is put into
+            ``scope["path_params"]``. It ends at the next slash, but a parameter at the end takes the rest of the path.
+        handler: a method that takes scope, receive and the request's id. HEAD is answered like GET.
+        body: the JSON document that comes in, if its fields are fixed.
+        answer: the JSON document that goes out, if its fields are fixed.
+        status_while_waiting: replaces the status of the answer while the replica waits for another unit. With None,
+            the route is served as usual meanwhile.
     """
 
     method: Literal["GET", "POST"]
@@ -42,17 +44,22 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A route as it is served. label: the route's label in metrics."""
+    """A bound route.
+
+    Attributes:
+        answer: the function that answers it.
+        label: the route's label in metrics.
+    """
 
     answer: Answer
     label: str
 
 
 class RouteTable:
-    """Finds the endpoint of a request. A path without parameters is found by dictionary alone."""
+    """Finds the endpoint of a request. A path without parameters costs only a dictionary look-up."""
 
     def __init__(self, routes: Sequence[Route], bind: Callable[[Route], Answer]) -> None:
-        """Serve ``routes``; ``bind`` returns the function that answers a route."""
+        """Build the table. ``bind`` returns the function that answers a route."""
         self._exact: dict[str, dict[str, Endpoint]] = {}
         self._patterns: dict[re.Pattern[str], dict[str, Endpoint]] = {}
         for route in routes:
@@ -68,10 +75,11 @@ class RouteTable:
         self._remedy = f"use {', '.join(paths[:-1])} or {paths[-1]}"
 
     def find(self, scope: Scope) -> Endpoint:
-        """Return the endpoint of a request; put the parameters of its path into the scope.
+        """Return the endpoint of a request, and put the parameters of its path into the scope.
 
         Raises:
-            NotFound: no route has this path. MethodNotAllowed: the path takes other methods.
+            NotFound: no route has this path.
+            MethodNotAllowed: the path takes other methods.
         """
         try:
             return self._exact[scope["path"]][scope["method"]]
@@ -79,7 +87,7 @@ class RouteTable:
             return self._search(scope)
 
     def allowed(self, scope: Scope) -> str:
-        """Return the methods of a request's path, for the header Allow."""
+        """Return the methods of a request's path, for the header ``Allow``."""
         return ", ".join(self._methods(scope))
 
     def label(self, scope: Scope) -> str:
@@ -100,7 +108,7 @@ class RouteTable:
         return endpoint
 
     def _methods(self, scope: Scope) -> Mapping[str, Endpoint]:
-        """Return the endpoints of a request's path by method, none if it is no route."""
+        """Return the endpoints of a request's path by method. Empty if the path is no route."""
         methods = self._exact.get(scope["path"])
         if methods is not None:
             return methods
@@ -113,6 +121,6 @@ class RouteTable:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """Return the pattern of a path with parameters."""
+    """Return the pattern that matches a path with parameters."""
     last = re.sub(r"\\{(\w+)\\}$", r"(?P<\1>.*)", re.escape(template))
     return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", last), re.DOTALL)

@@ -1,4 +1,4 @@
-"""The request and answer of ``POST /v1/rank``: parsed straight into typed values, checked at the door."""
+"""The request and answer of ``POST /v1/rank``. Requests are parsed straight into typed values and validated."""
 
 import re
 from typing import Annotated, TypeVar
@@ -10,7 +10,7 @@ from services.errors import RequestError, Unprocessable
 from services.stages.context import ContextValue
 
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_SHOWN = 120  # characters of what a caller sent that go back in an error
+_SHOWN = 120  # characters of the caller's text that are repeated in an error
 Body = TypeVar("Body")
 
 
@@ -27,7 +27,7 @@ class RankRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Urgency(msgspec.Struct, gc=False):
-    """What of a body decides whether there is time for it; the rest is skipped, unchecked."""
+    """The fields of a body that decide whether there is time for it. Other fields are skipped and not checked."""
 
     priority: int = 0
     deadline_ms: float | None = None
@@ -38,7 +38,7 @@ _urgency_decoder = msgspec.json.Decoder(Urgency)
 
 
 def read_urgency(body: bytes) -> Urgency | None:
-    """Return the priority and deadline of a body; None if it cannot be decoded, which parsing reports."""
+    """Return the priority and deadline of a body, or None if it cannot be decoded. Full parsing reports the error."""
     try:
         return _urgency_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -46,10 +46,11 @@ def read_urgency(body: bytes) -> Urgency | None:
 
 
 def parse_rank_request(body: bytes) -> RankRequest:
-    """Parse a body.
+    """Parse the body of ``POST /v1/rank``.
 
     Raises:
-        RequestError, Unprocessable: as ``parse_body``.
+        RequestError: see ``parse_body``.
+        Unprocessable: see ``parse_body``.
     """
     return parse_body(_decoder, body)
 
@@ -58,8 +59,8 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
     """Parse a body into the decoder's type.
 
     Raises:
-        RequestError: it is not JSON (broken UTF-8, NaN and endless nesting included).
-        Unprocessable: a field is missing, unknown, of another type or out of range; it is named.
+        RequestError: the body is not JSON. Broken UTF-8, NaN and endless nesting are not JSON either.
+        Unprocessable: a field is missing, unknown, of another type or out of range. The error names it.
     """
     try:
         return decoder.decode(body)
@@ -78,13 +79,17 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
 
 
 def _named_field(message: str) -> str:
-    """Return the field a path-less message of msgspec names: missing or unknown ones."""
+    """Return the field that a message of msgspec names without a path: a missing or unknown field."""
     match = re.search(r"field `([^`]*)`", message)
     return match[1] if match else ""
 
 
 class RankedItem(msgspec.Struct, gc=False, omit_defaults=True):
-    """One item of an answer; ``scores`` by stage when explain was asked for."""
+    """One item of an answer.
+
+    Attributes:
+        scores: the scores by stage, if the request asked for ``explain``.
+    """
 
     id: str
     score: float
@@ -92,7 +97,13 @@ class RankedItem(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class RankResponse(msgspec.Struct, gc=False):
-    """The answer of ``POST /v1/rank``; times in milliseconds."""
+    """The answer of ``POST /v1/rank``.
+
+    Attributes:
+        models: the versions of the release.
+        degraded: why the answer is degraded, as reasons joined by commas. None if it is not.
+        timings_ms: milliseconds in the queue and in each stage.
+    """
 
     request_id: str
     items: list[RankedItem]

@@ -1,6 +1,6 @@
-"""Admission: whether a request is queued or refused, and how much time the queue leaves to a batch.
+"""Admission decides whether a request is queued or refused, and how much time the queue leaves to a batch.
 
-Both follow from the time that the last batches took. Time is an argument.
+Both follow from the time that recent batches took. Time is an argument.
 """
 
 from typing import Any
@@ -14,8 +14,11 @@ from services.scheduling.deadlines import too_late
 class Admission:
     """The expected time of a batch, and the decisions that follow from it.
 
-    promises: a request that was admitted gets an answer, from memory if need be. max_in_flight: batches that are under
-    way at once. ``refusal`` and ``share_s`` may be called by any thread, without a lock.
+    ``refusal`` and ``share_s`` may be called by any thread, without a lock.
+
+    Attributes:
+        max_in_flight: batches that may be in flight at once.
+        seconds_per_batch: the expected time of a full batch, 0 at the start.
     """
 
     def __init__(
@@ -27,9 +30,14 @@ class Admission:
         promises: bool,
         horizon_s: float = float("inf"),
     ) -> None:
-        """Decide for the queue of ``batcher``, whose batches have ``max_candidates``.
+        """Decide for the queue of ``batcher``.
 
-        horizon_s: the deadline that requests have by default. Work that is due later leaves quality as it is.
+        Args:
+            batcher: the queue.
+            max_candidates: candidates of a full batch.
+            max_in_flight: batches that may be in flight at once.
+            promises: every admitted request gets an answer, if necessary from memory.
+            horizon_s: the default deadline of requests. Work that is due later does not lower the quality.
         """
         self._batcher = batcher
         self._max_candidates, self.max_in_flight = max_candidates, max_in_flight
@@ -39,9 +47,9 @@ class Admission:
         """The last refusal that shows an overload."""
 
     def learn(self, elapsed_s: float, candidates: int) -> None:
-        """Learn from a batch of ``candidates``, which may be several full ones at once.
+        """Learn from a batch of ``candidates``, which may be more than a full batch.
 
-        After the horizon, a batch no longer counts as in flight, so it holds up no others.
+        At most the horizon is learned. After it, a batch no longer counts as in flight and delays no others.
         """
         self.seconds_per_batch = rules.learned_batch_s(
             self.seconds_per_batch,
@@ -55,9 +63,13 @@ class Admission:
     def refusal(
         self, priority: int, deadline_s: float, now_s: float, *, due_s: float | None = None
     ) -> DeadlinePassed | None:
-        """Return the error for a request that would be late if it were queued now; None if it may be in time.
+        """Return the error for a request that would be late if it were queued now. None if it may be in time.
 
-        due_s: the deadline by which it is queued, if that is another.
+        Args:
+            priority: the request's priority.
+            deadline_s: when the request's answer becomes worthless.
+            now_s: the present.
+            due_s: the deadline by which the request is queued, if it is not ``deadline_s``.
         """
         batches = self._batcher.batches_ahead(priority, deadline_s if due_s is None else due_s)
         left_s = deadline_s - now_s
@@ -74,11 +86,11 @@ class Admission:
         )
 
     def share_s(self, priority: int, now_s: float) -> float:
-        """Return the time that the queue leaves to a batch of this priority: in equal parts for all that wait.
+        """Return the time that the queue leaves to a batch of this priority, in equal parts for all waiting batches.
 
-        The queue has the horizon, whatever deadlines callers ask for: a short one must not take quality from the
-        others, and a long one must not keep the queue from being drained by less. While requests are refused that
-        came with all of the horizon, there is no time for any quality.
+        The queue is planned over the horizon, whatever deadlines callers ask for. Otherwise a short deadline would
+        lower the quality of other requests, and a long deadline would keep lower rungs from draining the queue. For a
+        while after the refusal of a request that had nearly the whole horizon left, there is no time at all.
         """
         batches = self._batcher.due_with(priority, now_s + self._horizon_s) / self._max_candidates
         return rules.batch_share_s(now_s - self._overloaded_at_s, batches, self._horizon_s)

@@ -1,8 +1,8 @@
-"""The batcher: waiting requests become batches, counted in candidates.
+"""The batcher forms batches from waiting requests. Their size is counted in candidates.
 
-Higher priority first, then the earliest deadline, then the first come. A batch holds one release and at most
-``max_candidates``; a single larger request goes alone. Work that can no longer make its deadline is handed back
-instead of being served. Time is an argument: the batcher has no clock and no thread.
+Higher priority goes first, then the earlier deadline, then the earlier arrival. A batch holds one release and at most
+``max_candidates``. A single larger request goes alone. Work that can no longer make its deadline is returned to the
+caller instead of being served. Time is an argument: the batcher has no clock and no thread.
 """
 
 import heapq
@@ -19,7 +19,7 @@ from services.scheduling.work import Payload, Work
 
 
 class BatchingConfig(BaseModel):
-    """Limits of one unit's queue and batches."""
+    """The limits of a unit's queue and of its batches."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,13 +29,13 @@ class BatchingConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Taken(Generic[Payload]):
-    """A batch of one release, and the work that is not worth serving: too late, or abandoned."""
+    """A batch of one release, and the work that is not worth serving because it is late or abandoned."""
 
     batch: list[Work[Payload]]
     late: list[Work[Payload]]
 
 
-_Entry = tuple[int, float, int, Work[Payload]]  # negative priority, deadline, and the number of the arrival
+_Entry = tuple[int, float, int, Work[Payload]]  # negative priority, deadline, and arrival number
 
 
 class Batcher(Generic[Payload]):
@@ -51,7 +51,7 @@ class Batcher(Generic[Payload]):
         self._sequence = itertools.count()
         self._due = DueByPriority()
         self._least_urgent: LeastUrgent[Work[Payload]] | None = None
-        """Only after the queue was full: most queues never are."""
+        """None until the queue is full for the first time, which rarely happens."""
         self.waiting_candidates = 0
         self.waiting_requests = 0
 
@@ -60,11 +60,11 @@ class Batcher(Generic[Payload]):
         return self.waiting_requests > 0
 
     def offer(self, work: Work[Payload]) -> list[Work[Payload]]:
-        """Enqueue the work. Return the less urgent work that had to make room.
+        """Enqueue the work. Return the less urgent work that was removed to make room.
 
         Raises:
-            QueueFull: the limit of waiting candidates is reached (an empty queue takes any one request), and the less
-                urgent work is not enough to make room.
+            QueueFull: the limit of waiting candidates is reached, and the less urgent work is not enough to make room.
+                An empty queue accepts a request of any size.
         """
         displaced = self._make_room(work)
         sequence = next(self._sequence)
@@ -79,30 +79,38 @@ class Batcher(Generic[Payload]):
         return displaced
 
     def cancel(self, work: Work[Payload]) -> None:
-        """Remove work that still waits. Work that is in a batch stays there."""
+        """Remove work that is still waiting. Work in a batch stays there."""
         if work.queued:
             self._remove(work)
 
     def batches_ahead(self, priority: int, deadline_s: float) -> int:
-        """Return how many full batches go before work of this urgency if it is offered now.
+        """Return the number of full batches that are served before work of this urgency if it is offered now.
 
-        They hold the work of higher priority, and that of the same priority which is due before.
+        They hold the work of higher priority, and the work of the same priority with an earlier deadline.
         """
         if self.waiting_candidates < self._config.max_candidates:
             return 0
         return self._due.before(priority, deadline_s) // self._config.max_candidates
 
     def due_with(self, priority: int, deadline_s: float) -> int:
-        """Return the candidates due by ``deadline_s`` that wait with this priority or a higher one."""
+        """Return the waiting candidates of this priority or a higher one that are due by ``deadline_s``."""
         return self._due.at_least(priority, deadline_s) if self.waiting_requests else 0
 
     def take(
         self, now_s: float, expected_service_s: float = 0.0, *, release: str | None = None
     ) -> Taken[Payload]:
-        """Form the next batch, of ``release`` or of the most urgent; it may be empty though something was late.
+        """Form the next batch, of ``release`` or of the release with the most urgent work.
 
-        If no work is expected to be in time, the most urgent work with time left is served all the same. Otherwise a
-        wrong expectation would never be corrected.
+        The batch may be empty although some work was late. If no work is expected to be in time, the most urgent work
+        with time left is served anyway. Otherwise a wrong expectation would never be corrected.
+
+        Args:
+            now_s: the present.
+            expected_service_s: work with less time left than this is late.
+            release: the release of the batch.
+
+        Returns:
+            The batch, and the work that is not worth serving.
         """
         taken: Taken[Payload] = Taken([], [])
         heap = self._most_urgent_heap() if release is None else self._heaps.get(release)

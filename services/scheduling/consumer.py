@@ -1,4 +1,4 @@
-"""One executor's side of the work queue."""
+"""The part of the work queue that belongs to one executor."""
 
 import threading
 from collections import deque
@@ -13,10 +13,14 @@ Payload = TypeVar("Payload")
 
 @dataclass(slots=True, eq=False)
 class Consumer(Generic[Payload]):
-    """The jobs of one executor, and where it sleeps. The work queue's lock guards it.
+    """The jobs of one executor, and the condition on which it sleeps. The work queue's lock guards it.
 
-    max_in_flight: the batches that it may have in flight. wake: a condition of the work queue's lock.
-    ready: the jobs it runs next. in_flight: the batches that it took and has not finished.
+    Attributes:
+        max_in_flight: the batches that the executor may have in flight.
+        wake: a condition of the work queue's lock.
+        ready: the jobs that the executor runs next.
+        in_flight: the batches that the executor took and has not finished.
+        is_asleep: the executor waits for work.
     """
 
     max_in_flight: int
@@ -27,26 +31,26 @@ class Consumer(Generic[Payload]):
 
     @property
     def has_room(self) -> bool:
-        """Whether it may take another batch."""
+        """Whether the executor may take another batch."""
         return self.in_flight < self.max_in_flight
 
     def begin(self, works: list[Work[Payload]], now_s: float) -> None:
-        """Run these works as a batch in flight."""
+        """Add a job that runs these works as a batch in flight."""
         self.in_flight += 1
         self.ready.append(Job(works, now_s))
 
     def refuse(self, works: list[Work[Payload]], now_s: float) -> None:
-        """Refuse these works for being late, if there are any."""
+        """Add a job that refuses these works for being late. Without works, add none."""
         if works:
             self.ready.append(Job(works, now_s, in_flight=False, is_late=True))
 
     def sleep(self) -> None:
-        """Wait until another thread wakes it up, without the lock."""
+        """Release the lock and wait until another thread wakes the executor up."""
         self.is_asleep = True
         self.wake.wait()
 
     def wake_up(self) -> None:
-        """Wake it up if it sleeps."""
+        """Wake the executor up if it sleeps."""
         if self.is_asleep:
             self.is_asleep = False
             self.wake.notify()

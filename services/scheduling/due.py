@@ -3,8 +3,8 @@
 Deadlines fall into buckets of 20 ms. The cost of a count depends on the number of buckets in use, not on the number of
 waiting requests.
 
-One thread at a time may change the counts. Any thread may read them without a lock, because a reader iterates over a
-copy of each dict, and copying a dict is atomic.
+Only one thread at a time may change the counts. Any thread may read them without a lock, because a reader iterates over
+a copy of each dict, and copying a dict is atomic.
 """
 
 import math
@@ -13,9 +13,11 @@ _BUCKETS_PER_S = 50
 
 
 class DueCandidates:
-    """Candidates by the bucket of their deadline.
+    """Counts candidates by the bucket of their deadline.
 
-    total: all candidates. entries: how many times they were counted in and not out.
+    Attributes:
+        total: all candidates.
+        entries: calls of ``add`` without a matching ``remove`` yet.
     """
 
     def __init__(self) -> None:
@@ -24,14 +26,14 @@ class DueCandidates:
         self._counts: dict[float, int] = {}
 
     def add(self, deadline_s: float, candidates: int) -> None:
-        """Count candidates in."""
+        """Add candidates to the count."""
         bucket = _bucket(deadline_s)
         self.total += candidates
         self.entries += 1
         self._counts[bucket] = self._counts.get(bucket, 0) + candidates
 
     def remove(self, deadline_s: float, candidates: int) -> None:
-        """Count candidates out; they were counted in with the same deadline."""
+        """Remove candidates that were added with the same deadline."""
         bucket = _bucket(deadline_s)
         self.total -= candidates
         self.entries -= 1
@@ -42,7 +44,7 @@ class DueCandidates:
             self._counts.pop(bucket, None)
 
     def by(self, deadline_s: float) -> int:
-        """Return the candidates that are due by ``deadline_s``, to the end of its bucket."""
+        """Return the candidates that are due before the end of the bucket of ``deadline_s``."""
         last = _bucket(deadline_s)
         return sum(count for bucket, count in self._counts.copy().items() if bucket <= last)
 
@@ -55,14 +57,14 @@ class DueByPriority:
         self._due: dict[int, DueCandidates] = {}
 
     def add(self, priority: int, deadline_s: float, candidates: int) -> None:
-        """Count candidates in."""
+        """Add candidates to the count."""
         due = self._due.get(priority)
         if due is None:
             due = self._due[priority] = DueCandidates()
         due.add(deadline_s, candidates)
 
     def remove(self, priority: int, deadline_s: float, candidates: int) -> None:
-        """Count candidates out; they were counted in with the same priority and deadline."""
+        """Remove candidates that were added with the same priority and deadline."""
         due = self._due[priority]
         due.remove(deadline_s, candidates)
         if not due.entries:

@@ -1,4 +1,4 @@
-"""The order in which a full queue drops work: the least urgent first."""
+"""The order in which a full queue drops work: the least urgent work first."""
 
 import heapq
 from collections.abc import Iterable
@@ -6,7 +6,14 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Queued(Protocol):
-    """An entry of the queue, with the deadline by which it is queued; ``queued`` turns False when it leaves."""
+    """An entry of the queue.
+
+    Attributes:
+        priority: higher is more urgent.
+        candidate_count: the candidates of the entry.
+        due_s: the deadline by which it is queued.
+        queued: False once it has left the queue.
+    """
 
     priority: int
     candidate_count: int
@@ -18,10 +25,10 @@ Entry = TypeVar("Entry", bound=Queued)
 
 
 class LeastUrgent(Generic[Entry]):
-    """A heap with the lowest priority, latest deadline and last arrival on top. Entries that left are skipped."""
+    """A heap with the lowest priority, latest deadline and last arrival on top. It skips entries that have left."""
 
     def __init__(self, entries: Iterable[tuple[int, Entry]]) -> None:
-        """Build the heap from entries and their sequences, which count the arrivals."""
+        """Build the heap from pairs of arrival number and entry."""
         self._heap = [(e.priority, -e.due_s, -sequence, e) for sequence, e in entries if e.queued]
         heapq.heapify(self._heap)
 
@@ -30,7 +37,7 @@ class LeastUrgent(Generic[Entry]):
         heapq.heappush(self._heap, (entry.priority, -entry.due_s, -sequence, entry))
 
     def pop(self, candidates: int) -> list[Entry]:
-        """Remove the least urgent entries that still wait, until they have so many candidates together."""
+        """Remove the least urgent waiting entries, until they have ``candidates`` together. Return them."""
         popped: list[Entry] = []
         while candidates > 0 and self._heap:
             entry = heapq.heappop(self._heap)[3]
@@ -40,5 +47,5 @@ class LeastUrgent(Generic[Entry]):
         return popped
 
     def is_stale(self, waiting: int) -> bool:
-        """Return whether most of its entries have left; ``waiting`` is the number of requests in the queue."""
+        """Return whether most entries have left the queue. ``waiting`` is the number of requests in the queue."""
         return len(self._heap) > 2 * waiting + 64

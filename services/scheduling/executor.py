@@ -1,9 +1,14 @@
-"""The executor: takes batches from the work queue, runs their stages, and hands the results on.
+"""The executor takes batches from the work queue, runs their stages, and passes the results on.
 
-Synchronous stages run on the one model thread. A ``RemoteStage`` is awaited on the event loop. A ``WaitingStage``
-blocks on a socket and runs on an I/O thread, which saves the loop two wake-ups a batch. Their batches come back to the
-model thread for the next stage. The number of batches in flight is bounded.
-A request whose stage fails or would be late falls to the next rung. If none is left, it is answered from memory.
+Each kind of stage runs in another place:
+
+- Synchronous stages run on the one model thread.
+- A ``RemoteStage`` is awaited on the event loop.
+- A ``WaitingStage`` blocks on a socket and runs on an I/O thread, which saves the loop two wake-ups per batch.
+
+Batches from the loop or an I/O thread return to the model thread for the next stage. The number of batches in flight is
+bounded. A request whose stage fails or would be late falls to the next rung. If no rung is left, it is answered from
+memory.
 """
 
 import asyncio
@@ -27,10 +32,10 @@ Payload_contra = TypeVar("Payload_contra", contravariant=True)
 
 
 class Memory(Protocol[Payload_contra]):
-    """Answers from data in memory, without a stage or a store; may be called by any thread."""
+    """Answers from data in memory, without a stage or a store. Any thread may call it."""
 
     def __call__(self, payloads: Sequence[Payload_contra], release: str, why: Why, /) -> RaggedBatch:
-        """Return the finished batch of these requests, marked as degraded for this reason."""
+        """Return the finished batch of these requests, marked as degraded for the reason ``why``."""
         ...
 
 
@@ -48,37 +53,43 @@ class Executor(Generic[Payload]):
         memory: "Memory[Payload] | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the model thread; call it on the event loop.
+        """Start the model thread. Call this on the event loop.
 
-        merge: payloads and release to a ragged batch. ladders_of: the stages of a release. on_done: is called on the
-        event loop with a finished job, and the error of all its requests if there is one.
+        Args:
+            queue: the queue to take batches from.
+            merge: makes a ragged batch of payloads and their release.
+            ladders_of: returns the ladders of a release, one per stage.
+            on_done: is called on the event loop with a finished job, and the error of all its requests or None.
+            max_in_flight: batches that may be in flight at once.
+            memory: answers requests that no rung can serve. With None, they get an error.
+            clock: the clock of all deadlines, in seconds.
         """
         self._queue, self._consumer = queue, queue.connect(max_in_flight)
         self._merge, self._ladders_of, self._memory = merge, ladders_of, memory
         self._on_done, self._clock = on_done, clock
         self._loop = asyncio.get_running_loop()
         self._calls = RemoteCalls(queue, self._consumer, rescues=memory is not None, clock=clock)
-        # Starts threads as it needs them.
+        # The pool starts threads only as it needs them.
         self._io = ThreadPoolExecutor(max_in_flight, thread_name_prefix="io")
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
 
     @property
     def batches_in_flight(self) -> int:
-        """Batches begun and not finished, without the calls that take longer than the horizon."""
+        """The batches that were begun and not finished, without calls that take longer than the horizon."""
         return self._consumer.in_flight
 
     @property
     def calls_in_flight(self) -> int:
-        """Calls to other units that have not ended."""
+        """The calls to other units that have not ended."""
         return len(self._calls.tasks)
 
     def run(self, job: Job[Payload]) -> None:
-        """Run a job that was not taken from the queue."""
+        """Run a job that does not come from the queue."""
         self._queue.resume(self._consumer, job)
 
     def close(self) -> None:
-        """Wait until the model thread has finished its present batch; close the queue first."""
+        """Wait until the model thread has finished its present batch. Close the queue first."""
         self._thread.join()
         self._io.shutdown()
         self._calls.cancel()
@@ -91,12 +102,12 @@ class Executor(Generic[Payload]):
                 self._finish(job, too_late())
             else:
                 self._run(job)
-            del job  # an idle thread would keep its batch, and the batch's release
+            del job  # otherwise an idle thread would keep the batch and its release in memory
 
     def _run(self, job: Job[Payload]) -> None:
         try:
             self._advance(job)
-        except BaseException as error:  # a stage may raise anything; its batch alone is answered with it
+        except BaseException as error:  # a stage may raise anything, and only its own batch gets the error
             self._last_resort(job, error)
 
     def _advance(self, job: Job[Payload]) -> None:
@@ -108,7 +119,7 @@ class Executor(Generic[Payload]):
             try:
                 batch = None if rung is None else self._begin(job, rung)
             finally:
-                for each in leaving:  # on this thread they go first: they have less time
+                for each in leaving:  # they run first on this thread, because they have less time
                     self._run(each)
             if rung is None:
                 self._last_resort(job, job.error)
@@ -127,7 +138,7 @@ class Executor(Generic[Payload]):
         self._finish(job, None)
 
     def _choose(self, job: Job[Payload]) -> Sequence[Job[Payload]]:
-        """Choose the rung of the job's next stage. Return the requests that need a lower one, as jobs of their own."""
+        """Choose the rung of the job's next stage. Return the requests that need a lower rung, as jobs of their own."""
         count = len(job.ladder.rungs)
         if job.rehearsed is not None:
             job.rung = count if job.error is not None else min(job.rehearsed, count - 1)
@@ -137,7 +148,7 @@ class Executor(Generic[Payload]):
         return ()
 
     def _begin(self, job: Job[Payload], rung: Rung) -> RaggedBatch | None:
-        """Return the batch for a stage of this thread; hand the job on, and return None, if it is another's."""
+        """Return the batch for a stage of this thread. Otherwise pass the job on to its thread and return None."""
         if job.batch is None:
             job.batch = self._merge([work.payload for work in job.works], job.release)
         if isinstance(rung.stage, RemoteStage):
@@ -149,7 +160,7 @@ class Executor(Generic[Payload]):
         return job.batch
 
     def _last_resort(self, job: Job[Payload], error: BaseException | None) -> None:
-        """Answer the batch from memory; if that is impossible, with ``error``."""
+        """Answer the batch from memory. If that is impossible, answer it with ``error``."""
         if error is not None:
             error = job.failure(error)
         if self._memory is not None and job.rehearsed is None and not isinstance(error, RequestError):
@@ -172,10 +183,10 @@ class Executor(Generic[Payload]):
         self._post(self._on_done, job, error)
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
-        """Let the event loop call back."""
+        """Call back on the event loop."""
         try:
             self._loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError:  # the loop closed first: nobody waits for the answer any more
+        except RuntimeError:  # the loop closed first, so nobody waits for the answer any more
             self._queue.close()
 
     # ---- an I/O thread ----
@@ -185,7 +196,7 @@ class Executor(Generic[Payload]):
         started_s = self._clock()
         try:
             batch = stage(job.batch)
-        except BaseException as error:  # as on the model thread
+        except BaseException as error:  # a stage may raise anything, as on the model thread
             now_s = self._clock()
             job.failed(error, now_s - started_s, now_s)
         else:

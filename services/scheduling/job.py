@@ -22,7 +22,14 @@ logger = logging.getLogger("ray.serve")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished batch, and ``first``: the index of the caller's first request in it."""
+    """The answer to one request, within a finished batch.
+
+    Attributes:
+        batch: the finished batch.
+        first: the index of the request in it, or of the first one if the caller has several.
+        queued_ms: milliseconds in the queue.
+        timings_ms: milliseconds by stage.
+    """
 
     batch: RaggedBatch
     first: int
@@ -32,14 +39,26 @@ class Answer:
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[Payload]):
-    """A batch on its way.
+    """A batch on its way through the stages.
 
-    next_stage: the first stage that is not done. rung: its first rung that has not been tried, and ``why`` not the
-    best. is_settled: ``rung`` has been chosen for exactly these requests. is_probe: it was chosen to check its time.
-    fell: something less than a stage's best rung answered it. in_flight: it counts as a batch in flight.
-    is_part: its requests left the batch that they were in. is_late: its requests are refused, and pass no stage.
-    rehearsed: the rung of every stage if this is a rehearsal, which teaches nothing and stops at the first failure.
-    size: the candidates that were asked for; the times of stages are learned by it.
+    Attributes:
+        works: the works of the batch, in its order.
+        dispatched_s: when the batch left the queue.
+        ladders: the ladders of all stages.
+        batch: the ragged batch. None until the works are merged.
+        next_stage: the first stage that is not done.
+        rung: the first rung of that stage that has not been tried.
+        why: why ``rung`` is not the best rung. None if it is.
+        is_settled: ``rung`` was chosen for exactly these requests.
+        is_probe: ``rung`` was chosen in order to check its expected time.
+        error: the last failure of a rung.
+        fell: a lower rung or memory has answered a stage.
+        in_flight: the job counts as a batch in flight.
+        is_part: its requests left another batch.
+        is_late: its requests are refused and pass no stage.
+        rehearsed: in a rehearsal, the rung of every stage. A rehearsal teaches nothing and ends at the first failure.
+        timings_ms: milliseconds by stage.
+        size: the requested candidates. The times of stages are learned by this size.
     """
 
     works: list[Work[Payload]]
@@ -62,12 +81,12 @@ class Job(Generic[Payload]):
     _last_moments_s: list[float] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        """Count the candidates."""
+        """Count the candidates of the works."""
         self.size = sum(work.candidate_count for work in self.works)
 
     @property
     def release(self) -> str:
-        """The release of all its requests."""
+        """The release of all requests."""
         return self.works[0].release
 
     @property
@@ -77,27 +96,29 @@ class Job(Generic[Payload]):
 
     @property
     def next_rung(self) -> Rung | None:
-        """The rung that runs next; None if no rung of the stage is left."""
+        """The rung that runs next. None if the stage has no rung left."""
         rungs = self.ladder.rungs
         return rungs[self.rung] if self.rung < len(rungs) else None
 
     @property
     def is_ranked(self) -> bool:
-        """Whether the candidates have their scores. Then the remaining stages only order them."""
+        """Whether the candidates have their scores. The remaining stages then only order them."""
         return self.batch is not None and "score" in self.batch.candidates
 
     def reserve_s(self, now_s: float) -> float:
-        """Return the expected time of the stages after the next one, each by its cheapest working rung."""
+        """Return the expected time of the stages after the next one, each at its cheapest working rung."""
         return sum([ladder.cheapest_s(self.size, now_s) for ladder in self.ladders[self.next_stage + 1 :]])
 
     def settle(self, share_s: float, now_s: float) -> list[Self]:
-        """Choose the rung of the next stage. Return the requests that need a lower one, as jobs of their own.
+        """Choose the rung of the next stage. Return the requests that need a lower rung, as jobs of their own.
 
-        share_s: the time that the queue leaves to this batch, from its dispatch to its end.
+        Args:
+            share_s: the time that the queue leaves to this batch, from its dispatch to its end.
+            now_s: the present.
         """
         reserve_s = self.reserve_s(now_s)
         share_s -= now_s - self.dispatched_s + reserve_s
-        if self.is_ranked:  # to order it costs no more than an answer from memory
+        if self.is_ranked:  # ordering it costs no more than an answer from memory
             share_s = max(share_s, self.ladder.cheapest_s(self.size, now_s))
         if self._last_moments_s is None:
             self._last_moments_s = [last_moment_s(work) for work in self.works]
@@ -126,7 +147,7 @@ class Job(Generic[Payload]):
         self._set_works([*self.works, *works])
 
     def leave(self, groups: Sequence[Sequence[int]]) -> list[Self]:
-        """Remove groups of works, given by index, and return each group as a job."""
+        """Remove groups of works, given by their indices, and return each group as a job."""
         leaving = [
             replace(
                 self,
@@ -144,7 +165,7 @@ class Job(Generic[Payload]):
         return leaving
 
     def request_indices(self, members: Sequence[int]) -> NDArray[np.int64]:
-        """Return the indices in the ragged batch of the requests of these works, int64."""
+        """Return the indices (int64) of these works' requests in the ragged batch."""
         first = np.cumsum([0, *(work.request_count for work in self.works)])
         return np.concatenate([np.arange(first[member], first[member + 1]) for member in members])
 
@@ -156,7 +177,14 @@ class Job(Generic[Payload]):
         self.size = sum(work.candidate_count for work in works)
 
     def done(self, batch: RaggedBatch, elapsed_s: float, now_s: float, *, size: int | None = None) -> None:
-        """Note that the present rung returned ``batch``; ``size``: candidates it ran on, if not those of the job."""
+        """Record that the present rung returned ``batch``.
+
+        Args:
+            batch: the result.
+            elapsed_s: the time that the rung took.
+            now_s: the present.
+            size: the candidates that the rung ran on, if they are not those of the job.
+        """
         ladder = self.ladder
         rung = ladder.rungs[self.rung]
         if self.rehearsed is None:
@@ -169,9 +197,9 @@ class Job(Generic[Payload]):
         self.is_settled = self.is_probe = False
 
     def failed(self, error: BaseException, elapsed_s: float, now_s: float) -> None:
-        """Note that the present rung failed after ``elapsed_s``; the one below is next.
+        """Record that the present rung failed after ``elapsed_s``. The rung below is next.
 
-        Another unit that had no time for these requests has not failed: others may have later deadlines.
+        Another unit that has no time for these requests has not failed. Other requests may have later deadlines.
         """
         self.error = self.failure(error)
         if self.rehearsed is None and not isinstance(error, DeadlinePassed):
@@ -179,23 +207,23 @@ class Job(Generic[Payload]):
         self.fall("load" if isinstance(error, Overloaded) else "failed")
 
     def gave_up(self, elapsed_s: float, now_s: float, *, size: int) -> None:
-        """Note that nobody waits any more for the present rung, which ran on ``size`` candidates."""
+        """Record that no request waits any more for the present rung, which ran on ``size`` candidates."""
         if self.rehearsed is None:
             self.ladder.rungs[self.rung].gave_up(size, elapsed_s, now_s, is_probe=self.is_probe)
         self.error = too_late()
         self.fall("late")
 
     def fall(self, why: Why) -> None:
-        """Go on to the rung below."""
+        """Continue with the rung below."""
         self.why = why
         self.rung += 1
         self.is_settled = self.is_probe = False
 
     def failure(self, error: BaseException) -> ServiceError:
-        """Return the error that the requests get if nothing is left to try after ``error``."""
+        """Return the error for the requests if nothing is left to try after ``error``, and log it if it is a fault."""
         if (
             isinstance(error, Overloaded | RequestError) or error is self.error
-        ):  # no fault, or one that is in the log
+        ):  # not a fault, or already in the log
             return error
         name = "merge" if self.batch is None else self.ladder.name
         if isinstance(error, ServiceError):

@@ -1,11 +1,13 @@
 """The fallback ladder: the alternatives for one stage, best first, and the choice among them for a batch.
 
-A rung is passed over if it fails (a circuit breaker), if it is expected to miss the deadline, or if it would make
-the requests late that wait behind the batch. Deadlines count per request: one batch may be divided among several rungs.
+A rung is skipped in three cases: it fails (its circuit breaker is open), it is expected to miss the deadline, or it
+would make the requests late that wait behind the batch. Deadlines count per request, so one batch may be divided among
+several rungs.
 
-A rung that only its expected time rules out is run again from time to time (a probe), since the expectation may come
-from one slow batch. A probe runs if the expectation is a second old, and if the rung below would still fit the
-deadline. A probe that was slow is repeated after ten times as long as it took. Time is an argument.
+The expected time of a rung may come from one slow batch. Therefore a rung that only its expected time excludes is run
+again from time to time, which is called a probe. A probe runs if the expectation is at least one second old, and if the
+rung below would still meet the deadline. After a slow probe, the next one follows after ten times its duration. Time is
+an argument.
 """
 
 from collections.abc import Sequence
@@ -17,14 +19,22 @@ from services.stages.base import AnyStage, Why
 
 PROBE_AFTER_S = 1.0
 _PAUSE_PER_PROBE_TIME = 9.0
-"""A slow probe is followed by a pause of so many times its length: probes take at most a tenth of the time."""
+"""A slow probe is followed by a pause of this many times its duration, so probes take at most a tenth of the time."""
 _HUNG_FACTOR, _HUNG_MIN_S = 4.0, 0.1
-"""A batch hangs if it takes so many times its expected time, and at least this long."""
+"""A batch hangs if it takes this many times its expected time, and at least this many seconds."""
 
 
 @dataclass(slots=True, eq=False)
 class Rung:
-    """One alternative of a stage, its times, and whether it works. No probe begins before ``probe_from_s``."""
+    """One alternative of a stage.
+
+    Attributes:
+        name: the rung's name in degraded answers.
+        stage: the stage to run.
+        latency: its expected time.
+        breaker: whether it works.
+        probe_from_s: no probe begins before this time.
+    """
 
     name: str
     stage: AnyStage
@@ -33,7 +43,7 @@ class Rung:
     probe_from_s: float = 0.0
 
     def done(self, size: int, elapsed_s: float, now_s: float, *, is_probe: bool = False) -> None:
-        """Learn from a batch that succeeded."""
+        """Learn from a successful batch."""
         if is_probe:
             self.latency.correct(size, elapsed_s, now_s)
             self._pause(elapsed_s, now_s)
@@ -42,31 +52,31 @@ class Rung:
         self.breaker = self.breaker.succeeded()
 
     def failed(self, now_s: float, *, probed_s: float = 0.0) -> None:
-        """Learn from a batch that failed; ``probed_s`` is how long it took if it was a probe."""
+        """Learn from a failed batch. ``probed_s`` is its duration if it was a probe."""
         self._pause(probed_s, now_s)
         self.breaker = self.breaker.failed(now_s)
 
     def gave_up(self, size: int, elapsed_s: float, now_s: float, *, is_probe: bool = False) -> None:
-        """Learn from a batch that nobody waits for any more: it would have taken longer than ``elapsed_s``.
+        """Learn from a batch that no request waits for any more. It would have taken longer than ``elapsed_s``.
 
-        Only a batch that ran for far more than its expected time counts as a failure. A caller with a short deadline
-        must not open the breaker for all.
+        It counts as a failure only if it ran for far longer than its expected time. A caller with a short deadline must
+        not open the breaker for all callers.
         """
         expected_s = self.latency.expected_s(size)
         if elapsed_s >= max(_HUNG_FACTOR * expected_s, _HUNG_MIN_S):
             self.failed(now_s, probed_s=elapsed_s if is_probe else 0.0)
             return
-        if elapsed_s > expected_s:  # a shorter wait says nothing about it
+        if elapsed_s > expected_s:  # a shorter wait tells nothing about the rung's time
             self.latency.observe(size, elapsed_s, now_s)
         if is_probe:
             self._pause(elapsed_s, now_s)
 
     def takes_all(self, size: int, most_s: float) -> bool:
-        """Return whether it works and is expected to take ``most_s`` at most for a batch of ``size``."""
+        """Return whether the rung works and a batch of ``size`` is expected to take at most ``most_s``."""
         return self.breaker.state is State.CLOSED and self.latency.expected_s(size) <= most_s
 
     def may_probe(self, size: int, now_s: float) -> bool:
-        """Return whether the expected time of ``size`` is old enough to be checked."""
+        """Return whether the expected time for ``size`` is old enough to be checked."""
         return now_s >= self.probe_from_s and self.latency.age_s(size, now_s) >= PROBE_AFTER_S
 
     def _pause(self, elapsed_s: float, now_s: float) -> None:
@@ -77,8 +87,11 @@ class Rung:
 class Part:
     """The requests of a batch that take one rung.
 
-    rung: its index; None if no rung left can serve them in time. members: indices in the batch, ascending.
-    why: why not a better rung; None if there is none.
+    Attributes:
+        rung: the index of the rung. None if no remaining rung can serve them in time.
+        members: the indices of the requests in the batch, ascending.
+        why: why they do not take a better rung. None if there is no better rung.
+        is_probe: the rung runs in order to check its expected time.
     """
 
     rung: int | None
@@ -88,30 +101,37 @@ class Part:
 
 
 class Ladder:
-    """The rungs of one stage; most stages have one."""
+    """The rungs of one stage. Most stages have a single rung."""
 
     def __init__(self, name: str, rungs: Sequence[Rung]) -> None:
-        """Name the stage and its rungs, best first."""
+        """Create the ladder of the stage ``name``, with its rungs best first."""
         self.name = name
         self.rungs = tuple(rungs)
 
     @classmethod
     def from_stage(cls, stage: AnyStage) -> "Ladder":
-        """Return the ladder of a stage that has no alternative."""
+        """Return the ladder of a stage without alternatives."""
         return cls(stage.name, [Rung(stage.name, stage)])
 
     def divide(
         self, sizes: Sequence[int], left_s: Sequence[float], share_s: float, now_s: float, *, first: int = 0
     ) -> list[Part]:
-        """Divide a batch among the rungs from ``first`` on: each request takes the best that keeps its deadline.
+        """Divide a batch among the rungs from ``first`` on. Each request takes the best rung that meets its deadline.
 
-        sizes: candidates of each request. left_s: the time that each leaves to this stage. share_s: the time that the
-        waiting requests leave to it. Every request is in exactly one part; better rungs come first.
+        Args:
+            sizes: the candidates of each request.
+            left_s: the time that each request leaves to this stage.
+            share_s: the time that the waiting requests leave to this stage.
+            now_s: the present.
+            first: the index of the best rung that may be taken.
+
+        Returns:
+            The parts, better rungs first. Every request is in exactly one part.
         """
         if first < len(self.rungs) and self.rungs[first].takes_all(sum(sizes), min(share_s, *left_s)):
             return [Part(first, tuple(range(len(sizes))), None)]
         parts: list[Part] = []
-        # The most patient first: those that a rung would make late are then the last ones.
+        # The requests with the most time come first, so the requests that a rung would make late come last.
         rest = list(range(len(sizes)))
         if len(rest) > 1:
             rest.sort(key=lambda member: -left_s[member])
@@ -129,7 +149,7 @@ class Ladder:
             if is_probe:
                 count = self._still_safe(index + 1, rest, sizes, left_s, now_s)
             if count:
-                if rung.breaker is before:  # else another thread has just heard of a failure
+                if rung.breaker is before:  # otherwise another thread has just recorded a failure
                     rung.breaker = asked
                 if is_probe:
                     rung.probe_from_s = now_s + PROBE_AFTER_S
@@ -141,7 +161,7 @@ class Ladder:
         return [*parts, Part(None, tuple(sorted(rest)), why)]
 
     def cheapest_s(self, size: int, now_s: float) -> float:
-        """Return the expected time of the fastest rung that works; 0 if none does."""
+        """Return the expected time of the fastest working rung. 0 if no rung works."""
         return min(
             [rung.latency.expected_s(size) for rung in self.rungs if rung.breaker.asked(now_s)[0]],
             default=0.0,
@@ -150,7 +170,7 @@ class Ladder:
     def _still_safe(
         self, below: int, rest: list[int], sizes: Sequence[int], left_s: Sequence[float], now_s: float
     ) -> int:
-        """Count the requests that the next rung that works could serve in time; memory needs none."""
+        """Return how many requests the next working rung could serve in time. An answer from memory takes no time."""
         for rung in self.rungs[below:]:
             if rung.breaker.asked(now_s)[0]:
                 return _in_time(rung.latency, rest, sizes, left_s)
@@ -158,7 +178,7 @@ class Ladder:
 
 
 def _in_time(latency: Latency, rest: list[int], sizes: Sequence[int], left_s: Sequence[float]) -> int:
-    """Count the most patient requests that would all be in time as one batch."""
+    """Return how many of the requests with the most time would all be in time as one batch."""
     count, size = len(rest), sum(sizes[member] for member in rest)
     while count and latency.expected_s(size) > left_s[rest[count - 1]]:
         count -= 1

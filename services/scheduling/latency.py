@@ -1,9 +1,11 @@
 """The expected time of a stage, learned from its last batches by their size.
 
-Sizes fall into powers of two. For each, the last few times are kept, and a high quantile of them is expected. The
-slowest of them is never expected once two are known: one slow batch (a cold cache, another process on the core) says
-little about the next. A lasting change is learned within a window. A size that has not run yet takes no longer than a
-larger one, and no more than in proportion to a smaller one, because batching never costs more: the least bound counts.
+Sizes fall into powers of two. For each of them, the last 16 times are kept, and the expected time is their 0.9
+quantile, rounded down. Once two times are known, the slowest is never expected, because one slow batch (a cold cache,
+another process on the core) tells little about the next. A lasting change is learned within a window.
+
+A size that has not run yet is bounded by the sizes that have. It takes no longer than a larger size. It takes at most
+proportionally longer than a smaller size, because batching never costs more. The smallest bound is the expected time.
 """
 
 from dataclasses import dataclass
@@ -22,10 +24,10 @@ class _Window:
 
 
 class Latency:
-    """The times of one stage. Windows are replaced, never changed, so threads may observe and ask at once."""
+    """The times of one stage. Windows are replaced and never changed, so several threads may use it at once."""
 
     def __init__(self) -> None:
-        """Start without any times: a batch is expected to take no time."""
+        """Start without any times. A batch is then expected to take no time."""
         self._windows: dict[int, _Window] = {}
 
     def observe(self, size: int, elapsed_s: float, now_s: float) -> None:
@@ -33,12 +35,12 @@ class Latency:
         bucket = size_bucket(size)
         before = self._windows.get(bucket)
         times_s = (*(() if before is None else before.times_s[1 - WINDOW :]), elapsed_s)
-        # Rounded down, so that the slowest of two to eleven times is left out.
+        # Rounded down: the slowest of two to eleven times is left out, and the two slowest of more.
         quantile_s = sorted(times_s)[int(QUANTILE * (len(times_s) - 1))]
         self._windows = {**self._windows, bucket: _Window(times_s, quantile_s, now_s)}
 
     def correct(self, size: int, elapsed_s: float, now_s: float) -> None:
-        """Learn from a probe: its time replaces all that it contradicts, at every size."""
+        """Learn from a probe. Its time replaces all times that it contradicts, at every size."""
         bucket = size_bucket(size)
         kept = {
             other: window
@@ -48,17 +50,17 @@ class Latency:
         self._windows = {**kept, bucket: _Window((elapsed_s,), elapsed_s, now_s)}
 
     def expected_s(self, size: int) -> float:
-        """Return the expected time of a batch of ``size``; 0 if no batch has run yet."""
+        """Return the expected time of a batch of ``size``. 0 if no batch has run yet."""
         expected_s, _ = self._estimate(size)
         return expected_s
 
     def age_s(self, size: int, now_s: float) -> float:
-        """Return the age of the newest time behind ``expected_s``; infinite if there is none."""
+        """Return the age of the newest time that ``expected_s`` is based on. Infinite if there is none."""
         _, window = self._estimate(size)
         return float("inf") if window is None else now_s - window.last_s
 
     def _estimate(self, size: int) -> tuple[float, _Window | None]:
-        """Return the expected time, and the window that it comes from."""
+        """Return the expected time and the window that it is taken from."""
         windows, bucket = self._windows, size_bucket(size)
         window = windows.get(bucket)
         if window is not None:

@@ -1,8 +1,9 @@
 """Calls to other units, on the event loop, and the requests that stop waiting for them.
 
-Each request waits as long as the rung below could still serve it in time. Then it leaves and goes down, while the
-others go on waiting: a call that was sent finishes as it is. A call that nobody waits for is cancelled. After the
-horizon, a call no longer counts as in flight, so that a patient caller does not keep the others from being served.
+Each request waits as long as the rung below could still serve it in time. Then it leaves the call and takes that rung,
+while the other requests continue to wait. The call itself does not change. If no request waits any more, the call is
+cancelled. After the horizon, a call no longer counts as in flight, so a request with a long deadline does not delay
+the others.
 """
 
 import asyncio
@@ -21,11 +22,11 @@ from services.stages.base import RemoteStage
 
 Payload = TypeVar("Payload")
 _REHEARSAL_LIMIT_S = 30.0
-"""A call of a rehearsal that takes longer is given up, and may be sent again."""
+"""A call of a rehearsal is given up after this time, and may be sent again."""
 
 
 class RemoteCalls(Generic[Payload]):
-    """The calls of one executor. For the event loop only; other threads may only read ``tasks``."""
+    """The calls of one executor. It belongs to the event loop. Other threads may only read ``tasks``."""
 
     def __init__(
         self,
@@ -35,9 +36,13 @@ class RemoteCalls(Generic[Payload]):
         rescues: bool,
         clock: Callable[[], float],
     ) -> None:
-        """Hand jobs back to the executor that is ``consumer``.
+        """Return jobs to the executor of ``consumer`` after their calls.
 
-        rescues: requests can be answered from memory.
+        Args:
+            queue: the queue that the jobs return to.
+            consumer: the executor's part of the queue.
+            rescues: requests can be answered from memory.
+            clock: the clock of all deadlines, in seconds.
         """
         self._queue, self._consumer = queue, consumer
         self._rescues, self._clock = rescues, clock
@@ -45,7 +50,7 @@ class RemoteCalls(Generic[Payload]):
         self.tasks: set[asyncio.Task[None]] = set()
 
     def start(self, job: Job[Payload], stage: RemoteStage) -> None:
-        """Begin the call of the job's next stage."""
+        """Start the call of the job's next stage."""
         task = self._loop.create_task(self._run(job, stage))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -63,7 +68,10 @@ class RemoteCalls(Generic[Payload]):
             async with asyncio.timeout(None) as limit:
                 self._wake_at_next(call, limit)
                 batch = await stage.call(job.batch)
-        except (Exception, asyncio.CancelledError) as error:  # whatever the other unit, or its handle, raised
+        except (
+            Exception,
+            asyncio.CancelledError,
+        ) as error:  # the other unit, or its handle, may raise anything
             now_s = self._clock()
             if call is not None and limit.expired():
                 job.gave_up(now_s - started_s, now_s, size=size)
@@ -80,7 +88,7 @@ class RemoteCalls(Generic[Payload]):
         self._queue.resume(self._consumer, job)
 
     def _wake_at_next(self, call: "_Call[Payload]", limit: asyncio.Timeout) -> None:
-        """Set the timer for what comes next: requests that leave, or the horizon."""
+        """Set the timer for the next event: requests that leave the call, or the horizon."""
         after_s = min(*call.patience_s, self._queue.horizon_s if call.job.in_flight else math.inf, math.inf)
         if after_s < math.inf:
             call.timer = self._loop.call_at(call.started_s + after_s, self._wake, call, limit, after_s)
@@ -102,9 +110,10 @@ class RemoteCalls(Generic[Payload]):
         self._wake_at_next(call, limit)
 
     def _patience_s(self, job: Job[Payload], now_s: float) -> list[float]:
-        """Return how long each request waits for the call: at least the time that the call is expected to take.
+        """Return how long each request waits for the call, at least the time that the call is expected to take.
 
-        If there is nothing else to try, all wait until the last deadline. A call that hangs must not stay in flight.
+        If there is nothing else to try, all requests wait until the last deadline. A call that hangs must not stay in
+        flight.
         """
         if job.rehearsed is not None:
             return [_REHEARSAL_LIMIT_S] * len(job.works)
@@ -119,7 +128,12 @@ class RemoteCalls(Generic[Payload]):
 
 
 class _Call(Generic[Payload]):
-    """One call. waiting: indices in its batch of the requests that still wait, patience_s: how long each does."""
+    """One call.
+
+    Attributes:
+        waiting: the indices of the requests in the batch of the call that still wait.
+        patience_s: how long each of them waits.
+    """
 
     def __init__(
         self,

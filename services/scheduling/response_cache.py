@@ -1,7 +1,8 @@
-"""The response cache: recent answers are used again, and identical requests at the same time are ranked once.
+"""Response cache with request coalescing.
 
-Requests are identical if they have the same release, user, context, candidates and k, and the same overlay and live
-item features on disk. Degraded answers are not kept. Requests share them only if they have the same urgency.
+Recent answers are reused, and concurrent identical requests are ranked once. Requests are identical if they have the
+same release, user, context, candidates and k, and the same overlay and live item features on disk. Degraded answers are
+not cached. Concurrent requests share them only if they also have the same urgency.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ class ResponseCacheConfig(BaseModel):
 
 
 class CacheCounts(Protocol):
-    """Counts the results of look-ups, and evictions."""
+    """Counts the results of look-ups, and evicted entries."""
 
     def add(self, value: str, count: int = 1) -> None:
         """Count a ``hit``, a ``miss``, a request that ``shared`` another's answer, or ``evicted`` entries."""
@@ -41,7 +42,7 @@ class CacheCounts(Protocol):
 
 
 class TtlCache(Generic[Value]):
-    """Entries with one life time. At the limit, the oldest is evicted. Time is an argument and never runs back."""
+    """Entries with one lifetime. At the limit, the oldest is evicted. Time is an argument and never runs back."""
 
     def __init__(self, ttl_s: float, max_entries: int) -> None:
         """Start empty."""
@@ -50,11 +51,11 @@ class TtlCache(Generic[Value]):
         self._entries: OrderedDict[bytes, tuple[float, Value]] = OrderedDict()  # the oldest first
 
     def __len__(self) -> int:
-        """Return the number of entries; some may have expired."""
+        """Return the number of entries. Some may have expired."""
         return len(self._entries)
 
     def get(self, key: bytes, now_s: float) -> Value | None:
-        """Return the value that was put less than the life time ago; None if there is none."""
+        """Return the value of a key, or None if there is none that has not expired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -64,7 +65,7 @@ class TtlCache(Generic[Value]):
         return entry[1]
 
     def put(self, key: bytes, value: Value, now_s: float) -> int:
-        """Keep a value. Return how many entries were evicted that had not expired."""
+        """Store a value. Return how many unexpired entries were evicted for it."""
         self._entries[key] = (now_s + self._ttl_s, value)
         self._entries.move_to_end(key)
         while self._entries and next(iter(self._entries.values()))[0] <= now_s:
@@ -76,7 +77,7 @@ class TtlCache(Generic[Value]):
 
 
 class ResponseCache:
-    """One replica's answers, by the key of the request. For the event loop alone."""
+    """One replica's answers, by the key of the request. For the event loop only."""
 
     def __init__(
         self,
@@ -88,18 +89,22 @@ class ResponseCache:
     ) -> None:
         """Start empty.
 
-        clock: the one that deadlines are on. with_features: answers keep the columns that the served log needs.
+        Args:
+            config: how long answers are kept, and how many.
+            counts: counts the results of look-ups.
+            clock: the clock of all deadlines, in seconds.
+            with_features: answers keep the columns that the served log needs.
         """
         self._cache: TtlCache[Answer] = TtlCache(config.ttl_s, config.max_entries)
         self._counts = counts
         self._clock = clock
         self._with_features = with_features
-        # The first of identical requests, until it is answered. The result is None if it failed.
+        # The first of several identical requests, until it is answered. The result is None if it failed.
         self._pending: dict[Hashable, asyncio.Future[Answer | None]] = {}
 
     @property
     def pending(self) -> int:
-        """Requests that are being answered, without those that share their answers."""
+        """The requests that are being answered, without those that share their answers."""
         return len(self._pending)
 
     async def answer(
@@ -110,12 +115,17 @@ class ResponseCache:
         *,
         urgency: Hashable = None,
     ) -> Answer:
-        """Return the cached answer, or the answer of an identical request under way, or the result of ``make``.
+        """Return the cached answer, the answer of a concurrent identical request, or the result of ``make``.
 
-        urgency: requests under way share an answer only if this is equal, too.
+        Args:
+            key: equal for identical requests.
+            deadline_s: how long to wait for an identical request.
+            make: computes the answer.
+            urgency: concurrent requests share an answer only if this is equal, too.
 
         Raises:
-            DeadlinePassed: the identical request is not answered in time. Any error of ``make``.
+            DeadlinePassed: the identical request is not answered in time.
+            ServiceError: any error of ``make``.
         """
         now_s = self._clock()
         cached = self._cache.get(key, now_s)
@@ -133,7 +143,7 @@ class ResponseCache:
             )
         shared = first.result()
         if shared is None:
-            # It failed, perhaps because of its own deadline or client: the others go on without it.
+            # It failed, perhaps because of its own deadline or client. The other requests continue without it.
             self._counts.add("miss")
             return await make()
         self._counts.add("shared")
@@ -156,7 +166,7 @@ class ResponseCache:
         return answer
 
     def _own_copy(self, answer: Answer) -> Answer:
-        """Return the answer without the rest of its batch, and without its times, which later requests do not have."""
+        """Return a copy of the answer alone, without its batch and times. Later requests do not have these times."""
         batch, first = answer.batch, answer.first
         if self._with_features:
             return Answer(batch.take(np.array([first])), 0, 0.0, {})
@@ -171,9 +181,12 @@ class ResponseCache:
 
 
 def key_of(query: Query, release: str, live_data: Sequence[Identity]) -> bytes:
-    """Return 16 bytes that are equal for requests that one answer serves.
+    """Return a key of 16 bytes. Requests with equal keys can have the same answer.
 
-    live_data: the overlay and the live item features in use.
+    Args:
+        query: the request.
+        release: the name of the release.
+        live_data: the overlay and the live item features in use.
     """
     fields = (release, live_data, query.user_key, query.context, query.k, query.rows is None)
     digest = hashlib.blake2b(msgspec.msgpack.encode(fields), digest_size=16)

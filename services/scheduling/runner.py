@@ -1,8 +1,8 @@
-"""The runner: the asyncio side of a unit. It offers work to the queue, and holds the futures of the answers.
+"""The runner is the asyncio side of a unit. It offers work to the queue and keeps the futures of the answers.
 
 A request passes the modules in one direction: ``Runner.submit`` -> ``WorkQueue.offer`` -> ``Executor`` -> the stages
--> ``on_done``, which sets the future. If there are answers from memory, a request is promised one at admission. What
-the stages do not answer in time is answered from memory just before its deadline, on the event loop itself.
+-> ``on_done``, which sets the future. If answers from memory exist, every admitted request is promised an answer. If
+the stages do not finish in time, it is answered from memory shortly before its deadline, on the event loop itself.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _DISPLACED = (
 
 
 class Runner(Generic[Payload]):
-    """Runs one unit's stages over batches of submitted work. For the event loop alone."""
+    """Runs one unit's stages over batches of submitted work. For the event loop only."""
 
     def __init__(
         self,
@@ -46,9 +46,15 @@ class Runner(Generic[Payload]):
     ) -> None:
         """Start the model thread.
 
-        merge: payloads and release to a ragged batch. ladders_of: the stages of a release.
-        max_in_flight: batches begun and not finished, those away at another unit included.
-        memory: answers requests that no stage can answer in time. horizon_s: the deadline of requests by default.
+        Args:
+            merge: makes a ragged batch of payloads and their release.
+            ladders_of: returns the ladders of a release, one per stage.
+            batching: the limits of the queue and of batches.
+            max_in_flight: batches that were begun and not finished, including those in another unit.
+            metrics: the unit's metrics.
+            memory: answers requests that no stage can answer in time.
+            horizon_s: the default deadline of requests.
+            clock: the clock of all deadlines, in seconds.
         """
         self._clock, self._metrics, self._memory = clock, metrics, memory
         self._loop = asyncio.get_running_loop()
@@ -69,22 +75,22 @@ class Runner(Generic[Payload]):
 
     @property
     def waiting_candidates(self) -> int:
-        """Candidates in the queue now."""
+        """The candidates in the queue now."""
         return self.queue.waiting_candidates
 
     @property
     def batches_in_flight(self) -> int:
-        """Batches begun and not finished, without the calls that take longer than the horizon."""
+        """The batches that were begun and not finished, without calls that take longer than the horizon."""
         return self._executor.batches_in_flight
 
     @property
     def calls_in_flight(self) -> int:
-        """Calls to other units that have not ended."""
+        """The calls to other units that have not ended."""
         return self._executor.calls_in_flight
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits, nothing runs, and nobody waits for an answer."""
+        """Whether no work is waiting or running, and no caller waits for an answer."""
         is_running = self.batches_in_flight or self.calls_in_flight
         return self.queue.is_empty and not is_running and not self._futures
 
@@ -92,8 +98,9 @@ class Runner(Generic[Payload]):
         """Queue the work and wait for its answer.
 
         Raises:
-            QueueFull: the queue's limit is reached. DeadlinePassed: it was, or would be, too late.
-            StageFailed: a stage raised on its batch, and nothing could be put in its place.
+            QueueFull: the queue's limit is reached.
+            DeadlinePassed: the answer is late, or would be late.
+            StageFailed: a stage raised on its batch, and there is no fallback.
         """
         self._metrics.arrived(work.request_count, work.candidate_count)
         try:
@@ -108,14 +115,14 @@ class Runner(Generic[Payload]):
                 return await future
             finally:
                 del self._futures[work]
-                # Cancelled or answered while it waited; work in a batch keeps its slice there.
+                # Cancelled or answered while it waited. Work in a batch keeps its position there.
                 self.queue.cancel(work)
         except Overloaded:
             self._metrics.shed(work.request_count)
             raise
 
     async def rehearse(self, works: list[Work[Payload]], rung: int) -> list[Answer]:
-        """Run the works as one batch, every stage by its ``rung`` or its last, and wait for their answers.
+        """Run the works as one batch, every stage at its ``rung`` or its last, and wait for their answers.
 
         Raises:
             ServiceError: a stage failed.
@@ -130,11 +137,11 @@ class Runner(Generic[Payload]):
                 del self._futures[work]
 
     def refusal(self, priority: int, deadline_s: float) -> DeadlinePassed | None:
-        """Return the error for a request that would be late if it were submitted now; None if it may be in time."""
+        """Return the error for a request that would be late if it were submitted now. None if it may be in time."""
         return self.queue.refusal(priority, deadline_s)
 
     def close(self) -> None:
-        """Stop the model thread after its present batch; what waits is refused."""
+        """Stop the model thread after its present batch. Waiting requests are refused."""
         self.queue.close()
         self._executor.close()
         if self._sweeper is not None:
@@ -164,7 +171,7 @@ class Runner(Generic[Payload]):
             future = self._futures.get(work)
             if future is not None and not future.done():
                 future.set_result(Answer(batch, first, (at_s - work.arrived_s) * 1e3, timings_ms))
-            # A client that has gone still advances the index: the next answer must be its own.
+            # A client that left still advances the index, because the next answer must be its own.
             first += work.request_count
 
     def _refuse(self, works: Iterable[Work[Payload]], error: BaseException) -> None:
@@ -174,7 +181,7 @@ class Runner(Generic[Payload]):
                 future.set_exception(error)
 
     def _sweep(self) -> None:
-        """Answer what is about to miss its deadline, or has, wherever it is; one timer for all requests."""
+        """Answer requests that are about to miss their deadlines, or have, at any stage. One timer serves all."""
         now_s = self._clock()
         waiting = [work for work, future in self._futures.items() if not future.done()]
         if self._memory is None:

@@ -1,4 +1,4 @@
-"""Work: one entry of the queue."""
+"""Work: an entry of the queue."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,11 +9,20 @@ Payload = TypeVar("Payload")
 
 @dataclass(slots=True, eq=False)
 class Work(Generic[Payload]):
-    """One entry of the queue: a request, or at a ranker unit a call of several requests.
+    """An entry of the queue: a request, or at a ranker unit a call of several requests.
 
-    deadline_s: when an answer is worthless, on the clock that ``take`` is given. urgent_s: the deadline by which the
-    work is queued, if that is another. is_abandoned: returns whether the client has gone; must not raise.
-    queued: True while the work waits; the batcher sets it. due_s: the deadline by which it is queued.
+    Attributes:
+        payload: the caller's own data.
+        candidate_count: the candidates of all its requests.
+        request_count: the number of its requests.
+        deadline_s: when an answer becomes worthless, on the clock of the batcher's ``take``.
+        priority: higher is more urgent.
+        release: the release that answers it.
+        arrived_s: when it arrived.
+        is_abandoned: returns whether the client has gone. It must not raise.
+        urgent_s: the deadline by which the work is queued, if it is not ``deadline_s``.
+        queued: whether the work is waiting. The batcher sets it.
+        due_s: the deadline by which it is queued.
     """
 
     payload: Payload
@@ -29,7 +38,7 @@ class Work(Generic[Payload]):
     due_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Choose the deadline by which it is queued."""
+        """Set the deadline by which it is queued."""
         self.due_s = self.deadline_s if self.urgent_s is None else self.urgent_s
 
     def is_gone(self) -> bool:

@@ -1,12 +1,13 @@
-"""The work queue: waiting work, between the event loop that offers it and the executors that take it.
+"""The work queue lies between the event loop, which offers work, and the executors, which take it.
 
 One or several executors take from one queue. It keeps these invariants:
 
-- Each work is taken at most once, by one executor. Batches leave in the order of the batcher, whoever takes them.
-- An executor finishes the batches that it took. A batch that comes back from another thread goes before a new one.
-- Work never waits while all executors that may take it sleep: an offer wakes one, and an executor that leaves work
-  behind wakes the next.
-- ``admission`` counts the batches that all executors may have in flight.
+- Each work is taken at most once, by one executor. Batches leave in the order of the batcher, whichever executor takes
+  them.
+- An executor finishes the batches that it took. A batch that returns from another thread goes before a new one.
+- Work never waits while all executors that may take it sleep. An offer wakes one executor, and an executor that leaves
+  work behind wakes the next.
+- ``admission`` counts the batches that all executors together may have in flight.
 """
 
 import threading
@@ -24,13 +25,13 @@ from services.scheduling.work import Work
 
 Payload = TypeVar("Payload")
 _BATCHES_FROM_MEMORY = 8
-"""Batches that are answered from memory at once."""
+"""The batches that are answered from memory at once."""
 
 
 class WorkQueue(Generic[Payload]):
-    """The batcher and admission, and the lock around them.
+    """The batcher, admission, and the lock around the batcher.
 
-    ``offer``, ``cancel`` and ``learn`` are for the event loop, the other methods for any thread.
+    ``offer``, ``cancel`` and ``learn`` are for the event loop. The other methods are for any thread.
     """
 
     def __init__(
@@ -43,8 +44,11 @@ class WorkQueue(Generic[Payload]):
     ) -> None:
         """Start empty.
 
-        promises: work that was admitted gets an answer, from memory if need be. horizon_s: the deadline of requests by
-        default.
+        Args:
+            config: the limits of the queue and of batches.
+            promises: every admitted request gets an answer, if necessary from memory.
+            horizon_s: the default deadline of requests.
+            clock: the clock of all deadlines, in seconds.
         """
         self._promises, self._clock, self.horizon_s = promises, clock, horizon_s
         self._lock = threading.Lock()
@@ -61,30 +65,32 @@ class WorkQueue(Generic[Payload]):
 
     @property
     def waiting_candidates(self) -> int:
-        """Candidates that wait now."""
+        """The candidates that are waiting now."""
         return self._batcher.waiting_candidates
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether no work is waiting."""
         return not (self._batcher.waiting_requests or self._batcher.waiting_candidates)
 
     @property
     def sleeping(self) -> int:
-        """Executors that sleep now."""
+        """The number of executors that sleep now."""
         return sum(consumer.is_asleep for consumer in self._consumers)
 
     def refusal(
         self, priority: int, deadline_s: float, *, due_s: float | None = None
     ) -> DeadlinePassed | None:
-        """Return the error for work that would be late if it were offered now; None if it may be in time."""
+        """Return the error for work that would be late if it were offered now. None if it may be in time."""
         return self.admission.refusal(priority, deadline_s, self._clock(), due_s=due_s)
 
     def offer(self, work: Work[Payload]) -> list[Work[Payload]]:
-        """Admit the work. Return the less urgent work that had to make room.
+        """Admit the work. Return the less urgent work that was removed to make room.
 
         Raises:
-            DeadlinePassed: the work would be late. QueueFull: there is no room. Overloaded: the queue is closed.
+            DeadlinePassed: the work would be late.
+            QueueFull: there is no room.
+            Overloaded: the queue is closed.
         """
         if self.is_closed:
             raise Overloaded("this replica is stopping; send again", retry_after_s=1)
@@ -97,17 +103,17 @@ class WorkQueue(Generic[Payload]):
         return displaced
 
     def cancel(self, work: Work[Payload]) -> None:
-        """Remove work that still waits. Work that is in a batch stays there."""
+        """Remove work that is still waiting. Work in a batch stays there."""
         if work.queued:
             with self._lock:
                 self._batcher.cancel(work)
 
     def learn(self, elapsed_s: float, candidates: int) -> None:
-        """Learn from a batch of so many candidates that finished ``elapsed_s`` after it was taken."""
+        """Learn from a batch of ``candidates`` that finished ``elapsed_s`` after it was taken."""
         self.admission.learn(elapsed_s, candidates)
 
     def close(self) -> None:
-        """Take in nothing more, and end every ``take``. What waits stays where it is."""
+        """Accept no more work, and end every ``take``. Waiting work stays in the queue."""
         with self._lock:
             self.is_closed = True
             for consumer in self._consumers:
@@ -116,7 +122,7 @@ class WorkQueue(Generic[Payload]):
     # ---- called by executors ----
 
     def connect(self, max_in_flight: int) -> Consumer[Payload]:
-        """Add an executor that has so many batches in flight at most."""
+        """Add an executor that may have ``max_in_flight`` batches in flight."""
         consumer: Consumer[Payload] = Consumer(max_in_flight, threading.Condition(self._lock))
         with self._lock:
             self._consumers.append(consumer)
@@ -124,7 +130,7 @@ class WorkQueue(Generic[Payload]):
         return consumer
 
     def take(self, consumer: Consumer[Payload]) -> Job[Payload] | None:
-        """Wait for the job that the executor runs next. Return None once the queue is closed."""
+        """Wait for the job that the executor runs next. Return None after the queue was closed."""
         with self._lock:
             while not self.is_closed:
                 if not consumer.ready and consumer.has_room and self._batcher.waiting_requests:
@@ -144,7 +150,7 @@ class WorkQueue(Generic[Payload]):
             consumer.begin(taken.batch, now_s)
 
     def resume(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
-        """Let the executor go on with a job before it takes another."""
+        """Return a job to its executor, which runs it before it takes another."""
         with self._lock:
             consumer.ready.append(job)
             consumer.wake_up()
@@ -157,7 +163,7 @@ class WorkQueue(Generic[Payload]):
             consumer.wake_up()
 
     def widen(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
-        """Add waiting work to a job that is answered from memory: this costs little more, and that work is as late."""
+        """Add waiting work to a job that is answered from memory. It costs little more, and that work is late, too."""
         with self._lock:
             for _ in range(_BATCHES_FROM_MEMORY - 1):
                 now_s = self._clock()
@@ -166,7 +172,7 @@ class WorkQueue(Generic[Payload]):
                 consumer.refuse(taken.late, now_s)
 
     def share_s(self, priority: int, now_s: float) -> float:
-        """Return the time that waiting work leaves to a batch of this priority. Takes no lock."""
+        """Return the time that waiting work leaves to a batch of this priority, without the lock."""
         return self.admission.share_s(priority, now_s)
 
     def _wake_one(self) -> None:

@@ -1,4 +1,4 @@
-"""Stages: the steps that a batch goes through, by where they are done."""
+"""Stages: the steps that a batch goes through. Their types differ by the place where they run."""
 
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
@@ -6,12 +6,16 @@ from typing import Literal, Protocol
 from models.ragged import RaggedBatch
 
 Why = Literal["failed", "late", "load"]
-"""Why a stage did not run at its best. failed: it raised, or its breaker is open. late: it would miss, or missed, the
-deadline. load: it would make waiting requests late."""
+"""Why a stage did not run at its best rung.
+
+- failed: it raised, or its breaker is open.
+- late: it missed the deadline, or would have missed it.
+- load: it would make waiting requests late.
+"""
 
 
 class Stage(Protocol):
-    """A synchronous map from ragged batch to ragged batch; runs on the model thread."""
+    """A synchronous function from ragged batch to ragged batch. It runs on the model thread."""
 
     @property
     def name(self) -> str:
@@ -19,12 +23,12 @@ class Stage(Protocol):
         ...
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Give the batch with what the stage adds."""
+        """Return the batch with the results of the stage."""
         ...
 
 
 class RemoteStage:
-    """A stage done by another unit; awaited on the event loop."""
+    """A stage that runs in another unit. It is awaited on the event loop."""
 
     def __init__(self, name: str, call: Callable[[RaggedBatch], Awaitable[RaggedBatch]]) -> None:
         """Wrap the awaitable call."""
@@ -33,15 +37,15 @@ class RemoteStage:
 
 
 class WaitingStage:
-    """A stage that blocks on another process's answer; runs on an I/O thread, the model thread goes on."""
+    """A stage that waits for another process. It runs on an I/O thread, so the model thread can continue."""
 
     def __init__(self, stage: Stage) -> None:
-        """Wrap the stage; its calls may overlap."""
+        """Wrap the stage. Its calls may overlap."""
         self.name = stage.name
         self._stage = stage
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Give the batch with what the stage adds."""
+        """Return the batch with the results of the stage."""
         return self._stage(batch)
 
 

@@ -1,4 +1,4 @@
-"""Where candidates come from when a request names none: near the user, or a random sample.
+"""Candidate sources for requests that name no candidates: near the user, or a random sample.
 
 Rows are drawn for a whole batch at once, on the model thread.
 """
@@ -24,7 +24,13 @@ _POSITION = "position"
 
 
 class CandidatesConfig(BaseModel):
-    """How candidates are found. near: the ``count`` nearest to context.position; sample: at random."""
+    """How candidates are found.
+
+    Attributes:
+        kind: "near" takes the ``count`` items nearest to ``context.position``, "sample" takes random items.
+        count: the number of candidates per request.
+        max_count: the most candidates that a request may name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,10 +42,10 @@ class CandidatesConfig(BaseModel):
 
 
 class CandidateSource(Protocol):
-    """Draws candidates for the requests that name none."""
+    """Draws candidates for requests that name none."""
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
-        """Give int64 (requests, count) catalogue rows."""
+        """Return int64 (requests, count) catalogue rows."""
         ...
 
 
@@ -50,7 +56,9 @@ Options = TypeVar("Options", bound=CandidatesConfig)
 class SourceKind(Generic[Options]):
     """The descriptor of one kind of candidate source.
 
-    config: the class of the options. open: makes the source over a catalogue, or raises ``ConfigError``.
+    Attributes:
+        config: the class of the options.
+        open: makes the source over a catalogue, or raises ``ConfigError``.
     """
 
     config: type[Options]
@@ -74,7 +82,7 @@ SourceConfig = Annotated[CandidatesConfig, ByKind(SOURCES, default="near")]
 def candidate_source(
     config: CandidatesConfig, catalogue: Catalogue, definitions: FeatureSet
 ) -> CandidateSource:
-    """Give the configured source.
+    """Return the configured source.
 
     Raises:
         ConfigError: the catalogue is too small or has no positions, or requests have none.
@@ -90,17 +98,17 @@ def candidate_source(
 
 
 class CheckedSource:
-    """Another package's source, whose rows are checked: a wrong one would be another item, or none."""
+    """Another package's source, whose rows are checked. A wrong row would be another item, or none."""
 
     def __init__(self, source: CandidateSource, config: CandidatesConfig, item_count: int) -> None:
-        """Check that ``source`` draws ``config.count`` of the catalogue's rows."""
+        """Check that ``source`` draws ``config.count`` of the catalogue's ``item_count`` rows."""
         self._source, self._config, self._item_count = source, config, item_count
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         """Draw the rows.
 
         Raises:
-            StageFailed: they are of another shape or type, or not rows of the catalogue.
+            StageFailed: the rows have another shape or type, or are not in the catalogue.
         """
         drawn: Any = self._source.draw(context, requests)
         rows, shape = np.asarray(drawn), (requests, self._config.count)
@@ -146,7 +154,7 @@ def _open_near(config: CandidatesConfig, catalogue: Catalogue, definitions: Feat
 
 
 class SampleSource:
-    """Rows at random, with replacement."""
+    """Random rows, with replacement."""
 
     def __init__(self, item_count: int, count: int) -> None:
         """Draw ``count`` of ``item_count`` rows."""
@@ -155,25 +163,25 @@ class SampleSource:
         self._random = np.random.default_rng()
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
-        """Give random rows; the context does not matter."""
+        """Return random rows, whatever the context."""
         return self._random.integers(0, self._item_count, (requests, self._count))
 
 
 class NearSource:
-    """The items nearest to context.position (latitude, longitude in degrees), on a local plane."""
+    """The items nearest to ``context.position`` (latitude, longitude in degrees), on a local plane."""
 
     def __init__(self, positions: NDArray[np.float32], count: int) -> None:
-        """Index positions (items, 2) in degrees."""
+        """Index ``positions`` (items, 2) in degrees."""
         self._count = count
         self._scale = np.array([1.0, np.cos(np.radians(float(np.mean(positions[:, 0]))))]) * _KM_PER_DEGREE
         self._tree = cKDTree(np.asarray(positions, dtype=np.float64) * self._scale)
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
-        """Give the nearest rows, nearest first."""
+        """Return the nearest rows, nearest first."""
         return self._nearest(context, self._count).reshape(requests, self._count)
 
     def nearest(self, context: Mapping[str, NDArray[np.float64]]) -> NDArray[np.int64]:
-        """Give int64 (requests,): the nearest row of each."""
+        """Return the nearest row of each request, int64 (requests,)."""
         return self._nearest(context, 1).reshape(-1)
 
     def _nearest(self, context: Mapping[str, NDArray[np.float64]], count: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""A check around another package's stage: what it returns must still be the batch that it was given."""
+"""A check around another package's stage: its result must still belong to the batch that it got."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from services.wire import SCORES
 
 
 class CheckedStage:
-    """Runs the stage and refuses a result that would give a request the candidates or scores of another one."""
+    """Runs the stage. Refuses a result that would give a request the candidates or scores of another request."""
 
     def __init__(
         self,
@@ -24,7 +24,15 @@ class CheckedStage:
         is_ranked: bool,
         waits: bool = False,
     ) -> None:
-        """Wrap ``stage``. is_ranked: its batches have scores. waits: it blocks on another process."""
+        """Wrap ``stage``.
+
+        Args:
+            name: its name in timings, metrics and errors.
+            stage: the function of the other package.
+            item_count: the number of rows in the catalogue.
+            is_ranked: its batches have scores.
+            waits: it blocks on another process.
+        """
         self.name, self.waits = name, waits
         self._stage, self._item_count, self._is_ranked = stage, item_count, is_ranked
 
@@ -34,7 +42,7 @@ class CheckedStage:
         Deadlines, priorities, list lengths and users of the requests stay as they are.
 
         Raises:
-            StageFailed: its result is no such batch.
+            StageFailed: the result does not belong to the batch.
         """
         lent = _read_only(batch)
         result: Any = self._stage(lent)
@@ -91,7 +99,7 @@ class CheckedStage:
 
 
 def _read_only(batch: RaggedBatch) -> RaggedBatch:
-    """Return the batch with views that refuse to be written to: other stages, and the answer, read its arrays."""
+    """Return the batch with read-only views, because other stages and the answer read the same arrays."""
     return replace(
         batch,
         offsets=_frozen(batch.offsets),
@@ -115,7 +123,7 @@ def _frozen_column(column: Column) -> Column:
 
 
 def _returned(array: Any, lent: Any, own: Any) -> Any:
-    """Return ``own`` if the stage returned the view of it that it was lent; built-in stages may write to theirs."""
+    """Return ``own`` if the stage returned its read-only view ``lent``. Built-in stages may write to their arrays."""
     return own if array is lent else array
 
 
@@ -126,7 +134,7 @@ def _returned_columns(
 
 
 class SkippedStage:
-    """What stands in for such a stage if it fails or would be late: the batch as it is."""
+    """Replaces a custom stage that fails or would be late: it returns the batch unchanged."""
 
     name = "skipped"
 

@@ -1,4 +1,4 @@
-"""The layout of a batch's context features: numbers in one array, texts end to end."""
+"""The layout of a batch's context features: all numbers in one array, and the texts end to end."""
 
 import math
 from collections.abc import Sequence
@@ -12,12 +12,17 @@ from models.features.definition import Feature, FeatureSet
 from models.ragged import RaggedArray, offsets_of
 from services.errors import Unprocessable
 
-_SHOWN = 120  # characters of what a caller sent that go back in an error
+_SHOWN = 120  # characters of the caller's text that are repeated in an error
 ContextValue = float | list[float] | str
 
 
 class EncodedContext(NamedTuple):
-    """A request's context. numbers: a row of them. texts: UTF-8 of each declared text, empty where none was sent."""
+    """A request's context.
+
+    Attributes:
+        numbers: one row of numbers.
+        texts: the UTF-8 of each declared text, empty if none was sent.
+    """
 
     numbers: list[float]
     texts: tuple[bytes, ...]
@@ -35,7 +40,7 @@ class _Field:
 
 
 class ContextLayout:
-    """The context features laid in one row of numbers, so that a batch of contexts is one array; and the texts."""
+    """Lays the context features out in one row of numbers, so a batch of contexts is one array. Texts are separate."""
 
     def __init__(self, features: FeatureSet) -> None:
         """Lay out the set's context features in declared order."""
@@ -62,10 +67,10 @@ class ContextLayout:
         self._texts = {feature.name: feature.max_length for feature in features.texts}
 
     def encode(self, context: dict[str, ContextValue]) -> EncodedContext:
-        """Give the numbers and the texts, defaults where the caller says nothing.
+        """Return the numbers and the texts, with defaults for features that the caller does not send.
 
         Raises:
-            Unprocessable: an unknown name, another length, a value out of range; the field is named.
+            Unprocessable: a name is unknown, a length is wrong, or a value is out of range. The error names the field.
         """
         row = self._defaults.copy()
         for name, value in context.items():
@@ -102,11 +107,11 @@ class ContextLayout:
         return EncodedContext(row, texts)
 
     def sample(self) -> EncodedContext:
-        """Give a context to warm up with: the defaults, and a few words for each text."""
+        """Return a context for warm-up: the defaults, and a few words for each text."""
         return self.encode({name: "warm up"[:most] for name, most in self._texts.items()})
 
     def columns(self, contexts: Sequence[EncodedContext]) -> dict[str, NDArray[Any]]:
-        """Give the numbers' per-request columns by feature name, (B, ...), of the declared dtypes."""
+        """Return the numbers as per-request columns (B, ...) by feature name, in the declared dtypes."""
         rows = [context.numbers for context in contexts]
         table = np.array(rows, dtype=np.float64).reshape(len(rows), self.width)
         return {
@@ -117,7 +122,7 @@ class ContextLayout:
         }
 
     def texts(self, contexts: Sequence[EncodedContext]) -> dict[str, RaggedArray]:
-        """Give the texts as columns of a batch, by source: uint8, UTF-8, B of them end to end."""
+        """Return the texts as ragged columns by source: uint8, the UTF-8 of B texts end to end."""
         return {
             f"context.{name}": _laid([context.texts[index] for context in contexts])
             for index, name in enumerate(self._texts)

@@ -1,6 +1,6 @@
-"""Stages of other packages: a function from ragged batch to ragged batch, after the features or after the ranker.
+"""Stages of other packages: functions from ragged batch to ragged batch, after the features or after the ranker.
 
-They run in the unit that answers HTTP, for every batch, and their time is among ``timings_ms`` under their name.
+They run in the unit that answers HTTP, for every batch. ``timings_ms`` has their time under their name.
 """
 
 import re
@@ -24,11 +24,17 @@ from services.wire import SCORES
 After = Literal["features", "ranker"]
 NAME = "^[a-z][a-z0-9_-]*$"
 RESERVED = frozenset({"features", "ranker", "reranker", "order", "queue", "memory", "merge"})
-"""Names that timings and errors have already."""
+"""Names that timings and errors already use."""
 
 
 class StageOptions(BaseModel):
-    """What the options of every such stage have. after: the stage that it follows. name: its ``kind`` if not given."""
+    """The options of every custom stage.
+
+    Attributes:
+        kind: the registered kind.
+        after: the stage that it follows.
+        name: its name. Default: ``kind``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,13 +44,13 @@ class StageOptions(BaseModel):
 
     @property
     def label(self) -> str:
-        """Its name in timings, metrics and degraded answers."""
+        """The name in timings, metrics and degraded answers."""
         return self.name or self.kind
 
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """What a stage may be made of: the release's catalogue and feature definitions, and the home of its paths."""
+    """The inputs for making a stage: the release's catalogue and feature definitions, and the home of its paths."""
 
     catalogue: Catalogue
     definitions: FeatureSet
@@ -60,8 +66,10 @@ Options = TypeVar("Options", bound=StageOptions)
 class StageKind(Generic[Options]):
     """The descriptor of one kind of stage.
 
-    config: the class of the options. open: makes the stage of one release.
-    waits: it blocks on another process, so it runs on an I/O thread, and its calls may overlap.
+    Attributes:
+        config: the class of the options.
+        open: makes the stage of one release.
+        waits: it blocks on another process. It then runs on an I/O thread, and its calls may overlap.
     """
 
     config: type[Options]
@@ -77,10 +85,10 @@ CustomStageConfig = Annotated[StageOptions, ByKind(STAGES)]
 
 
 def refuse_same_names(stages: Sequence[StageOptions]) -> None:
-    """Check that every stage has a name of its own, which a metric and a degraded answer can show.
+    """Check that every stage has its own name, which a metric and a degraded answer can show.
 
     Raises:
-        ValueError: one is taken, or is no name.
+        ValueError: a name is used twice or is reserved, or a kind is not a valid name.
     """
     taken = set(RESERVED)
     for index, stage in enumerate(stages):
@@ -100,10 +108,10 @@ class CustomStages:
     """The custom stages of one release."""
 
     def __init__(self, configs: Sequence[StageOptions], context: StageContext) -> None:
-        """Make them.
+        """Make the stages.
 
         Raises:
-            ConfigError: one cannot be made.
+            ConfigError: a stage cannot be made.
         """
         self._stages: list[tuple[After, CheckedStage]] = []
         for index, config in enumerate(configs):
@@ -120,11 +128,11 @@ class CustomStages:
             self._stages.append((config.after, checked))
 
     def after(self, name: str) -> list[CheckedStage]:
-        """Return the stages that follow a stage, in the order of the configuration."""
+        """Return the stages that follow the stage ``name``, in the order of the configuration."""
         return [stage for after, stage in self._stages if after == name]
 
     def prepare(self, batch: RaggedBatch) -> RaggedBatch:
-        """Return a batch of the features stage as the ranker gets it; scores in a sample become zeros."""
+        """Return a batch of the features stage as the ranker gets it. Scores in a sample become zeros."""
         stages = self.after("features")
         if not stages:
             return batch

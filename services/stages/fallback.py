@@ -1,7 +1,7 @@
-"""What is answered when the ranker cannot be had in time: a smaller model, else what lies in memory.
+"""Answers for requests that the ranker cannot serve in time: from a smaller model, or else from memory.
 
-In memory are lists worked out beforehand, for the users who have one, and the popular items of every cell. Neither
-needs a model or a store, only the rules of an answer hold: nothing closed is answered.
+Two kinds of lists are in memory: precomputed lists of some users, and the popular items of every cell. Neither needs a
+model or a store. Only the rules of an answer apply: closed items are not answered.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,13 @@ from services.stages.query import Query, merge_queries
 
 
 class FallbackConfig(BaseModel):
-    """model: a named model that ranks where the ranker cannot, and which of its outputs is the score.
+    """The alternatives to the ranker.
 
-    lists: Parquet file of ``user_id`` and ``items``, a user's list of item ids, best first.
+    Attributes:
+        model: the name of a model that replaces the ranker.
+        output: the output of that model that is the score.
+        lists: Parquet file with the columns ``user_id`` and ``items``, a user's list of item ids, best first.
+        popular: how popular items are found.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +54,7 @@ class OrderStage(Stage, Protocol):
 
 
 class MemoryAnswers:
-    """Finished answers from memory alone: a user's own list where there is one, then the popular items near."""
+    """Finished answers from memory: the user's own list if there is one, then the popular items nearby."""
 
     def __init__(
         self,
@@ -61,7 +65,16 @@ class MemoryAnswers:
         view: FeatureView,
         order: OrderStage,
     ) -> None:
-        """Order candidates by ``order``; ``source`` tells where a request without candidates is from."""
+        """Prepare the answers.
+
+        Args:
+            lists: catalogue rows by user, best first.
+            popular: the popular items of every cell.
+            source: finds the cell of a request without candidates, if it is a ``NearSource``.
+            layout: the layout of the context features.
+            view: the features of the release.
+            order: orders the candidates.
+        """
         self._lists = lists
         self._popular = popular
         self._nearest = source.nearest if isinstance(source, NearSource) else None
@@ -70,13 +83,13 @@ class MemoryAnswers:
         self._order = order
 
     def __call__(self, queries: Sequence[Query], release: str, why: Why) -> RaggedBatch:
-        """Answer the queries; candidates that a caller named are ordered by their popularity."""
+        """Answer the queries. Candidates that a caller named are ordered by their popularity."""
         listed = [
             i for i, query in enumerate(queries) if query.rows is None and query.user_key in self._lists
         ]
         answered = list(queries)
         if listed:
-            # Popular items stand behind a user's own: a list may be short, or closed as a whole.
+            # Popular items follow the user's own list, which may be short or consist of closed items only.
             context = self._layout.columns([queries[i].context for i in listed])
             for i, popular in zip(listed, self.draw(context, len(listed)), strict=True):
                 own = self._lists[queries[i].user_key]
@@ -92,11 +105,11 @@ class MemoryAnswers:
         for rung, requests in (("list", listed), ("popular", others)):
             if requests:
                 batch = batch.missing(f"ranker:{rung}:{why}", requests)
-        # Features that nobody read are no one's to log.
+        # Nothing has read features for this batch, so none are logged.
         return replace(batch, requests={}, candidates={"score": batch.candidates["score"]})
 
     def _with_columns(self, batch: RaggedBatch) -> RaggedBatch:
-        """Return the batch with the columns that the order needs; mostly these are a few live item features."""
+        """Return the batch with the columns that the order needs. Mostly these are a few live item features."""
         needed = self._order.columns
         live = [feature for feature in self._view.features.supplied("live") if feature.column in needed]
         if len(live) < len(needed):
@@ -104,17 +117,19 @@ class MemoryAnswers:
         return batch.adding(candidates=self._view.live.columns(live, batch.rows)) if live else batch
 
     def draw(self, context: Mapping[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
-        """Give the popular items of each request's cell: a ``CandidateSource``."""
+        """Return the popular items of each request's cell, as a ``CandidateSource`` does."""
         if self._nearest is None:
             return self._popular.anywhere(requests)
         return self._popular.near(self._nearest(context))
 
 
 def read_lists(path: Path, catalogue: Catalogue) -> dict[bytes, NDArray[np.int64]]:
-    """Give catalogue rows by user, each item once; items that the catalogue lacks are left out, and users with none.
+    """Return catalogue rows by user, each item once.
+
+    Items that are not in the catalogue are left out, and so are users without any item.
 
     Raises:
-        ConfigError: there is no such file, or it has not these columns.
+        ConfigError: the file cannot be read, or its columns have other types.
     """
     try:
         table = pq.read_table(path, columns=["user_id", "items"])

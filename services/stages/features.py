@@ -1,6 +1,8 @@
-"""The features stage: the stored features of a batch in one store round trip, then what holds at its moment.
+"""The features stage reads the stored features of a batch in one store round trip.
 
-Item features are not read here: whoever needs them gathers them from the mapped catalogue by row.
+It then adds the global and cell features, and the features that are derived from others.
+
+Item features are not read here. The stages that need them gather them from the mapped catalogue by row.
 """
 
 import logging
@@ -23,16 +25,21 @@ from services.stores.kinds.registry import StoreConfig
 from services.telemetry.features import RowMetrics
 
 MISSED = "features"
-"""What an answer that was made with default features says."""
+"""The ``degraded`` reason of an answer that was made with default features."""
 
 logger = logging.getLogger("ray.serve")
 _LOGGED_EVERY = 1000
 
 
 class FeaturesConfig(BaseModel):
-    """The feature definitions and where features are kept; paths are relative to the home.
+    """The feature definitions, and where features are stored. Paths are relative to the home.
 
-    live: folder of the live item features, which may come later. refresh_s: how often both folders are looked at.
+    Attributes:
+        definitions: file of the feature set.
+        store: the feature store. Without it, every user has the defaults.
+        overlay: folder of the overlay.
+        live: folder of the live item features, which may be created later.
+        refresh_s: seconds between two checks of both folders.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,7 +55,7 @@ def load_definitions(path: Path) -> FeatureSet:
     """Read a feature set.
 
     Raises:
-        ConfigError: it is missing or not a feature set.
+        ConfigError: the file is missing or is not a feature set.
     """
     path = settled(path)
     if not path.is_file():
@@ -62,10 +69,10 @@ def load_definitions(path: Path) -> FeatureSet:
 
 
 def open_view(config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path) -> FeatureView:
-    """Give the view over the catalogue, with the configured overlay and live item features as they are now.
+    """Return the view over the catalogue, with the configured overlay and live item features as they are now.
 
     Raises:
-        ConfigError: a folder cannot be used, or the catalogue has no cells though features are of cells.
+        ConfigError: a folder cannot be used, or there are cell features but the catalogue has no cells.
     """
     return open_watched_view(config, features, catalogue, home)[0]
 
@@ -73,7 +80,7 @@ def open_view(config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue
 def open_watched_view(
     config: FeaturesConfig, features: FeatureSet, catalogue: Catalogue, home: Path
 ) -> tuple[FeatureView, list[Watched]]:
-    """Give the view as ``open_view`` does, and the folders that it was opened from, to be kept fresh."""
+    """Return the view as ``open_view`` does, and the folders behind it, which are to be watched for changes."""
     try:
         view = FeatureView(features, catalogue)
     except ArtifactError as error:
@@ -91,11 +98,11 @@ def open_watched_view(
 
 
 class FeaturesStage:
-    """Adds the columns of all groups but item; an unknown user gets the defaults.
+    """Adds the columns of all feature groups except item. An unknown user gets the defaults.
 
-    So does a user whose row the store could not give, or whose row cannot be decoded, as it was written with other
-    definitions or is damaged: its request alone is noted as missing "features". Rows of the latter kind are counted
-    and, some of them, logged.
+    A user also gets the defaults if the store could not read the row, or if the row cannot be decoded. Such a row is
+    damaged, or was written with other definitions. Only that user's request is marked as missing "features".
+    Undecodable rows are counted, and some of them are logged.
     """
 
     name = "features"
@@ -103,7 +110,7 @@ class FeaturesStage:
     def __init__(
         self, view: FeatureView, store: FeatureStore | None, metrics: RowMetrics | None = None
     ) -> None:
-        """Without a store every user has the defaults."""
+        """Use the features of ``view``. Without a store, every user has the defaults."""
         self.view = view
         self._store = store
         self._metrics = metrics
@@ -113,7 +120,7 @@ class FeaturesStage:
         self._unreadable = 0
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Read the batch's users, whose ids are ``batch.user_keys``."""
+        """Read the features of the batch's users, whose ids are ``batch.user_keys``."""
         users, groups = batch.user_keys, self._groups
         if self._store is None or not groups:
             return self.view.of_unknown_users(batch)
@@ -134,7 +141,7 @@ class FeaturesStage:
         return self._store is not None and self._store.waits
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         if self._store is not None:
             self._store.close()
 

@@ -1,4 +1,4 @@
-"""Popular items: the lists of a catalogue's cells that are answered when nothing better can be had in time."""
+"""Popular items: a list per cell of the catalogue, for answers without a ranker."""
 
 from typing import Any
 
@@ -12,7 +12,11 @@ from services.errors import ConfigError
 
 
 class PopularConfig(BaseModel):
-    """column: the item column of one number that says how popular an item is; None: the catalogue's order."""
+    """How popular items are found.
+
+    Attributes:
+        column: the item column whose number is an item's popularity. None: the catalogue's order.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,13 +24,13 @@ class PopularConfig(BaseModel):
 
 
 class PopularItems:
-    """The most popular items of every cell, those of the whole catalogue after them; worked out once."""
+    """The most popular items of every cell, followed by those of the whole catalogue. They are computed once."""
 
     def __init__(self, config: PopularConfig, catalogue: Catalogue, count: int) -> None:
-        """Keep ``count`` items a list; a catalogue without the column "cell" has one list.
+        """Build lists of ``count`` items. A catalogue without the column "cell" has one list.
 
         Raises:
-            ConfigError: there is no such column of one number an item.
+            ConfigError: there is no such column with one number per item.
         """
         self.scores = _popularity(config, catalogue)
         order = np.argsort(-self.scores, kind="stable").astype(np.int64)
@@ -39,7 +43,7 @@ class PopularItems:
         self._lists = np.empty((len(present), width), dtype=np.int64)
         for index, own in enumerate(np.split(by_cell, starts[1:])):
             best = own[:width]
-            # Enough of the whole: at most ``width`` of it are in the cell's own list.
+            # Twice the width is enough, because at most ``width`` of these items are in the cell's own list.
             others = order[: 2 * width]
             others = others[~np.isin(others, best)][: width - len(best)]
             self._lists[index] = np.concatenate([best, others])
@@ -47,11 +51,11 @@ class PopularItems:
         self._list_of_row = np.searchsorted(present, cells)
 
     def near(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give int64 (B, count): the list of the cell of each of the catalogue's ``rows`` (B,)."""
+        """Return int64 (B, count): for each of the catalogue's ``rows`` (B,), the list of its cell."""
         return self._lists[self._list_of_row[rows]]
 
     def anywhere(self, requests: int) -> NDArray[np.int64]:
-        """Give int64 (requests, count): the list of the whole catalogue, for those whose cell is not known."""
+        """Return int64 (requests, count): the list of the whole catalogue, for requests from an unknown cell."""
         return np.tile(self._everywhere, (requests, 1))
 
 

@@ -1,4 +1,4 @@
-"""Queries: admitted requests, and how a batch of them becomes a ragged batch."""
+"""Queries: admitted requests, and their merge into a ragged batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,11 @@ from services.stages.context import ContextLayout, EncodedContext
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An admitted request. rows: int64 (n,) when the caller named candidates, else None."""
+    """An admitted request.
+
+    Attributes:
+        rows: int64 (n,) catalogue rows if the caller named candidates, else None.
+    """
 
     user_key: bytes
     context: EncodedContext
@@ -26,10 +30,10 @@ class Query:
 
 
 def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDArray[np.int64]:
-    """Give the catalogue rows of the candidates a caller named, each once, in the order of their first naming.
+    """Return the catalogue rows of the candidates that a caller named, each once, in the caller's order.
 
     Raises:
-        Unprocessable: too many, or one that the catalogue does not have.
+        Unprocessable: there are too many, or the catalogue does not have one of them.
     """
     if len(ids) > max_count:
         raise Unprocessable(
@@ -51,7 +55,7 @@ def rows_of_ids(ids: Sequence[str], catalogue: Catalogue, max_count: int) -> NDA
 def merge_queries(
     queries: Sequence[Query], release: str, layout: ContextLayout, source: CandidateSource
 ) -> RaggedBatch:
-    """Lay queries end to end, drawing candidates for those that name none."""
+    """Merge queries into one ragged batch, and draw candidates for those that name none."""
     contexts = [query.context for query in queries]
     context = layout.columns(contexts)
     open_ones = [i for i, query in enumerate(queries) if query.rows is None]

@@ -8,7 +8,13 @@ from services.stages.scoring.scorer import Scorer
 
 
 class RankerConfig(BaseModel):
-    """Which named model ranks, which of its outputs is the score, and whether encoded histories are kept."""
+    """The model that ranks, and whether encoded histories are cached.
+
+    Attributes:
+        model: its name in ``models``.
+        output: the output that is the score.
+        history_cache: the limits of the cache. None: no cache.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

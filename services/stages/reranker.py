@@ -16,7 +16,13 @@ from services.stages.selection.top_k import best_of_each, best_within_k, first_o
 
 
 class RerankerConfig(BaseModel):
-    """Which named model reranks the best how many, what may be answered, and how the list is made diverse."""
+    """The model that reranks, the rules of an answer, and the diversity of the list.
+
+    Attributes:
+        model: its name in ``models``.
+        output: the output that is the score.
+        best: candidates of each request that are reranked.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,34 +40,36 @@ class BestStage:
     columns: frozenset[str] = frozenset()
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Order every request of the batch, and keep its k best."""
+        """Order every request of the batch, and keep its k best candidates."""
         return best_within_k(batch, "score")
 
 
 class RuledStage:
-    """The order of "score" under the rules, k at most: the fallback of a reranker."""
+    """The order by "score" under the rules, with at most k items: the fallback of a reranker."""
 
     name = "order"
 
     def __init__(self, rules: Rules, *, has_user_features: bool = True) -> None:
-        """Answer nothing that ``rules`` forbid.
+        """Exclude candidates by ``rules``.
 
-        has_user_features: batches have all columns that the rules read. Otherwise they have ``columns``, and only the
-        rules that hold for every user apply.
+        Args:
+            rules: the rules of the release.
+            has_user_features: batches have all columns that the rules read. Otherwise they have only ``columns``, and
+                only the rules that are the same for every user apply.
         """
         self.columns = rules.columns
         self._rules = rules
         self._eligible = rules.eligible if has_user_features else rules.open_items
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Order every request of the batch, and keep its k best."""
+        """Order every request of the batch, and keep its k best candidates."""
         eligible = self._eligible(batch)
         kept = batch if eligible is None else keep_where(batch, eligible)
         return in_order(kept, self._rules, batch.candidate_count)
 
 
 class RerankerStage:
-    """Keeps the best M of each request in the model's order, k at most; "score" is then the reranker's."""
+    """Keeps the best M of each request in the model's order, at most k. "score" is then the reranker's score."""
 
     name = "reranker"
 
@@ -71,7 +79,7 @@ class RerankerStage:
         """Rerank with the model of ``scorer``.
 
         Raises:
-            ConfigError: the rules or the diversity name what the catalogue or the features lack.
+            ConfigError: the rules or the diversity name a column or feature that does not exist.
         """
         self.scorer = scorer
         self._config = config
@@ -85,7 +93,7 @@ class RerankerStage:
         if eligible is not None:
             batch = keep_where(batch, eligible)
         best = best_of_each(batch, "score", self._config.best)
-        # A model is not asked about nothing; one request without candidates among others is padding to it.
+        # The model needs at least one candidate. A request without candidates among others is only padding to it.
         scores = (
             self.scorer.scores(best, self._config.output)
             if best.candidate_count
@@ -105,7 +113,7 @@ class RerankerStage:
             to_lists(best.candidates["score"], offsets),
             to_lists(vectors.take(best.rows, axis=0), offsets),
             mask_of(offsets),
-            # No more picks than the longest list that is asked for.
+            # Pick no more than the longest requested list.
             self._config.best if best.k is None else int(best.k.max()),
             relevance_weight,
             None if groups is None else to_lists(groups, offsets),
@@ -118,7 +126,7 @@ class RerankerStage:
 
 
 def in_order(batch: RaggedBatch, rules: Rules, most: int) -> RaggedBatch:
-    """Give every request with its best candidates by "score", best first, within the cap: ``most``, k at most."""
+    """Return every request with its best candidates by "score", best first: at most ``most``, k, and the cap."""
     if rules.most is None:
         return best_within_k(batch, "score")
     ordered = best_of_each(batch, "score", most)
@@ -129,10 +137,10 @@ def in_order(batch: RaggedBatch, rules: Rules, most: int) -> RaggedBatch:
 
 
 def diversity_vectors(config: DiversityConfig, catalogue: Catalogue) -> NDArray[np.float32]:
-    """Give the catalogue column that similarity is measured on, (items, D).
+    """Return the catalogue column that similarity is measured on, (items, D).
 
     Raises:
-        ConfigError: there is none of that name, or it is not of finite vectors.
+        ConfigError: there is no such column, or it does not hold finite vectors.
     """
     field = "reranker.diversity.column"
     vectors = catalogue.columns.get(config.column)

@@ -1,1 +1,1 @@
-"""Models of a release that score its batches, and the cache of encoded histories."""
+"""The models of a release that score its batches, and the cache of encoded histories."""

@@ -1,8 +1,9 @@
-"""The history cache: a ranker's encoded user histories, kept for the next request, and their keys.
+"""The history cache keeps a ranker's encoded user histories for later requests. This module also computes their keys.
 
-A key is a hash of the artifact's version, of the stored events as bytes, and of the moment that they are aged from, in
-steps of ``max_age_s``. Feedback that reaches the user's stored row therefore makes another key, on every replica at
-once and without any message. Within a step ages stay as they were at the encoding: less than ``max_age_s`` out.
+A key is a hash of the artifact's version and of the stored events as bytes, followed by the time step of the request.
+A step lasts ``max_age_s``. Ages of events are counted from the time of encoding, so within a step they are wrong by
+less than ``max_age_s``. Feedback changes the user's stored row and so the key, on every replica at once and without any
+message.
 """
 
 import hashlib
@@ -20,11 +21,16 @@ from models.ragged import RaggedBatch
 
 FIELD = "ranker.history_cache"
 _OVERHEAD_BYTES = 300
-"""What an entry takes beside its numbers: its key, its array's head, its position in the order."""
+"""The size of an entry without its numbers: its key, the header of its array, and its position in the order."""
 
 
 class HistoryCacheConfig(BaseModel):
-    """How much memory encoded histories may take in a replica, and how far out their ages may be."""
+    """The memory for encoded histories in a replica, and the largest error of their ages.
+
+    Attributes:
+        max_bytes: bytes of memory.
+        max_age_s: largest error of ages, in seconds.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,22 +39,22 @@ class HistoryCacheConfig(BaseModel):
 
 
 class LookupCounts(Protocol):
-    """Hears what became of look-ups and entries."""
+    """Counts the results of look-ups, and evicted entries."""
 
     def add(self, value: str, count: int = 1) -> None:
-        """Note ``hit``, ``miss``, or entries that were ``evicted``."""
+        """Count ``hit``, ``miss``, or entries that were ``evicted``."""
         ...
 
 
 class NoCounts:
-    """Hears nothing."""
+    """Counts nothing."""
 
     def add(self, value: str, count: int = 1) -> None:
-        """Forget it."""
+        """Do nothing."""
 
 
 class LruBytes:
-    """Arrays by key within a number of bytes; the one not asked for the longest goes first."""
+    """Arrays by key, limited by their bytes. The least recently used array is evicted first."""
 
     def __init__(self, max_bytes: int) -> None:
         """Start empty."""
@@ -61,14 +67,17 @@ class LruBytes:
         return len(self._entries)
 
     def get(self, key: bytes) -> NDArray[Any] | None:
-        """Return the array and make it the last to go."""
+        """Return the array and mark it as the most recently used."""
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)
         return entry
 
     def put(self, key: bytes, entry: NDArray[Any]) -> int:
-        """Keep an array, which must own its memory; give how many others went for it, itself if it is too large."""
+        """Store an array, which must own its memory. Return the number of evicted arrays.
+
+        An array that is too large evicts all others, and then itself.
+        """
         before = self._entries.pop(key, None)
         if before is not None:
             self.held_bytes -= before.nbytes + _OVERHEAD_BYTES
@@ -83,10 +92,18 @@ class LruBytes:
 
 
 class HistoryKeys:
-    """Keys of the pasts in a batch, from the columns that encoding reads."""
+    """Keys of the histories in a batch, from the columns that the encoder reads."""
 
     def __init__(self, columns: Sequence[str], features: FeatureSet, version: str, max_age_s: float) -> None:
-        """columns: "<group>.<name>". What follows from the moment is replaced by what it follows from."""
+        """Find the stored columns behind ``columns``.
+
+        Args:
+            columns: the columns that the encoder reads, as "<group>.<name>". Derived columns are replaced by their
+                inputs.
+            features: the feature definitions.
+            version: the artifact's version.
+            max_age_s: the length of a time step.
+        """
         by_column = {feature.column: feature for feature in features.features}
         self._is_aged = False
         roots: dict[str, None] = {}
@@ -106,7 +123,7 @@ class HistoryKeys:
         self._max_age_s = max_age_s
 
     def __call__(self, batch: RaggedBatch) -> list[bytes]:
-        """Return a key a request; equal keys are of pasts that are encoded alike, but for their ages."""
+        """Return one key per request. Histories with equal keys have equal encodings, except for their ages."""
         columns = [batch.requests[name] for name in self._roots]
         moments = batch.requests[NOW] if self._is_aged else None
         keys: list[bytes] = []
@@ -114,11 +131,11 @@ class HistoryKeys:
             hashed = hashlib.blake2b(self._version, digest_size=16)
             for column in columns:
                 values = column[request]
-                hashed.update(b"%d|" % values.size)  # else the end of one could be the beginning of the next
+                hashed.update(b"%d|" % values.size)  # otherwise two columns could be divided in several ways
                 hashed.update(values.tobytes())
             key = hashed.digest()
             if moments is not None:
-                # Every past has steps of its own: else all of them would have to be encoded again at once.
+                # Every history has its own phase. Otherwise all would have to be encoded again at the same time.
                 phase = int.from_bytes(key[:4], "big") / 2**32
                 key += b"%d" % math.floor(moments[request] / self._max_age_s + phase)
             keys.append(key)
@@ -126,6 +143,6 @@ class HistoryKeys:
 
 
 def column_of(source: str) -> str:
-    """Return the column of requests that an input reads: ``user.history`` of ``item.start@user.history:list``."""
+    """Return the request column that an input reads, as ``user.history`` for ``item.start@user.history:list``."""
     base = source.partition(":")[0]
     return base.partition("@")[2] or base

@@ -1,6 +1,6 @@
-"""The ranker's scorer with a history cache: only histories that are not kept are encoded, all in one call.
+"""The ranker's scorer with a history cache. It encodes only histories that are not cached, all in one call.
 
-Then all candidates are scored in one call with the encoded histories, kept or new.
+Then it scores all candidates in one call with the encoded histories, cached or new.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from services.stages.scoring.scorer import ModelConfig, scores_of
 
 
 class HistoryScorer:
-    """A ranker like ``ModelScorer``, whose graph is cut in two; for one thread at a time."""
+    """A ranker like ``ModelScorer``, whose graph is cut into an encoder and a scorer. For one thread at a time."""
 
     def __init__(
         self,
@@ -43,10 +43,10 @@ class HistoryScorer:
         home: Path,
         counts: LookupCounts,
     ) -> None:
-        """Load, verify, cut, and run the artifact's golden requests through both halves.
+        """Load, verify and cut the artifact, and run its golden requests through both halves.
 
         Raises:
-            ConfigError: the model cannot be cut. Else as ``ModelScorer``.
+            ConfigError: the model cannot be cut. Other errors are those of ``ModelScorer``.
         """
         self.is_warm = False
         root = settled(home / config.artifact)
@@ -67,16 +67,16 @@ class HistoryScorer:
         self._counts = counts
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
-        """Give one of the model's outputs, float32 (N,): a number for every candidate.
+        """Return one of the model's outputs, float32 (N,): a number for every candidate.
 
         Raises:
-            StageFailed: the output is of another shape.
+            StageFailed: the output has another shape.
         """
         output_values = self._runtime.score(self._assemble(batch), stacked(self._encoded(batch)))[output]
         return scores_of(self.artifact, self._assemble, output_values, batch, output)
 
     def _encoded(self, batch: RaggedBatch) -> list[NDArray[Any]]:
-        """Give the encoded past of every request, (its tokens, ...) each; of those that are alike one is encoded."""
+        """Return the encoded history of every request, each (its tokens, ...). Equal histories are encoded once."""
         keys = self._keys(batch)
         entries = {key: self.entries.get(key) for key in keys}
         first = {key: index for index, key in reversed(list(enumerate(keys))) if entries[key] is None}
@@ -93,7 +93,7 @@ class HistoryScorer:
         return [entry for entry in (entries[key] for key in keys) if entry is not None]
 
     def _encode(self, batch: RaggedBatch, requests: list[int]) -> list[NDArray[Any]]:
-        """Encode the pasts of some requests in one call; each without the padding behind it."""
+        """Encode the histories of some requests in one call. The results have no padding."""
         some = np.array(requests, dtype=np.int64)
         columns = {name: _taken(batch.requests[name], some, len(batch)) for name in self._columns}
         none = np.zeros(len(requests) + 1, dtype=np.int64)
@@ -108,7 +108,7 @@ class HistoryScorer:
 
 
 def stacked(entries: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Give arrays (T_i, ...) as one, (B, longest T, ...), with zeros behind the shorter ones."""
+    """Return arrays (T_i, ...) as one array (B, longest T, ...), with zeros after the shorter ones."""
     if len(entries) == 1:
         return entries[0][None]
     longest = max(len(entry) for entry in entries)

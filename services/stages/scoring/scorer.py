@@ -1,4 +1,4 @@
-"""Scorers: a loaded artifact with its runtime and the assembly of its inputs."""
+"""Scorers: a loaded artifact with its runtime, and the assembly of its inputs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,13 @@ from services.errors import StageFailed
 
 
 class ModelConfig(BaseModel):
-    """A named model: its artifact, relative to the home, and how it is executed; text: of one that reads texts."""
+    """A named model.
+
+    Attributes:
+        artifact: its folder, relative to the home.
+        runtime: how it is executed.
+        text: options of a model that reads texts.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,24 +39,25 @@ class ModelConfig(BaseModel):
 
 
 class Scorer(Protocol):
-    """A model of one release that scores that release's batches.
+    """A model of one release that scores the batches of that release.
 
-    is_warm: it has run on every batch shape already.
+    Attributes:
+        is_warm: it has already run on every batch shape.
     """
 
     is_warm: bool
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
-        """Give one of the model's outputs, float32 (N,): a number for every candidate.
+        """Return one of the model's outputs, float32 (N,): a number for every candidate.
 
         Raises:
-            StageFailed: the output is of another shape.
+            StageFailed: the output has another shape.
         """
         ...
 
 
 LoadRuntime = Callable[[Path, Artifact, RuntimeConfig], Runtime]
-"""Opens an artifact at a path: ``models.runtimes.load_runtime``, or in all ranks of a shard group."""
+"""Opens an artifact at a path. It is ``models.runtimes.load_runtime``, or opens it in all ranks of a shard group."""
 
 
 class ModelScorer:
@@ -59,33 +66,35 @@ class ModelScorer:
     def __init__(
         self, config: ModelConfig, catalogue: Catalogue, home: Path, load: LoadRuntime = load_runtime
     ) -> None:
-        """Load, verify and run the artifact's golden requests, where it has some.
+        """Load and verify the artifact, and run its golden requests if it has any.
 
         Raises:
-            ArtifactError, FeatureMismatch: the artifact cannot be used with this catalogue.
-            SignatureError: an input cannot be had from this pipeline. RuntimeFailure: the runtime refuses it.
-            GoldenMismatch: it gives other scores than at its export.
+            ArtifactError: the artifact cannot be used.
+            FeatureMismatch: the artifact was trained with other features than this catalogue's.
+            SignatureError: this pipeline cannot supply an input.
+            RuntimeFailure: the runtime cannot run it.
+            GoldenMismatch: its scores differ from those at its export.
         """
         root = settled(home / config.artifact)
         self.catalogue = catalogue
         self.is_warm = False
-        """Whether it has run on every batch shape; releases that share it need not warm it again."""
+        """It has run on every batch shape. Releases that share it need not warm it up again."""
         self.artifact = Artifact.load(root, feature_hash=catalogue.manifest.feature_hash)
         self._scorer = _scorer(root, self.artifact, catalogue, config.text)
         self._runtime = load(root, self.artifact, config.runtime)
         check_golden(root, self.artifact, self._runtime, narrow=config.runtime.is_narrow)
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
-        """Give one of the model's outputs, float32 (N,): a number for every candidate.
+        """Return one of the model's outputs, float32 (N,): a number for every candidate.
 
         Raises:
-            StageFailed: the output is of another shape.
+            StageFailed: the output has another shape.
         """
         return self._scorer.scores(batch, output, self._runtime)
 
 
 class _ArrayScorer:
-    """A model of arrays: one call of it a batch."""
+    """A model of arrays, which is called once per batch."""
 
     def __init__(self, artifact: Artifact, catalogue: Catalogue) -> None:
         self._artifact, self._assembler = artifact, InputAssembler(artifact.signature, catalogue)
@@ -106,10 +115,10 @@ def _scorer(
 def scores_of(
     artifact: Artifact, assembler: InputAssembler, values: NDArray[Any], batch: RaggedBatch, output: str
 ) -> NDArray[np.float32]:
-    """Give what a model gave as ``output``, in its own layout, as float32 (N,).
+    """Return the values of a model's ``output``, which are in its own layout, as float32 (N,).
 
     Raises:
-        StageFailed: it is not one number a candidate.
+        StageFailed: they are not one number per candidate.
     """
     scores = assembler.flatten({output: values}, batch)[output]
     if scores.size != batch.candidate_count:
@@ -117,4 +126,4 @@ def scores_of(
             f"output {output} of {artifact.name}: expected one number per candidate, got shape {values.shape} for "
             f"{batch.candidate_count} candidates in {len(batch)} requests; export a model with one number per candidate"
         )
-    return scores.reshape(-1).astype(np.float32, copy=False)  # models often give (N, 1)
+    return scores.reshape(-1).astype(np.float32, copy=False)  # models often return (N, 1)

@@ -1,1 +1,1 @@
-"""Selection of the answered list: business rules, diversity and the order of the best."""
+"""Selection of the answered list: business rules, diversity, and the order of the best candidates."""

@@ -8,7 +8,12 @@ _TAKEN = -np.inf
 
 
 class DiversityConfig(BaseModel):
-    """column: a catalogue column of unit vectors. relevance_weight: 1 keeps the reranker's order."""
+    """How the list is made diverse.
+
+    Attributes:
+        column: a catalogue column of unit vectors.
+        relevance_weight: 1 keeps the reranker's order.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,13 +30,22 @@ def maximal_marginal_relevance(
     groups: NDArray[np.int64] | None = None,
     most: int = 1,
 ) -> NDArray[np.int64]:
-    """Give int64 (B, min(count, M)) slots, each the best trade of relevance and novelty after those before it.
+    """Pick slots one by one, each the best trade-off between relevance and difference from the earlier picks.
 
-    scores: (B, M). vectors: (B, M, D), unit length; similarity is their dot product. mask: (B, M), slots
-    that hold a candidate. groups: (B, M), of each of which at most ``most`` are picked. A slot of -1: no
-    candidate was left to pick. Scores are scaled to 0..1 within each list, so that the weight means the same
-    whatever the model's scale; one that is not finite counts as the list's worst. Similarity below zero earns
-    nothing.
+    Scores are scaled to 0..1 within each list, so the weight means the same for every model's scale. A score that is
+    not finite counts as the worst of its list. A similarity below zero counts as zero.
+
+    Args:
+        scores: (B, M).
+        vectors: (B, M, D), of unit length. Similarity is their dot product.
+        mask: (B, M), the slots that hold a candidate.
+        count: the number of picks per list.
+        relevance_weight: the weight of relevance, 0 to 1. Similarity has the rest.
+        groups: (B, M), the group of each slot.
+        most: the most picks of one group.
+
+    Returns:
+        int64 (B, min(count, M)) slots in the order of the picks. -1 if no candidate was left to pick.
     """
     lists, longest = scores.shape
     usable = mask & np.isfinite(scores)

@@ -1,9 +1,9 @@
-"""Declared rules of an answer: nothing closed, nothing seen lately, not too much of one area.
+"""The declared rules of an answer: no closed items, no recently seen items, and a cap on the items of one area.
 
-``eligible`` sieves candidates before any is reranked, for the whole ragged batch at once; the cap holds while the
-list is picked (``diversity``, ``within_cap``). A closed item is never answered, even at the price of an empty list.
-Seeing something again is better than nothing: a request of which all was seen keeps it. A cap may make a list shorter
-than k, never empty.
+``eligible`` filters candidates before they are reranked, for the whole ragged batch at once. The cap applies while the
+list is picked (``diversity``, ``within_cap``). A closed item is never answered, even if the list is then empty. Seen
+items are better than nothing: a request whose candidates were all seen keeps them. A cap may make a list shorter than
+k, but never empty.
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,12 @@ _DAY_S = 86_400.0
 
 
 class SeenRule(BaseModel):
-    """Leaves out what is in the user's history of the last ``within_days`` days.
+    """Excludes items of the user's history in the last ``within_days`` days.
 
-    history: a ragged feature of item keys; at_s: their times, and now_s: the present, epoch seconds.
+    Attributes:
+        history: a ragged feature of item keys.
+        at_s: their times, in epoch seconds.
+        now_s: the present, in epoch seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,7 +39,7 @@ class SeenRule(BaseModel):
 
 
 class CapRule(BaseModel):
-    """At most ``most`` items of one value of the integer item column ``column`` in a list."""
+    """Allows at most ``most`` items with the same value of the integer item column ``column`` in a list."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,7 +48,12 @@ class CapRule(BaseModel):
 
 
 class RulesConfig(BaseModel):
-    """closed: item.<column>, cell.<feature> or live.<feature>; candidates with a value above 0 are never answered."""
+    """The rules of an answer.
+
+    Attributes:
+        closed: ``item.<column>``, ``cell.<feature>`` or ``live.<feature>``. A candidate with a value above 0 is never
+            answered.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,10 +66,10 @@ class Rules:
     """The rules of one release."""
 
     def __init__(self, config: RulesConfig, catalogue: Catalogue, features: FeatureSet) -> None:
-        """Find what the rules name.
+        """Find the columns and features that the rules name.
 
         Raises:
-            ConfigError: a column or feature there is not.
+            ConfigError: a column or feature does not exist.
         """
         self._config = config
         self._catalogue = catalogue
@@ -89,25 +97,25 @@ class Rules:
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns of a batch that decide for users of whom nothing is known."""
+        """The columns of a batch that the rules read for an unknown user."""
         closed = self._config.closed
         return frozenset() if closed is None or self._closed is not None else frozenset((closed,))
 
     def open_items(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
-        """Return bool (N,), which candidates may be answered to anyone; None if all may."""
+        """Return bool (N,): which candidates may be answered to any user. None if all may."""
         return self._open(batch)
 
     @property
     def most(self) -> int | None:
-        """Most items of one group in a list; None without a cap."""
+        """The most items of one group in a list. None without a cap."""
         return None if self._config.cap is None else self._config.cap.most
 
     def groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Give the capped group of each catalogue row, (N,); None without a cap."""
+        """Return the capped group of each catalogue row, (N,). None without a cap."""
         return None if self._groups is None else self._groups.take(rows)
 
     def eligible(self, batch: RaggedBatch) -> NDArray[np.bool_] | None:
-        """Give bool (N,), which candidates may be answered; None when all may."""
+        """Return bool (N,): which candidates may be answered. None if all may."""
         allowed = self._open(batch)
         seen = self._seen(batch)
         if seen is None or not seen.any():
@@ -147,7 +155,7 @@ class Rules:
 
 
 def within_cap(groups: NDArray[np.int64], request_of: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Give bool (N,): which candidates are among the first ``most`` of their group in their request."""
+    """Return bool (N,): which candidates are among the first ``most`` of their group in their request."""
     order = np.lexsort((groups, request_of))  # stable: candidates of one group stay in order
     starts = np.ones(len(order), dtype=bool)
     starts[1:] = (np.diff(groups[order]) != 0) | (np.diff(request_of[order]) != 0)
@@ -169,7 +177,7 @@ def _scalars(catalogue: Catalogue, name: str, field: str) -> NDArray[Any]:
 
 
 def _expect(name: str, named: Mapping[str, Feature], field: str, *, ragged: bool) -> None:
-    """Refuse what is not a feature of one number; ragged: of a sequence of them."""
+    """Check that ``name`` is a feature of one number or, if ``ragged``, of a sequence of numbers."""
     of_requests = not field.endswith("closed")
     fit = [
         each

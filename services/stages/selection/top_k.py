@@ -1,4 +1,4 @@
-"""Order within lists: the best candidates of every request of a ragged batch."""
+"""Order within lists: select the best candidates of every request of a ragged batch."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +8,9 @@ from models.ragged import RaggedBatch, offsets_of
 
 
 def best_of_each(batch: RaggedBatch, score: str, count: int) -> RaggedBatch:
-    """Give every request with its ``count`` best candidates by the named column, best first.
+    """Return every request with its ``count`` best candidates by the named column, best first.
 
-    Ties keep the order of the candidates; NaN ranks last.
+    Ties keep the order of the candidates. NaN ranks last.
     """
     scores = batch.candidates[score]
     lengths = np.diff(batch.offsets)
@@ -34,14 +34,14 @@ def best_of_each(batch: RaggedBatch, score: str, count: int) -> RaggedBatch:
 
 
 def best_within_k(batch: RaggedBatch, score: str) -> RaggedBatch:
-    """Give every request with its k best candidates by the named column, best first; all where k is not said."""
+    """Return every request with its k best candidates by the named column, best first. Without k, return all."""
     if batch.k is None:
         return best_of_each(batch, score, batch.candidate_count)
     return first_of_each(best_of_each(batch, score, int(batch.k.max(initial=0))), batch.k)
 
 
 def first_of_each(batch: RaggedBatch, counts: NDArray[np.int64]) -> RaggedBatch:
-    """Give every request with its first candidates, ``counts`` (B,) of them."""
+    """Return every request with its first ``counts`` (B,) candidates."""
     lengths = np.diff(batch.offsets)
     if (lengths <= counts).all():
         return batch
@@ -50,18 +50,18 @@ def first_of_each(batch: RaggedBatch, counts: NDArray[np.int64]) -> RaggedBatch:
 
 
 def keep_where(batch: RaggedBatch, kept: NDArray[np.bool_]) -> RaggedBatch:
-    """Give every request with only the candidates that ``kept``, bool (N,), says."""
+    """Return every request with only the candidates for which ``kept``, bool (N,), is true."""
     return batch.keep(np.flatnonzero(kept), offsets_of(kept)[batch.offsets])
 
 
 def _best_of_equal(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Give int64 (B, count) positions of the best in each row of (B, M)."""
+    """Return the positions of the best scores in each row of (B, M), int64 (B, count)."""
     descending = -scores
     if count * 4 < scores.shape[1]:
-        # Sort only what a selection leaves; ascending positions first, so that ties keep their order.
+        # Sort only the selected part. Put its positions in ascending order first, so that ties keep their order.
         kept = np.sort(np.argpartition(descending, count - 1, axis=1)[:, :count], axis=1)
         values = np.take_along_axis(descending, kept, axis=1)
-        # A tie (or NaN) across the cut: the selection may have kept the later ones.
+        # With a tie (or NaN) across the cut, the selection may have kept the later ones.
         if (np.count_nonzero(descending <= values.max(axis=1, keepdims=True), axis=1) == count).all():
             return np.take_along_axis(kept, np.argsort(values, axis=1, kind="stable"), axis=1)
     return np.argsort(descending, axis=1, kind="stable")[:, :count]

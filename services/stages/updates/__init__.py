@@ -1,1 +1,1 @@
-"""Features that change while a release is served: setting live item features, and taking up new folders."""
+"""Features that change while a release is served: set live item features, and load replaced folders."""

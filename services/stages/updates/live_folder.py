@@ -1,10 +1,10 @@
-"""The folder of a pipeline's live item features, and the mark that they were set once.
+"""The folder of a pipeline's live item features, and a mark that they were set once.
 
-A replica that finds no folder of live item features would give every item its defaults, and show a closed street as
-open. So ``rankway features set`` leaves a mark in the pipeline's folder, after it has written the features: a command
-that is killed before has set nothing. A replica that finds the features leaves the mark too, for a command that was
-killed after, and for features that another program wrote. From then on nothing is served, or set, without the folder,
-until it is back or the operator removes the mark.
+Without its folder of live item features, a replica would give every item its defaults and show a closed street as open.
+Therefore ``rankway features set`` leaves a mark in the pipeline's folder after it has written the features. A command
+that is killed before that has set nothing. A replica that finds features leaves the mark, too. This covers a command
+that was killed between the two steps, and features that another program wrote. From then on, nothing is served or set
+without the folder, until it is back or the operator removes the mark.
 """
 
 import logging
@@ -21,28 +21,31 @@ logger = logging.getLogger("ray.serve")
 
 
 class LiveFolder:
-    """Where a pipeline's live item features are, or will be, and its mark."""
+    """The present or future folder of a pipeline's live item features, and its mark."""
 
     def __init__(self, home: Path, pipeline: str, folder: str | None) -> None:
         """Read and write nothing yet.
 
-        pipeline: its name. folder: ``features.live`` of the configuration, relative to the home.
+        Args:
+            home: the home of the pipeline's paths.
+            pipeline: the pipeline's name.
+            folder: ``features.live`` of the configuration, relative to the home.
         """
         self.pipeline = pipeline
         self.mark = home / pipeline / _MARK
-        """Names the folder that the features were last in."""
+        """The file that names the last folder of the features."""
         self._home, self._folder = home, folder
 
     @property
     def path(self) -> Path | None:
-        """The folder; None if the configuration names none."""
+        """The folder. None if the configuration names none."""
         return None if self._folder is None else self._home / self._folder
 
     def refuse_lost(self, definitions: FeatureSet) -> None:
-        """Refuse a pipeline whose live item features were set once and are missing.
+        """Refuse a pipeline whose live item features were set once and are missing now.
 
         Raises:
-            ConfigError: they are.
+            ConfigError: they are missing.
         """
         if not definitions.supplied("live") or not self.mark.is_file() or self._has_features():
             return
@@ -55,7 +58,7 @@ class LiveFolder:
         )
 
     def leave_mark(self) -> None:
-        """Leave the mark if the pipeline has live item features now; a read-only home is left as it is."""
+        """Leave the mark if the pipeline has live item features now. A read-only home stays unchanged."""
         if not self._has_features() or self._marked() == self._folder:
             return
         try:
@@ -73,7 +76,7 @@ class LiveFolder:
         return self.path is not None and (settled(self.path) / INDEX).is_file()
 
     def _marked(self) -> str:
-        """Return the folder that the mark names, empty if there is no mark."""
+        """Return the folder that the mark names. Empty if there is no mark."""
         try:
             return self.mark.read_text(encoding="utf-8", errors="replace").strip()
         except OSError:

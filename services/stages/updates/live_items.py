@@ -1,4 +1,4 @@
-"""Setting live item features on disk; running replicas take them up within ``features.refresh_s``."""
+"""Set live item features on disk. Running replicas load them within ``features.refresh_s``."""
 
 from collections.abc import Sequence
 
@@ -22,19 +22,20 @@ def set_live(
     value: float | Sequence[float],
     item_ids: Sequence[str],
 ) -> None:
-    """Set live feature ``name`` of the items, others staying as they are. One writer at a time: a second waits.
+    """Set live feature ``name`` of the items, and leave other items unchanged. A second writer waits for the first.
 
     Raises:
-        ConfigError: the pipeline names no folder, or one that cannot be written, or has no such feature, or the value
-            is none of it; or the features were set before and are missing.
-        NotFound: the catalogue has no such item. ArtifactError: the folder cannot be used.
+        ConfigError: the folder is not configured or cannot be written, the feature does not exist, the value does not
+            fit it, or features that were set before are missing.
+        NotFound: the catalogue does not have an item.
+        ArtifactError: the folder cannot be used.
     """
     if folder.path is None:
         raise ConfigError(
             f"pipeline {folder.pipeline} has no folder of live item features; add features.live",
             field="features.live",
         )
-    # Pipelines may share a folder by a link; it is the folder that is written, and the link stays.
+    # Pipelines may share a folder by a link. Write to the folder itself, so that the link stays.
     root = folder.path.resolve()
     keys = _keys(catalogue, item_ids)
     exact = _exact(definitions, name, value)
@@ -54,7 +55,9 @@ def set_live(
             )
             live.setting(definitions, name, keys, exact).write(root, definitions)
             folder.leave_mark()
-    except OSError as error:  # it is written whole or not at all: what was there still is
+    except (
+        OSError
+    ) as error:  # the folder is replaced as a whole or not at all, so the old features are still there
         raise ConfigError(
             f"{root} cannot be written ({error}); free space, or grant write permission",
             field="features.live",
@@ -62,7 +65,7 @@ def set_live(
 
 
 def _exact(features: FeatureSet, name: str, value: float | Sequence[float]) -> NDArray[np.generic]:
-    """Give the value in the feature's dtype."""
+    """Return the value in the feature's dtype."""
     known: dict[str, Feature] = {feature.name: feature for feature in features.supplied("live")}
     if name not in known:
         raise ConfigError(f"live.{name}: not a live feature; name one of {', '.join(known) or 'none'}")

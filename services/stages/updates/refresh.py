@@ -1,7 +1,8 @@
-"""Refresh: overlay and live item features are opened anew when their folders were replaced, while requests go on.
+"""Refresh: overlay and live item features are opened again when their folders were replaced, while requests go on.
 
-One thread a release looks at the folders' index files; what cannot be used is logged once and the former one kept.
-A batch reads what it needs of either once, so that it never sees two.
+One thread per release checks the folders' index files. If a new folder cannot be used, this is logged once and the
+previous one stays in use. A batch reads all columns that it needs from a folder at once, so it never mixes two
+versions.
 """
 
 import logging
@@ -26,12 +27,21 @@ logger = logging.getLogger("ray.serve")
 _TRIES = 3
 
 Identity = tuple[int, int, int] | None
-"""Device, inode and change time of a folder's index: another one when the folder was replaced."""
+"""Device, inode and change time of a folder's index. They differ after the folder was replaced."""
 
 
 @dataclass
 class Watched:
-    """One folder, how it is opened into the view, and the index that was opened, or refused, last."""
+    """A folder that is opened into the view.
+
+    Attributes:
+        name: "overlay" or "live".
+        root: the folder.
+        index: the name of its index file.
+        take: opens the folder into the view.
+        seen: the index that was last opened or refused.
+        taken: the index of the folder that the view has.
+    """
 
     name: str
     root: Path
@@ -39,18 +49,18 @@ class Watched:
     take: Callable[[Path], None]
     seen: Identity = field(default=None)
     taken: Identity = field(default=None)
-    """The index of what the view has; set once it has it."""
+    """The index of the folder that the view has, set after it was opened."""
 
     @property
     def identity(self) -> Identity:
-        """What the index file is now; None while there is none."""
+        """The present identity of the index file. None if there is no file."""
         return _identity(settled(self.root) / self.index)
 
     def open(self) -> None:
-        """Open the folder as it is now; what was taken before stays where it cannot be used.
+        """Open the folder as it is now. If it cannot be used, the view keeps the previous one.
 
         Raises:
-            ArtifactError: it cannot be used.
+            ArtifactError: the folder cannot be used.
         """
         for attempt in range(_TRIES):
             try:
@@ -62,7 +72,7 @@ class Watched:
             except ArtifactError as error:
                 if self.identity == self.seen or attempt == _TRIES - 1:
                     raise type(error)(str(error).replace(str(folder), str(self.root))) from error
-                # else it was replaced, and its files deleted, while it was read
+                # else it was replaced, and its files were deleted, while it was read
 
 
 def _identity(index: Path) -> Identity:
@@ -75,11 +85,11 @@ def _identity(index: Path) -> Identity:
 
 @contextmanager
 def _held(root: Path) -> Iterator[Path]:
-    """Give a path to this very folder, whichever takes its name meanwhile: files of two are never mixed."""
+    """Yield a path to this very folder, even if another folder takes its name. Files of two folders never mix."""
     try:
         descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        yield root  # none there: opening what it should hold says so
+        yield root  # there is no folder: opening it will raise the error
         return
     try:
         yield Path(f"/proc/self/fd/{descriptor}")
@@ -88,7 +98,7 @@ def _held(root: Path) -> Iterator[Path]:
 
 
 def watched_folders(view: FeatureView, overlay: Path | None, live: Path | None) -> list[Watched]:
-    """Give what is to be watched for ``view``; both are opened by ``Watched.open``."""
+    """Return the folders to watch for ``view``. ``Watched.open`` opens each of them."""
     folders = []
     if overlay is not None:
         folders.append(Watched("overlay", overlay, OVERLAY_INDEX, partial(_take_overlay, view)))
@@ -106,10 +116,10 @@ def _take_live(view: FeatureView, root: Path) -> None:
 
 
 class Refresher:
-    """The thread that keeps a view's folders fresh."""
+    """The thread that keeps a view's folders up to date."""
 
     def __init__(self, folders: list[Watched], period_s: float, metrics: RowMetrics | None) -> None:
-        """Start looking every ``period_s``, if there is anything to look at."""
+        """Check the folders every ``period_s``, if there are any."""
         self._folders = folders
         self._metrics = metrics
         self._thread = PeriodicThread(
@@ -120,27 +130,27 @@ class Refresher:
 
     @property
     def taken(self) -> tuple[Identity, ...]:
-        """Say which folders the view has: another value once it has a newer one."""
+        """The identities of the folders that the view has. They differ once it has a newer folder."""
         return tuple(folder.taken for folder in self._folders)
 
     def stop(self) -> None:
-        """Stop looking, soon."""
+        """Stop checking, without waiting for the thread."""
         self._thread.stop()
 
     def close(self) -> None:
-        """Stop looking, now."""
+        """Stop checking, and wait for the thread."""
         self._thread.close()
 
     def _look(self) -> None:
         for folder in self._folders:
-            # Gone for the moment in which it is replaced, or for good: the former one stays.
+            # The folder is missing while it is replaced, or for good. The previous one stays in use.
             if folder.identity not in (None, folder.seen):
                 self._refresh(folder)
 
     def _refresh(self, folder: Watched) -> None:
         try:
             folder.open()
-        except Exception as error:  # nothing on disk may end this thread
+        except Exception as error:  # no fault on disk may end this thread
             logger.error(
                 "features.%s: the new folder cannot be used, so the old one stays: %s", folder.name, error
             )
