@@ -19,20 +19,20 @@ def opened(at_s: float = 10.0) -> Breaker:
     return breaker
 
 
-def test_it_opens_after_failures_in_a_row_only() -> None:
+def test_opens_only_after_failures_in_a_row() -> None:
     breaker = Breaker(CONFIG).failed(1.0).failed(1.1).succeeded().failed(1.2).failed(1.3)
     assert breaker.state is State.CLOSED
     assert breaker.failed(1.4).state is State.OPEN
 
 
-def test_open_it_lets_nothing_through_until_it_is_time() -> None:
+def test_open_breaker_lets_no_call_through_until_retry_after() -> None:
     breaker = opened(at_s=10.0)
     assert breaker.asked(10.499) == (False, breaker)
     may, probing = breaker.asked(10.5)
     assert (may, probing.state) == (True, State.HALF_OPEN)
 
 
-def test_half_open_it_lets_one_probe_through_at_a_time() -> None:
+def test_half_open_breaker_lets_one_probe_through_at_a_time() -> None:
     _, probing = opened(at_s=10.0).asked(10.5)
     assert probing.asked(10.6) == (False, probing)
     assert probing.succeeded().asked(10.6)[0]
@@ -42,17 +42,17 @@ def test_half_open_it_lets_one_probe_through_at_a_time() -> None:
     assert again.asked(11.1)[0]
 
 
-def test_a_probe_that_is_never_heard_of_does_not_hold_it_half_open() -> None:
+def test_lost_probe_does_not_keep_it_half_open() -> None:
     _, probing = opened(at_s=10.0).asked(10.5)
     assert probing.asked(11.0)[0]
 
 
-def test_calls_from_before_it_opened_do_not_put_the_probe_off() -> None:
+def test_failures_of_earlier_calls_do_not_delay_the_probe() -> None:
     assert opened(at_s=10.0).failed(10.4).asked(10.5)[0]
 
 
 @given(EVENTS)
-def test_whatever_happens_it_is_never_shut_for_good_and_never_loose_while_failing(
+def test_always_recovers_and_limits_calls_while_failing(
     events: list[tuple[str, float]],
 ) -> None:
     breaker, now_s, in_a_row, through_s = Breaker(CONFIG), 0.0, 0, float("-inf")

@@ -11,7 +11,7 @@ KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issu
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_is_the_same_after_crossing_a_process(kind: type[ServiceError]) -> None:
+def test_error_is_equal_after_pickling(kind: type[ServiceError]) -> None:
     error = kind("what was wrong", field="k", retry_after_s=2)
     twin = pickle.loads(pickle.dumps(error))
     assert type(twin) is kind
@@ -19,7 +19,7 @@ def test_an_error_is_the_same_after_crossing_a_process(kind: type[ServiceError])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_is_a_problem_document(kind: type[ServiceError]) -> None:
+def test_error_becomes_a_problem_document(kind: type[ServiceError]) -> None:
     document = json.loads(kind("what was wrong", field="k").problem("id-1"))
     assert document == {
         "type": f"urn:rankway:problem:{kind.__name__}",
@@ -32,7 +32,7 @@ def test_an_error_is_a_problem_document(kind: type[ServiceError]) -> None:
     assert "field" not in json.loads(kind("x").problem("id-1"))
 
 
-def test_the_tree_in_the_docstring_is_the_tree_in_the_code() -> None:
+def test_docstring_shows_the_error_tree_of_the_code() -> None:
     assert errors.__doc__ is not None
     for kind in KINDS:
         assert kind.__name__ in errors.__doc__

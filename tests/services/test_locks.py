@@ -13,7 +13,7 @@ from tests.services.stores.servers import until
 LIMIT_S = 30.0
 
 
-def test_a_turn_is_had_by_one_and_waited_for_no_longer_than_the_limit() -> None:
+def test_one_process_holds_the_lock_and_others_wait_up_to_the_limit() -> None:
     name = f"test-{os.getpid()}"
     with one_at_a_time(name, 0.0) as first:
         assert first
@@ -29,7 +29,7 @@ def hold_until_killed(lock: Path) -> None:
         signal.pause()
 
 
-def test_the_lock_of_a_process_that_is_killed_is_free(tmp_path: Path) -> None:
+def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     lock = tmp_path / "missing" / "folder" / "lock"
     is_held = lock.with_name("is-held")
     fork = multiprocessing.get_context("fork").Process
@@ -49,7 +49,7 @@ def test_the_lock_of_a_process_that_is_killed_is_free(tmp_path: Path) -> None:
         assert (holder.exitcode, waiter.exitcode) == (-signal.SIGKILL, -signal.SIGKILL)
 
 
-def test_a_lock_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
+def test_lock_file_that_cannot_be_created_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     for lock in (tmp_path / "file" / "lock", tmp_path / "folder"):

@@ -33,7 +33,7 @@ def started(task: Any, period_s: float, **options: bool) -> PeriodicThread:
     return thread
 
 
-def test_the_task_runs_again_and_again_until_the_thread_is_closed() -> None:
+def test_task_repeats_until_the_thread_is_closed() -> None:
     task = Task()
     thread = started(task, 0.001)
     for _ in range(3):
@@ -44,7 +44,7 @@ def test_the_task_runs_again_and_again_until_the_thread_is_closed() -> None:
     assert task.runs == runs
 
 
-def test_an_error_is_logged_and_the_next_run_comes(caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_an_error_and_continues_with_the_next_run(caplog: pytest.LogCaptureFixture) -> None:
     task = Task(1)
     thread = started(task, 0.001)
     for _ in range(2):
@@ -57,19 +57,19 @@ def test_an_error_is_logged_and_the_next_run_comes(caplog: pytest.LogCaptureFixt
 @pytest.mark.parametrize(
     ("at_start", "at_close", "runs"), [(False, False, 0), (True, False, 1), (False, True, 1), (True, True, 2)]
 )
-def test_closing_does_not_wait_for_the_period(at_start: bool, at_close: bool, runs: int) -> None:
+def test_close_does_not_wait_for_the_period(at_start: bool, at_close: bool, runs: int) -> None:
     task = Task()
     thread = started(task, NEVER_S, at_start=at_start, at_close=at_close)
     assert thread.close(LIMIT_S)
     assert task.runs == runs
 
 
-def test_an_error_of_the_last_run_does_not_reach_who_closes() -> None:
+def test_close_does_not_raise_the_error_of_the_last_run() -> None:
     thread = started(Task(1), NEVER_S, at_close=True)
     assert thread.close(LIMIT_S)
 
 
-def test_the_task_knows_its_last_run() -> None:
+def test_task_can_detect_its_last_run() -> None:
     seen: list[bool] = []
     thread = PeriodicThread(
         lambda: seen.append(thread.is_stopping), NEVER_S, name="test", failure="", at_close=True
@@ -79,7 +79,7 @@ def test_the_task_knows_its_last_run() -> None:
     assert seen == [True]
 
 
-def test_a_task_that_hangs_is_not_waited_for_beyond_the_limit() -> None:
+def test_close_waits_for_a_hanging_task_up_to_the_limit() -> None:
     entered, release = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -93,14 +93,14 @@ def test_a_task_that_hangs_is_not_waited_for_beyond_the_limit() -> None:
     assert thread.close()
 
 
-def test_a_thread_that_never_started_can_be_stopped_and_closed_twice() -> None:
+def test_unstarted_thread_can_be_stopped_and_closed_twice() -> None:
     thread = PeriodicThread(Task(), NEVER_S, name="test", failure="")
     thread.stop()
     assert thread.close()
     assert thread.close()
 
 
-def test_a_closed_thread_lets_its_owner_go_without_the_garbage_collector() -> None:
+def test_closed_thread_frees_its_owner_without_the_garbage_collector() -> None:
     class Owner:
         def __init__(self) -> None:
             self.thread = started(self.work, NEVER_S)

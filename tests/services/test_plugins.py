@@ -22,12 +22,12 @@ def opened(config: RuntimeOptions, error: Exception) -> Callable[[], None]:
 
 @pytest.mark.parametrize("error", [StoreFailed("full"), ArtifactError("damaged")], ids=repr)
 @pytest.mark.parametrize("config", [OURS, THEIRS], ids=str)
-def test_an_error_that_names_its_remedy_stays(config: RuntimeOptions, error: Exception) -> None:
+def test_error_of_our_packages_is_not_changed(config: RuntimeOptions, error: Exception) -> None:
     with pytest.raises(type(error), match=str(error)):
         opened(config, error)()
 
 
-def test_what_another_package_raises_is_an_error_of_the_field() -> None:
+def test_error_of_another_package_becomes_a_config_error_for_the_field() -> None:
     with pytest.raises(
         ConfigError, match="kind acme cannot be opened, got KeyError: 'x'; correct"
     ) as refused:
@@ -37,7 +37,7 @@ def test_what_another_package_raises_is_an_error_of_the_field() -> None:
         opened(OURS, KeyError("x"))()
 
 
-def test_code_that_cannot_be_loaded_is_an_error_of_the_kind() -> None:
+def test_code_that_cannot_be_loaded_is_a_config_error_for_the_kind() -> None:
     with pytest.raises(ConfigError, match="gone") as refused:
         opened(OURS, LoadFailure("gone"))()
     assert refused.value.field == "part.kind"

@@ -98,7 +98,7 @@ def sets(owner: type, attribute: str) -> bool:
 
 
 @pytest.mark.parametrize("canary", CANARIES)
-def test_ray_has_the_private_name(canary: str) -> None:
+def test_installed_ray_has_the_private_name(canary: str) -> None:
     assert has(canary), (
         f"Ray {ray.__version__} has no {canary}: adapt services/ray_internals before Ray is upgraded"
     )
@@ -114,7 +114,7 @@ def test_ray_has_the_private_name(canary: str) -> None:
         f"{REPLICA}._no_attribute",
     ],
 )
-def test_a_name_that_ray_lacks_is_missed(canary: str) -> None:
+def test_detects_a_name_that_ray_lacks(canary: str) -> None:
     assert not has(canary)
 
 
@@ -168,11 +168,11 @@ def is_private(path: str) -> bool:
         ("class Own:\n    def _part(self): return Own()._part()", []),
     ],
 )
-def test_private_names_of_others_are_seen(source: str, names: list[str]) -> None:
+def test_finds_private_names_of_other_packages(source: str, names: list[str]) -> None:
     assert [name for _, name in private_names(source)] == names
 
 
-def test_only_one_package_names_the_inside_of_ray() -> None:
+def test_only_one_package_uses_private_names_of_ray() -> None:
     strays = [
         f"{source.relative_to(ROOT)}:{line} {name}"
         for package in PACKAGES

@@ -50,11 +50,11 @@ def score(batch: RaggedBatch) -> NDArray[np.float64]:
 
 
 @given(full_batches())
-def test_a_batch_survives_the_round_trip(batch: RaggedBatch) -> None:
+def test_batch_survives_the_round_trip(batch: RaggedBatch) -> None:
     assert_same(unpack_batch(pack_batch(batch)), batch)
 
 
-def test_scores_do_not_travel_other_columns_of_candidates_do() -> None:
+def test_candidate_columns_are_packed_except_scores() -> None:
     batch = RaggedBatch(
         offsets=np.array([0, 2]),
         rows=np.arange(2),
@@ -64,7 +64,7 @@ def test_scores_do_not_travel_other_columns_of_candidates_do() -> None:
 
 
 @given(full_batches(), st.integers(1100, 4000))
-def test_pieces_stay_below_the_limit_and_join_to_the_same_scores(batch: RaggedBatch, limit: int) -> None:
+def test_pieces_stay_below_the_limit_and_give_the_same_scores(batch: RaggedBatch, limit: int) -> None:
     pieces = list(cut_batch(batch, limit))
     assert all(len(pack_batch(piece)) < limit for piece in pieces)
     assert all(piece.release == batch.release for piece in pieces)
@@ -73,7 +73,7 @@ def test_pieces_stay_below_the_limit_and_join_to_the_same_scores(batch: RaggedBa
 
 
 @given(full_batches())
-def test_the_size_is_known_without_packing(batch: RaggedBatch) -> None:
+def test_computes_the_size_without_packing(batch: RaggedBatch) -> None:
     arrays: dict[str, NDArray[Any]] = {
         "rows": batch.rows,
         "score": score(batch),
@@ -82,7 +82,7 @@ def test_the_size_is_known_without_packing(batch: RaggedBatch) -> None:
     assert packed_bytes(arrays, batch.release) == len(pack(arrays, batch.release))
 
 
-def test_a_batch_over_four_mebibytes_is_cut_by_requests() -> None:
+def test_cuts_batch_over_four_mebibytes_by_requests() -> None:
     random = np.random.default_rng(3)
     requests, each, history = 40, 1000, 20_000
     batch = RaggedBatch(
@@ -104,7 +104,7 @@ def test_a_batch_over_four_mebibytes_is_cut_by_requests() -> None:
         np.testing.assert_array_equal(np.concatenate([score(piece) for piece in pieces]), score(batch))
 
 
-def test_one_huge_request_is_cut_by_candidates() -> None:
+def test_cuts_one_huge_request_by_candidates() -> None:
     count = 3_000_000
     batch = RaggedBatch(
         offsets=np.array([0, count]),
@@ -122,7 +122,7 @@ def test_one_huge_request_is_cut_by_candidates() -> None:
     np.testing.assert_array_equal(np.concatenate([score(piece) for piece in pieces]), score(batch))
 
 
-def test_a_user_whose_features_alone_are_over_the_limit_is_refused_with_the_remedy() -> None:
+def test_refuses_user_features_over_the_limit_and_names_the_remedy() -> None:
     batch = RaggedBatch(
         offsets=np.array([0, 4]),
         rows=np.arange(4),
@@ -134,7 +134,7 @@ def test_a_user_whose_features_alone_are_over_the_limit_is_refused_with_the_reme
 
 @settings(max_examples=200)
 @given(st.one_of(st.binary(max_size=64), st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=4))))
-def test_a_damaged_call_is_an_error_of_the_tree(damage: bytes | tuple[int, bytes]) -> None:
+def test_damaged_call_raises_stage_failed(damage: bytes | tuple[int, bytes]) -> None:
     if isinstance(damage, bytes):
         buffer = damage
     else:

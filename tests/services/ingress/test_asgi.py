@@ -45,7 +45,7 @@ class Counted:
         self._transport.close()
 
 
-def test_head_and_body_leave_in_one_write() -> None:
+def test_sends_head_and_body_in_one_write() -> None:
     app = Answering()
     with http_server(app) as port, Connection(port) as connection:
         for _ in range(2):
@@ -53,7 +53,7 @@ def test_head_and_body_leave_in_one_write() -> None:
     assert [data.partition(b"\r\n\r\n")[2] for data in app.writes] == [BODY, BODY]
 
 
-def test_a_connection_that_is_to_close_gets_its_answer_first() -> None:
+def test_answers_before_it_closes_a_connection() -> None:
     app = Answering()
     with http_server(app) as port:
         reply = ask(port, http_request("GET", "/", headers={"connection": "close"}))
@@ -61,7 +61,7 @@ def test_a_connection_that_is_to_close_gets_its_answer_first() -> None:
     assert len(app.writes) == 1
 
 
-def test_a_question_for_the_head_alone_gets_the_head() -> None:
+def test_answers_head_request_with_headers_only() -> None:
     app = Answering()
     with http_server(app) as port, Connection(port) as connection:
         connection.send(http_request("HEAD", "/"))
@@ -70,7 +70,7 @@ def test_a_question_for_the_head_alone_gets_the_head() -> None:
     assert len(app.writes) == 2
 
 
-def test_an_answer_that_the_server_refuses_leaves_no_connection_open() -> None:
+def test_closes_connection_if_server_rejects_the_answer() -> None:
     with http_server(Answering(length=len(BODY) - 1)) as port, Connection(port) as connection:
         connection.send(http_request("GET", "/"))
         head = connection.socket.recv(4096)
@@ -78,7 +78,7 @@ def test_an_answer_that_the_server_refuses_leaves_no_connection_open() -> None:
         assert connection.socket.recv(4096) == b""
 
 
-def test_behind_another_server_both_messages_are_sent() -> None:
+def test_sends_both_messages_behind_a_server_other_than_uvicorn() -> None:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:

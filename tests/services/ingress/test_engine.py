@@ -42,7 +42,7 @@ def with_engine(
     [({}, 0.0), (WITH_RERANKER, 0.5), (merged(WITH_RERANKER, WITH_DIVERSITY), 0.5)],
     ids=["ranker", "reranker", "diversity"],
 )
-def test_many_requests_at_once_each_get_their_own_list(
+def test_concurrent_requests_each_get_their_own_list(
     tmp_path: Path, changes: Mapping[str, Any], added: float
 ) -> None:
     async def scenario(engine: Engine) -> None:
@@ -79,7 +79,7 @@ def test_many_requests_at_once_each_get_their_own_list(
     with_engine(tmp_path, changes, scenario)
 
 
-def test_diversity_puts_something_new_before_a_twin(tmp_path: Path) -> None:
+def test_diversity_ranks_a_new_item_before_a_duplicate(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         vectors = engine.release.catalogue.columns["embedding"]
         answer = await engine.rank(RankRequest(user_id="u1", k=5), "1")
@@ -89,7 +89,7 @@ def test_diversity_puts_something_new_before_a_twin(tmp_path: Path) -> None:
     with_engine(tmp_path, merged(WITH_RERANKER, WITH_DIVERSITY), scenario)
 
 
-def test_an_answer_says_what_made_it(tmp_path: Path) -> None:
+def test_answer_contains_versions_and_timings(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         answer = await engine.rank(RankRequest(user_id="u1", k=3, explain=True), "id-7")
         assert answer.request_id == "id-7"
@@ -101,7 +101,7 @@ def test_an_answer_says_what_made_it(tmp_path: Path) -> None:
     with_engine(tmp_path, WITH_RERANKER, scenario)
 
 
-def test_what_the_pipeline_does_not_allow_is_refused_by_name(tmp_path: Path) -> None:
+def test_rejects_forbidden_value_and_names_the_field(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         for request, field in (
             (RankRequest(user_id="u1", k=101), "k"),
@@ -116,7 +116,7 @@ def test_what_the_pipeline_does_not_allow_is_refused_by_name(tmp_path: Path) -> 
     with_engine(tmp_path, {}, scenario)
 
 
-def test_a_ranker_elsewhere_is_called_and_what_it_does_not_answer_fails(tmp_path: Path) -> None:
+def test_calls_ranker_of_another_unit_and_fails_if_it_fails(tmp_path: Path) -> None:
     calls: list[RaggedBatch] = []
 
     async def away(batch: RaggedBatch) -> RaggedBatch:
@@ -135,12 +135,12 @@ def test_a_ranker_elsewhere_is_called_and_what_it_does_not_answer_fails(tmp_path
     with_engine(tmp_path, SPLIT, scenario, remote={"ranker": RemoteStage("ranker", away)})
 
 
-def test_a_stage_that_no_unit_runs_is_a_config_error(tmp_path: Path) -> None:
+def test_stage_without_a_unit_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no unit has the stage ranker"):
         with_engine(tmp_path, SPLIT, lambda _engine: asyncio.sleep(0))
 
 
-def test_a_closed_engine_refuses_and_its_store_can_be_opened_again(tmp_path: Path) -> None:
+def test_closed_engine_refuses_requests_and_releases_its_store(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         engine.close()
         with pytest.raises(Overloaded):

@@ -91,7 +91,7 @@ def wrapped(replica: Replica) -> FastPath:
     return FastPath(Layer(Layer(replica.serve, "_app"), "app"))
 
 
-def test_requests_go_straight_to_the_application_and_are_counted_in_and_out() -> None:
+def test_requests_bypass_serve_and_are_counted_as_in_flight() -> None:
     app, counter = App(), Counter()
     replica = Replica(app, counter)
     path = wrapped(replica)
@@ -101,7 +101,7 @@ def test_requests_go_straight_to_the_application_and_are_counted_in_and_out() ->
     assert all(scope[FAST_PATH] for scope in app.scopes)
 
 
-def test_serves_own_routes_and_what_is_not_http_stay_serves() -> None:
+def test_routes_of_serve_and_other_protocols_stay_with_serve() -> None:
     app, counter = App(), Counter()
     replica = Replica(app, counter)
     path = wrapped(replica)
@@ -111,7 +111,7 @@ def test_serves_own_routes_and_what_is_not_http_stay_serves() -> None:
 
 
 @pytest.mark.parametrize("failure", [ValueError("bug"), asyncio.CancelledError(), KeyboardInterrupt()])
-def test_an_application_that_fails_or_is_cancelled_is_counted_out(failure: BaseException) -> None:
+def test_failed_or_cancelled_request_is_no_longer_in_flight(failure: BaseException) -> None:
     counter = Counter()
     path = wrapped(Replica(App(failure), counter))
     with pytest.raises(type(failure)):
@@ -119,7 +119,7 @@ def test_an_application_that_fails_or_is_cancelled_is_counted_out(failure: BaseE
     assert (counter.entered, counter.ongoing) == (1, 0)
 
 
-def test_a_full_replica_refuses_at_once() -> None:
+def test_full_replica_refuses_at_once() -> None:
     app, counter = App(), Counter()
     path = wrapped(Replica(app, counter, limit=2))
     ask(path)
@@ -137,7 +137,7 @@ def without(name: str) -> type:
 @pytest.mark.parametrize(
     "name", ["inc_num_ongoing_requests", "dec_num_ongoing_requests", "get_num_ongoing_requests"]
 )
-def test_where_the_counter_is_missing_requests_take_serves_path(name: str) -> None:
+def test_requests_take_path_of_serve_if_the_counter_is_missing(name: str) -> None:
     app = App()
     replica = Replica(app, without(name)())
     path = wrapped(replica)
@@ -147,14 +147,14 @@ def test_where_the_counter_is_missing_requests_take_serves_path(name: str) -> No
 
 
 @pytest.mark.parametrize("attribute", ["_metrics_manager", "_deployment_id", "_deployment_config"])
-def test_where_a_replica_is_built_otherwise_requests_take_serves_path(attribute: str) -> None:
+def test_requests_take_path_of_serve_if_the_replica_differs(attribute: str) -> None:
     replica = Replica(App(), Counter())
     delattr(replica, attribute)
     assert find_target(replica.serve) is None
     assert ask(wrapped(replica))[0]["status"] == 299
 
 
-def test_another_application_or_serves_proxy_is_left_alone() -> None:
+def test_ignores_other_applications_and_the_proxy_of_serve() -> None:
     foreign = Replica(object(), Counter())
     assert ask(wrapped(foreign))[0]["status"] == 299
 
@@ -165,13 +165,13 @@ def test_another_application_or_serves_proxy_is_left_alone() -> None:
     assert ask(FastPath(unknown))[0]["status"] == 298
 
 
-def test_layers_that_hold_each_other_are_not_walked_for_ever() -> None:
+def test_stops_at_middleware_layers_that_form_a_circle() -> None:
     ring = Layer(None, "app")
     ring.app = ring  # type: ignore[attr-defined]
     assert find_target(ring) is None
 
 
-def test_the_setting_names_what_gives_the_middleware() -> None:
+def test_setting_names_the_function_that_returns_the_middleware() -> None:
     module, _, name = fast_path.IMPORT_PATH.partition(":")
     assert (module, getattr(fast_path, name)) == (fast_path.__name__, middlewares)
     assert [type(each) for each in middlewares()] == [Middleware]

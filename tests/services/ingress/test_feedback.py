@@ -8,7 +8,7 @@ from services.ingress.feedback import parse_feedback
 WHOLE = b'{"request_id": "r", "item_id": "i", "event": "rated", "value": 0.5}'
 
 
-def test_every_event_is_taken() -> None:
+def test_accepts_every_event() -> None:
     assert parse_feedback(WHOLE).value == 0.5
     for event in (b"opened", b"walked"):
         body = b'{"request_id": "r", "item_id": "i", "event": "%s"}' % event
@@ -28,14 +28,14 @@ def test_every_event_is_taken() -> None:
         (b', "event": "rated"', b"", "event"),
     ],
 )
-def test_a_fault_names_its_field(old: bytes, new: bytes, field: str) -> None:
+def test_error_names_the_field(old: bytes, new: bytes, field: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         parse_feedback(WHOLE.replace(old, new))
     assert refused.value.field == field
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"event": NaN}', b"\xff"])
-def test_what_is_not_json_is_told(body: bytes) -> None:
+def test_rejects_body_that_is_not_json(body: bytes) -> None:
     with pytest.raises(RequestError) as refused:
         parse_feedback(body)
     assert refused.value.status == 400

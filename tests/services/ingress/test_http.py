@@ -95,7 +95,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield Service(port, app, gate)
 
 
-def test_each_of_many_users_at_once_gets_its_own_scores(service: Service) -> None:
+def test_concurrent_users_each_get_their_own_scores(service: Service) -> None:
     def own(user: int) -> None:
         reply = ask(service.port, rank_request({**GOOD, "user_id": f"u{user}"}))
         scores = [item["score"] for item in reply.json["items"]]
@@ -105,21 +105,21 @@ def test_each_of_many_users_at_once_gets_its_own_scores(service: Service) -> Non
         list(pool.map(own, range(40)))
 
 
-def test_an_unknown_user_gets_the_defaults(service: Service) -> None:
+def test_unknown_user_gets_the_defaults(service: Service) -> None:
     for user in ("nobody", "ü" * 128, "🚶" * 128, "u3\\u0000"):
         reply = ask(service.port, rank_request({**GOOD, "user_id": user}))
         assert [item["score"] for item in reply.json["items"]] == [11.0, 7.0]
         assert reply.json["degraded"] is None
 
 
-def test_candidates_come_from_near_the_user_when_none_are_named(service: Service) -> None:
+def test_candidates_are_near_the_user_if_the_request_names_none(service: Service) -> None:
     reply = ask(service.port, rank_request({"user_id": "u1", "context": {"position": [0.5, 0.5]}, "k": 100}))
     scores = [item["score"] for item in reply.json["items"]]
     assert len(scores) == 20
     assert scores == sorted(scores, reverse=True)
 
 
-def test_the_answer_explains_itself_when_asked(service: Service) -> None:
+def test_answer_explains_its_scores_on_request(service: Service) -> None:
     answer = ask(service.port, rank_request({**GOOD, "explain": True}, {"x-request-id": "mine-1"})).json
     assert answer["request_id"] == "mine-1"
     assert answer["items"][0]["scores"] == {"ranker": 4011.0}
@@ -129,7 +129,7 @@ def test_the_answer_explains_itself_when_asked(service: Service) -> None:
 
 
 @pytest.mark.parametrize("name", BAD_BODIES)
-def test_a_bad_body_is_a_problem_that_names_the_field(service: Service, name: str) -> None:
+def test_answers_bad_body_with_a_problem_that_names_the_field(service: Service, name: str) -> None:
     body, status, field = BAD_BODIES[name]
     with Connection(service.port) as connection:
         check_problem(connection.ask(rank_request(body, {"content-length": str(len(body))})), status, field)
@@ -156,7 +156,9 @@ def test_a_bad_body_is_a_problem_that_names_the_field(service: Service, name: st
         },
     )
 )
-def test_whatever_is_asked_is_answered_or_refused_by_name(service: Service, document: dict[str, Any]) -> None:
+def test_any_request_is_answered_or_rejected_with_the_field(
+    service: Service, document: dict[str, Any]
+) -> None:
     reply = ask(service.port, rank_request(document))
     assert reply.status in {200, 400, 422, 429}, reply.body
     if reply.status == 200:
@@ -166,17 +168,17 @@ def test_whatever_is_asked_is_answered_or_refused_by_name(service: Service, docu
         check_problem(reply, reply.status, reply.json["field"])
 
 
-def test_a_key_that_is_named_twice_counts_once_the_last(service: Service) -> None:
+def test_last_value_of_a_duplicate_key_counts(service: Service) -> None:
     reply = ask(service.port, rank_request(b'{"user_id":"u1","user_id":"u2","candidates":["item-0000"]}'))
     assert reply.json["items"] == [{"id": "item-0000", "score": bias_of(2)}]
 
 
-def test_a_declared_body_of_100_mb_is_refused_before_it_is_sent(service: Service) -> None:
+def test_refuses_declared_body_of_100_mb_before_it_is_sent(service: Service) -> None:
     check_problem(ask(service.port, declared_only(100 * MEBIBYTE)), 413, "body")
     check_good(service.port)
 
 
-def test_a_declared_body_of_100_mb_that_is_sent_is_read_past(service: Service) -> None:
+def test_reads_and_drops_declared_body_of_100_mb_that_is_sent_anyway(service: Service) -> None:
     with Connection(service.port) as connection:
         connection.send(declared_only(100 * MEBIBYTE))
         check_problem(connection.reply(), 413, "body")
@@ -186,7 +188,7 @@ def test_a_declared_body_of_100_mb_that_is_sent_is_read_past(service: Service) -
         assert connection.ask(rank_request(GOOD)).status == 200
 
 
-def test_an_undeclared_body_is_refused_where_it_passes_the_limit(service: Service) -> None:
+def test_refuses_body_of_undeclared_size_once_it_exceeds_the_limit(service: Service) -> None:
     with Connection(service.port) as connection:
         connection.send(chunked_head())
         piece = chunk(b" " * 65_536)
@@ -200,7 +202,7 @@ def test_an_undeclared_body_is_refused_where_it_passes_the_limit(service: Servic
     check_good(service.port)
 
 
-def test_a_body_in_many_pieces_is_one_body(service: Service) -> None:
+def test_joins_a_body_that_arrives_in_many_pieces(service: Service) -> None:
     with Connection(service.port) as connection:
         connection.send(chunked_head())
         for byte in json.dumps(GOOD).encode():
@@ -209,9 +211,7 @@ def test_a_body_in_many_pieces_is_one_body(service: Service) -> None:
         assert connection.reply().status == 200
 
 
-def test_a_body_that_does_not_come_gives_its_place_back(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_body_does_not_occupy_the_replica(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "_BODY_LIMIT_S", 0.05)
     with Connection(service.port) as connection:
         connection.send(declared_only(100) + b'{"user_id":')
@@ -236,7 +236,7 @@ def test_a_body_that_does_not_come_gives_its_place_back(
         ("GET", "/" + "x" * 20_000, 404, "path"),
     ],
 )
-def test_a_wrong_route_is_a_problem(
+def test_answers_unknown_route_with_a_problem(
     service: Service, method: str, path: str, status: int, field: str
 ) -> None:
     reply = ask(service.port, http_request(method, path))
@@ -245,7 +245,7 @@ def test_a_wrong_route_is_a_problem(
         assert reply.headers["allow"] == ("POST" if path == "/v1/rank" else "GET, HEAD")
 
 
-def test_items_and_health_are_read_with_get_and_head(service: Service) -> None:
+def test_items_and_health_answer_get_and_head(service: Service) -> None:
     reply = ask(service.port, http_request("GET", "/v1/items/item-0042"))
     assert reply.status == 200
     assert reply.headers["content-type"] == "application/geo+json"
@@ -278,9 +278,7 @@ def test_items_and_health_are_read_with_get_and_head(service: Service) -> None:
         (b"tab\there", False),
     ],
 )
-def test_a_request_id_is_kept_when_it_is_plain_and_made_when_not(
-    service: Service, given: bytes, kept: bool
-) -> None:
+def test_keeps_a_printable_request_id_and_replaces_others(service: Service, given: bytes, kept: bool) -> None:
     reply = ask(service.port, rank_request(GOOD, {"x-request-id": given}))
     assert reply.status == 200
     assert reply.json["request_id"] == reply.headers["x-request-id"]
@@ -288,13 +286,13 @@ def test_a_request_id_is_kept_when_it_is_plain_and_made_when_not(
     assert reply.headers["x-request-id"]
 
 
-def test_a_request_id_cannot_split_the_answers_headers(service: Service) -> None:
+def test_request_id_cannot_inject_response_headers(service: Service) -> None:
     reply = ask(service.port, rank_request(GOOD, {"x-request-id": b"a\r\nset-cookie: b"}))
     assert "set-cookie" not in reply.headers
     check_good(service.port)
 
 
-def test_pipelined_requests_are_answered_in_their_order(service: Service) -> None:
+def test_answers_pipelined_requests_in_order(service: Service) -> None:
     asked = [rank_request({**GOOD, "user_id": f"u{i}"}) for i in range(5)]
     asked.insert(2, rank_request(b"{"))
     with Connection(service.port) as connection:
@@ -305,7 +303,7 @@ def test_pipelined_requests_are_answered_in_their_order(service: Service) -> Non
     assert tops == [bias_of(i) + 11 for i in range(5)]
 
 
-def test_past_the_queues_limit_the_answer_is_429_at_once(service: Service) -> None:
+def test_answers_429_at_once_if_the_queue_is_full(service: Service) -> None:
     with ThreadPoolExecutor(8) as pool, service.gate.shut():
         held = [pool.submit(ask, service.port, rank_request(GOOD))]
         assert service.gate.entered.wait(LIMIT_S)
@@ -320,7 +318,7 @@ def test_past_the_queues_limit_the_answer_is_429_at_once(service: Service) -> No
     assert service.waiting() == 0
 
 
-def test_far_more_than_can_be_done_is_answered_or_refused_and_nothing_stays_behind(service: Service) -> None:
+def test_heavy_overload_is_answered_or_refused_and_leaves_nothing_behind(service: Service) -> None:
     def client(user: int) -> Counter[int]:
         data = rank_request({**GOOD, "user_id": f"u{user}"})
         statuses: Counter[int] = Counter()
@@ -340,7 +338,7 @@ def test_far_more_than_can_be_done_is_answered_or_refused_and_nothing_stays_behi
     assert (service.waiting(), service.engine.runner.batches_in_flight) == (0, 0)
 
 
-def test_a_deadline_that_cannot_be_kept_is_429(service: Service) -> None:
+def test_answers_429_if_the_deadline_cannot_be_met(service: Service) -> None:
     check_problem(ask(service.port, rank_request({**GOOD, "deadline_ms": 1e-9})), 429, None)
     with ThreadPoolExecutor(1) as pool, service.gate.shut():
         late = pool.submit(ask, service.port, rank_request({**GOOD, "deadline_ms": 30}))
@@ -350,7 +348,7 @@ def test_a_deadline_that_cannot_be_kept_is_429(service: Service) -> None:
     check_good(service.port)
 
 
-def test_priority_and_then_deadline_decide_who_is_served_first(service: Service) -> None:
+def test_serves_by_priority_and_then_by_deadline(service: Service) -> None:
     def named(user: str, **more: float) -> bytes:
         return rank_request({**GOOD, "user_id": user, **more})
 
@@ -373,7 +371,7 @@ def test_priority_and_then_deadline_decide_who_is_served_first(service: Service)
         assert service.gate.batches == [["first"], ["high", "soon"], ["late", "low"]]
 
 
-def test_a_client_that_leaves_is_not_computed_and_costs_no_one_else(
+def test_request_of_a_client_that_left_is_not_computed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted: list[int] = []
@@ -394,7 +392,7 @@ def test_a_client_that_leaves_is_not_computed_and_costs_no_one_else(
     assert set(noted) == {200}, "nobody was there to be refused"
 
 
-def test_a_client_that_leaves_inside_a_batch_does_not_shift_the_others(service: Service) -> None:
+def test_client_that_leaves_a_batch_does_not_shift_other_answers(service: Service) -> None:
     with ThreadPoolExecutor(4) as pool, service.gate.shut():
         first = pool.submit(ask, service.port, rank_request(GOOD))
         assert service.gate.entered.wait(LIMIT_S)
@@ -410,13 +408,13 @@ def test_a_client_that_leaves_inside_a_batch_does_not_shift_the_others(service: 
         assert first.result(LIMIT_S).status == 200
 
 
-def test_a_client_that_leaves_before_its_body_is_there_is_forgotten(service: Service) -> None:
+def test_drops_client_that_leaves_before_its_body_arrives(service: Service) -> None:
     with Connection(service.port) as connection:
         connection.send(declared_only(100) + b"{")
     check_good(service.port)
 
 
-def test_a_stage_that_fails_is_a_problem_and_the_next_request_is_served(service: Service) -> None:
+def test_failed_stage_is_a_problem_and_the_next_request_succeeds(service: Service) -> None:
     service.gate.failures.append(ValueError("bad weights"))
     reply = ask(service.port, rank_request(GOOD))
     check_problem(reply, 500, None)
@@ -424,7 +422,7 @@ def test_a_stage_that_fails_is_a_problem_and_the_next_request_is_served(service:
     check_good(service.port)
 
 
-def test_a_bug_is_a_problem_too(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_unexpected_error_with_a_problem(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "item_row", lambda *_: 10**9)
     check_problem(ask(service.port, http_request("GET", "/v1/items/item-0001")), 500, None)
 
@@ -432,7 +430,7 @@ def test_a_bug_is_a_problem_too(service: Service, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "data", [b"nonsense\r\n\r\n", b"POST /v1/rank HTTP/1.1\r\ncontent-length: -5\r\n\r\n"]
 )
-def test_what_is_not_http_harms_no_one(service: Service, data: bytes) -> None:
+def test_bytes_that_are_not_http_do_not_affect_other_clients(service: Service, data: bytes) -> None:
     reply: Reply = ask(service.port, data)
     assert 400 <= reply.status < 500
     check_good(service.port)
@@ -445,7 +443,7 @@ def test_two_services_in_one_process_after_each_other(tmp_path: Path) -> None:
             check_good(port)
 
 
-def test_the_named_application_reads_the_home_from_the_environment(
+def test_application_reads_its_home_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
@@ -453,7 +451,7 @@ def test_the_named_application_reads_the_home_from_the_environment(
         check_good(port)
 
 
-def test_what_is_refused_unread_has_the_requests_id_and_is_counted(
+def test_request_that_is_refused_unread_keeps_its_id_and_is_counted(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[int] = []

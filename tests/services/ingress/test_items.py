@@ -8,7 +8,7 @@ from services.ingress.items import item_row
 from tests.pipelines import make_pipeline
 
 
-def test_an_item_is_found_by_its_id_alone(tmp_path: Path) -> None:
+def test_finds_item_by_its_exact_id(tmp_path: Path) -> None:
     make_pipeline(tmp_path)
     catalogue = Catalogue.open(tmp_path / "catalogue")
     assert catalogue.ids[item_row(catalogue, "item-0042")] == "item-0042"

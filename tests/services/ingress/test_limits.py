@@ -8,7 +8,7 @@ from services.ingress.schema import RankRequest
 LIMITS = RequestsConfig(max_k=50, max_deadline_ms=2000, max_priority=3)
 
 
-def test_a_request_at_its_limits_passes() -> None:
+def test_accepts_request_at_its_limits() -> None:
     check_limits(RankRequest("u", k=50, deadline_ms=2000, priority=3), LIMITS)
     check_limits(RankRequest("u"), LIMITS)
 
@@ -25,7 +25,7 @@ def test_a_request_at_its_limits_passes() -> None:
     ],
     ids=["k", "deadline_ms", "priority"],
 )
-def test_a_value_above_its_limit_is_refused_by_name(request_: RankRequest, detail: str) -> None:
+def test_rejects_value_above_its_limit_and_names_the_field(request_: RankRequest, detail: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         check_limits(request_, LIMITS)
     assert refused.value.detail.startswith(detail)

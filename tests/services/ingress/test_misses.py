@@ -48,7 +48,7 @@ def misses(metrics: UnitMetrics, tmp_path: Path) -> Misses:
         (20.0, "ranker:popular:late", OBJECTIVE_MS, 1),
     ],
 )
-def test_an_answer_counts_if_it_lacked_time_and_its_caller_had_given_it(
+def test_counts_answer_that_lacked_time_if_its_deadline_allowed_it(
     misses: Misses,
     metrics: UnitMetrics,
     elapsed_ms: float,
@@ -61,15 +61,13 @@ def test_an_answer_counts_if_it_lacked_time_and_its_caller_had_given_it(
     assert recorded(0, metrics)["missed_requests"] == counted
 
 
-def test_a_refusal_counts_unless_its_caller_left_no_time(misses: Misses, metrics: UnitMetrics) -> None:
+def test_counts_refusal_unless_its_deadline_was_too_short(misses: Misses, metrics: UnitMetrics) -> None:
     misses.refused(None)
     misses.refused(2.0)
     assert metrics.missed_requests == 1
 
 
-def test_while_the_feature_store_takes_most_of_the_time_nothing_counts(
-    misses: Misses, metrics: UnitMetrics
-) -> None:
+def test_counts_nothing_while_the_feature_store_is_slow(misses: Misses, metrics: UnitMetrics) -> None:
     metrics.batch_done(1, 20, {"features": 80.0, "ranker": 5.0})
     misses.answered(120.0, "ranker:popular:late", None)
     metrics.batch_done(1, 20, {"memory": 0.2})  # the store is not asked, as it was late
@@ -93,7 +91,9 @@ class Slow:
 
 
 @pytest.mark.parametrize(("p99_ms", "counted"), [(80.0, 2), (60_000.0, 0)])
-def test_answers_over_http_are_held_to_the_objective(tmp_path: Path, p99_ms: float, counted: int) -> None:
+def test_answers_over_http_are_compared_with_the_objective(
+    tmp_path: Path, p99_ms: float, counted: int
+) -> None:
     app = StandaloneApp(make_pipeline(tmp_path, scaling(p99_ms)), tmp_path, first_stages=[Slow()])
     with http_server(app) as port:
         assert app.rank_app is not None
@@ -105,7 +105,7 @@ def test_answers_over_http_are_held_to_the_objective(tmp_path: Path, p99_ms: flo
         assert engine.metrics.missed_requests == counted
 
 
-def test_requests_that_the_queue_refuses_over_http_count(tmp_path: Path) -> None:
+def test_counts_requests_that_the_queue_refuses_over_http(tmp_path: Path) -> None:
     changes = scaling(60_000.0) | {"requests": {"default_deadline_ms": 60_000}}
     app = StandaloneApp(make_pipeline(tmp_path, changes), tmp_path)
     with http_server(app) as port:

@@ -30,7 +30,7 @@ def in_loop(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def test_every_shape_runs_by_every_rung_the_best_last() -> None:
+def test_every_shape_runs_on_every_rung_with_the_best_last() -> None:
     runs: list[tuple[int, int]] = []
 
     async def run(requests: int, rung: int) -> None:
@@ -40,7 +40,7 @@ def test_every_shape_runs_by_every_rung_the_best_last() -> None:
     assert runs == [(1, 1), (1, 2), (1, 5), (0, 1), (0, 2), (0, 5)]
 
 
-def test_a_stage_of_its_own_that_fails_keeps_a_replica_from_starting() -> None:
+def test_replica_does_not_start_if_its_own_stage_fails() -> None:
     async def run(requests: int, rung: int) -> None:
         raise StageFailed("no scores")
 
@@ -48,7 +48,7 @@ def test_a_stage_of_its_own_that_fails_keeps_a_replica_from_starting() -> None:
         in_loop(Rehearsal(run, shapes=[1], rungs=1).start)
 
 
-def test_another_unit_is_waited_for() -> None:
+def test_waits_for_another_unit() -> None:
     fails = [True, True, False, True, False]
 
     async def run(requests: int, rung: int) -> None:
@@ -60,7 +60,7 @@ def test_another_unit_is_waited_for() -> None:
     assert (fails, rehearsal.waits_for) == ([], ())
 
 
-def test_a_replica_starts_without_a_unit_that_does_not_answer_and_is_ready_when_it_does() -> None:
+def test_replica_starts_without_a_silent_unit_and_is_ready_once_it_answers() -> None:
     async def scenario() -> None:
         answers = asyncio.Event()
 
@@ -77,7 +77,7 @@ def test_a_replica_starts_without_a_unit_that_does_not_answer_and_is_ready_when_
     in_loop(scenario)
 
 
-def test_an_engine_rehearses_on_its_model_thread_and_counts_and_learns_nothing(tmp_path: Path) -> None:
+def test_rehearsal_uses_the_model_thread_and_records_nothing(tmp_path: Path) -> None:
     path = make_pipeline(tmp_path, FALLBACK)
 
     async def scenario() -> None:
@@ -116,7 +116,7 @@ class Watched:
         return self._stage(batch)
 
 
-def test_readyz_is_503_until_the_other_unit_has_answered(tmp_path: Path) -> None:
+def test_readyz_is_503_until_the_other_unit_answers(tmp_path: Path) -> None:
     path = make_pipeline(tmp_path, merged(SPLIT, {"fallback": {"popular": {"column": "value"}}}))
     answers = threading.Event()
 

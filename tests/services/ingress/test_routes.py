@@ -63,7 +63,7 @@ async def nothing() -> dict[str, Any]:
         ),
     ],
 )
-def test_a_route_is_found_by_method_and_path(
+def test_finds_route_by_method_and_path(
     method: str, path: str, name: str, label: str, params: dict[str, str] | None
 ) -> None:
     scope = scope_of(method, path)
@@ -93,7 +93,7 @@ async def _reply(answer: Answer, scope: Scope) -> Reply:
         "/v2/models/m/n/versions/2/infer",
     ],
 )
-def test_a_path_that_is_no_route_is_not_found_and_the_error_names_the_routes(path: str) -> None:
+def test_unknown_path_is_not_found_and_the_error_names_the_routes(path: str) -> None:
     scope = scope_of("POST", path)
     with pytest.raises(NotFound) as refused:
         TABLE.find(scope)
@@ -115,7 +115,7 @@ def test_a_path_that_is_no_route_is_not_found_and_the_error_names_the_routes(pat
         ("X" * 100_000, "/v1/jobs", "GET, HEAD, POST", f"got {20 * 'X'};"),
     ],
 )
-def test_another_method_is_not_allowed_and_the_error_names_those_that_are(
+def test_wrong_method_is_refused_and_the_error_names_the_allowed_methods(
     method: str, path: str, allowed: str, text: str
 ) -> None:
     scope = scope_of(method, path)
@@ -141,7 +141,7 @@ def documented_routes() -> dict[str, str]:
     return rows
 
 
-def test_the_guide_lists_the_routes_of_the_table() -> None:
+def test_guide_lists_all_routes() -> None:
     rows = documented_routes()
     assert sorted(rows) == sorted(f"{route.method} {route.path}" for route in ROUTES)
     for route in ROUTES:
@@ -151,7 +151,7 @@ def test_the_guide_lists_the_routes_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.body is not None], ids=lambda r: r.path)
-def test_the_guide_has_a_section_with_the_fields_of_each_body_and_answer(route: Route) -> None:
+def test_guide_documents_the_fields_of_each_body_and_answer(route: Route) -> None:
     heading = f"\n## `{route.method} {route.path}`\n"
     section = DOCUMENT.read_text(encoding="utf-8").partition(heading)[2].partition("\n## ")[0]
     fields = re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)

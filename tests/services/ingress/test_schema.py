@@ -10,7 +10,7 @@ from services.ingress.schema import RankedItem, RankRequest, parse_rank_request,
 from tests.services.stages.contexts import LAYOUT
 
 
-def test_a_whole_request_is_read_as_it_was_sent() -> None:
+def test_reads_every_field_of_a_request() -> None:
     sent = {
         "user_id": "ü-1",
         "context": {"position": [60.1, 24.9], "hour": 7},
@@ -56,7 +56,7 @@ def test_a_whole_request_is_read_as_it_was_sent() -> None:
         (b"null", "body"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_by_name(body: bytes, field: str) -> None:
+def test_rejects_invalid_value_and_names_the_field(body: bytes, field: str) -> None:
     with pytest.raises(Unprocessable) as refused:
         parse_rank_request(body)
     assert refused.value.field == field
@@ -83,7 +83,7 @@ def test_a_value_that_cannot_be_is_refused_by_name(body: bytes, field: str) -> N
         b"\xef\xbb\xbf{}",
     ],
 )
-def test_what_is_not_json_is_a_bad_request(body: bytes) -> None:
+def test_body_that_is_not_json_is_a_bad_request(body: bytes) -> None:
     with pytest.raises(RequestError) as refused:
         parse_rank_request(body)
     assert refused.value.status in {400, 422}
@@ -102,25 +102,25 @@ def test_what_is_not_json_is_a_bad_request(body: bytes) -> None:
         b'{"user_id": "u", "unknown": ' + b"[" * 100_000,
     ],
 )
-def test_endless_nesting_is_refused(body: bytes) -> None:
+def test_rejects_endless_nesting(body: bytes) -> None:
     with pytest.raises(RequestError) as refused:
         parse_rank_request(body)
     assert refused.value.field
 
 
-def test_an_error_shows_little_of_what_was_sent() -> None:
+def test_error_repeats_little_of_the_body() -> None:
     with pytest.raises(Unprocessable) as refused:
         parse_rank_request(b'{"user_id": "u", "%s": 1}' % (b"x" * 500_000))
     assert len(refused.value.detail) < 400
     assert len(str(refused.value.field)) <= 120
 
 
-def test_of_a_key_that_is_named_twice_the_last_counts() -> None:
+def test_last_value_of_a_duplicate_key_wins() -> None:
     assert parse_rank_request(b'{"user_id": "a", "k": 3, "user_id": "b", "k": 4}').user_id == "b"
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+def test_any_bytes_are_parsed_or_rejected(body: bytes) -> None:
     try:
         parse_rank_request(body)
     except RequestError as refused:
@@ -140,7 +140,7 @@ json_values = st.recursive(
         json_values,
     )
 )
-def test_any_json_is_read_or_refused(document: dict[str, object]) -> None:
+def test_any_json_is_parsed_or_rejected(document: dict[str, object]) -> None:
     try:
         request = parse_rank_request(json.dumps(document).encode())
         LAYOUT.encode(request.context)
@@ -150,7 +150,7 @@ def test_any_json_is_read_or_refused(document: dict[str, object]) -> None:
         assert 1 <= request.k <= 1000
 
 
-def test_an_item_names_its_stages_only_when_asked() -> None:
+def test_item_has_scores_by_stage_only_on_request() -> None:
     assert msgspec.json.encode(RankedItem("a", 1.0)) == b'{"id":"a","score":1.0}'
     explained = RankedItem("a", 1.0, {"ranker": 2.0})
     assert msgspec.json.decode(msgspec.json.encode(explained))["scores"] == {"ranker": 2.0}
@@ -163,13 +163,13 @@ def test_an_item_names_its_stages_only_when_asked() -> None:
         (b'{"candidates": ["\\"priority\\": 9"], "context": {"priority": 7}}', (0, None)),
     ],
 )
-def test_the_urgency_of_a_body_is_its_own_fields(body: bytes, expected: tuple[int, float | None]) -> None:
+def test_reads_urgency_from_the_fields_of_the_body(body: bytes, expected: tuple[int, float | None]) -> None:
     urgency = read_urgency(body)
     assert urgency is not None
     assert (urgency.priority, urgency.deadline_ms) == expected
 
 
 @given(st.binary(max_size=30))
-def test_a_body_that_cannot_be_read_has_no_urgency(body: bytes) -> None:
+def test_body_that_cannot_be_decoded_has_no_urgency(body: bytes) -> None:
     urgency = read_urgency(body)
     assert urgency is None or body.strip().startswith((b"{", b"["))

@@ -68,7 +68,7 @@ def completed_per_s(service: ServiceProcess, clients: int) -> float:
     return (last - first) * CANDIDATES / (end_s - start_s)
 
 
-def test_an_ingress_completes_what_its_calls_in_flight_allow(tmp_path: Path) -> None:
+def test_ingress_throughput_is_bounded_by_its_calls_in_flight(tmp_path: Path) -> None:
     limited = capacity_of(tmp_path, CHANGES)
     assert limited.calls is not None
     assert limited.calls.calls == 2

@@ -114,7 +114,7 @@ def row(answer: Answer) -> int:
         (True, True, True, None),
     ],
 )
-def test_only_when_the_last_resort_fails_too_is_there_an_error(
+def test_fails_only_if_memory_fails_too(
     full: bool, small: bool, memory: bool, expected: list[str] | None
 ) -> None:
     bench = Bench(Scoring("full", fails=full), Scoring("small", fails=small), memory_fails=memory)
@@ -130,7 +130,7 @@ def test_only_when_the_last_resort_fails_too_is_there_an_error(
     asyncio.run(bench.run(scenario))
 
 
-def test_a_rung_that_would_be_late_gives_way_before_it_starts() -> None:
+def test_skips_a_rung_that_would_be_late() -> None:
     bench = Bench()
     bench.full = Scoring("full", takes_s=0.8, clock=bench)
     bench.small = Scoring("small", takes_s=0.3, clock=bench)
@@ -148,7 +148,7 @@ def test_a_rung_that_would_be_late_gives_way_before_it_starts() -> None:
     asyncio.run(bench.run(scenario))
 
 
-def test_what_waits_in_the_queue_or_in_a_batch_is_answered_from_memory_before_its_deadline() -> None:
+def test_waiting_requests_are_answered_from_memory_before_their_deadlines() -> None:
     gate = threading.Semaphore(0)
     bench = Bench(Scoring("full", gate=gate))
 
@@ -167,7 +167,7 @@ def test_what_waits_in_the_queue_or_in_a_batch_is_answered_from_memory_before_it
     asyncio.run(bench.run(scenario))
 
 
-def test_a_long_queue_is_answered_by_less_the_highest_priority_by_all() -> None:
+def test_long_queue_lowers_quality_except_for_the_highest_priority() -> None:
     gate = threading.Semaphore(0)
     bench = Bench()
     bench.full = Scoring("full", takes_s=1.0, clock=bench, gate=gate)
@@ -193,7 +193,7 @@ def test_a_long_queue_is_answered_by_less_the_highest_priority_by_all() -> None:
     asyncio.run(bench.run(scenario))
 
 
-def test_a_full_queue_refuses_low_priorities_for_a_higher_one() -> None:
+def test_full_queue_drops_low_priority_for_a_higher_one() -> None:
     gate = threading.Semaphore(0)
     bench = Bench(Scoring("full", gate=gate), most=2 * BUDGET)
 
@@ -220,7 +220,7 @@ requests = st.tuples(st.integers(1, BUDGET), st.sampled_from([0.01, 0.5, 2.0, 50
     full_s=st.sampled_from([0.0, 0.4]),
     fails=st.sampled_from(["", "full", "both"]),
 )
-def test_whatever_happens_each_gets_its_own_answer_or_is_refused_for_being_late(
+def test_every_request_gets_its_own_answer_or_is_refused_as_late(
     steps: list[tuple[int, float, int] | float], full_s: float, fails: str
 ) -> None:
     bench = Bench()

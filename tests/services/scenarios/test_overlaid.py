@@ -48,7 +48,7 @@ def expected(visits: int, rain: float, crowd: float | None) -> dict[int, float]:
     return {c: own + (0.25 if crowd is None or c < 0 else crowd + c) for c in range(-1, CELLS)}
 
 
-def test_an_answer_follows_the_moment_the_store_and_the_overlay_on_disk(tmp_path: Path) -> None:
+def test_answer_follows_the_time_the_store_and_the_overlay(tmp_path: Path) -> None:
     config = load_config(make_overlaid_pipeline(tmp_path))
 
     async def run() -> None:
@@ -74,7 +74,7 @@ def test_an_answer_follows_the_moment_the_store_and_the_overlay_on_disk(tmp_path
     asyncio.run(run())
 
 
-def test_answers_that_are_kept_follow_the_overlay_and_the_live_features_on_disk(tmp_path: Path) -> None:
+def test_cached_answers_follow_the_overlay_and_the_live_features(tmp_path: Path) -> None:
     path = make_overlaid_pipeline(tmp_path)
     config = load_config(path).model_copy(update={"response_cache": ResponseCacheConfig(ttl_s=3600)})
     closed = LiveItems.none(FEATURES).setting(FEATURES, "bonus", np.array([item_key("item-0")]), -5.0)
@@ -101,7 +101,7 @@ def test_answers_that_are_kept_follow_the_overlay_and_the_live_features_on_disk(
     asyncio.run(run())
 
 
-def test_a_replica_starts_from_folders_that_a_killed_writer_moved_aside(tmp_path: Path) -> None:
+def test_replica_starts_from_folders_that_a_killed_writer_moved_aside(tmp_path: Path) -> None:
     config = load_config(make_overlaid_pipeline(tmp_path))
     set_bonus(config, tmp_path, 64.0, "item-0")
     folders = [config.catalogue, "overlay", "live", *(model.artifact for model in config.models.values())]
@@ -121,7 +121,7 @@ def test_a_replica_starts_from_folders_that_a_killed_writer_moved_aside(tmp_path
     assert not [folder for folder in folders if (tmp_path / folder).exists()]  # a replica writes nothing
 
 
-def test_a_ranker_unit_scores_with_the_cells_and_globals_of_the_ingress(tmp_path: Path) -> None:
+def test_ranker_unit_scores_with_cell_and_global_features_of_the_ingress(tmp_path: Path) -> None:
     config = load_config(make_overlaid_pipeline(tmp_path, SPLIT))
 
     async def run() -> None:
@@ -148,7 +148,7 @@ def test_a_ranker_unit_scores_with_the_cells_and_globals_of_the_ingress(tmp_path
     asyncio.run(run())
 
 
-def test_an_overlay_that_cannot_be_used_is_a_fault_of_the_configuration(tmp_path: Path) -> None:
+def test_unusable_overlay_is_a_config_error(tmp_path: Path) -> None:
     config = load_config(make_overlaid_pipeline(tmp_path))
     assert check_artifacts(config, tmp_path) == []
     shutil.rmtree(tmp_path / "overlay")

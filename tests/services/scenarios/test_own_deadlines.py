@@ -53,7 +53,7 @@ async def learn(bench: Bench, gate: threading.Semaphore) -> None:
     bench.full.entered.clear()
 
 
-def test_a_batch_is_divided_by_the_rung_that_each_request_can_wait_for() -> None:
+def test_divides_a_batch_by_the_rung_that_each_deadline_allows() -> None:
     gate = threading.Semaphore(0)
     bench = timed_bench(gate)
 
@@ -74,7 +74,7 @@ def test_a_batch_is_divided_by_the_rung_that_each_request_can_wait_for() -> None
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from([0.002, 0.02, 0.1, 0.4, 0.7, 50.0, 60.0]), min_size=1, max_size=BUDGET))
-def test_requests_that_can_wait_are_whole_whatever_is_in_their_batch(deadlines_s: list[float]) -> None:
+def test_patient_requests_get_the_best_rung_in_any_batch(deadlines_s: list[float]) -> None:
     gate = threading.Semaphore(0)
     bench = timed_bench(gate)
 
@@ -122,7 +122,7 @@ def submit(runner: "Runner[int]", number: int, left_s: float, size: int = SIZE) 
     return asyncio.create_task(runner.submit(Work(number, size, 1, now_s + left_s, 0, "a", now_s)))
 
 
-def test_a_request_leaves_a_call_that_takes_too_long_and_the_others_get_their_scores() -> None:
+def test_request_leaves_a_slow_call_and_the_others_get_their_scores() -> None:
     async def scenario() -> None:
         called: asyncio.Queue[tuple[RaggedBatch, asyncio.Future[None]]] = asyncio.Queue()
 
@@ -158,7 +158,7 @@ def test_a_request_leaves_a_call_that_takes_too_long_and_the_others_get_their_sc
     asyncio.run(scenario())
 
 
-def test_a_call_that_hangs_keeps_its_place_no_longer_than_the_default_deadline() -> None:
+def test_hanging_call_counts_as_in_flight_for_the_default_deadline_at_most() -> None:
     async def scenario() -> None:
         hanging = asyncio.Event()
 
@@ -181,7 +181,7 @@ def test_a_call_that_hangs_keeps_its_place_no_longer_than_the_default_deadline()
     asyncio.run(scenario())
 
 
-def test_a_ranker_unit_that_had_no_time_for_some_requests_is_asked_again_for_others() -> None:
+def test_calls_ranker_unit_again_after_it_had_no_time_for_some_requests() -> None:
     async def scenario() -> None:
         calls: list[int] = []
 
@@ -201,7 +201,7 @@ def test_a_ranker_unit_that_had_no_time_for_some_requests_is_asked_again_for_oth
     asyncio.run(scenario())
 
 
-def test_a_batch_that_is_ranked_is_finished_by_its_last_rung_however_long_the_queue() -> None:
+def test_ranked_batch_is_ordered_by_the_last_rung_however_long_the_queue() -> None:
     bench = Bench()
 
     async def scenario() -> None:

@@ -64,7 +64,7 @@ def _port(config: tuple[Path, int]) -> Iterator[int]:
         yield port
 
 
-def test_this_ray_renders_both_timeouts_where_all_frontends_inherit_them(config: tuple[Path, int]) -> None:
+def test_installed_ray_renders_both_timeouts_for_all_frontends(config: tuple[Path, int]) -> None:
     path, _ = config
     sections = path.read_text().split("\ndefaults\n")
     assert len(sections) == 2, "Ray's template has no single section `defaults`"
@@ -77,14 +77,14 @@ def test_this_ray_renders_both_timeouts_where_all_frontends_inherit_them(config:
     assert faults_of(path) == ""
 
 
-def test_a_connection_that_was_opened_in_advance_is_closed_without_an_answer(port: int) -> None:
+def test_closes_preconnected_connection_without_an_answer(port: int) -> None:
     with Connection(port) as connection:
         connection.socket.settimeout(LIMIT_S)
         assert connection.socket.recv(1) == b""
 
 
 @pytest.mark.parametrize("sent", [b"P", b"POST / HTTP/1.1\r\nhost: t"])
-def test_a_head_that_does_not_end_is_closed(port: int, sent: bytes) -> None:
+def test_closes_connection_whose_head_does_not_end(port: int, sent: bytes) -> None:
     began_s = time.monotonic()
     with Connection(port) as connection:
         connection.send(sent)
@@ -93,7 +93,7 @@ def test_a_head_that_does_not_end_is_closed(port: int, sent: bytes) -> None:
     assert time.monotonic() - began_s < LIMIT_S
 
 
-def test_a_head_that_trickles_is_closed(port: int) -> None:
+def test_closes_connection_whose_head_arrives_too_slowly(port: int) -> None:
     began_s = time.monotonic()
     with Connection(port) as connection:
         connection.socket.settimeout(0.2 * SHORT_S)
@@ -108,13 +108,13 @@ def test_a_head_that_trickles_is_closed(port: int) -> None:
         assert time.monotonic() - began_s < LIMIT_S
 
 
-def test_an_answer_may_take_longer_than_a_client_may_be_silent(port: int) -> None:
+def test_answer_may_take_longer_than_the_client_timeout(port: int) -> None:
     with Connection(port) as connection:
         reply = connection.ask(http_request("POST", "/slow", b"body"))
         assert (reply.status, reply.body) == (200, b"body")
 
 
-def test_an_idle_connection_is_kept_and_its_next_head_is_bounded(port: int) -> None:
+def test_keeps_idle_connection_and_limits_the_time_of_its_next_head(port: int) -> None:
     with Connection(port) as connection:
         assert connection.ask(http_request("GET", "/")).status == 200
         connection.socket.settimeout(SLOW_ANSWER_S)
@@ -126,7 +126,7 @@ def test_an_idle_connection_is_kept_and_its_next_head_is_bounded(port: int) -> N
         assert connection.reply().status == 408
 
 
-def test_a_body_may_come_slowly_but_not_stop(port: int) -> None:
+def test_accepts_a_slow_body_but_not_a_stalled_one(port: int) -> None:
     head = http_request("POST", "/", b"", {"content-length": "6"})
     with Connection(port) as connection:
         connection.send(head)
@@ -141,7 +141,7 @@ def test_a_body_may_come_slowly_but_not_stop(port: int) -> None:
         assert time.monotonic() - began_s < LIMIT_S
 
 
-def test_a_client_that_does_not_read_is_closed(port: int) -> None:
+def test_closes_connection_of_a_client_that_does_not_read(port: int) -> None:
     with Connection(port) as connection:
         body = b"x" * 50_000_000
         connection.socket.settimeout(LIMIT_S)

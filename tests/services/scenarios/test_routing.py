@@ -25,7 +25,7 @@ TWO_POOLS: dict[str, Any] = merged(
 )
 
 
-def test_pools_of_different_speed_get_their_shares_whatever_changes_while_they_run() -> None:
+def test_pools_get_their_shares_while_weights_change() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.services.routing"],
         cwd=ROOT,
@@ -43,7 +43,7 @@ def test_pools_of_different_speed_get_their_shares_whatever_changes_while_they_r
     assert report["with one that has no replica"] == {"fast": 6000, "slow": 6000}
 
 
-def test_weights_in_rays_store_reach_every_ingress_of_a_scaled_pipeline(tmp_path: Path) -> None:
+def test_weights_in_the_store_of_ray_reach_every_ingress(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.services.weighing", str(tmp_path), str(free_port())],
         cwd=ROOT,
@@ -60,7 +60,7 @@ def test_weights_in_rays_store_reach_every_ingress_of_a_scaled_pipeline(tmp_path
     assert report["from the store"] == {"one": 0, "two": 600}
 
 
-def test_a_ranker_in_two_pools_answers_each_its_own_and_outlives_a_pool(tmp_path: Path) -> None:
+def test_ranker_in_two_pools_survives_the_loss_of_one(tmp_path: Path) -> None:
     with served(tmp_path, TWO_POOLS) as service, load(service.port) as asked:
         asked.wait_for(300)
         assert len(service.replicas("scorer@one")) == 2

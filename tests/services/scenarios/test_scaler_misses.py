@@ -63,7 +63,7 @@ class Service:
         return self.seen[SCORER].target_num_replicas
 
 
-def test_what_falls_at_the_ingress_keeps_the_ranker_and_misses_raise_it(
+def test_degraded_answers_keep_the_ranker_and_misses_scale_it_up(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     service, per_s = Service(), 1200  # 24,000 candidates/s

@@ -35,9 +35,7 @@ def warnings_of(home: Path, *changes: Mapping[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("scaling", [{}, SLO], ids=["fixed", "slo"])
-def test_calls_that_limit_the_ingress_are_warned_of_until_there_are_enough(
-    tmp_path: Path, scaling: Mapping[str, Any]
-) -> None:
+def test_warns_if_calls_in_flight_limit_the_ingress(tmp_path: Path, scaling: Mapping[str, Any]) -> None:
     (line,) = warnings_of(tmp_path, PROFILED, scaling)
     assert line.startswith("units.main.max_calls_in_flight: a replica of main@local can take ")
     assert "of them at scorer@local, limit it to " in line
@@ -48,13 +46,13 @@ def test_calls_that_limit_the_ingress_are_warned_of_until_there_are_enough(
     )
 
 
-def test_without_a_profile_of_the_other_unit_nothing_is_said(tmp_path: Path) -> None:
+def test_does_not_warn_without_a_profile_of_the_other_unit(tmp_path: Path) -> None:
     assert warnings_of(tmp_path, {"units": {"main": {"profile": "main.json"}}}) == []
     lost = {"units": {"main": {"profile": "main.json"}, "scorer": {"profile": "lost.json"}}}
     assert warnings_of(tmp_path, lost) == []
 
 
-def test_a_pipeline_of_one_unit_is_not_warned_of(tmp_path: Path) -> None:
+def test_does_not_warn_for_a_pipeline_of_one_unit(tmp_path: Path) -> None:
     whole = {"units": {"main": {"stages": ["features", "ranker"], "profile": "main.json"}, "scorer": None}}
     document = merged(pipeline_document(), whole)
     del document["units"]["scorer"]

@@ -42,7 +42,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess
         yield process
 
 
-def test_it_is_ready_warm_and_on_the_fast_path_when_it_says_so(service: ServiceProcess) -> None:
+def test_service_that_reports_ready_is_warm_and_on_the_fast_path(service: ServiceProcess) -> None:
     for path in ("/readyz", "/healthz"):
         health = ask(service.port, http_request("GET", path))
         assert health.status == 200
@@ -50,7 +50,7 @@ def test_it_is_ready_warm_and_on_the_fast_path_when_it_says_so(service: ServiceP
         assert health.json["pipeline"] == "small"
 
 
-def test_the_curl_line_it_prints_works(service: ServiceProcess) -> None:
+def test_printed_curl_command_works(service: ServiceProcess) -> None:
     url, body = service.match_in_output(r"curl -s (\S+)"), service.match_in_output(r"-d '([^']*)'")
     done = subprocess.run(
         ["curl", "-s", "--max-time", "20", url, "-d", body], capture_output=True, text=True, check=True
@@ -58,20 +58,20 @@ def test_the_curl_line_it_prints_works(service: ServiceProcess) -> None:
     assert len(json.loads(done.stdout)["items"]) == 3
 
 
-def test_many_users_at_once_each_get_their_own_scores(service: ServiceProcess) -> None:
+def test_many_concurrent_users_get_their_own_scores(service: ServiceProcess) -> None:
     with load(service.port) as asked:
         asked.wait_for(500)
     assert asked.wrong == []
 
 
 @pytest.mark.parametrize("name", BAD_BODIES)
-def test_a_bad_body_is_a_problem_that_names_the_field(service: ServiceProcess, name: str) -> None:
+def test_answers_bad_body_with_a_problem_that_names_the_field(service: ServiceProcess, name: str) -> None:
     body, status, field = BAD_BODIES[name]
     check_problem(ask(service.port, rank_request(body, {"content-length": str(len(body))})), status, field)
     check_good(service.port)
 
 
-def test_a_body_of_100_mb_is_refused_declared_or_not(service: ServiceProcess) -> None:
+def test_refuses_body_of_100_mb_whether_declared_or_not(service: ServiceProcess) -> None:
     with Connection(service.port) as connection:
         connection.send(declared_only(100 * MEBIBYTE))
         check_problem(connection.reply(), 413, "body")
@@ -83,7 +83,7 @@ def test_a_body_of_100_mb_is_refused_declared_or_not(service: ServiceProcess) ->
     check_good(service.port)
 
 
-def test_wrong_routes_and_odd_request_ids_are_answered(service: ServiceProcess) -> None:
+def test_answers_wrong_routes_and_odd_request_ids(service: ServiceProcess) -> None:
     check_problem(ask(service.port, http_request("GET", "/v1/rank")), 405, "method")
     check_problem(ask(service.port, http_request("GET", "/v1/none")), 404, "path")
     reply = ask(service.port, rank_request(GOOD, {"x-request-id": b"caf\xe9"}))
@@ -92,13 +92,13 @@ def test_wrong_routes_and_odd_request_ids_are_answered(service: ServiceProcess) 
     assert ask(service.port, rank_request(GOOD, {"x-request-id": "mine-1"})).json["request_id"] == "mine-1"
 
 
-def test_a_deadline_that_cannot_be_kept_is_429(service: ServiceProcess) -> None:
+def test_answers_429_if_the_deadline_cannot_be_met(service: ServiceProcess) -> None:
     reply = ask(service.port, rank_request({**GOOD, "deadline_ms": 1e-9}))
     check_problem(reply, 429, None)
     assert reply.headers["retry-after"] == "1"
 
 
-def test_clients_that_leave_stall_no_one(service: ServiceProcess) -> None:
+def test_clients_that_leave_do_not_delay_others(service: ServiceProcess) -> None:
     for _ in range(50):
         with Connection(service.port) as connection:
             connection.send(rank_request(GOOD))
@@ -106,7 +106,7 @@ def test_clients_that_leave_stall_no_one(service: ServiceProcess) -> None:
 
 
 @pytest.mark.slow
-def test_heads_that_do_not_end_are_closed_while_honest_clients_are_answered(service: ServiceProcess) -> None:
+def test_closes_endless_heads_while_it_answers_other_clients(service: ServiceProcess) -> None:
     body = json.dumps(GOOD).encode()
     pieces = [body[at : at + len(body) // 4 + 1] for at in range(0, len(body), len(body) // 4 + 1)]
     with ExitStack() as opened, load(service.port, clients=4, pause_s=0.02) as asked:
@@ -133,7 +133,7 @@ def test_heads_that_do_not_end_are_closed_while_honest_clients_are_answered(serv
     assert asked.slowest_s < 3.0
 
 
-def test_the_metrics_are_in_rays_prometheus_export(service: ServiceProcess) -> None:
+def test_metrics_are_in_the_prometheus_export_of_ray(service: ServiceProcess) -> None:
     url = service.match_in_output(r"Prometheus metrics: (\S+)")
     end_s = time.monotonic() + METRICS_LIMIT_S
     missing, text = list(SERIES), ""

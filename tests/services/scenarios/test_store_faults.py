@@ -114,7 +114,7 @@ def fill(config: Path, home: Path) -> None:
     writer.close()
 
 
-def test_a_pipeline_starts_without_its_server_and_says_what_to_do(tmp_path: Path) -> None:
+def test_pipeline_starts_without_its_store_and_logs_the_remedy(tmp_path: Path) -> None:
     changes = {"features": {"store": {"kind": "redis", "nodes": ["127.0.0.1:1"]}}}
     config = load_config(make_pipeline(tmp_path, changes))
     assert check_artifacts(config, tmp_path) == []
@@ -134,7 +134,7 @@ def test_a_pipeline_starts_without_its_server_and_says_what_to_do(tmp_path: Path
     asyncio.run(run())
 
 
-def test_killed_and_started_again_under_load(tmp_path: Path, server: RedisServer) -> None:
+def test_answers_while_the_store_is_killed_and_restarted(tmp_path: Path, server: RedisServer) -> None:
     async def scenario(crowd: Crowd) -> None:
         server.kill()
         await crowd.until("features")
@@ -144,7 +144,7 @@ def test_killed_and_started_again_under_load(tmp_path: Path, server: RedisServer
     under_load(tmp_path, server, scenario)
 
 
-def test_frozen_and_thawed_under_load(tmp_path: Path, server: RedisServer) -> None:
+def test_answers_while_the_store_is_frozen_and_thawed(tmp_path: Path, server: RedisServer) -> None:
     async def scenario(crowd: Crowd) -> None:
         server.freeze()
         await crowd.until("features", 200)
@@ -154,7 +154,7 @@ def test_frozen_and_thawed_under_load(tmp_path: Path, server: RedisServer) -> No
     under_load(tmp_path, server, scenario, timeout_ms=100, connect_timeout_ms=300)
 
 
-def test_garbage_costs_its_own_user_only(tmp_path: Path, server: RedisServer) -> None:
+def test_corrupt_row_degrades_only_its_own_user(tmp_path: Path, server: RedisServer) -> None:
     async def scenario(crowd: Crowd) -> None:
         values = [b"", b"garbage", b"\0" * 8, UserRowCodec(FEATURES).tag, b"x" * 100_000]
         for user, value in enumerate(values):
@@ -168,7 +168,7 @@ def test_garbage_costs_its_own_user_only(tmp_path: Path, server: RedisServer) ->
     under_load(tmp_path, server, scenario)
 
 
-def test_full_under_load(tmp_path: Path, server: RedisServer) -> None:
+def test_answers_while_the_store_is_full(tmp_path: Path, server: RedisServer) -> None:
     async def scenario(crowd: Crowd) -> None:
         server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
         server.ask("CONFIG", "SET", "maxmemory", "1")
@@ -178,9 +178,7 @@ def test_full_under_load(tmp_path: Path, server: RedisServer) -> None:
 
 
 @pytest.mark.slow
-def test_over_http_a_server_that_is_killed_and_comes_back_costs_no_request(
-    tmp_path: Path, server: RedisServer
-) -> None:
+def test_no_request_over_http_fails_while_the_store_restarts(tmp_path: Path, server: RedisServer) -> None:
     seen: Counter[tuple[int, str | None]] = Counter()
     changed, stop = threading.Condition(), threading.Event()
 

@@ -56,7 +56,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redeploying]:
         yield Redeploying(process)
 
 
-def test_a_killed_replica_costs_no_request(service: Redeploying) -> None:
+def test_killed_replica_fails_no_request(service: Redeploying) -> None:
     with load(service.port) as asked:
         asked.wait_for(1000, replicas=2)
         for kills in (1, 2):
@@ -68,7 +68,7 @@ def test_a_killed_replica_costs_no_request(service: Redeploying) -> None:
     assert set(asked.statuses) == {200}
 
 
-def test_scaling_and_redeploying_under_load_lose_nothing(service: Redeploying) -> None:
+def test_scaling_and_redeploying_under_load_fail_no_request(service: Redeploying) -> None:
     with load(service.port) as asked:
         asked.wait_for(300)
         service.deploy({"units": {"main": {"replicas": 1}}})
@@ -84,7 +84,7 @@ def test_scaling_and_redeploying_under_load_lose_nothing(service: Redeploying) -
     assert ask(service.port, http_request("GET", "/healthz")).json["fast_path"] is True
 
 
-def test_services_live_beside_each_other_and_one_stops_alone(tmp_path: Path) -> None:
+def test_two_services_coexist_and_one_stops_without_the_other(tmp_path: Path) -> None:
     homes = [tmp_path / "one", tmp_path / "two"]
     services = [served(home) for home in homes]
     with ThreadPoolExecutor(2) as pool:
@@ -104,7 +104,7 @@ def test_services_live_beside_each_other_and_one_stops_alone(tmp_path: Path) -> 
             service.__exit__(None, None, None)
 
 
-def test_on_serves_own_path_it_says_so_and_answers_alike(tmp_path: Path) -> None:
+def test_answers_are_the_same_on_the_path_of_serve(tmp_path: Path) -> None:
     setting = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": f"{no_middleware.__module__}:no_middleware"}
     with served(tmp_path, environment=setting) as service:
         assert service.match_in_output(r"(requests take Serve's path)")
@@ -120,7 +120,7 @@ def test_on_serves_own_path_it_says_so_and_answers_alike(tmp_path: Path) -> None
         assert asked.wrong == []
 
 
-def test_a_ranker_apart_answers_alike_and_its_death_is_outlived(tmp_path: Path) -> None:
+def test_separate_ranker_gives_the_same_answers_and_may_be_killed(tmp_path: Path) -> None:
     changes = merged(WITH_RERANKER, merged(SPLIT, {"units": {"main": {"stages": ["features", "reranker"]}}}))
     with served(tmp_path, changes) as service:
         reply = ask(
@@ -145,7 +145,7 @@ def test_a_ranker_apart_answers_alike_and_its_death_is_outlived(tmp_path: Path) 
         assert set(statuses) <= {200, 429, 500}
 
 
-def test_a_dead_ranker_unit_costs_quality_and_no_answer(tmp_path: Path) -> None:
+def test_dead_ranker_unit_degrades_answers_but_fails_none(tmp_path: Path) -> None:
     with served(tmp_path, merged(SPLIT, FALLBACK)) as service:
         body = {"user_id": "u5", "candidates": ["item-0003"], "deadline_ms": 2000}
         assert ask(service.port, rank_request(body)).json["degraded"] is None

@@ -37,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def test_each_request_is_scored_by_its_own_query(home: Path) -> None:
+def test_scores_each_request_by_its_own_query(home: Path) -> None:
     async def scenario(engine: Engine) -> None:
         ids = engine.release.catalogue.ids
 
@@ -88,7 +88,7 @@ def test_each_request_is_scored_by_its_own_query(home: Path) -> None:
         (b'{"user_id":"u","context":{"query":"\\udf32 x"}}', "cannot be read as JSON"),
     ],
 )
-def test_what_is_no_text_is_told(home: Path, body: bytes, message: str) -> None:
+def test_rejects_context_that_is_not_text(home: Path, body: bytes, message: str) -> None:
     async def scenario(engine: Engine) -> None:
         with pytest.raises(RequestError) as caught:
             await engine.rank(parse_rank_request(body), "1")
@@ -102,7 +102,7 @@ def test_what_is_no_text_is_told(home: Path, body: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     "query", ["🌲" * 50, "\0\x1b[2J", "\u202e sea", "a" * MOST_BYTES, "[CLS] [SEP]", "中文" * 33]
 )
-def test_any_text_within_the_limit_is_answered(home: Path, query: str) -> None:
+def test_answers_any_text_within_the_limit(home: Path, query: str) -> None:
     async def scenario(engine: Engine) -> None:
         answer = await engine.rank(RankRequest(user_id="u1", context={"query": query}), "1")
         assert len(answer.items) == 10 and answer.degraded is None
@@ -130,7 +130,7 @@ def test_texts_travel_between_units_and_are_drawn_with_their_requests(home: Path
     run(home, scenario)
 
 
-def test_tokens_lie_beside_the_catalogue_and_are_made_once(home: Path) -> None:
+def test_tokens_are_stored_beside_the_catalogue_and_computed_once(home: Path) -> None:
     async def scenario(engine: Engine) -> None:
         assert len(engine.release.models) == 2
 
@@ -141,9 +141,7 @@ def test_tokens_lie_beside_the_catalogue_and_are_made_once(home: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (home / "catalogue-tokens").iterdir()} == files
 
 
-def test_a_pipeline_of_texts_checks_out_and_one_without_the_query_does_not(
-    home: Path, tmp_path: Path
-) -> None:
+def test_check_accepts_text_pipeline_and_rejects_it_without_the_query(home: Path, tmp_path: Path) -> None:
     config = load_config(home / "pipeline.yaml")
     assert check_artifacts(config, home) == []
 

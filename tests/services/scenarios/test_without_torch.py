@@ -51,19 +51,19 @@ def run(program: str, *arguments: str | Path, home: Path) -> "subprocess.Complet
     )
 
 
-def test_a_request_is_answered(tiny_home: Path) -> None:
+def test_answers_a_request(tiny_home: Path) -> None:
     done = run(ANSWER, tiny_home / "walks.yaml", home=tiny_home)
     assert done.stdout.strip() == "200 3 None", done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "walks.yaml"]])
-def test_the_command_line_works(tiny_home: Path, arguments: list[str]) -> None:
+def test_command_line_works(tiny_home: Path, arguments: list[str]) -> None:
     done = run(
         COMMAND, *(tiny_home / each if each.endswith(".yaml") else each for each in arguments), home=tiny_home
     )
     assert done.returncode == 0, done.stderr
 
 
-def test_an_import_that_is_tried_is_noticed(tiny_home: Path) -> None:
+def test_detects_an_attempted_import(tiny_home: Path) -> None:
     done = run("try:\n    import torch\nexcept ImportError:\n    pass", home=tiny_home)
     assert "torch is imported" in done.stderr

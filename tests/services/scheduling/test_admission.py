@@ -46,17 +46,17 @@ def make_admission(
         (99, True, 1, False),
     ],
 )
-def test_refused_is_what_would_wait_too_long_behind_what_is_as_urgent(
+def test_refuses_request_that_would_wait_past_its_deadline(
     waiting: int, promises: bool, priority: int, refused: bool
 ) -> None:
     assert (make_admission(waiting, promises=promises).refusal(priority, 10.0, 0.0) is not None) == refused
 
 
-def test_what_is_late_already_is_refused_from_an_empty_queue() -> None:
+def test_refuses_late_request_even_if_the_queue_is_empty() -> None:
     assert make_admission(0).refusal(0, 1.0, 2.0) is not None
 
 
-def test_half_the_time_is_shared_by_those_that_wait_with_the_same_priority_or_a_higher() -> None:
+def test_share_divides_half_the_horizon_among_work_of_equal_or_higher_priority() -> None:
     assert make_admission(4).share_s(0, 0.0) == pytest.approx(1.0)
     assert make_admission(4).share_s(1, 0.0) == float("inf")
     assert make_admission(0).share_s(0, 0.0) == float("inf")
@@ -67,7 +67,7 @@ _DEADLINES = st.floats(0.001, 9.97) | st.floats(10.03, 60.0)
 
 
 @given(st.lists(st.tuples(_DEADLINES, st.integers(1, 30)), max_size=40))
-def test_a_deadline_beyond_the_horizon_changes_neither_admission_nor_quality(
+def test_deadline_beyond_the_horizon_changes_neither_admission_nor_quality(
     waiting: list[tuple[float, int]],
 ) -> None:
     queues = []
@@ -88,7 +88,7 @@ def test_a_deadline_beyond_the_horizon_changes_neither_admission_nor_quality(
 
 
 @given(st.lists(st.floats(0.001, 0.1), min_size=1, max_size=10))
-def test_short_deadlines_that_wait_take_no_quality_from_the_others(short_s: list[float]) -> None:
+def test_waiting_short_deadlines_do_not_lower_the_quality_of_others(short_s: list[float]) -> None:
     batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
     for deadline_s in short_s:
         batcher.offer(Work("w", 1, 1, deadline_s, 0, "a", 0.0))
@@ -96,7 +96,7 @@ def test_short_deadlines_that_wait_take_no_quality_from_the_others(short_s: list
     assert admission.share_s(0, 0.0) >= 0.5 * 10.0 / 2
 
 
-def test_while_requests_are_refused_no_priority_keeps_quality() -> None:
+def test_quality_is_lowest_for_every_priority_while_requests_are_refused() -> None:
     admission = make_admission(8)
     assert admission.share_s(1, 0.0) == float("inf")
     assert admission.refusal(0, 10.0, 0.0) is not None
@@ -105,20 +105,20 @@ def test_while_requests_are_refused_no_priority_keeps_quality() -> None:
     assert admission.share_s(0, 0.2) > 0.0
 
 
-def test_refusals_of_a_priority_below_the_default_take_no_quality_from_the_others() -> None:
+def test_refusals_of_low_priority_do_not_lower_the_quality_of_others() -> None:
     admission = make_admission(8, priority=-10)
     assert admission.refusal(-10, 10.0, 0.0) is not None
     assert admission.share_s(0, 0.0) == float("inf")
 
 
-def test_a_batch_counts_no_longer_than_it_keeps_its_place() -> None:
+def test_batch_time_counts_up_to_the_horizon() -> None:
     admission = make_admission(0)
     for _ in range(100):
         admission.learn(60.0, BUDGET)
     assert admission.seconds_per_batch == pytest.approx(10.0, rel=0.01)
 
 
-def test_refusals_of_short_deadlines_take_no_quality_from_the_others() -> None:
+def test_refusals_of_short_deadlines_do_not_lower_the_quality_of_others() -> None:
     batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
     admission = make_admission(8, batcher=batcher)
     batcher.offer(Work("w", BUDGET, 1, 0.001, 1, "a", 0.0))
@@ -126,7 +126,7 @@ def test_refusals_of_short_deadlines_take_no_quality_from_the_others() -> None:
     assert admission.share_s(0, 0.0) > 0.0
 
 
-def test_a_long_deadline_that_was_cancelled_leaves_nothing_behind() -> None:
+def test_cancelled_long_deadline_leaves_nothing_behind() -> None:
     batcher: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
     admission = make_admission(8, batcher=batcher)
     long = Work("w", 1, 1, 60.0, 0, "a", 0.0)
@@ -137,13 +137,13 @@ def test_a_long_deadline_that_was_cancelled_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("promises", [True, False])
-def test_a_stall_of_the_process_sheds_nobody_that_the_batches_before_it_leave_time(promises: bool) -> None:
+def test_stall_of_the_process_does_not_refuse_requests_that_have_time(promises: bool) -> None:
     admission = make_admission(4, promises=promises)
     admission.learn(60.0, BUDGET)
     assert admission.refusal(0, 10.0, 0.0) is None
 
 
-def test_a_lasting_change_is_learnt_however_large() -> None:
+def test_learns_a_lasting_change_of_any_size() -> None:
     admission = make_admission(0)
     for _ in range(60):
         admission.learn(9.0, BUDGET)
@@ -151,7 +151,7 @@ def test_a_lasting_change_is_learnt_however_large() -> None:
 
 
 @given(st.lists(st.floats(0.001, 10.0), min_size=1, max_size=50), st.integers(1, 80), st.booleans())
-def test_what_is_learnt_lies_between_the_least_and_the_most_of_a_full_batch(
+def test_learned_time_lies_between_the_extremes_of_a_full_batch(
     times_s: list[float], candidates: int, promises: bool
 ) -> None:
     admission = make_admission(0, promises=promises)
@@ -162,7 +162,7 @@ def test_what_is_learnt_lies_between_the_least_and_the_most_of_a_full_batch(
     assert low * (1 - 1e-9) <= admission.seconds_per_batch <= high * (1 + 1e-9)
 
 
-def test_one_slow_batch_does_not_shed_all_that_follow() -> None:
+def test_one_slow_batch_does_not_refuse_all_later_requests() -> None:
     async def scenario() -> None:
         stage = Doubling()
         with running(Bench(stages=[stage])) as bench:
@@ -176,7 +176,7 @@ def test_one_slow_batch_does_not_shed_all_that_follow() -> None:
     in_loop(scenario)
 
 
-def test_after_one_slow_batch_a_burst_is_still_served() -> None:
+def test_serves_a_burst_after_one_slow_batch() -> None:
     async def scenario() -> None:
         gate = threading.Semaphore(0)
         stage = Doubling(gate=gate)

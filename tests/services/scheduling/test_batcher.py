@@ -42,35 +42,35 @@ def names(works: list[Work[str]]) -> str:
     return "".join(w.payload for w in works)
 
 
-def test_higher_priority_then_earlier_deadline_then_first_come() -> None:
+def test_orders_by_priority_then_deadline_then_arrival() -> None:
     queue = batcher()
     for name, deadline_s, priority in (("d", 9, 0), ("c", 5, 0), ("a", 9, 2), ("e", 9, 0), ("b", 1, 1)):
         queue.offer(work(name, deadline_s=deadline_s, priority=priority))
     assert names(queue.take(0.0).batch) == "abcde"
 
 
-def test_a_batch_ends_where_the_next_in_order_does_not_fit() -> None:
+def test_batch_ends_at_the_first_work_that_does_not_fit() -> None:
     queue = batcher(budget=10)
     for name, size in (("a", 6), ("b", 5), ("c", 1)):
         queue.offer(work(name, size=size))
     assert [names(queue.take(0.0).batch) for _ in range(3)] == ["a", "bc", ""]
 
 
-def test_a_request_over_the_budget_goes_alone() -> None:
+def test_request_over_the_budget_goes_alone() -> None:
     queue = batcher(budget=10)
     for name, size in (("a", 1), ("b", 50), ("c", 1)):
         queue.offer(work(name, size=size))
     assert [names(queue.take(0.0).batch) for _ in range(3)] == ["a", "b", "c"]
 
 
-def test_releases_go_in_batches_of_their_own_the_most_urgent_first() -> None:
+def test_batches_hold_one_release_and_the_most_urgent_goes_first() -> None:
     queue = batcher()
     for name, release, deadline_s in (("a", "x", 3), ("b", "y", 1), ("c", "x", 2), ("d", "y", 4)):
         queue.offer(work(name, release=release, deadline_s=deadline_s))
     assert [names(queue.take(0.0).batch) for _ in range(2)] == ["bd", "ca"]
 
 
-def test_a_cancelled_head_does_not_lend_its_urgency_to_its_release() -> None:
+def test_cancelled_work_does_not_make_its_release_urgent() -> None:
     queue = batcher()
     gone = work("a", release="x", priority=9)
     for each in (gone, work("b", release="x", priority=1), work("c", release="y", priority=5)):
@@ -79,7 +79,7 @@ def test_a_cancelled_head_does_not_lend_its_urgency_to_its_release() -> None:
     assert names(queue.take(0.0).batch) == "c"
 
 
-def test_what_cannot_make_its_deadline_is_handed_back() -> None:
+def test_returns_work_that_cannot_make_its_deadline() -> None:
     queue = batcher()
     for name, deadline_s in (("a", 1.0), ("b", 2.0), ("c", 9.0)):
         queue.offer(work(name, deadline_s=deadline_s))
@@ -88,7 +88,7 @@ def test_what_cannot_make_its_deadline_is_handed_back() -> None:
     assert (queue.waiting_candidates, queue.waiting_requests) == (0, 0)
 
 
-def test_an_expectation_that_rules_all_out_is_tried_on_the_most_urgent() -> None:
+def test_serves_the_most_urgent_work_if_the_estimate_excludes_all() -> None:
     queue = batcher()
     for name, deadline_s in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
         queue.offer(work(name, deadline_s=deadline_s))
@@ -96,7 +96,7 @@ def test_an_expectation_that_rules_all_out_is_tried_on_the_most_urgent() -> None
     assert (names(taken.batch), names(taken.late)) == ("b", "ac")
 
 
-def test_work_whose_client_has_gone_is_handed_back_at_once() -> None:
+def test_returns_abandoned_work_at_once() -> None:
     queue = batcher()
     queue.offer(work("a", is_abandoned=lambda: True))
     queue.offer(work("b", is_abandoned=lambda: False))
@@ -106,7 +106,7 @@ def test_work_whose_client_has_gone_is_handed_back_at_once() -> None:
     assert not queue.take(0.0).batch
 
 
-def test_past_the_limit_offers_are_refused_but_an_empty_queue_takes_any_one() -> None:
+def test_refuses_work_over_the_limit_unless_the_queue_is_empty() -> None:
     queue = batcher(waiting=10)
     queue.offer(work("a", size=11))
     with pytest.raises(QueueFull) as refused:
@@ -118,7 +118,7 @@ def test_past_the_limit_offers_are_refused_but_an_empty_queue_takes_any_one() ->
     assert queue.waiting_candidates == 10
 
 
-def test_a_refused_offer_leaves_no_trace() -> None:
+def test_refused_offer_changes_nothing() -> None:
     queue = batcher(waiting=1)
     first, second = work("a"), work("b")
     queue.offer(first)
@@ -128,7 +128,7 @@ def test_a_refused_offer_leaves_no_trace() -> None:
     assert names(queue.take(0.0).batch) == "a"
 
 
-def test_a_full_queue_sheds_the_least_urgent_for_what_has_a_higher_priority() -> None:
+def test_full_queue_drops_the_least_urgent_work_for_more_urgent_work() -> None:
     queue = batcher(waiting=20)
     low, lowest, later = work("low", size=10), work("lowest", size=5, priority=-1), work("later", size=5)
     for each in (low, lowest, later):
@@ -139,7 +139,7 @@ def test_a_full_queue_sheds_the_least_urgent_for_what_has_a_higher_priority() ->
     assert queue.waiting_candidates == 18
 
 
-def test_batches_ahead_counts_only_what_certainly_goes_before() -> None:
+def test_batches_ahead_counts_only_work_that_certainly_goes_first() -> None:
     queue = batcher(budget=10)
     for _ in range(5):
         queue.offer(work(size=7, deadline_s=50.0))
@@ -196,7 +196,7 @@ takes = st.tuples(st.just("take"), st.sampled_from([0.0, 0.4]), st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(offers, offers, picks, takes), max_size=40))
-def test_every_step_is_what_a_sorted_list_would_do(steps: list[tuple[object, ...]]) -> None:
+def test_every_step_equals_that_of_a_sorted_list(steps: list[tuple[object, ...]]) -> None:
     budget, limit, now_s = 10, 40, 0.0
     queue = batcher(budget, limit)
     waiting: list[Waiting] = []

@@ -11,7 +11,7 @@ deadlines = st.integers(0, 500).map(lambda bucket: bucket * 0.02 + 0.001) | st.j
 
 
 @given(st.lists(st.tuples(deadlines, st.integers(0, 50)), max_size=50), st.data())
-def test_counts_are_those_of_a_plain_list(added: list[tuple[float, int]], data: st.DataObject) -> None:
+def test_counts_equal_those_of_a_plain_list(added: list[tuple[float, int]], data: st.DataObject) -> None:
     due, left = DueCandidates(), list(added)
     for deadline_s, candidates in added:
         due.add(deadline_s, candidates)
@@ -24,7 +24,7 @@ def test_counts_are_those_of_a_plain_list(added: list[tuple[float, int]], data: 
 
 
 @given(st.lists(st.tuples(st.integers(-1, 1), deadlines, st.integers(1, 50)), max_size=50), st.data())
-def test_counts_by_priority_are_those_of_a_plain_list(
+def test_counts_by_priority_equal_those_of_a_plain_list(
     added: list[tuple[int, float, int]], data: st.DataObject
 ) -> None:
     due, left = DueByPriority(), list(added)

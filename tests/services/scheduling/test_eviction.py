@@ -10,7 +10,7 @@ entries = st.tuples(st.integers(1, 9), st.integers(-1, 1), st.sampled_from([1.0,
 
 
 @given(st.lists(entries, max_size=20), st.lists(entries, max_size=20), st.integers(0, 60))
-def test_the_least_urgent_that_still_wait_go_first_and_no_more_than_needed(
+def test_drops_the_least_urgent_waiting_work_and_no_more_than_needed(
     before: list[tuple[int, int, float, bool]], after: list[tuple[int, int, float, bool]], candidates: int
 ) -> None:
     works = [Work(str(n), e[0], 1, e[2], e[1], "a", 0.0) for n, e in enumerate([*before, *after])]
@@ -29,7 +29,7 @@ def test_the_least_urgent_that_still_wait_go_first_and_no_more_than_needed(
     assert order.pop(candidates) == expected
 
 
-def test_a_heap_whose_entries_have_mostly_left_is_stale() -> None:
+def test_heap_is_stale_if_most_entries_have_left() -> None:
     works = [Work("w", 1, 1, 1.0, 0, "a", 0.0) for _ in range(100)]
     for work in works:
         work.queued = True

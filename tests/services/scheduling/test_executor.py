@@ -32,7 +32,7 @@ class Panic(BaseException):
 
 
 @pytest.mark.parametrize("failure", [ValueError("bad weights"), Panic("native"), SystemExit(3)])
-def test_a_stage_that_raises_fails_its_batch_alone_and_the_thread_lives(failure: BaseException) -> None:
+def test_failing_stage_fails_only_its_batch_and_the_thread_survives(failure: BaseException) -> None:
     async def scenario() -> None:
         stage = Doubling(failures=[failure])
         with running(Bench(stages=[stage])) as bench:
@@ -47,7 +47,7 @@ def test_a_stage_that_raises_fails_its_batch_alone_and_the_thread_lives(failure:
     in_loop(scenario)
 
 
-def test_a_merge_or_an_unknown_release_that_raises_fails_its_batch_alone() -> None:
+def test_failing_merge_or_unknown_release_fails_only_its_batch() -> None:
     async def scenario() -> None:
         bench = Bench(stages=[Doubling()], releases=["a"])
         bench.start()
@@ -63,7 +63,7 @@ def test_a_merge_or_an_unknown_release_that_raises_fails_its_batch_alone() -> No
     in_loop(scenario)
 
 
-def test_a_service_error_of_a_stage_reaches_the_caller_as_it_is() -> None:
+def test_service_error_of_a_stage_reaches_the_caller_unchanged() -> None:
     async def scenario() -> None:
         refusal = QueueFull("the other unit is full", retry_after_s=7)
         with running(Bench(stages=[Doubling(failures=[refusal])])) as bench:
@@ -74,7 +74,7 @@ def test_a_service_error_of_a_stage_reaches_the_caller_as_it_is() -> None:
     in_loop(scenario)
 
 
-def test_while_one_batch_waits_for_io_another_is_begun() -> None:
+def test_begins_another_batch_while_one_waits_for_io() -> None:
     async def scenario() -> None:
         gate = threading.Semaphore(0)
         stages: list[AnyStage] = [WaitingStage(Doubling("io", gate)), Doubling("after")]
@@ -92,7 +92,7 @@ def test_while_one_batch_waits_for_io_another_is_begun() -> None:
     in_loop(scenario)
 
 
-def test_a_waiting_stage_that_raises_fails_its_batch_alone() -> None:
+def test_failing_waiting_stage_fails_only_its_batch() -> None:
     async def scenario() -> None:
         failing = Doubling("io", failures=[OSError("gone")])
         with running(Bench(stages=[WaitingStage(failing)])) as bench:
@@ -108,7 +108,7 @@ def test_a_waiting_stage_that_raises_fails_its_batch_alone() -> None:
 # ---- without a runner ----
 
 
-def test_a_job_is_handed_over_on_the_event_loop_once_it_is_no_longer_in_flight() -> None:
+def test_job_is_delivered_on_the_event_loop_after_it_left_flight() -> None:
     async def scenario() -> None:
         queue = make_queue()
         seen: list[tuple[int, int, BaseException | None]] = []
@@ -130,7 +130,7 @@ def test_a_job_is_handed_over_on_the_event_loop_once_it_is_no_longer_in_flight()
     in_loop(scenario)
 
 
-def test_late_work_is_refused_and_passes_no_stage() -> None:
+def test_refuses_late_work_without_running_a_stage() -> None:
     async def scenario() -> None:
         queue = make_queue(clock=lambda: 1.0)
         entered: list[RaggedBatch] = []
@@ -150,7 +150,7 @@ def test_late_work_is_refused_and_passes_no_stage() -> None:
     in_loop(scenario)
 
 
-def test_requests_that_fall_go_before_those_that_take_the_better_rung() -> None:
+def test_requests_on_a_lower_rung_run_before_those_on_a_better_one() -> None:
     async def scenario() -> None:
         order: list[tuple[str, list[int]]] = []
 

@@ -43,7 +43,7 @@ def state(job: Job[int]) -> tuple[list[int], int, str | None, bool]:
     return [work.payload for work in job.works], job.rung, job.why, job.is_probe
 
 
-def test_groups_that_leave_take_their_requests_and_the_others_keep_theirs() -> None:
+def test_groups_that_leave_take_exactly_their_own_requests() -> None:
     job = make_job(2, 1, 3, 1)
     job.batch = make_batch(7)
     job.timings_ms["features"] = 1.0
@@ -58,20 +58,20 @@ def test_groups_that_leave_take_their_requests_and_the_others_keep_theirs() -> N
     assert all(part.timings_ms == {"features": 1.0} for part in parts[1:])
 
 
-def test_a_group_can_leave_before_the_requests_are_merged() -> None:
+def test_group_can_leave_before_the_requests_are_merged() -> None:
     job = make_job(1, 1)
     [part] = job.leave([[0]])
     assert (job.batch, part.batch) == (None, None)
     assert [work.payload for work in job.works] == [1]
 
 
-def test_works_that_are_added_count() -> None:
+def test_added_works_are_counted() -> None:
     job = make_job(1, 2)
     job.add(make_job(4).works)
     assert (len(job.works), job.size) == (3, 7)
 
 
-def test_a_stage_that_is_done_leaves_no_choice_behind() -> None:
+def test_finished_stage_resets_the_choice_of_a_rung() -> None:
     job = make_job(1, 1)
     job.ladders = [*job.ladders, *make_job(1).ladders]
     job.settle(FOREVER, 0.0)
@@ -90,7 +90,7 @@ def test_a_stage_that_is_done_leaves_no_choice_behind() -> None:
         (DeadlinePassed("late", retry_after_s=1), "load"),
     ],
 )
-def test_a_rung_that_failed_gives_way_to_the_next_which_says_why(error: Exception, why: str) -> None:
+def test_failed_rung_is_followed_by_the_next_with_the_reason(error: Exception, why: str) -> None:
     job = make_job(1)
     job.failed(error, 0.1, 1.0)
     assert (job.rung, job.why) == (1, why)
@@ -99,7 +99,7 @@ def test_a_rung_that_failed_gives_way_to_the_next_which_says_why(error: Exceptio
     assert (job.batch.missed_by(0), job.fell) == ([f"rank:1:{why}"], True)
 
 
-def test_no_time_at_another_unit_does_not_open_the_breaker_but_failures_do() -> None:
+def test_only_failures_of_another_unit_open_the_breaker() -> None:
     for error, expected in (
         (DeadlinePassed("late", retry_after_s=1), True),
         (Overloaded("full", retry_after_s=1), False),
@@ -112,7 +112,7 @@ def test_no_time_at_another_unit_does_not_open_the_breaker_but_failures_do() -> 
         assert first.ladder.rungs[0].takes_all(1, FOREVER) == expected
 
 
-def test_a_rehearsal_teaches_nothing() -> None:
+def test_rehearsal_records_no_times() -> None:
     job = make_job(1)
     job.rehearsed = 0
     job.done(make_batch(1), 5.0, 5.0)
@@ -125,7 +125,7 @@ def test_a_rehearsal_teaches_nothing() -> None:
     assert job.ladder.rungs[0].takes_all(1, FOREVER)
 
 
-def test_an_error_that_is_none_of_ours_names_the_stage() -> None:
+def test_unexpected_error_names_the_stage() -> None:
     job = make_job(1)
     cause = KeyError("b")
     failure = job.failure(cause)
@@ -150,7 +150,7 @@ requests = st.tuples(st.integers(1, 3), st.sampled_from([0.01, 0.1, 0.3, 1.0, 50
     now_s=st.sampled_from([0.1, 0.5, 3.0]),
     is_ranked=st.booleans(),
 )
-def test_a_job_is_settled_as_its_ladder_divides_it(
+def test_settles_a_job_as_its_ladder_divides_it(
     requests: list[tuple[int, float]],
     times_s: list[float],
     later_s: list[float],
@@ -189,7 +189,7 @@ def test_a_job_is_settled_as_its_ladder_divides_it(
     assert all(each.is_settled for each in jobs)
 
 
-def test_a_failure_is_logged_once_and_a_refusal_is_not(
+def test_logs_a_failure_once_and_a_refusal_never(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logger, "propagate", False)

@@ -50,13 +50,13 @@ def choose(
         (INF, 0.001, (None, "load")),
     ],
 )
-def test_the_best_rung_that_is_in_time_is_chosen_and_why_no_better(
+def test_chooses_the_best_rung_in_time_with_the_reason(
     left_s: float, share_s: float, choice: tuple[int | None, Why | None]
 ) -> None:
     assert choose(ladder(0.1, 0.01), left_s, share_s) == choice
 
 
-def test_a_rung_that_fails_is_left_alone_then_tried_by_one_batch_and_used_again() -> None:
+def test_failing_rung_is_skipped_then_tried_by_one_batch_then_used_again() -> None:
     steps = ladder(0.1, 0.01, at_s=1.0)
     for _ in range(3):
         assert choose(steps, INF, INF, 1.0) == (0, None)
@@ -69,12 +69,12 @@ def test_a_rung_that_fails_is_left_alone_then_tried_by_one_batch_and_used_again(
     assert choose(steps, INF, INF, 1.7) == (0, None)
 
 
-def test_a_batch_that_fell_is_not_lifted_again() -> None:
+def test_batch_does_not_return_to_a_better_rung() -> None:
     assert choose(ladder(0.1, 0.01), INF, INF, first=1) == (1, None)
     assert ladder(0.1, 0.01).divide([100], [INF], INF, 0.0, first=2) == [Part(None, (0,), None)]
 
 
-def test_later_stages_need_the_time_of_their_cheapest_rung_that_works() -> None:
+def test_reserves_the_time_of_the_cheapest_working_rungs_of_later_stages() -> None:
     steps = ladder(5.0, 0.01, 0.2)
     assert steps.cheapest_s(100, 0.0) == 0.01
     for _ in range(3):
@@ -82,7 +82,7 @@ def test_later_stages_need_the_time_of_their_cheapest_rung_that_works() -> None:
     assert steps.cheapest_s(100, 0.1) == 0.2
 
 
-def test_a_request_with_a_short_deadline_does_not_take_the_others_down() -> None:
+def test_short_deadline_does_not_lower_the_rung_of_others() -> None:
     assert ladder(0.1, 0.01).divide([50] * 4, [1.0, 0.002, 1.0, 0.05], INF, 0.0) == [
         Part(0, (0, 2), None),
         Part(1, (3,), "late"),
@@ -95,7 +95,7 @@ def test_a_request_with_a_short_deadline_does_not_take_the_others_down() -> None
     st.lists(st.tuples(st.integers(1, 300), st.floats(-0.1, 2.0)), min_size=1, max_size=8),
     st.floats(0, 2.0),
 )
-def test_each_request_takes_one_rung_in_time_and_none_above_was_affordable(
+def test_each_request_takes_the_best_rung_that_it_can_afford(
     times_s: list[float], requests: list[tuple[int, float]], share_s: float
 ) -> None:
     sizes, left_s = [size for size, _ in requests], [each for _, each in requests]
@@ -139,7 +139,7 @@ def run(steps: Ladder, times_s: list[float], left_s: float, now_s: float) -> tup
     known=st.integers(0, 3),
     period_s=st.floats(0.01, 0.5),
 )
-def test_after_one_slow_batch_the_best_rung_is_back_within_two_seconds(
+def test_best_rung_returns_within_two_seconds_after_one_slow_batch(
     usual_s: list[float], slow_s: float, known: int, period_s: float
 ) -> None:
     steps, now_s = Ladder("ranker", [Rung(str(index), Idle()) for index in range(len(usual_s))]), 0.0
@@ -159,7 +159,7 @@ def test_after_one_slow_batch_the_best_rung_is_back_within_two_seconds(
     bursts=st.lists(st.lists(st.floats(0.5, 5.0), min_size=1, max_size=20), min_size=1, max_size=4),
     period_s=st.floats(0.005, 0.1),
 )
-def test_after_slow_batches_of_any_number_recovery_is_bounded(
+def test_recovery_is_bounded_after_any_number_of_slow_batches(
     bursts: list[list[float]], period_s: float
 ) -> None:
     steps, now_s = ladder(0.01, 0.001), 0.0
@@ -176,7 +176,7 @@ def test_after_slow_batches_of_any_number_recovery_is_bounded(
 
 @settings(max_examples=40)
 @given(slow_s=st.floats(0.3, 5.0), period_s=st.floats(0.01, 0.3))
-def test_a_rung_that_stays_too_slow_is_probed_once_a_second_at_most_and_for_a_tenth_of_the_time(
+def test_slow_rung_is_probed_once_per_second_and_a_tenth_of_the_time_at_most(
     slow_s: float, period_s: float
 ) -> None:
     steps, now_s, probes = ladder(slow_s, 0.001), 0.0, list[float]()
@@ -190,21 +190,21 @@ def test_a_rung_that_stays_too_slow_is_probed_once_a_second_at_most_and_for_a_te
     assert len(probes) * slow_s <= 0.1 * now_s + slow_s
 
 
-def test_a_rung_is_not_probed_if_the_rung_below_would_be_late() -> None:
+def test_rung_is_not_probed_if_the_rung_below_would_be_late() -> None:
     steps = ladder(5.0, 0.3)
     assert choose(steps, 0.2, INF, 5.0) == (1, "late")  # the last rung may be probed: memory takes no time
     assert steps.divide([100], [0.2], INF, 5.0) == [Part(None, (0,), "late")]
     assert steps.divide([100], [0.35], INF, 5.0) == [Part(0, (0,), None, is_probe=True)]
 
 
-def test_a_probe_leaves_out_requests_that_the_rung_below_could_only_just_serve() -> None:
+def test_probe_excludes_requests_without_time_for_the_rung_below() -> None:
     steps = ladder(5.0, 0.01)
     steps.rungs[1].done(100, 0.01, 4.9)
     parts = steps.divide([50, 50, 50], [0.2, 0.005, 0.2], INF, 5.0)
     assert parts == [Part(0, (0, 2), None, is_probe=True), Part(None, (1,), "late")]
 
 
-def test_a_rung_in_use_is_not_probed() -> None:
+def test_rung_in_use_is_not_probed() -> None:
     steps = ladder(0.1, 0.01, at_s=4.5)
     assert choose(steps, 0.05, INF, 5.0) == (1, "late")
     assert choose(steps, 0.05, INF, 5.5) == (0, None)
@@ -226,7 +226,7 @@ def test_callers_with_short_deadlines_do_not_open_the_breaker() -> None:
     assert choose(steps, 1.0, INF, 0.0) == (1, "failed")
 
 
-def test_a_slow_probe_that_nobody_waited_for_is_not_repeated_at_once() -> None:
+def test_abandoned_slow_probe_is_not_repeated_at_once() -> None:
     steps = ladder(0.4, 0.01)
     assert choose(steps, 0.2, INF, 5.0) == (0, None)
     steps.rungs[0].gave_up(100, 0.3, 5.3, is_probe=True)

@@ -17,13 +17,13 @@ def learned(times_s: list[float], size: int = 200) -> Latency:
     return latency
 
 
-def test_nothing_is_expected_of_a_stage_that_never_ran() -> None:
+def test_stage_that_never_ran_is_expected_to_take_no_time() -> None:
     assert Latency().expected_s(1000) == 0.0
     assert Latency().age_s(1000, 5.0) == float("inf")
 
 
 @given(times)
-def test_it_lies_within_the_last_times_with_most_of_them_below(times_s: list[float]) -> None:
+def test_expected_time_is_a_high_quantile_of_the_last_times(times_s: list[float]) -> None:
     last = times_s[-WINDOW:]
     expected_s = learned(times_s).expected_s(200)
     assert min(last) <= expected_s <= max(last)
@@ -31,7 +31,7 @@ def test_it_lies_within_the_last_times_with_most_of_them_below(times_s: list[flo
 
 
 @given(st.floats(1e-6, 1.0), st.floats(1.0, 1e6), st.integers(2, WINDOW), st.data())
-def test_one_slow_batch_changes_nothing_once_two_are_known(
+def test_one_slow_batch_changes_nothing_once_two_times_are_known(
     usual_s: float, slow_s: float, known: int, data: st.DataObject
 ) -> None:
     times_s = [usual_s] * known
@@ -40,12 +40,12 @@ def test_one_slow_batch_changes_nothing_once_two_are_known(
 
 
 @given(times, st.floats(1e-6, 1e3))
-def test_a_lasting_change_is_learned_within_a_window(before: list[float], after_s: float) -> None:
+def test_learns_a_lasting_change_within_a_window(before: list[float], after_s: float) -> None:
     assert learned([*before, *[after_s] * WINDOW]).expected_s(200) == after_s
 
 
 @given(st.dictionaries(sizes, st.floats(1e-6, 1.0), min_size=1), sizes)
-def test_a_new_size_takes_no_less_than_a_smaller_one_and_no_more_than_in_proportion(
+def test_new_size_takes_at_least_as_long_as_a_smaller_one_and_at_most_in_proportion(
     met: dict[int, float], size: int
 ) -> None:
     latency = Latency()
@@ -57,7 +57,7 @@ def test_a_new_size_takes_no_less_than_a_smaller_one_and_no_more_than_in_proport
 
 
 @given(st.dictionaries(sizes, st.floats(1e-6, 1e3)), sizes, st.floats(1e-6, 1.0), sizes)
-def test_after_a_probe_nothing_that_it_contradicts_is_expected(
+def test_probe_removes_times_that_it_contradicts(
     met: dict[int, float], probed: int, elapsed_s: float, size: int
 ) -> None:
     latency = Latency()
@@ -75,7 +75,7 @@ def test_after_a_probe_nothing_that_it_contradicts_is_expected(
 
 
 @pytest.mark.parametrize(("size", "known"), [(200, 0.0), (255, 0.0), (100, 0.0), (1000, 3.0)])
-def test_its_age_is_that_of_the_times_behind_it(size: int, known: float) -> None:
+def test_age_is_that_of_the_newest_time_used(size: int, known: float) -> None:
     latency = learned([1.0], size=200)
     latency.observe(1000, 1.0, 3.0)
     assert latency.age_s(size, 10.0) == 10.0 - known

@@ -18,7 +18,7 @@ from tests.services.scheduling.bench import (
 )
 
 
-def test_batches_away_at_another_unit_leave_the_thread_free_up_to_the_bound() -> None:
+def test_calls_to_another_unit_leave_the_thread_free_up_to_the_limit() -> None:
     async def scenario() -> None:
         calls: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
 
@@ -54,7 +54,7 @@ def test_batches_away_at_another_unit_leave_the_thread_free_up_to_the_bound() ->
 @pytest.mark.parametrize(
     "failure", [ConnectionError("replica died"), asyncio.CancelledError(), TimeoutError()]
 )
-def test_a_call_that_fails_or_is_cancelled_gives_its_place_back(failure: BaseException) -> None:
+def test_failed_or_cancelled_call_is_no_longer_in_flight(failure: BaseException) -> None:
     async def scenario() -> None:
         failures = [failure]
 
@@ -73,7 +73,7 @@ def test_a_call_that_fails_or_is_cancelled_gives_its_place_back(failure: BaseExc
     in_loop(scenario)
 
 
-def test_the_place_of_a_failed_call_goes_to_who_waits() -> None:
+def test_failed_call_makes_room_for_waiting_work() -> None:
     async def scenario() -> None:
         away: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
 
@@ -100,7 +100,7 @@ def test_the_place_of_a_failed_call_goes_to_who_waits() -> None:
     in_loop(scenario)
 
 
-def test_a_call_that_hangs_is_dropped_at_its_last_deadline() -> None:
+def test_hanging_call_is_cancelled_at_its_last_deadline() -> None:
     async def scenario() -> None:
         hanging = [True]
         dropped = asyncio.Event()

@@ -59,7 +59,7 @@ def score_of(answer: Answer) -> float:
     st.integers(1, 4),
     st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.floats(0.0, 4.0)), max_size=40),
 )
-def test_entries_live_so_long_and_there_are_never_more(
+def test_entries_expire_and_never_exceed_the_limit(
     ttl_s: float, most: int, steps: list[tuple[bool, int, float]]
 ) -> None:
     cache: TtlCache[int] = TtlCache(ttl_s, most)
@@ -100,7 +100,7 @@ async def _settled() -> None:
         max_size=40,
     )
 )
-def test_every_request_gets_an_answer_of_its_own_key_however_flights_end(
+def test_every_request_gets_an_answer_for_its_own_key(
     steps: list[tuple[str, int]],
 ) -> None:
     counts, now = Counts(), [0.0]
@@ -185,7 +185,7 @@ async def given_at_once(answer: Answer) -> Answer:
 
 
 @pytest.mark.parametrize("with_features", [True, False])
-def test_an_answer_is_kept_for_its_time_alone_and_without_the_rest_of_its_batch(with_features: bool) -> None:
+def test_answer_is_cached_until_it_expires_and_without_its_batch(with_features: bool) -> None:
     async def scenario(cache: ResponseCache, now: list[float], counts: Counts) -> None:
         first = await cache.answer(b"a", FAR_S, lambda: given_at_once(answer_of(7.0)))
         assert first.timings_ms == {"ranker": 3.0}
@@ -202,7 +202,7 @@ def test_an_answer_is_kept_for_its_time_alone_and_without_the_rest_of_its_batch(
     cached(scenario, with_features=with_features, ttl_s=10.0)
 
 
-def test_a_degraded_answer_is_not_kept() -> None:
+def test_degraded_answer_is_not_cached() -> None:
     async def scenario(cache: ResponseCache, now: list[float], counts: Counts) -> None:
         await cache.answer(b"a", FAR_S, lambda: given_at_once(answer_of(7.0, degraded=True)))
         again = await cache.answer(b"a", FAR_S, lambda: given_at_once(answer_of(8.0)))
@@ -211,7 +211,7 @@ def test_a_degraded_answer_is_not_kept() -> None:
     cached(scenario)
 
 
-def test_who_waits_for_another_waits_no_longer_than_its_own_deadline() -> None:
+def test_request_waits_for_an_identical_one_up_to_its_own_deadline() -> None:
     async def scenario(cache: ResponseCache, now: list[float], counts: Counts) -> None:
         flight: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         leader = asyncio.ensure_future(cache.answer(b"a", FAR_S, lambda: flight))
@@ -224,7 +224,7 @@ def test_who_waits_for_another_waits_no_longer_than_its_own_deadline() -> None:
     cached(scenario)
 
 
-def test_an_answer_on_its_way_is_shared_by_requests_of_one_urgency_alone() -> None:
+def test_pending_answer_is_shared_only_at_equal_urgency() -> None:
     async def scenario(cache: ResponseCache, now: list[float], counts: Counts) -> None:
         flight: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         hasty = [
@@ -241,7 +241,7 @@ def test_an_answer_on_its_way_is_shared_by_requests_of_one_urgency_alone() -> No
     cached(scenario)
 
 
-def test_the_oldest_goes_when_there_are_too_many() -> None:
+def test_oldest_entry_is_evicted_at_the_limit() -> None:
     async def scenario(cache: ResponseCache, now: list[float], counts: Counts) -> None:
         for name in (b"a", b"b", b"c", b"b", b"c", b"a"):
             now[0] += 1.0
@@ -251,7 +251,7 @@ def test_the_oldest_goes_when_there_are_too_many() -> None:
     cached(scenario, max_entries=2, ttl_s=100.0)
 
 
-def test_whatever_changes_the_answer_changes_the_key() -> None:
+def test_everything_that_changes_the_answer_changes_the_key() -> None:
     query = Query(b"u", EncodedContext([1.0, 2.0], (b"sea",)), np.array([1, 2]), 5.0, 0, 10)
     others = [
         replace(query, user_key=b"v"),

@@ -18,7 +18,7 @@ from tests.services.scheduling.bench import (
 )
 
 
-def test_an_idle_runner_answers_at_once_and_then_merges_what_gathered() -> None:
+def test_idle_runner_answers_at_once_and_then_merges_waiting_requests() -> None:
     async def scenario() -> None:
         stage = Doubling(gate=threading.Semaphore(0))
         with running(Bench(stages=[stage])) as bench:
@@ -40,7 +40,7 @@ def test_an_idle_runner_answers_at_once_and_then_merges_what_gathered() -> None:
     in_loop(scenario)
 
 
-def test_whoever_cancels_inside_a_batch_still_advances_its_slice() -> None:
+def test_cancelled_request_in_a_batch_still_advances_the_index() -> None:
     async def scenario() -> None:
         stage = Doubling(gate=threading.Semaphore(0))
         with running(Bench(stages=[stage])) as bench:
@@ -65,7 +65,7 @@ def test_whoever_cancels_inside_a_batch_still_advances_its_slice() -> None:
     in_loop(scenario)
 
 
-def test_work_cancelled_while_it_waits_is_never_computed() -> None:
+def test_work_cancelled_in_the_queue_is_never_computed() -> None:
     async def scenario() -> None:
         stage = Doubling(gate=threading.Semaphore(0))
         with running(Bench(stages=[stage])) as bench:
@@ -87,7 +87,7 @@ def test_work_cancelled_while_it_waits_is_never_computed() -> None:
     in_loop(scenario)
 
 
-def test_what_arrives_and_what_is_refused_is_counted_at_the_door_in_the_queue_and_in_a_batch() -> None:
+def test_counts_arrivals_and_refusals_before_the_queue_in_it_and_in_a_batch() -> None:
     async def scenario() -> None:
         stage = Doubling(gate=threading.Semaphore(0))
         limit = BatchingConfig(max_candidates=BUDGET, max_waiting_candidates=8)
@@ -138,7 +138,7 @@ def test_work_in_the_queue_and_in_a_batch_is_answered_when_its_deadline_passes()
     in_loop(scenario)
 
 
-def test_closing_refuses_what_waits_and_what_comes_after() -> None:
+def test_close_refuses_waiting_and_later_requests() -> None:
     async def scenario() -> None:
         gate = threading.Semaphore(0)
         stage = Doubling(gate=gate)
@@ -158,7 +158,7 @@ def test_closing_refuses_what_waits_and_what_comes_after() -> None:
     in_loop(scenario)
 
 
-def test_a_runner_is_idle_once_nothing_waits_nothing_runs_and_nobody_waits_for_an_answer() -> None:
+def test_runner_is_idle_if_no_work_waits_or_runs_and_no_caller_waits() -> None:
     async def scenario() -> None:
         stage = Doubling(gate=threading.Semaphore(0))
         with running(Bench(stages=[stage])) as bench:

@@ -19,7 +19,7 @@ from tests.services.scheduling.bench import (
 from tests.services.scheduling.queues import Taker, make_queue, make_work, names
 
 
-def test_past_the_queue_limit_work_is_refused_at_once() -> None:
+def test_refuses_work_over_the_limit_at_once() -> None:
     async def scenario() -> None:
         stage = Doubling(gate=threading.Semaphore(0))
         limit = BatchingConfig(max_candidates=BUDGET, max_waiting_candidates=8)
@@ -39,7 +39,7 @@ def test_past_the_queue_limit_work_is_refused_at_once() -> None:
     in_loop(scenario)
 
 
-def test_priorities_and_deadlines_decide_the_order_of_answers() -> None:
+def test_answers_in_order_of_priority_and_deadline() -> None:
     async def scenario() -> None:
         stage = Doubling(gate=threading.Semaphore(0))
         with running(Bench(stages=[stage])) as bench:
@@ -68,7 +68,7 @@ def test_priorities_and_deadlines_decide_the_order_of_answers() -> None:
     in_loop(scenario)
 
 
-def test_late_work_is_a_job_of_its_own_and_counts_as_no_batch() -> None:
+def test_late_work_is_a_separate_job_and_not_a_batch_in_flight() -> None:
     queue = make_queue(clock=lambda: 5.0)
     consumer = queue.connect(1)
     for name, deadline_s in (("a", 6.0), ("b", 7.0), ("c", 8.0)):
@@ -82,7 +82,7 @@ def test_late_work_is_a_job_of_its_own_and_counts_as_no_batch() -> None:
     assert (consumer.in_flight, queue.is_empty) == (1, True)
 
 
-def test_work_without_a_promise_is_late_if_the_last_batches_took_longer_than_its_time() -> None:
+def test_work_without_promised_answer_is_late_if_a_batch_takes_longer_than_its_time() -> None:
     queue = make_queue(promises=False)
     consumer = queue.connect(1)
     queue.offer(make_work("a", size=1, deadline_s=3.0))
@@ -91,7 +91,7 @@ def test_work_without_a_promise_is_late_if_the_last_batches_took_longer_than_its
     assert (names(queue.take(consumer)), names(queue.take(consumer))) == ("a", "b")
 
 
-def test_a_job_that_comes_back_goes_before_waiting_work() -> None:
+def test_resumed_job_goes_before_waiting_work() -> None:
     queue = make_queue()
     consumer = queue.connect(2)
     queue.offer(make_work("a"))
@@ -102,7 +102,7 @@ def test_a_job_that_comes_back_goes_before_waiting_work() -> None:
     assert [names(queue.take(consumer)) for _ in range(2)] == ["a", "b"]
 
 
-def test_a_job_that_falls_to_memory_takes_along_what_waits_of_its_release() -> None:
+def test_job_answered_from_memory_includes_waiting_work_of_its_release() -> None:
     now_s = 0.0
     queue = make_queue(clock=lambda: now_s)
     consumer = queue.connect(1)
@@ -137,7 +137,7 @@ def test_admission_counts_the_batches_of_all_executors() -> None:
     assert refused == [[6.0, 7.0, 13.0], [6.0]]
 
 
-def test_after_the_end_nothing_is_taken_in_and_every_executor_is_let_go() -> None:
+def test_closed_queue_refuses_work_and_ends_every_executor() -> None:
     queue = make_queue()
     takers = [Taker(queue) for _ in range(3)]
     for taker in takers:

@@ -14,7 +14,7 @@ from tests.pipelines import FEATURES, ITEMS
 NEAR, SAMPLE = CandidatesConfig(kind="near", count=20), CandidatesConfig(kind="sample", count=20)
 
 
-def test_near_gives_the_nearest_first(catalogue: Catalogue) -> None:
+def test_near_returns_the_nearest_first(catalogue: Catalogue) -> None:
     source = candidate_source(NEAR, catalogue, FEATURES)
     asked = np.array([[0.2, 0.7], [0.9, 0.1]])
     rows = source.draw({"position": asked}, 2)
@@ -25,12 +25,12 @@ def test_near_gives_the_nearest_first(catalogue: Catalogue) -> None:
         np.testing.assert_array_equal(rows[index], np.argsort(distances, kind="stable")[:20])
 
 
-def test_near_gives_one_item_where_one_is_asked_for(catalogue: Catalogue) -> None:
+def test_near_returns_one_item_for_a_count_of_one(catalogue: Catalogue) -> None:
     source = candidate_source(NEAR.model_copy(update={"count": 1}), catalogue, FEATURES)
     assert source.draw({"position": np.zeros((3, 2))}, 3).shape == (3, 1)
 
 
-def test_a_sample_is_of_the_catalogues_rows(catalogue: Catalogue) -> None:
+def test_sample_consists_of_catalogue_rows(catalogue: Catalogue) -> None:
     rows = candidate_source(SAMPLE, catalogue, FEATURES).draw({}, 50)
     assert rows.shape == (50, 20)
     assert rows.min() >= 0
@@ -38,7 +38,7 @@ def test_a_sample_is_of_the_catalogues_rows(catalogue: Catalogue) -> None:
     assert len(np.unique(rows)) > 200
 
 
-def test_more_candidates_than_items_are_refused(catalogue: Catalogue) -> None:
+def test_rejects_more_candidates_than_items(catalogue: Catalogue) -> None:
     with pytest.raises(
         ConfigError, match="more than the 500 items of the catalogue, got 501; lower"
     ) as refused:
@@ -74,7 +74,7 @@ class Drawn:
         return self._rows
 
 
-def test_rows_of_another_packages_source_are_checked() -> None:
+def test_checks_rows_from_the_source_of_another_package() -> None:
     config = CandidatesConfig(kind="other", count=3)
     right = np.array([[0, 1, ITEMS - 1]], dtype=np.int32)
     drawn = CheckedSource(Drawn(right), config, ITEMS).draw({}, 1)

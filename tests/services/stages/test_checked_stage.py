@@ -30,7 +30,7 @@ def run(
     return CheckedStage("mine", stage, item_count=5, is_ranked=is_ranked)(given_batch)
 
 
-def test_columns_may_be_added_and_candidates_left_out() -> None:
+def test_stage_may_add_columns_and_drop_candidates() -> None:
     def stage(incoming: RaggedBatch) -> RaggedBatch:
         added = incoming.adding(candidates={"age": np.ones(5)}, requests={"mood": np.ones(2)})
         return added.keep(np.array([1, 4]), np.array([0, 1, 2]))
@@ -39,7 +39,7 @@ def test_columns_may_be_added_and_candidates_left_out() -> None:
     assert (result.rows.tolist(), result.candidates["age"].tolist()) == ([3, 0], [1.0, 1.0])
 
 
-def test_requests_keep_what_was_asked_for_them() -> None:
+def test_stage_cannot_change_the_requests() -> None:
     before = batch()
     result = run(
         lambda _: RaggedBatch(before.offsets, before.rows, before.requests, before.candidates),
@@ -90,24 +90,24 @@ WRONG: dict[str, tuple[Callable[[RaggedBatch], Any], str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_no_longer_the_batch_is_refused(case: str) -> None:
+def test_rejects_result_that_does_not_belong_to_the_batch(case: str) -> None:
     stage, fault = WRONG[case]
     with pytest.raises(StageFailed, match=f"stage mine returned {fault}"):
         run(stage, batch())
 
 
-def test_scores_come_from_the_ranker() -> None:
+def test_rejects_scores_before_the_ranker() -> None:
     before = replace(batch(), candidates={})
     with pytest.raises(StageFailed, match="scores before the ranker; rename the column"):
         run(lambda batch: batch.adding(candidates={"score": np.ones(5)}), before, is_ranked=False)
 
 
-def test_an_empty_batch_of_candidates_passes() -> None:
+def test_accepts_batch_without_candidates() -> None:
     before = batch().keep(np.zeros(0, dtype=np.int64), np.zeros(3, dtype=np.int64))
     assert len(run(lambda batch: batch, before).rows) == 0
 
 
-def test_a_skipped_stage_changes_nothing() -> None:
+def test_skipped_stage_changes_nothing() -> None:
     before = batch()
     assert SkippedStage()(before) is before
 
@@ -121,14 +121,14 @@ WRITES: dict[str, Callable[[RaggedBatch], Any]] = {
 
 
 @pytest.mark.parametrize("part", WRITES)
-def test_a_stage_cannot_write_to_arrays_that_the_answers_are_cut_from(part: str) -> None:
+def test_stage_cannot_write_to_the_arrays_of_its_batch(part: str) -> None:
     given = batch()
     with pytest.raises(ValueError, match="read-only"):
         run(WRITES[part], given)
     assert given.offsets.tolist() == [0, 2, 5]
 
 
-def test_what_a_stage_returns_as_it_was_is_no_longer_read_only() -> None:
+def test_unchanged_arrays_are_writable_again_after_the_stage() -> None:
     history = RaggedArray(np.arange(3), np.array([0, 1, 3]))
     given = replace(batch(), requests={"user.history": history})
     result = run(lambda lent: lent.adding(candidates={"age": np.ones(5)}), given)

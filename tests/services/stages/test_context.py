@@ -11,7 +11,7 @@ from services.stages.context import ContextLayout, ContextValue
 from tests.services.stages.contexts import LAYOUT
 
 
-def test_context_is_laid_in_one_row_with_defaults() -> None:
+def test_encodes_context_in_one_row_with_defaults() -> None:
     assert LAYOUT.encode({}).numbers == [0.0, 0.0, 7.0, 0.0, 0.0]
     rows = [LAYOUT.encode({"position": [60.0, 25.0], "hour": 3.0}), LAYOUT.encode({"shift": 1.0})]
     columns = LAYOUT.columns(rows)
@@ -39,7 +39,7 @@ def test_context_is_laid_in_one_row_with_defaults() -> None:
         ({"key": 1e300}, "context.key"),
     ],
 )
-def test_a_context_value_out_of_range_is_refused_by_name(
+def test_rejects_context_value_out_of_range_and_names_the_field(
     context: dict[str, ContextValue], field: str
 ) -> None:
     with pytest.raises(Unprocessable) as refused:
@@ -55,7 +55,7 @@ def test_each_number_has_its_own_range() -> None:
     st.floats(allow_nan=True, allow_infinity=True),
     st.sampled_from(["shift", "hour", "key"]),
 )
-def test_an_accepted_number_fits_the_features_type(number: float, name: str) -> None:
+def test_accepted_number_fits_the_type_of_the_feature(number: float, name: str) -> None:
     kind = {"shift": np.float32, "hour": np.int32, "key": np.int64}[name]
     try:
         row = LAYOUT.encode({name: number})
@@ -65,14 +65,14 @@ def test_an_accepted_number_fits_the_features_type(number: float, name: str) -> 
     assert np.isfinite(column).all()
 
 
-def test_a_layout_without_context_features_makes_no_columns() -> None:
+def test_layout_without_context_features_has_no_columns() -> None:
     layout = ContextLayout(FeatureSet(features=(Feature(name="bias", group="user"),)))
     assert layout.columns([layout.encode({}), layout.encode({})]) == {}
     with pytest.raises(Unprocessable, match="this pipeline; send one of none"):
         layout.encode({"a": 1.0})
 
 
-def test_an_error_shows_little_of_a_long_name() -> None:
+def test_error_repeats_little_of_a_long_name() -> None:
     with pytest.raises(Unprocessable) as refused:
         LAYOUT.encode({"x" * 500_000: 1.0})
     assert len(refused.value.detail) < 400

@@ -18,26 +18,26 @@ BATCH = RaggedBatch(
 
 
 @pytest.mark.parametrize("name", ["features", "ranker", "reranker", "order", "queue", "memory", "mine"])
-def test_a_name_is_taken_once(name: str) -> None:
+def test_rejects_duplicate_or_reserved_name(name: str) -> None:
     mine = StageOptions(kind="other", after="ranker", name="mine")
     with pytest.raises(ValueError, match=rf"stages\.1\.name: another stage has this name, got '{name}'"):
         refuse_same_names([mine, StageOptions(kind=name, after="features")])
 
 
 @pytest.mark.parametrize("kind", ["Acme", "acme.boost", "a,b", ""])
-def test_a_kind_that_is_no_name_needs_one(kind: str) -> None:
+def test_kind_that_is_not_a_valid_name_needs_a_name(kind: str) -> None:
     with pytest.raises(ValueError, match=r"stages\.0\.name: the kind is not a valid name"):
         refuse_same_names([StageOptions(kind=kind, after="ranker")])
     refuse_same_names([StageOptions(kind=kind, after="ranker", name="mine")])
 
 
-def test_a_kind_may_run_twice_under_two_names() -> None:
+def test_kind_may_run_twice_under_two_names() -> None:
     refuse_same_names(
         [StageOptions(kind="a", after="ranker"), StageOptions(kind="a", after="ranker", name="b")]
     )
 
 
-def test_without_stages_a_sample_stays_as_it_is(catalogue: Catalogue, tmp_path: Path) -> None:
+def test_sample_is_unchanged_without_stages(catalogue: Catalogue, tmp_path: Path) -> None:
     stages = CustomStages((), StageContext(catalogue, FEATURES, tmp_path))
     assert stages.prepare(BATCH) is BATCH
     assert stages.after("ranker") == []
@@ -57,7 +57,7 @@ FIRST = StageKind(config=StageOptions, open=make)
 """
 
 
-def test_a_sample_is_prepared_without_its_scores(site: Path, catalogue: Catalogue) -> None:
+def test_sample_is_prepared_without_its_scores(site: Path, catalogue: Catalogue) -> None:
     install(site, "zeta", {"zeta.py": SOURCE}, {"rankway.stages": {"first": "zeta:FIRST"}})
     stages = CustomStages(
         [StageOptions(kind="first", after="features")], StageContext(catalogue, FEATURES, site)

@@ -60,7 +60,7 @@ def with_engine(
     asyncio.run(run())
 
 
-def test_a_dead_ranker_unit_is_replaced_by_the_small_model_then_left_alone(tmp_path: Path) -> None:
+def test_small_model_replaces_a_dead_ranker_unit_that_is_then_not_called(tmp_path: Path) -> None:
     away = Away(fails=True)
 
     async def scenario(engine: Engine) -> None:
@@ -74,7 +74,7 @@ def test_a_dead_ranker_unit_is_replaced_by_the_small_model_then_left_alone(tmp_p
     with_engine(tmp_path, merged(SPLIT, FALLBACK), scenario, away)
 
 
-def test_a_ranker_unit_that_hangs_costs_its_share_of_the_deadline_and_not_the_answer(tmp_path: Path) -> None:
+def test_hanging_ranker_unit_delays_but_does_not_prevent_the_answer(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         request = RankRequest(user_id="u1", k=2, deadline_ms=300)
         # Which of the two depends on how soon the machine runs the thread that is woken.
@@ -84,7 +84,7 @@ def test_a_ranker_unit_that_hangs_costs_its_share_of_the_deadline_and_not_the_an
     with_engine(tmp_path, merged(SPLIT, FALLBACK), scenario, Away(hangs=True))
 
 
-def test_without_a_small_model_popular_items_are_answered(tmp_path: Path) -> None:
+def test_answers_popular_items_without_a_small_model(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         answer = await engine.rank(RankRequest(user_id="u1", k=3, context={"position": [0.5, 0.5]}), "1")
         assert answer.degraded == "ranker:popular:failed"
@@ -96,7 +96,7 @@ def test_without_a_small_model_popular_items_are_answered(tmp_path: Path) -> Non
     with_engine(tmp_path, merged(SPLIT, MEMORY_ALONE), scenario, Away(fails=True))
 
 
-def test_a_users_own_list_goes_before_popular_items(tmp_path: Path) -> None:
+def test_list_of_the_user_goes_before_popular_items(tmp_path: Path) -> None:
     lists = {
         "user_id": ["u1", "u2", None],
         "items": [["item-0007", "gone", "item-0007", "item-0002", None], ["gone"], ["item-0001"]],
@@ -116,7 +116,7 @@ def test_a_users_own_list_goes_before_popular_items(tmp_path: Path) -> None:
     with_engine(tmp_path, changes, scenario, Away(fails=True))
 
 
-def test_a_reranker_that_fails_leaves_the_rankers_order(tmp_path: Path) -> None:
+def test_failing_reranker_leaves_the_order_of_the_ranker(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         def broken(batch: RaggedBatch) -> RaggedBatch:
             raise ValueError("bad weights")
@@ -132,7 +132,7 @@ def test_a_reranker_that_fails_leaves_the_rankers_order(tmp_path: Path) -> None:
     with_engine(tmp_path, merged(WITH_RERANKER, FALLBACK), scenario, None)
 
 
-def test_an_answer_of_the_whole_pipeline_misses_nothing(tmp_path: Path) -> None:
+def test_answer_of_the_whole_pipeline_is_not_degraded(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         answers = await asyncio.gather(
             *[engine.rank(RankRequest(user_id="u1", deadline_ms=20_000), str(n)) for n in range(50)]
@@ -142,7 +142,7 @@ def test_an_answer_of_the_whole_pipeline_misses_nothing(tmp_path: Path) -> None:
     with_engine(tmp_path, merged(WITH_RERANKER, FALLBACK), scenario, None)
 
 
-def test_while_too_much_waits_a_body_is_refused_unread_unless_it_is_urgent(tmp_path: Path) -> None:
+def test_overloaded_engine_refuses_unread_bodies_unless_urgent(tmp_path: Path) -> None:
     gate = threading.Semaphore(0)
 
     async def scenario(engine: Engine) -> None:
@@ -184,7 +184,7 @@ def test_while_too_much_waits_a_body_is_refused_unread_unless_it_is_urgent(tmp_p
         (["u"], [[["item-0001"]]]),
     ],
 )
-def test_lists_of_other_types_are_a_config_error(tmp_path: Path, users: list[Any], items: list[Any]) -> None:
+def test_lists_of_wrong_types_are_a_config_error(tmp_path: Path, users: list[Any], items: list[Any]) -> None:
     pq.write_table(pa.table({"user_id": users, "items": items}), tmp_path / "lists.parquet")
     with pytest.raises(ConfigError, match="use text for user_id and lists of text") as refused:
         with_engine(tmp_path, {"fallback": {"lists": "lists.parquet"}}, lambda _: asyncio.sleep(0), None)
@@ -192,7 +192,7 @@ def test_lists_of_other_types_are_a_config_error(tmp_path: Path, users: list[Any
 
 
 @pytest.mark.parametrize("content", [None, b"no Parquet"])
-def test_lists_that_cannot_be_read_are_a_config_error(tmp_path: Path, content: bytes | None) -> None:
+def test_unreadable_lists_are_a_config_error(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "lists.parquet").write_bytes(content)
     with pytest.raises(ConfigError, match=r"lists.parquet cannot be read") as refused:

@@ -36,7 +36,7 @@ def test_each_user_has_its_own_features_and_an_unknown_one_the_defaults(
     stage.close()
 
 
-def test_without_a_store_all_have_the_defaults(view: FeatureView) -> None:
+def test_all_users_have_the_defaults_without_a_store(view: FeatureView) -> None:
     result = FeaturesStage(view, None)(asking(b"u3", b"u4"))
     np.testing.assert_array_equal(result.requests["user.bias"], [0.0, 0.0])
 
@@ -54,7 +54,7 @@ def test_one_round_trip_reads_the_whole_batch(view: FeatureView) -> None:
     assert store.reads == 1
 
 
-def test_a_user_whose_row_could_not_be_read_has_the_defaults_and_says_so(view: FeatureView) -> None:
+def test_user_whose_row_the_store_cannot_read_gets_defaults_and_is_degraded(view: FeatureView) -> None:
     class Half:
         waits = False
 
@@ -67,7 +67,7 @@ def test_a_user_whose_row_could_not_be_read_has_the_defaults_and_says_so(view: F
     assert [result.missed_by(request) for request in range(3)] == [[], [], ["features"]]
 
 
-def test_a_user_whose_row_cannot_be_read_has_the_defaults_and_the_others_their_own(
+def test_user_whose_row_cannot_be_decoded_gets_defaults_and_others_their_own(
     view: FeatureView, caplog: pytest.LogCaptureFixture
 ) -> None:
     codec = view.codecs["user"]
@@ -97,7 +97,7 @@ def test_a_user_whose_row_cannot_be_read_has_the_defaults_and_the_others_their_o
 
 
 @pytest.mark.parametrize("text", ["features: 7", "[", "features:\n- {name: Bad Name, group: user}", "\x00"])
-def test_definitions_that_cannot_be_read_are_a_config_error(tmp_path: Path, text: str) -> None:
+def test_unreadable_definitions_are_a_config_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "features.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as refused:

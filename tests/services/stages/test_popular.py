@@ -36,7 +36,7 @@ def catalogue_of(root: Path, cells: list[int] | None, popularity: list[float]) -
     items=st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 5)), min_size=1, max_size=30),
     count=st.integers(1, 40),
 )
-def test_a_list_is_the_cells_own_items_by_popularity_then_the_whole_catalogues(
+def test_list_has_popular_items_of_the_cell_then_of_the_catalogue(
     tmp_path_factory: pytest.TempPathFactory, items: list[tuple[int, int]], count: int
 ) -> None:
     root = tmp_path_factory.mktemp("popular") / "catalogue"
@@ -51,13 +51,13 @@ def test_a_list_is_the_cells_own_items_by_popularity_then_the_whole_catalogues(
     assert popular.anywhere(2).tolist() == [by_fame[:count]] * 2
 
 
-def test_without_cells_or_a_column_there_is_one_list_in_the_catalogues_order(tmp_path: Path) -> None:
+def test_one_list_in_catalogue_order_without_cells_or_column(tmp_path: Path) -> None:
     catalogue = catalogue_of(tmp_path / "c", None, [0.0, 2.0, 1.0])
     assert PopularItems(PopularConfig(), catalogue, 2).near(np.array([2])).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize("column", ["nowhere", "pair"])
-def test_a_column_that_is_not_one_number_an_item_is_named(tmp_path: Path, column: str) -> None:
+def test_error_names_a_column_that_is_not_one_number_per_item(tmp_path: Path, column: str) -> None:
     catalogue = catalogue_of(tmp_path / "c", None, [0.0])
     with pytest.raises(ConfigError, match=f"no column '{column}' with one number per item"):
         PopularItems(PopularConfig(column=column), catalogue, 2)

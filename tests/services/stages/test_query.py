@@ -30,7 +30,7 @@ def queries() -> SearchStrategy[list[list[int] | None]]:
 
 
 @given(queries())
-def test_each_query_keeps_its_own_rows_and_those_that_name_none_get_their_own_draw(
+def test_queries_keep_their_rows_or_get_their_own_draw(
     asked: list[list[int] | None],
 ) -> None:
     given_queries = [
@@ -60,13 +60,13 @@ def test_each_query_keeps_its_own_rows_and_those_that_name_none_get_their_own_dr
     assert batch.offsets.dtype == batch.rows.dtype == np.dtype(np.int64)
 
 
-def test_ids_become_rows_in_the_order_they_came_once_if_named_twice(catalogue: Catalogue) -> None:
+def test_ids_become_rows_in_order_without_duplicates(catalogue: Catalogue) -> None:
     ids = ["item-0007", "item-0001", "item-0007"]
     rows = rows_of_ids(ids, catalogue, 3)
     assert [catalogue.ids[row] for row in rows] == ids[:2]
 
 
-def test_an_unknown_id_is_named_with_its_place(catalogue: Catalogue) -> None:
+def test_error_names_an_unknown_id_and_its_index(catalogue: Catalogue) -> None:
     with pytest.raises(
         Unprocessable, match=r"candidates\[1\]: not in catalogue small 1, got 'nowhere'"
     ) as refused:
@@ -77,7 +77,7 @@ def test_an_unknown_id_is_named_with_its_place(catalogue: Catalogue) -> None:
     assert len(refused.value.detail) < 300
 
 
-def test_too_many_ids_are_refused_before_they_are_looked_up(catalogue: Catalogue) -> None:
+def test_refuses_too_many_ids_before_looking_them_up(catalogue: Catalogue) -> None:
     with pytest.raises(Unprocessable, match="candidates: at most 400 are allowed, got 1000000;") as refused:
         rows_of_ids(["x"] * 1_000_000, catalogue, 400)
     assert refused.value.field == "candidates"

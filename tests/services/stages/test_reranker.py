@@ -50,7 +50,7 @@ def ranked_batch(lengths: list[int], seed: int, k: int) -> RaggedBatch:
     weight=st.sampled_from([None, 0.0, 0.5, 1.0]),
     seed=st.integers(0, 99),
 )
-def test_each_list_is_the_best_of_its_own_in_the_models_order(
+def test_each_list_has_its_best_candidates_in_the_order_of_the_model(
     catalogue: Catalogue, lengths: list[int], count: int, best: int, weight: float | None, seed: int
 ) -> None:
     batch = ranked_batch(lengths, seed, count)

@@ -19,7 +19,7 @@ from tests.services.scheduling.bench import (
 from tests.services.scheduling.queues import Team, make_queue, make_work, merge
 
 
-def test_an_idle_executor_keeps_nothing_of_its_last_batch() -> None:
+def test_idle_executor_keeps_no_reference_to_its_last_batch() -> None:
     class Request:
         pass
 
@@ -48,7 +48,7 @@ def test_an_idle_executor_keeps_nothing_of_its_last_batch() -> None:
     in_loop(scenario)
 
 
-def test_an_executor_whose_event_loop_ended_first_ends_too() -> None:
+def test_executor_ends_if_its_event_loop_ended_first() -> None:
     queue, gate, entered = make_queue(), threading.Semaphore(0), threading.Event()
 
     def held(batch: RaggedBatch) -> RaggedBatch:

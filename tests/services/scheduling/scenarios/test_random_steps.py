@@ -50,7 +50,7 @@ others = st.one_of(
     with_remote=st.booleans(),
     max_in_flight=st.integers(1, 3),
 )
-def test_whatever_happens_each_gets_its_own_scores_once_and_all_is_returned(
+def test_every_request_gets_its_own_scores_once_in_any_sequence_of_events(
     steps: list[tuple[object, ...]], with_remote: bool, max_in_flight: int
 ) -> None:
     async def scenario() -> None:

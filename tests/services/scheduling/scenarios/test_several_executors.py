@@ -20,7 +20,7 @@ from tests.services.scheduling.bench import (
 from tests.services.scheduling.queues import Taker, make_queue, make_work, names, working
 
 
-def test_an_executor_without_room_leaves_the_work_to_another() -> None:
+def test_executor_without_room_leaves_work_to_another() -> None:
     queue = make_queue()
     full, free = Taker(queue), Taker(queue)
     queue.offer(make_work("a"))
@@ -40,7 +40,7 @@ def test_an_executor_without_room_leaves_the_work_to_another() -> None:
     queue.close()
 
 
-def test_an_executor_that_was_woken_for_work_and_takes_a_job_back_wakes_another() -> None:
+def test_executor_that_resumes_a_job_wakes_another_for_waiting_work() -> None:
     for _ in range(20):
         queue = make_queue()
         first, second = Taker(queue, 2), Taker(queue)
@@ -77,7 +77,7 @@ steps = st.one_of(
 
 @settings(max_examples=200, deadline=None)
 @given(steps=st.lists(steps, max_size=60), executors=st.integers(1, 4))
-def test_whichever_executor_takes_the_batches_are_those_of_one_batcher(
+def test_several_executors_form_the_same_batches_as_one(
     steps: list[tuple[object, ...]], executors: int
 ) -> None:
     now_s = 0.0
@@ -130,7 +130,7 @@ def test_whichever_executor_takes_the_batches_are_those_of_one_batcher(
 
 @settings(max_examples=40, deadline=None)
 @given(before=st.lists(works, max_size=30), after=st.lists(works, max_size=15), executors=st.integers(1, 4))
-def test_executors_at_once_take_each_work_once_in_the_order_of_urgency(
+def test_concurrent_executors_take_each_work_once_in_order_of_urgency(
     before: list[tuple[int, int, float, str]], after: list[tuple[int, int, float, str]], executors: int
 ) -> None:
     queue = make_queue()
@@ -169,7 +169,7 @@ def test_executors_at_once_take_each_work_once_in_the_order_of_urgency(
 
 
 @pytest.mark.parametrize("executors", [2, 4])
-def test_as_many_batches_run_at_once_as_there_are_executors(executors: int) -> None:
+def test_as_many_batches_run_concurrently_as_there_are_executors(executors: int) -> None:
     queue = make_queue()
     meeting = threading.Barrier(
         executors, timeout=LIMIT_S

@@ -9,7 +9,7 @@ from services.stages.scoring.history_cache import LruBytes
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 200), st.booleans()), max_size=60))
 @settings(deadline=None)
-def test_entries_take_no_more_than_they_may_and_the_longest_unused_goes(
+def test_entries_stay_within_the_limit_and_the_least_recently_used_is_evicted(
     steps: list[tuple[int, int, bool]],
 ) -> None:
     held = LruBytes(3000)

@@ -101,7 +101,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @given(st.lists(st.tuples(SHAPES, st.integers(0, 5)), min_size=1, max_size=4))
 @settings(max_examples=12, deadline=None)
-def test_the_scores_are_those_without_the_cache(
+def test_scores_equal_those_without_the_cache(
     world: World, asked: list[tuple[list[tuple[int, int]], int]]
 ) -> None:
     cached = world.scorer(Counts())
@@ -111,7 +111,7 @@ def test_the_scores_are_those_without_the_cache(
         np.testing.assert_allclose(result, wanted, atol=TOLERANCE, rtol=TOLERANCE)
 
 
-def test_hits_and_misses_of_one_batch_are_mixed(world: World) -> None:
+def test_one_batch_may_mix_hits_and_misses(world: World) -> None:
     counts = Counts()
     cached = world.scorer(counts)
     batch = at(make_batch([5, 9, 3, 7], [8, 0, 4, 2]), NOW_S)
@@ -127,7 +127,7 @@ def test_hits_and_misses_of_one_batch_are_mixed(world: World) -> None:
 @pytest.mark.parametrize(
     "column", ["user.history", "user.history_rating", "user.history_at_s", "user.profile"]
 )
-def test_what_changes_in_the_stored_row_is_encoded_anew(world: World, column: str) -> None:
+def test_changed_stored_row_is_encoded_again(world: World, column: str) -> None:
     counts = Counts()
     cached = world.scorer(counts)
     batch = at(make_batch([20], [6]), NOW_S)
@@ -145,7 +145,7 @@ def test_what_changes_in_the_stored_row_is_encoded_anew(world: World, column: st
     np.testing.assert_allclose(result, world.plain.scores(changed, "score"), atol=TOLERANCE, rtol=TOLERANCE)
 
 
-def test_a_rating_that_is_added_is_seen_at_once(world: World) -> None:
+def test_added_rating_takes_effect_at_once(world: World) -> None:
     counts = Counts()
     cached = world.scorer(counts)
     after = at(make_batch([30], [7]), NOW_S)
@@ -167,7 +167,7 @@ def test_a_rating_that_is_added_is_seen_at_once(world: World) -> None:
 
 @given(st.floats(0.0, 1e5), st.floats(1.0, 86_400.0))
 @settings(max_examples=50, deadline=None)
-def test_one_key_is_of_moments_less_than_max_age_s_apart(later_s: float, max_age_s: float) -> None:
+def test_times_with_one_key_are_less_than_max_age_s_apart(later_s: float, max_age_s: float) -> None:
     keys = HistoryKeys(["user.history", "user.history_age_days"], AGED, "1", max_age_s)
     batch = make_batch([1], [5])
     first, second = keys(at(batch, NOW_S)), keys(at(batch, NOW_S + later_s))
@@ -177,7 +177,7 @@ def test_one_key_is_of_moments_less_than_max_age_s_apart(later_s: float, max_age
         assert first != second
 
 
-def test_within_a_step_ages_stay_as_they_were_encoded(world: World) -> None:
+def test_ages_stay_as_encoded_within_a_step(world: World) -> None:
     counts = Counts()
     cached = world.scorer(counts, max_age_s=DAY_S)
     batch = make_batch([20], [6])
@@ -186,7 +186,7 @@ def test_within_a_step_ages_stay_as_they_were_encoded(world: World) -> None:
     assert len({row.tobytes() for row in scores}) == 2
 
 
-def test_keys_tell_columns_artifacts_and_lengths_apart() -> None:
+def test_keys_differ_between_columns_artifacts_and_lengths() -> None:
     def key(columns: list[str], version: str, past: list[int]) -> list[bytes]:
         return HistoryKeys(columns, AGED, version, 600.0)(at(make_batch([1] * len(past), past), NOW_S))
 
@@ -197,7 +197,7 @@ def test_keys_tell_columns_artifacts_and_lengths_apart() -> None:
     assert key(["user.history"], "1", [0, 0])[0] == key(["user.history"], "1", [0, 0])[1]
 
 
-def test_what_goes_for_others_is_counted_and_encoded_again(world: World) -> None:
+def test_evicted_entries_are_counted_and_encoded_again(world: World) -> None:
     counts = Counts()
     cached = world.scorer(counts, max_bytes=1 << 20)
     cached.entries = LruBytes(3 * 1000)  # an entry takes 9 tokens of 64 numbers
@@ -210,7 +210,7 @@ def test_what_goes_for_others_is_counted_and_encoded_again(world: World) -> None
     assert counts.totals == {"miss": 4, "evicted": 3, "hit": 1}
 
 
-def test_a_model_that_encodes_no_history_cannot_have_one(tmp_path: Path, world: World) -> None:
+def test_refuses_cache_for_a_model_that_encodes_no_history(tmp_path: Path, world: World) -> None:
     write(tmp_path, make_pooled())
     config = HistoryCacheConfig()
     catalogue: Catalogue = world.catalogue
@@ -219,7 +219,7 @@ def test_a_model_that_encodes_no_history_cannot_have_one(tmp_path: Path, world: 
     assert raised.value.field == FIELD
 
 
-def test_a_pipeline_with_such_a_model_is_refused_where_the_cache_is_asked_for(tmp_path: Path) -> None:
+def test_pipeline_with_a_cache_for_such_a_model_is_a_config_error(tmp_path: Path) -> None:
     path = make_pipeline(tmp_path, {"ranker": {"history_cache": {"max_age_s": 60}}})
     config = load_config(path)
     assert any("has no value 'encoded_history'" in fault for fault in check_artifacts(config, tmp_path))

@@ -52,7 +52,7 @@ def scorer(home: Path, catalogue: Catalogue) -> ModelScorer:
     ],
     ids=["(N,)", "(N, 1)", "float64", "uint8"],
 )
-def test_a_model_brought_along_may_give_its_numbers_in_any_of_these_ways(
+def test_accepts_scores_of_a_custom_model_in_any_of_these_shapes(
     tmp_path: Path, catalogue: Catalogue, node: onnx.NodeProto, kind: int
 ) -> None:
     write_model(tmp_path, node, kind)
@@ -64,7 +64,7 @@ def test_a_model_brought_along_may_give_its_numbers_in_any_of_these_ways(
     assert ranked.candidates["score"].dtype == np.float32
 
 
-def test_another_number_of_numbers_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_rejects_a_wrong_number_of_scores(tmp_path: Path, catalogue: Catalogue) -> None:
     write_model(tmp_path, helper.make_node("ReduceMean", ["value"], ["out"]))
     with pytest.raises(
         StageFailed,
@@ -73,7 +73,7 @@ def test_another_number_of_numbers_is_refused(tmp_path: Path, catalogue: Catalog
         scorer(tmp_path, catalogue).scores(BATCH, "out")
 
 
-def test_weights_that_are_no_model_are_refused(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_rejects_weights_that_are_not_a_model(tmp_path: Path, catalogue: Catalogue) -> None:
     write_model(tmp_path, helper.make_node("Identity", ["value"], ["out"]))
     with (tmp_path / "own" / "model.onnx").open("ab") as weights:
         weights.write(b"x")

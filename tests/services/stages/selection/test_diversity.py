@@ -45,7 +45,7 @@ def naive_mmr(
     most=st.none() | st.integers(1, 4),
     seed=st.integers(0, 10_000),
 )
-def test_each_pick_is_the_best_trade_a_naive_search_finds(
+def test_each_pick_equals_that_of_a_naive_search(
     lengths: list[int], count: int, weight: float, most: int | None, seed: int
 ) -> None:
     random = np.random.default_rng(seed)
@@ -86,7 +86,7 @@ def test_weight_one_keeps_the_order_of_the_scores() -> None:
     assert picked.tolist() == [[1, 3, 2, 0]]
 
 
-def test_a_twin_of_what_was_picked_yields_to_something_new() -> None:
+def test_picks_a_new_item_before_a_duplicate_of_an_earlier_pick() -> None:
     scores = np.array([[1.0, 0.99, 0.5, 0.0]], dtype=np.float32)
     vectors = np.array([[[1, 0], [1, 0], [0, 1], [0, 1]]], dtype=np.float32)
     picked = maximal_marginal_relevance(scores, vectors, np.ones((1, 4), dtype=bool), 2, 0.5)
@@ -99,7 +99,7 @@ def test_a_twin_of_what_was_picked_yields_to_something_new() -> None:
         st.sampled_from([math.nan, math.inf, -math.inf, 3.4e38, -3.4e38, 0.0, 1.0]), min_size=6, max_size=6
     )
 )
-def test_scores_that_are_no_numbers_never_pick_twice_nor_outside_the_list(values: list[float]) -> None:
+def test_nan_scores_never_cause_duplicate_or_invalid_picks(values: list[float]) -> None:
     scores = np.array([values, values], dtype=np.float32)
     vectors = np.eye(6, dtype=np.float32)[None].repeat(2, axis=0)
     mask = np.array([[True] * 6, [True] * 4 + [False] * 2])
@@ -108,7 +108,7 @@ def test_scores_that_are_no_numbers_never_pick_twice_nor_outside_the_list(values
     assert sorted(picked[1, :4].tolist()) == list(range(4))
 
 
-def test_a_score_that_is_no_number_leaves_the_order_of_the_others() -> None:
+def test_nan_score_does_not_change_the_order_of_others() -> None:
     scores = np.array([[1.0, math.nan, 3.0, 2.0]], dtype=np.float32)
     vectors = np.eye(4, dtype=np.float32)[None]
     picked = maximal_marginal_relevance(scores, vectors, np.ones((1, 4), dtype=bool), 3, 1.0)

@@ -120,7 +120,7 @@ SEEN = st.lists(st.tuples(st.integers(0, ITEMS - 1), st.sampled_from([0.5, 9.0, 
 
 @settings(max_examples=150)
 @given(st.lists(st.tuples(ROWS, SEEN), min_size=1, max_size=4), st.integers(1, 8), st.integers(0, 99))
-def test_all_rules_together_keep_what_a_plain_search_keeps(
+def test_all_rules_together_equal_a_plain_search(
     areas: Catalogue, requests: list[tuple[list[int], list[tuple[int, float]]]], k: int, seed: int
 ) -> None:
     batch = batch_of(areas, [rows for rows, _ in requests], [seen for _, seen in requests], k, seed)
@@ -132,13 +132,13 @@ def test_all_rules_together_keep_what_a_plain_search_keeps(
         assert max(np.bincount(np.array(own, dtype=np.int64) // 6, minlength=1)) <= 2
 
 
-def test_without_rules_all_are_answered_in_order(areas: Catalogue) -> None:
+def test_answers_all_candidates_in_order_without_rules(areas: Catalogue) -> None:
     batch = batch_of(areas, [[3, 7, 11]], [[(3, 0.1)]], 5)
     best = batch.rows[np.argsort(-batch.candidates["score"])].tolist()
     assert answered(areas, batch, {}, diverse=False) == [best]
 
 
-def test_who_has_seen_all_gets_it_again(areas: Catalogue) -> None:
+def test_user_who_has_seen_all_candidates_gets_them_again(areas: Catalogue) -> None:
     seen = [[(row, 1.0) for row in (0, 1)], [(row, 1.0) for row in (0, 1)]]
     batch = batch_of(areas, [[0, 1], [0, 1, 2]], seen, 5)
     again, fresh = answered(areas, batch, {"seen": {"within_days": 10}}, diverse=False)
@@ -146,7 +146,7 @@ def test_who_has_seen_all_gets_it_again(areas: Catalogue) -> None:
     assert fresh == [2]
 
 
-def test_what_is_closed_is_not_answered_even_when_nothing_else_is_there(areas: Catalogue) -> None:
+def test_closed_items_are_not_answered_even_if_no_others_exist(areas: Catalogue) -> None:
     batch = batch_of(areas, [[3, 7], [0, 3]], [[], []], 5)
     assert answered(areas, batch, {"closed": "item.closed"}, diverse=True) == [[], [0]]
     nothing = batch_of(areas, [[3, 7]], [[]], 5)
@@ -166,7 +166,7 @@ def test_what_is_closed_is_not_answered_even_when_nothing_else_is_there(areas: C
         ({"cap": {"column": "area", "most": 1}}, "reranker.rules.cap.column"),
     ],
 )
-def test_a_rule_over_what_there_is_not_is_refused(
+def test_rejects_rule_for_a_column_that_does_not_exist(
     areas: Catalogue, rules: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:

@@ -27,7 +27,7 @@ def naive_best(batch: RaggedBatch, count: int) -> list[list[int]]:
 
 @settings(max_examples=400)
 @given(scored_batches(values=TIED_OR_NAN), st.integers(1, 30))
-def test_the_best_of_each_are_those_of_a_stable_sort(batch: RaggedBatch, count: int) -> None:
+def test_best_of_each_equals_a_stable_sort(batch: RaggedBatch, count: int) -> None:
     best = best_of_each(batch, "score", count)
     wanted = naive_best(batch, count)
     assert np.diff(best.offsets).tolist() == [len(rows) for rows in wanted]
@@ -40,13 +40,13 @@ def test_ties_across_the_cut_keep_the_first_candidates() -> None:
     assert best_of_each(batch, "score", 10).rows.tolist() == list(range(10))
 
 
-def test_nan_fills_the_list_only_when_numbers_run_out() -> None:
+def test_nan_fills_the_list_only_after_all_numbers() -> None:
     batch = ragged_batch([40], [math.nan] * 38 + [1.0, 2.0])
     assert best_of_each(batch, "score", 4).rows.tolist() == [39, 38, 0, 1]
 
 
 @given(scored_batches(), st.data())
-def test_each_request_gets_as_many_as_it_asked_for(batch: RaggedBatch, data: st.DataObject) -> None:
+def test_each_request_gets_at_most_k_candidates(batch: RaggedBatch, data: st.DataObject) -> None:
     k = [data.draw(st.integers(1, 30)) for _ in range(len(batch))]
     best = best_within_k(replace(batch, k=np.array(k, dtype=np.int64)), "score")
     wanted = [rows[:own] for rows, own in zip(naive_best(batch, 30), k, strict=True)]
@@ -56,7 +56,7 @@ def test_each_request_gets_as_many_as_it_asked_for(batch: RaggedBatch, data: st.
 
 
 @given(scored_batches(), st.data())
-def test_what_is_kept_stays_with_its_request(batch: RaggedBatch, data: st.DataObject) -> None:
+def test_kept_candidates_stay_with_their_request(batch: RaggedBatch, data: st.DataObject) -> None:
     kept = np.array(
         data.draw(st.lists(st.booleans(), min_size=batch.candidate_count, max_size=batch.candidate_count)),
         dtype=bool,

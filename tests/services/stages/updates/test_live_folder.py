@@ -53,13 +53,15 @@ def refusal(config: PipelineConfig, home: Path) -> str:
     return str(error.value)
 
 
-def test_a_first_start_has_no_features_and_leaves_no_mark(tmp_path: Path, config: PipelineConfig) -> None:
+def test_first_start_has_no_features_and_leaves_no_mark(tmp_path: Path, config: PipelineConfig) -> None:
     assert bonus_of(config, tmp_path) == 0.0
     assert check_artifacts(config, tmp_path) == []
     assert not live_folder(config, tmp_path).mark.exists()
 
 
-def test_features_that_were_set_and_are_missing_are_refused(tmp_path: Path, config: PipelineConfig) -> None:
+def test_refuses_pipeline_whose_features_were_set_and_are_missing(
+    tmp_path: Path, config: PipelineConfig
+) -> None:
     set_bonus(config, tmp_path, 64.0, "item-1")
     assert bonus_of(config, tmp_path) == 64.0
     (tmp_path / "live").rename(tmp_path / "kept")
@@ -75,16 +77,14 @@ def test_features_that_were_set_and_are_missing_are_refused(tmp_path: Path, conf
     assert bonus_of(config, tmp_path) == 8.0
 
 
-def test_an_empty_folder_is_refused_too(tmp_path: Path, config: PipelineConfig) -> None:
+def test_refuses_an_empty_folder(tmp_path: Path, config: PipelineConfig) -> None:
     set_bonus(config, tmp_path, 64.0, "item-1")
     (tmp_path / "live" / "live.json").unlink()
     with pytest.raises(ConfigError, match="are missing, got none at"):
         load_release(config, tmp_path, ("features",))
 
 
-def test_a_configuration_that_names_another_folder_or_none_is_refused(
-    tmp_path: Path, config: PipelineConfig
-) -> None:
+def test_refuses_configuration_with_another_folder_or_none(tmp_path: Path, config: PipelineConfig) -> None:
     set_bonus(config, tmp_path, 64.0, "item-1")
     message = refusal(with_live(config, "other"), tmp_path)
     assert f"in {tmp_path / 'live'}, and are missing, got none at {tmp_path / 'other'}" in message
@@ -94,7 +94,7 @@ def test_a_configuration_that_names_another_folder_or_none_is_refused(
     assert f"in {tmp_path / 'other'}, and are missing" in refusal(config, tmp_path)  # where they were last
 
 
-def test_features_that_another_program_wrote_are_noted_by_a_replica(
+def test_replica_leaves_the_mark_for_features_of_another_program(
     tmp_path: Path, config: PipelineConfig
 ) -> None:
     closed = LiveItems.none(FEATURES).setting(FEATURES, "bonus", np.array([item_key("item-1")]), 2.0)
@@ -104,7 +104,7 @@ def test_features_that_another_program_wrote_are_noted_by_a_replica(
     assert "are missing" in refusal(config, tmp_path)
 
 
-def test_a_home_that_cannot_be_written_serves_its_features(tmp_path: Path, config: PipelineConfig) -> None:
+def test_read_only_home_serves_its_features(tmp_path: Path, config: PipelineConfig) -> None:
     LiveItems.none(FEATURES).setting(FEATURES, "bonus", np.array([item_key("item-1")]), 2.0).write(
         tmp_path / "live", FEATURES
     )
@@ -115,7 +115,7 @@ def test_a_home_that_cannot_be_written_serves_its_features(tmp_path: Path, confi
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
-def test_a_command_that_is_killed_has_set_nothing_or_all_and_a_replica_leaves_the_mark(
+def test_killed_command_sets_all_or_nothing_and_a_replica_leaves_the_mark(
     tmp_path: Path, config: PipelineConfig, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
 ) -> None:
     if not can_exchange:
@@ -142,7 +142,7 @@ def test_a_command_that_is_killed_has_set_nothing_or_all_and_a_replica_leaves_th
     assert bonus_of(config, tmp_path, "item-2") == 8.0
 
 
-def test_a_first_command_that_fails_leaves_no_mark(
+def test_failed_first_command_leaves_no_mark(
     tmp_path: Path, config: PipelineConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -155,9 +155,7 @@ def test_a_first_command_that_fails_leaves_no_mark(
     assert bonus_of(config, tmp_path) == 0.0
 
 
-def test_a_folder_that_pipelines_share_by_a_link_is_written_for_all(
-    tmp_path: Path, config: PipelineConfig
-) -> None:
+def test_writes_through_a_link_to_a_shared_folder(tmp_path: Path, config: PipelineConfig) -> None:
     shared = tmp_path / "shared" / "live"
     shared.mkdir(parents=True)
     (tmp_path / "live").symlink_to(shared)

@@ -38,7 +38,7 @@ def known(home: Path) -> dict[str, float]:
     return {ids.ids[row]: value for row, value in zip(rows, live.values["bonus"].tolist(), strict=True)}
 
 
-def test_an_answer_follows_what_was_set_while_the_engine_runs(tmp_path: Path, config: Path) -> None:
+def test_answer_follows_features_set_while_the_engine_runs(tmp_path: Path, config: Path) -> None:
     request = RankRequest(user_id="u", candidates=["item-1", "item-2"])
 
     async def run() -> None:
@@ -61,14 +61,14 @@ def test_an_answer_follows_what_was_set_while_the_engine_runs(tmp_path: Path, co
     asyncio.run(run())
 
 
-def test_writers_at_the_same_time_lose_nothing(tmp_path: Path, config: Path) -> None:
+def test_concurrent_writers_lose_no_update(tmp_path: Path, config: Path) -> None:
     command = [sys.executable, "-m", "cli.main", "features", "set", str(config)]
     writers = [subprocess.Popen([*command, f"live.bonus={i + 1}", f"item-{i}"], cwd=ROOT) for i in range(4)]
     assert [writer.wait(LIMIT_S * 2) for writer in writers] == [0] * 4
     assert known(tmp_path) == {f"item-{i}": float(i + 1) for i in range(4)}
 
 
-def test_what_a_killed_writer_left_aside_is_kept(tmp_path: Path, config: Path) -> None:
+def test_recovers_the_folder_that_a_killed_writer_moved_aside(tmp_path: Path, config: Path) -> None:
     assert features_set(str(config), "live.bonus=1", "item-1").exit_code == 0
     (tmp_path / "live").rename(tmp_path / "live.replaced")  # killed between the two renames that replace it
     assert features_set(str(config), "live.bonus=2", "item-2").exit_code == 0
@@ -87,7 +87,7 @@ def test_what_a_killed_writer_left_aside_is_kept(tmp_path: Path, config: Path) -
         ("live.bonus=1", "item-x", "items that are not in catalogue overlaid, got item-x"),
     ],
 )
-def test_what_cannot_be_set_is_told_and_nothing_is_written(
+def test_rejects_invalid_setting_and_writes_nothing(
     tmp_path: Path, config: Path, setting: str, item: str, message: str
 ) -> None:
     result = features_set(str(config), setting, "item-0", item)
@@ -96,7 +96,7 @@ def test_what_cannot_be_set_is_told_and_nothing_is_written(
     assert not (tmp_path / "live").exists()
 
 
-def test_a_pipeline_without_a_folder_is_told_which_field_to_add(config: Path) -> None:
+def test_error_names_the_field_to_add_if_no_folder_is_configured(config: Path) -> None:
     document = yaml.safe_load(config.read_text())
     del document["features"]["live"]
     config.write_text(yaml.safe_dump(document))
@@ -109,7 +109,7 @@ def test_a_pipeline_without_a_folder_is_told_which_field_to_add(config: Path) ->
     ("in_the_way", "message"),
     [("live", "is a file, but live item features need a folder"), (".live.lock", "cannot be written")],
 )
-def test_a_folder_that_cannot_be_written_is_told(
+def test_reports_a_folder_that_cannot_be_written(
     tmp_path: Path, config: Path, in_the_way: str, message: str
 ) -> None:
     path = tmp_path / in_the_way

@@ -44,7 +44,7 @@ def bonus(view: FeatureView, item: str) -> float:
     return float(view.live.columns(FEATURES.supplied("live"), rows)["live.bonus"][0])
 
 
-def test_newer_folders_are_taken_and_a_bad_one_leaves_the_former(tmp_path: Path, view: FeatureView) -> None:
+def test_opens_newer_folders_and_keeps_the_previous_one_if_bad(tmp_path: Path, view: FeatureView) -> None:
     reports = Told()
     folders = watched_folders(view, tmp_path / "overlay", tmp_path / "live")
     folders[0].open()
@@ -71,7 +71,7 @@ def test_newer_folders_are_taken_and_a_bad_one_leaves_the_former(tmp_path: Path,
     assert rain(view) == 3.0
 
 
-def test_a_folder_replaced_while_it_is_read_is_never_mixed(tmp_path: Path, view: FeatureView) -> None:
+def test_never_mixes_files_of_a_folder_that_is_replaced_while_read(tmp_path: Path, view: FeatureView) -> None:
     write_overlay(tmp_path / "overlay", rain=0.0, crowd=0.0)
     folder = watched_folders(view, tmp_path / "overlay", None)[0]
     written, done = 0, threading.Event()
@@ -101,5 +101,5 @@ def test_a_folder_replaced_while_it_is_read_is_never_mixed(tmp_path: Path, view:
     assert seen == sorted(seen)
 
 
-def test_without_folders_there_is_nothing_to_stop() -> None:
+def test_refresher_without_folders_can_be_stopped() -> None:
     Refresher([], 0.01, None).close()
