@@ -1,4 +1,4 @@
-"""Bad requests, each with the status and the field that its answer is to name."""
+"""Bad requests, each with the expected status and field of its answer."""
 
 from tests.services.servers import Connection, Reply, http_request, rank_request
 
@@ -46,7 +46,7 @@ BAD_BODIES: dict[str, tuple[bytes, int, str]] = {
 
 
 def check_problem(reply: Reply, status: int, field: str | None) -> None:
-    """Hold an answer against RFC 9457 and the project's own promise: what, where, the remedy."""
+    """Check an answer against RFC 9457 and the error template: problem, field and remedy."""
     assert reply.status == status, reply.body[:300]
     assert reply.headers["content-type"] == "application/problem+json"
     document = reply.json
@@ -61,7 +61,7 @@ def check_problem(reply: Reply, status: int, field: str | None) -> None:
 
 
 def check_good(port: int) -> None:
-    """A good request is answered, now."""
+    """Check that a good request is answered now."""
     with Connection(port) as connection:
         reply = connection.ask(rank_request(GOOD))
     assert reply.status == 200, reply.body
@@ -70,15 +70,15 @@ def check_good(port: int) -> None:
 
 
 def declared_only(size_bytes: int) -> bytes:
-    """Give the head of a request that promises a huge body."""
+    """Return the head of a request that declares a huge body."""
     return http_request("POST", "/v1/rank", headers={"content-length": str(size_bytes)})
 
 
 def chunked_head() -> bytes:
-    """Give the head of a request whose body comes in pieces of unsaid number."""
+    """Return the head of a request whose body arrives in an unknown number of chunks."""
     return http_request("POST", "/v1/rank", headers={"transfer-encoding": "chunked"})
 
 
 def chunk(data: bytes) -> bytes:
-    """Give one piece of a chunked body."""
+    """Return one chunk of a chunked body."""
     return b"%x\r\n" % len(data) + data + b"\r\n"

@@ -1,4 +1,4 @@
-"""Ragged batches for the tests of what works on them."""
+"""Ragged batches for tests."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -9,7 +9,7 @@ FINITE = st.floats(-1e6, 1e6, width=32)
 
 
 def ragged_batch(lengths: list[int], scores: list[float]) -> RaggedBatch:
-    """Give a batch of lists with these lengths and scores; rows number the candidates."""
+    """Return a batch of lists with these lengths and scores. Rows number the candidates."""
     count = sum(lengths)
     return RaggedBatch(
         offsets=offsets_of(np.array(lengths, dtype=np.int64)),
@@ -20,7 +20,7 @@ def ragged_batch(lengths: list[int], scores: list[float]) -> RaggedBatch:
 
 @st.composite
 def scored_batches(draw: st.DrawFn, *, values: st.SearchStrategy[float] = FINITE) -> RaggedBatch:
-    """Draw lists, equally long or ragged, their scores from ``values``."""
+    """Draw lists of equal or different lengths, with scores from ``values``."""
     equal = draw(st.booleans())
     if equal:
         lengths = [draw(st.integers(1, 24))] * draw(st.integers(1, 4))

@@ -1,4 +1,4 @@
-"""The small pipeline, written once a session."""
+"""The small pipeline, written once per session."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.services.ray_metrics import Exported, exported_metrics
 
 @pytest.fixture(scope="session")
 def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the small pipeline's data and models, and its pipeline.yaml."""
+    """Return a home with the small pipeline's data and models, and its pipeline.yaml."""
     home = tmp_path_factory.mktemp("small")
     make_pipeline(home)
     return home
@@ -20,12 +20,12 @@ def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def catalogue(small_home: Path) -> Catalogue:
-    """The small pipeline's catalogue."""
+    """Return the small pipeline's catalogue."""
     return Catalogue.open(small_home / "catalogue")
 
 
 @pytest.fixture
 def exported() -> Iterator[Exported]:
-    """What code of this process hands to Ray's metrics during the test."""
+    """Yield the metrics that code of this process passes to Ray during the test."""
     with exported_metrics() as exported:
         yield exported

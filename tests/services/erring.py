@@ -1,7 +1,7 @@
-"""A service whose autoscaling policy always fails: run by test_serve_policy.py as a process of its own.
+"""A service whose autoscaling policy always fails. test_serve_policy.py runs it as a separate process.
 
     python -m tests.services.erring HOME PORT
-As ``tests.services.redeploying``, which takes the changes on standard input.
+It takes changes on standard input like ``tests.services.redeploying``.
 """
 
 import sys
@@ -19,7 +19,7 @@ class Erring(PipelinePolicy):
     def __init__(
         self, config: dict[str, Any], profiles: list[dict[str, Any]], home: str | None = None
     ) -> None:
-        """Put the failing one in the real one's place."""
+        """Replace the real scaler by the failing one."""
         super().__init__(config, profiles, home)
         self._guarded._scaler = _Raising()
 

@@ -1,4 +1,4 @@
-"""A whole service as an operator starts it: a process of its own, on ports and in directories of its own."""
+"""A whole service as an operator starts it: a separate process with its own ports and directories."""
 
 import os
 import queue
@@ -28,12 +28,12 @@ READY = "Ctrl-C stops it."
 
 
 def no_middleware() -> list[Any]:
-    """Stand where the fast path's setting points, and give nothing: requests take Serve's own path."""
+    """Return no middleware, in place of the fast path's function. Requests then take Serve's own path."""
     return []
 
 
 def free_port() -> int:
-    """Give a port that nothing listens on."""
+    """Return a port that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -41,7 +41,7 @@ def free_port() -> int:
 
 @dataclass
 class ServiceProcess:
-    """A started process and what it has said."""
+    """A started process and its output."""
 
     process: "subprocess.Popen[str]"
     port: int
@@ -58,7 +58,7 @@ class ServiceProcess:
         self._lines.put(None)
 
     def wait_for(self, wanted: str, limit_s: float = START_LIMIT_S) -> None:
-        """Wait until the process says a line that holds ``wanted``."""
+        """Wait until the process prints a line that contains ``wanted``."""
         end_s = time.monotonic() + limit_s
         while True:
             try:
@@ -71,39 +71,39 @@ class ServiceProcess:
                 return
 
     def match_in_output(self, pattern: str) -> str:
-        """Give the first group of the pattern in what the process said."""
+        """Return the first group of the pattern in the process's output."""
         match = re.search(pattern, " ".join(self.said))
         assert match is not None, f"{pattern} is not in {self.said}"
         return match[1]
 
     def descendants(self) -> list[psutil.Process]:
-        """Give every process that came from this one."""
+        """Return every process that descends from this one."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def replicas(self, unit: str) -> list[psutil.Process]:
-        """Give the Serve replicas of a unit, warm ones and those still starting."""
+        """Return the Serve replicas of a unit, including those that are still starting."""
         return [
             each for each in self.descendants() if f":{unit}" in title(each) and "ServeReplica" in title(each)
         ]
 
     def runtime_directory(self) -> Path:
-        """Give the directory that the service made for HAProxy's files."""
+        """Return the directory that the service made for HAProxy's files."""
         config = next(each for each in self.descendants() if "haproxy.cfg" in title(each))
         return next(path for path in Path(config.cmdline()[-1]).parents if path.name.startswith("rankway-"))
 
     def interrupt(self) -> int:
-        """Press Ctrl-C, which a terminal sends to the whole group; give the exit status."""
+        """Send SIGINT to the whole process group, as a terminal does for Ctrl-C. Return the exit status."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(STOP_LIMIT_S)
 
     def terminate(self) -> int:
-        """Ask the command alone to stop, as a supervisor does; give the exit status."""
+        """Ask only the command to stop, as a supervisor does. Return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_LIMIT_S)
 
 
 def title(process: psutil.Process) -> str:
-    """Give a process's command line, empty when it has ended."""
+    """Return a process's command line. Empty if it has ended."""
     try:
         return " ".join(process.cmdline())
     except psutil.Error:
@@ -120,7 +120,7 @@ def started(
     python: str | Path = sys.executable,
     folder: Path = ROOT,
 ) -> Iterator[ServiceProcess]:
-    """Start a Python command in a folder, the repository's root by default; end it, and what it left, always."""
+    """Start a Python command in a folder, by default the repository's root. Always end it and its descendants."""
     process = subprocess.Popen(
         [python, *command],
         cwd=folder,
@@ -156,7 +156,7 @@ def started(
 def served(
     home: Path, changes: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
 ) -> Iterator[ServiceProcess]:
-    """Serve the small pipeline with ``rankway serve`` on a free port; ready when entered."""
+    """Serve the small pipeline with ``rankway serve`` on a free port. It is ready when the block begins."""
     with served_config(make_pipeline(home, changes), home, environment) as service:
         yield service
 
@@ -165,7 +165,7 @@ def served(
 def served_config(
     config: Path, home: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[ServiceProcess]:
-    """Serve a pipeline with ``rankway serve`` on a free port; ready when entered."""
+    """Serve a pipeline with ``rankway serve`` on a free port. It is ready when the block begins."""
     port = free_port()
     command = ["-m", "cli.main", "serve", str(config), "--port", str(port)]
     with started(command, port, home, environment) as service:
@@ -175,10 +175,12 @@ def served_config(
 
 @dataclass
 class Load:
-    """What closed-loop clients met: answers by status, and every answer that was not its own or not there.
+    """The observations of closed-loop clients: answers by status, and every wrong or missing answer.
 
-    pause_s: what each waits before it asks again. replicas: what those that answered put before their request ids.
-    slowest_s: the longest wait for an answer.
+    Attributes:
+        pause_s: seconds that each client waits before its next request.
+        replicas: the prefixes of the request ids, one per replica that answered.
+        slowest_s: the longest wait for an answer.
     """
 
     port: int
@@ -191,7 +193,7 @@ class Load:
     _progress: threading.Condition = field(default_factory=threading.Condition)
 
     def client(self, user: int) -> None:
-        """Ask for one user until told to stop; hold every score against that user's bias."""
+        """Ask for one user until told to stop. Compare every score with that user's bias."""
         data = rank_request({"user_id": f"u{user}", "candidates": ["item-0000"], "deadline_ms": 20_000})
         try:
             while not self._stop.is_set():
@@ -201,7 +203,7 @@ class Load:
                         reply = connection.ask(data)
                         self._note(user, reply, time.monotonic() - asked_s)
                         if reply.headers.get("connection", "").lower() == "close":
-                            break  # a proxy that is replaced says so with its last answer
+                            break  # a proxy that is being replaced announces it with its last answer
                         if self.pause_s:
                             self._stop.wait(self.pause_s)
         except (OSError, AssertionError, ValueError) as error:
@@ -214,14 +216,14 @@ class Load:
         with self._progress:
             self.statuses[reply.status] += 1
             self.slowest_s = max(self.slowest_s, waited_s)
-            # What a proxy says by itself has no id, and is wrong below.
+            # Answers of the proxy itself have no id. They are recorded as wrong below.
             self.replicas.add(reply.headers.get("x-request-id", "").rpartition("-")[0])
             if [item["score"] for item in answer["items"]] != [bias_of(user)]:
                 self.wrong.append(f"u{user}: {reply.status} {reply.body[:300]!r}")
             self._progress.notify_all()
 
     def wait_for(self, answers: int = 1, replicas: int = 1, limit_s: float = 60.0) -> None:
-        """Wait until that many more answers are in, and that many replicas have answered since the start."""
+        """Wait for ``answers`` more answers, and until ``replicas`` replicas have answered since the start."""
         with self._progress:
             wanted = self.statuses.total() + answers
             arrived = self._progress.wait_for(
@@ -237,7 +239,7 @@ class Load:
 
 @contextmanager
 def load(port: int, clients: int = 16, pause_s: float = 0.0) -> Iterator[Load]:
-    """Keep that many clients asking, one user each."""
+    """Keep ``clients`` clients asking, each for its own user."""
     asked = Load(port, pause_s)
     threads = [threading.Thread(target=asked.client, args=(user,), daemon=True) for user in range(clients)]
     for thread in threads:

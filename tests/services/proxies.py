@@ -31,7 +31,7 @@ HAProxyApi(config, {"http-app": backend}, config_file_path=path)._generate_confi
 
 
 def rendered(folder: Path, port: int, replica: int) -> Path:
-    """Let Ray write HAProxy's configuration in a process of its own, as a Serve node does."""
+    """Let Ray write HAProxy's configuration in a separate process, as a Serve node does."""
     path = folder / "haproxy.cfg"
     settings = {**throughput_settings(), **local_settings(free_ports(), folder)}
     command = [sys.executable, "-c", _RENDER, str(port), str(replica), str(path)]
@@ -40,7 +40,7 @@ def rendered(folder: Path, port: int, replica: int) -> Path:
 
 
 def faults_of(config: Path) -> str:
-    """Return HAProxy's complaints about a configuration; empty if it accepts it."""
+    """Return HAProxy's complaints about a configuration. Empty if it accepts the configuration."""
     command = [get_haproxy_binary(), "-c", "-f", str(config)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_LIMIT_S)
     return done.stderr if done.returncode else ""
@@ -48,7 +48,7 @@ def faults_of(config: Path) -> str:
 
 @contextmanager
 def proxy(config: Path, port: int) -> Iterator[None]:
-    """Run HAProxy until the block ends; it listens when the block begins."""
+    """Run HAProxy until the block ends. It listens when the block begins."""
     process = subprocess.Popen(
         [get_haproxy_binary(), "-db", "-f", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

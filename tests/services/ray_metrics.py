@@ -10,20 +10,20 @@ import pytest
 
 @dataclass
 class Exported:
-    """The present value of every series. Labels are written as in PromQL, sorted: ``pool="a", unit="b"``."""
+    """The present value of every series. Labels are sorted and written as in PromQL: ``pool="a", unit="b"``."""
 
     series: dict[str, dict[str, float]] = field(default_factory=dict)
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def value(self, name: str, **labels: str) -> float:
-        """Return the value of the one series that has these labels, among others."""
+        """Return the value of the only series that has at least these labels."""
         [value] = [
             value for text, value in self.series[name].items() if set(_pairs(labels)) <= set(text.split(", "))
         ]
         return value
 
     def values(self, name: str, label: str) -> dict[str, float]:
-        """Return the values of a name's series by one of its labels; empty if it has none yet."""
+        """Return the values of all series of a name by one of their labels. Empty if there is no series yet."""
         return {
             dict(pair.split("=", 1) for pair in text.split(", "))[label].strip('"'): value
             for text, value in self.series.get(name, {}).items()
@@ -65,7 +65,7 @@ def _metric(exported: Exported, *, is_counter: bool) -> Any:
 
 @contextmanager
 def exported_metrics() -> Iterator[Exported]:
-    """Stand in for Ray's counters and gauges while the block runs."""
+    """Replace Ray's counters and gauges while the block runs."""
     exported = Exported()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ray.util.metrics.Counter", _metric(exported, is_counter=True))

@@ -1,7 +1,8 @@
-"""A service that redeploys as it is told: run by test_survival.py as a process of its own.
+"""A service that redeploys on request. test_survival.py runs it as a separate process.
 
     python -m tests.services.redeploying HOME PORT
-Each line on standard input is a JSON of changes to the small pipeline; it is deployed, then "deployed" is said.
+Each line on standard input is a JSON document of changes to the small pipeline. The service deploys it, then prints
+"deployed".
 """
 
 import json
@@ -21,7 +22,7 @@ def main(home: Path, port: int) -> None:
     """Serve until the input ends."""
     first = load_config(home / "pipeline.yaml") if (home / "pipeline.yaml").exists() else None
     config = with_changes(first or load_config(make_pipeline(home)), {"http": {"port": port}})
-    # Room for the replicas of the largest change.
+    # Reserve room for the replicas of the largest change.
     with local_cluster(with_changes(config, {"units": {"main": {"replicas": 3}}})):
         deploy(config, home, lambda _status: None)
         say(READY)
@@ -32,12 +33,12 @@ def main(home: Path, port: int) -> None:
 
 
 def with_changes(config: PipelineConfig, changes: dict[str, object]) -> PipelineConfig:
-    """Give the configuration with nested changes."""
+    """Return the configuration with nested changes."""
     return PipelineConfig.model_validate(merged(config.model_dump(mode="json"), changes))
 
 
 def say(text: str) -> None:
-    """Say it where the test listens."""
+    """Print a line that the test reads."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -18,7 +18,7 @@ from tests.pipelines import write_model
 
 
 def write_shifted(root: Path, offset: float) -> None:
-    """Write the small ranker with ``offset`` added to its scores; NaN makes a model whose scores are no numbers."""
+    """Write the small ranker with ``offset`` added to its scores. With NaN, all its scores are NaN."""
     write_model(root)
     artifact = Artifact.load(root)
     model = onnx.load(str(root / "model.onnx"))
@@ -35,26 +35,26 @@ def write_shifted(root: Path, offset: float) -> None:
 
 
 def stage_shifted(config: PipelineConfig, home: Path, offset: float) -> str:
-    """Stage the small pipeline with such a ranker; give the release's name."""
+    """Stage the small pipeline with a shifted ranker. Return the release's name."""
     write_shifted(home / config.models["ranker"].artifact, offset)
     return ReleaseFolder(home, config.name).stage(config).name
 
 
 @dataclass(eq=False)
 class Named:
-    """What the state of live releases needs of a release; weakly referenced by tests, which see it go."""
+    """The parts of a release that live releases need. Tests hold weak references to it to see that it is freed."""
 
     name: str
 
     def retire(self) -> None:
-        """Have nothing to stop."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing."""
 
 
 def live_of(name: str, home: Path = Path("/nowhere")) -> LiveReleases:
-    """Give live releases that hold one of this name and load any that its folder has."""
+    """Return live releases with one of this name. They load any release that its folder has."""
     config = cast(PipelineConfig, SimpleNamespace(name="small", trust=()))
 
     def load(_config: PipelineConfig) -> Steps[LiveRelease]:

@@ -1,7 +1,7 @@
-"""Pools of different speed behind one router on a real Serve: run by test_routing.py as a process of its own.
+"""Pools of different speed behind one router on a real Serve. test_routing.py runs it as a separate process.
 
     python -m tests.services.routing
-Prints a JSON of the candidates that each pool scored, for each thing that was changed while calls were under way.
+It prints a JSON document of the candidates that each pool scored, for each change that was made during the calls.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ NONE = {"min_replicas": 0, "initial_replicas": 0, "max_replicas": 1}
 
 
 class Scorer:
-    """Takes its time for a call, and answers with its pool's name."""
+    """Takes some time for a call, and answers with its pool's name."""
 
     def __init__(self, pool: str, seconds: float) -> None:
-        """Take so many seconds."""
+        """Wait ``seconds`` for each call."""
         self._pool, self._seconds = pool, seconds
 
     async def score(self, payload: bytes) -> bytes:
@@ -41,18 +41,18 @@ class Scorer:
 
 
 class Caller:
-    """An ingress without HTTP: it calls through the router."""
+    """An ingress without HTTP that calls through the router."""
 
     def __init__(self, pools: "dict[str, DeploymentHandle[Any]]") -> None:
         """Call these pools."""
         self._router = PoolRouter({name: ranker_pool(handle) for name, handle in pools.items()})
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Take other weights."""
+        """Set other weights."""
         self._router.reweigh(RouterConfig.model_validate(user_config).weights)
 
     async def scored(self) -> dict[str, int]:
-        """Make the calls, some at once; give the candidates of each pool, and this process."""
+        """Make the calls, some concurrently. Return the candidates of each pool, and the id of this process."""
         scored: dict[str, int] = {"process": os.getpid()}
         slots = asyncio.Semaphore(AT_ONCE)
 
@@ -66,7 +66,7 @@ class Caller:
 
 
 def build(_arguments: dict[str, Any]) -> Application:
-    """Compose the caller and its pools; Serve imports this by name."""
+    """Compose the caller and its pools. Serve imports this function by name."""
     fast = _deployment(Scorer, "scorer@fast").bind("fast", FAST_S)
     slow = _deployment(Scorer, "scorer@slow").bind("slow", SLOW_S)
     none = _deployment(Scorer, "scorer@none").bind("none", FAST_S)
@@ -80,7 +80,7 @@ def _deployment(made: type, name: str) -> Deployment:
 
 
 def main() -> None:
-    """Run every scenario; each is a change in place, which restarts nothing."""
+    """Run every scenario. Each is a change in place, which restarts nothing."""
     report: dict[str, Any] = {}
     with local_cluster(PipelineConfig.model_validate(pipeline_document())):
         report["three to one"] = scored({"fast": 3, "slow": 1})

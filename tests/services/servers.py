@@ -1,4 +1,4 @@
-"""A real HTTP server in a thread, and the small client that odd input needs: it sends bytes as they are."""
+"""A real HTTP server in a thread, and a small client that sends bytes unchanged, for odd input."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ LIMIT_S = 20.0
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer; header names in lower case."""
+    """An HTTP answer. Header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -23,12 +23,12 @@ class Reply:
 
     @property
     def json(self) -> Any:
-        """The body's document."""
+        """The JSON document in the body."""
         return json.loads(self.body)
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Signals when it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def http_server(app: Any) -> Iterator[int]:
-    """Serve an ASGI application on a free port of loopback; give the port."""
+    """Serve an ASGI application on a free port of the loopback interface. Yield the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = _Server(
         uvicorn.Config(app, lifespan="on", http="httptools", log_level="warning", access_log=False)
@@ -73,7 +73,7 @@ class Connection:
         self.socket.close()
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         self.socket.sendall(data)
 
     def reply(self, *, to_head: bool = False) -> Reply:
@@ -88,7 +88,7 @@ class Connection:
         return Reply(int(line.split()[1]), headers, self._reader.read(length))
 
     def ask(self, data: bytes) -> Reply:
-        """Send and read; a server may answer, and a proxy hang up, before all was sent."""
+        """Send a request and read the answer. The server may answer, and a proxy may hang up, before all is sent."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.send(data)
         return self.reply()
@@ -97,7 +97,7 @@ class Connection:
 def http_request(
     method: str, path: str, body: bytes = b"", headers: Mapping[str, str | bytes] | None = None
 ) -> bytes:
-    """Give a request's bytes; a body has its length unless the headers say otherwise."""
+    """Return the bytes of a request. Its body has a content-length unless the headers differ."""
     sent_headers = dict(headers or {})
     if body and not {"content-length", "transfer-encoding"} & sent_headers.keys():
         sent_headers["content-length"] = str(len(body))
@@ -110,12 +110,12 @@ def http_request(
 def rank_request(
     document: Mapping[str, Any] | bytes, headers: Mapping[str, str | bytes] | None = None
 ) -> bytes:
-    """Give the bytes of a POST /v1/rank."""
+    """Return the bytes of a POST /v1/rank."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     return http_request("POST", "/v1/rank", body, headers)
 
 
 def ask(port: int, data: bytes) -> Reply:
-    """Send one request on a connection of its own."""
+    """Send one request on a new connection."""
     with Connection(port) as connection:
         return connection.ask(data)

@@ -1,7 +1,7 @@
-"""A service whose ranker unit answers late: run by test_calls.py as a process of its own.
+"""A service whose ranker unit answers late. test_calls.py runs it as a separate process.
 
     python -m tests.services.slow_ranker HOME PORT
-As ``tests.services.redeploying``, which takes the changes on standard input.
+It takes changes on standard input like ``tests.services.redeploying``.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ RESPONSE_S = 0.25
 
 
 class SlowRankerUnit(RankerUnit):
-    """The real unit. Each call takes ``RESPONSE_S`` longer, however many there are at once."""
+    """The real unit, but each call takes ``RESPONSE_S`` longer, whatever the number of concurrent calls."""
 
     async def score(self, payload: bytes) -> bytes:
         """Score one packed batch."""
@@ -28,7 +28,7 @@ class SlowRankerUnit(RankerUnit):
 
 
 def build(args: app.PipelineArgs) -> Application:
-    """Compose the pipeline's deployments with the slow ranker; Serve imports this by name."""
+    """Compose the pipeline's deployments with the slow ranker. Serve imports this function by name."""
     assert "RankerUnit" in vars(app)
     vars(app)["RankerUnit"] = SlowRankerUnit
     return app.build(args)

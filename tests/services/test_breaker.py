@@ -1,4 +1,4 @@
-"""The circuit breaker, with a clock that the test turns."""
+"""The circuit breaker, with a clock that the test moves."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +61,7 @@ def test_always_recovers_and_limits_calls_while_failing(
         if event == "asked":
             may, after = breaker.asked(now_s)
             if may and in_a_row >= CONFIG.failures:
-                # While it fails, no more than one call each period.
+                # While it fails, at most one call per period goes through.
                 assert now_s - through_s >= 0.999 * CONFIG.retry_after_ms / 1e3
                 through_s = now_s
             assert may or breaker.state is not State.CLOSED

@@ -1,4 +1,4 @@
-"""Locks: one process of a machine after another, and none for ever."""
+"""Locks: one process of a machine after another, and no lock is held forever."""
 
 import multiprocessing
 import os

@@ -14,7 +14,7 @@ NEVER_S = 3600.0
 
 
 class Task:
-    """Counts its runs, and may fail in some."""
+    """Counts its runs, and may fail in some of them."""
 
     def __init__(self, *failing: int) -> None:
         self.runs, self._failing = 0, failing

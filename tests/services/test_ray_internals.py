@@ -1,4 +1,4 @@
-"""Ray's private names: every one that is used is there, and only one package uses them."""
+"""Ray's private names: every name that we use exists, and only one package uses them."""
 
 import ast
 import importlib
@@ -15,12 +15,12 @@ ROOT = Path(__file__).resolve().parents[2]
 INTERNALS = ROOT / "services" / "ray_internals"
 PACKAGES = ("autoscale", "benchmarks", "cli", "services", "walks")
 ALLOWED = {"_asdict", "_replace", "_exit"}
-"""Of named tuples, whose underscore keeps methods apart from fields, and of the module os."""
+"""Names of named tuples, whose underscore separates methods from fields, and of the module os."""
 
 REPLICA = "ray.serve._private.replica:Replica"
 COUNTER = "ray.serve._private.replica:ReplicaMetricsManager"
 CLIENT = "ray.serve._private.client:ServeControllerClient"
-GCS = "ray._raylet:InnerGcsClient"  # what GcsClient passes calls on to
+GCS = "ray._raylet:InnerGcsClient"  # GcsClient passes its calls on to this class
 CANARIES = (
     # The fast path.
     f"{REPLICA}._user_callable_asgi_app",

@@ -40,7 +40,7 @@ def assert_same(one: RaggedBatch, other: RaggedBatch) -> None:
 
 
 def score(batch: RaggedBatch) -> NDArray[np.float64]:
-    """Give what depends on the row, its cell, its request's column and its request's history."""
+    """Return a score that depends on the row, its cell, its request's column and its request's history."""
     bias, history = batch.requests["user.bias"], batch.requests["user.history"]
     assert isinstance(bias, np.ndarray)
     assert isinstance(history, RaggedArray)

@@ -1,7 +1,7 @@
-"""A pipeline whose ranker is in two pools, and weights left in Ray's store: run by test_routing.py as a process.
+"""A pipeline whose ranker is in two pools, and weights in Ray's store. test_routing.py runs it as a separate process.
 
     python -m tests.services.weighing HOME PORT
-Prints a JSON of the candidates that arrived in each pool, for each of the weights.
+It prints a JSON document of the candidates that arrived in each pool, for each set of weights.
 """
 
 import json
@@ -25,7 +25,7 @@ _LIMIT_S = 30.0
 
 
 def main(home: Path, port: int, changes: dict[str, Any]) -> None:
-    """Serve, and ask under one weighting after the other."""
+    """Serve the pipeline and send requests under one set of weights after the other."""
     config = with_changes(load_config(make_pipeline(home, changes)), {"http": {"port": port}})
     report = {}
     with local_cluster(config):
@@ -34,13 +34,13 @@ def main(home: Path, port: int, changes: dict[str, Any]) -> None:
         post_weights(KvStore(config.name), "scorer", {"one": 0.0, "two": 1.0})
         end_s = time.monotonic() + _LIMIT_S
         while arrived(port)["one"] and time.monotonic() < end_s:
-            pass  # until every ingress replica has looked
+            pass  # until every ingress replica has checked the store
         report["from the store"] = arrived(port)
     print(json.dumps(report))
 
 
 def arrived(port: int) -> dict[str, float]:
-    """Ask some times; give the candidates that arrived in each pool meanwhile."""
+    """Send some requests. Return the candidates that arrived in each pool meanwhile."""
     before = counted()
     items = [f"item-{index:04d}" for index in range(CANDIDATES)]
     for call in range(CALLS):
@@ -51,7 +51,7 @@ def arrived(port: int) -> dict[str, float]:
 
 
 def counted() -> dict[str, float]:
-    """Give the candidates that have arrived in each pool."""
+    """Return the candidates that have arrived in each pool so far."""
     counts = {}
     for pool in ("one", "two"):
         handle = serve.get_deployment_handle(f"scorer@{pool}", "small")

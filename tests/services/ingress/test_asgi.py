@@ -1,4 +1,4 @@
-"""Answers behind a real HTTP server: what reaches the client, and in how many writes."""
+"""Answers behind a real HTTP server: the bytes that reach the client, and the number of writes."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ BODY = b'{"items":[]}'
 
 
 class Answering:
-    """Answers with ``send_at_once``, and counts the writes of the connection below."""
+    """Answers with ``send_at_once``, and counts the writes to the connection below."""
 
     def __init__(self, length: int = len(BODY)) -> None:
         self.writes: list[bytes] = []
@@ -31,7 +31,7 @@ class Answering:
 
 
 class Counted:
-    """A transport that notes what is written."""
+    """A transport that records all writes."""
 
     def __init__(self, transport: Any, writes: list[bytes]) -> None:
         self._transport = transport

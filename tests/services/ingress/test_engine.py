@@ -1,4 +1,4 @@
-"""The engine without HTTP: whole pipelines, their answers held against what the scores must be."""
+"""The engine without HTTP: whole pipelines, whose answers are compared with the expected scores."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -13,7 +13,7 @@ from services.ingress.http import RankApp
 
 
 class App(RankApp):
-    """An application that says what it was asked, and may fail."""
+    """An application that records its requests, and may fail."""
 
     def __init__(self, failure: BaseException | None = None) -> None:
         self.failure = failure
@@ -49,7 +49,7 @@ class Counter:
 
 
 class Replica:
-    """What the fast path needs of Ray's replica, and Serve's own path to it."""
+    """The parts of Ray's replica that the fast path needs, and Serve's own path to it."""
 
     def __init__(self, app: Any, counter: Any, limit: int = 2) -> None:
         self._user_callable_asgi_app = app
@@ -64,7 +64,7 @@ class Replica:
 
 
 class Layer:
-    """Middleware of Serve's around its replica."""
+    """Serve's middleware around its replica."""
 
     def __init__(self, app: Any, name: str) -> None:
         self._inner = app
@@ -130,7 +130,7 @@ def test_full_replica_refuses_at_once() -> None:
 
 
 def without(name: str) -> type:
-    """Give a counter that lacks one of the methods, as another Ray might."""
+    """Return a counter class that lacks one of the methods, as another Ray version might."""
     return type("Other", (), {k: v for k, v in vars(Counter).items() if k != name})
 
 

@@ -1,4 +1,4 @@
-"""What may be sent to POST /v1/feedback."""
+"""Requests that POST /v1/feedback accepts or rejects."""
 
 import pytest
 

@@ -34,7 +34,7 @@ from tests.services.servers import LIMIT_S, Connection, Reply, ask, http_request
 
 
 class Gate:
-    """A stage in front of the others that may hold the model thread, and notes who goes through."""
+    """A first stage that may block the model thread, and records the requests that pass."""
 
     name = "gate"
 
@@ -55,7 +55,7 @@ class Gate:
 
     @contextmanager
     def shut(self) -> Iterator[None]:
-        """Hold the next batch."""
+        """Block the next batch."""
         self.open.clear()
         self.entered.clear()
         self.batches.clear()
@@ -66,7 +66,7 @@ class Gate:
 
 
 class Service:
-    """A served application and what stands behind it."""
+    """A served application and the objects behind it."""
 
     def __init__(self, port: int, app: StandaloneApp, gate: Gate) -> None:
         assert app.rank_app is not None
@@ -74,7 +74,7 @@ class Service:
         self.app, self.engine = app.rank_app, app.rank_app.engine
 
     def waits_for(self, condition: Callable[[], bool]) -> None:
-        """Wait, on the service's own answers, until the condition holds."""
+        """Wait until the condition holds, and let the service answer meanwhile."""
         for _ in range(2000):
             if condition():
                 return

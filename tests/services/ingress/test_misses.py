@@ -1,4 +1,4 @@
-"""Which requests count as missed: those that more replicas might have answered whole and in time."""
+"""Requests that count as missed: more replicas could have answered them completely and in time."""
 
 import time
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_counts_refusal_unless_its_deadline_was_too_short(misses: Misses, metric
 def test_counts_nothing_while_the_feature_store_is_slow(misses: Misses, metrics: UnitMetrics) -> None:
     metrics.batch_done(1, 20, {"features": 80.0, "ranker": 5.0})
     misses.answered(120.0, "ranker:popular:late", None)
-    metrics.batch_done(1, 20, {"memory": 0.2})  # the store is not asked, as it was late
+    metrics.batch_done(1, 20, {"memory": 0.2})  # the batch was late, so the store is not read
     misses.answered(20.0, "ranker:popular:late", None)
     misses.refused(None)
     assert metrics.missed_requests == 0
@@ -85,7 +85,7 @@ class Slow:
     name = "slow"
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        if batch.user_keys[0]:  # warm-up has none
+        if batch.user_keys[0]:  # warm-up has no user
             time.sleep(0.1)
         return batch
 
@@ -112,6 +112,6 @@ def test_counts_requests_that_the_queue_refuses_over_http(tmp_path: Path) -> Non
         assert ask(port, rank_request({"user_id": "u1"})).status == 200
         assert app.rank_app is not None
         engine = app.rank_app.engine
-        engine.runner.close()  # as a replica that stops: every request is refused
+        engine.runner.close()  # like a replica that stops: every request is refused
         assert ask(port, rank_request({"user_id": "u1"})).status == 429
         assert engine.metrics.missed_requests == 1

@@ -1,4 +1,4 @@
-"""The route table: which route a method and a path lead to, and the errors of those that lead to none."""
+"""The route table: the route of each method and path, and the errors of unknown ones."""
 
 import asyncio
 import re
@@ -132,7 +132,7 @@ def test_no_two_routes_share_method_and_path() -> None:
 
 
 def documented_routes() -> dict[str, str]:
-    """Return the rows of the guide's first table by method and path."""
+    """Return the rows of the guide's first table, by method and path."""
     table = DOCUMENT.read_text(encoding="utf-8").partition("\n\n## ")[0]
     rows: dict[str, str] = {}
     for line in table.splitlines():

@@ -1,4 +1,4 @@
-"""A real service of two units: an ingress passes on what its calls in flight allow, as its profiles say."""
+"""A real service of two units: an ingress passes on as much as its calls in flight allow, as its profiles predict."""
 
 import time
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from tests.services.slow_ranker import RESPONSE_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 CANDIDATES = 1
-"""Of a request of ``tests.services.processes.Load``."""
+"""The size of a request of ``tests.services.processes.Load``."""
 CHANGES: Mapping[str, Any] = merged(
     SPLIT,
     {
@@ -35,7 +35,7 @@ ANSWERS = 40
 
 
 def write_profiles(home: Path) -> None:
-    """Write what the two units take: the ranker's calls take long, its batches and the ingress's do not."""
+    """Write profiles of the two units. Calls to the ranker are slow, but its batches and the ingress's are fast."""
     for unit, overhead_ms in (("main", 1.0), ("scorer", 1e3 * RESPONSE_S)):
         once = Timing(requests=1, candidates=CANDIDATES, p50_ms=0.2, p99_ms=0.4, mean_ms=0.2, runs=100)
         profile = Profile(
@@ -51,14 +51,14 @@ def write_profiles(home: Path) -> None:
 
 
 def capacity_of(home: Path, changes: Mapping[str, Any]) -> CandidateCapacity:
-    """Return what the lab makes of one ingress replica of the pipeline."""
+    """Return the capacity that the simulator computes for one ingress replica of the pipeline."""
     write_profiles(home)
     spec = spec_of(load_config(make_pipeline(home, changes)), home)
     return Sizing(spec).capacity(Key("main", "local"), CANDIDATES)
 
 
 def completed_per_s(service: ServiceProcess, clients: int) -> float:
-    """Return the candidates/s of answers, while more is asked for than can be done."""
+    """Return the answered candidates per second under more load than the service can answer."""
     with load(service.port, clients) as asked:
         asked.wait_for(2 * clients)
         first, start_s = asked.statuses.total(), time.monotonic()
@@ -76,6 +76,6 @@ def test_ingress_throughput_is_bounded_by_its_calls_in_flight(tmp_path: Path) ->
     with started(["-m", "tests.services.slow_ranker", str(tmp_path), str(port)], port, tmp_path) as service:
         service.wait_for(READY)
         completed = completed_per_s(service, clients=16)
-        # A call cannot take less than the ranker sleeps. How much more it takes is up to the machine.
+        # A call takes at least as long as the ranker sleeps. How much longer depends on the machine.
         assert 0.6 * limited.calls.per_s <= completed <= 1.1 * limited.calls.per_s
     print(f"limit {limited.calls.per_s:.1f}, completed {completed:.1f} candidates/s")

@@ -1,4 +1,4 @@
-"""The runner with answers from memory: what is taken in is answered, by less where there is no time for more."""
+"""The runner with answers from memory: every admitted request is answered, at lower quality if time is short."""
 
 import asyncio
 import threading
@@ -32,7 +32,7 @@ def merge(payloads: Sequence[int], release: str) -> RaggedBatch:
 
 @dataclass
 class Scoring:
-    """A stage that may wait at a gate or fail; it is said to take ``takes_s`` of the bench's time."""
+    """A stage that may wait at a gate or fail. On the bench's clock it takes ``takes_s``."""
 
     name: str
     takes_s: float = 0.0
@@ -54,7 +54,7 @@ class Scoring:
 
 @dataclass
 class Bench:
-    """A runner of one stage with two rungs and a memory, whose clock moves as it is told."""
+    """A runner of one stage with two rungs and a memory. The test moves its clock."""
 
     full: Scoring = field(default_factory=lambda: Scoring("full"))
     small: Scoring = field(default_factory=lambda: Scoring("small"))
@@ -175,7 +175,7 @@ def test_long_queue_lowers_quality_except_for_the_highest_priority() -> None:
 
     async def scenario() -> None:
         gate.release(1)
-        await asyncio.gather(*bench.submit(bench.work(0, 100.0)))  # it is known what the first rung takes
+        await asyncio.gather(*bench.submit(bench.work(0, 100.0)))  # the time of the first rung is known now
         blocker = bench.submit(bench.work(1, bench.now_s + 100.0))
         bench.full.entered.clear()
         while not bench.full.entered.is_set():

@@ -1,4 +1,4 @@
-"""A pipeline with features of every group: its answers follow the store's events, the moment and the overlay."""
+"""A pipeline with features of every group: its answers follow the store's events, the time and the overlay."""
 
 import asyncio
 import shutil
@@ -36,7 +36,7 @@ SPLIT = {
 
 
 async def scores(engine: Engine, user: str = "u", **context: float) -> dict[int, float]:
-    """Give the score of one item a cell."""
+    """Return the score of one item per cell."""
     request = RankRequest(user_id=user, candidates=list(CELL_OF), context=dict(context))
     answer = await engine.rank(request, "1")
     assert answer.degraded is None
@@ -62,7 +62,7 @@ def test_answer_follows_the_time_the_store_and_the_overlay(tmp_path: Path) -> No
             async with asyncio.timeout(LIMIT_S):
                 while (result := await scores(engine)) == expected(2, 1.0, 2.0):
                     await asyncio.sleep(0.01)
-            assert result == expected(2, 3.0, 7.0)  # the new one whole
+            assert result == expected(2, 3.0, 7.0)  # the whole new overlay
         finally:
             engine.close()
         again = build_engine(config, tmp_path, replica="test")
@@ -94,7 +94,7 @@ def test_cached_answers_follow_the_overlay_and_the_live_features(tmp_path: Path)
             assert third == {**second, CELL_OF["item-0"]: second[CELL_OF["item-0"]] - 5.0}
             served = engine.metrics.candidate_count
             assert await scores(engine) == third
-            assert engine.metrics.candidate_count == served  # kept again
+            assert engine.metrics.candidate_count == served  # cached again
         finally:
             engine.close()
 

@@ -1,4 +1,4 @@
-"""The deadline of each request is its own: one that cannot wait leaves the batch, and the others lose nothing."""
+"""Every request has its own deadline: one that cannot wait leaves the batch, and the others are not affected."""
 
 import asyncio
 import threading
@@ -19,11 +19,11 @@ from services.stages.base import RemoteStage
 from services.telemetry.metrics import UnitMetrics
 from tests.services.scenarios.test_degrading import BUDGET, LIMIT_S, Bench, Scoring, merge, missed, row
 
-SIZE = 1  # candidates a request: ten make a batch
+SIZE = 1  # candidates per request: ten make a batch
 
 
 async def in_one_batch(bench: Bench, gate: threading.Semaphore, deadlines_s: Sequence[float]) -> list[Answer]:
-    """Submit requests with these times left, while the model thread is busy; return their answers."""
+    """Submit requests with these times left while the model thread is busy. Return their answers."""
     [blocker] = bench.submit(bench.work(0, bench.now_s + 1000.0))
     while not bench.full.entered.is_set():
         await asyncio.sleep(0)
@@ -37,7 +37,7 @@ async def in_one_batch(bench: Bench, gate: threading.Semaphore, deadlines_s: Seq
 
 
 def timed_bench(gate: threading.Semaphore) -> Bench:
-    """Return a bench whose first rung takes 0.8 s, the second 0.3 s, both known."""
+    """Return a bench whose first rung takes 0.8 s and whose second takes 0.3 s. Both times are known."""
     bench = Bench(
         Scoring("full", takes_s=0.8, gate=gate), Scoring("small", takes_s=0.3, gate=gate), horizon_s=1e6
     )
@@ -46,7 +46,7 @@ def timed_bench(gate: threading.Semaphore) -> Bench:
 
 
 async def learn(bench: Bench, gate: threading.Semaphore) -> None:
-    """Run both rungs once, on as many candidates as the batch of the test."""
+    """Run both rungs once, on as many candidates as the test's batch has."""
     gate.release(2)
     for left_s in (1000.0, 0.7):
         await asyncio.gather(*bench.submit(bench.work(0, bench.now_s + left_s)))
@@ -95,7 +95,7 @@ async def with_remote(
     call: Callable[[RaggedBatch], Awaitable[RaggedBatch]],
     scenario: "Callable[[Runner[int]], Awaitable[None]]",
 ) -> None:
-    """Run a scenario on a runner of one call in flight; its first rung is that call, its second is local."""
+    """Run a scenario on a runner with one call in flight. Its first rung is that call, and its second is local."""
     rungs = [Rung("score", RemoteStage("score", call)), Rung("small", Scoring("small"))]
 
     def memory(payloads: Sequence[int], release: str, why: str) -> RaggedBatch:
@@ -133,7 +133,7 @@ def test_request_leaves_a_slow_call_and_the_others_get_their_scores() -> None:
             return batch.adding(candidates={"score": 2 * batch.rows})
 
         async def inside(runner: "Runner[int]") -> None:
-            first = submit(runner, 1, LIMIT_S, BUDGET)  # holds the only place
+            first = submit(runner, 1, LIMIT_S, BUDGET)  # takes the only call in flight
             batch, held = await called.get()
             tasks = [
                 submit(runner, n, left_s) for n, left_s in ((2, LIMIT_S), (3, 0.5), (4, LIMIT_S), (5, 0.8))
@@ -211,7 +211,7 @@ def test_ranked_batch_is_ordered_by_the_last_rung_however_long_the_queue() -> No
             rung.done(BUDGET, takes_s, bench.now_s)
 
         def settled(batch: RaggedBatch | None) -> tuple[int, str | None]:
-            """Return the rung that is chosen while the queue leaves no time, and why no better one."""
+            """Return the rung that is chosen while the queue leaves no time, and why it is not a better one."""
             work = bench.work(2, bench.now_s + 100.0)
             job: Job[int] = Job([work], bench.now_s - 50.0, [Ladder("score", rungs)], batch)
             assert job.settle(0.0, bench.now_s) == []

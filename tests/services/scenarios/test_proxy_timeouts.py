@@ -1,7 +1,7 @@
-"""HAProxy closes clients that stay silent, and no others.
+"""HAProxy closes the connections of silent clients, and no others.
 
-The timeouts are those that the installed Ray renders from our settings. Tests of the behaviour shorten both, so that
-they need not wait for the shipped ones.
+The installed Ray renders the timeouts from our settings. Tests of the behaviour shorten both timeouts, so that they
+need not wait for the shipped ones.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ HEAD, CLIENT = (
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the body; /slow takes longer than HAProxy lets a client be silent."""
+    """Answer with the body. The path /slow takes longer than HAProxy lets a client be silent."""
     if scope["type"] != "http":
         return
     body, more = b"", True
@@ -52,7 +52,7 @@ def _config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, in
 
 @pytest.fixture(scope="module", name="port")
 def _port(config: tuple[Path, int]) -> Iterator[int]:
-    """Run HAProxy with the shipped configuration, both timeouts shortened."""
+    """Run HAProxy with the shipped configuration, but with both timeouts shortened."""
     path, port = config
     text = path.read_text()
     for timeout in (HEAD, CLIENT):
@@ -102,7 +102,7 @@ def test_closes_connection_whose_head_arrives_too_slowly(port: int) -> None:
             try:
                 answer = connection.socket.recv(64)
             except TimeoutError:
-                continue  # it has not been closed yet
+                continue  # not closed yet
             assert answer.startswith(b"HTTP/1.1 408 ")
             break
         assert time.monotonic() - began_s < LIMIT_S
@@ -131,13 +131,13 @@ def test_accepts_a_slow_body_but_not_a_stalled_one(port: int) -> None:
     with Connection(port) as connection:
         connection.send(head)
         for letter in b"abcdef":
-            time.sleep(0.3 * SHORT_S)  # all of it takes longer than either timeout
+            time.sleep(0.3 * SHORT_S)  # the whole body takes longer than either timeout
             connection.send(bytes([letter]))
         assert connection.reply().body == b"abcdef"
     with Connection(port) as connection:
         connection.send(head + b"abc")
         began_s = time.monotonic()
-        assert connection.reply().status == 400  # a shipped replica answers before, with 408
+        assert connection.reply().status == 400  # a shipped replica answers earlier, with 408
         assert time.monotonic() - began_s < LIMIT_S
 
 
@@ -146,5 +146,5 @@ def test_closes_connection_of_a_client_that_does_not_read(port: int) -> None:
         body = b"x" * 50_000_000
         connection.socket.settimeout(LIMIT_S)
         with pytest.raises((ConnectionError, BrokenPipeError)):
-            while True:  # it sends, and never reads the answers
+            while True:  # send, and never read the answers
                 connection.send(http_request("POST", "/", body))

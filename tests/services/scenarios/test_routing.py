@@ -54,7 +54,7 @@ def test_weights_in_the_store_of_ray_reach_every_ingress(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr[-4000:]
     report = json.loads(done.stdout.splitlines()[-1])
-    # Two ingresses, each of which keeps the shares to within a call or so.
+    # There are two ingresses. Each keeps the shares to within about one call.
     assert report["from the YAML"]["one"] == pytest.approx(450, abs=40)
     assert report["from the YAML"]["two"] == pytest.approx(150, abs=40)
     assert report["from the store"] == {"one": 0, "two": 600}

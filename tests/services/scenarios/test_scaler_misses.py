@@ -1,4 +1,4 @@
-"""From what replicas record to the scaler's targets: requests that fell at the ingress, and misses that last."""
+"""From the records of replicas to the scaler's targets: requests that degraded at the ingress, and lasting misses."""
 
 import logging
 from typing import Any
@@ -33,7 +33,7 @@ def profile_of(key: Key, batch_ms: float) -> Profile:
 
 
 class Service:
-    """What the controller hands over of one replica of each unit, second by second."""
+    """The metrics that the controller receives from one replica of each unit, second by second."""
 
     def __init__(self) -> None:
         document = merged(merged(pipeline_document(), SPLIT), SCALING)
@@ -48,7 +48,7 @@ class Service:
         self.now_s = 100.0
 
     def run(self, seconds: int, per_s: int, fell: int = 0, missed: int = 0) -> int:
-        """Let seconds pass, in each of which so many requests come, fall and miss; return the scorers asked for."""
+        """Let seconds pass, each with these numbers of requests. Return the target number of rankers."""
         for _ in range(seconds):
             self.metrics[MAIN].arrived(per_s, SIZE * per_s)
             self.metrics[MAIN].shed(fell)
@@ -69,7 +69,7 @@ def test_degraded_answers_keep_the_ranker_and_misses_scale_it_up(
     service, per_s = Service(), 1200  # 24,000 candidates/s
     needed = service.run(300, per_s)
     assert needed >= 2
-    # Half of the requests fall for an error: the load is what it was.
+    # Half of the requests degrade because of an error. The load stays the same.
     assert service.run(400, per_s, fell=per_s // 2) == needed
     with caplog.at_level(logging.INFO, logger="ray.serve"):
         assert service.run(400, per_s, fell=per_s // 2, missed=per_s // 2) > needed

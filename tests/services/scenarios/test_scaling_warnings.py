@@ -1,4 +1,4 @@
-"""What ``rankway check`` says of calls in flight that limit a unit."""
+"""The warning of ``rankway check`` about calls in flight that limit a unit."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -116,10 +116,10 @@ def test_closes_endless_heads_while_it_answers_other_clients(service: ServicePro
         began_s = time.monotonic()
         heads = [opened.enter_context(Connection(service.port)) for _ in range(HEADS)]
         for number, head in enumerate(heads):
-            head.send(rank_request(GOOD)[: number % 40])  # some say nothing, none ends its head
+            head.send(rank_request(GOOD)[: number % 40])  # some send nothing, and none completes its head
         slow.send(rank_request(b"", {"content-length": str(len(body))}))
         for piece in pieces:
-            time.sleep(SLOW_BODY_PAUSE_S)  # slower than any honest client, and legal
+            time.sleep(SLOW_BODY_PAUSE_S)  # slower than any ordinary client, but legal
             slow.send(piece)
         assert slow.reply().status == 200
         for head in heads:

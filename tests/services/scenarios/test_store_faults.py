@@ -1,4 +1,4 @@
-"""A pipeline over a real Redis that fails under load: every request is answered, and says what it lacked."""
+"""A pipeline over a real Redis that fails under load: every request is answered, and reports missing features."""
 
 import asyncio
 import itertools
@@ -29,14 +29,17 @@ from tests.services.stores.servers import PATIENT, RedisServer, needs_redis, red
 
 pytestmark = needs_redis
 APPEND = ("--appendonly", "yes", "--appendfsync", "always")
-"""What was written is on disk before the answer to it: a killed server comes back with its rows."""
+"""Redis writes to disk before it answers, so a killed server still has its rows after a restart."""
 CLIENTS = 8
 LIMIT_S = 30.0
 
 
 @dataclass
 class Crowd:
-    """Clients that ask for one user after the other; answers by what they lacked. A wrong score fails the test."""
+    """Clients that ask for one user after the other. They sort answers by the reported degradation.
+
+    A wrong score fails the test.
+    """
 
     engine: Engine
     answers: "Counter[str | None]" = field(default_factory=Counter)
@@ -56,7 +59,7 @@ class Crowd:
                 self.lacking.add(user)
 
     async def until(self, degraded: str | None, count: int = 30) -> None:
-        """Wait for that many further answers of this kind in a row."""
+        """Wait for ``count`` further answers with this degradation in a row."""
         while True:
             before = self.answers.copy()
             while self.answers.total() - before.total() < count:
@@ -190,7 +193,7 @@ def test_no_request_over_http_fails_while_the_store_restarts(tmp_path: Path, ser
                     reply = connection.ask(data)
                     note(user, reply)
                     if reply.headers.get("connection", "").lower() == "close":
-                        break  # a proxy that is replaced says so with its last answer
+                        break  # a proxy that is being replaced announces it with its last answer
 
     def note(user: int, reply: Reply) -> None:
         degraded = reply.json["degraded"] if reply.status == 200 else None

@@ -1,4 +1,4 @@
-"""What a real service outlives: killed replicas, redeployments and scaling under load, neighbours."""
+"""Events that a real service survives: killed replicas, redeployments, scaling under load, and neighbours."""
 
 import json
 import signal
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 class Redeploying:
-    """A service that redeploys as it is told."""
+    """A service that redeploys on request."""
 
     def __init__(self, service: ServiceProcess) -> None:
         self.service = service
@@ -63,7 +63,7 @@ def test_killed_replica_fails_no_request(service: Redeploying) -> None:
             victim = service.workers()[0]
             victim.send_signal(signal.SIGKILL)
             victim.wait(30)
-            asked.wait_for(3000, replicas=2 + kills)  # until the one that takes its place answers too
+            asked.wait_for(3000, replicas=2 + kills)  # until the new replica answers, too
     assert asked.wrong == []
     assert set(asked.statuses) == {200}
 

@@ -1,4 +1,4 @@
-"""Texts through the engine: each request's query meets its own candidates, whatever shares its batch."""
+"""Texts through the engine: each request's query meets its own candidates, whatever the rest of the batch."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ ASKED = [
     "",
     "  ",
     "Sea 🌲 nonsense",
-    "path " * 30,  # more tokens than are left beside an item's text
+    "path " * 30,  # more tokens than fit beside an item's text
 ]
 
 
@@ -52,7 +52,7 @@ def test_scores_each_request_by_its_own_query(home: Path) -> None:
             scores = [item.score for item in answer.items]
             assert scores == sorted(scores, reverse=True)
             if not query.split():
-                # the ranker's score as it was: the item's value and the user's bias
+                # the unchanged score of the ranker: the item's value plus the user's bias
                 assert [s - 2000.0 for s in scores] == [int(i.id.removeprefix("item-")) for i in answer.items]
             elif len(query.split()) < 10:
                 assert scores == [score_of(query, item.id) for item in answer.items]

@@ -1,4 +1,4 @@
-"""A pipeline that runs on ONNX imports no PyTorch: the import is made to fail in a process of its own."""
+"""A pipeline that runs on ONNX does not import PyTorch. A separate process makes the import fail."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A runner with its real thread and event loop; a score is twice its candidate's row, rows are unique."""
+"""A runner with its real thread and event loop. A score is twice its candidate's row, and rows are unique."""
 
 import asyncio
 import itertools
@@ -18,15 +18,15 @@ from services.scheduling.work import Work
 from services.stages.base import AnyStage
 from services.telemetry.metrics import UnitMetrics
 
-Payload = list[list[int]]  # rows of each of the work's requests
+Payload = list[list[int]]  # the rows of each request
 BUDGET = 12
-LIMIT_S = 20.0  # of real time: a hang fails, it does not wait
+LIMIT_S = 20.0  # real time, so that a hang fails the test
 FOREVER = float("inf")
 
 
 @dataclass
 class Bench:
-    """A runner whose clock stands still and whose stages wait to be let through."""
+    """A runner whose clock stands still and whose stages wait for permission."""
 
     max_in_flight: int = 1
     batching: BatchingConfig = field(default_factory=lambda: BatchingConfig(max_candidates=BUDGET))
@@ -77,7 +77,7 @@ class Bench:
         return asyncio.create_task(self.runner.submit(work))
 
     async def settle(self) -> None:
-        """Wait until nothing is in flight; what was borrowed is back."""
+        """Wait until no batch is in flight and all borrowed objects are returned."""
         async with asyncio.timeout(LIMIT_S):
             while self.runner.batches_in_flight or self.runner.calls_in_flight:
                 await asyncio.sleep(0)
@@ -95,7 +95,7 @@ def running(bench: Bench) -> Iterator[Bench]:
 
 
 def check_own(work: Work[Payload], answer: Answer) -> None:
-    """Every request of the work has its own rows and scores."""
+    """Check that every request of the work has its own rows and scores."""
     batch = answer.batch
     for index, rows in enumerate(work.payload, answer.first):
         first, last = batch.offsets[index], batch.offsets[index + 1]
@@ -105,7 +105,7 @@ def check_own(work: Work[Payload], answer: Answer) -> None:
 
 @dataclass
 class Doubling:
-    """A synchronous stage: a score is twice the row. It may be told to wait, or to fail on a batch."""
+    """A synchronous stage that scores a row with twice its number. It may wait, or fail on a batch."""
 
     name: str = "double"
     gate: threading.Semaphore | None = None
@@ -124,7 +124,7 @@ class Doubling:
 
 @dataclass
 class Named:
-    """A synchronous stage from a function."""
+    """A synchronous stage that calls a function."""
 
     name: str
     function: Callable[[RaggedBatch], RaggedBatch]
@@ -142,7 +142,7 @@ def in_loop(test: Callable[[], Awaitable[None]]) -> None:
 
 
 def entered_event(stage: Doubling) -> asyncio.Event:
-    """Give an event that is set whenever the model thread enters the stage."""
+    """Return an event that is set whenever the model thread enters the stage."""
     loop, event = asyncio.get_running_loop(), asyncio.Event()
     stage.entered = lambda: loop.call_soon_threadsafe(event.set)  # type: ignore[assignment]
     return event

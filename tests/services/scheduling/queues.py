@@ -1,4 +1,4 @@
-"""Work queues for the tests, and threads and executors that take from them."""
+"""Work queues for tests, and threads and executors that take work from them."""
 
 import asyncio
 import queue
@@ -37,7 +37,7 @@ def names(job: "Job[str] | None") -> str:
 
 
 class Taker:
-    """A thread that takes jobs whenever it is told to, as an executor does."""
+    """A thread that takes one job at each request of the test, as an executor does."""
 
     def __init__(self, work_queue: WorkQueue[str], max_in_flight: int = 1) -> None:
         self._queue = work_queue
@@ -60,7 +60,7 @@ class Taker:
             time.sleep(0)
 
     def taken(self) -> "Job[str] | None":
-        """Wait for the job that it took."""
+        """Wait for the job that the thread takes, and return it."""
         return self._taken.get(timeout=LIMIT_S)
 
     def _work(self) -> None:
@@ -72,7 +72,7 @@ class Taker:
 
 
 class Team:
-    """Some executors at one queue, and the jobs that they finished with their errors."""
+    """Several executors at one queue, and the jobs that they finished with their errors."""
 
     def __init__(self, work_queue: WorkQueue[str], executors: int, stages: Sequence[AnyStage]) -> None:
         self.jobs: list[Job[str]] = []
@@ -92,7 +92,7 @@ class Team:
         ]
 
     async def finish(self, works: int) -> None:
-        """Wait until so many works are done."""
+        """Wait until ``works`` works are done."""
         async with asyncio.timeout(LIMIT_S):
             while sum(len(job.works) for job in self.jobs) < works:
                 self._done.clear()
@@ -106,7 +106,7 @@ class Team:
 
 @contextmanager
 def working(work_queue: WorkQueue[str], executors: int, stages: Sequence[AnyStage] = ()) -> Iterator[Team]:
-    """Let executors take from the queue; end them and the queue."""
+    """Let executors take from the queue. End them and the queue afterwards."""
     team = Team(work_queue, executors, stages)
     try:
         yield team

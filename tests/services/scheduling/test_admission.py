@@ -1,4 +1,4 @@
-"""What a queue leaves to a request and to a batch."""
+"""The time that a queue leaves to a request and to a batch."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ BUDGET = 10
 def make_admission(
     waiting: int, *, promises: bool = True, priority: int = 0, batcher: Batcher[str] | None = None
 ) -> Admission:
-    """Return the admission of a queue of ``waiting`` full batches with the deadline 10, a second each."""
+    """Return the admission of a queue of ``waiting`` full batches with the deadline 10. A batch takes a second."""
     if batcher is None:
         batcher = Batcher(BatchingConfig(max_candidates=BUDGET))
     for _ in range(waiting):
@@ -62,7 +62,7 @@ def test_share_divides_half_the_horizon_among_work_of_equal_or_higher_priority()
     assert make_admission(0).share_s(0, 0.0) == float("inf")
 
 
-# Deadlines are told apart to 20 ms.
+# Deadlines are distinguished to 20 ms.
 _DEADLINES = st.floats(0.001, 9.97) | st.floats(10.03, 60.0)
 
 
@@ -188,7 +188,7 @@ def test_serves_a_burst_after_one_slow_batch() -> None:
             gate.release()
             await slow
             entered.clear()
-            failing = bench.submit(bench.work(FULL))  # holds the thread, and teaches it nothing
+            failing = bench.submit(bench.work(FULL))  # occupies the thread, which learns nothing from it
             await entered.wait()
             burst = [bench.submit(bench.work(1, deadline_s=4.0)) for _ in range(3)]
             await asyncio.sleep(0)

@@ -151,7 +151,7 @@ def test_batches_ahead_counts_only_work_that_certainly_goes_first() -> None:
 
 @dataclass
 class Waiting:
-    """The reference's entry: what the batcher was offered, in order of arrival."""
+    """An entry of the reference implementation: an offered work with its order of arrival."""
 
     work: Work[str]
     order: int
@@ -165,7 +165,7 @@ class Waiting:
 def naive_take(
     waiting: list[Waiting], now_s: float, expected_s: float, budget: int
 ) -> tuple[list[Waiting], list[Waiting]]:
-    """Sort everything, take from the first one's release."""
+    """Sort all entries and take a batch from the release of the first one."""
     batch: list[Waiting] = []
     late: list[Waiting] = []
     ordered = sorted(waiting, key=lambda entry: entry.key)
@@ -216,7 +216,7 @@ def test_every_step_equals_that_of_a_sorted_list(steps: list[tuple[object, ...]]
                 )
                 held = sum(entry.work.candidate_count for entry in waiting)
                 excess = held + size - limit if waiting else 0
-                # Deadlines of one batcher are 20 ms apart or more here, or equal: each is a bucket of its own.
+                # Deadlines here are equal or at least 20 ms apart, so each has its own bucket.
                 lower = [
                     entry
                     for entry in waiting

@@ -1,4 +1,4 @@
-"""The candidates that are due before a deadline, against a plain list."""
+"""The candidates that are due before a deadline, compared with a plain list."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The order in which a full queue drops work, against a sorted list."""
+"""The order in which a full queue drops work, compared with a sorted list."""
 
 from hypothesis import given
 from hypothesis import strategies as st

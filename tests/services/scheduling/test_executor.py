@@ -1,4 +1,4 @@
-"""The stages of a batch: what becomes of those that raise, and those that wait for a socket."""
+"""The stages of a batch: stages that raise, and stages that wait for a socket."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ from tests.services.scheduling.queues import make_queue, make_work, merge, names
 
 
 class Panic(BaseException):
-    """What some native extensions raise: not an Exception."""
+    """An exception that is not an ``Exception``, as some native extensions raise it."""
 
 
 @pytest.mark.parametrize("failure", [ValueError("bad weights"), Panic("native"), SystemExit(3)])
@@ -81,7 +81,7 @@ def test_begins_another_batch_while_one_waits_for_io() -> None:
         with running(Bench(stages=stages, max_in_flight=2)) as bench:
             works = [bench.work(BUDGET), bench.work(BUDGET)]
             tasks = [bench.submit(work) for work in works]
-            while len(bench.batches) < 2:  # the first is still at the gate
+            while len(bench.batches) < 2:  # the first batch is still at the gate
                 await asyncio.sleep(0)
             gate.release(2)
             for work, answer in zip(works, await asyncio.gather(*tasks), strict=True):

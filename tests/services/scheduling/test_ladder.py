@@ -23,7 +23,7 @@ class Idle:
 
 
 def ladder(*times_s: float, at_s: float = 0.0) -> Ladder:
-    """Return a ladder whose rungs were seen to take these times at ``at_s``."""
+    """Return a ladder whose rungs have taken these times at ``at_s``."""
     rungs = [Rung(str(index), Idle()) for index in range(len(times_s))]
     for rung, elapsed_s in zip(rungs, times_s, strict=True):
         rung.done(100, elapsed_s, at_s)
@@ -33,7 +33,7 @@ def ladder(*times_s: float, at_s: float = 0.0) -> Ladder:
 def choose(
     steps: Ladder, left_s: float, share_s: float, now_s: float = 0.0, first: int = 0
 ) -> tuple[int | None, Why | None]:
-    """Return the rung of a batch of one request, and why not a better one."""
+    """Return the rung of a batch of one request, and why it is not a better one."""
     [part] = steps.divide([100], [left_s], share_s, now_s, first=first)
     assert part.members == (0,)
     return part.rung, part.why
@@ -64,7 +64,7 @@ def test_failing_rung_is_skipped_then_tried_by_one_batch_then_used_again() -> No
     assert choose(steps, INF, INF, 1.1) == (1, "failed")
     assert steps.cheapest_s(100, 1.1) == 0.01
     assert choose(steps, INF, INF, 1.6) == (0, None)
-    assert choose(steps, INF, INF, 1.6) == (1, "failed")  # its probe is under way
+    assert choose(steps, INF, INF, 1.6) == (1, "failed")  # its probe is running
     steps.rungs[0].done(100, 0.1, 1.7)
     assert choose(steps, INF, INF, 1.7) == (0, None)
 
@@ -108,7 +108,7 @@ def test_each_request_takes_the_best_rung_that_it_can_afford(
             expected_s = steps.rungs[part.rung].latency.expected_s(size)
             assert all(expected_s <= left_s[member] for member in part.members)
         assert (part.why is None) == (part.rung == 0)
-    # Nobody could have joined a better rung: it would have made itself late there, or those that waited.
+    # No request could have joined a better rung. It would have been late there, or would have made waiting ones late.
     for index, rung in enumerate(steps.rungs):
         below = [part for part in parts if part.rung is None or part.rung > index]
         if not below:
@@ -123,7 +123,7 @@ def test_each_request_takes_the_best_rung_that_it_can_afford(
 
 
 def run(steps: Ladder, times_s: list[float], left_s: float, now_s: float) -> tuple[int | None, float]:
-    """Run one batch by the chosen rung; return the rung and the moment when it is done."""
+    """Run one batch on the chosen rung. Return the rung and the time at the end."""
     [part] = steps.divide([100], [left_s], INF, now_s)
     if part.rung is None:
         return None, now_s
@@ -192,7 +192,10 @@ def test_slow_rung_is_probed_once_per_second_and_a_tenth_of_the_time_at_most(
 
 def test_rung_is_not_probed_if_the_rung_below_would_be_late() -> None:
     steps = ladder(5.0, 0.3)
-    assert choose(steps, 0.2, INF, 5.0) == (1, "late")  # the last rung may be probed: memory takes no time
+    assert choose(steps, 0.2, INF, 5.0) == (
+        1,
+        "late",
+    )  # the last rung may be probed, because memory takes no time
     assert steps.divide([100], [0.2], INF, 5.0) == [Part(None, (0,), "late")]
     assert steps.divide([100], [0.35], INF, 5.0) == [Part(0, (0,), None, is_probe=True)]
 

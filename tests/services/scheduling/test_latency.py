@@ -1,4 +1,4 @@
-"""The expected time of a stage, against its last times."""
+"""The expected time of a stage, compared with its last times."""
 
 import pytest
 from hypothesis import given
@@ -67,7 +67,7 @@ def test_probe_removes_times_that_it_contradicts(
     latency.correct(probed, elapsed_s, 7.0)
     assert latency.expected_s(probed) == elapsed_s
     assert latency.age_s(probed, 8.0) == 1.0
-    # No more than in proportion to the probe, by powers of two; what agrees with the probe is kept.
+    # At most in proportion to the probe, by powers of two. Times that agree with the probe are kept.
     assert latency.expected_s(size) <= elapsed_s * 2.0 ** max(0, size.bit_length() - probed.bit_length())
     for other, each_s in before_s.items():
         if other.bit_length() < probed.bit_length() and each_s <= elapsed_s:

@@ -89,7 +89,7 @@ def test_failed_call_makes_room_for_waiting_work() -> None:
             work = bench.work(2)
             waiting = bench.submit(work)
             while not bench.runner.queue.sleeping:
-                await asyncio.sleep(0)  # until the model thread sleeps, its only place taken
+                await asyncio.sleep(0)  # until the model thread sleeps, because its only call is in flight
             held.set_exception(ConnectionError("replica died"))
             with pytest.raises(StageFailed):
                 await failing

@@ -1,4 +1,4 @@
-"""The response cache: life time and size, one flight for identical requests, and no degraded answer kept."""
+"""The response cache: lifetime and size, one computation for identical requests, and no cached degraded answers."""
 
 import asyncio
 from collections import Counter, OrderedDict
@@ -30,7 +30,7 @@ NOTHING = [None, None]
 
 
 class Counts:
-    """Keeps what became of look-ups."""
+    """Records the results of look-ups."""
 
     def __init__(self) -> None:
         self.of: Counter[str] = Counter()
@@ -40,7 +40,7 @@ class Counts:
 
 
 def answer_of(score: float, degraded: bool = False) -> Answer:
-    """Give an answer that is the second of its batch."""
+    """Return an answer that is the second of its batch."""
     batch = RaggedBatch(
         offsets=np.array([0, 1, 3]),
         rows=np.arange(3),
@@ -85,7 +85,7 @@ def test_entries_expire_and_never_exceed_the_limit(
 
 
 async def _settled() -> None:
-    """Let every task go as far as it can."""
+    """Let every task run as far as it can."""
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -104,7 +104,7 @@ def test_every_request_gets_an_answer_for_its_own_key(
     steps: list[tuple[str, int]],
 ) -> None:
     counts, now = Counts(), [0.0]
-    good: set[tuple[int, float, float]] = set()  # key, when it was answered whole, and its score
+    good: set[tuple[int, float, float]] = set()  # key, the time of a complete answer, and its score
     made: list[tuple[int, asyncio.Future[Answer]]] = []
     asked: list[tuple[int, asyncio.Task[Answer]]] = []
 

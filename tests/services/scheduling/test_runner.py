@@ -1,4 +1,4 @@
-"""The futures of a runner: requests that wait, leave, come late, or come after the end."""
+"""The futures of a runner: requests that wait, leave, are late, or arrive after the end."""
 
 import asyncio
 import threading
@@ -127,7 +127,7 @@ def test_work_in_the_queue_and_in_a_batch_is_answered_when_its_deadline_passes()
                 with pytest.raises(DeadlinePassed) as late:
                     await task
                 assert late.value.retry_after_s == 1
-            # The thread is still busy, yet what expired holds no room in the queue.
+            # The thread is still busy, but expired works take no room in the queue.
             assert bench.runner.waiting_candidates == 0
             assert stage.gate is not None
             stage.gate.release()
@@ -169,7 +169,7 @@ def test_runner_is_idle_if_no_work_waits_or_runs_and_no_caller_waits() -> None:
             assert bench.runner.batches_in_flight == 1
             in_batch.cancel()
             await asyncio.gather(in_batch, return_exceptions=True)
-            idle.append(bench.runner.is_idle)  # the batch still runs
+            idle.append(bench.runner.is_idle)  # the batch is still running
             waiting = bench.submit(bench.work(1))
             await asyncio.sleep(0)
             assert stage.gate is not None
@@ -179,7 +179,7 @@ def test_runner_is_idle_if_no_work_waits_or_runs_and_no_caller_waits() -> None:
             idle.append(bench.runner.is_idle)
             rehearsal = asyncio.create_task(bench.runner.rehearse([bench.work(1)], 0))
             await asyncio.sleep(0)
-            idle.append(bench.runner.is_idle)  # a rehearsal is no batch in flight, but somebody waits for it
+            idle.append(bench.runner.is_idle)  # a rehearsal is not in flight, but a caller waits for it
             stage.gate.release()
             await rehearsal
             idle.append(bench.runner.is_idle)

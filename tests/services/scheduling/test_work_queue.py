@@ -132,7 +132,7 @@ def test_admission_counts_the_batches_of_all_executors() -> None:
         queue.admission.seconds_per_batch = 1.0
         for _ in range(20):
             queue.offer(make_work(deadline_s=1000.0))
-        # Twenty batches of a second, two in flight for each executor, and three quarters of the time are for them.
+        # Twenty batches of one second, two in flight per executor, and three quarters of the time are for them.
         refused.append([deadline_s for deadline_s in (6.0, 7.0, 13.0, 14.0) if queue.refusal(-1, deadline_s)])
     assert refused == [[6.0, 7.0, 13.0], [6.0]]
 

@@ -65,7 +65,7 @@ def test_near_needs_positions_of_items_and_of_requests(catalogue: Catalogue) -> 
 
 
 class Drawn:
-    """A source of another package that draws the same whatever is asked for."""
+    """A source of another package that ignores its arguments and always draws the same rows."""
 
     def __init__(self, rows: NDArray[Any]) -> None:
         self._rows = rows

@@ -1,4 +1,4 @@
-"""A whole pipeline whose ranker fails, hangs or is too slow: answered all the same, and saying so."""
+"""A whole pipeline whose ranker fails, hangs or is too slow still answers, and reports the degradation."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ MEMORY_ALONE: dict[str, Any] = {"fallback": {"popular": {"column": "value"}}}
 
 
 class Away:
-    """A ranker unit: it fails, hangs, or gives every candidate the score 7."""
+    """A ranker unit that fails, hangs, or scores every candidate 7."""
 
     def __init__(self, *, fails: bool = False, hangs: bool = False) -> None:
         self.fails, self.hangs = fails, hangs
@@ -77,7 +77,7 @@ def test_small_model_replaces_a_dead_ranker_unit_that_is_then_not_called(tmp_pat
 def test_hanging_ranker_unit_delays_but_does_not_prevent_the_answer(tmp_path: Path) -> None:
     async def scenario(engine: Engine) -> None:
         request = RankRequest(user_id="u1", k=2, deadline_ms=300)
-        # Which of the two depends on how soon the machine runs the thread that is woken.
+        # The reason depends on how soon the machine runs the thread that was woken.
         answer = await engine.rank(request, "1")
         assert answer.degraded in {"ranker:small:late", "ranker:popular:late"}
 

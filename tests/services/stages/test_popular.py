@@ -1,4 +1,4 @@
-"""The lists of the cells."""
+"""The lists of popular items of the cells."""
 
 from pathlib import Path
 from typing import Any

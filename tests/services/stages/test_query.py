@@ -16,7 +16,7 @@ COUNT = 3
 
 
 class ShiftSource:
-    """Draws rows that say whose they are: ten times the request's shift, then counting up."""
+    """Draws rows that identify their request: ten times the request's shift, then counting up."""
 
     def draw(self, context: dict[str, NDArray[np.float64]], requests: int) -> NDArray[np.int64]:
         shift = context["shift"]

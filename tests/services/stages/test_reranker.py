@@ -16,7 +16,7 @@ from tests.pipelines import FEATURES
 
 
 class Reversing:
-    """A reranker whose score is the ranker's with its sign changed: the worst of the best comes first."""
+    """A reranker whose score is the ranker's score negated, so the worst of the best candidates comes first."""
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
         assert output == "score"
@@ -38,7 +38,7 @@ def ranked_batch(lengths: list[int], seed: int, k: int) -> RaggedBatch:
         offsets=offsets_of(np.array(lengths)),
         rows=random.integers(0, 500, count),
         candidates={"score": scores, "ranker": scores},
-        k=np.maximum(k - np.arange(len(lengths)), 1),  # each asks for less than the one before it
+        k=np.maximum(k - np.arange(len(lengths)), 1),  # each request asks for less than the one before it
     )
 
 

@@ -1,4 +1,4 @@
-"""The end of a batch and of an event loop: neither leaves anything behind in an executor."""
+"""The end of a batch or of an event loop leaves nothing behind in an executor."""
 
 import asyncio
 import gc
@@ -66,5 +66,5 @@ def test_executor_ends_if_its_event_loop_ended_first() -> None:
     team = asyncio.run(scenario())
     gate.release()
     [executor] = team.executors
-    executor.close()  # waits for the model thread, which nobody told to end
+    executor.close()  # waits for the model thread, which ends although no one closed the queue
     assert (queue.is_closed, team.jobs) == (True, [])

@@ -1,4 +1,4 @@
-"""Any sequence of requests, cancellations, failures and time: each request gets its own scores once."""
+"""Random sequences of requests, cancellations, failures and time: each request gets its own scores once."""
 
 import asyncio
 import threading

@@ -50,11 +50,11 @@ def test_executor_that_resumes_a_job_wakes_another_for_waiting_work() -> None:
         assert job is not None
         first.sleep()
         second.sleep()
-        queue.offer(make_work("b"))  # wakes the first
+        queue.offer(make_work("b"))  # wakes the first executor
         queue.resume(first.consumer, job)
         if names(first.taken()) == "a":
             assert names(second.taken()) == "b"
-        else:  # it was faster than this thread
+        else:  # the executor was faster than this thread
             first.begin()
             assert names(first.taken()) == "a"
         queue.close()
@@ -101,7 +101,7 @@ def test_several_executors_form_the_same_batches_as_one(
             case ("take", int(index)):
                 consumer = consumers[index % executors]
                 if not (consumer.ready or (consumer.has_room and not queue.is_empty)):
-                    continue  # it would sleep
+                    continue  # the executor would sleep
                 expected = reference.take(now_s)
                 jobs = [queue.take(consumer)]
                 if expected.late and expected.batch:
@@ -140,7 +140,7 @@ def test_concurrent_executors_take_each_work_once_in_order_of_urgency(
     def offer(size: int, priority: int, wait_s: float, release: str) -> None:
         index = len(everything)
         work = make_work(str(index), size=size, priority=priority, deadline_s=wait_s, release=release)
-        # The batcher asks this of a work just before it takes it, with the lock held.
+        # The batcher calls this just before it takes a work, while it holds the lock.
         work.is_abandoned = lambda: bool(asked.append(index))  # type: ignore[func-returns-value]
         everything.append(work)
         queue.offer(work)
@@ -158,7 +158,9 @@ def test_concurrent_executors_take_each_work_once_in_order_of_urgency(
     jobs = asyncio.run(scenario())
     taken = [int(work.payload) for job in jobs for work in job.works]
     assert sorted(taken) == list(range(len(everything)))
-    order = list(dict.fromkeys(reversed(asked)))[::-1]  # the first work that did not fit was asked before
+    order = list(dict.fromkeys(reversed(asked)))[
+        ::-1
+    ]  # a work that did not fit is asked again for the next batch
     for release in "ab":
         early = [index for index in order if index < len(before) and before[index][3] == release]
         assert early == sorted(early, key=lambda index: (-before[index][1], before[index][2], index))
@@ -173,7 +175,7 @@ def test_as_many_batches_run_concurrently_as_there_are_executors(executors: int)
     queue = make_queue()
     meeting = threading.Barrier(
         executors, timeout=LIMIT_S
-    )  # breaks if a batch waits while an executor sleeps
+    )  # times out if a batch waits while an executor sleeps
 
     def meet(batch: RaggedBatch) -> RaggedBatch:
         meeting.wait()

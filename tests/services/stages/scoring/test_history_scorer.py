@@ -1,4 +1,4 @@
-"""The history cache: the scores stay, an event makes another key, ages are out by so much and memory is bounded."""
+"""The history cache keeps the scores, changes the key with each event, and bounds the error of ages and the memory."""
 
 from collections import Counter
 from dataclasses import replace
@@ -42,7 +42,7 @@ SHAPES = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 8)), min_size=1, 
 
 
 class Counts:
-    """Keeps what became of look-ups."""
+    """Records the results of look-ups."""
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
@@ -52,7 +52,7 @@ class Counts:
 
 
 class World:
-    """One ranker with the cache and without it."""
+    """One ranker, with the cache and without it."""
 
     def __init__(self, home: Path) -> None:
         self.home, self.catalogue = home, make_catalogue(home / "catalogue")
@@ -83,7 +83,7 @@ def ragged(batch: RaggedBatch, name: str) -> RaggedArray:
 
 
 def at(batch: RaggedBatch, now_s: float) -> RaggedBatch:
-    """Give the batch as it looks at a moment: events stay, ages follow."""
+    """Return the batch as of a given time: events stay the same, and their ages follow the time."""
     if "user.history_at_s" not in batch.requests:
         days = ragged(batch, "user.history_age_days")
         at_s = NOW_S - DAY_S * days.values.astype(np.float64)
@@ -105,7 +105,7 @@ def test_scores_equal_those_without_the_cache(
     world: World, asked: list[tuple[list[tuple[int, int]], int]]
 ) -> None:
     cached = world.scorer(Counts())
-    for shapes, seed in [*asked, *asked]:  # mixed lengths, some of them kept
+    for shapes, seed in [*asked, *asked]:  # mixed lengths, some of them cached
         batch = at(make_batch([n for n, _ in shapes], [past for _, past in shapes], seed), NOW_S)
         result, wanted = cached.scores(batch, "score"), world.plain.scores(batch, "score")
         np.testing.assert_allclose(result, wanted, atol=TOLERANCE, rtol=TOLERANCE)
@@ -120,7 +120,7 @@ def test_one_batch_may_mix_hits_and_misses(world: World) -> None:
     assert counts.totals == {"miss": 2}
     twice = batch.take(np.array([0, 2, 0, 1, 3]))
     result = cached.scores(twice, "score")
-    assert counts.totals == {"miss": 4, "hit": 3}  # one past twice in a batch is encoded once
+    assert counts.totals == {"miss": 4, "hit": 3}  # a history that occurs twice in a batch is encoded once
     np.testing.assert_allclose(result, world.plain.scores(twice, "score"), atol=TOLERANCE, rtol=TOLERANCE)
 
 
@@ -172,7 +172,7 @@ def test_times_with_one_key_are_less_than_max_age_s_apart(later_s: float, max_ag
     batch = make_batch([1], [5])
     first, second = keys(at(batch, NOW_S)), keys(at(batch, NOW_S + later_s))
     if first == second:
-        assert later_s < max_age_s * (1 + 1e-9) + 1e-6  # and a float64's rounding
+        assert later_s < max_age_s * (1 + 1e-9) + 1e-6  # allows for the rounding of float64
     if later_s >= max_age_s + 1e-3:
         assert first != second
 
@@ -200,7 +200,7 @@ def test_keys_differ_between_columns_artifacts_and_lengths() -> None:
 def test_evicted_entries_are_counted_and_encoded_again(world: World) -> None:
     counts = Counts()
     cached = world.scorer(counts, max_bytes=1 << 20)
-    cached.entries = LruBytes(3 * 1000)  # an entry takes 9 tokens of 64 numbers
+    cached.entries = LruBytes(3 * 1000)  # an entry has 9 tokens of 64 numbers
     batch = at(make_batch([2] * 3, [8] * 3), NOW_S)
     result = cached.scores(batch, "score")
     assert counts.totals == {"miss": 3, "evicted": 2}

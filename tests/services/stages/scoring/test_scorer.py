@@ -18,7 +18,7 @@ BATCH = RaggedBatch(offsets=np.array([0, 2, 3]), rows=np.array([4, 5, 6]))
 
 
 def write_model(home: Path, node: onnx.NodeProto, kind: int = TensorProto.FLOAT) -> None:
-    """Write an artifact that makes "out" of the items' values with one node."""
+    """Write an artifact that computes "out" from the items' values with one node."""
     graph = helper.make_graph(
         [node],
         "own",
@@ -52,7 +52,7 @@ def scorer(home: Path, catalogue: Catalogue) -> ModelScorer:
     ],
     ids=["(N,)", "(N, 1)", "float64", "uint8"],
 )
-def test_accepts_scores_of_a_custom_model_in_any_of_these_shapes(
+def test_accepts_scores_of_a_custom_model_in_these_shapes_and_types(
     tmp_path: Path, catalogue: Catalogue, node: onnx.NodeProto, kind: int
 ) -> None:
     write_model(tmp_path, node, kind)

@@ -17,7 +17,7 @@ def naive_mmr(
     groups: list[int],
     most: int,
 ) -> list[list[float]]:
-    """Give, place by place, the marginal relevance of every candidate not yet taken, of one list."""
+    """Yield, pick by pick, the marginal relevance of every candidate of one list that is not picked yet."""
     low, high = float(scores.min()), float(scores.max())
     relevance = [(float(s) - low) / max(high - low, 1e-12) for s in scores]
     taken: list[int] = []
@@ -65,7 +65,7 @@ def test_each_pick_equals_that_of_a_naive_search(
             scores[i, :length], vectors[i, :length], count, weight, groups[i].tolist(), most or length
         )
         own = [slot for slot in picked[i].tolist() if slot >= 0]
-        assert picked[i, : len(own)].tolist() == own  # none left: nothing after it either
+        assert picked[i, : len(own)].tolist() == own  # after the last candidate, all picks are -1
         assert len(set(own)) == len(own)
         assert max(own) < length
         if most is not None:
@@ -74,7 +74,7 @@ def test_each_pick_equals_that_of_a_naive_search(
             best = max(gains[index])
             assert gains[index][slot] == pytest.approx(best, abs=1e-5)
             if gains[index][slot] != best:
-                break  # equal but for rounding: from here the two go different ways
+                break  # equal except for rounding, so the two differ from here on
         else:
             assert len(own) == len(gains)
 

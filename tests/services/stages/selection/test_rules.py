@@ -1,4 +1,4 @@
-"""Rules: what may be answered, for whole ragged batches, against a plain search."""
+"""Rules: the candidates that may be answered, for whole ragged batches, compared with a plain search."""
 
 from typing import Any, cast
 
@@ -35,7 +35,7 @@ EVERY_RULE: dict[str, Any] = {
 
 
 class Keeping:
-    """A reranker that keeps the ranker's scores, and is never asked about nothing."""
+    """A reranker that keeps the ranker's scores, and never gets an empty batch."""
 
     def scores(self, batch: RaggedBatch, output: str) -> NDArray[np.float32]:
         assert batch.candidate_count > 0
@@ -44,7 +44,7 @@ class Keeping:
 
 @pytest.fixture(scope="module")
 def areas(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
-    """Items in cells of six, every fourth closed."""
+    """Return items in cells of six, every fourth closed."""
     root = tmp_path_factory.mktemp("areas") / "catalogue"
     random = np.random.default_rng(2)
     vectors = random.normal(size=(ITEMS, 3)).astype(np.float32)
@@ -53,7 +53,9 @@ def areas(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
         name="areas",
         version="1",
         features=FEATURES,
-        ids=sorted((f"item-{number}" for number in range(ITEMS)), key=item_key),  # as the catalogue orders
+        ids=sorted(
+            (f"item-{number}" for number in range(ITEMS)), key=item_key
+        ),  # in the order of the catalogue
         columns={
             "cell": (np.arange(ITEMS) // 6).astype(np.int32),
             "closed": (np.arange(ITEMS) % 4 == 3).astype(np.uint8),
@@ -67,7 +69,7 @@ def areas(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
 def batch_of(
     catalogue: Catalogue, lists: list[list[int]], seen: list[list[tuple[int, float]]], k: int, seed: int = 0
 ) -> RaggedBatch:
-    """Give lists of rows; ``seen``: of each user, rows and how many days ago."""
+    """Return a batch of lists of rows. ``seen`` has, for each user, rows and how many days ago they were seen."""
     lengths = np.array([len(rows) for rows in lists])
     past = offsets_of(np.array([len(one) for one in seen]))
     pairs = [pair for one in seen for pair in one]
@@ -90,7 +92,7 @@ def batch_of(
 def answered(
     catalogue: Catalogue, batch: RaggedBatch, rules: dict[str, Any], *, diverse: bool
 ) -> list[list[int]]:
-    """Give the rows that each request is answered."""
+    """Return the rows in the answer to each request."""
     config = RerankerConfig(
         model="reranker",
         rules=RulesConfig.model_validate(rules),
@@ -101,7 +103,7 @@ def answered(
 
 
 def naive(batch: RaggedBatch, index: int, seen: list[tuple[int, float]], k: int) -> list[int]:
-    """Apply every rule to one request, one candidate after the other."""
+    """Apply every rule to one request, one candidate after another."""
     own = slice(*batch.offsets[index : index + 2])
     order = np.argsort(-batch.candidates["score"][own], kind="stable")
     rows = [row for row in batch.rows[own][order].tolist() if row % 4 != 3]
@@ -127,7 +129,7 @@ def test_all_rules_together_equal_a_plain_search(
     wanted = [naive(batch, index, seen, k) for index, (_, seen) in enumerate(requests)]
     assert answered(areas, batch, EVERY_RULE, diverse=False) == wanted
     for own, plain in zip(answered(areas, batch, EVERY_RULE, diverse=True), wanted, strict=True):
-        assert len(own) == len(plain)  # as many, in another order
+        assert len(own) == len(plain)  # the same number, in another order
         assert all(row % 4 != 3 for row in own)
         assert max(np.bincount(np.array(own, dtype=np.int64) // 6, minlength=1)) <= 2
 

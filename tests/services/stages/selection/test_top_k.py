@@ -15,7 +15,7 @@ TIED_OR_NAN = st.one_of(
 
 
 def naive_best(batch: RaggedBatch, count: int) -> list[list[int]]:
-    """Sort each list by score, NaN last; Python's sort keeps ties in order."""
+    """Sort each list by score, NaN last. Python's sort keeps ties in order."""
     scores = batch.candidates["score"].tolist()
     lists = []
     for first, last in zip(batch.offsets[:-1], batch.offsets[1:], strict=True):

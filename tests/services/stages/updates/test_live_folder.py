@@ -1,4 +1,4 @@
-"""A closed street is never shown as open because the folder that closes it is missing."""
+"""A closed street is never shown as open because the folder with its closure is missing."""
 
 import shutil
 from pathlib import Path
@@ -31,7 +31,7 @@ def with_live(config: PipelineConfig, folder: str | None) -> PipelineConfig:
 
 
 def bonus_of(config: PipelineConfig, home: Path, item: str = "item-1") -> float:
-    """Start what a replica starts, and return the item's live feature there."""
+    """Open the features as a replica does, and return the item's live feature."""
     release = load_release(config, home, ("features",))
     try:
         row = np.array([release.catalogue.row_by_id[item]])
@@ -41,7 +41,7 @@ def bonus_of(config: PipelineConfig, home: Path, item: str = "item-1") -> float:
 
 
 def refusal(config: PipelineConfig, home: Path) -> str:
-    """Return the error; a replica, ``rankway check`` and ``rankway features set`` all refuse the pipeline."""
+    """Return the error. A replica, ``rankway check`` and ``rankway features set`` must all refuse the pipeline."""
     with pytest.raises(ConfigError) as error:
         load_release(config, home, ("features",))
     assert error.value.field == "features.live"
@@ -71,7 +71,7 @@ def test_refuses_pipeline_whose_features_were_set_and_are_missing(
     (tmp_path / "kept").rename(tmp_path / "live")
     assert bonus_of(config, tmp_path) == 64.0
     shutil.rmtree(tmp_path / "live")
-    live_folder(config, tmp_path).mark.unlink()  # as the error says
+    live_folder(config, tmp_path).mark.unlink()  # the remedy that the error names
     assert bonus_of(config, tmp_path) == 0.0
     set_bonus(config, tmp_path, 8.0, "item-1")
     assert bonus_of(config, tmp_path) == 8.0
@@ -91,7 +91,7 @@ def test_refuses_configuration_with_another_folder_or_none(tmp_path: Path, confi
     assert "got no folder in the configuration" in refusal(with_live(config, None), tmp_path)
     (tmp_path / "live").rename(tmp_path / "other")
     assert bonus_of(with_live(config, "other"), tmp_path) == 64.0
-    assert f"in {tmp_path / 'other'}, and are missing" in refusal(config, tmp_path)  # where they were last
+    assert f"in {tmp_path / 'other'}, and are missing" in refusal(config, tmp_path)  # their last folder
 
 
 def test_replica_leaves_the_mark_for_features_of_another_program(
@@ -108,7 +108,7 @@ def test_read_only_home_serves_its_features(tmp_path: Path, config: PipelineConf
     LiveItems.none(FEATURES).setting(FEATURES, "bonus", np.array([item_key("item-1")]), 2.0).write(
         tmp_path / "live", FEATURES
     )
-    (tmp_path / config.name).write_text("")  # where the mark's folder would be
+    (tmp_path / config.name).write_text("")  # a file in place of the mark's folder
     assert bonus_of(config, tmp_path) == 2.0
     set_bonus(config, tmp_path, 4.0, "item-1")
     assert bonus_of(config, tmp_path) == 4.0
@@ -134,7 +134,7 @@ def test_killed_command_sets_all_or_nothing_and_a_replica_leaves_the_mark(
         mark.unlink(missing_ok=True)
     assert not killed
     assert seen == {(False, False), (False, True), (True, True)}
-    for at in range(1, CALL_LIMIT, 3):  # and a later one keeps what was there
+    for at in range(1, CALL_LIMIT, 3):  # a later command that is killed keeps the old features
         killed = killed_at(at, lambda: set_bonus(config, tmp_path, 8.0, "item-2"))
         assert bonus_of(config, tmp_path) == 64.0
         if not killed:

@@ -70,7 +70,9 @@ def test_concurrent_writers_lose_no_update(tmp_path: Path, config: Path) -> None
 
 def test_recovers_the_folder_that_a_killed_writer_moved_aside(tmp_path: Path, config: Path) -> None:
     assert features_set(str(config), "live.bonus=1", "item-1").exit_code == 0
-    (tmp_path / "live").rename(tmp_path / "live.replaced")  # killed between the two renames that replace it
+    (tmp_path / "live").rename(
+        tmp_path / "live.replaced"
+    )  # as if killed between the two renames of a replacement
     assert features_set(str(config), "live.bonus=2", "item-2").exit_code == 0
     assert known(tmp_path) == {"item-1": 1.0, "item-2": 2.0}
 

@@ -1,4 +1,4 @@
-"""Folders that are kept fresh: a newer one is taken, a bad one refused, and never half of two."""
+"""Watched folders: a newer one is opened, a bad one is refused, and two versions are never mixed."""
 
 import threading
 from pathlib import Path
@@ -19,7 +19,7 @@ LIMIT_S = 30.0
 
 
 class Told(RowMetrics):
-    """Keeps what it is told."""
+    """Records the reported outcomes."""
 
     def __init__(self) -> None:
         super().__init__("main", "test")
@@ -53,7 +53,7 @@ def test_opens_newer_folders_and_keeps_the_previous_one_if_bad(tmp_path: Path, v
     try:
         write_overlay(tmp_path / "overlay", rain=2.0, crowd=0.0)
         until(lambda: rain(view) == 2.0, LIMIT_S)
-        live = LiveItems.none(FEATURES)  # the folder comes later than the service
+        live = LiveItems.none(FEATURES)  # the folder is created after the service
         live.setting(FEATURES, "bonus", np.array([item_key("item-3")]), 7.0).write(
             tmp_path / "live", FEATURES
         )
@@ -66,7 +66,7 @@ def test_opens_newer_folders_and_keeps_the_previous_one_if_bad(tmp_path: Path, v
         until(lambda: rain(view) == 3.0, LIMIT_S)
     finally:
         refresher.close()
-    assert reports.outcomes.count(("overlay", "refused")) == 1  # told once, not at every look
+    assert reports.outcomes.count(("overlay", "refused")) == 1  # reported once, not at every check
     write_overlay(tmp_path / "overlay", rain=4.0, crowd=0.0)
     assert rain(view) == 3.0
 
@@ -90,7 +90,7 @@ def test_never_mixes_files_of_a_folder_that_is_replaced_while_read(tmp_path: Pat
         try:
             folder.open()
         except ArtifactError:
-            continue  # always in the middle of being replaced
+            continue  # the folder was being replaced
         overlay = view.overlay
         crowd = overlay.cells["crowd"][0] - np.arange(CELLS)
         assert (crowd == overlay.globals["rain"][0]).all()
