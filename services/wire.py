@@ -151,9 +151,9 @@ def cut_batch(batch: RaggedBatch, max_bytes: int = MAX_CALL_BYTES) -> Iterator[R
         return
     if len(batch) > 1:
         middle = len(batch) // 2
-        every = np.arange(len(batch), dtype=np.int64)
-        yield from cut_batch(batch.take(every[:middle]), max_bytes)
-        yield from cut_batch(batch.take(every[middle:]), max_bytes)
+        indices = np.arange(len(batch), dtype=np.int64)
+        yield from cut_batch(batch.take(indices[:middle]), max_bytes)
+        yield from cut_batch(batch.take(indices[middle:]), max_bytes)
         return
     if batch.candidate_count < 2:
         raise StageFailed(
@@ -161,6 +161,6 @@ def cut_batch(batch: RaggedBatch, max_bytes: int = MAX_CALL_BYTES) -> Iterator[R
             f"lower max_length of the ragged features"
         )
     middle = batch.candidate_count // 2
-    every = np.arange(batch.candidate_count, dtype=np.int64)
-    for part in (every[:middle], every[middle:]):
+    indices = np.arange(batch.candidate_count, dtype=np.int64)
+    for part in (indices[:middle], indices[middle:]):
         yield from cut_batch(batch.keep(part, np.array([0, len(part)], dtype=np.int64)), max_bytes)

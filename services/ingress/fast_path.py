@@ -38,12 +38,12 @@ class FastPath:
         """Wrap ``app``, Serve's request wrapper."""
         self._serve = app
         self._target: ReplicaTarget[RankApp] | None = None
-        self._looked = False
+        self._is_resolved = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass HTTP requests to the application, and Serve's own routes and other connections to Serve."""
-        if not self._looked:
-            self._looked = True
+        if not self._is_resolved:
+            self._is_resolved = True
             self._target = find_target(self._serve)
         target = self._target
         if target is None or scope["type"] != "http" or scope["path"].startswith("/-/"):

@@ -127,9 +127,9 @@ class RankApp:
     def _request_id(self, scope: Scope) -> str:
         for name, value in scope.get("headers", ()):
             if name == _REQUEST_ID and 0 < len(value) <= _MAX_REQUEST_ID_BYTES and value.isascii():
-                sent = str(value, "ascii")
-                if sent.isprintable():
-                    return sent
+                request_id = str(value, "ascii")
+                if request_id.isprintable():
+                    return request_id
         return f"{self._id_prefix}-{next(self._id_counter):x}"
 
 

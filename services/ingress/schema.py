@@ -68,9 +68,9 @@ def parse_body(decoder: "msgspec.json.Decoder[Body]", body: bytes) -> Body:
         message = str(error)
         match = _PATH.search(message)
         field = (match["path"] if match else _named_field(message)) or "body"
-        shown = message if len(message) <= 2 * _SHOWN else f"{message[: 2 * _SHOWN]}…"
+        excerpt = message if len(message) <= 2 * _SHOWN else f"{message[: 2 * _SHOWN]}…"
         raise Unprocessable(
-            f"{field[:_SHOWN]}: {shown}; correct the field and send again", field=field[:_SHOWN]
+            f"{field[:_SHOWN]}: {excerpt}; correct the field and send again", field=field[:_SHOWN]
         ) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(

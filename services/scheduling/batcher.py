@@ -112,7 +112,7 @@ class Batcher(Generic[Payload]):
         Returns:
             The batch, and the work that is not worth serving.
         """
-        taken: Taken[Payload] = Taken([], [])
+        result: Taken[Payload] = Taken([], [])
         heap = self._most_urgent_heap() if release is None else self._heaps.get(release)
         candidates = 0
         while heap:
@@ -121,17 +121,17 @@ class Batcher(Generic[Payload]):
                 heapq.heappop(heap)
                 continue
             if work.deadline_s <= now_s + expected_service_s or work.is_gone():
-                taken.late.append(work)
-            elif not taken.batch or candidates + work.candidate_count <= self._config.max_candidates:
-                taken.batch.append(work)
+                result.late.append(work)
+            elif not result.batch or candidates + work.candidate_count <= self._config.max_candidates:
+                result.batch.append(work)
                 candidates += work.candidate_count
             else:
                 break
             heapq.heappop(heap)
             self._remove(work)
-        if not taken.batch:
-            _serve_one(taken, now_s)
-        return taken
+        if not result.batch:
+            _serve_one(result, now_s)
+        return result
 
     def _most_urgent_heap(self) -> "list[_Entry[Payload]] | None":
         most_urgent: list[_Entry[Payload]] | None = None
@@ -158,8 +158,8 @@ class Batcher(Generic[Payload]):
         entries = (entry[2:] for heap in self._heaps.values() for entry in heap)
         order = self._least_urgent = self._least_urgent or LeastUrgent(entries)
         displaced = order.pop(excess)
-        for each in displaced:
-            self._remove(each)
+        for dropped in displaced:
+            self._remove(dropped)
         return displaced
 
     def _remove(self, work: Work[Payload]) -> None:
@@ -171,9 +171,9 @@ class Batcher(Generic[Payload]):
             self._least_urgent = None
 
 
-def _serve_one(taken: Taken[Payload], now_s: float) -> None:
+def _serve_one(result: Taken[Payload], now_s: float) -> None:
     """Move the most urgent work that still has time from ``late`` to the batch."""
-    for index, work in enumerate(taken.late):
+    for index, work in enumerate(result.late):
         if work.deadline_s > now_s and not work.is_gone():
-            taken.batch.append(taken.late.pop(index))
+            result.batch.append(result.late.pop(index))
             return

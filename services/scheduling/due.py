@@ -37,9 +37,9 @@ class DueCandidates:
         bucket = _bucket(deadline_s)
         self.total -= candidates
         self.entries -= 1
-        rest = self._counts.get(bucket, 0) - candidates
-        if rest:
-            self._counts[bucket] = rest
+        remaining = self._counts.get(bucket, 0) - candidates
+        if remaining:
+            self._counts[bucket] = remaining
         else:
             self._counts.pop(bucket, None)
 

@@ -119,8 +119,8 @@ class Executor(Generic[Payload]):
             try:
                 batch = None if rung is None else self._begin(job, rung)
             finally:
-                for each in leaving:  # they run first on this thread, because they have less time
-                    self._run(each)
+                for leaving_job in leaving:  # they run first on this thread, because they have less time
+                    self._run(leaving_job)
             if rung is None:
                 self._last_resort(job, job.error)
                 return

@@ -131,9 +131,9 @@ class Job(Generic[Payload]):
             return []
         sizes = [work.candidate_count for work in self.works]
         left_s = [stage_left_s(moment_s, now_s, reserve_s) for moment_s in moments_s]
-        own, *parts = self.ladder.divide(sizes, left_s, share_s, now_s, first=self.rung)
+        own_part, *parts = self.ladder.divide(sizes, left_s, share_s, now_s, first=self.rung)
         leaving = self.leave([part.members for part in parts]) if parts else []
-        for job, part in zip([self, *leaving], [own, *parts], strict=True):
+        for job, part in zip([self, *leaving], [own_part, *parts], strict=True):
             job._take_rung(part)
         return leaving
 

@@ -132,33 +132,33 @@ class Ladder:
             return [Part(first, tuple(range(len(sizes))), None)]
         parts: list[Part] = []
         # The requests with the most time come first, so the requests that a rung would make late come last.
-        rest = list(range(len(sizes)))
-        if len(rest) > 1:
-            rest.sort(key=lambda member: -left_s[member])
+        remaining = list(range(len(sizes)))
+        if len(remaining) > 1:
+            remaining.sort(key=lambda member: -left_s[member])
         why: Why | None = None
         for index, rung in enumerate(self.rungs[first:], first):
-            before = rung.breaker
-            allowed, asked = before.asked(now_s)
+            breaker = rung.breaker
+            allowed, next_breaker = breaker.asked(now_s)
             if not allowed:
                 why = why or "failed"
                 continue
-            size = sum(sizes[member] for member in rest)
+            size = sum(sizes[member] for member in remaining)
             overloads = rung.latency.expected_s(size) > share_s
-            count = 0 if overloads else _in_time(rung.latency, rest, sizes, left_s)
+            count = 0 if overloads else _in_time(rung.latency, remaining, sizes, left_s)
             is_probe = count == 0 and rung.may_probe(size, now_s)
             if is_probe:
-                count = self._still_safe(index + 1, rest, sizes, left_s, now_s)
+                count = self._still_safe(index + 1, remaining, sizes, left_s, now_s)
             if count:
-                if rung.breaker is before:  # otherwise another thread has just recorded a failure
-                    rung.breaker = asked
+                if rung.breaker is breaker:  # otherwise another thread has just recorded a failure
+                    rung.breaker = next_breaker
                 if is_probe:
                     rung.probe_from_s = now_s + PROBE_AFTER_S
-                parts.append(Part(index, tuple(sorted(rest[:count])), why, is_probe))
-                rest = rest[count:]
-                if not rest:
+                parts.append(Part(index, tuple(sorted(remaining[:count])), why, is_probe))
+                remaining = remaining[count:]
+                if not remaining:
                     return parts
             why = why or ("load" if overloads else "late")
-        return [*parts, Part(None, tuple(sorted(rest)), why)]
+        return [*parts, Part(None, tuple(sorted(remaining)), why)]
 
     def cheapest_s(self, size: int, now_s: float) -> float:
         """Return the expected time of the fastest working rung. 0 if no rung works."""
@@ -168,19 +168,19 @@ class Ladder:
         )
 
     def _still_safe(
-        self, below: int, rest: list[int], sizes: Sequence[int], left_s: Sequence[float], now_s: float
+        self, below: int, members: list[int], sizes: Sequence[int], left_s: Sequence[float], now_s: float
     ) -> int:
         """Return how many requests the next working rung could serve in time. An answer from memory takes no time."""
         for rung in self.rungs[below:]:
             if rung.breaker.asked(now_s)[0]:
-                return _in_time(rung.latency, rest, sizes, left_s)
-        return sum(left_s[member] > 0 for member in rest)
+                return _in_time(rung.latency, members, sizes, left_s)
+        return sum(left_s[member] > 0 for member in members)
 
 
-def _in_time(latency: Latency, rest: list[int], sizes: Sequence[int], left_s: Sequence[float]) -> int:
+def _in_time(latency: Latency, members: list[int], sizes: Sequence[int], left_s: Sequence[float]) -> int:
     """Return how many of the requests with the most time would all be in time as one batch."""
-    count, size = len(rest), sum(sizes[member] for member in rest)
-    while count and latency.expected_s(size) > left_s[rest[count - 1]]:
+    count, size = len(members), sum(sizes[member] for member in members)
+    while count and latency.expected_s(size) > left_s[members[count - 1]]:
         count -= 1
-        size -= sizes[rest[count]]
+        size -= sizes[members[count]]
     return count

@@ -33,8 +33,8 @@ class Latency:
     def observe(self, size: int, elapsed_s: float, now_s: float) -> None:
         """Learn that a batch of ``size`` took ``elapsed_s`` and ended at ``now_s``."""
         bucket = size_bucket(size)
-        before = self._windows.get(bucket)
-        times_s = (*(() if before is None else before.times_s[1 - WINDOW :]), elapsed_s)
+        previous = self._windows.get(bucket)
+        times_s = (*(() if previous is None else previous.times_s[1 - WINDOW :]), elapsed_s)
         # Rounded down: the slowest of two to eleven times is left out, and the two slowest of more.
         quantile_s = sorted(times_s)[int(QUANTILE * (len(times_s) - 1))]
         self._windows = {**self._windows, bucket: _Window(times_s, quantile_s, now_s)}
@@ -42,12 +42,12 @@ class Latency:
     def correct(self, size: int, elapsed_s: float, now_s: float) -> None:
         """Learn from a probe. Its time replaces all times that it contradicts, at every size."""
         bucket = size_bucket(size)
-        kept = {
+        consistent = {
             other: window
             for other, window in self._windows.items()
             if other != bucket and window.quantile_s <= in_proportion_s(elapsed_s, bucket, other)
         }
-        self._windows = {**kept, bucket: _Window((elapsed_s,), elapsed_s, now_s)}
+        self._windows = {**consistent, bucket: _Window((elapsed_s,), elapsed_s, now_s)}
 
     def expected_s(self, size: int) -> float:
         """Return the expected time of a batch of ``size``. 0 if no batch has run yet."""

@@ -132,16 +132,16 @@ class ResponseCache:
         if cached is not None:
             self._counts.add("hit")
             return cached
-        first = self._pending.get((key, urgency))
-        if first is None:
+        pending = self._pending.get((key, urgency))
+        if pending is None:
             return await self._lead(key, urgency, make)
-        await asyncio.wait([first], timeout=max(0.0, deadline_s - now_s))
-        if not first.done():
+        await asyncio.wait([pending], timeout=max(0.0, deadline_s - now_s))
+        if not pending.done():
             raise DeadlinePassed(
                 "deadline_ms: passed while an identical request was being answered; send again, or send a longer one",
                 retry_after_s=1,
             )
-        shared = first.result()
+        shared = pending.result()
         if shared is None:
             # It failed, perhaps because of its own deadline or client. The other requests continue without it.
             self._counts.add("miss")
@@ -171,13 +171,13 @@ class ResponseCache:
         if self._with_features:
             return Answer(batch.take(np.array([first])), 0, 0.0, {})
         candidates = slice(int(batch.offsets[first]), int(batch.offsets[first + 1]))
-        alone = RaggedBatch(
+        copy = RaggedBatch(
             offsets=np.array([0, candidates.stop - candidates.start]),
             rows=batch.rows[candidates].copy(),
             candidates={name: column[candidates].copy() for name, column in batch.candidates.items()},
             release=batch.release,
         )
-        return Answer(alone, 0, 0.0, {})
+        return Answer(copy, 0, 0.0, {})
 
 
 def key_of(query: Query, release: str, live_data: Sequence[Identity]) -> bytes:

@@ -164,13 +164,17 @@ class Runner(Generic[Payload]):
             self._metrics.shed(requests)
 
     def _answer(
-        self, works: Iterable[Work[Payload]], batch: RaggedBatch, at_s: float, timings_ms: dict[str, float]
+        self,
+        works: Iterable[Work[Payload]],
+        batch: RaggedBatch,
+        dispatched_s: float,
+        timings_ms: dict[str, float],
     ) -> None:
         first = 0
         for work in works:
             future = self._futures.get(work)
             if future is not None and not future.done():
-                future.set_result(Answer(batch, first, (at_s - work.arrived_s) * 1e3, timings_ms))
+                future.set_result(Answer(batch, first, (dispatched_s - work.arrived_s) * 1e3, timings_ms))
             # A client that left still advances the index, because the next answer must be its own.
             first += work.request_count
 

@@ -144,10 +144,10 @@ class WorkQueue(Generic[Payload]):
 
     def _form(self, consumer: Consumer[Payload]) -> None:
         now_s = self._clock()
-        taken = self._batcher.take(now_s, least_left_s(self.admission.seconds_per_batch, self._promises))
-        consumer.refuse(taken.late, now_s)
-        if taken.batch:
-            consumer.begin(taken.batch, now_s)
+        result = self._batcher.take(now_s, least_left_s(self.admission.seconds_per_batch, self._promises))
+        consumer.refuse(result.late, now_s)
+        if result.batch:
+            consumer.begin(result.batch, now_s)
 
     def resume(self, consumer: Consumer[Payload], job: Job[Payload]) -> None:
         """Return a job to its executor, which runs it before it takes another."""
@@ -167,9 +167,9 @@ class WorkQueue(Generic[Payload]):
         with self._lock:
             for _ in range(_BATCHES_FROM_MEMORY - 1):
                 now_s = self._clock()
-                taken = self._batcher.take(now_s, release=job.release)
-                job.add(taken.batch)
-                consumer.refuse(taken.late, now_s)
+                result = self._batcher.take(now_s, release=job.release)
+                job.add(result.batch)
+                consumer.refuse(result.late, now_s)
 
     def share_s(self, priority: int, now_s: float) -> float:
         """Return the time that waiting work leaves to a batch of this priority, without the lock."""

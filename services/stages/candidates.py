@@ -110,8 +110,8 @@ class CheckedSource:
         Raises:
             StageFailed: the rows have another shape or type, or are not in the catalogue.
         """
-        drawn: Any = self._source.draw(context, requests)
-        rows, shape = np.asarray(drawn), (requests, self._config.count)
+        result: Any = self._source.draw(context, requests)
+        rows, shape = np.asarray(result), (requests, self._config.count)
         if rows.shape != shape or rows.dtype.kind not in "iu":
             raise StageFailed(
                 f"candidates: source {self._config.kind} returned no rows, got {rows.dtype} {rows.shape}; return int64 "

@@ -44,18 +44,18 @@ class CheckedStage:
         Raises:
             StageFailed: the result does not belong to the batch.
         """
-        lent = _read_only(batch)
-        result: Any = self._stage(lent)
+        read_only = _read_only(batch)
+        result: Any = self._stage(read_only)
         if not isinstance(result, RaggedBatch):
             raise self._refused(f"no RaggedBatch, got {type(result).__name__}; return a RaggedBatch")
         for fault in self._faults(batch, result):
             raise self._refused(fault)
         return replace(
             result,
-            offsets=_returned(result.offsets, lent.offsets, batch.offsets),
-            rows=_returned(result.rows, lent.rows, batch.rows),
-            requests=_returned_columns(result.requests, lent.requests, batch.requests),
-            candidates=_returned_columns(result.candidates, lent.candidates, batch.candidates),
+            offsets=_returned(result.offsets, read_only.offsets, batch.offsets),
+            rows=_returned(result.rows, read_only.rows, batch.rows),
+            requests=_returned_columns(result.requests, read_only.requests, batch.requests),
+            candidates=_returned_columns(result.candidates, read_only.candidates, batch.candidates),
             deadlines_s=batch.deadlines_s,
             priorities=batch.priorities,
             k=batch.k,
@@ -83,9 +83,9 @@ class CheckedStage:
         for name, values in result.requests.items():
             if len(values) != requests:
                 yield f"a column {name} of the wrong length, got {len(values)}; return {requests}, one per request"
-        for name, noted in result.missed.items():
-            if len(noted) != requests:
-                yield f"a reason {name} of the wrong length, got {len(noted)}; return {requests}, one per request"
+        for name, flags in result.missed.items():
+            if len(flags) != requests:
+                yield f"a reason {name} of the wrong length, got {len(flags)}; return {requests}, one per request"
         if not batch.candidates.keys() <= result.candidates.keys() or not (
             batch.requests.keys() <= result.requests.keys()
         ):
@@ -122,15 +122,15 @@ def _frozen_column(column: Column) -> Column:
     return _frozen(column)
 
 
-def _returned(array: Any, lent: Any, own: Any) -> Any:
-    """Return ``own`` if the stage returned its read-only view ``lent``. Built-in stages may write to their arrays."""
-    return own if array is lent else array
+def _returned(array: Any, view: Any, original: Any) -> Any:
+    """Return ``original`` if the stage returned its read-only ``view``. Built-in stages may write to their arrays."""
+    return original if array is view else array
 
 
 def _returned_columns(
-    columns: Mapping[str, Any], lent: Mapping[str, Any], own: Mapping[str, Any]
+    columns: Mapping[str, Any], views: Mapping[str, Any], originals: Mapping[str, Any]
 ) -> dict[str, Any]:
-    return {name: _returned(column, lent.get(name), own.get(name)) for name, column in columns.items()}
+    return {name: _returned(column, views.get(name), originals.get(name)) for name, column in columns.items()}
 
 
 class SkippedStage:

@@ -89,9 +89,9 @@ class ContextLayout:
                 or len(values) != field.width
                 or isinstance(value, list) != bool(field.feature.shape)
             ):
-                wanted = f"a list of {field.width} numbers" if field.feature.shape else "a number"
+                expected = f"a list of {field.width} numbers" if field.feature.shape else "a number"
                 raise Unprocessable(
-                    f"context.{name}: wrong type or length; send {wanted}", field=f"context.{name}"
+                    f"context.{name}: wrong type or length; send {expected}", field=f"context.{name}"
                 )
             for number, low, high in zip(values, field.low, field.high, strict=True):
                 if not low <= number <= high or (field.whole and not number.is_integer()):
@@ -102,13 +102,15 @@ class ContextLayout:
                     )
             row[field.start : field.start + field.width] = values
         texts = (
-            tuple([_text(name, most, context) for name, most in self._texts.items()]) if self._texts else ()
+            tuple([_text(name, max_bytes, context) for name, max_bytes in self._texts.items()])
+            if self._texts
+            else ()
         )
         return EncodedContext(row, texts)
 
     def sample(self) -> EncodedContext:
         """Return a context for warm-up: the defaults, and a few words for each text."""
-        return self.encode({name: "warm up"[:most] for name, most in self._texts.items()})
+        return self.encode({name: "warm up"[:max_bytes] for name, max_bytes in self._texts.items()})
 
     def columns(self, contexts: Sequence[EncodedContext]) -> dict[str, NDArray[Any]]:
         """Return the numbers as per-request columns (B, ...) by feature name, in the declared dtypes."""
@@ -124,26 +126,26 @@ class ContextLayout:
     def texts(self, contexts: Sequence[EncodedContext]) -> dict[str, RaggedArray]:
         """Return the texts as ragged columns by source: uint8, the UTF-8 of B texts end to end."""
         return {
-            f"context.{name}": _laid([context.texts[index] for context in contexts])
+            f"context.{name}": _end_to_end([context.texts[index] for context in contexts])
             for index, name in enumerate(self._texts)
         }
 
 
-def _text(name: str, most: int, context: dict[str, ContextValue]) -> bytes:
+def _text(name: str, max_bytes: int, context: dict[str, ContextValue]) -> bytes:
     value = context.get(name, "")
     if not isinstance(value, str):
         raise Unprocessable(
             f"context.{name}: expected text, got {value!r:.{_SHOWN}}; send a string", field=f"context.{name}"
         )
     encoded = value.encode()
-    if len(encoded) > most:
+    if len(encoded) > max_bytes:
         raise Unprocessable(
-            f"context.{name}: more than {most} bytes of UTF-8, got {len(encoded)}; send a shorter text",
+            f"context.{name}: more than {max_bytes} bytes of UTF-8, got {len(encoded)}; send a shorter text",
             field=f"context.{name}",
         )
     return encoded
 
 
-def _laid(texts: Sequence[bytes]) -> RaggedArray:
+def _end_to_end(texts: Sequence[bytes]) -> RaggedArray:
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     return RaggedArray(np.frombuffer(b"".join(texts), dtype=np.uint8), offsets_of(lengths))

@@ -90,18 +90,18 @@ def refuse_same_names(stages: Sequence[StageOptions]) -> None:
     Raises:
         ValueError: a name is used twice or is reserved, or a kind is not a valid name.
     """
-    taken = set(RESERVED)
+    used = set(RESERVED)
     for index, stage in enumerate(stages):
         if not re.fullmatch(NAME, stage.label):
             raise ValueError(
                 f"stages.{index}.name: the kind is not a valid name, got {stage.label!r}; set a name of a-z, 0-9, - "
                 f"and _"
             )
-        if stage.label in taken:
+        if stage.label in used:
             raise ValueError(
                 f"stages.{index}.name: another stage has this name, got {stage.label!r}; set another name"
             )
-        taken.add(stage.label)
+        used.add(stage.label)
 
 
 class CustomStages:

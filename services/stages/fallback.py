@@ -92,8 +92,8 @@ class MemoryAnswers:
             # Popular items follow the user's own list, which may be short or consist of closed items only.
             context = self._layout.columns([queries[i].context for i in listed])
             for i, popular in zip(listed, self.draw(context, len(listed)), strict=True):
-                own = self._lists[queries[i].user_key]
-                rows = np.concatenate([own, popular[~np.isin(popular, own)]])
+                own_rows = self._lists[queries[i].user_key]
+                rows = np.concatenate([own_rows, popular[~np.isin(popular, own_rows)]])
                 answered[i] = replace(queries[i], rows=rows)
         batch = self._with_columns(merge_queries(answered, release, self._layout, self))
         scores = self._popular.scores[batch.rows]
@@ -101,8 +101,8 @@ class MemoryAnswers:
             first, last = batch.offsets[i], batch.offsets[i + 1]
             scores[first:last] = 1.0 / np.arange(1, last - first + 1)
         batch = self._order(batch.adding(candidates={"score": scores}))
-        others = sorted(set(range(len(batch))) - set(listed))
-        for rung, requests in (("list", listed), ("popular", others)):
+        unlisted = sorted(set(range(len(batch))) - set(listed))
+        for rung, requests in (("list", listed), ("popular", unlisted)):
             if requests:
                 batch = batch.missing(f"ranker:{rung}:{why}", requests)
         # Nothing has read features for this batch, so none are logged.
@@ -147,13 +147,13 @@ def read_lists(path: Path, catalogue: Catalogue) -> dict[bytes, NDArray[np.int64
         )
     row_by_id = catalogue.row_by_id
     rows = (
-        [row_by_id[item] for item in dict.fromkeys(items_of or ()) if item in row_by_id]
-        for items_of in items.to_pylist()
+        [row_by_id[item] for item in dict.fromkeys(item_ids or ()) if item in row_by_id]
+        for item_ids in items.to_pylist()
     )
     return {
-        user.encode(): np.array(own, dtype=np.int64)
-        for user, own in zip(users.to_pylist(), rows, strict=True)
-        if own and user is not None
+        user.encode(): np.array(user_rows, dtype=np.int64)
+        for user, user_rows in zip(users.to_pylist(), rows, strict=True)
+        if user_rows and user is not None
     }
 
 

@@ -36,19 +36,19 @@ class PopularItems:
         order = np.argsort(-self.scores, kind="stable").astype(np.int64)
         column = catalogue.columns.get(CELL)
         cells = np.full(len(catalogue), -1) if column is None else np.asarray(column)
-        present = np.unique(cells)
+        cell_values = np.unique(cells)
         by_cell = order[np.argsort(cells[order], kind="stable")]
-        starts = np.searchsorted(cells[by_cell], present)
+        starts = np.searchsorted(cells[by_cell], cell_values)
         width = min(count, len(catalogue))
-        self._lists = np.empty((len(present), width), dtype=np.int64)
-        for index, own in enumerate(np.split(by_cell, starts[1:])):
-            best = own[:width]
+        self._lists = np.empty((len(cell_values), width), dtype=np.int64)
+        for index, cell_items in enumerate(np.split(by_cell, starts[1:])):
+            best = cell_items[:width]
             # Twice the width is enough, because at most ``width`` of these items are in the cell's own list.
             others = order[: 2 * width]
             others = others[~np.isin(others, best)][: width - len(best)]
             self._lists[index] = np.concatenate([best, others])
         self._everywhere = order[:width]
-        self._list_of_row = np.searchsorted(present, cells)
+        self._list_of_row = np.searchsorted(cell_values, cells)
 
     def near(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return int64 (B, count): for each of the catalogue's ``rows`` (B,), the list of its cell."""

@@ -58,18 +58,20 @@ def merge_queries(
     """Merge queries into one ragged batch, and draw candidates for those that name none."""
     contexts = [query.context for query in queries]
     context = layout.columns(contexts)
-    open_ones = [i for i, query in enumerate(queries) if query.rows is None]
-    if len(open_ones) == len(queries):
+    without_rows = [i for i, query in enumerate(queries) if query.rows is None]
+    if len(without_rows) == len(queries):
         drawn = source.draw(context, len(queries))
         rows, lengths = drawn.reshape(-1), np.full(len(queries), drawn.shape[1], dtype=np.int64)
     else:
         parts = [query.rows for query in queries]
-        if open_ones:
-            asked = {name: column[open_ones] for name, column in context.items()}
-            for i, drawn_rows in zip(open_ones, source.draw(asked, len(open_ones)), strict=True):
+        if without_rows:
+            their_context = {name: column[without_rows] for name, column in context.items()}
+            for i, drawn_rows in zip(
+                without_rows, source.draw(their_context, len(without_rows)), strict=True
+            ):
                 parts[i] = drawn_rows
-        present = [part for part in parts if part is not None]
-        rows, lengths = np.concatenate(present), np.array([len(part) for part in present])
+        row_arrays = [part for part in parts if part is not None]
+        rows, lengths = np.concatenate(row_arrays), np.array([len(part) for part in row_arrays])
     return RaggedBatch(
         offsets=offsets_of(lengths),
         rows=rows,

@@ -64,8 +64,8 @@ class RuledStage:
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
         """Order every request of the batch, and keep its k best candidates."""
         eligible = self._eligible(batch)
-        kept = batch if eligible is None else keep_where(batch, eligible)
-        return in_order(kept, self._rules, batch.candidate_count)
+        eligible_batch = batch if eligible is None else keep_where(batch, eligible)
+        return in_order(eligible_batch, self._rules, batch.candidate_count)
 
 
 class RerankerStage:
@@ -132,8 +132,8 @@ def in_order(batch: RaggedBatch, rules: Rules, most: int) -> RaggedBatch:
     ordered = best_of_each(batch, "score", most)
     groups = rules.groups(ordered.rows)
     assert groups is not None
-    kept = keep_where(ordered, within_cap(groups, ordered.request_of(), rules.most))
-    return kept if kept.k is None else first_of_each(kept, kept.k)
+    capped = keep_where(ordered, within_cap(groups, ordered.request_of(), rules.most))
+    return capped if capped.k is None else first_of_each(capped, capped.k)
 
 
 def diversity_vectors(config: DiversityConfig, catalogue: Catalogue) -> NDArray[np.float32]:

@@ -78,9 +78,9 @@ class LruBytes:
 
         An array that is too large evicts all others, and then itself.
         """
-        before = self._entries.pop(key, None)
-        if before is not None:
-            self.held_bytes -= before.nbytes + _OVERHEAD_BYTES
+        previous = self._entries.pop(key, None)
+        if previous is not None:
+            self.held_bytes -= previous.nbytes + _OVERHEAD_BYTES
         self._entries[key] = entry
         self.held_bytes += entry.nbytes + _OVERHEAD_BYTES
         evicted = 0
@@ -128,12 +128,12 @@ class HistoryKeys:
         moments = batch.requests[NOW] if self._is_aged else None
         keys: list[bytes] = []
         for request in range(len(batch)):
-            hashed = hashlib.blake2b(self._version, digest_size=16)
+            digest = hashlib.blake2b(self._version, digest_size=16)
             for column in columns:
                 values = column[request]
-                hashed.update(b"%d|" % values.size)  # otherwise two columns could be divided in several ways
-                hashed.update(values.tobytes())
-            key = hashed.digest()
+                digest.update(b"%d|" % values.size)  # otherwise two columns could be divided in several ways
+                digest.update(values.tobytes())
+            key = digest.digest()
             if moments is not None:
                 # Every history has its own phase. Otherwise all would have to be encoded again at the same time.
                 phase = int.from_bytes(key[:4], "big") / 2**32

@@ -57,11 +57,11 @@ class HistoryScorer:
             raise ConfigError(f"{error}; or leave out history_cache", field=FIELD) from error
         check_golden(root, self.artifact, self._runtime)
         encode, score = self._runtime.encode_signature, self._runtime.score_signature
-        self._assemble_past = InputAssembler(encode, catalogue)
+        self._assemble_history = InputAssembler(encode, catalogue)
         self._assemble = InputAssembler(score, catalogue)
         self._columns = list(dict.fromkeys(column_of(spec.source) for spec in encode.inputs))
         lists = [column_of(s.source) for s in encode.inputs if s.source.endswith((":list", ":mask"))]
-        self._past = lists[0] if lists else None
+        self._history_column = lists[0] if lists else None
         self._keys = HistoryKeys(self._columns, features, self.artifact.version, cache.max_age_s)
         self.entries = LruBytes(cache.max_bytes)
         self._counts = counts
@@ -94,17 +94,17 @@ class HistoryScorer:
 
     def _encode(self, batch: RaggedBatch, requests: list[int]) -> list[NDArray[Any]]:
         """Encode the histories of some requests in one call. The results have no padding."""
-        some = np.array(requests, dtype=np.int64)
-        columns = {name: _taken(batch.requests[name], some, len(batch)) for name in self._columns}
-        none = np.zeros(len(requests) + 1, dtype=np.int64)
-        pasts = RaggedBatch(offsets=none, rows=none[:0], requests=columns)
-        encoded = self._runtime.encode(self._assemble_past(pasts))
-        past = None if self._past is None else columns[self._past]
-        if not isinstance(past, RaggedArray):
+        indices = np.array(requests, dtype=np.int64)
+        columns = {name: _select(batch.requests[name], indices, len(batch)) for name in self._columns}
+        no_candidates = np.zeros(len(requests) + 1, dtype=np.int64)
+        histories = RaggedBatch(offsets=no_candidates, rows=no_candidates[:0], requests=columns)
+        encoded = self._runtime.encode(self._assemble_history(histories))
+        history = None if self._history_column is None else columns[self._history_column]
+        if not isinstance(history, RaggedArray):
             return [row.copy() for row in encoded]
-        lengths = np.diff(past.offsets)
+        lengths = np.diff(history.offsets)
         padding = (lengths.max() - lengths).tolist()
-        return [row[: len(row) - behind].copy() for row, behind in zip(encoded, padding, strict=True)]
+        return [row[: len(row) - pad_length].copy() for row, pad_length in zip(encoded, padding, strict=True)]
 
 
 def stacked(entries: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -120,7 +120,7 @@ def stacked(entries: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return padded
 
 
-def _taken(column: Column, requests: NDArray[np.int64], count: int) -> Column:
+def _select(column: Column, requests: NDArray[np.int64], count: int) -> Column:
     if len(requests) == count:
         return column
     return column.take(requests) if isinstance(column, RaggedArray) else column[requests]

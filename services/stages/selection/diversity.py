@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-_TAKEN = -np.inf
+_EXCLUDED = -np.inf
 
 
 class DiversityConfig(BaseModel):
@@ -53,18 +53,18 @@ def maximal_marginal_relevance(
     low = np.where(np.isfinite(low), low, 0)
     above = np.where(usable, scores, low).astype(np.float64) - low
     relevance = relevance_weight * above / np.maximum(above.max(axis=1, keepdims=True, initial=0), 1e-12)
-    relevance = np.where(mask, relevance, _TAKEN)
+    relevance = np.where(mask, relevance, _EXCLUDED)
     closest = np.zeros((lists, longest), dtype=np.float32)
-    every = np.arange(lists)
+    all_lists = np.arange(lists)
     picked = np.empty((lists, min(count, longest)), dtype=np.int64)
     for pick in range(picked.shape[1]):
         slot = np.argmax(relevance - (1 - relevance_weight) * closest, axis=1)
-        picked[:, pick] = np.where(relevance[every, slot] > _TAKEN, slot, -1)
-        relevance[every, slot] = _TAKEN
+        picked[:, pick] = np.where(relevance[all_lists, slot] > _EXCLUDED, slot, -1)
+        relevance[all_lists, slot] = _EXCLUDED
         if groups is not None and pick + 1 >= most:
-            same = groups == groups[every, slot][:, None]
-            full = np.count_nonzero(same & mask & (relevance == _TAKEN), axis=1) >= most
-            relevance[same & full[:, None]] = _TAKEN
-        chosen = vectors[every, slot]
+            same = groups == groups[all_lists, slot][:, None]
+            full = np.count_nonzero(same & mask & (relevance == _EXCLUDED), axis=1) >= most
+            relevance[same & full[:, None]] = _EXCLUDED
+        chosen = vectors[all_lists, slot]
         closest = np.maximum(closest, np.matmul(vectors, chosen[:, :, None])[:, :, 0])
     return picked

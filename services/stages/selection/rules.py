@@ -75,17 +75,17 @@ class Rules:
         self._catalogue = catalogue
         self._groups: NDArray[np.int64] | None = None
         self._closed: NDArray[np.bool_] | None = None
-        named = {feature.column: feature for feature in features.features if _may_rule(feature)}
+        by_column = {feature.column: feature for feature in features.features if _may_rule(feature)}
         if config.closed is not None:
             kind, _, name = config.closed.partition(".")
             if kind == "item":
                 self._closed = _scalars(catalogue, name, "reranker.rules.closed") > 0
             else:
-                _expect(config.closed, named, "reranker.rules.closed", ragged=False)
+                _expect(config.closed, by_column, "reranker.rules.closed", ragged=False)
         if config.seen is not None:
             for field in ("history", "at_s", "now_s"):
-                where = f"reranker.rules.seen.{field}"
-                _expect(getattr(config.seen, field), named, where, ragged=field != "now_s")
+                name_field = f"reranker.rules.seen.{field}"
+                _expect(getattr(config.seen, field), by_column, name_field, ragged=field != "now_s")
         if config.cap is not None:
             column = _scalars(catalogue, config.cap.column, "reranker.rules.cap.column")
             if column.dtype.kind not in "iu":
@@ -146,12 +146,12 @@ class Rules:
         recent = at_s.values >= now_s[owner] - rule.within_days * _DAY_S
         rows = self._catalogue.rows_of_keys(history.values[recent])
         items = len(self._catalogue)
-        known = np.sort(owner[recent][rows >= 0] * items + rows[rows >= 0])
-        if not len(known):
+        seen_pairs = np.sort(owner[recent][rows >= 0] * items + rows[rows >= 0])
+        if not len(seen_pairs):
             return None
-        asked = batch.request_of() * items + batch.rows
-        nearest = known.take(np.searchsorted(known, asked), mode="clip")
-        return np.asarray(nearest == asked)
+        pairs = batch.request_of() * items + batch.rows
+        nearest = seen_pairs.take(np.searchsorted(seen_pairs, pairs), mode="clip")
+        return np.asarray(nearest == pairs)
 
 
 def within_cap(groups: NDArray[np.int64], request_of: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
@@ -160,9 +160,9 @@ def within_cap(groups: NDArray[np.int64], request_of: NDArray[np.int64], most: i
     starts = np.ones(len(order), dtype=bool)
     starts[1:] = (np.diff(groups[order]) != 0) | (np.diff(request_of[order]) != 0)
     position = np.arange(len(order)) - np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
-    kept = np.empty(len(order), dtype=bool)
-    kept[order] = position < most
-    return kept
+    is_within = np.empty(len(order), dtype=bool)
+    is_within[order] = position < most
+    return is_within
 
 
 def _scalars(catalogue: Catalogue, name: str, field: str) -> NDArray[Any]:
@@ -176,18 +176,18 @@ def _scalars(catalogue: Catalogue, name: str, field: str) -> NDArray[Any]:
     return np.asarray(column)
 
 
-def _expect(name: str, named: Mapping[str, Feature], field: str, *, ragged: bool) -> None:
+def _expect(name: str, by_column: Mapping[str, Feature], field: str, *, ragged: bool) -> None:
     """Check that ``name`` is a feature of one number or, if ``ragged``, of a sequence of numbers."""
     of_requests = not field.endswith("closed")
-    fit = [
-        each
-        for each, feature in named.items()
+    suitable = [
+        column
+        for column, feature in by_column.items()
         if feature.ragged == ragged and not feature.shape and (feature.group in PER_CANDIDATE) != of_requests
     ]
-    if name not in fit:
-        why = "is of another kind" if name in named else "is not defined"
+    if name not in suitable:
+        why = "is of another kind" if name in by_column else "is not defined"
         raise ConfigError(
-            f"feature {name!r} {why}; name one of {', '.join(sorted(fit)) or 'none'}", field=field
+            f"feature {name!r} {why}; name one of {', '.join(sorted(suitable)) or 'none'}", field=field
         )
 
 

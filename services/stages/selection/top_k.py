@@ -14,23 +14,23 @@ def best_of_each(batch: RaggedBatch, score: str, count: int) -> RaggedBatch:
     """
     scores = batch.candidates[score]
     lengths = np.diff(batch.offsets)
-    kept = np.minimum(lengths, count)
+    counts = np.minimum(lengths, count)
     if len(lengths) and (lengths == lengths[0]).all():
-        positions = _best_of_equal(to_lists(scores, batch.offsets), int(kept[0]))
+        positions = _best_of_equal(to_lists(scores, batch.offsets), int(counts[0]))
         flat = (positions + batch.offsets[:-1, None]).reshape(-1)
     else:
         flat = (
             np.concatenate(
                 [
                     batch.offsets[i]
-                    + _best_of_equal(scores[None, batch.offsets[i] : batch.offsets[i + 1]], int(kept[i]))[0]
+                    + _best_of_equal(scores[None, batch.offsets[i] : batch.offsets[i + 1]], int(counts[i]))[0]
                     for i in range(len(batch))
                 ]
             )
             if len(batch)
             else np.zeros(0, dtype=np.int64)
         )
-    return batch.keep(flat, offsets_of(kept))
+    return batch.keep(flat, offsets_of(counts))
 
 
 def best_within_k(batch: RaggedBatch, score: str) -> RaggedBatch:
@@ -59,9 +59,9 @@ def _best_of_equal(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]
     descending = -scores
     if count * 4 < scores.shape[1]:
         # Sort only the selected part. Put its positions in ascending order first, so that ties keep their order.
-        kept = np.sort(np.argpartition(descending, count - 1, axis=1)[:, :count], axis=1)
-        values = np.take_along_axis(descending, kept, axis=1)
+        selected = np.sort(np.argpartition(descending, count - 1, axis=1)[:, :count], axis=1)
+        values = np.take_along_axis(descending, selected, axis=1)
         # With a tie (or NaN) across the cut, the selection may have kept the later ones.
         if (np.count_nonzero(descending <= values.max(axis=1, keepdims=True), axis=1) == count).all():
-            return np.take_along_axis(kept, np.argsort(values, axis=1, kind="stable"), axis=1)
+            return np.take_along_axis(selected, np.argsort(values, axis=1, kind="stable"), axis=1)
     return np.argsort(descending, axis=1, kind="stable")[:, :count]

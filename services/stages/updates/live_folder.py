@@ -51,15 +51,15 @@ class LiveFolder:
             return
         got = "no folder in the configuration" if self.path is None else f"none at {self.path}"
         raise ConfigError(
-            f"live item features were set before, in {self._home / self._marked()}, and are missing, got {got}; put "
-            f"that folder back, or name it. If they are lost or no longer wanted, remove {self.mark}. Every item then "
-            f"has its defaults until it is set again",
+            f"live item features were set before, in {self._home / self._marked_folder()}, and are missing, got {got}; "
+            f"put that folder back, or name it. If they are lost or no longer wanted, remove {self.mark}. Every item "
+            f"then has its defaults until it is set again",
             field="features.live",
         )
 
     def leave_mark(self) -> None:
         """Leave the mark if the pipeline has live item features now. A read-only home stays unchanged."""
-        if not self._has_features() or self._marked() == self._folder:
+        if not self._has_features() or self._marked_folder() == self._folder:
             return
         try:
             self.mark.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ class LiveFolder:
     def _has_features(self) -> bool:
         return self.path is not None and (settled(self.path) / INDEX).is_file()
 
-    def _marked(self) -> str:
+    def _marked_folder(self) -> str:
         """Return the folder that the mark names. Empty if there is no mark."""
         try:
             return self.mark.read_text(encoding="utf-8", errors="replace").strip()

@@ -38,7 +38,7 @@ def set_live(
     # Pipelines may share a folder by a link. Write to the folder itself, so that the link stays.
     root = folder.path.resolve()
     keys = _keys(catalogue, item_ids)
-    exact = _exact(definitions, name, value)
+    exact = _in_dtype(definitions, name, value)
     if root.exists() and not root.is_dir():
         raise ConfigError(
             f"{root} is a file, but live item features need a folder; remove the file, or name a folder",
@@ -47,10 +47,10 @@ def set_live(
     try:
         with alone(root.with_name(f".{root.name}.lock")):
             folder.refuse_lost(definitions)
-            present = settled(root)
+            current = settled(root)
             live = (
-                LiveItems.open(present, definitions)
-                if (present / INDEX).is_file()
+                LiveItems.open(current, definitions)
+                if (current / INDEX).is_file()
                 else LiveItems.none(definitions)
             )
             live.setting(definitions, name, keys, exact).write(root, definitions)
@@ -64,12 +64,12 @@ def set_live(
         ) from error
 
 
-def _exact(features: FeatureSet, name: str, value: float | Sequence[float]) -> NDArray[np.generic]:
+def _in_dtype(features: FeatureSet, name: str, value: float | Sequence[float]) -> NDArray[np.generic]:
     """Return the value in the feature's dtype."""
-    known: dict[str, Feature] = {feature.name: feature for feature in features.supplied("live")}
-    if name not in known:
-        raise ConfigError(f"live.{name}: not a live feature; name one of {', '.join(known) or 'none'}")
-    feature, numbers = known[name], np.asarray(value, dtype=np.float64)
+    by_name: dict[str, Feature] = {feature.name: feature for feature in features.supplied("live")}
+    if name not in by_name:
+        raise ConfigError(f"live.{name}: not a live feature; name one of {', '.join(by_name) or 'none'}")
+    feature, numbers = by_name[name], np.asarray(value, dtype=np.float64)
     kind = np.dtype(feature.dtype)
     limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
     fits = numbers.shape == feature.shape and bool(((numbers >= limits.min) & (numbers <= limits.max)).all())

@@ -64,7 +64,7 @@ class Watched:
         """
         for attempt in range(_TRIES):
             try:
-                with _held(settled(self.root)) as folder:
+                with _pinned(settled(self.root)) as folder:
                     self.seen = _identity(folder / self.index)
                     self.take(folder)
                 self.taken = self.seen
@@ -84,7 +84,7 @@ def _identity(index: Path) -> Identity:
 
 
 @contextmanager
-def _held(root: Path) -> Iterator[Path]:
+def _pinned(root: Path) -> Iterator[Path]:
     """Yield a path to this very folder, even if another folder takes its name. Files of two folders never mix."""
     try:
         descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)

@@ -18,7 +18,7 @@ from tests.services.stores.servers import until
 LIMIT_S = 30.0
 
 
-class Told(RowMetrics):
+class RecordedMetrics(RowMetrics):
     """Records the reported outcomes."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ def bonus(view: FeatureView, item: str) -> float:
 
 
 def test_opens_newer_folders_and_keeps_the_previous_one_if_bad(tmp_path: Path, view: FeatureView) -> None:
-    reports = Told()
+    reports = RecordedMetrics()
     folders = watched_folders(view, tmp_path / "overlay", tmp_path / "live")
     folders[0].open()
     assert rain(view) == 1.0
