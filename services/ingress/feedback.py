@@ -11,7 +11,7 @@ from services.errors import NotFound, Unprocessable
 from services.ingress.schema import parse_body
 from services.logs.served import ServedLog
 
-_SHOWN = 80  # characters of an id that go back in an error
+_SHOWN = 80  # characters of an id that are repeated in an error
 
 
 class FeedbackRequest(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -3,7 +3,7 @@
 from models.features.catalogue import Catalogue
 from services.errors import NotFound
 
-_SHOWN = 80  # characters of an id that go back in an error
+_SHOWN = 80  # characters of an id that are repeated in an error
 
 
 def item_row(catalogue: Catalogue, item_id: str) -> int:
