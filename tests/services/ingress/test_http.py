@@ -266,7 +266,7 @@ def test_items_and_health_answer_get_and_head(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("sent_id", "is_kept"),
     [
         (b"mine-7", True),
         (b"a b:c/d", True),
@@ -278,11 +278,13 @@ def test_items_and_health_answer_get_and_head(service: Service) -> None:
         (b"tab\there", False),
     ],
 )
-def test_keeps_a_printable_request_id_and_replaces_others(service: Service, given: bytes, kept: bool) -> None:
-    reply = ask(service.port, rank_request(GOOD, {"x-request-id": given}))
+def test_keeps_a_printable_request_id_and_replaces_others(
+    service: Service, sent_id: bytes, is_kept: bool
+) -> None:
+    reply = ask(service.port, rank_request(GOOD, {"x-request-id": sent_id}))
     assert reply.status == 200
     assert reply.json["request_id"] == reply.headers["x-request-id"]
-    assert (reply.headers["x-request-id"] == given.decode("latin-1")) == kept
+    assert (reply.headers["x-request-id"] == sent_id.decode("latin-1")) == is_kept
     assert reply.headers["x-request-id"]
 
 
@@ -305,16 +307,16 @@ def test_answers_pipelined_requests_in_order(service: Service) -> None:
 
 def test_answers_429_at_once_if_the_queue_is_full(service: Service) -> None:
     with ThreadPoolExecutor(8) as pool, service.gate.shut():
-        held = [pool.submit(ask, service.port, rank_request(GOOD))]
+        accepted = [pool.submit(ask, service.port, rank_request(GOOD))]
         assert service.gate.entered.wait(LIMIT_S)
-        held += [pool.submit(ask, service.port, rank_request(GOOD)) for _ in range(4)]
+        accepted += [pool.submit(ask, service.port, rank_request(GOOD)) for _ in range(4)]
         service.waits_for(lambda: service.waiting() == 8)
         refused = ask(service.port, rank_request(GOOD))
         check_problem(refused, 429, None)
         assert refused.headers["retry-after"] == "1"
         assert refused.json["type"].endswith(":QueueFull")
         service.gate.open.set()
-        assert [each.result(LIMIT_S).status for each in held] == [200] * 5
+        assert [each.result(LIMIT_S).status for each in accepted] == [200] * 5
     assert service.waiting() == 0
 
 

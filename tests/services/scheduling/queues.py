@@ -59,7 +59,7 @@ class Taker:
             assert time.monotonic() < until_s
             time.sleep(0)
 
-    def taken(self) -> "Job[str] | None":
+    def wait_for_job(self) -> "Job[str] | None":
         """Wait for the job that the thread takes, and return it."""
         return self._taken.get(timeout=LIMIT_S)
 

@@ -83,8 +83,8 @@ def test_returns_work_that_cannot_make_its_deadline() -> None:
     queue = batcher()
     for name, deadline_s in (("a", 1.0), ("b", 2.0), ("c", 9.0)):
         queue.offer(work(name, deadline_s=deadline_s))
-    taken = queue.take(1.5, expected_service_s=1.0)
-    assert (names(taken.batch), names(taken.late)) == ("c", "ab")
+    result = queue.take(1.5, expected_service_s=1.0)
+    assert (names(result.batch), names(result.late)) == ("c", "ab")
     assert (queue.waiting_candidates, queue.waiting_requests) == (0, 0)
 
 
@@ -92,16 +92,16 @@ def test_serves_the_most_urgent_work_if_the_estimate_excludes_all() -> None:
     queue = batcher()
     for name, deadline_s in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
         queue.offer(work(name, deadline_s=deadline_s))
-    taken = queue.take(1.5, expected_service_s=60.0)
-    assert (names(taken.batch), names(taken.late)) == ("b", "ac")
+    result = queue.take(1.5, expected_service_s=60.0)
+    assert (names(result.batch), names(result.late)) == ("b", "ac")
 
 
 def test_returns_abandoned_work_at_once() -> None:
     queue = batcher()
     queue.offer(work("a", is_abandoned=lambda: True))
     queue.offer(work("b", is_abandoned=lambda: False))
-    taken = queue.take(0.0)
-    assert (names(taken.batch), names(taken.late)) == ("b", "a")
+    result = queue.take(0.0)
+    assert (names(result.batch), names(result.late)) == ("b", "a")
     queue.offer(work("c", is_abandoned=lambda: True))
     assert not queue.take(0.0).batch
 
@@ -214,8 +214,8 @@ def test_every_step_equals_that_of_a_sorted_list(steps: list[tuple[object, ...]]
                     requests=1 + size % 3,
                     is_abandoned=partial(operator.itemgetter(0), gone),
                 )
-                held = sum(entry.work.candidate_count for entry in waiting)
-                excess = held + size - limit if waiting else 0
+                waiting_candidates = sum(entry.work.candidate_count for entry in waiting)
+                excess = waiting_candidates + size - limit if waiting else 0
                 # Deadlines here are equal or at least 20 ms apart, so each has its own bucket.
                 lower = [
                     entry
@@ -242,10 +242,10 @@ def test_every_step_equals_that_of_a_sorted_list(steps: list[tuple[object, ...]]
                 offered[which % len(offered)].gone[0] = True
             case ("take", float(later_s), float(expected_s)):
                 now_s += later_s
-                taken = queue.take(now_s, expected_s)
+                result = queue.take(now_s, expected_s)
                 batch, late = naive_take(waiting, now_s, expected_s, budget) if waiting else ([], [])
-                assert taken.batch == [entry.work for entry in batch]
-                assert taken.late == [entry.work for entry in late]
+                assert result.batch == [entry.work for entry in batch]
+                assert result.late == [entry.work for entry in late]
                 waiting = [e for e in waiting if e not in batch and e not in late]
         assert queue.waiting_candidates == sum(entry.work.candidate_count for entry in waiting)
         assert queue.waiting_requests == sum(entry.work.request_count for entry in waiting)

@@ -114,12 +114,12 @@ def test_each_request_takes_the_best_rung_that_it_can_afford(
         if not below:
             continue
         reached = sum(sizes[member] for part in below for member in part.members)
-        taken = sum(sizes[member] for part in parts if part.rung == index for member in part.members)
-        overloads = rung.latency.expected_s(reached + taken) > share_s
+        rung_size = sum(sizes[member] for part in parts if part.rung == index for member in part.members)
+        overloads = rung.latency.expected_s(reached + rung_size) > share_s
         patient = max(
             (member for part in below for member in part.members), key=lambda member: left_s[member]
         )
-        assert overloads or rung.latency.expected_s(taken + sizes[patient]) > left_s[patient]
+        assert overloads or rung.latency.expected_s(rung_size + sizes[patient]) > left_s[patient]
 
 
 def run(steps: Ladder, times_s: list[float], left_s: float, now_s: float) -> tuple[int | None, float]:

@@ -23,9 +23,9 @@ def test_calls_to_another_unit_leave_the_thread_free_up_to_the_limit() -> None:
         calls: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
 
         async def call(batch: RaggedBatch) -> RaggedBatch:
-            held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            calls.put_nowait(held)
-            await held
+            call_result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            calls.put_nowait(call_result)
+            await call_result
             return batch.adding(candidates={"half": batch.rows})
 
         def after(batch: RaggedBatch) -> RaggedBatch:
@@ -78,19 +78,19 @@ def test_failed_call_makes_room_for_waiting_work() -> None:
         away: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
 
         async def call(batch: RaggedBatch) -> RaggedBatch:
-            held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            away.put_nowait(held)
-            await held
+            call_result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            away.put_nowait(call_result)
+            await call_result
             return batch.adding(candidates={"score": 2 * batch.rows})
 
         with running(Bench(stages=[RemoteStage("away", call)])) as bench:
             failing = bench.submit(bench.work(BUDGET))
-            held = await away.get()
+            call_result = await away.get()
             work = bench.work(2)
             waiting = bench.submit(work)
             while not bench.runner.queue.sleeping:
                 await asyncio.sleep(0)  # until the model thread sleeps, because its only call is in flight
-            held.set_exception(ConnectionError("replica died"))
+            call_result.set_exception(ConnectionError("replica died"))
             with pytest.raises(StageFailed):
                 await failing
             (await away.get()).set_result(None)

@@ -33,10 +33,10 @@ class Counts:
     """Records the results of look-ups."""
 
     def __init__(self) -> None:
-        self.of: Counter[str] = Counter()
+        self.totals: Counter[str] = Counter()
 
     def add(self, value: str, count: int = 1) -> None:
-        self.of[value] += count
+        self.totals[value] += count
 
 
 def answer_of(score: float, degraded: bool = False) -> Answer:
@@ -79,8 +79,8 @@ def test_entries_expire_and_never_exceed_the_limit(
                 model.popitem(last=False)
             assert len(cache) == len(model)
         else:
-            held = model.get(key)
-            assert cache.get(key, now_s) == (None if held is None else held[1])
+            entry = model.get(key)
+            assert cache.get(key, now_s) == (None if entry is None else entry[1])
         assert len(cache) <= most
 
 
@@ -144,8 +144,8 @@ def test_every_request_gets_an_answer_for_its_own_key(
                 assert len(made) - before <= 1
                 assert task.done() or alone, "somebody works on it, or it is answered"
                 if task.done():
-                    found = score_of(task.result())
-                    assert any((value, found) == (n, s) and now[0] - at_s < 10.0 for n, at_s, s in good)
+                    result = score_of(task.result())
+                    assert any((value, result) == (n, s) and now[0] - at_s < 10.0 for n, at_s, s in good)
             elif what == "wait":
                 now[0] += value
             else:
@@ -159,8 +159,8 @@ def test_every_request_gets_an_answer_for_its_own_key(
         assert cache.pending == 0
 
     asyncio.run(run())
-    assert sum(counts.of[each] for each in ("hit", "miss", "shared")) == len(asked)
-    assert counts.of["miss"] == len(made)
+    assert sum(counts.totals[each] for each in ("hit", "miss", "shared")) == len(asked)
+    assert counts.totals["miss"] == len(made)
 
 
 def cached(
@@ -197,7 +197,7 @@ def test_answer_is_cached_until_it_expires_and_without_its_batch(with_features: 
         assert again.batch.candidates["score"].tolist() == [7.0, 6.0]
         now[0] = 10.0
         assert score_of(await cache.answer(b"a", FAR_S, lambda: given_at_once(answer_of(8.0)))) == 8.0
-        assert counts.of == {"miss": 2, "hit": 1}
+        assert counts.totals == {"miss": 2, "hit": 1}
 
     cached(scenario, with_features=with_features, ttl_s=10.0)
 
@@ -236,7 +236,7 @@ def test_pending_answer_is_shared_only_at_equal_urgency() -> None:
         flight.set_result(answer_of(7.0, degraded=True))
         assert [score_of(answer) for answer in await asyncio.gather(*hasty)] == [7.0, 7.0]
         assert score_of(patient) == 8.0
-        assert counts.of == {"miss": 2, "shared": 1}
+        assert counts.totals == {"miss": 2, "shared": 1}
 
     cached(scenario)
 
@@ -246,7 +246,7 @@ def test_oldest_entry_is_evicted_at_the_limit() -> None:
         for name in (b"a", b"b", b"c", b"b", b"c", b"a"):
             now[0] += 1.0
             await cache.answer(name, FAR_S, lambda: given_at_once(answer_of(1.0)))
-        assert counts.of == {"miss": 4, "hit": 2, "evicted": 2}
+        assert counts.totals == {"miss": 4, "hit": 2, "evicted": 2}
 
     cached(scenario, max_entries=2, ttl_s=100.0)
 
@@ -289,8 +289,8 @@ def test_identical_requests_are_ranked_once_and_each_is_logged(tmp_path: Path) -
             assert other.timings_ms == {"queue": 0.0}
 
     asyncio.run(run())
-    found, _ = read_log([tmp_path / "served"], FEATURES)
-    assert len(found.batch) == 24
-    biases = found.batch.requests["user.bias"]
+    result, _ = read_log([tmp_path / "served"], FEATURES)
+    assert len(result.batch) == 24
+    biases = result.batch.requests["user.bias"]
     assert isinstance(biases, np.ndarray)
-    np.testing.assert_array_equal(biases, [bias_of(int(user[1:])) for user in found.user_ids])
+    np.testing.assert_array_equal(biases, [bias_of(int(user[1:])) for user in result.user_ids])

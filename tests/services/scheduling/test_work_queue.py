@@ -144,6 +144,6 @@ def test_closed_queue_refuses_work_and_ends_every_executor() -> None:
         taker.sleep()
     queue.close()
     queue.close()
-    assert [taker.taken() for taker in takers] == [None] * 3
+    assert [taker.wait_for_job() for taker in takers] == [None] * 3
     with pytest.raises(Overloaded, match="this replica is stopping"):
         queue.offer(make_work())

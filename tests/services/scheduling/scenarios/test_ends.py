@@ -36,12 +36,12 @@ def test_idle_executor_keeps_no_reference_to_its_last_batch() -> None:
         request = Request()
         queue.offer(Work(request, 1, 1, FOREVER, 0, "a", 0.0))
         await done.wait()
-        kept = weakref.ref(request)
+        reference = weakref.ref(request)
         del request
         while not queue.sleeping:
             await asyncio.sleep(0)
         gc.collect()
-        assert kept() is None
+        assert reference() is None
         queue.close()
         executor.close()
 
@@ -51,13 +51,13 @@ def test_idle_executor_keeps_no_reference_to_its_last_batch() -> None:
 def test_executor_ends_if_its_event_loop_ended_first() -> None:
     queue, gate, entered = make_queue(), threading.Semaphore(0), threading.Event()
 
-    def held(batch: RaggedBatch) -> RaggedBatch:
+    def blocked(batch: RaggedBatch) -> RaggedBatch:
         entered.set()
         assert gate.acquire(timeout=LIMIT_S)
         return batch
 
     async def scenario() -> Team:
-        team = Team(queue, 1, [Named("held", held)])
+        team = Team(queue, 1, [Named("blocked", blocked)])
         queue.offer(make_work())
         while not entered.is_set():
             await asyncio.sleep(0)

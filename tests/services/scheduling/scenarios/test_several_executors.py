@@ -25,18 +25,18 @@ def test_executor_without_room_leaves_work_to_another() -> None:
     full, free = Taker(queue), Taker(queue)
     queue.offer(make_work("a"))
     full.begin()
-    job = full.taken()
+    job = full.wait_for_job()
     assert names(job) == "a"
     full.sleep()
     free.sleep()
     queue.offer(make_work("b"))
-    assert names(free.taken()) == "b"
+    assert names(free.wait_for_job()) == "b"
     assert full.consumer.is_asleep
     queue.offer(make_work("c"))
     assert full.consumer.is_asleep
     assert job is not None
     queue.release(full.consumer, job)
-    assert names(full.taken()) == "c"
+    assert names(full.wait_for_job()) == "c"
     queue.close()
 
 
@@ -46,17 +46,17 @@ def test_executor_that_resumes_a_job_wakes_another_for_waiting_work() -> None:
         first, second = Taker(queue, 2), Taker(queue)
         queue.offer(make_work("a"))
         first.begin()
-        job = first.taken()
+        job = first.wait_for_job()
         assert job is not None
         first.sleep()
         second.sleep()
         queue.offer(make_work("b"))  # wakes the first executor
         queue.resume(first.consumer, job)
-        if names(first.taken()) == "a":
-            assert names(second.taken()) == "b"
+        if names(first.wait_for_job()) == "a":
+            assert names(second.wait_for_job()) == "b"
         else:  # the executor was faster than this thread
             first.begin()
-            assert names(first.taken()) == "a"
+            assert names(first.wait_for_job()) == "a"
         queue.close()
 
 
@@ -86,7 +86,7 @@ def test_several_executors_form_the_same_batches_as_one(
     reference: Batcher[str] = Batcher(BatchingConfig(max_candidates=BUDGET))
     offered: list[tuple[Work[str], Work[str]]] = []
     running: list[tuple[int, Job[str]]] = []
-    taken: list[str] = []
+    payloads: list[str] = []
     for step in steps:
         match step:
             case ("offer", (int(size), int(priority), float(wait_s), str(release))):
@@ -112,7 +112,7 @@ def test_several_executors_form_the_same_batches_as_one(
                     if group
                 ]
                 running += [(index % executors, job) for job in jobs if job is not None and not job.is_late]
-                taken += [work.payload for job in jobs if job is not None for work in job.works]
+                payloads += [work.payload for job in jobs if job is not None for work in job.works]
             case ("finish", int(index)) if running:
                 owner, job = running.pop(index % len(running))
                 queue.release(consumers[owner], job)
@@ -122,7 +122,7 @@ def test_several_executors_form_the_same_batches_as_one(
                 reference.cancel(pair[1])
             case ("later", float(later_s)):
                 now_s += later_s
-    assert len(taken) == len(set(taken))
+    assert len(payloads) == len(set(payloads))
     assert queue.waiting_candidates == reference.waiting_candidates
     for index, consumer in enumerate(consumers):
         assert consumer.in_flight == sum(owner == index for owner, _ in running)
@@ -156,11 +156,10 @@ def test_concurrent_executors_take_each_work_once_in_order_of_urgency(
             return team.jobs
 
     jobs = asyncio.run(scenario())
-    taken = [int(work.payload) for job in jobs for work in job.works]
-    assert sorted(taken) == list(range(len(everything)))
-    order = list(dict.fromkeys(reversed(asked)))[
-        ::-1
-    ]  # a work that did not fit is asked again for the next batch
+    numbers = [int(work.payload) for job in jobs for work in job.works]
+    assert sorted(numbers) == list(range(len(everything)))
+    # A work that did not fit is asked again for the next batch.
+    order = list(dict.fromkeys(reversed(asked)))[::-1]
     for release in "ab":
         early = [index for index in order if index < len(before) and before[index][3] == release]
         assert early == sorted(early, key=lambda index: (-before[index][1], before[index][2], index))
