@@ -1,7 +1,7 @@
 """Ragged batches between units: one contiguous buffer with a small header and the unchanged bytes of the arrays.
 
 Row numbers travel as int32. A buffer stays below gRPC's limit. ``cut_batch`` splits a batch by requests. It also splits
-the candidates of a request that alone is too large.
+the candidates of a single request that is still too large.
 """
 
 import math

@@ -88,9 +88,9 @@ class Admission:
     def share_s(self, priority: int, now_s: float) -> float:
         """Return the time that the queue leaves to a batch of this priority, in equal parts for all waiting batches.
 
-        The queue is planned over the horizon, whatever deadlines callers ask for. Otherwise a short deadline would
-        lower the quality of other requests, and a long deadline would keep lower rungs from draining the queue. For a
-        while after the refusal of a request that had nearly the whole horizon left, there is no time at all.
+        The queue is to be served within the horizon, whatever deadlines callers ask for. Otherwise a short deadline
+        would lower the quality of other requests. A long deadline would keep the quality high and the queue long. The
+        result is 0 for a while after a request was refused that had nearly the whole horizon left.
         """
         batches = self._batcher.due_with(priority, now_s + self._horizon_s) / self._max_candidates
         return rules.batch_share_s(now_s - self._overloaded_at_s, batches, self._horizon_s)

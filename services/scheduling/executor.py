@@ -76,7 +76,7 @@ class Executor(Generic[Payload]):
 
     @property
     def batches_in_flight(self) -> int:
-        """The batches that were begun and not finished, without calls that take longer than the horizon."""
+        """The batches that were begun and not finished, without calls that take longer than the default deadline."""
         return self._consumer.in_flight
 
     @property

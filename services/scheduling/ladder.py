@@ -1,8 +1,7 @@
 """The fallback ladder: the alternatives for one stage, best first, and the choice among them for a batch.
 
 A rung is skipped in three cases: it fails (its circuit breaker is open), it is expected to miss the deadline, or it
-would make the requests late that wait behind the batch. Deadlines count per request, so one batch may be divided among
-several rungs.
+would make the waiting requests late. Deadlines count per request, so one batch may be divided among several rungs.
 
 The expected time of a rung may come from one slow batch. Therefore a rung that only its expected time excludes is run
 again from time to time, which is called a probe. A probe runs if the expectation is at least one second old, and if the

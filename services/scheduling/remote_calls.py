@@ -2,8 +2,8 @@
 
 Each request waits as long as the rung below could still serve it in time. Then it leaves the call and takes that rung,
 while the other requests continue to wait. The call itself does not change. If no request waits any more, the call is
-cancelled. After the horizon, a call no longer counts as in flight, so a request with a long deadline does not delay
-the others.
+cancelled. After the horizon, which is the default deadline of requests, a call no longer counts as in flight. So a
+request with a long deadline does not delay the others.
 """
 
 import asyncio

@@ -80,7 +80,7 @@ class Runner(Generic[Payload]):
 
     @property
     def batches_in_flight(self) -> int:
-        """The batches that were begun and not finished, without calls that take longer than the horizon."""
+        """The batches that were begun and not finished, without calls that take longer than the default deadline."""
         return self._executor.batches_in_flight
 
     @property

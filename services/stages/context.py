@@ -20,7 +20,7 @@ class EncodedContext(NamedTuple):
     """A request's context.
 
     Attributes:
-        numbers: one row of numbers.
+        numbers: the values of all numeric features, end to end.
         texts: the UTF-8 of each declared text, empty if none was sent.
     """
 
