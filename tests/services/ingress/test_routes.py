@@ -131,11 +131,16 @@ def test_no_two_routes_share_method_and_path() -> None:
     assert len(set(keys)) == len(keys)
 
 
+def section(heading: str) -> str:
+    """Return the text below a heading of the guide. Empty if there is no such heading."""
+    text = DOCUMENT.read_text(encoding="utf-8").partition(f"\n### {heading}\n")[2]
+    return text.partition("\n## ")[0].partition("\n### ")[0]
+
+
 def documented_routes() -> dict[str, str]:
-    """Return the rows of the guide's first table, by method and path."""
-    table = DOCUMENT.read_text(encoding="utf-8").partition("\n\n## ")[0]
+    """Return the rows of the guide's table of routes, by method and path."""
     rows: dict[str, str] = {}
-    for line in table.splitlines():
+    for line in section("Routes").splitlines():
         if line.startswith("| `"):
             rows |= dict.fromkeys(re.findall(r"`([A-Z]+ /[^`]*)`", line.split("|")[1]), line)
     return rows
@@ -152,8 +157,7 @@ def test_guide_lists_all_routes() -> None:
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.body is not None], ids=lambda r: r.path)
 def test_guide_documents_the_fields_of_each_body_and_answer(route: Route) -> None:
-    heading = f"\n## `{route.method} {route.path}`\n"
-    section = DOCUMENT.read_text(encoding="utf-8").partition(heading)[2].partition("\n## ")[0]
-    fields = re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)
-    kinds = [kind for kind in (route.body, route.answer) if kind is not None]
-    assert fields == [each.name for kind in kinds for each in msgspec.structs.fields(kind)]
+    for title, kind in (("request", route.body), ("answer", route.answer)):
+        text = section(f"The {title} of `{route.method} {route.path}`")
+        fields = re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)
+        assert fields == ([] if kind is None else [each.name for each in msgspec.structs.fields(kind)])
