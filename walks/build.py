@@ -1,6 +1,6 @@
-"""Builds a world: map, graph, routes, texts, simulated people and ratings; catalogue, overlay, training data, store.
+"""Builds a world: map, graph, routes, texts, simulated people and ratings, catalogue, overlay, training data, store.
 
-Everything is written into a folder beside the final one, which is renamed when whole.
+All files are written into a staging folder, which is renamed to the final folder once it is complete.
 """
 
 import json
@@ -57,15 +57,15 @@ STAGES = (
 
 
 def build_world(inputs: Inputs, world: World, preset: PresetName, progress: Progress) -> dict[str, Any]:
-    """Build a world and put it in place; give its manifest.
+    """Build a world, put it in place and return its manifest.
 
-    One process at a time may build a world; `walks.ensure.ensure_world` sees to that.
+    Only one process at a time may call this for a world. `walks.ensure.ensure_world` takes care of that.
 
     Raises:
-        WalksError: the inputs are no good; what was at the world's place is untouched.
+        WalksError: an input cannot be used. An existing world stays as it was.
     """
     world.root.parent.mkdir(parents=True, exist_ok=True)
-    staging = World(world.root.with_name(f".{preset}.building"))  # one a killed build left goes first
+    staging = World(world.root.with_name(f".{preset}.building"))  # may be left over from a killed build
     shutil.rmtree(staging.root, ignore_errors=True)
     try:
         manifest = _build(inputs, staging, preset, _Timer(progress))
@@ -76,7 +76,7 @@ def build_world(inputs: Inputs, world: World, preset: PresetName, progress: Prog
 
 
 class _Timer:
-    """Tells progress of each stage and keeps the seconds it took."""
+    """Reports the start of each stage and records its seconds."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -94,7 +94,7 @@ class _Timer:
 
 def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> dict[str, Any]:
     config, stamp = inputs.config, inputs.stamp()
-    # one a part: more users leave the routes as they are
+    # One seed for each part of the world: a different number of users leaves the routes unchanged.
     seeds = np.random.SeedSequence(config.seed).spawn(5)
     timer.stage(STAGES[0])
     weather = read_weather(inputs.weather, config.days)
@@ -168,7 +168,7 @@ def _build(inputs: Inputs, world: World, preset: PresetName, timer: _Timer) -> d
 
 
 def _manifest(inputs: Inputs, preset: PresetName, stamp: str, weather: Weather) -> dict[str, Any]:
-    """What a world was made from."""
+    """Return the inputs of a world: preset, config, hashes and attribution."""
 
     def source_of(source: SourceFile, path: Path) -> dict[str, str]:
         return {"file": source.path, "sha256": sha256(path), "attribution": source.licence}
@@ -187,7 +187,7 @@ def _manifest(inputs: Inputs, preset: PresetName, stamp: str, weather: Weather) 
 
 
 def _corners(graph: WalkGraph) -> NDArray[np.float64]:
-    """The box (2, 2) x, y metres around the graph: low, high."""
+    """Return the box (2, 2) in x, y metres around the graph: low corner, high corner."""
     return np.stack([graph.xy.min(axis=0), graph.xy.max(axis=0)])
 
 
@@ -209,15 +209,16 @@ def _make_routes(
 
 
 def _swap(new: Path, root: Path) -> None:
-    """Rename `new` to `root`; what was there is deleted after.
+    """Rename `new` to `root`, and delete the previous `root` afterwards.
 
-    Live item features lie in the world too, and are of item keys: what is closed is closed in the new world.
+    The folder of live item features lies inside the world and is copied into the new one. Its rows are identified by
+    item key, so an item that is closed now stays closed in the new world.
     """
     old = root.with_name(f".{root.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if root.exists():
         live = World(root).live
-        with alone(live.with_name(f".{live.name}.lock")):  # that of `rankway features set`
+        with alone(live.with_name(f".{live.name}.lock")):  # the lock that `rankway features set` takes
             if settled(live).is_dir():
                 shutil.copytree(settled(live), World(new).live)
             root.rename(old)

@@ -1,4 +1,4 @@
-"""Builds a world where there is none of the present inputs, one process at a time."""
+"""Builds a world if none of the present inputs exists, one process at a time."""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,21 @@ def ensure_world(
     force: bool = False,
     progress: Progress | None = None,
 ) -> tuple[World, dict[str, Any], bool]:
-    """Give the world, its manifest, and whether it was built now: one of the same inputs is left alone.
+    """Return the world, building it first unless one of the same inputs exists.
 
-    A second process that wants the same world waits for the first and finds it built.
+    If two processes need the same world, the second waits for the first and then uses its result.
+
+    Args:
+        preset: size of the world.
+        home: the data home, or None for the default.
+        force: build even if the world is up to date.
+        progress: called with the name of each stage and the number of stages.
+
+    Returns:
+        The world, its manifest, and whether it was built by this call.
 
     Raises:
-        WalksError: a data file is missing or no good; a world that was there is untouched.
+        WalksError: a data file is missing or cannot be used. An existing world stays as it was.
     """
     world, inputs = world_at(preset, home), inputs_of(preset, home)
     stamp = inputs.stamp()
@@ -37,7 +46,7 @@ def ensure_world(
 
 
 def _current(world: World, stamp: str) -> dict[str, Any] | None:
-    """The manifest of a whole world with this stamp."""
+    """Return the manifest of a complete world with this stamp, or None."""
     parts = (world.catalogue, world.users, world.overlay, world.news, world.scene, world.definitions)
     known = read_manifest(world)
     whole = known is not None and known.get("stamp") == stamp

@@ -2,14 +2,14 @@
 
 WalksError
 ├── MissingDataError    a data wheel is not installed, or lacks the file
-├── BadMapError         the map cannot be read, or holds nothing to walk on
-├── BadSeriesError      the weather series has holes, wrong columns or absurd values
+├── BadMapError         the map cannot be read, or has nothing to walk on
+├── BadSeriesError      the weather series has gaps, wrong columns or absurd values
 ├── BadModelError       the sentence encoder cannot be loaded
-├── TooFewRoutesError   the map is too small for the number of routes wanted
-├── NoWorldError        no world is built where one is wanted, or it is of another make
-└── UnknownRouteError   no route has the id asked for
+├── TooFewRoutesError   the map is too small for the configured number of routes
+├── NoWorldError        a command needs a world, but none is built or this code cannot read it
+└── UnknownRouteError   no route has the requested id
 
-Every message names the thing, the value, and the remedy.
+Every message names the object, the value and the remedy.
 """
 
 
@@ -18,7 +18,7 @@ class WalksError(Exception):
 
 
 class MissingDataError(WalksError):
-    """A file that comes in a data wheel is not there."""
+    """A file of a data wheel is missing."""
 
 
 class BadMapError(WalksError):
@@ -38,8 +38,8 @@ class BadModelError(WalksError):
 
 
 class NoWorldError(WalksError):
-    """A command needs a built world, and there is none, or one that this code cannot read."""
+    """A command needs a built world, but there is none, or this code cannot read it."""
 
 
 class UnknownRouteError(WalksError):
-    """No route of the world has the id asked for."""
+    """No route of the world has the requested id."""

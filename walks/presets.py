@@ -1,4 +1,4 @@
-"""How large a world is built. Two presets: `full` for serving, `tiny` for tests."""
+"""Sizes of a world. There are two presets: `full` for serving, `tiny` for tests."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ PresetName = Literal["full", "tiny"]
 
 
 class WorldConfig(BaseModel):
-    """Sizes and seed of a world; the same config over the same map gives the same bytes."""
+    """Sizes and seed of a world. The same config over the same map gives the same bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

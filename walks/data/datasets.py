@@ -1,4 +1,4 @@
-"""Turns the simulated log into training data, each list with what was known at its time."""
+"""Turns the simulated log into training data: each list with the features as they were known at its time."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from walks.simulation.utility import Moment
 from walks.simulation.visits import Visits
 
 PRIOR_RATINGS = 5.0
-"""Weight of the overall mean in a route's popularity, in ratings."""
+"""Weight of the overall mean in a route's popularity, as a number of ratings."""
 
 
 def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
@@ -53,10 +53,14 @@ def write_split(
     keys: NDArray[np.int64],
     projection: Projection,
 ) -> None:
-    """Write the given lists, in order of time; beside them what only an evaluation may read.
+    """Write the lists `lists` of the log in order of time, with extra columns that only an evaluation may read.
 
-    `oracle.npy` (N,) is the rating the simulation expects without noise, `position.npy` (N,) where in its
-    list each candidate was shown, `user.npy` (B,) the user's number, `at_s.npy` (B,) epoch seconds.
+    The extra columns are files beside the lists:
+
+    - `oracle.npy` (N,): the rating that the simulation expects without noise.
+    - `position.npy` (N,): each candidate's position in the list as it was shown.
+    - `user.npy` (B,): the user's number.
+    - `at_s.npy` (B,): epoch seconds.
     """
     lists = lists[np.argsort(visits.at_s[lists], kind="stable")]
     at, offsets = gather_positions(log.offsets, lists)

@@ -1,4 +1,4 @@
-"""What the texts of a world say, as vectors: summaries of routes, and news."""
+"""Embeddings of a world's texts: summaries of routes, and news."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from walks.text.minilm import Encoder, Reduction
 class TextVectors:
     """Vectors of R routes and K pieces of news."""
 
-    routes: NDArray[np.float32]  # (R, EMBEDDING) unit length: the catalogue's column
-    news: NDArray[np.float32]  # (K, NEWS_EMBEDDING) unit length: the overlay's
-    wording: NDArray[np.float32]  # (R, WORDINGS) the routes' leading dimensions
-    speaks_of: NDArray[np.float32]  # (R, INTERESTS) cosine of each summary with each interest's sentence
+    routes: NDArray[np.float32]  # (R, EMBEDDING) of unit length: the catalogue's column
+    news: NDArray[np.float32]  # (K, NEWS_EMBEDDING) of unit length: the overlay's column
+    wording: NDArray[np.float32]  # (R, WORDINGS) leading dimensions of the routes' embeddings
+    speaks_of: NDArray[np.float32]  # (R, INTERESTS) cosine of each summary with the sentence of each interest
 
 
 def read_texts(encoder: Encoder, summaries: Sequence[str], news: Sequence[str]) -> TextVectors:
-    """Encode all texts; routes and news are reduced each by components of their own."""
+    """Encode all texts. Routes and news are each reduced by their own principal components."""
     routes, news_vectors, interests = encoder(summaries), encoder(news), encoder(list(INTERESTS.values()))
     of_routes, of_news = Reduction.fit(routes, EMBEDDING), Reduction.fit(news_vectors, NEWS_EMBEDDING)
     return TextVectors(

@@ -1,4 +1,4 @@
-"""Event tables: what simulated users did and where they were, in the form that the features' aggregates read."""
+"""Event tables: the actions and positions of the simulated users, in the form that feature aggregates read."""
 
 from collections.abc import Mapping
 
@@ -14,13 +14,13 @@ from walks.simulation.log import Events, Log
 from walks.simulation.visits import Visits
 
 Tables = Mapping[str, EventTable]
-"""By event type, as walks/data/features.py names them."""
+"""Tables by event type. The types are those of walks/data/features.py."""
 
 
 def tables_of(
     log: Log, visits: Visits, keys: NDArray[np.int64], projection: Projection, users: int
 ) -> Tables:
-    """The events of all users; `keys` (R,) are the item keys of the routes."""
+    """Return the events of all users. `keys` (R,) are the item keys of the routes."""
 
     def table(events: Events, **fields: NDArray[np.float32]) -> EventTable:
         sequence = np.arange(len(events), dtype=np.int64)
@@ -45,7 +45,16 @@ def tables_of(
 
 
 def past_of(tables: Tables, user: NDArray[np.int64], at_s: NDArray[np.float64]) -> dict[str, Column]:
-    """Columns "user.<name>" and "realtime.<name>" of all aggregates of the users (Q,) as of the moments (Q,)."""
+    """Return the aggregates of the users (Q,) as of the moments (Q,).
+
+    Args:
+        tables: events by type.
+        user: (Q,) user numbers.
+        at_s: (Q,) moments, epoch seconds.
+
+    Returns:
+        Columns "user.<name>" and "realtime.<name>" of all aggregates.
+    """
     features = (*FEATURES.supplied("user"), *FEATURES.supplied("realtime"))
     return {
         feature.column: as_of(feature, tables[feature.aggregate.event], user, at_s)

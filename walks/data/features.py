@@ -1,7 +1,7 @@
 """The features of the walks pipeline: one declaration for training, serving, the stores and the overlay.
 
-Events that aggregates read: "rating" (key, rating), "open" (key), "shown" (key), "position" (position). A key is that
-of a route.
+Aggregates read four types of events: "rating" (key, rating), "open" (key), "shown" (key) and "position" (position).
+A key is the item key of a route.
 """
 
 from models.features.definition import Feature, FeatureSet
@@ -13,7 +13,7 @@ from walks.simulation.weather import DAY_S, HOUR_S, PRESENT_S
 EMBEDDING, NEWS_EMBEDDING = 48, 16
 FORECAST_H = 3
 NO_NEWS_H = 240.0
-"""The age of news where there is none."""
+"""The age of news in hours if a cell has no news."""
 
 _FRESH_S = 3 * HOUR_S
 

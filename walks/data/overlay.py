@@ -1,4 +1,4 @@
-"""The overlay: what holds for everybody (weather, forecast, traffic, holidays) and for a cell (news), hour by hour."""
+"""The overlay: hourly values for everybody (weather, forecast, traffic, holidays) and for each cell (news)."""
 
 import json
 from collections.abc import Sequence
@@ -14,11 +14,13 @@ from walks.simulation.weather import HOUR_S, Weather
 
 
 def conditions(weather: Weather, news: News, embedding: NDArray[np.float32]) -> Overlay:
-    """One snapshot an hour; `embedding` (K, NEWS_EMBEDDING) is of the news.
+    """Return one snapshot per hour. `embedding` (K, NEWS_EMBEDDING) holds the vectors of the news.
 
-    The forecast is the real series ahead: it never errs.
+    The forecast is the real series of the hours ahead, so it is never wrong.
     """
-    embeddings = np.concatenate([embedding, np.zeros((1, NEWS_EMBEDDING), dtype=np.float32)])  # -1: no news
+    embeddings = np.concatenate(
+        [embedding, np.zeros((1, NEWS_EMBEDDING), dtype=np.float32)]
+    )  # index -1: no news
     hours, cells = news.newest.shape
     age_h = news.age_h(np.arange(hours)[:, None], np.arange(cells))
     return Overlay(
@@ -42,12 +44,12 @@ def conditions(weather: Weather, news: News, embedding: NDArray[np.float32]) -> 
 
 
 def write_conditions(root: Path, weather: Weather, news: News, embedding: NDArray[np.float32]) -> None:
-    """Write the overlay whole or not at all."""
+    """Write the overlay atomically."""
     conditions(weather, news, embedding).write(root, FEATURES)
 
 
 def write_news(path: Path, weather: Weather, news: News, texts: Sequence[str]) -> None:
-    """Write the news for people to read: a JSON line each, times in epoch seconds."""
+    """Write the news for people to read: one JSON line per piece, times in epoch seconds."""
     spans = (weather.start_s + HOUR_S * hours for hours in (news.hour, news.until))
     rows = zip(news.cell.tolist(), *(span.tolist() for span in spans), texts, strict=True)
     lines = [

@@ -1,6 +1,6 @@
-"""SIMULATED events that go on after a world's present, in order of time: the input of the streaming mode.
+"""SIMULATED events after a world's present, in order of time: the input of the streaming mode.
 
-The same people, routes, news and behaviour as in the training data, with the real weather of the days ahead.
+People, routes, news and behaviour are those of the training data. The weather is the real series of the days ahead.
 """
 
 import heapq
@@ -21,20 +21,28 @@ from walks.simulation.weather import DAY_S, HOUR_S, PRESENT_S
 
 
 def most_hours(scene: Scene) -> int:
-    """How many hours the series goes on after the present."""
+    """Return the number of hours that the weather series continues after the present."""
     return scene.weather.hours - int((PRESENT_S - scene.weather.start_s) / HOUR_S)
 
 
 def events_ahead(
     scene: Scene, config: WorldConfig, *, users: int, hours: int, visits_per_day: float, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Give position and feedback events of the first `users` users for `hours` hours from the present.
+    """Yield position and feedback events of the first `users` users for `hours` hours from the present.
 
-    Each has `event`, `user_id`, `at_s` (epoch seconds) and `sequence` (unique in a user's events of its kind), and
-    the fields that features read of it: `position` (lat, lon degrees) or `key` (the item's) and `rating`.
+    Each event has `event`, `user_id`, `at_s` (epoch seconds), `sequence` (unique among a user's events of that type)
+    and the fields that features read: `position` (lat, lon degrees), or `key` (item key) and for ratings `rating`.
+
+    Args:
+        scene: the state of the simulation.
+        config: sizes of the world.
+        users: number of users.
+        hours: length of the stream.
+        visits_per_day: mean number of visits per user and day.
+        seed: of the random numbers.
 
     Raises:
-        NoWorldError: more users or hours are asked for than the world has.
+        NoWorldError: the world has fewer users or hours.
     """
     known, ahead = len(scene.people), most_hours(scene)
     if users > known or hours > ahead:
@@ -65,14 +73,14 @@ def events_ahead(
 
     owner = {kind: np.repeat(np.arange(users), np.diff(table.offsets)) for kind, table in tables.items()}
     for when, kind, row in heapq.merge(*map(events_of, tables)):
-        if when < PRESENT_S:  # on the way to the first visits
+        if when < PRESENT_S:  # positions on the way to the first visits
             continue
         fields = {name: values[row].tolist() for name, values in tables[kind].fields.items()}
         yield {"event": kind, "user_id": user_id(int(owner[kind][row])), **fields, "at_s": when}
 
 
 def paced(events: Iterable[dict[str, Any]], speed: float) -> Iterator[dict[str, Any]]:
-    """Give events as their time comes, `speed` simulated seconds a second; 0: at once."""
+    """Yield events at their times, `speed` simulated seconds per second. If `speed` is 0, do not wait."""
     started, first_s = time.monotonic(), None
     for event in events:
         if speed:

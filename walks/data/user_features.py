@@ -9,9 +9,9 @@ from walks.simulation.people import PROFILE
 from walks.simulation.weather import DAY_S, HOUR_S
 
 CENTRE = (60.1716, 24.9443)
-"""Where a caller without a position is taken to be: the railway station square, lat, lon degrees."""
+"""Assumed position of a caller who sends none: the railway station square, lat, lon degrees."""
 HISTORY = 50
-"""Most ratings of a user that a model sees; the newest are kept."""
+"""Largest number of a user's ratings that a model sees. The newest are kept."""
 OPENED, SHOWN, TRACK = 30, 15, 6
 
 
@@ -30,7 +30,7 @@ def _past(name: str, event: str, field: str, length: int, description: str, dtyp
 
 
 def _times(name: str, event: str, length: int) -> Sequence[Feature]:
-    """When each of some past events was, and how long ago at the request's moment."""
+    """Return two features of past events: their times, and their ages at the moment of the request."""
     return (
         _past(f"{name}_at_s", event, "at_s", length, "when: epoch seconds", "float64"),
         Feature(

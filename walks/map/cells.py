@@ -1,4 +1,4 @@
-"""Cells: squares of a fixed grid over the map, numbered from 0. News and crowds belong to a cell."""
+"""Cells: squares of a fixed grid over the map, numbered from 0. Each piece of news belongs to a cell."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,19 @@ PER_DEGREE = (400.0, 200.0)
 
 @dataclass(frozen=True)
 class Cells:
-    """Rows from south to north of cells from west to east; `first` is the number on the globe of cell 0."""
+    """A grid of cells, numbered by rows from south to north and by columns from west to east.
+
+    Attributes:
+        first: global row and column of cell 0.
+        shape: number of rows and columns.
+    """
 
     first: tuple[int, int]
     shape: tuple[int, int]
 
     @classmethod
     def over(cls, latlon: NDArray[np.float64]) -> "Cells":
-        """The cells that hold all positions (N, 2), lat, lon degrees."""
+        """Return the smallest grid that contains all positions (N, 2), lat, lon degrees."""
         low, high = (_on_globe(edge[None])[0] for edge in (latlon.min(axis=0), latlon.max(axis=0)))
         rows, columns = high - low + 1
         return cls((int(low[0]), int(low[1])), (int(rows), int(columns)))

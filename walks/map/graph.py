@@ -1,7 +1,7 @@
 """The walk graph: junctions joined by edges with real geometry, as flat arrays.
 
-Ways are cut at every node that two of them share. Between two junctions there is at most one edge (a parallel
-one is cut at an inner point), so a path can be told by its junctions alone.
+Ways are cut at every node that two of them share. Between two junctions there is at most one edge: a parallel edge is
+cut at an inner point. A sequence of junctions therefore identifies a path.
 """
 
 from dataclasses import dataclass
@@ -46,9 +46,9 @@ class WalkGraph:
     length_m: NDArray[np.float64]  # (E,)
     surface: NDArray[np.int64]  # (E,) index into SURFACES
     stairs: NDArray[np.bool_]  # (E,)
-    major: NDArray[np.bool_]  # (E,) is itself a primary or secondary road
+    major: NDArray[np.bool_]  # (E,) the edge is a primary or secondary road
     foot_only: NDArray[np.bool_]  # (E,) no motor traffic
-    names: list[str]  # street names; names[0] is ""
+    names: list[str]  # street names. names[0] is "", for edges without a name
     name: NDArray[np.int64]  # (E,) index into names
 
     @property
@@ -72,7 +72,11 @@ class WalkGraph:
 
 
 def build_graph(raw: RawMap) -> WalkGraph:
-    """Cut the ways into edges and keep the largest connected part. Raises BadMapError if nothing is left."""
+    """Cut the ways into edges and keep the largest connected part.
+
+    Raises:
+        BadMapError: no edge is left.
+    """
     order = np.argsort(raw.node_ids)
     sorted_ids = raw.node_ids[order]
     pieces: list[tuple[Way, NDArray[np.int64]]] = []
@@ -93,14 +97,22 @@ def build_graph(raw: RawMap) -> WalkGraph:
 
 
 def _known_runs(nodes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Pieces of a way between nodes that the extract lacks, without repeated neighbours."""
+    """Split a way at the nodes that the extract lacks, and drop repeated neighbours."""
     runs = np.split(nodes, np.flatnonzero(nodes < 0))
     cleaned = [run[run >= 0] for run in runs]
     return [run[np.append(True, run[1:] != run[:-1])] for run in cleaned if len(run) > 1]
 
 
 def _cut_all(pieces: list[NDArray[np.int64]], nodes: int) -> list[tuple[int, NDArray[np.int64]]]:
-    """Cut at junctions until no two edges join the same pair and none is a ring: [(piece, node indices)]."""
+    """Cut at junctions until no two edges join the same pair and none is a ring.
+
+    Args:
+        pieces: node indices of each way or part of a way.
+        nodes: number of nodes of the map.
+
+    Returns:
+        (index of the piece, node indices) of each edge.
+    """
     uses = np.zeros(nodes, dtype=np.int64)
     for piece in pieces:
         np.add.at(uses, piece, 1)

@@ -1,7 +1,7 @@
 """Reads an OpenStreetMap extract into plain arrays: walkable ways, places, parks, water.
 
-Tags are interpreted here and in walks/map/places.py; https://wiki.openstreetmap.org/wiki/Key:highway
-gives their meaning.
+Tags are interpreted here and in walks/map/places.py. Their meaning is described at
+https://wiki.openstreetmap.org/wiki/Key:highway.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ GREEN = frozenset({"park", "garden", "nature_reserve"})
 
 @dataclass(frozen=True)
 class Way:
-    """One walkable way: `nodes` are OSM node ids, -1 where the extract lacks the node."""
+    """One walkable way. `nodes` are OSM node ids, or -1 for a node that the extract lacks."""
 
     osm_id: int
     nodes: NDArray[np.int64]
@@ -47,7 +47,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Area:
-    """A named or nameless polygon: `kind` is park, water or square; geometry in lon, lat degrees."""
+    """A polygon in lon, lat degrees. `kind` is park, water or square, and `name` may be empty."""
 
     kind: str
     name: str
@@ -56,7 +56,7 @@ class Area:
 
 @dataclass
 class RawMap:
-    """What the extract holds. Coordinates are (N, 2) lat, lon degrees."""
+    """The content of the extract. Coordinates are (N, 2) lat, lon degrees."""
 
     node_ids: NDArray[np.int64]
     node_latlon: NDArray[np.float64]
@@ -69,7 +69,11 @@ class RawMap:
 
 
 def read_map(path: Path) -> RawMap:
-    """Read a PBF (or any file osmium reads). Raises BadMapError if it is broken or has no walkable way."""
+    """Read a PBF file, or any other format that osmium reads.
+
+    Raises:
+        BadMapError: the file is broken or has no walkable way.
+    """
     try:
         raw = _read(path)
     except (RuntimeError, OSError) as error:
@@ -86,7 +90,7 @@ def read_map(path: Path) -> RawMap:
 
 
 def is_walkable(tags: Mapping[str, str]) -> bool:
-    """Whether a way with these tags may be walked along, outdoors."""
+    """Return whether a way with these tags may be walked along, outdoors."""
     highway = tags.get("highway", "")
     foot = tags.get("foot", "")
     if highway not in WALKABLE or foot in {"no", "use_sidepath", "private"}:
@@ -157,7 +161,7 @@ def _way(way: osmium.osm.Way, tags: Mapping[str, str]) -> Way:
 
 
 def _known_lines(way: osmium.osm.Way) -> list[NDArray[np.float64]]:
-    """The way's runs of nodes that the extract holds: each (n, 2) lat, lon degrees, n >= 2."""
+    """Return the way's runs of nodes that the extract contains: each (n, 2) lat, lon degrees, n >= 2."""
     points = np.array([(n.lat, n.lon) if n.location.valid() else (np.nan, np.nan) for n in way.nodes])
     runs = np.split(points, np.flatnonzero(np.isnan(points[:, 0])))
     cleaned = [run[~np.isnan(run[:, 0])] for run in runs]

@@ -7,18 +7,17 @@ from scipy.sparse.csgraph import dijkstra
 from walks.map.graph import WalkGraph
 from walks.map.surroundings import Surroundings
 
-NO_NODE = -9999  # scipy.sparse.csgraph marks "no predecessor" so
+NO_NODE = -9999  # the mark of scipy.sparse.csgraph for "no predecessor"
 MOODS = ("direct", "green", "shore", "quiet", "lively")
 
 
 def mood_weights(
     graph: WalkGraph, around: Surroundings, mood: str, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Cost (E,) of walking each edge: its length, longer where the mood (or anybody) avoids it."""
+    """Return the cost (E,) of walking each edge: its length times a factor that grows as it fits the mood less."""
     cost = np.ones(graph.edges)
-    cost += np.where(
-        graph.foot_only, 0.0, np.where(graph.major, 1.0, 0.25)
-    )  # carriageways have pavements beside
+    # A carriageway costs more than a footway. Its pavements are separate edges.
+    cost += np.where(graph.foot_only, 0.0, np.where(graph.major, 1.0, 0.25))
     cost += 0.3 * graph.stairs
     if mood == "green":
         cost += 1.5 * (1 - around.park)
@@ -29,7 +28,7 @@ def mood_weights(
     elif mood == "lively":
         places = np.asarray(around.place_near.sum(axis=1)).ravel()
         cost += 1.2 * np.exp(-places / 3.0)
-    cost *= np.exp(rng.normal(0.0, 0.08, graph.edges))  # ties between parallel pavements fall either way
+    cost *= np.exp(rng.normal(0.0, 0.08, graph.edges))  # breaks ties between parallel pavements at random
     return np.asarray(graph.length_m * cost + 1e-3)
 
 
@@ -63,7 +62,9 @@ class PathTable:
             here = np.where(before == NO_NODE, here, before)
         if not walked_from:
             return np.zeros(len(sources), dtype=np.int64), np.empty(0, np.int64), np.empty(0, np.bool_)
-        a = np.stack(walked_from[::-1], axis=1)  # (K, steps): reversed, so source first, padding in front
+        a = np.stack(
+            walked_from[::-1], axis=1
+        )  # (K, steps), reversed: the source comes first, padding before it
         b = np.stack(walked_to[::-1], axis=1)
         real = a != NO_NODE
         a_flat, b_flat = a[real], b[real]

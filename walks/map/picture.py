@@ -33,10 +33,11 @@ _STREET_WIDTH = {
 
 
 def find_route(world: World, route_id: str) -> dict[str, Any]:
-    """Give a route's GeoJSON feature.
+    """Return a route's GeoJSON feature.
 
     Raises:
-        NoWorldError: the world is not built. UnknownRouteError: it has no such route.
+        NoWorldError: the world is not built.
+        UnknownRouteError: the world has no such route.
     """
     try:
         catalogue = Catalogue.open(world.catalogue)
@@ -56,7 +57,7 @@ def draw_route(feature: dict[str, Any], map_file: Path, out: Path) -> None:
     """Draw the route of a GeoJSON feature over the map's streets, parks and water.
 
     Raises:
-        BadMapError: the map cannot be read; nothing is written.
+        BadMapError: the map cannot be read. Nothing is written.
     """
     line = np.array(feature["geometry"]["coordinates"])[:, ::-1]
     raw, projection = read_map(map_file), Projection(*line.mean(axis=0).tolist())
@@ -94,7 +95,7 @@ def draw_route(feature: dict[str, Any], map_file: Path, out: Path) -> None:
 
 
 def _ground(axes: Any, raw: RawMap, projection: Projection) -> None:
-    """Parks, water, squares, shores and streets."""
+    """Draw parks, water, squares, shores and streets."""
     for order, kind in enumerate(_FILL):
         shapes = [ring for area in raw.areas if area.kind == kind for ring in _rings(area.geometry)]
         rings = [projection.to_xy(ring) for ring in shapes]
@@ -113,6 +114,6 @@ def _ground(axes: Any, raw: RawMap, projection: Projection) -> None:
 
 
 def _rings(shape: shapely.Geometry) -> list[NDArray[np.float64]]:
-    """Outer rings (n, 2), lat, lon degrees, of a polygon or several."""
+    """Return the outer rings (n, 2), lat, lon degrees, of a polygon or multipolygon."""
     parts = [part for part in shapely.get_parts(shape) if isinstance(part, shapely.Polygon)]
     return [np.asarray(part.exterior.coords)[:, 1::-1] for part in parts]

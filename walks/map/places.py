@@ -1,10 +1,10 @@
-"""Points of interest and how they are sorted into the categories that routes count."""
+"""Points of interest, sorted into the categories that routes count."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 CATEGORIES = ("cafe", "restaurant", "bar", "culture", "sights", "worship", "shop", "rest", "transit", "play")
-"""Column order of the places counted along an edge or a route."""
+"""Order of the columns that count places along an edge or a route."""
 
 _BY_TAG: dict[str, dict[str, str]] = {
     "amenity": {
@@ -65,7 +65,7 @@ class Place:
 
 
 def place_of(tags: Mapping[str, str], latlon: tuple[float, float]) -> list[Place]:
-    """The place these tags describe: a list of none or one, of the first category that matches."""
+    """Return the place that these tags describe, by the first category that matches. The list has one place or none."""
     for key, categories in _BY_TAG.items():
         category = categories.get(tags.get(key, ""))
         if category:

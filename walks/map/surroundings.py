@@ -1,4 +1,4 @@
-"""What lies along each edge: parks, water, major roads, places, trees, and the street it follows."""
+"""The surroundings of each edge: parks, water, major roads, places, trees, and the street that it follows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,21 +32,21 @@ class Surroundings:
     park: NDArray[np.float64]
     water: NDArray[np.float64]
     major: NDArray[np.float64]
-    trees: NDArray[np.float64]  # number near
-    signals: NDArray[np.float64]  # number of traffic signals near
-    street: NDArray[np.int64]  # (E,) index into graph.names: its own name, or that of the street beside it
+    trees: NDArray[np.float64]  # number of trees nearby
+    signals: NDArray[np.float64]  # number of traffic signals nearby
+    street: NDArray[np.int64]  # (E,) index into graph.names: its own name, or that of a street next to it
     places: list[Place]
-    place_near: csr_matrix  # (E, len(places)) 1 where the place lies within PLACE_M
+    place_near: csr_matrix  # (E, len(places)) 1 if the place lies within PLACE_M
     areas: list[Area]  # the named parks, squares and waters
-    area_near: csr_matrix  # (E, len(areas)) metres of the edge in or along it
+    area_near: csr_matrix  # (E, len(areas)) metres of the edge in or along the area
 
     def category_columns(self) -> NDArray[np.int64]:
-        """(len(places),) index into CATEGORIES of each place."""
+        """Return the index into CATEGORIES of each place, (len(places),)."""
         return np.array([CATEGORIES.index(place.category) for place in self.places], dtype=np.int64)
 
 
 def look_around(raw: RawMap, graph: WalkGraph) -> Surroundings:
-    """Sample each edge every SAMPLE_M metres and see what is near the samples."""
+    """Sample each edge every SAMPLE_M metres, and find the things near the samples."""
     samples = [sample_polyline(graph.line(edge), SAMPLE_M) for edge in range(graph.edges)]
     counts = np.array([len(sample) for sample in samples], dtype=np.int64)
     edge_of = np.repeat(np.arange(graph.edges), counts)
@@ -100,7 +100,7 @@ def _points(xy: NDArray[np.float64]) -> NDArray[np.object_]:
 def _pairs(
     points: NDArray[np.object_], things: Things, metres: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices (point, thing) of all pairs within the distance."""
+    """Return the indices (point, thing) of all pairs within the distance."""
     if len(things) == 0:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     point, thing = shapely.STRtree(things).query(points, predicate="dwithin", distance=metres)
@@ -132,7 +132,10 @@ def _areas_near(
 def _streets(
     graph: WalkGraph, points: NDArray[np.object_], edge_of: NDArray[np.int64], park: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Name of each edge; a nameless one (a pavement) takes that of the street most of it runs beside."""
+    """Return the street of each edge.
+
+    A nameless edge, such as a pavement, takes the name of the street that most of it runs next to.
+    """
     street = graph.name.copy()
     named = np.flatnonzero(graph.name)
     if len(named) == 0:

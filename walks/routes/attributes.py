@@ -1,6 +1,6 @@
-"""What a route is like, in numbers: the catalogue's `attributes` column.
+"""Numeric attributes of a route: the catalogue's `attributes` column.
 
-Scales are fixed here, not fitted to a catalogue, so that a number means the same in every version of the map.
+Scales are fixed here and not fitted to a catalogue, so a number means the same in every version of the map.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TURN_DEGREES = 40.0
 
 @dataclass(frozen=True)
 class Attribute:
-    """One column: its natural value is divided by `scale` (after log1p where `log` is set)."""
+    """One column: its natural value divided by `scale`, after log1p if `log` is set."""
 
     name: str
     what: str
@@ -51,22 +51,24 @@ NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
 
 @dataclass(frozen=True)
 class RouteFacts:
-    """Natural values of R routes, and what they pass."""
+    """Natural values of R routes, and the streets, areas and places that they pass."""
 
-    values: NDArray[np.float64]  # (R, F) natural values in ATTRIBUTES' order
+    values: NDArray[np.float64]  # (R, F) natural values in the order of ATTRIBUTES
     lines: list[NDArray[np.float64]]  # geometry in metres, (n, 2) each
     street_m: csr_matrix  # (R, len(graph.names)) metres along each street
     area_m: csr_matrix  # (R, len(around.areas)) metres in each named park, square or water
-    places: csr_matrix  # (R, len(around.places)) 1 where the route passes the place
-    first_street: NDArray[np.int64]  # (R,) index into graph.names of the street it begins on; 0: none
-    last_street: NDArray[np.int64]  # (R,) the same for its end
+    places: csr_matrix  # (R, len(around.places)) 1 if the route passes the place
+    first_street: NDArray[
+        np.int64
+    ]  # (R,) index into graph.names of the first named street, 0 if there is none
+    last_street: NDArray[np.int64]  # (R,) the same for the last named street
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """Natural values (R,) of one attribute."""
+        """Return the natural values (R,) of one attribute."""
         return self.values[:, NAMES.index(name)]
 
     def normalised(self) -> NDArray[np.float32]:
-        """(R, F) float32, most values within 0 to 1."""
+        """Return the scaled values (R, F) float32. Most lie between 0 and 1."""
         out = self.values.copy()
         for i, attribute in enumerate(ATTRIBUTES):
             out[:, i] = (np.log1p(out[:, i]) if attribute.log else out[:, i]) / attribute.scale
@@ -74,7 +76,7 @@ class RouteFacts:
 
 
 def measure(graph: WalkGraph, around: Surroundings, routes: Routes) -> RouteFacts:
-    """Measure every route."""
+    """Measure the attributes of every route."""
     count = len(routes)
     route = routes.route_of_edge()
     metres = graph.length_m[routes.edges]
@@ -90,7 +92,7 @@ def measure(graph: WalkGraph, around: Surroundings, routes: Routes) -> RouteFact
     names = len(graph.names)
     street = around.street[routes.edges]
     on_street = csr_matrix((metres, (route, street)), shape=(count, names))
-    on_street.data[on_street.indices == 0] = 0.0  # nameless
+    on_street.data[on_street.indices == 0] = 0.0  # street 0 stands for edges without a name
     on_street.eliminate_zeros()
     followed = on_street.tocoo()
     passed = (walks @ around.place_near).tocsr()
@@ -131,7 +133,7 @@ def measure(graph: WalkGraph, around: Surroundings, routes: Routes) -> RouteFact
 
 
 def _flights(routes: Routes, stairs: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Runs of consecutive stair edges in each route."""
+    """Return the number of runs of consecutive stair edges in each route."""
     on = stairs[routes.edges]
     before = np.concatenate([[False], on[:-1]])
     before[routes.offsets[:-1]] = False
@@ -140,7 +142,7 @@ def _flights(routes: Routes, stairs: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _first_named(street: NDArray[np.int64], route: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The first street with a name met by each route."""
+    """Return the first named street on each route, or 0 if it has none."""
     named = np.flatnonzero(street)
     routes, first = np.unique(route[named], return_index=True)
     streets = np.zeros(count, dtype=np.int64)
@@ -149,7 +151,7 @@ def _first_named(street: NDArray[np.int64], route: NDArray[np.int64], count: int
 
 
 def _shape(line: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Turns a km, straightness, roundness of one polyline."""
+    """Return turns per km, straightness and roundness of one polyline."""
     leg = np.diff(line, axis=0)
     metres = np.hypot(leg[:, 0], leg[:, 1])
     leg, long = leg[metres > 2.0], float(metres.sum())

@@ -1,6 +1,6 @@
-"""Keeps routes that differ: no two share more than a given part of the ground they cover.
+"""Selects routes that differ: no two share more than a given part of the ground they cover.
 
-The ground is a 25 m grid, so that both pavements of one street count as the same ground.
+Ground is measured on a 25 m grid, so both pavements of a street count as the same ground.
 """
 
 import numpy as np
@@ -15,12 +15,20 @@ from walks.routes.routes import LONGEST_M, SHORTEST_M, Routes
 CELL_M = 25.0
 STEP_M = 6.0
 MAX_REVISITS = 0.07
-"""Largest share of a route's steps onto ground it has covered: it may cross itself, not go back."""
+"""Largest share of a route's steps onto ground that it has covered before. It may cross itself but not turn back."""
 LENGTH_BINS = 8
 
 
 def ground(graph: WalkGraph, routes: Routes) -> tuple[csr_matrix, NDArray[np.float64]]:
-    """Give the cells each route covers, 0/1 (R, cells), and the share of its steps onto cells it has seen."""
+    """Return the cells that each route covers, and how often it comes back to one.
+
+    Args:
+        graph: the walk graph.
+        routes: R routes.
+
+    Returns:
+        A 0/1 matrix (R, cells), and (R,) the share of each route's steps onto a cell that it has been on before.
+    """
     samples = [sample_polyline(graph.line(edge), STEP_M) for edge in range(graph.edges)]
     counts = np.array([len(sample) for sample in samples], dtype=np.int64)
     corner = graph.points.min(axis=0)
@@ -47,7 +55,7 @@ def ground(graph: WalkGraph, routes: Routes) -> tuple[csr_matrix, NDArray[np.flo
 def pick_distinct(
     graph: WalkGraph, routes: Routes, wanted: int, loop_share: float, max_jaccard: float
 ) -> NDArray[np.int64]:
-    """Give rows of at most `wanted` routes, no two overlapping more than `max_jaccard`, of all lengths."""
+    """Return the rows of at most `wanted` routes of all lengths, no two overlapping more than `max_jaccard`."""
     covers, revisits = ground(graph, routes)
     length = np.bincount(routes.route_of_edge(), graph.length_m[routes.edges], minlength=len(routes))
     edges = np.linspace(np.log(SHORTEST_M), np.log(LONGEST_M), LENGTH_BINS + 1)
@@ -83,7 +91,7 @@ def _turn(group: NDArray[np.int64]) -> NDArray[np.int64]:
 def _jaccard(
     covers: csr_matrix, size: NDArray[np.float64], a: NDArray[np.int64], b: NDArray[np.int64]
 ) -> csr_matrix:
-    """Overlap of each pair that shares a cell: sparse (len(a), len(b))."""
+    """Return the Jaccard overlap of each pair of routes that shares a cell: sparse (len(a), len(b))."""
     shared = (covers[a] @ covers[b].T).tocoo()
     either = size[a][shared.row] + size[b][shared.col] - shared.data
     return csr_matrix((shared.data / either, (shared.row, shared.col)), shape=shared.shape)

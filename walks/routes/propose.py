@@ -1,7 +1,7 @@
 """Proposes routes: loops and point-to-point walks through a few anchors, joined by shortest paths.
 
-Paths from every anchor are computed once per mood. All routes of a chunk are then traced at once, one array
-step a junction; those of the wrong length, or that retrace themselves, are dropped.
+Paths from every anchor are computed once per mood. All routes of a chunk are traced at once, one junction per array
+operation. Routes of the wrong length and routes that retrace themselves are dropped.
 """
 
 import numpy as np
@@ -15,17 +15,18 @@ from walks.map.surroundings import Surroundings
 from walks.routes.routes import LONGEST_M, SHORTEST_M, Routes, concatenate
 
 CHUNK = 4000  # routes traced at once
-MOST_TWICE = 0.04  # share of a route's length on edges it already walked
+MOST_TWICE = 0.04  # largest share of a route's length on edges that it has already walked
 
 
 def choose_anchors(graph: WalkGraph, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Junctions (at most `count`) spread over the map, none of them a dead end."""
+    """Return at most `count` junctions spread over the map. None of them is a dead end."""
     degree = np.bincount(np.concatenate([graph.u, graph.v]), minlength=graph.nodes)
     able = np.flatnonzero(degree > 2)
     cell = np.floor(graph.xy[able] / 40.0).astype(np.int64)
     _, rank = np.unique(cell, axis=0, return_inverse=True)
     shuffled = rng.permutation(len(able))
-    order = np.argsort(_rank_within(rank.ravel()[shuffled]), kind="stable")  # one of each cell, then a second
+    # One junction of each 40 m cell first, then a second one of each, and so on.
+    order = np.argsort(_rank_within(rank.ravel()[shuffled]), kind="stable")
     return np.sort(able[shuffled[order[:count]]])
 
 
@@ -46,7 +47,7 @@ def propose(
     loop_share: float,
     rng: np.random.Generator,
 ) -> Routes:
-    """Try `proposals` routes and keep those of the right length that do not retrace themselves."""
+    """Try `proposals` routes and return those of the right length that do not retrace themselves."""
     per_mood = proposals // len(MOODS)
     kept: list[Routes] = []
     for mood in MOODS:
@@ -65,10 +66,9 @@ def _chunk(
     loops: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> Routes:
-    """Draw waypoints for each route and join the paths between them; keep the good ones."""
-    stops = _waypoints(
-        graph.xy[anchors], loops, rng
-    )  # (K, 5) anchor numbers; repeated where fewer are wanted
+    """Draw waypoints for each route, join the paths between them, and return the good routes."""
+    # (K, 5) anchor numbers. A route with fewer waypoints repeats one.
+    stops = _waypoints(graph.xy[anchors], loops, rng)
     lengths, edges, forward = [], [], []
     for leg in range(stops.shape[1] - 1):
         n, e, f = table.trace(stops[:, leg], stops[:, leg + 1])
@@ -76,9 +76,8 @@ def _chunk(
         edges.append(e)
         forward.append(f)
     legs, count = len(lengths), len(loops)
-    by_route = (
-        np.arange(legs * count).reshape(legs, count).T.ravel()
-    )  # legs lie leg by leg: put them route by route
+    # The paths lie leg after leg. Reorder them route after route.
+    by_route = np.arange(legs * count).reshape(legs, count).T.ravel()
     order, _ = gather_positions(offsets_of(np.concatenate(lengths)), by_route)
     routes = Routes(
         offsets_of(np.sum(lengths, axis=0)),
@@ -95,7 +94,7 @@ def _chunk(
 def _waypoints(
     xy: NDArray[np.float64], loops: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Anchor numbers (K, 5): around a circle and back to the first, or along a bent line."""
+    """Return anchor numbers (K, 5): around a circle and back to the first, or along a bent line."""
     count = len(loops)
     low, high = xy.min(axis=0), xy.max(axis=0)
     size = np.exp(rng.uniform(np.log(SHORTEST_M * 0.6), np.log(LONGEST_M), count))
@@ -118,7 +117,7 @@ def _nearest(xy: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np
 
 
 def _plausible(graph: WalkGraph, routes: Routes, slack: float) -> NDArray[np.int64]:
-    """Rows of the right length that walk few edges twice."""
+    """Return the rows of the right length that walk few edges twice."""
     route = routes.route_of_edge()
     metres = graph.length_m[routes.edges]
     length = np.bincount(route, metres, minlength=len(routes))
@@ -131,7 +130,10 @@ def _plausible(graph: WalkGraph, routes: Routes, slack: float) -> NDArray[np.int
 
 
 def _returns(graph: WalkGraph, routes: Routes) -> NDArray[np.bool_]:
-    """Whether each route, of one edge at least, ends where it begins: a line may, by its spurs or its stops."""
+    """Return whether each route ends where it begins. Each has at least one edge.
+
+    A route that is meant as a line may return too, after its spurs are dropped or if its last stop is its first.
+    """
     first, last = routes.offsets[:-1], routes.offsets[1:] - 1
     edges, forward = routes.edges, routes.forward
     begins = np.where(forward[first], graph.u[edges[first]], graph.v[edges[first]])
@@ -140,7 +142,7 @@ def _returns(graph: WalkGraph, routes: Routes) -> NDArray[np.bool_]:
 
 
 def _without_spurs(routes: Routes) -> Routes:
-    """Drop every stretch that goes out along an edge and straight back, also across a loop's start."""
+    """Drop every stretch that goes out along an edge and straight back, also across the start of a loop."""
     edges: list[NDArray[np.int64]] = []
     forward: list[NDArray[np.bool_]] = []
     for row in range(len(routes)):

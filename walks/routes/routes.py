@@ -15,7 +15,7 @@ LONGEST_M = 6000.0
 
 @dataclass(frozen=True)
 class Routes:
-    """R routes: route r walks `edges[offsets[r]:offsets[r + 1]]`, `forward` meaning from u to v."""
+    """R routes. Route r walks `edges[offsets[r]:offsets[r + 1]]`. `forward` means from u to v."""
 
     offsets: NDArray[np.int64]  # (R + 1,)
     edges: NDArray[np.int64]
@@ -31,11 +31,11 @@ class Routes:
         return Routes(offsets, self.edges[at], self.forward[at], self.loop[rows])
 
     def route_of_edge(self) -> NDArray[np.int64]:
-        """Route number of each entry of `edges`."""
+        """Return the route number of each entry of `edges`."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def line(self, graph: WalkGraph, route: int) -> NDArray[np.float64]:
-        """Geometry of a route: (n, 2) metres, without repeated points."""
+        """Return the geometry of a route: (n, 2) metres, without repeated points."""
         span = slice(self.offsets[route], self.offsets[route + 1])
         parts = []
         for edge, forward in zip(self.edges[span], self.forward[span], strict=True):
@@ -47,7 +47,7 @@ class Routes:
 
 
 def concatenate(parts: Sequence[Routes]) -> Routes:
-    """Several Routes laid end to end."""
+    """Return several Routes as one, laid end to end."""
     lengths = np.concatenate([np.diff(part.offsets) for part in parts])
     return Routes(
         offsets_of(lengths),

@@ -1,4 +1,4 @@
-"""Names and descriptions of routes, put together from the streets, parks, squares and places they pass."""
+"""Names and descriptions of routes, composed from the streets, parks, squares and places that they pass."""
 
 from collections import Counter
 
@@ -28,17 +28,17 @@ _COUNTED = (
 
 
 class Writer:
-    """Writes the texts of one set of routes; names are unique within it."""
+    """Writes the texts of one set of routes. Names are unique within the set."""
 
     def __init__(self, graph: WalkGraph, around: Surroundings, facts: RouteFacts) -> None:
         """Prepare to write about the routes of `facts`."""
         self._graph, self._around, self._facts = graph, around, facts
         self._area_names = [area.name for area in around.areas]
-        # a place that few routes pass says more about those that do
+        # A place that few routes pass says more about a route.
         self._place_rank = np.bincount(facts.places.indices, minlength=len(around.places))
 
     def names(self) -> list[str]:
-        """Unique names: the most telling places, the kind, the streets that set it apart, the length."""
+        """Return unique names: notable places, the kind of route, streets that make it unique, and the length."""
         names = [self._name(row) for row in range(len(self._facts.lines))]
         for vias in (1, 2, 3):
             shared = Counter(names)
@@ -51,7 +51,7 @@ class Writer:
         return names
 
     def description(self, row: int) -> str:
-        """Two to four sentences."""
+        """Return two to four sentences about a route."""
         facts = self._facts
         km = facts.column("length_km")[row]
         streets, areas = self._streets(row), self._areas(row)
@@ -66,11 +66,11 @@ class Writer:
         return " ".join([f"{first}.", *self._ground(row), *self._passed(row)])
 
     def summaries(self) -> list[str]:
-        """The summary of every route."""
+        """Return the summary of every route."""
         return [self.summary(row) for row in range(len(self._facts.lines))]
 
     def summary(self, row: int) -> str:
-        """One line on what a route is like, without numbers: what its embedding is made from."""
+        """Return one line that describes a route without numbers. Its embedding is made from this line."""
         facts = self._facts
         words = [word for column, word in _GIST if facts.column(column)[row] >= 0.3]
         words += [f"on {_GROUND[name]}" for name in _GROUND if facts.column(f"surface_{name}")[row] >= 0.5]
@@ -100,7 +100,7 @@ class Writer:
         return bool(self._facts.column("loop")[row] > 0)
 
     def _ends(self, row: int) -> tuple[str, str] | tuple[()]:
-        """The streets where a walk begins and ends, where both have a name and they differ."""
+        """Return the streets where a walk begins and ends, if both have a name and they differ."""
         names = self._graph.names
         first, last = names[self._facts.first_street[row]], names[self._facts.last_street[row]]
         return (first, last) if first and last and first != last else ()
@@ -148,7 +148,7 @@ class Writer:
         return [f"{sentence}, {_listed(named)} among them." if named else f"{sentence}."]
 
     def _notable(self, row: int) -> list[str]:
-        """At most two named places that few other routes pass."""
+        """Return at most two named places that few other routes pass."""
         span = slice(*self._facts.places.indptr[row : row + 2])
         places = [(self._place_rank[p], self._around.places[p]) for p in self._facts.places.indices[span]]
         known = [(rank, place.name) for rank, place in places if place.name and place.category in _NOTABLE]
@@ -159,7 +159,7 @@ _NOTABLE = frozenset({"culture", "sights", "cafe"})
 
 
 def _longest(metres: csr_matrix, row: int, names: list[str], least: float) -> list[str]:
-    """Names of the columns of a row with at least so many metres, longest first."""
+    """Return the names of a row's columns with at least `least` metres, longest first."""
     span = slice(metres.indptr[row], metres.indptr[row + 1])
     values: NDArray[np.float64] = metres.data[span]
     columns = metres.indices[span]

@@ -1,1 +1,1 @@
-"""The simulated people: who they are, what they like, and what they do."""
+"""The simulated people: their interests, tastes and behaviour."""

@@ -1,4 +1,4 @@
-"""SIMULATED calendars: the appointments of each person on the days they open the application."""
+"""SIMULATED calendars: each person's appointments on the days on which they open the application."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from walks.simulation.people import People
 from walks.simulation.weather import DAY_S, HOUR_S, Weather
 
 APPOINTMENTS = 1.5
-"""Mean number of appointments a day."""
+"""Mean number of appointments per day."""
 
 NONE_S = DAY_S
-"""Time to the next appointment where there is none on the same day."""
+"""Time to the next appointment if there is none on the same day."""
 
 _WORKDAY = np.array([0] * 8 + [4, 8, 8, 4, 5, 8, 8, 7, 5, 5, 6, 6, 3, 1, 0, 0], dtype=np.float64)
 _DAY_OFF = np.array([0] * 9 + [1, 2, 4, 5, 6, 6, 6, 6, 6, 7, 7, 4, 2, 1, 0], dtype=np.float64)
@@ -20,16 +20,24 @@ _DAY_OFF = np.array([0] * 9 + [1, 2, 4, 5, 6, 6, 6, 6, 6, 7, 7, 4, 2, 1, 0], dty
 
 @dataclass(frozen=True)
 class Calendar:
-    """A appointments, ordered by user, then time."""
+    """A appointments, ordered by user and then by time."""
 
     user: NDArray[np.int64]
-    start_s: NDArray[np.float64]  # epoch seconds, on the quarter of an hour
-    xy: NDArray[np.float64]  # (A, 2) metres: where
+    start_s: NDArray[np.float64]  # epoch seconds, on a quarter of an hour
+    xy: NDArray[np.float64]  # (A, 2) metres: the place
 
     def next_of(
         self, user: NDArray[np.int64], at_s: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Seconds (Q,) to the user's next appointment of that day, NONE_S where there is none, and its row (Q,)."""
+        """Return the user's next appointment of the same day.
+
+        Args:
+            user: (Q,) user numbers.
+            at_s: (Q,) moments, epoch seconds.
+
+        Returns:
+            Seconds (Q,) until it starts, and its row (Q,). If there is none: NONE_S and -1.
+        """
         if len(self.user) == 0:
             return np.full(len(user), NONE_S), np.full(len(user), -1)
         span = 2.0 * max(float(self.start_s.max()), float(at_s.max(initial=0.0)))
@@ -49,7 +57,7 @@ def draw_calendar(
     corners: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Calendar:
-    """Draw the appointments of each user (Q,) on the day of each moment (Q,)."""
+    """Draw the appointments of each user (Q,) on the day of the moment (Q,)."""
     days = np.unique(np.column_stack([user, np.floor(at_s / DAY_S).astype(np.int64)]), axis=0)
     days = np.repeat(days, rng.poisson(APPOINTMENTS, len(days)), axis=0)
     who, midnight = days[:, 0], DAY_S * days[:, 1]

@@ -1,4 +1,4 @@
-"""The log of simulated behaviour: lists that were shown, and the events that came of them."""
+"""The log of simulated behaviour: the lists that were shown, and the events that followed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from models.ragged import gather_positions, offsets_of
 
 @dataclass(frozen=True)
 class Events:
-    """M events of one kind, ordered by user, then time."""
+    """M events of one type, ordered by user and then by time."""
 
     user: NDArray[np.int64]
     at_s: NDArray[np.float64]  # epoch seconds
     row: NDArray[np.int64]  # route number
-    rating: NDArray[np.float32]  # 0 to 1; 0 where the kind has none
+    rating: NDArray[np.float32]  # 0 to 1. Always 0 for types without a rating
 
     def __len__(self) -> int:
         return len(self.user)
@@ -24,21 +24,21 @@ class Events:
 
 @dataclass(frozen=True)
 class Log:
-    """Q shown lists laid end to end (N candidates), and the events that came of them."""
+    """Q shown lists laid end to end (N candidates), and the events that followed."""
 
     offsets: NDArray[np.int64]  # (Q + 1,)
-    rows: NDArray[np.int64]  # (N,) route numbers, ascending within a list: order tells nothing
+    rows: NDArray[np.int64]  # (N,) route numbers, ascending within a list, so that the order reveals nothing
     labels: NDArray[np.float32]  # (N,) relevance 0 to 1
-    position: NDArray[np.int16]  # (N,) where in the list it was shown
-    oracle: NDArray[np.float32]  # (N,) rating expected by the simulation, without noise
-    shown: Events  # what stood at the top of each list, at its time
-    opened: Events  # seconds later, from the top down
-    rated: Events  # a walk when it ends, a route only opened a second after
+    position: NDArray[np.int16]  # (N,) position in the list as it was shown
+    oracle: NDArray[np.float32]  # (N,) rating that the simulation expects without noise
+    shown: Events  # the top of each list, at its time
+    opened: Events  # some seconds later, from the top down
+    rated: Events  # a walk is rated when it ends, a route that was only opened one second later
 
 
 @dataclass(frozen=True)
 class Round:
-    """The same of some visits: `count` candidates each."""
+    """The log of some visits, with `count` candidates each."""
 
     visit: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -50,7 +50,7 @@ class Round:
 
 
 def in_order(rounds: Sequence[Round], visits: int) -> Log:
-    """Put the rounds' lists into the order of the visits, and the ratings by user and time."""
+    """Put the lists of the rounds into the order of the visits, and the events in order of user and time."""
     count = np.concatenate([r.count for r in rounds])
     where = np.empty(visits, dtype=np.int64)
     where[np.concatenate([r.visit for r in rounds])] = np.arange(visits)
@@ -69,7 +69,7 @@ def in_order(rounds: Sequence[Round], visits: int) -> Log:
 
 
 def _joined(parts: Sequence[Events]) -> Events:
-    """All events by user, then time; those of one moment stay in the order of the list."""
+    """Return all events by user and then by time. Events of one moment stay in the order of the list."""
     columns = [np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])]
     order = np.lexsort((columns[1], columns[0]))
     return Events(*(column[order] for column in columns))

@@ -1,6 +1,6 @@
-"""SIMULATED news: short texts from templates over real names of the map, each of a cell and a span of time.
+"""SIMULATED news: short texts from templates with real names of the map, each about one cell for a span of time.
 
-Nothing told here happened. A piece of news has a topic, which no model sees: models see the text's embedding.
+None of it happened. Each piece of news has a topic, but models see only the embedding of the text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,10 +74,10 @@ EFFECT = np.array(
     ],
     dtype=np.float32,
 )
-"""(len(TOPICS), len(INTERESTS)): how news of a topic moves a person of each interest, in logits."""
+"""(len(TOPICS), len(INTERESTS)): effect of news of each topic on a person with each interest, in logits."""
 
 FADES_H = 48.0
-"""News moves people by exp(-age / FADES_H)."""
+"""The effect of news is multiplied by exp(-age / FADES_H)."""
 
 _CATEGORIES = {
     "culture": {"culture", "sights", "worship"},
@@ -90,16 +90,21 @@ _SPAN_H, _SPAN_SPREAD = 40.0, 0.7
 
 @dataclass(frozen=True)
 class News:
-    """K pieces of news in order of time, and which of them is the newest in each cell at each hour."""
+    """K pieces of news in order of time, and the newest one in each cell at each hour."""
 
     cell: NDArray[np.int64]  # (K,)
     topic: NDArray[np.int64]  # (K,) index into TOPICS
-    hour: NDArray[np.int64]  # (K,) hours after the series' start, when it comes out
-    until: NDArray[np.int64]  # (K,) the hour it is over
-    newest: NDArray[np.int32]  # (H, C) number of the newest that is not over; -1: none
+    hour: NDArray[np.int64]  # (K,) hour at which it comes out, counted from the start of the series
+    until: NDArray[np.int64]  # (K,) hour at which it ends
+    newest: NDArray[np.int32]  # (H, C) number of the newest piece that has not ended, or -1
 
     def age_h(self, hour: NDArray[np.int64], cell: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Hours since the newest of cells (...) at hours (...) came out; infinite where there is none."""
+        """Return the hours since the newest news of each cell came out. Infinite if the cell has no news.
+
+        Args:
+            hour: hours of the series, of any shape that broadcasts with `cell`.
+            cell: cell numbers.
+        """
         news = self.newest[hour, cell]
         return np.where(news >= 0, hour - self.hour[news], np.inf).astype(np.float32)
 
@@ -111,9 +116,17 @@ def draw_news(
     interval_h: float,
     rng: np.random.Generator,
 ) -> tuple[News, list[str]]:
-    """Draw news for `hours` hours; `names` has, for each cell, the names that fit each topic (`names_of`)."""
+    """Draw news for `hours` hours, and their texts.
+
+    Args:
+        cells: the grid of cells.
+        names: for each cell, the names that fit each topic (see `names_of`).
+        hours: length of the series.
+        interval_h: mean hours between two pieces of news of a cell.
+        rng: random numbers.
+    """
     count = rng.poisson(hours / interval_h, len(cells))
-    count[0] = max(count[0], 1)  # there is always something to tell
+    count[0] = max(count[0], 1)  # there is always at least one piece of news
     cell = np.repeat(np.arange(len(cells)), count)
     hour = rng.integers(0, hours, len(cell))
     order = np.lexsort((cell, hour))
@@ -137,7 +150,10 @@ def draw_news(
 
 
 def names_of(cells: Cells, graph: WalkGraph, around: Surroundings) -> list[dict[str, list[str]]]:
-    """For each cell, the real names in it that fit each topic; under "any" the streets, never none."""
+    """Return, for each cell, the real names in it that fit each topic.
+
+    Under "any" are its streets. That list is never empty.
+    """
     kinds: list[dict[str, set[str]]] = [
         {topic: set() for topic in (*TOPICS, "any")} for _ in range(len(cells))
     ]

@@ -1,9 +1,13 @@
-"""SIMULATED people: no data set holds real ratings of walks, so users are drawn from a written model.
+"""SIMULATED people: no data set contains real ratings of walks, so users are drawn from a written model.
 
-A person has interests (a mixture over six), which weigh the attributes of routes, the texts about them and the
-news; hidden tastes for the words of descriptions and for the character of streets, which follow from no
-attribute; a length, a pace and a reach; and opinions on rain, stairs, news and turning back.
-Of this only a noisy declared profile is ever given to a model.
+A person has:
+
+- interests, a mixture over six, which weigh the attributes of routes, the texts about them and the news
+- hidden tastes for the wording of descriptions and for the character of streets, unrelated to any attribute
+- a preferred length, a pace and a reach
+- opinions on rain, stairs, news and turning back
+
+A model receives only a noisy declared profile.
 """
 
 from dataclasses import dataclass
@@ -21,13 +25,13 @@ INTERESTS = {
     "quiet": "Quiet streets and calm places, away from traffic and crowds.",
     "exercise": "A brisk walk for exercise, with stairs and long straight ways.",
 }
-"""The interests, each with the sentence whose embedding says which texts speak of it."""
+"""The interests, each with a sentence. The embedding of the sentence shows which texts are about the interest."""
 
 CHARACTERS = 6
-"""Number of hidden dimensions of a street's character."""
+"""Number of hidden dimensions of the character of a street."""
 
 WORDINGS = 8
-"""Number of dimensions of the descriptions' embeddings that people have tastes of their own for."""
+"""Number of leading dimensions of the descriptions' embeddings for which each person has their own taste."""
 
 _WEIGHTS: dict[str, dict[str, float]] = {
     "green": {"park": 1.0, "trees": 0.5, "surface_unpaved": 0.4, "major": -0.5},
@@ -44,14 +48,17 @@ PROFILE = (
     "avoids_stairs",
     "avoids_rain",
 )
-"""Columns of the declared profile: interests 0 or 1, pace in 6 km/h, preferred length in 6 km, two 0 or 1."""
+"""Columns of the declared profile.
+
+Interests are 0 or 1, pace is in units of 6 km/h, preferred length in units of 6 km, and the last two are 0 or 1.
+"""
 
 
 @dataclass(frozen=True)
 class People:
     """U simulated users."""
 
-    interest: NDArray[np.float32]  # (U, len(INTERESTS)) shares, 1 in all
+    interest: NDArray[np.float32]  # (U, len(INTERESTS)) shares that sum to 1
     taste: NDArray[np.float32]  # (U, F) weights on standardised attributes
     wording: NDArray[np.float32]  # (U, WORDINGS) weights on the descriptions' leading dimensions
     character: NDArray[np.float32]  # (U, CHARACTERS) weights on the hidden character of streets
@@ -59,19 +66,19 @@ class People:
     work: NDArray[np.float64]  # (U, 2) x, y metres
     length_km: NDArray[np.float32]
     pace_kmh: NDArray[np.float32]
-    reach_km: NDArray[np.float32]  # how far to a start is far
+    reach_km: NDArray[np.float32]  # distance to a start that costs one unit of utility
     minds_rain: NDArray[np.float32]  # 0 to 1
     minds_stairs: NDArray[np.float32]  # 0 to 1
-    heeds_news: NDArray[np.float32]  # 0.5 to 2.5: what news moves
+    heeds_news: NDArray[np.float32]  # 0.5 to 2.5: factor on the effect of news
     keeps_on: NDArray[np.float32]  # 0 to 1: dislike of turning back
-    punctual: NDArray[np.float32]  # 0 to 1: wish to end where the next appointment is
-    profile: NDArray[np.float32]  # (U, len(PROFILE)) what they declare
+    punctual: NDArray[np.float32]  # 0 to 1: wish to end near the next appointment
+    profile: NDArray[np.float32]  # (U, len(PROFILE)) the declared profile
 
     def __len__(self) -> int:
         return len(self.length_km)
 
     def first(self, count: int) -> "People":
-        """The first `count` users."""
+        """Return the first `count` users."""
         return People(*(column[:count] for column in vars(self).values()))
 
 

@@ -1,6 +1,6 @@
-"""The scene: all that the simulation knows, kept beside a built world so that a stream of events can go on from it.
+"""The scene: the whole state of the simulation, stored with a built world so that a stream of events can continue it.
 
-It holds what is hidden from models (tastes, charm): never an input.
+It contains values that are hidden from models (tastes, charm) and is never an input of a model.
 """
 
 from dataclasses import dataclass, fields
@@ -28,16 +28,16 @@ class Scene:
     news: News
     weather: Weather
     keys: NDArray[np.int64]  # (R,) item keys by route number
-    corners: NDArray[np.float64]  # (2, 2) x, y metres: low, high
+    corners: NDArray[np.float64]  # (2, 2) x, y metres: low corner, high corner
     origin: NDArray[np.float64]  # (2,) lat, lon degrees of the projection
 
     @property
     def projection(self) -> Projection:
-        """Metres on the plane to degrees, and back."""
+        """Converts metres on the plane to degrees, and back."""
         return Projection(*self.origin.tolist())
 
     def save(self, path: Path) -> None:
-        """Write it as one .npz file."""
+        """Write the scene as one .npz file."""
         arrays: dict[str, Any] = {name: getattr(self, name) for name in ("keys", "corners", "origin")}
         for part in _PARTS:
             arrays |= {f"{part}.{name}": value for name, value in vars(getattr(self, part)).items()}
@@ -45,10 +45,10 @@ class Scene:
 
     @classmethod
     def load(cls, path: Path) -> "Scene":
-        """Read what `save` wrote.
+        """Read a scene that `save` wrote.
 
         Raises:
-            NoWorldError: there is none, or it is damaged or of other code.
+            NoWorldError: the file is missing, damaged, or written by other code.
         """
         try:
             with np.load(path, allow_pickle=False) as stored:

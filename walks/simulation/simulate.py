@@ -1,8 +1,8 @@
-"""SIMULATED behaviour: the lists that were shown, what was opened and walked, and the ratings given.
+"""SIMULATED behaviour: the lists that were shown, the routes that were opened and walked, and the ratings.
 
-Lists come from a logging policy (near, fairly charming, at random); people look at a list from the top
-(position bias), open some of what they look at, walk at most one route, and rate it and some of those opened.
-Of all this three kinds of events are left: what stood at the top of a list, what was opened, what was rated.
+Lists come from a logging policy that prefers near and charming routes, with random noise. People look at a list from
+the top (position bias) and open some of the routes they look at. They walk at most one of them, and rate it and some of
+the others. The simulation keeps three types of events: the top of each list, the opened routes, and the ratings.
 """
 
 from dataclasses import dataclass
@@ -20,23 +20,23 @@ from walks.simulation.utility import RATING_NOISE, SEEN, TIRED, Moment, RouteTru
 from walks.simulation.visits import Visits
 
 OPENED = 0.25
-"""Relevance of a route opened and not walked; one walked has 0.5 to 1, by its rating; else 0."""
+"""Relevance of a route that was opened but not walked. A walked route has 0.5 to 1 by its rating, all others 0."""
 
-NEAREST = 1600  # of so many nearest routes of a place
-POOL = 400  # so many, taken at random, can be shown there
+NEAREST = 1600  # number of routes considered around a place
+POOL = 400  # number of these, drawn at random, that can be shown there
 NEAR_CELL_M = 50.0
-EXAMINE_DECAY = 0.5  # chance to look at position p: (1 + p) ** -EXAMINE_DECAY
+EXAMINE_DECAY = 0.5  # the chance to look at position p is (1 + p) ** -EXAMINE_DECAY
 CHOICE_NOISE = 0.5
 RATES_OPENED = 0.35
-NOT_TODAY = 0.0  # nothing above this utility: no walk
-REMEMBERED = 6  # walks lately that a person tires of
-TOP = 5  # places of a list that count as shown
-SEEN_LATELY = 15  # routes shown lately that a person has seen enough of
+NOT_TODAY = 0.0  # a person walks only if the best route is above this utility
+REMEMBERED = 6  # number of recent walks that a person is tired of
+TOP = 5  # number of first positions of a list that count as shown
+SEEN_LATELY = 15  # number of recently shown routes that a person likes less
 
 
 @dataclass(frozen=True)
 class UserMemory:
-    """What users had lately, newest first; -1: nothing yet."""
+    """Recent routes of each user, newest first. -1 stands for none."""
 
     walked: NDArray[np.int64]  # (U, REMEMBERED)
     seen: NDArray[np.int64]  # (U, SEEN_LATELY)
@@ -55,7 +55,7 @@ def simulate(
     config: WorldConfig,
     rng: np.random.Generator,
 ) -> Log:
-    """Play all visits: the first of every user, then the second of every user, and so on."""
+    """Play all visits: first the first visit of every user, then the second of every user, and so on."""
     first = np.searchsorted(visits.user, visits.user)
     turn = np.arange(len(visits.user)) - first
     pools = _pools(truth, visits.moment.xy, rng)
@@ -70,7 +70,7 @@ def simulate(
 def _pools(
     truth: RouteTruth, xy: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Routes that can be shown in each 50 m cell, (cells, POOL), and each visit's cell."""
+    """Return the routes that can be shown in each 50 m cell, (cells, POOL), and the cell of each visit."""
     cells, cell = np.unique(np.floor(xy / NEAR_CELL_M), axis=0, return_inverse=True)
     near = min(NEAREST, len(truth.start))
     _, nearest = cKDTree(truth.start).query((cells + 0.5) * NEAR_CELL_M, k=near)
@@ -153,7 +153,7 @@ def _events_of(
     is_walk: NDArray[np.bool_],
     rating: NDArray[np.float32],
 ) -> tuple[Events, Events, Events]:
-    """What was shown, opened and rated. People read from the top down, two seconds a place."""
+    """Return the shown, opened and rated events. People read from the top down, two seconds per position."""
     index = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
     walk_s = 3600.0 * np.exp(truth.log_km[rows]) / people.pace_kmh[who][:, None]
     after_s = 1.0 + 2.0 * index + np.where(is_walk, walk_s, 1.0)
@@ -173,7 +173,7 @@ def _events_of(
 def _shown(
     truth: RouteTruth, moment: Moment, pool: NDArray[np.int64], longest: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """The logging policy's lists (Q, longest), best first: near and charming, a Plackett-Luce draw."""
+    """Return the logging policy's lists (Q, longest), best first: near and charming, a Plackett-Luce draw."""
     away_km = np.hypot(*np.moveaxis(truth.start[pool] - moment.xy[:, None], 2, 0)) / 1000.0
     score = truth.charm[pool] - away_km / 0.5 + rng.gumbel(0.0, 1.0, pool.shape)
     best = np.argpartition(-score, longest - 1, axis=1)[:, :longest]

@@ -1,6 +1,6 @@
-"""SIMULATED opinions: how much a person would like a route, here and now.
+"""SIMULATED opinions: how much a person would like a route at a given place and time.
 
-The utility is a sum of written terms; its scale is that of a logit. `rating = sigmoid(utility + noise)`.
+The utility is a sum of written terms on the scale of a logit. `rating = sigmoid(utility + noise)`.
 """
 
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from walks.simulation.people import CHARACTERS, INTERESTS, People
 
 RATING_NOISE = 0.4
 LENGTH_TOLERANCE = 0.4  # in log km
-FAR_FROM_FITTING = 2.5  # the worst that a wrong length costs
-TEXT_OF_INTEREST = 0.8  # what a description that speaks of one's interest gains, by its standard deviation
-TIRED = 0.9  # what a route walked lately loses
-SEEN = 0.3  # what a route shown lately loses, each time
-TURNS_BACK = 1.2  # what lies ahead gains and what lies behind loses, for one who hates to turn back
-STRIDE_KM = 0.3  # having come so far, one has a direction
-LATE = 2.0  # what an end LATE_KM from an appointment soon costs a punctual person
+FAR_FROM_FITTING = 2.5  # largest cost of a wrong length
+TEXT_OF_INTEREST = 0.8  # gain per standard deviation of a description that is about the person's interest
+TIRED = 0.9  # loss of a route that was walked recently
+SEEN = 0.3  # loss of a route for each time that it was shown recently
+TURNS_BACK = 1.2  # gain of routes ahead and loss of routes behind, for a person who hates to turn back
+STRIDE_KM = 0.3  # distance after which a person fully has a direction
+LATE = 2.0  # cost for a punctual person of an end LATE_KM away from an imminent appointment
 LATE_KM = 0.5
 SOON_H = 1.5
 
 
 @dataclass(frozen=True)
 class RouteTruth:
-    """What the simulation knows of R routes, some of it hidden from every model."""
+    """Properties of R routes in the simulation. Some are hidden from every model."""
 
     attributes: NDArray[np.float32]  # (R, F) standardised
     wording: NDArray[np.float32]  # (R, WORDINGS) leading dimensions of the summary's embedding, standardised
@@ -36,7 +36,7 @@ class RouteTruth:
     end: NDArray[np.float64]  # (R, 2) x, y metres
     cell: NDArray[np.int64]  # (R,) of the start
     log_km: NDArray[np.float32]
-    charm: NDArray[np.float32]  # (R,) hidden quality that everybody sees
+    charm: NDArray[np.float32]  # (R,) hidden quality that everybody likes
     character: NDArray[np.float32]  # (R, CHARACTERS) hidden, standardised
 
 
@@ -56,12 +56,12 @@ class Moment:
     snow_day_h: NDArray[np.float32]  # hours of snow in the last day
     traffic: NDArray[np.float32]  # vehicles an hour
     minutes: NDArray[np.float32]  # free time
-    wait_s: NDArray[np.float64]  # to the next appointment
-    next_xy: NDArray[np.float64]  # (Q, 2) metres: where that is
-    came_from: NDArray[np.float64]  # (Q, 2) metres: where they were half an hour ago
+    wait_s: NDArray[np.float64]  # seconds until the next appointment
+    next_xy: NDArray[np.float64]  # (Q, 2) metres: place of the next appointment
+    came_from: NDArray[np.float64]  # (Q, 2) metres: place of the user half an hour ago
 
     def take(self, rows: NDArray[np.int64]) -> "Moment":
-        """The given lists."""
+        """Return the moments of these lists."""
         return Moment(*(column[rows] for column in vars(self).values()))
 
 
@@ -72,9 +72,14 @@ def draw_truth(
     speaks_of: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> RouteTruth:
-    """Give every street and area a hidden charm and character; a route has the mean of those it passes.
+    """Draw a hidden charm and character for every street and area. A route has the mean of those that it passes.
 
-    wording (R, WORDINGS) and speaks_of (R, INTERESTS) are of the summaries' embeddings, on any scale.
+    Args:
+        facts: attributes of R routes.
+        cell: (R,) cell of each start.
+        wording: (R, WORDINGS) leading dimensions of the summaries' embeddings, on any scale.
+        speaks_of: (R, INTERESTS) nearness of the summaries to each interest, on any scale.
+        rng: random numbers.
     """
     hidden = []
     for metres in (facts.street_m, facts.area_m):
@@ -103,7 +108,7 @@ def utility(
     moment: Moment,
     rows: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """Utility (Q, C) of candidates `rows` (Q, C) for the users `who` (Q,) at the moment (Q,)."""
+    """Return the utility (Q, C) of candidates `rows` (Q, C) of the `users` (Q,) at the moment (Q,)."""
     offered = np.concatenate([truth.attributes, truth.wording, truth.character, truth.speaks_of], axis=1)
     wanted = [_mood(people, who, moment), people.wording[who], people.character[who]]
     wanted.append(TEXT_OF_INTEREST * people.interest[who])
@@ -125,7 +130,7 @@ def utility(
 def _heard(
     people: People, news: News, who: NDArray[np.int64], moment: Moment, cell: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """What the newest news of each candidate's cell (Q, C) does to it."""
+    """Return the effect of the newest news in the cell of each candidate, (Q, C)."""
     hour = moment.series_hour[:, None]
     number = news.newest[hour, cell]
     moves = (people.interest[who] @ EFFECT.T)[np.arange(len(who))[:, None], news.topic[number]]
@@ -134,7 +139,7 @@ def _heard(
 
 
 def _ahead(moment: Moment, way: NDArray[np.float64], away_km: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far each start (Q, C) lies in the direction of travel: -1 to 1, 0 for one who came from nowhere."""
+    """Return how far each start (Q, C) lies in the direction of travel: -1 to 1, and 0 for a user who did not move."""
     came = moment.xy - moment.came_from
     came_km = np.hypot(*came.T) / 1000.0
     along = np.einsum("qcx,qx->qc", way, came) / 1e6
@@ -183,7 +188,7 @@ def _wanted_log_km(people: People, who: NDArray[np.int64], moment: Moment) -> ND
 
 
 def sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logistic function."""
+    """Return the logistic function of `x`."""
     return np.asarray(1.0 / (1.0 + np.exp(-x)), dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""SIMULATED visits: when and where each person opens the application, and how they came there.
+"""SIMULATED visits: time and place at which each person opens the application, and the way they came.
 
 Weather and holidays are real.
 """
@@ -14,10 +14,10 @@ from walks.simulation.utility import Moment
 from walks.simulation.weather import HOUR_S, Weather
 
 APART_S = 4 * 3600.0
-"""Least time between two visits of one person: longer than any walk, so a rating precedes the next visit."""
+"""Least time between two visits of one person. It is longer than any walk, so a rating precedes the next visit."""
 
 FIXES_MIN = (75.0, 60.0, 45.0, 30.0, 15.0, 5.0)
-"""The telephone tells where it is about so many minutes before a visit."""
+"""The phone reports its position about this many minutes before a visit."""
 
 _HALF_HOUR = 30.0
 _FIX_NOISE_M = 15.0
@@ -31,12 +31,12 @@ _DAY_OFF = np.array(
 
 @dataclass(frozen=True)
 class Visits:
-    """Q visits, ordered by user, then time."""
+    """Q visits, ordered by user and then by time."""
 
     user: NDArray[np.int64]
     at_s: NDArray[np.float64]  # epoch seconds
     moment: Moment
-    fix_s: NDArray[np.float64]  # (Q, len(FIXES_MIN)) when positions were told, ascending, before at_s
+    fix_s: NDArray[np.float64]  # (Q, len(FIXES_MIN)) times of the reported positions, ascending, before at_s
     fix_xy: NDArray[np.float64]  # (Q, len(FIXES_MIN), 2) metres
 
 
@@ -50,9 +50,16 @@ def draw_visits(
     *,
     least: int = 4,
 ) -> Visits:
-    """Draw visits in the hours [first, last) with lunch and evening peaks, fewer in rain, snow and cold.
+    """Draw visits in the hours [first, last) with lunch and evening peaks, and fewer in rain, snow and cold.
 
-    per_user: mean number of visits a user, `least` at least, before those too near each other are dropped.
+    Args:
+        people: the users.
+        weather: the weather series.
+        hours: first hour of the series, and the hour after the last.
+        per_user: mean number of visits per user, before visits that are too close in time are dropped.
+        corners: (2, 2) x, y metres: the box around the map.
+        rng: random numbers.
+        least: smallest number of visits per user, before that.
     """
     window = np.arange(*hours)
     off = weather.day_off()
@@ -90,7 +97,7 @@ def _staged(
     corners: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Visits:
-    """Give each visit its place, the way there, its appointment and its weather."""
+    """Draw the place of each visit, the way there and the next appointment, and add the weather."""
     hour = weather.hour_of(at_s)
     off = weather.day_off()[hour]
     xy = _where(people, user, hour % 24, off, corners, rng)
@@ -153,7 +160,7 @@ def _where(
     corners: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """At work in working hours, at home otherwise, sometimes elsewhere; within about 150 m."""
+    """Draw places (Q, 2): work in working hours, home otherwise, sometimes elsewhere, within about 150 m."""
     working = (hour >= 9) & (hour < 17) & ~off
     base = np.where(working[:, None], people.work[user], people.home[user])
     elsewhere = rng.random(len(user)) < 0.25
@@ -164,7 +171,7 @@ def _where(
 def _free_minutes(
     hour: NDArray[np.int64], off: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """The time people take for a walk where no appointment limits it."""
+    """Draw the minutes that people take for a walk if no appointment limits it."""
     lunch = (hour >= 11) & (hour < 14) & ~off
     typical = np.where(lunch, 30.0, np.where(off, 75.0, 50.0))
     return np.asarray(typical * np.exp(rng.normal(0.0, 0.35, len(hour))))

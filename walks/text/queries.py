@@ -1,8 +1,8 @@
-"""What a walker may ask for in words, and how well a route meets it: synthetic queries with graded relevance.
+"""Synthetic search queries in words, with the graded relevance of routes.
 
-A query names one to three wishes that a route fulfils, each in one of several wordings; relevance is the product of
-how far a route fulfils each, as the map says, not as its text does. Some wordings and some routes are held out: a model
-that is measured on these has to know words that it was not taught.
+A query names one to three wishes that a route fulfils, each in one of several wordings. Relevance is the product of how
+far a route fulfils each wish, according to the map and not to the route's text. Some wordings and some routes are held
+out, so a model that is evaluated on them must understand words that were not in its training queries.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.features.catalogue import Catalogue
 
 LEAST = 0.1
-"""What a wish that is not fulfilled at all leaves of a route's relevance."""
+"""Factor on a route's relevance for a wish that it does not fulfil at all."""
 _MOST_WISHES = 3
 _PLACE_SHARE = 0.25
 _HELD_OUT_EVERY = 5
@@ -24,12 +24,18 @@ _PLACE_WORDINGS = (("past {}", "around {}"), ("near {}",))
 _FORMS = ("{}", "{}", "a walk {}", "somewhere {}", "route: {}")
 
 Facts = Mapping[str, Any]
-"""The properties of a route's details."""
+"""The properties in a route's details."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """A wish: how far a route fulfils it, 0 to 1, and the words for it, to be taught and held out."""
+    """A wish.
+
+    Attributes:
+        met: returns how far a route fulfils it, 0 to 1 after clipping.
+        taught: words for it in training queries.
+        held_out: words for it in held-out queries.
+    """
 
     met: Callable[[Facts], float]
     taught: tuple[str, ...]
@@ -38,7 +44,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Asked:
-    """Queries (Q,), each with candidates (Q, C), catalogue rows, and their relevance (Q, C), 0 to 1."""
+    """Queries (Q,), each with candidates (Q, C), which are catalogue rows, and their relevance (Q, C), 0 to 1."""
 
     queries: list[str]
     rows: NDArray[np.int64]
@@ -125,7 +131,7 @@ class Walkers:
     """Draws queries for the routes of a catalogue."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        """Work out once how far every route fulfils every wish."""
+        """Compute how far every route fulfils every wish."""
         decoder = msgspec.json.Decoder()
         self._facts = [decoder.decode(catalogue.details(row))["properties"] for row in range(len(catalogue))]
         met = [[wish.met(facts) for wish in WISHES] for facts in self._facts]
@@ -133,9 +139,13 @@ class Walkers:
         self._held_out = np.array([key % _HELD_OUT_EVERY == 0 for key in catalogue.keys.tolist()])
 
     def ask(self, count: int, candidates: int, *, held_out: bool, seed: int) -> Asked:
-        """Give queries, each with the route that it was thought of for and others, drawn at random.
+        """Draw queries. The candidates of each are the route it was made for, and others drawn at random.
 
-        held_out: with the wordings and routes that are kept from teaching; else with the others.
+        Args:
+            count: number of queries.
+            candidates: number of candidates per query.
+            held_out: use the held-out wordings and routes, instead of those for training.
+            seed: of the random numbers.
         """
         random = np.random.default_rng([seed, held_out])
         pool = np.flatnonzero(self._held_out == held_out)
@@ -166,7 +176,7 @@ class Walkers:
 
 
 def _places(facts: Facts) -> list[str]:
-    """Give the names of places, parks and streets that a route's summary ends with."""
+    """Return the names of places, parks and streets at the end of a route's summary."""
     return [name for name in str(facts["summary"]).partition(": ")[2].split(", ") if name]
 
 

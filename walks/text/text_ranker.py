@@ -1,8 +1,8 @@
-"""Teaches MiniLM to match a walker's words with a route's text: a cross-encoder for configs/walks-text.yaml.
+"""Trains MiniLM to match a walker's words with a route's text: a cross-encoder for configs/walks-text.yaml.
 
-Real weights (all-MiniLM-L6-v2: six layers, 384 wide) get a new head; it and the upper layers are fitted to the
-synthetic queries of ``walks.text.queries``, nothing else. Its quality is measured on held-out words and routes, beside
-BM25 and the cosine of MiniLM's own embeddings.
+The real weights (all-MiniLM-L6-v2: six layers, 384 wide) get a new head. The head and the upper layers are fitted to
+the synthetic queries of ``walks.text.queries`` and to nothing else. Quality is measured on held-out words and routes,
+next to BM25 and the cosine of MiniLM's own embeddings.
 """
 
 import time
@@ -35,12 +35,18 @@ from walks.world import Inputs, World
 
 QUERY, TEXT = "context.query", "details.summary"
 Progress = Callable[[int, int, float], None]
-"""Told the steps done, how many there are, and the loss."""
+"""Called with the number of finished steps, the number of all steps, and the loss."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How it is taught. lists: queries; each is shown ``candidates`` routes. layers: the upper ones that are fitted."""
+    """Settings of the training.
+
+    Attributes:
+        lists: number of training queries.
+        candidates: routes shown for each query.
+        layers: number of upper layers that are fitted.
+    """
 
     lists: int = 960
     candidates: int = 4
@@ -57,10 +63,11 @@ class Fit:
 def train_text_ranker(
     world: World, inputs: Inputs, root: Path, fit: Fit, wheels: Path, progress: Progress
 ) -> Artifact:
-    """Fit the model to a built world's routes, measure it, and write the artifact at ``root``.
+    """Fit the model to the routes of a built world, measure it, and write the artifact at ``root``.
 
     Raises:
-        ModelError: the world's catalogue cannot be used. WalksError: a data file is missing.
+        ModelError: the world's catalogue cannot be used.
+        WalksError: a data file is missing.
     """
     started_s = time.monotonic()
     catalogue = Catalogue.open(world.catalogue)
@@ -100,7 +107,7 @@ def train_text_ranker(
             lineage=lineage,
         )
 
-    # It is measured as it is served: from the artifact, by ONNX Runtime.
+    # The quality is measured as in serving: from the artifact, with ONNX Runtime.
     artifact = write({})
     return write({"ndcg_at_10": _ndcg(_served(root, artifact, catalogue, valid), valid), **metrics})
 
@@ -124,7 +131,7 @@ def _teach(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, fit.learning_rate, total_steps=steps, pct_start=0.1, anneal_strategy="linear"
     )
-    module.eval()  # without dropout: so few steps do not overfit, and they learn faster
+    module.eval()  # no dropout: a run this short does not overfit, and it learns faster
     for step in range(steps):
         lists = slice(step * fit.lists_per_step, (step + 1) * fit.lists_per_step)
         wanted = torch.from_numpy(asked.relevance[lists])
@@ -142,7 +149,7 @@ def _teach(
 def _scores(
     module: SequenceClassifier, tokenizer: PairTokenizer, asked: Asked, lists: slice, texts: Sequence[str]
 ) -> torch.Tensor:
-    """Give the module's scores (Q, C) of some lists, with their gradients; all pairs in one call."""
+    """Return the module's scores (Q, C) of some lists, with their gradients. All pairs go into one call."""
     rows = asked.rows[lists]
     pair = module.options.pair
     batcher = PairBatcher(tokenizer.template, pair, module.signature("").inputs, rows.size * pair.max_length)
