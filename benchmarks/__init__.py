@@ -1,1 +1,1 @@
-"""What is measured, one script a claim; both sides of every ratio run together."""
+"""Benchmarks: one script per claim. Both sides of every ratio are measured together."""

@@ -1,10 +1,10 @@
-"""Dispatch: a ranker with part of its layers on disk beside the same in memory: scores, resident memory, time.
+"""Dispatch: a ranker with part of its layers on disk, compared with the same ranker in memory.
 
     python -m benchmarks.dispatch [--size large] [--share 0.5] [--json]
 
-Each side is a process of its own; they take turns. "ranker" is the walks' own artifact, the other sizes have its
-inputs and random weights. Resident memory is what the process grew by, at its peak, from before the model was loaded:
-private memory and pages of the mapped file alike, activations included.
+It compares scores, resident memory and time. Each side is a separate process, and the two alternate. "ranker" is the
+walks' own artifact. The other sizes have its inputs and random weights. Resident memory is the growth of the process at
+its peak, since before the model was loaded. It includes private memory, pages of the mapped file and activations.
 """
 
 import argparse
@@ -39,13 +39,18 @@ SIZES: Mapping[str, Mapping[str, int]] = {
     "large": {"width": 1024, "heads": 16, "layers": 24, "hidden": 4096},
 }
 ALLOCATOR_MIB = 8.0
-"""What malloc keeps of what was freed differs by so much from run to run."""
+"""The memory that malloc retains after a free differs by this much from run to run."""
 _START_LIMIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side's medians; peak: of resident memory, less what it was before the model."""
+    """The medians of one side.
+
+    Attributes:
+        ms: milliseconds per batch.
+        peak_mib: growth of resident memory at its peak, since before the model was loaded.
+    """
 
     ms: float
     peak_mib: float
@@ -53,10 +58,12 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class DispatchCost:
-    """Both sides of one model.
+    """The figures of one model, in memory and dispatched.
 
-    limit_mib: what weights might take. difference: largest of any score, relative to the largest score.
-    activations_mib: what the side in memory took beside its weights.
+    Attributes:
+        limit_mib: largest memory for weights.
+        activations_mib: memory of the in-memory side in addition to its weights.
+        difference: largest difference of any score, relative to the largest score.
     """
 
     size: str
@@ -69,15 +76,15 @@ class DispatchCost:
 
     @property
     def keeps_the_limit(self) -> bool:
-        """Whether the dispatched side's weights stayed within the limit, the file's pages included."""
+        """Whether the dispatched side's weights stayed within the limit, including pages of the file."""
         return self.dispatched.peak_mib <= self.limit_mib + self.activations_mib + ALLOCATOR_MIB
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain data for JSON."""
+        """Return plain data for JSON."""
         return asdict(self) | {"keeps_the_limit": self.keeps_the_limit}
 
     def table(self) -> str:
-        """Give them as lines for people."""
+        """Return a table as text."""
         rows = [("in memory", "", self.in_memory), ("dispatched", f"{self.limit_mib:.1f}", self.dispatched)]
         return "\n".join(
             [
@@ -96,7 +103,8 @@ def measure(workload: Workload, home: Path, size: str, share: float, rounds: int
     """Measure one size with ``share`` of its weights allowed in memory.
 
     Raises:
-        ModelError, ConfigError: the ranker cannot be loaded.
+        ModelError: the ranker cannot be loaded.
+        ConfigError: the pipeline cannot be loaded.
     """
     config = workload.pipeline()
     root = home / config.models[config.ranker.model].artifact
@@ -141,7 +149,7 @@ def _in_a_process(function: Any, *arguments: Any) -> None:
 
 
 def _write(root: Path, source: Path, sizes: Mapping[str, int]) -> None:
-    """Write a ranker of other sizes that reads what the one at ``source`` reads."""
+    """Write a ranker of other sizes that reads the same inputs as the one at ``source``."""
     import torch
 
     from models.architectures import build_architecture
@@ -162,10 +170,10 @@ def _write(root: Path, source: Path, sizes: Mapping[str, int]) -> None:
 
 
 class _Process:
-    """A runtime in a process of its own."""
+    """A runtime in a separate process."""
 
     def __init__(self, root: Path, options: Mapping[str, Any]) -> None:
-        """Start it; entering waits until it has loaded."""
+        """Start the process. Entering the context waits until it has loaded the model."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, root, dict(options)), daemon=True)
@@ -183,27 +191,28 @@ class _Process:
         self._process.kill()
 
     def run(self, inputs: Inputs) -> np.ndarray:
-        """Give the scores."""
+        """Return the scores."""
         self._pipe.send(inputs)
         scores: np.ndarray = self._pipe.recv()
         return scores
 
     def side(self) -> Side:
-        """Give what it measured."""
+        """Return the figures that the process measured."""
         self._pipe.send(None)
         side: Side = self._pipe.recv()
         return side
 
 
 def _serve(pipe: Connection, root: Path, options: Mapping[str, Any]) -> None:
-    """Load, then run what is asked for; None asks for the measurements, a closed pipe ends it."""
-    import torch._dynamo  # noqa: F401 - Accelerate's hooks import it when they first run: it is no weight
+    """Load the runtime, then run the inputs that arrive. None requests the figures. A closed pipe ends it."""
+    # Accelerate's hooks import these at their first run. They must not count as weights.
+    import torch._dynamo  # noqa: F401
 
-    import models.runtimes.accelerate  # noqa: F401 - the same
+    import models.runtimes.accelerate  # noqa: F401
     from models.runtimes import load_runtime
     from models.runtimes.kinds.registry import runtime_config
 
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = _status("VmRSS")
     artifact = Artifact.read(root)
     runtime = load_runtime(root, artifact, runtime_config(**options))
@@ -224,7 +233,7 @@ def _serve(pipe: Connection, root: Path, options: Mapping[str, Any]) -> None:
 
 
 def _status(field: str) -> int:
-    """Give a field of this process's status, in bytes."""
+    """Return a field of this process's status, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 

@@ -1,9 +1,9 @@
-"""What callers see while something breaks: each fault under an open loop, with the time to recovery.
+"""Faults as callers see them: each fault under an open loop of requests, with the time to recovery.
 
     python benchmarks/faults.py [--json] [--only redis-kill ...] [--rate 100]
 
-Needs `rankway walks build`, `rankway train configs/walks.yaml` and a redis-server; the faults are of real processes.
-Wanted: no 5xx, no connection lost, no request unanswered. benchmarks/README.md tells how to read it.
+It needs `rankway walks build`, `rankway train configs/walks.yaml` and a redis-server. The faults happen to real
+processes. The goal is no 5xx, no lost connection and no unanswered request. benchmarks/README.md explains the report.
 """
 
 import argparse
@@ -37,21 +37,21 @@ from services.stores.kinds.redis import RedisConfig
 
 WHOLE = ("redis-kill", "redis-freeze", "redis-full", "redis-garbage", "log-full", "ingress-kill")
 SPLIT = ("ranker-kill",)
-"""The faults that either service is put to."""
+"""The faults of each service: of the whole service and of the split one."""
 USERS = 997
 _DROPPED = "ray_rankway_log_dropped_rows_total"
 
 
 def users_of() -> list[str]:
-    """Give the users who ask, in turn."""
+    """Return the users of the requests, in turn."""
     return [f"u-{number:06d}" for number in range(USERS)]
 
 
 @contextmanager
 def whole_service(folder: Path) -> Iterator[tuple[Server, PipelineConfig, dict[str, Fault]]]:
-    """Run configs/walks-redis.yaml over a Redis of its own, with a log on a disk that can be filled.
+    """Run configs/walks-redis.yaml over its own Redis, with a log on a disk that can be filled.
 
-    Gives the service, its pipeline, and the faults that it is put to, by name.
+    Yields the service, its pipeline, and its faults by name.
     """
     with ExitStack() as stack:
         store = stack.enter_context(redis_server(folder))
@@ -71,7 +71,7 @@ def whole_service(folder: Path) -> Iterator[tuple[Server, PipelineConfig, dict[s
 
 @contextmanager
 def split_service() -> Iterator[tuple[Server, PipelineConfig, dict[str, Fault]]]:
-    """Run configs/walks-split.yaml, whose ranker is one replica of a unit of its own."""
+    """Run configs/walks-split.yaml, whose ranker unit has one replica."""
     config = CONFIGS / "walks-split.yaml"
     with service(config) as server:
         pipeline = load_config(config)
@@ -81,7 +81,7 @@ def split_service() -> Iterator[tuple[Server, PipelineConfig, dict[str, Fault]]]
 
 
 def measure(names: Sequence[str], plan: Plan) -> dict[str, Any]:
-    """Put the services to the named faults, one after the other."""
+    """Cause the named faults in the services, one after the other."""
     outages: list[Outage] = []
     with tempfile.TemporaryDirectory(prefix="rankway-faults-") as folder:
         for of_scene, scene in ((WHOLE, whole_service(Path(folder))), (SPLIT, split_service())):
@@ -125,7 +125,7 @@ def _load_users(config: Path, store: RedisServer) -> None:
 
 
 def _keys(pipeline: PipelineConfig) -> list[bytes]:
-    """Give the store's keys of the users who ask."""
+    """Return the store's keys of the users of the requests."""
     assert isinstance(pipeline.features.store, RedisConfig)
     prefix, groups = pipeline.features.store.prefix.encode(), get_args(KeyedGroup)
     return [prefix + row_key(group, user.encode()) for user in users_of() for group in groups]
@@ -137,7 +137,7 @@ def _metric(server: Server, name: str) -> float:
 
 
 def as_text(result: dict[str, Any]) -> str:
-    """Give the figures as a table."""
+    """Return the figures as a table."""
     lines = [
         f"open loop, {result['rate']:g} requests/s; recovery counts from the mending, of replicas from the kill",
         f"{'fault':14} {'answers':>7} {'5xx':>4} {'lost':>4} {'missed':>6} {'429':>5} {'degraded':>8}   "
@@ -159,7 +159,7 @@ def as_text(result: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line; 1 when a request was answered with a 5xx, or not at all."""
+    """Run from the command line. Return 1 if a request got a 5xx or no answer."""
     parser = argparse.ArgumentParser(prog="faults.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--only", nargs="+", choices=(*WHOLE, *SPLIT), default=(*WHOLE, *SPLIT))

@@ -2,9 +2,9 @@
 
     python benchmarks/features.py [--json] [--feast-python PYTHON | --no-feast]
 
-Ours: the user's row from Redis in one command, the items from the mapped catalogue, as the arrays a model takes.
-Beside it, in turn: Feast's online read of the same rows from the same Redis (``get_online_features``, its answer
-left as it is), in an environment made for the run.
+Our side reads the user's row from Redis in one command and the items from the mapped catalogue, and makes the arrays of
+a model. The other side is Feast's online read of the same rows from the same Redis (``get_online_features``, whose
+answer is not converted), in an environment made for the run. The sides alternate.
 """
 
 import argparse
@@ -34,7 +34,7 @@ _SETTLING = 200
 
 @contextmanager
 def feast_environment(python: Path | None) -> Iterator[Path]:
-    """Give the Python of an environment with Feast: the one named, or one made for this run."""
+    """Yield the Python of an environment with Feast: `python`, or one made for this run if it is None."""
     if python is not None:
         yield python
         return
@@ -47,7 +47,7 @@ def feast_environment(python: Path | None) -> Iterator[Path]:
 
 
 def traffic(client: redis.Redis) -> tuple[int, int, int]:
-    """Give commands processed, bytes in and bytes out since the server started."""
+    """Return the numbers of commands, bytes received and bytes sent since the server started."""
     info = client.info("stats")
     return (
         int(info["total_commands_processed"]),
@@ -57,7 +57,7 @@ def traffic(client: redis.Redis) -> tuple[int, int, int]:
 
 
 def requests_of(count: int, seed: int) -> list[tuple[int, NDArray[np.int64]]]:
-    """Draw users and candidates."""
+    """Draw the users and candidates of `count` requests."""
     random = np.random.default_rng(seed)
     return [
         (int(random.integers(USERS)), random.choice(ITEMS, CANDIDATES, replace=False)) for _ in range(count)
@@ -65,12 +65,19 @@ def requests_of(count: int, seed: int) -> list[tuple[int, NDArray[np.int64]]]:
 
 
 def measure(python: Path | None, repeats: int, ours_count: int, feast_count: int) -> dict[str, Any]:
-    """Measure both sides in turn; python: None leaves Feast out."""
+    """Measure both sides in turn.
+
+    Args:
+        python: the Python of an environment with Feast, or None to skip Feast.
+        repeats: number of repeats of each side.
+        ours_count: number of our requests per repeat.
+        feast_count: number of Feast's requests per repeat.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="features-")))
         port = stack.enter_context(redis_server(folder)).port
         client = stack.enter_context(redis.Redis("127.0.0.1", port))
-        # No time-out of ours may cut what is measured.
+        # A long time-out, so that it never cuts a measured read short.
         config = RedisConfig(kind="redis", nodes=(f"127.0.0.1:{port}",), timeout_ms=1000)
         ours = Ours(folder, config)
         stack.callback(ours.close)
@@ -124,7 +131,7 @@ def _result(sides: dict[str, list[dict[str, float]]], version: str | None) -> di
 
 
 def as_text(result: dict[str, Any]) -> str:
-    """Give the figures as a table."""
+    """Return the figures as a table."""
     lines = [
         f"one request: {result['candidates']} candidates x {result['features']} item features, "
         f"{result['features']} user features",
@@ -147,7 +154,7 @@ def as_text(result: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line; 1 when a figure is not what is wanted."""
+    """Run from the command line. Return 1 if a figure misses its goal."""
     parser = argparse.ArgumentParser(prog="benchmarks.features", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repeats", type=int, default=5)

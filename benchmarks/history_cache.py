@@ -1,9 +1,9 @@
-"""The history cache: CPU a request without it, when nothing is kept, and when everything is.
+"""The history cache: CPU per request without it, with all pasts missed, and with all pasts hit.
 
     python -m benchmarks.history_cache [--workload walks-200] [--seconds 10] [--json]
 
-One thread, real users, the stage's whole work: keys, inputs, graph. The sides take turns. "ranker" is the
-pipeline's own, "wide" one of width 256 and 6 layers with random weights that reads the same.
+It runs the whole work of the stage with real users on one thread: keys, inputs and graph. The sides alternate. "ranker"
+is the pipeline's own ranker. "wide" has width 256, 6 layers, random weights and the same inputs.
 """
 
 import argparse
@@ -39,7 +39,11 @@ _MAX_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class HistoryCost:
-    """One model at one batch size: medians over rounds, core-milliseconds a request; what a past takes in memory."""
+    """Medians over rounds of one model at one batch size, in core-milliseconds per request.
+
+    Attributes:
+        bytes_a_past: memory of one cached past.
+    """
 
     model: str
     requests_a_batch: int
@@ -50,10 +54,11 @@ class HistoryCost:
 
 
 def measure(workload: Workload, home: Path, sizes: Sequence[int], seconds: float) -> list[HistoryCost]:
-    """Measure the workload's ranker and the wide one, ``seconds`` for each of both at each batch size.
+    """Measure the workload's ranker and the wide one, ``seconds`` for each at each batch size.
 
     Raises:
-        ModelError, ConfigError: the ranker cannot be loaded, or not be cut.
+        ModelError: the ranker cannot be loaded, or its graph cannot be split.
+        ConfigError: the pipeline cannot be loaded.
     """
     config = workload.pipeline()
     maker = BatchMaker(config, home, seed=0)
@@ -102,7 +107,7 @@ def _cost(
 
 
 def _write_wide(root: Path, artifact: Artifact) -> None:
-    """Write a wider and deeper ranker that reads what the artifact's reads."""
+    """Write a wider and deeper ranker that reads the same inputs as the artifact's."""
     torch.manual_seed(0)
     module = build_architecture({**artifact.architecture, **WIDE}).eval()
     write_artifact(

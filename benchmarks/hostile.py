@@ -1,12 +1,12 @@
-"""Well-behaved callers, alone and next to hostile ones: what the one kind costs the other.
+"""Well-behaved callers, alone and next to hostile ones: how much the hostile callers cost them.
 
     python -m benchmarks.hostile [--workload walks-200] [--caller deadline-2] [--repeats 3] [--json]
 
 Eight well-behaved clients send a request, wait for its answer, and pause for 20 ms. Eight hostile clients do the same
-with a pause of 5 ms, and ask for something that no caller should be able to have at the cost of others. In each
-repeat and for each kind of hostile caller the well-behaved clients run alone, then next to them, on one service.
-Reported are, of the well-behaved clients, the goodput (answers within the deadline a second) and the undegraded share
-of all their requests, and how much of both they keep. The client is one process on the same cores.
+with a pause of 5 ms, and request something that no caller should get at the expense of others. In each repeat and for
+each kind of hostile caller, the well-behaved clients run alone and then next to the hostile ones, on one service.
+The report has the goodput of the well-behaved clients (answers within the deadline per second), the undegraded share
+of all their requests, and the shares of both that they keep. The client is one process on the same cores.
 """
 
 import argparse
@@ -39,7 +39,7 @@ CALLERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "priority--10": {"priority": -10},
     }
 )
-"""The hostile callers: what each adds to its requests."""
+"""The hostile callers: the fields that each adds to its requests."""
 _HOST, _PATH = "127.0.0.1", "/v1/rank"
 _CLIENTS = 8
 _PAUSE_S, _HOSTILE_PAUSE_S = 0.02, 0.005
@@ -48,7 +48,7 @@ _KEPT = 0.9
 
 
 def requests_of(workload: Workload, port: int, added: Mapping[str, Any]) -> list[bytes]:
-    """Return the workload's requests with the fields of a caller."""
+    """Return the workload's requests with the additional fields of a caller."""
     return [
         http_request(f"{_HOST}:{port}", _PATH, json.dumps({**json.loads(body), **added}).encode())
         for body in workload.bodies()
@@ -56,7 +56,7 @@ def requests_of(workload: Workload, port: int, added: Mapping[str, Any]) -> list
 
 
 def summary(answers: Sequence[Answered], window_s: float, deadline_s: float) -> dict[str, Any]:
-    """Return the goodput and the undegraded share of some clients."""
+    """Return the goodput and the undegraded share of one group of clients."""
     latencies_s: list[float] = []
     outcomes: Counter[str] = Counter()
     good = 0
@@ -79,7 +79,7 @@ def summary(answers: Sequence[Answered], window_s: float, deadline_s: float) -> 
 
 
 def load(server: Server, workload: Workload, caller: str | None, seconds: float) -> dict[str, Any]:
-    """Run the well-behaved clients, and the hostile ones if there are any, for some seconds."""
+    """Run the well-behaved clients, and the hostile ones if there are any, for `seconds`."""
     deadline_s = workload.pipeline().requests.default_deadline_ms / 1e3
 
     def clients(added: Mapping[str, Any], pause_s: float) -> ClosedLoop:
@@ -131,7 +131,7 @@ def measure(workload: Workload, callers: Sequence[str], repeats: int, seconds: f
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line; exit with 1 if the well-behaved clients keep less than 90%."""
+    """Run from the command line. Return 1 if the well-behaved clients keep less than 90%."""
     parser = argparse.ArgumentParser(prog="benchmarks.hostile", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
     parser.add_argument("--caller", choices=sorted(CALLERS), action="append", help="may repeat; default: all")

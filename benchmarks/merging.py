@@ -1,9 +1,10 @@
-"""Do calls of many ingresses merge as well as those of one? Candidates a ranker batch, 1 ingress against 8.
+"""Merging at the ranker: candidates per batch with 8 ingresses, compared with 1 ingress.
 
     python -m benchmarks.merging [--workload dlrm] [--ingresses 8] [--clients 100] [--json]
 
-The pipeline is split as configs/walks-split.yaml is: the ingress unit reads features (and reranks), one ranker
-replica scores. The batch size is the ranker's own: the histogram ``rankway_batch_candidates`` of its metrics.
+The question is whether calls from many ingresses merge as well as those from one. The pipeline is split as in
+configs/walks-split.yaml. The ingress unit reads features and reranks, and one ranker replica scores. The batch size is
+the ranker's own: the histogram ``rankway_batch_candidates`` of its metrics.
 """
 
 import argparse
@@ -32,7 +33,7 @@ _CALLS_IN_FLIGHT = 2
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """One side: candidates a batch at the ranker, under a closed loop."""
+    """One side: candidates per batch at the ranker, under a closed loop."""
 
     ingresses: int
     candidates_a_batch: float
@@ -44,7 +45,7 @@ class Merged:
 
 
 def split(pipeline: PipelineConfig, ingresses: int) -> PipelineConfig:
-    """Give the pipeline with its ranker in a unit of one replica, behind that many ingress replicas."""
+    """Return the pipeline with its ranker in a unit of one replica, behind `ingresses` ingress replicas."""
     data: dict[str, Any] = pipeline.model_dump(mode="json")
     unit = data["units"][pipeline.ingress_unit]
     front = [stage for stage in pipeline.stage_names() if stage != "ranker"]
@@ -65,7 +66,7 @@ def measure(workload: Workload, ingresses: int, clients: int, seconds: float) ->
     """Serve the split pipeline and load it.
 
     Raises:
-        RuntimeError: the service did not start, or its metrics did not come.
+        RuntimeError: the service did not start, or its metrics were not available.
     """
     settings = {"RAY_metrics_report_interval_ms": str(_REPORT_PERIOD_MS)}
     with tempfile.TemporaryDirectory(prefix="rankway-benchmark-") as folder:
@@ -91,7 +92,7 @@ def _totals(url: str) -> list[float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line; 1 when the batches of many ingresses are smaller than wanted."""
+    """Run from the command line. Return 1 if the batches with many ingresses are smaller than the goal."""
     parser = argparse.ArgumentParser(prog="benchmarks.merging", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="dlrm")
     parser.add_argument("--ingresses", type=int, default=8)

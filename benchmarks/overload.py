@@ -1,12 +1,12 @@
-"""A service offered more than it can do: what it answers, what it refuses and how soon, and when it is well again.
+"""A service under overload: its answers, its refusals and their latency, and its recovery.
 
     python -m benchmarks.overload [--workload walks-1000] [--repeats 3] [--json]
 
-Each repeat starts the service anew. First the closed loop's peak, which is called its capacity; then open loops of
-Poisson arrivals at multiples of it, a tenth of the requests with a higher priority; each is followed by half the
-capacity for some seconds, which say when the service had recovered. The client is one process on
-the same cores: its CPU and how late it sent are told, for what it could not send was not offered. Ten times
-a light model's capacity (dlrm) is more than an HTTP server on the client's cores can even refuse, so not the default.
+Each repeat starts the service again. The peak of the closed loop is called the capacity. Then come open loops of
+Poisson arrivals at multiples of it, with a higher priority for a tenth of the requests. After each, half the capacity
+is offered for some seconds, to see when the service has recovered. The client is one process on the same cores. Its CPU
+and the delay of its sending are reported, because a request that it could not send was not offered. The default is not
+the light model (dlrm): an HTTP server on the client's cores cannot even refuse ten times its capacity.
 """
 
 import argparse
@@ -41,7 +41,7 @@ _SAMPLE_PERIOD_S = 0.2
 
 
 def requests_of(workload: Workload, port: int) -> list[bytes]:
-    """Give the requests; every tenth has a higher priority. Answers repeat their id, which says which."""
+    """Return the requests. Every tenth has a higher priority. The request id, which answers repeat, shows which."""
     requests = []
     for index, body in enumerate(workload.bodies()):
         high = index % _HIGH_EVERY == 0
@@ -53,7 +53,7 @@ def requests_of(workload: Workload, port: int) -> list[bytes]:
 
 
 def measure(server: Server, workload: Workload, multiples: Sequence[float], seconds: float) -> dict[str, Any]:
-    """Measure one service from its peak through all multiples."""
+    """Measure one service: first its peak, then all multiples of it."""
     requests = requests_of(workload, server.port)
     deadline_s = workload.pipeline().requests.default_deadline_ms / 1e3
     run_closed(_HOST, server.port, ClosedLoop(requests, clients=_CLIENTS, duration_s=2.0))
@@ -102,7 +102,7 @@ def _open(
 
 @contextmanager
 def resident_bytes(server: Server) -> Iterator[list[int]]:
-    """Give the replicas' resident memory together, sampled meanwhile, in bytes; at least first and last."""
+    """Yield samples of the replicas' total resident memory in bytes, taken until the block ends: two at least."""
     pids = [pid for pid, process in server.meter.read().items() if process.role.startswith("replica")]
     samples, stop = [_resident_bytes(pids)], threading.Event()
 

@@ -1,9 +1,9 @@
-"""How good the rankings are: walks, MovieLens-100K and Online Retail II, each on a hold-out in time.
+"""Quality of the rankings on walks, MovieLens-100K and Online Retail II, each with a hold-out in time.
 
     python benchmarks/quality.py [--json] [--only walks ml100k retail] [--seeds 1] [--threads 2]
 
-The walks need `rankway walks build` and `rankway train configs/walks.yaml` first. The event sets are built, and their
-rankers trained, one a seed, when they are missing. benchmarks/README.md tells the protocol.
+The walks need `rankway walks build` and `rankway train configs/walks.yaml` first. Missing event sets are built, and
+their rankers are trained, one per seed. benchmarks/README.md explains the protocol.
 """
 
 import argparse

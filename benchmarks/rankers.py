@@ -1,9 +1,9 @@
-"""The ranker beside the distilled ranker: CPU a request of each, alternating in one run, and their quality.
+"""The ranker and the distilled ranker: CPU per request of each, alternating in one run, and their quality.
 
     python -m benchmarks.rankers [--workload walks-200] [--seconds 5] [--json]
 
-One thread, ONNX Runtime, real users; "model" is the graph alone, "with inputs" also assembles its arrays.
-Quality is what the artifacts say: the same lists of the validation period's later half.
+It uses one thread, ONNX Runtime and real users. "model" is the graph alone, and "with inputs" includes the assembly of
+its arrays. The quality is that in the artifacts, on the same lists: the later half of the validation period.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _BATCHES = 16
 
 @dataclass(frozen=True, slots=True)
 class RankerCost:
-    """One model: medians over rounds, core-milliseconds a request."""
+    """Medians over rounds of one model, in core-milliseconds per request."""
 
     name: str
     model_core_ms: float
@@ -41,7 +41,7 @@ class RankerCost:
 
 
 def measure(workload: Workload, home: Path, names: Sequence[str], seconds: float) -> list[RankerCost]:
-    """Measure the named models of the workload's pipeline in turns, ``seconds`` in all.
+    """Measure the named models of the workload's pipeline in turns, for ``seconds`` in total.
 
     Raises:
         ModelError: one of them cannot be loaded.
@@ -68,7 +68,7 @@ def measure(workload: Workload, home: Path, names: Sequence[str], seconds: float
 
 
 class _Side:
-    """One model, with the inputs of the batches made beforehand."""
+    """One model with prepared inputs of all batches."""
 
     def __init__(self, root: Path, catalogue: Catalogue, batches: Sequence[RaggedBatch]) -> None:
         self.artifact = Artifact.load(root)

@@ -1,15 +1,15 @@
-"""Releases swapped under load: errors, p99 during the swaps over p99 before, and memory left behind.
+"""Releases swapped under load: errors, p99 during the swaps over p99 before, and memory growth.
 
     python -m benchmarks.releases [--workload walks-200] [--swaps 20] [--json]
 
-A service under an open loop at half of its peak alternates between two releases whose rankers are the same model in
-two artifacts, so that only the swap can make a difference; a rollback ends it. With ``--changed all`` the catalogue and
-all models are others too, of the same content. What is staged lies in a temporary home. The swaps are made by a process
-that joined the cluster before; ``rankway release`` does the same, and starts Ray first.
+A service under an open loop at half of its peak alternates between two releases. Their rankers are the same model in
+two artifacts, so that only the swap can make a difference. A rollback is the last swap. With ``--changed all``, the
+catalogue and all models are also copies. The releases lie in a temporary home. The swaps are made by a process that
+joined the cluster before. ``rankway release`` does the same, but starts Ray first.
 
-Every swap, which lasts from the command to the last replica's word, is held against the calm right before it, as long
-as the swap: a pair. Whatever slows the machine for seconds hits both. Left out of p99, and counted, are pairs beside
-which other processes took more than a tenth of a core; errors are counted always.
+A swap lasts from the command to the report of the last replica. It is compared with an equally long window right before
+it, and the two form a pair. A slow phase of the machine that lasts for seconds affects both. A pair is disturbed if
+other processes took more than a tenth of a core. Disturbed pairs are counted and left out of p99. Errors always count.
 """
 
 import argparse
@@ -44,19 +44,27 @@ _HOST = "127.0.0.1"
 _PEAK_CLIENTS = 32
 _LONGEST_S = 900.0
 _DISTURBED = 0.1
-"""Cores that other processes took beside a pair."""
+"""A pair is disturbed if other processes took more than this number of cores."""
 _AFTER_S = 0.5
-"""Between a swap and the window before the next one."""
+"""Seconds between a swap and the window before the next one."""
 _MEMORY_EVERY = 4
 Span = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """What was met. rss_mib: of all replicas together, by swaps. A swap's seconds: until the last replica.
+    """The figures of a run.
 
-    disturbed: pairs that are left out; where all are disturbed, none is. p99 are over the windows of the others,
-    p99_ratio is the median of p99_ratios, one a pair. others_cores: what other processes took beside every pair.
+    Attributes:
+        failed_swaps: the errors of swaps that failed.
+        swap_s: seconds of each swap, until its last replica.
+        disturbed: number of pairs that are left out. If all pairs are disturbed, all are used.
+        p99_before_ms: over the windows before the swaps of the other pairs.
+        p99_in_swaps_ms: over the windows of these swaps.
+        p99_ratio: the median of p99_ratios.
+        p99_ratios: one ratio per pair.
+        others_cores: cores taken by other processes during every pair.
+        rss_mib: memory of all replicas together, by number of swaps.
     """
 
     workload: str
@@ -166,7 +174,7 @@ def _swap_under_load(
 
 
 def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
-    """Join the service's cluster; then activate each release that comes, or roll back for None."""
+    """Join the service's cluster, then activate each release that arrives in the pipe. None means a rollback."""
     from services.deployment.discovery import joined
     from services.releases.rollout import Rollout
 
@@ -183,12 +191,12 @@ def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
                 name = asked or folder.history.previous()
                 rollout.activate(name, is_rollback=asked is None)
                 pipe.send(None)
-            except Exception as error:  # told to the one who measures
+            except Exception as error:  # reported to the measuring process
                 pipe.send(str(error))
 
 
 def _latencies_in(spans: Sequence[Span], answers: Sequence[Answered]) -> list[float]:
-    """Give the latencies of the answers that were under way in one of the spans."""
+    """Return the latencies of the answers that were in progress during one of the spans."""
     return [
         answer.answered_s - answer.started_s
         for answer in answers
@@ -199,8 +207,14 @@ def _latencies_in(spans: Sequence[Span], answers: Sequence[Answered]) -> list[fl
 def p99_by_pair(
     pairs: Sequence[Span], swaps: Sequence[Span], answers: Sequence[Answered]
 ) -> tuple[float, float, list[float]]:
-    """Give p99 in ms before the swaps ``pairs`` and in them, and the ratio of each pair; ``swaps``: all there were."""
-    # What a swap held up is the swap's alone.
+    """Return p99 in ms before the swaps and in them, and the ratio of each pair.
+
+    Args:
+        pairs: the swaps that are compared.
+        swaps: all swaps.
+        answers: the answers of the whole run.
+    """
+    # An answer that came during a swap counts for that swap alone.
     begun = [answer for answer in answers if not any(s <= answer.answered_s <= e for s, e in swaps)]
     before = [_latencies_in([(2 * start_s - end_s, start_s)], begun) for start_s, end_s in pairs]
     within = [_latencies_in([span], answers) for span in pairs]
@@ -212,7 +226,7 @@ def p99_by_pair(
 
 
 def _others(ours: Sequence[int]) -> tuple[float, float]:
-    """Give the time, and the seconds that other processes have taken until now."""
+    """Return the time, and the CPU seconds that other processes have taken until now."""
     return time.perf_counter(), others_busy_s(ours)
 
 

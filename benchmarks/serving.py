@@ -2,9 +2,9 @@
 
     python -m benchmarks.serving [--workload dlrm] [--quick] [--json]
 
-Each repeat runs the bare model, the service and the control, the latter two in alternating order: a machine
-drifts, so that only neighbours in time compare. Reported are medians over the repeats and their spread.
-The model's share of a request's CPU is what the bare model takes, one thread a core on all cores, at the
+Each repeat runs the bare model, the service and the control, the latter two in alternating order. The speed of a
+machine drifts, so only measurements close in time can be compared. The report has medians over the repeats and their
+spread. The model's share of a request's CPU is the cost of the bare model, one thread per core on all cores, at the
 batch sizes that the service's answers show.
 """
 
@@ -40,10 +40,14 @@ Side = Callable[[Path], AbstractContextManager[Server]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured: repeats, seconds a cell and a bare cell.
+    """The amount of measurement.
 
-    wait_s: waiting at most, before each part, for others to leave the cores alone. attempts: windows a
-    cell may take while others disturb it.
+    Attributes:
+        repeats: number of repeats.
+        seconds: length of a cell's window.
+        bare_seconds: length of a cell of the bare model.
+        wait_s: longest wait before each part until other processes leave the cores idle.
+        attempts: largest number of windows for a cell if other processes disturb it.
     """
 
     repeats: int = 3
@@ -54,7 +58,7 @@ class Plan:
 
 
 def run(workload: Workload, plan: Plan) -> Measured:
-    """Measure everything.
+    """Measure all sides of a workload.
 
     Raises:
         RuntimeError: data or models are missing, or a server did not start.
@@ -89,7 +93,7 @@ def run(workload: Workload, plan: Plan) -> Measured:
                 sizes=[fastest.requests_a_batch],
             )
             measured.bare_rps += [cell.rps for cell in again]
-            # As the replicas run it, beside each repeat: what a request's model costs in this minute.
+            # The model's cost per request at this time, with the runtime of the replicas.
             measured.alike += bare_model.measure(
                 workload, home, seconds=plan.bare_seconds / 2, runtimes=[model.kind], layouts=[(cores, 1)]
             )
@@ -106,7 +110,7 @@ def run(workload: Workload, plan: Plan) -> Measured:
 
 
 def _wait_for_quiet(limit_s: float) -> None:
-    """Wait until others leave the cores alone; after ``limit_s`` measure all the same, and say so."""
+    """Wait until other processes leave the cores idle. After ``limit_s``, report that they do not, and return."""
     end_s = time.monotonic() + limit_s
     while limit_s > 0:
         busy_s, started_s = machine_busy_s(), time.monotonic()
@@ -128,7 +132,7 @@ def _measure_side(measured: Measured, name: str, server: Server, bodies: Sequenc
         measured.add(name, load, cell)
         peak_rps = max(peak_rps, cell.load.rps)
         _say_cell(name, load, cell)
-    # Both sides are offered the same: shares of the service's first peak.
+    # Both sides get the same load: shares of the service's first peak.
     measured.peak_rps = measured.peak_rps or peak_rps
     for load in _OPEN:
         cell = _measure_quietly(server, load, bodies, plan.seconds, measured.peak_rps, plan.attempts)
@@ -139,7 +143,7 @@ def _measure_side(measured: Measured, name: str, server: Server, bodies: Sequenc
 def _measure_quietly(
     server: Server, load: Load, bodies: Sequence[bytes], seconds: float, peak_rps: float, attempts: int
 ) -> Cell:
-    """Measure; again, up to ``attempts``, while others use the cores; give the least disturbed window."""
+    """Measure, up to ``attempts`` times while other processes use the cores. Return the least disturbed window."""
     cells = [measure_cell(server, load, bodies, seconds, peak_rps)]
     while cells[-1].foreign_cores > _DISTURBED_CORES and len(cells) < attempts:
         time.sleep(seconds / 2)

@@ -1,14 +1,15 @@
-"""Shard groups measured: scores, time, memory and overhead against one process, in one run.
+"""Shard groups compared with one process, in one run: scores, time, memory and overhead.
 
 python benchmarks/sharding.py [--json] [--cases walks,bert,minilm,large,payload,dispatch] [--ranks 2] [--equality 4]
     [--ways tensor,pipeline] [--micro-batches 4]
 
-Ranks hold a model in two ways, ``tensor`` (DeepSpeed) and ``pipeline`` (Accelerate's kind). With the numbers of ranks
-of ``--equality`` scores alone are compared: two cores tell nothing of the time that four ranks take.
+Ranks split a model in two ways, ``tensor`` (DeepSpeed) and ``pipeline`` (Accelerate's kind). With the numbers of ranks
+in ``--equality``, only scores are compared: two cores cannot show the time that four ranks take.
 
-Every side runs in processes of its own, one thread each. Memory is what loading the model and running it added:
-anonymous at its peak, which the system cannot take back; and at rest with the mapped file's pages, after batches.
-The case dispatch is ``benchmarks.dispatch``: Accelerate with half the weights on disk.
+Every side runs in separate processes with one thread each. Memory is the growth from loading and running the model.
+Anonymous memory, which the system cannot take back, is reported at its peak. Memory at rest is reported after the
+batches and includes the pages of the mapped file. The case dispatch is ``benchmarks.dispatch``: Accelerate with half of
+the weights on disk.
 """
 
 import argparse
@@ -51,9 +52,14 @@ _PEAK_BF16_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12
 
 @dataclass
 class Side:
-    """What one way of running a model gave: scores by shape, time of the first shape, and memory of each process.
+    """The figures of one way to run a model.
 
-    refused: why it cannot be run so.
+    Attributes:
+        scores: one array per input shape.
+        p50_ms: median time of the first shape.
+        peak_anonymous_mib: peak of each process.
+        resting_mib: memory of each process at rest.
+        refused: the reason if the model cannot run in this way.
     """
 
     scores: list[NDArray[np.float32]] = field(default_factory=list)
@@ -75,7 +81,7 @@ def whole(case: Case, before: Case) -> Side:
 
 
 def sharded(case: Case, before: Case, options: dict[str, Any], seconds: float = _SECONDS) -> Side:
-    """Run the model over ranks, of which this process is the first; no times in 0 seconds."""
+    """Run the model over ranks, the first of which is this process. If `seconds` is 0, no times are taken."""
     config = runtime_config(timeout_s=60, **options)
     group_config = group_of(config)
     assert group_config is not None
@@ -124,7 +130,7 @@ def _own_pid() -> int:
 
 
 def _apart(function: Callable[..., Side], *arguments: Any) -> Side:
-    """Call in a process of its own."""
+    """Call the function in a separate process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -158,7 +164,7 @@ def _row(case: Case, way: str, ranks: int, side: Side, one: Side) -> dict[str, A
 
 
 def on_cuda(folder: Path) -> list[dict[str, Any]] | str:
-    """Give a row for each way that one rank runs BERT-base in bf16, or say that there is no device."""
+    """Return a row for each way to run BERT-base in bf16 on one rank, or a note that there is no device."""
     import torch
 
     if not torch.cuda.is_available():
@@ -193,7 +199,7 @@ def on_cuda(folder: Path) -> list[dict[str, Any]] | str:
 
 
 def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dispatch.DispatchCost | None, Any]:
-    """Give rows of the shard groups, what dispatch costs, and what a CUDA device gave."""
+    """Return the rows of the shard groups, the cost of dispatch, and the result on a CUDA device."""
     ways = {name: _WAYS[name] for name in options.ways.split(",")}
     if "pipeline" in ways:
         ways["pipeline"] = {**ways["pipeline"], "micro_batches": options.micro_batches}
@@ -212,7 +218,7 @@ def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dispatch
 
 @contextmanager
 def _own_stdout() -> Iterator[TextIO]:
-    """Give this process's stdout for the result alone; whatever libraries print, here or in a rank, goes to stderr."""
+    """Yield stdout for the result alone. Output of libraries, in this process or a rank, goes to stderr."""
     with os.fdopen(os.dup(1), "w") as result:
         sys.stdout.flush()
         os.dup2(2, 1)

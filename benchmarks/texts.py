@@ -1,10 +1,13 @@
-"""Text rankers: micro-batches by length beside padding to the maximum, ONNX Runtime beside PyTorch, in one run.
+"""Text rankers: micro-batches by length against padding to the maximum, and ONNX Runtime against PyTorch, in one run.
 
     python -m benchmarks.texts [--candidates 50] [--max-length 128] [--repeats 5] [--json]
 
-MiniLM's shape and weights with a random head (scores do not matter here), over the summaries of the walks routes.
-Sides: ``maximum``: all pairs of a request in one call, each padded to max-length. ``longest``: one call, padded to the
-longest of them. ``by length``: sorted, in calls of max-tokens, as it is served. Each side takes turns with the others.
+The model has MiniLM's shape and weights with a random head, as scores do not matter here. It reads the summaries of the
+walks routes. The sides alternate:
+
+- ``maximum``: all pairs of a request in one call, each padded to max-length
+- ``longest``: one call, padded to the longest pair
+- ``by length``: pairs sorted by length, in calls of max-tokens, as in the service
 """
 
 import argparse
@@ -38,7 +41,12 @@ RUNTIMES, SIDES = ("onnx", "torch"), ("maximum", "longest", "by length")
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One way to score a request. tokens: of the texts, a request; slots: those and the padding."""
+    """One way to score a request.
+
+    Attributes:
+        tokens: tokens of the texts per request.
+        slots: tokens and padding per request.
+    """
 
     runtime: str
     side: str
@@ -51,7 +59,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The pairs of some requests, tokenised: what is timed is the model and how its calls are put together."""
+    """The texts of some requests. The timed part is the model and the composition of its calls."""
 
     tokenizer: PairTokenizer
     artifact: Artifact
@@ -59,7 +67,7 @@ class Workload:
     texts: list[list[str]]
 
     def calls(self, request: int, max_tokens: int) -> Iterator[Inputs]:
-        """Give one request's calls of the model."""
+        """Yield the calls of the model for one request."""
         batcher = PairBatcher(self.tokenizer.template, self.pair, self.artifact.signature.inputs, max_tokens)
         queries = self.tokenizer.tokens([QUERY], batcher.room)
         texts = self.tokenizer.tokens(self.texts[request], batcher.room)
@@ -69,7 +77,7 @@ class Workload:
 
 
 def padded(inputs: Inputs, length: int, pad_id: int) -> Inputs:
-    """Give inputs (P, L) as (P, length)."""
+    """Pad inputs (P, L) to (P, length)."""
     more = ((0, 0), (0, length - inputs["input_ids"].shape[1]))
     return {
         name: np.pad(values, more, constant_values=pad_id if name == "input_ids" else 0)
@@ -78,7 +86,7 @@ def padded(inputs: Inputs, length: int, pad_id: int) -> Inputs:
 
 
 def calls_of(workload: Workload, side: str, request: int, max_tokens: int) -> list[Inputs]:
-    """Give the calls that a side makes for a request."""
+    """Return the calls that a side makes for a request."""
     if side == "by length":
         return list(workload.calls(request, max_tokens))
     (whole,) = workload.calls(request, sys.maxsize)
@@ -98,7 +106,7 @@ def measure(workload: Workload, root: Path, max_tokens: int, repeats: int) -> li
             calls = calls_of(workload, side, request, max_tokens)
             slots[side] += sum(call["input_ids"].size for call in calls) / count
         tokens += sum(int(call["attention_mask"].sum()) for call in calls) / count
-    for repeat in range(-1, repeats):  # the first is to warm up
+    for repeat in range(-1, repeats):  # the first one is a warm-up
         for (kind, side), times in spent.items():
             started_s = time.perf_counter()
             _score(running[kind], workload, side, max_tokens)
@@ -119,7 +127,7 @@ def _score(runtime: Runtime, workload: Workload, side: str, max_tokens: int) -> 
 
 
 def make_workload(root: Path, candidates: int, requests: int, max_length: int) -> Workload:
-    """Import MiniLM into ``root``, and draw routes."""
+    """Import MiniLM into ``root``, and draw the routes of each request."""
     from models.text.hugging_face import load_folder, write_text_artifact
 
     folder = locate(WEIGHTS).parent

@@ -1,11 +1,11 @@
-"""The trend of serving.py from release to release: the service as ratios to the control, kept in trend.csv.
+"""The trend of serving.py from release to release: the service as ratios to the control, stored in trend.csv.
 
     python -m benchmarks.serving --json > serving.json
     python -m benchmarks.trend add serving.json [MORE.json ...] --release 0.2.0
     python -m benchmarks.trend
 
-Without a subcommand it prints the table. Several files are rounds of one measurement: the medians of their ratios are
-recorded. Ratios of different machines are no trend, so that each row names the processor.
+Without a subcommand it prints the table. Several files are rounds of one measurement, and the medians of their ratios
+are recorded. Ratios of different machines cannot be compared, so each row names the processor.
 """
 
 import argparse
@@ -22,7 +22,7 @@ TREND = Path(__file__).resolve().with_name("trend.csv")
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """Return the trend as a table, by workload and load; the oldest commit first."""
+    """Return the trend as a table, by workload and load. The oldest commit comes first."""
     if not rows:
         return "no release has been measured yet"
     lines = [
@@ -40,7 +40,7 @@ def as_text(rows: Sequence[Row]) -> str:
 
 
 def _commit(name: str) -> tuple[str, str]:
-    """Return a commit's short hash and its date."""
+    """Return the short hash and the date of a commit."""
     command = ["git", "-C", str(TREND.parent), "log", "-1", "--format=%h %cs", "--end-of-options", name]
     try:
         shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout

@@ -1,1 +1,1 @@
-"""The benchmarks of autoscaling: the claim over traces, and the simulator beside a real local Ray."""
+"""Benchmarks of autoscaling: the claim over traces, and the simulator compared with a real local Ray."""

@@ -1,8 +1,8 @@
 """Accuracy: the DLRM at fixed replicas and loads, live, and simulated on the same arrivals from its profile.
 
-The profile is taken before, in a process of its own, by ``rankway models bench``; nothing is fitted to the cells. A
-request scores 512 candidates instead of 32, so that of two cores the model takes nearly all, and not HAProxy and the
-client, which real clusters have elsewhere.
+The profile is taken before, in a separate process, by ``rankway models bench``. Nothing is fitted to the cells. A
+request scores 512 candidates instead of 32. So the model takes nearly all of two cores, and HAProxy and the client,
+which run elsewhere in a real cluster, take little.
 """
 
 import subprocess
@@ -32,9 +32,12 @@ _STRETCHES = 4
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One number of replicas at one load: a share of the most that their profile says they can do.
+    """One number of replicas at one load, which is a share of the highest rate in their profile.
 
-    Its stretches take turns with those of the other loads; of them all figures are the medians.
+    The stretches of a cell alternate with those of the other loads. All figures are medians over the stretches.
+
+    Attributes:
+        rate: requests per second.
     """
 
     replicas: int
@@ -43,22 +46,22 @@ class Cell:
     stretches: tuple[Stretch, ...]
 
     def median(self, name: str) -> float:
-        """Give it of a figure of the stretches."""
+        """Return the median of a figure over the stretches."""
         return float(median(getattr(stretch, name) for stretch in self.stretches))
 
     @property
     def difference(self) -> float:
-        """Of p99, as a share of the live one."""
+        """The difference of the simulated p99, as a share of the live one."""
         return self.median("simulated_p99_ms") / self.median("live_p99_ms") - 1
 
     @property
     def paced_difference(self) -> float:
-        """Of p99 at the cell's own pace, as a share of the live one."""
+        """The difference of the p99 simulated at the cell's own pace, as a share of the live one."""
         return self.median("paced_p99_ms") / self.median("live_p99_ms") - 1
 
 
 def profile_path(home: Path, replicas: int) -> Path:
-    """Give where the check's own profile is kept: of a replica beside as many as there will be."""
+    """Return the path of this benchmark's profile of a replica that runs among `replicas` replicas."""
     return home / _profile(replicas)
 
 
@@ -67,10 +70,10 @@ def _profile(replicas: int) -> str:
 
 
 def take_profile(home: Path, replicas: int) -> None:
-    """Measure the pipeline as its operators would; leaves ``profile_path``.
+    """Measure the pipeline as its operators would, and write ``profile_path``.
 
     Raises:
-        subprocess.CalledProcessError: it could not be measured; what was said stands on standard error.
+        subprocess.CalledProcessError: the measurement failed. Its messages are on standard error.
     """
     with _written(accuracy_config(replicas)) as path:
         command = [sys.executable, "-m", "cli.main", "models", "bench", str(path)]
@@ -86,7 +89,7 @@ def run_accuracy(
 
 
 def accuracy_config(replicas: int) -> PipelineConfig:
-    """Give the DLRM's pipeline with larger requests, batches of as many as before in the end, and its own profile."""
+    """Return the DLRM's pipeline with 512 candidates per request, 4 requests per full batch, and its own profile."""
     data = load_config(_CONFIG).model_dump(mode="json")
     data["candidates"]["count"] = _CANDIDATES
     data["requests"]["default_deadline_ms"] = 5000
@@ -126,7 +129,7 @@ def _cells(home: Path, replicas: int, seconds: float, say: Callable[[str], None]
 
 
 def most_per_s(spec: PipelineSpec) -> float:
-    """Give the requests a second that a replica of the first unit can do, by its profile."""
+    """Return the highest rate of a replica of the first unit, in requests per second, by its profile."""
     unit = spec.units[0]
     count = spec.candidates_per_request
     requests = max(1, unit.max_candidates // count)

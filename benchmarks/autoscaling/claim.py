@@ -1,10 +1,9 @@
-"""Our policies against Serve's own, both tuned by the same budget, judged on a day that neither was tuned on.
+"""Our policies against Serve's own: both tuned with the same budget, and judged on a day that neither was tuned on.
 
-The pipeline is configs/cluster.yaml with its CPU pool alone: Serve's policy knows nothing of several pools. Two
-searches with as many trials tune in the stepped engine; what is on their fronts is judged by the event engine, request
-by request, with several seeds: what each costs where it misses as little, and what it misses where it costs as much.
-That takes less traffic than 10^9 a day, on nodes as many times smaller at the same price a core.
-
+The pipeline is configs/cluster.yaml with its CPU pool alone, since Serve's policy does not know several pools. Two
+searches with the same number of trials tune in the stepped engine. The configurations on their fronts are judged by the
+event engine, request by request, with several seeds. The report compares the costs at equal misses, and the misses at
+equal cost. This uses less traffic than 10^9 requests per day, on smaller nodes at the same price per core.
     python benchmarks/autoscaling/claim.py [--trials 200] [--requests-per-day 5e7] [--seeds 2] [--json]
 """
 
@@ -44,7 +43,14 @@ _FULL_PER_DAY = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A configuration on the other day: one figure a seed. chosen: by its search, on the day that it was tuned on."""
+    """A configuration judged on the other day, with one figure per seed.
+
+    Attributes:
+        chosen: whether its search chose it, on the day that it was tuned on.
+        costs: cost of the day.
+        misses: share of missed requests.
+        violated_s: seconds in violation of the objective.
+    """
 
     config: AutoscalingConfig
     chosen: bool
@@ -55,17 +61,17 @@ class Judged:
 
     @property
     def cost(self) -> float:
-        """On the mean over seeds."""
+        """The mean cost over seeds."""
         return fmean(self.costs)
 
     @property
     def missed(self) -> float:
-        """Share of the requests, on the mean over seeds."""
+        """The mean share of missed requests over seeds."""
         return fmean(self.misses)
 
 
 def pipeline(per_day: float = _FULL_PER_DAY) -> PipelineSpec:
-    """Give the cluster with its CPU pool alone, whose nodes are smaller as the traffic is; two cores at least."""
+    """Return the cluster with its CPU pool alone. Nodes are scaled down with the traffic, to two cores at least."""
     config = load_config(ROOT / "configs" / "cluster.yaml")
     spec = lowered(config.model_copy(update={"autoscaling": None}), profiles_of(config, home_directory()))
     units = []
@@ -85,7 +91,7 @@ def pipeline(per_day: float = _FULL_PER_DAY) -> PipelineSpec:
 
 
 def day(which: str, per_day: float, step_s: float) -> BinnedTrace:
-    """Give one of the two days, scaled."""
+    """Return one of the two days, scaled to `per_day` requests."""
     trace = open_trace(ROOT / f"configs/traces/billion-{which}.csv")
     counts = trace.bins(step_s)
     return BinnedTrace(trace.name, counts).scaled(per_day / float(counts.requests.sum()))
@@ -99,7 +105,7 @@ def searched(
     options: TuneOptions,
     folder: Path,
 ) -> tuple[Tuned, float]:
-    """Tune on a day; give what was found and how long that took."""
+    """Tune on a day. Return the result and the seconds that it took."""
     base = AutoscalingConfig.model_validate({"p99_ms": p99_ms, "policy": {"kind": "target_ongoing"}})
     console, started_s = Console(stderr=True), time.monotonic()
     with console.status("tuning") as status:
@@ -117,7 +123,7 @@ def searched(
 def judge(
     spec: PipelineSpec, trace: BinnedTrace, job: tuple[AutoscalingConfig, int]
 ) -> tuple[float, float, float, float]:
-    """Follow every request of a day; give cost, share missed, p99 in ms and seconds in violation."""
+    """Simulate every request of a day. Return cost, share missed, p99 in ms and seconds in violation."""
     config, seed = job
     simulation = simulated(spec, config, trace, None, seed, engine="events")
     return simulation.cost, miss_share(simulation), simulation.latency.p99_ms, simulation.violated_s
@@ -126,7 +132,7 @@ def judge(
 def judged(
     spec: PipelineSpec, trace: BinnedTrace, fronts: Sequence[Tuned], seeds: int, processes: int, most: int
 ) -> list[list[Judged]]:
-    """Judge of each front ``most`` at most, evenly spread over it, with what its search chose."""
+    """Judge at most ``most`` configurations of each front, evenly spread, including the one that its search chose."""
     picked = [picks(tuned, most) for tuned in fronts]
     jobs = [(one.config, seed) for front in picked for one in front for seed in range(1, seeds + 1)]
     task = partial(judge, spec, trace)
@@ -144,7 +150,10 @@ def judged(
 
 
 def picks(tuned: Tuned, most: int) -> list[JudgedConfig]:
-    """Give ``most`` of a front at most, the cheapest first: from its middle are left out others than the chosen."""
+    """Return at most ``most`` configurations of a front, the cheapest first.
+
+    Configurations are dropped from the middle of the front, but never the chosen one.
+    """
     front = list(tuned.front)
     if tuned.chosen not in front:
         front.append(tuned.chosen)
@@ -154,17 +163,17 @@ def picks(tuned: Tuned, most: int) -> list[JudgedConfig]:
 
 
 def cheapest(front: Sequence[Judged], allowed: float) -> Judged | None:
-    """Give the cheapest that misses no more than that."""
+    """Return the cheapest configuration that misses at most `allowed`, or None."""
     return min((one for one in front if one.missed <= allowed), key=lambda one: one.cost, default=None)
 
 
 def least(front: Sequence[Judged], cost: float) -> Judged | None:
-    """Give what misses least and costs no more than that."""
+    """Return the configuration that misses least and costs at most `cost`, or None."""
     return min((one for one in front if one.cost <= cost), key=lambda one: one.missed, default=None)
 
 
 def compared(ours: Sequence[Judged], serves: Sequence[Judged]) -> dict[str, Any]:
-    """Set cost at equal violations and violations at equal cost side by side."""
+    """Return the costs at equal violations, and the violations at equal cost."""
     at_violations = []
     for allowed in ALLOWED:
         one, other = cheapest(ours, allowed), cheapest(serves, allowed)
@@ -180,7 +189,7 @@ def compared(ours: Sequence[Judged], serves: Sequence[Judged]) -> dict[str, Any]
 
 
 def main() -> None:
-    """Tune both, judge both, print."""
+    """Tune both sides, judge both, and print the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

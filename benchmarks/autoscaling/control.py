@@ -36,7 +36,7 @@ _PROFILE, _TRAFFIC = "profile.json", "traffic"
 _EXPECTED_STARTUP_S = 5.0
 _LOOKS_PER_S = 4.0
 _LEAD_S, _TAIL_S = 8.0, 15.0
-"""Before the first request, for the first metrics to be there, and after the last."""
+"""Seconds before the first request, until the first metrics exist, and seconds after the last request."""
 _DRAIN_S = float(
     local_settings(ServicePorts(*[0] * 7), Path())["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"]
 )
@@ -45,7 +45,14 @@ _ALIVE = ("STARTING", "UPDATING", "RECOVERING", "RUNNING", "STOPPING")
 
 @dataclass
 class Curve:
-    """Replicas over time, seconds from the first request's origin: what was asked for, what is alive, what is ready."""
+    """Replicas over time.
+
+    Attributes:
+        at_s: seconds since the first request's origin.
+        target: requested replicas.
+        alive: replicas that exist, including those that start or stop.
+        ready: replicas that serve.
+    """
 
     at_s: list[float] = field(default_factory=list)
     target: list[int] = field(default_factory=list)
@@ -53,12 +60,12 @@ class Curve:
     ready: list[int] = field(default_factory=list)
 
     def seconds_of(self, values: list[int], until_s: float) -> float:
-        """Give the integral of ``values``, each standing until the next, from 0 to ``until_s``."""
+        """Return the integral of ``values`` from 0 to ``until_s``. Each value holds until the next."""
         times = np.clip([*self.at_s, until_s], 0.0, until_s)
         return float(np.sum(np.diff(times) * values))
 
     def rises(self) -> list[tuple[float, int]]:
-        """Give when the target first reached each number, on each of its ways up."""
+        """Return the time at which the target first reached each number, on each of its ways up."""
         rises: list[tuple[float, int]] = []
         for at_s, before, after in zip(self.at_s[1:], self.target, self.target[1:], strict=False):
             rises += [(at_s, number) for number in range(before + 1, after + 1)]
@@ -67,9 +74,12 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Both sides. rises: live moment, simulated moment and replicas of every step up that both made.
+    """The results of the live and of the simulated side.
 
-    decisions: those that changed something, as moment, replicas and reason, ``live`` and ``simulated``.
+    Attributes:
+        rises: live time, simulated time and replicas of every step up that both sides made.
+        unmatched: number of steps up that only one side made.
+        decisions: time, replicas and reason of each decision that changed something, ``live`` and ``simulated``.
     """
 
     seconds: float
@@ -91,17 +101,17 @@ class Control:
 
     @property
     def difference(self) -> float:
-        """Of replica-seconds, as a share of the live ones."""
+        """The difference of the simulated replica-seconds, as a share of the live ones."""
         return self.simulated_replica_seconds / self.live_replica_seconds - 1
 
     @property
     def worst_rise_s(self) -> float:
-        """Of the moments of steps up."""
+        """The largest difference in time of a step up, in seconds."""
         return max((abs(live - simulated) for live, simulated, _ in self.rises), default=0.0)
 
 
 def control_config(policy: dict[str, Any], port: int) -> PipelineConfig:
-    """Give the DLRM's pipeline with one waiting unit, a tenth of a CPU each, and at most 16 of it."""
+    """Return the DLRM's pipeline with one waiting unit of 0.1 CPU per replica and at most 16 replicas."""
     data = load_config(_CONFIG).model_dump(mode="json")
     data["http"]["port"] = port
     data["requests"]["default_deadline_ms"] = 5000
@@ -163,7 +173,7 @@ def run_control(
         policy=policy["kind"],
         startup_s=seen_startup_s,
         live_replica_seconds=curve.seconds_of(curve.alive, seconds + _TAIL_S),
-        simulated_replica_seconds=unit.replica_seconds - _LEAD_S,  # one replica, so far
+        simulated_replica_seconds=unit.replica_seconds - _LEAD_S,  # one replica during the lead
         live_ready_seconds=curve.seconds_of(curve.ready, seconds + _TAIL_S),
         simulated_ready_seconds=unit.ready_seconds - _LEAD_S,
         rises=rises,
@@ -233,7 +243,10 @@ def _watch(application: str, curve: Curve, stop: threading.Event) -> None:
 
 
 def startup_s(curve: Curve) -> float:
-    """Give the median time from a step up to its replicas being ready, of steps that were not undone before."""
+    """Return the median time from a step up until its replicas were ready.
+
+    Steps that were undone before are left out.
+    """
     waits = []
     for at_s, number in curve.rises():
         for later_s, target, ready in zip(curve.at_s, curve.target, curve.ready, strict=True):

@@ -1,12 +1,14 @@
-"""The autoscaling lab held against a real local Ray: what the simulator says, and what happened.
+"""The simulator's predictions compared with a real local Ray.
 
     python -m benchmarks.autoscaling.live [--quick] [--json] [control|profile|accuracy]
 
-Control: units that wait instead of computing, scaled by a policy through the adapter, and the same policy in the
-simulator on the same arrivals: replica-seconds, and the moment of each step up. Accuracy: the DLRM of
-configs/dlrm.yaml at fixed numbers of replicas and loads, and what the simulator makes of its profile: p99.
-Wanted: within 10% and 2 s, and within 20%. What is missing is made: the DLRM (python -m benchmarks.cases.dlrm) and its
-profile, by ``rankway models bench`` before any cell; ``profile`` takes it anew, and nothing else.
+- Control: units that wait instead of computing are scaled by a policy through the adapter. The simulator runs the same
+  policy on the same arrivals. Compared are the replica-seconds and the time of each step up.
+- Accuracy: the DLRM of configs/dlrm.yaml runs at fixed numbers of replicas and loads. The simulator predicts its p99
+  from its profile.
+
+The goals are 10% for replica-seconds, 2 s for each step, and 20% for p99. Missing inputs are made first: the DLRM
+(python -m benchmarks.cases.dlrm) and its profile (``rankway models bench``). ``profile`` only takes the profile again.
 """
 
 import argparse
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--policy", type=json.loads, default=_POLICY, help="control: the policy, as JSON")
     parser.add_argument("--json", action="store_true", dest="as_json")
     options = parser.parse_args(arguments)
-    with redirect_stdout(sys.stderr):  # where Ray's own messages go, so that the JSON is alone
+    with redirect_stdout(sys.stderr):  # Ray's own messages go to stderr, so that stdout has only the JSON
         figures, control, cells = _measured(options)
     if options.as_json:
         sys.stdout.write(json.dumps(figures, indent=1) + "\n")

@@ -1,10 +1,13 @@
-"""The autoscaling simulator: how fast it is, and whether it is right.
+"""The autoscaling simulator: its speed and its correctness.
 
     python benchmarks/autoscaling/simulator.py [--json] [--seconds 100] [--seeds 6]
 
-Events a second of the event engine on one core, compiled code loaded beforehand; seconds for a day at 1e9 requests in
-the stepped engine, decided by each policy; the stepped engine beside the event engine, means over seeds; the event
-engine beside M/M/c and M/D/1.
+It reports:
+
+- events per second of the event engine on one core, with the compiled code loaded before
+- seconds for a day of 1e9 requests in the stepped engine, under each policy
+- the stepped engine compared with the event engine, as means over seeds
+- the event engine compared with M/M/c and M/D/1
 """
 
 import argparse
@@ -40,7 +43,7 @@ _EXPONENTIAL = -np.log1p(-(np.arange(DRAWS) + 0.5) / DRAWS)
 
 
 def unit(name: str, replicas: int, *, at_once_ms: float, candidate_ms: float, calls: int = 1) -> UnitSpec:
-    """Give a unit whose batches, of 800 candidates at most, take so long at once and for each candidate."""
+    """Return a unit whose batches of at most 800 candidates take `at_once_ms` plus `candidate_ms` per candidate."""
     times = {size: at_once_ms + candidate_ms * size for size in (1, 200, 800)}
     profile = Profile(
         unit=name,
@@ -58,30 +61,30 @@ def unit(name: str, replicas: int, *, at_once_ms: float, candidate_ms: float, ca
 
 
 def pipeline(*units: UnitSpec, p99_ms: float = 40.0) -> PipelineSpec:
-    """Give a pipeline of these units in one pool of 16-core nodes."""
+    """Return a pipeline of these units in one pool of 16-core nodes."""
     pool = PoolConfig(cpus=16, memory_gib=64, price_per_hour=0.7, max_nodes=1000)
     return PipelineSpec("benchmark", units, {"cpu": pool}, p99_ms=p99_ms, deadline_ms=500)
 
 
 def one(replicas: int) -> PipelineSpec:
-    """Give a pipeline of one unit: 4 ms for a request of 200 candidates, 10 ms for a full batch."""
+    """Return a pipeline of one unit: 4 ms for a request of 200 candidates, 10 ms for a full batch."""
     return pipeline(unit("ranker", replicas, at_once_ms=2.0, candidate_ms=0.01))
 
 
 def split(ingresses: int, rankers: int) -> PipelineSpec:
-    """Give a pipeline whose ranker is a unit of its own."""
+    """Return a pipeline whose ranker is a separate unit."""
     front = unit("ingress", ingresses, at_once_ms=0.5, candidate_ms=0.0001, calls=4)
     return pipeline(front, *one(rankers).units)
 
 
 def waves(per_s: float, end_s: float, period_s: float, step_s: float) -> Rates:
-    """Give rates that rise and fall by 60%."""
+    """Return rates that rise and fall by 60%."""
     times_s = np.arange(0, end_s, step_s)
     return Rates(0.0, step_s, per_s * (1 + 0.6 * np.sin(2 * np.pi * times_s / period_s)), float(_CANDIDATES))
 
 
 def speed(spec: PipelineSpec, per_s: float, requests: int, repeats: int = 3) -> dict[str, float]:
-    """Give events a second, the median of repeats; the trace is drawn beforehand."""
+    """Return the events per second, the median of repeats. The trace is drawn before."""
     random = np.random.default_rng(0)
     trace = [(np.cumsum(random.exponential(1 / per_s, requests)), np.full(requests, _CANDIDATES, np.int32))]
     rates = []
@@ -101,7 +104,7 @@ def _utilisation(simulation: Simulation) -> float:
 
 
 def day(spec: PipelineSpec, kind: str) -> dict[str, float]:
-    """Give the seconds that a day of 1e9 requests takes in the stepped engine."""
+    """Return the seconds that a day of 1e9 requests takes in the stepped engine, and its results."""
     config = AutoscalingConfig.model_validate({"policy": {"kind": kind}, "p99_ms": spec.p99_ms})
     spec = config.applied_to(spec)
     policy, rates = make_policy(config, spec), waves(1e9 / 86_400, 86_400, 86_400, 60.0)
@@ -117,9 +120,10 @@ def day(spec: PipelineSpec, kind: str) -> dict[str, float]:
 
 
 def agreement(spec: PipelineSpec, kind: str, seeds: int) -> dict[str, float]:
-    """Give both engines' cost and p99 over an hour of waves under a policy, on the mean over seeds, and how far apart.
+    """Compare cost and p99 of both engines over an hour of waves under a policy, as means over seeds.
 
-    Some policies amplify chance: an engine's own seeds are apart by ``spread``, and means are known to ``error`` only.
+    Some policies amplify chance. The event engine's own seeds differ by ``spread``, so a difference of the means is
+    known only up to ``error``.
     """
     config = AutoscalingConfig.model_validate({"policy": {"kind": kind}, "p99_ms": spec.p99_ms})
     spec = config.applied_to(spec)
@@ -155,14 +159,14 @@ def _apart(name: str, events: Sequence[float], steps: Sequence[float]) -> dict[s
 
 
 def queue(servers: int, load: float, *, exponential: bool, requests: int = 400_000) -> dict[str, float]:
-    """Give the mean time in the system beside theory's; services take 10 ms on the mean, one request a batch."""
+    """Return the simulated and the theoretical mean time in the system. A batch is one request, 10 ms on average."""
     ranker = replace(
         unit("ranker", 1, at_once_ms=10.0, candidate_ms=0.0), max_candidates=1, max_waiting_candidates=10**9
     )
     spec = replace(pipeline(ranker), deadline_ms=1e6)
     rankers = 1
     if servers > 1:
-        # The limit of calls in flight is what makes requests wait: calls never meet at one of so many rankers.
+        # Requests wait only for the limit of calls in flight. With so many rankers, two calls never meet at one.
         front = replace(
             unit("ingress", 1, at_once_ms=1e-6, candidate_ms=0.0, calls=servers), max_candidates=1
         )
@@ -191,7 +195,7 @@ def queue(servers: int, load: float, *, exponential: bool, requests: int = 400_0
 
 
 def _waits_ms(servers: int, load: float) -> float:
-    """Give the mean wait of M/M/c (Erlang C) with services of 10 ms; M/D/1 waits half of M/M/1."""
+    """Return the mean wait of M/M/c (Erlang C) with services of 10 ms. M/D/1 waits half as long as M/M/1."""
     offered = servers * load
     terms = [offered**k / math.factorial(k) for k in range(servers)]
     last = offered**servers / math.factorial(servers) / (1 - load)
@@ -199,8 +203,13 @@ def _waits_ms(servers: int, load: float) -> float:
 
 
 def measure(seconds: float, seeds: int) -> dict[str, Any]:
-    """Run it all; ``seconds`` of simulated traffic for the speed, ``seeds`` of both engines beside each other."""
-    speed(one(1), 100, 1000, repeats=1)  # compiles, or loads what is compiled
+    """Measure everything.
+
+    Args:
+        seconds: of simulated traffic for the speed.
+        seeds: number of seeds for the comparison of the engines.
+    """
+    speed(one(1), 100, 1000, repeats=1)  # compiles, or loads the compiled code
     speeds = {
         "1 unit, 4 replicas": speed(one(4), 1000, int(1000 * seconds * 10)),
         "1 unit, 64 replicas": speed(one(64), 16_000, int(16_000 * seconds)),
@@ -221,7 +230,7 @@ def measure(seconds: float, seeds: int) -> dict[str, Any]:
 
 
 def lines_of(measured: Mapping[str, Any]) -> list[str]:
-    """Give the figures as text."""
+    """Return the figures as text."""
     lines = ["event engine, one core                    events/s"]
     lines += [
         f"  {name:36s} {s['events_per_s'] / 1e6:6.2f} M at {s['utilisation']:.0%} utilisation"
@@ -250,7 +259,7 @@ def lines_of(measured: Mapping[str, Any]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print."""
+    """Measure, and print the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""A stretch of open-loop load on a service, and the same requests simulated by its profile and at its own pace."""
+"""One stretch of open-loop load on a service, and its simulation by the profile and at the measured pace."""
 
 import time
 from dataclasses import dataclass, replace
@@ -24,14 +24,20 @@ _PACINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Part of a cell's time, sent by itself.
+    """One uninterrupted part of a cell's time.
 
-    late_p99_ms: how late requests were sent, which counts in their latencies. batch_ms, batch_requests: the mean of
-    batches in the stages, and of the requests in one. pace: by what factor batches took longer than the profile, which
-    is of some minutes before, has it: on a shared machine the same batch takes a tenth more or less by then. paced:
-    simulated once more with the profile's batches longer by that; what differs still is the simulator's own.
-    cores: what was busy meanwhile, by role; ``foreign`` is what belongs to neither service nor client: above 0.1 it
-    was disturbed.
+    Attributes:
+        good: number of answers with status 200.
+        sent: number of requests, including missed ones and errors.
+        live_batch_ms: mean time of a batch in the stages.
+        live_batch_requests: mean number of requests per batch.
+        late_p99_ms: p99 of the delay with which requests were sent. Their latencies include it.
+        cores: mean number of busy cores, by role. ``foreign`` is the use by other processes than service and client.
+            Above 0.1 the stretch was disturbed.
+        pace: ratio of the measured batch time to that of the profile, which was taken some minutes before. On a shared
+            machine the same batch may by then take a tenth more or less.
+        paced_p50_ms: p50 simulated with all batches slower by the pace. The remaining difference is the simulator's.
+        paced_p99_ms: p99 of that simulation.
     """
 
     good: int
@@ -52,7 +58,7 @@ class Stretch:
 
 
 def measure_stretch(server: Server, spec: PipelineSpec, rate: float, seconds: float, seed: int) -> Stretch:
-    """Load the service as Poisson has it at ``rate`` requests a second, then simulate that."""
+    """Load the service with Poisson arrivals at ``rate`` requests per second, then simulate the same arrivals."""
     bodies = [b'{"user_id": "u-%06d", "k": 10}' % user for user in range(97)]
     requests = [http_request("127.0.0.1", "/v1/rank", body) for body in bodies]
     prime = health_request("127.0.0.1")
@@ -70,7 +76,7 @@ def measure_stretch(server: Server, spec: PipelineSpec, rate: float, seconds: fl
     live_ms, live_requests = sum(batches.stage_ms.values()), batches.mean_requests
     simulated = _Simulated.from_arrivals(spec, times_s)
     pace, paced = 1.0, simulated
-    for _ in range(_PACINGS):  # other times make other batches
+    for _ in range(_PACINGS):  # other batch times lead to other batch sizes, so repeat
         pace *= live_ms / live_requests / (paced.batch_ms / paced.batch_requests)
         paced = _Simulated.from_arrivals(at_pace(spec, pace), times_s)
     return Stretch(
@@ -100,7 +106,7 @@ def _poisson(rate: float, seconds: float, seed: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class _Simulated:
-    """The same requests, simulated with several seeds: of the one whose p99 is the median."""
+    """A simulation of the same requests: of several seeds, the one with the median p99."""
 
     p50_ms: float
     p99_ms: float
@@ -109,7 +115,7 @@ class _Simulated:
 
     @classmethod
     def from_arrivals(cls, spec: PipelineSpec, times_s: NDArray[np.float64]) -> "_Simulated":
-        """Simulate the arrivals; of several seeds take the run of the median p99."""
+        """Simulate the arrivals with several seeds, and take the run with the median p99."""
         counts = np.full(len(times_s), spec.candidates_per_request, np.int32)
         runs = [
             simulate(spec, Fixed(spec), [(times_s, counts)], SimulationOptions(seed=seed))
@@ -128,7 +134,7 @@ class _Simulated:
 
 
 def at_pace(spec: PipelineSpec, pace: float) -> PipelineSpec:
-    """Give the pipeline of one unit with batches that take so many times as long."""
+    """Return the pipeline of one unit with batches that take `pace` times as long."""
     [unit] = spec.units
     [placed] = unit.placed
     slower = {"served_ratio": placed.profile.served_ratio * pace}

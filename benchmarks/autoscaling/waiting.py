@@ -1,6 +1,6 @@
-"""Units that wait instead of computing: all of the service is real but the model, which sleeps as its profile says.
+"""Units that wait instead of computing. The service is real except for the model, which sleeps as its profile says.
 
-So a machine of two cores runs sixteen replicas, and what is compared is the control of them.
+So a machine with two cores can run sixteen replicas, and the benchmark can compare how they are controlled.
 """
 
 import math
@@ -28,12 +28,12 @@ _SIZES = ((1, 32), (2, 64), (4, 128))
 
 
 def batch_s(candidates: int) -> float:
-    """Give what a batch takes."""
+    """Return the seconds that a batch takes."""
     return FIXED_S + PER_CANDIDATE_S * candidates
 
 
 def waiting_profile(startup_s: float) -> Profile:
-    """Give the profile of a unit that takes exactly that."""
+    """Return the profile of a unit that takes exactly that time."""
     timings = [
         Timing(requests=requests, candidates=candidates, p50_ms=ms, p99_ms=ms, mean_ms=ms, runs=1)
         for requests, candidates in _SIZES
@@ -51,22 +51,22 @@ def waiting_profile(startup_s: float) -> Profile:
 
 
 class Waiting:
-    """A ranker that takes its time; every score is 0."""
+    """A ranker that sleeps and returns the score 0 for every candidate."""
 
     name = "ranker"
 
     def __call__(self, batch: RaggedBatch) -> RaggedBatch:
-        """Wait as long as the batch takes."""
+        """Sleep for the time of the batch."""
         time.sleep(batch_s(batch.candidate_count))
         scores = np.zeros(batch.candidate_count, dtype=np.float32)
         return batch.adding(candidates={"score": scores, "ranker": scores})
 
 
 class WaitingUnit(ReleaseCommands):
-    """The ingress unit, its ranker replaced."""
+    """The ingress unit with a waiting ranker."""
 
     def __init__(self, config: dict[str, Any], home: str) -> None:
-        """Load all but the ranker's place."""
+        """Load everything except the ranker."""
         replica = serve.get_replica_context().replica_id.unique_id
         pipeline = PipelineConfig.model_validate(config)
         self._engine = build_engine(pipeline, Path(home), replica=replica, remote={"ranker": Waiting()})
@@ -74,11 +74,11 @@ class WaitingUnit(ReleaseCommands):
         super().__init__(self._engine.live, replica)
 
     def __serve_build_asgi_app__(self) -> RankApp:
-        """Give Serve the application object."""
+        """Return the application object to Serve."""
         return self._app
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """As the real unit."""
+        """Return the same statistics as the real unit."""
         return recorded(self._engine.runner.waiting_candidates, self._engine.metrics)
 
     async def __del__(self) -> None:
@@ -87,7 +87,7 @@ class WaitingUnit(ReleaseCommands):
 
 
 def build(args: PipelineArgs) -> Application:
-    """Compose the one deployment; Serve imports this by name."""
+    """Compose the only deployment. Serve imports this by name."""
     placement = placements(args.config, args.config.ingress_unit)[0]
     deployment = cast(Deployment, serve.deployment(cast(type, serve.ingress()(WaitingUnit))))
     made = deployment.options(
@@ -101,7 +101,7 @@ def build(args: PipelineArgs) -> Application:
 
 
 def arrivals(seconds: float, peak_per_s: float, seed: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """Give Poisson arrivals: a calm start, a wave, a burst upon its way down, and calm again. Sorted seconds."""
+    """Return Poisson arrivals as sorted seconds: calm, a wave with a burst on its way down, and calm again."""
     step_s = 0.5
     at = np.arange(0, seconds, step_s) / seconds
     wave = np.clip(np.sin((at - 0.15) / 0.7 * math.pi), 0, 1) ** 2

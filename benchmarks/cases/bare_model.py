@@ -1,11 +1,11 @@
-"""The bare model: how many requests a second these cores score when nothing else is done.
+"""The bare model: the requests per second that these cores score when they do nothing else.
 
     python -m benchmarks.cases.bare_model [--workload dlrm] [--seconds 1] [--json]
 
 Every runtime that can execute the pipeline's models is tried with several batch sizes, as two processes of one
-thread and as one process of two. The arrays are those the service would batch, many different ones so
-that no result can be remembered; assembling them is not counted. A request of a pipeline with a reranker
-is one list through both models.
+thread and as one process of two. The arrays are those that the service would batch. They are many and different, so
+that no result can be cached. Their assembly is not counted. For a pipeline with a reranker, a request is one list
+through both models.
 """
 
 import argparse
@@ -35,14 +35,13 @@ _START_LIMIT_S = 180.0
 _PREPARED_CANDIDATES = 16_384
 
 
-_Result = (
-    list[tuple[int, float, float]] | str
-)  # requests, wall and CPU seconds by batch size; or what is amiss
+# Requests, wall seconds and CPU seconds for each batch size, or the error.
+_Result = list[tuple[int, float, float]] | str
 
 
 @dataclass(frozen=True, slots=True)
 class BareCell:
-    """One way to run the bare model: requests a second of all processes, CPU a request."""
+    """One way to run the bare model: requests per second of all processes, and CPU per request."""
 
     runtime: RuntimeKind
     processes: int
@@ -71,7 +70,7 @@ def measure(
     layouts: Sequence[tuple[int, int]] = LAYOUTS,
     sizes: Sequence[int] = REQUESTS_A_BATCH,
 ) -> list[BareCell]:
-    """Measure every combination for ``seconds``; a runtime that cannot execute the models is left out."""
+    """Measure every combination for ``seconds``. A runtime that cannot execute the models is skipped."""
     fitting = tuple(size for size in sizes if size == 1 or size * workload.candidates <= _MAX_CANDIDATES)
     cells = []
     for runtime in runtimes:
@@ -82,7 +81,7 @@ def measure(
 
 
 def best(cells: Sequence[BareCell]) -> BareCell:
-    """Give the fastest way."""
+    """Return the fastest cell."""
     return max(cells, key=lambda cell: cell.rps)
 
 

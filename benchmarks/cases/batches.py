@@ -1,4 +1,4 @@
-"""The arrays that a pipeline's models are given: real users, candidates as the pipeline draws them."""
+"""The inputs of a pipeline's models: real users, and candidates drawn as in the pipeline."""
 
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,7 @@ _STORED_USERS = 997
 
 
 class BatchMaker:
-    """Makes ragged batches of one pipeline, different ones each time."""
+    """Makes ragged batches of one pipeline. Each one is different."""
 
     def __init__(self, config: PipelineConfig, home: Path, seed: int) -> None:
         """Open the catalogue and the store."""
@@ -40,7 +40,7 @@ class BatchMaker:
         self._random = np.random.default_rng(seed)
 
     def batch(self, requests: int) -> RaggedBatch:
-        """Give a batch of that many requests, user features read."""
+        """Return a batch of `requests` requests with their user features."""
         users = [b"u-%06d" % user for user in self._random.integers(0, _STORED_USERS, requests)]
         context = self._layout.columns([self._layout.encode({})] * requests)
         drawn = self._source.draw(context, requests)
@@ -54,7 +54,7 @@ class BatchMaker:
 
 
 class RuntimeLoader:
-    """Loads an artifact with one kind of runtime, of some threads."""
+    """Loads artifacts with one kind of runtime and a number of threads."""
 
     def __init__(self, kind: RuntimeKind, threads: int) -> None:
         """Load with ``kind``."""
@@ -65,17 +65,17 @@ class RuntimeLoader:
         """Load the artifact at ``root``.
 
         Raises:
-            ModelError: it is not there, or has no weights for this runtime.
+            ModelError: there is no artifact, or it has no weights for this runtime.
         """
         artifact = Artifact.load(root)
         return artifact, load_runtime(root, artifact, runtime_config(kind=self.kind, threads=self.threads))
 
 
 class BareModels:
-    """The pipeline's models in a request's order, with nothing between them but arrays made beforehand."""
+    """The pipeline's models in the order of a request, run on arrays that were made before."""
 
     def __init__(self, config: PipelineConfig, home: Path, load: RuntimeLoader, catalogue: Catalogue) -> None:
-        """Load the ranker and, where the pipeline has one, the reranker."""
+        """Load the ranker and, if the pipeline has one, the reranker."""
         names = [config.ranker.model, *([] if config.reranker is None else [config.reranker.model])]
         self._best = 0 if config.reranker is None else config.reranker.best
         self._score = config.ranker.output
@@ -96,7 +96,7 @@ class BareModels:
         return inputs
 
     def run(self, inputs: list[Inputs]) -> NDArray[np.float32]:
-        """Run all models on inputs made beforehand; give the last one's first output."""
+        """Run all models on prepared inputs, and return the first output of the last one."""
         outputs: Inputs = {}
         for (_, runtime), arrays in zip(self._models, inputs, strict=True):
             outputs = runtime.run(arrays)
@@ -104,5 +104,5 @@ class BareModels:
 
 
 def _owned(inputs: Inputs) -> Inputs:
-    """Copy: user features are views into packed rows, of strides and protection that torch refuses."""
+    """Copy the inputs. User features are views into packed rows that torch rejects, being strided and read-only."""
     return {name: values.copy() for name, values in inputs.items()}

@@ -1,11 +1,11 @@
-"""Makes the DLRM pipelines of configs/dlrm.yaml and configs/dlrm-store.yaml: weights and data at random.
+"""Makes the DLRM pipelines of configs/dlrm.yaml and configs/dlrm-store.yaml, with random weights and data.
 
     python -m benchmarks.cases.dlrm [--rows 100000] [--items 20000] [--users 20000]
 
-Under the home it writes ``dlrm/``: ``features.yaml``, ``catalogue/``, ``users.lmdb/`` and ``artifact/`` (ONNX, and the
-same weights in safetensors); and ``dlrm-store/artifact/``, which reads its dense features from the user store.
-It is the shape that published serving benchmarks use (Naumov et al. 2019, arXiv:1906.00091), brought along
-as a caller would: an artifact and YAML, no code in services/.
+Under the home it writes ``dlrm/`` with ``features.yaml``, ``catalogue/``, ``users.lmdb/`` and ``artifact/`` (ONNX, and
+the same weights in safetensors). It also writes ``dlrm-store/artifact/``, which reads its dense features from the user
+store. The model has the shape that published serving benchmarks use (Naumov et al. 2019, arXiv:1906.00091). It comes in
+the way a caller would bring it: as an artifact and YAML, without code in services/.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def features_of(options: DlrmOptions) -> FeatureSet:
 
 
 def build(home: Path, *, rows: int = 100_000, items: int = 20_000, users: int = 20_000) -> None:
-    """Make both pipelines, replacing what is there."""
+    """Make both pipelines, and replace existing ones."""
     from benchmarks.cases.dlrm_export import write_dlrm
 
     options = DlrmOptions(rows=rows)
@@ -61,7 +61,7 @@ def build(home: Path, *, rows: int = 100_000, items: int = 20_000, users: int = 
 
 
 def is_built(home: Path) -> bool:
-    """Whether both pipelines are there and whole."""
+    """Return whether both pipelines exist and are complete."""
     try:
         for pipeline in PIPELINES:
             Artifact.load(home / pipeline / "artifact")
@@ -71,7 +71,7 @@ def is_built(home: Path) -> bool:
 
 
 def user_id(number: int) -> str:
-    """Give the id of a user of the store."""
+    """Return the id of a user in the store."""
     return f"u-{number:06d}"
 
 

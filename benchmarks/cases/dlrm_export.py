@@ -19,7 +19,7 @@ _EXAMPLE_REQUESTS, _EXAMPLE_CANDIDATES = 2, 6
 
 
 class _ByPosition(nn.Module):
-    """The exporter names inputs by position; the model takes them by name."""
+    """Takes inputs by position, as the exporter names them, and passes them to the model by name."""
 
     def __init__(self, model: Dlrm) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _ByPosition(nn.Module):
 
 
 def write_dlrm(root: Path, name: str, options: DlrmOptions, feature_hash: str, *, seed: int) -> None:
-    """Write the artifact at ``root``: ONNX, and the same weights as safetensors for the other runtime."""
+    """Write the artifact at ``root``: ONNX, and the same weights as safetensors for the torch runtime."""
     torch.manual_seed(seed)
     model = Dlrm(options).eval()
 
@@ -79,9 +79,9 @@ def _export(model: Dlrm, path: Path) -> None:
     }
     dense_axis = torch.export.Dim("requests") if options.dense_per_request else candidates
     axes = {"dense": {0: dense_axis}, "sparse": {0: candidates}, "request_of": {0: candidates}}
-    # The table lies beside the graph, so that all replicas of a machine map one copy of it.
+    # The table is a file beside the graph, so that all replicas of a machine map one copy of it.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter speaks of its own deprecations
+        warnings.simplefilter("ignore")  # the exporter warns of deprecations in its own code
         torch.onnx.export(
             wrapped,
             tuple(example[name] for name in wrapped.names),

@@ -1,6 +1,6 @@
-"""Feast's side of ``benchmarks/features.py``: run by the Python of an environment that has Feast and nothing of ours.
+"""Feast's side of ``benchmarks/features.py``. It runs in an environment that has Feast and none of our packages.
 
-Reads one JSON document from standard input, then a line for each repeat; answers each with a line of JSON.
+It reads one JSON document from standard input, then one line for each repeat, and answers each with a line of JSON.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Put the rows into Feast's online store, then read them as often as told."""
+    """Put the rows into Feast's online store, then read them for each request."""
     task = json.loads(sys.stdin.readline())
     store = open_store(Path(task["folder"]), task["redis"], task["features"])
     for kind in ("user", "item"):
@@ -75,7 +75,7 @@ def _frame(kind: str, ids: list[str], features: int) -> Any:
 
 
 def answer(document: dict[str, Any]) -> None:
-    """Write a line."""
+    """Write a document as one line."""
     sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""The two sides of ``benchmarks/features.py``: the features stage with the assembler, and Feast in its own process."""
+"""The two sides of ``benchmarks/features.py``: our features stage and assembler, and Feast in its own process."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ class Ours:
     """The features stage over Redis, and the assembly of a model's inputs."""
 
     def __init__(self, folder: Path, config: RedisConfig) -> None:
-        """Write catalogue and store, and open them as a replica does."""
+        """Write the catalogue and the store, and open them as a replica does."""
         names = range(FEATURES)
         features = FeatureSet(
             features=tuple(
@@ -70,7 +70,7 @@ class Ours:
         self._assemble = InputAssembler(signature, catalogue)
 
     def read(self, user: int, rows: NDArray[np.int64]) -> tuple[float, float]:
-        """Make one request's inputs; give the seconds of all, and of the user's part."""
+        """Make the inputs of one request. Return the seconds of everything, and those of the user's part."""
         batch = RaggedBatch(
             offsets=offsets_of(np.array([len(rows)])), rows=rows, user_keys=[f"u{user}".encode()]
         )
@@ -83,15 +83,15 @@ class Ours:
         return ended_s - started_s, read_s - started_s
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         self._stage.close()
 
 
 class Feast:
-    """Feast in its own environment, as a process that is told what to read."""
+    """Feast in its own environment, as a process that receives its requests by a pipe."""
 
     def __init__(self, python: Path, folder: Path, node: str) -> None:
-        """Start it and let it load the same users and items."""
+        """Start the process, and let it load the same users and items."""
         script = Path(__file__).with_name("feast_side.py")
         self._process = subprocess.Popen(
             [str(python), str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
@@ -108,7 +108,7 @@ class Feast:
         return times
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.kill()
         self._process.wait(30)
 

@@ -1,4 +1,4 @@
-"""What benchmarks/sharding.py runs: models as artifacts, and inputs of their shapes."""
+"""The models of benchmarks/sharding.py as artifacts, and inputs of their shapes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,11 @@ _LENGTHS = {"longest": _HISTORY}
 
 @dataclass(frozen=True)
 class Case:
-    """A model on disk. shapes: (candidates, tokens or requests) of the inputs it is compared on."""
+    """A model on disk.
+
+    Attributes:
+        shapes: the input shapes that are compared, as (candidates, requests) or (pairs, tokens).
+    """
 
     name: str
     root: Path
@@ -39,7 +43,7 @@ class Case:
     shapes: tuple[tuple[int, int], ...]
 
     def inputs(self, shape: tuple[int, int], seed: int = 0) -> Inputs:
-        """Give random inputs: pairs of tokens, or candidates of requests in one chunk each."""
+        """Return random inputs: pairs of tokens, or candidates of requests in one chunk each."""
         random = np.random.default_rng(seed)
         sizes = _LENGTHS | {"requests": shape[1], "chunks": shape[1], "candidates": shape[0]}
         if self.artifact.signature.pair is not None:
@@ -52,30 +56,30 @@ class Case:
 
 
 def walks_ranker(home: Path, _folder: Path) -> Case:
-    """Give the trained ranker of the walks.
+    """Return the trained ranker of the walks.
 
     Raises:
-        ArtifactError: it is not there.
+        ArtifactError: it does not exist.
     """
     root = home / "walks" / "models" / "ranker"
     return Case("walks ranker", root, Artifact.read(root), ((200, 1), (64, 4), (17, 9)))
 
 
 def large_ranker(home: Path, folder: Path) -> Case:
-    """Give the walks' ranker at its size ``large``, with random weights."""
+    """Return the walks' ranker in its size ``large``, with random weights."""
     ranker = Artifact.read(home / "walks" / "models" / "ranker")
     options = {**ranker.architecture, **SIZES["large"].model_dump()}
     return _written("walks ranker, large", folder, build_architecture(options), ((64, 1), (16, 2)))
 
 
 def bert_base(_home: Path, folder: Path) -> Case:
-    """Give a cross-encoder of BERT-base's shape with random weights."""
+    """Return a cross-encoder of BERT-base's shape with random weights."""
     options = {"name": "hf_sequence_classification", "config": BERT_BASE, "pair": _PAIR, "types": True}
     return _written("BERT-base", folder, build_architecture(options), ((16, 32), (5, 71), (1, 200)))
 
 
 def minilm(_home: Path, folder: Path) -> Case:
-    """Give MiniLM with its real weights, under a random head."""
+    """Return MiniLM with its real weights, and with a random head."""
     from models.text.hugging_face import load_folder
 
     loaded = load_folder(
@@ -115,7 +119,7 @@ def _shape(spec: InputSpec, sizes: dict[str, int], layout: Any) -> tuple[int, ..
 
 
 def tiny(folder: Path, like: Case) -> Case:
-    """Give a model of next to no weights that imports what ``like`` does."""
+    """Return a model with very few weights that imports the same libraries as ``like``."""
     if like.artifact.signature.pair is None:
         return _next_to_no_work(folder / "before", layers=4, heads=4)
     small = {
@@ -130,7 +134,7 @@ def tiny(folder: Path, like: Case) -> Case:
 
 
 def payload(_home: Path, folder: Path) -> Case:
-    """Give a model of next to no work on 256 KB of inputs: what is left is the group's."""
+    """Return a model with hardly any work on 256 KB of inputs. Its time is the overhead of the group."""
     return _next_to_no_work(folder, layers=1, heads=2)
 
 

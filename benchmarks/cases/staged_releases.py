@@ -1,4 +1,4 @@
-"""Two releases to swap: the same models in artifacts of their own."""
+"""Two releases to swap between, with the same models in different artifacts."""
 
 import shutil
 from pathlib import Path
@@ -14,9 +14,17 @@ from services.releases.staging import ReleaseFolder
 
 
 def stage_two(workload: Workload, home: Path, *, all_changed: bool = False) -> tuple[Path, list[str]]:
-    """Stage the workload, and once more with its ranker, or all, as another artifact; give configuration and names.
+    """Stage the workload twice, the second time with copies of its ranker or of everything as other artifacts.
 
-    The service begins with the second, so that the first swap is one.
+    The service starts with the second release, so the first swap really changes something.
+
+    Args:
+        workload: the pipeline.
+        home: a temporary home for the releases.
+        all_changed: copy all models and the catalogue, and not the ranker alone.
+
+    Returns:
+        The path of the configuration and the names of both releases.
     """
     data = _over(workload.pipeline().model_dump(mode="json"), home_directory())
     config = home / "pipeline.yaml"
@@ -38,7 +46,7 @@ def stage_two(workload: Workload, home: Path, *, all_changed: bool = False) -> t
 
 
 def _over(data: dict[str, Any], home: Path) -> dict[str, Any]:
-    """Name a pipeline's data by absolute paths."""
+    """Return a pipeline's document with absolute paths to its data."""
     data["catalogue"] = str(home / data["catalogue"])
     features = data["features"]
     for field in ("definitions", "overlay", "live"):
@@ -52,7 +60,7 @@ def _over(data: dict[str, Any], home: Path) -> dict[str, Any]:
 
 
 def _copy_artifact(source: Path, target: Path) -> None:
-    """Write the same model as another version: a file more."""
+    """Write the same model as another version, with one more file."""
     artifact = Artifact.read(source)
 
     def write(staging: Path) -> None:

@@ -1,4 +1,4 @@
-"""The workloads that are measured: a pipeline's YAML, how many candidates, and the bodies that are sent."""
+"""The measured workloads: a pipeline's YAML, the number of candidates, and the request bodies."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,14 +15,16 @@ from services.config.loading import load_config
 from services.config.pipeline import PipelineConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-_USERS = 997  # distinct bodies that are cycled; prime, so that they do not beat with the clients
+_USERS = 997  # number of distinct bodies, used in a cycle. It is prime, so the cycle is not in step with the clients
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
     """One workload.
 
-    candidates: scored a request. k: items a request asks for. replicas: None as the YAML says.
+    Attributes:
+        candidates: number scored per request.
+        k: number of items that a request asks for.
     """
 
     name: str
@@ -31,14 +33,14 @@ class Workload:
     k: int
 
     def bodies(self) -> list[bytes]:
-        """Give the request bodies, one a user."""
+        """Return the request bodies, one per user."""
         return [
             json.dumps({"user_id": f"u-{user:06d}", "k": self.k}, separators=(",", ":")).encode()
             for user in range(_USERS)
         ]
 
     def pipeline(self) -> PipelineConfig:
-        """Give the pipeline with this workload's number of candidates."""
+        """Return the pipeline with this workload's number of candidates."""
         pipeline = load_config(self.config)
         data = pipeline.model_dump(mode="json")
         data["candidates"]["count"] = self.candidates
@@ -47,7 +49,7 @@ class Workload:
 
     @contextmanager
     def config_file(self, changes: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> Iterator[Path]:
-        """Write the pipeline's YAML to a temporary file, with changed fields of some of its sections."""
+        """Write the pipeline's YAML to a temporary file, with changes to the fields of some sections."""
         data = self.pipeline().model_dump(mode="json")
         for section, fields in changes.items():
             data[section] |= fields
@@ -58,7 +60,7 @@ class Workload:
 
 
 def _workloads() -> Iterator[Workload]:
-    # All 32 scores are sent, as the servers that this workload is compared with do.
+    # All 32 scores are returned, as in the servers that this workload is compared with.
     yield Workload("dlrm", CONFIGS / "dlrm.yaml", candidates=32, k=32)
     yield Workload("dlrm-store", CONFIGS / "dlrm-store.yaml", candidates=32, k=32)
     for count in (50, 200, 1000):

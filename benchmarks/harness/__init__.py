@@ -1,1 +1,1 @@
-"""The harness: load generators, servers under test, and how their figures are kept and shown."""
+"""The harness: load generators, the servers under test, and the storage and display of their figures."""

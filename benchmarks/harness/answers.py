@@ -1,4 +1,4 @@
-"""What the service says of itself in its answers: stage times and, from them, the batches it formed."""
+"""Stage times that the service reports in its answers, and the batches that follow from them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,9 +17,13 @@ class _Body(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """requests_by_batch: how many batches had how many requests. stage_ms: mean wall time of a batch in a stage.
+    """The batches of a window.
 
-    queue_ms: mean wait of a request for its batch.
+    Attributes:
+        requests_by_batch: number of batches by their number of requests.
+        stage_ms: mean wall time of a batch in each stage.
+        queue_ms: mean time for which a request waits for its batch.
+        degraded: number of degraded answers.
     """
 
     requests_by_batch: dict[int, int]
@@ -29,16 +33,16 @@ class Batches:
 
     @property
     def mean_requests(self) -> float:
-        """Requests a batch."""
+        """Mean number of requests per batch."""
         batches = sum(self.requests_by_batch.values())
         return sum(size * count for size, count in self.requests_by_batch.items()) / max(1, batches)
 
 
 def read_batches(answers: Sequence[Answered]) -> Batches:
-    """Read the window's answers, in the order they came.
+    """Read the answers of a window, in the order in which they came.
 
-    The requests of a batch share its stage times, to the microsecond, and were all sent before the first
-    of them was answered: two answers of which both hold are taken for one batch.
+    The requests of a batch share its stage times, to the microsecond, and all were sent before the first of them was
+    answered. Two answers that fulfil both conditions are counted as one batch.
     """
     decode = msgspec.json.Decoder(_Body).decode
     sizes: list[int] = []

@@ -30,16 +30,17 @@ class Load:
 
     @property
     def label(self) -> str:
-        """Short name: c32, open 80%."""
+        """Short name, such as c32 or open 80%."""
         return f"c{self.clients}" if self.clients else f"open {self.share:.0%}"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one window showed.
+    """The figures of one window.
 
-    core_ms: CPU a request by role, milliseconds. foreign_cores: cores that processes of neither server
-    nor client kept busy meanwhile; above 0.1 the cell is disturbed.
+    Attributes:
+        core_ms: CPU milliseconds per request, by role.
+        foreign_cores: cores that processes other than server and client kept busy. Above 0.1 the cell is disturbed.
     """
 
     load: LoadResult
@@ -51,7 +52,7 @@ class Cell:
 def measure_cell(
     server: Server, load: Load, bodies: Sequence[bytes], seconds: float, peak_rps: float
 ) -> Cell:
-    """Load the server for ``seconds``."""
+    """Load the server for ``seconds``, and return the figures."""
     requests = [http_request(f"{_HOST}:{server.port}", _PATH, body) for body in bodies]
     before, busy_s, started_s = server.meter.read(), machine_busy_s(), time.perf_counter()
     client_s = time.process_time()
@@ -76,9 +77,12 @@ def measure_cell(
 
 
 def model_core_ms(batches: Batches, cells: Sequence[BareCell]) -> float:
-    """Give the model's CPU a request: what the bare model takes for batches of the sizes observed.
+    """Return the model's CPU per request: the cost of the bare model for batches of the observed sizes.
 
-    cells: of one runtime and layout, by batch size; between two sizes it is interpolated.
+    Args:
+        batches: the observed batches.
+        cells: figures of the bare model with one runtime and layout, by batch size. Between two sizes, the cost is
+            interpolated.
     """
     by_size = sorted((cell.requests_a_batch, cell.core_ms_a_request) for cell in cells)
     sizes = np.log2([size for size, _ in by_size])

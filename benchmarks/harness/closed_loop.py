@@ -1,4 +1,4 @@
-"""The closed loop: each client sends its next request when its last is answered."""
+"""The closed loop: each client sends its next request when its last one is answered."""
 
 import asyncio
 import time
@@ -11,10 +11,11 @@ from benchmarks.harness.results import Answered, LoadResult, good_count, percent
 
 
 class ClosedLoop:
-    """``clients`` that each send their next request when the last is answered.
+    """A number of clients that each send their next request when the last one is answered.
 
-    ``answers`` are those of the window, head and body, for whoever reads what the server says of itself;
-    ``answered`` counts all, the warm-up's too.
+    Attributes:
+        answers: the answers of the window, head and body.
+        answered: number of all answers, including those of the warm-up.
     """
 
     def __init__(
@@ -26,9 +27,14 @@ class ClosedLoop:
         warm_s: float = 0.5,
         pause_s: float = 0.0,
     ) -> None:
-        """Cycle ``requests``; answers in the first ``warm_s`` are not counted.
+        """Cycle through ``requests``.
 
-        pause_s: how long a client waits between an answer and its next request.
+        Args:
+            requests: the encoded requests.
+            clients: number of clients.
+            duration_s: length of the window.
+            warm_s: time before the window. Its answers are not counted.
+            pause_s: pause of a client between an answer and its next request.
         """
         self._requests = cycle(requests)
         self._clients, self._duration_s, self._warm_s = clients, duration_s, warm_s
@@ -42,7 +48,7 @@ class ClosedLoop:
         self.answered = 0
 
     async def run(self, host: str, port: int) -> LoadResult:
-        """Load host:port."""
+        """Load the server at host:port, and return the figures."""
         connections = await connect(host, port, self._clients, self._answered, self._lost)
         for connection in connections:
             connection.send(next(self._requests), time.perf_counter())
@@ -88,6 +94,6 @@ class ClosedLoop:
             connection.send(next(self._requests), time.perf_counter())
 
     def _lost(self, connection: Connection, busy: bool) -> None:
-        # A client that lost its connection stays away: the report shows it, a storm of reconnects would not.
+        # A client that lost its connection stops. Reconnecting would hide the loss and could cause a storm.
         if not self._stopping:
             self._errors += 1

@@ -1,6 +1,6 @@
 """One keep-alive HTTP/1.1 connection with one request in flight, as light as Python allows.
 
-Requests are bytes made beforehand; of a response only the status and its length are read.
+Requests are bytes that were made before. Only the status and the length of a response are read.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _LENGTH = b"content-length:"
 def http_request(
     host: str, path: str, body: bytes | None = None, content_type: str = "application/json"
 ) -> bytes:
-    """Give the bytes of a keep-alive request: POST with a body, GET without."""
+    """Return the bytes of a keep-alive request: POST with a body, GET without."""
     method = "GET" if body is None else "POST"
     head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n"
     if body is None:
@@ -32,13 +32,19 @@ def health_request(host: str) -> bytes:
 class Connection(asyncio.Protocol):
     """Sends one request at a time and reports the status of each answer.
 
-    on_answer: called with the connection and the status once the whole answer has come.
-    on_lost: called with the connection and whether a request was in flight when it closed.
-    ``answer`` is the last answer, head and body.
+    Attributes:
+        busy: whether a request is in flight.
+        started_s: the time from which the latency of the last request counts.
+        answer: the last answer, head and body.
     """
 
     def __init__(self, on_answer: OnAnswer, on_lost: OnLost) -> None:
-        """Report to the two callbacks."""
+        """Set the callbacks.
+
+        Args:
+            on_answer: called with the connection and the status once the whole answer has arrived.
+            on_lost: called with the connection and whether a request was in flight when it closed.
+        """
         self._on_answer = on_answer
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
@@ -48,12 +54,12 @@ class Connection(asyncio.Protocol):
         self.answer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        # uvloop's transports are no subclasses of asyncio's.
+        """Store the transport."""
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
 
     def send(self, request: bytes, started_s: float) -> None:
-        """Send a request; ``started_s`` is what its latency is counted from."""
+        """Send a request. Its latency counts from ``started_s``."""
         assert self._transport is not None
         self.busy = True
         self.started_s = started_s
@@ -79,12 +85,12 @@ class Connection(asyncio.Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether it was open and is no more."""
+        """Whether the connection was open and has closed."""
         return self._transport is None
 
     @property
     def is_last(self) -> bool:
-        """Whether the server said with its last answer that it takes no further request here."""
+        """Whether the last answer announced that the server takes no further request on this connection."""
         head = self.answer[: self.answer.find(_HEAD_END)]
         return b"onnection: close" in head
 
@@ -95,15 +101,15 @@ class Connection(asyncio.Protocol):
 
 
 def answer_size(data: bytes) -> int | None:
-    """Give the bytes of the answer that starts ``data``, None while that cannot be told.
+    """Return the size of the answer at the start of ``data``, or None while it is unknown.
 
     Raises:
-        ValueError: its length is in neither a Content-Length nor a chunked encoding.
+        ValueError: the answer has neither a Content-Length nor a chunked encoding.
     """
     head_size = data.find(_HEAD_END)
     if head_size < 0:
         return None
-    # Servers and HAProxy write lower case; the copy is made only for those that do not.
+    # Servers and HAProxy write lower case. The copy is made only for other servers.
     head = data[:head_size]
     at = head.find(_LENGTH)
     if at < 0:
@@ -120,7 +126,7 @@ def answer_size(data: bytes) -> int | None:
 async def connect(
     host: str, port: int, count: int, on_answer: OnAnswer, on_lost: OnLost
 ) -> Sequence[Connection]:
-    """Open ``count`` connections, 64 at a time so that no listen queue overflows."""
+    """Open ``count`` connections, 64 at a time, so that no listen queue overflows."""
     loop = asyncio.get_running_loop()
     opened: list[Connection] = []
     while len(opened) < count:

@@ -22,12 +22,12 @@ from benchmarks.harness.results import LoadResult
 
 
 def run_closed(host: str, port: int, loop: ClosedLoop) -> LoadResult:
-    """Run a closed loop to its end."""
+    """Run a closed loop until it ends."""
     return _run(loop.run(host, port))
 
 
 def run_open(host: str, port: int, loop: OpenLoop) -> LoadResult:
-    """Run an open loop to its end."""
+    """Run an open loop until it ends."""
     return _run(loop.run(host, port))
 
 
@@ -37,7 +37,7 @@ def _run(main: Coroutine[Any, Any, LoadResult]) -> LoadResult:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line; print JSON."""
+    """Run from the command line, and print JSON."""
     parser = argparse.ArgumentParser(prog="benchmarks.harness.load", description=__doc__.splitlines()[0])
     parser.add_argument("url")
     parser.add_argument("--body", action="append", default=[], help="JSON, or @FILE with one a line; cycled")

@@ -1,7 +1,7 @@
-"""The open loop: Poisson arrivals, whatever the server does.
+"""The open loop: Poisson arrivals, however the server responds.
 
-A connection that the server closes is opened again, as any client does: one with a request in flight is an error.
-Latency counts from the SCHEDULED time, so that a stalled server cannot hide the requests it held up
+A connection that the server closes is opened again, as real clients do. If it had a request in flight, that request
+counts as an error. Latency counts from the SCHEDULED time, so that a stalled server cannot hide the requests it delayed
 (Tene, "How NOT to Measure Latency": coordinated omission).
 """
 
@@ -23,7 +23,7 @@ _PRIME_LIMIT_S = 20.0
 
 
 class OpenLoop:
-    """Poisson arrivals at ``rate`` a second over at most ``connections`` connections."""
+    """Poisson arrivals at ``rate`` per second over at most ``connections`` connections."""
 
     def __init__(
         self,
@@ -37,11 +37,21 @@ class OpenLoop:
         times_s: Sequence[float] | None = None,
         prime: bytes | None = None,
     ) -> None:
-        """Draw the arrivals, at most two million; wait ``grace_s`` for the last answers.
+        """Draw the arrivals, at most two million.
 
-        times_s: the arrivals themselves, sorted seconds from the start; ``rate`` is then their mean.
-        prime: a request that each connection sends before the load. A service soon closes connections on which nothing
-        was ever sent, and opening them again would disturb the load.
+        Args:
+            requests: the encoded requests, used in a cycle.
+            rate: mean arrivals per second.
+            duration_s: length of the window.
+            connections: number of connections.
+            grace_s: time to wait for the last answers after the window.
+            seed: of the arrivals.
+            times_s: the arrivals as sorted seconds from the start, instead of drawn ones. ``rate`` is then their mean.
+            prime: a request that each connection sends before the load. A service soon closes connections that never
+                sent anything, and opening them again would disturb the load.
+
+        Raises:
+            ValueError: there would be more than two million requests.
         """
         expected = int(rate * duration_s * 1.2) + 100
         if expected > _MAX_REQUESTS:
@@ -74,7 +84,7 @@ class OpenLoop:
         self.started_s = 0.0
 
     def stop(self) -> None:
-        """Send nothing more; may be called from another thread, once it runs."""
+        """Send no further requests. It may be called from another thread once the loop runs."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._cut)
 
@@ -84,7 +94,7 @@ class OpenLoop:
         self._check_finished()
 
     async def run(self, host: str, port: int) -> LoadResult:
-        """Load host:port."""
+        """Load the server at host:port, and return the figures."""
         loop = self._loop = asyncio.get_running_loop()
         self._address = host, port
         self._connections = list(await connect(host, port, self._count, self._answered, self._lost))
@@ -102,7 +112,7 @@ class OpenLoop:
         try:
             await asyncio.wait_for(self._finished.wait(), self._duration_s + self._grace_s)
         except TimeoutError:
-            pass  # what is unanswered now is missed
+            pass  # the requests without an answer count as missed
         finally:
             loop.remove_reader(self._timer.fd)
             self._timer.close()
@@ -112,7 +122,7 @@ class OpenLoop:
         cpu_s = time.process_time() - cpu_s
         window_s = max(self._duration_s, time.perf_counter() - started_s)
         missed_s = self._missed(time.perf_counter())
-        # What a missed request waited until now counts too: the least it would have taken.
+        # The time that a missed request waited counts too. It is a lower bound of its latency.
         p50, p99, p999 = percentiles_ms(self._latencies_s + missed_s)
         count = len(self._latencies_s)
         for connection in self._connections:
@@ -207,7 +217,7 @@ class OpenLoop:
         while connection is None or connection.closed:
             try:
                 [connection] = await connect(*self._address, 1, self._answered, self._lost)
-            except OSError:  # nobody listens for the moment
+            except OSError:  # the server does not listen at the moment
                 await asyncio.sleep(_RECONNECT_PERIOD_S)
         self._connections.append(connection)
         if self._waiting_s:

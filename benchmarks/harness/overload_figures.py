@@ -11,14 +11,14 @@ import numpy as np
 from benchmarks.harness.results import Answered
 
 _RECOVERED = 1.5
-"""Normal again is a p99 of at most this many times that before the burst."""
+"""The p99 is normal again if it is at most this many times the p99 before the burst."""
 _UNDEGRADED = 0.99
 
 
 def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = math.inf) -> dict[str, Any]:
     """Return the goodput, by rung and by priority, and the latencies of answers and refusals.
 
-    An answer after the deadline, from the scheduled time of its request, is none: it counts as "late".
+    An answer after the deadline, counted from the scheduled time of its request, is "late" and not part of the goodput.
     """
     good: list[float] = []
     refused: list[float] = []
@@ -55,7 +55,7 @@ def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = ma
 
 
 def recovery_s(answers: Sequence[Answered], burst_end_s: float, normal_p99_ms: float) -> float | None:
-    """Return the seconds after the burst from which on the p99 of all that follows is normal; None when never."""
+    """Return the seconds after the burst from which the p99 of all later answers is normal, or None if it never is."""
     ages_s = np.array([answer.started_s - burst_end_s for answer in answers])
     latencies_s = np.array([answer.answered_s - answer.started_s for answer in answers])
     for second in range(int(ages_s.max(initial=0)) + 1):
@@ -65,7 +65,7 @@ def recovery_s(answers: Sequence[Answered], burst_end_s: float, normal_p99_ms: f
 
 
 def undegraded_again_s(answers: Sequence[Answered], burst_end_s: float) -> float | None:
-    """Return the seconds after the burst from which on 99% of all that follows is undegraded; None if never."""
+    """Return the seconds after the burst from which 99% of all later answers are undegraded, or None if never."""
     ages_s = np.array([answer.started_s - burst_end_s for answer in answers])
     whole = np.array([_is_undegraded(answer.data) for answer in answers])
     for second in range(int(ages_s.max(initial=0)) + 1):
@@ -84,7 +84,7 @@ def _percentile_ms(latencies_s: Sequence[float], share: float) -> float:
 
 
 def verdict(repeats: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return median, least and most over the repeats of what is claimed: at the largest multiple, and its ratios."""
+    """Return each figure of the claim, at the largest multiple: its median, smallest and largest value over repeats."""
 
     def spread(values: Sequence[float]) -> dict[str, float]:
         return {"median": float(np.median(values)), "least": min(values), "most": max(values)}

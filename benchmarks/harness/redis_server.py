@@ -1,4 +1,4 @@
-"""A real redis-server for a benchmark: its own port, nothing on disk but what ``save`` puts there."""
+"""A real redis-server for a benchmark, on its own port. It writes to disk only in ``save``."""
 
 import os
 import shutil
@@ -16,13 +16,13 @@ _START_LIMIT_S = 20.0
 
 
 class RedisServer:
-    """One server's process."""
+    """The process of one server."""
 
     def __init__(self, folder: Path) -> None:
-        """Start it on a free port of loopback.
+        """Start the server on a free loopback port.
 
         Raises:
-            SystemExit: there is none to run, or it does not start.
+            SystemExit: redis-server is not installed, or it does not start.
         """
         command = shutil.which("redis-server") or shutil.which("valkey-server")
         if command is None:
@@ -35,29 +35,29 @@ class RedisServer:
         self._process = self._started()
 
     def client(self) -> "redis.Redis":
-        """Give a client of its own."""
+        """Return a new client."""
         return redis.Redis("127.0.0.1", self.port, socket_timeout=10)
 
     def save(self) -> None:
-        """Put the rows on disk: ``restart`` comes back with them."""
+        """Write the rows to disk, so that ``restart`` loads them."""
         with self.client() as client:
             client.save()
 
     def kill(self) -> None:
-        """End the process as kill -9 does."""
+        """End the process like kill -9."""
         self._process.kill()
         self._process.wait(10)
 
     def restart(self) -> None:
-        """Start it again after ``kill``; wait until it answers."""
+        """Start the server again after ``kill``, and wait until it answers."""
         self._process = self._started()
 
     def freeze(self) -> None:
-        """Stop the process where it is."""
+        """Stop the process with SIGSTOP."""
         os.kill(self._process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue the process with SIGCONT."""
         os.kill(self._process.pid, signal.SIGCONT)
 
     def _started(self) -> "subprocess.Popen[bytes]":
@@ -73,16 +73,16 @@ class RedisServer:
         try:
             with redis.Redis("127.0.0.1", self.port, socket_timeout=1) as client:
                 return bool(client.ping())
-        except redis.RedisError:  # it starts, or reads its rows
+        except redis.RedisError:  # it is starting, or loading its rows
             return False
 
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """Run a server for as long as the block lasts.
+    """Run a server until the block ends.
 
     Raises:
-        SystemExit: there is none to run, or it does not start.
+        SystemExit: redis-server is not installed, or it does not start.
     """
     server = RedisServer(folder)
     try:

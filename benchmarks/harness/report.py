@@ -15,10 +15,15 @@ _IN_REPLICA = ("replica", "uvicorn")
 
 @dataclass(slots=True)
 class Measured:
-    """Everything a run measured; cells by side ("service", "control") and load, one a repeat.
+    """All figures of one run.
 
-    bare: every way to run the models, once. bare_rps: the fastest, once a repeat. alike: the service's
-    runtime, one thread a core on all cores, all batch sizes, once a repeat.
+    Attributes:
+        bare: every way to run the models, measured once.
+        alike: the service's runtime, one thread per core on all cores, all batch sizes, once per repeat.
+        bare_rps: requests per second of the fastest way, once per repeat.
+        peak_rps: the service's first peak.
+        health: the health document of each side.
+        cells: cells by side ("service", "control") and load, one per repeat.
     """
 
     workload: Workload
@@ -30,12 +35,12 @@ class Measured:
     cells: dict[tuple[str, Load], list[Cell]] = field(default_factory=dict)
 
     def add(self, side: str, load: Load, cell: Cell) -> None:
-        """Keep a cell."""
+        """Add a cell."""
         self.cells.setdefault((side, load), []).append(cell)
 
 
 def as_json(measured: Measured, *, cores: int) -> dict[str, Any]:
-    """Give the run's figures as plain data."""
+    """Return the run's figures as plain data."""
     fastest = best(measured.bare)
     bare_rps = median(measured.bare_rps or [fastest.rps])
     alike = _median_by_size(measured.alike)
@@ -61,7 +66,7 @@ def as_json(measured: Measured, *, cores: int) -> dict[str, Any]:
 
 
 def as_text(result: dict[str, Any]) -> str:
-    """Give the figures as tables."""
+    """Return the figures as tables."""
     fastest = result["bare"]["fastest"]
     lines = [
         f"{result['workload']}: {result['candidates']} candidates, {result['cores']} cores, "
@@ -88,7 +93,7 @@ def as_text(result: dict[str, Any]) -> str:
 
 
 def growth(results: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Give how the CPU of a request grows from 200 to 1,000 walks candidates, at each closed-loop load."""
+    """Return the growth of the CPU per request from 200 to 1,000 walks candidates, for each closed loop."""
     by_name = {result["workload"]: result for result in results}
     if not {"walks-200", "walks-1000"} <= by_name.keys():
         return {}
@@ -104,7 +109,7 @@ def growth(results: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _median_by_size(cells: Sequence[BareCell]) -> list[BareCell]:
-    """Give one cell a batch size, of the median CPU a request."""
+    """Return one cell per batch size, the one with the median CPU per request."""
     sizes = sorted({cell.requests_a_batch for cell in cells})
     by_size = [[cell for cell in cells if cell.requests_a_batch == size] for size in sizes]
     return [sorted(some, key=lambda cell: cell.core_ms_a_request)[len(some) // 2] for some in by_size]

@@ -1,4 +1,4 @@
-"""What a load run gives: counts and latencies of one window."""
+"""The results of a load run: counts and latencies of one window."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 
 class Answered(NamedTuple):
-    """An answer as it came, head and body, with when its request was due and when it had come, in seconds."""
+    """An answer with its head and body, the time for which its request was scheduled, and the time it arrived."""
 
     started_s: float
     answered_s: float
@@ -20,10 +20,14 @@ class Answered(NamedTuple):
 class LoadResult:
     """One window of load.
 
-    rps: good answers (2xx) a second of the window. Latencies are of all answers, in milliseconds; in an
-    open loop from the scheduled time. missed: scheduled, but unanswered when the window and its grace had
-    passed. send_lag_p99_ms: how late an open loop sent; large means that the client was the bottleneck.
-    client_core_ms: CPU of the load generator, a request.
+    Latencies are those of all answers, in milliseconds. In an open loop they count from the scheduled time.
+
+    Attributes:
+        rps: good answers (2xx) per second of the window.
+        errors: requests whose connection was lost.
+        missed: requests that were scheduled but not answered when the window and its grace time had passed.
+        send_lag_p99_ms: p99 of the delay with which an open loop sent. If it is large, the client was the bottleneck.
+        client_core_ms: CPU milliseconds of the load generator per request.
     """
 
     client: str
@@ -43,12 +47,12 @@ class LoadResult:
     client_core_ms: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain data for JSON."""
+        """Return plain data for JSON."""
         return asdict(self)
 
 
 def percentiles_ms(latencies_s: ArrayLike) -> tuple[float, float, float]:
-    """Give p50, p99 and p999 in milliseconds; NaN without a latency."""
+    """Return p50, p99 and p999 in milliseconds, or NaN if there is no latency."""
     values = np.asarray(latencies_s, dtype=np.float64) * 1e3
     if not len(values):
         return float("nan"), float("nan"), float("nan")
@@ -57,5 +61,5 @@ def percentiles_ms(latencies_s: ArrayLike) -> tuple[float, float, float]:
 
 
 def good_count(statuses: Counter[int]) -> int:
-    """Give the number of 2xx answers."""
+    """Return the number of 2xx answers."""
     return sum(count for status, count in statuses.items() if 200 <= status < 300)

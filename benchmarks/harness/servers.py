@@ -1,4 +1,4 @@
-"""Starts and stops what is measured: the service as its operators start it, and the control."""
+"""Starts and stops the servers under test: the service as its operators start it, and the control."""
 
 import json
 import os
@@ -28,17 +28,18 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: where it listens, its CPU meter, and the file with what it printed."""
+    """A running server: its port, its CPU meter, and the file with its output."""
 
     port: int
     meter: CpuMeter
     log: Path
 
     def health(self) -> dict[str, Any]:
-        """Give what ``/readyz`` says.
+        """Return the document of ``/readyz``.
 
         Raises:
-            OSError, ValueError: it does not answer, or not with JSON.
+            OSError: the server does not answer.
+            ValueError: the answer is not JSON.
         """
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
             health: dict[str, Any] = json.load(answer)
@@ -47,7 +48,7 @@ class Server:
 
 @contextmanager
 def service(config: Path, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Run ``rankway serve``, with further environment ``settings``, stopped by SIGINT as with Ctrl-C."""
+    """Run ``rankway serve`` with additional environment ``settings``. It is stopped by SIGINT, as with Ctrl-C."""
     port = free_port()
     command = [sys.executable, "-m", "cli.main", "serve", str(config), "--port", str(port)]
     with _running(command, port, settings or {}) as server:
@@ -65,7 +66,7 @@ def control(config: Path, processes: int) -> Iterator[Server]:
 
 
 def free_port() -> int:
-    """Give a loopback port that nothing listens on."""
+    """Return a loopback port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -108,7 +109,7 @@ def _wait_until_ready(server: Server, process: "subprocess.Popen[bytes]") -> Non
 
 
 def _wait_until_told(server: Server) -> None:
-    """Wait until the service itself says it is ready: before, requests may take Serve's fallback proxy."""
+    """Wait until the service itself reports that it is ready. Earlier requests may take Serve's fallback proxy."""
     limit_s = time.monotonic() + _START_LIMIT_S
     while _READY not in server.log.read_text(errors="replace"):
         if time.monotonic() > limit_s:
@@ -117,7 +118,7 @@ def _wait_until_told(server: Server) -> None:
 
 
 def _stop(process: "subprocess.Popen[bytes]", meter: CpuMeter) -> None:
-    meter.read()  # the last sight of the processes' parents
+    meter.read()  # the last chance to see which processes have which parents
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:

@@ -13,15 +13,20 @@ LEAST_REPEATS = 3
 
 
 class TrendError(Exception):
-    """Figures that cannot be recorded, or a file that cannot be read."""
+    """The figures cannot be recorded, or the file cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One workload under one load, measured at one commit.
 
-    The ratios are the service's requests a second, p50, p99 and core-ms a request over the control's. failed: the
-    service's requests that got no 200. flags: the processor's instruction sets that matter.
+    Attributes:
+        rps_ratio: the service's requests per second over the control's.
+        p50_ratio: the same for p50.
+        p99_ratio: the same for p99.
+        core_ms_ratio: the same for CPU milliseconds per request.
+        failed: the service's requests that did not get a 200.
+        flags: the processor's instruction sets that affect the speed.
 
     Raises:
         ValueError: a value is out of range.
@@ -56,7 +61,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Return the values of which the file has each combination once."""
+        """The values whose combination identifies a row."""
         return (self.commit, self.workload, self.load, self.cpu, str(self.cores), self.flags)
 
 
@@ -68,7 +73,7 @@ def read_trend(path: Path) -> list[Row]:
     """Read the file.
 
     Raises:
-        TrendError: it is not there, or a row cannot be read.
+        TrendError: the file does not exist, or a row cannot be read.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -91,12 +96,16 @@ def _row(path: Path, line: int, values: dict[str, str]) -> Row:
 
 
 def rows_of(runs: Sequence[dict[str, Any]], release: str, commit: str, day: str) -> Iterator[Row]:
-    """Return the rows of a measurement: of each workload and load the medians over its runs.
+    """Yield the rows of a measurement. Each row has the medians of one workload and load over the runs.
 
-    runs: documents of ``serving.py --json``.
+    Args:
+        runs: documents of ``serving.py --json``.
+        release: name of the release.
+        commit: short hash of the measured commit.
+        day: date of the commit.
 
     Raises:
-        TrendError: a run is of another machine or has other workloads, or a figure cannot be recorded.
+        TrendError: the runs are from different machines or have different workloads, or a figure cannot be recorded.
     """
     machine = runs[0].get("machine")
     if machine is None or any(run.get("machine") != machine for run in runs):
@@ -144,10 +153,10 @@ def rows_of(runs: Sequence[dict[str, Any]], release: str, commit: str, day: str)
 
 
 def add_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Append rows to the file, all or none.
+    """Append rows to the file, either all or none.
 
     Raises:
-        TrendError: the file cannot be read or written, or has such a row already.
+        TrendError: the file cannot be read or written, or already has one of the rows.
     """
     recorded = read_trend(path)
     known = {row.key for row in recorded}

@@ -1,1 +1,1 @@
-"""What goes wrong in ``benchmarks/faults.py``, and what is seen of it from outside."""
+"""The faults of ``benchmarks/faults.py``, and their effects as seen from outside."""

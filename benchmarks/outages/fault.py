@@ -16,15 +16,19 @@ _POLL_PERIOD_S = 0.05
 _CONNECTIONS = 64
 
 Replaced = Callable[[Sequence[Answered], float], bool]
-"""Whether, from the answers so far and the second of the fault, what was lost is there again."""
+"""Returns, from the answers so far and the time of the fault, whether a replacement has taken over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong.
+    """Something that breaks.
 
-    injure: makes it happen. mend: takes the cause away; None where the system has to mend itself, until ``replaced``.
-    notes: further figures, asked at the end.
+    Attributes:
+        what: a description for the report.
+        injure: causes the fault.
+        repair: removes the cause. None if the system has to repair itself, until ``replaced``.
+        replaced: returns whether a replacement has taken over.
+        notes: returns further figures at the end.
     """
 
     name: str
@@ -37,9 +41,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """rate: requests a second. before_s, during_s, after_s: how long each part lasts.
+    """The schedule of a fault.
 
-    replacing_s: at most until what was lost is replaced.
+    Attributes:
+        rate: requests per second.
+        before_s: duration before the fault.
+        during_s: duration from the fault to its repair.
+        after_s: duration after the repair or the replacement.
+        replacing_s: longest time until a replacement has taken over.
     """
 
     rate: float
@@ -50,10 +59,10 @@ class Plan:
 
 
 def suffer(fault: Fault, server: Server, bodies: Sequence[bytes], deadline_s: float, plan: Plan) -> Outage:
-    """Load the server, let the fault happen and, where it is to be, mend it; give what the callers saw.
+    """Load the server, cause the fault, repair it if the benchmark has to, and return the outage as callers saw it.
 
     Raises:
-        RuntimeError: what was lost was not replaced in time.
+        RuntimeError: no replacement took over in time.
     """
     requests = [http_request("127.0.0.1", "/v1/rank", body) for body in bodies]
     longest_s = plan.before_s + plan.during_s + plan.replacing_s + plan.after_s

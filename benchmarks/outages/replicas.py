@@ -1,4 +1,4 @@
-"""Faults of the service's own processes: kill -9 of a replica, of which Ray Serve starts another."""
+"""Faults of the service's own processes: kill -9 of a replica, after which Ray Serve starts another."""
 
 import os
 import re
@@ -12,12 +12,12 @@ from benchmarks.outages.fault import Fault
 from benchmarks.outages.timeline import is_whole
 
 _REPLICA = re.compile(rb"x-request-id: (\S+)-\w+\r\n", re.IGNORECASE)
-"""An ingress replica begins its requests' ids with its own name."""
+"""An ingress replica begins the ids of its requests with its own name."""
 _QUIET_S = 2.0
 
 
 def ingress_fault(server: Server, unit: str) -> Fault:
-    """Give the death of one ingress replica: replaced when one that had not answered before answers."""
+    """Return the death of one ingress replica. A replacement is one that answers and had not answered before."""
 
     def replaced(answers: Sequence[Answered], injured_s: float) -> bool:
         known = {_replica(answer) for answer in answers if answer.answered_s < injured_s}
@@ -33,7 +33,7 @@ def ingress_fault(server: Server, unit: str) -> Fault:
 
 
 def ranker_fault(server: Server, unit: str) -> Fault:
-    """Give the death of the ranker's only replica: replaced when answers have been whole for a while."""
+    """Return the death of the ranker's only replica. It is replaced once answers have been complete for a while."""
 
     def replaced(answers: Sequence[Answered], injured_s: float) -> bool:
         since_s = time.perf_counter() - _QUIET_S

@@ -1,4 +1,4 @@
-"""Faults of the feature store: a Redis that is killed, frozen, full, or holds garbage."""
+"""Faults of the feature store: a Redis that is killed, frozen or full, or that contains garbage."""
 
 import itertools
 import os
@@ -17,7 +17,7 @@ _WRITE_PERIOD_S = 0.005
 
 
 class _Writer:
-    """Somebody else who goes on writing to the full server."""
+    """Another client, which continues to write to the full server."""
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
@@ -42,7 +42,7 @@ class _Writer:
 
 
 class _Full:
-    """The server is at its limit of memory and keeps what it has."""
+    """The server reaches its memory limit and keeps its rows."""
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
@@ -66,7 +66,7 @@ class _Full:
 
 
 class _Garbage:
-    """Every row that is asked for is random bytes."""
+    """Every requested row consists of random bytes."""
 
     def __init__(self, server: RedisServer, keys: Sequence[bytes]) -> None:
         self._server = server
@@ -89,7 +89,7 @@ class _Garbage:
 
 
 def store_faults(server: RedisServer, keys: Sequence[bytes]) -> list[Fault]:
-    """Give the faults of a store that is asked for the rows of ``keys``."""
+    """Return the faults of a store. ``keys`` are those of the rows that requests read."""
     full, garbage = _Full(server), _Garbage(server, keys)
     return [
         Fault("redis-kill", "kill -9 of the store; started again with its rows", server.kill, server.restart),

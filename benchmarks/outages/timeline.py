@@ -1,4 +1,4 @@
-"""A fault as its callers see it: what was answered before, while and after, and when all was whole again."""
+"""A fault as its callers see it: the answers before, during and after it, and the time to recovery."""
 
 import re
 from collections import Counter
@@ -12,8 +12,12 @@ _DEGRADED = re.compile(rb'"degraded":"([^"]*)"')
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """When the fault came, when its cause was taken away (None: the system has to mend itself), and when
-    what was lost had been replaced (None: nothing had to be); seconds of the clock that answers carry.
+    """Times of a fault, in seconds of the clock of the answers.
+
+    Attributes:
+        injured_s: the fault happened.
+        repaired_s: its cause was removed. None if the system has to repair itself.
+        replaced_s: the replacement had taken over. None if nothing had to be replaced.
     """
 
     injured_s: float
@@ -23,12 +27,16 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """One fault, as seen by its callers.
+    """One fault, as its callers saw it.
 
-    recovered_s: from the mending, or where nothing is mended from the fault, to the last answer that was refused,
-    incomplete or later than its deadline; 0 where there is none. replaced_s: from the fault to the replacement.
-    p99 before the fault, from it to the recovery, and after; of all answers, from their scheduled times.
-    lost: connections broken off with a request in flight. missed: never answered.
+    The p99 figures are those of all answers, from their scheduled times. "During" lasts from the fault to the recovery.
+
+    Attributes:
+        recovered_s: time to the last answer that was refused, degraded or late, or 0 if there was none. It counts from
+            the repair, or from the fault if nothing is repaired.
+        replaced_s: time from the fault until a replacement took over.
+        lost: connections that broke with a request in flight.
+        missed: requests that were never answered.
     """
 
     name: str
@@ -48,12 +56,12 @@ class Outage:
 
     @property
     def server_errors(self) -> int:
-        """Answers with a 5xx status."""
+        """Number of answers with a 5xx status."""
         return sum(count for status, count in self.statuses.items() if status.startswith("5"))
 
 
 def is_whole(answer: Answered) -> bool:
-    """Whether it is a 200 that lacks nothing."""
+    """Return whether the answer is an undegraded 200."""
     return answer.data[9:12] == b"200" and _DEGRADED.search(answer.data) is None
 
 

@@ -1,1 +1,1 @@
-"""Ranking quality on a hold-out in time: metrics, intervals, baselines."""
+"""Ranking quality with a hold-out in time: metrics, intervals and baselines."""

@@ -1,7 +1,7 @@
-"""Baselines over an event log, fitted on the training period; each is given the past that the ranker is given.
+"""Baselines over an event log, fitted on the training period. Each receives the same past as the ranker.
 
-Item-kNN and the matrix factorisation are the ``implicit`` library's (Hu, Koren and Volinsky 2008,
-doi:10.1109/ICDM.2008.22, for ALS); a user's factors are solved anew from the past at each moment. EASE is the closed
+Item-kNN and the matrix factorisation are those of the ``implicit`` library (Hu, Koren and Volinsky 2008,
+doi:10.1109/ICDM.2008.22, for ALS). A user's factors are computed again from the past at each moment. EASE is the closed
 form of a linear item-to-item model (Steck 2019, arXiv:1905.03375).
 """
 
@@ -25,7 +25,13 @@ MATRIX = csr_matrix
 
 @dataclass(frozen=True)
 class Fitting:
-    """The training period: who chose which catalogue row when, int64 (E,), int64 (E,), float64 (E,) seconds."""
+    """The events of the training period.
+
+    Attributes:
+        user: int64 (E,) user numbers.
+        row: int64 (E,) catalogue rows that they chose.
+        at_s: float64 (E,) epoch seconds.
+    """
 
     catalogue: Catalogue
     user: NDArray[np.int64]
@@ -33,7 +39,7 @@ class Fitting:
     at_s: NDArray[np.float64]
 
     def matrix(self) -> MATRIX:
-        """Give who chose what, users by items, 1 where they did."""
+        """Return the matrix of users by items, with 1 if a user chose the item."""
         pairs = np.unique(self.user * len(self.catalogue) + self.row)
         users, rows = np.divmod(pairs, len(self.catalogue))
         shape = (int(users.max()) + 1, len(self.catalogue))
@@ -50,7 +56,7 @@ class Candidate:
 
 
 def past_of(batch: RaggedBatch, catalogue: Catalogue, newest: int | None) -> MATRIX:
-    """Give the batch's pasts (B, I), 1 at each of the ``newest`` known items; None for all there are."""
+    """Return the pasts of a batch (B, I), with 1 for each of the ``newest`` known items. None means all items."""
     past = batch.requests["user.history"]
     assert isinstance(past, RaggedArray)
     lengths = np.diff(past.offsets)
@@ -76,7 +82,7 @@ def _by_column(batch: RaggedBatch, column: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def most_bought(fitting: Fitting) -> Iterator[Candidate]:
-    """Order by what the user chose before, most often or last; then by popularity."""
+    """Order by the items that the user chose before, most often or last, and then by popularity."""
     counts = np.bincount(fitting.row, minlength=len(fitting.catalogue)).astype(np.float32)
     share = counts / (counts.max() + 1.0)
 
@@ -94,7 +100,7 @@ def most_bought(fitting: Fitting) -> Iterator[Candidate]:
 
 
 def _fit(model: Any, matrix: MATRIX) -> None:
-    """Fit one of implicit's models, which warns of a conversion that it makes itself."""
+    """Fit a model of implicit, which warns of a conversion that it does itself."""
     from implicit.utils import ParameterWarning
 
     with warnings.catch_warnings():
@@ -103,7 +109,7 @@ def _fit(model: Any, matrix: MATRIX) -> None:
 
 
 def item_knn(fitting: Fitting) -> Iterator[Candidate]:
-    """Sum the similarities of an item to those of the past; only each item's nearest count."""
+    """Sum the similarities of an item to the items of the past. Only the nearest neighbours of each item count."""
     from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
 
     matrix = fitting.matrix()
@@ -123,14 +129,14 @@ def item_knn(fitting: Fitting) -> Iterator[Candidate]:
 
 
 def matrix_factorisation(fitting: Fitting, seed: int) -> Iterator[Candidate]:
-    """Implicit ALS."""
+    """Yield ALS models for implicit feedback."""
     from implicit.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
     matrix = fitting.matrix()
     for factors in (32, 64, 128):
         for regularization in (0.1, 1.0, 10.0):
-            with threadpool_limits(1, "blas"):  # implicit's own threads do the work
+            with threadpool_limits(1, "blas"):  # implicit uses its own threads
                 model = AlternatingLeastSquares(
                     factors=factors, regularization=regularization, iterations=15, random_state=seed
                 )

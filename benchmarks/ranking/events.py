@@ -1,7 +1,7 @@
 """Next-item and next-basket ranking over the full catalogue of an event log, with a global temporal split.
 
-The protocol is the successive one of Gusak et al. 2025 (arXiv:2507.16289): every moment of the test period at which a
-user with a past chose something is ranked, with the past as it was just before; models are not trained on.
+The protocol is the successive one of Gusak et al. 2025 (arXiv:2507.16289). A moment is ranked if a user with a past
+chose something then, in the test period. The input is the past just before the moment. Models are not trained further.
 """
 
 import json
@@ -39,18 +39,18 @@ from services.config.pipeline import PipelineConfig
 BLOCK = 256
 RANKER = "ranker"
 SEARCHED_ON = 1000
-"""Validation moments, evenly spaced in time, that the settings of a baseline are chosen on."""
+"""Number of validation moments, evenly spaced in time, on which the settings of a baseline are chosen."""
 
 
 @dataclass(frozen=True)
 class EventSplit:
-    """The moments of one part: batch and labels of what was chosen, and the user of each moment."""
+    """The moments of one part: the batch with labels of the chosen items, and the user of each moment."""
 
     batch: Labelled
     users: NDArray[np.int64]
 
     def thinned(self, count: int) -> "EventSplit":
-        """Give at most ``count`` moments, evenly spaced in time."""
+        """Return at most ``count`` moments, evenly spaced in time."""
         batch, labels = self.batch
         if len(batch) <= count:
             return self
@@ -61,13 +61,17 @@ class EventSplit:
 
 @dataclass(frozen=True)
 class EventEvaluation:
-    """A built event set, ready to judge rankings over its whole catalogue."""
+    """Evaluates rankings over the whole catalogue of a built event set.
+
+    Attributes:
+        repeats: rank items again that the user has chosen before.
+    """
 
     catalogue: Catalogue
     repeats: bool
 
     def split(self, root: Path) -> EventSplit:
-        """Read one part's moments."""
+        """Read the moments of one part."""
         batch, labels = read_impressions(
             root,
             feature_hash=self.catalogue.manifest.feature_hash,
@@ -76,11 +80,11 @@ class EventEvaluation:
         return EventSplit((in_memory(batch), labels), np.load(root / "user.npy"))
 
     def judge(self, rank: Ranking, split: EventSplit) -> PER_LIST:
-        """Rank the catalogue at every moment of a part; give each moment's metrics."""
+        """Rank the catalogue at every moment of a part, and return the metrics of each moment."""
         return measured([measure(rank(batch), labels, batch.offsets) for batch, labels in self.blocks(split)])
 
     def blocks(self, split: EventSplit) -> Iterator[Labelled]:
-        """Give the moments with the whole catalogue as candidates, a block at a time."""
+        """Yield the moments with the whole catalogue as candidates, one block at a time."""
         chosen, labels = split.batch
         chosen = chosen.adding(candidates={"label": labels})
         for start in range(0, len(chosen), BLOCK):
@@ -91,7 +95,7 @@ class EventEvaluation:
 
 
 def fitting_of(log: EventLog, config: EventsConfig, catalogue: Catalogue) -> Fitting:
-    """Give the training period of a log: its events before validation begins."""
+    """Return the training period of a log: its events before validation begins."""
     training = cut(log, config.train_share, config.valid_share).parts(log.at_s)["train"]
     rows = catalogue.rows_of_keys(np.array([item_key(item) for item in log.item_ids], dtype=np.int64))
     return Fitting(catalogue, log.user[training], rows[log.item[training]], log.at_s[training])
@@ -109,7 +113,7 @@ def search(
 def baselines(
     log: EventLog, evaluation: EventEvaluation, config: EventsConfig, valid: EventSplit, *, seed: int
 ) -> dict[str, Candidate]:
-    """Give each baseline as the search left it."""
+    """Return each baseline with the setting that the search chose."""
     fitting = fitting_of(log, config, evaluation.catalogue)
     families = [popularity(fitting), item_knn(fitting), matrix_factorisation(fitting, seed), ease(fitting)]
     families += [most_bought(fitting)] if log.repeats else []
@@ -120,12 +124,14 @@ def baselines(
 def events_quality(
     pipeline: PipelineConfig, home: Path, *, seeds: int, threads: int, progress: Progress
 ) -> dict[str, Any]:
-    """Train what is missing, judge it beside the baselines on the test period; give the table and the protocol.
+    """Train missing models, evaluate them and the baselines on the test period, and return the table and the protocol.
 
-    The table's row of the ranker is its first seed, the pipeline's own; ``seeds`` has every seed's means.
+    The row of the ranker in the table is its first seed, which is the pipeline's own. ``seeds`` has the means of every
+    seed.
 
     Raises:
-        ArtifactError: the event set is not installed. TrainingError: a training failed.
+        ArtifactError: the event set is not installed.
+        TrainingError: a training failed.
     """
     assert pipeline.training is not None
     config, over = pipeline.training.events, pipeline.training.over_catalogue

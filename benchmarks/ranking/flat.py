@@ -1,7 +1,7 @@
-"""What a ranker reads, as one flat row of numbers a candidate: for models that take tables, such as trees.
+"""The inputs of a ranker as one flat row of numbers per candidate, for models that read tables, such as trees.
 
-Everything comes from the ranker's own signature: item columns, cell, context, profile and other request features as
-they are, the distances, and the history folded into each candidate's likeness to it.
+Everything comes from the ranker's own signature. Item columns, cell, context, profile and other request features are
+copied, and distances are computed. The history is summarised as each candidate's similarity to it.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ from models.ragged import RaggedBatch
 from models.signature import InputSpec, Signature
 
 NEAREST = 5
-"""Past items, the most alike, whose values (a rating, an age) are averaged for a candidate."""
+"""Number of most similar past items whose values (such as a rating or an age) are averaged for a candidate."""
 
 BLOCK = 512
 _TINY = 1e-6
 
 
 class FlatFeatures:
-    """Gives rows (N, F) of a batch's candidates from what ``signature`` reads."""
+    """Computes rows (N, F) of a batch's candidates from the inputs in ``signature``."""
 
     def __init__(self, signature: Signature, ways: Sequence[Distance], catalogue: Catalogue) -> None:
-        """Sort the signature's inputs by what becomes of them; ``ways`` are the ranker's distances."""
+        """Sort the signature's inputs by their treatment. ``ways`` are the ranker's distances."""
         self._assembler = InputAssembler(signature, catalogue, whole_lists=True)
         self._ways = [(f"from_{way.origin.replace('.', '_')}", f"to_{way.place}") for way in ways]
         ends = {end for way in self._ways for end in way}
@@ -46,7 +46,7 @@ class FlatFeatures:
         }
 
     def __call__(self, batch: RaggedBatch) -> NDArray[np.float32]:
-        """Give float32 (N, F), the candidates in the batch's order."""
+        """Return the rows, float32 (N, F), in the order of the batch's candidates."""
         parts = []
         for start in range(0, len(batch), BLOCK):
             part = batch.take(np.arange(start, min(start + BLOCK, len(batch))))
@@ -69,8 +69,11 @@ class FlatFeatures:
         return np.concatenate(columns, axis=-1).astype(np.float32)[present]
 
     def _likeness(self, inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Give (B, M, 3 + 2V): mean and largest cosine to the past, its length; for each value, its mean
-        weighted by likeness, and over the NEAREST alone."""
+        """Summarise the history of each candidate, (B, M, 3 + 2V).
+
+        The columns are the mean and the largest cosine to the past and its length. Then follow, for each value, its
+        mean weighted by similarity and its mean over the NEAREST alone.
+        """
         mask = inputs["history_mask"]
         candidates = self._unit(inputs, [s for s in self._items if s.name in self._spread], "")
         past = self._unit(

@@ -1,7 +1,7 @@
 """LightGBM's LambdaMART (Burges 2010, MSR-TR-2010-82) on the lists that the ranker is trained on.
 
-Settings are searched on the last tenth of the training lists, the boosting rounds found there by early stopping; then
-it is fitted once more on all of them with those rounds.
+Settings are searched on the last tenth of the training lists, and the boosting rounds come from early stopping there.
+Then the model is fitted again on all lists with those settings and rounds.
 """
 
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ ROUNDS, PATIENCE = 400, 30
 LEARNING_RATE = 0.1
 HELD_OUT = 0.1
 GRADES = 20
-"""Steps a relevance of 0 to 1 is cut into: lambdarank takes whole grades; their gain stays linear."""
+"""Number of grades for a relevance of 0 to 1, as lambdarank needs whole numbers. Their gain stays linear."""
 
 
 @dataclass(frozen=True)
 class LambdaMart:
-    """A fitted model: its ranking, the settings and rounds that were chosen, and the lists it learned from."""
+    """A fitted model: its ranking, the chosen settings and rounds, and the number of lists it was fitted on."""
 
     rank: Ranking
     setting: dict[str, Any]
@@ -37,7 +37,7 @@ class LambdaMart:
 
 
 def fit_lambdamart(train: Labelled, features: FlatFeatures, *, threads: int, seed: int) -> LambdaMart:
-    """Search and fit on lists in order of time."""
+    """Search the settings and fit the model on lists in order of time."""
     import lightgbm as lgb
 
     batch, labels = train

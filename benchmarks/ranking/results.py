@@ -13,7 +13,7 @@ from models.training.metrics import list_ndcg, list_recall, list_reciprocal_rank
 Metric = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]], NDArray[np.float64]]
 Labelled = tuple[RaggedBatch, NDArray[np.float32]]
 Ranking = Callable[[RaggedBatch], NDArray[np.float32]]
-"""Gives scores (N,) of a batch's candidates."""
+"""Returns the scores (N,) of a batch's candidates."""
 
 METRICS: dict[str, Metric] = {
     "ndcg_at_10": list_ndcg,
@@ -25,12 +25,12 @@ PER_LIST = dict[str, NDArray[np.float64]]
 
 
 def measure(scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]) -> PER_LIST:
-    """Give every metric of every list, (B,) each; NaN where a list has nothing to find."""
+    """Return every metric of every list, (B,) each. It is NaN for a list without a relevant item."""
     return {name: metric(scores, labels, offsets) for name, metric in METRICS.items()}
 
 
 def measured(parts: Sequence[PER_LIST]) -> PER_LIST:
-    """Lay the metrics of several blocks of lists end to end."""
+    """Concatenate the metrics of several blocks of lists."""
     return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
 
 
@@ -44,10 +44,16 @@ class Interval:
 
 
 class UserBootstrap:
-    """Draws users with replacement; all methods are judged on the same draws, so that differences are paired."""
+    """Draws users with replacement. All methods use the same draws, so their differences are paired."""
 
     def __init__(self, users: NDArray[np.int64], *, resamples: int = RESAMPLES, seed: int = 0) -> None:
-        """users: int64 (B,), the user of each list."""
+        """Draw the users of every resample.
+
+        Args:
+            users: int64 (B,), the user of each list.
+            resamples: number of resamples.
+            seed: of the random numbers.
+        """
         _, self._user = np.unique(users, return_inverse=True)
         count = int(self._user.max(initial=-1)) + 1
         random = np.random.default_rng(seed)
@@ -56,7 +62,7 @@ class UserBootstrap:
         )
 
     def interval(self, values: NDArray[np.float64]) -> Interval:
-        """Give the mean of per-list values (B,), lists with NaN left out, and the percentile interval."""
+        """Return the mean of per-list values (B,) and its percentile interval. Lists with NaN are skipped."""
         means = self._means(values)
         low, high = np.nanpercentile(means, [2.5, 97.5])
         return Interval(float(np.nanmean(values)), float(low), float(high))
@@ -79,7 +85,7 @@ class UserBootstrap:
 def table_of(
     methods: Mapping[str, PER_LIST], users: NDArray[np.int64], *, ours: str, metrics: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Give a row a method: each metric's interval, and that of ours minus it."""
+    """Return one row per method: the interval of each metric, and that of our metric minus the method's."""
     bootstrap = UserBootstrap(users)
     rows = []
     for name, values in methods.items():

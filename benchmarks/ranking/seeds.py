@@ -14,12 +14,13 @@ from services.stages.features import load_definitions
 def trained_rankers(
     pipeline: PipelineConfig, home: Path, seeds: int, progress: Progress
 ) -> Iterator[tuple[int, Path]]:
-    """Give seed and artifact of each ranker: the pipeline's own first, then those of the seeds that follow its.
+    """Yield seed and artifact of each ranker: the pipeline's own first, then those with the following seeds.
 
-    What is out of date is trained, the event data it needs are built.
+    Rankers that are out of date are trained, and missing event data are built.
 
     Raises:
-        ArtifactError: the events are not installed. TrainingError: the training failed.
+        ArtifactError: the events are not installed.
+        TrainingError: the training failed.
     """
     training = pipeline.training
     assert training is not None

@@ -1,4 +1,4 @@
-"""Trained artifacts as rankings: the architecture with its weights, fed by the assembly that serving uses."""
+"""Trained artifacts as rankings: the architecture with its weights, and the input assembly of the service."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from models.ragged import RaggedBatch
 
 
 def ranking_of(root: Path, catalogue: Catalogue, *, threads: int = 2) -> Ranking:
-    """Give the ranking of the artifact at ``root``, whatever its signature reads.
+    """Return the ranking of the artifact at ``root``, with any signature.
 
     Raises:
-        ArtifactError: there is none; train it first.
+        ArtifactError: there is no artifact. Train it first.
     """
     import torch
     from safetensors.torch import load_file

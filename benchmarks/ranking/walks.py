@@ -1,4 +1,4 @@
-"""The walks pipeline's models on the later half of its hold-out: lists that neither training nor stopping saw."""
+"""The walks pipeline's models on the later half of its hold-out, which neither training nor early stopping used."""
 
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,18 @@ SHOWN = ("ndcg_at_10", "mrr")
 def walks_quality(
     pipeline: PipelineConfig, home: Path, *, threads: int, seed: int, lambdamart_lists: int
 ) -> dict[str, Any]:
-    """Judge every model that the pipeline has against references; give the table and what it was measured on.
+    """Evaluate every model of the pipeline and the references. Return the table and the sizes of the data.
 
-    lambdamart_lists: training lists of LambdaMART at most, thinned evenly over time (a flat row a candidate is large).
+    Args:
+        pipeline: the walks pipeline.
+        home: the data home.
+        threads: number of threads.
+        seed: of LambdaMART and of the random reference.
+        lambdamart_lists: largest number of LambdaMART's training lists. They are thinned evenly over time, because a
+            flat row per candidate is large.
 
     Raises:
-        ArtifactError: world or models are missing; build and train them first.
+        ArtifactError: the world or a model is missing. Build and train them first.
     """
     assert pipeline.training is not None
     catalogue = Catalogue.open(home / pipeline.catalogue)

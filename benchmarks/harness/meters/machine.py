@@ -1,4 +1,4 @@
-"""The processor that measured: its name, cores, and the instruction sets that decide how fast a model is."""
+"""The machine of a measurement: its processor, cores, and the instruction sets that determine a model's speed."""
 
 import os
 import platform

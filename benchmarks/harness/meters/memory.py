@@ -1,4 +1,4 @@
-"""What processes take of memory, beside what they had before."""
+"""Growth of the memory of processes."""
 
 import threading
 from collections.abc import Sequence
@@ -9,10 +9,14 @@ _SAMPLE_S = 0.002
 
 
 class Growth:
-    """How much memory processes have taken since it was made."""
+    """Growth of the memory of some processes since the object was made.
+
+    Attributes:
+        peaks: largest growth of anonymous memory of each process, in MiB.
+    """
 
     def __init__(self, pids: Sequence[int]) -> None:
-        """Take note of what they have now, and look on."""
+        """Record the present memory of the processes, and start to sample it."""
         self._pids = pids
         self._before = [_memory(pid) for pid in pids]
         self.peaks = [0.0] * len(pids)
@@ -21,7 +25,7 @@ class Growth:
         self._thread.start()
 
     def stop(self) -> list[float]:
-        """Stop looking; give what each has now, anonymous and mapped, in MiB."""
+        """Stop sampling. Return the growth of each process, anonymous and mapped memory together, in MiB."""
         self._stop.set()
         self._thread.join()
         now = [_memory(pid) for pid in self._pids]
@@ -35,7 +39,7 @@ class Growth:
 
 
 def _memory(pid: int) -> tuple[int, int]:
-    """Give anonymous and file pages in bytes."""
+    """Return the bytes of anonymous pages and of file pages."""
     lines = dict(
         line.split(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
     )

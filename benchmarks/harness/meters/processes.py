@@ -1,4 +1,4 @@
-"""CPU by process: /proc/<pid>/stat of a server and everything it started, grouped by role."""
+"""CPU by process, from /proc/<pid>/stat, for a server and all processes it started, grouped by role."""
 
 import os
 import re
@@ -31,19 +31,19 @@ class Process:
 
 
 class CpuMeter:
-    """Reads the CPU of a server's processes: those that carry a mark in their environment, and their children.
+    """Reads the CPU of a server's processes.
 
-    The mark is inherited, so that daemons that left the server's process tree are found too; the children
-    are those whose environment was overwritten by their title.
+    These are the processes with a mark in their environment, and their children. The mark is inherited, so daemons that
+    left the server's process tree are found too. Some children have an environment that their title has overwritten.
     """
 
     def __init__(self, mark: str) -> None:
-        """Look for ``mark``, NAME=value."""
+        """Search for ``mark``, NAME=value."""
         self._mark = mark.encode()
         self._ours: set[int] = set()
 
     def read(self) -> dict[int, Process]:
-        """Give the server's processes by pid."""
+        """Return the server's processes by pid."""
         parents = {pid: _parent_of(pid) for pid in _pids()}
         ours = {
             pid for pid in parents if pid in self._ours or self._mark in _read(pid, "environ").split(b"\0")
@@ -60,9 +60,9 @@ class CpuMeter:
 
 
 def core_seconds_by_role(before: Mapping[int, Process], after: Mapping[int, Process]) -> dict[str, float]:
-    """Give the CPU seconds that each role used between two readings, largest first.
+    """Return the CPU seconds that each role used between two readings, the largest first.
 
-    What a process that ended in between used since ``before`` is lost.
+    If a process ended between the readings, its CPU since ``before`` is not counted.
     """
     used: dict[str, float] = {}
     for pid, process in after.items():
@@ -72,18 +72,18 @@ def core_seconds_by_role(before: Mapping[int, Process], after: Mapping[int, Proc
 
 
 def role_of(command: str) -> str:
-    """Give what a process is for, from its command line."""
+    """Return the role of a process, from its command line."""
     return next((role for role, pattern in _ROLES if pattern.search(command)), "other")
 
 
 def cpu_of(pid: int) -> float | None:
-    """Give the user and system seconds of a process, None when it has gone."""
+    """Return the user and system seconds of a process, or None if it has ended."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if fields else None
 
 
 def machine_busy_s() -> float:
-    """Give the seconds that all cores have been busy since the machine started, steal not counted."""
+    """Return the seconds for which all cores together have been busy since the machine started, without steal."""
     user, nice, system, _idle, _wait, irq, soft, *_ = (
         Path("/proc/stat").read_text().split("\n")[0].split()[1:]
     )
@@ -91,7 +91,7 @@ def machine_busy_s() -> float:
 
 
 def others_busy_s(ours: Iterable[int]) -> float:
-    """Give the seconds that the cores have been busy with anything but the processes ``ours``, which must go on."""
+    """Return the busy seconds of all cores without those of the processes ``ours``, which must still run."""
     return machine_busy_s() - sum(cpu_of(pid) or 0.0 for pid in ours)
 
 
@@ -102,7 +102,7 @@ def _parent_of(pid: int) -> int:
 
 def _stat(pid: int) -> list[bytes]:
     stat = _read(pid, "stat")
-    # The command, in parentheses, may hold spaces and parentheses of its own.
+    # The command, in parentheses, may contain spaces and parentheses.
     return stat[stat.rindex(b")") + 2 :].split() if stat else []
 
 
@@ -113,5 +113,5 @@ def _pids() -> Iterator[int]:
 def _read(pid: int, name: str) -> bytes:
     try:
         return Path(f"/proc/{pid}/{name}").read_bytes()
-    except OSError:  # it ended, or is another user's
+    except OSError:  # it has ended, or belongs to another user
         return b""

@@ -11,10 +11,10 @@ _POLL_PERIOD_S = 0.5
 
 
 def metrics_url(log: Path) -> str:
-    """Give the address that the service printed.
+    """Return the address of the metrics that the service printed.
 
     Raises:
-        RuntimeError: it printed none.
+        RuntimeError: it printed no address.
     """
     match = _URL.search(log.read_text(errors="replace"))
     if match is None:
@@ -23,7 +23,7 @@ def metrics_url(log: Path) -> str:
 
 
 def total(text: str, name: str, label: str) -> float:
-    """Give the sum of a series' samples whose labels contain ``label``, as unit="ranker"."""
+    """Return the sum of a series' samples whose labels contain ``label``, such as unit="ranker"."""
     return sum(
         float(line["value"])
         for line in map(_LINE.match, text.splitlines())
@@ -34,10 +34,10 @@ def total(text: str, name: str, label: str) -> float:
 def settled_total(
     url: str, names: tuple[str, ...], label: str, *, quiet_s: float, limit_s: float
 ) -> list[float]:
-    """Give the totals once they have not changed for ``quiet_s``: exporters lag behind what they count.
+    """Return the totals once they have not changed for ``quiet_s``, since exporters lag behind the counters.
 
     Raises:
-        RuntimeError: they still changed after ``limit_s``.
+        RuntimeError: the totals still changed after ``limit_s``.
     """
     started_s = changed_s = time.monotonic()
     last: list[float] | None = None

@@ -1,6 +1,6 @@
-"""A timer finer than an event loop's: Linux timerfd, for arrivals a fraction of a millisecond apart.
+"""A timer with finer resolution than an event loop's: Linux timerfd, for arrivals a fraction of a millisecond apart.
 
-Event loops round their timers to whole milliseconds, which an open loop would report as latency.
+Event loops round their timers to whole milliseconds. An open loop would report the rounding as latency.
 """
 
 import ctypes
@@ -21,13 +21,13 @@ _TFD_TIMER_ABSTIME = 1
 
 
 class FineTimer:
-    """A file descriptor that becomes readable at a moment of ``time.monotonic`` (and ``perf_counter``)."""
+    """A file descriptor that becomes readable at a given time of ``time.monotonic`` (and ``perf_counter``)."""
 
     def __init__(self) -> None:
-        """Make the descriptor.
+        """Create the descriptor.
 
         Raises:
-            OSError: the kernel has none to give.
+            OSError: the kernel cannot create one.
         """
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.fd: int = self._libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK)
@@ -35,16 +35,16 @@ class FineTimer:
             raise OSError(ctypes.get_errno(), "timerfd_create failed: open fewer files")
 
     def set(self, at_s: float) -> None:
-        """Fire at ``at_s``; at once if that has passed."""
+        """Fire at ``at_s``, or at once if that time has passed."""
         whole = int(at_s)
-        # All zeros would switch the timer off.
+        # A value of zero would disable the timer.
         value = _TimeSpec(whole, max(1, int((at_s - whole) * 1e9)))
         self._libc.timerfd_settime(
             self.fd, _TFD_TIMER_ABSTIME, ctypes.byref(_TimerSpec(_TimeSpec(0, 0), value)), None
         )
 
     def clear(self) -> None:
-        """Take note of a firing, so that the descriptor is no longer readable."""
+        """Consume a firing, so that the descriptor is no longer readable."""
         try:
             os.read(self.fd, 8)
         except BlockingIOError:
