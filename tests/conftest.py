@@ -1,4 +1,4 @@
-"""The tiny home: the walks world and its models, made once a session as an operator makes them."""
+"""The tiny home: the walks world and its models, made once per session in the way an operator makes them."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).resolve().parent.parent
 _LIMIT_S = 240
 
-# Properties are about results: how long a busy machine takes to draw or run an example is none of theirs.
+# Properties are about results. The time that a busy machine takes to draw or run an example does not matter.
 settings.register_profile(
     "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -21,9 +21,9 @@ settings.load_profile("unhurried")
 
 @pytest.fixture(scope="session")
 def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data home with the tiny world, trained models, and the pipelines over both: configs/walks*.yaml, shrunk.
+    """Return a data home with the tiny world, trained models, and small versions of configs/walks*.yaml.
 
-    Commands run as processes of their own, so that this one keeps its environment and imports no torch.
+    The commands run as separate processes, so this one keeps its environment and does not import torch.
     """
     home = tmp_path_factory.mktemp("home")
     for config in (ROOT / "configs").glob("walks*.yaml"):
@@ -36,7 +36,7 @@ def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder of packages on this process's path, which knows nothing of them afterwards."""
+    """Yield an empty folder on this process's import path. Its modules are unloaded afterwards."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
@@ -48,7 +48,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def rankway(environment: Mapping[str, str], *arguments: str) -> str:
-    """Run the command line from the repository's root; give what it wrote to standard output."""
+    """Run the command line from the repository's root, and return its standard output."""
     command = [sys.executable, "-m", "cli.main", *arguments]
     done = subprocess.run(
         command,

@@ -1,4 +1,4 @@
-"""Python environments for tests: what is installed here, less some packages, so that nothing is downloaded."""
+"""Python environments for tests: the packages installed here without some of them, so that nothing is downloaded."""
 
 import subprocess
 import sys
@@ -11,9 +11,9 @@ TORCH = ("accelerate", "deepspeed", "functorch", "torch", "torchgen")
 
 
 def make_environment(root: Path, *, without: Collection[str]) -> Path:
-    """Make an environment at ``root`` and return its Python; Rankway itself is left out too.
+    """Make an environment at ``root`` without some packages and without Rankway, and return its Python.
 
-    Its site-packages are links to the entries of this environment's.
+    Its site-packages folder has links to the entries of this environment's.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True, timeout=60)
     (site_packages,) = root.glob("lib/python*/site-packages")
@@ -29,7 +29,7 @@ def make_environment(root: Path, *, without: Collection[str]) -> Path:
 
 
 def install_wheel(python: Path, wheel: Path) -> None:
-    """Install a wheel and none of its dependencies, offline."""
+    """Install a wheel without its dependencies, offline."""
     options = ["--python", str(python), "install", "--quiet", "--no-index", "--no-deps"]
     subprocess.run([sys.executable, "-m", "pip", *options, wheel], check=True, timeout=120)
 

@@ -2,10 +2,10 @@
 
     python -m tests.imports services [autoscale ...] [--root DIR]
 
-A *room* is a folder or a file at the root of the package. A *level* is one more than the highest level among the
-imports of a file or room; files that import each other in a circle share one level. Imports inside functions count,
-except for circles of files: a kind imports its heavy implementation inside a function, when it is first used.
-Files named ``__init__.py`` do not: they only explain their folder, or hand names on.
+A *room* is a folder or a file at the root of the package. The *level* of a file or room is one more than the highest
+level among its imports. Files that import each other in a circle share one level. Imports inside functions count for
+levels but not for circles of files, because a kind imports its heavy implementation inside a function at its first use.
+Files named ``__init__.py`` do not count, as they only explain their folder or re-export names.
 """
 
 import argparse
@@ -20,13 +20,13 @@ Edges = frozenset[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes, and the edges from importer to imported; no edge leads from a node to itself."""
+    """Nodes, and edges from the importer to the imported node. No edge leads from a node to itself."""
 
     nodes: frozenset[str]
     edges: Edges
 
     def levels(self) -> dict[str, int]:
-        """Return the level of each node, from 1; nodes of one circle share a level."""
+        """Return the level of each node, starting at 1. Nodes of one circle share a level."""
         below = self._imported()
         levels: dict[str, int] = {}
         for circle in _components(below):
@@ -35,7 +35,7 @@ class Graph:
         return levels
 
     def circles(self) -> list[list[str]]:
-        """Return the sets of nodes that reach each other, sorted."""
+        """Return the sets of nodes that reach each other, each sorted."""
         return sorted(sorted(circle) for circle in _components(self._imported()) if len(circle) > 1)
 
     def _imported(self) -> dict[str, set[str]]:
@@ -46,7 +46,7 @@ class Graph:
 
 
 def _components(below: Mapping[str, set[str]]) -> list[tuple[str, ...]]:
-    """Return the strongly connected components, what is imported before what imports it (Tarjan 1972)."""
+    """Return the strongly connected components, imported nodes before their importers (Tarjan 1972)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -75,7 +75,10 @@ def _components(below: Mapping[str, set[str]]) -> list[tuple[str, ...]]:
 def files_graph(package: str, root: Path = ROOT, *, deferred: bool = True) -> Graph:
     """Return the graph of a package's files, named by their modules (``services.stages.base``).
 
-    deferred: whether imports inside functions count.
+    Args:
+        package: name of the package.
+        root: root of the repository.
+        deferred: whether imports inside functions count.
     """
     modules = {
         ".".join(path.relative_to(root).with_suffix("").parts): path
@@ -104,9 +107,11 @@ def room(module: str) -> str:
 
 
 def imported_modules(source: Path, *, deferred: bool = True) -> Iterator[str]:
-    """Yield the full name of every import in a file, as a module and as a name in one.
+    """Yield the full name of every import in a file, both as a module and as a name in a module.
 
-    deferred: whether imports inside functions count.
+    Args:
+        source: the file.
+        deferred: whether imports inside functions count.
     """
     tree = ast.parse(source.read_text(encoding="utf-8"))
     for node in ast.walk(tree) if deferred else _outside_functions(tree):
@@ -143,7 +148,7 @@ def _counted(graph: Graph) -> str:
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
-    """Print the levels of each package that is named."""
+    """Print the levels of each named package."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.imports", description=(__doc__ or "").splitlines()[0]
     )

@@ -1,4 +1,4 @@
-"""A small real pipeline with features of every group; its scores add them up.
+"""A small real pipeline with features of every group. Its score combines one feature of each group.
 
 score = 1000 x visits of the user in the last 100 s + 10 x rain + crowd of the item's cell + the item's live bonus.
 """
@@ -53,7 +53,7 @@ def write_overlay(root: Path, rain: float, crowd: float, at_s: float = NOW_S - 1
 
 
 def live_folder(config: PipelineConfig, home: Path) -> LiveFolder:
-    """Return where the pipeline's live item features are."""
+    """Return the folder of the pipeline's live item features."""
     return LiveFolder(home, config.name, config.features.live)
 
 
@@ -64,7 +64,7 @@ def set_bonus(config: PipelineConfig, home: Path, value: float, item: str) -> No
 
 
 def make_overlaid_pipeline(home: Path, units: dict[str, Any] | None = None) -> Path:
-    """Write data, overlay, model and YAML under ``home``; give the YAML's path. User "u" has made VISITS_S."""
+    """Write data, overlay, model and YAML under ``home``, and return the YAML's path. User "u" has made VISITS_S."""
     write_catalogue(
         home / "catalogue",
         name="overlaid",

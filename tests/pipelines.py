@@ -1,8 +1,7 @@
-"""A small real pipeline for tests of the engine: its scores say whose they are.
+"""A small real pipeline for tests of the engine, whose scores show their item and user.
 
-score of a candidate = its item's value + its user's bias; values are whole numbers, biases 1000 apart, so
-that a score that went to the wrong request cannot be mistaken. The reranker, where one is asked for, adds
-a half and keeps the order.
+The score of a candidate is its item's value plus its user's bias. Values are whole numbers and biases are 1000 apart,
+so a score that went to the wrong request is always noticed. The optional reranker adds one half and keeps the order.
 """
 
 from collections.abc import Mapping
@@ -49,12 +48,12 @@ SPLIT: dict[str, Any] = {
 
 
 def bias_of(user: int) -> float:
-    """Give the stored bias of user ``u<user>``."""
+    """Return the stored bias of user ``u<user>``."""
     return 1000.0 * (user + 1)
 
 
 def make_pipeline(home: Path, changes: Mapping[str, Any] | None = None) -> Path:
-    """Write data, model and YAML under ``home``; give the YAML's path."""
+    """Write data, model and YAML under ``home``, and return the YAML's path."""
     random = np.random.default_rng(7)
     ids = [f"item-{i:04d}" for i in range(ITEMS)]
     write_catalogue(
@@ -90,7 +89,7 @@ def make_pipeline(home: Path, changes: Mapping[str, Any] | None = None) -> Path:
 
 
 def pipeline_document() -> dict[str, Any]:
-    """Give the YAML's content: one unit, no reranker."""
+    """Return the YAML's content: one unit, no reranker."""
     return {
         "name": "small",
         "catalogue": "catalogue",
@@ -98,7 +97,7 @@ def pipeline_document() -> dict[str, Any]:
         "candidates": {"kind": "near", "count": 20, "max_count": 400},
         "models": {"ranker": {"artifact": "model", "runtime": {"kind": "onnx"}}},
         "ranker": {"model": "ranker"},
-        # Tests wait long on a busy machine, and say which request goes first.
+        # Tests need long deadlines on a busy machine, and priorities to fix the order of requests.
         "requests": {"max_deadline_ms": 60_000, "max_priority": 100},
         "units": {
             "main": {"stages": ["features", "ranker"], "cpus": 0.5, "batching": {"max_candidates": 256}}
@@ -107,7 +106,7 @@ def pipeline_document() -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Give ``base`` with nested changes; a part of another kind takes the whole part's place."""
+    """Return ``base`` with nested changes. If a part has another kind, its change replaces the whole part."""
     result = dict(base)
     for key, value in changes.items():
         inner = result.get(key)
@@ -120,7 +119,7 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def write_model(root: Path) -> None:
-    """Write the ONNX artifact: value + bias[request_of] + shift[request_of]."""
+    """Write the ONNX artifact, which computes value + bias[request_of] + shift[request_of]."""
     graph = helper.make_graph(
         [
             helper.make_node("Add", ["bias", "shift"], ["offset"]),
@@ -150,7 +149,7 @@ def write_model(root: Path) -> None:
 
 
 def write_reranker(root: Path) -> None:
-    """Write the ONNX artifact over padded lists: score + 0.5."""
+    """Write the ONNX artifact over padded lists, which computes score + 0.5."""
     graph = helper.make_graph(
         [
             helper.make_node("Constant", [], ["half"], value_float=0.5),

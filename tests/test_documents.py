@@ -1,4 +1,4 @@
-"""The operator's guide against what it describes."""
+"""The operator's guide agrees with the code that it describes."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ NO_DEFAULT = ""
 
 
 def models_in(annotation: object, markers: Sequence[object] = ()) -> list[type[BaseModel]]:
-    """Give the config models named in an annotation, whatever they are wrapped in; of built-in kinds all of them."""
+    """Return the config models in an annotation, however they are wrapped. For built-in kinds, return all kinds."""
     markers = [*markers, *getattr(annotation, "__metadata__", ())]
     kinds = [
         marker.registry.get(kind).config
@@ -37,7 +37,7 @@ def models_in(annotation: object, markers: Sequence[object] = ()) -> list[type[B
 
 
 def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Give dotted name and shown default of every field below; a part that may be absent is a field too."""
+    """Yield the dotted name and the shown default of every field below. An optional part is also a field."""
     for name, field in model.model_fields.items():
         inner = models_in(field.annotation, field.metadata)
         path = f"{prefix}{name}" + (".<name>" if get_origin(field.annotation) is dict else "")
@@ -53,7 +53,7 @@ def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def documented(name: str) -> dict[str, str]:
-    """Give the default column of the guide's field tables by field."""
+    """Return the default column of the guide's field tables, by field."""
     rows = ROW.findall((ROOT / "docs" / name).read_text(encoding="utf-8"))
     return {field: default.strip() for field, default in rows}
 
@@ -81,7 +81,7 @@ def test_documents_name_only_files_and_targets_that_exist(document: Path) -> Non
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_documents_name_only_modules_and_folders_that_exist(document: Path) -> None:
-    # A name in capitals stands for one of the reader's own. The guide's package acme is nowhere in the tree.
+    # A name in capitals stands for the reader's own. The guide's package acme does not exist in the tree.
     folders = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
     names = re.findall(r"`([\w./-]+)`", document.read_text(encoding="utf-8"))
     names = [name for name in names if not re.search(r"\b[A-Z]{2,}\b|_[A-Z]+\.", name)]

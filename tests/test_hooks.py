@@ -1,4 +1,4 @@
-"""The git hooks of .pre-commit-config.yaml, in a repository of their own."""
+"""The git hooks of .pre-commit-config.yaml, in a temporary repository."""
 
 import os
 import shlex
@@ -15,7 +15,7 @@ CONFIG = ROOT / ".pre-commit-config.yaml"
 
 
 def run(repository: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command in the repository, with no configuration of git but the repository's."""
+    """Run a command in the repository, with only the repository's own git configuration."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     author = {
         f"GIT_{role}_{field}": "x@example.org"
@@ -36,7 +36,7 @@ def run(repository: Path, *command: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository with the hooks of commit messages."""
+    """Return a repository with the hooks for commit messages."""
     root = tmp_path_factory.mktemp("repository")
     shutil.copy(CONFIG, root)
     shutil.copytree(ROOT / ".ci", root / ".ci")

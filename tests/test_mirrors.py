@@ -1,4 +1,4 @@
-"""Where tests lie: each beside the module it is named after, or in a folder named ``scenarios``."""
+"""Test files lie next to the module that they are named after, or in a folder named ``scenarios``."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What holds of the repository as a whole."""
+"""Rules for the whole repository."""
 
 import ast
 import re
@@ -27,7 +27,7 @@ CONFIGS = sorted((ROOT / "configs").glob("**/*.yaml"))
 
 
 def imported_packages(source: Path) -> Iterator[tuple[int, str]]:
-    """Give line and top-level name of every import in a file, those inside functions too."""
+    """Yield line and top-level name of every import in a file, including those inside functions."""
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
@@ -72,7 +72,7 @@ def test_no_import_is_relative() -> None:
 
 
 def test_packages_import_from_the_repository_when_started_elsewhere(tmp_path: Path) -> None:
-    # Another project's top-level `models` or `services` would win over the editable install's path entry.
+    # Another project's top-level `models` or `services` would otherwise take precedence over the editable install.
     installed = [package for package in PACKAGES if package != "tests"]
     program = f"import importlib\nfor name in {installed}: print(importlib.import_module(name).__file__)"
     done = subprocess.run(
@@ -91,7 +91,7 @@ def test_a_config_is_shipped() -> None:
 
 
 def pinned_versions() -> dict[str, str]:
-    """Give the versions in constraints.txt by normalised name."""
+    """Return the versions in constraints.txt by normalised name."""
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [line.split("==") for line in lines if line and not line.startswith("#")]
     assert all(len(pin) == 2 for pin in pins)
@@ -99,7 +99,7 @@ def pinned_versions() -> dict[str, str]:
 
 
 def normalised(requirement: str) -> str:
-    """Give a requirement's name as PEP 503 writes it, without extras and versions."""
+    """Return a requirement's name as in PEP 503, without extras and versions."""
     name = re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
     return re.sub(r"[-_.]+", "-", name).lower()
 

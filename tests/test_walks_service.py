@@ -1,4 +1,4 @@
-"""The reference application whole: the tiny world, trained and served as an operator does, in both layouts."""
+"""The complete reference application: the tiny world, trained and served as an operator does it, in both layouts."""
 
 import os
 import time
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CENTRE = [60.1690, 24.9400]
 PROPAGATION_S = 5.0
-"""What the pipeline promises: a closed way is known to all replicas by then."""
+"""The promise of the pipeline: within this time, all replicas know that a way is closed."""
 STAGES = {"queue", "features", "ranker", "reranker"}
 
 
@@ -30,7 +30,7 @@ def service(tiny_home: Path, request: pytest.FixtureRequest) -> Iterator[Service
 
 
 def ranked(service: ServiceProcess, **fields: Any) -> dict[str, Any]:
-    """Ask for a ranking; give the answer."""
+    """Request a ranking, and return the answer."""
     document = {"user_id": "u-000001", "context": {"position": CENTRE}, "deadline_ms": 5_000, **fields}
     reply = ask(service.port, rank_request(document))
     assert reply.status == 200, reply.body
@@ -91,7 +91,7 @@ def test_a_closed_route_leaves_the_answers_of_all_replicas_within_5_s_and_comes_
         set_closed(closed)
         known_s = time.monotonic() + PROPAGATION_S
         while time.monotonic() < known_s:
-            shown()  # replicas may differ meanwhile
+            shown()  # replicas may still differ
         assert {shown() for _ in range(40)} == {not closed}
 
 

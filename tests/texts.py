@@ -1,4 +1,4 @@
-"""A reranker of texts for the small pipeline whose scores say what it read: the sum of a pair's token ids."""
+"""A text reranker for the small pipeline whose score is the sum of the token ids that it read."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ VOCABULARY = 1 + max(_IDS.values())
 
 
 def add_texts(home: Path) -> None:
-    """Give the small pipeline under ``home`` a query, texts of its items, and the model of both."""
+    """Add a query, texts of the items, and a model of both to the small pipeline under ``home``."""
     old = Catalogue.open(home / "catalogue")
     write_catalogue(
         home / "catalogue",
@@ -55,20 +55,20 @@ def add_texts(home: Path) -> None:
 
 
 def text_of(item_id: str) -> str:
-    """Give an item's text: some words, by its number."""
+    """Return an item's text: some words that depend on its number."""
     number = int(item_id.removeprefix("item-"))
     return " ".join(WORDS[(number + i) % len(WORDS)] for i in range(number % 5))
 
 
 def score_of(query: str, item_id: str) -> float:
-    """Give what the model gives for a pair that is not cut."""
+    """Return the model's score of a pair that is not truncated."""
     words = [*query.lower().split(), *text_of(item_id).split()]
     around = _SPECIAL["[CLS]"] + 2 * _SPECIAL["[SEP]"]
     return float(around + sum(_IDS.get(word, _SPECIAL["[UNK]"]) for word in words))
 
 
 def write_text_model(root: Path, query: str = "context.query") -> None:
-    """Write the artifact: the sum of the token ids under the mask."""
+    """Write the artifact, which computes the sum of the token ids under the mask."""
     graph = helper.make_graph(
         [
             helper.make_node("Mul", ["input_ids", "attention_mask"], ["kept"]),

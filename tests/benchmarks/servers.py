@@ -1,4 +1,4 @@
-"""A small HTTP server for the load generator's tests: it reads requests and answers as it is told."""
+"""A small HTTP server for tests of the load generator. It reads requests and answers them by a callback."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +10,7 @@ Answer = Callable[[bytes], Awaitable[bytes | None]]
 
 @asynccontextmanager
 async def listening(answer: Answer) -> AsyncIterator[int]:
-    """Listen on a port of its own; ``answer`` gets each request's body, None closes the connection."""
+    """Listen on a free port. ``answer`` receives each request's body. If it returns None, the connection is closed."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

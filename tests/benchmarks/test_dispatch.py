@@ -1,4 +1,4 @@
-"""Dispatch beside a model in memory, on the tiny world."""
+"""Dispatch compared with a model in memory, on the tiny world."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ from tests.services.stores.servers import needs_redis
 def test_a_request_takes_one_command_whatever_its_candidates() -> None:
     result = measure(None, repeats=2, ours_count=50, feast_count=0)
     ours = result["rankway"]
-    assert 1 <= ours["commands"] < 1.5  # INFO is counted too, over the requests
-    assert 200 <= ours["bytes_out"] < 500  # 50 float32 and what stands around them, never an item
+    assert 1 <= ours["commands"] < 1.5  # the INFO commands are counted too, over all requests
+    assert 200 <= ours["bytes_out"] < 500  # 50 float32 and their framing, and no item
     assert ours["whole_p50_ms"] >= ours["user_p50_ms"] > 0
     assert "rankway" in as_text(result)

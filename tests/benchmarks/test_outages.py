@@ -1,4 +1,4 @@
-"""Faults of real processes, and what is read from the answers around them."""
+"""Faults of real processes, and the evaluation of the answers around them."""
 
 import time
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_recovery_lasts_until_the_last_answer_that_was_not_whole() -> None:
         answer(2.0, degraded="features", took_s=0.050),
         answer(4.5, degraded="features"),
         answer(5.0, status=429),
-        answer(5.5, took_s=0.7),  # later than its deadline
+        answer(5.5, took_s=0.7),  # after its deadline
         answer(6.0, took_s=0.030),
     ]
     outage = outage_of("redis-kill", "what", answers, LOAD, Moments(1.5, 4.0, None), 0.5, {"x": 1.0})

@@ -1,4 +1,4 @@
-"""What is told of an overloaded service, from answers as they came."""
+"""Figures of an overloaded service, computed from its answers."""
 
 import json
 

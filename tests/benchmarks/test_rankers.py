@@ -1,4 +1,4 @@
-"""The rankers' costs, on the tiny world."""
+"""The costs of the rankers, on the tiny world."""
 
 from pathlib import Path
 

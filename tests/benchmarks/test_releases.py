@@ -1,4 +1,4 @@
-"""The benchmark of releases: what it stages, and which answers count as given during a swap."""
+"""The benchmark of releases: the releases that it stages, and the answers that count for a swap."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The shard groups' benchmark says its result on standard output, and nothing else."""
+"""The benchmark of shard groups prints only its result to standard output."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The benchmark's sides score the same pairs, whatever the padding."""
+"""All sides of the text benchmark score the same pairs, with any padding."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Packages outside the tree, installed as pip leaves them: modules, and a dist-info with entry points."""
+"""Packages outside the tree, as pip installs them: modules, and a dist-info folder with entry points."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ def guide_files() -> dict[str, str]:
 
 
 def install(site: Path, name: str, files: Mapping[str, str], groups: Mapping[str, Mapping[str, str]]) -> None:
-    """Write a package's modules and metadata below ``site``; groups: targets by group and name."""
+    """Write a package's modules and metadata below ``site``. `groups` has targets by group and name."""
     for path, text in files.items():
         target = site / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The small pipeline with everything of the guide's package in it."""
+"""The small pipeline with every plug-in of the guide's package."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from tests.plugins.packages import guide_files
 
 
 def make_guide_pipeline(home: Path, changes: Mapping[str, Any] | None = None) -> Path:
-    """Write the pipeline of the guide and its data under ``home``; return the YAML's path."""
+    """Write the pipeline of the guide and its data under ``home``, and return the YAML's path."""
     codec = UserRowCodec(FEATURES)
     rows = [
         (

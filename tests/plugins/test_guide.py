@@ -1,4 +1,4 @@
-"""The package of docs/extending.md, installed and served: all five kinds of plug-ins in one pipeline."""
+"""The package of docs/extending.md is installed and served, with all five kinds of plug-ins in one pipeline."""
 
 import json
 import sys
@@ -30,7 +30,7 @@ FALLBACK: dict[str, Any] = {"fallback": {"popular": {"column": "value"}}}
 
 
 def expected_scores(home: Path, user: int, k: int, boost: float = 1.5) -> list[float]:
-    """Return the scores of the best of the catalogue's last 20 items; the boost adds half a value."""
+    """Return the scores of the best of the catalogue's last 20 items. The boost adds half of an item's value."""
     newest = np.sort(Catalogue.open(home / "catalogue").columns["value"][-20:])[::-1]
     return [float(boost * value + bias_of(user)) for value in newest[:k]]
 
@@ -87,7 +87,7 @@ def test_the_policy_decides_within_the_limits_here_and_in_the_controller(site: P
 def test_a_stage_that_fails_is_skipped_if_there_is_a_fallback(site: Path, tmp_path: Path) -> None:
     install_guide(site)
     text = (site / "acme" / "stages.py").read_text()
-    # It fails on requests, whose users are known, and not on the users of the warm-up.
+    # The stage fails for known users, which requests have, and not for the unknown users of the warm-up.
     broken = text.replace(
         "        added =", "        assert batch.requests['user.bias'].max() < 1\n        added ="
     )

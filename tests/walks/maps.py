@@ -6,7 +6,7 @@ from xml.sax.saxutils import quoteattr
 
 ORIGIN_LAT, ORIGIN_LON = 60.17, 24.94
 STEP_LAT, STEP_LON = 0.0009, 0.0018
-"""About 100 m each way."""
+"""Steps of about 100 m in both directions."""
 
 Tags = Mapping[str, str]
 Nodes = dict[int, tuple[float, float, Tags]]
@@ -14,7 +14,7 @@ Nodes = dict[int, tuple[float, float, Tags]]
 
 
 def write_osm(path: Path, nodes: Nodes, ways: Sequence[tuple[Sequence[int], Tags]]) -> Path:
-    """Write nodes (id -> lat, lon, tags) and ways (node ids, tags)."""
+    """Write nodes (id -> lat, lon, tags) and ways (node ids, tags) as OSM XML."""
     lines = ["<?xml version='1.0' encoding='UTF-8'?>", '<osm version="0.6" generator="test">']
     for number, (lat, lon, tags) in nodes.items():
         lines.append(f'<node id="{number}" version="1" lat="{lat:.7f}" lon="{lon:.7f}">{_tags(tags)}</node>')
@@ -26,7 +26,7 @@ def write_osm(path: Path, nodes: Nodes, ways: Sequence[tuple[Sequence[int], Tags
 
 
 def grid_map(path: Path, width: int, height: int, extra: Sequence[tuple[Sequence[int], Tags]] = ()) -> Path:
-    """A grid of streets and paths about 100 m apart; node ids are row * width + column + 1."""
+    """Write a grid of streets and paths about 100 m apart. Node ids are row * width + column + 1."""
     nodes: Nodes = {
         row * width + column + 1: (ORIGIN_LAT + row * STEP_LAT, ORIGIN_LON + column * STEP_LON, {})
         for row in range(height)

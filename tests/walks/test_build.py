@@ -27,8 +27,8 @@ TINY = PRESETS["tiny"]
 
 
 def digests(root: Path) -> dict[str, str]:
-    """Hash of every file that must come out the same each time."""
-    changing = {"build.json", "data.mdb", "lock.mdb"}  # seconds, and LMDB's own page numbers
+    """Return the hash of every file that must be the same in each build."""
+    changing = {"build.json", "data.mdb", "lock.mdb"}  # contain seconds, and LMDB's page numbers
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
@@ -37,7 +37,7 @@ def digests(root: Path) -> dict[str, str]:
 
 
 def unknown_hours(path: Path, series: Path) -> Path:
-    """The series with no temperature in August 2018."""
+    """Write the series without temperatures in August 2018."""
     lines = series.read_text().splitlines()
     broken = [re.sub(r"^([^,]*),[^,]*,", r"\1,nan,", line) if ",2018-08" in line else line for line in lines]
     path.write_text("\n".join(broken) + "\n")
@@ -57,7 +57,7 @@ def test_impressions_have_every_declared_feature(world: World, split: str) -> No
     for group in groups:
         for feature in FEATURES.group(group):
             if feature.is_text:
-                continue  # what a caller writes; nobody did
+                continue  # callers send texts, and the simulation has none
             column = batch.requests[f"{group}.{feature.name}"]
             assert len(column) == len(batch)
             values = column.values if isinstance(column, RaggedArray) else column

@@ -1,4 +1,4 @@
-"""What the accuracy check makes of both sides."""
+"""The evaluation of both sides in the accuracy benchmark."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -36,5 +36,5 @@ def test_the_profile_is_read_where_the_bench_writes_it_and_bounds_the_rate(tmp_p
     spec = spec_of(config, tmp_path)
     assert spec.units[0].placed[0].initial_replicas == 2
     assert spec.candidates_per_request == 512
-    # Four requests of 512 are a full batch.
+    # A full batch has four requests of 512 candidates.
     assert most_per_s(spec) == pytest.approx(4 / batch_s(2048), rel=1e-3)

@@ -1,4 +1,4 @@
-"""What the control check makes of both sides."""
+"""The evaluation of both sides in the control benchmark."""
 
 import numpy as np
 import pytest

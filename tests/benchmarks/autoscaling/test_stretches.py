@@ -1,4 +1,4 @@
-"""What a stretch is simulated with."""
+"""The specification with which a stretch is simulated."""
 
 from pathlib import Path
 

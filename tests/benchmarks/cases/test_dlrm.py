@@ -1,4 +1,4 @@
-"""The DLRM pipelines, small: made, checked, run bare and served by the control."""
+"""Small DLRM pipelines, which are made, checked, run bare and served by the control."""
 
 import os
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def test_a_damaged_artifact_is_not_taken_for_built(home: Path, tmp_path: Path) -
     assert not dlrm.is_built(tmp_path)
 
 
-# torch warns of arrays it must not write to; a runtime only reads.
+# torch warns of arrays that are not writable, but a runtime only reads them.
 @pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 @pytest.mark.parametrize("name", dlrm.PIPELINES)
 def test_both_runtimes_give_the_same_scores(home: Path, name: str) -> None:

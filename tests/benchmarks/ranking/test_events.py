@@ -1,4 +1,4 @@
-"""From a small synthetic event log to a table: the data set, the training, the baselines, the judging."""
+"""From a small synthetic event log to a table: the data set, the training, the baselines and the evaluation."""
 
 import json
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_a_set_is_built_trained_and_judged_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
-    for module in (build, events):  # the real path, fed a log that takes a second
+    for module in (build, events):  # the real code with a log that takes a second
         monkeypatch.setattr(module, "read_events", lambda name: make_log())
     pipeline = yaml.safe_load((ROOT / "configs" / "ml100k.yaml").read_text())
     pipeline["training"]["events"]["history"] = 8

@@ -10,7 +10,7 @@ from benchmarks.ranking.results import UserBootstrap, measure, table_of
 @given(st.integers(2, 40), st.integers(0, 2**32 - 1))
 def test_ndcg_is_what_scikit_learn_gives(length: int, seed: int) -> None:
     random = np.random.default_rng(seed)
-    scores = random.permutation(length).astype(np.float32)  # no ties: there scikit-learn averages
+    scores = random.permutation(length).astype(np.float32)  # without ties, which scikit-learn averages
     labels = random.integers(0, 3, length).astype(np.float32) / np.float32(2)
     labels[0] = 1.0
     got = measure(scores, labels, np.array([0, length]))

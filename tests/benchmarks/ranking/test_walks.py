@@ -1,4 +1,4 @@
-"""The walks' table on the tiny world, and the flat rows that trees read."""
+"""The walks' table on the tiny world, and the flat rows for trees."""
 
 from pathlib import Path
 

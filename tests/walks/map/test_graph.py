@@ -13,7 +13,7 @@ from walks.map.osm import read_map
 
 
 def assert_sound(graph: WalkGraph) -> None:
-    """What holds of every walk graph."""
+    """Check the properties that every walk graph must have."""
     ends = np.stack([np.minimum(graph.u, graph.v), np.maximum(graph.u, graph.v)], axis=1)
     assert (ends[:, 0] != ends[:, 1]).all(), "an edge is a ring"
     assert len(np.unique(ends, axis=0)) == graph.edges, "two edges join the same junctions"

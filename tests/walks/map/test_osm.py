@@ -37,7 +37,7 @@ def test_the_real_map_holds_what_routes_need(city: City) -> None:
     raw = city.raw
     assert len(raw.ways) > 2000
     assert {"Esplanadinpuisto", "Kaisaniemen puisto", "Senaatintori"} <= {area.name for area in raw.areas}
-    assert "Kompassitaso" not in {area.name for area in raw.areas}  # a hall under ground
+    assert "Kompassitaso" not in {area.name for area in raw.areas}  # an underground hall
     assert len(raw.trees) > 500
     assert sum(place.category == "cafe" for place in raw.places) > 50
     assert all(not np.isnan(line).any() for line in raw.shorelines)

@@ -44,10 +44,10 @@ def test_a_path_through_a_park_past_a_cafe(tmp_path: Path) -> None:
     assert around.trees[middle] == 1
     assert around.area_near[middle, 0] == pytest.approx(graph.length_m[middle])
     by_cafe = np.flatnonzero(around.place_near.toarray()[:, 0])
-    assert len(by_cafe) == 2  # the footway and the road beside it
+    assert len(by_cafe) == 2  # the footway, and the road next to it
     beside = [e for e in range(graph.edges) if graph.name[e] == 0 and around.park[e] < 0.5]
     assert {graph.names[around.street[e]] for e in beside} == {"Main"}
-    assert graph.names[around.street[middle]] == ""  # a path in a park is not its neighbour street
+    assert graph.names[around.street[middle]] == ""  # a path in a park does not take a street's name
 
 
 def test_shares_are_shares_on_the_real_map(city: City) -> None:

@@ -16,7 +16,7 @@ from walks.routes.routes import LONGEST_M, SHORTEST_M, Routes
 
 
 def assert_walkable(graph: WalkGraph, routes: Routes) -> None:
-    """Every route is connected, of the right length, ends as it says, and hardly retraces itself."""
+    """Check that every route is connected, has the right length and kind, and hardly retraces itself."""
     for row in range(len(routes)):
         span = slice(routes.offsets[row], routes.offsets[row + 1])
         edges, forward = routes.edges[span], routes.forward[span]
@@ -38,7 +38,7 @@ def test_real_routes_are_walkable(city: City) -> None:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(width=st.integers(5, 9), height=st.integers(5, 9), seed=st.integers(0, 2**32 - 1))
-@example(width=7, height=9, seed=268)  # a line that comes back to its start
+@example(width=7, height=9, seed=268)  # a line that returns to its start
 def test_routes_over_any_grid_are_walkable(tmp_path: Path, width: int, height: int, seed: int) -> None:
     raw = read_map(grid_map(tmp_path / "grid.osm", width, height))
     graph = build_graph(raw)

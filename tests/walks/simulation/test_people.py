@@ -34,7 +34,9 @@ def test_what_people_declare_is_a_noisy_hint_of_their_taste() -> None:
     declares_green = people.profile[:, PROFILE.index("declares_green")] == 1.0
     likes_parks = people.taste[:, NAMES.index("park")]
     assert likes_parks[declares_green].mean() > likes_parks[~declares_green].mean() + 0.2
-    assert likes_parks[declares_green].min() < np.median(likes_parks)  # some declare what they do not like
+    assert likes_parks[declares_green].min() < np.median(
+        likes_parks
+    )  # some declare an interest that they do not have
     declared = people.profile[:, : len(INTERESTS)]
     assert set(np.unique(declared)) == {0.0, 1.0}
     assert 0.1 < declared.mean() < 0.5

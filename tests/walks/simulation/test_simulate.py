@@ -8,7 +8,7 @@ from walks.simulation.utility import SEEN, TIRED
 
 
 def lists(play: Play) -> list[slice]:
-    """Where each list lies."""
+    """Return the slice of each list."""
     return [slice(a, b) for a, b in zip(play.log.offsets[:-1], play.log.offsets[1:], strict=True)]
 
 
@@ -61,7 +61,7 @@ def test_every_rating_is_of_a_route_shown_and_comes_before_the_next_visit(play: 
 
 
 def visits_of(play: Play, events: Events) -> np.ndarray:
-    """The visit that each event came of."""
+    """Return the visit that each event belongs to."""
     visits = play.visits
     key = visits.user * 1e10 + visits.at_s
     visit = np.searchsorted(key, events.user * 1e10 + events.at_s, side="right") - 1

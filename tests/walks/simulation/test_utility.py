@@ -14,7 +14,7 @@ SILENT = News(*(np.empty(0, dtype=np.int64),) * 4, np.full((1, 40), -1, dtype=np
 
 
 def moment(play: Play, users: int, **changes: Any) -> Moment:
-    """One fine Tuesday afternoon for each user, at home, nothing ahead."""
+    """Return a fine Tuesday afternoon for each user, at home, without an appointment."""
     home = play.people.home[:users]
     values = {
         **{
@@ -35,7 +35,7 @@ def moment(play: Play, users: int, **changes: Any) -> Moment:
 
 
 def everyone(play: Play, **changes: Any) -> np.ndarray:
-    """Utility of every route for every user."""
+    """Return the utility of every route for every user."""
     return at(play, moment(play, len(play.people), **changes))
 
 
@@ -47,7 +47,7 @@ def at(play: Play, when: Moment, news: News | None = None) -> np.ndarray:
 
 
 def correlation(play: Play, change: np.ndarray, name: str) -> float:
-    """Of each route's mean change with one attribute."""
+    """Return the correlation of each route's mean change with one attribute."""
     return float(np.corrcoef(change.mean(axis=0), play.truth.attributes[:, NAMES.index(name)])[0, 1])
 
 

@@ -13,7 +13,7 @@ WHOLE = 24 * (12 + AHEAD_DAYS)
 
 
 def write_series(path: Path, hours: int, changes: dict[int, str] | None = None) -> Path:
-    """Hours from 2018-01-01 (a Monday) at 280 K without rain; `changes` replaces or drops lines."""
+    """Write hours from 2018-01-01 (a Monday) at 280 K without rain. `changes` replaces or drops lines."""
     start = np.datetime64("2018-01-01T00", "h")
     lines = [f"None,280.0,0.0,Clear,{str(start + hour).replace('T', ' ')}:00:00,100" for hour in range(hours)]
     for hour, line in (changes or {}).items():

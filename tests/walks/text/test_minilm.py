@@ -19,7 +19,7 @@ def test_texts_come_back_in_their_order_and_equal_ones_once(encoder: Encoder) ->
     texts = [f"{'very ' * (number % 9)}long walk {number}" for number in range(40)]
     vectors = encoder([*texts, texts[3]])
     assert np.array_equal(vectors[3], vectors[-1])
-    for row in (0, 17, 39):  # alone in a batch: an int8 model's scales differ a little
+    for row in (0, 17, 39):  # each alone in a batch, where an int8 model's scales differ a little
         assert vectors[row] @ encoder([texts[row]])[0] > 0.97
 
 

@@ -1,4 +1,4 @@
-"""Synthetic queries: what is taught and what is measured have neither a wording nor a route in common."""
+"""Synthetic queries: training and held-out queries have no wording and no route in common."""
 
 from pathlib import Path
 

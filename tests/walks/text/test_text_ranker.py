@@ -1,4 +1,4 @@
-"""The walks' cross-encoder: taught on a few queries, measured, and served by configs/walks-text.yaml."""
+"""The walks' cross-encoder: trained on a few queries, measured, and served by configs/walks-text.yaml."""
 
 import asyncio
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_a_taught_ranker_is_served_and_without_a_query_the_order_stays(tiny_home
 
 
 async def _asked(config: PipelineConfig, home: Path, queries: list[str]) -> list[dict[str, float]]:
-    """Give each query's items and scores; without a query the reranker's score has to be the ranker's."""
+    """Return each query's items and scores. Without a query, the reranker's score must be the ranker's."""
     engine = build_engine(config, home, replica="test")
     try:
         answers = []

@@ -15,7 +15,7 @@ from benchmarks.harness.meters.processes import (
 )
 
 MARK = "RANKWAY_TEST_MARK"
-# A parent and a child without the mark: the child is known by its parent.
+# A parent, and a child without the mark. The child is found through its parent.
 FAMILY = """
 import subprocess, sys
 code = "print('child', flush=True); input()"
