@@ -88,12 +88,12 @@ class DispatchCost:
         rows = [("in memory", "", self.in_memory), ("dispatched", f"{self.limit_mib:.1f}", self.dispatched)]
         return "\n".join(
             [
-                "               weights MiB  limit MiB  peak MiB  ms a batch",
+                "               weights MiB  limit MiB  peak MiB  ms per batch",
                 *(
-                    f"{name:13}  {self.weights_mib:11.1f}  {limit:>9}  {side.peak_mib:8.1f}  {side.ms:10.1f}"
+                    f"{name:13}  {self.weights_mib:11.1f}  {limit:>9}  {side.peak_mib:8.1f}  {side.ms:12.1f}"
                     for name, limit, side in rows
                 ),
-                f"scores differ by {self.difference:.1e} of the largest; activations {self.activations_mib:.1f} MiB; "
+                f"scores differ by {self.difference:.1e} of the largest, activations {self.activations_mib:.1f} MiB, "
                 f"limit {'kept' if self.keeps_the_limit else 'NOT kept'}",
             ]
         )
@@ -182,7 +182,7 @@ class _Process:
 
     def __enter__(self) -> "_Process":
         if not self._pipe.poll(_START_LIMIT_S) or self._pipe.recv() != "ready":
-            raise ModelError("a side did not load; its error is above")
+            raise ModelError("a process did not load its model; its error is above")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -244,8 +244,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.dispatch", description=about)
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-50")
     parser.add_argument("--size", choices=SIZES, default="large")
-    parser.add_argument("--share", type=float, default=0.5, help="of the weights that may be in memory")
-    parser.add_argument("--rounds", type=int, default=5, help="batches of one request")
+    parser.add_argument("--share", type=float, default=0.5, help="share of the weights that may be in memory")
+    parser.add_argument("--rounds", type=int, default=5, help="number of batches, of one request each")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     try:

@@ -39,7 +39,7 @@ def feast_environment(python: Path | None) -> Iterator[Path]:
         yield python
         return
     with tempfile.TemporaryDirectory(prefix="feast-") as folder:
-        sys.stderr.write(f"installing {FEAST} into a throw-away environment; some minutes\n")
+        sys.stderr.write(f"installing {FEAST} into a temporary environment, which takes some minutes\n")
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         made = Path(folder) / "bin" / "python"
         subprocess.run([str(made), "-m", "pip", "install", "--quiet", FEAST], check=True, stdout=sys.stderr)
@@ -147,7 +147,7 @@ def as_text(result: dict[str, Any]) -> str:
             )
     if "whole_ratio" in result:
         lines.append(
-            f"Feast {result['feast_version']} takes {result['whole_ratio']:.0f}x as long (wanted "
+            f"Feast {result['feast_version']} takes {result['whole_ratio']:.0f}x as long (goal "
             f"{WANTED_RATIO:.0f}x), for the user alone {result['user_ratio']:.1f}x"
         )
     return "\n".join(lines)
@@ -158,9 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.features", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=2000, help="of ours, a repeat")
-    parser.add_argument("--feast-requests", type=int, default=40, help="of Feast, a repeat")
-    parser.add_argument("--feast-python", type=Path, help="a Python that has Feast; default: one is made")
+    parser.add_argument("--requests", type=int, default=2000, help="our requests per repeat")
+    parser.add_argument("--feast-requests", type=int, default=40, help="Feast's requests per repeat")
+    parser.add_argument("--feast-python", type=Path, help="a Python with Feast, default: make an environment")
     parser.add_argument("--no-feast", action="store_true", help="measure our side alone")
     options = parser.parse_args(arguments)
     with ExitStack() as stack:

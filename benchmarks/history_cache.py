@@ -125,8 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="benchmarks.history_cache", description=about)
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
-    parser.add_argument("--requests", nargs="+", type=int, default=[1, 5], help="requests a batch")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each model at each batch size")
+    parser.add_argument("--requests", nargs="+", type=int, default=[1, 5], help="requests per batch")
+    parser.add_argument("--seconds", type=float, default=10.0, help="seconds per model and batch size")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     try:
@@ -138,11 +138,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         json.dump([asdict(cost) for cost in costs], sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
-    sys.stdout.write("model   requests a batch  core-ms without  all missed  all hit  KB a past\n")
+    sys.stdout.write("model   requests per batch  core-ms without  all missed  all hit  KB per past\n")
     for cost in costs:
         sys.stdout.write(
-            f"{cost.model:6}  {cost.requests_a_batch:16}  {cost.without_core_ms:15.3f}  {cost.missed_core_ms:10.3f}  "
-            f"{cost.hit_core_ms:7.3f}  {cost.bytes_a_past / 1e3:9.1f}\n"
+            f"{cost.model:6}  {cost.requests_a_batch:18}  {cost.without_core_ms:15.3f}  {cost.missed_core_ms:10.3f}  "
+            f"{cost.hit_core_ms:7.3f}  {cost.bytes_a_past / 1e3:11.1f}\n"
         )
     return 0
 

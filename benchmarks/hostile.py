@@ -134,9 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line. Return 1 if the well-behaved clients keep less than 90%."""
     parser = argparse.ArgumentParser(prog="benchmarks.hostile", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
-    parser.add_argument("--caller", choices=sorted(CALLERS), action="append", help="may repeat; default: all")
+    parser.add_argument("--caller", choices=sorted(CALLERS), action="append", help="may repeat, default: all")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8.0, help="a window")
+    parser.add_argument("--seconds", type=float, default=8.0, help="seconds per window")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     workload, home = WORKLOADS[options.workload], home_directory()
@@ -151,7 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for figure in ("goodput_rps", "undegraded_share"):
                 kept = each[figure]
                 sys.stdout.write(
-                    f"{caller:15} keeps {kept['median']:.2f} ({kept['least']:.2f} to {kept['most']:.2f}) of {figure}\n"
+                    f"{caller:15} keeps {shares['median']:.2f} ({shares['least']:.2f} to {shares['most']:.2f}) "
+                    f"of {figure}\n"
                 )
     return int(
         any(

@@ -111,11 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         for side in (one, many):
             sys.stdout.write(
-                f"{side.ingresses} ingress(es): {side.candidates_a_batch:.0f} candidates a batch over {side.batches} "
+                f"{side.ingresses} ingress(es): {side.candidates_a_batch:.0f} candidates per batch over {side.batches} "
                 f"batches, {side.rps:.0f} requests/s, p50 {side.p50_ms:.1f} ms, p99 {side.p99_ms:.1f} ms, "
-                f"bad {side.bad}\n"
+                f"failed {side.bad}\n"
             )
-        sys.stdout.write(f"ratio {ratio:.0%}, wanted {WANTED_RATIO:.0%}\n")
+        sys.stdout.write(f"ratio {ratio:.0%}, goal {WANTED_RATIO:.0%}\n")
     return 0 if ratio >= WANTED_RATIO else 1
 
 

@@ -134,9 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.overload", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workload", choices=sorted(WORKLOADS), action="append", help="may repeat")
-    parser.add_argument("--multiples", default="1,2,5,10", help="of the capacity; the last is the claim's")
+    parser.add_argument(
+        "--multiples", default="1,2,5,10", help="of the capacity, the last is that of the claim"
+    )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0, help="a burst")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds per burst")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     multiples = [float(multiple) for multiple in options.multiples.split(",")]

@@ -95,7 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks.rankers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
-    parser.add_argument("--models", nargs="+", default=["ranker", "distilled"], help="names under models")
+    parser.add_argument(
+        "--models", nargs="+", default=["ranker", "distilled"], help="names of models in the config"
+    )
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
@@ -108,10 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         json.dump([asdict(cost) for cost in costs], sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
-    sys.stdout.write("model       core-ms a request  with inputs  NDCG@10\n")
+    sys.stdout.write("model       core-ms per request  with inputs  NDCG@10\n")
     for cost in costs:
         sys.stdout.write(
-            f"{cost.name:10}  {cost.model_core_ms:17.3f}  {cost.with_inputs_core_ms:11.3f}  {cost.ndcg_at_10:7.4f}\n"
+            f"{cost.name:10}  {cost.model_core_ms:19.3f}  {cost.with_inputs_core_ms:11.3f}  {cost.ndcg_at_10:7.4f}\n"
         )
     return 0
 

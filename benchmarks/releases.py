@@ -181,7 +181,7 @@ def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
     pipeline = load_config(config)
     folder = ReleaseFolder(home, pipeline.name)
     with joined(pipeline, home) as is_running:
-        assert is_running, "the service left no note of its cluster"
+        assert is_running, "the service has not recorded its cluster"
         rollout = Rollout(pipeline, folder, lambda _text: None)
         rollout.statuses()
         pipe.send("joined")
@@ -248,9 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="walks-200")
     parser.add_argument("--swaps", type=int, default=20)
     parser.add_argument(
-        "--changed", choices=["ranker", "all"], default="ranker", help="what releases differ in"
+        "--changed", choices=["ranker", "all"], default="ranker", help="differences between the releases"
     )
-    parser.add_argument("--seconds", type=float, default=5.0, help="of finding the peak")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds to find the peak")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     result = measure(
@@ -262,10 +262,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     sys.stdout.write(
         f"{result.workload}: {result.swaps} swaps, the last a rollback, at {result.rate_rps:.0f}/s, half of peak\n"
-        f"failed swaps {len(result.failed_swaps)}, seconds a swap {min(result.swap_s)} to {max(result.swap_s)}\n"
+        f"failed swaps {len(result.failed_swaps)}, seconds per swap {min(result.swap_s)} to {max(result.swap_s)}\n"
         f"errors {result.errors} of {result.load['requests']}\n"
         f"p99 {result.p99_before_ms:.1f} ms before, {result.p99_in_swaps_ms:.1f} ms in swaps; {result.p99_ratio:.2f}x, "
-        f"the median of pairs from {min(result.p99_ratios):.2f} to {max(result.p99_ratios):.2f}; "
+        f"the median over pairs from {min(result.p99_ratios):.2f} to {max(result.p99_ratios):.2f}; "
         f"{result.disturbed} of {result.swaps} pairs disturbed\n"
         f"replicas' memory in MiB, by swaps: "
         f"{', '.join(f'{mib:.0f} after {swap}' for swap, mib in result.rss_mib.items())}\n"

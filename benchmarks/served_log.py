@@ -111,11 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     for name, cost in sides.items():
         sys.stdout.write(
-            f"log {name:<3} {cost.core_ms:.3f} core-ms a request, {cost.log_thread_core_ms:.3f} of them in the log's "
-            f"thread; p50 {cost.p50_ms:.2f} ms, p99 {cost.p99_ms:.2f} ms; {cost.bytes_a_row:.0f} bytes a row\n"
+            f"log {name:<3} {cost.core_ms:.3f} core-ms per request, {cost.log_thread_core_ms:.3f} of them in the log's "
+            f"thread; p50 {cost.p50_ms:.2f} ms, p99 {cost.p99_ms:.2f} ms; {cost.bytes_a_row:.0f} bytes per row\n"
         )
     differences = ", ".join(f"{each:+.3f}" for each in sorted(more_ms))
-    sys.stdout.write(f"more with the log: median {median(more_ms):+.3f} core-ms a request ({differences})\n")
+    sys.stdout.write(f"added by the log: median {median(more_ms):+.3f} core-ms per request ({differences})\n")
     return 0
 
 

@@ -69,13 +69,13 @@ def run(workload: Workload, plan: Plan) -> Measured:
         raise RuntimeError("\n".join([f"{workload.name} cannot be served:", *faults]))
     model = pipeline.models[pipeline.ranker.model].runtime
     if not isinstance(model, OnnxConfig | TorchConfig):
-        raise RuntimeError(f"{workload.name}: the bare model is one process, its runtime is {model.kind}")
+        raise RuntimeError(f"{workload.name}: the bare model needs a one-process runtime, got {model.kind}")
     _say(f"{workload.name}: bare model")
     _wait_for_quiet(plan.wait_s)
     cells = bare_model.measure(workload, home, seconds=plan.bare_seconds)
     if not cells:
         raise RuntimeError(
-            f"no runtime can execute the models of {workload.name}: build and train them first"
+            f"no runtime can execute the models of {workload.name}; build and train them first"
         )
     measured = Measured(workload, cells)
     cores = os.cpu_count() or 1
@@ -119,7 +119,7 @@ def _wait_for_quiet(limit_s: float) -> None:
         if cores < _DISTURBED_CORES:
             return
         if time.monotonic() > end_s:
-            _say(f"others still keep {cores:.1f} cores busy after {limit_s:.0f} s: measuring all the same")
+            _say(f"other processes keep {cores:.1f} cores busy after {limit_s:.0f} s; measuring anyway")
             return
 
 
@@ -156,7 +156,7 @@ def _say_cell(name: str, load: Load, cell: Cell) -> None:
     _say(
         f"  {name} {load.label}: {result.rps:.0f} requests/s, p50 {result.p50_ms:.2f} ms, p99 {result.p99_ms:.2f} ms, "
         f"statuses {result.statuses}, errors {result.errors}, missed {result.missed}, "
-        f"{cell.batches.mean_requests:.1f} a batch, others' cores {cell.foreign_cores:.2f}"
+        f"{cell.batches.mean_requests:.1f} per batch, others' cores {cell.foreign_cores:.2f}"
     )
 
 
@@ -172,8 +172,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--workload", choices=sorted(WORKLOADS), action="append", help="default: dlrm; may repeat"
     )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5.0, help="a cell")
-    parser.add_argument("--quick", action="store_true", help="one repeat of 2 s a cell: not for figures")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds per cell")
+    parser.add_argument(
+        "--quick", action="store_true", help="one repeat with 2 s per cell, not for real figures"
+    )
     parser.add_argument(
         "--wait", type=float, default=0.0, help="seconds to wait for idle cores before a part"
     )

@@ -36,7 +36,9 @@ def as_text(rows: Sequence[Row]) -> str:
             f"{row.p50_ratio:6.3f} {row.p99_ratio:6.3f} {row.core_ms_ratio:7.3f} {row.failed:6d}  "
             f"{row.cpu}, {row.cores} cores, {row.flags}"
         )
-    return "\n".join([*lines, "Each figure but failed is the service over the control, measured in one run."])
+    return "\n".join(
+        [*lines, "Each figure except failed is the service over the control, measured in one run."]
+    )
 
 
 def _commit(name: str) -> tuple[str, str]:
@@ -46,7 +48,7 @@ def _commit(name: str) -> tuple[str, str]:
         shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise TrendError(
-            f"--commit: git does not know it, got {name}; run this in a checkout that has it"
+            f"--commit: unknown to git, got {name}; run this in a checkout that has it"
         ) from error
     short, day = shown.split()
     return short, day
@@ -56,9 +58,9 @@ def _loaded(path: Path) -> dict[str, Any]:
     try:
         run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not run["results"]:
-            raise ValueError("it has no results")
+            raise ValueError("no results")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrendError(f"{path}: it is not what serving.py --json prints, got {error!r}") from error
+        raise TrendError(f"{path}: not the output of serving.py --json, got {error!r}") from error
     return run
 
 
@@ -67,11 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.trend", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--file", type=Path, default=TREND, help="default: benchmarks/trend.csv")
     adding = parser.add_subparsers(dest="command").add_parser(
-        "add", help="append what serving.py --json printed"
+        "add", help="append the output of serving.py --json"
     )
     adding.add_argument("runs", nargs="+", type=Path, metavar="FILE")
-    adding.add_argument("--release", required=True, help="the release's name")
-    adding.add_argument("--commit", default="HEAD", help="the commit that was measured; default: HEAD")
+    adding.add_argument("--release", required=True, help="name of the release")
+    adding.add_argument("--commit", default="HEAD", help="the measured commit, default: HEAD")
     options = parser.parse_args(arguments)
     try:
         if options.command == "add":

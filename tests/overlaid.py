@@ -116,8 +116,8 @@ def _write_model(root: Path) -> None:
             helper.make_node("Mul", ["rain", "ten"], ["rained"]),
             helper.make_node("Add", ["visited", "rained"], ["offset"]),
             helper.make_node("Gather", ["offset", "request_of"], ["own"]),
-            helper.make_node("Add", ["crowd", "own"], ["told"]),
-            helper.make_node("Add", ["told", "bonus"], ["score"]),
+            helper.make_node("Add", ["crowd", "own"], ["without_bonus"]),
+            helper.make_node("Add", ["without_bonus", "bonus"], ["score"]),
         ],
         "overlaid",
         [

@@ -71,8 +71,8 @@ def write_text_model(root: Path, query: str = "context.query") -> None:
     """Write the artifact, which computes the sum of the token ids under the mask."""
     graph = helper.make_graph(
         [
-            helper.make_node("Mul", ["input_ids", "attention_mask"], ["kept"]),
-            helper.make_node("Cast", ["kept"], ["numbers"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["input_ids", "attention_mask"], ["masked"]),
+            helper.make_node("Cast", ["masked"], ["numbers"], to=TensorProto.FLOAT),
             helper.make_node("Constant", [], ["axis"], value_ints=[1]),
             helper.make_node("ReduceSum", ["numbers", "axis"], ["score"], keepdims=0),
         ],

@@ -182,7 +182,7 @@ def _manifest(inputs: Inputs, preset: PresetName, stamp: str, weather: Weather) 
         "weather": {**source_of(WEATHER, inputs.weather), "first_day": str(weather.start)},
         "encoder": source_of(ENCODER, inputs.encoder),
         "tokenizer": source_of(TOKENIZER, inputs.tokenizer),
-        "simulated": "people, visits, ratings, calendars and news come from the model in walks/, not from anybody",
+        "simulated": "people, visits, ratings, calendars and news come from the model in walks/, not from real persons",
     }
 
 
@@ -201,8 +201,8 @@ def _make_routes(
     rows = pick_distinct(graph, proposed, config.routes, config.loop_share, config.max_jaccard)
     if len(rows) < config.routes:
         raise TooFewRoutesError(
-            f"the map gives {len(rows)} distinct routes of the {config.routes} wanted, from"
-            f" {config.proposals} proposals over {graph.length_m.sum() / 1000.0:.1f} km of ways;"
+            f"routes: {config.routes} distinct routes are needed, got {len(rows)} from {config.proposals} proposals"
+            f" over {graph.length_m.sum() / 1000.0:.1f} km of ways;"
             " lower `routes`, or raise `proposals` or `max_jaccard`"
         )
     return measure(graph, around, proposed.take(rows))

@@ -17,7 +17,7 @@ class WorldConfig(BaseModel):
     loop_share: float = Field(
         default=0.5, ge=0.0, le=1.0, description="share of the routes that return to their start"
     )
-    anchors: int = Field(default=900, ge=8, description="junctions that routes may start, turn or end at")
+    anchors: int = Field(default=900, ge=8, description="junctions at which routes may start, turn or end")
     proposals: int = Field(
         default=100_000, ge=100, description="routes tried before near-duplicates are dropped"
     )
@@ -25,13 +25,13 @@ class WorldConfig(BaseModel):
         default=0.7, gt=0.0, lt=1.0, description="largest overlap of two routes, on a 25 m grid"
     )
     users: int = Field(default=20_000, ge=2)
-    lists_per_user: float = Field(default=20.0, ge=4.0, description="mean number of shown lists a user")
+    lists_per_user: float = Field(default=20.0, ge=4.0, description="mean number of shown lists per user")
     min_list: int = Field(default=20, ge=2)
     max_list: int = Field(default=50, ge=2)
     days: int = Field(default=365, ge=10, description="length of the simulated period")
-    valid_days: int = Field(default=28, ge=1, description="the last days, held out")
+    valid_days: int = Field(default=28, ge=1, description="number of last days that are held out")
     news_interval_h: float = Field(
-        default=60.0, gt=0.0, description="mean hours from one piece of news of a cell to the next"
+        default=60.0, gt=0.0, description="mean hours between two pieces of news of a cell"
     )
 
 

@@ -79,7 +79,7 @@ def locate(source: SourceFile, wheels: Path | None = None) -> Path:
             return path
     raise MissingDataError(
         f"{source.package}/{source.path} of {source.distribution}=={source.version} is not installed"
-        f" (looked in: {', '.join(map(str, roots)) or 'the environment'}). Run: {REMEDY}"
+        f" (searched: {', '.join(map(str, roots)) or 'the environment'}); run {REMEDY}"
     )
 
 

@@ -193,16 +193,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trials", type=int, default=200, help="of each search")
+    parser.add_argument("--trials", type=int, default=200, help="number of trials of each search")
     parser.add_argument("--middle", type=int, default=20)
     parser.add_argument("--finalists", type=int, default=6)
-    parser.add_argument("--short-s", type=float, default=1800.0, help="of the day, for all trials")
-    parser.add_argument("--middle-s", type=float, default=7200.0, help="of the day, for the middle")
-    parser.add_argument("--journals", type=Path, help="a folder: cut off, the same call goes on from it")
+    parser.add_argument("--short-s", type=float, default=1800.0, help="seconds of the day for all trials")
+    parser.add_argument(
+        "--middle-s", type=float, default=7200.0, help="seconds of the day for the middle round"
+    )
+    parser.add_argument(
+        "--journals", type=Path, help="folder for the journals, to resume an interrupted call"
+    )
     parser.add_argument("--p99-ms", type=float, default=60.0)
     parser.add_argument("--requests-per-day", type=float, default=5e7)
-    parser.add_argument("--judged", type=int, default=3, help="of each front, at most")
-    parser.add_argument("--seeds", type=int, default=2, help="of the event engine")
+    parser.add_argument(
+        "--judged", type=int, default=3, help="largest number of judged configurations per front"
+    )
+    parser.add_argument("--seeds", type=int, default=2, help="number of seeds of the event engine")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -264,7 +270,7 @@ def _tables(result: dict[str, Any]) -> None:
         "missed",
         "p99, ms",
         "in violation, s",
-        title="Fronts, judged: mean (by seed)",
+        title="Judged fronts: mean (each seed)",
     )
     for row in (row for rows in result["fronts"].values() for row in rows):
         fronts.add_row(

@@ -39,13 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("part", nargs="?", choices=("control", "profile", "accuracy"))
     parser.add_argument(
-        "--quick", action="store_true", help="a trace of a minute and a half; ten seconds a cell"
+        "--quick", action="store_true", help="a trace of a minute and a half, and ten seconds per cell"
     )
     parser.add_argument(
-        "--seconds", type=float, help="of the trace, default 300, quick 90; of a cell, default 40, quick 10"
+        "--seconds",
+        type=float,
+        help="of the trace, default 300, quick 90, or of a cell, default 40, quick 10",
     )
     parser.add_argument(
-        "--replicas", type=int, nargs="+", default=[1, 2], help="accuracy: how many, one after the other"
+        "--replicas",
+        type=int,
+        nargs="+",
+        default=[1, 2],
+        help="accuracy: numbers of replicas, measured in turn",
     )
     parser.add_argument("--policy", type=json.loads, default=_POLICY, help="control: the policy, as JSON")
     parser.add_argument("--json", action="store_true", dest="as_json")
@@ -84,7 +90,7 @@ def _measured(options: argparse.Namespace) -> tuple[dict[str, Any], Control | No
 def _make_ready(home: Path, replicas: Sequence[int], *, anew: bool) -> None:
     """Have the DLRM and its profiles; whatever is missing is made, and said."""
     if not dlrm.is_built(home):
-        _say(f"python -m benchmarks.cases.dlrm: making the DLRM in {home}, once")
+        _say(f"python -m benchmarks.cases.dlrm: making the DLRM in {home}")
         dlrm.build(home)
     for count in replicas:
         if anew or not profile_path(home, count).exists():
@@ -121,7 +127,7 @@ def _show_control(control: Control) -> None:
     for live, simulated, replicas in control.rises:
         _line(f"  to {replicas:2} at {live:6.1f} s, simulated {simulated:6.1f} s: {simulated - live:+.1f} s")
     _line(
-        f"steps up differ by {control.worst_rise_s:.1f} s at most; {control.unmatched} were made by one side alone"
+        f"steps up differ by {control.worst_rise_s:.1f} s at most; only one side made {control.unmatched} steps"
     )
 
 

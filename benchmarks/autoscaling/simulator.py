@@ -48,7 +48,7 @@ def unit(name: str, replicas: int, *, at_once_ms: float, candidate_ms: float, ca
     profile = Profile(
         unit=name,
         pool="cpu",
-        machine="none: made for this benchmark",
+        machine="none: invented for this benchmark",
         timings=tuple(
             Timing(requests=1, candidates=n, p50_ms=ms, p99_ms=1.3 * ms, mean_ms=ms, runs=100)
             for n, ms in times.items()
@@ -242,7 +242,7 @@ def lines_of(measured: Mapping[str, Any]) -> list[str]:
         for name, d in measured["day"].items()
     ]
     lines.append(
-        "stepped beside event engine, an hour       cost +- error     p99 +- error   (spread of the latter's seeds)"
+        "stepped against event engine, an hour      cost +- error     p99 +- error   (spread of event engine's seeds)"
     )
     lines += [
         f"  {name:36s} {a['cost_apart']:+8.1%} +- {a['cost_apart_error']:.1%} "
@@ -250,7 +250,9 @@ def lines_of(measured: Mapping[str, Any]) -> list[str]:
         f"({a['cost_seeds_spread']:.1%}, {a['p99_ms_seeds_spread']:.1%})"
         for name, a in measured["agreement"].items()
     ]
-    lines.append("event engine beside theory                 mean ms    theory    standard errors apart")
+    lines.append(
+        "event engine against theory                mean ms    theory    difference in standard errors"
+    )
     lines += [
         f"  {name:36s} {q['simulated_ms']:9.3f} {q['theory_ms']:9.3f} {q['errors_apart']:+7.1f}"
         for name, q in measured["queues"].items()
@@ -264,8 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--seconds", type=float, default=100.0, help="of simulated traffic for the speed")
-    parser.add_argument("--seeds", type=int, default=6, help="of both engines beside each other")
+    parser.add_argument("--seconds", type=float, default=100.0, help="simulated seconds for the speed")
+    parser.add_argument("--seeds", type=int, default=6, help="seeds for the comparison of both engines")
     options = parser.parse_args(arguments)
     measured = measure(options.seconds, options.seeds)
     sys.stdout.write(

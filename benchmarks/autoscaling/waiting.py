@@ -42,7 +42,7 @@ def waiting_profile(startup_s: float) -> Profile:
     return Profile(
         unit="main",
         pool="local",
-        machine="made up: it waits instead of computing",
+        machine="invented: it waits instead of computing",
         timings=tuple(timings),
         startup_s=startup_s,
         memory_mib=200.0,

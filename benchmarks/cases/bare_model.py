@@ -158,10 +158,10 @@ def _work(plan: _Plan, seed: int, barrier: Barrier, results: "multiprocessing.Qu
 
 
 def table(cells: Sequence[BareCell]) -> str:
-    """Give the cells as text."""
-    lines = ["runtime  processes x threads  requests a batch  requests/s  core-ms a request"]
+    """Return the cells as text."""
+    lines = ["runtime  processes x threads  requests per batch  requests/s  core-ms per request"]
     lines += [
-        f"{c.runtime:7}  {c.processes} x {c.threads}{c.requests_a_batch:34}  {c.rps:10.0f}  {c.core_ms_a_request:17.3f}"
+        f"{c.runtime:7}  {c.processes} x {c.threads}{c.requests_a_batch:34}  {c.rps:10.0f}  {c.core_ms_a_request:19.3f}"
         for c in cells
     ]
     return "\n".join(lines)
@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="benchmarks.cases.bare_model", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--workload", choices=sorted(WORKLOADS), default="dlrm")
-    parser.add_argument("--seconds", type=float, default=1.0, help="per cell")
+    parser.add_argument("--seconds", type=float, default=1.0, help="seconds per cell")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     workload, home = WORKLOADS[options.workload], home_directory()

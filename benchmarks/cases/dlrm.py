@@ -36,7 +36,7 @@ def features_of(options: DlrmOptions) -> FeatureSet:
         name="dense",
         group="item",
         shape=(options.dense,),
-        description="numbers at random, normally distributed",
+        description="random numbers, normally distributed",
     )
     sparse = Feature(
         name="sparse",

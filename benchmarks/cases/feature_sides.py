@@ -118,5 +118,5 @@ class Feast:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit("Feast's side ended; its message is above")
+            raise SystemExit("the Feast process ended; its error is above")
         return json.loads(line)

@@ -120,7 +120,7 @@ def answer_size(data: bytes) -> int | None:
         return head_size + 4 + int(head[at + len(_LENGTH) : end if end >= 0 else head_size])
     if b"transfer-encoding: chunked" in head:
         return len(data) if data.endswith(b"0\r\n\r\n") else None
-    raise ValueError(f"an answer of unknown length: {head[:200]!r}")
+    raise ValueError(f"an answer has an unknown length: {head[:200]!r}")
 
 
 async def connect(

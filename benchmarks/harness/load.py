@@ -40,9 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line, and print JSON."""
     parser = argparse.ArgumentParser(prog="benchmarks.harness.load", description=__doc__.splitlines()[0])
     parser.add_argument("url")
-    parser.add_argument("--body", action="append", default=[], help="JSON, or @FILE with one a line; cycled")
+    parser.add_argument(
+        "--body", action="append", default=[], help="JSON, or @FILE with one body per line; cycled"
+    )
     parser.add_argument("--clients", type=int, default=32, help="closed loop: clients")
-    parser.add_argument("--rate", type=float, help="open loop: arrivals a second")
+    parser.add_argument("--rate", type=float, help="open loop: arrivals per second")
     parser.add_argument("--connections", type=int, default=256, help="open loop: connections")
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args(arguments)

@@ -55,7 +55,9 @@ class OpenLoop:
         """
         expected = int(rate * duration_s * 1.2) + 100
         if expected > _MAX_REQUESTS:
-            raise ValueError(f"{expected} requests are planned, at most {_MAX_REQUESTS}: lower rate or time")
+            raise ValueError(
+                f"requests: at most {_MAX_REQUESTS} can be planned, got {expected}; lower the rate or the duration"
+            )
         drawn_s = np.cumsum(np.random.default_rng(seed).exponential(1 / rate, expected))
         due_s = drawn_s if times_s is None else np.asarray(times_s)
         self._due_s: list[float] = due_s[due_s < duration_s].tolist()

@@ -26,7 +26,7 @@ class RedisServer:
         """
         command = shutil.which("redis-server") or shutil.which("valkey-server")
         if command is None:
-            raise SystemExit("no redis-server here: apt-get install redis-server")
+            raise SystemExit("redis-server is not installed; run apt-get install redis-server")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])

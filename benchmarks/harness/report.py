@@ -59,7 +59,7 @@ def as_json(measured: Measured, *, cores: int) -> dict[str, Any]:
         "repeats": len(measured.bare_rps),
         "fast_path": bool(measured.health.get("service", {}).get("fast_path")),
         "bare": {"fastest": asdict(fastest), "rps": bare_rps, "cells": [asdict(c) for c in measured.bare]},
-        "model_time": "bare model, one thread a core on all cores, beside each repeat, at the observed batch sizes",
+        "model_time": "bare model, one thread per core on all cores, in each repeat, at the observed batch sizes",
         "model_core_ms_by_batch": {cell.requests_a_batch: cell.core_ms_a_request for cell in alike},
         "rows": rows,
     }
@@ -72,7 +72,7 @@ def as_text(result: dict[str, Any]) -> str:
         f"{result['workload']}: {result['candidates']} candidates, {result['cores']} cores, "
         f"{result['repeats']} repeats, fast path {'on' if result['fast_path'] else 'OFF'}",
         f"bare: {result['bare']['rps']:.0f} requests/s ({fastest['runtime']}, {fastest['processes']} processes x "
-        f"{fastest['threads']} threads, {fastest['requests_a_batch']} requests a batch)",
+        f"{fastest['threads']} threads, {fastest['requests_a_batch']} requests per batch)",
         f"{'side':8} {'load':9} {'req/s':>7} {'spread':>6} {'p50':>7} {'p99':>8} {'p999':>8}  {'/bare':>6} "
         f"{'/control':>8} {'batch':>5} {'core-ms':>7} {'model':>6} {'outside':>7}  bad",
     ]
@@ -85,10 +85,12 @@ def as_text(result: dict[str, Any]) -> str:
             f"{row['core_ms']:7.3f} {row['model_core_ms']:6.3f} {row['outside_core_ms']:7.3f}  "
             f"{row['errors'] + row['missed'] + row['not_200']}"
         )
-    lines.append(f"core-ms a request outside the model, by process (model time: {result['model_time']})")
+    lines.append(f"core-ms per request outside the model, by process (model time: {result['model_time']})")
     for row in result["rows"]:
         parts = ", ".join(f"{role} {ms:.3f}" for role, ms in row["outside_by_role"].items() if ms >= 0.0005)
-        lines.append(f"{row['side']:8} {row['load']:9} {parts}; client {row['client_core_ms']:.3f} apart")
+        lines.append(
+            f"{row['side']:8} {row['load']:9} {parts}; client, not included, {row['client_core_ms']:.3f}"
+        )
     return "\n".join(lines)
 
 

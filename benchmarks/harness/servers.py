@@ -113,7 +113,7 @@ def _wait_until_told(server: Server) -> None:
     limit_s = time.monotonic() + _START_LIMIT_S
     while _READY not in server.log.read_text(errors="replace"):
         if time.monotonic() > limit_s:
-            raise RuntimeError(f"the service did not say {_READY!r} in {_START_LIMIT_S:.0f} s")
+            raise RuntimeError(f"the service did not print {_READY!r} in {_START_LIMIT_S:.0f} s")
         time.sleep(_POLL_PERIOD_S)
 
 

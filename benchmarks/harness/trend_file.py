@@ -52,11 +52,11 @@ class Row:
         for name in ("rps_ratio", "p50_ratio", "p99_ratio", "core_ms_ratio"):
             if not 0 < getattr(self, name) < 1000:
                 raise ValueError(
-                    f"{name}: it is not between 0 and 1000, got {getattr(self, name)}; measure again"
+                    f"{name}: must be between 0 and 1000, got {getattr(self, name)}; measure again"
                 )
         if self.repeats < LEAST_REPEATS:
             raise ValueError(
-                f"repeats: at least {LEAST_REPEATS} are needed, got {self.repeats}; measure more"
+                f"repeats: must be at least {LEAST_REPEATS}, got {self.repeats}; measure more rounds"
             )
 
     @property
@@ -79,7 +79,7 @@ def read_trend(path: Path) -> list[Row]:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file, strict=True)
             if reader.fieldnames != COLUMNS:
-                raise TrendError(f"{path}: its columns are not {', '.join(COLUMNS)}; restore the first line")
+                raise TrendError(f"{path}: the columns are not {', '.join(COLUMNS)}; restore the first line")
             return [_row(path, reader.line_num, values) for values in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TrendError(f"{path}: {error}") from error
@@ -88,11 +88,11 @@ def read_trend(path: Path) -> list[Row]:
 def _row(path: Path, line: int, values: dict[str, str]) -> Row:
     try:
         if len(values) != len(COLUMNS):
-            raise ValueError(f"it has more than {len(COLUMNS)} values")
+            raise ValueError(f"expected {len(COLUMNS)} values, got more")
         parsed: dict[str, Any] = {name: kind(values[name]) for name, kind in _TYPES.items() if callable(kind)}
         return Row(**parsed)
     except (ValueError, TypeError) as error:
-        raise TrendError(f"{path}: line {line}: {error}; mend the line") from error
+        raise TrendError(f"{path}: line {line}: {error}; correct the line") from error
 
 
 def rows_of(runs: Sequence[dict[str, Any]], release: str, commit: str, day: str) -> Iterator[Row]:
@@ -109,7 +109,7 @@ def rows_of(runs: Sequence[dict[str, Any]], release: str, commit: str, day: str)
     """
     machine = runs[0].get("machine")
     if machine is None or any(run.get("machine") != machine for run in runs):
-        raise TrendError("machine: the files name none, or different ones; measure all rounds on one machine")
+        raise TrendError("machine: missing, or not the same in all files; measure all rounds on one machine")
     repeats: dict[str, int] = {}
     cells: dict[tuple[str, str], list[tuple[dict[str, Any], dict[str, Any]]]] = {}
     for result in (result for run in runs for result in run["results"]):
@@ -121,7 +121,7 @@ def rows_of(runs: Sequence[dict[str, Any]], release: str, commit: str, day: str)
     for (workload, load), pairs in cells.items():
         if len(pairs) != len(runs):
             raise TrendError(
-                f"{workload} {load}: it is in {len(pairs)} of {len(runs)} files; give whole rounds"
+                f"{workload} {load}: must be in all {len(runs)} files, got {len(pairs)}; use complete rounds"
             )
         try:
             ratios = {
@@ -163,7 +163,7 @@ def add_rows(path: Path, rows: Sequence[Row]) -> None:
     for row in rows:
         if row.key in known:
             raise TrendError(
-                f"{path}: it has {row.workload} {row.load} of {row.commit} on this machine; remove its lines first"
+                f"{path}: already has {row.workload} {row.load} of {row.commit} on this machine; remove its lines first"
             )
     whole = path.with_name(f"{path.name}.new")
     try:

@@ -46,7 +46,7 @@ def disk_fault(folder: Path, dropped: Callable[[], float]) -> Fault:
 
     return Fault(
         "log-full",
-        "the disk of the served log is full; then has room again",
+        "the disk of the served log is full, then has room again",
         fill,
         empty,
         notes=lambda: {"rows_dropped": dropped() - lost[0], "files_after": float(files() - written[0])},

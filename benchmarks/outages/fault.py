@@ -93,7 +93,7 @@ def _happens(fault: Fault, loop: OpenLoop, plan: Plan) -> Moments:
     if fault.replaced is not None:
         while not fault.replaced(loop.answers, injured_s):
             if time.perf_counter() > injured_s + plan.replacing_s:
-                raise RuntimeError(f"{fault.name}: nothing took its place in {plan.replacing_s:.0f} s")
+                raise RuntimeError(f"{fault.name}: no replacement took over within {plan.replacing_s:.0f} s")
             time.sleep(_POLL_PERIOD_S)
         replaced_s = time.perf_counter()
     return Moments(injured_s, mended_s, replaced_s)

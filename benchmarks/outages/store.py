@@ -79,7 +79,7 @@ class _Garbage:
             self._kept = {key: row for key, row in zip(self._keys, rows, strict=True) if row is not None}
             if not self._kept:
                 raise RuntimeError(
-                    f"the store has none of {len(self._keys)} rows: they were never loaded, or are lost"
+                    f"the store has none of {len(self._keys)} rows; they were never loaded, or were lost"
                 )
             client.mset({key: os.urandom(_ROW_BYTES) for key in self._kept})
 
@@ -92,18 +92,20 @@ def store_faults(server: RedisServer, keys: Sequence[bytes]) -> list[Fault]:
     """Return the faults of a store. ``keys`` are those of the rows that requests read."""
     full, garbage = _Full(server), _Garbage(server, keys)
     return [
-        Fault("redis-kill", "kill -9 of the store; started again with its rows", server.kill, server.restart),
-        Fault("redis-freeze", "SIGSTOP of the store, SIGCONT", server.freeze, server.thaw),
+        Fault(
+            "redis-kill", "kill -9 of the store, then a restart with its rows", server.kill, server.restart
+        ),
+        Fault("redis-freeze", "SIGSTOP of the store, then SIGCONT", server.freeze, server.thaw),
         Fault(
             "redis-full",
-            "the store is at its limit of memory and refuses what others write",
+            "the store is at its memory limit and refuses writes of other clients",
             full.fill,
             full.empty,
             notes=full.notes,
         ),
         Fault(
             "redis-garbage",
-            "every row asked for is random bytes; written back",
+            "every requested row is random bytes, then restored",
             garbage.spoil,
             garbage.restore,
         ),

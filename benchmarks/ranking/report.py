@@ -10,7 +10,7 @@ def text_of(name: str, part: dict[str, Any]) -> str:
     """Return a set's table: each mean with its 95% interval over users, and the ranker's lead in NDCG@10."""
     methods = part["methods"]
     metrics = [metric for metric in LABELS if metric in methods[0]]
-    heads = [*(LABELS[metric] for metric in metrics), "ranker's NDCG@10 less it"]
+    heads = [*(LABELS[metric] for metric in metrics), "NDCG@10 ranker - method"]
     lines = [f"{name}: {_account(part)}", f"{'':<{_NAME_WIDTH}}" + "".join(f"{h:<{_WIDTH}}" for h in heads)]
     for row in methods:
         cells = [_interval(row[metric]) for metric in metrics]
@@ -32,4 +32,4 @@ def _account(part: dict[str, Any]) -> str:
 
 def _interval(one: dict[str, float], *, signed: bool = False) -> str:
     sign = "+" if signed else ""
-    return f"{one['mean']:{sign}.4f} [{one['low']:{sign}.4f}, {one['high']:{sign}.4f}]"
+    return f"{interval['mean']:{sign}.4f} [{interval['low']:{sign}.4f}, {interval['high']:{sign}.4f}]"

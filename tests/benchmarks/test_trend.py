@@ -36,7 +36,7 @@ def test_a_file_that_serving_did_not_print_is_refused(
     printed = trend.with_name("serving.json")
     printed.write_text(text)
     assert main(["--file", str(trend), "add", str(printed), "--release", "0.2.0"]) == 1
-    assert "it is not what serving.py --json prints" in capsys.readouterr().err
+    assert "not the output of serving.py --json" in capsys.readouterr().err
     assert read_trend(trend) == []
 
 
@@ -45,4 +45,4 @@ def test_an_unknown_commit_is_refused(trend: Path, capsys: pytest.CaptureFixture
     printed = trend.with_name("serving.json")
     printed.write_text(json.dumps(run(800.0)))
     assert main(["--file", str(trend), "add", str(printed), "--release", "0.2.0", f"--commit={commit}"]) == 1
-    assert f"--commit: git does not know it, got {commit};" in capsys.readouterr().err
+    assert f"--commit: unknown to git, got {commit};" in capsys.readouterr().err

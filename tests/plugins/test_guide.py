@@ -104,8 +104,8 @@ def test_it_is_served_on_ray_in_two_units_and_the_controller_asks_its_policy(tmp
     site, asked = tmp_path / "site", tmp_path / "asked"
     install_guide(site)
     policies = site / "acme" / "policies.py"
-    # The policy leaves a file behind, as a sign that it runs in the controller's process.
-    sign = f"        __import__('pathlib').Path({str(asked)!r}).touch()\n        replicas, reasons ="
+    # The policy writes a file to show that it runs in the controller's process.
+    sign = f"        __import__('pathlib').Path({str(marker)!r}).touch()\n        replicas, reasons ="
     policies.write_text(policies.read_text().replace("        replicas, reasons =", sign))
     path = make_guide_pipeline(tmp_path, merged(SPLIT, {"autoscaling": {"decision_interval_s": 1}}))
     with served_config(path, tmp_path, {"PYTHONPATH": str(site)}) as service:

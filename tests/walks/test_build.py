@@ -94,7 +94,7 @@ def test_the_manifest_counts_and_attributes(world: World) -> None:
     assert manifest["counts"]["routes"] == TINY.routes
     assert manifest["counts"]["users"] == TINY.users
     assert manifest["map"]["attribution"] == "© OpenStreetMap contributors, ODbL 1.0"
-    assert "not from anybody" in manifest["simulated"]
+    assert "not from real persons" in manifest["simulated"]
     assert set(manifest["seconds"]) == set(STAGES)
     assert manifest["feature_hash"] == FEATURES.content_hash
 

@@ -18,12 +18,12 @@ def test_a_built_world_is_left_alone_until_forced(world: World, tmp_path: Path) 
     assert not built
     assert manifest == read_manifest(world)
     copied.live.mkdir()
-    (copied.live / "live.json").write_text("what is closed")
+    (copied.live / "live.json").write_text("closed items")
     copied.manifest.write_text(copied.manifest.read_text().replace(manifest["stamp"], "0" * 16))
     _, manifest, built = ensure_world("tiny", home)
     assert built
     assert manifest["stamp"] == inputs_of("tiny").stamp()
-    assert (copied.live / "live.json").read_text() == "what is closed"
+    assert (copied.live / "live.json").read_text() == "closed items"
 
 
 @pytest.mark.parametrize("lost", ["users", "news"])

@@ -22,7 +22,7 @@ _ITEM = (
         name="attributes",
         group="item",
         shape=(len(ATTRIBUTES),),
-        description="; ".join(f"{a.name}: {a.what}" for a in ATTRIBUTES),
+        description=", ".join(f"{a.name}: {a.what}" for a in ATTRIBUTES),
     ),
     Feature(name="start", group="item", shape=(2,), description="where the route starts: lat, lon degrees"),
     Feature(name="end", group="item", shape=(2,), description="where the route ends: lat, lon degrees"),
@@ -48,7 +48,7 @@ NEXT_EVENT_POSITION = Feature(
     default=CENTRE,
     minimum=(-90.0, -180.0),
     maximum=(90.0, 180.0),
-    description="where that is: lat, lon degrees; the default where there is none, as when a caller sends neither",
+    description="where the next appointment is: lat, lon degrees. The default if there is none",
 )
 
 _CONTEXT = (
@@ -68,7 +68,7 @@ _CONTEXT = (
         default=PRESENT_S,
         minimum=0.0,
         maximum=4e9,
-        description="the moment: epoch seconds of the city's clock; as default the simulated present",
+        description="the moment of the request: epoch seconds of the city's clock. Default: the simulated present",
     ),
     Feature(
         name="hour",
@@ -80,7 +80,7 @@ _CONTEXT = (
         name="weekday",
         group="context",
         transform=Cycle(of=NOW, period=7 * DAY_S, offset=3 * DAY_S, unit=DAY_S),
-        description="0 is Monday's midnight, 5.5 Saturday's noon",
+        description="0 is midnight at the start of Monday, 5.5 is Saturday's noon",
     ),
     Feature(
         name="minutes",
@@ -88,7 +88,7 @@ _CONTEXT = (
         default=50.0,
         minimum=1.0,
         maximum=1440.0,
-        description="time the user has, minutes: what the calendar leaves",
+        description="the user's free time until the next appointment, minutes",
     ),
     Feature(
         name="next_event_minutes",
@@ -96,7 +96,7 @@ _CONTEXT = (
         default=1440.0,
         minimum=0.0,
         maximum=1440.0,
-        description="time to the next appointment of the day, minutes; 1440: none",
+        description="time to the next appointment of the day, minutes. 1440 if there is none",
     ),
     NEXT_EVENT_POSITION,
     Feature(
@@ -104,7 +104,7 @@ _CONTEXT = (
         group="context",
         dtype="text",
         max_length=512,
-        description="what the user asks for, in words: read by rankers of texts alone",
+        description="the user's wish, in words. Read only by text rankers",
     ),
 )
 
@@ -138,14 +138,14 @@ _CELL = (
         group="cell",
         shape=(NEWS_EMBEDDING,),
         fresh_for_s=_FRESH_S,
-        description="unit vector: MiniLM's embedding of the cell's newest news, reduced; zeros: no news",
+        description="unit vector: MiniLM's embedding of the cell's newest news, reduced. All zeros if there is no news",
     ),
     Feature(
         name="news_age_h",
         group="cell",
         default=NO_NEWS_H,
         fresh_for_s=_FRESH_S,
-        description="hours since that came out; 240: no news",
+        description="hours since the cell's newest news came out. 240 if there is no news",
     ),
 )
 
@@ -154,7 +154,7 @@ _LIVE = (
         name="closed",
         group="live",
         dtype="uint8",
-        description="1 while a way of the route is closed: the reranker never answers it",
+        description="1 while a way of the route is closed: the reranker never answers such a route",
     ),
 )
 

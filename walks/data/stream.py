@@ -47,8 +47,8 @@ def events_ahead(
     known, ahead = len(scene.people), most_hours(scene)
     if users > known or hours > ahead:
         raise NoWorldError(
-            f"the world has {known} users and {ahead} hours of weather after its present, {users} users and {hours}"
-            " hours are asked for; ask for less, or build the full preset: rankway walks build"
+            f"users, hours: the world has {user_count} users and {ahead} hours of weather after its present, got"
+            f" {users} users and {hours} hours; request fewer, or build the full preset: rankway walks build"
         )
     people, rng = scene.people.first(users), np.random.default_rng(seed)
     last = scene.weather.hours - ahead + hours

@@ -32,14 +32,14 @@ def _past(name: str, event: str, field: str, length: int, description: str, dtyp
 def _times(name: str, event: str, length: int) -> Sequence[Feature]:
     """Return two features of past events: their times, and their ages at the moment of the request."""
     return (
-        _past(f"{name}_at_s", event, "at_s", length, "when: epoch seconds", "float64"),
+        _past(f"{name}_at_s", event, "at_s", length, "time of each: epoch seconds", "float64"),
         Feature(
             name=f"{name}_age_days",
             group="user",
             ragged=True,
             max_length=length,
             transform=Age(of=f"user.{name}_at_s", unit_s=DAY_S),
-            description="how long ago: days",
+            description="age of each: days",
         ),
     )
 
@@ -77,7 +77,7 @@ REALTIME_FEATURES = (
         ragged=True,
         max_length=TRACK,
         aggregate=Aggregate(kind="last_values", event="position", field="position", window_s=2 * HOUR_S),
-        description="positions told in the last two hours, oldest first: lat, lon degrees",
+        description="positions reported in the last two hours, oldest first: lat, lon degrees",
     ),
     Feature(
         name="track_at_s",
@@ -86,7 +86,7 @@ REALTIME_FEATURES = (
         ragged=True,
         max_length=TRACK,
         aggregate=Aggregate(kind="last_values", event="position", window_s=2 * HOUR_S),
-        description="when each was told: epoch seconds",
+        description="time of each report: epoch seconds",
     ),
     Feature(
         name="track_age_min",
@@ -94,7 +94,7 @@ REALTIME_FEATURES = (
         ragged=True,
         max_length=TRACK,
         transform=Age(of="realtime.track_at_s", unit_s=60.0),
-        description="how long ago: minutes",
+        description="age of each report: minutes",
     ),
     Feature(
         name="came_from",
@@ -110,6 +110,6 @@ REALTIME_FEATURES = (
         name="positions",
         group="realtime",
         aggregate=Aggregate(kind="count", event="position", window_s=HOUR_S, max_events=TRACK),
-        description="number of positions told in the last hour; 0: came_from says nothing",
+        description="number of positions reported in the last hour. If it is 0, came_from is the default",
     ),
 )

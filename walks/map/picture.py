@@ -42,11 +42,11 @@ def find_route(world: World, route_id: str) -> dict[str, Any]:
     try:
         catalogue = Catalogue.open(world.catalogue)
     except ArtifactError as error:
-        raise NoWorldError(f"{error}: rankway walks build") from error
+        raise NoWorldError(f"{error}: run rankway walks build") from error
     row = catalogue.row_by_id.get(route_id)
     if row is None:
         raise UnknownRouteError(
-            f"no route {route_id!r} among the {len(catalogue)} of {world.root}; give an id as answers have them,"
+            f"no route {route_id!r} among the {len(catalogue)} routes of {world.root}; use an id from an answer,"
             f" for example {catalogue.ids[0]}"
         )
     feature: dict[str, Any] = json.loads(catalogue.details(row))

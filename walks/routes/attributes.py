@@ -30,7 +30,7 @@ class Attribute:
 
 ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("length_km", "length in km", scale=6.0),
-    Attribute("loop", "1 if it ends where it starts"),
+    Attribute("loop", "1 if the route ends where it starts"),
     *(Attribute(f"surface_{name}", f"share of the length on {name} ground") for name in SURFACES),
     Attribute("park", "share of the length in or along parks and gardens"),
     Attribute("water", "share of the length within 40 m of water"),
@@ -38,7 +38,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("foot_only", "share of the length on ways without motor traffic"),
     Attribute("stairs", "share of the length on stairs", scale=0.2),
     Attribute("stair_flights", "number of flights of stairs", scale=3.0, log=True),
-    Attribute("turns_per_km", "changes of direction over 40 degrees in a km", scale=40.0),
+    Attribute("turns_per_km", "changes of direction over 40 degrees per km", scale=40.0),
     Attribute("straightness", "distance from start to end over length"),
     Attribute("roundness", "area enclosed over that of a circle of the same length"),
     Attribute("streets", "number of named streets followed for over 30 m", scale=20.0),

@@ -59,7 +59,7 @@ class Scene:
                 return cls(**parts, **{name: stored[name] for name in ("keys", "corners", "origin")})
         except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
             raise NoWorldError(
-                f"no simulated people can be read from {path}: {error}; build the world: rankway walks build"
+                f"the simulated people cannot be read from {path}: {error}; build the world: rankway walks build"
             ) from error
 
 

@@ -99,9 +99,11 @@ def read_weather(path: Path, days: int, end: np.datetime64 = PERIOD_END) -> Weat
             np.array([float(row[name]) for row in rows]) for name in ("temp", "rain_1h", "traffic_volume")
         )
     except ValueError as error:
-        raise BadSeriesError(f"{path} holds a value that is no number or time: {error}; {_REMEDY}") from error
+        raise BadSeriesError(
+            f"{path} has a value that is not a number or time: {error}; {_REMEDY}"
+        ) from error
     if np.isnat(hour).any():
-        raise BadSeriesError(f"{path} holds a line without a date_time; {_REMEDY}")
+        raise BadSeriesError(f"{path} has a line without a date_time; {_REMEDY}")
     start, days = end - np.timedelta64(days, "D"), days + AHEAD_DAYS
     last = start + np.timedelta64(days, "D")
     if (
@@ -110,7 +112,7 @@ def read_weather(path: Path, days: int, end: np.datetime64 = PERIOD_END) -> Weat
         or hour.max() < last.astype("datetime64[h]") - np.timedelta64(1, "h")
     ):
         raise BadSeriesError(
-            f"{path} covers fewer than the {days} days wanted, {start} to {last}; ask for fewer days"
+            f"{path} covers fewer than the {days} days needed, {start} to {last}; request fewer days"
         )
     at = (hour - start.astype("datetime64[h]")).astype(np.int64)
     inside = (at >= 0) & (at < 24 * days)
@@ -136,12 +138,12 @@ def _rows_of(path: Path) -> list[dict[str, str]]:
             missing = sorted(set(COLUMNS) - set(reader.fieldnames or ()))
             rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadSeriesError(f"{path} is no CSV file: {error}; {_REMEDY}") from error
+        raise BadSeriesError(f"{path} is not a CSV file: {error}; {_REMEDY}") from error
     if missing:
         raise BadSeriesError(f"{path} lacks the columns {missing}; {_REMEDY}")
     for number, row in enumerate(rows):
         if any(row[name] is None for name in COLUMNS):
-            raise BadSeriesError(f"{path}: line {number + 2} is cut short; {_REMEDY}")
+            raise BadSeriesError(f"{path}: line {number + 2} is incomplete; {_REMEDY}")
     return rows
 
 
@@ -155,8 +157,8 @@ def _hourly(
     missing = 1 - len(slots) / hours
     if missing > MOST_MISSING:
         raise BadSeriesError(
-            f"{path}: {name} lacks {missing:.0%} of the {hours} hours wanted (at most {MOST_MISSING:.0%} are"
-            " filled from the hour before); choose another period or a whole series"
+            f"{path}: {name} is missing for {missing:.0%} of the {hours} hours needed (at most {MOST_MISSING:.0%} are"
+            " filled from the hour before); choose another period or a complete series"
         )
     last = np.searchsorted(slots, np.arange(hours), side="right") - 1
     return values[first][np.maximum(last, 0)].astype(np.float32)

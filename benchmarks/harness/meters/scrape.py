@@ -18,7 +18,7 @@ def metrics_url(log: Path) -> str:
     """
     match = _URL.search(log.read_text(errors="replace"))
     if match is None:
-        raise RuntimeError(f"the service printed no address of its metrics in {log}")
+        raise RuntimeError(f"the service did not print the address of its metrics in {log}")
     return match[0]
 
 

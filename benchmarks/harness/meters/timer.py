@@ -32,7 +32,7 @@ class FineTimer:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.fd: int = self._libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK)
         if self.fd < 0:
-            raise OSError(ctypes.get_errno(), "timerfd_create failed: open fewer files")
+            raise OSError(ctypes.get_errno(), "timerfd_create failed; open fewer files")
 
     def set(self, at_s: float) -> None:
         """Fire at ``at_s``, or at once if that time has passed."""

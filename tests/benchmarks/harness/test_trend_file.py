@@ -61,11 +61,11 @@ def test_of_several_rounds_the_median_is_recorded() -> None:
 @pytest.mark.parametrize(
     ("runs", "message"),
     [
-        ([run(800.0, repeats=1)], "dlrm c32: repeats: at least 3 are needed, got 1"),
-        ([run(800.0, machine=None)], "machine: the files name none"),
-        ([run(800.0), run(800.0, machine=MACHINE | {"cores": 4})], "or different ones"),
-        ([run(800.0), run(800.0, results=[])], "it is in 1 of 2 files"),
-        ([run(float("nan"))], "rps_ratio: it is not between 0 and 1000, got nan"),
+        ([run(800.0, repeats=1)], "dlrm c32: repeats: must be at least 3, got 1"),
+        ([run(800.0, machine=None)], "machine: missing"),
+        ([run(800.0), run(800.0, machine=MACHINE | {"cores": 4})], "or not the same in all files"),
+        ([run(800.0), run(800.0, results=[])], "must be in all 2 files, got 1"),
+        ([run(float("nan"))], "rps_ratio: must be between 0 and 1000, got nan"),
     ],
 )
 def test_what_is_no_measurement_is_refused(runs: list[dict[str, Any]], message: str) -> None:
@@ -77,7 +77,7 @@ def test_a_measurement_is_recorded_once(trend: Path) -> None:
     rows = list(rows_of([run(800.0)], "0.2.0", "abc1234", "2026-05-01"))
     add_rows(trend, rows)
     before = trend.read_bytes()
-    with pytest.raises(TrendError, match="it has dlrm c32 of abc1234 on this machine"):
+    with pytest.raises(TrendError, match="already has dlrm c32 of abc1234 on this machine"):
         add_rows(trend, rows)
     assert trend.read_bytes() == before
     add_rows(trend, list(rows_of([run(850.0)], "0.3.0", "def5678", "2026-06-01")))
@@ -91,7 +91,7 @@ def test_a_measurement_is_recorded_once(trend: Path) -> None:
         ("0.2.0,abc1234,yesterday,dlrm,c32,3,1,1,1,1,0,cpu,2,avx2", "line 2: Invalid isoformat"),
         ("0.2.0,abc1234,2026-05-01,dlrm,c32,3,1,1,inf,1,0,cpu,2,avx2", "p99_ratio"),
         ("0.2.0,abc1234,2026-05-01,dlrm,c32,3", "line 2: "),
-        ("0.2.0,abc1234,2026-05-01,dlrm,c32,3,1,1,1,1,0,cpu,2,avx2,more", "more than 14 values"),
+        ("0.2.0,abc1234,2026-05-01,dlrm,c32,3,1,1,1,1,0,cpu,2,avx2,more", "expected 14 values, got more"),
     ],
 )
 def test_a_damaged_line_is_named(trend: Path, line: str, message: str) -> None:
@@ -102,5 +102,5 @@ def test_a_damaged_line_is_named(trend: Path, line: str, message: str) -> None:
 
 def test_a_file_with_other_columns_is_refused(trend: Path) -> None:
     trend.write_text("release,commit\n")
-    with pytest.raises(TrendError, match="its columns are not"):
+    with pytest.raises(TrendError, match="the columns are not"):
         read_trend(trend)

@@ -29,7 +29,9 @@ def assert_walkable(graph: WalkGraph, routes: Routes) -> None:
         assert polyline_length(routes.line(graph, row)) == pytest.approx(length)
         _, first = np.unique(edges, return_index=True)
         assert graph.length_m[edges[first]].sum() >= (1 - MOST_TWICE) * length - 1e-6
-        assert (edges[:-1] != edges[1:]).all(), "a spur: straight back along the same edge"
+        assert (edges[:-1] != edges[1:]).all(), (
+            "a route has a spur, which goes straight back along the same edge"
+        )
 
 
 def test_real_routes_are_walkable(city: City) -> None:

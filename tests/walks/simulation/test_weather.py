@@ -73,16 +73,16 @@ def test_a_holiday_lasts_all_day(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({100: "None,warm,0.0,Clear,2018-01-05 04:00:00,100"}, "no number or time"),
-        ({100: "None,280.0,0.0,Cle"}, r"line 1\d\d is cut short; install its wheel again"),
+        ({100: "None,warm,0.0,Clear,2018-01-05 04:00:00,100"}, "not a number or time"),
+        ({100: "None,280.0,0.0,Cle"}, r"line 1\d\d is incomplete; install its wheel again"),
         ({100: "None,280.0,0.0,Clear,,100"}, "without a date_time"),
-        (dict.fromkeys(range(60, 264), ""), "lacks 50%"),
+        (dict.fromkeys(range(60, 264), ""), "is missing for 50%"),
         (
             {
                 hour: f"None,nan,0.0,Clear,2018-01-{1 + hour // 24:02d} {hour % 24:02d}:00:00,1"
                 for hour in range(60, 200)
             },
-            "temp lacks",
+            "temp is missing for",
         ),
     ],
 )
@@ -106,5 +106,5 @@ def test_too_short_or_wrong_files_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_bytes(b"\x89PNG\xff\xfe\x00")
-    with pytest.raises(BadSeriesError, match=r"is no CSV file.*install its wheel again"):
+    with pytest.raises(BadSeriesError, match=r"is not a CSV file.*install its wheel again"):
         read_weather(tmp_path / "s.csv", 10, END)

@@ -24,5 +24,5 @@ def test_the_address_is_the_one_the_service_printed(tmp_path: Path) -> None:
     log.write_text("ready\nPrometheus metrics: http://127.0.0.1:20133/metrics\n")
     assert metrics_url(log) == "http://127.0.0.1:20133/metrics"
     log.write_text("ready\n")
-    with pytest.raises(RuntimeError, match="printed no address"):
+    with pytest.raises(RuntimeError, match="did not print the address of its metrics"):
         metrics_url(log)
