@@ -117,18 +117,18 @@ def measure(workload: Workload, home: Path, size: str, share: float, rounds: int
             root = Path(folder) / size
         weights_mib = weights_of(root, Artifact.read(root)).whole_bytes / MIB
         limit_mib = share * weights_mib
-        whole, part = (
+        memory_process, disk_process = (
             _Process(root, options)
             for options in (
                 {"kind": "accelerate", "max_memory_mib": {"cpu": 4 * weights_mib}},
                 {"kind": "accelerate", "max_memory_mib": {"cpu": limit_mib}},
             )
         )
-        with whole, part:
-            outputs = [(whole.run(batch), part.run(batch)) for batch in batches]
-            sides = [process.side() for process in (whole, part)]
+        with memory_process, disk_process:
+            outputs = [(memory_process.run(batch), disk_process.run(batch)) for batch in batches]
+            sides = [process.side() for process in (memory_process, disk_process)]
     largest = max(float(np.abs(scores).max()) for scores, _ in outputs)
-    difference = max(float(np.abs(one - other).max()) for one, other in outputs)
+    difference = max(float(np.abs(first - second).max()) for first, second in outputs)
     return DispatchCost(
         size,
         weights_mib,

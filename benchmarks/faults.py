@@ -84,12 +84,12 @@ def measure(names: Sequence[str], plan: Plan) -> dict[str, Any]:
     """Cause the named faults in the services, one after the other."""
     outages: list[Outage] = []
     with tempfile.TemporaryDirectory(prefix="rankway-faults-") as folder:
-        for of_scene, scene in ((WHOLE, whole_service(Path(folder))), (SPLIT, split_service())):
-            wanted = [name for name in of_scene if name in names]
-            if wanted:
+        for applicable, scene in ((WHOLE, whole_service(Path(folder))), (SPLIT, split_service())):
+            selected = [name for name in applicable if name in names]
+            if selected:
                 with scene as (server, pipeline, faults):
                     outages += _suffered(
-                        [faults[name] for name in wanted if name in faults], server, pipeline, plan
+                        [faults[name] for name in selected if name in faults], server, pipeline, plan
                     )
     done = {outage.name for outage in outages}
     return {

@@ -91,15 +91,15 @@ def measure(python: Path | None, repeats: int, ours_count: int, feast_count: int
             for side in ("rankway", "feast") if repeat % 2 == 0 else ("feast", "rankway"):
                 if side == "feast" and feast is None:
                     continue
-                drawn = requests_of(ours_count if side == "rankway" else feast_count, repeat)
+                requests = requests_of(ours_count if side == "rankway" else feast_count, repeat)
                 before = traffic(client)
                 if side == "rankway":
-                    both = [ours.read(*request) for request in drawn]
+                    both = [ours.read(*request) for request in requests]
                     times = {"whole_s": [a for a, _ in both], "user_s": [b for _, b in both]}
                 else:
                     assert feast is not None
-                    times = feast.read(drawn)
-                sides[side].append(_figures(times, before, traffic(client), len(drawn)))
+                    times = feast.read(requests)
+                sides[side].append(_figures(times, before, traffic(client), len(requests)))
         return _result(sides, None if feast is None else feast.version)
 
 

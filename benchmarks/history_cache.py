@@ -101,9 +101,9 @@ def _cost(
             for batch in batches:
                 run(batch)
             samples[side].append((time.thread_time() - started_s) * 1e3 / (_BATCHES * size))
-    held = cached.entries
+    cache = cached.entries
     without, all_missed, all_hit = (median(side) for side in samples)
-    return HistoryCost(name, size, without, all_missed, all_hit, held.held_bytes / len(held))
+    return HistoryCost(name, size, without, all_missed, all_hit, cache.held_bytes / len(cache))
 
 
 def _write_wide(root: Path, artifact: Artifact) -> None:

@@ -103,10 +103,10 @@ def load(server: Server, workload: Workload, caller: str | None, seconds: float)
     return {name: summary(loop.answers, seconds, deadline_s) for name, loop in loops.items()}
 
 
-def kept(alone: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, float]:
-    """Return the shares of goodput and undegraded share that the well-behaved clients keep."""
+def kept(alone: Mapping[str, Any], mixed: Mapping[str, Any]) -> dict[str, float]:
+    """Return the shares of their goodput and of their undegraded share that the well-behaved clients keep."""
     return {
-        figure: beside["well-behaved"][figure] / max(1e-9, alone["well-behaved"][figure])
+        figure: mixed["well-behaved"][figure] / max(1e-9, alone["well-behaved"][figure])
         for figure in ("goodput_rps", "undegraded_share")
     }
 
@@ -119,10 +119,10 @@ def measure(workload: Workload, callers: Sequence[str], repeats: int, seconds: f
         for repeat in range(repeats):
             for caller in callers:
                 alone = load(server, workload, None, seconds)
-                beside = load(server, workload, caller, seconds)
-                shares = kept(alone, beside)
+                mixed = load(server, workload, caller, seconds)
+                shares = kept(alone, mixed)
                 sys.stderr.write(f"{workload.name}: {caller}, {repeat + 1} of {repeats}: kept {shares}\n")
-                results[caller]["repeats"].append({"alone": alone, "beside": beside, "kept": shares})
+                results[caller]["repeats"].append({"alone": alone, "beside": mixed, "kept": shares})
     for each in results.values():
         for figure in ("goodput_rps", "undegraded_share"):
             values = [repeat["kept"][figure] for repeat in each["repeats"]]
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         for caller, each in results.items():
             for figure in ("goodput_rps", "undegraded_share"):
-                kept = each[figure]
+                shares = each[figure]
                 sys.stdout.write(
                     f"{caller:15} keeps {shares['median']:.2f} ({shares['least']:.2f} to {shares['most']:.2f}) "
                     f"of {figure}\n"

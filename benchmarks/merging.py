@@ -79,7 +79,7 @@ def measure(workload: Workload, ingresses: int, clients: int, seconds: float) ->
             measure_cell(server, load, workload.bodies(), 1.0, 0.0)
             before = _totals(url)
             cell = measure_cell(server, load, workload.bodies(), seconds, 0.0)
-            candidates, batches = (after - at for after, at in zip(_totals(url), before, strict=True))
+            candidates, batches = (end - start for end, start in zip(_totals(url), before, strict=True))
     result = cell.load
     bad = result.errors + sum(count for status, count in result.statuses.items() if status != "200")
     return Merged(

@@ -74,10 +74,10 @@ class _Side:
         self.artifact = Artifact.load(root)
         self._runtime = load_runtime(root, self.artifact, OnnxConfig(threads=1))
         self._assemble = InputAssembler(self.artifact.signature, catalogue)
-        self._made = {id(batch): self._assemble(batch) for batch in batches}
+        self._prepared = {id(batch): self._assemble(batch) for batch in batches}
 
     def run(self, batch: RaggedBatch) -> object:
-        return self._runtime.run(self._made[id(batch)])
+        return self._runtime.run(self._prepared[id(batch)])
 
     def run_with_inputs(self, batch: RaggedBatch) -> object:
         return self._runtime.run(self._assemble(batch))

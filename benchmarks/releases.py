@@ -111,12 +111,12 @@ def _swap_under_load(
     swaps: int,
     peak: float,
 ) -> Swapped:
-    ours, theirs = multiprocessing.Pipe()
+    pipe, swapper_pipe = multiprocessing.Pipe()
     swapper = multiprocessing.get_context("spawn").Process(
-        target=swap_when_told, args=(theirs, config, config.parent), daemon=True
+        target=swap_when_told, args=(swapper_pipe, config, config.parent), daemon=True
     )
     swapper.start()
-    theirs.close()  # it is the swapper's: when that ends, so does waiting for it
+    swapper_pipe.close()  # only the swapper holds this end, so its death ends the wait for it
     loop = OpenLoop(requests, peak / 2, _LONGEST_S, seed=1, prime=health_request(_HOST))
     results: list[LoadResult] = []
     thread = threading.Thread(target=lambda: results.append(run_open(_HOST, server.port, loop)), daemon=True)
@@ -124,7 +124,7 @@ def _swap_under_load(
     others_cores = list[float]()
     longest_s = 1.0
     try:
-        assert ours.recv() == "joined"
+        assert pipe.recv() == "joined"
         thread.start()
         while not loop.answered:
             time.sleep(0.01)
@@ -136,8 +136,8 @@ def _swap_under_load(
             time.sleep(_AFTER_S + longest_s)
             readings.append(_others(ours_pids))
             started_s = time.perf_counter()
-            ours.send(names[number % 2] if number < swaps else None)
-            fault = ours.recv()
+            pipe.send(names[number % 2] if number < swaps else None)
+            fault = pipe.recv()
             if fault is not None:
                 faults.append(fault)
             spans.append((started_s, time.perf_counter()))
@@ -186,10 +186,10 @@ def swap_when_told(pipe: Pipe, config: Path, home: Path) -> None:
         rollout.statuses()
         pipe.send("joined")
         while True:
-            asked = pipe.recv()
+            request = pipe.recv()
             try:
-                name = asked or folder.history.previous()
-                rollout.activate(name, is_rollback=asked is None)
+                name = request or folder.history.previous()
+                rollout.activate(name, is_rollback=request is None)
                 pipe.send(None)
             except Exception as error:  # reported to the measuring process
                 pipe.send(str(error))

@@ -106,8 +106,8 @@ def _group(config: GroupOptions) -> Iterator[tuple[ShardGroup, list[int]]]:
 
 
 def _run(case: Case, before: Case, load: Callable[[Case], Runtime], pids: list[int], seconds: float) -> Side:
-    kept = load(before)  # with it come the libraries, which are no part of the model
-    kept.run(before.inputs(before.shapes[0]))
+    warm_up = load(before)  # loads the libraries, which do not count as memory of the model
+    warm_up.run(before.inputs(before.shapes[0]))
     growth = Growth(pids)
     runtime = load(case)
     side = Side(scores=[runtime.run(case.inputs(shape))["score"] for shape in case.shapes])
@@ -138,28 +138,28 @@ def _apart(function: Callable[..., Side], *arguments: Any) -> Side:
 def compare(
     case: Case, before: Case, ways: dict[str, dict[str, Any]], ranks: Sequence[int], equality: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Give a row for one process, and one for each way and number of ranks beside it."""
-    one = _apart(whole, case, before)
-    rows = [_row(case, "whole", 1, one, one)]
+    """Return a row for one process, and a row for each way and number of ranks."""
+    reference = _apart(whole, case, before)
+    rows = [_row(case, "whole", 1, reference, reference)]
     for way, options in ways.items():
         for count in (*ranks, *equality):
             seconds = _SECONDS if count in ranks else 0.0
             side = _apart(sharded, case, before, {**options, "shards": count}, seconds)
-            rows.append(_row(case, way, count, side, one))
+            rows.append(_row(case, way, count, side, reference))
     return rows
 
 
-def _row(case: Case, way: str, ranks: int, side: Side, one: Side) -> dict[str, Any]:
+def _row(case: Case, way: str, ranks: int, side: Side, reference: Side) -> dict[str, Any]:
     row: dict[str, Any] = {"model": case.name, "way": way, "ranks": ranks, "shape": list(case.shapes[0])}
     if side.refused is not None:
         return {**row, "refused": side.refused}
-    pairs = zip(side.scores, one.scores, strict=True)
+    pairs = zip(side.scores, reference.scores, strict=True)
     row["difference"] = max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
     row["peak_anonymous_mib"] = round(max(side.peak_anonymous_mib), 1)
     row["resting_mib"] = [round(mib, 1) for mib in side.resting_mib]
-    row["resting_ratio"] = round(max(side.resting_mib) / max(one.resting_mib), 2)
+    row["resting_ratio"] = round(max(side.resting_mib) / max(reference.resting_mib), 2)
     if side.p50_ms:
-        row |= {"p50_ms": round(side.p50_ms, 3), "speedup": round(one.p50_ms / side.p50_ms, 2)}
+        row |= {"p50_ms": round(side.p50_ms, 3), "speedup": round(reference.p50_ms / side.p50_ms, 2)}
     return row
 
 
@@ -171,8 +171,8 @@ def on_cuda(folder: Path) -> list[dict[str, Any]] | str:
         return "not run: no CUDA device"
     case = CASES["bert"](home_directory(), folder)
     before = tiny(folder, case)
-    card = torch.cuda.get_device_name()
-    peak = next((flops for name, flops in _PEAK_BF16_FLOPS.items() if name in card), float("nan"))
+    device_name = torch.cuda.get_device_name()
+    peak = next((flops for name, flops in _PEAK_BF16_FLOPS.items() if name in device_name), float("nan"))
     pairs, tokens = case.shapes[0]
     weights = sum(path.stat().st_size for path in case.root.glob("*.safetensors")) / 4
     rows = []
@@ -182,16 +182,15 @@ def on_cuda(folder: Path) -> list[dict[str, Any]] | str:
         "graphs": {"cuda_graph": True},
     }.items():
         side = _apart(sharded, case, before, {"kind": "deepspeed", "shards": 1, "dtype": "bf16", **options})
-        a_second = 1e3 / side.p50_ms
-        share = (
-            2 * weights * pairs * tokens * a_second / peak
-        )  # embeddings counted as if they were multiplied
+        runs_per_s = 1e3 / side.p50_ms
+        # Embeddings are counted as if they were multiplied.
+        share = 2 * weights * pairs * tokens * runs_per_s / peak
         rows.append(
             {
-                "card": card,
+                "card": device_name,
                 "way": name,
-                "candidates_per_s": round(pairs * a_second),
-                "tokens_per_s": round(pairs * tokens * a_second),
+                "candidates_per_s": round(pairs * runs_per_s),
+                "tokens_per_s": round(pairs * tokens * runs_per_s),
                 "share_of_bf16_rate": round(share, 4),
             }
         )

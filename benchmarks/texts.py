@@ -112,9 +112,9 @@ def measure(workload: Workload, root: Path, max_tokens: int, repeats: int) -> li
             _score(running[kind], workload, side, max_tokens)
             if repeat >= 0:
                 times.append((time.perf_counter() - started_s) * 1e3 / count)
-    each = len(workload.texts[0])
+    candidates = len(workload.texts[0])
     return [
-        Side(kind, side, ms, each * 1e3 / ms, tokens * 1e3 / ms, tokens, slots[side])
+        Side(kind, side, ms, candidates * 1e3 / ms, tokens * 1e3 / ms, tokens, slots[side])
         for (kind, side), times in spent.items()
         for ms in [median(times)]
     ]
@@ -138,9 +138,11 @@ def make_workload(root: Path, candidates: int, requests: int, max_length: int) -
     catalogue = Catalogue.open(home_directory() / "walks/full/catalogue")
     texts = list(item_texts(catalogue, "details.summary", range(len(catalogue))))
     random = np.random.default_rng(0)
-    drawn = [[texts[row] for row in random.integers(0, len(texts), candidates)] for _ in range(requests)]
+    request_texts = [
+        [texts[row] for row in random.integers(0, len(texts), candidates)] for _ in range(requests)
+    ]
     assert artifact.signature.pair is not None
-    return Workload(PairTokenizer(root / TOKENIZER), artifact, artifact.signature.pair, drawn)
+    return Workload(PairTokenizer(root / TOKENIZER), artifact, artifact.signature.pair, request_texts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -45,12 +45,12 @@ def _commit(name: str) -> tuple[str, str]:
     """Return the short hash and the date of a commit."""
     command = ["git", "-C", str(TREND.parent), "log", "-1", "--format=%h %cs", "--end-of-options", name]
     try:
-        shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise TrendError(
             f"--commit: unknown to git, got {name}; run this in a checkout that has it"
         ) from error
-    short, day = shown.split()
+    short, day = output.split()
     return short, day
 
 

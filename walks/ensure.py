@@ -33,22 +33,22 @@ def ensure_world(
     """
     world, inputs = world_at(preset, home), inputs_of(preset, home)
     stamp = inputs.stamp()
-    known = _current(world, stamp)
-    if known is not None and not force:
-        return world, known, False
-    from walks.build import build_world  # not at the top: it loads the map reader, scipy and ONNX Runtime
+    manifest = _current(world, stamp)
+    if manifest is not None and not force:
+        return world, manifest, False
+    from walks.build import build_world  # imported late: it loads the map reader, scipy and ONNX Runtime
 
     with alone(world.root.with_name(f".{preset}.lock")):
-        known = _current(world, stamp)
-        if known is not None and not force:
-            return world, known, False
+        manifest = _current(world, stamp)
+        if manifest is not None and not force:
+            return world, manifest, False
         return world, build_world(inputs, world, preset, progress or (lambda stage, stages: None)), True
 
 
 def _current(world: World, stamp: str) -> dict[str, Any] | None:
     """Return the manifest of a complete world with this stamp, or None."""
     parts = (world.catalogue, world.users, world.overlay, world.news, world.scene, world.definitions)
-    known = read_manifest(world)
-    whole = known is not None and known.get("stamp") == stamp
-    whole = whole and all(part.exists() for part in (*parts, *map(world.impressions, SPLITS)))
-    return known if whole else None
+    manifest = read_manifest(world)
+    is_complete = manifest is not None and manifest.get("stamp") == stamp
+    is_complete = is_complete and all(part.exists() for part in (*parts, *map(world.impressions, SPLITS)))
+    return manifest if is_complete else None

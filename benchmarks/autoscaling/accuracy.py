@@ -82,10 +82,10 @@ def take_profile(home: Path, replicas: int) -> None:
 
 
 def run_accuracy(
-    home: Path, replicas: Sequence[int], seconds: float, say: Callable[[str], None]
+    home: Path, replicas: Sequence[int], seconds: float, report: Callable[[str], None]
 ) -> list[Cell]:
-    """Measure and simulate every cell, each for so many seconds in all."""
-    return [cell for count in replicas for cell in _cells(home, count, seconds, say)]
+    """Measure and simulate every cell, each for `seconds` in total."""
+    return [cell for count in replicas for cell in _cells(home, count, seconds, report)]
 
 
 def accuracy_config(replicas: int) -> PipelineConfig:
@@ -109,7 +109,7 @@ def _written(config: PipelineConfig) -> Iterator[Path]:
         yield path
 
 
-def _cells(home: Path, replicas: int, seconds: float, say: Callable[[str], None]) -> list[Cell]:
+def _cells(home: Path, replicas: int, seconds: float, report: Callable[[str], None]) -> list[Cell]:
     config = accuracy_config(replicas)
     spec = spec_of(config, home)
     rates = {load: load * replicas * most_per_s(spec) for load in _LOADS}
@@ -120,10 +120,10 @@ def _cells(home: Path, replicas: int, seconds: float, say: Callable[[str], None]
                 seed = 1000 * replicas + 100 * number + round(100 * load)
                 stretch = measure_stretch(server, spec, rate, seconds / _STRETCHES, seed)
                 stretches[load].append(stretch)
-                say(
-                    f"{replicas} replicas at {load:.0%}, {rate:.0f} requests a second: p99 "
-                    f"{stretch.live_p99_ms:.1f} ms live, {stretch.simulated_p99_ms:.1f} simulated, "
-                    f"{stretch.paced_p99_ms:.1f} with batches {stretch.pace:.2f} times as long, as they were"
+                report(
+                    f"{replicas} replicas at {load:.0%}, {rate:.0f} requests/s: p99 "
+                    f"{stretch.live_p99_ms:.1f} ms live, {stretch.simulated_p99_ms:.1f} ms simulated, "
+                    f"{stretch.paced_p99_ms:.1f} ms simulated at the measured pace of {stretch.pace:.2f}"
                 )
     return [Cell(replicas, load, rates[load], tuple(stretches[load])) for load in _LOADS]
 

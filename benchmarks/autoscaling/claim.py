@@ -141,10 +141,10 @@ def judged(
         for result in simulate(jobs):
             results.append(result)
             status.update(f"judging, request by request: {len(results)}/{len(jobs)}")
-    left = iter(results)
+    remaining = iter(results)
     judged_fronts = []
     for tuned, front in zip(fronts, picked, strict=True):
-        rows = [(one, zip(*(next(left) for _ in range(seeds)), strict=True)) for one in front]
+        rows = [(one, zip(*(next(remaining) for _ in range(seeds)), strict=True)) for one in front]
         judged_fronts.append([Judged(one.config, one == tuned.chosen, *columns) for one, columns in rows])
     return judged_fronts
 

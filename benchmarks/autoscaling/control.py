@@ -134,16 +134,16 @@ def control_config(policy: dict[str, Any], port: int) -> PipelineConfig:
 
 
 def run_control(
-    home: Path, policy: dict[str, Any], seconds: float, peak_per_s: float, say: Callable[[str], None]
+    home: Path, policy: dict[str, Any], seconds: float, peak_per_s: float, report: Callable[[str], None]
 ) -> Control:
     """Run the live side, then the simulator on the same arrivals."""
     config = control_config(policy, free_port())
     expected = waiting_profile(_EXPECTED_STARTUP_S)
     write_profile(expected, home / _PROFILE)
     times_s = arrivals(seconds, peak_per_s, seed=11)
-    curve, result_p99_ms, decisions = _live(config, home, times_s, seconds, say)
+    curve, result_p99_ms, decisions = _live(config, home, times_s, seconds, report)
     seen_startup_s = startup_s(curve)
-    say(f"simulating, with the start-up time that was seen: {seen_startup_s:.1f} s")
+    report(f"simulating with the measured start-up time of {seen_startup_s:.1f} s")
     spec = lowered(config, {_MAIN: waiting_profile(seen_startup_s)})
     assert config.autoscaling is not None
     look_back_s = float(getattr(config.autoscaling.policy, "look_back_period_s", 30.0))
@@ -197,7 +197,7 @@ def _live(
     home: Path,
     times_s: "np.ndarray[Any, Any]",
     seconds: float,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> tuple[Curve, float, list[tuple[float, int, str]]]:
     document = serve_config(config, home)
     document["applications"][0]["import_path"] = IMPORT_PATH
@@ -216,7 +216,7 @@ def _live(
     with local_cluster(config):
         deploy(config, home, lambda _text: None, document)
         time.sleep(_LEAD_S)
-        say(f"sending {len(times_s)} requests over {seconds:.0f} s")
+        report(f"sending {len(times_s)} requests over {seconds:.0f} s")
         watcher = threading.Thread(target=_watch, args=(config.name, curve, stop), daemon=True)
         watcher.start()
         result = run_open("127.0.0.1", config.http.port, loop)
@@ -226,7 +226,7 @@ def _live(
         watcher.join()
         traffic = read_traffic(home / _TRAFFIC)
     curve.at_s = [at_s - loop.started_s for at_s in curve.at_s]
-    say(f"statuses {result.statuses}, errors {result.errors}, missed {result.missed}")
+    report(f"statuses {result.statuses}, errors {result.errors}, missed {result.missed}")
     decided = [(d.at_s + traffic.origin_s - origin_s, d.replicas, d.reason) for d in traffic.decisions]
     return curve, result.p99_ms, [(round(at_s, 2), number, why) for at_s, number, why in decided]
 
@@ -263,12 +263,12 @@ def startup_s(curve: Curve) -> float:
 def paired(
     live: list[tuple[float, int]], simulated: list[tuple[float, int]]
 ) -> tuple[list[tuple[float, float, int]], int]:
-    """Pair steps up to the same number, the nearest in time first; give the pairs and how many have none."""
-    left, pairs = list(simulated), []
+    """Pair steps up to the same number, the nearest in time first. Return the pairs and the number of unpaired ones."""
+    remaining, pairs = list(simulated), []
     for at_s, number in live:
-        same = [step for step in left if step[1] == number]
+        same = [step for step in remaining if step[1] == number]
         if same:
             nearest = min(same, key=lambda step: abs(step[0] - at_s))
-            left.remove(nearest)
+            remaining.remove(nearest)
             pairs.append((round(at_s, 2), round(nearest[0], 2), number))
-    return pairs, len(live) - len(pairs) + len(left)
+    return pairs, len(live) - len(pairs) + len(remaining)

@@ -79,7 +79,7 @@ def _measured(options: argparse.Namespace) -> tuple[dict[str, Any], Control | No
         figures["control"] = _control_as_dict(control)
     if options.part != "control":
         home = home_directory()
-        _make_ready(home, options.replicas, anew=options.part == "profile")
+        _make_ready(home, options.replicas, retake=options.part == "profile")
     if options.part in (None, "accuracy"):
         seconds = options.seconds or (10.0 if options.quick else 40.0)
         cells = run_accuracy(home, options.replicas, seconds, _say)
@@ -87,14 +87,14 @@ def _measured(options: argparse.Namespace) -> tuple[dict[str, Any], Control | No
     return figures, control, cells
 
 
-def _make_ready(home: Path, replicas: Sequence[int], *, anew: bool) -> None:
-    """Have the DLRM and its profiles; whatever is missing is made, and said."""
+def _make_ready(home: Path, replicas: Sequence[int], *, retake: bool) -> None:
+    """Make the DLRM and its profiles if they are missing, and report each."""
     if not dlrm.is_built(home):
         _say(f"python -m benchmarks.cases.dlrm: making the DLRM in {home}")
         dlrm.build(home)
     for count in replicas:
-        if anew or not profile_path(home, count).exists():
-            _say(f"rankway models bench: taking the profile of a replica among {count}")
+        if retake or not profile_path(home, count).exists():
+            _say(f"rankway models bench: taking the profile of a replica among {count} replicas")
             take_profile(home, count)
 
 

@@ -146,14 +146,14 @@ def agreement(spec: PipelineSpec, kind: str, seeds: int) -> dict[str, float]:
 
 
 def _apart(name: str, events: Sequence[float], steps: Sequence[float]) -> dict[str, float]:
-    """Give means, their ratio less one with its standard error, and the spread of the event engine's seeds."""
-    one, other = fmean(events), fmean(steps)
+    """Return the means, their ratio minus one with its standard error, and the spread of the event engine's seeds."""
+    event_mean, step_mean = fmean(events), fmean(steps)
     spreads = [stdev(values) / fmean(values) if len(values) > 1 else 0.0 for values in (events, steps)]
     return {
-        f"{name}_events": one,
-        f"{name}_steps": other,
-        f"{name}_apart": other / one - 1,
-        f"{name}_apart_error": other / one * math.hypot(*spreads) / math.sqrt(len(events)),
+        f"{name}_events": event_mean,
+        f"{name}_steps": step_mean,
+        f"{name}_apart": step_mean / event_mean - 1,
+        f"{name}_apart_error": step_mean / event_mean * math.hypot(*spreads) / math.sqrt(len(events)),
         f"{name}_seeds_spread": spreads[0],
     }
 
@@ -216,7 +216,7 @@ def measure(seconds: float, seeds: int) -> dict[str, Any]:
         "2 units, 2 + 4 replicas": speed(split(2, 4), 1000, int(1000 * seconds * 10)),
     }
     days = {kind: day(one(60), kind) for kind in ("target_ongoing", "slo", "predictive")}
-    apart = {
+    differences = {
         f"{name}, {kind}": agreement(spec, kind, seeds)
         for name, spec in (("1 unit", one(4)), ("2 units", split(1, 4)))
         for kind in ("target_ongoing", "slo")
@@ -226,7 +226,7 @@ def measure(seconds: float, seeds: int) -> dict[str, Any]:
         **{f"M/D/1 at {load:.0%}": queue(1, load, exponential=False) for load in (0.5, 0.8)},
         "M/M/4 at 80%": queue(4, 0.8, exponential=True),
     }
-    return {"speed": speeds, "day": days, "agreement": apart, "queues": queues}
+    return {"speed": speeds, "day": days, "agreement": differences, "queues": queues}
 
 
 def lines_of(measured: Mapping[str, Any]) -> list[str]:

@@ -124,11 +124,11 @@ class _Simulated:
         p99s_ms = [run.latency.p99_ms for run in runs]
         run = runs[int(np.argsort(p99s_ms)[_SEEDS // 2])]
         unit = next(iter(run.units.values()))
-        beside_ms = spec.units[0].placed[0].profile.overhead_cpu_ms * len(times_s)
+        overhead_ms = spec.units[0].placed[0].profile.overhead_cpu_ms * len(times_s)
         return cls(
             p50_ms=run.latency.p50_ms,
             p99_ms=run.latency.p99_ms,
-            batch_ms=(unit.busy_seconds * 1e3 - beside_ms) / unit.batches,
+            batch_ms=(unit.busy_seconds * 1e3 - overhead_ms) / unit.batches,
             batch_requests=len(times_s) / unit.batches,
         )
 

@@ -90,22 +90,22 @@ def build(args: PipelineArgs) -> Application:
     """Compose the only deployment. Serve imports this by name."""
     placement = placements(args.config, args.config.ingress_unit)[0]
     deployment = cast(Deployment, serve.deployment(cast(type, serve.ingress()(WaitingUnit))))
-    made = deployment.options(
+    configured = deployment.options(
         name=placement.deployment,
         ray_actor_options=placement.actor_options(),
         max_ongoing_requests=4096,
         health_check_period_s=2.0,
         **replicas_options(placement, args),
     )
-    return made.bind(args.config.model_dump(mode="json"), args.home)
+    return configured.bind(args.config.model_dump(mode="json"), args.home)
 
 
 def arrivals(seconds: float, peak_per_s: float, seed: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     """Return Poisson arrivals as sorted seconds: calm, a wave with a burst on its way down, and calm again."""
     step_s = 0.5
-    at = np.arange(0, seconds, step_s) / seconds
-    wave = np.clip(np.sin((at - 0.15) / 0.7 * math.pi), 0, 1) ** 2
-    burst = np.where((at > 0.66) & (at < 0.74), 0.45, 0.0)
+    progress = np.arange(0, seconds, step_s) / seconds
+    wave = np.clip(np.sin((progress - 0.15) / 0.7 * math.pi), 0, 1) ** 2
+    burst = np.where((progress > 0.66) & (progress < 0.74), 0.45, 0.0)
     rates = peak_per_s * np.clip(0.06 + 0.94 * wave + burst, 0, 1.05)
     random = np.random.default_rng(seed)
     counts = random.poisson(rates * step_s)

@@ -102,12 +102,12 @@ def _measure_layout(plan: _Plan, processes: int) -> list[BareCell]:
             worker.kill()
     measured = [rows for rows in reports if not isinstance(rows, str)]
     if len(measured) < processes:
-        amiss = next(rows for rows in reports if isinstance(rows, str))
-        sys.stderr.write(f"runtime {plan.runtime} is left out: {amiss}\n")
+        fault = next(rows for rows in reports if isinstance(rows, str))
+        sys.stderr.write(f"runtime {plan.runtime} is skipped: {fault}\n")
         return []
     cells = []
-    for at, size in enumerate(plan.sizes):
-        rows = [rows[at] for rows in measured]
+    for index, size in enumerate(plan.sizes):
+        rows = [rows[index] for rows in measured]
         requests = sum(count for count, _, _ in rows)
         rps = sum(count / wall_s for count, wall_s, _ in rows)
         core_ms = sum(cpu_s for _, _, cpu_s in rows) * 1e3 / requests

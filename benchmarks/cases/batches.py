@@ -43,14 +43,14 @@ class BatchMaker:
         """Return a batch of `requests` requests with their user features."""
         users = [b"u-%06d" % user for user in self._random.integers(0, _STORED_USERS, requests)]
         context = self._layout.columns([self._layout.encode({})] * requests)
-        drawn = self._source.draw(context, requests)
-        asked = RaggedBatch(
-            offsets=offsets_of(np.full(requests, drawn.shape[1])),
-            rows=drawn.reshape(-1),
+        candidates = self._source.draw(context, requests)
+        batch = RaggedBatch(
+            offsets=offsets_of(np.full(requests, candidates.shape[1])),
+            rows=candidates.reshape(-1),
             requests={f"context.{name}": column for name, column in context.items()},
             user_keys=users,
         )
-        return self._features(asked)
+        return self._features(batch)
 
 
 class RuntimeLoader:
@@ -86,13 +86,13 @@ class BareModels:
             self._models.append((InputAssembler(artifact.signature, catalogue), runtime))
 
     def inputs(self, batch: RaggedBatch) -> list[Inputs]:
-        """Give the inputs of each model; the reranker's from the ranker's scores."""
-        (assemble, runtime), *others = self._models
+        """Return the inputs of each model. Those of the reranker come from the ranker's scores."""
+        (assemble, runtime), *rerankers = self._models
         inputs = [_owned(assemble(batch))]
-        if others:
+        if rerankers:
             scores = assemble.flatten(runtime.run(inputs[0]), batch)[self._score]
             scored = batch.adding(candidates={"score": scores, "ranker": scores})
-            inputs.append(_owned(others[0][0](best_of_each(scored, "score", self._best))))
+            inputs.append(_owned(rerankers[0][0](best_of_each(scored, "score", self._best))))
         return inputs
 
     def run(self, inputs: list[Inputs]) -> NDArray[np.float32]:

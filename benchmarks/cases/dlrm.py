@@ -31,8 +31,8 @@ _BLANK_DETAILS = b'{"type":"Feature","geometry":null,"properties":{}}'
 
 
 def features_of(options: DlrmOptions) -> FeatureSet:
-    """Give the features of both pipelines: one reads the item's dense features, the other the user's."""
-    of_item = Feature(
+    """Return the features of both pipelines: one reads the item's dense features, the other the user's."""
+    dense = Feature(
         name="dense",
         group="item",
         shape=(options.dense,),
@@ -45,7 +45,7 @@ def features_of(options: DlrmOptions) -> FeatureSet:
         shape=(options.fields,),
         description="row numbers of the embedding tables",
     )
-    return FeatureSet(features=(of_item, of_item.model_copy(update={"group": "user"}), sparse))
+    return FeatureSet(features=(dense, dense.model_copy(update={"group": "user"}), sparse))
 
 
 def build(home: Path, *, rows: int = 100_000, items: int = 20_000, users: int = 20_000) -> None:

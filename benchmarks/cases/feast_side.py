@@ -19,9 +19,9 @@ def main() -> None:
     answer({"feast": __import__("feast").__version__})
     names = {kind: [f"{kind}s:{kind}_{i}" for i in range(task["features"])] for kind in ("user", "item")}
     for line in sys.stdin:
-        asked = json.loads(line)
+        repeat = json.loads(line)
         whole_s, user_s = [], []
-        for request in asked["requests"]:
+        for request in repeat["requests"]:
             users = [{"user_id": request["user"]}]
             items = [{"item_id": item} for item in request["items"]]
             started_s = time.perf_counter()

@@ -102,9 +102,9 @@ class Feast:
         )["feast"]
 
     def read(self, requests: Sequence[tuple[int, NDArray[np.int64]]]) -> dict[str, list[float]]:
-        """Give the seconds of each request, and of its user's part."""
-        asked = [{"user": f"u{user}", "items": [f"i{row}" for row in rows]} for user, rows in requests]
-        times: dict[str, list[float]] = self._ask({"requests": asked})
+        """Return the seconds of each request, and those of its user's part."""
+        documents = [{"user": f"u{user}", "items": [f"i{row}" for row in rows]} for user, rows in requests]
+        times: dict[str, list[float]] = self._ask({"requests": documents})
         return times
 
     def close(self) -> None:

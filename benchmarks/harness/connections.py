@@ -111,13 +111,13 @@ def answer_size(data: bytes) -> int | None:
         return None
     # Servers and HAProxy write lower case. The copy is made only for other servers.
     head = data[:head_size]
-    at = head.find(_LENGTH)
-    if at < 0:
+    start = head.find(_LENGTH)
+    if start < 0:
         head = head.lower()
-        at = head.find(_LENGTH)
-    if at >= 0:
-        end = head.find(b"\r\n", at)
-        return head_size + 4 + int(head[at + len(_LENGTH) : end if end >= 0 else head_size])
+        start = head.find(_LENGTH)
+    if start >= 0:
+        end = head.find(b"\r\n", start)
+        return head_size + 4 + int(head[start + len(_LENGTH) : end if end >= 0 else head_size])
     if b"transfer-encoding: chunked" in head:
         return len(data) if data.endswith(b"0\r\n\r\n") else None
     raise ValueError(f"an answer has an unknown length: {head[:200]!r}")
@@ -130,9 +130,9 @@ async def connect(
     loop = asyncio.get_running_loop()
     opened: list[Connection] = []
     while len(opened) < count:
-        some = [
+        pending = [
             loop.create_connection(lambda: Connection(on_answer, on_lost), host, port)
             for _ in range(min(64, count - len(opened)))
         ]
-        opened += [protocol for _, protocol in await asyncio.gather(*some)]
+        opened += [protocol for _, protocol in await asyncio.gather(*pending)]
     return opened

@@ -154,16 +154,16 @@ class OpenLoop:
     def _send_due(self) -> None:
         self._timer.clear()
         now_s = time.perf_counter()
-        due_s, at = self._due_s, self._next
-        while at < len(due_s) and due_s[at] <= now_s:
+        due_s, index = self._due_s, self._next
+        while index < len(due_s) and due_s[index] <= now_s:
             if self._free:
-                self._send(self._free.pop(), due_s[at], now_s)
+                self._send(self._free.pop(), due_s[index], now_s)
             else:
-                self._waiting_s.append(due_s[at])
-            at += 1
-        self._next = at
-        if at < len(due_s):
-            self._timer.set(due_s[at])
+                self._waiting_s.append(due_s[index])
+            index += 1
+        self._next = index
+        if index < len(due_s):
+            self._timer.set(due_s[index])
         self._check_finished()
 
     def _send(self, connection: Connection, due_s: float, now_s: float) -> None:

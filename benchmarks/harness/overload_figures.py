@@ -24,12 +24,12 @@ def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = ma
     refused: list[float] = []
     rungs: Counter[str] = Counter()
     by_priority: dict[str, Counter[str]] = {"high": Counter(), "low": Counter()}
-    other: Counter[str] = Counter()
+    other_statuses: Counter[str] = Counter()
     for answer in answers:
         status, latency_s = int(answer.data[9:12]), answer.answered_s - answer.started_s
         counts = by_priority["high" if b"x-request-id: high" in answer.data else "low"]
         if status == 200 and latency_s > deadline_s:
-            other["late"] += 1
+            other_statuses["late"] += 1
         elif status == 200:
             good.append(latency_s)
             degraded = json.loads(answer.data.partition(b"\r\n\r\n")[2])["degraded"] or "whole"
@@ -39,13 +39,13 @@ def summary(answers: Sequence[Answered], window_s: float, deadline_s: float = ma
             refused.append(latency_s)
             counts["refused"] += 1
         else:
-            other[str(status)] += 1
+            other_statuses[str(status)] += 1
     return {
         "goodput_rps": len(good) / window_s,
         "whole_rps": rungs["whole"] / window_s,
         "undegraded_share": rungs["whole"] / max(1, len(answers)),
         "refused_rps": len(refused) / window_s,
-        "other_statuses": dict(other),
+        "other_statuses": dict(other_statuses),
         "good_p50_ms": _percentile_ms(good, 50),
         "good_p99_ms": _percentile_ms(good, 99),
         "refused_p99_ms": _percentile_ms(refused, 99),

@@ -48,9 +48,9 @@ def as_json(measured: Measured, *, cores: int) -> dict[str, Any]:
     for (side, load), cells in measured.cells.items():
         row = _row(side, load, cells, alike)
         row["ratio_to_bare"] = row["rps"] / bare_rps
-        others = measured.cells.get(("control", load))
-        if side == "service" and others:
-            row["ratio_to_control"] = row["rps"] / median(cell.load.rps for cell in others)
+        control_cells = measured.cells.get(("control", load))
+        if side == "service" and control_cells:
+            row["ratio_to_control"] = row["rps"] / median(cell.load.rps for cell in control_cells)
         rows.append(row)
     return {
         "workload": measured.workload.name,
@@ -114,7 +114,10 @@ def _median_by_size(cells: Sequence[BareCell]) -> list[BareCell]:
     """Return one cell per batch size, the one with the median CPU per request."""
     sizes = sorted({cell.requests_a_batch for cell in cells})
     by_size = [[cell for cell in cells if cell.requests_a_batch == size] for size in sizes]
-    return [sorted(some, key=lambda cell: cell.core_ms_a_request)[len(some) // 2] for some in by_size]
+    return [
+        sorted(same_size, key=lambda cell: cell.core_ms_a_request)[len(same_size) // 2]
+        for same_size in by_size
+    ]
 
 
 def _row(side: str, load: Load, cells: Sequence[Cell], alike: Sequence[BareCell]) -> dict[str, Any]:

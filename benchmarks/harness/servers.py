@@ -126,10 +126,12 @@ def _stop(process: "subprocess.Popen[bytes]", meter: CpuMeter) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    left = {pid: running for pid, running in meter.read().items() if pid != process.pid}
-    if left:
-        sys.stderr.write(f"left running by the server, ended now: {sorted(p.role for p in left.values())}\n")
-    for pid in left:
+    remaining = {pid: running for pid, running in meter.read().items() if pid != process.pid}
+    if remaining:
+        sys.stderr.write(
+            f"the server left processes behind, ended now: {sorted(p.role for p in remaining.values())}\n"
+        )
+    for pid in remaining:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -159,19 +159,19 @@ def add_rows(path: Path, rows: Sequence[Row]) -> None:
         TrendError: the file cannot be read or written, or already has one of the rows.
     """
     recorded = read_trend(path)
-    known = {row.key for row in recorded}
+    recorded_keys = {row.key for row in recorded}
     for row in rows:
-        if row.key in known:
+        if row.key in recorded_keys:
             raise TrendError(
                 f"{path}: already has {row.workload} {row.load} of {row.commit} on this machine; remove its lines first"
             )
-    whole = path.with_name(f"{path.name}.new")
+    staging = path.with_name(f"{path.name}.new")
     try:
-        with whole.open("w", newline="", encoding="utf-8") as file:
+        with staging.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(asdict(row) for row in [*recorded, *rows])
-        os.replace(whole, path)
+        os.replace(staging, path)
     except OSError as error:
-        whole.unlink(missing_ok=True)
+        staging.unlink(missing_ok=True)
         raise TrendError(f"{path}: {error}") from error

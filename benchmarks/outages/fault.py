@@ -34,7 +34,7 @@ class Fault:
     name: str
     what: str
     injure: Callable[[], None]
-    mend: Callable[[], None] | None = None
+    repair: Callable[[], None] | None = None
     replaced: Replaced | None = None
     notes: Callable[[], dict[str, float]] = dict
 
@@ -85,15 +85,15 @@ def _happens(fault: Fault, loop: OpenLoop, plan: Plan) -> Moments:
     time.sleep(plan.before_s)
     injured_s = time.perf_counter()
     fault.injure()
-    mended_s = replaced_s = None
-    if fault.mend is not None:
+    repaired_s = replaced_s = None
+    if fault.repair is not None:
         time.sleep(plan.during_s)
-        fault.mend()
-        mended_s = time.perf_counter()
+        fault.repair()
+        repaired_s = time.perf_counter()
     if fault.replaced is not None:
         while not fault.replaced(loop.answers, injured_s):
             if time.perf_counter() > injured_s + plan.replacing_s:
                 raise RuntimeError(f"{fault.name}: no replacement took over within {plan.replacing_s:.0f} s")
             time.sleep(_POLL_PERIOD_S)
         replaced_s = time.perf_counter()
-    return Moments(injured_s, mended_s, replaced_s)
+    return Moments(injured_s, repaired_s, replaced_s)

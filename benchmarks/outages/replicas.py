@@ -20,9 +20,9 @@ def ingress_fault(server: Server, unit: str) -> Fault:
     """Return the death of one ingress replica. A replacement is one that answers and had not answered before."""
 
     def replaced(answers: Sequence[Answered], injured_s: float) -> bool:
-        known = {_replica(answer) for answer in answers if answer.answered_s < injured_s}
-        # Those that were alive answer within a moment; later ones are new.
-        return any(_replica(answer) not in known for answer in answers[-200:])
+        old_replicas = {_replica(answer) for answer in answers if answer.answered_s < injured_s}
+        # Replicas that were alive before answer within a moment. Later ones are new.
+        return any(_replica(answer) not in old_replicas for answer in answers[-200:])
 
     return Fault(
         "ingress-kill",

@@ -71,21 +71,21 @@ class _Garbage:
     def __init__(self, server: RedisServer, keys: Sequence[bytes]) -> None:
         self._server = server
         self._keys: list[Any] = list(keys)
-        self._kept: dict[Any, bytes] = {}
+        self._rows: dict[Any, bytes] = {}
 
     def spoil(self) -> None:
         with self._server.client() as client:
             rows: list[Any] = client.mget(self._keys)
-            self._kept = {key: row for key, row in zip(self._keys, rows, strict=True) if row is not None}
-            if not self._kept:
+            self._rows = {key: row for key, row in zip(self._keys, rows, strict=True) if row is not None}
+            if not self._rows:
                 raise RuntimeError(
                     f"the store has none of {len(self._keys)} rows; they were never loaded, or were lost"
                 )
-            client.mset({key: os.urandom(_ROW_BYTES) for key in self._kept})
+            client.mset({key: os.urandom(_ROW_BYTES) for key in self._rows})
 
     def restore(self) -> None:
         with self._server.client() as client:
-            client.mset(self._kept)
+            client.mset(self._rows)
 
 
 def store_faults(server: RedisServer, keys: Sequence[bytes]) -> list[Fault]:

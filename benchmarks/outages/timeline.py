@@ -21,7 +21,7 @@ class Moments:
     """
 
     injured_s: float
-    mended_s: float | None
+    repaired_s: float | None
     replaced_s: float | None
 
 
@@ -74,8 +74,8 @@ def outage_of(
     deadline_s: float,
     notes: dict[str, float],
 ) -> Outage:
-    """Read the answers of an open loop that ran through a fault."""
-    ended_s = moments.injured_s if moments.mended_s is None else moments.mended_s
+    """Evaluate the answers of an open loop that ran through a fault."""
+    ended_s = moments.injured_s if moments.repaired_s is None else moments.repaired_s
     statuses: Counter[str] = Counter()
     degraded: Counter[str] = Counter()
     last_bad_s = ended_s
@@ -88,9 +88,9 @@ def outage_of(
         if (late or not is_whole(answer)) and answer.answered_s > moments.injured_s:
             last_bad_s = max(last_bad_s, answer.answered_s)
     latency = [(a.answered_s, a.answered_s - a.started_s) for a in answers]
-    before = [took for at, took in latency if at < moments.injured_s]
-    during = [took for at, took in latency if moments.injured_s <= at <= last_bad_s]
-    after = [took for at, took in latency if at > last_bad_s]
+    before = [took for time_s, took in latency if time_s < moments.injured_s]
+    during = [took for time_s, took in latency if moments.injured_s <= time_s <= last_bad_s]
+    after = [took for time_s, took in latency if time_s > last_bad_s]
     return Outage(
         name=name,
         what=what,

@@ -62,10 +62,10 @@ def past_of(batch: RaggedBatch, catalogue: Catalogue, newest: int | None) -> MAT
     lengths = np.diff(past.offsets)
     rows = catalogue.rows_of_keys(past.values)
     age = np.repeat(past.offsets[1:], lengths) - np.arange(len(rows))  # 1 for the newest
-    kept = (rows >= 0) & (age <= (newest or np.iinfo(np.int64).max))
-    request = np.repeat(np.arange(len(batch)), lengths)[kept]
+    is_counted = (rows >= 0) & (age <= (newest or np.iinfo(np.int64).max))
+    request = np.repeat(np.arange(len(batch)), lengths)[is_counted]
     ones = np.ones(len(request), dtype=np.float32)
-    return csr_matrix((ones, (request, rows[kept])), shape=(len(batch), len(catalogue)))
+    return csr_matrix((ones, (request, rows[is_counted])), shape=(len(batch), len(catalogue)))
 
 
 def popularity(fitting: Fitting) -> Iterator[Candidate]:

@@ -54,9 +54,9 @@ class EventSplit:
         batch, labels = self.batch
         if len(batch) <= count:
             return self
-        kept = np.linspace(0, len(batch) - 1, count).astype(np.int64)
-        part = batch.adding(candidates={"label": labels}).take(kept)
-        return EventSplit((part, part.candidates["label"]), self.users[kept])
+        rows = np.linspace(0, len(batch) - 1, count).astype(np.int64)
+        part = batch.adding(candidates={"label": labels}).take(rows)
+        return EventSplit((part, part.candidates["label"]), self.users[rows])
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ def fitting_of(log: EventLog, config: EventsConfig, catalogue: Catalogue) -> Fit
 def search(
     evaluation: EventEvaluation, candidates: Iterator[Candidate], valid: EventSplit
 ) -> tuple[Candidate, float]:
-    """Give the candidate with the best NDCG@10 on the validation moments, and that NDCG@10."""
-    tried = ((float(np.nanmean(evaluation.judge(c.rank, valid)["ndcg_at_10"])), c) for c in candidates)
-    best, candidate = max(tried, key=lambda pair: pair[0])
+    """Return the candidate with the best NDCG@10 on the validation moments, and that NDCG@10."""
+    results = ((float(np.nanmean(evaluation.judge(c.rank, valid)["ndcg_at_10"])), c) for c in candidates)
+    best, candidate = max(results, key=lambda pair: pair[0])
     return candidate, best
 
 
@@ -146,9 +146,9 @@ def events_quality(
     methods: dict[str, PER_LIST] = {}
     by_seed: dict[int, dict[str, float]] = {}
     for seed, root in rankers:
-        got = evaluation.judge(ranking_of(root, evaluation.catalogue, threads=threads), test)
-        methods.setdefault(RANKER, got)
-        by_seed[seed] = {name: float(np.nanmean(values)) for name, values in got.items()}
+        per_list = evaluation.judge(ranking_of(root, evaluation.catalogue, threads=threads), test)
+        methods.setdefault(RANKER, per_list)
+        by_seed[seed] = {name: float(np.nanmean(values)) for name, values in per_list.items()}
     methods |= {name: evaluation.judge(one.rank, test) for name, one in chosen.items()}
     random = np.random.default_rng(pipeline.training.seed)
     methods["random"] = evaluation.judge(

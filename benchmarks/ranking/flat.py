@@ -79,22 +79,22 @@ class FlatFeatures:
         past = self._unit(
             inputs, [s for s in self._past if s.name.replace("past_", "item_") in self._spread], "past_"
         )
-        alike = np.einsum("bmw,blw->bml", candidates, past)
-        kept = np.where(mask[:, None], alike, -1.0)
+        similarity = np.einsum("bmw,blw->bml", candidates, past)
+        masked = np.where(mask[:, None], similarity, -1.0)
         counts = mask.sum(axis=1)[:, None]
-        weights = np.where(mask[:, None], np.exp(4.0 * alike), 0.0)
-        nearest = np.argsort(-kept, axis=2)[:, :, :NEAREST]
-        real = np.take_along_axis(np.broadcast_to(mask[:, None], kept.shape), nearest, axis=2)
+        weights = np.where(mask[:, None], np.exp(4.0 * similarity), 0.0)
+        nearest = np.argsort(-masked, axis=2)[:, :, :NEAREST]
+        real = np.take_along_axis(np.broadcast_to(mask[:, None], masked.shape), nearest, axis=2)
         folded = [
-            np.where(mask[:, None], alike, 0.0).sum(axis=2) / np.maximum(counts, 1),
-            np.where(counts > 0, kept.max(axis=2), 0.0),
-            np.broadcast_to(counts, kept.shape[:2]),
+            np.where(mask[:, None], similarity, 0.0).sum(axis=2) / np.maximum(counts, 1),
+            np.where(counts > 0, masked.max(axis=2), 0.0),
+            np.broadcast_to(counts, masked.shape[:2]),
         ]
         for spec in self._values:
-            value = np.broadcast_to(inputs[spec.name][:, None], kept.shape)
+            value = np.broadcast_to(inputs[spec.name][:, None], masked.shape)
             folded.append((weights * value).sum(axis=2) / np.maximum(weights.sum(axis=2), _TINY))
-            near = np.take_along_axis(value, nearest, axis=2)
-            folded.append((near * real).sum(axis=2) / np.maximum(real.sum(axis=2), 1))
+            nearest_values = np.take_along_axis(value, nearest, axis=2)
+            folded.append((nearest_values * real).sum(axis=2) / np.maximum(real.sum(axis=2), 1))
         return np.stack(folded, axis=-1).astype(np.float32)
 
     def _unit(

@@ -43,7 +43,7 @@ def fit_lambdamart(train: Labelled, features: FlatFeatures, *, threads: int, see
     batch, labels = train
     rows, grades = features(batch), np.rint(labels * GRADES).astype(np.int32)
     first = int(len(batch) * (1.0 - HELD_OUT))
-    at, sizes = int(batch.offsets[first]), np.diff(batch.offsets)
+    split, sizes = int(batch.offsets[first]), np.diff(batch.offsets)
     fixed = {
         "objective": "lambdarank",
         "metric": "ndcg",
@@ -57,20 +57,22 @@ def fit_lambdamart(train: Labelled, features: FlatFeatures, *, threads: int, see
         "force_col_wise": True,
         "verbosity": -1,
     }
-    known = lgb.Dataset(rows[:at], grades[:at], group=sizes[:first], free_raw_data=False)
-    held = lgb.Dataset(rows[at:], grades[at:], group=sizes[first:], reference=known, free_raw_data=False)
+    fit_set = lgb.Dataset(rows[:split], grades[:split], group=sizes[:first], free_raw_data=False)
+    held_out = lgb.Dataset(
+        rows[split:], grades[split:], group=sizes[first:], reference=fit_set, free_raw_data=False
+    )
     results: list[tuple[float, int, dict[str, Any]]] = []
     for setting in SETTINGS:
         stop = lgb.early_stopping(PATIENCE, verbose=False)
         booster = lgb.train(
-            {**fixed, **setting}, known, num_boost_round=ROUNDS, valid_sets=[held], callbacks=[stop]
+            {**fixed, **setting}, fit_set, num_boost_round=ROUNDS, valid_sets=[held_out], callbacks=[stop]
         )
-        scores = _predict(booster, rows[at:])
-        reached = ndcg(scores, labels[at:], batch.offsets[first:] - at)
-        results.append((reached, booster.best_iteration or ROUNDS, setting))
-    _, rounds, setting = max(results, key=lambda one: one[0])
-    whole = lgb.Dataset(rows, grades, group=sizes)
-    booster = lgb.train({**fixed, **setting}, whole, num_boost_round=rounds)
+        scores = _predict(booster, rows[split:])
+        score = ndcg(scores, labels[split:], batch.offsets[first:] - split)
+        results.append((score, booster.best_iteration or ROUNDS, setting))
+    _, rounds, setting = max(results, key=lambda result: result[0])
+    full_set = lgb.Dataset(rows, grades, group=sizes)
+    booster = lgb.train({**fixed, **setting}, full_set, num_boost_round=rounds)
 
     def rank(lists: RaggedBatch) -> NDArray[np.float32]:
         return _predict(booster, features(lists))

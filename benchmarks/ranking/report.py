@@ -30,6 +30,6 @@ def _account(part: dict[str, Any]) -> str:
     return f"{part['lists']} lists of {part['users']} users, the later half of the hold-out"
 
 
-def _interval(one: dict[str, float], *, signed: bool = False) -> str:
+def _interval(interval: dict[str, float], *, signed: bool = False) -> str:
     sign = "+" if signed else ""
     return f"{interval['mean']:{sign}.4f} [{interval['low']:{sign}.4f}, {interval['high']:{sign}.4f}]"

@@ -67,15 +67,15 @@ class UserBootstrap:
         low, high = np.nanpercentile(means, [2.5, 97.5])
         return Interval(float(np.nanmean(values)), float(low), float(high))
 
-    def difference(self, values: NDArray[np.float64], others: NDArray[np.float64]) -> Interval:
-        """Give the mean of values - others, with its interval."""
-        return self.interval(values - others)
+    def difference(self, values: NDArray[np.float64], other_values: NDArray[np.float64]) -> Interval:
+        """Return the mean of values - others, with its interval."""
+        return self.interval(values - other_values)
 
     def _means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        known = np.isfinite(values)
+        is_known = np.isfinite(values)
         users = self._weights.shape[1]
-        sums = np.bincount(self._user[known], values[known], users)
-        counts = np.bincount(self._user[known], minlength=users).astype(np.float64)
+        sums = np.bincount(self._user[is_known], values[is_known], users)
+        counts = np.bincount(self._user[is_known], minlength=users).astype(np.float64)
         total = self._weights @ counts
         return np.asarray(
             np.divide(self._weights @ sums, total, out=np.full(len(total), np.nan), where=total > 0)

@@ -47,10 +47,10 @@ def walks_quality(
     train_count = len(train)
     train, labels = thinned(train, labels, lambdamart_lists)
     learned = view.completed(train), labels
-    shown, labels = _read(data / "valid", catalogue)
-    later = np.array_split(np.arange(len(shown)), 2)[1]
+    valid_batch, labels = _read(data / "valid", catalogue)
+    later = np.array_split(np.arange(len(valid_batch)), 2)[1]
     extras = {"label": labels, "oracle": np.load(data / "valid" / "oracle.npy")}
-    batch = view.completed(shown.adding(candidates=extras).take(later))
+    batch = view.completed(valid_batch.adding(candidates=extras).take(later))
     users = np.load(data / "valid" / "user.npy")[later]
     labels = batch.candidates["label"]
 

@@ -27,7 +27,7 @@ def answer(at_s: float, took_s: float = 0.01, status: int = 200, degraded: str |
     return Answered(at_s - took_s, at_s, data.encode())
 
 
-def test_recovery_lasts_until_the_last_answer_that_was_not_whole() -> None:
+def test_recovery_lasts_until_the_last_refused_degraded_or_late_answer() -> None:
     answers = [
         answer(1.0, took_s=0.020),
         answer(2.0, degraded="features", took_s=0.050),
@@ -47,14 +47,14 @@ def test_recovery_lasts_until_the_last_answer_that_was_not_whole() -> None:
     assert outage.worst_ms == pytest.approx(700.0)
 
 
-def test_what_mends_itself_counts_from_the_fault_and_a_5xx_is_told() -> None:
+def test_recovery_counts_from_the_fault_if_nothing_is_repaired() -> None:
     answers = [answer(1.0), answer(2.5, status=500), answer(3.0)]
     outage = outage_of("ingress-kill", "what", answers, LOAD, Moments(2.0, None, 9.0), 0.5, {})
     assert (outage.recovered_s, outage.replaced_s, outage.server_errors) == (0.5, 7.0, 1)
     assert [is_whole(each) for each in answers] == [True, False, True]
 
 
-def test_a_fault_that_nobody_notices_has_no_recovery() -> None:
+def test_fault_without_effect_has_zero_recovery_time() -> None:
     outage = outage_of("x", "what", [answer(1.0), answer(3.0)], LOAD, Moments(2.0, 2.5, None), 0.5, {})
     assert outage.recovered_s == 0.0
     row = {name: getattr(outage, name) for name in outage.__slots__} | {"server_errors": 0}
@@ -72,58 +72,58 @@ def fault_of(server: RedisServer, name: str) -> Fault:
 
 
 @needs_redis
-def test_a_killed_store_comes_back_with_its_rows(tmp_path: Path) -> None:
+def test_killed_store_restarts_with_its_rows(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         with server.client() as client:
             client.set("a", b"1")
         server.save()
         fault = fault_of(server, "redis-kill")
         fault.injure()
-        assert fault.mend is not None
-        fault.mend()
+        assert fault.repair is not None
+        fault.repair()
         with server.client() as client:
             assert client.get("a") == b"1"
 
 
 @needs_redis
-def test_garbage_takes_the_rows_places_and_is_written_back(tmp_path: Path) -> None:
+def test_garbage_replaces_the_rows_and_is_restored(tmp_path: Path) -> None:
     key = row_key("user", b"u1")
     with redis_server(tmp_path) as server, server.client() as client:
         client.set(key, b"row")
         fault = fault_of(server, "redis-garbage")
         fault.injure()
         assert client.get(key) != b"row"
-        assert client.dbsize() == 1  # what is not there stays away
-        assert fault.mend is not None
-        fault.mend()
+        assert client.dbsize() == 1  # missing rows are not created
+        assert fault.repair is not None
+        fault.repair()
         assert client.get(key) == b"row"
 
 
 @needs_redis
-def test_a_full_store_refuses_what_others_write(tmp_path: Path) -> None:
+def test_full_store_refuses_writes_of_other_clients(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server, server.client() as client:
         fault = fault_of(server, "redis-full")
         fault.injure()
         limit_s = time.monotonic() + 20
         while fault.notes()["writes_refused"] == 0 and time.monotonic() < limit_s:
             client.ping()
-        assert fault.mend is not None
-        fault.mend()
+        assert fault.repair is not None
+        fault.repair()
         assert fault.notes()["writes_refused"] > 0
         assert client.set("b", b"2")
 
 
-def test_a_full_disk_takes_no_byte_until_it_is_emptied(tmp_path: Path) -> None:
+def test_full_disk_accepts_no_writes_until_it_is_emptied(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
-    with limited_disk(folder) as may:
-        if not may:
+    with limited_disk(folder) as is_allowed:
+        if not is_allowed:
             pytest.skip("this user may not mount a file system")
         fault = disk_fault(folder, lambda: 0.0)
         fault.injure()
         with pytest.raises(OSError, match="No space left"):
             (folder / "more").write_bytes(b"x" * 8192)
-        assert fault.mend is not None
-        fault.mend()
+        assert fault.repair is not None
+        fault.repair()
         (folder / "a.parquet").write_bytes(b"x" * 8192)
         assert fault.notes() == {"rows_dropped": 0.0, "files_after": 1.0}
     assert list(folder.iterdir()) == []

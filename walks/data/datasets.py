@@ -21,9 +21,9 @@ PRIOR_RATINGS = 5.0
 
 
 def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
-    """Smoothed mean rating (R,) of each route, from ratings given before `before_s` only."""
-    known = log.rated.at_s < before_s
-    rows, ratings = log.rated.row[known], log.rated.rating[known]
+    """Return the smoothed mean rating (R,) of each route, from ratings given before `before_s` only."""
+    is_past = log.rated.at_s < before_s
+    rows, ratings = log.rated.row[is_past], log.rated.rating[is_past]
     mean = float(ratings.mean()) if len(ratings) else 0.5
     number = np.bincount(rows, minlength=routes)
     total = np.bincount(rows, ratings, minlength=routes)
@@ -31,15 +31,18 @@ def popularity(log: Log, routes: int, before_s: float) -> NDArray[np.float32]:
 
 
 def context_columns(moment: Moment, projection: Projection) -> dict[str, Column]:
-    """What a caller would send with each of Q lists; without an appointment it leaves out where that is."""
-    there = projection.to_latlon(moment.next_xy).astype(np.float32)
-    there[moment.wait_s >= NONE_S] = NEXT_EVENT_POSITION.default_value()
+    """Return the context that a caller would send with each of Q lists.
+
+    If there is no appointment, its position is the default, as if the caller had left it out.
+    """
+    next_position = projection.to_latlon(moment.next_xy).astype(np.float32)
+    next_position[moment.wait_s >= NONE_S] = NEXT_EVENT_POSITION.default_value()
     return {
         "context.position": projection.to_latlon(moment.xy).astype(np.float32),
         "context.now_s": moment.at_s,
         "context.minutes": moment.minutes,
         "context.next_event_minutes": np.minimum(moment.wait_s, NONE_S).astype(np.float32) / np.float32(60.0),
-        NEXT_EVENT_POSITION.column: there,
+        NEXT_EVENT_POSITION.column: next_position,
     }
 
 
@@ -63,11 +66,11 @@ def write_split(
     - `at_s.npy` (B,): epoch seconds.
     """
     lists = lists[np.argsort(visits.at_s[lists], kind="stable")]
-    at, offsets = gather_positions(log.offsets, lists)
+    entries, offsets = gather_positions(log.offsets, lists)
     user, at_s = visits.user[lists], visits.at_s[lists]
     batch = RaggedBatch(
         offsets=offsets,
-        rows=log.rows[at],
+        rows=log.rows[entries],
         requests={
             **context_columns(visits.moment.take(lists), projection),
             "user.profile": profile[user],
@@ -75,11 +78,11 @@ def write_split(
         },
     )
     write_impressions(
-        root, batch, log.labels[at], feature_hash=FEATURES.content_hash, keys=keys[log.rows[at]]
+        root, batch, log.labels[entries], feature_hash=FEATURES.content_hash, keys=keys[log.rows[entries]]
     )
     extras: dict[str, NDArray[Any]] = {
-        "oracle": log.oracle[at],
-        "position": log.position[at],
+        "oracle": log.oracle[entries],
+        "position": log.position[entries],
         "user": user,
         "at_s": at_s,
     }

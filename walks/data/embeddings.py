@@ -24,10 +24,10 @@ class TextVectors:
 def read_texts(encoder: Encoder, summaries: Sequence[str], news: Sequence[str]) -> TextVectors:
     """Encode all texts. Routes and news are each reduced by their own principal components."""
     routes, news_vectors, interests = encoder(summaries), encoder(news), encoder(list(INTERESTS.values()))
-    of_routes, of_news = Reduction.fit(routes, EMBEDDING), Reduction.fit(news_vectors, NEWS_EMBEDDING)
+    reduce_routes, reduce_news = Reduction.fit(routes, EMBEDDING), Reduction.fit(news_vectors, NEWS_EMBEDDING)
     return TextVectors(
-        routes=of_routes(routes),
-        news=of_news(news_vectors),
-        wording=of_routes.project(routes)[:, :WORDINGS],
+        routes=reduce_routes(routes),
+        news=reduce_news(news_vectors),
+        wording=reduce_routes.project(routes)[:, :WORDINGS],
         speaks_of=routes @ interests.T,
     )

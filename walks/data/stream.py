@@ -44,8 +44,8 @@ def events_ahead(
     Raises:
         NoWorldError: the world has fewer users or hours.
     """
-    known, ahead = len(scene.people), most_hours(scene)
-    if users > known or hours > ahead:
+    user_count, ahead = len(scene.people), most_hours(scene)
+    if users > user_count or hours > ahead:
         raise NoWorldError(
             f"users, hours: the world has {user_count} users and {ahead} hours of weather after its present, got"
             f" {users} users and {hours} hours; request fewer, or build the full preset: rankway walks build"

@@ -32,10 +32,10 @@ class Cells:
         return self.shape[0] * self.shape[1]
 
     def index_at(self, latlon: NDArray[np.floating]) -> NDArray[np.int64]:
-        """Index (N,) of the cell that holds each position (N, 2), lat, lon degrees; -1 outside all."""
-        at = _on_globe(np.asarray(latlon, dtype=np.float64)) - self.first
-        inside = ((at >= 0) & (at < self.shape)).all(axis=1)
-        return np.where(inside, at[:, 0] * self.shape[1] + at[:, 1], -1)
+        """Return the index (N,) of the cell that contains each position (N, 2), lat, lon degrees. -1 if outside."""
+        cell = _on_globe(np.asarray(latlon, dtype=np.float64)) - self.first
+        inside = ((cell >= 0) & (cell < self.shape)).all(axis=1)
+        return np.where(inside, cell[:, 0] * self.shape[1] + cell[:, 1], -1)
 
 
 def _on_globe(latlon: NDArray[np.float64]) -> NDArray[np.int64]:

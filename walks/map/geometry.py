@@ -37,8 +37,8 @@ def sample_polyline(xy: NDArray[np.float64], step_m: float) -> NDArray[np.float6
     leg = np.hypot(*np.diff(xy, axis=0).T)
     along = np.concatenate([[0.0], np.cumsum(leg)])
     count = max(1, int(np.ceil(along[-1] / step_m)))
-    at = (np.arange(count) + 0.5) * along[-1] / count
-    return np.stack([np.interp(at, along, xy[:, 0]), np.interp(at, along, xy[:, 1])], axis=1)
+    distance = (np.arange(count) + 0.5) * along[-1] / count
+    return np.stack([np.interp(distance, along, xy[:, 0]), np.interp(distance, along, xy[:, 1])], axis=1)
 
 
 def haversine_m(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

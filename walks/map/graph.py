@@ -91,8 +91,8 @@ def build_graph(raw: RawMap) -> WalkGraph:
     lat_lon = raw.node_latlon
     projection = Projection(*lat_lon.mean(axis=0))
     plane = projection.to_xy(lat_lon)
-    keep = _largest_part(cuts)
-    cuts = [cut for cut, kept in zip(cuts, keep, strict=True) if kept]
+    mask = _largest_part(cuts)
+    cuts = [cut for cut, is_kept in zip(cuts, mask, strict=True) if is_kept]
     return _assemble(projection, plane, [pieces[piece][0] for piece, _ in cuts], [nodes for _, nodes in cuts])
 
 
@@ -121,13 +121,13 @@ def _cut_all(pieces: list[NDArray[np.int64]], nodes: int) -> list[tuple[int, NDA
     while True:
         cuts: dict[tuple[int, int], tuple[int, NDArray[np.int64]]] = {}
         again = False
-        for number, piece in enumerate(pieces):
+        for index, piece in enumerate(pieces):
             at = np.flatnonzero(junction[piece])
             for start, end in pairwise(at.tolist()):
                 run = piece[start : end + 1]
                 pair = (int(min(run[0], run[-1])), int(max(run[0], run[-1])))
                 if pair not in cuts and pair[0] != pair[1]:
-                    cuts[pair] = (number, run)
+                    cuts[pair] = (index, run)
                 elif len(run) > 2:
                     junction[run[len(run) // 2]] = again = True
                 elif pair in cuts and len(cuts[pair][1]) > 2:

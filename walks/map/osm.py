@@ -116,17 +116,17 @@ def _read(path: Path) -> RawMap:
     wkb = osmium.geom.WKBFactory()
     for entity in osmium.FileProcessor(str(path)).with_locations().with_areas():
         if isinstance(entity, osmium.osm.Node):
-            at = (entity.location.lat, entity.location.lon)
+            position = (entity.location.lat, entity.location.lon)
             ids.append(entity.id)
-            latlon.append(at)
+            latlon.append(position)
             if not entity.tags:
                 continue
             tags = dict(entity.tags)
             if tags.get("natural") == "tree":
-                trees.append(at)
+                trees.append(position)
             if tags.get("highway") == "traffic_signals" or tags.get("crossing") == "traffic_signals":
-                signals.append(at)
-            places += place_of(tags, at)
+                signals.append(position)
+            places += place_of(tags, position)
         elif isinstance(entity, osmium.osm.Way):
             tags = dict(entity.tags)
             if is_walkable(tags):
@@ -169,11 +169,14 @@ def _known_lines(way: osmium.osm.Way) -> list[NDArray[np.float64]]:
 
 
 def _clipped_area(way: osmium.osm.Way, tags: Mapping[str, str]) -> list[Area]:
-    """An area cut by the extract's edge, which osmium cannot assemble: closed over the nodes there are."""
-    known = [(n.lon, n.lat) for n in way.nodes if n.location.valid()]
-    if not way.is_closed() or len(known) < 3:
+    """Return the area that is left of a ring cut by the edge of the extract, which osmium cannot assemble.
+
+    The ring is closed over the remaining nodes. The list has one area, or none if the ring has fewer than three nodes.
+    """
+    corners = [(n.lon, n.lat) for n in way.nodes if n.location.valid()]
+    if not way.is_closed() or len(corners) < 3:
         return []
-    shape = shapely.make_valid(shapely.Polygon(known))
+    shape = shapely.make_valid(shapely.Polygon(corners))
     return [] if shape.is_empty else [Area(_area_kind(tags), tags.get("name", ""), shape)]
 
 

@@ -49,17 +49,26 @@ class PathTable:
     def trace(
         self, sources: NDArray[np.int64], targets: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Paths between anchor numbers (K,): ragged (lengths (K,), edges, forward) from source to target."""
-        here = self._anchors[targets].copy()
+        """Return the shortest paths between pairs of anchors, as ragged arrays.
+
+        Args:
+            sources: (K,) anchor numbers.
+            targets: (K,) anchor numbers.
+
+        Returns:
+            The number of edges of each path (K,), all edges from source to target, path after path, and for each edge
+            whether it is walked from u to v.
+        """
+        node = self._anchors[targets].copy()
         walked_from: list[NDArray[np.int64]] = []
         walked_to: list[NDArray[np.int64]] = []
         while True:
-            before = self._before[sources, here].astype(np.int64)
+            before = self._before[sources, node].astype(np.int64)
             if (before == NO_NODE).all():
                 break
             walked_from.append(before)
-            walked_to.append(np.where(before == NO_NODE, NO_NODE, here))
-            here = np.where(before == NO_NODE, here, before)
+            walked_to.append(np.where(before == NO_NODE, NO_NODE, node))
+            node = np.where(before == NO_NODE, node, before)
         if not walked_from:
             return np.zeros(len(sources), dtype=np.int64), np.empty(0, np.int64), np.empty(0, np.bool_)
         a = np.stack(

@@ -64,13 +64,13 @@ def look_around(raw: RawMap, graph: WalkGraph) -> Surroundings:
 
     def share(things: Things, metres: float) -> NDArray[np.float64]:
         near = _pairs(points, things, metres)[0]
-        hit = np.zeros(len(points))
-        hit[near] = 1.0
-        return np.bincount(edge_of, hit, minlength=graph.edges) / counts
+        is_near = np.zeros(len(points))
+        is_near[near] = 1.0
+        return np.bincount(edge_of, is_near, minlength=graph.edges) / counts
 
     def number(latlon: NDArray[np.float64], metres: float) -> NDArray[np.float64]:
-        near, what = _pairs(points, _points(graph.projection.to_xy(latlon)), metres)
-        distinct = np.unique(edge_of[near] * (len(latlon) + 1) + what) // (len(latlon) + 1)
+        near, thing = _pairs(points, _points(graph.projection.to_xy(latlon)), metres)
+        distinct = np.unique(edge_of[near] * (len(latlon) + 1) + thing) // (len(latlon) + 1)
         return np.bincount(distinct, minlength=graph.edges).astype(np.float64)
 
     park = share(parks, PARK_M)

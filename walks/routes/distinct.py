@@ -37,23 +37,26 @@ def ground(graph: WalkGraph, routes: Routes) -> tuple[csr_matrix, NDArray[np.flo
     cell = grid[:, 1] * width + grid[:, 0]
     cells = int(cell.max()) + 1
     per_entry = counts[routes.edges]
-    at, begins = gather_positions(offsets_of(counts), routes.edges)
-    inner = np.arange(len(at)) - np.repeat(begins[:-1], per_entry)
+    sample_index, begins = gather_positions(offsets_of(counts), routes.edges)
+    inner = np.arange(len(sample_index)) - np.repeat(begins[:-1], per_entry)
     backward = np.repeat(~routes.forward, per_entry)
-    at = np.where(backward, at + np.repeat(per_entry, per_entry) - 1 - 2 * inner, at)
-    key = np.repeat(routes.route_of_edge(), per_entry) * cells + cell[at]
+    sample_index = np.where(
+        backward, sample_index + np.repeat(per_entry, per_entry) - 1 - 2 * inner, sample_index
+    )
+    key = np.repeat(routes.route_of_edge(), per_entry) * cells + cell[sample_index]
     visits = key[np.append(True, key[1:] != key[:-1])]
-    seen = np.unique(visits)
+    covered_keys = np.unique(visits)
     visited = np.bincount(visits // cells, minlength=len(routes))
-    covered = np.bincount(seen // cells, minlength=len(routes))
+    covered = np.bincount(covered_keys // cells, minlength=len(routes))
     matrix = csr_matrix(
-        (np.ones(len(seen), np.float32), (seen // cells, seen % cells)), shape=(len(routes), cells)
+        (np.ones(len(covered_keys), np.float32), (covered_keys // cells, covered_keys % cells)),
+        shape=(len(routes), cells),
     )
     return matrix, 1.0 - covered / np.maximum(visited, 1)
 
 
 def pick_distinct(
-    graph: WalkGraph, routes: Routes, wanted: int, loop_share: float, max_jaccard: float
+    graph: WalkGraph, routes: Routes, count: int, loop_share: float, max_jaccard: float
 ) -> NDArray[np.int64]:
     """Return the rows of at most `wanted` routes of all lengths, no two overlapping more than `max_jaccard`."""
     covers, revisits = ground(graph, routes)
@@ -61,23 +64,22 @@ def pick_distinct(
     edges = np.linspace(np.log(SHORTEST_M), np.log(LONGEST_M), LENGTH_BINS + 1)
     length_bin = np.clip(np.digitize(np.log(length), edges) - 1, 0, LENGTH_BINS - 1)
     group = np.where(routes.loop, length_bin, LENGTH_BINS + length_bin)
-    good = np.flatnonzero(revisits <= MAX_REVISITS)
-    good = good[
-        np.argsort(_turn(group[good]), kind="stable")
-    ]  # one of each group in turn: no length crowds out
-    quota = {True: round(wanted * loop_share), False: wanted - round(wanted * loop_share)}
-    kept: list[int] = []
+    candidates = np.flatnonzero(revisits <= MAX_REVISITS)
+    # Take one route of each group in turn, so that no length crowds out the others.
+    candidates = candidates[np.argsort(_turn(group[candidates]), kind="stable")]
+    quota = {True: round(count * loop_share), False: count - round(count * loop_share)}
+    chosen: list[int] = []
     size = np.asarray(covers.sum(axis=1), dtype=np.float64).ravel()
-    for start in range(0, len(good), 512):
-        chunk = good[start : start + 512]
-        fresh = _unlike(covers, size, chunk, np.array(kept, dtype=np.int64), max_jaccard)
-        for row in _unlike_each_other(covers, size, fresh, max_jaccard):
+    for start in range(0, len(candidates), 512):
+        chunk = candidates[start : start + 512]
+        new_rows = _unlike(covers, size, chunk, np.array(chosen, dtype=np.int64), max_jaccard)
+        for row in _unlike_each_other(covers, size, new_rows, max_jaccard):
             if quota[bool(routes.loop[row])] > 0:
                 quota[bool(routes.loop[row])] -= 1
-                kept.append(int(row))
+                chosen.append(int(row))
         if not any(quota.values()):
             break
-    return np.array(kept, dtype=np.int64)
+    return np.array(chosen, dtype=np.int64)
 
 
 def _turn(group: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -101,13 +103,13 @@ def _unlike(
     covers: csr_matrix,
     size: NDArray[np.float64],
     chunk: NDArray[np.int64],
-    kept: NDArray[np.int64],
+    chosen: NDArray[np.int64],
     limit: float,
 ) -> NDArray[np.int64]:
-    if len(kept) == 0:
+    if len(chosen) == 0:
         return chunk
-    worst = _jaccard(covers, size, chunk, kept).max(axis=1).toarray().ravel()
-    return chunk[worst <= limit]
+    largest_overlap = _jaccard(covers, size, chunk, chosen).max(axis=1).toarray().ravel()
+    return chunk[largest_overlap <= limit]
 
 
 def _unlike_each_other(

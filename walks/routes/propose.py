@@ -49,14 +49,14 @@ def propose(
 ) -> Routes:
     """Try `proposals` routes and return those of the right length that do not retrace themselves."""
     per_mood = proposals // len(MOODS)
-    kept: list[Routes] = []
+    chunks: list[Routes] = []
     for mood in MOODS:
         table = PathTable(graph, mood_weights(graph, around, mood, rng), anchors)
-        for done in range(0, per_mood, CHUNK):
-            count = min(CHUNK, per_mood - done)
+        for start in range(0, per_mood, CHUNK):
+            count = min(CHUNK, per_mood - start)
             loops = rng.random(count) < loop_share
-            kept.append(_chunk(graph, table, anchors, loops, rng))
-    return concatenate(kept)
+            chunks.append(_chunk(graph, table, anchors, loops, rng))
+    return concatenate(chunks)
 
 
 def _chunk(
@@ -87,8 +87,8 @@ def _chunk(
     )
     plausible = _plausible(graph, routes, slack=1.25)
     trimmed = _without_spurs(routes.take(plausible))
-    whole = trimmed.take(_plausible(graph, trimmed, slack=1.0))
-    return whole.take(np.flatnonzero(_returns(graph, whole) == whole.loop))
+    complete = trimmed.take(_plausible(graph, trimmed, slack=1.0))
+    return complete.take(np.flatnonzero(_returns(graph, complete) == complete.loop))
 
 
 def _waypoints(
@@ -105,15 +105,15 @@ def _waypoints(
     heading = rng.uniform(0, 2 * np.pi, count)[:, None] + np.cumsum(rng.normal(0.0, 0.9, (count, 4)), axis=1)
     step = np.stack([np.cos(heading), np.sin(heading)], axis=2) * (size / 4.5)[:, None, None]
     along = centre[:, None] + np.cumsum(step, axis=1) - step.sum(axis=1, keepdims=True) / 2
-    wanted = np.where(loops[:, None, None], around, along)
-    inside = np.clip(wanted, low, high)
+    points = np.where(loops[:, None, None], around, along)
+    inside = np.clip(points, low, high)
     nearest = _nearest(xy, inside.reshape(-1, 2)).reshape(count, 4)
     last = np.where(loops, nearest[:, 0], nearest[:, 3])
     return np.concatenate([nearest, last[:, None]], axis=1)
 
 
-def _nearest(xy: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.asarray(cKDTree(xy).query(wanted)[1], dtype=np.int64)
+def _nearest(xy: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.asarray(cKDTree(xy).query(points)[1], dtype=np.int64)
 
 
 def _plausible(graph: WalkGraph, routes: Routes, slack: float) -> NDArray[np.int64]:
@@ -157,9 +157,9 @@ def _without_spurs(routes: Routes) -> Routes:
         low, high = 0, len(stack) - 1
         while routes.loop[row] and low < high and stack[low] == -stack[high]:
             low, high = low + 1, high - 1
-        kept = np.array(stack[low : high + 1], dtype=np.int64)
-        edges.append(np.abs(kept) - 1)
-        forward.append(kept > 0)
+        steps = np.array(stack[low : high + 1], dtype=np.int64)
+        edges.append(np.abs(steps) - 1)
+        forward.append(steps > 0)
     offsets = offsets_of(np.array([len(e) for e in edges], dtype=np.int64))
     empty = np.empty(0, dtype=np.int64)
     return Routes(

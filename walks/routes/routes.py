@@ -26,9 +26,9 @@ class Routes:
         return len(self.loop)
 
     def take(self, rows: NDArray[np.int64]) -> "Routes":
-        """The given routes, in the given order."""
-        at, offsets = gather_positions(self.offsets, rows)
-        return Routes(offsets, self.edges[at], self.forward[at], self.loop[rows])
+        """Return the routes of these rows, in the order of `rows`."""
+        entries, offsets = gather_positions(self.offsets, rows)
+        return Routes(offsets, self.edges[entries], self.forward[entries], self.loop[rows])
 
     def route_of_edge(self) -> NDArray[np.int64]:
         """Return the route number of each entry of `edges`."""

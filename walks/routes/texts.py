@@ -43,11 +43,11 @@ class Writer:
         for vias in (1, 2, 3):
             shared = Counter(names)
             names = [name if shared[name] == 1 else self._name(row, vias) for row, name in enumerate(names)]
-        seen: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for row, name in enumerate(names):
-            seen[name] += 1
-            if seen[name] > 1:
-                names[row] = f"{name} ({seen[name]})"
+            counts[name] += 1
+            if counts[name] > 1:
+                names[row] = f"{name} ({counts[name]})"
         return names
 
     def description(self, row: int) -> str:
@@ -75,7 +75,7 @@ class Writer:
         words = [word for column, word in _GIST if facts.column(column)[row] >= 0.3]
         words += [f"on {_GROUND[name]}" for name in _GROUND if facts.column(f"surface_{name}")[row] >= 0.5]
         words += ["with stairs"] * int(facts.column("stair_flights")[row] >= 1.0)
-        words += [many for column, _, many in _COUNTED if facts.column(f"places_{column}")[row] >= 2.0]
+        words += [plural for column, _, plural in _COUNTED if facts.column(f"places_{column}")[row] >= 2.0]
         named = (self._areas(row)[:2] + self._notable(row) + self._streets(row))[:4]
         return f"{'Loop' if self._is_loop(row) else 'Walk'} {', '.join(words)}: {', '.join(named)}"
 
@@ -83,17 +83,17 @@ class Writer:
         loop = self._is_loop(row)
         areas, streets = self._areas(row), self._streets(row)
         if loop:
-            shown = (areas[:2] + streets[:2])[:2]
-            title = f"{' and '.join(shown)} loop" if shown else "Nameless loop"
+            title_names = (areas[:2] + streets[:2])[:2]
+            title = f"{' and '.join(title_names)} loop" if title_names else "Nameless loop"
         else:
             ends = self._ends(row)
-            shown = list(ends)
+            title_names = list(ends)
             title = f"{ends[0]} to {ends[1]}" if ends else f"{(areas + streets + ['Nameless'])[0]} walk"
             if ends and areas:
-                shown.append(areas[0])
+                title_names.append(areas[0])
                 title = f"{title} by {areas[0]}"
-        others = [name for name in streets + areas[1:] if name not in shown][:vias]
-        via = f" via {_listed(others)}" if others else ""
+        more_names = [name for name in streets + areas[1:] if name not in title_names][:vias]
+        via = f" via {_listed(more_names)}" if more_names else ""
         return f"{title}{via}, {self._facts.column('length_km')[row]:.1f} km"
 
     def _is_loop(self, row: int) -> bool:
@@ -120,11 +120,11 @@ class Writer:
                 parts.append(
                     f"{100 * share:.0f}% {words}" if parts else f"{100 * share:.0f}% of it lies {words}"
                 )
-        known = {name: facts.column(f"surface_{name}")[row] for name in _GROUND}
-        most = max(known, key=lambda name: known[name])
+        shares = {name: facts.column(f"surface_{name}")[row] for name in _GROUND}
+        most = max(shares, key=lambda name: shares[name])
         sentences = [f"{_listed(parts)}."] if parts else []
         stairs = int(facts.column("stair_flights")[row])
-        if known[most] >= 0.4:
+        if shares[most] >= 0.4:
             steps = (
                 f", with {stairs} flight{'s' if stairs > 1 else ''} of stairs"
                 if stairs
@@ -141,7 +141,11 @@ class Writer:
         places = self._facts.places
         passed = places.indices[places.indptr[row] : places.indptr[row + 1]]
         counts = Counter(self._around.places[place].category for place in passed)
-        counted = [f"{counts[c]} {one if counts[c] == 1 else many}" for c, one, many in _COUNTED if counts[c]]
+        counted = [
+            f"{counts[c]} {singular if counts[c] == 1 else plural}"
+            for c, singular, plural in _COUNTED
+            if counts[c]
+        ]
         if not counted:
             return []
         sentence, named = f"You pass {_listed(counted)}", self._notable(row)
@@ -151,8 +155,8 @@ class Writer:
         """Return at most two named places that few other routes pass."""
         span = slice(*self._facts.places.indptr[row : row + 2])
         places = [(self._place_rank[p], self._around.places[p]) for p in self._facts.places.indices[span]]
-        known = [(rank, place.name) for rank, place in places if place.name and place.category in _NOTABLE]
-        return list(dict.fromkeys(name for _, name in sorted(known)))[:2]
+        named = [(rank, place.name) for rank, place in places if place.name and place.category in _NOTABLE]
+        return list(dict.fromkeys(name for _, name in sorted(named)))[:2]
 
 
 _NOTABLE = frozenset({"culture", "sights", "cafe"})

@@ -60,13 +60,13 @@ def draw_calendar(
     """Draw the appointments of each user (Q,) on the day of the moment (Q,)."""
     days = np.unique(np.column_stack([user, np.floor(at_s / DAY_S).astype(np.int64)]), axis=0)
     days = np.repeat(days, rng.poisson(APPOINTMENTS, len(days)), axis=0)
-    who, midnight = days[:, 0], DAY_S * days[:, 1]
+    owner, midnight = days[:, 0], DAY_S * days[:, 1]
     off = weather.day_off()[weather.hour_of(midnight)]
-    free, busy = (rng.choice(24, size=len(who), p=rate / rate.sum()) for rate in (_DAY_OFF, _WORKDAY))
-    start_s = midnight + HOUR_S * np.where(off, free, busy) + 900.0 * rng.integers(0, 4, len(who))
-    elsewhere = rng.uniform(corners[0], corners[1], (len(who), 2))
-    at_work = ~off & (rng.random(len(who)) < 0.5)
-    order = np.lexsort((start_s, who))
+    free, busy = (rng.choice(24, size=len(owner), p=rate / rate.sum()) for rate in (_DAY_OFF, _WORKDAY))
+    start_s = midnight + HOUR_S * np.where(off, free, busy) + 900.0 * rng.integers(0, 4, len(owner))
+    elsewhere = rng.uniform(corners[0], corners[1], (len(owner), 2))
+    at_work = ~off & (rng.random(len(owner)) < 0.5)
+    order = np.lexsort((start_s, owner))
     return Calendar(
-        who[order], start_s[order], np.where(at_work[:, None], people.work[who], elsewhere)[order]
+        owner[order], start_s[order], np.where(at_work[:, None], people.work[owner], elsewhere)[order]
     )

@@ -52,16 +52,16 @@ class Round:
 def in_order(rounds: Sequence[Round], visits: int) -> Log:
     """Put the lists of the rounds into the order of the visits, and the events in order of user and time."""
     count = np.concatenate([r.count for r in rounds])
-    where = np.empty(visits, dtype=np.int64)
-    where[np.concatenate([r.visit for r in rounds])] = np.arange(visits)
-    at, offsets = gather_positions(offsets_of(count), where)
+    position = np.empty(visits, dtype=np.int64)
+    position[np.concatenate([r.visit for r in rounds])] = np.arange(visits)
+    entries, offsets = gather_positions(offsets_of(count), position)
     shown, opened, rated = (_joined([r.events[kind] for r in rounds]) for kind in range(3))
     return Log(
         offsets=offsets,
-        rows=np.concatenate([r.rows for r in rounds])[at],
-        labels=np.concatenate([r.labels for r in rounds])[at],
-        position=np.concatenate([r.position for r in rounds])[at],
-        oracle=np.concatenate([r.oracle for r in rounds])[at],
+        rows=np.concatenate([r.rows for r in rounds])[entries],
+        labels=np.concatenate([r.labels for r in rounds])[entries],
+        position=np.concatenate([r.position for r in rounds])[entries],
+        oracle=np.concatenate([r.oracle for r in rounds])[entries],
         shown=shown,
         opened=opened,
         rated=rated,

@@ -138,12 +138,12 @@ def draw_news(
     topic = np.minimum((rng.random(len(cell))[:, None] > steps).sum(axis=1), len(TOPICS) - 1)
     newest = np.full((hours, len(cells)), -1, dtype=np.int32)
     texts = []
-    for number, (where, what, since) in enumerate(
+    for number, (owner, kind, since) in enumerate(
         zip(cell.tolist(), topic.tolist(), hour.tolist(), strict=True)
     ):
-        newest[since : since + span[number], where] = number
-        templates = _TEMPLATES[TOPICS[what]]
-        fitting = names[where][TOPICS[what]] or names[where]["any"]
+        newest[since : since + span[number], owner] = number
+        templates = _TEMPLATES[TOPICS[kind]]
+        fitting = names[owner][TOPICS[kind]] or names[owner]["any"]
         place = fitting[int(rng.integers(len(fitting)))]
         texts.append(templates[int(rng.integers(len(templates)))].format(place=place))
     return News(cell, topic, hour, hour + span, newest), texts

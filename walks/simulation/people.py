@@ -83,8 +83,10 @@ class People:
 
 
 def draw_people(count: int, corners: NDArray[np.float64], rng: np.random.Generator) -> People:
-    """Draw users living inside the box `corners` ((2, 2) x, y metres: low, high)."""
-    weights = np.array([[wanted.get(column, 0.0) for column in NAMES] for wanted in _WEIGHTS.values()])
+    """Draw users who live inside the box `corners` ((2, 2) x, y metres: low corner, high corner)."""
+    weights = np.array(
+        [[interest_weights.get(column, 0.0) for column in NAMES] for interest_weights in _WEIGHTS.values()]
+    )
     interest = rng.dirichlet(np.full(len(INTERESTS), 0.5), count)
     taste = 1.2 * interest @ weights + rng.normal(0.0, 0.12, (count, len(NAMES)))
     minds_stairs = (rng.random(count) < 0.3) * rng.uniform(0.5, 1.0, count)

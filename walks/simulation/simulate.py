@@ -41,10 +41,10 @@ class UserMemory:
     walked: NDArray[np.int64]  # (U, REMEMBERED)
     seen: NDArray[np.int64]  # (U, SEEN_LATELY)
 
-    def weariness(self, who: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """What candidates `rows` (Q, C) lose for the users `who` (Q,)."""
-        lost = TIRED * (rows[:, :, None] == self.walked[who][:, None, :]).any(axis=2)
-        return np.asarray(lost + SEEN * (rows[:, :, None] == self.seen[who][:, None, :]).sum(axis=2))
+    def weariness(self, users: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the utility (Q, C) that candidates `rows` (Q, C) lose for the `users` (Q,)."""
+        lost = TIRED * (rows[:, :, None] == self.walked[users][:, None, :]).any(axis=2)
+        return np.asarray(lost + SEEN * (rows[:, :, None] == self.seen[users][:, None, :]).sum(axis=2))
 
 
 def simulate(
@@ -72,9 +72,9 @@ def _pools(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the routes that can be shown in each 50 m cell, (cells, POOL), and the cell of each visit."""
     cells, cell = np.unique(np.floor(xy / NEAR_CELL_M), axis=0, return_inverse=True)
-    near = min(NEAREST, len(truth.start))
-    _, nearest = cKDTree(truth.start).query((cells + 0.5) * NEAR_CELL_M, k=near)
-    nearest = np.asarray(nearest, dtype=np.int64).reshape(len(cells), near)
+    pool_size = min(NEAREST, len(truth.start))
+    _, nearest = cKDTree(truth.start).query((cells + 0.5) * NEAR_CELL_M, k=pool_size)
+    nearest = np.asarray(nearest, dtype=np.int64).reshape(len(cells), pool_size)
     chosen = np.argsort(rng.random(nearest.shape), axis=1)[:, :POOL]
     return np.take_along_axis(nearest, chosen, axis=1), cell.ravel()
 
@@ -90,15 +90,15 @@ def _play(
     config: WorldConfig,
     rng: np.random.Generator,
 ) -> Round:
-    who, moment = visits.user[visit], visits.moment.take(visit)
+    users, moment = visits.user[visit], visits.moment.take(visit)
     pool = pools[0][pools[1][visit]]
     longest = min(config.max_list, pool.shape[1])
     count = rng.integers(min(config.min_list, longest), longest + 1, len(visit))
     rows = _shown(truth, moment, pool, longest, rng)
-    shown = np.arange(longest) < count[:, None]
-    expected = utility(people, truth, news, who, moment, rows) - memory.weariness(who, rows)
+    is_shown = np.arange(longest) < count[:, None]
+    expected = utility(people, truth, news, users, moment, rows) - memory.weariness(users, rows)
     felt = expected + rng.normal(0.0, CHOICE_NOISE, rows.shape).astype(np.float32)
-    looked = shown & (rng.random(rows.shape) < (1.0 + np.arange(longest)) ** -EXAMINE_DECAY)
+    looked = is_shown & (rng.random(rows.shape) < (1.0 + np.arange(longest)) ** -EXAMINE_DECAY)
     opened = looked & (rng.random(rows.shape) < sigmoid(1.5 * felt - 0.5))
     best = np.where(opened, felt, -np.inf).argmax(axis=1)
     line = np.arange(len(visit))
@@ -109,10 +109,10 @@ def _play(
     is_walk = np.zeros(rows.shape, dtype=np.bool_)
     is_walk[line[walked], best[walked]] = True
     rated = is_walk | (opened & (rng.random(rows.shape) < RATES_OPENED))
-    _remember(memory, who, rows, walked, best)
-    events = _events_of(people, truth, who, moment.at_s, rows, opened, rated, is_walk, rating)
-    order = np.argsort(np.where(shown, rows, np.iinfo(np.int64).max), axis=1)
-    keep = np.take_along_axis(shown, order, axis=1)
+    _remember(memory, users, rows, walked, best)
+    events = _events_of(people, truth, users, moment.at_s, rows, opened, rated, is_walk, rating)
+    order = np.argsort(np.where(is_shown, rows, np.iinfo(np.int64).max), axis=1)
+    keep = np.take_along_axis(is_shown, order, axis=1)
 
     def flat(values: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(np.take_along_axis(values, order, axis=1)[keep])
@@ -130,22 +130,22 @@ def _play(
 
 def _remember(
     memory: UserMemory,
-    who: NDArray[np.int64],
+    users: NDArray[np.int64],
     rows: NDArray[np.int64],
     walked: NDArray[np.bool_],
     best: NDArray[np.int64],
 ) -> None:
-    """Put what was walked and what stood at the top in front of what was before."""
-    walkers, walk = who[walked], rows[walked, best[walked]]
+    """Insert the walked routes and the top of each list at the front of the users' memory."""
+    walkers, walk = users[walked], rows[walked, best[walked]]
     memory.walked[walkers] = np.column_stack([walk, memory.walked[walkers, :-1]])
     top = rows[:, :TOP]
-    memory.seen[who] = np.column_stack([top, memory.seen[who, : SEEN_LATELY - top.shape[1]]])
+    memory.seen[users] = np.column_stack([top, memory.seen[users, : SEEN_LATELY - top.shape[1]]])
 
 
 def _events_of(
     people: People,
     truth: RouteTruth,
-    who: NDArray[np.int64],
+    users: NDArray[np.int64],
     at_s: NDArray[np.float64],
     rows: NDArray[np.int64],
     opened: NDArray[np.bool_],
@@ -155,13 +155,15 @@ def _events_of(
 ) -> tuple[Events, Events, Events]:
     """Return the shown, opened and rated events. People read from the top down, two seconds per position."""
     index = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
-    walk_s = 3600.0 * np.exp(truth.log_km[rows]) / people.pace_kmh[who][:, None]
+    walk_s = 3600.0 * np.exp(truth.log_km[rows]) / people.pace_kmh[users][:, None]
     after_s = 1.0 + 2.0 * index + np.where(is_walk, walk_s, 1.0)
 
     def events(chosen: NDArray[np.bool_], later_s: NDArray[np.floating], scale: float) -> Events:
-        at, column = np.nonzero(chosen)
-        when = at_s[at] + later_s[at, column]
-        return Events(who[at], when, rows[at, column], np.float32(scale) * rating[at, column])
+        list_index, column = np.nonzero(chosen)
+        when = at_s[list_index] + later_s[list_index, column]
+        return Events(
+            users[list_index], when, rows[list_index, column], np.float32(scale) * rating[list_index, column]
+        )
 
     return (
         events(index < TOP, np.zeros(rows.shape), 0.0),

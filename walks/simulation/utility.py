@@ -83,8 +83,8 @@ def draw_truth(
     """
     hidden = []
     for metres in (facts.street_m, facts.area_m):
-        drawn = rng.normal(0.0, 1.0, (metres.shape[1], 1 + CHARACTERS))
-        hidden.append(np.asarray(metres @ drawn))
+        hidden_values = rng.normal(0.0, 1.0, (metres.shape[1], 1 + CHARACTERS))
+        hidden.append(np.asarray(metres @ hidden_values))
     total = 1000.0 * facts.column("length_km")[:, None]
     mean = _standardise((hidden[0] + hidden[1]) / total)
     return RouteTruth(
@@ -104,38 +104,38 @@ def utility(
     people: People,
     truth: RouteTruth,
     news: News,
-    who: NDArray[np.int64],
+    users: NDArray[np.int64],
     moment: Moment,
     rows: NDArray[np.int64],
 ) -> NDArray[np.float32]:
     """Return the utility (Q, C) of candidates `rows` (Q, C) of the `users` (Q,) at the moment (Q,)."""
     offered = np.concatenate([truth.attributes, truth.wording, truth.character, truth.speaks_of], axis=1)
-    wanted = [_mood(people, who, moment), people.wording[who], people.character[who]]
-    wanted.append(TEXT_OF_INTEREST * people.interest[who])
-    likes = np.einsum("qcf,qf->qc", offered[rows], np.concatenate(wanted, axis=1))
+    weights = [_mood(people, users, moment), people.wording[users], people.character[users]]
+    weights.append(TEXT_OF_INTEREST * people.interest[users])
+    likes = np.einsum("qcf,qf->qc", offered[rows], np.concatenate(weights, axis=1))
     likes += truth.charm[rows]
-    likes += _heard(people, news, who, moment, truth.cell[rows])
+    likes += _heard(people, news, users, moment, truth.cell[rows])
     way = truth.start[rows] - moment.xy[:, None]
     away_km = np.hypot(way[..., 0], way[..., 1]) / 1000.0
-    likes -= away_km / people.reach_km[who][:, None]
-    likes += (TURNS_BACK * people.keeps_on[who])[:, None] * _ahead(moment, way, away_km)
-    misfit = (truth.log_km[rows] - _wanted_log_km(people, who, moment)[:, None]) / LENGTH_TOLERANCE
+    likes -= away_km / people.reach_km[users][:, None]
+    likes += (TURNS_BACK * people.keeps_on[users])[:, None] * _ahead(moment, way, away_km)
+    misfit = (truth.log_km[rows] - _wanted_log_km(people, users, moment)[:, None]) / LENGTH_TOLERANCE
     likes -= np.minimum(0.5 * misfit**2, FAR_FROM_FITTING)
     late = np.hypot(*np.moveaxis(truth.end[rows] - moment.next_xy[:, None], 2, 0)) / 1000.0 / LATE_KM
-    soon = people.punctual[who] * (moment.wait_s < 86_400.0) * np.exp(-moment.wait_s / 3600.0 / SOON_H)
+    soon = people.punctual[users] * (moment.wait_s < 86_400.0) * np.exp(-moment.wait_s / 3600.0 / SOON_H)
     likes -= LATE * soon[:, None] * np.minimum(late, 2.0)
     return np.asarray(likes, dtype=np.float32)
 
 
 def _heard(
-    people: People, news: News, who: NDArray[np.int64], moment: Moment, cell: NDArray[np.int64]
+    people: People, news: News, users: NDArray[np.int64], moment: Moment, cell: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Return the effect of the newest news in the cell of each candidate, (Q, C)."""
     hour = moment.series_hour[:, None]
     number = news.newest[hour, cell]
-    moves = (people.interest[who] @ EFFECT.T)[np.arange(len(who))[:, None], news.topic[number]]
-    fades = np.exp(-news.age_h(hour, cell) / FADES_H)  # 0 where there is none
-    return np.asarray(people.heeds_news[who][:, None] * moves * fades)
+    moves = (people.interest[users] @ EFFECT.T)[np.arange(len(users))[:, None], news.topic[number]]
+    fades = np.exp(-news.age_h(hour, cell) / FADES_H)  # 0 if there is no news
+    return np.asarray(people.heeds_news[users][:, None] * moves * fades)
 
 
 def _ahead(moment: Moment, way: NDArray[np.float64], away_km: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,14 +147,14 @@ def _ahead(moment: Moment, way: NDArray[np.float64], away_km: NDArray[np.float64
     return np.asarray(cosine * np.minimum(came_km / STRIDE_KM, 1.0)[:, None])
 
 
-def _mood(people: People, who: NDArray[np.int64], moment: Moment) -> NDArray[np.float32]:
-    """Tastes (Q, F), bent by weather, traffic and time of day."""
-    taste = people.taste[who].copy()
+def _mood(people: People, users: NDArray[np.int64], moment: Moment) -> NDArray[np.float32]:
+    """Return the tastes (Q, F), adjusted for weather, traffic and time of day."""
+    taste = people.taste[users].copy()
 
     def add(column: str, amount: NDArray[np.floating]) -> None:
         taste[:, NAMES.index(column)] += amount
 
-    rain = np.maximum(moment.raining, 0.7 * moment.rain_ahead) * people.minds_rain[who]
+    rain = np.maximum(moment.raining, 0.7 * moment.rain_ahead) * people.minds_rain[users]
     add("surface_unpaved", -0.6 * rain)
     add("park", -0.4 * rain)
     add("places_cafe", 0.5 * rain)
@@ -172,18 +172,21 @@ def _mood(people: People, who: NDArray[np.int64], moment: Moment) -> NDArray[np.
     add("places_cafe", 0.3 * ((moment.hour >= 11) & (moment.hour < 14) & ~moment.off))
     add("places_sights", 0.3 * moment.off)
     jammed = np.clip((moment.traffic - 3000.0) / 2500.0, -1.0, 1.5)
-    quiet = people.interest[who, list(INTERESTS).index("quiet")]
+    quiet = people.interest[users, list(INTERESTS).index("quiet")]
     add("major", -(0.15 + 1.2 * quiet) * jammed)
     return taste
 
 
-def _wanted_log_km(people: People, who: NDArray[np.int64], moment: Moment) -> NDArray[np.float32]:
-    """The length that suits: what the person likes, shorter in foul weather and after a way, within the time."""
-    rain = np.maximum(moment.raining, 0.7 * moment.rain_ahead) * people.minds_rain[who]
+def _wanted_log_km(people: People, users: NDArray[np.int64], moment: Moment) -> NDArray[np.float32]:
+    """Return the log of the best length in km (Q,).
+
+    It is the length that the person likes, shorter in bad weather and after a long way, and limited by the free time.
+    """
+    rain = np.maximum(moment.raining, 0.7 * moment.rain_ahead) * people.minds_rain[users]
     foul = rain + 0.5 * moment.snowing + np.clip((5.0 - moment.temperature_c) / 20.0, 0, 1)
     came_km = np.hypot(*(moment.xy - moment.came_from).T) / 1000.0
-    liked = np.log(people.length_km[who]) - 0.4 * foul - 0.3 * np.minimum(came_km, 1.0)
-    allowed = np.log(np.maximum(moment.minutes / 60.0 * people.pace_kmh[who], 0.6))
+    liked = np.log(people.length_km[users]) - 0.4 * foul - 0.3 * np.minimum(came_km, 1.0)
+    allowed = np.log(np.maximum(moment.minutes / 60.0 * people.pace_kmh[users], 0.6))
     return np.asarray(np.minimum(liked, allowed), dtype=np.float32)
 
 

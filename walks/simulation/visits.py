@@ -73,19 +73,19 @@ def draw_visits(
     at_s = weather.start_s + HOUR_S * (hour + rng.random(len(user)))
     order = np.lexsort((at_s, user))
     user, at_s = user[order], at_s[order]
-    apart = _far_enough(user, at_s)
-    user, at_s = user[apart], at_s[apart]
+    mask = _far_enough(user, at_s)
+    user, at_s = user[mask], at_s[mask]
     return _staged(people, weather, user, at_s, corners, rng)
 
 
 def _far_enough(user: NDArray[np.int64], at_s: NDArray[np.float64]) -> NDArray[np.bool_]:
     keep = np.ones(len(user), dtype=np.bool_)
     last_user, last_s = -1, -np.inf
-    for i, (who, when) in enumerate(zip(user.tolist(), at_s.tolist(), strict=True)):
-        if who == last_user and when - last_s < APART_S:
+    for i, (owner, when) in enumerate(zip(user.tolist(), at_s.tolist(), strict=True)):
+        if owner == last_user and when - last_s < APART_S:
             keep[i] = False
         else:
-            last_user, last_s = who, when
+            last_user, last_s = owner, when
     return keep
 
 
@@ -110,8 +110,8 @@ def _staged(
     fix_xy = _along(before, xy, left_min, came_min, fix_min)
     calendar = draw_calendar(people, user, at_s, weather, corners, rng)
     wait_s, row = calendar.next_of(user, at_s)
-    there = np.where((row >= 0)[:, None], calendar.xy[row] if len(calendar.user) else xy, xy)
-    way_min = 60.0 * np.hypot(*(there - xy).T) / 1000.0 / people.pace_kmh[user]
+    next_xy = np.where((row >= 0)[:, None], calendar.xy[row] if len(calendar.user) else xy, xy)
+    way_min = 60.0 * np.hypot(*(next_xy - xy).T) / 1000.0 / people.pace_kmh[user]
     typical = _free_minutes(hour % 24, off, rng)
     raining = (weather.rain_mm > 0.1).astype(np.float32)
     moment = Moment(
@@ -128,7 +128,7 @@ def _staged(
         traffic=weather.traffic[hour],
         minutes=np.clip(np.minimum(typical, wait_s / 60.0 - way_min), 10.0, 180.0).astype(np.float32),
         wait_s=wait_s,
-        next_xy=there,
+        next_xy=next_xy,
         came_from=_along(before, xy, left_min, came_min, np.full((len(user), 1), _HALF_HOUR))[:, 0],
     )
     return Visits(
@@ -147,9 +147,9 @@ def _along(
     came_min: NDArray[np.float64],
     minutes: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Where people were (Q, T, 2) so many minutes (Q, T) ago: on the straight way from `before` to `xy` (Q, 2)."""
-    gone = np.clip((left_min[:, None] - minutes) / (left_min - came_min)[:, None], 0.0, 1.0)
-    return np.asarray(before[:, None] + gone[:, :, None] * (xy - before)[:, None])
+    """Return the positions of people (Q, T) `minutes` (Q, T) ago, on the straight way from `before` to `xy` (Q, 2)."""
+    progress = np.clip((left_min[:, None] - minutes) / (left_min - came_min)[:, None], 0.0, 1.0)
+    return np.asarray(before[:, None] + progress[:, :, None] * (xy - before)[:, None])
 
 
 def _where(

@@ -64,9 +64,9 @@ class Weather:
         return np.floor((at_s - self.start_s) / HOUR_S).astype(np.int64)
 
     def ahead(self, series: NDArray[np.float32], hours: int) -> NDArray[np.float32]:
-        """(H, hours) what the next hours have; the last known hour stands for those beyond the series."""
-        at = np.arange(self.hours)[:, None] + 1 + np.arange(hours)
-        return np.asarray(series[np.minimum(at, self.hours - 1)])
+        """Return the values of the following hours, (H, hours). Beyond the series, the last hour is repeated."""
+        hour_index = np.arange(self.hours)[:, None] + 1 + np.arange(hours)
+        return np.asarray(series[np.minimum(hour_index, self.hours - 1)])
 
     def lately(self, series: NDArray[np.float32], hours: int) -> NDArray[np.float32]:
         """Return the sum over this hour and those before it, `hours` in total: (H,)."""
@@ -114,19 +114,19 @@ def read_weather(path: Path, days: int, end: np.datetime64 = PERIOD_END) -> Weat
         raise BadSeriesError(
             f"{path} covers fewer than the {days} days needed, {start} to {last}; request fewer days"
         )
-    at = (hour - start.astype("datetime64[h]")).astype(np.int64)
-    inside = (at >= 0) & (at < 24 * days)
+    hour_offset = (hour - start.astype("datetime64[h]")).astype(np.int64)
+    inside = (hour_offset >= 0) & (hour_offset < 24 * days)
     celsius = np.where(np.abs(kelvin - ZERO_C_IN_K) < HOTTEST_C, kelvin - ZERO_C_IN_K, np.nan)
     rain = np.where((rain >= 0) & (rain < MOST_RAIN_MM), rain, np.nan)
     snow = np.array([float(row["weather_main"] == "Snow") for row in rows])
     off = np.array([row["holiday"] not in {"", "None"} for row in rows])
     return Weather(
         start=start,
-        temperature_c=_hourly(path, "temp", at[inside], celsius[inside], 24 * days),
-        rain_mm=_hourly(path, "rain_1h", at[inside], rain[inside], 24 * days),
-        snowing=_hourly(path, "weather_main", at[inside], snow[inside], 24 * days),
-        traffic=_hourly(path, "traffic_volume", at[inside], traffic[inside], 24 * days),
-        holiday=np.repeat(np.bincount(at[inside] // 24, off[inside], minlength=days) > 0, 24),
+        temperature_c=_hourly(path, "temp", hour_offset[inside], celsius[inside], 24 * days),
+        rain_mm=_hourly(path, "rain_1h", hour_offset[inside], rain[inside], 24 * days),
+        snowing=_hourly(path, "weather_main", hour_offset[inside], snow[inside], 24 * days),
+        traffic=_hourly(path, "traffic_volume", hour_offset[inside], traffic[inside], 24 * days),
+        holiday=np.repeat(np.bincount(hour_offset[inside] // 24, off[inside], minlength=days) > 0, 24),
     )
 
 
@@ -148,12 +148,12 @@ def _rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def _hourly(
-    path: Path, name: str, at: NDArray[np.int64], values: NDArray[np.float64], hours: int
+    path: Path, name: str, hour_offset: NDArray[np.int64], values: NDArray[np.float64], hours: int
 ) -> NDArray[np.float32]:
-    """One value an hour: the first given, or the last known before it."""
-    known = np.isfinite(values)
-    at, values = at[known], values[known]
-    slots, first = np.unique(at, return_index=True)
+    """Return one value per hour: the first of the hour, or the last known one before it."""
+    is_known = np.isfinite(values)
+    hour_offset, values = hour_offset[is_known], values[is_known]
+    slots, first = np.unique(hour_offset, return_index=True)
     missing = 1 - len(slots) / hours
     if missing > MOST_MISSING:
         raise BadSeriesError(

@@ -15,13 +15,13 @@ def bm25(asked: Asked, texts: Sequence[str], k1: float = 1.2, b: float = 0.75) -
     """Return the BM25 score (Robertson & Zaragoza 2009) of each query with the texts of its candidates, (Q, C)."""
     words = [Counter(_words(text)) for text in texts]
     lengths = [counter.total() for counter in words]
-    seen = Counter(word for counter in words for word in counter)
+    document_count = Counter(word for counter in words for word in counter)
     mean = sum(lengths) / len(lengths)
 
     def score(query: str, row: int) -> float:
         norm = k1 * (1 - b + b * lengths[row] / mean)
         return sum(
-            math.log1p((len(texts) - seen[word] + 0.5) / (seen[word] + 0.5))
+            math.log1p((len(texts) - document_count[word] + 0.5) / (document_count[word] + 0.5))
             * (words[row][word] * (k1 + 1) / (words[row][word] + norm))
             for word in _words(query)
         )

@@ -50,7 +50,7 @@ class Encoder:
         Equal texts are encoded once. Texts are batched by length, so little is padding. The batches depend on the
         texts alone. This matters because the activation scales of an int8 model depend on the batch.
         """
-        distinct, where = np.unique(np.asarray(texts, dtype=np.str_), return_inverse=True)
+        distinct, index = np.unique(np.asarray(texts, dtype=np.str_), return_inverse=True)
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(distinct.tolist())]
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
         order = np.argsort(lengths, kind="stable")
@@ -58,15 +58,15 @@ class Encoder:
         for first in range(0, len(order), _BATCH):
             batch = order[first : first + _BATCH]
             out[batch] = self._encode([tokens[i] for i in batch])
-        return out[where]
+        return out[index]
 
     def _encode(self, tokens: list[list[int]]) -> NDArray[np.float32]:
         longest = max(map(len, tokens))
         ids = np.zeros((len(tokens), longest), dtype=np.int64)
         mask = np.zeros_like(ids)
-        for row, known in enumerate(tokens):
-            ids[row, : len(known)] = known
-            mask[row, : len(known)] = 1
+        for row, row_tokens in enumerate(tokens):
+            ids[row, : len(row_tokens)] = row_tokens
+            mask[row, : len(row_tokens)] = 1
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         (hidden,) = self._session.run(["last_hidden_state"], feed)
         mean = (np.asarray(hidden) * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)

@@ -151,26 +151,26 @@ class Walkers:
         pool = np.flatnonzero(self._held_out == held_out)
         queries, rows, relevance = [], [], []
         for _ in range(count):
-            shown = random.choice(pool, candidates, replace=False)
-            words, met = self._query(int(shown[0]), shown, held_out, random)
+            routes = random.choice(pool, candidates, replace=False)
+            words, met = self._query(int(routes[0]), routes, held_out, random)
             order = random.permutation(candidates)
             queries.append(words)
-            rows.append(shown[order])
+            rows.append(routes[order])
             relevance.append(met[order])
         return Asked(queries, np.array(rows), np.array(relevance, dtype=np.float32))
 
     def _query(
-        self, route: int, shown: NDArray[np.int64], held_out: bool, random: np.random.Generator
+        self, route: int, routes: NDArray[np.int64], held_out: bool, random: np.random.Generator
     ) -> tuple[str, NDArray[np.float64]]:
         fulfilled = np.flatnonzero(self._met[route] >= 0.6)
-        wanted = random.permutation(fulfilled)[: random.integers(1, _MOST_WISHES + 1)]
-        parts = [_pick(WISHES[w].held_out if held_out else WISHES[w].taught, random) for w in wanted]
-        met = np.prod(self._met[np.ix_(shown, wanted)], axis=1)
+        wishes = random.permutation(fulfilled)[: random.integers(1, _MOST_WISHES + 1)]
+        parts = [_pick(WISHES[w].held_out if held_out else WISHES[w].taught, random) for w in wishes]
+        met = np.prod(self._met[np.ix_(routes, wishes)], axis=1)
         places = _places(self._facts[route])
         if places and (not parts or random.random() < _PLACE_SHARE):
             place = _pick(places[:2], random)
             parts.append(_pick(_PLACE_WORDINGS[held_out], random).format(place))
-            met *= [1.0 if place in _places(self._facts[row]) else LEAST for row in shown]
+            met *= [1.0 if place in _places(self._facts[row]) else LEAST for row in routes]
         words = (", " if random.random() < 0.5 else " ").join(parts)
         return _pick(_FORMS, random).format(words), met
 

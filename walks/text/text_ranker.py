@@ -134,9 +134,9 @@ def _teach(
     module.eval()  # no dropout: a run this short does not overfit, and it learns faster
     for step in range(steps):
         lists = slice(step * fit.lists_per_step, (step + 1) * fit.lists_per_step)
-        wanted = torch.from_numpy(asked.relevance[lists])
+        relevance = torch.from_numpy(asked.relevance[lists])
         scores = _scores(module, tokenizer, asked, lists, texts)
-        shares = wanted / wanted.sum(dim=1, keepdim=True)
+        shares = relevance / relevance.sum(dim=1, keepdim=True)
         loss = -(shares * torch.log_softmax(scores, dim=1)).sum(dim=1).mean()  # ListNet's top one
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -154,9 +154,9 @@ def _scores(
     pair = module.options.pair
     batcher = PairBatcher(tokenizer.template, pair, module.signature("").inputs, rows.size * pair.max_length)
     queries = tokenizer.tokens(asked.queries[lists], batcher.room)
-    shown = tokenizer.tokens([texts[row] for row in rows.reshape(-1).tolist()], batcher.room)
+    text_tokens = tokenizer.tokens([texts[row] for row in rows.reshape(-1).tolist()], batcher.room)
     query_of = np.repeat(np.arange(len(rows)), rows.shape[1])
-    (micro,) = batcher(queries, query_of, shown, np.arange(rows.size))
+    (micro,) = batcher(queries, query_of, text_tokens, np.arange(rows.size))
     scores: torch.Tensor = module({name: torch.from_numpy(values) for name, values in micro.inputs.items()})
     return scores[torch.from_numpy(np.argsort(micro.positions))].view(rows.shape)
 
@@ -174,9 +174,9 @@ def _served(root: Path, artifact: Artifact, catalogue: Catalogue, asked: Asked) 
 
 def _cosines(asked: Asked, texts: Sequence[str], inputs: Inputs) -> NDArray[np.float32]:
     encoder = Encoder(inputs.encoder, inputs.tokenizer)
-    rows, where = np.unique(asked.rows, return_inverse=True)
-    of_texts = encoder([texts[row] for row in rows.tolist()])[where.reshape(asked.rows.shape)]
-    return np.asarray(np.einsum("qd,qcd->qc", encoder(asked.queries), of_texts), dtype=np.float32)
+    rows, index = np.unique(asked.rows, return_inverse=True)
+    text_vectors = encoder([texts[row] for row in rows.tolist()])[index.reshape(asked.rows.shape)]
+    return np.asarray(np.einsum("qd,qcd->qc", encoder(asked.queries), text_vectors), dtype=np.float32)
 
 
 def _ndcg(scores: NDArray[np.float32], asked: Asked) -> float:
