@@ -50,7 +50,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def rankway(environment: Mapping[str, str], *arguments: str) -> str:
     """Run the command line from the repository's root, and return its standard output."""
     command = [sys.executable, "-m", "cli.main", *arguments]
-    done = subprocess.run(
+    result = subprocess.run(
         command,
         cwd=ROOT,
         env=dict(environment),
@@ -59,7 +59,7 @@ def rankway(environment: Mapping[str, str], *arguments: str) -> str:
         timeout=_LIMIT_S,
         check=False,
     )
-    assert done.returncode == 0, (
-        f"rankway {' '.join(arguments)} gave {done.returncode}:\n{done.stderr[-4000:]}"
+    assert result.returncode == 0, (
+        f"rankway {' '.join(arguments)} ended with {result.returncode}:\n{result.stderr[-4000:]}"
     )
-    return done.stdout
+    return result.stdout

@@ -58,14 +58,14 @@ def documented(name: str) -> dict[str, str]:
     return {field: default.strip() for field, default in rows}
 
 
-def test_the_guide_names_every_field_of_a_pipeline_with_its_default() -> None:
+def test_guide_lists_every_field_of_a_pipeline_with_its_default() -> None:
     expected = {
         path: default for path, default in fields_of(PipelineConfig) if not path.startswith("training")
     }
     assert documented("configuration.md") == expected
 
 
-def test_the_guide_names_every_field_of_a_request() -> None:
+def test_guide_lists_every_field_of_a_request() -> None:
     fields = [field.name for field in msgspec.structs.fields(RankRequest)]
     assert [name for name in fields if name not in documented("http.md")] == []
 
@@ -99,7 +99,7 @@ def _exists(name: str) -> bool:
     )
 
 
-def test_the_map_is_attributed_wherever_it_is_described() -> None:
+def test_every_document_that_describes_the_map_has_its_attribution() -> None:
     for name in ("README.md", "NOTICE", "walks/README.md", "docs/http.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "OpenStreetMap contributors" in text, name

@@ -47,8 +47,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["git", "init", "--quiet"],
         [sys.executable, "-m", "pre_commit", "install", "-t", "commit-msg"],
     ):
-        done = run(root, *command)
-        assert done.returncode == 0, done.stderr
+        result = run(root, *command)
+        assert result.returncode == 0, result.stderr
     return root
 
 
@@ -66,9 +66,9 @@ def commit(repository: Path, message: str) -> "subprocess.CompletedProcess[str]"
     ],
     ids=["at the limit", "characters, not bytes", "a body", "to be squashed"],
 )
-def test_a_good_message_is_taken(repository: Path, message: str) -> None:
-    done = commit(repository, message)
-    assert done.returncode == 0, done.stderr
+def test_accepts_a_good_commit_message(repository: Path, message: str) -> None:
+    result = commit(repository, message)
+    assert result.returncode == 0, result.stderr
     assert run(repository, "git", "log", "-1", "--format=%s").stdout.strip() == message.partition("\n")[0]
 
 
@@ -81,19 +81,19 @@ def test_a_good_message_is_taken(repository: Path, message: str) -> None:
     ],
     ids=["a line", "a paragraph"],
 )
-def test_a_long_subject_is_refused(repository: Path, message: str) -> None:
-    done = commit(repository, message)
-    assert done.returncode != 0
-    assert "characters, at most 72 are allowed" in done.stderr + done.stdout
+def test_rejects_a_long_subject(repository: Path, message: str) -> None:
+    result = commit(repository, message)
+    assert result.returncode != 0
+    assert "characters, at most 72 are allowed" in result.stderr + result.stdout
 
 
-def test_a_misspelt_message_is_refused(repository: Path) -> None:
-    done = commit(repository, "Close the connection".replace("nn", "n"))
-    assert done.returncode != 0
-    assert "should be `connection`" in done.stderr + done.stdout
+def test_rejects_a_misspelt_message(repository: Path) -> None:
+    result = commit(repository, "Close the connection".replace("nn", "n"))
+    assert result.returncode != 0
+    assert "should be `connection`" in result.stderr + result.stdout
 
 
-def test_every_hook_is_local_and_runs_what_is_there() -> None:
+def test_every_hook_is_local_and_its_program_exists() -> None:
     (local,) = yaml.safe_load(CONFIG.read_text())["repos"]
     assert local["repo"] == "local"
     targets = (ROOT / "Makefile").read_text()

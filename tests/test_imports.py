@@ -64,19 +64,19 @@ def test_every_folder_imports_only_lower_floors(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", WITHOUT_CIRCLES)
-def test_neither_files_nor_folders_import_each_other_in_a_circle(package: str) -> None:
+def test_files_and_folders_do_not_import_each_other_in_circles(package: str) -> None:
     # A kind of runtime or store imports its heavy implementation inside a function, when it is first used.
     assert files_graph(package, deferred=False).circles() == []
     assert rooms_graph(package).circles() == []
 
 
-def test_levels_count_from_what_imports_nothing() -> None:
+def test_levels_start_at_nodes_without_imports() -> None:
     graph = Graph(frozenset("abcd"), frozenset({("a", "b"), ("b", "c"), ("a", "c")}))
     assert graph.levels() == {"a": 3, "b": 2, "c": 1, "d": 1}
     assert graph.circles() == []
 
 
-def test_a_circle_shares_one_level_and_is_named() -> None:
+def test_nodes_of_a_circle_share_one_level_and_are_listed() -> None:
     graph = Graph(frozenset("abcd"), frozenset({("a", "b"), ("b", "c"), ("c", "b"), ("c", "d")}))
     assert graph.levels() == {"a": 3, "b": 2, "c": 2, "d": 1}
     assert graph.circles() == [["b", "c"]]

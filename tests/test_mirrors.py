@@ -10,12 +10,14 @@ PACKAGES = ("autoscale", "benchmarks", "cli", "models", "services", "walks")
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_test_file_is_named_after_its_module_or_is_a_scenario(package: str) -> None:
-    astray = [
+    misplaced = [
         str(test.relative_to(ROOT))
         for test in sorted((ROOT / "tests" / package).rglob("test_*.py"))
         if "scenarios" not in test.parts and not _module_of(test)
     ]
-    assert astray == [], "name it after a module in the folder of the same name, or move it into scenarios/"
+    assert misplaced == [], (
+        "name it after a module in the folder of the same name, or move it into scenarios/"
+    )
 
 
 @pytest.mark.parametrize("package", PACKAGES)

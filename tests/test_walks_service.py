@@ -38,13 +38,13 @@ def ranked(service: ServiceProcess, **fields: Any) -> dict[str, Any]:
     return answer
 
 
-def test_what_was_built_and_trained_passes_the_check(tiny_home: Path) -> None:
+def test_built_world_and_trained_models_pass_the_check(tiny_home: Path) -> None:
     environment = {**os.environ, "RANKWAY_HOME": str(tiny_home)}
     names = ("walks.yaml", "walks-split.yaml", "walks-redis.yaml")
     rankway(environment, "check", *[str(tiny_home / name) for name in names])
 
 
-def test_training_again_leaves_the_models_as_they_are(tiny_home: Path) -> None:
+def test_training_again_keeps_models_that_are_up_to_date(tiny_home: Path) -> None:
     environment = {**os.environ, "RANKWAY_HOME": str(tiny_home)}
     models = sorted((tiny_home / "walks" / "models").rglob("*.onnx"))
     before = [model.stat().st_mtime_ns for model in models]
@@ -61,7 +61,7 @@ def test_a_user_gets_distinct_routes_through_all_three_stages(service: ServicePr
     assert {"ranker", "reranker"} <= set(answer["models"])
 
 
-def test_a_route_is_geojson_with_its_attribution(service: ServiceProcess) -> None:
+def test_item_is_a_geojson_route_with_its_attribution(service: ServiceProcess) -> None:
     item = ranked(service, k=1)["items"][0]
     reply = ask(service.port, http_request("GET", f"/v1/items/{item['id']}"))
     assert reply.status == 200
@@ -70,11 +70,11 @@ def test_a_route_is_geojson_with_its_attribution(service: ServiceProcess) -> Non
     assert "OpenStreetMap contributors" in reply.body.decode()
 
 
-def test_an_unknown_user_gets_routes_too(service: ServiceProcess) -> None:
+def test_unknown_user_gets_routes(service: ServiceProcess) -> None:
     assert len(ranked(service, user_id="nobody-yet", k=5)["items"]) == 5
 
 
-def test_a_closed_route_leaves_the_answers_of_all_replicas_within_5_s_and_comes_back(
+def test_all_replicas_drop_a_closed_route_within_5_s_and_show_it_again_after_reopening(
     service: ServiceProcess, tiny_home: Path
 ) -> None:
     environment = {**os.environ, "RANKWAY_HOME": str(tiny_home)}
@@ -95,14 +95,14 @@ def test_a_closed_route_leaves_the_answers_of_all_replicas_within_5_s_and_comes_
         assert {shown() for _ in range(40)} == {not closed}
 
 
-def test_the_context_matters(service: ServiceProcess) -> None:
+def test_context_changes_the_scores(service: ServiceProcess) -> None:
     brief, long = (
         ranked(service, context={"position": CENTRE, "minutes": minutes}) for minutes in (20.0, 90.0)
     )
     assert [item["score"] for item in brief["items"]] != [item["score"] for item in long["items"]]
 
 
-def test_a_candidates_score_does_not_depend_on_its_neighbours(service: ServiceProcess) -> None:
+def test_score_of_a_candidate_does_not_depend_on_other_candidates(service: ServiceProcess) -> None:
     both = ranked(service, k=10, explain=True)["items"]
     ids = [item["id"] for item in both[:3]]
     alone = ranked(service, candidates=ids, k=3, explain=True)["items"]

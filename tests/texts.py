@@ -63,8 +63,8 @@ def text_of(item_id: str) -> str:
 def score_of(query: str, item_id: str) -> float:
     """Return the model's score of a pair that is not truncated."""
     words = [*query.lower().split(), *text_of(item_id).split()]
-    around = _SPECIAL["[CLS]"] + 2 * _SPECIAL["[SEP]"]
-    return float(around + sum(_IDS.get(word, _SPECIAL["[UNK]"]) for word in words))
+    special = _SPECIAL["[CLS]"] + 2 * _SPECIAL["[SEP]"]
+    return float(special + sum(_IDS.get(word, _SPECIAL["[UNK]"]) for word in words))
 
 
 def write_text_model(root: Path, query: str = "context.query") -> None:

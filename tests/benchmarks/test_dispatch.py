@@ -9,7 +9,7 @@ from benchmarks.dispatch import measure
 
 
 @pytest.mark.slow
-def test_half_the_layers_on_disk_give_the_same_scores_within_the_limit(tiny_home: Path) -> None:
+def test_half_of_the_layers_on_disk_give_equal_scores_within_the_memory_limit(tiny_home: Path) -> None:
     workload = Workload("tiny", tiny_home / "walks.yaml", candidates=50, k=10)
     cost = measure(workload, tiny_home, "wide", share=0.5, rounds=3)
     assert cost.difference < 1e-6

@@ -9,7 +9,7 @@ from benchmarks.history_cache import measure
 
 
 @pytest.mark.slow
-def test_both_rankers_are_measured_with_and_without_the_cache(tiny_home: Path) -> None:
+def test_measures_both_rankers_with_and_without_the_cache(tiny_home: Path) -> None:
     workload = Workload("tiny", tiny_home / "walks.yaml", candidates=50, k=10)
     costs = measure(workload, tiny_home, [1, 3], seconds=0.1)
     assert [(cost.model, cost.requests_a_batch) for cost in costs] == [

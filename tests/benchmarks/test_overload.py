@@ -15,7 +15,7 @@ def answered(at_s: float, took_s: float, status: int = 200, degraded: str | None
     return Answered(at_s, at_s + took_s, f"HTTP/1.1 {status} X\r\nx-request-id: low\r\n\r\n{body}".encode())
 
 
-def test_answers_are_counted_by_rung_and_priority_and_refusals_apart() -> None:
+def test_counts_answers_by_rung_and_priority_and_refusals_separately() -> None:
     figures = summary(
         [answered(0, 0.1), answered(0, 0.3, degraded="ranker:popular:load"), answered(1, 0.01, 429)], 2.0
     )
@@ -41,12 +41,12 @@ def test_answers_are_undegraded_again_after_the_last_degraded_second(
     assert undegraded_again_s(answers, 10.0) == expected
 
 
-def test_an_answer_after_the_deadline_is_no_goodput() -> None:
+def test_answer_after_the_deadline_is_not_goodput() -> None:
     figures = summary([answered(0, 0.1), answered(0, 0.6)], 2.0, deadline_s=0.5)
     assert (figures["goodput_rps"], figures["other_statuses"]) == (0.5, {"late": 1})
 
 
-def test_every_tenth_request_has_a_higher_priority_and_says_so() -> None:
+def test_every_tenth_request_has_a_higher_priority_and_a_matching_id() -> None:
     requests = requests_of(WORKLOADS["dlrm"], 80)
     high = [index for index, request in enumerate(requests) if b"x-request-id: high" in request]
     assert high == list(range(0, len(requests), 10))

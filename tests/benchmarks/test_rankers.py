@@ -9,7 +9,7 @@ from benchmarks.rankers import measure
 
 
 @pytest.mark.slow
-def test_both_rankers_are_measured(tiny_home: Path) -> None:
+def test_measures_both_rankers(tiny_home: Path) -> None:
     workload = Workload("tiny", tiny_home / "walks.yaml", candidates=50, k=10)
     costs = measure(workload, tiny_home, ["ranker", "distilled"], seconds=0.1)
     assert [cost.name for cost in costs] == ["ranker", "distilled"]

@@ -14,7 +14,7 @@ from services.releases.staging import ReleaseFolder
 from tests.pipelines import make_pipeline
 
 
-def test_two_releases_of_one_model_are_staged_over_data_elsewhere(
+def test_stages_two_releases_of_one_model_with_data_in_another_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, home = tmp_path / "data", tmp_path / "home"
@@ -36,13 +36,13 @@ def test_two_releases_of_one_model_are_staged_over_data_elsewhere(
     assert not (data / "small").exists()
 
 
-def test_answers_under_way_in_a_swap_count() -> None:
+def test_counts_answers_that_were_in_progress_during_a_swap() -> None:
     answers = [Answered(start_s, start_s + 1.0, b"") for start_s in (0.0, 1.5, 2.5, 5.0)]
     assert len(releases._latencies_in([(2.0, 3.0)], answers)) == 2
     assert releases._latencies_in([], answers) == []
 
 
-def test_what_was_answered_in_a_swap_is_not_the_calm_before_it() -> None:
+def test_answers_during_a_swap_do_not_count_for_the_window_before_it() -> None:
     calm = [Answered(s, s + 0.01, b"") for s in (9.2, 9.5, 9.8)]
     held_up = [Answered(9.95, 10.45, b""), Answered(10.2, 10.24, b"")]
     swaps = [(10.0, 11.0)]
@@ -52,7 +52,7 @@ def test_what_was_answered_in_a_swap_is_not_the_calm_before_it() -> None:
     assert ratios == [in_swaps_ms / before_ms]
 
 
-def test_every_swap_is_held_against_the_calm_before_it() -> None:
+def test_compares_each_swap_with_the_window_before_it() -> None:
     answers = [
         Answered(start_s + i / 10, start_s + i / 10 + took_s, b"")
         for start_s, took_s in [(9.0, 0.01), (10.0, 0.02), (19.0, 0.03), (20.0, 0.03)]

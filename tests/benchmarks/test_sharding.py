@@ -14,11 +14,11 @@ TOLERANCE = 1e-4
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_json_stands_alone_and_what_cannot_be_split_is_a_row() -> None:
+def test_stdout_is_pure_json_and_an_impossible_split_is_a_row() -> None:
     command = [sys.executable, "benchmarks/sharding.py", "--json", "--cases", "payload"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    rows = {(row["way"], row["ranks"]): row for row in json.loads(done.stdout)["rows"]}
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert process.returncode == 0, process.stderr[-4000:]
+    rows = {(row["way"], row["ranks"]): row for row in json.loads(process.stdout)["rows"]}
     assert rows["tensor", 2]["difference"] < TOLERANCE
     assert "heads are not a multiple" in rows["tensor", 4]["refused"]
     assert "fewer than shards" in rows["pipeline", 2]["refused"]

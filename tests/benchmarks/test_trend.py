@@ -15,7 +15,7 @@ def trend(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_release_is_added_and_shown(trend: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_adds_a_release_and_shows_it(trend: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--file", str(trend)]) == 0
     assert capsys.readouterr().out == "no release has been measured yet\n"
     printed = trend.with_name("serving.json")
@@ -30,7 +30,7 @@ def test_a_release_is_added_and_shown(trend: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"results": []}', "[1]", "\x00"])
-def test_a_file_that_serving_did_not_print_is_refused(
+def test_rejects_a_file_that_is_not_the_output_of_serving(
     trend: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     printed = trend.with_name("serving.json")
@@ -41,7 +41,7 @@ def test_a_file_that_serving_did_not_print_is_refused(
 
 
 @pytest.mark.parametrize("commit", ["no-such-commit", "--output=taken", ""])
-def test_an_unknown_commit_is_refused(trend: Path, capsys: pytest.CaptureFixture[str], commit: str) -> None:
+def test_rejects_an_unknown_commit(trend: Path, capsys: pytest.CaptureFixture[str], commit: str) -> None:
     printed = trend.with_name("serving.json")
     printed.write_text(json.dumps(run(800.0)))
     assert main(["--file", str(trend), "add", str(printed), "--release", "0.2.0", f"--commit={commit}"]) == 1

@@ -35,7 +35,7 @@ def expected_scores(home: Path, user: int, k: int, boost: float = 1.5) -> list[f
     return [float(boost * value + bias_of(user)) for value in newest[:k]]
 
 
-def test_a_pipeline_of_plug_ins_is_served(site: Path, tmp_path: Path) -> None:
+def test_serves_a_pipeline_of_plug_ins(site: Path, tmp_path: Path) -> None:
     install_guide(site)
     path = make_guide_pipeline(tmp_path)
     with http_server(StandaloneApp(path, tmp_path)) as port:
@@ -45,17 +45,19 @@ def test_a_pipeline_of_plug_ins_is_served(site: Path, tmp_path: Path) -> None:
     assert list(answer["timings_ms"]) == ["queue", "features", "ranker", "acme_boost", "order"]
 
 
-def test_it_passes_the_check(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipeline_of_plug_ins_passes_the_check(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install_guide(site)
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
     arguments = ["check", "--json", str(make_guide_pipeline(tmp_path))]
-    shown = CliRunner().invoke(root(arguments), arguments)
-    (findings,) = json.loads(shown.stdout).values()
+    result = CliRunner().invoke(root(arguments), arguments)
+    (findings,) = json.loads(result.stdout).values()
     assert findings["faults"] == []
     assert findings["runtimes"]["ranker"]["runtime"] == {"kind": "acme_sum", "threads": 1, "scale": 1.0}
 
 
-def test_nothing_of_an_installed_package_is_loaded_unless_it_is_named(site: Path, tmp_path: Path) -> None:
+def test_loads_only_the_named_modules_of_an_installed_package(site: Path, tmp_path: Path) -> None:
     install_guide(site)
     config = load_config(make_guide_pipeline(tmp_path, {"autoscaling": {"policy": {"kind": "slo"}}}))
     assert config.trust == ("acme",)
@@ -64,27 +66,29 @@ def test_nothing_of_an_installed_package_is_loaded_unless_it_is_named(site: Path
     assert "acme.plain" not in sys.modules
 
 
-def test_another_process_validates_it_again(site: Path, tmp_path: Path) -> None:
+def test_config_with_plug_ins_can_be_validated_again_from_its_dump(site: Path, tmp_path: Path) -> None:
     install_guide(site)
     config = load_config(make_guide_pipeline(tmp_path))
     assert PipelineConfig.model_validate(config.model_dump(mode="json")) == config
     assert PipelineConfig.model_validate_json(config.model_dump_json()) == config
 
 
-def test_the_policy_decides_within_the_limits_here_and_in_the_controller(site: Path, tmp_path: Path) -> None:
+def test_policy_decides_in_this_process_and_loads_in_the_controller(site: Path, tmp_path: Path) -> None:
     install_guide(site)
     config = load_config(make_guide_pipeline(tmp_path))
     assert config.autoscaling is not None
     spec = lowered(config, {})
     policy = make_policy(config.autoscaling, spec)
     (key,) = spec.keys()
-    seen = UnitObservation(ready=1, target=1, arriving_requests_per_s=90, arriving_candidates_per_s=1800)
-    decision = policy.decide(0.0, Observation({key: seen}), policy.start())
+    observation = UnitObservation(
+        ready=1, target=1, arriving_requests_per_s=90, arriving_candidates_per_s=1800
+    )
+    decision = policy.decide(0.0, Observation({key: observation}), policy.start())
     assert decision.replicas == {key: 4}
     assert PipelinePolicy(**policy_arguments(config, {}))._guarded._scaler is not None
 
 
-def test_a_stage_that_fails_is_skipped_if_there_is_a_fallback(site: Path, tmp_path: Path) -> None:
+def test_skips_a_failing_stage_if_there_is_a_fallback(site: Path, tmp_path: Path) -> None:
     install_guide(site)
     text = (site / "acme" / "stages.py").read_text()
     # The stage fails for known users, which requests have, and not for the unknown users of the warm-up.
@@ -100,8 +104,8 @@ def test_a_stage_that_fails_is_skipped_if_there_is_a_fallback(site: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_it_is_served_on_ray_in_two_units_and_the_controller_asks_its_policy(tmp_path: Path) -> None:
-    site, asked = tmp_path / "site", tmp_path / "asked"
+def test_serves_two_units_on_ray_and_the_controller_calls_the_policy(tmp_path: Path) -> None:
+    site, marker = tmp_path / "site", tmp_path / "asked"
     install_guide(site)
     policies = site / "acme" / "policies.py"
     # The policy writes a file to show that it runs in the controller's process.
@@ -111,8 +115,8 @@ def test_it_is_served_on_ray_in_two_units_and_the_controller_asks_its_policy(tmp
     with served_config(path, tmp_path, {"PYTHONPATH": str(site)}) as service:
         answer = ask(service.port, rank_request({"user_id": "u3", "k": 4})).json
         until_s = time.monotonic() + _ASKED_LIMIT_S
-        while not asked.exists() and time.monotonic() < until_s:
+        while not marker.exists() and time.monotonic() < until_s:
             time.sleep(0.05)
-        assert asked.exists(), "the controller did not ask the policy"
+        assert marker.exists(), "the controller did not call the policy"
     assert [item["score"] for item in answer["items"]] == expected_scores(tmp_path, 3, 4)
     assert answer["timings_ms"]["acme_boost"] >= 0

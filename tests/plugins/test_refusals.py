@@ -29,9 +29,9 @@ def check(path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int,
     monkeypatch.setenv("RANKWAY_HOME", str(home))
     monkeypatch.setenv("COLUMNS", "400")
     arguments = ["check", str(path)]
-    shown = CliRunner().invoke(root(arguments), arguments)
-    assert shown.exception is None or isinstance(shown.exception, SystemExit), shown.exception
-    return shown.exit_code, shown.output
+    result = CliRunner().invoke(root(arguments), arguments)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
 
 
 def without_trust(path: Path) -> Path:
@@ -40,7 +40,7 @@ def without_trust(path: Path) -> Path:
     return path
 
 
-def test_every_part_of_a_package_that_is_not_trusted_is_refused(
+def test_rejects_every_part_of_an_untrusted_package(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_guide(site)
@@ -58,7 +58,9 @@ def test_every_part_of_a_package_that_is_not_trusted_is_refused(
 
 
 @pytest.mark.parametrize("trust", ["acme", ["acm"], ["acme_other"], ["acme.stores"], [7], {"acme": 1}, None])
-def test_trust_is_a_list_of_whole_names(site: Path, tmp_path: Path, trust: object) -> None:
+def test_rejects_trust_that_is_not_a_list_of_full_package_names(
+    site: Path, tmp_path: Path, trust: object
+) -> None:
     install_guide(site)
     path = make_pipeline(tmp_path, python_runtime())
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"trust": trust}))
@@ -68,7 +70,7 @@ def test_trust_is_a_list_of_whole_names(site: Path, tmp_path: Path, trust: objec
         assert f"trust: it is no list, got {trust!r}; write one" in str(refused.value)
 
 
-def test_a_class_is_a_runtime_without_an_entry_point(site: Path, tmp_path: Path) -> None:
+def test_class_can_be_a_runtime_without_an_entry_point(site: Path, tmp_path: Path) -> None:
     install_guide(site)
     path = make_pipeline(tmp_path, python_runtime())
     with http_server(StandaloneApp(path, tmp_path)) as port:
@@ -98,7 +100,7 @@ def test_a_class_is_a_runtime_without_an_entry_point(site: Path, tmp_path: Path)
         ({"kind": ["onnx"]}, "models.ranker.runtime.kind: it is no name, got ['onnx']; give one"),
     ],
 )
-def test_a_wrong_target_is_a_fault_of_the_check(
+def test_check_reports_a_wrong_target(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], fault: str
 ) -> None:
     install_guide(site)
@@ -135,7 +137,7 @@ def test_a_wrong_target_is_a_fault_of_the_check(
         ({"models": {"ranker": {"runtime": {"scale": "x"}}}}, "models.ranker.runtime.scale: Input should be"),
     ],
 )
-def test_wrong_options_of_a_plug_in_are_a_fault_of_the_check(
+def test_check_reports_wrong_options_of_a_plug_in(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], fault: str
 ) -> None:
     install_guide(site)
@@ -165,7 +167,7 @@ BROKEN: Mapping[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_package_that_is_broken_is_a_fault_of_the_field_that_names_it(
+def test_check_reports_a_broken_package_at_the_field_that_names_it(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     source, fault = BROKEN[case]
@@ -222,7 +224,7 @@ KIND = SourceKind(config=CandidatesConfig, open=leave)
 
 
 @pytest.mark.parametrize("group", EXITS)
-def test_code_that_exits_is_a_fault_and_does_not_end_the_check(
+def test_check_reports_code_that_exits_and_continues(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str
 ) -> None:
     source, changes, fault = EXITS[group]
@@ -263,7 +265,7 @@ BROKEN_RUNTIMES: Mapping[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN_RUNTIMES)
-def test_a_runtime_whose_code_raises_is_a_fault_of_its_model(
+def test_check_reports_a_runtime_whose_code_raises(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     source, fault = BROKEN_RUNTIMES[case]
@@ -275,7 +277,7 @@ def test_a_runtime_whose_code_raises_is_a_fault_of_its_model(
 
 
 @pytest.mark.parametrize("options", [{}, {"score": 1, "other": 2}, {"score": 1, "threads": 2}])
-def test_arguments_that_a_class_does_not_take_are_a_fault_of_the_check(
+def test_check_reports_arguments_that_a_class_does_not_accept(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     install_guide(site)
@@ -288,7 +290,7 @@ def test_arguments_that_a_class_does_not_take_are_a_fault_of_the_check(
     assert "models.ranker.runtime.options: acme.plain:Constant does not take these arguments" in output
 
 
-def test_two_packages_with_one_name_are_refused(site: Path, tmp_path: Path) -> None:
+def test_rejects_two_packages_that_add_the_same_name(site: Path, tmp_path: Path) -> None:
     install_guide(site)
     install(site, "zeta", {"zeta.py": ""}, {"rankway.candidate_sources": {"acme_newest": "zeta:SOURCE"}})
     with pytest.raises(
@@ -297,7 +299,7 @@ def test_two_packages_with_one_name_are_refused(site: Path, tmp_path: Path) -> N
         load_config(make_guide_pipeline(tmp_path))
 
 
-def test_a_built_in_name_stays_built_in(site: Path, tmp_path: Path) -> None:
+def test_package_cannot_replace_a_built_in_name(site: Path, tmp_path: Path) -> None:
     install(site, "zeta", {"zeta.py": "raise SystemExit"}, {"rankway.runtimes": {"onnx": "zeta:KIND"}})
     path = make_pipeline(tmp_path, {"trust": ["zeta"]})
     with http_server(StandaloneApp(path, tmp_path)) as port:
@@ -305,7 +307,9 @@ def test_a_built_in_name_stays_built_in(site: Path, tmp_path: Path) -> None:
     assert answer["items"][0]["score"] == bias_of(3)
 
 
-def test_a_release_names_only_what_its_pipeline_trusts(site: Path, tmp_path: Path) -> None:
+def test_rejects_a_release_with_a_package_that_its_pipeline_does_not_trust(
+    site: Path, tmp_path: Path
+) -> None:
     install_guide(site)
     config = load_config(make_guide_pipeline(tmp_path))
     folder = ReleaseFolder(tmp_path, config.name, config.trust)
@@ -315,7 +319,7 @@ def test_a_release_names_only_what_its_pipeline_trusts(site: Path, tmp_path: Pat
         ReleaseFolder(tmp_path, config.name).read(name)
 
 
-def test_a_store_that_raises_costs_its_users_their_features(site: Path, tmp_path: Path) -> None:
+def test_answers_without_user_features_if_the_store_raises(site: Path, tmp_path: Path) -> None:
     install_guide(site)
     path = make_guide_pipeline(tmp_path)
     text = (site / "acme" / "stores.py").read_text()
@@ -328,7 +332,7 @@ def test_a_store_that_raises_costs_its_users_their_features(site: Path, tmp_path
     assert len(answer["items"]) == 1
 
 
-def test_a_source_that_draws_no_rows_of_the_catalogue_is_a_fault_of_the_check(
+def test_check_reports_a_source_that_draws_rows_outside_the_catalogue(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_guide(site)

@@ -73,7 +73,7 @@ def test_impressions_have_every_declared_feature(world: World, split: str) -> No
     assert (catalogue.rows_of_keys(history.values) >= 0).all()
 
 
-def test_the_held_out_lists_are_the_last(world: World) -> None:
+def test_held_out_lists_are_the_latest(world: World) -> None:
     at_s = {split: np.load(world.impressions(split) / "at_s.npy") for split in ("train", "valid")}
     split_s = float(PERIOD_END.astype("datetime64[s]").astype(int)) - DAY_S * TINY.valid_days
     assert at_s["train"].max() < split_s <= at_s["valid"].min()
@@ -82,14 +82,14 @@ def test_the_held_out_lists_are_the_last(world: World) -> None:
     assert 0.05 < len(at_s["valid"]) / len(at_s["train"]) < 0.4
 
 
-def test_the_oracle_lies_beside_the_labels(world: World) -> None:
+def test_oracle_has_one_value_per_label(world: World) -> None:
     root = world.impressions("train")
     labels, oracle = np.load(root / "labels.npy"), np.load(root / "oracle.npy")
     assert labels.shape == oracle.shape == np.load(root / "position.npy").shape
     assert np.corrcoef(labels, oracle)[0, 1] > 0.2
 
 
-def test_the_manifest_counts_and_attributes(world: World) -> None:
+def test_manifest_has_counts_and_attributions(world: World) -> None:
     manifest = json.loads(world.manifest.read_text())
     assert manifest["counts"]["routes"] == TINY.routes
     assert manifest["counts"]["users"] == TINY.users
@@ -114,7 +114,7 @@ def test_building_again_gives_the_same_bytes(world: World, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("broken", ["map", "no way", "weather", "not a number", "routes", "encoder"])
-def test_bad_input_leaves_what_was_there_and_nothing_half_written(tmp_path: Path, broken: str) -> None:
+def test_bad_input_keeps_the_old_world_and_leaves_no_partial_files(tmp_path: Path, broken: str) -> None:
     world = World(tmp_path / "walks" / "tiny")
     world.root.mkdir(parents=True)
     world.manifest.write_text("{}")

@@ -11,7 +11,9 @@ from walks.world import CODE, World, data_home, inputs_of, read_manifest, world_
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_home_is_as_given_or_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_is_the_argument_or_comes_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path / "env"))
     assert data_home() == tmp_path / "env"
     assert data_home(tmp_path / "given") == tmp_path / "given"
@@ -35,11 +37,11 @@ def test_the_stamp_changes_with_config_and_every_file(tmp_path: Path) -> None:
 def test_the_stamp_covers_the_code_that_a_build_runs() -> None:
     code = "import sys, walks.build; print(*filter(None, (getattr(m, '__file__', None) for m in sys.modules.values())))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    mine = {Path(name) for name in run.stdout.split() if Path(name).is_relative_to(ROOT)}
+    own_files = {Path(name) for name in run.stdout.split() if Path(name).is_relative_to(ROOT)}
     packages = {"walks", "models", "services"}
-    used = {path.relative_to(ROOT) for path in mine if path.relative_to(ROOT).parts[0] in packages}
+    used = {path.relative_to(ROOT) for path in own_files if path.relative_to(ROOT).parts[0] in packages}
     stamped = {path.relative_to(ROOT) for pattern in CODE for path in ROOT.glob(pattern)}
-    beside = {
+    allowed = {
         "services/paths.py",
         "models/code_identity.py",
         "models/errors.py",
@@ -49,11 +51,11 @@ def test_the_stamp_covers_the_code_that_a_build_runs() -> None:
         "services/stores/guarded.py",
         "services/stores/kinds/registry.py",
     }
-    left = {str(path) for path in used - stamped if path.name != "__init__.py"}
-    assert left <= beside, "a build runs code that its stamp does not cover"
+    unstamped = {str(path) for path in used - stamped if path.name != "__init__.py"}
+    assert unstamped <= allowed, "a build runs code that its stamp does not cover"
 
 
-def test_a_damaged_manifest_counts_as_none(tmp_path: Path) -> None:
+def test_damaged_manifest_is_treated_as_missing(tmp_path: Path) -> None:
     world = World(tmp_path)
     assert read_manifest(world) is None
     world.manifest.write_text("{half")
@@ -62,5 +64,5 @@ def test_a_damaged_manifest_counts_as_none(tmp_path: Path) -> None:
     assert read_manifest(world) is None
 
 
-def test_the_full_preset_has_the_routes_promised() -> None:
+def test_full_preset_has_at_least_5000_routes() -> None:
     assert PRESETS["full"].routes >= 5000

@@ -29,7 +29,7 @@ def test_a_cell_is_the_median_of_its_stretches() -> None:
     assert cell.paced_difference == pytest.approx(46 / 50 - 1)
 
 
-def test_the_profile_is_read_where_the_bench_writes_it_and_bounds_the_rate(tmp_path: Path) -> None:
+def test_reads_the_profile_that_the_bench_writes_and_derives_the_highest_rate(tmp_path: Path) -> None:
     config = accuracy_config(2)
     assert Path(str(config.units["main"].profile)).name == profile_path(tmp_path, 2).name
     write_profile(waiting_profile(5.0), profile_path(tmp_path, 2))

@@ -32,7 +32,7 @@ def test_fronts_are_compared_at_equal_cost_and_at_equal_violations() -> None:
     assert dear["ours"] == pytest.approx(0.0005)
 
 
-def test_what_was_chosen_and_the_ends_of_a_front_are_judged() -> None:
+def test_picks_the_chosen_configuration_and_the_cheapest_end_of_a_front() -> None:
     front = tuple(JudgedConfig(number, CONFIG, 10.0 + number, 0.1 / (1 + number)) for number in range(6))
     for chosen in front:
         picked = picks(Tuned(chosen, front, 6, 0), 3)
@@ -40,7 +40,7 @@ def test_what_was_chosen_and_the_ends_of_a_front_are_judged() -> None:
         assert {chosen.number, 0} <= {one.number for one in picked}
 
 
-def test_less_traffic_is_served_by_smaller_nodes_at_the_same_price_a_core() -> None:
+def test_less_traffic_uses_smaller_nodes_at_the_same_price_per_core() -> None:
     full, tenth = pipeline(), pipeline(1e8)
     assert {str(key) for key in full.keys()} == {"ingress@cpu", "ranker@cpu"}
     assert tenth.pools["cpu"].cpus == 2

@@ -8,29 +8,29 @@ from benchmarks.autoscaling.control import Curve, control_config, paired, startu
 from benchmarks.autoscaling.waiting import arrivals, batch_s, waiting_profile
 
 
-def test_seconds_are_the_integral_of_what_stood_until_the_next_look() -> None:
+def test_seconds_are_the_integral_of_values_that_hold_until_the_next_sample() -> None:
     curve = Curve([0.0, 1.0, 3.0], [1, 2, 4], [1, 2, 4], [1, 1, 2])
     assert curve.seconds_of(curve.target, 4.0) == 1 * 1 + 2 * 2 + 4 * 1
     assert curve.seconds_of(curve.ready, 2.0) == 1 + 1
 
 
-def test_a_rise_is_told_for_each_replica_on_each_way_up() -> None:
+def test_reports_a_rise_for_each_replica_on_each_way_up() -> None:
     curve = Curve([0.0, 1.0, 2.0, 3.0, 4.0], [1, 3, 3, 1, 2])
     assert curve.rises() == [(1.0, 2), (1.0, 3), (4.0, 2)]
 
 
-def test_rises_are_paired_with_the_nearest_of_the_same_number() -> None:
+def test_pairs_each_rise_with_the_nearest_one_to_the_same_number() -> None:
     pairs, alone = paired([(1.0, 2), (40.0, 2)], [(39.0, 2), (2.0, 2), (5.0, 3)])
     assert pairs == [(1.0, 2.0, 2), (40.0, 39.0, 2)]
     assert alone == 1
 
 
-def test_the_start_up_is_what_steps_up_took_to_be_ready() -> None:
+def test_start_up_time_is_the_time_from_a_step_up_until_ready() -> None:
     curve = Curve([0.0, 1.0, 2.0, 5.0, 6.0], [1, 2, 2, 2, 3], [1, 2, 2, 2, 3], [1, 1, 1, 2, 2])
     assert startup_s(curve) == 4.0
 
 
-def test_the_profile_is_what_the_unit_waits_and_arrivals_are_sorted_within_the_time() -> None:
+def test_profile_matches_the_sleep_of_the_unit_and_arrivals_are_sorted_in_the_window() -> None:
     fitted = service_time(waiting_profile(3.0))
     for requests, candidates in ((1, 32), (3, 96), (4, 128)):
         assert float(fitted.batch_s(requests, candidates)) == pytest.approx(batch_s(candidates), rel=1e-3)
@@ -39,7 +39,7 @@ def test_the_profile_is_what_the_unit_waits_and_arrivals_are_sorted_within_the_t
     assert 0 <= times_s[0] < times_s[-1] < 60.0
 
 
-def test_the_pipeline_has_sixteen_replicas_at_most_each_a_fraction_of_a_cpu() -> None:
+def test_pipeline_has_at_most_sixteen_replicas_with_a_tenth_of_a_cpu_each() -> None:
     config = control_config({"kind": "slo"}, 8123)
     assert config.units["main"].cpus == 0.1
     assert config.autoscaling is not None

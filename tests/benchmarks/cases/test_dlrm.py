@@ -30,12 +30,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", dlrm.PIPELINES)
-def test_what_is_built_passes_the_check(home: Path, name: str) -> None:
+def test_built_pipelines_pass_the_check(home: Path, name: str) -> None:
     assert dlrm.is_built(home)
     assert check_artifacts(WORKLOADS[name].pipeline(), home) == []
 
 
-def test_a_damaged_artifact_is_not_taken_for_built(home: Path, tmp_path: Path) -> None:
+def test_pipelines_without_artifacts_do_not_count_as_built(home: Path, tmp_path: Path) -> None:
     assert not dlrm.is_built(tmp_path)
 
 

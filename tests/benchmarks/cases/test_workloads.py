@@ -6,7 +6,7 @@ from services.ingress.schema import parse_rank_request
 
 
 @pytest.mark.parametrize("name", sorted(WORKLOADS))
-def test_the_written_pipeline_draws_the_workloads_candidates(name: str) -> None:
+def test_written_pipeline_draws_the_candidates_of_its_workload(name: str) -> None:
     workload = WORKLOADS[name]
     with workload.config_file() as path:
         pipeline = load_config(path)
@@ -16,7 +16,7 @@ def test_the_written_pipeline_draws_the_workloads_candidates(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(WORKLOADS))
-def test_bodies_are_requests_of_different_users(name: str) -> None:
+def test_bodies_are_requests_from_different_users(name: str) -> None:
     requests = [parse_rank_request(body) for body in WORKLOADS[name].bodies()]
     assert len({request.user_id for request in requests}) == len(requests)
     assert {request.k for request in requests} == {WORKLOADS[name].k}

@@ -16,7 +16,7 @@ def answered(started_s: float, answered_s: float, ranker_ms: float, queue_ms: fl
     return Answered(started_s, answered_s, b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(body).encode())
 
 
-def test_answers_with_equal_stage_times_are_one_batch() -> None:
+def test_answers_with_equal_stage_times_count_as_one_batch() -> None:
     batches = read_batches([answered(0, 3, 1.25), answered(1, 3.1, 1.25, 1.5), answered(2, 3.2, 2.0)])
     assert batches.requests_by_batch == {1: 1, 2: 1}
     assert batches.mean_requests == 1.5
@@ -24,11 +24,11 @@ def test_answers_with_equal_stage_times_are_one_batch() -> None:
     assert batches.queue_ms == pytest.approx(2.5 / 3)
 
 
-def test_a_request_sent_after_the_first_answer_is_of_another_batch_though_its_times_are_equal() -> None:
+def test_request_sent_after_the_first_answer_counts_as_another_batch() -> None:
     batches = read_batches([answered(0, 1, 1.25), answered(1.5, 2, 1.25), answered(1.6, 2.1, 1.25)])
     assert batches.requests_by_batch == {1: 1, 2: 1}
 
 
-def test_refusals_tell_of_no_batch() -> None:
+def test_refusals_do_not_count_as_batches() -> None:
     refused = Answered(0, 1, b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n")
     assert read_batches([refused]).requests_by_batch == {}

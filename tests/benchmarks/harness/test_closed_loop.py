@@ -14,7 +14,7 @@ def load(answer: Answer, loop: ClosedLoop) -> LoadResult:
     return asyncio.run(run())
 
 
-def test_every_client_keeps_one_request_in_flight_and_bodies_are_cycled() -> None:
+def test_each_client_keeps_one_request_in_flight_and_bodies_are_cycled() -> None:
     in_flight, most, bodies = 0, 0, set()
 
     async def answer(body: bytes) -> bytes:
@@ -46,7 +46,7 @@ def test_refusals_are_counted_by_status_and_not_as_throughput() -> None:
     assert result.requests > 0
 
 
-def test_a_closed_connection_is_an_error_of_its_client_alone() -> None:
+def test_closed_connection_counts_as_one_error_of_its_client() -> None:
     seen = 0
 
     async def answer(body: bytes) -> bytes | None:

@@ -13,15 +13,15 @@ CHUNKED = b"HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r
 
 
 @pytest.mark.parametrize("answer", [LOWER, UPPER, CHUNKED])
-def test_an_answer_ends_where_its_head_says(answer: bytes) -> None:
+def test_size_of_an_answer_follows_from_its_head(answer: bytes) -> None:
     assert answer_size(answer) == len(answer)
 
 
-def test_without_the_whole_head_the_size_is_unknown() -> None:
+def test_size_is_unknown_until_the_head_is_complete() -> None:
     assert answer_size(LOWER[:30]) is None
 
 
-def test_an_answer_without_a_length_is_an_error_that_shows_it() -> None:
+def test_error_for_an_answer_without_length_shows_its_head() -> None:
     with pytest.raises(ValueError, match=r"unknown length.*http/1.0 200 ok"):
         answer_size(b"HTTP/1.0 200 OK\r\nserver: x\r\n\r\n")
 
@@ -40,7 +40,7 @@ def test_an_answer_in_pieces_is_reported_once_with_its_status(answer: bytes, cut
     assert not connection.busy
 
 
-def test_a_lost_connection_tells_whether_it_owed_an_answer() -> None:
+def test_lost_connection_reports_whether_a_request_was_in_flight() -> None:
     lost: list[bool] = []
     connection = Connection(lambda _, status: None, lambda _, busy: lost.append(busy))
     connection.connection_made(Mock())

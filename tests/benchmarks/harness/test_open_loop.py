@@ -36,8 +36,8 @@ def test_the_same_seed_gives_the_same_arrivals() -> None:
     assert len(counts) == 1
 
 
-def test_a_stalled_server_is_charged_from_the_scheduled_time() -> None:
-    """One connection, and the first answer is held until long after the last arrival was due."""
+def test_latency_of_a_stalled_server_counts_from_the_scheduled_time() -> None:
+    """Use one connection, and hold the first answer until long after the last arrival was due."""
     held = True
 
     async def stall_once(body: bytes) -> bytes:
@@ -55,7 +55,7 @@ def test_a_stalled_server_is_charged_from_the_scheduled_time() -> None:
     assert result.p50_ms >= 300
 
 
-def test_a_loop_that_is_stopped_sends_nothing_more_and_ends() -> None:
+def test_stopped_loop_sends_nothing_more_and_ends() -> None:
     async def run() -> tuple[LoadResult, OpenLoop]:
         enough = asyncio.Event()
 
@@ -77,7 +77,7 @@ def test_a_loop_that_is_stopped_sends_nothing_more_and_ends() -> None:
     assert result.window_s < 60
 
 
-def test_what_is_never_answered_is_missed_and_weighs_on_the_percentiles() -> None:
+def test_unanswered_requests_count_as_missed_and_in_the_percentiles() -> None:
     async def never(body: bytes) -> bytes:
         await asyncio.Event().wait()
         return OK
@@ -88,7 +88,7 @@ def test_what_is_never_answered_is_missed_and_weighs_on_the_percentiles() -> Non
     assert result.p99_ms >= 100
 
 
-def test_a_connection_that_is_closed_is_opened_again_and_its_request_is_an_error() -> None:
+def test_closed_connection_is_reopened_and_its_request_counts_as_an_error() -> None:
     number = 0
 
     async def close_every_third(body: bytes) -> bytes | None:
@@ -102,7 +102,7 @@ def test_a_connection_that_is_closed_is_opened_again_and_its_request_is_an_error
     assert result.missed == 0
 
 
-def test_a_server_that_takes_its_leave_with_an_answer_costs_no_request() -> None:
+def test_connection_closed_after_an_answer_loses_no_request() -> None:
     number = 0
     last = OK.replace(b"content-length", b"Connection: close\r\ncontent-length")
 
@@ -116,7 +116,7 @@ def test_a_server_that_takes_its_leave_with_an_answer_costs_no_request() -> None
     assert (result.errors, result.missed) == (0, 0)
 
 
-def test_when_nobody_answers_every_request_is_an_error_and_the_run_ends() -> None:
+def test_run_ends_with_errors_if_no_request_is_answered() -> None:
     async def close(body: bytes) -> None:
         return None
 
@@ -125,8 +125,10 @@ def test_when_nobody_answers_every_request_is_an_error_and_the_run_ends() -> Non
     assert result.errors > 5
 
 
-def test_more_requests_than_memory_should_hold_are_refused() -> None:
-    with pytest.raises(ValueError, match="at most 2000000: lower rate or time"):
+def test_rejects_more_requests_than_the_limit() -> None:
+    with pytest.raises(
+        ValueError, match=r"at most 2000000 can be planned, got \d+; lower the rate or the duration"
+    ):
         OpenLoop(REQUEST, 1e6, 60)
 
 

@@ -22,12 +22,12 @@ def cell(rps: float, by_role: dict[str, float]) -> Cell:
     return Cell(result, by_role, Batches({1: 2, 4: 2}, {"ranker": 1.5}, 0.1, 0), 0.0)
 
 
-def test_the_models_time_is_taken_at_the_observed_batch_sizes() -> None:
-    # Two batches of one request at 2 ms, two of four at 1 ms each: 12 ms for 10 requests.
+def test_model_cost_is_taken_at_the_observed_batch_sizes() -> None:
+    # Two batches of one request at 2 ms, and two of four requests at 1 ms each: 12 ms for 10 requests.
     assert model_core_ms(Batches({1: 2, 4: 2}, {}, 0.0, 0), BARE[:2]) == pytest.approx(1.2)
 
 
-def test_between_two_measured_sizes_the_models_time_is_interpolated() -> None:
+def test_model_cost_is_interpolated_between_measured_sizes() -> None:
     assert model_core_ms(Batches({2: 1}, {}, 0.0, 0), BARE[:2]) == pytest.approx(1.5)
 
 
@@ -40,7 +40,7 @@ def measured() -> Measured:
     return report
 
 
-def test_medians_ratios_and_the_cost_outside_the_model_are_reported() -> None:
+def test_reports_medians_ratios_and_the_cost_outside_the_model() -> None:
     result = as_json(measured(), cores=2)
     service, control = result["rows"]
     assert result["bare"]["rps"] == 3000.0
@@ -54,7 +54,7 @@ def test_medians_ratios_and_the_cost_outside_the_model_are_reported() -> None:
     assert control["outside_core_ms"] == pytest.approx(0.2)
 
 
-def test_the_text_says_when_the_fast_path_is_off() -> None:
+def test_text_reports_whether_the_fast_path_is_on() -> None:
     report = measured()
     assert "fast path OFF" in as_text(as_json(report, cores=2))
     report.health["service"] = {"fast_path": True}

@@ -14,5 +14,5 @@ def test_no_latency_has_no_percentile() -> None:
     assert all(math.isnan(value) for value in percentiles_ms([]))
 
 
-def test_only_2xx_is_good() -> None:
+def test_only_2xx_answers_count_as_good() -> None:
     assert good_count(Counter({200: 5, 204: 1, 429: 7, 500: 2})) == 6

@@ -32,19 +32,19 @@ def trend(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_file_of_the_repository_can_be_read() -> None:
+def test_trend_file_of_the_repository_can_be_read() -> None:
     rows = read_trend(TREND)
     assert len({row.key for row in rows}) == len(rows)
 
 
-def test_what_serving_prints_is_taken() -> None:
+def test_accepts_the_output_of_serving() -> None:
     printed = {"machine": machine(), "results": [as_json(measured(), cores=2)], "growth": {}}
     (row,) = rows_of([json.loads(json.dumps(printed))], "0.2.0", "abc1234", "2026-05-01")
     assert (row.workload, row.load, row.repeats, row.rps_ratio, row.failed) == ("dlrm", "c10", 3, 0.5, 0)
     assert row.core_ms_ratio == round(1.6 / 1.4, 3)
 
 
-def test_rows_are_ratios_and_come_back_as_they_were_written(trend: Path) -> None:
+def test_rows_are_ratios_and_are_read_as_written(trend: Path) -> None:
     rows = list(rows_of([run(800.0)], "0.2.0", "abc1234", "2026-05-01"))
     add_rows(trend, rows)
     assert read_trend(trend) == rows
@@ -53,7 +53,7 @@ def test_rows_are_ratios_and_come_back_as_they_were_written(trend: Path) -> None
     assert (row.workload, row.load, row.failed, row.flags) == ("dlrm", "c32", 1, "avx2 avx512f")
 
 
-def test_of_several_rounds_the_median_is_recorded() -> None:
+def test_records_the_median_of_several_rounds() -> None:
     (row,) = rows_of([run(rps, repeats=1) for rps in (500.0, 900.0, 800.0)], "0.2.0", "abc1234", "2026-05-01")
     assert (row.rps_ratio, row.repeats, row.failed) == (0.8, 3, 3)
 
@@ -68,12 +68,12 @@ def test_of_several_rounds_the_median_is_recorded() -> None:
         ([run(float("nan"))], "rps_ratio: must be between 0 and 1000, got nan"),
     ],
 )
-def test_what_is_no_measurement_is_refused(runs: list[dict[str, Any]], message: str) -> None:
+def test_rejects_runs_that_are_not_one_complete_measurement(runs: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(TrendError, match=message):
         list(rows_of(runs, "0.2.0", "abc1234", "2026-05-01"))
 
 
-def test_a_measurement_is_recorded_once(trend: Path) -> None:
+def test_rejects_a_measurement_that_is_already_recorded(trend: Path) -> None:
     rows = list(rows_of([run(800.0)], "0.2.0", "abc1234", "2026-05-01"))
     add_rows(trend, rows)
     before = trend.read_bytes()
@@ -94,13 +94,13 @@ def test_a_measurement_is_recorded_once(trend: Path) -> None:
         ("0.2.0,abc1234,2026-05-01,dlrm,c32,3,1,1,1,1,0,cpu,2,avx2,more", "expected 14 values, got more"),
     ],
 )
-def test_a_damaged_line_is_named(trend: Path, line: str, message: str) -> None:
+def test_error_names_the_damaged_line(trend: Path, line: str, message: str) -> None:
     trend.write_text(f"{','.join(COLUMNS)}\n{line}\n")
     with pytest.raises(TrendError, match=message):
         read_trend(trend)
 
 
-def test_a_file_with_other_columns_is_refused(trend: Path) -> None:
+def test_rejects_a_file_with_other_columns(trend: Path) -> None:
     trend.write_text("release,commit\n")
     with pytest.raises(TrendError, match="the columns are not"):
         read_trend(trend)

@@ -32,46 +32,47 @@ def evaluation(tmp_path: Path) -> tuple[EventEvaluation, EventData]:
     return EventEvaluation(Catalogue.open(data.catalogue), repeats=False), data
 
 
-def test_what_was_seen_is_never_ranked(evaluation: tuple[EventEvaluation, EventData]) -> None:
-    judged, data = evaluation
-    for batch, labels in judged.blocks(judged.split(data.impressions / "test")):
-        past = past_of(batch, judged.catalogue, None).toarray()
+def test_never_ranks_items_that_the_user_has_seen(evaluation: tuple[EventEvaluation, EventData]) -> None:
+    evaluator, data = evaluation
+    for batch, labels in evaluator.blocks(evaluator.split(data.impressions / "test")):
+        past = past_of(batch, evaluator.catalogue, None).toarray()
         assert past[batch.request_of(), batch.rows].sum() == 0
-        assert (np.diff(batch.offsets) + past.sum(axis=1) == len(judged.catalogue)).all()
+        assert (np.diff(batch.offsets) + past.sum(axis=1) == len(evaluator.catalogue)).all()
         assert labels.sum() > 0
 
 
 def test_baselines_are_fitted_on_events_before_validation_only(
     evaluation: tuple[EventEvaluation, EventData],
 ) -> None:
-    judged, data = evaluation
-    fitting = fitting_of(make_log(), CONFIG, judged.catalogue)
+    evaluator, data = evaluation
+    fitting = fitting_of(make_log(), CONFIG, evaluator.catalogue)
     assert fitting.at_s.max() < json.loads(data.manifest.read_text())["valid_from_s"]
 
 
-def test_only_the_newest_of_a_past_are_taken(evaluation: tuple[EventEvaluation, EventData]) -> None:
-    judged, data = evaluation
-    batch, _ = next(judged.blocks(judged.split(data.impressions / "test")))
+def test_past_is_limited_to_the_newest_items(evaluation: tuple[EventEvaluation, EventData]) -> None:
+    evaluator, data = evaluation
+    batch, _ = next(evaluator.blocks(evaluator.split(data.impressions / "test")))
     lengths = np.diff(batch.requests["user.history"].offsets)  # type: ignore[union-attr]
     assert (
-        past_of(batch, judged.catalogue, 2).toarray().sum(axis=1).tolist() == np.minimum(lengths, 2).tolist()
+        past_of(batch, evaluator.catalogue, 2).toarray().sum(axis=1).tolist()
+        == np.minimum(lengths, 2).tolist()
     )
 
 
-def test_item_knn_finds_the_next_item_where_popularity_cannot(
+def test_item_knn_ranks_the_next_item_better_than_popularity(
     evaluation: tuple[EventEvaluation, EventData],
 ) -> None:
-    judged, data = evaluation
-    test = judged.split(data.impressions / "test")
-    fitting = fitting_of(make_log(), CONFIG, judged.catalogue)
-    reached = {
-        name: max(np.nanmean(judged.judge(one.rank, test)["mrr"]) for one in family)
+    evaluator, data = evaluation
+    test = evaluator.split(data.impressions / "test")
+    fitting = fitting_of(make_log(), CONFIG, evaluator.catalogue)
+    mrr = {
+        name: max(np.nanmean(evaluator.judge(one.rank, test)["mrr"]) for one in family)
         for name, family in (("knn", item_knn(fitting)), ("popularity", popularity(fitting)))
     }
-    assert reached["knn"] > 1.2 * reached["popularity"]
+    assert mrr["knn"] > 1.2 * mrr["popularity"]
 
 
-def test_a_set_is_built_trained_and_judged_from_the_command_line(
+def test_builds_trains_and_evaluates_a_set_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
@@ -112,7 +113,7 @@ def _expect_the_same_of_both_runtimes(home: Path) -> None:
     np.testing.assert_allclose(torch, onnx, atol=1e-4)
 
 
-def test_a_missing_world_is_told(
+def test_error_for_a_missing_world_names_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))

@@ -8,51 +8,51 @@ from benchmarks.ranking.results import UserBootstrap, measure, table_of
 
 
 @given(st.integers(2, 40), st.integers(0, 2**32 - 1))
-def test_ndcg_is_what_scikit_learn_gives(length: int, seed: int) -> None:
+def test_ndcg_equals_that_of_scikit_learn(length: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     scores = random.permutation(length).astype(np.float32)  # without ties, which scikit-learn averages
     labels = random.integers(0, 3, length).astype(np.float32) / np.float32(2)
     labels[0] = 1.0
-    got = measure(scores, labels, np.array([0, length]))
-    assert got["ndcg_at_10"][0] == pytest.approx(ndcg_score(labels[None], scores[None], k=10), abs=1e-6)
+    metrics = measure(scores, labels, np.array([0, length]))
+    assert metrics["ndcg_at_10"][0] == pytest.approx(ndcg_score(labels[None], scores[None], k=10), abs=1e-6)
 
 
 def test_recall_and_reciprocal_rank_by_hand() -> None:
     scores = np.arange(12, 0, -1).astype(np.float32)
     labels = np.zeros(12, dtype=np.float32)
     labels[[3, 11]] = 1.0
-    got = measure(scores, labels, np.array([0, 12]))
-    assert got["recall_at_10"].tolist() == [0.5]
-    assert got["mrr"].tolist() == [0.25]
+    metrics = measure(scores, labels, np.array([0, 12]))
+    assert metrics["recall_at_10"].tolist() == [0.5]
+    assert metrics["mrr"].tolist() == [0.25]
 
 
-def test_lists_with_nothing_to_find_are_left_out() -> None:
+def test_interval_skips_lists_without_a_relevant_item() -> None:
     bootstrap = UserBootstrap(np.array([1, 1, 2, 3]))
-    got = bootstrap.interval(np.array([1.0, np.nan, 0.5, np.nan]))
-    assert got.mean == 0.75
-    assert 0.5 <= got.low <= got.mean <= got.high <= 1.0
+    interval = bootstrap.interval(np.array([1.0, np.nan, 0.5, np.nan]))
+    assert interval.mean == 0.75
+    assert 0.5 <= interval.low <= interval.mean <= interval.high <= 1.0
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+def test_interval_covers_the_true_mean_in_about_95_percent_of_trials() -> None:
     random = np.random.default_rng(0)
     users = np.repeat(np.arange(40), 5)
     hits = 0
     for trial in range(200):
-        of_user = random.normal(0.3, 0.1, 40)
-        values = of_user[users] + random.normal(0.0, 0.1, 200)
-        got = UserBootstrap(users, resamples=300, seed=trial).interval(values)
-        hits += got.low <= 0.3 <= got.high
+        user_means = random.normal(0.3, 0.1, 40)
+        values = user_means[users] + random.normal(0.0, 0.1, 200)
+        interval = UserBootstrap(users, resamples=300, seed=trial).interval(values)
+        hits += interval.low <= 0.3 <= interval.high
     assert 175 <= hits <= 199
 
 
-def test_lists_of_one_user_are_not_taken_for_independent() -> None:
+def test_interval_is_wider_if_users_have_several_lists() -> None:
     values = np.repeat(np.random.default_rng(1).random(20), 50)
     by_user = UserBootstrap(np.repeat(np.arange(20), 50)).interval(values)
     by_list = UserBootstrap(np.arange(1000)).interval(values)
     assert by_user.high - by_user.low > 3 * (by_list.high - by_list.low)
 
 
-def test_a_constant_advantage_is_certain_however_much_users_differ() -> None:
+def test_constant_advantage_has_a_narrow_interval_even_if_users_differ() -> None:
     users = np.repeat(np.arange(30), 3)
     worse = np.random.default_rng(2).random(90)
     rows = table_of(

@@ -12,7 +12,7 @@ from services.config.loading import load_config
 from tests.models.worlds import FEATURES, RANKER, make_batch, make_catalogue, make_ranker
 
 
-def test_every_method_is_judged_on_the_same_lists(tiny_home: Path) -> None:
+def test_evaluates_every_method_on_the_same_lists(tiny_home: Path) -> None:
     pipeline = load_config(tiny_home / "walks.yaml")
     result = walks_quality(pipeline, tiny_home, threads=1, seed=1, lambdamart_lists=200)
     means = {row["method"]: row["ndcg_at_10"]["mean"] for row in result["methods"]}
@@ -35,7 +35,7 @@ def small(tmp_path: Path) -> Catalogue:
     return make_catalogue(tmp_path / "catalogue")
 
 
-def test_a_candidates_row_does_not_depend_on_its_batch(small: Catalogue) -> None:
+def test_row_of_a_candidate_does_not_depend_on_its_batch(small: Catalogue) -> None:
     features = FlatFeatures(make_ranker().signature(FEATURES.content_hash), RANKER.distances, small)
     batch = make_batch([3, 7, 1], [4, 0, 8])
     whole = features(batch)
@@ -45,7 +45,7 @@ def test_a_candidates_row_does_not_depend_on_its_batch(small: Catalogue) -> None
     np.testing.assert_allclose(whole, alone, atol=1e-5)
 
 
-def test_a_candidate_that_was_rated_is_most_alike_to_the_past(small: Catalogue) -> None:
+def test_rated_candidate_has_similarity_1_to_the_past(small: Catalogue) -> None:
     features = FlatFeatures(make_ranker().signature(FEATURES.content_hash), RANKER.distances, small)
     batch = make_batch([30], [8])
     past = small.rows_of_keys(batch.requests["user.history"].values)  # type: ignore[union-attr]

@@ -29,7 +29,7 @@ def test_columns_are_those_of_the_declared_item_features(catalogue: Catalogue) -
         assert np.isfinite(column).all()
 
 
-def test_every_route_has_a_geojson_feature_of_its_own(catalogue: Catalogue) -> None:
+def test_every_route_has_its_own_geojson_feature(catalogue: Catalogue) -> None:
     names, lines = set(), set()
     for row in range(len(catalogue)):
         feature = json.loads(catalogue.details(row))

@@ -26,7 +26,7 @@ def before(events: Events, user: int, now: float, most: int) -> np.ndarray:
     return np.flatnonzero((events.user == user) & (events.at_s < now))[-most:]
 
 
-def test_a_past_holds_exactly_what_happened_before(play: Play, tables: Tables) -> None:
+def test_past_contains_exactly_the_earlier_events(play: Play, tables: Tables) -> None:
     log, visits = play.log, play.visits
     columns = past_of(tables, visits.user, visits.at_s)
     for request in range(0, len(visits.user), 7):
@@ -49,9 +49,7 @@ def test_a_past_holds_exactly_what_happened_before(play: Play, tables: Tables) -
         )
 
 
-def test_the_track_of_a_visit_is_where_its_user_was_told_to_be(
-    city: City, play: Play, tables: Tables
-) -> None:
+def test_track_of_a_visit_equals_the_reported_positions(city: City, play: Play, tables: Tables) -> None:
     visits = play.visits
     columns = past_of(tables, visits.user, visits.at_s)
     track = columns["realtime.track"]
@@ -65,11 +63,11 @@ def test_the_track_of_a_visit_is_where_its_user_was_told_to_be(
 
 
 def test_a_user_without_a_past_has_the_defaults(play: Play, tables: Tables) -> None:
-    nobody = past_of(tables, np.array([0]), np.array([play.weather.start_s]))
+    columns = past_of(tables, np.array([0]), np.array([play.weather.start_s]))
     for feature in (*FEATURES.supplied("user"), *FEATURES.supplied("realtime")):
         if feature.aggregate is None:
             continue
-        column = nobody[feature.column]
+        column = columns[feature.column]
         if isinstance(column, RaggedArray):
             assert len(column.values) == 0
         else:

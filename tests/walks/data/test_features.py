@@ -12,13 +12,13 @@ from walks.simulation.people import PROFILE
 ROOT = Path(__file__).parents[3]
 
 
-def test_shapes_are_those_of_what_is_declared() -> None:
+def test_shapes_match_the_declared_attributes_and_profile() -> None:
     shapes = {(f.group, f.name): f.shape for f in FEATURES.features}
     assert shapes["item", "attributes"] == (len(ATTRIBUTES),)
     assert shapes["user", "profile"] == (len(PROFILE),)
 
 
-def test_defaults_are_whole_and_allowed() -> None:
+def test_defaults_are_finite_and_within_bounds() -> None:
     for feature in (feature for feature in FEATURES.features if not feature.is_text):
         value = feature.default_value().astype(np.float64)
         assert value.shape == feature.shape

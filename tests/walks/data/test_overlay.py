@@ -17,20 +17,20 @@ def overlay(play: Play, vectors: np.ndarray) -> Overlay:
     return conditions(play.weather, play.news, vectors)
 
 
-def test_every_defined_feature_is_there_for_every_hour(play: Play, overlay: Overlay) -> None:
+def test_overlay_has_every_defined_feature_for_every_hour(play: Play, overlay: Overlay) -> None:
     overlay.check(FEATURES)
     assert len(overlay.times_s) == play.weather.hours
     assert overlay.times_s[0] == play.weather.start_s
 
 
-def test_the_forecast_is_the_weather_that_came(overlay: Overlay) -> None:
+def test_forecast_equals_the_later_weather(overlay: Overlay) -> None:
     for name in ("temperature_c", "rain_mm", "snowing"):
         came, forecast = overlay.globals[name], overlay.globals[f"forecast_{name}"]
         assert np.array_equal(forecast[:-3, 0], came[1:-2])
         assert np.array_equal(forecast[:-3, 2], came[3:])
 
 
-def test_a_visit_reads_what_the_simulation_acted_on(
+def test_visit_reads_the_same_conditions_as_the_simulation(
     play: Play, overlay: Overlay, vectors: np.ndarray
 ) -> None:
     moment = play.visits.moment

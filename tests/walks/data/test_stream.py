@@ -34,16 +34,14 @@ def test_events_are_in_order_of_time_after_the_present(events: list[dict[str, ob
     assert len({(e["event"], e["user_id"], e["sequence"]) for e in events}) == len(events)
 
 
-def test_the_features_consume_every_event_as_it_is_printed(
-    world: World, events: list[dict[str, object]]
-) -> None:
+def test_features_can_consume_every_printed_event(world: World, events: list[dict[str, object]]) -> None:
     catalogue = Catalogue.open(world.catalogue)
     groups: tuple[KeyedGroup, ...] = ("user", "realtime")
     codecs = {group: UserRowCodec(FEATURES, group) for group in groups}
-    who = Counter(e["user_id"] for e in events if e["event"] == "rating").most_common(1)[0][0]
+    user = Counter(e["user_id"] for e in events if e["event"] == "rating").most_common(1)[0][0]
     rows: dict[KeyedGroup, bytes | None] = dict.fromkeys(groups)
-    mine = [json.loads(json.dumps(event)) for event in events if event["user_id"] == who]
-    for event in mine:
+    user_events = [json.loads(json.dumps(event)) for event in events if event["user_id"] == user]
+    for event in user_events:
         kind, at_s, sequence = event.pop("event"), event.pop("at_s"), event.pop("sequence")
         event.pop("user_id")
         for group, codec in codecs.items():
@@ -56,14 +54,14 @@ def test_the_features_consume_every_event_as_it_is_printed(
     assert (catalogue.rows_of_keys(history[0]) >= 0).all()
     assert len(history[0]) > 0
     assert len(shown[0]) > 0
-    last_s = max(e["at_s"] for e in events if e["user_id"] == who and e["event"] == "position")  # type: ignore[type-var]
+    last_s = max(e["at_s"] for e in events if e["user_id"] == user and e["event"] == "position")  # type: ignore[type-var]
     then = np.array([float(last_s) + 1.0])  # type: ignore[arg-type]
     track = codecs["realtime"].decode([rows["realtime"]], then).columns["realtime.track"]
     assert isinstance(track, RaggedArray)
     assert len(track[0]) > 0
 
 
-def test_a_seed_gives_the_same_stream_and_users_stay_who_they_are(world: World) -> None:
+def test_the_same_seed_gives_the_same_stream(world: World) -> None:
     scene = Scene.load(world.scene)
     runs = [
         list(events_ahead(scene, TINY, users=20, hours=6, visits_per_day=4.0, seed=seed))
@@ -72,7 +70,7 @@ def test_a_seed_gives_the_same_stream_and_users_stay_who_they_are(world: World) 
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_more_than_the_world_has_is_refused(world: World) -> None:
+def test_rejects_more_users_or_hours_than_the_world_has(world: World) -> None:
     scene = Scene.load(world.scene)
     assert most_hours(scene) == 156
     for users, hours in ((101, 24), (10, 157)):
@@ -81,7 +79,7 @@ def test_more_than_the_world_has_is_refused(world: World) -> None:
     assert list(events_ahead(scene, TINY, users=1, hours=1, visits_per_day=1e-9, seed=1)) == []
 
 
-def test_pacing_keeps_every_event_and_their_order() -> None:
+def test_pacing_keeps_all_events_in_order() -> None:
     events = [{"at_s": PRESENT_S + number} for number in range(5)]
     assert list(paced(events, 0.0)) == events
     assert list(paced(events, 1e5)) == events

@@ -21,7 +21,7 @@ def test_ids_count_from_one() -> None:
     assert user_id(123_455) == "u-123456"
 
 
-def test_the_store_holds_every_user_with_a_history_of_known_routes(world: World) -> None:
+def test_store_contains_every_user_with_a_history_of_known_routes(world: World) -> None:
     catalogue = Catalogue.open(world.catalogue)
     count = PRESETS["tiny"].users
     store = LmdbStore(world.users)

@@ -22,6 +22,6 @@ def test_every_position_on_the_map_has_a_cell(up: float, right: float) -> None:
     assert 0 <= cells.index_at(at)[0] < len(cells)
 
 
-def test_positions_off_the_map_have_none() -> None:
+def test_positions_outside_the_map_have_no_cell() -> None:
     cells = Cells.over(BOX)
     assert cells.index_at(np.array([[60.2, 24.94], [60.17, 24.9], [0.0, 0.0]])).tolist() == [-1, -1, -1]

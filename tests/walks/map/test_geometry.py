@@ -9,7 +9,7 @@ coordinate = st.floats(-900.0, 900.0)
 polyline = st.lists(st.tuples(coordinate, coordinate), min_size=2, max_size=12).map(np.array)
 
 
-def test_projection_goes_there_and_back() -> None:
+def test_projection_can_be_inverted() -> None:
     projection = Projection(60.17, 24.94)
     latlon = np.array([[60.17, 24.94], [60.18, 24.93], [60.1612, 24.9571]])
     assert projection.to_latlon(projection.to_xy(latlon)) == pytest.approx(latlon, abs=1e-12)
@@ -24,7 +24,7 @@ def test_plane_distances_agree_with_the_sphere() -> None:
 
 
 @given(polyline, st.floats(1.0, 50.0))
-def test_samples_lie_evenly_along_the_line(line: np.ndarray, step_m: float) -> None:
+def test_samples_are_evenly_spaced_along_the_line(line: np.ndarray, step_m: float) -> None:
     samples = sample_polyline(line, step_m)
     assert len(samples) == max(1, int(np.ceil(polyline_length(line) / step_m)))
     assert (samples.min(axis=0) >= line.min(axis=0) - 1e-6).all()

@@ -44,7 +44,7 @@ def test_the_real_map_gives_a_sound_graph(city: City) -> None:
     assert city.graph.stairs.sum() > 50
 
 
-def test_rings_and_parallel_ways_are_cut_until_paths_are_told_by_junctions(tmp_path: Path) -> None:
+def test_cuts_rings_and_parallel_ways_until_junctions_identify_paths(tmp_path: Path) -> None:
     nodes: Nodes = {
         i: (60.17 + lat * 0.001, 24.94 + lon * 0.001, {})
         for i, (lat, lon) in enumerate(
@@ -74,7 +74,7 @@ def test_ways_are_not_joined_across_nodes_the_extract_lacks(tmp_path: Path) -> N
     assert build_graph(read_map(path)).edges == 1
 
 
-def test_ways_of_single_known_nodes_are_no_graph(tmp_path: Path) -> None:
+def test_rejects_ways_with_a_single_known_node(tmp_path: Path) -> None:
     nodes: Nodes = {1: (60.17, 24.94, {})}
     path = write_osm(tmp_path / "dot.osm", nodes, [([1, 2], {"highway": "footway"})])
     with pytest.raises(BadMapError, match="none of the 1 walkable ways"):

@@ -29,11 +29,11 @@ from walks.sources import MAP, locate
         ({"highway": "residential", "sidewalk": "separate"}, False),
     ],
 )
-def test_where_one_may_walk(tags: dict[str, str], walkable: bool) -> None:
+def test_is_walkable_follows_the_tags(tags: dict[str, str], walkable: bool) -> None:
     assert is_walkable(tags) is walkable
 
 
-def test_the_real_map_holds_what_routes_need(city: City) -> None:
+def test_real_map_has_the_ways_places_and_areas_that_routes_need(city: City) -> None:
     raw = city.raw
     assert len(raw.ways) > 2000
     assert {"Esplanadinpuisto", "Kaisaniemen puisto", "Senaatintori"} <= {area.name for area in raw.areas}
@@ -43,11 +43,11 @@ def test_the_real_map_holds_what_routes_need(city: City) -> None:
     assert all(not np.isnan(line).any() for line in raw.shorelines)
 
 
-def test_an_area_cut_by_the_edge_of_the_extract_is_closed_over_what_there_is(city: City) -> None:
+def test_closes_an_area_that_the_edge_of_the_extract_cuts(city: City) -> None:
     assert "Töölönlahti" in {area.name for area in city.raw.areas}
 
 
-def test_a_truncated_pbf_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_rejects_a_truncated_pbf_and_names_the_remedy(tmp_path: Path) -> None:
     whole = locate(MAP).read_bytes()
     broken = tmp_path / "half.osm.pbf"
     broken.write_bytes(whole[: len(whole) // 2])
@@ -55,14 +55,14 @@ def test_a_truncated_pbf_is_refused_with_the_remedy(tmp_path: Path) -> None:
         read_map(broken)
 
 
-def test_an_empty_or_absent_file_is_refused(tmp_path: Path) -> None:
+def test_rejects_an_empty_or_missing_file(tmp_path: Path) -> None:
     (tmp_path / "empty.osm.pbf").write_bytes(b"")
     for name in ("empty.osm.pbf", "absent.osm.pbf"):
         with pytest.raises(BadMapError, match=name):
             read_map(tmp_path / name)
 
 
-def test_a_map_with_no_walkable_way_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_map_without_a_walkable_way(tmp_path: Path) -> None:
     nodes: Nodes = {1: (60.17, 24.94, {}), 2: (60.171, 24.94, {})}
     path = write_osm(tmp_path / "motorway.osm", nodes, [([1, 2], {"highway": "motorway"})])
     with pytest.raises(BadMapError, match="no walkable way among 2 nodes"):

@@ -32,7 +32,7 @@ def test_a_path_to_itself_is_empty(city: City) -> None:
     assert len(edges) == len(forward) == 0
 
 
-def test_moods_prefer_what_they_are_named_after(city: City) -> None:
+def test_each_mood_prefers_the_edges_it_is_named_after(city: City) -> None:
     graph, around = city.graph, city.around
 
     def per_metre(mood: str) -> np.ndarray:

@@ -17,11 +17,11 @@ def test_a_route_is_drawn_on_the_map_with_its_attribution(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Figure] = []
-    saved = Figure.savefig
+    original_savefig = Figure.savefig
 
     def savefig(figure: Figure, *args: object, **options: object) -> None:
         figures.append(figure)
-        saved(figure, *args, **options)  # type: ignore[arg-type]
+        original_savefig(figure, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Figure, "savefig", savefig)
     feature = find_route(world, Catalogue.open(world.catalogue).ids[3])
@@ -38,17 +38,17 @@ def test_a_route_is_drawn_on_the_map_with_its_attribution(
     assert [path.name for path in tmp_path.iterdir()] == ["route.png"]
 
 
-def test_an_unknown_route_is_an_error_that_shows_what_ids_look_like(world: World) -> None:
-    with pytest.raises(UnknownRouteError, match=r"no route 'nowhere' among the 300 .*helsinki-"):
+def test_error_for_unknown_route_shows_an_example_id(world: World) -> None:
+    with pytest.raises(UnknownRouteError, match=r"no route 'nowhere' among the 300 routes of .*helsinki-"):
         find_route(world, "nowhere")
 
 
-def test_without_a_world_the_remedy_is_to_build_it(tmp_path: Path) -> None:
+def test_error_without_a_world_names_the_build_command(tmp_path: Path) -> None:
     with pytest.raises(NoWorldError, match="rankway walks build"):
         find_route(World(tmp_path), "helsinki-1")
 
 
-def test_a_broken_map_leaves_no_picture(world: World, tmp_path: Path) -> None:
+def test_broken_map_leaves_no_picture_file(world: World, tmp_path: Path) -> None:
     feature = json.loads(Catalogue.open(world.catalogue).details(0))
     half = tmp_path / "half.osm.pbf"
     half.write_bytes(locate(MAP).read_bytes()[:100_000])

@@ -23,5 +23,5 @@ def test_a_place_has_one_category(tags: dict[str, str], category: str) -> None:
 @pytest.mark.parametrize(
     "tags", [{}, {"shop": "vacant"}, {"amenity": "waste_basket"}, {"highway": "crossing"}]
 )
-def test_what_is_no_place(tags: dict[str, str]) -> None:
+def test_tags_without_a_category_are_not_a_place(tags: dict[str, str]) -> None:
     assert place_of(tags, (60.0, 24.0)) == []

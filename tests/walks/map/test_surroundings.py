@@ -50,7 +50,7 @@ def test_a_path_through_a_park_past_a_cafe(tmp_path: Path) -> None:
     assert graph.names[around.street[middle]] == ""  # a path in a park does not take a street's name
 
 
-def test_shares_are_shares_on_the_real_map(city: City) -> None:
+def test_shares_lie_between_0_and_1_on_the_real_map(city: City) -> None:
     for share in (city.around.park, city.around.water, city.around.major):
         assert share.min() >= 0.0
         assert share.max() <= 1.0

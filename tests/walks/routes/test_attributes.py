@@ -11,7 +11,7 @@ def test_lengths_are_those_of_the_geometry(city: City) -> None:
     assert city.facts.column("length_km") == pytest.approx(km)
 
 
-def test_surfaces_add_up_to_the_whole(city: City) -> None:
+def test_surface_shares_sum_to_1(city: City) -> None:
     total = sum(city.facts.column(name) for name in NAMES if name.startswith("surface_"))
     assert total == pytest.approx(1.0)
 

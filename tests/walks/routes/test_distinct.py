@@ -17,7 +17,7 @@ def test_no_two_chosen_routes_cover_the_same_ground(city: City) -> None:
     assert revisits.max() <= MAX_REVISITS
 
 
-def test_a_loop_covers_the_same_ground_both_ways_round(city: City) -> None:
+def test_loop_covers_the_same_ground_in_both_directions(city: City) -> None:
     routes = city.routes.take(np.flatnonzero(city.routes.loop)[:20])
     lengths = np.diff(routes.offsets)
     backwards = np.concatenate(
@@ -28,9 +28,9 @@ def test_a_loop_covers_the_same_ground_both_ways_round(city: City) -> None:
     )
     around = Routes(routes.offsets, routes.edges[backwards], ~routes.forward[backwards], routes.loop)
     assert lengths.sum() == len(backwards)
-    there, _ = ground(city.graph, routes)
-    back, _ = ground(city.graph, around)
-    assert np.array_equal(there.toarray(), back.toarray())
+    forward_ground, _ = ground(city.graph, routes)
+    backward_ground, _ = ground(city.graph, around)
+    assert np.array_equal(forward_ground.toarray(), backward_ground.toarray())
 
 
 def test_going_out_and_back_on_the_two_pavements_of_a_street_revisits_its_ground(city: City) -> None:
@@ -46,7 +46,7 @@ def test_going_out_and_back_on_the_two_pavements_of_a_street_revisits_its_ground
 
 
 @pytest.mark.parametrize("loop_share", [0.0, 0.3, 1.0])
-def test_the_wanted_share_of_loops_of_many_lengths(city: City, loop_share: float) -> None:
+def test_picks_the_requested_share_of_loops_with_many_lengths(city: City, loop_share: float) -> None:
     rng = np.random.default_rng(5)
     anchors = choose_anchors(city.graph, 100, rng)
     proposed = propose(city.graph, city.around, anchors, 5000, 0.5, rng)

@@ -51,7 +51,7 @@ def test_routes_over_any_grid_are_walkable(tmp_path: Path, width: int, height: i
     assert_walkable(graph, routes)
 
 
-def test_anchors_are_no_dead_ends_and_cover_the_map(city: City) -> None:
+def test_anchors_cover_the_map_and_are_not_dead_ends(city: City) -> None:
     graph = city.graph
     anchors = choose_anchors(graph, 300, np.random.default_rng(0))
     degree = np.bincount(np.concatenate([graph.u, graph.v]), minlength=graph.nodes)

@@ -4,15 +4,15 @@ from tests.walks.conftest import City
 from walks.routes.routes import concatenate
 
 
-def test_taking_routes_keeps_their_edges(city: City) -> None:
+def test_take_keeps_the_edges_of_routes(city: City) -> None:
     rows = np.array([5, 0, 5, 17])
-    taken = city.routes.take(rows)
+    result = city.routes.take(rows)
     for new, old in enumerate(rows):
-        assert np.array_equal(taken.line(city.graph, new), city.routes.line(city.graph, int(old)))
-    assert taken.loop.tolist() == city.routes.loop[rows].tolist()
+        assert np.array_equal(result.line(city.graph, new), city.routes.line(city.graph, int(old)))
+    assert result.loop.tolist() == city.routes.loop[rows].tolist()
 
 
-def test_laying_end_to_end_is_the_inverse_of_taking(city: City) -> None:
+def test_concatenate_is_the_inverse_of_take(city: City) -> None:
     half = len(city.routes) // 2
     parts = [city.routes.take(np.arange(half)), city.routes.take(np.arange(half, len(city.routes)))]
     joined = concatenate(parts)

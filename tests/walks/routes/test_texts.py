@@ -11,7 +11,7 @@ def writer(city: City) -> Writer:
     return Writer(city.graph, city.around, city.facts)
 
 
-def test_names_are_unique_and_tell_kind_and_length(city: City, writer: Writer) -> None:
+def test_names_are_unique_and_include_kind_and_length(city: City, writer: Writer) -> None:
     names = writer.names()
     assert len(set(names)) == len(city.routes)
     km = city.facts.column("length_km")
@@ -40,7 +40,7 @@ def test_writing_is_repeatable(city: City, writer: Writer) -> None:
     assert [again.description(row) for row in range(20)] == [writer.description(row) for row in range(20)]
 
 
-def test_summaries_name_places_and_give_no_numbers(city: City, writer: Writer) -> None:
+def test_summaries_name_places_and_contain_no_numbers(city: City, writer: Writer) -> None:
     summaries = writer.summaries()
     assert len(summaries) == len(city.routes)
     for row, text in enumerate(summaries):

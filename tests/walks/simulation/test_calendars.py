@@ -7,7 +7,7 @@ from walks.simulation.weather import DAY_S
 NOON_S = 1_500_000_000 // 86_400 * DAY_S + DAY_S / 2
 
 
-def test_the_next_appointment_is_the_users_own_and_of_the_same_day() -> None:
+def test_next_appointment_is_the_users_own_on_the_same_day() -> None:
     times = np.array([NOON_S, NOON_S + 3600, NOON_S + DAY_S, NOON_S + 600])
     calendar = Calendar(np.array([0, 0, 0, 2]), times, np.zeros((4, 2)))
     user = np.array([0, 0, 0, 1, 2, 2])
@@ -17,13 +17,13 @@ def test_the_next_appointment_is_the_users_own_and_of_the_same_day() -> None:
     assert row.tolist() == [0, 1, -1, -1, 3, -1]
 
 
-def test_an_empty_calendar_has_no_next() -> None:
+def test_empty_calendar_has_no_next_appointment() -> None:
     calendar = Calendar(np.empty(0, dtype=np.int64), np.empty(0), np.empty((0, 2)))
     wait_s, row = calendar.next_of(np.array([0]), np.array([NOON_S]))
     assert (wait_s[0], row[0]) == (NONE_S, -1)
 
 
-def test_appointments_lie_on_the_days_of_visits_mostly_in_office_hours(play: Play) -> None:
+def test_appointments_are_on_days_of_visits_and_mostly_in_office_hours(play: Play) -> None:
     visits, corners = play.visits, np.array([[-500.0, -800.0], [500.0, 800.0]])
     rng = np.random.default_rng(5)
     calendar = draw_calendar(play.people, visits.user, visits.at_s, play.weather, corners, rng)

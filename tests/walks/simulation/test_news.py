@@ -29,7 +29,7 @@ def test_names_are_those_of_the_map(city: City, names: list[dict[str, list[str]]
     assert all(kinds["any"] for kinds in names)
 
 
-def test_the_newest_that_is_not_over_is_heard(play: Play) -> None:
+def test_newest_news_is_the_latest_that_has_not_ended(play: Play) -> None:
     news = play.news
     for hour in range(0, len(news.newest), 97):
         for cell in range(news.newest.shape[1]):
@@ -42,7 +42,7 @@ def test_the_newest_that_is_not_over_is_heard(play: Play) -> None:
     assert news.age_h(none[:1], none[1:])[0] == np.inf
 
 
-def test_a_seed_gives_the_same_news_and_there_is_always_some(
+def test_the_same_seed_gives_the_same_news_and_there_is_at_least_one_piece(
     city: City, names: list[dict[str, list[str]]]
 ) -> None:
     cells = Cells.over(city.graph.projection.to_latlon(city.graph.points))
@@ -54,6 +54,6 @@ def test_a_seed_gives_the_same_news_and_there_is_always_some(
     assert (rare.newest >= 0).any()
 
 
-def test_every_topic_moves_every_interest_as_written() -> None:
+def test_effect_table_is_largest_for_matching_topic_and_interest() -> None:
     assert EFFECT.shape == (len(TOPICS), len(INTERESTS))
     assert (np.diag(EFFECT) == EFFECT.max()).all()

@@ -29,7 +29,7 @@ def test_people_live_on_the_map_and_walk_at_human_pace() -> None:
     assert people.length_km.max() <= 6.0
 
 
-def test_what_people_declare_is_a_noisy_hint_of_their_taste() -> None:
+def test_declared_profile_is_a_noisy_hint_of_taste() -> None:
     people = draw()
     declares_green = people.profile[:, PROFILE.index("declares_green")] == 1.0
     likes_parks = people.taste[:, NAMES.index("park")]
@@ -42,7 +42,7 @@ def test_what_people_declare_is_a_noisy_hint_of_their_taste() -> None:
     assert 0.1 < declared.mean() < 0.5
 
 
-def test_nothing_hidden_stands_in_the_profile() -> None:
+def test_profile_does_not_reveal_hidden_tastes() -> None:
     people = draw()
     for column in range(people.profile.shape[1]):
         for hidden in (*people.character.T, *people.wording.T, people.heeds_news, people.keeps_on):

@@ -8,7 +8,7 @@ from walks.simulation.scene import Scene
 from walks.world import World
 
 
-def test_a_scene_comes_back_as_it_was(world: World, tmp_path: Path) -> None:
+def test_loaded_scene_equals_the_saved_one(world: World, tmp_path: Path) -> None:
     scene = Scene.load(world.scene)
     scene.save(tmp_path / "again.npz")
     again = Scene.load(tmp_path / "again.npz")
@@ -21,9 +21,7 @@ def test_a_scene_comes_back_as_it_was(world: World, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK half", "npz"])
-def test_a_scene_that_cannot_be_read_is_an_error_with_the_remedy(
-    tmp_path: Path, content: bytes | str | None
-) -> None:
+def test_error_for_unreadable_scene_names_the_remedy(tmp_path: Path, content: bytes | str | None) -> None:
     path = tmp_path / "scene.npz"
     if content == "npz":
         np.savez(path, other=np.zeros(1))

@@ -12,7 +12,7 @@ def lists(play: Play) -> list[slice]:
     return [slice(a, b) for a, b in zip(play.log.offsets[:-1], play.log.offsets[1:], strict=True)]
 
 
-def test_lists_are_distinct_routes_in_an_order_that_tells_nothing(play: Play) -> None:
+def test_lists_have_distinct_routes_in_an_uninformative_order(play: Play) -> None:
     for at in lists(play):
         assert (np.diff(play.log.rows[at]) > 0).all()
         size = at.stop - at.start
@@ -20,7 +20,7 @@ def test_lists_are_distinct_routes_in_an_order_that_tells_nothing(play: Play) ->
         assert sorted(play.log.position[at]) == list(range(size))
 
 
-def test_relevance_is_none_opened_or_walked_at_most_once(play: Play) -> None:
+def test_each_list_has_at_most_one_walked_route(play: Play) -> None:
     labels = play.log.labels
     assert labels.dtype == np.float32
     assert (np.isin(labels, [0.0, OPENED]) | ((labels >= 0.5) & (labels <= 1.0))).all()
@@ -36,12 +36,12 @@ def test_the_top_of_a_list_is_opened_more_often_than_it_deserves(play: Play) -> 
     assert opened[top].mean() > 1.5 * fair * opened[bottom].mean()
 
 
-def test_what_the_simulation_expects_agrees_with_what_happens(play: Play) -> None:
+def test_expected_ratings_agree_with_simulated_behaviour(play: Play) -> None:
     opened = play.log.labels > 0
     assert play.log.oracle[opened].mean() > play.log.oracle[~opened].mean() + 0.15
 
 
-def test_every_rating_is_of_a_route_shown_and_comes_before_the_next_visit(play: Play) -> None:
+def test_every_rating_is_for_a_shown_route_and_precedes_the_next_visit(play: Play) -> None:
     rated, log, visits = play.log.rated, play.log, play.visits
     order = np.lexsort((rated.at_s, rated.user))
     assert np.array_equal(order, np.arange(len(order)))
@@ -69,7 +69,7 @@ def visits_of(play: Play, events: Events) -> np.ndarray:
     return np.asarray(visit)
 
 
-def test_what_stood_at_the_top_and_what_was_opened_are_events(play: Play) -> None:
+def test_top_of_list_and_opened_routes_become_events(play: Play) -> None:
     log, lists_ = play.log, lists(play)
     assert np.array_equal(np.bincount(visits_of(play, log.shown)), np.full(len(lists_), TOP))
     for event in range(0, len(log.shown), 11):

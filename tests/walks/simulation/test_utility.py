@@ -61,7 +61,7 @@ def test_near_is_better_than_far(play: Play) -> None:
     assert gain == pytest.approx(0.6 / play.people.reach_km, rel=1e-2)
 
 
-def test_rain_now_and_ahead_turns_people_to_cafes_and_off_gravel(play: Play) -> None:
+def test_present_and_coming_rain_favour_cafes_over_gravel(play: Play) -> None:
     now = everyone(play, raining=1.0) - everyone(play)
     ahead = everyone(play, rain_ahead=1.0) - everyone(play)
     for change in (now, ahead):
@@ -70,27 +70,27 @@ def test_rain_now_and_ahead_turns_people_to_cafes_and_off_gravel(play: Play) -> 
     assert np.abs(ahead).sum() < np.abs(now).sum()
 
 
-def test_the_dark_turns_people_away_from_parks(play: Play) -> None:
+def test_darkness_makes_parks_less_attractive(play: Play) -> None:
     assert correlation(play, everyone(play, hour=23.0) - everyone(play), "park") < -0.5
 
 
-def test_snow_turns_people_away_from_stairs(play: Play) -> None:
+def test_snow_makes_stairs_less_attractive(play: Play) -> None:
     change = everyone(play, temperature_c=-5.0, snow_day_h=8.0) - everyone(play, temperature_c=-5.0)
     assert correlation(play, change, "stairs") < -0.5
 
 
-def test_traffic_turns_quiet_people_away_from_major_roads(play: Play) -> None:
+def test_traffic_makes_major_roads_less_attractive_to_people_who_like_quiet(play: Play) -> None:
     change = everyone(play, traffic=6000.0) - everyone(play)
     assert correlation(play, change, "major") < -0.9
     quiet = play.people.interest[:, list(INTERESTS).index("quiet")]
     assert np.corrcoef(quiet, np.abs(change).sum(axis=1))[0, 1] > 0.9
 
 
-def test_little_time_wants_short_routes(play: Play) -> None:
+def test_short_free_time_favours_short_routes(play: Play) -> None:
     assert correlation(play, everyone(play, minutes=12.0) - everyone(play), "length_km") < -0.4
 
 
-def test_an_appointment_draws_punctual_people_to_routes_that_end_there(play: Play) -> None:
+def test_appointment_makes_routes_that_end_nearby_more_attractive_to_punctual_people(play: Play) -> None:
     there = np.repeat(play.truth.end[:1], len(play.people), axis=0)
     soon = replace(moment(play, len(play.people), wait_s=1800.0), next_xy=there)
     change = at(play, soon) - everyone(play)
@@ -99,7 +99,7 @@ def test_an_appointment_draws_punctual_people_to_routes_that_end_there(play: Pla
     assert np.corrcoef(play.people.punctual, change.min(axis=1))[0, 1] < -0.9
 
 
-def test_what_lies_ahead_is_better_than_what_lies_behind(play: Play) -> None:
+def test_prefers_starts_in_the_direction_of_travel(play: Play) -> None:
     here = moment(play, len(play.people))
     eastward = at(play, replace(here, came_from=here.xy - np.array([400.0, 0.0])))
     westward = at(play, replace(here, came_from=here.xy + np.array([400.0, 0.0])))
@@ -108,7 +108,7 @@ def test_what_lies_ahead_is_better_than_what_lies_behind(play: Play) -> None:
 
 
 @pytest.mark.parametrize(("topic", "sign"), [(1, 1.0), (6, -1.0)])
-def test_news_draws_or_repels_while_it_is_new(play: Play, topic: int, sign: float) -> None:
+def test_effect_of_news_fades_with_its_age(play: Play, topic: int, sign: float) -> None:
     cell = int(play.truth.cell[0])
     newest = np.full((1, 40), -1, dtype=np.int32)
     newest[0, cell] = 0

@@ -5,7 +5,7 @@ from walks.simulation.visits import APART_S, FIXES_MIN, draw_visits
 from walks.simulation.weather import DAY_S
 
 
-def test_visits_are_ordered_and_apart(play: Play) -> None:
+def test_visits_are_ordered_and_keep_their_minimum_distance(play: Play) -> None:
     visits = play.visits
     assert (np.diff(visits.user) >= 0).all()
     same = np.diff(visits.user) == 0
@@ -15,7 +15,7 @@ def test_visits_are_ordered_and_apart(play: Play) -> None:
     assert set(np.unique(visits.user)) == set(range(play.config.users))
 
 
-def test_contexts_are_the_hours_they_happen_in(play: Play) -> None:
+def test_context_of_a_visit_matches_its_hour(play: Play) -> None:
     weather, visits, moment = play.weather, play.visits, play.visits.moment
     hour = ((visits.at_s - weather.start_s) // 3600).astype(int)
     assert np.array_equal(moment.series_hour, hour)
@@ -28,7 +28,7 @@ def test_contexts_are_the_hours_they_happen_in(play: Play) -> None:
     assert moment.minutes.max() <= 180.0
 
 
-def test_an_appointment_leaves_no_more_time_than_there_is(play: Play) -> None:
+def test_free_time_ends_before_the_next_appointment(play: Play) -> None:
     moment = play.visits.moment
     soon = moment.wait_s < DAY_S
     assert 0.3 < soon.mean() < 0.9
@@ -42,7 +42,7 @@ def test_positions_are_on_the_map(city: City, play: Play) -> None:
     assert (xy <= city.graph.xy.max(axis=0)).all()
 
 
-def test_the_track_leads_to_where_the_visit_is(play: Play) -> None:
+def test_track_ends_at_the_place_of_the_visit(play: Play) -> None:
     visits = play.visits
     assert visits.fix_s.shape == (len(visits.user), len(FIXES_MIN))
     assert (np.diff(visits.fix_s, axis=1) > 0).all()
@@ -55,7 +55,7 @@ def test_the_track_leads_to_where_the_visit_is(play: Play) -> None:
     assert away[still].max() < 200.0
 
 
-def test_people_come_at_lunch_and_in_the_evening_and_stay_in_when_it_rains(city: City, play: Play) -> None:
+def test_visits_peak_at_lunch_and_in_the_evening_and_are_fewer_in_rain(city: City, play: Play) -> None:
     weather = play.weather
     corners = np.stack([city.graph.xy.min(axis=0), city.graph.xy.max(axis=0)])
     hours = (0, 24 * play.config.days)
@@ -67,7 +67,7 @@ def test_people_come_at_lunch_and_in_the_evening_and_stay_in_when_it_rains(city:
     assert moment.raining.mean() < 0.8 * (weather.rain_mm > 0.1).mean()
 
 
-def test_visits_can_be_of_a_few_hours_and_of_nobody(city: City, play: Play) -> None:
+def test_visits_can_cover_few_hours_or_be_empty(city: City, play: Play) -> None:
     corners = np.stack([city.graph.xy.min(axis=0), city.graph.xy.max(axis=0)])
     drawn = draw_visits(play.people, play.weather, (40, 45), 1.0, corners, np.random.default_rng(3), least=0)
     assert set(drawn.moment.series_hour) <= set(range(40, 45))

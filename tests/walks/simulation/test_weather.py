@@ -22,7 +22,7 @@ def write_series(path: Path, hours: int, changes: dict[int, str] | None = None) 
     return path
 
 
-def test_the_real_series_is_whole_and_plausible() -> None:
+def test_real_series_is_complete_and_plausible() -> None:
     weather = read_weather(locate(WEATHER), 365)
     assert weather.hours == (365 + AHEAD_DAYS) * 24
     assert str(weather.start) == "2017-09-24"
@@ -37,7 +37,7 @@ def test_the_real_series_is_whole_and_plausible() -> None:
     assert weather.holiday.sum() / 24 == 11
 
 
-def test_what_is_ahead_and_what_was_lately(tmp_path: Path) -> None:
+def test_ahead_and_lately_use_the_right_hours(tmp_path: Path) -> None:
     weather = read_weather(write_series(tmp_path / "s.csv", WHOLE), 10, END)
     series = np.arange(weather.hours, dtype=np.float32)
     assert weather.ahead(series, 3)[5].tolist() == [6.0, 7.0, 8.0]
@@ -53,8 +53,8 @@ def test_weekdays_follow_the_calendar(tmp_path: Path) -> None:
     assert np.array_equal(weather.weekday()[::24], (first + np.arange(17)) % 7)
 
 
-def test_gaps_and_absurd_values_take_the_hour_before(tmp_path: Path) -> None:
-    # days 2 to 11 of 13 are read: hour 0 is line 48
+def test_fills_gaps_and_absurd_values_from_the_hour_before(tmp_path: Path) -> None:
+    # Days 2 to 11 of 13 are read, so hour 0 is line 48.
     def line(hour: int, kelvin: str, rain: str) -> str:
         return f"None,{kelvin},{rain},Clear,2018-01-0{3 + hour // 24} {hour % 24:02d}:00:00,100"
 
@@ -86,12 +86,12 @@ def test_a_holiday_lasts_all_day(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_bad_series_is_refused(tmp_path: Path, changes: dict[int, str], message: str) -> None:
+def test_rejects_a_bad_series(tmp_path: Path, changes: dict[int, str], message: str) -> None:
     with pytest.raises(BadSeriesError, match=message):
         read_weather(write_series(tmp_path / "s.csv", WHOLE, changes), 10, END)
 
 
-def test_too_short_or_wrong_files_are_refused(tmp_path: Path) -> None:
+def test_rejects_files_that_are_too_short_or_have_wrong_columns(tmp_path: Path) -> None:
     with pytest.raises(BadSeriesError, match="fewer than the 37 days"):
         read_weather(write_series(tmp_path / "s.csv", WHOLE), 30, END)
     with pytest.raises(BadSeriesError, match="fewer than the 17 days"):
@@ -104,7 +104,7 @@ def test_too_short_or_wrong_files_are_refused(tmp_path: Path) -> None:
         read_weather(tmp_path / "empty.csv", 10, END)
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(BadSeriesError, match=r"is not a CSV file.*install its wheel again"):
         read_weather(tmp_path / "s.csv", 10, END)

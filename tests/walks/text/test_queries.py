@@ -14,7 +14,7 @@ def walkers(tiny_home: Path) -> Walkers:
     return Walkers(Catalogue.open(tiny_home / "walks/tiny/catalogue"))
 
 
-def test_taught_and_held_out_share_no_wording_and_no_route(walkers: Walkers) -> None:
+def test_training_and_held_out_queries_share_no_wording_and_no_route(walkers: Walkers) -> None:
     taught = walkers.ask(200, 8, held_out=False, seed=3)
     held_out = walkers.ask(200, 8, held_out=True, seed=3)
 
@@ -24,7 +24,7 @@ def test_taught_and_held_out_share_no_wording_and_no_route(walkers: Walkers) -> 
     assert all(not set(wish.taught) & set(wish.held_out) for wish in WISHES)
 
 
-def test_relevance_is_graded_and_some_route_of_each_list_is_what_was_asked_for(walkers: Walkers) -> None:
+def test_relevance_is_graded_and_each_list_has_a_matching_route(walkers: Walkers) -> None:
     asked = walkers.ask(100, 8, held_out=False, seed=4)
 
     assert asked.rows.shape == asked.relevance.shape == (100, 8)
@@ -35,7 +35,7 @@ def test_relevance_is_graded_and_some_route_of_each_list_is_what_was_asked_for(w
     assert all(query.strip() for query in asked.queries)
 
 
-def test_the_same_seed_asks_the_same(walkers: Walkers) -> None:
+def test_the_same_seed_gives_the_same_queries(walkers: Walkers) -> None:
     one, again = (walkers.ask(20, 5, held_out=True, seed=9) for _ in range(2))
 
     assert one.queries == again.queries

@@ -31,7 +31,7 @@ def test_bm25_ranks_the_text_with_the_rarer_word_first() -> None:
 
 
 @pytest.mark.slow
-def test_a_taught_ranker_is_served_and_without_a_query_the_order_stays(tiny_home: Path) -> None:
+def test_serves_trained_text_ranker_and_keeps_the_order_without_a_query(tiny_home: Path) -> None:
     steps: list[int] = []
     root = tiny_home / "walks/models/text"
     wheels = tiny_home / "data-wheels"

@@ -39,11 +39,11 @@ child.wait()
         ("sleep 1", "other"),
     ],
 )
-def test_a_process_is_known_by_its_command(command: str, role: str) -> None:
+def test_role_of_a_process_follows_from_its_command(command: str, role: str) -> None:
     assert role_of(command) == role
 
 
-def test_marked_processes_and_their_children_are_found() -> None:
+def test_finds_marked_processes_and_their_children() -> None:
     value = f"{os.getpid()}"
     parent = subprocess.Popen(
         [sys.executable, "-c", FAMILY],
@@ -74,7 +74,7 @@ def test_cpu_is_summed_by_role_largest_first() -> None:
     assert used["replica"] == pytest.approx(1.5)
 
 
-def test_a_process_that_is_gone_has_no_cpu() -> None:
+def test_ended_process_has_no_cpu_time() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     assert cpu_of(gone.pid) is None
@@ -82,7 +82,7 @@ def test_a_process_that_is_gone_has_no_cpu() -> None:
     assert machine_busy_s() > 0
 
 
-def test_others_are_busy_for_what_is_not_ours() -> None:
+def test_busy_time_of_others_excludes_our_processes() -> None:
     own_s = cpu_of(os.getpid())
     assert own_s is not None
     others_s = others_busy_s([os.getpid()])

@@ -13,13 +13,13 @@ ray_rankway_unlabelled 7
 """
 
 
-def test_samples_of_a_unit_are_summed_over_its_replicas() -> None:
+def test_sums_samples_of_a_unit_over_its_replicas() -> None:
     assert total(TEXT, "ray_rankway_batch_candidates_sum", 'unit="ranker"') == 790.0
     assert total(TEXT, "ray_rankway_unlabelled", "") == 7.0
     assert total(TEXT, "ray_rankway_missing", "") == 0.0
 
 
-def test_the_address_is_the_one_the_service_printed(tmp_path: Path) -> None:
+def test_metrics_address_is_read_from_the_services_output(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("ready\nPrometheus metrics: http://127.0.0.1:20133/metrics\n")
     assert metrics_url(log) == "http://127.0.0.1:20133/metrics"

@@ -8,7 +8,7 @@ def readable(timer: FineTimer, within_s: float) -> bool:
     return bool(select.select([timer.fd], [], [], within_s)[0])
 
 
-def test_a_moment_that_has_passed_fires_at_once() -> None:
+def test_timer_in_the_past_fires_at_once() -> None:
     timer = FineTimer()
     try:
         timer.set(time.perf_counter() - 1)
@@ -19,7 +19,7 @@ def test_a_moment_that_has_passed_fires_at_once() -> None:
         timer.close()
 
 
-def test_it_never_fires_early() -> None:
+def test_timer_never_fires_early() -> None:
     timer = FineTimer()
     try:
         due_s = time.perf_counter() + 0.01
@@ -30,7 +30,7 @@ def test_it_never_fires_early() -> None:
         timer.close()
 
 
-def test_clearing_what_has_not_fired_is_allowed() -> None:
+def test_timer_that_has_not_fired_can_be_cleared() -> None:
     timer = FineTimer()
     timer.clear()
     timer.close()
