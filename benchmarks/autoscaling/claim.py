@@ -4,6 +4,7 @@ The pipeline is configs/cluster.yaml with its CPU pool alone, since Serve's poli
 searches with the same number of trials tune in the stepped engine. The configurations on their fronts are judged by the
 event engine, request by request, with several seeds. The report compares the costs at equal misses, and the misses at
 equal cost. This uses less traffic than 10^9 requests per day, on smaller nodes at the same price per core.
+
     python benchmarks/autoscaling/claim.py [--trials 200] [--requests-per-day 5e7] [--seeds 2] [--json]
 """
 

@@ -52,7 +52,7 @@ def service(config: Path, settings: Mapping[str, str] | None = None) -> Iterator
     port = free_port()
     command = [sys.executable, "-m", "cli.main", "serve", str(config), "--port", str(port)]
     with _running(command, port, settings or {}) as server:
-        _wait_until_told(server)
+        _wait_until_announced(server)
         yield server
 
 
@@ -108,7 +108,7 @@ def _wait_until_ready(server: Server, process: "subprocess.Popen[bytes]") -> Non
     raise RuntimeError(f"the server was not ready in {_START_LIMIT_S:.0f} s")
 
 
-def _wait_until_told(server: Server) -> None:
+def _wait_until_announced(server: Server) -> None:
     """Wait until the service itself reports that it is ready. Earlier requests may take Serve's fallback proxy."""
     limit_s = time.monotonic() + _START_LIMIT_S
     while _READY not in server.log.read_text(errors="replace"):
