@@ -44,12 +44,13 @@ class Findings:
 
 
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Pipelines' YAML files.")],
+    files: Annotated[list[Path], typer.Argument(help="Pipeline YAML files.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check pipelines: keys, ranges, artifacts, runtimes. Say how each model will run, and why.
+    """Check a pipeline's YAML, its data, its models and runtimes.
 
-    Exit 2 on a fault.
+    Also show the runtime of each model and the reason for it. Exit with status 2 if a pipeline cannot be
+    served.
     """
     findings_by_file = {str(path): _findings(path) for path in files}
     if as_json:
@@ -80,10 +81,11 @@ def _findings(path: Path) -> Findings:
 
 def _print(path: str, findings: Findings) -> None:
     console = Console()
-    console.print(f"{path}: " + ("[red]faulty[/]" if findings.faults else "[green]ok[/]"), highlight=False)
+    console.print(f"{path}: " + ("[red]invalid[/]" if findings.faults else "[green]ok[/]"), highlight=False)
     lines = [f"models.{name}: {describe(choice)}" for name, choice in findings.runtimes.items()]
     lines += [
-        f"autoscaling: {kind} would add nothing here: {why}" for kind, why in findings.idle_policies.items()
+        f"autoscaling: policy {kind} would add nothing here: {why}"
+        for kind, why in findings.idle_policies.items()
     ]
     lines += [f"warning: {warning}" for warning in findings.warnings]
     for line in [*findings.faults, *lines]:

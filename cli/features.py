@@ -22,18 +22,18 @@ from services.stores.kinds.registry import StoreConfig
 from services.stores.loading import LoadCheckpoint, LoadReport, load_all
 from services.stores.sources import open_source
 
-app = typer.Typer(help="Load users' features; set live features of items.", no_args_is_help=True)
+app = typer.Typer(help="Load user features into the store; set live item features.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Load users' features; set live features of items."""
+    """Load user features into the store; set live item features."""
 
 
 @app.command("load")
 def load_files(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML; its features.store is loaded.")],
-    files: Annotated[list[Path], typer.Argument(help="Parquet files, or folders of embedded stores.")],
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file. The rows go to its features.store.")],
+    files: Annotated[list[Path], typer.Argument(help="Parquet files, or folders of embedded (LMDB) stores.")],
 ) -> None:
     """Load users' rows: Parquet with a column user_id and one a feature. Cut off, it goes on where it was."""
     console = Console(stderr=True)
@@ -42,15 +42,16 @@ def load_files(
             loads = _load(config, files, console)
         except ServiceError as error:
             if not isinstance(error, ConfigError | StoreLost):
-                error.add_note("Called again, the load goes on where it was.")
+                error.add_note("Run the command again: the load resumes where it stopped.")
             raise
     for path, loaded in loads.items():
         for fault in loaded.faults:
             console.print(fault, markup=False, highlight=False, soft_wrap=True)
-        before = f", {loaded.resumed} rows were dealt with before" if loaded.resumed else ""
+        before = f", {loaded.resumed} rows were already loaded by an earlier run" if loaded.resumed else ""
         if loaded.lost:
             before = (
-                f"; started over, as the store had lost some of the {loaded.lost} rows of an earlier call"
+                f"; loaded from the beginning, because the store had lost some of the {loaded.lost} rows of an "
+                f"earlier run"
             )
         refused = f", {loaded.refused} refused" if loaded.refused else ""
         console.print(
@@ -62,11 +63,9 @@ def load_files(
 
 @app.command("set")
 def set_items(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML; its features.live is written.")],
-    setting: Annotated[
-        str, typer.Argument(help="live.NAME=VALUE, or =V,V,... for a feature of several numbers.")
-    ],
-    items: Annotated[list[str], typer.Argument(help="Ids of the items.")],
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file. Its features.live folder is written.")],
+    setting: Annotated[str, typer.Argument(help="live.NAME=VALUE, or live.NAME=V,V,... for a vector.")],
+    items: Annotated[list[str], typer.Argument(help="Item ids.")],
 ) -> None:
     """Set a live feature of items: running services see it within features.refresh_s."""
     console = Console(stderr=True)
@@ -74,21 +73,21 @@ def set_items(
     try:
         numbers = [float(number) for number in text.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"{setting!r} is not live.NAME=VALUE with a number") from None
+        raise typer.BadParameter(f"expected live.NAME=VALUE with a number, got {setting!r}") from None
     with exit_on_error(console):
         pipeline, home = load_config(config), home_directory()
         definitions = load_definitions(home / pipeline.features.definitions)
         folder = LiveFolder(home, pipeline.name, pipeline.features.live)
         value = numbers if "," in text else numbers[0]
         set_live(folder, definitions, Catalogue.open(home / pipeline.catalogue), name, value, items)
-    console.print(f"live.{name} is {text} for {len(set(items))} items", markup=False, highlight=False)
+    console.print(f"live.{name} set to {text} for {len(set(items))} items", markup=False, highlight=False)
 
 
 def _load(config: Path, files: list[Path], console: Console) -> dict[Path, LoadReport]:
     pipeline, home = load_config(config), home_directory()
     store = pipeline.features.store
     if store is None:
-        raise ConfigError(f"{config} names no store: add features.store", field="features.store")
+        raise ConfigError(f"features.store: missing in {config}; add a store", field="features.store")
     definitions = load_definitions(home / pipeline.features.definitions)
     sources = {path: open_source(path, definitions) for path in files}
     writer = open_writer(store, home)

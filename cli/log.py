@@ -14,18 +14,20 @@ from services.config.loading import load_config
 from services.offline.skew import SkewReport, skew_report
 from services.paths import home_directory
 
-app = typer.Typer(help="Compare the served log's features with their values now.", no_args_is_help=True)
+app = typer.Typer(help="Compare logged features with values computed again.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Compare the served log's features with their values now."""
+    """Compare logged features with values computed again."""
 
 
 @app.command("skew")
 def skew(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
-    paths: Annotated[list[Path], typer.Argument(help="The log: Parquet files, or folders of them.")],
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Served log: Parquet files, or folders of Parquet files.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare logged features with the same ones worked out again as of each request's moment."""
@@ -47,7 +49,9 @@ def _show(report: SkewReport) -> None:
         table.add_row(each.feature, *numbers, style="bold" if each.differing else None)
     console = Console()
     console.print(table)
-    console.print(f"{report.lists} lists compared, {report.unread} not: the store did not give their users")
+    console.print(
+        f"{report.lists} lists compared. {report.unread} not compared: the store did not return their users"
+    )
 
 
 def _as_json(report: SkewReport) -> dict[str, object]:

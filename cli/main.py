@@ -36,16 +36,27 @@ class Command:
 
 
 COMMANDS = (
-    Command("check", "cli.check:check", _SERVE, "Check pipelines: keys, ranges, artifacts, runtimes."),
+    Command(
+        "check", "cli.check:check", _SERVE, "Check a pipeline's YAML, its data, its models and runtimes."
+    ),
     Command("serve", "cli.serve:serve", _SERVE, "Serve a pipeline over HTTP until Ctrl-C or SIGTERM."),
-    Command("release", "cli.release:app", _SERVE, "Swap model, catalogue and features together, under load."),
-    Command("log", "cli.log:app", _SERVE, "Compare the served log's features with their values now."),
-    Command("train", "cli.train:train", _DATA, "Train a pipeline's models; go on where it was cut off."),
-    Command("models", "cli.models:app", _DATA, "Artifacts, imports from Hugging Face, profiles of units."),
-    Command("features", "cli.features:app", _DATA, "Load users' features; set live features of items."),
-    Command("autoscale", "cli.autoscale:app", _SCALING, "Record, simulate, tune, plan and replay traffic."),
-    Command("k8s", "cli.k8s:app", _KUBERNETES, "Render a RayService, lint a build, scale a live cluster."),
-    Command("walks", "cli.walks:app", _EXAMPLE, "Walking routes in Helsinki: their world, map and events."),
+    Command(
+        "release", "cli.release:app", _SERVE, "Switch models, catalogue and features together, under load."
+    ),
+    Command("log", "cli.log:app", _SERVE, "Compare logged features with values computed again."),
+    Command("train", "cli.train:train", _DATA, "Train a pipeline's models. An interrupted run resumes."),
+    Command("models", "cli.models:app", _DATA, "List, show and import models, and measure pipeline units."),
+    Command(
+        "features", "cli.features:app", _DATA, "Load user features into the store; set live item features."
+    ),
+    Command(
+        "autoscale",
+        "cli.autoscale:app",
+        _SCALING,
+        "Record, simulate and replay traffic; tune and plan capacity.",
+    ),
+    Command("k8s", "cli.k8s:app", _KUBERNETES, "Render and lint Kubernetes manifests; scale a live cluster."),
+    Command("walks", "cli.walks:app", _EXAMPLE, "Build and explore the example: walking routes in Helsinki."),
 )
 
 
@@ -60,7 +71,7 @@ def root(arguments: Sequence[str]) -> typer.Typer:
     called = next((argument for argument in arguments if not argument.startswith("-")), None)
     app = typer.Typer(
         name="rankway",
-        help="Rankway: multi-stage ranking on Ray Serve.",
+        help="Rankway serves multi-stage ranking pipelines on Ray Serve.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -79,7 +90,7 @@ def _mount(app: typer.Typer, command: Command) -> None:
     if isinstance(loaded, typer.Typer):
         app.add_typer(loaded, name=command.name, rich_help_panel=command.panel)
         return
-    assert callable(loaded), f"{command.target} is neither a function nor a typer.Typer"
+    assert callable(loaded), f"{command.target}: must be a function or a typer.Typer"
     app.command(command.name, rich_help_panel=command.panel)(loaded)
 
 

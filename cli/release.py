@@ -13,8 +13,8 @@ from services.errors import ConfigError, ReleaseError
 from services.paths import home_directory
 from services.releases.staging import ReleaseFolder
 
-app = typer.Typer(help="Swap model, catalogue and features together, under load.", no_args_is_help=True)
-Config = Annotated[Path, typer.Argument(help="The pipeline's YAML.")]
+app = typer.Typer(help="Switch models, catalogue and features together, under load.", no_args_is_help=True)
+Config = Annotated[Path, typer.Argument(help="Pipeline YAML file.")]
 
 
 @app.command("list")
@@ -32,7 +32,9 @@ def list_releases(config: Config) -> None:
                 f"features {release.feature_hash}  {models}"
             )
         if active is None:
-            console.print(f"none is active: {pipeline.name} serves what its configuration names")
+            console.print(
+                f"no release is active: {pipeline.name} serves the versions that its configuration names"
+            )
 
 
 @app.command()
@@ -55,7 +57,7 @@ def stage(config: Config) -> None:
 def activate(
     config: Config,
     name: Annotated[
-        str | None, typer.Argument(help="Name of the release; default the one staged last.")
+        str | None, typer.Argument(help="Release name. Default: the release staged last.")
     ] = None,
 ) -> None:
     """Load and warm a release in all replicas, then swap to it; a failed load changes nothing."""
@@ -66,7 +68,7 @@ def activate(
             staged = folder.staged()
             if not staged:
                 raise ReleaseError(
-                    f"no release is staged at {folder.root}: `rankway release stage` makes one"
+                    f"no release is staged at {folder.root}; stage one with `rankway release stage`"
                 )
             name = staged[-1].name
         _activate(pipeline, folder, name, console)
@@ -99,7 +101,7 @@ def _activate(
             if faults:
                 raise ReleaseError("\n".join(faults))
             folder.history.note_active(name, is_rollback=is_rollback)
-    where = "in all replicas" if is_running else "from the next `rankway serve` on; no service runs"
+    where = "in all replicas" if is_running else "from the next start on: no service is running now"
     console.print(f"{name} is active {where}", highlight=False, soft_wrap=True)
 
 

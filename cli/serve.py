@@ -20,9 +20,9 @@ _STOPPED_EARLY = 130  # as a shell reports a command that Ctrl-C ended
 
 
 def serve(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
-    port: Annotated[int | None, typer.Option(help="Listen here instead of http.port.")] = None,
-    host: Annotated[str | None, typer.Option(help="Bind here instead of http.host.")] = None,
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
+    port: Annotated[int | None, typer.Option(help="Port to listen on, instead of http.port.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to bind, instead of http.host.")] = None,
 ) -> None:
     """Serve a pipeline over HTTP until Ctrl-C or SIGTERM."""
     console = Console(stderr=True)
@@ -67,7 +67,9 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
         fast = deploy(pipeline, home, on_status)
         status.stop()
         if not fast:
-            console.print("[yellow]requests take Serve's path, not the fast one; see the replicas' logs[/]")
+            console.print(
+                "[yellow]requests take Serve's slower path, not the fast path; see the replicas' logs[/]"
+            )
         body = json.dumps({"user_id": "u-000001", "k": 3})
         console.print(f"{pipeline.name} is ready at {url}. Try it:", highlight=False)
         console.print(f"  curl -s {url}/v1/rank -d '{body}'", highlight=False, soft_wrap=True)
@@ -75,7 +77,9 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
         open_beyond = exposed_ports()
         if open_beyond:
             listed = ", ".join(f"{number} ({owner})" for number, owner in open_beyond)
-            console.print(f"Open beyond loopback, close them in the firewall: {listed}", highlight=False)
+            console.print(
+                f"These ports are open beyond loopback; close them in the firewall: {listed}", highlight=False
+            )
         with announced(pipeline, home):
             console.print("Ctrl-C stops it.", highlight=False)
             stop.wait()

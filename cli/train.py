@@ -23,28 +23,32 @@ if TYPE_CHECKING:
     from models.training.splits import TrainingFolders
     from models.training.train import Trained
 
-ORDERS = {"": "this model", "ranker_": "the ranker", "popularity_": "popularity", "random_": "random"}
+ORDERS = {"": "this model", "ranker_": "ranker", "popularity_": "popularity", "random_": "random"}
 """Metrics' prefixes and what they measured."""
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML file, with a part `training`.")],
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file with a part `training`.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Train even if data and config are as they were.")
+        bool, typer.Option("--force", help="Train even if data and configuration are unchanged.")
     ] = False,
     from_log: Annotated[
         list[Path] | None,
         typer.Option(
-            "--from-log", help="Train from this log of a service: Parquet files, or folders of them."
+            "--from-log",
+            help="Train on this served log: Parquet files, or folders of Parquet files. May be repeated.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print versions and metrics as JSON.")] = False,
 ) -> None:
-    """Train a pipeline's models; go on where it was cut off. Models whose data and configuration are unchanged stay."""
+    """Train a pipeline's models. An interrupted run resumes.
+
+    Models whose data and configuration are unchanged are kept.
+    """
     from safetensors import SafetensorError  # how a full disk shows while weights are written
 
     console = Console(stderr=True)
-    remedy = f"the models of before are whole: make room under {home_directory()}, then call again"
+    remedy = f"the previous models are intact; make room under {home_directory()} and run the command again"
     with exit_on_error(console, OSError, SafetensorError, remedy=remedy, exit_code=FAILED):
         trained = _train(load_config(config), from_log or [], force, console)
     if as_json:
@@ -71,7 +75,7 @@ def _train(
 
     if pipeline.training is None:
         raise ConfigError(
-            f"pipeline {pipeline.name} has no part `training`; add it to its YAML", field="training"
+            f"training: pipeline {pipeline.name} has no part `training`; add it to the YAML", field="training"
         )
     home = home_directory()
     reranker = None if pipeline.reranker is None else pipeline.models[pipeline.reranker.model].artifact
@@ -111,7 +115,8 @@ def _distilled_place(pipeline: PipelineConfig, home: Path) -> Path | None:
     name = pipeline.training.distilled.model
     if name not in pipeline.models:
         raise ConfigError(
-            f"training.distilled.model: {name!r} is not in models; name one of {sorted(pipeline.models)}, or add it",
+            f"training.distilled.model: must be in models, got {name!r}; "
+            f"add it, or name one of {sorted(pipeline.models)}",
             field="training.distilled.model",
         )
     return home / pipeline.models[name].artifact
@@ -126,8 +131,8 @@ def _build(pipeline: PipelineConfig, events: EventsConfig, home: Path, console: 
     expected = [str(path.relative_to(home)) for path in (data.catalogue, data.definitions, data.impressions)]
     if expected != [pipeline.catalogue, pipeline.features.definitions, pipeline.training.data]:
         raise ConfigError(
-            f"training.events builds {', '.join(expected)}; let catalogue, features.definitions and "
-            f"training.data name these",
+            f"training.events: builds {', '.join(expected)}, but the pipeline names other paths; set catalogue, "
+            f"features.definitions and training.data to these",
             field="training.events",
         )
     with console.status(f"{events.set}: reading the events"):

@@ -16,19 +16,17 @@ from walks.ensure import ensure_world
 from walks.presets import PresetName
 from walks.world import data_home, inputs_of, world_at
 
-app = typer.Typer(help="Walking routes in Helsinki: their world, map and events.", no_args_is_help=True)
+app = typer.Typer(help="Build and explore the example: walking routes in Helsinki.", no_args_is_help=True)
 
 Preset = Annotated[PresetName, typer.Option(help="Size of the world.")]
-Home = Annotated[Path | None, typer.Option(help="Data home; default $RANKWAY_HOME, else .rankway.")]
+Home = Annotated[Path | None, typer.Option(help="Data home. Default: $RANKWAY_HOME, else .rankway.")]
 
 
 @app.command()
 def build(
     preset: Preset = "full",
     home: Home = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Build even if the inputs are as they were.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Build even if the inputs are unchanged.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Make routes from the street map, simulate users and ratings; write catalogue and training data."""
@@ -51,8 +49,8 @@ def build(
 
 @app.command()
 def show(
-    route_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a route, as answers have it.")],
-    out: Annotated[Path | None, typer.Option(help="The picture; default ID.png here.")] = None,
+    route_id: Annotated[str, typer.Argument(metavar="ID", help="Route id, as in answers.")],
+    out: Annotated[Path | None, typer.Option(help="PNG file to write. Default: ID.png.")] = None,
     preset: Preset = "full",
     home: Home = None,
 ) -> None:
@@ -65,7 +63,7 @@ def show(
         picture = out or Path(f"{route_id}.png")
         if not picture.parent.is_dir() or picture.is_dir():
             raise typer.BadParameter(
-                f"{picture} has to be a file in a folder that is there; make the folder first"
+                f"--out: must be a file in an existing folder, got {picture}; create the folder first"
             )
         draw_route(feature, inputs_of(preset, home).map, picture)
     sys.stdout.write(f"{feature['properties']['name']}\n{feature['properties']['description']}\n{picture}\n")
@@ -75,7 +73,7 @@ def show(
 def text_ranker(
     preset: Preset = "full",
     home: Home = None,
-    lists: Annotated[int, typer.Option(min=4, help="Synthetic queries to be taught on.")] = 960,
+    lists: Annotated[int, typer.Option(min=4, help="Number of synthetic training queries.")] = 960,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Teach MiniLM to match words with routes, on synthetic queries; writes the model of configs/walks-text.yaml."""
@@ -85,10 +83,10 @@ def text_ranker(
         from walks.text.text_ranker import Fit, train_text_ranker  # here, as it loads torch
 
         root = data_home(home) / "walks" / "models" / "text"
-        with shown_progress(console, "teaching") as report:
+        with shown_progress(console, "training") as report:
 
             def progress(done: int, total: int, loss: float) -> None:
-                report("teaching", done, total, f"loss {loss:.3f}" + (", measuring" if done == total else ""))
+                report("training", done, total, f"loss {loss:.3f}" + (", measuring" if done == total else ""))
 
             wheels = data_home(home) / "data-wheels"
             artifact = train_text_ranker(
@@ -104,21 +102,19 @@ def text_ranker(
 
 @app.command("simulate")
 def simulate_events(
-    events: Annotated[bool, typer.Option("--events", help="Print events, one JSON object a line.")],
-    users: Annotated[int, typer.Option(min=1, help="How many of the world's users.")] = 100,
-    hours: Annotated[int, typer.Option(min=1, help="How long, from the world's present.")] = 24,
-    rate: Annotated[float, typer.Option(min=1e-3, max=24.0, help="Mean visits a user a day.")] = 1.0,
-    speed: Annotated[
-        float, typer.Option(min=0.0, help="Simulated seconds a second; 0: as fast as they are read.")
-    ] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other events.")] = 1,
+    events: Annotated[bool, typer.Option("--events", help="Print events, one JSON object per line.")],
+    users: Annotated[int, typer.Option(min=1, help="Number of users to simulate.")] = 100,
+    hours: Annotated[int, typer.Option(min=1, help="Simulated hours.")] = 24,
+    rate: Annotated[float, typer.Option(min=1e-3, max=24.0, help="Mean visits per user and day.")] = 1.0,
+    speed: Annotated[float, typer.Option(min=0.0, help="Simulated seconds per second. 0: no pause.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
     preset: Preset = "full",
     home: Home = None,
 ) -> None:
     """Go on from the world's present: positions and feedback of simulated people, in order of time."""
     console = Console(stderr=True)
     if not events:
-        raise typer.BadParameter("say what to simulate: --events")
+        raise typer.BadParameter("nothing to simulate; add --events")
     with _exit_on_error(console):
         from walks.data.stream import events_ahead, paced
         from walks.simulation.scene import Scene  # here, as these load scipy
@@ -137,7 +133,7 @@ def simulate_events(
 def _exit_on_error(console: Console) -> AbstractContextManager[None]:
     """Report errors of the data, of a store or of the disk."""
     return exit_on_error(
-        console, OSError, remedy="make room there, or name another place (--home, --out) that can be written"
+        console, OSError, remedy="make room there, or choose another writable path with --home or --out"
     )
 
 

@@ -9,12 +9,12 @@ from cli.autoscale.simulate import simulate
 from cli.autoscale.synthesise import synthesise
 from cli.autoscale.tune import tune
 
-app = typer.Typer(help="Record, simulate, tune, plan and replay traffic.", no_args_is_help=True)
+app = typer.Typer(help="Record, simulate and replay traffic; tune and plan capacity.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Record, simulate, tune, plan and replay traffic."""
+    """Record, simulate and replay traffic; tune and plan capacity."""
 
 
 app.command("synthesise")(synthesise)

@@ -76,5 +76,5 @@ def read_trace(path: Path, requests_per_day: float | None) -> Trace:
     counts = coarse(trace)
     days = len(counts) * counts.step_s / 86_400
     if not requests_per_day > 0:
-        raise TraceError(f"--requests-per-day is {requests_per_day:g}: give a number above 0")
+        raise TraceError(f"--requests-per-day: must be above 0, got {requests_per_day:g}")
     return trace.scaled(requests_per_day * days / float(counts.requests.sum()))

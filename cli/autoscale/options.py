@@ -12,14 +12,21 @@ from autoscale.simulator.run import Engine, engine_for
 from autoscale.traces.trace import Trace, coarse
 
 EngineOption: TypeAlias = Annotated[
-    Engine, typer.Option(help="auto: events up to 3 million requests, else steps.")
+    Engine,
+    typer.Option(
+        help="events simulates each request, steps an even load per step. auto: events up to 3 million requests."
+    ),
 ]
-Start: TypeAlias = Annotated[float | None, typer.Option("--start-s", help="On the trace's clock.")]
-End: TypeAlias = Annotated[float | None, typer.Option("--end-s", help="On the trace's clock.")]
-Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Of what chance has a say in.")]
-Html: TypeAlias = Annotated[Path | None, typer.Option(help="Writes the report with charts.")]
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, every decision included.")]
-RequestsPerDay: TypeAlias = Annotated[float | None, typer.Option(help="Scales the trace.")]
+Start: TypeAlias = Annotated[
+    float | None, typer.Option("--start-s", help="Start, in seconds on the trace's clock.")
+]
+End: TypeAlias = Annotated[
+    float | None, typer.Option("--end-s", help="End, in seconds on the trace's clock.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Random seed.")]
+Html: TypeAlias = Annotated[Path | None, typer.Option(help="Write an HTML report with charts to this file.")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON with every decision.")]
+RequestsPerDay: TypeAlias = Annotated[float | None, typer.Option(help="Scale the trace to this mean load.")]
 
 
 def options_of(
@@ -35,8 +42,8 @@ def options_of(
     last_s = counts.end_s if end_s is None else end_s
     if first_s >= counts.end_s or last_s <= counts.start_s:
         raise TraceError(
-            f"the trace's clock runs from {counts.start_s:g} to {counts.end_s:g} s, and nothing of it lies between "
-            f"start_s and end_s: give times on that clock"
+            f"--start-s, --end-s: outside the trace, which runs from {counts.start_s:g} to {counts.end_s:g} s, got "
+            f"{first_s:g} and {last_s:g}; choose times on the trace's clock"
         )
     try:
         return SimulationOptions(engine=engine_for(trace, engine), start_s=start_s, end_s=end_s, seed=seed)

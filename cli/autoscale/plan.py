@@ -20,13 +20,15 @@ from services.paths import home_directory
 
 
 def plan(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML; its profiles and prices are used.")],
-    requests_per_day: Annotated[float, typer.Option(help="On average.")],
-    peak_factor: Annotated[float, typer.Option(help="The busiest moment's rate over the mean.")] = 4.0,
-    zones: Annotated[int, typer.Option(help="Each has a node of each pool to spare.")] = 3,
-    survive_zone: Annotated[bool, typer.Option(help="The others carry the peak when one is lost.")] = False,
-    replicas_per_cell: Annotated[int, typer.Option(help="What one Ray cluster is trusted with.")] = 2048,
-    nodes_per_cell: Annotated[int, typer.Option(help="What one Ray cluster is trusted with.")] = 250,
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file. Its profiles and prices are used.")],
+    requests_per_day: Annotated[float, typer.Option(help="Mean requests per day.")],
+    peak_factor: Annotated[float, typer.Option(help="Peak request rate relative to the mean.")] = 4.0,
+    zones: Annotated[int, typer.Option(help="Availability zones. Each gets one spare node per pool.")] = 3,
+    survive_zone: Annotated[
+        bool, typer.Option(help="Size the other zones for the peak if one zone is lost.")
+    ] = False,
+    replicas_per_cell: Annotated[int, typer.Option(help="Most replicas in one Ray cluster.")] = 2048,
+    nodes_per_cell: Annotated[int, typer.Option(help="Most nodes in one Ray cluster.")] = 250,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Plan nodes by pool, cells and costs for a load, and for ten and a hundred times as much."""
@@ -43,7 +45,7 @@ def plan(
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0]).replace("_", "-")
-        raise typer.BadParameter(f"--{name}: {fault['msg']} (it is {fault['input']})") from None
+        raise typer.BadParameter(f"--{name}: {fault['msg']}, got {fault['input']}") from None
     with exit_on_error(console), console.status("planning"):
         made = make_plan(spec_of(load_config(config), home_directory()), options)
     if as_json:
@@ -55,10 +57,12 @@ def plan(
 def _show(made: Plan) -> None:
     console, size = Console(), made.sized
     units = Table(
-        "unit", "replicas", "requests/s of one", "of what it can do", "share of work", "share of cost"
+        "unit", "replicas", "requests/s per replica", "utilisation", "share of work", "share of cost"
     )
-    pools = Table("pool", "nodes", "of them spare", "cost a day", "cost a year")
-    growth = Table("requests a day", "peak a second", "cells", "nodes", "cost a day", "a day at mean load")
+    pools = Table("pool", "nodes", "spare nodes", "cost per day", "cost per year")
+    growth = Table(
+        "requests per day", "peak per second", "cells", "nodes", "cost per day", "cost per day at mean load"
+    )
     for table in (units, pools, growth):
         for column in table.columns[1:]:
             column.justify = "right"

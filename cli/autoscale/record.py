@@ -19,25 +19,31 @@ from services.paths import home_directory
 
 
 def record(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML; its record.path is read.")],
-    path: Annotated[Path, typer.Argument(help="The trace to write: .parquet.")],
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file. Its record.path is read.")],
+    path: Annotated[Path, typer.Argument(help="Trace to write, a .parquet file.")],
     seconds: Annotated[
-        float | None, typer.Option(min=1, max=604_800, help="Waits so long, and takes what came meanwhile.")
+        float | None,
+        typer.Option(min=1, max=604_800, help="Wait this long and write only the traffic of that time."),
     ] = None,
-    last_s: Annotated[float | None, typer.Option(min=1, help="Takes the last so many seconds.")] = None,
+    last_s: Annotated[
+        float | None, typer.Option(min=1, help="Write only the last seconds of recorded traffic.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write what came to a running service as a trace: all that it recorded, or a stretch of it."""
     console = Console(stderr=True)
     with exit_on_error(console):
         if path.suffix != ".parquet":
-            raise TraceError(f"{path}: recorded traces are .parquet; name it so")
+            raise TraceError(f"PATH: a recorded trace must be a .parquet file, got {path}")
         recording = load_config(config).record
         if recording is None:
-            raise ConfigError(f"{config} records nothing: add record: {{path: FOLDER}}", field="record")
+            raise ConfigError(
+                f"record: {config} records no traffic; add record: {{path: FOLDER}}", field="record"
+            )
         if "://" in recording.path:
             raise ConfigError(
-                f"record.path {recording.path} is no folder of this machine: copy it here, and call replay on that",
+                f"record.path: must be a local folder, got {recording.path}; copy it here and run `rankway autoscale "
+                f"replay` on the copy",
                 field="record.path",
             )
         since_s = None if last_s is None else time.time() - last_s

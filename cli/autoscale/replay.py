@@ -20,14 +20,14 @@ from services.errors import ConfigError
 
 
 def replay(
-    log: Annotated[Path, typer.Argument(help="A folder of recorded traffic, or a trace with --config.")],
-    patch: Annotated[Path, typer.Option("--with", help="The other autoscaling: a patch or a pipeline.")],
+    log: Annotated[Path, typer.Argument(help="Folder of recorded traffic, or a trace with --config.")],
+    patch: Annotated[Path, typer.Option("--with", help="Autoscaling to compare: a patch or a pipeline.")],
     config: Annotated[
-        Path | None, typer.Option(help="The pipeline as it is. [the one that recorded the log]")
+        Path | None, typer.Option(help="Pipeline YAML file. Default: the recorded pipeline.")
     ] = None,
     fail_if: Annotated[
         list[str] | None,
-        typer.Option(help="Exits with 1: cost>1.1x, misses>1%, p99_ms>80. Again for several."),
+        typer.Option(help="Exit with 1 on cost>1.1x, misses>1%, p99_ms>80. May be repeated."),
     ] = None,
     engine: EngineOption = "auto",
     start_s: Start = None,
@@ -60,7 +60,7 @@ def replay(
 def _recorded(console: Console, log: Path, config: Path | None) -> tuple[PipelineConfig, Trace]:
     if log.suffix == ".csv" or (log.is_file() and not log.name.startswith("traffic-")):
         if config is None:
-            raise ConfigError(f"{log} is a trace, which does not say of which pipeline: give --config")
+            raise ConfigError(f"--config: missing, and the trace {log} names no pipeline; give --config")
         return read_pipeline(config)[0], read_trace(log, None)
     traffic = read_traffic(log)
     _tell_recorded(console, traffic)
@@ -77,7 +77,7 @@ def _tell_recorded(console: Console, traffic: RecordedTraffic) -> None:
     """Say what really happened: there is no cost in it, but what was refused and decided."""
     for unit, batches in traffic.batches.items():
         console.print(
-            f"{unit} as recorded: {batches} batches of {traffic.batched[unit] / batches:.0f} candidates on average, "
+            f"{unit} as recorded: {batches} batches with {traffic.batched[unit] / batches:.0f} candidates on average, "
             f"{traffic.shed.get(unit, 0)} requests refused or degraded",
             markup=False,
             highlight=False,

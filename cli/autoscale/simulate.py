@@ -24,10 +24,10 @@ from cli.errors import exit_on_error
 
 
 def simulate(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
-    trace: Annotated[Path, typer.Argument(help="The trace: .csv or .parquet.")],
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
+    trace: Annotated[Path, typer.Argument(help="Trace, a .csv or .parquet file.")],
     patch: Annotated[
-        Path | None, typer.Option("--with", help="Another autoscaling: a patch or a pipeline.")
+        Path | None, typer.Option("--with", help="Autoscaling to use instead: a patch or a pipeline.")
     ] = None,
     engine: EngineOption = "auto",
     requests_per_day: RequestsPerDay = None,
@@ -43,7 +43,7 @@ def simulate(
         pipeline, spec = read_pipeline(config)
         autoscaling = pipeline.autoscaling if patch is None else read_autoscaling(patch, pipeline.trust)
         if autoscaling is None:
-            console.print("no autoscaling: replicas stay as the pipeline has them", highlight=False)
+            console.print("no autoscaling: the numbers of replicas stay as configured", highlight=False)
         arrivals = read_trace(trace, requests_per_day)
         options = options_of(arrivals, engine, start_s, end_s, seed)
         with progress_over(console, arrivals, options, trace.name) as progress:
@@ -84,7 +84,7 @@ def tell(
         try:
             html.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise TraceError(f"{html} cannot be written: {error.strerror or error}") from error
+            raise TraceError(f"--html: {html} cannot be written: {error.strerror or error}") from error
         console.print(f"{html}: written", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         plain = {name: simulation.to_json() for name, simulation in cases.items()}

@@ -18,20 +18,22 @@ from models.datasets.wheels import locate
 
 
 def synthesise(
-    path: Annotated[Path, typer.Argument(help="The trace to write: .csv or .parquet.")],
-    requests_per_day: Annotated[float, typer.Option(help="On average over the days.")],
+    path: Annotated[Path, typer.Argument(help="Trace to write, a .csv or .parquet file.")],
+    requests_per_day: Annotated[float, typer.Option(help="Mean requests per day.")],
     day: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day: 2010-09-21 to 2019-08-31.")
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="First day, from 2010-09-21 to 2019-08-31.")
     ],
-    days: Annotated[int, typer.Option(min=1, max=366)] = 1,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Number of days.")] = 1,
     shape: Annotated[
-        Shape, typer.Option(help="hires: as bikes are hired; walks: lunch and evening.")
+        Shape, typer.Option(help="Daily shape. hires: bike hires; walks: lunch and evening peaks.")
     ] = "hires",
-    candidates: Annotated[float, typer.Option(help="Of a request, on average.")] = 200.0,
-    candidates_cv: Annotated[float, typer.Option(help="Their coefficient of variation.")] = 0.0,
-    burstiness: Annotated[float, typer.Option(help="Share of the swings that purchases show.")] = 0.3,
-    step_s: Annotated[float, typer.Option(help="Width of the bins.")] = 60.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    candidates: Annotated[float, typer.Option(help="Mean candidates per request.")] = 200.0,
+    candidates_cv: Annotated[float, typer.Option(help="Coefficient of variation of the candidates.")] = 0.0,
+    burstiness: Annotated[
+        float, typer.Option(help="Share of the swings seen in the purchases, 0 for none.")
+    ] = 0.3,
+    step_s: Annotated[float, typer.Option(help="Bin width in seconds.")] = 60.0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a trace from hourly bike hires and the bursts of purchases; docs/planning.md says how."""
@@ -59,7 +61,7 @@ def synthesise(
         typer.echo(json.dumps(document, indent=2))
         return
     console.print(
-        f"{path}: {requests} requests in {len(counts)} bins of {step_s:g} s, at most {peak:.1f} a second",
+        f"{path}: {requests} requests in {len(counts)} bins of {step_s:g} s, at most {peak:.1f} requests/s",
         markup=False,
         highlight=False,
         soft_wrap=True,

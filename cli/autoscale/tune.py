@@ -25,28 +25,34 @@ from cli.progress import shown_progress
 
 
 def tune(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
-    trace: Annotated[Path, typer.Argument(help="The trace to tune on.")],
-    validate: Annotated[Path | None, typer.Option(help="The trace to judge on; else the same.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the chosen autoscaling: is written.")] = Path(
-        "autoscaling.yaml"
-    ),
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
+    trace: Annotated[Path, typer.Argument(help="Trace to tune on.")],
+    validate: Annotated[
+        Path | None, typer.Option(help="Trace to judge the results on. Default: TRACE.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File for the chosen autoscaling.")] = Path("autoscaling.yaml"),
     journal: Annotated[
         Path | None,
-        typer.Option(help="What is done; called again, the search goes on from it. [<out>.journal]"),
+        typer.Option(help="Journal of finished trials. A later run resumes from it. Default: OUT.journal."),
     ] = None,
     policy: Annotated[
-        list[str] | None, typer.Option(help="Tried; again for several. [all that mean anything]")
+        list[str] | None, typer.Option(help="Policy to try. May be repeated. Default: all that can help.")
     ] = None,
-    max_misses: Annotated[float, typer.Option(help="Share of requests that may miss the objective.")] = 0.01,
-    p99_ms: Annotated[float | None, typer.Option(help="The objective, where the pipeline has none.")] = None,
-    requests_per_day: Annotated[float | None, typer.Option(help="Scales the traces.")] = None,
-    trials: Annotated[int, typer.Option(help="Configurations on the shortest stretch.")] = 1000,
-    middle: Annotated[int, typer.Option(help="Of them, those that go on.")] = 50,
-    finalists: Annotated[int, typer.Option(help="Of them, those on the whole trace.")] = 6,
-    step_s: Annotated[float, typer.Option(help="Width of the simulations' bins.")] = 10.0,
-    workers: Annotated[int, typer.Option(help="Processes.")] = 2,
-    seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
+    max_misses: Annotated[
+        float, typer.Option(help="Share of requests that may miss the objective, 0 to 1.")
+    ] = 0.01,
+    p99_ms: Annotated[float | None, typer.Option(help="Objective, if the pipeline has none.")] = None,
+    requests_per_day: Annotated[
+        float | None, typer.Option(help="Scale the traces to this mean load.")
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(help="Configurations simulated on the shortest part of the trace.")
+    ] = 1000,
+    middle: Annotated[int, typer.Option(help="Configurations that reach the middle part.")] = 50,
+    finalists: Annotated[int, typer.Option(help="Configurations simulated on the whole trace.")] = 6,
+    step_s: Annotated[float, typer.Option(help="Bin width of the simulations in seconds.")] = 10.0,
+    workers: Annotated[int, typer.Option(help="Worker processes.")] = 2,
+    seed: Annotated[int, typer.Option(help="Random seed of the search.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Look for the autoscaling that misses little and costs little; write it and say what it buys."""
@@ -81,7 +87,7 @@ def tune(
         typer.echo(json.dumps(_as_json(tuned, now, judged, summary, out), indent=2))
         return
     title = f"tuned on {trace.name}, judged on {judged_on.name}"
-    table = Table("policy", "cost", "missed", "judged: cost", "missed", "p99, ms", "", title=title)
+    table = Table("policy", "cost", "misses", "judged: cost", "misses", "p99, ms", "", title=title)
     for column in table.columns[1:6]:
         column.justify = "right"
     for one, there in zip(tuned.front, judged, strict=True):
@@ -94,7 +100,9 @@ def tune(
         shown.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
     if miss_share(best) > max_misses:
         shown.print(
-            f"It misses more than the allowed {max_misses:.2%} there.", style="yellow", highlight=False
+            f"The chosen autoscaling misses more than the allowed {max_misses:.2%} on {judged_on.name}.",
+            style="yellow",
+            highlight=False,
         )
     shown.print(f"{out}: written", markup=False, highlight=False, soft_wrap=True)
 
@@ -109,7 +117,7 @@ def _options(**values: Any) -> TuneOptions:
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0]).replace("_", "-")
-        raise typer.BadParameter(f"--{name}: {fault['msg']} (it is {fault['input']})") from None
+        raise typer.BadParameter(f"--{name}: {fault['msg']}, got {fault['input']}") from None
 
 
 def _base(autoscaling: AutoscalingConfig | None, p99_ms: float) -> AutoscalingConfig:
@@ -118,7 +126,7 @@ def _base(autoscaling: AutoscalingConfig | None, p99_ms: float) -> AutoscalingCo
     try:
         return AutoscalingConfig.model_validate({"p99_ms": p99_ms, "policy": {"kind": "target_ongoing"}})
     except ValidationError as error:
-        raise typer.BadParameter(f"--p99-ms: {error.errors()[0]['msg']} (it is {p99_ms})") from None
+        raise typer.BadParameter(f"--p99-ms: {error.errors()[0]['msg']}, got {p99_ms}") from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,14 +7,14 @@ from cli.k8s.render import render
 from cli.k8s.scale import scale
 
 app = typer.Typer(
-    help="Render a RayService, lint a build, scale a live cluster.",
+    help="Render and lint Kubernetes manifests; scale a live cluster.",
     no_args_is_help=True,
 )
 
 
 @app.callback()
 def _group() -> None:
-    """Render a RayService, lint a build, scale a live cluster."""
+    """Render and lint Kubernetes manifests; scale a live cluster."""
 
 
 app.command("lint")(lint)

@@ -29,22 +29,24 @@ def check_renderable(config: PipelineConfig) -> None:
     for unit in config.units:
         if not config.units[unit].pools and LOCAL_POOL not in config.pools:
             raise ConfigError(
-                f"units.{unit} names no pool: a cluster has to know its nodes; give it pools, "
-                f"or say under pools.{LOCAL_POOL} what the nodes are that every such unit is on",
+                f"units.{unit}.pools: missing, and a cluster needs to know its nodes; name pools for the unit, or "
+                f"describe the nodes of all units without pools under pools.{LOCAL_POOL}",
                 field=f"units.{unit}.pools",
             )
     for name, pool in used_pools(config).items():
         _check_name(f"pools.{name}", name, _LONGEST_POOL)
         if name == HEAD:
-            raise ConfigError(f"pools.{name}: the head node's group has that name; choose another")
+            raise ConfigError(
+                f"pools.{name}: the name is reserved for the head node's group; choose another name"
+            )
         if pool.min_nodes > pool.max_nodes:
             raise ConfigError(
-                f"pools.{name}: min_nodes {pool.min_nodes} is above max_nodes {pool.max_nodes}; "
-                f"lower the one or raise the other"
+                f"pools.{name}: min_nodes must be at most max_nodes, got {pool.min_nodes} and {pool.max_nodes}; "
+                f"lower min_nodes or raise max_nodes"
             )
         if pool.cpus < 1:
             raise ConfigError(
-                f"pools.{name}.cpus: {pool.cpus:g} is less than one, and Ray counts a node's CPUs whole; give 1 or more"
+                f"pools.{name}.cpus: must be at least 1, because Ray counts whole CPUs per node, got {pool.cpus:g}"
             )
         _check_labels(name, pool)
     lowered(config, {})
@@ -54,8 +56,8 @@ def check_renderable(config: PipelineConfig) -> None:
 def _check_name(field: str, name: str, longest: int) -> None:
     if len(name) > longest or not _LABEL.fullmatch(name):
         raise ConfigError(
-            f"{field}: {name!r} is {len(name)} characters long; in Kubernetes it has to end with a letter or digit and "
-            f"to be no longer than {longest}: shorten it",
+            f"{field}: a name in Kubernetes must end with a letter or digit and have at most {longest} characters, got "
+            f"{name!r} with {len(name)} characters; shorten it",
             field=field,
         )
 
@@ -80,6 +82,6 @@ def _check_groups_fit(config: PipelineConfig) -> None:
         fault = unplaceable(wanted, [node] * min(pool.max_nodes, len(wanted)))
         if fault is not None:
             raise ConfigError(
-                f"units.{placement.key.unit}: a replica of {placement.deployment} finds no place in pool "
-                f"{placement.key.pool} of up to {pool.max_nodes} nodes: {fault}"
+                f"units.{placement.key.unit}: a replica of {placement.deployment} does not fit into pool "
+                f"{placement.key.pool}, which has at most {pool.max_nodes} nodes: {fault}"
             )

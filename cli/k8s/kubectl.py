@@ -61,9 +61,7 @@ class Kubectl:
         """
         program = kubectl_program()
         if program is None:
-            raise ConfigError(
-                "kubectl: not found on the path, got none; install it, its credentials are used"
-            )
+            raise ConfigError("kubectl: not found on the path; install kubectl and set up its credentials")
         return cls(program, context, namespace)
 
     def get(self, kind: str, name: str) -> Object:
@@ -91,17 +89,19 @@ class Kubectl:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
         except subprocess.TimeoutExpired as error:
             raise KubernetesError(
-                f"kubectl {verb} {kind}/{name}: no answer, got silence for {_LIMIT_S} s; check the API server"
+                f"kubectl {verb} {kind}/{name}: no answer within {_LIMIT_S} s; check the API server"
             ) from error
         except OSError as error:
-            raise KubernetesError(f"kubectl: cannot be run, got {error}; check {self.program}") from error
+            raise KubernetesError(
+                f"kubectl: {self.program} cannot be run, got {error}; check the program"
+            ) from error
         if done.returncode != 0:
             raise _error(verb, kind, name, done.stderr)
         try:
             answer: Object = json.loads(done.stdout)
         except ValueError as error:
             raise KubernetesError(
-                f"kubectl {verb} {kind}/{name}: not JSON, got {done.stdout[:80]!r}; "
+                f"kubectl {verb} {kind}/{name}: expected JSON, got {done.stdout[:80]!r}; "
                 f"check that {self.program} is kubectl"
             ) from error
         return answer
@@ -117,12 +117,13 @@ def _error(verb: str, kind: str, name: str, printed: str) -> KubernetesError:
     match reason:
         case "Forbidden":
             return KubernetesError(
-                f"{where}: you may not {verb} it, got {message!r}; ask for a Role with the verb {verb} on {resource}"
+                f"{where}: no permission to {verb} it, got {message!r}; "
+                f"ask for a Role with the verb {verb} on {resource}"
             )
         case "NotFound":
-            return Missing(f"{where}: not there, got {message!r}; check the name, --namespace and --context")
+            return Missing(f"{where}: not found, got {message!r}; check the name, --namespace and --context")
         case "Conflict":
-            return Conflict(f"{where}: written by somebody else meanwhile, got {message!r}; try again")
+            return Conflict(f"{where}: changed by another writer meanwhile, got {message!r}; try again")
         case "Invalid":
             return Rejected(
                 f"{where}: the API server rejects the {verb}, got {message!r}; nothing was changed"

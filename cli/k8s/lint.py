@@ -24,7 +24,7 @@ def lint(
     build: Annotated[
         str,
         typer.Argument(
-            help="An overlay's folder, a file with what kubectl built of it, or - for standard input."
+            help="Overlay folder, file with the output of `kubectl kustomize`, or - for standard input."
         ),
     ],
 ) -> None:
@@ -55,14 +55,15 @@ def _text(build: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        raise ConfigError(f"BUILD: {path} cannot be read: {error}") from error
 
 
 def _built(folder: Path) -> str:
     program = kubectl_program()
     if program is None:
         raise ConfigError(
-            f"{folder} is a folder, and there is no kubectl to build it with: install one, or give a file that it built"
+            f"BUILD: kubectl is needed to build the folder {folder}, but was not found; install kubectl, or give a "
+            f"file with the output of `kubectl kustomize`"
         )
     done = subprocess.run(
         [program, "kustomize", str(folder)],
@@ -72,7 +73,7 @@ def _built(folder: Path) -> str:
         check=False,
     )
     if done.returncode != 0:
-        raise ConfigError(f"{folder} does not build: {done.stderr.strip()}")
+        raise ConfigError(f"BUILD: {folder} does not build: {done.stderr.strip()}")
     return done.stdout
 
 
@@ -80,12 +81,12 @@ def _objects(text: str, build: str) -> Sequence[Object]:
     try:
         objects = [each for each in yaml.safe_load_all(text) if each is not None]
     except yaml.YAMLError as error:
-        raise ConfigError(f"{build} is no YAML: {error}") from error
+        raise ConfigError(f"BUILD: {build} is not YAML: {error}") from error
     strange = [
         each for each in objects if not isinstance(each, dict) or "kind" not in each or "metadata" not in each
     ]
     if strange or not objects:
         raise ConfigError(
-            f"{build} holds no objects of Kubernetes: give what `kubectl kustomize OVERLAY` prints"
+            f"BUILD: {build} contains no Kubernetes objects; give the output of `kubectl kustomize OVERLAY`"
         )
     return objects

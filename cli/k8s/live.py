@@ -31,7 +31,7 @@ class Service:
         if cluster is None:
             kind = "pending" if pending else "active"
             raise KubernetesError(
-                f"RayService {self.name}: no {kind} cluster, got {self.active or 'none'}; look at "
+                f"RayService {self.name}: has no {kind} cluster, got {self.active or 'none'} as the active one; run "
                 f"kubectl -n {self.namespace} get rayservice,raycluster"
             )
         return cluster
@@ -109,8 +109,8 @@ class LiveScaler:
             else:
                 tell(f"RayCluster {scaling.cluster}: patched, but another cluster has taken over meanwhile")
         raise KubernetesError(
-            f"RayService {self._service}: its cluster was changed each time, got {_ATTEMPTS} attempts; "
-            f"wait until an upgrade or another writer is done, and try again"
+            f"RayService {self._service}: its cluster changed during each of {_ATTEMPTS} attempts; "
+            f"wait until the upgrade or the other writer is done, and try again"
         )
 
     def _patched(self, scaling: Scaling) -> bool:

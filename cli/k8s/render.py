@@ -22,10 +22,8 @@ _MARK = "# Rendered by `rankway k8s render"
 
 
 def render(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
-    out: Annotated[
-        Path, typer.Argument(help="A folder: a new one, or one rendered before, which is replaced.")
-    ],
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write. A folder rendered before is replaced.")],
 ) -> None:
     """Render a pipeline's RayService, groups, Serve config and disruption budgets as a folder for kustomize."""
     console = Console(stderr=True)
@@ -51,7 +49,7 @@ def rendered(config_path: Path, home: Path) -> dict[str, str]:
         "rayservice.yaml": [ray_service(config, home)],
         "disruption-budgets.yaml": disruption_budgets(config),
     }
-    header = f"{_MARK} {_told_path(config_path)}`, from that file alone: change it there.\n"
+    header = f"{_MARK} {_told_path(config_path)}` from that file alone. Edit that file, not this one.\n"
     files = {name: header + _yaml(each) for name, each in objects.items()}
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -79,20 +77,20 @@ def write_files(files: Mapping[str, str], out: Path) -> None:
         ConfigError: ``out`` is a file, or a folder that holds something else.
     """
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file: name a folder")
+        raise ConfigError(f"OUT: must be a folder, got the file {out}")
     if out.is_dir() and any(out.iterdir()):
         strange = sorted(path.name for path in out.iterdir() if not _is_rendered(path))
         if strange:
             raise ConfigError(
-                f"{out} holds what was not rendered ({', '.join(strange[:3])}), and would be replaced: "
-                f"name an empty folder"
+                f"OUT: the folder {out} would be replaced, but has files that were not rendered, got "
+                f"{', '.join(strange[:3])}; name an empty folder"
             )
     try:
         with written_whole(out.resolve()) as folder:
             for name, text in files.items():
                 (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{out} cannot be written: {error.strerror}") from error
+        raise ConfigError(f"OUT: {out} cannot be written: {error.strerror}") from error
 
 
 def warnings(config: PipelineConfig) -> list[str]:
@@ -102,20 +100,18 @@ def warnings(config: PipelineConfig) -> list[str]:
     lines = []
     unused = sorted(set(config.pools) - {placement.key.pool for placement in all_placements(config)})
     if unused:
-        lines.append(
-            f"pools.{', pools.'.join(unused)}: no unit is there, so no group of workers is made of it"
-        )
+        lines.append(f"pools.{', pools.'.join(unused)}: no unit uses it, so it gets no worker group")
     if isinstance(config.features.store, LmdbConfig):
         lines.append(
-            "features.store: lmdb is a folder of the home volume, which is read over the network and written by "
-            "nobody while it is served; kind: redis is shared by all pods"
+            "features.store: lmdb is a folder on the home volume. It is read over the network, and nothing can "
+            "write to it while it is served; kind: redis is shared by all pods"
         )
     for name, pool in used_pools(config).items():
         if (needed := nodes_to_update(config, name)) > pool.max_nodes:
             lines.append(
-                f"pools.{name}.max_nodes: an update that restarts replicas starts one before it ends one, and where "
-                f"{pool.max_nodes} nodes are full of the fewest that there may be, it waits for ever; "
-                f"give {needed} or more"
+                f"pools.{name}.max_nodes: an update starts each new replica before it stops an old one. The minimum "
+                f"numbers of replicas already fill all nodes, so an update would wait forever, got "
+                f"{pool.max_nodes}; give {needed} or more"
             )
     return lines
 

@@ -20,20 +20,22 @@ from services.paths import home_directory
 
 
 def scale(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
     namespace: Annotated[
         str | None,
-        typer.Option("--namespace", "-n", help="Of the RayService; kubectl's own default if not given."),
+        typer.Option("--namespace", "-n", help="Namespace of the RayService. Default: kubectl's own."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="The RayService; the pipeline's name if not given.")
+        str | None, typer.Option(help="Name of the RayService. Default: the pipeline's name.")
     ] = None,
-    context: Annotated[str | None, typer.Option(help="Of kubectl's configuration.")] = None,
+    context: Annotated[str | None, typer.Option(help="Context of the kubectl configuration.")] = None,
     pending: Annotated[
-        bool, typer.Option("--pending", help="Scale the cluster that is to take over, not the active one.")
+        bool, typer.Option("--pending", help="Scale the pending cluster of an upgrade, not the active one.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before the patch.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the difference and change nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Patch without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Bring the groups of the live RayCluster to a pipeline's pools: nodes at least and at most, tolerations.
@@ -61,7 +63,7 @@ def scale(
             outcome, scaling = scaler.scale(agree, tell)
         else:
             raise ConfigError(
-                "--yes: standard input is no terminal to ask on, got neither --yes nor --dry-run; add one of them"
+                "--yes: cannot ask for confirmation, because standard input is not a terminal; add --yes or --dry-run"
             )
     if as_json:
         typer.echo(json.dumps(_document(scaling, wanted, outcome), indent=2))
@@ -94,7 +96,7 @@ def _lines(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
         told_changes = [f"{c.field} {_short(c.live)} -> {_short(c.wanted)}" for c in group.changes]
         yield f"  {group.name}, {group.nodes} nodes: {', '.join(told_changes) or 'no difference'}"
         if group.kept:
-            yield f"    kept, only the live cluster has it: {_short(group.kept)}"
+            yield f"    kept, because only the live cluster has it: {_short(group.kept)}"
     yield from (f"note: {note}" for note in _notes(scaling, wanted))
 
 
@@ -111,13 +113,13 @@ def _notes(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
     ]
     if behind:
         yield (
-            f"the RayService still has {', '.join(behind)}; the policy and the next cluster go by that: "
-            f"render and apply as well"
+            f"the RayService still has {', '.join(behind)}, which the policy and the next cluster use; "
+            f"also render and apply it"
         )
     if service.pending not in (None, scaling.cluster):
         yield (
-            f"an upgrade is under way: RayCluster {service.pending} takes over with bounds of its own; "
-            f"scale it too, with --pending"
+            f"an upgrade is in progress, and RayCluster {service.pending} will take over with its own bounds; "
+            f"also scale it, with --pending"
         )
 
 

@@ -82,12 +82,12 @@ def _check_same_groups(cluster: str, live: Sequence[str], wanted: Sequence[str])
     if new := [name for name in wanted if name not in live]:
         raise ConfigError(
             f"pools.{', pools.'.join(new)}: not a group of RayCluster {cluster}, got {', '.join(live)}; render and "
-            f"apply: KubeRay adds a group at the end to the running cluster (k8s/README.md, Upgrade)"
+            f"apply, because KubeRay can add a group to a running cluster only at the end (k8s/README.md, Upgrade)"
         )
     if old := [name for name in live if name not in wanted]:
         raise ConfigError(
-            f"pools: RayCluster {cluster} also has a group that no unit is in, got {', '.join(old)}; give the "
-            f"configuration that it was made of: only a new cluster can be without a group (k8s/README.md, Upgrade)"
+            f"pools: RayCluster {cluster} has a group that no unit uses, got {', '.join(old)}; use the "
+            f"configuration that it was made from, because only a new cluster can drop a group (k8s/README.md, Upgrade)"
         )
 
 
@@ -99,8 +99,8 @@ def _compared(cluster: str, index: int, live: Group, wanted: Group) -> GroupDiff
     if wanted["maxReplicas"] < nodes:
         raise ConfigError(
             f"pools.{live['groupName']}.max_nodes: below the {nodes} nodes of RayCluster {cluster}, got "
-            f"{wanted['maxReplicas']}; apply the lower bound to the RayService first and wait until fewer nodes are "
-            f"there, or give {nodes} or more"
+            f"{wanted['maxReplicas']}; apply the lower bound to the RayService first and wait until fewer nodes run, "
+            f"or give {nodes} or more"
         )
     tolerations = live["template"]["spec"].get("tolerations") or []
     asked = wanted["template"]["spec"].get("tolerations") or []

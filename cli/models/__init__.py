@@ -16,7 +16,7 @@ from models.extras import require
 from services.paths import home_directory
 
 app = typer.Typer(
-    help="Artifacts, imports from Hugging Face, profiles of units.",
+    help="List, show and import models, and measure pipeline units.",
     no_args_is_help=True,
 )
 app.command()(bench)
@@ -26,27 +26,31 @@ app.command()(bench)
 def import_folder(
     folder: Annotated[
         Path,
-        typer.Argument(help="What save_pretrained wrote: config.json, model.safetensors, tokenizer.json."),
+        typer.Argument(
+            help="Folder written by save_pretrained: config.json, model.safetensors, tokenizer.json."
+        ),
     ],
-    out: Annotated[Path, typer.Argument(help="The artifact's folder, which is replaced as a whole.")],
-    name: Annotated[str, typer.Option(help="The artifact's name.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the artifact. An existing one is replaced.")],
+    name: Annotated[str, typer.Option(help="Artifact name.")],
     text: Annotated[
-        str, typer.Option(help="The items' text: details.<property>, a property of their GeoJSON details.")
+        str, typer.Option(help="Item text: details.<property>, a property of the item's GeoJSON details.")
     ],
-    query: Annotated[str, typer.Option(help="The request's text: context.<feature>.")] = "context.query",
+    query: Annotated[str, typer.Option(help="Query text: context.<feature>.")] = "context.query",
     max_length: Annotated[
         int | None,
-        typer.Option(min=8, help="Tokens of a pair at most; default what the model takes, 512 at most."),
+        typer.Option(
+            min=8, help="Most tokens in a query-item pair. Default: the model's limit, at most 512."
+        ),
     ] = None,
     random_head: Annotated[
         bool,
         typer.Option(
             "--random-head",
-            help="Make the classification head that an encoder lacks, at random: to train, or to measure speed.",
+            help="Add a random classification head to an encoder without one, to train it or measure speed.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random head.")] = 0,
-    onnx: Annotated[bool, typer.Option(help="Write the ONNX graph too, the faster one on CPUs.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the random head.")] = 0,
+    onnx: Annotated[bool, typer.Option(help="Also write an ONNX graph, which is faster on CPUs.")] = True,
 ) -> None:
     """Make an artifact of a Hugging Face model for sequence classification: a cross-encoder of query and item text."""
     console = Console(stderr=True)
@@ -64,15 +68,15 @@ def import_folder(
         )
     if loaded.random:
         console.print(
-            f"WARNING: {', '.join(loaded.random)} are RANDOM. This model ranks at random until it is trained; it is "
-            f"fit for measuring speed alone.",
+            f"WARNING: {', '.join(loaded.random)} are RANDOM. Until it is trained, this model ranks at random; use it "
+            f"only to measure speed.",
             style="bold red",
             soft_wrap=True,
         )
     pair = artifact.signature.pair
     assert pair is not None
     console.print(
-        f"{artifact.name} {artifact.version}: {pair.query} and {pair.text}, {pair.max_length} tokens at most, {out}",
+        f"{artifact.name} {artifact.version}: {pair.query} and {pair.text}, at most {pair.max_length} tokens, {out}",
         soft_wrap=True,
         highlight=False,
     )
@@ -80,7 +84,7 @@ def import_folder(
 
 @app.command("list")
 def list_artifacts(
-    folder: Annotated[Path | None, typer.Argument(help="Where to look; default the data home.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Folder to search. Default: the data home.")] = None,
 ) -> None:
     """List all artifacts below a folder."""
     console = Console()
@@ -99,7 +103,7 @@ def list_artifacts(
 
 @app.command()
 def show(
-    folder: Annotated[Path, typer.Argument(help="An artifact's folder.")],
+    folder: Annotated[Path, typer.Argument(help="Artifact folder.")],
 ) -> None:
     """Check an artifact's files against their sha256 and print what it takes, gives and was made of, as YAML."""
     with exit_on_error(Console(stderr=True), OSError):

@@ -19,12 +19,12 @@ from services.paths import home_directory
 
 
 def bench(
-    config: Annotated[Path, typer.Argument(help="The pipeline's YAML.")],
+    config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the profiles; default profiles/ in the data home.")
+        Path | None, typer.Option(help="Folder for the profiles. Default: profiles/ in the data home.")
     ] = None,
     pool: Annotated[
-        str | None, typer.Option(help="Which pool this machine is of, where a unit is in several.")
+        str | None, typer.Option(help="Pool of this machine, needed if a unit is in several pools.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -86,14 +86,14 @@ def _show(path: Path, profile: Profile) -> None:
         table.add_row(*map(str, cells))
     console.print(table)
     console.print(
-        f"start-up {profile.startup_s} s, {profile.memory_mib} MiB; in the service a batch takes "
-        f"{profile.served_ratio:.2f} times as long, {1 + profile.contention:.2f} times that while its "
-        f"{profile.neighbours} like run beside it; beside its batches a request takes "
-        f"{profile.overhead_ms} ms, {profile.overhead_cpu_ms} ms of a replica; the fallback model takes "
-        f"{profile.fallback_us_per_candidate} µs a candidate; {profile.machine}",
+        f"start-up {profile.startup_s} s, memory {profile.memory_mib} MiB, batch time in the service "
+        f"{profile.served_ratio:.2f} times the time above, and {1 + profile.contention:.2f} times that while "
+        f"{profile.neighbours} sibling replicas run, overhead per request {profile.overhead_ms} ms, of which a "
+        f"replica is busy {profile.overhead_cpu_ms} ms, fallback model "
+        f"{profile.fallback_us_per_candidate} µs per candidate, {profile.machine}",
         highlight=False,
         soft_wrap=True,
     )
     console.print(
-        f"written to {path}: name it in units.{profile.unit}.profile", highlight=False, soft_wrap=True
+        f"written to {path}; name the file in units.{profile.unit}.profile", highlight=False, soft_wrap=True
     )

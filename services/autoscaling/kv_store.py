@@ -68,7 +68,9 @@ class KvStore:
         try:
             self._keys.write(self._key(name), value)
         except Exception:
-            logger.exception("%s of %s could not be written to Ray's key-value store", name, self._pipeline)
+            logger.exception(
+                "%s of pipeline %s could not be written to Ray's key-value store", name, self._pipeline
+            )
 
     def _key(self, name: str) -> bytes:
         return f"{self._pipeline}/{name}".encode()
@@ -92,7 +94,7 @@ class FollowedWeights:
             self._look,
             period_s,
             name="weights",
-            failure="weights could not be read from Ray's key-value store; the last ones stay",
+            failure="weights could not be read from Ray's key-value store; the last weights stay in use",
             at_start=True,
         )
         self._thread.start()

@@ -27,21 +27,31 @@ class ScalingMetrics:
         """Declare them; the bound and the objective are told with every decision."""
         self._max_replicas, self._objective_ms = max_replicas, objective_ms
         tags = {"pipeline": pipeline, "unit": key.unit, "pool": key.pool}
-        self._replicas = metrics.Gauge("rankway_autoscaling_replicas", "Replicas.", (*_KEYS, "of"))
-        self._rates = metrics.Gauge(
-            "rankway_autoscaling_candidates_per_s", "Candidates decided on.", (*_KEYS, "of")
+        self._replicas = metrics.Gauge(
+            "rankway_autoscaling_replicas", "Replicas: decided, ready and allowed.", (*_KEYS, "of")
         )
-        self._objective = metrics.Gauge("rankway_autoscaling_objective_ms", "The p99 to keep.", _KEYS)
-        self._waiting = metrics.Gauge("rankway_autoscaling_waiting_candidates", "In the queues.", _KEYS)
-        self._shed = metrics.Gauge("rankway_autoscaling_shed_requests_per_s", "Refused or degraded.", _KEYS)
+        self._rates = metrics.Gauge(
+            "rankway_autoscaling_candidates_per_s",
+            "Candidates per second that the decision used.",
+            (*_KEYS, "of"),
+        )
+        self._objective = metrics.Gauge("rankway_autoscaling_objective_ms", "Latency objective (p99).", _KEYS)
+        self._waiting = metrics.Gauge(
+            "rankway_autoscaling_waiting_candidates", "Candidates in the queues.", _KEYS
+        )
+        self._shed = metrics.Gauge(
+            "rankway_autoscaling_shed_requests_per_s", "Requests per second refused or degraded.", _KEYS
+        )
         self._missed = metrics.Gauge(
             "rankway_autoscaling_missed_requests_per_s",
-            "After the objective, or shed for lack of time.",
+            "Requests per second answered after the objective, or shed for lack of time.",
             _KEYS,
         )
-        self._age_s = metrics.Gauge("rankway_autoscaling_metrics_age_s", "Age of what was decided on.", _KEYS)
+        self._age_s = metrics.Gauge(
+            "rankway_autoscaling_metrics_age_s", "Age of the observation that the decision used.", _KEYS
+        )
         self._outcomes = metrics.Counter(
-            "rankway_autoscaling_decisions_total", "Decisions.", (*_KEYS, "outcome")
+            "rankway_autoscaling_decisions_total", "Scaling decisions.", (*_KEYS, "outcome")
         )
         gauges = (self._replicas, self._rates, self._objective, self._waiting, self._shed, self._missed)
         for series in (*gauges, self._age_s, self._outcomes):

@@ -117,7 +117,10 @@ class Scaler(Generic[State]):
                 value = self._store.read(_STATE)
                 made_of, state = (b"", None) if value is None else pickle.loads(value)
             except Exception:
-                logger.exception("the policy's state could not be read from Ray's store: it starts anew")
+                logger.exception(
+                    "the policy's state could not be read from Ray's key-value store; "
+                    "the policy starts from its initial state"
+                )
             else:
                 if state is not None and made_of == self._made_of:
                     stored: State = state

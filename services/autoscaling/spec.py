@@ -95,8 +95,8 @@ def _per_node(placement: Placement) -> int:
     for name, (has, takes) in limits.items():
         if takes > has:
             raise SpecError(
-                f"a replica of {placement.deployment} takes {takes:g} {name}, and a node of pool "
-                f"{placement.key.pool} has {has:g}: lower the one or raise the other"
+                f"a replica of {placement.deployment} does not fit a node of pool {placement.key.pool}: it takes "
+                f"{takes:g} {name}, but the node has {has:g}; lower units.{placement.key.unit} or raise the pool"
             )
     return int(min((has / takes for has, takes in limits.values() if takes), default=_MOST_REPLICAS))
 
@@ -113,13 +113,13 @@ def _profile_of(placement: Placement, home: Path) -> Profile:
     unit, pool = placement.key
     if placement.profile is None:
         raise ProfileError(
-            f"units.{unit}.profile: {placement.deployment} has no profile; rankway models bench CONFIG measures one"
+            f"units.{unit}.profile: {placement.deployment} has no profile; measure one with rankway models bench CONFIG"
         )
     profile = read_profile(shipped(home, placement.profile))
     if (profile.unit, profile.pool) != placement.key:
         raise ProfileError(
-            f"profile {placement.profile} is of {profile.unit}@{profile.pool}, not of {unit}@{pool}: "
-            f"name its own, or measure one with rankway models bench CONFIG"
+            f"units.{unit}.profile: expected a profile of {unit}@{pool}, got {placement.profile} of "
+            f"{profile.unit}@{profile.pool}; name the right one, or measure one with rankway models bench CONFIG"
         )
     return profile
 

@@ -23,7 +23,7 @@ class RequestsConfig(BaseModel):
     def _default_is_allowed(self) -> Self:
         if self.default_deadline_ms > self.max_deadline_ms:
             raise ValueError(
-                f"default_deadline_ms is above max_deadline_ms, got {self.default_deadline_ms:g} and "
-                f"{self.max_deadline_ms:g}; lower the default or raise the cap"
+                f"default_deadline_ms must be at most max_deadline_ms, got {self.default_deadline_ms:g} and "
+                f"{self.max_deadline_ms:g}; lower the default or raise the maximum"
             )
         return self

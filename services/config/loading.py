@@ -20,9 +20,9 @@ def load_config(path: Path) -> PipelineConfig:
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _ClosedLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} is not a mapping of fields: see configs/walks.yaml for one that is")
+        raise ConfigError(f"{path}: expected a mapping of fields; see configs/walks.yaml for an example")
     return validated(data, str(path))
 
 
@@ -46,7 +46,7 @@ class _ClosedLoader(yaml.SafeLoader):
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.MarkedYAMLError(
-                    problem=f"{key} is given twice; keep one", problem_mark=node.start_mark
+                    problem=f"{key} is given twice; remove one of them", problem_mark=node.start_mark
                 )
         return super().construct_mapping(node, deep)
 
@@ -57,13 +57,13 @@ def _fault_lines(error: ValidationError, data: dict[str, Any]) -> list[str]:
         field = _field(fault["loc"], data)
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
-            lines.append(f"{field}: no such field; remove it or mend its name")
+            lines.append(f"{field}: no such field; remove it or correct its name")
         elif fault["type"] == "missing":
             lines.append(f"{field}: missing; add it")
         elif fault["type"] == "tuple_type":
-            lines.append(f"{field}: it is no list, got {fault['input']!r}; write one")
+            lines.append(f"{field}: expected a list, got {fault['input']!r}")
         else:
-            shown = "" if isinstance(fault["input"], dict) else f" (it is {fault['input']!r})"
+            shown = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r}"
             # What holds between fields has no field of its own; the message names those it is about.
             lines.append(f"{field}: {message}{shown}" if field else message)
     return lines

@@ -76,22 +76,21 @@ class PipelineConfig(BaseModel):
         for stage in self.stage_names():
             if placed.count(stage) != 1:
                 raise ValueError(
-                    f"units: stage {stage} is in {placed.count(stage)} units; name it in exactly one"
+                    f"units: stage {stage} must be in exactly one unit, got {placed.count(stage)}"
                 )
         if "reranker" in placed and self.reranker is None:
             raise ValueError(
-                "units: the stage reranker is placed, but the pipeline has no reranker; add or drop it"
+                "units: the stage reranker is in a unit, but the pipeline has no reranker; add a reranker or "
+                "remove the stage"
             )
         if self.reranker is not None and self.unit_of("reranker") != self.ingress_unit:
-            raise ValueError(
-                "units: the reranker runs beside the features, in the ingress unit; place it there"
-            )
+            raise ValueError("units: the reranker must be in the same unit as the features; move it there")
         if (
             self.unit_of("ranker") != self.ingress_unit
             and len(self.units[self.unit_of("ranker")].stages) != 1
         ):
             raise ValueError(
-                "units: a ranker outside the ingress unit has a unit of its own; place no other there"
+                "units: a ranker outside the ingress unit needs its own unit; move the other stages out of it"
             )
         return self
 
@@ -106,18 +105,19 @@ class PipelineConfig(BaseModel):
             for pool in unit.pools:
                 if pool not in self.pools:
                     raise ValueError(
-                        f"units.{name}.pools: {pool!r} is not in pools; name one of {sorted(self.pools)}"
+                        f"units.{name}.pools: must be in pools, got {pool!r}; name one of {sorted(self.pools)}"
                     )
                 if unit.pools[pool].replicas == 0 and self.autoscaling is None:
                     raise ValueError(
-                        f"units.{name}.pools.{pool}.replicas: 0 needs autoscaling; give 1 or more, or drop the pool"
+                        f"units.{name}.pools.{pool}.replicas: must be at least 1 without autoscaling, got 0; "
+                        f"raise it or remove the pool"
                     )
         ingress = self.units[self.ingress_unit].pools
         if len(ingress) > 1:
             raise ValueError(
-                f"units.{self.ingress_unit}.pools: the unit that answers HTTP is one deployment, in one pool; "
-                f"it names {', '.join(ingress)}: keep one, or give the ranker a unit of its own, "
-                f"which may be in several"
+                f"units.{self.ingress_unit}.pools: the unit that answers HTTP must be in one pool, got "
+                f"{', '.join(ingress)}; keep one, or move the ranker to its own unit, which may be in several "
+                f"pools"
             )
         return self
 
@@ -130,7 +130,7 @@ class PipelineConfig(BaseModel):
             known = sorted({*self.units, *(placed if field == "bounds" else ())})
             for name in named:
                 if name not in known:
-                    raise ValueError(f"autoscaling.{field}: there is no {name!r}; name one of {known}")
+                    raise ValueError(f"autoscaling.{field}: unknown unit, got {name!r}; name one of {known}")
         return self
 
     @model_validator(mode="after")
@@ -143,6 +143,6 @@ class PipelineConfig(BaseModel):
         for stage, model in used:
             if model not in self.models:
                 raise ValueError(
-                    f"{stage}.model: {model!r} is not in models; name one of {sorted(self.models)}"
+                    f"{stage}.model: must be in models, got {model!r}; name one of {sorted(self.models)}"
                 )
         return self

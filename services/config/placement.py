@@ -106,7 +106,7 @@ def placement_of(config: PipelineConfig, deployment: str) -> Placement:
         if placement.deployment == deployment:
             return placement
     raise ConfigError(
-        f"no unit is deployed as {deployment}: {config.name} has {', '.join(p.deployment for p in every)}"
+        f"unknown deployment, got {deployment}; {config.name} has {', '.join(p.deployment for p in every)}"
     )
 
 
@@ -126,8 +126,8 @@ def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
     groups = {name: group for name, group in wanted.items() if group is not None}
     if len({(each.shards, each.placement, each.timeout_s, each.transport) for each in groups.values()}) > 1:
         raise ConfigError(
-            f"units.{unit}: its models {' and '.join(sorted(groups))} share a shard group: give their runtimes the "
-            f"same shards, placement, timeout_s and transport",
+            f"units.{unit}: the models {' and '.join(sorted(groups))} share a shard group, but their runtimes differ; "
+            f"give them the same shards, placement, timeout_s and transport",
             field="models",
         )
     return next(iter(groups.values()), None)

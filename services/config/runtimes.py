@@ -55,7 +55,7 @@ def describe(choice: Choice) -> str:
     runtime = choice.runtime
     group = group_of(runtime)
     count = f" over {group.shards} ranks" if group is not None else ""
-    return f"{runtime.kind}{count}, {choice.rank_bytes / MIB:,.2f} MiB of weights a rank: {choice.why}"
+    return f"{runtime.kind}{count}, {choice.rank_bytes / MIB:,.2f} MiB of weights per rank: {choice.why}"
 
 
 def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
@@ -110,8 +110,8 @@ def _device(config: PipelineConfig, placement: Placement) -> Device:
         return _of_node(pool, cpus)
     if not pool.gpu_memory_gib or pool.gpus < placement.gpus:
         raise ConfigError(
-            f"a rank takes {placement.gpus:g} GPUs, a node has {pool.gpus} of {pool.gpu_memory_gib:g} GiB: auto "
-            f"chooses by them; say what the pool's nodes have",
+            f"auto needs the GPUs of a node to choose a runtime, got {pool.gpus} GPUs with {pool.gpu_memory_gib:g} GiB "
+            f"for a rank that takes {placement.gpus:g}; describe the pool's nodes",
             field=f"pools.{placement.key.pool}.gpu_memory_gib",
         )
     return Device(

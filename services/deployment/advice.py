@@ -33,7 +33,7 @@ def store_warnings(pipeline: Preflight) -> list[str]:
     """Return what a store of another process lacks; a pipeline is served without it, with default features."""
     store = pipeline.config.features.store
     fault = None if store is None else store_fault(store, pipeline.home)
-    return [] if fault is None else [f"features.store: {fault}. Until then answers have default features"]
+    return [] if fault is None else [f"features.store: {fault}. Until then, answers use default features"]
 
 
 def _call_warnings(pipeline: Preflight) -> list[str]:

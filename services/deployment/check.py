@@ -120,8 +120,8 @@ class Preflight:
         config, home = self.config, self.home
         if catalogue.manifest.feature_hash != definitions.content_hash:
             raise ConfigError(
-                f"its feature hash is {catalogue.manifest.feature_hash}, features.definitions has "
-                f"{definitions.content_hash}: build them together again"
+                f"expected the feature hash of features.definitions, {definitions.content_hash}, got "
+                f"{catalogue.manifest.feature_hash}; rebuild them together"
             )
         LiveFolder(home, config.name, config.features.live).refuse_lost(definitions)
         open_view(config.features, definitions, catalogue, home)
@@ -146,14 +146,13 @@ class Preflight:
                 load_cut_runtime(root, artifact, config.models[name].runtime)
         except KeyError as error:
             raise ConfigError(
-                f"it takes {error}, which neither the feature definitions nor an earlier stage give"
+                f"the model needs the input {error}, which neither the feature definitions nor an earlier stage provide"
             ) from error
         outputs = {spec.name for spec in artifact.signature.outputs}
         for stage in (config.ranker, config.reranker, config.fallback):
             if stage is not None and stage.model == name and stage.output not in outputs:
                 raise ConfigError(
-                    f"it has no output {stage.output!r}, which a stage takes; "
-                    f"it gives {', '.join(sorted(outputs))}"
+                    f"the model has no output {stage.output!r}, which a stage needs, got {', '.join(sorted(outputs))}"
                 )
 
     def _check_inputs(self, artifact: Artifact, root: Path) -> None:

@@ -51,7 +51,8 @@ def check_stages(config: PipelineConfig, catalogue: Catalogue, definitions: Feat
     except PLUGIN_ERRORS as error:
         names = ", ".join(stage.label for stage in config.stages)
         raise ConfigError(
-            f"{names} fail on unknown users, got {type(error).__name__}: {error}; mend them", field="stages"
+            f"{names} failed on a batch of unknown users, got {type(error).__name__}: {error}; fix the code",
+            field="stages",
         ) from error
 
 
@@ -70,7 +71,7 @@ def check_source(config: PipelineConfig, source: CandidateSource, definitions: F
         raise ConfigError(str(error).removeprefix("candidates: "), field="candidates") from error
     except PLUGIN_ERRORS as error:
         raise ConfigError(
-            f"source {config.candidates.kind} cannot draw, got {type(error).__name__}: {error}; mend it",
+            f"the source {config.candidates.kind} failed, got {type(error).__name__}: {error}; fix its code",
             field="candidates",
         ) from error
 

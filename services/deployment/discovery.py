@@ -52,13 +52,13 @@ def joined(config: PipelineConfig, home: Path) -> Iterator[bool]:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ServiceError(
-            f"no Ray cluster answers at {address}, where {config.name} was served: start the service again, or "
-            f"remove {note} if it was killed ({error})"
+            f"no Ray cluster answers at {address}, where {config.name} was served ({error}); start the service again, "
+            f"or remove {note} if the service was killed"
         ) from error
     try:
         if config.name not in serve.status().applications:
             raise ServiceError(
-                f"the cluster at {address} serves no pipeline {config.name}: name the configuration that it serves"
+                f"the cluster at {address} does not serve {config.name}; use the configuration that it serves"
             )
         yield True
     finally:

@@ -21,7 +21,7 @@ async def leave(gcs: Gcs, node: Node, limit_s: float) -> bool:
         RuntimeError: Ray refuses.
     """
     until_s = time.time() + limit_s
-    drain_node(gcs, node, "its pod is going", int(until_s * 1000))
+    drain_node(gcs, node, "the pod is being deleted", int(until_s * 1000))
     while await replicas_on(gcs, node):
         if time.time() > until_s:
             return False
@@ -32,11 +32,13 @@ async def leave(gcs: Gcs, node: Node, limit_s: float) -> bool:
 def main() -> None:
     """Leave with the node of this pod; ``$RAY_ADDRESS`` says of which cluster."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--limit-s", type=float, required=True, help="How long replicas may take to move.")
+    parser.add_argument(
+        "--limit-s", type=float, required=True, help="Seconds that replicas may take to move."
+    )
     limit_s: float = parser.parse_args().limit_s
     gcs = connect_gcs()
     moved = asyncio.run(leave(gcs, find_own_node(gcs), limit_s))
-    print("its replicas are elsewhere" if moved else f"replicas were still here after {limit_s:g} s")
+    print("all replicas have moved" if moved else f"some replicas had not moved after {limit_s:g} s")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def refuse_unknown_fields(document: Mapping[str, Any]) -> None:
     unknown = list(_unknown_fields(document, ServeDeploySchema, ""))
     if unknown:
         lines = [
-            f"{field}: {model} of Serve has no such field; remove it or correct its name"
+            f"{field}: Serve's {model} has no such field; remove it or correct its name"
             for field, model in unknown
         ]
         raise ConfigError("\n".join(lines), field=unknown[0][0])

@@ -31,7 +31,7 @@ class LogFolder:
             filesystem, root = fsspec.core.url_to_fs(path if "://" in path else str(home / path))
         except (ValueError, ImportError, OSError) as error:
             raise ConfigError(
-                f"{path} cannot be written to: {error}; name a folder, or a URL whose file system is installed",
+                f"cannot be written to, got {path} ({error}); name a folder, or a URL whose file system is installed",
                 field=field,
             ) from error
         return cls(filesystem, root.rstrip("/"))

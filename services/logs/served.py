@@ -82,8 +82,8 @@ class ServedLog:
         if len(self._waiting) >= self._config.max_rows_waiting:
             self._counts.dropped("waiting", 1)
             raise QueueFull(
-                f"{len(self._waiting)} rows wait for the log, the limit is {self._config.max_rows_waiting}: send the "
-                f"feedback again later, or raise log.max_rows_waiting",
+                f"too many rows are waiting to be logged, got {len(self._waiting)}, the limit is "
+                f"{self._config.max_rows_waiting}; send the feedback again later, or raise log.max_rows_waiting",
                 retry_after_s=1,
             )
         self._waiting.append(FeedbackRow(request_id, key, event, value, self._clock()))

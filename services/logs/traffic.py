@@ -127,7 +127,9 @@ class TrafficLog:
         dropped, self._dropped = self._dropped, 0
         if dropped:
             logger.warning(
-                "%d notes of traffic were dropped: over %d waited", dropped, self._config.max_notes_waiting
+                "%d traffic records were dropped; more than %d were waiting",
+                dropped,
+                self._config.max_notes_waiting,
             )
         notes = [self._notes.popleft() for _ in range(len(self._notes))]
         if not notes:

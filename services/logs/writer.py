@@ -118,7 +118,7 @@ class LogWriter:
         try:
             table = make()
         except Exception:  # a row must not stop the log
-            logger.exception("%d rows of %s cannot be logged", count, key[0])
+            logger.exception("%d rows of %s cannot be logged and were dropped", count, key[0])
             self._counts.dropped("unfit", count)
             return
         pending = self._pending.setdefault(key, _Pending(now_s))

@@ -111,7 +111,9 @@ def _replica_of(application: str, deployment: str) -> psutil.Process:
                 return process
         except psutil.Error:
             continue
-    raise ServiceError(f"no process of {deployment} is found below this one: measure on a local Ray")
+    raise ServiceError(
+        f"no replica process of {deployment} was found under this process; measure on a local Ray cluster"
+    )
 
 
 def _ask(
@@ -157,7 +159,7 @@ def _one(connection: http.client.HTTPConnection, number: int, due_s: float) -> t
     answer = connection.getresponse()
     document: dict[str, Any] = json.loads(answer.read())
     if answer.status != 200:
-        raise ServiceError(f"the service answers {answer.status}: {document}")
+        raise ServiceError(f"expected status 200 from the service, got {answer.status}: {document}")
     return time.perf_counter() - due_s, document["timings_ms"]
 
 
@@ -182,4 +184,4 @@ def _start_another(config: PipelineConfig, home: Path, deployment: str) -> float
         if next((count for state, count in states.items() if state == "RUNNING"), 0) == count:
             return time.perf_counter() - started_s
         time.sleep(_POLL_S)
-    raise ServiceError(f"another replica of {deployment} did not start in {_START_LIMIT_S:.0f} s")
+    raise ServiceError(f"an additional replica of {deployment} did not start within {_START_LIMIT_S:.0f} s")

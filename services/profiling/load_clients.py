@@ -47,10 +47,12 @@ class Client:
         while not _is_whole(answer):
             part = self._connection.recv(_BYTES_AT_ONCE)
             if not part:
-                raise ServiceError(f"the service closed a connection under load, after {answer!r}")
+                raise ServiceError(f"the service closed a connection under load, got {answer!r}")
             answer += part
         if not answer.startswith(b"HTTP/1.1 200"):
-            raise ServiceError(f"the service answers under load: {answer.decode(errors='replace')}")
+            raise ServiceError(
+                f"expected status 200 from the service under load, got {answer.decode(errors='replace')}"
+            )
 
 
 def keep_asking(config: PipelineConfig, user: int, until_s: float) -> list[float]:

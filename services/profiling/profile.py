@@ -54,8 +54,8 @@ def _here(config: PipelineConfig, unit: str, pool: str | None) -> Placement | No
         return placed[0]
     if pool is None:
         raise ConfigError(
-            f"unit {unit} is in the pools {', '.join(p.key.pool for p in placed)}: say with --pool which this machine "
-            f"is of",
+            f"units.{unit}.pools: the unit is in several pools, got {', '.join(p.key.pool for p in placed)}; name this "
+            f"machine's pool with --pool",
             field=f"units.{unit}.pools",
         )
     return next((placement for placement in placed if placement.key.pool == pool), None)

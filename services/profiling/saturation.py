@@ -100,7 +100,7 @@ def _recorded(config: PipelineConfig, folder: Path, since_s: float, asked: int) 
         if time.monotonic() > limit_s:
             counts = {str(key): int(batches.requests.sum()) for key, batches in recorded.items()}
             raise ServiceError(
-                f"of {asked} requests, batches were recorded of {counts}: look at the replicas' logs"
+                f"expected recorded batches of {asked} requests, got {counts}; see the replicas' logs"
             )
         time.sleep(ROLL_S)
         try:

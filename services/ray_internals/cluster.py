@@ -87,7 +87,7 @@ def find_own_node(gcs: Gcs) -> Node:
     for node, info in gcs.get_all_node_info().items():
         if info.node_manager_address == address and info.state == GcsNodeInfo.GcsNodeState.ALIVE:
             return node
-    raise RuntimeError(f"no node of the cluster is at {address}")
+    raise RuntimeError(f"the cluster has no live node at this pod's address, got {address}")
 
 
 def drain_node(gcs: Gcs, node: Node, message: str, deadline_ms: int) -> None:
@@ -101,7 +101,7 @@ def drain_node(gcs: Gcs, node: Node, message: str, deadline_ms: int) -> None:
     reason = DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
     accepted, why = gcs.drain_node(node.hex(), reason, message, deadline_ms)
     if not accepted:
-        raise RuntimeError(f"Ray does not drain node {node.hex()}: {why}")
+        raise RuntimeError(f"Ray refuses to drain node {node.hex()}, got {why}")
 
 
 async def replicas_on(gcs: Gcs, node: Node) -> list[str]:

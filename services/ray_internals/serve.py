@@ -103,7 +103,7 @@ def _serve_client() -> Any:
     from ray.serve.context import _get_global_client
 
     client = _get_global_client()
-    assert client is not None, "Serve does not run: call this inside local_cluster"
+    assert client is not None, "Serve is not running; call this inside local_cluster"
     return client
 
 

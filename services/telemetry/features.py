@@ -15,10 +15,13 @@ class RowMetrics:
         """Declare the series."""
         keys, tags = ("unit", "replica"), {"unit": unit, "replica": replica}
         self._rows = LabelledCount(
-            "rankway_unreadable_rows_total", "Rows of other definitions, or damaged.", tags, "group"
+            "rankway_unreadable_rows_total",
+            "Stored rows that cannot be read: damaged, or written with other definitions.",
+            tags,
+            "group",
         )
         self._refreshes = metrics.Counter(
-            "rankway_refreshes_total", "Folders opened anew.", (*keys, "folder", "outcome")
+            "rankway_refreshes_total", "Newer folders found by a refresh.", (*keys, "folder", "outcome")
         )
         self._refreshes.set_default_tags(tags)
         self._refreshed: deque[tuple[str, str]] = deque()
@@ -44,7 +47,9 @@ class StoreMetrics:
     def __init__(self, unit: str, replica: str, left_alone: Callable[[], int]) -> None:
         """Declare the series; ``left_alone`` gives how many servers are not asked, as they failed lately."""
         self._series = metrics.Gauge(
-            "rankway_store_left_alone", "Servers whose breaker is not closed.", ("unit", "replica")
+            "rankway_store_left_alone",
+            "Feature store servers that are skipped because their circuit breaker is not closed.",
+            ("unit", "replica"),
         )
         self._series.set_default_tags({"unit": unit, "replica": replica})
         self._left_alone = left_alone
@@ -60,7 +65,9 @@ class ReleaseMetrics:
     def __init__(self, pipeline: str, unit: str, replica: str, has_failed: Callable[[], bool]) -> None:
         """Declare the series; ``has_failed`` is asked at each flush."""
         self._series = metrics.Gauge(
-            "rankway_release_failed", "A release could not be loaded.", ("pipeline", "unit", "replica")
+            "rankway_release_failed",
+            "1 if the release requested last could not be loaded.",
+            ("pipeline", "unit", "replica"),
         )
         self._series.set_default_tags({"pipeline": pipeline, "unit": unit, "replica": replica})
         self._has_failed = has_failed

@@ -7,7 +7,7 @@ from typing import Protocol
 from services.periodic import PeriodicThread
 
 _FLUSH_PERIOD_S = 0.5
-_FAILURE = "metrics could not be handed to Ray"
+_FAILURE = "metrics could not be passed to Ray"
 logger = logging.getLogger("ray.serve")
 
 

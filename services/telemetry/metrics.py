@@ -63,17 +63,25 @@ class UnitMetrics:
         keys = ("unit", "pool", "replica")
         tags = {"unit": unit, "pool": pool, "replica": replica}
         self._waiting = metrics.Gauge("rankway_candidates_waiting", "Candidates in the queue.", keys)
-        self._arrived = metrics.Counter("rankway_candidates_arrived_total", "Candidates asked for.", keys)
+        self._arrived = metrics.Counter(
+            "rankway_candidates_arrived_total", "Candidates that requests asked to score.", keys
+        )
         self._served = metrics.Counter("rankway_candidates_served_total", "Candidates scored.", keys)
         self._shed = metrics.Counter(
-            "rankway_requests_shed_total", "Refused, or given to the fallback.", keys
+            "rankway_requests_shed_total", "Requests refused or given to the fallback.", keys
         )
         self._missed = metrics.Counter(
-            "rankway_requests_missed_total", "After the objective, or shed for lack of time.", keys
+            "rankway_requests_missed_total",
+            "Requests answered after the objective, or shed for lack of time.",
+            keys,
         )
-        self._batch = Histogram("rankway_batch_candidates", "Candidates a batch.", _CANDIDATES, labels=tags)
+        self._batch = Histogram("rankway_batch_candidates", "Candidates per batch.", _CANDIDATES, labels=tags)
         self._stage = Histogram(
-            "rankway_stage_latency_ms", "Stage time of a batch.", _LATENCY_MS, labels=tags, more=("stage",)
+            "rankway_stage_latency_ms",
+            "Time of a stage per batch.",
+            _LATENCY_MS,
+            labels=tags,
+            more=("stage",),
         )
         for series in (self._waiting, self._arrived, self._served, self._shed, self._missed):
             series.set_default_tags(tags)
@@ -145,10 +153,17 @@ class RequestMetrics:
     def __init__(self, pipeline: str, replica: str) -> None:
         """Declare the pipeline's series."""
         keys, tags = ("pipeline", "replica"), {"pipeline": pipeline, "replica": replica}
-        self._requests = metrics.Counter("rankway_requests_total", "Answers.", (*keys, "status", "route"))
-        self._degraded = metrics.Counter("rankway_degraded_total", "Incomplete answers.", (*keys, "reason"))
+        self._requests = metrics.Counter(
+            "rankway_requests_total", "Answers by HTTP status and route.", (*keys, "status", "route")
+        )
+        self._degraded = metrics.Counter(
+            "rankway_degraded_total", "Degraded answers by reason.", (*keys, "reason")
+        )
         self._latency = Histogram(
-            "rankway_request_latency_ms", "From body to answer, in the replica.", _LATENCY_MS, labels=tags
+            "rankway_request_latency_ms",
+            "Time in the replica from the request body to the answer.",
+            _LATENCY_MS,
+            labels=tags,
         )
         for series in (self._requests, self._degraded):
             series.set_default_tags(tags)

@@ -9,8 +9,12 @@ class LogMetrics:
     def __init__(self, pipeline: str, replica: str) -> None:
         """Declare the pipeline's series."""
         tags = {"pipeline": pipeline, "replica": replica}
-        self._written = LabelledCount("rankway_log_rows_total", "Rows in files.", tags, "kind")
-        self._dropped = LabelledCount("rankway_log_dropped_rows_total", "Rows lost.", tags, "reason")
+        self._written = LabelledCount(
+            "rankway_log_rows_total", "Served log rows written to files.", tags, "kind"
+        )
+        self._dropped = LabelledCount(
+            "rankway_log_dropped_rows_total", "Served log rows dropped.", tags, "reason"
+        )
 
     def written(self, kind: str, count: int) -> None:
         """Note rows that are in a file."""
@@ -29,10 +33,14 @@ class LogMetrics:
 def cache_lookups(pipeline: str, replica: str) -> LabelledCount:
     """Declare what became of look-ups in the response cache, and of its entries."""
     tags = {"pipeline": pipeline, "replica": replica}
-    return LabelledCount("rankway_response_cache_total", "Look-ups and evictions.", tags, "result")
+    return LabelledCount(
+        "rankway_response_cache_total", "Look-ups in the response cache, and evictions.", tags, "result"
+    )
 
 
 def history_lookups(pipeline: str, replica: str) -> LabelledCount:
     """Declare what became of look-ups in the history cache, and of its entries."""
     tags = {"pipeline": pipeline, "replica": replica}
-    return LabelledCount("rankway_history_cache_total", "Look-ups and evictions.", tags, "result")
+    return LabelledCount(
+        "rankway_history_cache_total", "Look-ups in the history cache, and evictions.", tags, "result"
+    )

@@ -37,8 +37,8 @@ def test_a_pipeline_whose_data_and_models_fit_is_ok(pipeline: Path) -> None:
         ({"catalog": "x"}, "catalog: no such field"),
         ({"candidates": {"count": 0}}, "candidates.count"),
         ({"units": {"main": {"replicas": -1}}}, "units.main.replicas"),
-        ({"units": {"main": {"stages": ["features"]}}}, "stage ranker is in 0 units"),
-        ({"ranker": {"model": "other"}}, "'other' is not in models"),
+        ({"units": {"main": {"stages": ["features"]}}}, "stage ranker must be in exactly one unit, got 0"),
+        ({"ranker": {"model": "other"}}, "must be in models, got 'other'"),
         ({"catalogue": "elsewhere"}, "no catalogue at"),
         ({"features": {"definitions": "elsewhere.yaml"}}, "no feature definitions at"),
         ({"features": {"store": {"path": "elsewhere.lmdb"}}}, "features.store.path"),
@@ -85,8 +85,8 @@ def test_policies_that_a_one_unit_pipeline_makes_meaningless_are_told(pipeline: 
     pipeline.write_text(yaml.safe_dump(merged(pipeline_document(), scaling)))
     code, output = check(pipeline)
     assert code == 0, output
-    assert "autoscaling: coupled would add nothing here: the pipeline has one unit" in output
-    assert "autoscaling: cheapest would add nothing here: no unit may run in several pools" in output
+    assert "autoscaling: policy coupled would add nothing here: the pipeline has one unit" in output
+    assert "autoscaling: policy cheapest would add nothing here: no unit may run in several pools" in output
     result = json.loads(check(pipeline, as_json=True)[1])[str(pipeline)]
     assert list(result["idle_policies"]) == ["coupled", "cheapest"]
     assert result["warnings"] == []

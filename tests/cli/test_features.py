@@ -64,7 +64,7 @@ def test_a_load_that_was_killed_goes_on(home: Path) -> None:
         assert 0 < before < count
         result = features_load(config, home / "users.parquet")
         assert result.exit_code == 0, result.output
-        assert "dealt with before" in result.output
+        assert "rows were already loaded by an earlier run" in result.output
         assert server.ask("DBSIZE") == count
         assert not (home / ".users.parquet.loading").exists()
 
@@ -82,13 +82,16 @@ def test_a_server_that_was_emptied_is_loaded_from_the_beginning_and_the_command_
         result = features_load(config, users)
         assert result.exit_code == 1
         assert "raise its maxmemory" in result.output
-        assert "Called again, the load goes on where it was." in result.output
+        assert "Run the command again: the load resumes where it stopped." in result.output
         assert 0 < server.ask("DBSIZE") < 20_000
         server.ask("CONFIG", "SET", "maxmemory", 0)
         server.ask("FLUSHALL")
         result = features_load(config, users)
         assert result.exit_code == 0, result.output
-        assert "20000 rows loaded; started over, as the store had lost some of the" in result.output
+        assert (
+            "20000 rows loaded; loaded from the beginning, because the store had lost some of the"
+            in result.output
+        )
         assert server.ask("DBSIZE") == 20_000
 
 

@@ -12,7 +12,7 @@ from tests.pipelines import make_pipeline
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--port", "0"], "command line: http.port: Input should be greater than or equal to 1 (it is 0)"),
+        (["--port", "0"], "command line: http.port: Input should be greater than or equal to 1, got 0"),
         (["--port", "99999"], "command line: http.port: Input should be less than or equal to 65535"),
         (["--host", ""], "command line: http.host: String should have at least 1 character"),
     ],

@@ -71,7 +71,7 @@ def test_all_models_are_trained_and_told_with_a_line_for_every_tenth_of_the_work
         steps = re.findall(rf"^{name}: ([\d,]+) of ([\d,]+), loss \d.*, \d+ s$", lines, re.MULTILINE)
         assert 1 < len(steps) <= 11, lines
     assert "popularity" in lines
-    assert "the ranker " in lines
+    assert "  ranker  " in lines
 
 
 def test_the_second_time_nothing_is_done_unless_forced(home: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_distilled_ranker_without_a_place_is_told(home: Path) -> None:
     (home / "pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "models": models}))
     code, _, errors = run(str(home / "pipeline.yaml"))
     assert code == 2
-    assert "training.distilled.model: 'distilled' is not in models" in errors
+    assert "training.distilled.model: must be in models, got 'distilled'" in errors
 
 
 def test_a_log_of_a_service_is_trained_from(home: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_home_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -
     (tmp_path / "file").write_text("")
     result = runner.invoke(app, ["build", "--preset", "tiny", "--home", str(tmp_path / "file")])
     assert result.exit_code == 2
-    assert "name another place" in result.output
+    assert "choose another writable path" in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -67,7 +67,7 @@ def test_rejects_trust_that_is_not_a_list_of_full_package_names(
     with pytest.raises(ConfigError, match="trust") as refused:
         load_config(path)
     if not isinstance(trust, list):
-        assert f"trust: it is no list, got {trust!r}; write one" in str(refused.value)
+        assert f"trust: expected a list, got {trust!r}" in str(refused.value)
 
 
 def test_class_can_be_a_runtime_without_an_entry_point(site: Path, tmp_path: Path) -> None:
@@ -123,11 +123,11 @@ def test_check_reports_a_wrong_target(
         ),
         (
             {"stages": [{"kind": "acme_boost", "after": "features", "column": "value"}]},
-            "stages: acme_boost fail on unknown users, got KeyError: 'score'; mend them",
+            "stages: acme_boost failed on a batch of unknown users, got KeyError: 'score'; fix the code",
         ),
         (
             {"stages": [{"kind": "acme_boost", "after": "ranker", "column": "embedding"}]},
-            "stages: acme_boost fail on unknown users, got ValueError: operands",
+            "stages: acme_boost failed on a batch of unknown users, got ValueError: operands",
         ),
         (
             {"stages": [{"kind": "acme_boost", "after": "ranker", "column": "value", "name": "queue"}]},
@@ -194,7 +194,7 @@ from services.stages.custom import StageKind, StageOptions
 KIND = StageKind(config=StageOptions, open=lambda config, context: leave)
 """,
         {"stages": [{"kind": "zeta", "after": "ranker"}]},
-        "stages: zeta fail on unknown users, got SystemExit: 0; mend",
+        "stages: zeta failed on a batch of unknown users, got SystemExit: 0; fix",
     ),
     "stores": (
         """

@@ -21,8 +21,8 @@ def name_fits(objects: Sequence[Object]) -> Iterator[Fault]:
     for service, _ in clusters(objects):
         name = service["metadata"]["name"]
         if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
-            what = f"{name!r} has {len(name)} characters"
-            remedy = f"give it {_LONGEST_NAME} at most: lower case letters, digits and -, a letter first"
+            what = f"invalid name, got {name!r} with {len(name)} characters"
+            remedy = f"use at most {_LONGEST_NAME} lower case letters, digits and -, with a letter first"
             yield Fault(f"{title(service)} metadata.name", what, remedy)
 
 
@@ -34,7 +34,7 @@ def old_cluster_stays_a_while(objects: Sequence[Object]) -> Iterator[Fault]:
             where = f"{title(service)} spec.rayClusterDeletionDelaySeconds"
             yield Fault(
                 where,
-                f"{delay_s} cuts what still goes to the old cluster",
+                f"too short for the requests that still go to the old cluster, got {delay_s}",
                 f"set it to {_SHORTEST_DELAY_S} or more",
             )
 
@@ -45,7 +45,7 @@ def head_is_out_of_the_service(objects: Sequence[Object]) -> Iterator[Fault]:
         if service["spec"].get("excludeHeadPodFromServeSvc") is not True:
             yield Fault(
                 f"{title(service)} spec.excludeHeadPodFromServeSvc",
-                "the head is one of the endpoint's pods",
+                "the endpoint also routes requests to the head pod",
                 "set it to true",
             )
 
@@ -59,19 +59,19 @@ def upgrade_can_go_on(objects: Sequence[Object]) -> Iterator[Fault]:
         options = strategy.get("clusterUpgradeOptions") or {}
         step, surge = options.get("stepSizePercent", 0), options.get("maxSurgePercent", 100)
         faults = {
-            "gatewayClassName": not options.get("gatewayClassName") and "name the GatewayClass",
+            "gatewayClassName": not options.get("gatewayClassName") and "name a GatewayClass",
             "stepSizePercent": not 0 < step <= surge <= 100
             and f"choose 0 < stepSizePercent <= maxSurgePercent ({surge}) <= 100",
             "intervalSeconds": options.get("intervalSeconds", 0) <= 0
-            and "give the seconds between two steps",
+            and "give the seconds between two steps, above 0",
         }
         if "serveService" in service["spec"]:
             where = f"{title(service)} spec.serveService"
-            yield Fault(where, "KubeRay ignores it beside a gateway", "remove it")
+            yield Fault(where, "KubeRay ignores it if there is a gateway", "remove it")
         for field, remedy in faults.items():
             if remedy:
                 where = f"{title(service)} spec.upgradeStrategy.clusterUpgradeOptions.{field}"
-                yield Fault(where, f"{options.get(field)!r} ends no upgrade", remedy)
+                yield Fault(where, f"an upgrade could not finish, got {options.get(field)!r}", remedy)
 
 
 def cluster_is_no_larger_than_one_head_manages(objects: Sequence[Object]) -> Iterator[Fault]:
@@ -81,8 +81,8 @@ def cluster_is_no_larger_than_one_head_manages(objects: Sequence[Object]) -> Ite
         if most > _MOST_NODES:
             yield Fault(
                 f"{title(service)} workerGroupSpecs maxReplicas",
-                f"{most} nodes in all",
-                f"allow {_MOST_NODES} at most, and share the load out over cells",
+                f"too many nodes for one head, got {most}",
+                f"allow at most {_MOST_NODES} and split the load over several cells",
             )
 
 
@@ -93,14 +93,15 @@ def autoscaler_is_v2(objects: Sequence[Object]) -> Iterator[Fault]:
         if cluster.get("enableInTreeAutoscaling") is not True or version != "v2":
             yield Fault(
                 f"{title(service)} rayClusterConfig.autoscalerOptions.version",
-                f"enableInTreeAutoscaling is {cluster.get('enableInTreeAutoscaling')}, version is {version}",
+                f"autoscaler v2 is off, got enableInTreeAutoscaling {cluster.get('enableInTreeAutoscaling')} "
+                f"and version {version}",
                 "set them to true and v2",
             )
     for head in heads(objects):
         if "RAY_enable_autoscaler_v2" in environment(head.container):
             yield Fault(
                 f"{head.where} env RAY_enable_autoscaler_v2",
-                "KubeRay refuses it beside autoscalerOptions.version",
+                "KubeRay refuses it together with autoscalerOptions.version",
                 "remove it",
             )
 
@@ -111,13 +112,13 @@ def head_s_state_survives(objects: Sequence[Object]) -> Iterator[Fault]:
         where = f"{title(service)} rayClusterConfig.gcsFaultToleranceOptions"
         options = cluster.get("gcsFaultToleranceOptions") or {}
         if not options.get("redisAddress"):
-            yield Fault(where, "the head's state is in its memory alone", "give redisAddress")
+            yield Fault(where, "the head keeps its state in memory only", "give redisAddress")
             continue
         reference = ((options.get("redisPassword") or {}).get("valueFrom") or {}).get("secretKeyRef") or {}
         if not (reference.get("name") and reference.get("key")):
             yield Fault(
                 f"{where}.redisPassword",
-                "it comes from no secret",
+                "the password does not come from a secret",
                 "give valueFrom.secretKeyRef with name and key",
             )
 
@@ -132,7 +133,7 @@ def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
         for what in stated:
             yield Fault(
                 f"{head.where} {what}",
-                "KubeRay refuses it beside gcsFaultToleranceOptions",
+                "KubeRay refuses it together with gcsFaultToleranceOptions",
                 "remove it",
             )
 
@@ -143,7 +144,7 @@ def no_alpha(objects: Sequence[Object]) -> Iterator[Fault]:
         for field in _ALPHA:
             if field in cluster:
                 where = f"{title(service)} rayClusterConfig.{field}"
-                yield Fault(where, "alpha in KubeRay v1.7, its gate is off", "remove it")
+                yield Fault(where, "alpha in KubeRay v1.7 and switched off by its feature gate", "remove it")
 
 
 def token_is_a_secret_s(objects: Sequence[Object]) -> Iterator[Fault]:
@@ -155,8 +156,8 @@ def token_is_a_secret_s(objects: Sequence[Object]) -> Iterator[Fault]:
         if options.get("mode") != "token" or not options.get("secretName") or "enableK8sTokenAuth" in options:
             yield Fault(
                 f"{title(service)} rayClusterConfig.authOptions",
-                f"{options}",
-                "give mode: token and secretName alone, a secret with the key auth_token",
+                f"no token from a secret, got {options}",
+                "give only mode: token and secretName, the name of a secret with the key auth_token",
             )
 
 
@@ -167,7 +168,7 @@ def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
         if location != "EveryNode":
             yield Fault(
                 f"{title(service)} serveConfigV2 proxy_location",
-                f"{location}: pods without a proxy are never ready, and all requests pass the head",
+                f"pods without a proxy never become ready, and all requests pass the head, got {location}",
                 "set it to EveryNode",
             )
 
@@ -180,6 +181,6 @@ def endpoint_is_probed(objects: Sequence[Object]) -> Iterator[Fault]:
         if host != "0.0.0.0" or port != _PROBED_PORT:
             yield Fault(
                 f"{title(service)} serveConfigV2 http_options",
-                f"{host}:{port} is not what KubeRay's probes and Services ask",
+                f"not the address that KubeRay's probes and Services use, got {host}:{port}",
                 f"set host 0.0.0.0 and port {_PROBED_PORT}",
             )

@@ -31,7 +31,7 @@ def head_takes_no_replica(objects: Sequence[Object]) -> Iterator[Fault]:
         if cpus != "0":
             yield Fault(
                 f"{head.where} rayStartParams.num-cpus",
-                f"{cpus!r} lets Ray place replicas there",
+                f"Ray may place replicas on the head, got {cpus!r}",
                 'set it to "0"',
             )
 
@@ -44,7 +44,7 @@ def serve_port_is_named(objects: Sequence[Object]) -> Iterator[Fault]:
         if named.get("serve") != port:
             yield Fault(
                 f"{head.where} ports serve",
-                f"{named.get('serve')} is not the endpoint's port",
+                f"not the endpoint's port, got {named.get('serve')}",
                 f"declare containerPort {port} with the name serve",
             )
 
@@ -56,13 +56,13 @@ def resources_are_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
         if group.spec.get("resources") and parameters:
             yield Fault(
                 f"{group.where} rayStartParams {', '.join(parameters)}",
-                "the group has resources too",
-                "keep one of both",
+                "the group also has resources",
+                "remove one of the two",
             )
         if "labels" in group.ray_parameters:
             yield Fault(
                 f"{group.where} rayStartParams labels",
-                "KubeRay takes a group's labels from its field `labels`",
+                "KubeRay reads labels from the group's field `labels`",
                 "move them there",
             )
 
@@ -73,20 +73,20 @@ def groups_are_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
         names = [group.get("groupName") for group in cluster.get("workerGroupSpecs") or []]
         for name in sorted({str(name) for name in names if names.count(name) > 1}):
             where = f"{title(service)} workerGroupSpecs {name}"
-            yield Fault(where, "two groups have this name", "give each its own")
+            yield Fault(where, "two groups have this name", "give each group its own name")
     for group in workers(objects):
         least, now, most = (group.spec.get(name) for name in ("minReplicas", "replicas", "maxReplicas"))
         if least is None or most is None or not least <= (least if now is None else now) <= most:
             yield Fault(
                 f"{group.where} minReplicas, replicas, maxReplicas",
-                f"{least}, {now}, {most} are not in this order",
+                f"not in ascending order, got {least}, {now}, {most}",
                 "give minReplicas <= replicas <= maxReplicas",
             )
         if not group.spec.get("idleTimeoutSeconds"):
             yield Fault(
                 f"{group.where} idleTimeoutSeconds",
-                "nothing says when an empty node goes",
-                "give the seconds that it is kept",
+                "an empty node would never be removed",
+                "give the seconds after which it is removed",
             )
 
 
@@ -96,7 +96,7 @@ def pods_are_not_restarted(objects: Sequence[Object]) -> Iterator[Fault]:
         policy = group.pod.get("restartPolicy")
         if policy != "Never":
             where = f"{group.where} restartPolicy"
-            yield Fault(where, f"{policy}", "set it to Never")
+            yield Fault(where, f"containers would be restarted, got {policy}", "set it to Never")
 
 
 def gpus_are_asked_for_and_got(objects: Sequence[Object]) -> Iterator[Fault]:
@@ -109,13 +109,13 @@ def gpus_are_asked_for_and_got(objects: Sequence[Object]) -> Iterator[Fault]:
         if counted != got:
             yield Fault(
                 f"{group.where} limits {_GPU}",
-                f"Ray counts {counted} GPUs, the pod has {got}",
+                f"Ray counts {counted} GPUs, but the pod has {got}",
                 "give both the same number",
             )
         elif got != "0" and not any(_lets_in_gpus(each) for each in group.pod.get("tolerations") or []):
             yield Fault(
                 f"{group.where} tolerations",
-                f"GPU nodes carry the taint {_GPU}",
+                f"GPU nodes have the taint {_GPU}, which the pod does not tolerate",
                 f"tolerate {_GPU} with the effect NoSchedule",
             )
         for kind in (name.partition(":")[2] for name in ray if name.startswith("accelerator_type:")):
@@ -123,7 +123,7 @@ def gpus_are_asked_for_and_got(objects: Sequence[Object]) -> Iterator[Fault]:
             if selected != kind:
                 yield Fault(
                     f"{group.where} nodeSelector {_ACCELERATOR}",
-                    f"{selected}: Ray is told that the node has {kind}",
+                    f"Ray expects a node with {kind}, got {selected}",
                     f"set it to {kind}",
                 )
 
@@ -142,8 +142,8 @@ def pods_are_spread(objects: Sequence[Object]) -> Iterator[Fault]:
         ):
             yield Fault(
                 f"{group.where} topologySpreadConstraints",
-                "none spreads the group's own pods over zones",
-                "give one over topology.kubernetes.io/zone that selects the pods' labels",
+                "no constraint spreads the group's pods over zones",
+                "add one for topology.kubernetes.io/zone that selects the pods' labels",
             )
 
 
@@ -155,8 +155,8 @@ def memory_is_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
         if not asked or asked != most:
             yield Fault(
                 f"{group.where} resources memory",
-                f"{asked} is asked for, {most} is the limit",
-                "give both, the same",
+                f"request and limit must be equal, got {asked} and {most}",
+                "set both to the same value",
             )
 
 
@@ -171,9 +171,9 @@ def pods_leave_in_time(objects: Sequence[Object]) -> Iterator[Fault]:
         if not (drain_s <= waits_s and takes_s < grace_s):
             yield Fault(
                 f"{group.where} lifecycle.preStop",
-                f"it waits {waits_s:g} s and may take {takes_s:g}; replicas drain for {drain_s:g} s, and "
-                f"Kubernetes kills after {grace_s} s",
-                f"sleep for {drain_s:g} s or more, and less than terminationGracePeriodSeconds",
+                f"the hook sleeps {waits_s:g} s and may take {takes_s:g} s, but replicas drain for {drain_s:g} s "
+                f"and Kubernetes kills the pod after {grace_s} s",
+                f"sleep for {drain_s:g} s or more, and end before terminationGracePeriodSeconds",
             )
 
 
@@ -193,6 +193,6 @@ def data_path_is_the_fast_one(objects: Sequence[Object]) -> Iterator[Fault]:
             if variables.get(name) != "1":
                 yield Fault(
                     f"{group.where} env {name}",
-                    f"it is {variables.get(name)}: requests pass Serve's slow proxy",
+                    f"requests pass Serve's slow proxy, got {variables.get(name)}",
                     "set it to 1",
                 )

@@ -18,7 +18,7 @@ def image_is_of_the_pinned_ray(objects: Sequence[Object]) -> Iterator[Fault]:
         if version != ray.__version__:
             yield Fault(
                 f"{title(service)} rayClusterConfig.rayVersion",
-                f"{version} is not the pinned Ray",
+                f"not the pinned version of Ray, got {version}",
                 f"set it to {ray.__version__}",
             )
     for group in groups(objects):
@@ -27,8 +27,8 @@ def image_is_of_the_pinned_ray(objects: Sequence[Object]) -> Iterator[Fault]:
         if tag != ray.__version__:
             yield Fault(
                 f"{group.where} image",
-                f"{image} has the tag {tag!r}",
-                f"its tag is Ray's version: {ray.__version__}",
+                f"the tag is not the pinned version of Ray, got {image}",
+                f"use the tag {ray.__version__}",
             )
 
 
@@ -47,7 +47,7 @@ def pods_have_labels_of_their_own(objects: Sequence[Object]) -> Iterator[Fault]:
             if group.labels.get(label) != value:
                 yield Fault(
                     f"{group.where} labels {label}",
-                    f"{group.labels.get(label)}",
+                    f"wrong or missing label, got {group.labels.get(label)}",
                     f"set it to {value}",
                 )
 
@@ -76,10 +76,16 @@ def pods_are_not_root(objects: Sequence[Object]) -> Iterator[Fault]:
                     (f"{container['name']} capabilities.drop", f"{own.get('capabilities')}", "[ALL]")
                 )
             if own.get("privileged") or own.get("runAsUser") == 0:
-                faults.append((f"{container['name']} privileged, runAsUser", "root", "neither"))
+                faults.append(
+                    (
+                        f"{container['name']} privileged, runAsUser",
+                        "privileged or root",
+                        "false and a number above 0",
+                    )
+                )
         for field, what, remedy in faults:
             where = f"{pods.where} securityContext {field}"
-            yield Fault(where, what, f"set {remedy}")
+            yield Fault(where, f"not restricted enough, got {what}", f"set it to {remedy}")
 
 
 def tokens_are_where_they_are_needed(objects: Sequence[Object]) -> Iterator[Fault]:
@@ -89,8 +95,8 @@ def tokens_are_where_they_are_needed(objects: Sequence[Object]) -> Iterator[Faul
         if account in (None, "default") or (token is not False and not group.is_head):
             yield Fault(
                 f"{group.where} serviceAccountName, automountServiceAccountToken",
-                f"{account}, {token}",
-                "give an account of its own, and a worker no token",
+                f"default account, or a token that a worker does not need, got {account}, {token}",
+                "use an account of its own, and no token on a worker",
             )
 
 
@@ -103,8 +109,8 @@ def classes_and_accounts_are_there(objects: Sequence[Object]) -> Iterator[Fault]
             if name not in named[kind]:
                 yield Fault(
                     f"{group.where} {field}",
-                    f"there is no {kind} {name}",
-                    "add it, or name one that is there",
+                    f"the build has no {kind} {name}",
+                    "add it, or name an existing one",
                 )
 
 
@@ -118,8 +124,8 @@ def no_secret_is_written_down(objects: Sequence[Object]) -> Iterator[Fault]:
         if held:
             yield Fault(
                 f"{title(secret)} {', '.join(held)}",
-                "its value is in the build",
-                "make it in the cluster: kubectl create secret",
+                "the secret value is in the build",
+                "create the secret in the cluster with kubectl create secret",
             )
     for pods in all_pods(objects):
         for container in pods.template["spec"]["containers"]:
@@ -127,8 +133,8 @@ def no_secret_is_written_down(objects: Sequence[Object]) -> Iterator[Fault]:
                 if _SECRET_NAME.search(each["name"]) and each.get("value") and each["name"] not in _NO_SECRET:
                     yield Fault(
                         f"{pods.where} env {each['name']}",
-                        "its value is in the build",
-                        "take it from a secret: valueFrom.secretKeyRef",
+                        "the secret value is in the build",
+                        "read it from a secret with valueFrom.secretKeyRef",
                     )
 
 
@@ -140,4 +146,4 @@ def images_are_pinned(objects: Sequence[Object]) -> Iterator[Fault]:
             tag = image.rpartition("/")[2].partition(":")[2]
             if "@sha256:" not in image and tag in ("", "latest", "nightly"):
                 where = f"{pods.where} {container['name']} image"
-                yield Fault(where, f"{image!r}", "give a version or a digest")
+                yield Fault(where, f"not pinned, got {image!r}", "give a version or a digest")

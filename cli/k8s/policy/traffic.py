@@ -30,8 +30,9 @@ def budgets_are_whole_numbers(objects: Sequence[Object]) -> Iterator[Fault]:
         if isinstance(available, bool) or not isinstance(available, int) or available < 1:
             yield Fault(
                 f"{title(budget)} spec.minAvailable",
-                f"{available!r}, maxUnavailable {budget['spec'].get('maxUnavailable')!r}",
-                "give minAvailable as a whole number, 1 or more",
+                f"not a whole number of 1 or more, got {available!r} and maxUnavailable "
+                f"{budget['spec'].get('maxUnavailable')!r}",
+                "set minAvailable to a whole number of 1 or more",
             )
 
 
@@ -46,7 +47,7 @@ def every_group_has_one_budget(objects: Sequence[Object]) -> Iterator[Fault]:
         ]
         if len(hits) != 1:
             what = "no PodDisruptionBudget selects it" if not hits else f"{' and '.join(hits)} select it"
-            yield Fault(f"{group.where} labels", what, "let one select it")
+            yield Fault(f"{group.where} labels", what, "let exactly one select it")
 
 
 def selectors_hit_pods(objects: Sequence[Object]) -> Iterator[Fault]:
@@ -57,8 +58,8 @@ def selectors_hit_pods(objects: Sequence[Object]) -> Iterator[Fault]:
         if not any(selects(selector, labels_of(p.template)) for p in pods if p.namespace == namespace):
             yield Fault(
                 f"{title(each)} selector",
-                f"{selector} selects no pod of this build",
-                "give labels that the pods have",
+                f"selects no pod of this build, got {selector}",
+                "use labels that the pods have",
             )
 
 
@@ -87,8 +88,8 @@ def strangers_are_kept_out(objects: Sequence[Object]) -> Iterator[Fault]:
         if not own:
             yield Fault(
                 f"{pods.where} labels",
-                "no NetworkPolicy of type Ingress selects it: all of its ports are open",
-                "let one select it",
+                "no NetworkPolicy of type Ingress selects it, so all its ports are open",
+                "add one that selects it",
             )
         for policy in own:
             for rule in policy["spec"].get("ingress") or []:
@@ -103,23 +104,25 @@ def _open_doors(pods: Pods, policy: Object, rule: Object) -> Iterator[Fault]:
     where = f"{title(policy)} ingress to {pods.where}"
     callers = rule.get("from") or []
     if not callers:
-        yield Fault(where, "it names no caller: anybody may come", "give from")
+        yield Fault(where, "it names no caller, so anybody may connect", "add from")
         return
     if all(_is_own(each) for each in callers):
         return
     ports = [_number(each.get("port"), pods) for each in rule.get("ports") or []]
     if not ports:
-        yield Fault(where, "strangers may come to every port", "give ports")
+        yield Fault(where, "other pods may connect to every port", "add ports")
     is_of_ray = labels_of(pods.template).get("app.kubernetes.io/name") == "rankway"
     for port in sorted({port for port in ports if port in _PRIVATE}) if is_of_ray else ():
-        what = f"strangers may come to port {port}"
-        yield Fault(where, what, "leave it out: it is the cluster's own")
+        what = f"other pods may connect to port {port}"
+        yield Fault(where, what, "remove it, because only the cluster itself needs it")
     if _DASHBOARD in ports and is_of_ray and not all(_names_pods(each) for each in callers):
-        what = f"whole namespaces may reach the dashboard, port {_DASHBOARD}, which runs what it is given"
-        yield Fault(where, what, "let in the operator's pods alone, by their labels")
+        what = (
+            f"whole namespaces may connect to the dashboard on port {_DASHBOARD}, which runs submitted code"
+        )
+        yield Fault(where, what, "allow only the operator's pods, by their labels")
     if _HAPROXY_METRICS in ports and is_of_ray and not all("namespaceSelector" in each for each in callers):
-        what = f"all of this namespace may read HAProxy's port {_HAPROXY_METRICS}"
-        yield Fault(where, what, "let in the namespace of Prometheus alone")
+        what = f"the whole namespace may read HAProxy's metrics on port {_HAPROXY_METRICS}"
+        yield Fault(where, what, "allow only the namespace of Prometheus")
 
 
 def _is_own(caller: Object) -> bool:

@@ -29,7 +29,7 @@ def activate() -> None:
         source = getattr(imported, "__file__", None)
         if source is None or Path(source).resolve() != package:
             raise ImportError(
-                f"the package {name} was imported from {source or 'elsewhere'}, but Rankway has one of that name: "
+                f"the package {name} was imported from {source or 'elsewhere'}, but Rankway has one of that name; "
                 f"call rankway.activate() before that import, or rename the other package",
                 name=name,
             )

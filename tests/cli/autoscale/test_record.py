@@ -32,10 +32,14 @@ def test_what_came_to_a_service_is_a_trace(home: Path) -> None:
 
 def test_what_cannot_be_recorded_is_told(home: Path) -> None:
     for changes, name, expected in (
-        ({}, "t.parquet", "records nothing"),
-        ({"record": {"path": "traffic"}}, "t.csv", "are .parquet"),
+        ({}, "t.parquet", "records no traffic"),
+        ({"record": {"path": "traffic"}}, "t.csv", "must be a .parquet file, got"),
         ({"record": {"path": "traffic"}}, "t.parquet", "no recorded traffic"),
-        ({"record": {"path": "s3://bucket/traffic"}}, "t.parquet", "no folder of this machine"),
+        (
+            {"record": {"path": "s3://bucket/traffic"}},
+            "t.parquet",
+            "must be a local folder, got s3://bucket/traffic",
+        ),
     ):
         code, _, error = call("record", profiled(home, **changes), home / name)
         assert code == 2

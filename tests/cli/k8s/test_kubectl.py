@@ -9,7 +9,10 @@ from cli.k8s.kubectl import Kubectl, KubernetesError
 
 @pytest.mark.parametrize(
     ("script", "mode", "message"),
-    [("#!/bin/sh\necho hello\n", 0o755, "not JSON, got 'hello"), ("no program", 0o644, "cannot be run, got")],
+    [
+        ("#!/bin/sh\necho hello\n", 0o755, "expected JSON, got 'hello"),
+        ("no program", 0o644, "cannot be run, got"),
+    ],
 )
 def test_a_program_that_is_no_kubectl_is_a_clear_error(
     tmp_path: Path, script: str, mode: int, message: str

@@ -31,7 +31,7 @@ def test_each_finding_is_a_line_with_object_value_remedy_and_rule(tmp_path: Path
     changed = text_of(DEV).replace("excludeHeadPodFromServeSvc: true", "excludeHeadPodFromServeSvc: false")
     (tmp_path / "build.yaml").write_text(changed)
     wanted = (
-        "RayService cluster-dev spec.excludeHeadPodFromServeSvc: the head is one of the endpoint's pods; "
+        "RayService cluster-dev spec.excludeHeadPodFromServeSvc: the endpoint also routes requests to the head pod; "
         "set it to true [head_is_out_of_the_service]\n"
     )
     assert lint(str(tmp_path / "build.yaml"))[:2] == (1, wanted)
@@ -39,7 +39,12 @@ def test_each_finding_is_a_line_with_object_value_remedy_and_rule(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("a: [", "is no YAML"), ("", "holds no objects"), ("- 1", "holds no objects")]
+    ("text", "why"),
+    [
+        ("a: [", "is not YAML"),
+        ("", "contains no Kubernetes objects"),
+        ("- 1", "contains no Kubernetes objects"),
+    ],
 )
 def test_what_is_no_build_is_refused(text: str, why: str) -> None:
     code, _, errors = lint("-", text)

@@ -74,21 +74,27 @@ def test_a_file_is_not_overwritten(tmp_path: Path) -> None:
     out.write_text("mine")
     done = render(CONFIGS / "cluster.yaml", out)
     assert done.exit_code == 2
-    assert "is a file: name a folder" in done.output
+    assert f"OUT: must be a folder, got the file {out}" in done.output
     assert out.read_text() == "mine"
 
 
 REFUSED: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
-    (lambda d: d.update(name="c" * 48), "no longer than 47"),
+    (lambda d: d.update(name="c" * 48), "at most 47 characters"),
     (lambda d: d.update(name="cluster-"), "end with a letter or digit"),
-    (lambda d: d["pools"]["gpu-small"].update(min_nodes=201), "min_nodes 201 is above max_nodes 200"),
-    (lambda d: d["pools"]["gpu-small"].update(cpus=1), "takes 2 cpus, and a node of pool gpu-small has 1"),
+    (
+        lambda d: d["pools"]["gpu-small"].update(min_nodes=201),
+        "min_nodes must be at most max_nodes, got 201 and 200",
+    ),
+    (
+        lambda d: d["pools"]["gpu-small"].update(cpus=1),
+        "node of pool gpu-small: it takes 2 cpus, but the node has 1",
+    ),
     (lambda d: d["units"]["ranker"]["pools"]["gpu-small"].update(gpus=2), "takes 2 gpus"),
     (lambda d: d["pools"]["cpu"].update(labels={"ray.io/zone": "a"}), "cannot start with the prefix"),
     (lambda d: d["pools"]["cpu"].update(labels={"zone": "!a"}), "Invalid label key value"),
     (lambda d: d["pools"]["gpu-small"].update(accelerator="L 4"), "Invalid label key value"),
-    (lambda d: d["pools"]["cpu"].update(cpus=0.5), "Ray counts a node's CPUs whole"),
-    (lambda d: d["units"]["ingress"].pop("pools"), r"pools.local what the nodes are"),
+    (lambda d: d["pools"]["cpu"].update(cpus=0.5), "Ray counts whole CPUs per node, got 0.5"),
+    (lambda d: d["units"]["ingress"].pop("pools"), "nodes of all units without pools under pools.local"),
     (lambda d: d["units"]["ingress"].update(profile="nowhere.json", pools={"cpu": {}}), "nowhere.json"),
 ]
 
@@ -106,7 +112,7 @@ def test_what_kubernetes_would_refuse_is_refused_with_nothing_written(
 def test_a_pipeline_without_pools_says_what_it_lacks(tmp_path: Path) -> None:
     done = render(CONFIGS / "walks.yaml", tmp_path / "out")
     assert done.exit_code == 2
-    assert "units.main names no pool" in done.output
+    assert "units.main.pools: missing" in done.output
     assert "pools.local" in done.output
 
 

@@ -49,7 +49,7 @@ def test_without_a_difference_nothing_is_patched(live: Live) -> None:
 def test_without_a_terminal_it_asks_for_a_decision_instead_of_hanging(live: Live) -> None:
     done = live.scale(raise_large)
     assert done.code == 2
-    assert "add one of them" in done.errors
+    assert "add --yes or --dry-run" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS
 
 
@@ -98,7 +98,7 @@ def test_a_new_toleration_is_added_and_one_of_an_overlay_is_kept(live: Live) -> 
     live.objects.write("rayclusters", ACTIVE, add_own)
     done = live.scale(on_spot, "--yes")
     assert done.code == 0, done
-    assert "kept, only the live cluster has it" in done.out
+    assert "kept, because only the live cluster has it" in done.out
     tolerations = groups_of(live.objects)["gpu-large"]["template"]["spec"]["tolerations"]
     assert [each["key"] for each in tolerations] == ["nvidia.com/gpu", "team", "rankway/spot"]
 
@@ -115,7 +115,7 @@ def test_a_group_that_the_live_cluster_lacks_is_refused_whole(live: Live) -> Non
     done = live.scale(add_pool, "--yes")
     assert done.code == 2
     assert f"pools.cpu-new: not a group of RayCluster {ACTIVE}" in done.errors
-    assert "adds a group at the end" in done.errors
+    assert "can add a group to a running cluster only at the end" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS
 
 
@@ -133,7 +133,7 @@ def test_a_group_that_only_the_live_cluster_has_is_refused_whole(live: Live) -> 
 
     done = live.scale(remove_pool, "--yes")
     assert done.code == 2
-    assert f"RayCluster {ACTIVE} also has a group that no unit is in, got gpu-small" in done.errors
+    assert f"RayCluster {ACTIVE} has a group that no unit uses, got gpu-small" in done.errors
     assert bounds_of(live.objects) == RENDERED_BOUNDS
 
 
@@ -141,8 +141,8 @@ def test_a_group_that_only_the_live_cluster_has_is_refused_whole(live: Live) -> 
     ("options", "message"),
     [
         (("--pending",), "no pending cluster, got cluster-aaaaa"),
-        (("--name", "other"), "rayservices.ray.io/other: not there"),
-        (("--namespace", "elsewhere"), "rayservices.ray.io/cluster: not there"),
+        (("--name", "other"), "rayservices.ray.io/other: not found"),
+        (("--namespace", "elsewhere"), "rayservices.ray.io/cluster: not found"),
         (("--context", "cell-z"), "cell-z"),
     ],
 )

@@ -51,7 +51,7 @@ def test_from_an_empty_home_the_set_is_built_and_the_ranker_trained(home: Path) 
 def test_a_catalogue_that_lies_elsewhere_is_told(home: Path) -> None:
     code, _, errors = run(write_pipeline(home, catalogue="elsewhere/catalogue"))
     assert code == 2
-    assert "let catalogue, features.definitions" in errors
+    assert "set catalogue, features.definitions" in errors
 
 
 def test_a_missing_wheel_is_told_and_nothing_is_left(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

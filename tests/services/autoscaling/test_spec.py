@@ -98,18 +98,22 @@ def test_a_policy_that_looks_at_no_profile_needs_none() -> None:
 
 
 def test_a_missing_or_strange_profile_says_whose_and_what_to_do(home: Path) -> None:
-    with pytest.raises(ProfileError, match=r"units.main.profile: main has no profile; rankway models bench"):
+    with pytest.raises(
+        ProfileError, match=r"units.main.profile: main has no profile; measure one with rankway models bench"
+    ):
         spec_of(config_of(), home)
     with pytest.raises(ProfileError, match=r"gone.json cannot be read .*: rankway models bench"):
         spec_of(config_of({"units": {"main": {"profile": "gone.json"}}}), home)
-    with pytest.raises(ProfileError, match=r"profile scorer-gpu.json is of scorer@gpu, not of main@local"):
+    with pytest.raises(
+        ProfileError, match=r"expected a profile of main@local, got scorer-gpu.json of scorer@gpu"
+    ):
         spec_of(config_of({"units": {"main": {"profile": "scorer-gpu.json"}}}), home)
 
 
 def test_a_replica_that_fits_no_node_is_refused(home: Path) -> None:
     small = {"pools": {"cpu": {"cpus": 2}}}
     with pytest.raises(
-        SpecError, match=r"a replica of scorer@cpu takes 4 cpus, and a node of pool cpu has 2"
+        SpecError, match=r"scorer@cpu does not fit a node of pool cpu: it takes 4 cpus, but the node has 2"
     ):
         spec_of(config_of(POOLED, small), home)
 

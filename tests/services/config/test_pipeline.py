@@ -38,11 +38,11 @@ def test_units_and_stages_are_found_by_each_other(tmp_path: Path) -> None:
 
 NODE = {"cpus": 4, "memory_gib": 8}
 FAULTS: list[tuple[dict[str, Any], str]] = [
-    ({"nme": 1}, "nme: no such field; remove it or mend its name"),
+    ({"nme": 1}, "nme: no such field; remove it or correct its name"),
     ({"units": {"main": {"bathing": {}}}}, "units.main.bathing: no such field"),
     (
         {"units": {"main": {"batching": {"max_candidates": 0}}}},
-        "units.main.batching.max_candidates: Input should be greater than or equal to 1 (it is 0)",
+        "units.main.batching.max_candidates: Input should be greater than or equal to 1, got 0",
     ),
     ({"units": {"main": {"replicas": "two"}}}, "units.main.replicas: Input should be a valid integer"),
     ({"units": {"main": {"cpus": float("nan")}}}, "units.main.cpus: Input should be less"),
@@ -52,28 +52,28 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"requests": {"max_k": 1001}},
-        "requests.max_k: Input should be less than or equal to 1000 (it is 1001)",
+        "requests.max_k: Input should be less than or equal to 1000, got 1001",
     ),
-    ({"http": {"port": 70_000}}, "http.port: Input should be less than or equal to 65535 (it is 70000)"),
+    ({"http": {"port": 70_000}}, "http.port: Input should be less than or equal to 65535, got 70000"),
     ({"http": {"host": ""}}, "http.host: String should have at least 1 character"),
     ({"features": {"refresh_s": float("inf")}}, "features.refresh_s: Input should be less than or equal to"),
     (
         {"candidates": {"kind": "far"}},
         "candidates.kind: unknown candidate source, got 'far'; use one of near, sample,",
     ),
-    ({"units": {"main": {"pools": {"gpu": {}}}}}, "units.main.pools: 'gpu' is not in pools"),
+    ({"units": {"main": {"pools": {"gpu": {}}}}}, "units.main.pools: must be in pools, got 'gpu'"),
     (
         {"pools": {"a": NODE}, "units": {"main": {"pools": {"a": {"replicas": 0}}}}},
-        "units.main.pools.a.replicas: 0 needs autoscaling; give 1 or more, or drop the pool",
+        "units.main.pools.a.replicas: must be at least 1 without autoscaling, got 0; raise it or remove the pool",
     ),
     (
         {"pools": {"a": NODE, "b": NODE}, "units": {"main": {"pools": {"a": {}, "b": {}}}}},
-        "units.main.pools: the unit that answers HTTP is one deployment, in one pool; it names a, b: keep one",
+        "units.main.pools: the unit that answers HTTP must be in one pool, got a, b; keep one",
     ),
     ({"pools": {"gpu": {"cpus": 1}}}, "pools.gpu.memory_gib: missing; add it"),
     ({"name": "Bad Name"}, "name: String should match pattern"),
     ({"units": {"a#b": {"stages": ["features"]}}}, "a#b"),
-    ({"ranker": {"model": "none"}}, "ranker.model: 'none' is not in models; name one of ['ranker']"),
+    ({"ranker": {"model": "none"}}, "ranker.model: must be in models, got 'none'; name one of ['ranker']"),
     ({"models": {"ranker": {"runtime": {"threads": 0}}}}, "models.ranker.runtime.threads: Input should be"),
     ({"models": {"ranker": {"runtime": {"shards": 2}}}}, "models.ranker.runtime.shards: no such field"),
     (
@@ -90,12 +90,12 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"units": {"main": {"stages": ["features"]}}},
-        "units: stage ranker is in 0 units; name it in exactly one",
+        "units: stage ranker must be in exactly one unit, got 0",
     ),
     ({"units": {"main": {"stages": []}}}, "units.main.stages"),
     (
         {"units": {"other": {"stages": ["ranker"]}}},
-        "units: stage ranker is in 2 units; name it in exactly one",
+        "units: stage ranker must be in exactly one unit, got 2",
     ),
     ({"units": {"main": {"stages": ["features", "ranker", "reranker"]}}}, "the pipeline has no reranker"),
     (
@@ -103,12 +103,12 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
             WITH_RERANKER,
             {"units": {"main": {"stages": ["features"]}, "b": {"stages": ["ranker", "reranker"]}}},
         ),
-        "units: the reranker runs beside the features",
+        "units: the reranker must be in the same unit as the features",
     ),
-    (merged(WITH_RERANKER, {"reranker": {"model": "none"}}), "reranker.model: 'none' is not in models"),
+    (merged(WITH_RERANKER, {"reranker": {"model": "none"}}), "reranker.model: must be in models, got 'none'"),
     (
         merged(WITH_RERANKER, {"reranker": {"diversity": {"column": "e", "relevance_weight": 1.5}}}),
-        "reranker.diversity.relevance_weight: Input should be less than or equal to 1 (it is 1.5)",
+        "reranker.diversity.relevance_weight: Input should be less than or equal to 1, got 1.5",
     ),
 ]
 
@@ -140,14 +140,14 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not a mapping of fields"),
-        (b"- a\n- b", "is not a mapping of fields"),
+        (b"", "expected a mapping of fields"),
+        (b"- a\n- b", "expected a mapping of fields"),
         (b"a: [", "cannot be read"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"[" * 100_000, "cannot be read"),
         (b"name: !!python/object/apply:os.getcwd []", "cannot be read"),
-        (b"name: a\nhttp: {port: 1}\nname: b", "name is given twice; keep one"),
-        (b"http: {port: 1, port: 2}", "port is given twice; keep one"),
+        (b"name: a\nhttp: {port: 1}\nname: b", "name is given twice; remove one of them"),
+        (b"http: {port: 1, port: 2}", "port is given twice; remove one of them"),
     ],
 )
 def test_a_file_that_is_no_pipeline_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -66,5 +66,5 @@ def test_a_described_local_pool_is_where_units_without_pools_are() -> None:
 def test_a_deployment_is_found_by_its_name() -> None:
     config = config_of(SPLIT, POOLS)
     assert placement_of(config, "scorer@cpu").key == Key("scorer", "cpu")
-    with pytest.raises(ConfigError, match="no unit is deployed as scorer@tpu: small has main, scorer@gpu"):
+    with pytest.raises(ConfigError, match="unknown deployment, got scorer@tpu; small has main, scorer@gpu"):
         placement_of(config, "scorer@tpu")

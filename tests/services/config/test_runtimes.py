@@ -101,7 +101,7 @@ def test_the_pools_devices_decide(tmp_path: Path) -> None:
 
 def test_gpus_of_unknown_memory_are_a_fault_of_the_pool(tmp_path: Path) -> None:
     config = with_ranker(tmp_path, on_gpus(memory_gib=0.0))
-    with pytest.raises(ConfigError, match="say what the pool's nodes have") as fault:
+    with pytest.raises(ConfigError, match="describe the pool's nodes") as fault:
         resolved(config, tmp_path)
     assert fault.value.field == "pools.gpu.gpu_memory_gib"
 
@@ -121,7 +121,7 @@ def test_what_is_configured_is_told_with_the_bytes_of_a_rank(tmp_path: Path) -> 
     assert resolved_with(kind="torch")[0] == weights.whole_bytes
     held, line = resolved_with(kind="deepspeed", shards=2)
     assert held == weights.of_a_rank(2) < weights.whole_bytes
-    assert line.startswith("deepspeed over 2 ranks, 0.01 MiB of weights a rank: as configured")
+    assert line.startswith("deepspeed over 2 ranks, 0.01 MiB of weights per rank: as configured")
     assert resolved_with(kind="deepspeed", shards=2, dtype="bf16")[0] < held
     held, line = resolved_with(kind="accelerate", shards=2)
     assert held == weights.of_a_stage(2) < weights.whole_bytes

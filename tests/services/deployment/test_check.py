@@ -79,18 +79,26 @@ def test_a_pipeline_that_can_be_served_has_no_fault(tmp_path: Path) -> None:
         (lambda home: shutil.rmtree(home / "users.lmdb"), "features.store.path", "no feature store at"),
         (damage_store, "features.store.path", "cannot be opened"),
         (lambda home: (home / "features.yaml").unlink(), "features.definitions", "no feature definitions at"),
-        (change_definitions, "catalogue", "build them together again"),
+        (change_definitions, "catalogue", "rebuild them together"),
         (damage, "models.ranker.artifact", "the copy is damaged"),
         (taking("item.colour"), "models.ranker.artifact", "has no column 'colour'"),
-        (taking("user.age"), "models.ranker.artifact", "it takes 'user.age', which neither"),
-        (taking("context.mood"), "models.ranker.artifact", "it takes 'context.mood', which neither"),
-        (taking("candidate.price"), "models.ranker.artifact", "it takes 'price', which neither"),
+        (taking("user.age"), "models.ranker.artifact", "the model needs the input 'user.age', which neither"),
+        (
+            taking("context.mood"),
+            "models.ranker.artifact",
+            "the model needs the input 'context.mood', which neither",
+        ),
+        (
+            taking("candidate.price"),
+            "models.ranker.artifact",
+            "the model needs the input 'price', which neither",
+        ),
         (taking("user.bias:offsets"), "models.ranker.artifact", "is not ragged"),
         (taking("weather"), "models.ranker.artifact", "unknown source, got 'weather'"),
         (
             giving("rating"),
             "models.ranker.artifact",
-            "has no output 'score', which a stage takes; it gives rating",
+            "has no output 'score', which a stage needs, got rating",
         ),
     ],
 )
@@ -120,7 +128,7 @@ def test_a_fault_is_named_with_its_field(
         ),
         (
             merged(WITH_RERANKER, {"reranker": {"output": "rating"}}),
-            "models.reranker.artifact: it has no output 'rating'",
+            "models.reranker.artifact: the model has no output 'rating'",
         ),
     ],
 )

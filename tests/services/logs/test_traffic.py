@@ -45,7 +45,7 @@ def test_past_its_limit_notes_are_dropped_and_what_is_kept_is_written(
     for _ in range(5):
         log.note("arrival", "main", "local", 1, 7)
     log.close()
-    assert "3 notes of traffic were dropped" in caplog.text
+    assert "3 traffic records were dropped" in caplog.text
     (arrivals,) = read_traffic(tmp_path / "traffic").trace.arrivals()
     assert len(arrivals) == 2
 

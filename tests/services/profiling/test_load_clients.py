@@ -77,7 +77,7 @@ def test_what_is_no_answer_is_said() -> None:
     async def closes(_body: bytes) -> None:
         return None
 
-    with pytest.raises(ServiceError, match=r"answers under load: .* 429"):
+    with pytest.raises(ServiceError, match=r"expected status 200 from the service under load, got .* 429"):
         with_server(refuses, ask)
     with pytest.raises(ServiceError, match="closed a connection"):
         with_server(closes, ask)

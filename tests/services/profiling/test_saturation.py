@@ -17,5 +17,5 @@ def test_batches_that_are_not_recorded_are_said(tmp_path: Path, monkeypatch: pyt
     async def records_nothing(_body: bytes) -> bytes:
         return OK
 
-    with pytest.raises(ServiceError, match=r"of \d+ requests, batches were recorded of {}"):
+    with pytest.raises(ServiceError, match=r"expected recorded batches of \d+ requests, got {}"):
         with_server(records_nothing, lambda config: measure_load(config, tmp_path, 0.1, 0.001))

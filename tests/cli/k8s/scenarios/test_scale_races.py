@@ -24,9 +24,9 @@ from tests.k8s.emulation.api import Answer, failure
 @pytest.mark.parametrize(
     ("method", "resource", "message"),
     [
-        ("GET", "rayservices", "you may not get it"),
-        ("GET", "rayclusters", "you may not get it"),
-        ("PATCH", "rayclusters", "you may not patch it"),
+        ("GET", "rayservices", "no permission to get it"),
+        ("GET", "rayclusters", "no permission to get it"),
+        ("PATCH", "rayclusters", "no permission to patch it"),
     ],
 )
 def test_a_missing_right_is_named(live: Live, method: str, resource: str, message: str) -> None:
@@ -53,7 +53,7 @@ def test_a_cluster_that_changes_every_time_is_given_up(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", lambda: failure(409, "Conflict", "modified"), times=99)
     done = live.scale(raise_large, "--yes")
     assert done.code == 2
-    assert "its cluster was changed each time, got 5 attempts" in done.errors
+    assert "its cluster changed during each of 5 attempts" in done.errors
     assert live.count("PATCH", "rayclusters") == 5
 
 
@@ -141,7 +141,7 @@ def test_during_an_upgrade_the_active_cluster_is_scaled_and_the_pending_one_is_p
     add_pending(live.objects)
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
-    assert f"RayCluster {PENDING} takes over with bounds of its own" in done.out
+    assert f"RayCluster {PENDING} will take over with its own bounds" in done.out
     assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 50)
     assert live.scale(raise_large, "--yes", "--pending").code == 0
     assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)

@@ -72,7 +72,7 @@ def test_the_wheel_takes_one_name(project: Project, tmp_path: Path) -> None:
 
 def test_the_command_line_uses_its_own_packages(project: Project, tiny_home: Path) -> None:
     command = project.python.with_name("rankway")
-    assert "Rankway: multi-stage ranking" in project.run(command, "--help", home=tiny_home)
+    assert "Rankway serves multi-stage ranking pipelines" in project.run(command, "--help", home=tiny_home)
     config = tiny_home / "walks.yaml"
     assert "walks.yaml: ok" in project.run(command, "check", config, home=tiny_home)
     assert "walks.yaml: ok" in project.run(project.python, "-m", "rankway", "check", config, home=tiny_home)
