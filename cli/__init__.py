@@ -1,1 +1,1 @@
-"""The ``rankway`` command: one module a command group, imported when it is called."""
+"""The ``rankway`` command. Each command group is a module that is imported only when it is called."""

@@ -1,4 +1,4 @@
-"""``rankway check FILE...``: is a pipeline's YAML right, is all that it names there, and how its models will run."""
+"""``rankway check FILE...``: check a pipeline's YAML and all that it names, and show how its models will run."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,9 +19,13 @@ from services.paths import home_directory
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found about one file; ``runtimes`` by model, where there are no faults.
+    """The result of checking one file.
 
-    idle_policies: autoscaling policies that would add nothing in this pipeline, and why.
+    Attributes:
+        faults: problems that prevent the pipeline from being served, one per line.
+        warnings: problems that do not prevent it.
+        runtimes: the chosen runtime of each model, by the model's name. Empty if there are faults.
+        idle_policies: autoscaling policies that would add nothing in this pipeline, and why.
     """
 
     faults: list[str]
@@ -30,7 +34,7 @@ class Findings:
     idle_policies: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Give them as a document."""
+        """Return the findings as a document for JSON."""
         runtimes = {
             name: {
                 "runtime": choice.runtime.model_dump(mode="json"),

@@ -1,10 +1,11 @@
 """How commands report errors, and with which exit status.
 
-- **0**: done.
-- **1**: the command was called rightly and something failed later, a service that does not start or a store that is
-  lost; or its result is negative, such as findings of ``k8s lint``, a gate of ``autoscale replay``, a "no" at a prompt.
-- **2**: the command cannot be carried out as called: an argument, a configuration, data, a model or a place on disk is
-  missing or unfit. Nothing was changed. ``rankway k8s scale`` also exits with 2 if the API server refuses.
+- **0**: success.
+- **1**: the call was valid, but something failed later, such as a service that does not start or a store that
+  is lost. Also a negative result: findings of ``k8s lint``, a failed gate of ``autoscale replay``, a "no" at
+  a prompt.
+- **2**: the command cannot run as called. An argument, a configuration, data, a model or a path is missing or
+  invalid. Nothing was changed. ``rankway k8s scale`` also exits with 2 if the API server refuses.
 - **130**: Ctrl-C ended ``rankway serve`` before it was ready.
 """
 
@@ -26,9 +27,13 @@ FAILED, BAD_INPUT = 1, 2
 def exit_on_error(
     console: Console, *more: type[Exception], remedy: str = "", exit_code: int = BAD_INPUT
 ) -> Iterator[None]:
-    """Print an error of our packages without a traceback, its notes below it, and exit with its status.
+    """Print an error of our packages with its notes, without a traceback, and exit with its status.
 
-    more: errors of others that are reported as well, as ``OSError``, with ``remedy`` behind them and ``exit_code``.
+    Args:
+        console: the console to print to.
+        more: other error types to report too, such as ``OSError``.
+        remedy: text that follows the message of such an error.
+        exit_code: the exit status for such an error.
     """
     try:
         yield
@@ -43,12 +48,12 @@ def exit_on_error(
 
 
 def print_error(console: Console, text: str) -> None:
-    """Print one error; its text is not markup, and is not broken into lines."""
+    """Print an error on one line. Its text is not interpreted as markup."""
     console.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_warning(console: Console, text: str) -> None:
-    """Print one warning."""
+    """Print a warning on one line. Its text is not interpreted as markup."""
     console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 

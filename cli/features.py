@@ -1,4 +1,4 @@
-"""``rankway features``: what a pipeline's feature store holds."""
+"""``rankway features``: load the feature store of a pipeline, and set live item features."""
 
 import hashlib
 from functools import partial
@@ -35,7 +35,10 @@ def load_files(
     config: Annotated[Path, typer.Argument(help="Pipeline YAML file. The rows go to its features.store.")],
     files: Annotated[list[Path], typer.Argument(help="Parquet files, or folders of embedded (LMDB) stores.")],
 ) -> None:
-    """Load users' rows: Parquet with a column user_id and one a feature. Cut off, it goes on where it was."""
+    """Load user features into the store. A load that was interrupted resumes.
+
+    A Parquet file needs a column user_id and one column per feature.
+    """
     console = Console(stderr=True)
     with exit_on_error(console):
         try:
@@ -67,7 +70,7 @@ def set_items(
     setting: Annotated[str, typer.Argument(help="live.NAME=VALUE, or live.NAME=V,V,... for a vector.")],
     items: Annotated[list[str], typer.Argument(help="Item ids.")],
 ) -> None:
-    """Set a live feature of items: running services see it within features.refresh_s."""
+    """Set a live feature of items. Running services read it within features.refresh_s."""
     console = Console(stderr=True)
     name, _, text = setting.removeprefix("live.").partition("=")
     try:
@@ -107,5 +110,8 @@ def _load(config: Path, files: list[Path], console: Console) -> dict[Path, LoadR
 
 
 def _identity(store: StoreConfig) -> str:
-    """Say which store it is, without its secrets' places."""
+    """Return a hash that identifies the store.
+
+    The hash keeps its settings, such as the names of password variables, out of the checkpoint.
+    """
     return hashlib.sha256(store.model_dump_json().encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""``rankway log``: what a service's log tells."""
+"""``rankway log``: reports about the served log of a pipeline."""
 
 import json
 from dataclasses import asdict
@@ -30,7 +30,7 @@ def skew(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare logged features with the same ones worked out again as of each request's moment."""
+    """Compare logged features with values computed again for the time of each request."""
     console = Console(stderr=True)
     with exit_on_error(console), console.status("comparing"):
         report = skew_report(load_config(config), home_directory(), paths)

@@ -1,6 +1,7 @@
-"""The root of ``rankway``. A command's module is imported only when that command is called.
+"""The root of the ``rankway`` command.
 
-``rankway --help`` must not wait for Ray or torch, so the root knows each command by name and summary.
+``rankway --help`` must not wait for Ray or torch. So the root lists each command by name and summary, and
+imports a command's module only when that command is called.
 """
 
 import sys
@@ -18,9 +19,12 @@ _KUBERNETES, _EXAMPLE = "Kubernetes", "The example"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command or a group of them: ``target`` is ``module:attribute``, a function or a ``typer.Typer``.
+    """A command, or a group of commands.
 
-    panel: the group of ``rankway --help`` that lists it. summary: one line of that, 64 characters at most.
+    Attributes:
+        target: ``module:attribute``, where the attribute is a function or a ``typer.Typer``.
+        panel: the heading of ``rankway --help`` under which the command is listed.
+        summary: its line in ``rankway --help``, at most 64 characters.
     """
 
     name: str
@@ -29,7 +33,7 @@ class Command:
     summary: str
 
     def load(self) -> object:
-        """Import the module; return the function or the group."""
+        """Import the module and return the function or the group."""
         module, _, attribute = self.target.partition(":")
         loaded: object = getattr(import_module(module), attribute)
         return loaded
@@ -67,7 +71,10 @@ def main() -> None:
 
 
 def root(arguments: Sequence[str]) -> typer.Typer:
-    """Give the application for these arguments: the command they call is whole, the others are a line of help."""
+    """Return the application for these arguments.
+
+    Only the command that the arguments call is imported. The others are listed with their summaries.
+    """
     called = next((argument for argument in arguments if not argument.startswith("-")), None)
     app = typer.Typer(
         name="rankway",

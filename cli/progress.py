@@ -1,4 +1,4 @@
-"""How far long work is: bars on a terminal, a line for every 10% elsewhere."""
+"""Progress of long work: bars on a terminal, else a line for every 10%."""
 
 import time
 from collections.abc import Iterator
@@ -20,16 +20,31 @@ _LINES = 10
 
 
 class Report(Protocol):
-    """Takes how far a task is."""
+    """A function that receives the progress of a task."""
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
-        """Report that ``done`` of ``total`` steps of ``what`` are done. note: more about it, as a loss."""
+        """Report that ``done`` of ``total`` steps of the task ``what`` are done.
+
+        Args:
+            what: the name of the task.
+            done: finished steps.
+            total: all steps.
+            note: more information, such as a loss.
+        """
         ...
 
 
 @contextmanager
 def shown_progress(console: Console, *tasks: str) -> Iterator[Report]:
-    """Show the progress of tasks by name; those named here are listed from the start, others once they begin."""
+    """Show the progress of several tasks, by name.
+
+    Args:
+        console: the console to print to.
+        tasks: tasks to list from the start. Other tasks are listed when they begin.
+
+    Yields:
+        The function to report progress with.
+    """
     if not console.is_terminal:
         yield _lines(console)
         return

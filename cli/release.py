@@ -1,4 +1,4 @@
-"""``rankway release``: what a pipeline serves, changed while it runs."""
+"""``rankway release``: change the release of a running pipeline."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ Config = Annotated[Path, typer.Argument(help="Pipeline YAML file.")]
 
 @app.command("list")
 def list_releases(config: Config) -> None:
-    """List the staged releases, the oldest first; * marks the active one."""
+    """List the staged releases, oldest first. * marks the active one."""
     console = Console(stderr=True)
     with exit_on_error(console):
         pipeline, folder = _open(config)
@@ -39,7 +39,7 @@ def list_releases(config: Config) -> None:
 
 @app.command()
 def stage(config: Config) -> None:
-    """Keep what the configuration names now as a release; print its name."""
+    """Save the configured models, catalogue and features as a release. Print its name."""
     console = Console(stderr=True)
     with exit_on_error(console):
         from services.deployment.check import check_artifacts
@@ -60,7 +60,7 @@ def activate(
         str | None, typer.Argument(help="Release name. Default: the release staged last.")
     ] = None,
 ) -> None:
-    """Load and warm a release in all replicas, then swap to it; a failed load changes nothing."""
+    """Load and warm a release in all replicas, then switch to it. A failed load changes nothing."""
     console = Console(stderr=True)
     with exit_on_error(console):
         pipeline, folder = _open(config)
@@ -76,7 +76,7 @@ def activate(
 
 @app.command()
 def rollback(config: Config) -> None:
-    """Swap back to the release that was active before."""
+    """Switch back to the release that was active before."""
     console = Console(stderr=True)
     with exit_on_error(console):
         pipeline, folder = _open(config)
@@ -86,7 +86,7 @@ def rollback(config: Config) -> None:
 def _activate(
     pipeline: PipelineConfig, folder: ReleaseFolder, name: str, console: Console, *, is_rollback: bool = False
 ) -> None:
-    from services.deployment.check import check_artifacts  # here, as these load Ray
+    from services.deployment.check import check_artifacts  # imported here, because these imports load Ray
     from services.deployment.discovery import joined
     from services.releases.rollout import Rollout
 

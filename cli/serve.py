@@ -1,4 +1,4 @@
-"""``rankway serve CONFIG``: a pipeline behind HTTP on this machine, until Ctrl-C."""
+"""``rankway serve CONFIG``: serve a pipeline over HTTP on this machine until Ctrl-C."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ from services.errors import ConfigError
 from services.paths import home_directory
 from services.releases.staging import ReleaseFolder
 
-_STOPPED_EARLY = 130  # as a shell reports a command that Ctrl-C ended
+_STOPPED_EARLY = 130  # the status that a shell reports for a command ended by Ctrl-C
 
 
 def serve(
@@ -57,10 +57,10 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
         print_warning(console, warning)
     url = f"http://{pipeline.http.host}:{pipeline.http.port}"
     with console.status("starting Ray and Serve") as status, local_cluster(pipeline) as ports:
-        _stop_at_signals(stop)  # again: Ray puts a handler of its own in SIGTERM's place, which aborts
+        _stop_at_signals(stop)  # again, because Ray replaces the SIGTERM handler by one that aborts
 
         def on_status(text: str) -> None:
-            if stop.is_set():  # Ctrl-C need not wait for the replicas
+            if stop.is_set():  # do not wait for the replicas after Ctrl-C
                 raise typer.Exit(_STOPPED_EARLY)
             status.update(f"loading and warming replicas: {text}")
 
@@ -87,7 +87,7 @@ def _run(pipeline: PipelineConfig, console: Console, stop: threading.Event) -> N
 
 
 def _stop_at_signals(stop: threading.Event) -> None:
-    """Let Ctrl-C and a supervisor's SIGTERM end the service in order."""
+    """Set ``stop`` on Ctrl-C and on SIGTERM, so that the service shuts down in order."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
 

@@ -1,4 +1,4 @@
-"""``rankway train CONFIG``: a pipeline's models, from its data set to artifacts."""
+"""``rankway train CONFIG``: train a pipeline's models on its data set and write them as artifacts."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from models.training.train import Trained
 
 ORDERS = {"": "this model", "ranker_": "ranker", "popularity_": "popularity", "random_": "random"}
-"""Metrics' prefixes and what they measured."""
+"""The label of each metric prefix: the ordering that the metric measures."""
 
 
 def train(
@@ -45,7 +45,7 @@ def train(
 
     Models whose data and configuration are unchanged are kept.
     """
-    from safetensors import SafetensorError  # how a full disk shows while weights are written
+    from safetensors import SafetensorError  # raised if the disk fills up while weights are written
 
     console = Console(stderr=True)
     remedy = f"the previous models are intact; make room under {home_directory()} and run the command again"
@@ -71,7 +71,7 @@ def _train(
     require(["torch", "accelerate", "onnx"], "train")
     from models.training.examples.from_log import impressions_from_log
     from models.training.splits import TrainingFolders
-    from models.training.train import Trainer  # here, as it loads torch
+    from models.training.train import Trainer  # imported here, because it loads torch
 
     if pipeline.training is None:
         raise ConfigError(
@@ -100,7 +100,7 @@ def _train(
 
 
 def _recover(folders: "TrainingFolders") -> None:
-    """Put back what killed writers moved aside: data, models and checkpoints that are whole."""
+    """Restore complete data, models and checkpoints that killed writers had moved aside."""
     models = [model for model in (folders.ranker, folders.reranker, folders.distilled) if model is not None]
     checkpoints = [model.with_name(f"{model.name}.training") for model in models]
     splits = [folders.data / "train", folders.data / "valid"]
@@ -123,7 +123,7 @@ def _distilled_place(pipeline: PipelineConfig, home: Path) -> Path | None:
 
 
 def _build(pipeline: PipelineConfig, events: EventsConfig, home: Path, console: Console) -> None:
-    """Build a public event set into the folder of the catalogue, unless it is there already."""
+    """Build a public event set into the catalogue's folder, unless it is up to date."""
     from models.datasets.build import EventData, ensure_event_data
 
     assert pipeline.training is not None

@@ -1,4 +1,4 @@
-"""`rankway walks`: the reference application's world, its routes on the map, and a stream of its events."""
+"""``rankway walks``: build the example's world, draw its routes and simulate its events."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ def build(
     force: Annotated[bool, typer.Option("--force", help="Build even if the inputs are unchanged.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
-    """Make routes from the street map, simulate users and ratings; write catalogue and training data."""
+    """Build routes from the street map, simulate users and ratings, and write catalogue and training data."""
     console = Console(stderr=True)
     with _exit_on_error(console):
         manifest, built, root = _build(preset, home, force, console)
@@ -54,10 +54,10 @@ def show(
     preset: Preset = "full",
     home: Home = None,
 ) -> None:
-    """Draw a route on the street map, as a PNG, and print what it is like."""
+    """Draw a route on the street map as a PNG, and print its description."""
     console = Console(stderr=True)
     with _exit_on_error(console):
-        from walks.map.picture import draw_route, find_route  # here, as it loads matplotlib
+        from walks.map.picture import draw_route, find_route  # imported here, because it loads matplotlib
 
         feature = find_route(world_at(preset, home), route_id)
         picture = out or Path(f"{route_id}.png")
@@ -76,11 +76,14 @@ def text_ranker(
     lists: Annotated[int, typer.Option(min=4, help="Number of synthetic training queries.")] = 960,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
-    """Teach MiniLM to match words with routes, on synthetic queries; writes the model of configs/walks-text.yaml."""
+    """Train MiniLM to match words with routes, on synthetic queries.
+
+    The model is written for configs/walks-text.yaml.
+    """
     console = Console(stderr=True)
     with _exit_on_error(console):
         require(["tokenizers", "transformers", "torch", "onnx"], "text,train")
-        from walks.text.text_ranker import Fit, train_text_ranker  # here, as it loads torch
+        from walks.text.text_ranker import Fit, train_text_ranker  # imported here, because it loads torch
 
         root = data_home(home) / "walks" / "models" / "text"
         with shown_progress(console, "training") as report:
@@ -111,13 +114,13 @@ def simulate_events(
     preset: Preset = "full",
     home: Home = None,
 ) -> None:
-    """Go on from the world's present: positions and feedback of simulated people, in order of time."""
+    """Simulate people from the world's present on. Print their positions and feedback in order of time."""
     console = Console(stderr=True)
     if not events:
         raise typer.BadParameter("nothing to simulate; add --events")
     with _exit_on_error(console):
         from walks.data.stream import events_ahead, paced
-        from walks.simulation.scene import Scene  # here, as these load scipy
+        from walks.simulation.scene import Scene  # imported here, because these imports load scipy
 
         scene, config = Scene.load(world_at(preset, home).scene), inputs_of(preset, home).config
         stream = events_ahead(scene, config, users=users, hours=hours, visits_per_day=rate, seed=seed)
@@ -127,11 +130,11 @@ def simulate_events(
                 if speed:
                     sys.stdout.flush()
         except BrokenPipeError:
-            sys.stderr.close()  # the reader has enough; Python would complain of the pipe at exit
+            sys.stderr.close()  # the reader closed the pipe; Python would print an error about it at exit
 
 
 def _exit_on_error(console: Console) -> AbstractContextManager[None]:
-    """Report errors of the data, of a store or of the disk."""
+    """Report errors of the data, of a store or of the disk, and exit."""
     return exit_on_error(
         console, OSError, remedy="make room there, or choose another writable path with --home or --out"
     )

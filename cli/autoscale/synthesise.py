@@ -1,4 +1,4 @@
-"""``rankway autoscale synthesise``: a trace made from real series."""
+"""``rankway autoscale synthesise``: make a trace from real series."""
 
 import json
 from datetime import datetime
@@ -36,7 +36,7 @@ def synthesise(
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Make a trace from hourly bike hires and the bursts of purchases; docs/planning.md says how."""
+    """Make a trace from hourly bike hires and the bursts of purchases. See docs/planning.md."""
     console = Console(stderr=True)
     with exit_on_error(console), console.status("reading the series"):
         bursts = read_bursts(locate(PURCHASES))

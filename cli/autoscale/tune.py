@@ -1,4 +1,4 @@
-"""``rankway autoscale tune``: the configuration that misses little and costs little."""
+"""``rankway autoscale tune``: search for an autoscaling with few misses and low cost."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def tune(
     seed: Annotated[int, typer.Option(help="Random seed of the search.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look for the autoscaling that misses little and costs little; write it and say what it buys."""
+    """Search for an autoscaling with few misses and low cost. Write it and show what it gains."""
     console = Console(stderr=True)
     with exit_on_error(console):
         pipeline, spec = read_pipeline(config)

@@ -1,4 +1,4 @@
-"""The group ``rankway k8s``: a command's module is a sibling."""
+"""The group ``rankway k8s``. Each command is a module of this package."""
 
 import typer
 

@@ -1,4 +1,7 @@
-"""What a pipeline must say before it can be rendered: Kubernetes and KubeRay would refuse it, or wait for ever."""
+"""Checks of a pipeline before it is rendered.
+
+They find values that Kubernetes and KubeRay would refuse, or with which a pod would wait forever.
+"""
 
 import re
 
@@ -13,16 +16,16 @@ from services.errors import ConfigError
 from services.ray_internals.cluster import check_node_labels
 from services.sharding.actors import bundles, unplaceable
 
-_LONGEST_NAME = 47  # KubeRay adds to it
-_LONGEST_POOL = 63  # a label's value
+_LONGEST_NAME = 47  # characters; KubeRay appends to the name
+_LONGEST_POOL = 63  # characters; the value of a label
 _LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 
 
 def check_renderable(config: PipelineConfig) -> None:
-    """Hold the pipeline against what its objects may be.
+    """Check the pipeline against the limits of its Kubernetes objects.
 
     Raises:
-        ConfigError: names, pools or replicas that cannot be; the message says which, and the remedy.
+        ConfigError: a name, a pool or a number of replicas is not possible.
         SpecError: a replica does not fit a node of its pool.
     """
     _check_name("name", config.name, _LONGEST_NAME)
@@ -63,7 +66,10 @@ def _check_name(field: str, name: str, longest: int) -> None:
 
 
 def _check_labels(name: str, pool: PoolConfig) -> None:
-    """Nodes carry them, and KubeRay refuses what is no label; Ray keeps those that begin with ray.io for itself."""
+    """Check the node labels of a pool.
+
+    KubeRay refuses invalid labels, and Ray reserves the prefix ray.io.
+    """
     accelerator = {} if pool.accelerator is None else {ACCELERATOR_LABEL: pool.accelerator}
     try:
         check_node_labels(pool.labels | accelerator)
@@ -72,7 +78,7 @@ def _check_labels(name: str, pool: PoolConfig) -> None:
 
 
 def _check_groups_fit(config: PipelineConfig) -> None:
-    """A shard group's ranks may lie on several nodes, but never on more than the pool has."""
+    """Check that a shard group fits the pool. Its ranks may be on several nodes, up to the pool's maximum."""
     for placement in all_placements(config):
         pool = placement.pool
         node: dict[str, float] = {"CPU": pool.cpus, "GPU": float(pool.gpus)}

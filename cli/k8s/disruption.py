@@ -1,7 +1,7 @@
 """PodDisruptionBudgets: how many pods of a group an eviction must leave.
 
-A whole number, since nothing tells Kubernetes how many pods a RayCluster wants. At least one stays, so that the last
-node of a pool is drained only after the pool was given another.
+``minAvailable`` is a whole number, because Kubernetes cannot find out how many pods a RayCluster wants. It is
+at least one, so that the last node of a pool is drained only after the pool was given another node.
 """
 
 from typing import Any
@@ -13,7 +13,10 @@ from services.config.pipeline import PipelineConfig
 
 
 def disruption_budgets(config: PipelineConfig) -> list[dict[str, Any]]:
-    """Give one for the head, and one for each pool: all but one of the nodes that are always there."""
+    """Return one budget for the head, and one for each pool.
+
+    A pool's budget keeps all but one of the nodes that always exist.
+    """
     return [
         _budget(config, HEAD, 1, pod_labels(config, HEAD)),
         *(

@@ -1,4 +1,4 @@
-"""Groups of a RayCluster: the head, and one of workers for each pool that a unit is in."""
+"""The groups of a RayCluster: the head, and one worker group for each pool with a unit."""
 
 import math
 from collections.abc import Iterator
@@ -13,21 +13,21 @@ from services.config.placement import Placement, all_placements
 from services.sharding.actors import bundles
 
 IDLE_S = 60
-"""How long an empty node is kept: what the simulator takes, and Ray's own."""
+"""Seconds after which an empty node is removed. The simulator and Ray's default use the same value."""
 
-# Of a node's CPUs and memory; kubelet, system and what runs on every node take the rest.
+# Share of a node's CPUs and memory to request. The rest is for the kubelet, the system and daemon pods.
 _ASKED_SHARE = 0.85
 _GIB_IN_MIB = 1024
 _HEAD_RESOURCES = {"requests": {"cpu": "4", "memory": "16Gi"}, "limits": {"memory": "16Gi"}}
 
 
 def used_pools(config: PipelineConfig) -> dict[str, PoolConfig]:
-    """Give the pools that units are in, by name."""
+    """Return the pools that have a unit, by name."""
     return {placement.key.pool: placement.pool for placement in all_placements(config)}
 
 
 def head_group(config: PipelineConfig) -> dict[str, Any]:
-    """Give the head: no replica runs there, so that a request never depends on it."""
+    """Return the head group. It runs no replicas, so that a request never depends on the head."""
     return {
         "rayStartParams": {"num-cpus": "0", "dashboard-host": "0.0.0.0"},
         "template": pod_template(config, HEAD, {}, _HEAD_RESOURCES),
@@ -35,10 +35,10 @@ def head_group(config: PipelineConfig) -> dict[str, Any]:
 
 
 def worker_group(config: PipelineConfig, name: str) -> dict[str, Any]:
-    """Give the workers of a pool: a pod a node.
+    """Return the worker group of a pool, with one pod per node.
 
-    Ray counts the node's CPUs whole, as the pool and the simulator do; Kubernetes is asked for a little less, and sets
-    no limit to CPUs: a throttled model thread misses deadlines.
+    Ray counts all CPUs of the node, like the pool and the simulator. The request to Kubernetes is a little
+    lower. There is no CPU limit, because a throttled model thread misses deadlines.
     """
     pool = config.pools[name]
     template = pod_template(config, WORKER, {POOL_LABEL: name}, _resources(pool), pool=pool)
@@ -62,17 +62,23 @@ def worker_group(config: PipelineConfig, name: str) -> dict[str, Any]:
 
 
 def nodes_at_start(config: PipelineConfig, pool: str) -> int:
-    """Give how many nodes the first replicas take."""
+    """Return the number of nodes that the initial replicas need."""
     return _nodes(config, pool, {each.deployment: each.replicas for each in all_placements(config)})
 
 
 def nodes_at_least(config: PipelineConfig, pool: str) -> int:
-    """Give how many nodes are always there: those kept though idle, or those of the fewest replicas."""
+    """Return the number of nodes that always exist.
+
+    This is ``min_nodes``, or the nodes of the minimum replicas if these are more.
+    """
     return max(config.pools[pool].min_nodes, _nodes(config, pool, _fewest(config)))
 
 
 def nodes_to_update(config: PipelineConfig, pool: str) -> int:
-    """Give how many nodes an update takes at the least: of each deployment it starts one anew before it ends one."""
+    """Return the smallest number of nodes for an update.
+
+    An update starts a new replica of each deployment before it stops an old one.
+    """
     return _nodes(config, pool, {name: count + 1 if count else 0 for name, count in _fewest(config).items()})
 
 
@@ -84,7 +90,7 @@ def _fewest(config: PipelineConfig) -> dict[str, int]:
 
 
 def _nodes(config: PipelineConfig, name: str, replicas: dict[str, int]) -> int:
-    """Give the nodes that so many replicas of each deployment take, by the scarcer of CPUs and GPUs."""
+    """Return the number of nodes for these replicas of each deployment, by the scarcer of CPUs and GPUs."""
     pool, placed = config.pools[name], [p for p in all_placements(config) if p.key.pool == name]
 
     def taken(resource: str) -> float:
@@ -98,7 +104,7 @@ def _of_replica(config: PipelineConfig, placement: Placement, resource: str) -> 
 
 
 def _resources(pool: PoolConfig) -> dict[str, Any]:
-    """Give what Kubernetes is asked for."""
+    """Return the resources to request from Kubernetes."""
     memory = f"{int(_ASKED_SHARE * pool.memory_gib * _GIB_IN_MIB)}Mi"
     requests: dict[str, str] = {"cpu": f"{int(_ASKED_SHARE * pool.cpus * 1000)}m", "memory": memory}
     limits: dict[str, str] = {"memory": memory}
@@ -108,13 +114,16 @@ def _resources(pool: PoolConfig) -> dict[str, Any]:
 
 
 def _node_labels(pool: PoolConfig) -> dict[str, str]:
-    """Give the labels that tell the nodes of this pool from others of Kubernetes."""
+    """Return the labels that distinguish this pool's nodes from other nodes in Kubernetes."""
     accelerator = {} if pool.accelerator is None else {ACCELERATOR_LABEL: pool.accelerator}
     return accelerator | ({} if pool.spot is None else {SPOT_LABEL: "true"})
 
 
 def _ray_resources(pool: PoolConfig) -> dict[str, str]:
-    """Give what Ray schedules by; of a group without a node yet, all that the autoscaler knows."""
+    """Return the resources that Ray schedules by.
+
+    If a group has no node yet, the autoscaler knows nothing else about its nodes.
+    """
     resources = {"CPU": str(math.floor(pool.cpus))}
     if pool.gpus:
         resources["GPU"] = str(pool.gpus)

@@ -1,4 +1,4 @@
-"""kubectl as the client of an API server: its contexts, credentials and plug-ins are the user's own."""
+"""kubectl as the client of an API server, with the user's own contexts, credentials and plug-ins."""
 
 import json
 import re
@@ -16,23 +16,23 @@ Object = dict[str, Any]
 _REQUEST_LIMIT_S = 20
 _LIMIT_S = 60
 _REASON = re.compile(r"^Error from server \((\w+)\)", re.MULTILINE)
-_LOG = re.compile(r"[EIW]\d{4} ")  # kubectl's own log
+_LOG = re.compile(r"[EIW]\d{4} ")  # a line of kubectl's own log
 _INVALID = re.compile(r"^The .*\bis invalid\b", re.MULTILINE)
 
 
 class KubernetesError(ServiceError):
-    """The API server cannot be asked, or refuses: nothing was changed."""
+    """The API server cannot be reached, or refuses the request. Nothing was changed."""
 
     title = "Kubernetes error"
     exit_code = 2
 
 
 class Missing(KubernetesError):
-    """The object is not there."""
+    """The object does not exist."""
 
 
 class Conflict(KubernetesError):
-    """Somebody else wrote the object at the same time."""
+    """Another writer changed the object at the same time."""
 
 
 class Rejected(KubernetesError):
@@ -46,7 +46,7 @@ def kubectl_program() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """kubectl with a context and a namespace; None is kubectl's own default."""
+    """A kubectl program with a context and a namespace. None selects kubectl's own default."""
 
     program: str
     context: str | None = None
@@ -54,10 +54,10 @@ class Kubectl:
 
     @classmethod
     def find(cls, context: str | None, namespace: str | None) -> "Kubectl":
-        """Look for the program.
+        """Find the program.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: kubectl was not found.
         """
         program = kubectl_program()
         if program is None:
@@ -68,15 +68,17 @@ class Kubectl:
         """Return an object.
 
         Raises:
-            Missing: it is not there. KubernetesError: the server cannot be asked, or forbids it.
+            Missing: the object does not exist.
+            KubernetesError: the server cannot be reached, or forbids it.
         """
         return self._asked("get", kind, name)
 
     def patch(self, kind: str, name: str, operations: Sequence[Object]) -> Object:
-        """Apply a JSON patch (RFC 6902); return the object as it is then.
+        """Apply a JSON patch (RFC 6902) and return the patched object.
 
         Raises:
-            Conflict, Rejected: nothing was changed. Missing, KubernetesError: as ``get``.
+            Conflict, Rejected: nothing was changed.
+            Missing, KubernetesError: as ``get``.
         """
         return self._asked("patch", kind, name, "--type=json", f"--patch={json.dumps(operations)}")
 
@@ -108,7 +110,7 @@ class Kubectl:
 
 
 def _error(verb: str, kind: str, name: str, printed: str) -> KubernetesError:
-    """Return the error that kubectl's words stand for; the words are the same in every version."""
+    """Return the error for a message of kubectl. The wording of these messages is the same in every version."""
     message = "\n".join(line for line in printed.splitlines() if line and not _LOG.match(line))
     resource = kind.replace(".v1.", ".")
     where = f"{resource}/{name}"

@@ -1,4 +1,4 @@
-"""``rankway k8s lint``: a build for KubeRay against the rules that the API server does not know."""
+"""``rankway k8s lint``: check a build for KubeRay against rules that the API server does not know."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def lint(
         ),
     ],
 ) -> None:
-    """Hold all objects of a build against the policy; exit status 1 where a rule has something against one."""
+    """Check all objects of a build against the policy. Exit with status 1 if there are findings."""
     console = Console(stderr=True)
     with exit_on_error(console):
         objects = _objects(_text(build), build)
@@ -42,10 +42,10 @@ def lint(
 
 
 def _text(build: str) -> str:
-    """Give the build's YAML.
+    """Return the build's YAML.
 
     Raises:
-        ConfigError: it is not there, or does not build.
+        ConfigError: the build does not exist, or kustomize fails.
     """
     if build == _STANDARD_INPUT:
         return sys.stdin.read()

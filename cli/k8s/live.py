@@ -1,4 +1,8 @@
-"""The RayCluster that serves now: found through its RayService, compared, and patched without racing anybody."""
+"""The RayCluster that serves now: find it by its RayService, compare its groups, and patch them.
+
+Other writers may change the cluster at the same time. A patch is applied only to the cluster that was
+compared.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +17,13 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A RayService: its clusters by name, and the groups that were applied."""
+    """A RayService.
+
+    Attributes:
+        active: the name of the cluster that serves, if any.
+        pending: the name of the cluster that is to take over, if any.
+        applied: the worker groups in the RayService.
+    """
 
     name: str
     namespace: str
@@ -22,7 +32,10 @@ class Service:
     applied: tuple[Group, ...]
 
     def target(self, *, pending: bool) -> str:
-        """Return the cluster to scale: the active one; the pending one if asked for, or if it is the only one.
+        """Return the name of the cluster to scale.
+
+        This is the active cluster. It is the pending one if that is requested, or if there is no active
+        cluster.
 
         Raises:
             KubernetesError: there is no such cluster.
@@ -39,7 +52,12 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """What there is to do to one cluster, and as which generation of it that was found."""
+    """The changes that one cluster needs.
+
+    Attributes:
+        generation: ``metadata.generation`` of the cluster when it was compared.
+        groups: the comparison of each worker group.
+    """
 
     service: Service
     cluster: str
@@ -52,7 +70,10 @@ class Scaling:
         return any(group.changes for group in self.groups)
 
     def same_changes(self, other: "Scaling | None") -> bool:
-        """Return whether the other one changes the same fields of the same cluster from and to the same values."""
+        """Return whether the other scaling makes the same changes to the same cluster.
+
+        Two changes are the same if field, old value and new value are equal.
+        """
         return other is not None and (self.cluster, _changes(self)) == (other.cluster, _changes(other))
 
 
@@ -60,17 +81,25 @@ Outcome = Literal["patched", "same", "declined"]
 
 
 class LiveScaler:
-    """Brings the live cluster of one RayService to the groups of a configuration."""
+    """Changes the worker groups of a RayService's live cluster to those of a configuration."""
 
     def __init__(self, kubectl: Kubectl, service: str, wanted: Sequence[Group], *, pending: bool) -> None:
-        """Ask nothing yet. pending: scale the cluster that is to take over."""
+        """Prepare the scaler. This sends no request.
+
+        Args:
+            kubectl: the client of the API server.
+            service: the name of the RayService.
+            wanted: the worker groups of the configuration.
+            pending: scale the cluster that is to take over.
+        """
         self._kubectl, self._service, self._wanted, self._pending = kubectl, service, wanted, pending
 
     def read(self) -> Scaling:
-        """Return the difference as it is now.
+        """Return the current difference.
 
         Raises:
-            KubernetesError: the API server cannot be asked. ConfigError: see ``differences``.
+            KubernetesError: the API server cannot be reached.
+            ConfigError: as ``differences``.
         """
         service = self._read_service()
         name = service.target(pending=self._pending)
@@ -79,12 +108,18 @@ class LiveScaler:
         return Scaling(service, name, cluster["metadata"]["generation"], groups)
 
     def scale(self, agree: Callable[[Scaling], bool], tell: Callable[[str], None]) -> tuple[Outcome, Scaling]:
-        """Patch the cluster that serves, and read again if it or its RayService changed meanwhile.
+        """Patch the cluster that serves. Read again if it or its RayService changed meanwhile.
 
-        agree: asked before a patch, and again if there is something else to patch than what was agreed to.
+        Args:
+            agree: called before a patch. It is called again if the changes differ from those that were agreed
+                to.
+            tell: called with each message for the user.
+
+        Returns:
+            The outcome, and the last difference.
 
         Raises:
-            KubernetesError: as ``read``; or the cluster changes each time it is to be patched.
+            KubernetesError: as ``read``, or the cluster changed during every attempt.
         """
         agreed: Scaling | None = None
         for _ in range(_ATTEMPTS):
@@ -114,7 +149,7 @@ class LiveScaler:
         )
 
     def _patched(self, scaling: Scaling) -> bool:
-        """Patch; return False if the cluster is no longer the one that was read, and so stays as it is."""
+        """Patch the cluster. Return False, without a change, if the cluster has changed since it was read."""
         try:
             self._kubectl.patch(CLUSTERS, scaling.cluster, patch_of(scaling.generation, scaling.groups))
         except (Conflict, Missing):
@@ -128,7 +163,7 @@ class LiveScaler:
     def _still_serves(self, scaling: Scaling) -> bool:
         service = self._read_service()
         if self._pending and scaling.cluster == service.active:
-            return True  # it has taken over
+            return True  # the pending cluster has taken over
         return scaling.cluster == service.target(pending=self._pending)
 
     def _read_service(self) -> Service:

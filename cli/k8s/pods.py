@@ -1,4 +1,4 @@
-"""Pod templates: what head and workers have in common, and how a pod leaves."""
+"""Pod templates: the parts that head and workers share, and the hook that drains a pod."""
 
 from typing import Any
 
@@ -28,15 +28,15 @@ from services.deployment.ray_settings import throughput_settings
 from services.stores.kinds.redis import RedisConfig
 
 DRAIN_S = 30
-"""How long a replica and HAProxy still answer once they are to go: load balancers elsewhere hear of it late."""
+"""Seconds that a replica and HAProxy still answer after they must stop: remote load balancers notice late."""
 FORGOTTEN_S = DRAIN_S + 10
-"""How long a pod that was deleted goes on as it was: it is out of the Service's endpoints, and not everyone knows."""
+"""Seconds that a deleted pod runs on unchanged. It has left the Service's endpoints, but not every client knows."""
 _WARMING_S = 60
-"""What a replica takes to load and warm, on a node that is there."""
+"""Seconds that a replica takes to load and warm on an existing node."""
 _ENDING_S = 20
-"""What Ray's own processes take to end."""
+"""Seconds that Ray's own processes take to end."""
 
-_USER, _GROUP = 1000, 100  # of the image
+_USER, _GROUP = 1000, 100  # user and group id in the image
 
 
 def pod_template(
@@ -47,7 +47,15 @@ def pod_template(
     *,
     pool: PoolConfig | None = None,
 ) -> dict[str, Any]:
-    """Give metadata and spec of a group's pods; ``resources`` are the Ray container's. pool: None for the head."""
+    """Return metadata and spec of a group's pods.
+
+    Args:
+        config: the pipeline in pods.
+        role: ``head`` or ``worker``.
+        labels: labels in addition to those of the role.
+        resources: the resources of the Ray container.
+        pool: the pool of a worker, None for the head.
+    """
     command, grace_s = drain_hook(pool)
     on_gpus = pool is not None and pool.gpus > 0
     container = {
@@ -67,7 +75,7 @@ def pod_template(
         "metadata": {"labels": {"app.kubernetes.io/name": "rankway", **pod_labels(config, role), **labels}},
         "spec": {
             "serviceAccountName": SERVICE_ACCOUNTS[role],
-            # The head's autoscaler asks for pods; nothing on a worker speaks to Kubernetes.
+            # The head's autoscaler requests pods from Kubernetes. Workers do not talk to Kubernetes.
             "automountServiceAccountToken": role == HEAD,
             "priorityClassName": PRIORITY_CLASSES[role],
             "restartPolicy": "Never",
@@ -88,10 +96,14 @@ def pod_template(
 
 
 def drain_hook(pool: PoolConfig | None) -> tuple[list[str], int]:
-    """Give what a pod does before it stops, and the seconds that Kubernetes gives it; None: the head, without replicas.
+    """Return the command that a pod runs before it stops, and its grace period in seconds.
 
-    First it is forgotten as it was, then its replicas move, to a new node if need be. Nodes that the provider takes
-    back leave no time for one after the other.
+    A pod first runs unchanged for ``FORGOTTEN_S``, until clients have forgotten it. Then its replicas move to
+    other nodes, to a new node if necessary. Spot nodes leave no time for one after the other, so both happen
+    at once.
+
+    Args:
+        pool: the pool of a worker. None for the head, which has no replicas.
     """
     if pool is None:
         return ["sleep", str(FORGOTTEN_S)], FORGOTTEN_S + _ENDING_S
@@ -106,17 +118,17 @@ def drain_hook(pool: PoolConfig | None) -> tuple[list[str], int]:
 
 
 def pod_labels(config: PipelineConfig, role: str) -> dict[str, str]:
-    """Give the labels that select the pipeline's pods of a role."""
+    """Return the labels that select the pipeline's pods of a role."""
     return {PIPELINE_LABEL: config.name, ROLE_LABEL: role}
 
 
 def container_security() -> dict[str, Any]:
-    """Give what every container is denied."""
+    """Return the security context of every container: no escalation and no capabilities."""
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
 def writes_home(config: PipelineConfig) -> bool:
-    """Whether replicas write below the home: a served log or recorded traffic that is no URL."""
+    """Return whether replicas write below the home: a served log or recorded traffic that is not a URL."""
     return any(part is not None and "://" not in part.path for part in (config.log, config.record))
 
 

@@ -1,4 +1,4 @@
-"""The RayService of a pipeline, and the pipeline as its pods see it."""
+"""The RayService of a pipeline, and the pipeline's configuration in its pods."""
 
 import json
 from pathlib import Path
@@ -24,14 +24,15 @@ from services.config.placement import all_placements
 from services.deployment.serve_config import refuse_unknown_fields, serve_config
 
 _DELETION_DELAY_S = 600
-"""How long the cluster that was replaced goes on: its requests end, and it can be gone back to."""
+"""Seconds that a replaced cluster is kept: its requests end, and a rollback to it is possible."""
 _AUTOSCALER_RESOURCES = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
 
 
 def in_pods(config: PipelineConfig) -> PipelineConfig:
-    """Give the pipeline as it is served there: on all addresses, each pool's nodes told apart by a label of ours.
+    """Return the pipeline's configuration in its pods.
 
-    ``http`` says where it listens on one machine; in a pod the port is the one that policies and routes name.
+    The endpoint binds all addresses. Each pool's nodes have a label of ours. ``http`` describes one machine:
+    in a pod the port is the one that network policies and routes name.
     """
     pools = {
         name: pool.model_copy(update={"labels": {**pool.labels, POOL_LABEL: name}})
@@ -42,12 +43,15 @@ def in_pods(config: PipelineConfig) -> PipelineConfig:
 
 
 def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
-    """Give the Serve config that the operator hands to the cluster, every deployment with its options.
+    """Return the Serve config that the operator passes to the cluster, with the options of every deployment.
 
-    config: as it is in the pods. home: where profiles are read.
+    Args:
+        config: the pipeline in pods.
+        home: the folder with the profiles.
 
     Raises:
-        ConfigError: a field that Serve's schema does not know. AutoscaleError: a profile is missing or unfit.
+        ConfigError: Serve's schema does not have a field.
+        AutoscaleError: a profile is missing or invalid.
     """
     document = serve_config(config, home, served_home=Path(HOME_PATH), proxy_location="EveryNode")
     application = document["applications"][0]
@@ -62,7 +66,7 @@ def serve_document(config: PipelineConfig, home: Path) -> dict[str, Any]:
 
 
 def ray_service(config: PipelineConfig, home: Path) -> dict[str, Any]:
-    """Give the RayService of a pipeline as it is in the pods; arguments as ``serve_document``'s.
+    """Return the RayService of a pipeline in pods. The arguments are those of ``serve_document``.
 
     Raises:
         ConfigError, AutoscaleError: as ``serve_document``.
@@ -103,7 +107,7 @@ def ray_service(config: PipelineConfig, home: Path) -> dict[str, Any]:
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Give the options as JSON; whose the decision on replicas is, the application says."""
+    """Return the options as JSON, without the policy: the application has one for all its deployments."""
     plain = dict(options)
     if "autoscaling_config" in plain:
         plain["autoscaling_config"] = plain["autoscaling_config"].model_dump(

@@ -1,4 +1,4 @@
-"""``rankway k8s render``: a pipeline's RayService and disruption budgets, as a folder that kustomize takes."""
+"""``rankway k8s render``: write a pipeline's RayService and disruption budgets as a folder for kustomize."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ def render(
     config: Annotated[Path, typer.Argument(help="Pipeline YAML file.")],
     out: Annotated[Path, typer.Argument(help="Folder to write. A folder rendered before is replaced.")],
 ) -> None:
-    """Render a pipeline's RayService, groups, Serve config and disruption budgets as a folder for kustomize."""
+    """Render a pipeline's RayService, Serve config and disruption budgets as a folder for kustomize."""
     console = Console(stderr=True)
     with exit_on_error(console):
         files = rendered(config, home_directory())
@@ -36,10 +36,15 @@ def render(
 
 
 def rendered(config_path: Path, home: Path) -> dict[str, str]:
-    """Give the files' text by name. home: where profiles are read, and artifacts of models of kind auto.
+    """Return the text of each file, by name.
+
+    Args:
+        config_path: the pipeline's YAML file.
+        home: the folder with the profiles, and with the artifacts of models of kind auto.
 
     Raises:
-        ConfigError: the pipeline cannot be read, or cannot be on Kubernetes. AutoscaleError: as ``serve_config``.
+        ConfigError: the pipeline cannot be read, or cannot run on Kubernetes.
+        AutoscaleError: as ``serve_config``.
     """
     from cli.k8s.disruption import disruption_budgets
     from cli.k8s.rayservice import ray_service
@@ -60,7 +65,7 @@ def rendered(config_path: Path, home: Path) -> dict[str, str]:
 
 
 def pipeline_in_pods(config_path: Path, home: Path) -> PipelineConfig:
-    """Read a pipeline as its pods see it; arguments and errors are those of ``rendered``."""
+    """Read a pipeline as it runs in its pods. The arguments and errors are those of ``rendered``."""
     from cli.k8s.checks import check_renderable
     from cli.k8s.rayservice import in_pods
     from services.config.runtimes import resolved
@@ -71,10 +76,10 @@ def pipeline_in_pods(config_path: Path, home: Path) -> PipelineConfig:
 
 
 def write_files(files: Mapping[str, str], out: Path) -> None:
-    """Write the files whole, in place of what was rendered there before.
+    """Write all files at once, replacing an earlier rendering.
 
     Raises:
-        ConfigError: ``out`` is a file, or a folder that holds something else.
+        ConfigError: ``out`` is a file, or a folder with other files.
     """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"OUT: must be a folder, got the file {out}")
@@ -94,7 +99,7 @@ def write_files(files: Mapping[str, str], out: Path) -> None:
 
 
 def warnings(config: PipelineConfig) -> list[str]:
-    """Give what would work, but not as one may expect."""
+    """Return warnings about a pipeline that works, but perhaps not as expected."""
     from cli.k8s.groups import nodes_to_update, used_pools
 
     lines = []
@@ -121,7 +126,7 @@ def _is_rendered(path: Path) -> bool:
 
 
 def _told_path(config: Path) -> str:
-    """Give the path as it is called in the repository, whoever renders it and from wherever."""
+    """Return the path for the header: the same for every user and every current directory."""
     return f"configs/{config.name}" if config.parent.name == "configs" else config.name
 
 
@@ -130,7 +135,7 @@ def _yaml(objects: Sequence[Mapping[str, Any]]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as a block, and never an alias."""
+    """Writes multi-line text as a block, and never writes an alias."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

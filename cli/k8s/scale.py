@@ -1,4 +1,4 @@
-"""``rankway k8s scale``: the bounds of the live RayCluster's groups, from the pipeline's YAML."""
+"""``rankway k8s scale``: change the bounds of the live RayCluster's groups to those in the pipeline's YAML."""
 
 import json
 import sys
@@ -38,9 +38,10 @@ def scale(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Patch without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Bring the groups of the live RayCluster to a pipeline's pools: nodes at least and at most, tolerations.
+    """Change the worker groups of the live RayCluster to match a pipeline's pools.
 
-    KubeRay ignores these fields of a RayService while its cluster runs. The difference is shown first.
+    This sets the minimum and maximum nodes and adds tolerations. KubeRay ignores changes of these fields in a
+    RayService while its cluster runs. The difference is shown first.
     """
     console = Console(stderr=True)
     shown = Console(stderr=as_json)
@@ -101,7 +102,7 @@ def _lines(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
 
 
 def _notes(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
-    """Return what else is to be done: the patch reaches neither the policy nor the next cluster."""
+    """Return what else the user must do: the patch changes neither the policy nor the next cluster."""
     service = scaling.service
     applied = {group["groupName"]: group for group in service.applied}
     behind = [

@@ -1,12 +1,12 @@
-"""The difference between the groups of a live RayCluster and those of a configuration, and the patch that ends it.
+"""The difference between a live RayCluster's groups and a configuration's, and the patch that removes it.
 
-KubeRay ignores four fields of a RayService while its cluster runs: replicas, minReplicas, maxReplicas and tolerations.
-It leaves a RayCluster alone whose fields are patched instead. Of these:
+KubeRay ignores four fields of a RayService while its cluster runs: replicas, minReplicas, maxReplicas and
+tolerations. If these fields of the RayCluster are patched instead, KubeRay does not revert them. Of these:
 
-- ``minReplicas`` and ``maxReplicas`` become those of the configuration. A maximum below the running nodes is refused,
-  because Ray's autoscaler would end nodes that answer requests.
-- ``replicas`` belongs to the autoscaler. It is only ever raised, and only to a minimum that is above it.
-- Tolerations are added, never removed: an overlay may have its own.
+- ``minReplicas`` and ``maxReplicas`` become those of the configuration. A maximum below the running nodes is
+  refused, because Ray's autoscaler would end nodes that answer requests.
+- ``replicas`` belongs to the autoscaler. It is only raised, and only to a minimum that is above it.
+- Tolerations are added and never removed, because an overlay may have its own.
 """
 
 import json
@@ -18,7 +18,7 @@ from services.errors import ConfigError
 
 Group = dict[str, Any]
 _GROUPS = "/spec/workerGroupSpecs"
-_MOST = 2**31 - 1  # KubeRay's default of maxReplicas
+_MOST = 2**31 - 1  # KubeRay's default for maxReplicas
 _PATHS = {
     "minReplicas": "minReplicas",
     "maxReplicas": "maxReplicas",
@@ -29,7 +29,13 @@ _PATHS = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field of a group. live: its value now; wanted: after the patch."""
+    """A change of one field of a group.
+
+    Attributes:
+        field: the name of the field.
+        live: its value now.
+        wanted: its value after the patch.
+    """
 
     field: str
     live: Any
@@ -38,7 +44,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class GroupDifference:
-    """A group of the live cluster. nodes: how many it is to have now. kept: tolerations that only it has."""
+    """The comparison of one group of the live cluster with the configuration.
+
+    Attributes:
+        index: the position of the group in the cluster.
+        nodes: the number of nodes that it should have now.
+        changes: the fields that differ.
+        kept: tolerations that only the live cluster has.
+    """
 
     name: str
     index: int
@@ -51,7 +64,8 @@ def differences(cluster: str, live: Sequence[Group], wanted: Sequence[Group]) ->
     """Compare the groups by name, in the order of the live cluster.
 
     Raises:
-        ConfigError: a group is only on one side, or would be cut below its running nodes; nothing can be patched then.
+        ConfigError: a group exists on one side only, or would be cut below its running nodes. Then nothing
+            can be patched.
     """
     by_name = {group["groupName"]: group for group in wanted}
     here = [group["groupName"] for group in live]
@@ -60,11 +74,13 @@ def differences(cluster: str, live: Sequence[Group], wanted: Sequence[Group]) ->
 
 
 def patch_of(generation: int, groups: Sequence[GroupDifference]) -> list[dict[str, Any]]:
-    """Return the JSON patch (RFC 6902) of all changes; the server applies all of it or nothing.
+    """Return the JSON patch (RFC 6902) of all changes. The server applies all of it or nothing.
 
-    generation: the cluster's ``metadata.generation`` when it was read. It counts changes of the spec, so that the patch
-    of a cluster that has changed since is refused. A resourceVersion would also count the status, which the operator
-    writes many times while pods start. Groups are addressed by position: the names are tested as well.
+    Args:
+        generation: the cluster's ``metadata.generation`` when it was read. It counts changes of the spec, so
+            the patch is refused if the cluster has changed since. A resourceVersion would also count changes
+            of the status, which the operator writes many times while pods start.
+        groups: the compared groups. The patch addresses groups by position, so it also tests their names.
     """
     operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/generation", "value": generation}]
     for group in groups:
@@ -72,7 +88,7 @@ def patch_of(generation: int, groups: Sequence[GroupDifference]) -> list[dict[st
             at = f"{_GROUPS}/{group.index}"
             operations.append({"op": "test", "path": f"{at}/groupName", "value": group.name})
             operations += [
-                {"op": "add", "path": f"{at}/{_PATHS[change.field]}", "value": change.wanted}  # or replaces
+                {"op": "add", "path": f"{at}/{_PATHS[change.field]}", "value": change.wanted}  # also replaces
                 for change in group.changes
             ]
     return operations
@@ -95,7 +111,7 @@ def _compared(cluster: str, index: int, live: Group, wanted: Group) -> GroupDiff
     least = live.get("minReplicas") or 0
     most = _MOST if live.get("maxReplicas") is None else live["maxReplicas"]
     replicas = live.get("replicas") or 0
-    nodes = min(max(replicas, least), most)  # as KubeRay counts
+    nodes = min(max(replicas, least), most)  # the same rule as KubeRay's
     if wanted["maxReplicas"] < nodes:
         raise ConfigError(
             f"pools.{live['groupName']}.max_nodes: below the {nodes} nodes of RayCluster {cluster}, got "
@@ -122,6 +138,6 @@ def _compared(cluster: str, index: int, live: Group, wanted: Group) -> GroupDiff
 
 
 def _canonical(toleration: dict[str, Any]) -> str:
-    """Return the same text for the same toleration: Equal is the operator that need not be written."""
+    """Return the same text for equal tolerations. A missing operator means Equal."""
     stated = {key: value for key, value in toleration.items() if value is not None}
     return json.dumps({"operator": "Equal", **stated}, sort_keys=True)

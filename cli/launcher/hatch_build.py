@@ -1,4 +1,7 @@
-"""The build hook: a wheel gets the package ``rankway``; an editable install finds it here, by a path entry."""
+"""The build hook of the wheel.
+
+A wheel includes the package ``rankway``. An editable install finds it in this folder, by a path entry.
+"""
 
 from typing import Any
 
@@ -6,9 +9,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class LauncherHook(BuildHookInterface[Any]):
-    """Puts the launcher into the wheel, under the one name that a wheel takes."""
+    """Puts the launcher into the wheel, as the only top-level name of the wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Include the launcher if this is no editable build."""
+        """Include the launcher unless this is an editable build."""
         if version != "editable":
             build_data["force_include"]["cli/launcher/rankway"] = "rankway"

@@ -1,4 +1,4 @@
-"""``rankway models``: artifacts on disk, Hugging Face models as artifacts, and what units take."""
+"""``rankway models``: artifacts on disk, imports from Hugging Face, and profiles of units."""
 
 from pathlib import Path
 from typing import Annotated
@@ -52,11 +52,17 @@ def import_folder(
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the random head.")] = 0,
     onnx: Annotated[bool, typer.Option(help="Also write an ONNX graph, which is faster on CPUs.")] = True,
 ) -> None:
-    """Make an artifact of a Hugging Face model for sequence classification: a cross-encoder of query and item text."""
+    """Make an artifact from a Hugging Face model for sequence classification.
+
+    The model is a cross-encoder: it scores the query and an item's text together.
+    """
     console = Console(stderr=True)
     with exit_on_error(console, OSError):
         require(["tokenizers", "transformers", "torch", "onnx"], "text,train")
-        from models.text.hugging_face import load_folder, write_text_artifact  # here, as they load torch
+        from models.text.hugging_face import (
+            load_folder,
+            write_text_artifact,
+        )  # imported here, they load torch
         from models.text.tokenizer import TOKENIZER
 
         loaded = load_folder(
@@ -105,7 +111,7 @@ def list_artifacts(
 def show(
     folder: Annotated[Path, typer.Argument(help="Artifact folder.")],
 ) -> None:
-    """Check an artifact's files against their sha256 and print what it takes, gives and was made of, as YAML."""
+    """Check an artifact's files against their sha256. Print its inputs, outputs and lineage as YAML."""
     with exit_on_error(Console(stderr=True), OSError):
         artifact = Artifact.load(folder)
     typer.echo(yaml.safe_dump(artifact.model_dump(mode="json", exclude_none=True), sort_keys=False), nl=False)

@@ -1,4 +1,4 @@
-"""``rankway models bench CONFIG``: what a replica of each unit takes on this machine, as profiles."""
+"""``rankway models bench CONFIG``: measure a replica of each unit on this machine and write profiles."""
 
 import json
 import sys
@@ -28,7 +28,10 @@ def bench(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure every unit of a pipeline: batches, start-up, memory and what a request takes beside. A minute or two."""
+    """Measure every unit of a pipeline and write its profile. This takes a minute or two.
+
+    A profile has the batch times, start-up time, memory and overhead per request of a replica.
+    """
     from services.deployment.check import check_artifacts
     from services.profiling.profile import profiles
 
@@ -36,12 +39,12 @@ def bench(
     home = home_directory()
     with exit_on_error(console):
         pipeline = load_config(config)
-        # It is what is measured that the configuration may name and not have yet.
+        # Autoscaling may need the profiles that this command is about to measure, so it is not checked.
         unscaled = pipeline.model_copy(update={"autoscaling": None})
         faults = check_artifacts(unscaled, home)
         if faults:
             raise ConfigError("\n".join(faults))
-        # Ray's own messages go to standard error, so that the JSON is alone.
+        # Ray's own messages go to standard error, so that standard output has only the JSON.
         with console.status("starting") as status, redirect_stdout(sys.stderr):
             measured = profiles(unscaled, home, pool, lambda text: status.update(f"measuring {text}"))
     written = [
@@ -56,7 +59,7 @@ def bench(
 
 
 def _write(pipeline: str, placement: Placement, profile: Profile, folder: Path) -> Path:
-    """Write it under the name that the configuration gives it, else ``<pipeline>-<deployment>``."""
+    """Write the profile under the name in the configuration, or else as ``<pipeline>-<deployment>.json``."""
     named = Path(placement.profile).name if placement.profile else f"{pipeline}-{placement.deployment}.json"
     path = folder / named
     write_profile(profile, path)

@@ -1,4 +1,4 @@
-"""What a build for KubeRay has to keep: rules that the API server does not know, each a function of all objects."""
+"""The policy for a KubeRay build: rules that the API server does not know. Each is a function of all objects."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from cli.k8s.policy.objects import Fault, Finding, Object
 
 
 class Rule(Protocol):
-    """A function of all objects of a build; its name is the rule's."""
+    """A function of all objects of a build. Its name is the name of the rule."""
 
     __name__: str
 

@@ -1,4 +1,7 @@
-"""Rules of a RayService and of its cluster as a whole: what KubeRay refuses late, or takes and then serves badly."""
+"""Rules for a RayService and its cluster as a whole.
+
+They find mistakes that KubeRay refuses only late, or accepts and then serves badly.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +20,7 @@ _PROBED_PORT = 8000
 
 
 def name_fits(objects: Sequence[Object]) -> Iterator[Fault]:
-    """KubeRay makes longer names of it."""
+    """Require a short name, because KubeRay derives longer names from it."""
     for service, _ in clusters(objects):
         name = service["metadata"]["name"]
         if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
@@ -27,7 +30,7 @@ def name_fits(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def old_cluster_stays_a_while(objects: Sequence[Object]) -> Iterator[Fault]:
-    """After a switch there are still requests in the old cluster, and a way back to it."""
+    """Require that the old cluster is kept after a switch: it still has requests, and a rollback needs it."""
     for service, _ in clusters(objects):
         delay_s = service["spec"].get("rayClusterDeletionDelaySeconds", 60)
         if delay_s < _SHORTEST_DELAY_S:
@@ -40,7 +43,7 @@ def old_cluster_stays_a_while(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def head_is_out_of_the_service(objects: Sequence[Object]) -> Iterator[Fault]:
-    """A request that enters at the head is lost with it."""
+    """Require that the endpoint does not route to the head, because such requests are lost with the head."""
     for service, _ in clusters(objects):
         if service["spec"].get("excludeHeadPodFromServeSvc") is not True:
             yield Fault(
@@ -51,7 +54,7 @@ def head_is_out_of_the_service(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def upgrade_can_go_on(objects: Sequence[Object]) -> Iterator[Fault]:
-    """What an incremental upgrade needs, KubeRay looks at when one is due."""
+    """Require the settings of an incremental upgrade. KubeRay checks them only when an upgrade is due."""
     for service, _ in clusters(objects):
         strategy = service["spec"].get("upgradeStrategy") or {}
         if strategy.get("type") != "NewClusterWithIncrementalUpgrade":
@@ -75,7 +78,7 @@ def upgrade_can_go_on(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def cluster_is_no_larger_than_one_head_manages(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Ray's autoscaler falls behind at about a thousand nodes (ray#57624)."""
+    """Refuse more than 1,000 nodes: Ray's autoscaler falls behind at about that size (ray#57624)."""
     for service, cluster in clusters(objects):
         most = sum(group.get("maxReplicas") or 0 for group in cluster.get("workerGroupSpecs") or [])
         if most > _MOST_NODES:
@@ -87,7 +90,10 @@ def cluster_is_no_larger_than_one_head_manages(objects: Sequence[Object]) -> Ite
 
 
 def autoscaler_is_v2(objects: Sequence[Object]) -> Iterator[Fault]:
-    """v2 alone knows labels of nodes, and asks for pods of the group where a replica waits."""
+    """Require autoscaler v2.
+
+    Only v2 knows node labels, and requests pods of the group that a waiting replica needs.
+    """
     for service, cluster in clusters(objects):
         version = (cluster.get("autoscalerOptions") or {}).get("version")
         if cluster.get("enableInTreeAutoscaling") is not True or version != "v2":
@@ -107,7 +113,10 @@ def autoscaler_is_v2(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def head_s_state_survives(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Without its state in Redis a head that comes back has a new cluster, and every replica goes."""
+    """Require that the head keeps its state in Redis.
+
+    Otherwise a restarted head begins a new cluster, and all replicas are lost.
+    """
     for service, cluster in clusters(objects):
         where = f"{title(service)} rayClusterConfig.gcsFaultToleranceOptions"
         options = cluster.get("gcsFaultToleranceOptions") or {}
@@ -124,7 +133,7 @@ def head_s_state_survives(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
-    """KubeRay refuses other ways to tell of Redis beside gcsFaultToleranceOptions."""
+    """Refuse other settings of Redis, as KubeRay does together with gcsFaultToleranceOptions."""
     for head in heads(objects):
         stated = [f"env {name}" for name in _REDIS_ENVIRONMENT if name in environment(head.container)]
         stated += [f"rayStartParams {name}" for name in _REDIS_PARAMETERS if name in head.ray_parameters]
@@ -139,7 +148,7 @@ def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def no_alpha(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Their gates are off in the operator, which then refuses the whole object."""
+    """Refuse alpha fields. Their feature gates are off in the operator, which then refuses the whole object."""
     for service, cluster in clusters(objects):
         for field in _ALPHA:
             if field in cluster:
@@ -148,7 +157,10 @@ def no_alpha(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def token_is_a_secret_s(objects: Sequence[Object]) -> Iterator[Fault]:
-    """A token that the operator makes itself changes with each cluster; RayServices cannot use Kubernetes' own."""
+    """Require that the token comes from a secret.
+
+    A token that the operator makes changes with each cluster. RayServices cannot use Kubernetes' own tokens.
+    """
     for service, cluster in clusters(objects):
         options = cluster.get("authOptions")
         if options is None:
@@ -162,7 +174,7 @@ def token_is_a_secret_s(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
-    """KubeRay's readiness probe of each worker asks the proxy of its own node."""
+    """Require a proxy on every node: KubeRay's readiness probe of a worker calls the proxy on its own node."""
     for service, _ in clusters(objects):
         location = serve_document(service).get("proxy_location")
         if location != "EveryNode":
@@ -174,7 +186,7 @@ def every_node_has_a_proxy(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def endpoint_is_probed(objects: Sequence[Object]) -> Iterator[Fault]:
-    """KubeRay's probes ask port 8000, from outside the loopback."""
+    """Require port 8000 on all addresses, where KubeRay's probes connect."""
     for service, _ in clusters(objects):
         options = serve_document(service).get("http_options") or {}
         host, port = options.get("host"), options.get("port", _PROBED_PORT)

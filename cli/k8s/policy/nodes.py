@@ -1,4 +1,4 @@
-"""Rules of the head and of the groups of workers: what runs there, how it is counted, how it comes and goes."""
+"""Rules for the head and the worker groups: their contents, resources, start and shutdown."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ _DATA_PATH = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
 
 def head_takes_no_replica(objects: Sequence[Object]) -> Iterator[Fault]:
-    """A replica on the head competes with the controller, and goes with it."""
+    """Refuse replicas on the head: they would compete with the controller and fail with the head."""
     for head in heads(objects):
         cpus = head.ray_parameters.get("num-cpus", (head.spec.get("resources") or {}).get("CPU"))
         if cpus != "0":
@@ -37,7 +37,7 @@ def head_takes_no_replica(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def serve_port_is_named(objects: Sequence[Object]) -> Iterator[Fault]:
-    """KubeRay looks for the endpoint by this name, on the head."""
+    """Require the port name ``serve`` on the head, by which KubeRay finds the endpoint."""
     for head in heads(objects):
         port = (serve_document(head.service).get("http_options") or {}).get("port", 8000)
         named = {each.get("name"): each["containerPort"] for each in head.container.get("ports") or []}
@@ -50,7 +50,7 @@ def serve_port_is_named(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def resources_are_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
-    """KubeRay refuses a group that tells Ray its resources, or its labels, in two places."""
+    """Require resources and labels of a group in one place. KubeRay refuses a group that has them twice."""
     for group in groups(objects):
         parameters = [name for name in _RESOURCE_PARAMETERS if name in group.ray_parameters]
         if group.spec.get("resources") and parameters:
@@ -68,7 +68,7 @@ def resources_are_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def groups_are_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
-    """What the autoscaler may ask for, and when it gives nodes back."""
+    """Require bounds for the autoscaler, and a time after which an empty node is removed."""
     for service, cluster in clusters(objects):
         names = [group.get("groupName") for group in cluster.get("workerGroupSpecs") or []]
         for name in sorted({str(name) for name in names if names.count(name) > 1}):
@@ -91,7 +91,7 @@ def groups_are_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def pods_are_not_restarted(objects: Sequence[Object]) -> Iterator[Fault]:
-    """A restarted container would be a node that Ray has already given up; autoscaler v2 makes a new pod."""
+    """Refuse restarts: Ray has already given up such a node, and autoscaler v2 makes a new pod."""
     for group in groups(objects):
         policy = group.pod.get("restartPolicy")
         if policy != "Never":
@@ -100,7 +100,10 @@ def pods_are_not_restarted(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def gpus_are_asked_for_and_got(objects: Sequence[Object]) -> Iterator[Fault]:
-    """The GPUs that Ray counts are the pod's, on nodes that let it in; where Ray counts none, none are held."""
+    """Require that the pod has the GPUs that Ray counts, and may run on GPU nodes.
+
+    If Ray counts no GPU, the pod must have none.
+    """
     for group in groups(objects):
         ray = {**(group.spec.get("resources") or {})}
         counted = ray.get("GPU", group.ray_parameters.get("num-gpus", "0"))
@@ -133,7 +136,7 @@ def _lets_in_gpus(toleration: Object) -> bool:
 
 
 def pods_are_spread(objects: Sequence[Object]) -> Iterator[Fault]:
-    """A zone that is lost must not take a whole pool."""
+    """Require pods spread over zones, so that the loss of a zone does not take a whole pool."""
     for group in workers(objects):
         constraints = group.pod.get("topologySpreadConstraints") or []
         zones = [each for each in constraints if each.get("topologyKey") == "topology.kubernetes.io/zone"]
@@ -148,7 +151,10 @@ def pods_are_spread(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def memory_is_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
-    """A pod that takes more than it asked for is the first to be evicted, or takes its neighbours along."""
+    """Require equal memory request and limit.
+
+    A pod that uses more than its request is evicted first, or harms other pods on the node.
+    """
     for group in groups(objects):
         resources = group.container.get("resources") or {}
         asked, most = ((resources.get(kind) or {}).get("memory") for kind in ("requests", "limits"))
@@ -161,7 +167,10 @@ def memory_is_bounded(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def pods_leave_in_time(objects: Sequence[Object]) -> Iterator[Fault]:
-    """A pod that goes answers until load balancers have forgotten it, and no longer than Kubernetes waits."""
+    """Require a shutdown of the right length.
+
+    A stopping pod answers until load balancers have forgotten it, and ends before Kubernetes kills it.
+    """
     for group in groups(objects):
         drain = environment(group.container).get(_DRAIN)
         drain_s = _DRAIN_S if drain is None else float(drain)
@@ -178,7 +187,10 @@ def pods_leave_in_time(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def _stay_s(command: Sequence[str]) -> tuple[float, float]:
-    """Return how long a command only waits, and its limit; ``services.deployment.drain`` has a limit of its own."""
+    """Return the seconds that a command sleeps, and its longest duration.
+
+    ``services.deployment.drain`` has its own limit, ``--limit-s``.
+    """
     text = " ".join(command)
     waits = sum(float(each) for each in re.findall(r"\bsleep (\d+(?:\.\d+)?)", text))
     moves = sum(float(each) for each in re.findall(r"--limit-s (\d+(?:\.\d+)?)", text))
@@ -186,7 +198,7 @@ def _stay_s(command: Sequence[str]) -> tuple[float, float]:
 
 
 def data_path_is_the_fast_one(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Each needs the other, on every node, before Ray starts."""
+    """Require the two settings of the fast data path. Each needs the other, on every node, before Ray starts."""
     for group in groups(objects):
         variables = environment(group.container)
         for name in _DATA_PATH:

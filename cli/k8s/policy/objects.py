@@ -1,4 +1,4 @@
-"""What rules look at: the objects of one build, and the pods that would be made of them."""
+"""The objects that rules check: those of one build, and the pods that would be made from them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,13 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
 
 class Fault(NamedTuple):
-    """What a rule yields for an object. where: kind, name and field; problem: the value, and what is wrong with it."""
+    """A problem that a rule found.
+
+    Attributes:
+        where: kind, name and field of the object.
+        problem: the problem and the value.
+        remedy: how to correct it.
+    """
 
     where: str
     problem: str
@@ -22,7 +28,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A fault, with the name of the rule that found it."""
+    """A fault and the name of its rule."""
 
     rule: str
     where: str
@@ -30,13 +36,13 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        """Return it as one line."""
+        """Return the finding as one line."""
         return f"{self.where}: {self.problem}; {self.remedy} [{self.rule}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The head or a group of workers of a RayService."""
+    """The head group or a worker group of a RayService."""
 
     service: Object
     spec: Object
@@ -44,7 +50,7 @@ class Group:
 
     @property
     def where(self) -> str:
-        """The group's name with its RayService's."""
+        """The group's name after that of its RayService."""
         return f"{title(self.service)} {'head' if self.is_head else self.spec.get('groupName')}"
 
     @property
@@ -61,7 +67,7 @@ class Group:
 
     @property
     def container(self) -> Object:
-        """The container that Ray runs in: KubeRay takes the first."""
+        """The container that runs Ray. KubeRay uses the first one."""
         container: Object = self.pod["containers"][0]
         return container
 
@@ -72,13 +78,17 @@ class Group:
 
     @property
     def ray_parameters(self) -> Mapping[str, str]:
-        """What ``ray start`` is given."""
+        """The parameters of ``ray start``."""
         return self.spec.get("rayStartParams") or {}
 
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """The pods of a workload or of a group. where: whose."""
+    """The pods of a workload or of a group.
+
+    Attributes:
+        where: the name of the workload or group.
+    """
 
     where: str
     namespace: str | None
@@ -91,23 +101,23 @@ def title(each: Object) -> str:
 
 
 def labels_of(each: Object) -> Mapping[str, str]:
-    """Give the labels of an object or template."""
+    """Return the labels of an object or template."""
     return (each.get("metadata") or {}).get("labels") or {}
 
 
 def of_kind(objects: Sequence[Object], *kinds: str) -> Iterator[Object]:
-    """Give the objects of these kinds."""
+    """Return the objects of these kinds."""
     return (each for each in objects if each.get("kind") in kinds)
 
 
 def clusters(objects: Sequence[Object]) -> Iterator[tuple[Object, Object]]:
-    """Give every RayService with its rayClusterConfig."""
+    """Yield every RayService with its rayClusterConfig."""
     for service in of_kind(objects, "RayService"):
         yield service, service["spec"]["rayClusterConfig"]
 
 
 def groups(objects: Sequence[Object]) -> Iterator[Group]:
-    """Give every RayService's head and groups of workers."""
+    """Yield the head group and the worker groups of every RayService."""
     for service, cluster in clusters(objects):
         yield Group(service, cluster["headGroupSpec"], is_head=True)
         for spec in cluster.get("workerGroupSpecs") or []:
@@ -115,17 +125,17 @@ def groups(objects: Sequence[Object]) -> Iterator[Group]:
 
 
 def workers(objects: Sequence[Object]) -> Iterator[Group]:
-    """Give every group of workers."""
+    """Return every worker group."""
     return (group for group in groups(objects) if not group.is_head)
 
 
 def heads(objects: Sequence[Object]) -> Iterator[Group]:
-    """Give every head."""
+    """Return every head group."""
     return (group for group in groups(objects) if group.is_head)
 
 
 def all_pods(objects: Sequence[Object]) -> Iterator[Pods]:
-    """Give the pods of all groups, and of every workload beside them."""
+    """Yield the pods of all groups and of all other workloads."""
     for group in groups(objects):
         yield Pods(group.where, namespace_of(group.service), group.template)
     for each in of_kind(objects, *WORKLOADS):
@@ -133,30 +143,30 @@ def all_pods(objects: Sequence[Object]) -> Iterator[Pods]:
 
 
 def namespace_of(each: Object) -> str | None:
-    """Give the namespace that an object names."""
+    """Return the namespace that an object names."""
     namespace: str | None = each["metadata"].get("namespace")
     return namespace
 
 
 def environment(container: Object) -> dict[str, Any]:
-    """Give a container's environment: values by name, None for what comes from elsewhere."""
+    """Return a container's environment by name. A value that is not given directly is None."""
     return {each["name"]: each.get("value") for each in container.get("env") or []}
 
 
 def serve_document(service: Object) -> Object:
-    """Give the Serve config of a RayService; empty where it cannot be read."""
+    """Return the Serve config of a RayService. It is empty if it is missing or not a mapping."""
     return _parsed(service["spec"].get("serveConfigV2") or "")
 
 
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> Object:
-    """Several rules look at one document, and it is long."""
+    """Parse a Serve config. It is long and several rules read it, so the result is cached."""
     document = yaml.safe_load(text)
     return document if isinstance(document, dict) else {}
 
 
 def selects(selector: Object | None, labels: Mapping[str, str]) -> bool:
-    """Whether a label selector takes in these labels; an empty one takes in all."""
+    """Return whether a label selector matches these labels. An empty selector matches all."""
     selector = selector or {}
     if any(labels.get(name) != value for name, value in (selector.get("matchLabels") or {}).items()):
         return False

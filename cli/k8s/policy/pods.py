@@ -1,4 +1,4 @@
-"""Rules of pods: which image, which labels, and what they may do."""
+"""Rules for pods: their images, labels and permissions."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,11 @@ _NO_SECRET = {"RAY_AUTH_MODE"}
 
 
 def image_is_of_the_pinned_ray(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Nodes of two Rays form no cluster, and the fast path reads private attributes of one."""
+    """Require the pinned version of Ray in images and cluster.
+
+    Nodes with different versions cannot form a cluster, and the fast path uses private attributes of one
+    version.
+    """
     for service, cluster in clusters(objects):
         version = cluster.get("rayVersion")
         if version != ray.__version__:
@@ -33,7 +37,10 @@ def image_is_of_the_pinned_ray(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def pods_have_labels_of_their_own(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Budgets, policies and monitors go by them; KubeRay's own change with every cluster."""
+    """Require Rankway's labels on pods.
+
+    Budgets, policies and monitors select by them. KubeRay's labels change with every cluster.
+    """
     for group in groups(objects):
         name = group.service["metadata"]["name"]
         wanted = {
@@ -53,7 +60,7 @@ def pods_have_labels_of_their_own(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def pods_are_not_root(objects: Sequence[Object]) -> Iterator[Fault]:
-    """As the restricted pod security standard has it."""
+    """Require the restricted pod security standard."""
     for pods in all_pods(objects):
         pod = pods.template["spec"]
         security = pod.get("securityContext") or {}
@@ -89,7 +96,7 @@ def pods_are_not_root(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def tokens_are_where_they_are_needed(objects: Sequence[Object]) -> Iterator[Fault]:
-    """The head's autoscaler speaks to Kubernetes; nothing else does."""
+    """Require that only the head has a Kubernetes token, for its autoscaler."""
     for group in groups(objects):
         account, token = group.pod.get("serviceAccountName"), group.pod.get("automountServiceAccountToken")
         if account in (None, "default") or (token is not False and not group.is_head):
@@ -101,7 +108,7 @@ def tokens_are_where_they_are_needed(objects: Sequence[Object]) -> Iterator[Faul
 
 
 def classes_and_accounts_are_there(objects: Sequence[Object]) -> Iterator[Fault]:
-    """A pod that names what is not there is never made."""
+    """Require the named priority classes and service accounts: otherwise the pod is never created."""
     named = {kind: {each["metadata"]["name"] for each in of_kind(objects, kind)} for kind in _NAMED_BY}
     for group in groups(objects):
         for kind, field in _NAMED_BY.items():
@@ -118,7 +125,7 @@ _NAMED_BY = {"PriorityClass": "priorityClassName", "ServiceAccount": "serviceAcc
 
 
 def no_secret_is_written_down(objects: Sequence[Object]) -> Iterator[Fault]:
-    """What is in git stays there."""
+    """Refuse secret values in the build, because a value in git stays in the history."""
     for secret in of_kind(objects, "Secret"):
         held = sorted({*(secret.get("data") or {}), *(secret.get("stringData") or {})})
         if held:
@@ -139,7 +146,7 @@ def no_secret_is_written_down(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def images_are_pinned(objects: Sequence[Object]) -> Iterator[Fault]:
-    """An image without a tag, or with one that moves, is another tomorrow."""
+    """Require a fixed tag or digest for each image. Otherwise the image may change at any time."""
     for pods in all_pods(objects):
         for container in pods.template["spec"]["containers"]:
             image = container.get("image", "")

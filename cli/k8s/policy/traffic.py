@@ -1,4 +1,4 @@
-"""Rules of disruption budgets, network policies and every selector."""
+"""Rules for disruption budgets, network policies and selectors."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,14 +17,18 @@ from cli.k8s.policy.objects import (
 )
 
 _OWN = {"app.kubernetes.io/name": "rankway"}
-# HAProxy's statistics, Serve's fallback proxies (HTTP, gRPC), the head's store, Ray's client: each of them gives away
-# or changes what runs.
+# HAProxy's statistics, Serve's fallback proxies (HTTP, gRPC), the head's store and Ray's client. Each of
+# these ports exposes or changes what runs.
 _PRIVATE = {8404, 8500, 9500, 6379, 10001}
 _HAPROXY_METRICS, _DASHBOARD = 9101, 8265
 
 
 def budgets_are_whole_numbers(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Kubernetes cannot ask a RayCluster how many pods it wants: anything but a number lets no pod go, or every one."""
+    """Require whole numbers in budgets.
+
+    Kubernetes cannot find out how many pods a RayCluster wants. With a percentage or ``maxUnavailable`` it
+    would evict no pod, or all of them.
+    """
     for budget in of_kind(objects, "PodDisruptionBudget"):
         available = budget["spec"].get("minAvailable")
         if isinstance(available, bool) or not isinstance(available, int) or available < 1:
@@ -37,7 +41,10 @@ def budgets_are_whole_numbers(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def every_group_has_one_budget(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Without one a drained node takes all of a group; with two the eviction of a pod is refused."""
+    """Require exactly one budget for each group.
+
+    Without one a drain can remove all pods of a group. With two the eviction of a pod is refused.
+    """
     for group in groups(objects):
         namespace = namespace_of(group.service)
         hits = [
@@ -51,7 +58,10 @@ def every_group_has_one_budget(objects: Sequence[Object]) -> Iterator[Fault]:
 
 
 def selectors_hit_pods(objects: Sequence[Object]) -> Iterator[Fault]:
-    """A selector that hits nothing guards, opens or scrapes nothing, and nobody is told."""
+    """Require that every selector matches a pod.
+
+    A selector that matches nothing protects, opens or scrapes nothing, without an error.
+    """
     pods = list(all_pods(objects))
     for each, selector in _selectors(objects):
         namespace = namespace_of(each)
@@ -76,7 +86,10 @@ def _selectors(objects: Sequence[Object]) -> Iterator[tuple[Object, Object]]:
 
 
 def strangers_are_kept_out(objects: Sequence[Object]) -> Iterator[Fault]:
-    """Ray and HAProxy bind every address. Each pod is closed, and what is opened names who may come, to which port."""
+    """Require that every pod is closed to strangers, because Ray and HAProxy bind every address.
+
+    A policy that opens a port must name the callers and the ports.
+    """
     policies = [each for each in of_kind(objects, "NetworkPolicy") if _closes(each)]
     for pods in all_pods(objects):
         own = [
@@ -126,7 +139,7 @@ def _open_doors(pods: Pods, policy: Object, rule: Object) -> Iterator[Fault]:
 
 
 def _is_own(caller: Object) -> bool:
-    """Whether all that it lets in are pods of ours in this namespace."""
+    """Return whether the caller matches only Rankway's own pods in this namespace."""
     if "namespaceSelector" in caller or "ipBlock" in caller:
         return False
     selector = caller.get("podSelector") or {}
@@ -139,7 +152,7 @@ def _names_pods(caller: Object) -> bool:
 
 
 def _number(port: Any, pods: Pods) -> int:
-    """Give a port's number, that of a name as the pod declares it; 0 where it declares none."""
+    """Return a port's number. A name is looked up in the pod, and is 0 if the pod does not declare it."""
     if isinstance(port, int):
         return port
     declared = {

@@ -1,7 +1,8 @@
-"""Rankway as an installed application: where its packages lie, and how a process finds them.
+"""Rankway as an installed application: where its packages are, and how a process finds them.
 
-The packages have names that other projects use too, such as ``models`` and ``services``. A wheel keeps them in a
-folder of this package that is not on Python's path, so that ``import models`` in another program is not Rankway's.
+The packages have names that other projects use too, such as ``models`` and ``services``. So a wheel keeps
+them in a folder of this package that is not on Python's path. In another program ``import models`` does not
+import Rankway's package.
 """
 
 import os
@@ -16,10 +17,10 @@ PACKAGES = _PRIVATE if _PRIVATE.is_dir() else _HERE.parents[2]
 
 
 def activate() -> None:
-    """Put the packages first on the path of this process and of all that it starts.
+    """Put the packages first on the path of this process and of its child processes.
 
     Raises:
-        ImportError: a package of the same name was imported from elsewhere before.
+        ImportError: a package of the same name was already imported from elsewhere.
     """
     for package in PACKAGES.glob("*/__init__.py"):
         name = package.parent.name

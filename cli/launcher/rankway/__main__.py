@@ -1,4 +1,4 @@
-"""The command ``rankway``, also as ``python -m rankway``."""
+"""The command ``rankway``, also available as ``python -m rankway``."""
 
 from rankway import activate
 
