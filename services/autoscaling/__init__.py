@@ -1,1 +1,1 @@
-"""Autoscaling: Serve's policies, what they observe, and what they decide."""
+"""Autoscaling: policies for Serve, the observations they get, and how their decisions are applied."""

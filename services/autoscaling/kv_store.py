@@ -1,10 +1,15 @@
-"""What a pipeline's policy leaves for its replicas, and for itself, in Ray's internal key-value store.
+"""Values that a pipeline's policy keeps in Ray's internal key-value store: pool weights and its own state.
 
-A policy runs in Serve's controller, which must not wait and cannot change a deployment's ``user_config`` from within;
-and every ingress replica, also one that starts later, has to learn the weights. A key of the store that Serve keeps
-its own checkpoints in does both: no process of its own to place or to lose, no connection more, one small read a
-second from each ingress replica, and what was written outlives controller and replicas. Calls to replicas would
-miss those that start; an actor would have to be placed, and be told everything again whenever its node is lost.
+A policy runs in Serve's controller. It must not block there, and it cannot change a deployment's
+``user_config``. Still, every ingress replica must learn the weights, including replicas that start later.
+Serve keeps its own checkpoints in this store. Using it has these advantages:
+
+- There is no additional process to place or to lose, and no additional connection.
+- Each ingress replica makes one small read per second.
+- The values survive the controller and the replicas.
+
+Calls to the replicas would miss those that are starting. An actor would have to be placed, and given
+everything again whenever its node is lost.
 """
 
 import json
@@ -24,14 +29,14 @@ logger = logging.getLogger("ray.serve")
 
 
 class Keys(Protocol):
-    """Values by key, shared by all processes of the cluster. Both methods block, and may raise anything."""
+    """Values by key, shared by all processes of the cluster. Both methods block, and may raise any exception."""
 
     def read(self, key: bytes) -> bytes | None:
         """Return the value of a key, or None if there is none."""
         ...
 
     def write(self, key: bytes, value: bytes) -> None:
-        """Write a value over what is there."""
+        """Write a value, replacing an earlier one."""
         ...
 
 
@@ -39,7 +44,12 @@ class KvStore:
     """The values of one pipeline, by name."""
 
     def __init__(self, pipeline: str, keys: Keys | None = None) -> None:
-        """Read and write the values of this pipeline. keys: Ray's own by default, which need a Ray process."""
+        """Select the values of this pipeline.
+
+        Args:
+            pipeline: the name of the pipeline.
+            keys: the store. The default is Ray's own, which needs a process that has joined a cluster.
+        """
         self._pipeline = pipeline
         self._keys = RayKeys(_NAMESPACE) if keys is None else keys
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="kv-store")
@@ -47,11 +57,14 @@ class KvStore:
         self._lock = threading.Lock()
 
     def read(self, name: str) -> bytes | None:
-        """Return a value, or None if there is none. It blocks."""
+        """Return a value, or None if there is none. This blocks."""
         return self._keys.read(self._key(name))
 
     def post(self, name: str, value: bytes) -> None:
-        """Write a value soon, without waiting; of those posted while the store is slow, only the last is written."""
+        """Write a value soon, without waiting.
+
+        If the store is slow, only the last value posted under a name is written.
+        """
         with self._lock:
             is_first = name not in self._waiting
             self._waiting[name] = value
@@ -59,7 +72,7 @@ class KvStore:
             self._writer.submit(self._write, name)
 
     def close(self) -> None:
-        """Write what was posted."""
+        """Write the posted values and stop the writer."""
         self._writer.shutdown()
 
     def _write(self, name: str) -> None:
@@ -77,17 +90,24 @@ class KvStore:
 
 
 def post_weights(store: KvStore, unit: str, weights: Weights) -> None:
-    """Leave the weights of a unit's pools for the ingresses."""
+    """Write the weights of a unit's pools, for the ingresses to read."""
     store.post(f"weights/{unit}", json.dumps(dict(weights)).encode())
 
 
 class FollowedWeights:
-    """Looks for other weights of a unit's pools, on a thread of its own."""
+    """Reads changed weights of a unit's pools, on its own thread."""
 
     def __init__(
         self, store: KvStore, unit: str, take: Callable[[Weights], object], period_s: float = _PERIOD_S
     ) -> None:
-        """Call ``take`` with the weights that are there, and whenever they change; on this object's thread."""
+        """Start the thread.
+
+        Args:
+            store: the values of the pipeline.
+            unit: the unit with the pools.
+            take: called on the thread with the current weights, and again whenever they change.
+            period_s: seconds between two reads.
+        """
         self._store, self._name, self._take = store, f"weights/{unit}", take
         self._taken: bytes | None = None
         self._thread = PeriodicThread(
@@ -100,7 +120,7 @@ class FollowedWeights:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop reading and close the store."""
         self._thread.close()
         self._store.close()
 

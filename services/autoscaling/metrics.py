@@ -1,15 +1,15 @@
-"""What the scaler did and why, in Ray's Prometheus export; Serve's controller process exports it.
+"""Prometheus series about the scaler's decisions, exported by Ray in Serve's controller process.
 
-    rankway_autoscaling_replicas{pipeline, unit, pool, of}       target, ready, max: what the bounds allow
-    rankway_autoscaling_objective_ms{pipeline, unit, pool}       the p99 that the policy keeps
-    rankway_autoscaling_candidates_per_s{pipeline, unit, pool, of}  arriving, served: what was decided on
+    rankway_autoscaling_replicas{pipeline, unit, pool, of}          of: target, ready, max (the upper bound)
+    rankway_autoscaling_objective_ms{pipeline, unit, pool}          the policy's latency objective (p99)
+    rankway_autoscaling_candidates_per_s{pipeline, unit, pool, of}  of: arriving, served, as observed
     rankway_autoscaling_waiting_candidates{pipeline, unit, pool}
     rankway_autoscaling_shed_requests_per_s{pipeline, unit, pool}
-    rankway_autoscaling_missed_requests_per_s{pipeline, unit, pool}  of an ingress
+    rankway_autoscaling_missed_requests_per_s{pipeline, unit, pool}  only of an ingress
     rankway_autoscaling_metrics_age_s{pipeline, unit, pool}
     rankway_autoscaling_decisions_total{pipeline, unit, pool, outcome}  up, down, same, error
 
-The reason in words is a line of the controller's log: as a label each would be a series of its own.
+The reason for a decision is a line in the controller's log. As a label, each reason would be a new series.
 """
 
 from ray.util import metrics
@@ -24,7 +24,10 @@ class ScalingMetrics:
     """The series of one unit in one pool."""
 
     def __init__(self, pipeline: str, key: Key, max_replicas: int, objective_ms: float) -> None:
-        """Declare them; the bound and the objective are told with every decision."""
+        """Declare the series.
+
+        The upper bound and the objective are set with every decision.
+        """
         self._max_replicas, self._objective_ms = max_replicas, objective_ms
         tags = {"pipeline": pipeline, "unit": key.unit, "pool": key.pool}
         self._replicas = metrics.Gauge(
@@ -58,7 +61,14 @@ class ScalingMetrics:
             series.set_default_tags(tags)
 
     def decided(self, before: int, after: int, seen: UnitObservation, age_s: float) -> None:
-        """Note a decision and what it was made on."""
+        """Record a decision.
+
+        Args:
+            before: the target before the decision.
+            after: the target after the decision.
+            seen: the observation that the decision used.
+            age_s: the age of the observation.
+        """
         self._replicas.set(after, {"of": "target"})
         self._replicas.set(seen.ready, {"of": "ready"})
         self._replicas.set(self._max_replicas, {"of": "max"})
@@ -73,5 +83,5 @@ class ScalingMetrics:
         self._outcomes.inc(1, {"outcome": outcome})
 
     def failed(self) -> None:
-        """Note that the policy raised."""
+        """Record that the policy raised an exception."""
         self._outcomes.inc(1, {"outcome": "error"})

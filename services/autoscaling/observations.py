@@ -1,4 +1,4 @@
-"""What policies see of a running pipeline: counts that replicas keep, as Serve's controller hands them over."""
+"""Observations of a running pipeline for policies, from counts that replicas record and Serve's controller collects."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,30 +17,30 @@ _WAITING_CANDIDATES = "waiting_candidates"
 
 
 class Sample(Protocol):
-    """A value that a replica recorded; ``timestamp`` in seconds since 1970."""
+    """A value that a replica recorded."""
 
     @property
     def timestamp(self) -> float:
-        """When."""
+        """The time of recording, in seconds since 1970."""
         ...
 
     @property
     def value(self) -> float:
-        """What."""
+        """The recorded value."""
         ...
 
 
 class Context(Protocol):
-    """What Serve gives a policy of one deployment: the part of its ``AutoscalingContext`` that is read here."""
+    """The fields of Serve's ``AutoscalingContext`` that are read here. Serve makes one per deployment."""
 
     @property
     def current_num_replicas(self) -> int:
-        """Replicas that answer."""
+        """The number of running replicas."""
         ...
 
     @property
     def target_num_replicas(self) -> int:
-        """Replicas that were asked for last."""
+        """The number of replicas that was requested last."""
         ...
 
     @property
@@ -50,17 +50,17 @@ class Context(Protocol):
 
     @property
     def raw_metrics(self) -> Mapping[str, Mapping[Any, Sequence[Sample]]] | None:
-        """What replicas recorded, by name and replica, oldest first."""
+        """The values that replicas recorded, by name and replica, oldest first."""
         ...
 
     @property
     def current_time(self) -> float | None:
-        """Seconds since 1970, on the controller's clock."""
+        """The controller's time, in seconds since 1970."""
         ...
 
 
 def recorded(waiting_candidates: int, metrics: UnitMetrics) -> dict[str, float]:
-    """Give what a replica records of itself: its queue now, and its counts since it started."""
+    """Return the values that a replica records: its queue now, and its counts since it started."""
     return {
         _WAITING_CANDIDATES: float(waiting_candidates),
         _ARRIVED_REQUESTS: float(metrics.arrived_requests),
@@ -72,10 +72,19 @@ def recorded(waiting_candidates: int, metrics: UnitMetrics) -> dict[str, float]:
 
 
 def observe(contexts: Mapping[Key, Context], now_s: float, window_s: float) -> Observation:
-    """Give what is known of each deployment; rates are over the last ``window_s`` that it told of.
+    """Return the observation of each deployment.
 
-    Rates are differences within one replica: one that starts, or that starts again, counts from its own first sample,
-    and one that went takes nothing away.
+    A rate is the difference of one replica's counts over the last ``window_s`` of its samples. A replica that
+    starts or restarts counts from its own first sample. A replica that is gone takes nothing away.
+
+    Args:
+        contexts: Serve's context of each deployment.
+        now_s: the current time.
+        window_s: the time over which rates are measured.
+
+    Returns:
+        The observation. Its age is that of the deployment whose newest sample is oldest. It is infinite if
+            replicas are ready but none has recorded anything.
     """
     newest_s = [newest for context in contexts.values() if (newest := _newest_s(context)) is not None]
     some_ready = any(context.current_num_replicas for context in contexts.values())
@@ -105,7 +114,7 @@ def _unit(context: Context, window_s: float) -> UnitObservation:
 
 
 def _rate(series: Sequence[Sample], window_s: float) -> float:
-    """Give how fast a count rose, a second."""
+    """Return the increase of a count per second."""
     if len(series) < 2:
         return 0.0
     last = series[-1]
@@ -115,6 +124,6 @@ def _rate(series: Sequence[Sample], window_s: float) -> float:
 
 
 def _newest_s(context: Context) -> float | None:
-    """Give when the deployment's replicas last told anything."""
+    """Return the time of the deployment's newest sample, or None if it has none."""
     every = (context.raw_metrics or {}).get(_ARRIVED_CANDIDATES, {}).values()
     return max((series[-1].timestamp for series in every if series), default=None)

@@ -1,7 +1,7 @@
-"""The scaler: a policy of the lab put to work on the deployments of a running pipeline.
+"""The scaler: it applies an autoscaling policy to the deployments of a running pipeline.
 
-It looks at what Serve's controller hands it, asks the policy every ``decision_interval_s``, and between two decisions
-gives back the targets that stand. Time is an argument.
+It gets its observations from Serve's controller and asks the policy every ``decision_interval_s``. Between
+two decisions it returns the current targets. Time is an argument of its methods.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class Scaler(Generic[State]):
-    """One policy and what it remembers."""
+    """A policy and its state."""
 
     def __init__(
         self,
@@ -40,10 +40,16 @@ class Scaler(Generic[State]):
         made_of: bytes = b"",
         traffic: TrafficLog | None = None,
     ) -> None:
-        """Decide for the deployments ``placed``, by name.
+        """Decide for the deployments ``placed``.
 
-        store: keeps weights and state. made_of: identifies the policy and its settings; a restarted controller goes on
-        with the state that it finds under the same. traffic: records decisions.
+        Args:
+            policy: the policy.
+            spec: the pipeline as the policy sees it.
+            placed: the deployments, by name.
+            store: keeps the weights and the policy's state.
+            made_of: identifies the policy and its settings. A restarted controller continues with a stored
+                state only if this is the same.
+            traffic: records the decisions.
         """
         self._policy, self._spec, self._placed, self._store = policy, spec, dict(placed), store
         self._made_of, self._traffic = made_of, traffic
@@ -55,16 +61,17 @@ class Scaler(Generic[State]):
         self._next_s = float("-inf")
 
     def __del__(self) -> None:
-        """Let go of what records; the controller is not kept waiting for it."""
+        """Stop the recording without waiting for it, so that the controller is not blocked."""
         if self._traffic is not None:
             self._traffic.stop()
 
     def targets(self, contexts: Mapping[str, Context], now_s: float) -> dict[str, int]:
-        """Give the replicas that each deployment shall have."""
+        """Return the number of replicas that each deployment should have."""
         standing = {name: context.target_num_replicas for name, context in contexts.items()}
         if now_s < self._next_s:
             return standing
-        # Set before anything can fail: an error is met again after the interval, not in every loop.
+        # Set this before anything can fail, so that an error repeats only after the interval and not in every
+        # loop.
         self._next_s = now_s + self._spec.decision_interval_s
         known = {name: context for name, context in contexts.items() if name in self._placed}
         observation = observe(
@@ -106,7 +113,7 @@ class Scaler(Generic[State]):
         for unit in self._spec.units:
             if len(unit.placed) > 1:
                 own = [each for each in self._placed.values() if each.key.unit == unit.name]
-                # Written in any case: weights of a policy before this one may still stand there.
+                # Always written, because the store may still have the weights of an earlier policy.
                 weights = decision.weights.get(unit.name) or RouterConfig.from_placements(own).weights
                 post_weights(self._store, unit.name, weights)
         self._store.post(_STATE, pickle.dumps((self._made_of, decision.state)))
@@ -131,7 +138,7 @@ class Scaler(Generic[State]):
 def pipeline_scaler(
     config: PipelineConfig, profiles: Mapping[Key, Profile], store: KvStore, home: Path | None = None
 ) -> Scaler[Any]:
-    """Make the scaler of all of a pipeline's deployments; where ``home`` is given, decisions may be recorded.
+    """Make the scaler for all deployments of a pipeline. Decisions may be recorded if ``home`` is given.
 
     Raises:
         AutoscaleError: the policy does not fit the pipeline.
@@ -147,7 +154,7 @@ def pipeline_scaler(
 
 
 def unit_scaler(config: PipelineConfig, profiles: Mapping[Key, Profile], deployment: str) -> Scaler[Any]:
-    """Make the scaler of one deployment by itself: its unit in one pool, with its share of the objective.
+    """Make the scaler for a single deployment: one unit in one pool, with its share of the objective.
 
     Raises:
         AutoscaleError: the policy does not fit the pipeline.

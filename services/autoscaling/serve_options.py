@@ -15,17 +15,25 @@ _WINDOW_S = 30.0
 def serve_options(
     config: PipelineConfig, spec: PipelineSpec, key: Key, policy: dict[str, Any] | None
 ) -> AutoscalingConfig:
-    """Give Serve's autoscaling options of a deployment; delays and factors change nothing.
+    """Return Serve's autoscaling options for a deployment. Its delays and factors have no effect.
 
-    policy: a deployment-level one, by import string and arguments. The window is the policy's own where it has one, as
-    ``target_ongoing`` does: what it averages requests over; else it holds two decisions' worth of what replicas record.
+    Args:
+        config: the pipeline.
+        spec: the pipeline as policies see it.
+        key: the unit and the pool.
+        policy: a deployment-level policy, by import string and arguments.
+
+    Returns:
+        The options. Their look-back window is the policy's own, if it has one: ``target_ongoing`` averages
+            requests over it. Otherwise the window covers the records of two decisions.
     """
     placed = spec.placed(key)
     assert config.autoscaling is not None
     needed_s = 2 * (spec.decision_interval_s + METRICS_INTERVAL_S)
     window_s = getattr(config.autoscaling.policy, "look_back_period_s", max(_WINDOW_S, needed_s))
     with warnings.catch_warnings():
-        # Serve 2.60 says that the interval will be an environment variable; nothing reads that variable yet.
+        # Serve 2.60 warns that an environment variable will replace the interval, but nothing reads that
+        # variable yet.
         warnings.simplefilter("ignore", DeprecationWarning)
         return AutoscalingConfig(
             min_replicas=placed.min_replicas,

@@ -1,8 +1,8 @@
-"""Policies as Ray Serve takes them: named by import string, made in its controller, called in each of its loops.
+"""Policies for Ray Serve. Serve names them by import string, makes them in its controller and calls them in each loop.
 
-What raises here would freeze every application of the cluster, so nothing does: where the scaler cannot be made, or
-its policy raises, the targets stay. Serve pickles this module by value, and a controller may run without the rest of
-the package: only the standard library is imported at the top.
+An exception here would freeze every application of the cluster, so none is raised. If the scaler cannot be
+made, or its policy fails, the targets stay as they are. Serve pickles this module by value, and a controller
+may run without the rest of the package. So only the standard library is imported at the top.
 """
 
 import logging
@@ -15,10 +15,10 @@ _logger = logging.getLogger("ray.serve")
 
 
 class _Guarded:
-    """A scaler and the promise that nothing is raised."""
+    """A scaler that never raises an exception."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
-        """Make the scaler; without one the targets stay for good, and the log says why."""
+        """Make the scaler. If that fails, log the error and keep the targets as they are from then on."""
         self._scaler: Any = None
         try:
             self._scaler = make()
@@ -26,7 +26,7 @@ class _Guarded:
             _logger.exception("autoscaling cannot start; the numbers of replicas stay as they are")
 
     def targets(self, contexts: Mapping[str, Any]) -> dict[str, int]:
-        """Give what the scaler wants, or what stands."""
+        """Return the targets of the scaler, or the current ones if it fails."""
         standing = {name: context.target_num_replicas for name, context in contexts.items()}
         if self._scaler is None or not contexts:
             return standing
@@ -40,7 +40,7 @@ class _Guarded:
 
 
 class PipelinePolicy:
-    """An application-level policy: one decision for all of a pipeline's deployments."""
+    """An application-level policy: one decision for all deployments of a pipeline."""
 
     def __init__(
         self,
@@ -49,9 +49,13 @@ class PipelinePolicy:
         home: str | None = None,
         keys: Any = None,
     ) -> None:
-        """Take the pipeline and the profiles its policy looks at, as JSON; decisions are recorded below ``home``.
+        """Prepare the policy.
 
-        keys: where weights and state are kept, Ray's key-value store by default.
+        Args:
+            config: the pipeline, as JSON.
+            profiles: the profiles that its policy reads, as JSON.
+            home: the folder below which decisions are recorded.
+            keys: the store for weights and state. The default is Ray's key-value store.
         """
 
         def make() -> Any:
@@ -67,16 +71,22 @@ class PipelinePolicy:
         self._guarded = _Guarded(make)
 
     def __call__(self, contexts: dict[Any, Any]) -> tuple[dict[Any, int], dict[Any, dict[str, Any]]]:
-        """Give the replicas of each deployment, by Serve's ids."""
+        """Return the number of replicas of each deployment, by Serve's ids."""
         targets = self._guarded.targets({each.name: context for each, context in contexts.items()})
         return {each: targets[each.name] for each in contexts}, {}
 
 
 class UnitPolicy:
-    """A deployment-level policy: for an application that is not deployed from a declarative config."""
+    """A deployment-level policy, for an application that is not deployed from a declarative config."""
 
     def __init__(self, config: dict[str, Any], profiles: list[dict[str, Any]], deployment: str) -> None:
-        """Take the pipeline, the profiles its policy looks at, and which of its deployments this one is."""
+        """Prepare the policy.
+
+        Args:
+            config: the pipeline, as JSON.
+            profiles: the profiles that its policy reads, as JSON.
+            deployment: the name of the deployment that the policy scales.
+        """
 
         def make() -> Any:
             from services.autoscaling.scaler import unit_scaler
@@ -86,12 +96,12 @@ class UnitPolicy:
         self._name, self._guarded = deployment, _Guarded(make)
 
     def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
-        """Give the deployment's replicas."""
+        """Return the number of replicas of the deployment."""
         return self._guarded.targets({self._name: context})[self._name], {}
 
 
 def policy_arguments(config: Any, profiles: Mapping[Any, Any]) -> dict[str, Any]:
-    """Give both policies' arguments as JSON."""
+    """Return the arguments of either policy as JSON."""
     return {
         "config": config.model_dump(mode="json"),
         "profiles": [profile.model_dump(mode="json") for profile in profiles.values()],

@@ -1,4 +1,4 @@
-"""From a pipeline's YAML to what policies, simulator, tuner and planner know of it (``autoscale.spec``)."""
+"""From a pipeline's YAML to its spec: the view of policies, simulator, tuner and planner (``autoscale.spec``)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,31 +12,36 @@ from services.config.placement import Placement, all_placements, placements
 from services.paths import shipped
 
 METRICS_INTERVAL_S = 1.0
-"""How often replicas tell the controller what their queues do."""
+"""Seconds between two reports of a replica's queue to the controller."""
 _MOST_REPLICAS = 10_000
 
 
 def spec_of(config: PipelineConfig, home: Path) -> PipelineSpec:
-    """Give the pipeline with its profiles, and with its ``autoscaling`` applied where it has that.
+    """Return the spec of the pipeline with its profiles. Its ``autoscaling`` is applied, if it has one.
 
     Raises:
-        ProfileError: a unit names no profile, or one that cannot be read or is of another unit or pool.
-        SpecError: a replica does not fit a node of its pool. PolicyError: ``autoscaling`` does not fit the pipeline.
+        ProfileError: a unit names no profile, or one that cannot be read or belongs to another unit or pool.
+        SpecError: a replica does not fit a node of its pool.
+        PolicyError: ``autoscaling`` does not fit the pipeline.
     """
     return lowered(config, profiles_of(config, home))
 
 
 def profiles_of(config: PipelineConfig, home: Path) -> dict[Key, Profile]:
-    """Read the profile of every unit in every pool; paths are relative to the home, or to the repository.
+    """Read the profile of every unit in every pool.
+
+    Args:
+        config: the pipeline.
+        home: paths of profiles are relative to this folder, or to the repository.
 
     Raises:
-        ProfileError: one is not named, cannot be read, or is of another unit or pool.
+        ProfileError: a profile is not named, cannot be read, or belongs to another unit or pool.
     """
     return {placement.key: _profile_of(placement, home) for placement in all_placements(config)}
 
 
 def needed_profiles(config: PipelineConfig, home: Path) -> dict[Key, Profile]:
-    """Read the profiles that the pipeline's own policy looks at: none where it looks at none.
+    """Read the profiles that the pipeline's own policy needs. Some policies need none.
 
     Raises:
         ProfileError: as ``profiles_of``.
@@ -48,10 +53,11 @@ def needed_profiles(config: PipelineConfig, home: Path) -> dict[Key, Profile]:
 
 
 def lowered(config: PipelineConfig, profiles: Mapping[Key, Profile]) -> PipelineSpec:
-    """Give the pipeline with these profiles; a unit without one has times that mean nothing.
+    """Return the spec of the pipeline with these profiles. The times of a unit without a profile have no meaning.
 
     Raises:
-        SpecError: a replica does not fit a node of its pool. PolicyError: ``autoscaling`` does not fit the pipeline.
+        SpecError: a replica does not fit a node of its pool.
+        PolicyError: ``autoscaling`` does not fit the pipeline.
     """
     names = dict.fromkeys([config.ingress_unit, config.unit_of("ranker")])
     spec = PipelineSpec(

@@ -1,4 +1,4 @@
-"""The limits of requests: what a caller may ask for, and what holds if the caller does not say."""
+"""Limits of requests, and the values that apply if a caller sends none."""
 
 from typing import Self
 
@@ -8,7 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class RequestsConfig(BaseModel):
     """Limits and defaults of requests.
 
-    max_deadline_ms, max_priority: what a caller may ask for at most; a request above gets 422.
+    Attributes:
+        max_k: the most items that a caller may ask for.
+        default_deadline_ms: the deadline of a request without one.
+        max_deadline_ms: the longest deadline that a caller may ask for. A longer one gets status 422.
+        max_priority: the highest priority that a caller may ask for. A higher one gets status 422.
+        max_body_bytes: the largest request body.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

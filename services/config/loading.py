@@ -1,4 +1,4 @@
-"""Loading: a pipeline's YAML to its configuration, with every fault on a line of its own."""
+"""Load a pipeline's YAML into its configuration, and report each fault on its own line."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -15,7 +15,7 @@ def load_config(path: Path) -> PipelineConfig:
     """Read and validate one YAML file.
 
     Raises:
-        ConfigError: every fault in it, one a line: field, what was wrong, the value.
+        ConfigError: the file has faults. Each is one line with the field, the problem and the value.
     """
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _ClosedLoader)
@@ -27,10 +27,14 @@ def load_config(path: Path) -> PipelineConfig:
 
 
 def validated(data: dict[str, Any], source: str) -> PipelineConfig:
-    """Return the configuration that ``data`` from ``source`` describes.
+    """Return the configuration in ``data``.
+
+    Args:
+        data: the fields of the pipeline.
+        source: the origin of the data, such as a file name. It precedes each fault.
 
     Raises:
-        ConfigError: every fault in it, one a line: field, what was wrong, the value.
+        ConfigError: the data have faults. Each is one line with the field, the problem and the value.
     """
     try:
         return PipelineConfig.model_validate(data)
@@ -39,7 +43,7 @@ def validated(data: dict[str, Any], source: str) -> PipelineConfig:
 
 
 class _ClosedLoader(yaml.SafeLoader):
-    """Refuses a key that is given twice; YAML's own loader keeps the last and says nothing."""
+    """A YAML loader that refuses duplicate keys. The loader of PyYAML silently keeps the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
@@ -64,13 +68,16 @@ def _fault_lines(error: ValidationError, data: dict[str, Any]) -> list[str]:
             lines.append(f"{field}: expected a list, got {fault['input']!r}")
         else:
             shown = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r}"
-            # What holds between fields has no field of its own; the message names those it is about.
+            # A rule about several fields has no field of its own. Its message names the fields.
             lines.append(f"{field}: {message}{shown}" if field else message)
     return lines
 
 
 def _field(location: tuple[int | str, ...], data: Any) -> str:
-    """Return the field's path in the data: pydantic adds the ``kind`` of what may be of several."""
+    """Return the path of a field in the data.
+
+    Pydantic adds the ``kind`` to a location if the field is a union of several kinds. It is left out here.
+    """
     path = []
     for part in location:
         if isinstance(data, dict) and part not in data and part == data.get("kind"):

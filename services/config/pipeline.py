@@ -1,4 +1,4 @@
-"""The pipeline's YAML as one closed tree, assembled from the frozen parts that lie beside their consumers."""
+"""The schema of a pipeline's YAML. Its parts are frozen models that are defined next to the code that uses them."""
 
 from typing import Any, Self
 
@@ -23,10 +23,14 @@ from services.stages.scoring.scorer import ModelConfig
 
 
 class PipelineConfig(BaseModel):
-    """One ranking pipeline. All paths are relative to the home (``$RANKWAY_HOME`` or ``.rankway``).
+    """One ranking pipeline.
 
-    stages: of other packages, each after the features or after the ranker, in this order.
-    trust: the packages outside this repository whose code the pipeline may load; what it names of others is refused.
+    All paths are relative to the home (``$RANKWAY_HOME`` or ``.rankway``). Unknown fields are refused.
+
+    Attributes:
+        stages: custom stages of other packages, each after the features or after the ranker, in this order.
+        trust: the packages outside this repository whose code the pipeline may load. Code of other packages
+            is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +56,7 @@ class PipelineConfig(BaseModel):
     trust: tuple[Package, ...] = ()
 
     def stage_names(self) -> tuple[StageName, ...]:
-        """Return the pipeline's stages in a request's order."""
+        """Return the pipeline's stages in the order in which a request passes them."""
         return ("features", "ranker") if self.reranker is None else ("features", "ranker", "reranker")
 
     def unit_of(self, stage: StageName) -> str:
@@ -61,7 +65,7 @@ class PipelineConfig(BaseModel):
 
     @property
     def ingress_unit(self) -> str:
-        """The unit that answers HTTP: the one that reads features."""
+        """The unit that answers HTTP. It is the one that reads features."""
         return self.unit_of("features")
 
     @model_validator(mode="wrap")

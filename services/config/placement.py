@@ -1,4 +1,8 @@
-"""Where units run: a unit that names pools is a Serve deployment in each, ``<unit>@<pool>``; else one, ``<unit>``."""
+"""The Serve deployments of a pipeline's units.
+
+A unit with pools is one deployment per pool, named ``<unit>@<pool>``. A unit without pools is one deployment,
+named ``<unit>``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +17,20 @@ from services.config.pipeline import PipelineConfig
 from services.config.units import LOCAL_POOL
 from services.errors import ConfigError
 
-# A unit without pools: nodes that are there at once, whose cost is counted in hours of a CPU.
+# The node of a unit without pools: available at once, and priced in CPU hours.
 _LOCAL = PoolConfig(cpus=8, memory_gib=32, price_per_hour=8, provisioning_s=0, max_nodes=100_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A unit in one pool: one Serve deployment. cpus, gpus: of a replica; replicas: at the start.
+    """A unit in one pool, which is one Serve deployment.
 
-    weight: its share of the unit's candidates, against the other pools'. profile: file of what it was measured to take.
+    Attributes:
+        cpus: CPUs of a replica.
+        gpus: GPUs of a replica.
+        replicas: the number of replicas at the start.
+        weight: the unit's share of candidates in this pool, relative to the other pools.
+        profile: the file with the measured profile.
     """
 
     key: Key
@@ -34,7 +43,7 @@ class Placement:
     profile: str | None
 
     def actor_options(self) -> dict[str, Any]:
-        """Give Ray's options of a replica's actor: what it takes, and the nodes that have it."""
+        """Return Ray's options for a replica's actor: its resources, and the labels of nodes that it may run on."""
         options: dict[str, Any] = {"num_cpus": self.cpus}
         if self.gpus:
             options["num_gpus"] = self.gpus
@@ -46,9 +55,10 @@ class Placement:
 
 
 class RouterConfig(BaseModel):
-    """The ingress deployment's ``user_config``: the share of the ranker's candidates that each pool gets.
+    """The ``user_config`` of the ingress deployment: the share of the ranker's candidates for each pool.
 
-    Weights need not sum to 1. A pool of weight 0, or that is not named, gets nothing while another can take it.
+    Weights need not sum to 1. A pool with weight 0 or without a weight gets candidates only if no other pool
+    can take them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -57,13 +67,17 @@ class RouterConfig(BaseModel):
 
     @classmethod
     def from_placements(cls, placed: Sequence[Placement]) -> Self:
-        """Give the weights that a pipeline's YAML says: a pool's own, else its replicas; equal ones where all are 0."""
+        """Return the weights from a pipeline's YAML.
+
+        The default weight of a pool is its number of replicas. If all weights are 0, all pools get the same
+        weight.
+        """
         weights = {placement.key.pool: placement.weight for placement in placed}
         return cls(weights=weights if any(weights.values()) else dict.fromkeys(weights, 1.0))
 
 
 def placements(config: PipelineConfig, unit_name: str) -> tuple[Placement, ...]:
-    """Give a unit's deployments, in the order of its pools."""
+    """Return a unit's deployments, in the order of its pools."""
     unit = config.units[unit_name]
     if not unit.pools:
         pool = config.pools.get(LOCAL_POOL, _LOCAL)
@@ -90,16 +104,16 @@ def _placed(config: PipelineConfig, unit_name: str, pool: str) -> Placement:
 
 
 def all_placements(config: PipelineConfig) -> tuple[Placement, ...]:
-    """Give every deployment of the pipeline, the ingress's first."""
+    """Return every deployment of the pipeline. The ingress comes first."""
     names = dict.fromkeys([config.ingress_unit, config.unit_of("ranker")])
     return tuple(placement for name in names for placement in placements(config, name))
 
 
 def placement_of(config: PipelineConfig, deployment: str) -> Placement:
-    """Give the placement whose Serve deployment has that name.
+    """Return the placement of a Serve deployment.
 
     Raises:
-        ConfigError: none has.
+        ConfigError: the pipeline has no deployment of that name.
     """
     every = all_placements(config)
     for placement in every:
@@ -111,10 +125,10 @@ def placement_of(config: PipelineConfig, deployment: str) -> Placement:
 
 
 def sharded_runtime(config: PipelineConfig, unit: str) -> GroupOptions | None:
-    """Give the options of the shard group that a replica of the unit needs, None where none of its models does.
+    """Return the options of the unit's shard group, or None if none of its models needs one.
 
     Raises:
-        ConfigError: two of its models want different groups.
+        ConfigError: two models of the unit need different groups.
     """
     stages = config.units[unit].stages
     models = [config.ranker.model] if "ranker" in stages else []

@@ -1,4 +1,4 @@
-"""The runtime of each model of a pipeline: as configured, or chosen; what a rank will hold, and why."""
+"""The runtime of each model of a pipeline, configured or chosen, and the weights that one rank holds."""
 
 import os
 from dataclasses import replace
@@ -25,10 +25,10 @@ _GIB = 1 << 30
 
 
 def resolved(config: PipelineConfig, home: Path) -> PipelineConfig:
-    """Give the pipeline with a chosen runtime for every model of kind auto; itself where there is none.
+    """Return the pipeline with a chosen runtime for every model of kind auto. Without such a model it is unchanged.
 
     Raises:
-        ConfigError: an artifact cannot be read, or a pool does not say what its GPUs have.
+        ConfigError: an artifact cannot be read, or a pool does not describe its GPUs.
     """
     wanted = [name for name, model in config.models.items() if isinstance(model.runtime, AutoConfig)]
     if not wanted:
@@ -42,7 +42,7 @@ def resolved(config: PipelineConfig, home: Path) -> PipelineConfig:
 
 
 def choices(config: PipelineConfig, home: Path) -> dict[str, Choice]:
-    """Give every model's runtime by the model's name.
+    """Return the runtime of every model, by the model's name.
 
     Raises:
         ConfigError: as ``resolved``.
@@ -51,7 +51,7 @@ def choices(config: PipelineConfig, home: Path) -> dict[str, Choice]:
 
 
 def describe(choice: Choice) -> str:
-    """Say a choice in a line."""
+    """Return a choice as one line of text."""
     runtime = choice.runtime
     group = group_of(runtime)
     count = f" over {group.shards} ranks" if group is not None else ""
@@ -89,7 +89,7 @@ def _choice(config: PipelineConfig, home: Path, name: str) -> Choice:
 
 
 def _users(config: PipelineConfig, name: str) -> list[tuple[str, int]]:
-    """Give the units that run the model, and how many candidates of a request each gives it."""
+    """Return the units that run the model, and the number of candidates per request for which each runs it."""
     users = []
     if config.ranker.model == name:
         users.append((config.unit_of("ranker"), config.candidates.count))
@@ -101,7 +101,7 @@ def _users(config: PipelineConfig, name: str) -> list[tuple[str, int]]:
 
 
 def _device(config: PipelineConfig, placement: Placement) -> Device:
-    """Give what a rank has: its GPUs, or its share of the node's memory by its share of the CPUs."""
+    """Return the device of one rank: its GPUs, or the share of the node's memory that matches its share of the CPUs."""
     cpus = placement.cpus or 1.0
     if placement.key.pool == LOCAL_POOL and LOCAL_POOL not in config.pools:
         return _this_machine(cpus)
@@ -135,6 +135,6 @@ def _of_node(node: PoolConfig, cpus: float) -> Device:
 
 
 def _configured(runtime: RuntimeConfig, weights: Weights) -> Choice:
-    """Give an explicit runtime as a choice, with what a rank of it holds."""
+    """Return a configured runtime as a choice, with the weights that one of its ranks holds."""
     held = held_weights(runtime, weights)
     return Choice(runtime, held.rank_bytes, held.why)

@@ -7,16 +7,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.scheduling.batcher import BatchingConfig
 
 StageName = Literal["features", "ranker", "reranker"]
-# Serve joins names of applications, deployments and replicas with "#" and "/".
+# Serve joins the names of applications, deployments and replicas with "#" and "/".
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 LOCAL_POOL = "local"
-"""Where a unit is that names no pools; ``pools`` may describe it."""
+"""The pool of a unit that names no pools. ``pools`` may describe it."""
 
 
 class PlacedUnitConfig(BaseModel):
-    """A unit in one pool. cpus, replicas, profile: as the unit's own where they are not given.
+    """A unit in one pool. If cpus, replicas or profile are missing, the unit's own values apply.
 
-    weight: its share of the unit's candidates beside the other pools, while no policy decides it.
+    Attributes:
+        weight: the unit's share of candidates in this pool, relative to the other pools, until a policy
+            decides it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,11 +31,14 @@ class PlacedUnitConfig(BaseModel):
 
 
 class UnitConfig(BaseModel):
-    """One or more stages in one process: the thing scaled and priced.
+    """One or more stages in one process. Units are scaled and priced.
 
-    max_calls_in_flight: batches a replica may have begun at once, those away at another unit included.
-    max_ongoing_requests: past it the replica refuses before parsing.
-    profile: file of what ``rankway models bench`` measured of it; what simulator, policies and planner read.
+    Attributes:
+        max_calls_in_flight: the most batches that a replica works on at once, including those that wait for
+            another unit.
+        max_ongoing_requests: the most requests in a replica. It refuses further ones before it parses them.
+        profile: the file that ``rankway models bench`` wrote for the unit. Simulator, policies and planner
+            read it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,5 +58,5 @@ class HttpConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = Field(default="127.0.0.1", min_length=1)  # an empty one would be all of them
+    host: str = Field(default="127.0.0.1", min_length=1)  # an empty host would bind all addresses
     port: int = Field(default=8000, ge=1, le=65_535)

@@ -1,1 +1,1 @@
-"""Deployment: checks a pipeline, makes its Serve configuration, and starts it on Ray."""
+"""Deployment: check a pipeline, make its Serve configuration, and start it on Ray."""

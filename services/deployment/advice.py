@@ -1,4 +1,4 @@
-"""Warnings and advice of ``rankway check`` on a pipeline that can be served."""
+"""Warnings and advice of ``rankway check`` for a pipeline that can be served."""
 
 from autoscale.advice import call_limited, meaningless, sizing_of, unreachable
 from autoscale.errors import AutoscaleError
@@ -8,7 +8,11 @@ from services.stores import store_fault
 
 
 def scaling_warnings(pipeline: Preflight) -> list[str]:
-    """Return warnings: the policy does what a simpler one does, the objective is out of reach, calls limit a unit."""
+    """Return warnings about autoscaling and calls.
+
+    They report a policy that does the same as a simpler one, an objective that cannot be reached, and a unit
+    that is limited by its calls.
+    """
     scaling, limited = pipeline.config.autoscaling, _call_warnings(pipeline)
     if scaling is None:
         return limited
@@ -25,19 +29,25 @@ def idle_policies(pipeline: Preflight) -> dict[str, str]:
         return {}
     excluded = {scaling.policy.kind}
     if not needed_profiles(pipeline.config, pipeline.home):
-        excluded.add("predictive")  # whether it adds anything depends on start-up times
+        excluded.add("predictive")  # depends on start-up times, which are in the profiles
     return {kind: why for kind, why in meaningless(scaling, pipeline.spec).items() if kind not in excluded}
 
 
 def store_warnings(pipeline: Preflight) -> list[str]:
-    """Return what a store of another process lacks; a pipeline is served without it, with default features."""
+    """Return problems of a feature store in another process.
+
+    The pipeline can be served without the store. Its answers then use default features.
+    """
     store = pipeline.config.features.store
     fault = None if store is None else store_fault(store, pipeline.home)
     return [] if fault is None else [f"features.store: {fault}. Until then, answers use default features"]
 
 
 def _call_warnings(pipeline: Preflight) -> list[str]:
-    """Return warnings of units that their calls to the next one limit; it takes the profiles of both to know."""
+    """Return warnings about units that are limited by their calls to the next unit.
+
+    The result is empty if a profile is missing.
+    """
     try:
         spec = spec_of(pipeline.config, pipeline.home)
     except AutoscaleError:

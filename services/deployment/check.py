@@ -1,4 +1,4 @@
-"""What ``rankway check`` looks at beyond the YAML itself: that the named data and models are there and fit."""
+"""Checks of ``rankway check`` beyond the YAML: the named data and models exist and fit together."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,15 +37,17 @@ from services.stores import check_store
 
 
 def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
-    """Return every fault as a line: field, problem, remedy. Empty if the pipeline can be served."""
+    """Return every fault as a line with field, problem and remedy. The list is empty if the pipeline can be served."""
     return Preflight(config, home).faults()
 
 
 @contextmanager
 def collected(faults: list[str], field: str | None = None) -> Iterator[None]:
-    """Append an error of the block to ``faults`` as a line, and go on after the block.
+    """Append an error of the block to ``faults``, and continue after the block.
 
-    field: for errors that name no field of the configuration.
+    Args:
+        faults: the faults, one per line.
+        field: the field for errors that name no field of the configuration.
     """
     try:
         yield
@@ -55,16 +57,16 @@ def collected(faults: list[str], field: str | None = None) -> Iterator[None]:
 
 
 class Preflight:
-    """A pipeline before it is served. Its definitions, catalogue and spec are read once."""
+    """A pipeline before it is served. Its definitions, catalogue and spec are read only once."""
 
     def __init__(self, config: PipelineConfig, home: Path) -> None:
-        """Read nothing yet."""
+        """Prepare the checks. This reads nothing."""
         self.config, self.home = config, home
         self._faults: list[str] = []
 
     @cached_property
     def definitions(self) -> FeatureSet | None:
-        """The feature definitions; None, and a fault, if they cannot be read."""
+        """The feature definitions. If they cannot be read, the value is None and a fault is added."""
         definitions = None
         with collected(self._faults):
             definitions = load_definitions(self.home / self.config.features.definitions)
@@ -72,7 +74,7 @@ class Preflight:
 
     @cached_property
     def catalogue(self) -> Catalogue | None:
-        """The catalogue; None, and a fault, if it cannot be opened."""
+        """The catalogue. If it cannot be opened, the value is None and a fault is added."""
         catalogue = None
         with collected(self._faults, "catalogue"):
             catalogue = Catalogue.open(settled(self.home / self.config.catalogue))
@@ -80,15 +82,18 @@ class Preflight:
 
     @cached_property
     def spec(self) -> PipelineSpec:
-        """What autoscaling policies know of the pipeline.
+        """The pipeline as autoscaling policies see it.
 
         Raises:
-            AutoscaleError: a profile is missing, or a replica fits no node of its pool.
+            AutoscaleError: a profile is missing, or a replica does not fit a node of its pool.
         """
         return lowered(self.config, needed_profiles(self.config, self.home))
 
     def faults(self) -> list[str]:
-        """Return every fault as a line: field, problem, remedy. Empty if the pipeline can be served."""
+        """Return every fault as a line with field, problem and remedy.
+
+        The list is empty if the pipeline can be served.
+        """
         faults, config = self._faults, self.config
         with collected(faults):
             config = self.config = resolved(config, self.home)
@@ -114,7 +119,9 @@ class Preflight:
         for name in config.models:
             with collected(faults, f"models.{name}.artifact"):
                 self._check_model(name)
-        return list(dict.fromkeys(faults))  # a missing artifact has no runtime to choose, either
+        return list(
+            dict.fromkeys(faults)
+        )  # a missing artifact is found twice, as no runtime can be chosen for it
 
     def _check_catalogue(self, catalogue: Catalogue, definitions: FeatureSet) -> None:
         config, home = self.config, self.home
@@ -156,7 +163,7 @@ class Preflight:
                 )
 
     def _check_inputs(self, artifact: Artifact, root: Path) -> None:
-        """Assemble every input once: a source that the definitions lack shows here, not at start-up."""
+        """Assemble every input once, so that a source that the definitions lack is found here and not at start-up."""
         if self.catalogue is None or self.definitions is None:
             return
         layout, view = ContextLayout(self.definitions), FeatureView(self.definitions, self.catalogue)

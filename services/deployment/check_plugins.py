@@ -1,4 +1,4 @@
-"""What ``rankway check`` looks at of a pipeline's own code: runtimes and stages that a configuration names."""
+"""Checks of ``rankway check`` for custom code: the runtimes, stages and sources that a configuration names."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from services.stages.custom import CustomStages, StageContext
 
 
 def runtime_faults(config: PipelineConfig) -> list[str]:
-    """Return a line for each model whose runtime names code, or needs a package, that is not there."""
+    """Return a line for each model whose runtime cannot be loaded, because code or a package is missing."""
     faults = []
     for name, model in config.models.items():
         try:
@@ -31,10 +31,10 @@ def runtime_faults(config: PipelineConfig) -> list[str]:
 
 
 def check_stages(config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet, home: Path) -> None:
-    """Make the custom stages and run each on a batch of unknown users.
+    """Make the custom stages, and run each on a batch of unknown users.
 
     Raises:
-        ConfigError: one cannot be made, or fails.
+        ConfigError: a stage cannot be made, or fails.
     """
     stages = CustomStages(config.stages, StageContext(catalogue, definitions, home))
     if not config.stages:
@@ -60,7 +60,7 @@ def check_source(config: PipelineConfig, source: CandidateSource, definitions: F
     """Draw once from another package's candidate source.
 
     Raises:
-        ConfigError: it fails.
+        ConfigError: the source fails.
     """
     if config.candidates.kind in SOURCES.builtins:
         return
@@ -79,8 +79,8 @@ def check_source(config: PipelineConfig, source: CandidateSource, definitions: F
 def prepared(
     config: PipelineConfig, catalogue: Catalogue, definitions: FeatureSet, home: Path, batch: RaggedBatch
 ) -> RaggedBatch:
-    """Return the batch with the columns of the custom stages before the ranker, as far as these work."""
+    """Return the batch with the columns of the custom stages before the ranker. If they fail, it is unchanged."""
     try:
         return CustomStages(config.stages, StageContext(catalogue, definitions, home)).prepare(batch)
     except PLUGIN_ERRORS:
-        return batch  # ``check_stages`` reports it
+        return batch  # ``check_stages`` reports the error

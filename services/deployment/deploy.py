@@ -1,4 +1,4 @@
-"""Deployment of a pipeline on the running cluster."""
+"""Deploy a pipeline on the running cluster."""
 
 import json
 import time
@@ -28,13 +28,20 @@ def deploy(
     on_status: Callable[[str], None],
     document: dict[str, Any] | None = None,
 ) -> bool:
-    """Deploy on the running cluster; wait until every replica is warm and the endpoint answers.
+    """Deploy the pipeline, and wait until every replica is warm and the endpoint answers.
 
-    document: the Serve config; ``serve_config``'s where not given. Gives whether requests take the fast path.
+    Args:
+        config: the pipeline.
+        home: the data home.
+        on_status: called with the progress.
+        document: the Serve config. The default is that of ``serve_config``.
+
+    Returns:
+        Whether requests take the fast path.
 
     Raises:
-        ConfigError: a shard group finds no place.
-        ServiceError: the application failed to start; Serve's message follows.
+        ConfigError: a shard group does not fit the cluster.
+        ServiceError: the application did not start. Serve's message follows.
     """
     check_placeable(config)
     deploy_document(document or serve_config(config, home))
@@ -55,12 +62,12 @@ def deploy(
 
 
 def _running(states: Mapping[Any, int]) -> int:
-    """Serve's own enumeration of states is private; it is one of strings."""
+    """Return the number of running replicas. The type of the states is a private string enumeration of Serve."""
     return next((count for state, count in states.items() if state == "RUNNING"), 0)
 
 
 def _wait_for_route(http: HttpConfig, on_status: Callable[[str], None]) -> bool:
-    """Wait until HAProxy has taken up the replicas; until then Serve's fallback proxy answers."""
+    """Wait until HAProxy routes to the replicas. Until then Serve's fallback proxy answers."""
     limit_s = time.monotonic() + _ROUTE_LIMIT_S
     host = "127.0.0.1" if http.host == "0.0.0.0" else http.host
     while True:

@@ -1,4 +1,8 @@
-"""Where a pipeline's service runs: a note beside its releases while it does, for commands that speak to it."""
+"""Find the running service of a pipeline.
+
+While it runs, the service keeps its cluster's address in a file next to its releases. Commands read it to
+connect.
+"""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +22,7 @@ _NOTE = "cluster.txt"
 
 @contextmanager
 def announced(config: PipelineConfig, home: Path) -> Iterator[None]:
-    """Leave a note of the running cluster's address while the block runs."""
+    """Write the address of the running cluster to a file, and remove the file after the block."""
     note = home / config.name / _NOTE
     note.parent.mkdir(parents=True, exist_ok=True)
     address: str = ray.get_runtime_context().gcs_address
@@ -26,16 +30,21 @@ def announced(config: PipelineConfig, home: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if note.is_file() and note.read_text() == address:  # a service started since leaves its own
+        if (
+            note.is_file() and note.read_text() == address
+        ):  # a service that started since has its own address there
             note.unlink()
 
 
 @contextmanager
 def joined(config: PipelineConfig, home: Path) -> Iterator[bool]:
-    """Join the cluster that serves the pipeline: ``$RAY_ADDRESS``, else the noted one; False where there is none.
+    """Join the cluster that serves the pipeline: ``$RAY_ADDRESS``, or else the address in the file.
+
+    Yields:
+        True after joining. False if there is no address.
 
     Raises:
-        ServiceError: the cluster cannot be reached, or serves no such pipeline.
+        ServiceError: the cluster cannot be reached, or does not serve the pipeline.
     """
     note = home / config.name / _NOTE
     address = os.environ.get("RAY_ADDRESS")
@@ -44,10 +53,11 @@ def joined(config: PipelineConfig, home: Path) -> Iterator[bool]:
             yield False
             return
         address = note.read_text()
-        # Ray does this itself if it finds a local cluster. If it is given an address, it goes by RAY_AUTH_MODE alone,
-        # which it reads once, when it is imported; a cluster that `rankway serve` starts asks for the token.
+        # Ray does this itself if it finds a local cluster. For a given address it only looks at
+        # RAY_AUTH_MODE, which it reads once, at import. A cluster that `rankway serve` starts requires the
+        # token.
         use_local_token()
-    os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "0"  # calls of a command wait for their answers
+    os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "0"  # a command waits for the results of its calls
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:

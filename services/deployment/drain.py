@@ -1,8 +1,9 @@
-"""A node leaves in order: its replicas are started elsewhere before they stop here.
+"""Drain a node in order: its replicas start elsewhere before they stop here.
 
-Kubernetes evicts a pod without a word to Ray, whose replicas would end with the requests they have. So the pod asks Ray
-to drain its node (``python -m services.deployment.drain``, before it stops): Serve then starts a replica elsewhere for
-each that is there, has those here finish what they have, and takes them out of all routes.
+Kubernetes evicts a pod without telling Ray, and the replicas would end with their requests. So before it
+stops, the pod runs ``python -m services.deployment.drain``, which asks Ray to drain its node. Serve then
+starts a replacement for each replica, lets the old ones finish their requests, and removes them from all
+routes.
 """
 
 import argparse
@@ -15,7 +16,9 @@ _POLL_PERIOD_S = 1.0
 
 
 async def leave(gcs: Gcs, node: Node, limit_s: float) -> bool:
-    """Drain the node; return whether its replicas were gone in time. Past the limit Serve stops them where they are.
+    """Drain the node, and return whether its replicas were gone in time.
+
+    After ``limit_s`` seconds Serve stops the remaining replicas on the node.
 
     Raises:
         RuntimeError: Ray refuses.
@@ -30,7 +33,7 @@ async def leave(gcs: Gcs, node: Node, limit_s: float) -> bool:
 
 
 def main() -> None:
-    """Leave with the node of this pod; ``$RAY_ADDRESS`` says of which cluster."""
+    """Drain the node of this pod. ``$RAY_ADDRESS`` names the cluster."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument(
         "--limit-s", type=float, required=True, help="Seconds that replicas may take to move."

@@ -1,4 +1,4 @@
-"""Ray and Serve on this machine, for one pipeline, with ports and files of their own."""
+"""Ray and Serve on this machine for one pipeline, with their own ports and files."""
 
 import os
 import shutil
@@ -29,20 +29,21 @@ from services.sharding.actors import bundles
 
 @contextmanager
 def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
-    """Start Ray and Serve on this machine with ports and files of their own; leave nothing behind."""
+    """Start Ray and Serve on this machine with their own ports and files. Remove everything after the block."""
     directory = runtime_directory()
     try:
         ports = free_ports()
         apply_settings(throughput_settings())
-        os.environ.update(local_settings(ports, directory))  # this service's own, whatever one before it had
+        os.environ.update(local_settings(ports, directory))  # overwrites those of an earlier service
         cpus = sum(
             bundle["CPU"] * _most_replicas(config, placed)
             for placed in all_placements(config)
             for bundle in bundles(config, placed)
         )
-        # Ray puts the current directory first on the path of its workers, before these packages.
+        # Ray puts the current directory first on its workers' path, before these packages.
         with chdir(PACKAGES):
-            # Serve's controller and proxy ask for none; a second set of replicas fits while one is replaced.
+            # Serve's controller and proxy need no CPU. Twice the CPUs let a second set of replicas start
+            # during a replacement.
             start_local_ray(cpus=max(1, round(2 * cpus)), metrics_port=ports.metrics_export)
         try:
             serve.start(
@@ -57,7 +58,7 @@ def local_cluster(config: PipelineConfig) -> Iterator[ServicePorts]:
 
 
 def _most_replicas(config: PipelineConfig, placement: Placement) -> int:
-    """Return how many there may be on this machine: the bound where one is given, but no more than it has cores for."""
+    """Return the largest number of replicas on this machine: the bound, but at most as many as it has cores for."""
     if config.autoscaling is None:
         return placement.replicas
     here = int((os.cpu_count() or 1) / placement.cpus) if placement.cpus else placement.replicas
@@ -66,10 +67,10 @@ def _most_replicas(config: PipelineConfig, placement: Placement) -> int:
 
 
 def refuse_taken_port(http: HttpConfig) -> None:
-    """Fail before anything is started when the port is taken.
+    """Fail before anything is started if the port is in use.
 
     Raises:
-        ConfigError: something listens there.
+        ConfigError: the port cannot be bound.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

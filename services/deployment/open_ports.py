@@ -1,4 +1,4 @@
-"""Which ports of this service's processes are open beyond loopback."""
+"""Find ports of this service's processes that are open beyond loopback."""
 
 import os
 
@@ -8,7 +8,7 @@ _LOOPBACK = ("127.", "::1")
 
 
 def exposed_ports() -> list[tuple[int, str]]:
-    """Give (port, process name) of every listener of our descendants that is not bound to loopback."""
+    """Return (port, process name) of every listener of our child processes that is not bound to loopback."""
     ports: set[tuple[int, str]] = set()
     for process in psutil.Process(os.getpid()).children(recursive=True):
         try:

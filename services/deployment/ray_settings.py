@@ -1,17 +1,22 @@
-"""Ray Serve's settings for throughput, and the ports and files of this service alone.
+"""Ray Serve's settings for throughput, and the ports and files of one service.
 
-They are environment variables that must stand before Ray starts, on every node. Why each is set:
-HAProxy and the throughput settings together cut the no-op path from 4.9 to 0.6 ms; one HAProxy thread
-suffices for two cores; our own metrics make HAProxy's datagram a request superfluous; a request that fits
-the buffer is sent again when its replica dies before answering. HAProxy copies the whole buffer with each
-request: 64 KiB took it a sixth of its time, and 32 hold the ids of a thousand candidates. The controller
-looks twice a second instead of ten times, which took 3.5% of a core of an idle service. Ray starts workers
-at niceness 15: whatever else runs on the node, the load generator too, would go before an answer.
+They are environment variables, and must be set on every node before Ray starts. The reasons for the settings:
 
-A client that stays silent is cut off. HAProxy waits ``REQUEST_HEAD_LIMIT_S`` for the whole head of a request, and
-``CLIENT_SILENCE_LIMIT_S`` for the next byte of a body or for a client to read its answer. Neither limits how long an
-answer may take. An idle connection between two requests is kept for Ray's ``keep_alive_timeout_s``, 90 s.
-Without the first, connections that never finish their head hold places of ``maxconn`` for an hour.
+- HAProxy and the throughput settings together reduce the no-op path from 4.9 to 0.6 ms.
+- One HAProxy thread suffices for two cores.
+- HAProxy sends a datagram per request for its metrics. Our own metrics make it unnecessary.
+- A request that fits HAProxy's buffer is sent again if its replica dies before answering. HAProxy copies the
+  whole buffer with each request. A buffer of 64 KiB took a sixth of its time. 32 KiB hold the ids of a
+  thousand candidates.
+- The controller runs its loop twice per second. Ten times per second took 3.5% of a core of an idle service.
+- Ray starts workers at niceness 15. Then any other process on the node, even the load generator, would run
+  before an answer.
+
+A silent client is disconnected. HAProxy waits ``REQUEST_HEAD_LIMIT_S`` for the complete head of a request,
+and ``CLIENT_SILENCE_LIMIT_S`` for the next byte of a body or for a client to read its answer. Neither limits
+the time of an answer. An idle connection between two requests is kept for Ray's ``keep_alive_timeout_s``, 90
+s. Without the first limit, connections that never finish their head would hold slots of ``maxconn`` for an
+hour.
 """
 
 import os
@@ -26,8 +31,8 @@ from services.ingress.fast_path import IMPORT_PATH as FAST_PATH_IMPORT
 
 REQUEST_HEAD_LIMIT_S = 5
 # Above the 10 s that a replica waits for a body, so that a slow body gets the replica's own error document.
-# HAProxy applies this limit to WebSockets too, because Ray renders no `timeout tunnel`: an idle socket is cut after
-# it. A service with WebSockets must send a ping more often than this.
+# HAProxy applies this limit to WebSockets too, because Ray renders no `timeout tunnel`. It closes an idle
+# socket after this time, so a service with WebSockets must send pings more often.
 CLIENT_SILENCE_LIMIT_S = 15
 _RETRIABLE_BYTES = 32_768
 _REPLICA_PORTS = 64
@@ -36,7 +41,12 @@ _FIRST_PORT, _LAST_PORT = 20_000, 32_000  # below Linux's ephemeral range, which
 
 @dataclass(frozen=True, slots=True)
 class ServicePorts:
-    """Ports of one service on one machine; each range is [first, first + 64)."""
+    """Ports of one service on one machine.
+
+    Attributes:
+        replica_http: the first port of a range of 64.
+        replica_grpc: the first port of a range of 64.
+    """
 
     replica_http: int
     replica_grpc: int
@@ -48,7 +58,7 @@ class ServicePorts:
 
 
 def throughput_settings() -> dict[str, str]:
-    """Give the settings that every node has."""
+    """Return the settings of every node."""
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -70,20 +80,23 @@ def throughput_settings() -> dict[str, str]:
 
 
 def _balance() -> str:
-    """Return Ray's default algorithm, and on lines of their own two settings that Ray has no variable for.
+    """Return Ray's default algorithm, followed by lines with two settings that Ray has no variable for.
 
-    Ray writes this value as it is, once, as the last line of HAProxy's section ``defaults``, so the further lines
-    become settings of that section. A test renders the template of the installed Ray to hold this. The last one has
-    HAProxy close a connection that was opened in advance without a word: a 408 would be read as the answer to the
-    request that is just being sent.
+    Ray writes this value once, unchanged, as the last line of HAProxy's section ``defaults``. So the
+    additional lines become settings of that section. A test renders the template of the installed Ray to
+    verify this.
+
+    The last setting, ``http-ignore-probes``, makes HAProxy close a connection that was opened in advance
+    without an answer. A client would take a 408 as the answer to the request that it is just sending.
     """
     return f"leastconn\n    timeout http-request {REQUEST_HEAD_LIMIT_S}s\n    option http-ignore-probes"
 
 
 def local_settings(ports: ServicePorts, directory: Path) -> dict[str, str]:
-    """Give the settings that let several services run on one machine, and one stop quickly."""
+    """Return settings that let several services run on one machine, and let one stop quickly."""
     return {
-        # Serve's 30 s let load balancers elsewhere forget a replica; here the only one is told directly.
+        # Serve's 30 s let remote load balancers forget a replica. Here the only one, HAProxy, is told
+        # directly.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replica_http),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replica_http + _REPLICA_PORTS - 1),
@@ -102,24 +115,27 @@ def local_settings(ports: ServicePorts, directory: Path) -> dict[str, str]:
 
 
 def apply_settings(settings: Mapping[str, str]) -> None:
-    """Set what the operator has not set already."""
+    """Set the environment variables that the operator has not set."""
     for name, value in settings.items():
         os.environ.setdefault(name, value)
 
 
 def runtime_directory() -> Path:
-    """Make a directory for the sockets and files of this service; in /tmp, as a unix socket's path must be short."""
+    """Make a directory for the sockets and files of this service.
+
+    It is in /tmp, because the path of a Unix socket must be short.
+    """
     return Path(tempfile.mkdtemp(prefix="rankway-", dir="/tmp"))
 
 
 def free_ports() -> ServicePorts:
-    """Find ports that nothing listens on, ranges whole.
+    """Find ports on which nothing listens, including complete ranges.
 
     Raises:
-        OSError: there are not enough.
+        OSError: there are not enough free ports.
     """
     block = 2 * _REPLICA_PORTS + 8
-    # Start where this process's number points, so that two services started together look apart.
+    # Start at a position that depends on the process id, so that two services started together search apart.
     blocks = (_LAST_PORT - _FIRST_PORT) // block
     for attempt in range(blocks):
         first = _FIRST_PORT + (os.getpid() + attempt) % blocks * block

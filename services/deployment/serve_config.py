@@ -20,12 +20,15 @@ def serve_config(
 ) -> dict[str, Any]:
     """Return the multi-application Serve config of the pipeline.
 
-    home: where profiles are read. served_home: where the cluster finds the pipeline's data; the default is ``home``.
-    proxy_location: Serve's; on one machine its only node has the proxy.
+    Args:
+        config: the pipeline.
+        home: the folder with the profiles.
+        served_home: the folder with the pipeline's data in the cluster. The default is ``home``.
+        proxy_location: Serve's setting. On one machine the only node has the proxy.
 
     Raises:
         ConfigError: as ``refuse_unknown_fields``.
-        AutoscaleError: the policy looks at profiles, and one is missing or unfit.
+        AutoscaleError: the policy needs a profile that is missing or invalid.
     """
     home_there = str(home if served_home is None else served_home)
     application: dict[str, Any] = {
@@ -43,7 +46,8 @@ def serve_config(
         }
     ranker = placements(config, config.unit_of("ranker"))
     if len(ranker) > 1:
-        # Beside the arguments, so that a document with other weights alone is taken up without a restart.
+        # Outside the arguments, so that Serve applies a document in which only the weights differ without a
+        # restart.
         ingress, weights = (
             all_placements(config)[0].deployment,
             RouterConfig.from_placements(ranker).model_dump(),
@@ -60,13 +64,13 @@ def serve_config(
 
 
 def refuse_unknown_fields(document: Mapping[str, Any]) -> None:
-    """Hold a Serve config against Serve's schema, which drops unknown fields silently; here they are errors.
+    """Check a Serve config for fields that Serve does not know. Serve silently ignores them.
 
-    Pydantic's ``extra="forbid"`` does not do: it passes over what may also be a mapping, as ``autoscaling_config``, and
-    over models with an ``__init__`` of their own, as its ``policy``.
+    Pydantic's ``extra="forbid"`` is not enough. It does not check fields that may also be a mapping, such as
+    ``autoscaling_config``, nor models with their own ``__init__``, such as its ``policy``.
 
     Raises:
-        ConfigError: fields that Serve does not know.
+        ConfigError: Serve does not know a field.
     """
     unknown = list(_unknown_fields(document, ServeDeploySchema, ""))
     if unknown:

@@ -1,1 +1,1 @@
-"""The served log of a replica: rows, the files they become, the thread between them; and what its features tell."""
+"""The served log and the traffic log of a replica: their rows, the files, and the threads that write them."""

@@ -1,4 +1,4 @@
-"""A folder of Parquet files on any file system that fsspec knows."""
+"""A folder of Parquet files on any file system that fsspec supports."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +13,26 @@ from services.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class LogFolder:
-    """A folder that files are written to whole. root: its path on ``filesystem``."""
+    """A folder for complete files.
+
+    Attributes:
+        root: the path of the folder on ``filesystem``.
+    """
 
     filesystem: AbstractFileSystem
     root: str
 
     @classmethod
     def at(cls, path: str, home: Path, *, field: str) -> "LogFolder":
-        """Return the folder at ``path``, which is relative to the home, or a URL; the first file makes it.
+        """Return the folder at ``path``. The first file creates it.
 
-        field: of the pipeline's configuration, for the error.
+        Args:
+            path: a path relative to the home, or a URL.
+            home: the data home.
+            field: the field of the pipeline's configuration, for the error.
 
         Raises:
-            ConfigError: there is no such kind of file system, or what it needs is not installed.
+            ConfigError: the file system is unknown, or a package that it needs is not installed.
         """
         try:
             filesystem, root = fsspec.core.url_to_fs(path if "://" in path else str(home / path))
@@ -37,9 +44,9 @@ class LogFolder:
         return cls(filesystem, root.rstrip("/"))
 
     def write(self, table: pa.Table, name: str) -> None:
-        """Write a file whole.
+        """Write a file as a whole.
 
         Raises:
-            Exception: the file system's own errors.
+            Exception: an error of the file system.
         """
         write_log_file(table, f"{self.root}/{name}", self.filesystem)

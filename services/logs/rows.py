@@ -1,4 +1,4 @@
-"""Rows of the served log: answered lists and feedback, and how many of them become a table."""
+"""Rows of the served log, which are answered lists and feedback, and the tables made from them."""
 
 import itertools
 from collections.abc import Sequence
@@ -15,7 +15,14 @@ from models.served_log.writing import Feedback, ShownLists, feedback_table, list
 
 
 class ShownRow(NamedTuple):
-    """One answered list: request ``request`` of the batch. keys: of all the catalogue's items."""
+    """One answered list.
+
+    Attributes:
+        batch: the batch with the list.
+        request: the index of the list's request in the batch.
+        at_s: the time of the answer, in seconds since 1970.
+        keys: (N,) int64, the keys of all items in the catalogue.
+    """
 
     batch: RaggedBatch
     request: int
@@ -26,12 +33,12 @@ class ShownRow(NamedTuple):
     keys: NDArray[np.int64]
 
     def is_empty(self) -> bool:
-        """Whether nothing was shown."""
+        """Return whether the list has no items."""
         return bool(self.batch.offsets[self.request] == self.batch.offsets[self.request + 1])
 
 
 class FeedbackRow(NamedTuple):
-    """What a user did with an item of a list."""
+    """An event of a user for an item of an answered list."""
 
     request_id: str
     key: int
@@ -44,7 +51,7 @@ class ListsMaker:
     """Makes tables of the lists of one release."""
 
     def __init__(self, features: FeatureSet) -> None:
-        """Find what is logged; a table takes a fraction of the time that this takes."""
+        """Determine the logged features once. This takes much longer than making a table."""
         self._features = features
         self._schema = lists_schema(features)
         names = list(logged(features))
@@ -52,13 +59,13 @@ class ListsMaker:
         self._of_candidates = [name for name in names if name.startswith(PER_CANDIDATE_SOURCES)]
 
     def fits(self, batch: RaggedBatch) -> bool:
-        """Whether the batch has every feature that is logged; a fallback's answer may have none."""
+        """Return whether the batch has every logged feature. The answer of a fallback may have none."""
         return all(name in batch.requests for name in self._of_requests) and all(
             name in batch.candidates for name in self._of_candidates
         )
 
     def table(self, rows: Sequence[ShownRow]) -> pa.Table:
-        """Give lists as a table; their batches fit."""
+        """Return lists as a table. Their batches must fit."""
         parts = []
         for _, same in itertools.groupby(rows, key=lambda row: id(row.batch)):
             of_batch = list(same)
@@ -77,7 +84,7 @@ class ListsMaker:
         return lists_table(shown, self._features, self._schema)
 
     def _part(self, batch: RaggedBatch, requests: Sequence[int]) -> RaggedBatch:
-        """Give the listed requests with what is logged of them alone."""
+        """Return the listed requests with only their logged features."""
         bare = RaggedBatch(
             offsets=batch.offsets,
             rows=batch.rows,
@@ -90,7 +97,7 @@ class ListsMaker:
 
 
 def feedback_rows_table(rows: Sequence[FeedbackRow]) -> pa.Table:
-    """Give feedback as a table."""
+    """Return feedback as a table."""
     request_ids, keys, events, values, at_s = zip(*rows, strict=True)
     return feedback_table(
         Feedback(

@@ -1,7 +1,8 @@
-"""A replica's log: what was answered and what came of it, noted on the event loop, written by a thread.
+"""The served log of a replica: answered lists and feedback.
 
-Noting appends to a queue and never waits; past its limit rows are dropped and counted. The thread makes tables of a
-few rows at a time, so that the model thread waits for the interpreter's lock no longer than for a small one.
+The event loop appends rows to a queue and never waits. If the queue is full, rows are dropped and counted. A
+thread makes tables of a few rows at a time. So the model thread waits for the GIL no longer than for one
+small table.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class ServedLog:
-    """One replica's log. ``shown`` and ``feedback`` are for the event loop alone."""
+    """The log of one replica. Only the event loop may call ``shown`` and ``feedback``."""
 
     def __init__(
         self,
@@ -62,7 +63,15 @@ class ServedLog:
         features: FeatureSet,
         keys: NDArray[np.int64],
     ) -> None:
-        """Note an answered list; ``keys`` are of all items of the catalogue it is from."""
+        """Record an answered list.
+
+        Args:
+            answer: the answer with the list.
+            request_id: the id of the request.
+            user_id: the id of the user.
+            features: the feature definitions of the answer's release.
+            keys: (N,) int64, the keys of all items in the catalogue of the answer.
+        """
         if not is_sampled(request_id, self._config.sample):
             return
         if len(self._waiting) >= self._config.max_rows_waiting:
@@ -72,10 +81,10 @@ class ServedLog:
         self._waiting.append(row)
 
     def feedback(self, request_id: str, key: int, event: Event, value: float) -> None:
-        """Note what a user did with an item of a list.
+        """Record an event of a user for an item of a list.
 
         Raises:
-            QueueFull: too many rows wait; it may be sent again.
+            QueueFull: too many rows are waiting. The feedback may be sent again.
         """
         if not is_sampled(request_id, self._config.sample):
             return
@@ -89,18 +98,18 @@ class ServedLog:
         self._waiting.append(FeedbackRow(request_id, key, event, value, self._clock()))
 
     def thread_cpu_s(self) -> float:
-        """Return the CPU time that the writing thread has used."""
+        """Return the CPU seconds that the writing thread has used."""
         return self._thread.cpu_s()
 
     def close(self) -> None:
-        """Write what is left and stop; a file system that hangs is not waited for."""
+        """Write the remaining rows and stop. Do not wait for a file system that hangs."""
         if not self._thread.close(_CLOSE_LIMIT_S):
             logger.error("the served log's last rows were not written within %.0f s", _CLOSE_LIMIT_S)
 
     def _drain(self) -> None:
         is_last = self._thread.is_stopping
         while self._waiting:
-            time.sleep(_PAUSE_S)  # gives up the interpreter's lock
+            time.sleep(_PAUSE_S)  # releases the GIL
             count = min(len(self._waiting), _ROWS_AT_ONCE)
             self._writer.add([self._waiting.popleft() for _ in range(count)], self._clock())
             self._writer.roll(self._clock())
@@ -108,7 +117,11 @@ class ServedLog:
 
 
 def is_sampled(request_id: str, share: float) -> bool:
-    """Say whether a list is in the sample; its feedback, which another replica may receive, then is too."""
+    """Return whether a list is in the sample.
+
+    The result depends only on the request id. So the feedback to a list is sampled like the list, even if
+    another replica receives it.
+    """
     if share >= 1.0:
         return True
     digest = hashlib.blake2b(request_id.encode(), digest_size=8).digest()

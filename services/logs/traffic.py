@@ -1,7 +1,7 @@
-"""The traffic log: what came, was refused, batched and decided, as ``autoscale/traces/recorded_traffic.py`` reads it.
+"""The traffic log: arrivals, refusals, batches and decisions, for ``autoscale/traces/recorded_traffic.py``.
 
-Noting appends to a queue and never waits; past its limit notes are dropped and counted. A thread writes a file of what
-has come every ``roll_s``: Parquet, some ten bytes a request.
+The event loop appends notes to a queue and never waits. If the queue is full, notes are dropped and counted.
+Every ``roll_s`` a thread writes the notes to a Parquet file. A request takes about ten bytes.
 """
 
 import datetime
@@ -39,9 +39,12 @@ logger = logging.getLogger("ray.serve")
 
 
 class RecordConfig(BaseModel):
-    """Where traffic is recorded. path: a folder relative to the home, or a URL that fsspec knows.
+    """Where traffic is recorded.
 
-    roll_s: a file is written so often. max_notes_waiting: past it notes are dropped and counted.
+    Attributes:
+        path: a folder relative to the home, or a URL that fsspec supports.
+        roll_s: seconds between two files.
+        max_notes_waiting: the most notes that wait to be written. Further ones are dropped and counted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,9 +55,13 @@ class RecordConfig(BaseModel):
 
 
 class Note(NamedTuple):
-    """A row. requests: of a decision, the replicas decided on. milliseconds: of a batch, its stages' time.
+    """A row of the traffic log.
 
-    time_s: since 1970. note: of a decision, its reason.
+    Attributes:
+        time_s: seconds since 1970.
+        requests: the number of requests. For a decision, the decided number of replicas.
+        milliseconds: for a batch, the total time of its stages.
+        note: for a decision, its reason.
     """
 
     time_s: float
@@ -68,7 +75,7 @@ class Note(NamedTuple):
 
 
 class TrafficLog:
-    """What one process notes; ``pipeline`` is the pipeline's configuration as JSON, which every file carries."""
+    """The traffic that one process records."""
 
     def __init__(
         self,
@@ -78,15 +85,22 @@ class TrafficLog:
         source: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Start the writing thread. source: what notes, as a replica's id; it is part of the files' names.
+        """Start the writing thread.
+
+        Args:
+            config: where traffic is recorded.
+            home: the data home.
+            pipeline: the pipeline's configuration as JSON. Every file contains it.
+            source: the name of the process, such as a replica's id. It is part of the file names.
+            clock: the time in seconds since 1970.
 
         Raises:
-            ConfigError: there is no such kind of file system.
+            ConfigError: the file system is unknown.
         """
         self._config, self._clock = config, clock
         self._folder = LogFolder.at(config.path, home, field="record.path")
         self._schema = SCHEMA.with_metadata({"pipeline": pipeline, "source": source})
-        # A process that starts again within the second writes into the same folder.
+        # A process that restarts within the same second writes into the same folder.
         self._source, self._id, self._numbers = source, secrets.token_hex(2), itertools.count(1)
         self._notes: deque[Note] = deque()
         self._dropped = 0
@@ -109,18 +123,18 @@ class TrafficLog:
         milliseconds: float = 0.0,
         text: str | None = None,
     ) -> None:
-        """Note what happens now."""
+        """Record an event with the current time."""
         if len(self._notes) >= self._config.max_notes_waiting:
             self._dropped += 1
             return
         self._notes.append(Note(self._clock(), kind, unit, pool, requests, candidates, milliseconds, text))
 
     def stop(self) -> None:
-        """Let the thread write what is left and end; nobody waits for it."""
+        """Let the thread write the remaining notes and end, without waiting for it."""
         self._thread.stop()
 
     def close(self) -> None:
-        """Write what is left and stop; a file system that hangs is not waited for."""
+        """Write the remaining notes and stop. Do not wait for a file system that hangs."""
         self._thread.close(_CLOSE_LIMIT_S)
 
     def _roll(self) -> None:

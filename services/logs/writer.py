@@ -1,6 +1,6 @@
-"""The served log's files: tables gathered by kind and release, written whole by size and time.
+"""The files of the served log. Tables are gathered by kind and release, and written by size and time.
 
-No thread and no clock here: time is an argument.
+This module has no thread and no clock. Time is an argument.
 """
 
 import datetime
@@ -21,11 +21,15 @@ logger = logging.getLogger("ray.serve")
 
 
 class LogConfig(BaseModel):
-    """Where lists and feedback are logged, and how much of them.
+    """Where lists and feedback are logged, and how many of them.
 
-    path: a folder relative to the home, or a URL that fsspec knows. A file is written once its rows take roll_bytes in
-    memory, or its first has waited roll_s. sample: share of the lists, and the feedback to them.
-    max_rows_waiting: past it rows are dropped.
+    A file is written when its rows take ``roll_bytes`` in memory, or when its first row has waited
+    ``roll_s``.
+
+    Attributes:
+        path: a folder relative to the home, or a URL that fsspec supports.
+        sample: the share of lists that are logged, with their feedback.
+        max_rows_waiting: the most rows that wait to be written. Further ones are dropped.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,20 +42,24 @@ class LogConfig(BaseModel):
 
 
 class RowCounts(Protocol):
-    """Hears what became of rows."""
+    """Counts what happened to rows."""
 
     def written(self, kind: str, count: int) -> None:
-        """Note rows that are in a file."""
+        """Record rows that are in a file."""
         ...
 
     def dropped(self, reason: str, count: int) -> None:
-        """Note rows that are lost."""
+        """Record rows that are lost."""
         ...
 
 
 @dataclass
 class _Pending:
-    """Tables of one schema on their way to one file."""
+    """Tables of one schema that will become one file.
+
+    Attributes:
+        since_s: the time since which the first row waits.
+    """
 
     since_s: float
     tables: list[pa.Table] = field(default_factory=list)
@@ -62,21 +70,21 @@ class _Pending:
 
 
 class LogWriter:
-    """Gathers rows by kind and release, and writes them when it is time."""
+    """Gathers rows by kind and release, and writes them when they are due."""
 
     def __init__(self, config: LogConfig, folder: LogFolder, counts: RowCounts) -> None:
-        """Write to ``folder``; ``counts`` hears what became of the rows."""
+        """Write to ``folder``, and count the written and dropped rows in ``counts``."""
         self._config = config
         self._folder = folder
         self._counts = counts
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._makers: dict[str, ListsMaker] = {}
-        self._name = secrets.token_hex(4)  # replicas write into one folder
+        self._name = secrets.token_hex(4)  # distinguishes the replicas that write into the same folder
         self._numbers = itertools.count(1)
         self._failing = False
 
     def add(self, rows: Sequence[ShownRow | FeedbackRow], now_s: float) -> None:
-        """Take rows; those that cannot be a table are dropped and counted."""
+        """Add rows. Rows that cannot become a table are dropped and counted."""
         events = [row for row in rows if isinstance(row, FeedbackRow)]
         if events:
             self._gather(("feedback", ""), len(events), lambda: feedback_rows_table(events), now_s)
@@ -85,9 +93,15 @@ class LogWriter:
             self._add_lists(release, list(of_release), now_s)
 
     def roll(self, now_s: float, *, everything: bool = False) -> None:
-        """Write what is due.
+        """Write the files that are due.
 
-        What could not be written waits for the next time, until it takes roll_bytes: then it is dropped.
+        If a file cannot be written, its rows wait for the next attempt. They are dropped once they take
+        roll_bytes.
+
+        Args:
+            now_s: the current time.
+            everything: write all files, whether they are due or not. Rows that cannot be written now are
+                dropped.
         """
         config = self._config
         for key, pending in list(self._pending.items()):
@@ -107,7 +121,7 @@ class LogWriter:
         maker = self._makers.get(release)
         if maker is None:
             maker = ListsMaker(rows[0].features)
-            self._makers = {release: maker}  # releases follow one another; two take turns for a moment alone
+            self._makers = {release: maker}  # one is enough: two releases alternate only during a short swap
         fit = [row for row in rows if maker.fits(row.batch)]
         if len(fit) < len(rows):
             self._counts.dropped("unfit", len(rows) - len(fit))
@@ -117,7 +131,7 @@ class LogWriter:
     def _gather(self, key: tuple[str, str], count: int, make: Callable[[], pa.Table], now_s: float) -> None:
         try:
             table = make()
-        except Exception:  # a row must not stop the log
+        except Exception:  # one row must not stop the log
             logger.exception("%d rows of %s cannot be logged and were dropped", count, key[0])
             self._counts.dropped("unfit", count)
             return
@@ -130,7 +144,7 @@ class LogWriter:
         name = f"{kind}-{moment:%Y%m%dT%H%M%S}-{self._name}-{next(self._numbers):06d}.parquet"
         try:
             self._folder.write(pa.concat_tables(pending.tables), name)
-        except Exception as error:  # each kind of file system has errors of its own
+        except Exception as error:  # each kind of file system has its own errors
             if not self._failing:
                 logger.error("the served log cannot be written to %s: %r", self._folder.root, error)
             self._failing = True

@@ -1,1 +1,1 @@
-"""Work beside the service: batch jobs over logs and stores."""
+"""Work apart from the service: batch jobs over logs and stores."""

@@ -1,8 +1,11 @@
-"""Skew: features as they were served, beside the same features worked out again from the store and the overlay.
+"""Skew: compare features as they were served with features computed again from the store and the overlay.
 
-What a request brought along (its context) is taken from the log, its moment too; all else is read and computed as in
-serving, as of that moment. A difference says that the store or the overlay has changed since, that an event came later
-than its list was made, or that serving and the definitions have parted.
+The request's context and its time are taken from the log. All other features are read and computed as in
+serving, for that time. A difference has one of these reasons:
+
+- The store or the overlay has changed since.
+- An event arrived after the list was made.
+- Serving and the definitions no longer agree.
 """
 
 import time
@@ -27,15 +30,18 @@ from services.stages.features import MISSED, FeaturesStage, load_definitions, op
 from services.stores import open_store
 
 _CONNECT_LIMIT_S, _CONNECT_PAUSE_S = 5.0, 0.05
-_LISTS_AT_ONCE = 64  # as a service reads them: a store's time-out is for a batch
+_LISTS_AT_ONCE = 64  # as in the service, because the store's time-out is per batch
 
 
 @dataclass(slots=True)
 class FeatureSkew:
-    """One feature. values: lists it was compared in, or candidates. differing: how many of them differ.
+    """The comparison of one feature.
 
-    max_difference: the largest of the numbers that stand opposite each other. Sequences of different lengths differ;
-    their newest values stand opposite.
+    Attributes:
+        values: the number of compared lists, or of candidates for a feature of candidates.
+        differing: the number of these that differ.
+        max_difference: the largest difference between two compared numbers. Sequences of different lengths
+            differ, and their newest values are compared.
     """
 
     feature: str
@@ -45,18 +51,24 @@ class FeatureSkew:
 
     @property
     def share(self) -> float:
-        """Share of the values that differ."""
+        """The share of values that differ."""
         return self.differing / self.values if self.values else 0.0
 
     def widen(self, one: NDArray[Any], other: NDArray[Any]) -> None:
-        """Take up how far numbers are apart; one that is none is apart from no number."""
+        """Update the largest difference with these values. NaN does not count."""
         apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
         self.max_difference = max(self.max_difference, float(np.nan_to_num(apart).max(initial=0.0)))
 
 
 @dataclass(frozen=True, slots=True)
 class SkewReport:
-    """lists: compared. unread: not compared, as the store did not give their users now."""
+    """The comparison of a log.
+
+    Attributes:
+        lists: the number of compared lists.
+        unread: the number of lists that were not compared, because the store did not return their users.
+        features: the comparison of each feature.
+    """
 
     lists: int
     unread: int
@@ -68,7 +80,7 @@ def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> Sk
 
     Raises:
         ConfigError: the pipeline's data cannot be used.
-        ModelError: nor the log, or it was served with other definitions.
+        ModelError: the log cannot be used, or was served with other definitions.
     """
     definitions = load_definitions(home / config.features.definitions)
     catalogue = Catalogue.open(settled(home / config.catalogue))
@@ -86,7 +98,7 @@ def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> Sk
             missed = again.missed.get(MISSED, np.zeros(len(again), dtype=np.bool_))
             read = np.flatnonzero(~missed)
             unread, lists = unread + len(again) - len(read), lists + len(read)
-            # An item that has left the catalogue has neither a cell nor live features.
+            # An item that is no longer in the catalogue has neither a cell nor live features.
             here = (served.rows >= 0) & ~missed[served.request_of()]
             for name, feature in compared.items():
                 if name.startswith(PER_CANDIDATE_SOURCES):
@@ -100,7 +112,11 @@ def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> Sk
 
 
 def _wait_for_store(stage: FeaturesStage, definitions: FeatureSet) -> None:
-    """A server is connected to beside the requests: the first ones would be made without it."""
+    """Wait until the store answers a request, up to the limit.
+
+    A server is connected to in the background. Without the wait, the first lists would be compared without
+    it.
+    """
     layout = ContextLayout(definitions)
     columns = layout.columns([layout.encode({})])
     nobody = RaggedBatch(
@@ -127,7 +143,7 @@ def _parts(shown: ShownLists, catalogue: Catalogue) -> Iterator[tuple[RaggedBatc
 
 
 def _as_asked(served: RaggedBatch, users: Sequence[bytes], definitions: FeatureSet) -> RaggedBatch:
-    """Give the batch as it came in: its context alone."""
+    """Return the batch as it arrived: with only its context."""
     sent = [feature.column for feature in definitions.supplied("context")]
     return RaggedBatch(
         offsets=served.offsets,
@@ -148,7 +164,7 @@ def _compare_column(
 
 
 def _compare(skew: FeatureSkew, one: NDArray[Any], other: NDArray[Any]) -> None:
-    """Compare (n, ...) values."""
+    """Compare (N, ...) values."""
     skew.values += len(one)
     skew.differing += int(_differ(one, other).any(axis=tuple(range(1, one.ndim))).sum())
     skew.widen(one, other)

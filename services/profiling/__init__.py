@@ -1,1 +1,1 @@
-"""Profiles: what one replica of a unit takes, measured on this machine."""
+"""Profiles: the measured times and resources of one replica of a unit on this machine."""

@@ -1,7 +1,8 @@
-"""How long batches of a unit take, by requests and candidates, in this process.
+"""Time batches of a unit in this process, by their numbers of requests and candidates.
 
-A batch is what a replica's model thread does with it: queries are merged, features read, models run. It starts at its
-scheduled moment, half of the time apart that its like take: back to back, caches would be warmer than in a service.
+A batch does the work of a replica's model thread: it merges queries, reads features and runs models. Batches
+start on a schedule that keeps the process busy half of the time. Back to back, caches would be warmer than in
+a service.
 """
 
 import math
@@ -28,7 +29,7 @@ _K = 10
 
 
 class _Elsewhere:
-    """Stands where another unit ranks: scores at random."""
+    """Stands in for a ranker in another unit. Its scores are random."""
 
     name = "ranker"
 
@@ -41,13 +42,13 @@ class _Elsewhere:
 
 
 class UnitBatches:
-    """Batches of one unit of a pipeline, different ones each time. ``close`` lets go of the store."""
+    """Makes batches of one unit of a pipeline, each with different requests. ``close`` releases the store."""
 
     def __init__(self, config: PipelineConfig, home: Path, unit: str) -> None:
-        """Load the unit's stages, and those that make what it is given.
+        """Load the unit's stages, and the stages that make its input.
 
         Raises:
-            ConfigError, ModelError: what the pipeline names is not there, or unfit.
+            ConfigError, ModelError: data or a model of the pipeline are missing or invalid.
         """
         self._config = config
         self._is_ingress = unit == config.ingress_unit
@@ -62,7 +63,11 @@ class UnitBatches:
         self._random = np.random.default_rng(0)
 
     def sizes(self, max_candidates: int) -> list[tuple[int, int]]:
-        """Give the requests and candidates to measure: as requests come, and four times as many smaller ones."""
+        """Return the sizes to measure, as (requests, candidates).
+
+        There are two for each number of candidates: with requests of the usual size, and with four times as
+        many smaller requests.
+        """
         count = self._config.candidates.count
         most = max(1, max_candidates // count)
         totals = sorted({*(count << power for power in range(most.bit_length())), most * count})
@@ -72,7 +77,12 @@ class UnitBatches:
         return sorted(sizes, key=lambda size: (size[1], size[0]))
 
     def job(self, requests: int, candidates: int) -> Callable[[], object]:
-        """Give a batch of so many requests with equally many candidates, as something to run."""
+        """Return a function that runs one batch.
+
+        Args:
+            requests: the number of requests.
+            candidates: the number of candidates. All requests have equally many.
+        """
         each = candidates // requests
         catalogue = self._release.catalogue
         queries = [
@@ -95,7 +105,7 @@ class UnitBatches:
         return lambda: self._score(payload)
 
     def fallback_us_per_candidate(self, candidates: int) -> float:
-        """Give what the model takes that stands below the ranker; 0 where there is none."""
+        """Return the time of the fallback model below the ranker, in µs per candidate. It is 0 if there is none."""
         below = self._release.fallbacks.get("ranker", ()) if self._is_ingress else ()
         if not below:
             return 0.0
@@ -107,7 +117,7 @@ class UnitBatches:
         return median_s(lambda: stage(batch)) / batch.candidate_count * 1e6
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Release the store."""
         self._release.retire()
         self._release.close()
 
@@ -125,13 +135,13 @@ class UnitBatches:
 
 
 def measure_batches(batches: UnitBatches, max_candidates: int, seconds: float) -> list[Timing]:
-    """Time batches of all sizes, about ``seconds`` for all of them."""
+    """Time batches of all sizes, for about ``seconds`` in total."""
     sizes = batches.sizes(max_candidates)
     return [_timing(batches, *size, seconds / len(sizes)) for size in sizes]
 
 
 def median_s(run: Callable[[], object]) -> float:
-    """Give what a call takes, once warm."""
+    """Return the median time of a call after a warm-up."""
     times_s = []
     for _ in range(_WARM_UPS + 9):
         started_s = time.perf_counter()

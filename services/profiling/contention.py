@@ -10,7 +10,14 @@ from autoscale.traces.recorded_batches import RecordedBatches
 
 @dataclass(frozen=True, slots=True)
 class Contention:
-    """As ``Profile`` has them. ratio: to the time by itself, while none of its like runs; sigma: of its logarithm."""
+    """The contention of a unit. ``Profile`` has the same fields.
+
+    Attributes:
+        ratio: the batch time in the service while no sibling runs, relative to the isolated time.
+        contention: the relative increase of the batch time while all siblings run.
+        neighbours: the number of siblings.
+        sigma: the standard deviation of the logarithm of the remaining ratio.
+    """
 
     ratio: float
     contention: float
@@ -19,9 +26,10 @@ class Contention:
 
 
 def fit_contention(batches: RecordedBatches, alone: ServiceTime) -> Contention:
-    """Fit what a replica's batches took to what they take ``alone`` and to what ran beside them.
+    """Fit the recorded batch times to the isolated times ``alone`` and to the batches of sibling replicas.
 
-    Least squares of the ratio on a constant and the share of the time that others ran; neither makes a batch shorter.
+    This is a least squares fit of the ratio on a constant and on the share of time in which siblings ran.
+    Both coefficients are at least 0: neither makes a batch shorter.
     """
     from scipy.optimize import nnls
 
@@ -29,7 +37,7 @@ def fit_contention(batches: RecordedBatches, alone: ServiceTime) -> Contention:
     beside = batches.beside()
     columns = np.stack([np.ones_like(beside), beside], axis=1)
     (ratio, more), _ = nnls(columns, ratios)
-    if ratio <= 0:  # too few ran alone to tell
+    if ratio <= 0:  # too few batches ran without siblings to tell
         ratio, more = float(ratios.mean()), 0.0
     spread = np.log(ratios / (columns @ np.array([ratio, more])))
     return Contention(

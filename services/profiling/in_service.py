@@ -1,4 +1,4 @@
-"""What a unit takes beside its batches: measured on the real service, one replica of each unit, on this machine."""
+"""Measure the costs of a unit outside its batches, on the real service with one replica of each unit."""
 
 import http.client
 import json
@@ -38,11 +38,18 @@ _IDLE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One deployment. startup_s: from asking for a replica to having it; cpu_ms: of its process, a request.
+    """The measurement of one deployment.
 
-    between_ms: for how long a request keeps a replica from batches that wait for it; None of one unit of several.
-    outside_ms: of a request outside the stages of this deployment and of those it waits for (p50).
-    batches: under load; None of a unit that waits for others within them.
+    Attributes:
+        startup_s: seconds from the request for a replica until it runs.
+        memory_mib: memory of a replica's process.
+        outside_ms: latency of a request outside all stages (p50).
+        cpu_ms: CPU time of the replica's process per request.
+        ranker_ms: time of the ranker as the ingress sees it (p50).
+        between_ms: time per request in which a busy replica runs no batch. None if the pipeline has several
+            units.
+        batches: the batches under load. None for the ingress of several units, whose batches wait for another
+            unit.
     """
 
     startup_s: float
@@ -55,14 +62,14 @@ class Served:
 
 
 def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[str, Served]:
-    """Serve the pipeline, ask it one request at a time for ``seconds``, start another replica of each unit.
+    """Serve the pipeline and measure each deployment.
 
-    It is also asked for all it can do, with all its replicas, and for most of that: what they take from one another,
-    and the reading and answering of requests from all of them, shows in no other way. Gives what was found by
-    deployment; ``ranker_ms`` is what the ranker takes as the ingress sees it (p50).
+    First, requests are sent one at a time for ``seconds``. Then the service is saturated with all its
+    replicas, and loaded to most of its capacity. Only this shows how replicas slow each other down, and the
+    cost of reading and answering requests. Finally, another replica of each unit is started.
 
     Raises:
-        ServiceError: it does not start, or does not answer.
+        ServiceError: the service does not start, or does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="rankway-bench-") as folder:
         # The pipeline's own cap could be below the deadline of the requests that measure.
@@ -119,7 +126,12 @@ def _replica_of(application: str, deployment: str) -> psutil.Process:
 def _ask(
     config: PipelineConfig, processes: Mapping[str, psutil.Process], seconds: float
 ) -> tuple[float, float, float, dict[str, float]]:
-    """Send requests on schedule; give what one takes in s, and in ms p50 outside all stages, p50 of the ranker, CPU."""
+    """Send requests on a schedule.
+
+    Returns:
+        The median latency of a single request in s, the p50 outside all stages in ms, the p50 of the ranker
+            in ms, and the CPU time per request in ms by deployment.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", config.http.port, timeout=30)
     warm_s = [_one(connection, index, time.perf_counter())[0] for index in range(_WARM_UPS)]
     lone_s = float(np.median(warm_s))
@@ -140,7 +152,10 @@ def _ask(
 def _cpu_of_requests(
     connection: http.client.HTTPConnection, processes: Mapping[str, psutil.Process], seconds: float
 ) -> dict[str, float]:
-    """Give the CPU a request takes in each process, in ms: back to back, as an idle core takes longer for the same."""
+    """Return the CPU time per request of each process, in ms.
+
+    Requests are sent back to back, because an idle core takes longer for the same work.
+    """
     idle_s = _cpu_s(processes)
     time.sleep(_IDLE_S)
     before_s = _cpu_s(processes)
@@ -169,7 +184,7 @@ def _cpu_s(processes: Mapping[str, psutil.Process]) -> dict[str, float]:
 
 
 def _start_another(config: PipelineConfig, home: Path, deployment: str) -> float:
-    """Ask for one replica more, which restarts nothing; give the seconds until it answers."""
+    """Request one more replica, which restarts nothing. Return the seconds until it runs."""
     count = config.units[deployment].replicas + 1
     document = serve_config(config, home)
     application = document["applications"][0]

@@ -1,4 +1,4 @@
-"""Clients that measure a service: threads that look at next to nothing of an answer, as they share its cores."""
+"""Clients that load a service. They parse almost nothing of an answer, because they share the service's cores."""
 
 import json
 import socket
@@ -16,29 +16,29 @@ _BYTES_AT_ONCE = 65_536
 
 
 class Client:
-    """One connection, one request at a time; a context."""
+    """One connection with one request at a time. It is a context manager."""
 
     def __init__(self, config: PipelineConfig) -> None:
-        """Connect.
+        """Connect to the service.
 
         Raises:
-            OSError: nobody listens.
+            OSError: nothing listens on the port.
         """
         self._connection = socket.create_connection(("127.0.0.1", config.http.port), timeout=30)
 
     def __enter__(self) -> "Client":
-        """Give itself."""
+        """Return the client."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
     def ask(self, user: int) -> None:
-        """Ask for a user's ranking, and read it.
+        """Request the ranking of a user, and read the answer.
 
         Raises:
-            ServiceError: an answer is none, or no 200.
+            ServiceError: the connection was closed, or the status is not 200.
         """
         body = json.dumps({"user_id": f"u-{user % _USERS:06d}", "k": 10, "deadline_ms": DEADLINE_MS}).encode()
         head = b"POST /v1/rank HTTP/1.1\r\nHost: local\r\nContent-Length: %d\r\n\r\n" % len(body)
@@ -56,10 +56,15 @@ class Client:
 
 
 def keep_asking(config: PipelineConfig, user: int, until_s: float) -> list[float]:
-    """Ask again whenever there is an answer; give the moments of answers, on ``time.perf_counter`` as is until_s.
+    """Send the next request after each answer, and return the times of the answers.
+
+    Args:
+        config: the pipeline.
+        user: the number of the user.
+        until_s: when to stop. Like the result, it is a time of ``time.perf_counter``.
 
     Raises:
-        ServiceError: an answer is none, or no 200.
+        ServiceError: a connection was closed, or a status is not 200.
     """
     answered_s: list[float] = []
     try:
@@ -73,7 +78,12 @@ def keep_asking(config: PipelineConfig, user: int, until_s: float) -> list[float
 
 
 def ask_on_schedule(config: PipelineConfig, due_s: Iterable[float], clients: int) -> None:
-    """Ask once at each moment, on ``time.perf_counter`` and in order, while one of so many clients is free.
+    """Send one request at each scheduled time, as soon as one of the clients is free.
+
+    Args:
+        config: the pipeline.
+        due_s: times of ``time.perf_counter``, in ascending order.
+        clients: the number of clients.
 
     Raises:
         ServiceError: as ``keep_asking``.

@@ -1,4 +1,4 @@
-"""The profiles of a pipeline's units on this machine: batches in this process, the rest on the service."""
+"""The profiles of a pipeline's units on this machine. Batches are timed in this process, the rest in the service."""
 
 import os
 import platform
@@ -25,10 +25,16 @@ _SECONDS_OF_REQUESTS = 8.0
 def profiles(
     config: PipelineConfig, home: Path, pool: str | None, say: Callable[[str], None]
 ) -> list[tuple[Placement, Profile]]:
-    """Measure every unit that runs in this machine's ``pool``; under two minutes for a pipeline of two units.
+    """Measure every unit in this machine's ``pool``. Two units take less than two minutes.
+
+    Args:
+        config: the pipeline.
+        home: the data home.
+        pool: the pool of this machine. It may be None if every unit is in one pool.
+        say: called with the progress.
 
     Raises:
-        ConfigError: a unit is in several pools, and ``pool`` says not which this machine is of.
+        ConfigError: a unit is in several pools, and ``pool`` is None.
         ServiceError, ModelError: the pipeline cannot be served.
     """
     here = [chosen for name in config.units if (chosen := _here(config, name, pool)) is not None]
@@ -62,9 +68,10 @@ def _here(config: PipelineConfig, unit: str, pool: str | None) -> Placement | No
 
 
 def _alone(config: PipelineConfig, here: list[Placement]) -> PipelineConfig:
-    """Give the pipeline with one replica of each unit, wherever; on a port of its own.
+    """Return the pipeline with one replica of each unit, without pools, on its own port.
 
-    A unit alone has as many as it is given, while this machine has cores for them: it will share these with its like.
+    If there is only one unit, it has its configured number of replicas, limited by this machine's cores. In
+    service, its replicas share a machine too.
     """
     data = config.model_dump(mode="json")
     data |= {"autoscaling": None, "log": None, "record": None, "response_cache": None}

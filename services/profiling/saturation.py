@@ -1,6 +1,7 @@
-"""A service asked for all it can do, and for most of it, in turns: how long requests keep replicas, and batches take.
+"""Alternate between saturating a service and loading it partly. Measure the time per request and the batches.
 
-In turns, as a machine that others use is faster and slower from one second to the next: both are of the same minutes.
+The two alternate because the speed of a shared machine changes from second to second. So both are measured in
+the same minutes.
 """
 
 import time
@@ -24,17 +25,20 @@ _MOST_CLIENTS = 128
 _WARM_S = 0.5
 _SATURATED = 0.4
 _BATCHES, _MOST_S = 8, 10.0
-"""So many full batches end in a round at least, unless that takes longer."""
+"""A round has at least this many full batches, unless they would take longer than the second value in seconds."""
 _LOAD = 0.6
 _RECORD_LIMIT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class LoadMeasurement:
-    """busy_ms: for how long a request keeps a replica of the ingress busy where all always are; by round.
+    """The measurement of a loaded service.
 
-    batches: of all rounds, saturated or not. running: by round, the share of the saturated time in which a replica ran
-    a batch.
+    Attributes:
+        busy_ms: by round, the time for which a request occupies an ingress replica while all replicas are
+            busy.
+        batches: the batches of all rounds, saturated or not.
+        running: by round, the share of the saturated time in which a replica ran a batch.
     """
 
     busy_ms: tuple[float, ...]
@@ -43,12 +47,16 @@ class LoadMeasurement:
 
 
 def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: float) -> LoadMeasurement:
-    """Load a service that records its traffic in ``folder`` for about so long; longer where few batches end in that.
+    """Load a service that records its traffic in ``folder``.
 
-    lone_s: what a request takes that is alone.
+    Args:
+        config: the pipeline.
+        folder: the folder of the recorded traffic.
+        seconds: the approximate duration. It is longer if few batches would end in that time.
+        lone_s: the latency of a single request.
 
     Raises:
-        ServiceError: an answer is none, or no 200; or batches are not recorded.
+        ServiceError: an answer is missing or does not have status 200, or batches are not recorded.
     """
     since_s, asked, saturated_s, busy = time.time(), 0, list[tuple[float, float]](), list[float]()
     random = np.random.default_rng(0)
@@ -73,13 +81,16 @@ def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: f
 
 
 def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:
-    """Keep the ingress unit's batches full; give the answers within so many seconds once warm, and all of them.
+    """Keep the batches of the ingress unit full.
+
+    Returns:
+        The number of answers in ``seconds`` after a warm-up, and the number of all answers.
 
     Raises:
-        ServiceError: an answer is none, or no 200.
+        ServiceError: an answer is missing or does not have status 200.
     """
     replicas = config.units[config.ingress_unit].replicas
-    clients = min(_MOST_CLIENTS, 3 * _full(config) * replicas)  # one batch runs, two wait
+    clients = min(_MOST_CLIENTS, 3 * _full(config) * replicas)  # one batch runs and two wait
     from_s = time.perf_counter() + _WARM_S
     with ThreadPoolExecutor(clients) as pool:
         answered_s = pool.map(lambda user: keep_asking(config, user, from_s + seconds), range(clients))
@@ -88,7 +99,7 @@ def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:
 
 
 def _full(config: PipelineConfig) -> int:
-    """Give the requests in a full batch."""
+    """Return the number of requests in a full batch."""
     unit = config.units[config.ingress_unit]
     return max(1, unit.batching.max_candidates // config.candidates.count)
 
@@ -105,7 +116,7 @@ def _recorded(config: PipelineConfig, folder: Path, since_s: float, asked: int) 
         time.sleep(ROLL_S)
         try:
             recorded = read_batches(folder, since_s, time.time())
-        except TraceError:  # none is written yet
+        except TraceError:  # no file is written yet
             continue
     return recorded
 

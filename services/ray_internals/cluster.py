@@ -1,4 +1,4 @@
-"""The inside of Ray's clusters: a local node, its token, the key-value store, labels and draining of nodes."""
+"""Internals of Ray clusters: a local node, its token, the key-value store, node labels and the draining of nodes."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -6,11 +6,16 @@ from typing import Any, TypeAlias
 Gcs: TypeAlias = Any
 """A client of Ray's global control store."""
 Node: TypeAlias = Any
-"""The id of a node, as that client uses it."""
+"""The id of a node in the format of that client."""
 
 
 def start_local_ray(cpus: int, metrics_port: int) -> None:
-    """Start Ray on this machine, bound to loopback; ``metrics_port`` is where it exports Prometheus metrics."""
+    """Start Ray on this machine, bound to loopback.
+
+    Args:
+        cpus: the CPUs that Ray may schedule.
+        metrics_port: the port on which Ray exports Prometheus metrics.
+    """
     import ray
 
     ray.init(
@@ -25,7 +30,7 @@ def start_local_ray(cpus: int, metrics_port: int) -> None:
 
 
 def use_local_token() -> None:
-    """Authenticate with the token of this machine's user, if there is one and ``RAY_AUTH_MODE`` is not set."""
+    """Authenticate with the token of this machine's user, if it exists and ``RAY_AUTH_MODE`` is not set."""
     from ray._private.authentication.authentication_token_setup import (
         maybe_enable_token_auth_if_token_available,
     )
@@ -34,10 +39,10 @@ def use_local_token() -> None:
 
 
 class RayKeys:
-    """One namespace of Ray's internal key-value store; inside a process that has joined a cluster."""
+    """One namespace of Ray's internal key-value store. The process must have joined a cluster."""
 
     def __init__(self, namespace: bytes) -> None:
-        """Use this namespace."""
+        """Select the namespace."""
         self._namespace = namespace
 
     def read(self, key: bytes) -> bytes | None:
@@ -48,14 +53,14 @@ class RayKeys:
         return value
 
     def write(self, key: bytes, value: bytes) -> None:
-        """Write a value over what is there."""
+        """Write a value, replacing an earlier one."""
         from ray.experimental.internal_kv import _internal_kv_put
 
         _internal_kv_put(key, value, True, namespace=self._namespace)
 
 
 def check_node_labels(labels: Mapping[str, str]) -> None:
-    """Check labels of a node against Ray's rules.
+    """Check node labels against Ray's rules.
 
     Raises:
         ValueError: a label begins with ``ray.io``, or has a character that Ray refuses.
@@ -67,7 +72,7 @@ def check_node_labels(labels: Mapping[str, str]) -> None:
 
 
 def connect_gcs() -> Gcs:
-    """Return a client of the control store of the cluster at ``$RAY_ADDRESS``, or of the local one."""
+    """Return a client of the control store of the cluster at ``$RAY_ADDRESS``, or else of the local cluster."""
     from ray._private.services import canonicalize_bootstrap_address_or_die
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
@@ -78,7 +83,7 @@ def find_own_node(gcs: Gcs) -> Node:
     """Return the node at this pod's own address.
 
     Raises:
-        RuntimeError: no live node of the cluster has it.
+        RuntimeError: no live node of the cluster has that address.
     """
     from ray._private.services import get_node_ip_address
     from ray.core.generated.gcs_pb2 import GcsNodeInfo  # type: ignore[attr-defined]
@@ -91,7 +96,13 @@ def find_own_node(gcs: Gcs) -> Node:
 
 
 def drain_node(gcs: Gcs, node: Node, message: str, deadline_ms: int) -> None:
-    """Ask Ray to move everything off a node until ``deadline_ms``, in milliseconds since 1970.
+    """Ask Ray to move all work off a node.
+
+    Args:
+        gcs: the control store.
+        node: the node.
+        message: the reason, for Ray's log.
+        deadline_ms: the time by which the node must be empty, in milliseconds since 1970.
 
     Raises:
         RuntimeError: Ray refuses.
@@ -105,7 +116,7 @@ def drain_node(gcs: Gcs, node: Node, message: str, deadline_ms: int) -> None:
 
 
 async def replicas_on(gcs: Gcs, node: Node) -> list[str]:
-    """Return the names of the Serve replicas that live on a node."""
+    """Return the names of the live Serve replicas on a node."""
     from ray.serve._private.common import REPLICA_ID_FULL_ID_STR_PREFIX
 
     actors = await gcs.async_get_all_actor_info(actor_state_name="ALIVE")

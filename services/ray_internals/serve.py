@@ -1,4 +1,4 @@
-"""The inside of Ray Serve: replicas and their HTTP wrapper, handles, and the client of its controller."""
+"""Internals of Ray Serve: replicas and their HTTP wrappers, handles, and the client of the controller."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -16,7 +16,7 @@ def find_replica(app: Any) -> Any | None:
         owner = getattr(app, "__self__", None)
         if owner is not None and hasattr(owner, "_user_callable_asgi_app"):
             return owner
-        inner = getattr(app, "app", None) or getattr(app, "_app", None)  # Starlette's name, Serve's name
+        inner = getattr(app, "app", None) or getattr(app, "_app", None)  # the names in Starlette and in Serve
         if inner is None:
             return None
         app = inner
@@ -24,18 +24,18 @@ def find_replica(app: Any) -> Any | None:
 
 
 def served_application(replica: Any) -> Any:
-    """Return the ASGI application of a replica that ``find_replica`` returned."""
+    """Return the ASGI application of a replica from ``find_replica``."""
     return replica._user_callable_asgi_app
 
 
 class ReplicaTarget(Generic[App]):
-    """A replica's application and its counter of requests in flight."""
+    """A replica's application and the counter of its requests in flight."""
 
     def __init__(self, replica: Any, app: App) -> None:
         """Find the counter.
 
         Raises:
-            AttributeError, ImportError, TypeError: this Ray's replica differs from that of 2.60.
+            AttributeError, ImportError, TypeError: the replica of this Ray version differs from that of 2.60.
         """
         from ray.serve._private.common import RequestMetadata, RequestProtocol
 
@@ -63,19 +63,22 @@ class ReplicaTarget(Generic[App]):
         return limit
 
     def enter(self) -> bool:
-        """Count a request in; return False if the replica has ``max_ongoing_requests`` already."""
+        """Count a new request. Return False if the replica already has ``max_ongoing_requests``."""
         if self._ongoing() >= self._limit:
             return False
         self._increment(self._metadata)
         return True
 
     def leave(self) -> None:
-        """Count a request out."""
+        """Count a finished request."""
         self._decrement(self._metadata)
 
 
 def has_replicas(handle: "DeploymentHandle[Any]") -> bool:
-    """Return whether a handle knows a replica to call; True if it has heard of none yet, or cannot be asked."""
+    """Return whether a handle knows a replica to call.
+
+    The result is also True if the handle has received no list of replicas yet, or if it cannot be inspected.
+    """
     try:
         if not handle.is_initialized:
             handle._init()  # type: ignore[no-untyped-call]
@@ -87,14 +90,14 @@ def has_replicas(handle: "DeploymentHandle[Any]") -> bool:
 
 
 def deploy_document(document: Mapping[str, Any]) -> None:
-    """Deploy a multi-application Serve config on the running cluster, without waiting for its replicas."""
+    """Deploy a multi-application Serve config on the running cluster. Do not wait for its replicas."""
     from ray.serve.schema import ServeDeploySchema
 
     _serve_client().deploy_apps(ServeDeploySchema.model_validate(document))
 
 
 def serve_details() -> dict[str, Any]:
-    """Return the state of the running cluster's Serve applications."""
+    """Return the state of the Serve applications on the running cluster."""
     details: dict[str, Any] = _serve_client().get_serve_details()
     return details
 
@@ -108,7 +111,7 @@ def _serve_client() -> Any:
 
 
 def replica_process_name(application: str, deployment: str) -> str:
-    """Return what the command line of a replica's process contains."""
+    """Return a text that is part of the command line of each replica process of the deployment."""
     from ray.serve._private.common import DeploymentID
 
     deployment_id = DeploymentID(deployment, application)

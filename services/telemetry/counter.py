@@ -1,4 +1,4 @@
-"""A counter that is noted anywhere and handed to Ray by the flusher's thread."""
+"""A counter that any thread may increment. The flusher's thread passes the sums to Ray."""
 
 from collections import Counter as Tally
 from collections import deque
@@ -11,21 +11,28 @@ Note = TypeVar("Note")
 
 
 class LabelledCount:
-    """One series with a label of its own beside its fixed ones."""
+    """A counter series with one variable label, in addition to fixed ones."""
 
     def __init__(self, name: str, description: str, tags: Mapping[str, str], label: str) -> None:
-        """Declare it."""
+        """Declare the series.
+
+        Args:
+            name: the name of the series.
+            description: its help text.
+            tags: the fixed labels and their values.
+            label: the name of the variable label.
+        """
         self._label = label
         self._series = metrics.Counter(name, description, (*tags, label))
         self._series.set_default_tags(dict(tags))
         self._notes: deque[tuple[str, int]] = deque()
 
     def add(self, value: str, count: int = 1) -> None:
-        """Note ``count`` more with the label's ``value``."""
+        """Add ``count`` to the series with this value of the variable label."""
         self._notes.append((value, count))
 
     def flush(self) -> None:
-        """Hand the notes to Ray; the loop may add some meanwhile."""
+        """Pass the sums to Ray. The event loop may add more meanwhile."""
         sums: Tally[str] = Tally()
         for _ in range(len(self._notes)):
             value, count = self._notes.popleft()
@@ -35,5 +42,5 @@ class LabelledCount:
 
 
 def drain(notes: deque[Note]) -> list[Note]:
-    """Take what is there; the loop may append meanwhile."""
+    """Remove and return the current notes. The event loop may append more meanwhile."""
     return [notes.popleft() for _ in range(len(notes))]

@@ -1,4 +1,4 @@
-"""Metrics of features, their store and the release: rows, refreshes, servers and loads that fail."""
+"""Metrics of the feature store and the release: unreadable rows, refreshes, skipped servers and failed loads."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from services.telemetry.counter import LabelledCount, drain
 
 
 class RowMetrics:
-    """What the features stage reports of the store's rows, and of the folders that are kept fresh."""
+    """Metrics of the features stage: unreadable rows of the store, and refreshed folders."""
 
     def __init__(self, unit: str, replica: str) -> None:
         """Declare the series."""
@@ -27,25 +27,36 @@ class RowMetrics:
         self._refreshed: deque[tuple[str, str]] = deque()
 
     def unreadable(self, group: str, count: int) -> None:
-        """Note rows that could not be read."""
+        """Record rows that could not be read."""
         self._rows.add(group, count)
 
     def refreshed(self, folder: str, outcome: str) -> None:
-        """Note that a newer folder was "taken" or "refused"."""
+        """Record the outcome for a newer folder.
+
+        Args:
+            folder: the folder that was refreshed.
+            outcome: "taken" or "refused".
+        """
         self._refreshed.append((folder, outcome))
 
     def flush(self) -> None:
-        """Hand the notes to Ray."""
+        """Pass the notes to Ray."""
         self._rows.flush()
         for folder, outcome in drain(self._refreshed):
             self._refreshes.inc(1, {"folder": folder, "outcome": outcome})
 
 
 class StoreMetrics:
-    """Whether the feature store's servers are asked."""
+    """The number of the feature store's servers that are skipped."""
 
     def __init__(self, unit: str, replica: str, left_alone: Callable[[], int]) -> None:
-        """Declare the series; ``left_alone`` gives how many servers are not asked, as they failed lately."""
+        """Declare the series.
+
+        Args:
+            unit: the unit.
+            replica: the replica.
+            left_alone: returns the number of servers that are skipped, because they failed recently.
+        """
         self._series = metrics.Gauge(
             "rankway_store_left_alone",
             "Feature store servers that are skipped because their circuit breaker is not closed.",
@@ -55,15 +66,22 @@ class StoreMetrics:
         self._left_alone = left_alone
 
     def flush(self) -> None:
-        """Hand the present number to Ray."""
+        """Pass the current number to Ray."""
         self._series.set(self._left_alone())
 
 
 class ReleaseMetrics:
-    """Whether the replica goes on with a release because the one asked for last cannot be loaded."""
+    """Whether the replica still serves an old release, because the one requested last cannot be loaded."""
 
     def __init__(self, pipeline: str, unit: str, replica: str, has_failed: Callable[[], bool]) -> None:
-        """Declare the series; ``has_failed`` is asked at each flush."""
+        """Declare the series.
+
+        Args:
+            pipeline: the pipeline.
+            unit: the unit.
+            replica: the replica.
+            has_failed: called at each flush.
+        """
         self._series = metrics.Gauge(
             "rankway_release_failed",
             "1 if the release requested last could not be loaded.",
@@ -73,5 +91,5 @@ class ReleaseMetrics:
         self._has_failed = has_failed
 
     def flush(self) -> None:
-        """Hand the present state to Ray."""
+        """Pass the current state to Ray."""
         self._series.set(float(self._has_failed()))

@@ -1,4 +1,4 @@
-"""The thread that hands what was noted to Ray."""
+"""The thread that passes recorded metrics to Ray."""
 
 import logging
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ logger = logging.getLogger("ray.serve")
 
 
 class Noted(Protocol):
-    """Something that has notes to hand to Ray."""
+    """An object with notes to pass to Ray."""
 
     def flush(self) -> None:
-        """Hand them over; called from the flusher's thread alone."""
+        """Pass the notes to Ray. Only the flusher's thread calls this."""
         ...
 
 
 class Flusher:
-    """The thread that hands notes to Ray."""
+    """The thread that passes notes to Ray."""
 
     def __init__(self, sources: Sequence[Noted]) -> None:
-        """Start flushing ``sources``."""
+        """Start to flush ``sources`` periodically."""
         self._sources = sources
         self._thread = PeriodicThread(
             self._flush, _FLUSH_PERIOD_S, name="metrics", failure=_FAILURE, at_close=True
@@ -31,12 +31,12 @@ class Flusher:
         self._thread.start()
 
     def close(self) -> None:
-        """Flush what is left and stop."""
+        """Flush the remaining notes and stop."""
         self._thread.close()
 
     def _flush(self) -> None:
         for source in self._sources:
             try:
                 source.flush()
-            except Exception:  # the other sources' notes would pile up
+            except Exception:  # without this, the notes of the other sources would pile up
                 logger.exception(_FAILURE)

@@ -1,9 +1,10 @@
-"""Histograms of exact buckets in Ray's Prometheus export.
+"""Exact histograms in Ray's Prometheus export.
 
-Ray's own histogram is replayed by its agent one observation at a time, at the middle of each bucket: at 2,800
-requests a second that took the agent 7% of a core, and the sum was a guess. Here the replica counts, and
-hands over what Prometheus keeps of a histogram: cumulative ``_bucket{le}``, ``_sum`` and ``_count``. They are
-set as gauges, as Ray's counters would end in ``_total``; ``rate`` and ``histogram_quantile`` read them alike.
+Ray's own histogram is replayed by its agent one observation at a time, at the middle of each bucket. At 2,800
+requests per second that took 7% of a core in the agent, and the sum was only an estimate. Here the replica
+counts. It exports the series of a Prometheus histogram: cumulative ``_bucket{le}``, ``_sum`` and ``_count``.
+They are gauges, because names of Ray's counters would end in ``_total``. ``rate`` and ``histogram_quantile``
+work on both.
 """
 
 from bisect import bisect_left
@@ -18,14 +19,19 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(slots=True)
 class _Counts:
-    """One label set's observations: by bucket, the last for what lies above every boundary, and their sum."""
+    """The observations of one label set.
+
+    Attributes:
+        buckets: counts by bucket. The last bucket is for values above every boundary.
+        total: the sum of the values.
+    """
 
     buckets: list[int]
     total: float = 0.0
 
 
 class Histogram:
-    """Counts observations by label set and sets the series."""
+    """Counts observations by label set, and exports the series."""
 
     def __init__(
         self,
@@ -38,8 +44,12 @@ class Histogram:
     ) -> None:
         """Declare the series.
 
-        boundaries: inclusive upper edges of the buckets, ascending. labels: of every observation;
-        more: names of those each observation brings.
+        Args:
+            name: the name of the histogram.
+            description: its help text.
+            boundaries: the inclusive upper bounds of the buckets, in ascending order.
+            labels: labels of every observation, with their values.
+            more: names of labels that each observation has its own values for.
         """
         self._boundaries = list(boundaries)
         self._edges = [*(str(float(edge)) for edge in boundaries), "+Inf"]
@@ -51,7 +61,7 @@ class Histogram:
         self._count = metrics.Gauge(f"{name}_count", description, names)
 
     def observe(self, values: Iterable[float], labels: Mapping[str, str] | None = None) -> None:
-        """Count the values of one label set."""
+        """Count values of one label set."""
         key = tuple((labels or {}).items())
         counts = self._counts.get(key)
         if counts is None:
@@ -61,7 +71,7 @@ class Histogram:
             counts.total += value
 
     def export(self) -> None:
-        """Set every series; again and again, as Ray forgets a gauge once it was scraped."""
+        """Set every series. Call this periodically, because Ray forgets a gauge after a scrape."""
         for key, counts in self._counts.items():
             labels = {**self._labels, **dict(key)}
             cumulative = list(accumulate(counts.buckets))

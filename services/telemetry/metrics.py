@@ -1,28 +1,27 @@
 """Metrics in Ray's Prometheus export.
 
-    rankway_requests_total{pipeline, status, route}  answers by HTTP status and route, "unknown" if there is none
-    rankway_degraded_total{pipeline, reason}       answers that missed something
-    rankway_request_latency_ms{pipeline}           histogram, in the replica, from body to answer
+    rankway_requests_total{pipeline, status, route}  answers by HTTP status and route; "unknown" without a route
+    rankway_degraded_total{pipeline, reason}       degraded answers
+    rankway_request_latency_ms{pipeline}           histogram: time in the replica, from body to answer
     rankway_candidates_waiting{unit, pool}         gauge
     rankway_candidates_arrived_total{unit, pool}   counter
     rankway_candidates_served_total{unit, pool}    counter
     rankway_requests_shed_total{unit, pool}        refused, or given to the fallback
-    rankway_requests_missed_total{unit, pool}      of an ingress: after the objective, or shed for lack of time
+    rankway_requests_missed_total{unit, pool}      only of an ingress: after the objective, or shed for lack of time
     rankway_batch_candidates{unit, pool}           histogram
     rankway_stage_latency_ms{unit, pool, stage}    histogram, per batch
     rankway_unreadable_rows_total{unit, group}     stored rows of other definitions, or damaged
-    rankway_store_left_alone{unit}                 gauge: the feature store's servers whose breaker is not closed
-    rankway_release_failed{pipeline, unit}         gauge: 1 while the release asked for last cannot be loaded
+    rankway_store_left_alone{unit}                 gauge: feature store servers whose circuit breaker is not closed
+    rankway_release_failed{pipeline, unit}         gauge: 1 while the release requested last cannot be loaded
     rankway_log_rows_total{pipeline, kind}         rows of the served log that are in files
     rankway_log_dropped_rows_total{pipeline, reason}
     rankway_refreshes_total{unit, folder, outcome} overlays and live item features, taken or refused
-    rankway_response_cache_total{pipeline, result} hit, miss, shared with an identical request; evicted entries
-    rankway_history_cache_total{pipeline, result}  hit, miss; evicted entries
+    rankway_response_cache_total{pipeline, result} hit, miss, shared with an identical request, evicted
+    rankway_history_cache_total{pipeline, result}  hit, miss, evicted
 
-The histograms are ``services.telemetry.histogram``'s. A call into Ray gives up the interpreter's lock, and on the
-event loop the model thread then takes it: 3 µs become 30. So the loop only notes what happened; a thread
-hands it to Ray twice a second.
-Outside a Ray process the same calls reach nothing.
+Histograms are described in ``services.telemetry.histogram``. A call into Ray releases the GIL. On the event loop, the
+model thread then takes the GIL, and 3 µs become 30. So the event loop only takes notes, and a thread passes them to
+Ray twice per second. Outside a Ray process the same calls have no effect.
 """
 
 from collections import Counter as Tally
@@ -39,7 +38,7 @@ _CANDIDATES: list[float] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
 
 
 class Traffic(Protocol):
-    """Records what happens in a unit, as the traffic log does."""
+    """A recorder of the events in a unit, such as the traffic log."""
 
     def note(
         self,
@@ -50,15 +49,31 @@ class Traffic(Protocol):
         candidates: int = 0,
         milliseconds: float = 0.0,
     ) -> None:
-        """Note what happens now, without waiting. milliseconds: of a batch, its stages' time."""
+        """Record an event with the current time, without waiting.
+
+        Args:
+            kind: the kind of event.
+            unit: the unit.
+            pool: its pool.
+            requests: the number of requests.
+            candidates: the number of candidates.
+            milliseconds: the total time of a batch's stages.
+        """
         ...
 
 
 class UnitMetrics:
-    """What a unit's runner reports; its counts since the start, which never fall."""
+    """Metrics that a unit's runner reports, and counts since the start. The counts never fall."""
 
     def __init__(self, unit: str, replica: str, pool: str = "local", traffic: Traffic | None = None) -> None:
-        """Declare the unit's series; ``traffic`` records arrivals, refusals and batches as well."""
+        """Declare the unit's series.
+
+        Args:
+            unit: the unit.
+            replica: the replica.
+            pool: its pool.
+            traffic: also records arrivals, refusals and batches.
+        """
         self._unit, self._pool, self._traffic = unit, pool, traffic
         keys = ("unit", "pool", "replica")
         tags = {"unit": unit, "pool": pool, "replica": replica}
@@ -97,24 +112,24 @@ class UnitMetrics:
         self.stage_ms: dict[str, float] = {}
 
     def arrived(self, requests: int, candidates: int) -> None:
-        """Note what is asked for, before anything of it is refused."""
+        """Record requests and candidates that arrive, before any of them is refused."""
         self.arrived_requests += requests
         self.arrived_candidates += candidates
         if self._traffic is not None:
             self._traffic.note("arrival", self._unit, self._pool, requests, candidates)
 
     def shed(self, requests: int) -> None:
-        """Note requests that were refused, or answered with less than they would have been."""
+        """Record requests that were refused, or got a degraded answer."""
         self.shed_requests += requests
         if self._traffic is not None:
             self._traffic.note("shed", self._unit, self._pool, requests)
 
     def missed(self, requests: int) -> None:
-        """Note requests that more replicas might have answered whole and within the objective."""
+        """Record requests that more replicas might have answered completely and within the objective."""
         self.missed_requests += requests
 
     def batch_done(self, requests: int, candidates: int, timings_ms: dict[str, float]) -> None:
-        """Note a finished batch; ``stage_ms`` has what each stage took when it last ran."""
+        """Record a finished batch. ``stage_ms`` has the time of each stage in its last run."""
         self.stage_ms.update(timings_ms)
         self.batch_count += 1
         self.candidate_count += candidates
@@ -124,11 +139,11 @@ class UnitMetrics:
             self._traffic.note("batch", self._unit, self._pool, requests, candidates, taken_ms)
 
     def queue(self, waiting_candidates: int) -> None:
-        """Note the queue's length."""
+        """Record the queue length in candidates."""
         self._waiting_candidates = waiting_candidates
 
     def flush(self) -> None:
-        """Hand the notes to Ray."""
+        """Pass the notes to Ray."""
         batches = drain(self._batches)
         self._waiting.set(self._waiting_candidates)
         before = self._flushed
@@ -148,7 +163,7 @@ class UnitMetrics:
 
 
 class RequestMetrics:
-    """What an ingress reports of its requests."""
+    """Metrics that an ingress reports about its requests."""
 
     def __init__(self, pipeline: str, replica: str) -> None:
         """Declare the pipeline's series."""
@@ -170,11 +185,18 @@ class RequestMetrics:
         self._answers: deque[tuple[int, float, str, str | None]] = deque()
 
     def answered(self, status: int, latency_ms: float, route: str, degraded: str | None = None) -> None:
-        """Note an answer of a route. degraded: what the answer missed, reasons joined by commas."""
+        """Record an answer.
+
+        Args:
+            status: the HTTP status.
+            latency_ms: the time in the replica.
+            route: the route of the request.
+            degraded: the reasons why the answer is degraded, joined by commas.
+        """
         self._answers.append((status, latency_ms, route, degraded))
 
     def flush(self) -> None:
-        """Hand the notes to Ray."""
+        """Pass the notes to Ray."""
         answers = drain(self._answers)
         for (status, route), count in Tally((status, route) for status, _, route, _ in answers).items():
             self._requests.inc(count, {"status": str(status), "route": route})

@@ -4,7 +4,7 @@ from services.telemetry.counter import LabelledCount
 
 
 class LogMetrics:
-    """What became of the served log's rows."""
+    """Counts of the served log's rows, by outcome."""
 
     def __init__(self, pipeline: str, replica: str) -> None:
         """Declare the pipeline's series."""
@@ -17,21 +17,21 @@ class LogMetrics:
         )
 
     def written(self, kind: str, count: int) -> None:
-        """Note rows that are in a file."""
+        """Record rows that are in a file."""
         self._written.add(kind, count)
 
     def dropped(self, reason: str, count: int) -> None:
-        """Note rows that are lost: too many waited, the target could not be written, or they were unfit."""
+        """Record rows that are lost. Too many rows waited, the target could not be written, or the rows were unfit."""
         self._dropped.add(reason, count)
 
     def flush(self) -> None:
-        """Hand the notes to Ray."""
+        """Pass the notes to Ray."""
         self._written.flush()
         self._dropped.flush()
 
 
 def cache_lookups(pipeline: str, replica: str) -> LabelledCount:
-    """Declare what became of look-ups in the response cache, and of its entries."""
+    """Declare the series for look-ups in the response cache and for its evicted entries."""
     tags = {"pipeline": pipeline, "replica": replica}
     return LabelledCount(
         "rankway_response_cache_total", "Look-ups in the response cache, and evictions.", tags, "result"
@@ -39,7 +39,7 @@ def cache_lookups(pipeline: str, replica: str) -> LabelledCount:
 
 
 def history_lookups(pipeline: str, replica: str) -> LabelledCount:
-    """Declare what became of look-ups in the history cache, and of its entries."""
+    """Declare the series for look-ups in the history cache and for its evicted entries."""
     tags = {"pipeline": pipeline, "replica": replica}
     return LabelledCount(
         "rankway_history_cache_total", "Look-ups in the history cache, and evictions.", tags, "result"
