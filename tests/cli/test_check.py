@@ -25,7 +25,7 @@ def check(*paths: Path, as_json: bool = False) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_a_pipeline_whose_data_and_models_fit_is_ok(pipeline: Path) -> None:
+def test_accepts_pipeline_with_matching_data_and_models(pipeline: Path) -> None:
     code, output = check(pipeline)
     assert code == 0, output
     assert "ok" in output
@@ -64,13 +64,13 @@ def test_a_damaged_weights_file_is_a_fault(pipeline: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "- a list\n", "{broken", "\x00"])
-def test_a_file_that_is_no_pipeline_is_a_fault(pipeline: Path, content: str) -> None:
+def test_file_that_is_not_a_pipeline_is_a_fault(pipeline: Path, content: str) -> None:
     pipeline.write_text(content)
     code, _ = check(pipeline)
     assert code == 2
 
 
-def test_every_file_is_looked_at_and_json_tells_them_apart(pipeline: Path) -> None:
+def test_checks_every_file_and_reports_each_in_json(pipeline: Path) -> None:
     missing = pipeline.with_name("missing.yaml")
     code, output = check(pipeline, missing, as_json=True)
     assert code == 2
@@ -80,7 +80,7 @@ def test_every_file_is_looked_at_and_json_tells_them_apart(pipeline: Path) -> No
     assert "cannot be read" in faults[str(missing)]["faults"][0]
 
 
-def test_policies_that_a_one_unit_pipeline_makes_meaningless_are_told(pipeline: Path) -> None:
+def test_reports_policies_that_add_nothing_to_a_pipeline_with_one_unit(pipeline: Path) -> None:
     scaling = {"autoscaling": {"p99_ms": 80, "policy": {"kind": "target_ongoing"}}}
     pipeline.write_text(yaml.safe_dump(merged(pipeline_document(), scaling)))
     code, output = check(pipeline)

@@ -36,7 +36,7 @@ def printed(error: Exception, *more: type[Exception], **options: object) -> tupl
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
-def test_the_status_says_whether_the_call_or_the_work_was_at_fault(error: Exception, status: int) -> None:
+def test_status_distinguishes_invalid_calls_from_failed_work(error: Exception, status: int) -> None:
     assert printed(error) == (status, "error: a\n")
 
 
@@ -51,7 +51,7 @@ def test_notes_follow_the_error() -> None:
     assert printed(error) == (1, "error: gone\nCall again.\n")
 
 
-def test_errors_of_others_are_reported_where_they_are_named_with_the_remedy() -> None:
+def test_reports_other_error_types_only_if_they_are_named() -> None:
     full = OSError("the disk is full")
     assert printed(full, OSError, remedy="make room") == (2, "error: the disk is full; make room\n")
     assert printed(full, OSError, exit_code=1) == (1, "error: the disk is full\n")
@@ -59,7 +59,7 @@ def test_errors_of_others_are_reported_where_they_are_named_with_the_remedy() ->
         raise full
 
 
-def test_what_a_command_exits_with_itself_stays() -> None:
+def test_keeps_the_exit_status_of_a_command() -> None:
     with pytest.raises(typer.Exit) as ended, exit_on_error(Console(file=io.StringIO()), OSError):
         raise typer.Exit(130)
     assert ended.value.exit_code == 130

@@ -32,7 +32,7 @@ def into(server: RedisServer) -> dict[str, Any]:
 
 
 @needs_redis
-def test_an_embedded_stores_users_are_loaded_into_redis(home: Path) -> None:
+def test_loads_users_of_an_embedded_store_into_redis(home: Path) -> None:
     with redis_server(home) as server:
         result = features_load(make_pipeline(home, into(server)), home / "users.lmdb")
         assert result.exit_code == 0, result.output
@@ -41,7 +41,7 @@ def test_an_embedded_stores_users_are_loaded_into_redis(home: Path) -> None:
 
 
 @needs_redis
-def test_a_load_that_was_killed_goes_on(home: Path) -> None:
+def test_killed_load_resumes(home: Path) -> None:
     count = 80_000
     users = pa.table({"user_id": [f"u{i}" for i in range(count)], "bias": [1.0] * count})
     pq.write_table(users, home / "users.parquet")
@@ -70,7 +70,7 @@ def test_a_load_that_was_killed_goes_on(home: Path) -> None:
 
 
 @needs_redis
-def test_a_server_that_was_emptied_is_loaded_from_the_beginning_and_the_command_says_so(home: Path) -> None:
+def test_load_into_an_emptied_server_starts_from_the_beginning(home: Path) -> None:
     config, users = home / "pipeline.yaml", home / "users.parquet"
     pq.write_table(pa.table({"user_id": [f"u{i}" for i in range(20_000)], "bias": [1.0] * 20_000}), users)
     with redis_server(home) as server:
@@ -95,14 +95,14 @@ def test_a_server_that_was_emptied_is_loaded_from_the_beginning_and_the_command_
         assert server.ask("DBSIZE") == 20_000
 
 
-def test_a_server_that_is_not_there_is_named_with_the_remedy(home: Path) -> None:
+def test_error_for_missing_server_names_the_remedy(home: Path) -> None:
     config = make_pipeline(home, {"features": {"store": {"kind": "redis", "nodes": ["127.0.0.1:1"]}}})
     result = features_load(config, home / "users.lmdb")
     assert result.exit_code == 1
     assert "start it, or correct features.store.nodes" in result.output
 
 
-def test_bad_rows_end_it_with_1_and_a_pipeline_without_a_store_with_2(home: Path) -> None:
+def test_exit_status_is_1_for_bad_rows_and_2_without_a_store(home: Path) -> None:
     users = pa.table({"user_id": ["a", "b"], "bias": [1.0, float("nan")]})
     pq.write_table(users, home / "users.parquet")
     result = features_load(make_pipeline(home), home / "users.parquet")

@@ -50,7 +50,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_the_summary_is_the_commands_own(command: Command) -> None:
+def test_summary_is_the_first_line_of_the_commands_help(command: Command) -> None:
     loaded = command.load()
     own = loaded.info.help if isinstance(loaded, typer.Typer) else inspect.getdoc(loaded)
     assert isinstance(own, str)

@@ -12,7 +12,7 @@ from walks.sources import TOKENIZER, locate
 
 
 @pytest.mark.slow
-def test_an_encoder_is_imported_with_a_random_head_then_listed_and_shown(tmp_path: Path) -> None:
+def test_imports_encoder_with_a_random_head_then_lists_and_shows_it(tmp_path: Path) -> None:
     environment = {**os.environ, "RANKWAY_HOME": str(tmp_path)}
     folder, out = locate(TOKENIZER).parent, tmp_path / "walks/models/text"
 
@@ -26,7 +26,7 @@ def test_an_encoder_is_imported_with_a_random_head_then_listed_and_shown(tmp_pat
     assert set(shown["files"]) == {"golden.safetensors", "model.onnx", "model.safetensors", "tokenizer.json"}
 
 
-def test_artifacts_are_listed_and_a_damaged_one_is_told(tmp_path: Path) -> None:
+def test_lists_artifacts_and_reports_a_damaged_one(tmp_path: Path) -> None:
     environment = {**os.environ, "RANKWAY_HOME": str(tmp_path)}
     write_text_model(tmp_path / "text")
 

@@ -18,22 +18,22 @@ def lines_of(*reports: tuple[str, int, int, str]) -> list[str]:
     return [re.sub(r", \d+ s$", "", line) for line in console.file.getvalue().splitlines()]
 
 
-def test_every_tenth_of_a_task_is_a_line() -> None:
+def test_prints_a_line_for_every_tenth_of_a_task() -> None:
     lines = lines_of(*(("fit", step, 1000, "") for step in range(1, 1001)))
     assert lines == ["fit: 1 of 1,000", *(f"fit: {step:,} of 1,000" for step in range(100, 1001, 100))]
 
 
-def test_a_task_of_few_steps_has_a_line_for_each() -> None:
+def test_prints_a_line_for_each_step_of_a_short_task() -> None:
     lines = lines_of(*(("world", step, 3, f"stage [{step}]") for step in range(4)))
     assert lines == [f"world: {step} of 3, stage [{step}]" for step in range(4)]
 
 
-def test_tasks_in_turns_have_lines_of_their_own_and_one_that_starts_over_is_seen() -> None:
+def test_alternating_tasks_have_separate_lines_and_a_restart_is_printed() -> None:
     reports = [("a", 5, 10, ""), ("b", 5, 10, ""), ("a", 5, 10, ""), ("a", 0, 10, ""), ("a", 0, 0, "")]
     assert lines_of(*reports) == ["a: 5 of 10", "b: 5 of 10", "a: 0 of 10"]
 
 
-def test_a_terminal_has_bars_and_no_lines() -> None:
+def test_terminal_shows_bars_and_no_lines() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with shown_progress(console, "listed") as report:
         report("fit", 5, 10, "loss [0.5]")

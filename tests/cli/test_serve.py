@@ -17,7 +17,7 @@ from tests.pipelines import make_pipeline
         (["--host", ""], "command line: http.host: String should have at least 1 character"),
     ],
 )
-def test_an_address_there_is_not_is_refused_with_its_field(
+def test_refuses_invalid_address_and_names_the_field(
     tmp_path: Path, options: list[str], message: str
 ) -> None:
     arguments = ["serve", str(make_pipeline(tmp_path)), *options]

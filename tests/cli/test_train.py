@@ -53,7 +53,7 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_all_models_are_trained_and_told_with_a_line_for_every_tenth_of_the_work(home: Path) -> None:
+def test_trains_all_models_and_prints_a_line_for_every_tenth_of_the_work(home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cli.main", "train", str(home / "pipeline.yaml")],
         cwd=ROOT,
@@ -74,7 +74,7 @@ def test_all_models_are_trained_and_told_with_a_line_for_every_tenth_of_the_work
     assert "  ranker  " in lines
 
 
-def test_the_second_time_nothing_is_done_unless_forced(home: Path) -> None:
+def test_second_run_does_nothing_unless_forced(home: Path) -> None:
     path = str(home / "pipeline.yaml")
     assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [True] * 3
     assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [False] * 3
@@ -86,7 +86,7 @@ def test_the_second_time_nothing_is_done_unless_forced(home: Path) -> None:
     assert [model["fresh"] for model in json.loads(run(path, "--json", "--force")[1])] == [True] * 3
 
 
-def test_a_pipeline_without_a_training_part_is_told_so(home: Path) -> None:
+def test_refuses_pipeline_without_training(home: Path) -> None:
     without = {name: part for name, part in PIPELINE.items() if name != "training"}
     (home / "pipeline.yaml").write_text(yaml.safe_dump(without))
     code, _, errors = run(str(home / "pipeline.yaml"))
@@ -94,7 +94,7 @@ def test_a_pipeline_without_a_training_part_is_told_so(home: Path) -> None:
     assert "has no part `training`" in errors
 
 
-def test_missing_data_are_told_with_the_remedy(home: Path) -> None:
+def test_error_for_missing_data_names_the_remedy(home: Path) -> None:
     (home / "impressions" / "train" / "impressions.json").unlink()
     code, _, errors = run(str(home / "pipeline.yaml"))
     assert code == 2
@@ -102,7 +102,7 @@ def test_missing_data_are_told_with_the_remedy(home: Path) -> None:
     assert not (home / "models").exists()
 
 
-def test_a_disk_that_takes_no_more_is_told_and_leaves_nothing_half_written(home: Path) -> None:
+def test_full_disk_is_reported_and_leaves_no_partial_model(home: Path) -> None:
     command = f"ulimit -f 8; exec {sys.executable} -m cli.main train {home / 'pipeline.yaml'}"  # files of 8 KiB at most
     environment = {**os.environ, "RANKWAY_HOME": str(home)}
     done = subprocess.run(
@@ -121,14 +121,14 @@ def test_a_disk_that_takes_no_more_is_told_and_leaves_nothing_half_written(home:
     assert not list((home / "models").glob("*"))
 
 
-def test_an_unknown_setting_is_told(home: Path) -> None:
+def test_refuses_unknown_setting(home: Path) -> None:
     (home / "pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "training": {**DOCUMENT, "epoch": 1}}))
     code, _, errors = run(str(home / "pipeline.yaml"))
     assert code == 2
     assert "training.epoch: no such field" in errors
 
 
-def test_a_distilled_ranker_without_a_place_is_told(home: Path) -> None:
+def test_refuses_distilled_ranker_that_is_not_in_models(home: Path) -> None:
     models = {name: {"artifact": f"models/{name}"} for name in MODELS[:2]}
     (home / "pipeline.yaml").write_text(yaml.safe_dump({**PIPELINE, "models": models}))
     code, _, errors = run(str(home / "pipeline.yaml"))
@@ -136,7 +136,7 @@ def test_a_distilled_ranker_without_a_place_is_told(home: Path) -> None:
     assert "training.distilled.model: must be in models, got 'distilled'" in errors
 
 
-def test_a_log_of_a_service_is_trained_from(home: Path) -> None:
+def test_trains_from_a_served_log(home: Path) -> None:
     write_log(home / "log", home / "impressions", Catalogue.open(home / "catalogue"))
     (home / "impressions" / "train" / "labels.npy").unlink()  # only the log is read
     code, out, errors = run(str(home / "pipeline.yaml"), "--from-log", str(home / "log"), "--json")

@@ -27,7 +27,7 @@ def test_build_makes_a_world_once(tmp_path: Path) -> None:
     assert json.loads(as_json.stdout)["counts"]["routes"] == 300
 
 
-def test_a_route_is_shown_and_the_world_goes_on(tmp_path: Path) -> None:
+def test_shows_a_route_and_simulates_events(tmp_path: Path) -> None:
     home = ["--preset", "tiny", "--home", str(tmp_path)]
     assert runner.invoke(app, ["build", *home]).exit_code == 0
     route_id = Catalogue.open(tmp_path / "walks" / "tiny" / "catalogue").ids[0]
@@ -58,17 +58,17 @@ def test_a_route_is_shown_and_the_world_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["show", "helsinki-1"], ["simulate", "--events"]])
-def test_without_a_world_the_remedy_is_told(tmp_path: Path, command: list[str]) -> None:
+def test_error_without_a_world_names_the_remedy(tmp_path: Path, command: list[str]) -> None:
     result = runner.invoke(app, [*command, "--home", str(tmp_path)])
     assert result.exit_code == 2
     assert "rankway walks build" in result.output
 
 
-def test_simulate_wants_to_know_what(tmp_path: Path) -> None:
+def test_simulate_requires_the_events_option(tmp_path: Path) -> None:
     assert runner.invoke(app, ["simulate", "--home", str(tmp_path)]).exit_code == 2
 
 
-def test_a_missing_wheel_is_an_error_with_the_command_that_installs_it(
+def test_error_for_missing_wheel_names_the_install_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -86,7 +86,7 @@ def test_an_unknown_preset_is_a_usage_error(tmp_path: Path) -> None:
     assert "huge" in result.output
 
 
-def test_a_home_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_error_for_unwritable_home_names_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = runner.invoke(app, ["build", "--preset", "tiny", "--home", str(tmp_path / "file")])
     assert result.exit_code == 2
@@ -94,7 +94,7 @@ def test_a_home_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_full_disk_in_the_middle_of_a_build_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_full_disk_during_a_build_leaves_no_partial_world(tmp_path: Path) -> None:
     command = [
         "from cli.main import main; main()",
         "walks",

@@ -14,7 +14,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_load_is_planned_with_what_it_may_grow_to(home: Path) -> None:
+def test_plans_a_load_and_its_growth(home: Path) -> None:
     config = profiled(home)
     code, output, error = call("plan", config, "--requests-per-day", "1e8", "--json")
     assert code == 0, error
@@ -44,7 +44,7 @@ def test_a_number_out_of_range_is_refused(home: Path, arguments: tuple[str, ...]
     assert expected in error
 
 
-def test_a_pipeline_without_a_profile_is_told_how_to_get_one(home: Path) -> None:
+def test_error_without_a_profile_names_the_remedy(home: Path) -> None:
     config = profiled(home)
     (home / "main.json").unlink()
     code, _, error = call("plan", config, "--requests-per-day", "1e8")

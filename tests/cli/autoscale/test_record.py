@@ -16,7 +16,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_came_to_a_service_is_a_trace(home: Path) -> None:
+def test_writes_recorded_traffic_as_a_trace(home: Path) -> None:
     config = profiled(home, record={"path": "traffic"})
     pipeline = json.dumps({"units": {"main": {"stages": ["features", "ranker"]}}})
     log = TrafficLog(RecordConfig(path="traffic"), home, pipeline, "r1")
@@ -30,7 +30,7 @@ def test_what_came_to_a_service_is_a_trace(home: Path) -> None:
     assert arrivals.candidates.tolist() == [5, 6, 7]
 
 
-def test_what_cannot_be_recorded_is_told(home: Path) -> None:
+def test_reports_invalid_recordings(home: Path) -> None:
     for changes, name, expected in (
         ({}, "t.parquet", "records no traffic"),
         ({"record": {"path": "traffic"}}, "t.csv", "must be a .parquet file, got"),

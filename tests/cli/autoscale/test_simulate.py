@@ -25,7 +25,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_simulation_tells_figures_decisions_and_reasons(home: Path) -> None:
+def test_simulation_reports_figures_decisions_and_reasons(home: Path) -> None:
     config = profiled(home, autoscaling=SERVE)
     code, output, error = call("simulate", config, home / "wave.csv", "--json", "--html", home / "r.html")
     assert code == 0, error
@@ -51,20 +51,20 @@ def test_bins_of_any_width_are_simulated(home: Path) -> None:
     assert json.loads(output)["requests"]["arrived"] == pytest.approx(4e6 * 21 / 86_400, rel=0.01)
 
 
-def test_times_beside_the_trace_are_refused_with_its_own(home: Path) -> None:
+def test_refuses_times_outside_the_trace(home: Path) -> None:
     code, _, error = call("simulate", profiled(home), home / "wave.csv", "--start-s", "43200")
     assert code == 2
     assert "outside the trace, which runs from 0 to 120 s, got 43200 and 120" in error
 
 
-def test_replicas_that_nothing_scales_stay(home: Path) -> None:
+def test_replicas_stay_without_autoscaling(home: Path) -> None:
     code, output, error = call("simulate", profiled(home), home / "wave.csv", "--json")
     assert code == 0, error
     assert "the numbers of replicas stay as configured" in error
     assert not any(decision["changed"] for decision in json.loads(output)["decisions"])
 
 
-def test_a_replay_sets_both_side_by_side_and_is_a_gate(home: Path) -> None:
+def test_replay_compares_both_cases_and_applies_gates(home: Path) -> None:
     config = profiled(home, autoscaling=SERVE)
     arguments = ("replay", home / "wave.csv", "--config", config, "--with", home / "lazy.yaml")
     code, output, error = call(*arguments, "--fail-if", "cost>3x")
@@ -77,7 +77,7 @@ def test_a_replay_sets_both_side_by_side_and_is_a_gate(home: Path) -> None:
     assert set(json.loads(output)) == {"as it is", "lazy"}
 
 
-def test_recorded_traffic_brings_its_pipeline(home: Path) -> None:
+def test_replay_uses_the_recorded_pipeline(home: Path) -> None:
     config = load_config(profiled(home, autoscaling=SERVE, record={"path": "traffic"}))
     moments = iter(1_559_736_000.0 + 0.01 * np.arange(10_000))
     log = TrafficLog(
@@ -107,7 +107,7 @@ def test_recorded_traffic_brings_its_pipeline(home: Path) -> None:
         (("replay", "wave.csv", "--with", "lazy.yaml", "--fail-if", "cost>1.2.3"), "is no number"),
     ],
 )
-def test_what_cannot_be_simulated_is_told(home: Path, arguments: tuple[str, ...], expected: str) -> None:
+def test_reports_invalid_input(home: Path, arguments: tuple[str, ...], expected: str) -> None:
     profiled(home)
     (home / "no-traffic").mkdir()
     (home / "bad.yaml").write_text("autoscaling: {p99_ms: 60.0, policy: {kind: wishful}}\n")

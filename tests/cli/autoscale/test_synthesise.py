@@ -18,7 +18,7 @@ def synthesise(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_a_trace_is_made_that_opens(tmp_path: Path) -> None:
+def test_makes_a_valid_trace(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     code, output = synthesise(str(path), "--requests-per-day", "1e5", "--day", "2019-06-04", "--json")
     assert code == 0, output
@@ -26,7 +26,7 @@ def test_a_trace_is_made_that_opens(tmp_path: Path) -> None:
     assert "Capital Bikeshare" in path.read_text()
 
 
-def test_what_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_reports_invalid_days_and_formats(tmp_path: Path) -> None:
     code, output = synthesise(str(tmp_path / "t.csv"), "--requests-per-day", "1", "--day", "1999-01-01")
     assert code == 2
     assert "not in the series" in output

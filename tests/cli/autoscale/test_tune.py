@@ -25,7 +25,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_search_writes_a_patch_and_says_what_it_buys(home: Path) -> None:
+def test_search_writes_a_patch_and_reports_its_gain(home: Path) -> None:
     config, out = profiled(home, autoscaling=SERVE), home / "tuned.yaml"
     arguments = ("tune", config, home / "wave.csv", "--validate", home / "other.csv", "--out", out)
     code, output, error = call(*arguments, *SMALL, "--policy", "slo")
@@ -53,7 +53,7 @@ def test_a_search_writes_a_patch_and_says_what_it_buys(home: Path) -> None:
         (("--validate", "absent.csv"), "cannot be read"),
     ],
 )
-def test_what_cannot_be_searched_is_told(home: Path, arguments: tuple[str, str], expected: str) -> None:
+def test_reports_invalid_options(home: Path, arguments: tuple[str, str], expected: str) -> None:
     code, _, error = call("tune", profiled(home), home / "wave.csv", "--out", home / "t.yaml", *arguments)
     assert code == 2
     assert expected in error

@@ -45,7 +45,7 @@ def read_by_ray(config: PipelineConfig, name: str) -> dict[str, Any]:
 
 
 @given(pools())
-def test_ray_reads_of_a_group_what_the_pool_says(pool: PoolConfig) -> None:
+def test_ray_reads_the_resources_of_the_pool_from_its_group(pool: PoolConfig) -> None:
     read = read_by_ray(with_pool(pool), "cpu")
     assert read["resources"]["CPU"] == math.floor(pool.cpus)
     assert read["resources"].get("GPU", 0) == pool.gpus
@@ -62,7 +62,7 @@ def test_a_group_starts_within_its_bounds(pool: PoolConfig) -> None:
     assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
 
 
-def test_nodes_are_counted_by_what_is_scarcest() -> None:
+def test_counts_nodes_by_the_scarcest_resource() -> None:
     config = in_pods(CONFIG)
     assert nodes_at_start(config, "cpu") == math.ceil(60 / 16)
     assert nodes_at_start(config, "gpu-small") == 12  # one GPU each, though a node has CPUs for four

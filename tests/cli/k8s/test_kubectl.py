@@ -14,9 +14,7 @@ from cli.k8s.kubectl import Kubectl, KubernetesError
         ("no program", 0o644, "cannot be run, got"),
     ],
 )
-def test_a_program_that_is_no_kubectl_is_a_clear_error(
-    tmp_path: Path, script: str, mode: int, message: str
-) -> None:
+def test_reports_program_that_is_not_kubectl(tmp_path: Path, script: str, mode: int, message: str) -> None:
     program = tmp_path / "kubectl"
     program.write_text(script)
     program.chmod(mode)

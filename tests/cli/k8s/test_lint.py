@@ -21,7 +21,7 @@ def text_of(folder: Path) -> str:
     return str(yaml.safe_dump_all(built(folder)))
 
 
-def test_a_folder_that_keeps_the_policy_is_clean() -> None:
+def test_valid_folder_has_no_findings() -> None:
     code, out, errors = lint(str(DEV))
     assert (code, out) == (0, "")
     assert "0 findings" in errors
@@ -46,13 +46,13 @@ def test_each_finding_is_a_line_with_object_value_remedy_and_rule(tmp_path: Path
         ("- 1", "contains no Kubernetes objects"),
     ],
 )
-def test_what_is_no_build_is_refused(text: str, why: str) -> None:
+def test_refuses_input_that_is_not_a_build(text: str, why: str) -> None:
     code, _, errors = lint("-", text)
     assert code == 2
     assert why in errors
 
 
-def test_what_is_not_there_or_does_not_build_is_refused(tmp_path: Path) -> None:
+def test_refuses_missing_file_and_failed_build(tmp_path: Path) -> None:
     assert "cannot be read" in lint(str(tmp_path / "none.yaml"))[2]
     code, _, errors = lint(str(tmp_path))
     assert code == 2

@@ -17,7 +17,7 @@ Mutate = Callable[[list[Object]], None]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_what_is_committed_keeps_the_policy(folder: Path) -> None:
+def test_committed_manifests_meet_the_policy(folder: Path) -> None:
     assert [str(finding) for finding in findings(built(folder))] == []
 
 
@@ -316,9 +316,7 @@ MUTANTS: list[tuple[str, str, Mutate]] = [
 
 
 @pytest.mark.parametrize("rule, how, mutate", MUTANTS, ids=[f"{rule}: {how}" for rule, how, _ in MUTANTS])
-def test_a_mutant_is_caught_by_its_rule_alone(
-    cell: list[Object], rule: str, how: str, mutate: Mutate
-) -> None:
+def test_only_its_own_rule_catches_a_mutant(cell: list[Object], rule: str, how: str, mutate: Mutate) -> None:
     objects = copy.deepcopy(cell)
     mutate(objects)
     violations = findings(objects)
@@ -328,7 +326,7 @@ def test_a_mutant_is_caught_by_its_rule_alone(
         assert str(finding).startswith(finding.where)
 
 
-def test_what_the_mutants_are_made_of_keeps_the_policy(cell: list[Object]) -> None:
+def test_unchanged_build_meets_the_policy(cell: list[Object]) -> None:
     assert findings(cell) == []
 
 

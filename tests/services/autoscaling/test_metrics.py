@@ -6,7 +6,7 @@ from services.autoscaling.metrics import ScalingMetrics
 from tests.services.ray_metrics import Exported
 
 
-def test_a_decision_tells_target_ready_bound_and_objective(exported: Exported) -> None:
+def test_decision_exports_target_ready_bound_and_objective(exported: Exported) -> None:
     metrics = ScalingMetrics("small", Key("ranker", "gpu"), 12, 150.0)
     metrics.decided(2, 5, UnitObservation(target=2, ready=3), age_s=1.5)
     replicas = exported.values("rankway_autoscaling_replicas", "of")

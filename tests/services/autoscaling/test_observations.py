@@ -63,7 +63,7 @@ def test_rates_are_over_the_window_and_summed_over_replicas() -> None:
     assert observation.age_s == 1.0
 
 
-def test_a_replica_that_starts_or_starts_again_counts_from_its_own_first_sample() -> None:
+def test_replica_that_starts_or_restarts_counts_from_its_first_sample() -> None:
     seen = Seen()
     for second in range(10):
         seen.tell("old", 90.0 + second, stats_of(arrived=1000 + 10 * second))
@@ -75,12 +75,12 @@ def test_a_replica_that_starts_or_starts_again_counts_from_its_own_first_sample(
     assert observe({MAIN: seen}, 100.0, 5.0).units[MAIN].arriving_requests_per_s == 30
 
 
-def test_replicas_that_have_told_nothing_are_of_unknown_age_and_none_at_all_of_none() -> None:
+def test_age_is_infinite_without_samples_and_zero_without_replicas() -> None:
     assert observe({MAIN: Seen()}, 100.0, 5.0).age_s == math.inf
     assert observe({MAIN: Seen(current_num_replicas=0)}, 100.0, 5.0).age_s == 0.0
 
 
-def test_the_oldest_deployments_newest_sample_is_the_age() -> None:
+def test_age_is_that_of_the_deployment_with_the_oldest_newest_sample() -> None:
     fresh, stale = Seen(), Seen()
     fresh.tell("a", 99.0, stats_of(1))
     stale.tell("b", 40.0, stats_of(1))
@@ -93,7 +93,7 @@ def test_the_oldest_deployments_newest_sample_is_the_age() -> None:
     st.floats(0.1, 60.0),
     st.floats(0, 2e3),
 )
-def test_whatever_replicas_tell_rates_are_finite_and_not_negative(
+def test_rates_are_finite_and_not_negative_for_any_samples(
     points: list[tuple[float, float]], window_s: float, now_s: float
 ) -> None:
     seen = Seen()

@@ -81,7 +81,7 @@ def scaler_of(config: PipelineConfig) -> tuple[Scaler[int], Counting]:
     return Scaler(policy, spec, placed), policy
 
 
-def test_it_decides_every_interval_and_between_gives_back_what_stands() -> None:
+def test_decides_every_interval_and_returns_current_targets_in_between() -> None:
     scaler, policy = scaler_of(config_of())
     contexts = {"main": reported(1), "scorer": reported(1)}
     assert scaler.targets(contexts, 100.0) == {"main": 2, "scorer": 2}
@@ -101,7 +101,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
     return records
 
 
-def test_a_decision_is_one_line_with_its_reason_and_its_numbers(said: list[logging.LogRecord]) -> None:
+def test_logs_decision_as_one_line_with_reason_and_numbers(said: list[logging.LogRecord]) -> None:
     scaler, _ = scaler_of(config_of())
     scaler.targets({"main": reported(1), "scorer": reported(2)}, 100.0)
     (record,) = said  # the scorer's target stays
@@ -109,7 +109,7 @@ def test_a_decision_is_one_line_with_its_reason_and_its_numbers(said: list[loggi
     assert (record.__dict__["unit"], record.__dict__["replicas_after"]) == ("main", 2)
 
 
-def test_an_error_is_met_once_an_interval() -> None:
+def test_policy_error_is_raised_once_per_interval() -> None:
     scaler, policy = scaler_of(config_of())
     policy.error = ValueError("no such season")
     with pytest.raises(ValueError, match="no such season"):
@@ -130,14 +130,14 @@ def by_name(targets: Mapping[DeploymentID, int]) -> dict[str, int]:
     return {each.name: number for each, number in targets.items()}
 
 
-def test_an_application_policy_gives_serve_a_dict_by_its_own_ids_and_a_dict_of_state() -> None:
+def test_application_policy_returns_targets_by_serve_ids_and_a_state() -> None:
     policy = PipelinePolicy(**policy_arguments(config_of(), {}), keys=MemoryKeys())
     targets, state = policy(contexts_of({"main": 2, "scorer": 2}, ongoing=10.0))
     assert by_name(targets) == {"main": 5, "scorer": 5}
     assert state == {}
 
 
-def test_it_never_raises_and_keeps_the_targets_whatever_serve_hands_it() -> None:
+def test_keeps_targets_for_any_input_from_serve() -> None:
     policy = PipelinePolicy(**policy_arguments(config_of(), {}), keys=MemoryKeys())
     contexts = contexts_of({"main": 2, "scorer": 3}, ongoing=10.0)
     for broken in (float("nan"), float("inf"), -1.0, None, "many"):
@@ -163,7 +163,7 @@ class Store(KvStore):
         self.values[name] = value
 
 
-def test_a_scaler_made_again_of_the_same_goes_on_with_the_state_and_one_of_other_things_does_not() -> None:
+def test_restarted_scaler_continues_with_its_state_only_for_the_same_policy() -> None:
     config, store = config_of(), Store()
     spec = lowered(config, {})
     placed = {placement.deployment: placement for placement in all_placements(config)}
@@ -182,7 +182,7 @@ TWO_POOLS: dict[str, Any] = {
 }
 
 
-def test_the_weights_of_pools_come_from_the_policy_or_else_from_the_yaml() -> None:
+def test_pool_weights_come_from_the_policy_or_else_from_the_yaml() -> None:
     contexts = {"main": reported(1), "scorer@one": reported(1), "scorer@two": reported(3)}
 
     def weights_of(config: PipelineConfig, decided: Mapping[str, Mapping[str, float]]) -> Any:
@@ -201,7 +201,7 @@ def test_the_weights_of_pools_come_from_the_policy_or_else_from_the_yaml() -> No
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyError("key"), SystemExit(3), RecursionError()])
-def test_a_policy_that_raises_anything_keeps_the_targets(error: BaseException) -> None:
+def test_keeps_targets_if_the_policy_raises(error: BaseException) -> None:
     scaler, counting = scaler_of(config_of())
     policy = UnitPolicy(**policy_arguments(config_of(), {}), deployment="main")
     policy._guarded._scaler = scaler
@@ -209,13 +209,13 @@ def test_a_policy_that_raises_anything_keeps_the_targets(error: BaseException) -
     assert policy(reported(4)) == (4, {})
 
 
-def test_one_that_cannot_be_made_keeps_the_targets_and_says_why(said: list[logging.LogRecord]) -> None:
+def test_keeps_targets_and_logs_the_error_if_the_scaler_cannot_be_made(said: list[logging.LogRecord]) -> None:
     policy = PipelinePolicy(config={"name": "not a pipeline"}, profiles=[])
     assert "autoscaling cannot start" in said[0].getMessage()
     assert by_name(policy(contexts_of({"main": 3}, 10.0))[0]) == {"main": 3}
 
 
-def test_a_deployments_own_policy_decides_for_it_alone() -> None:
+def test_deployment_policy_scales_only_its_deployment() -> None:
     policy = UnitPolicy(**policy_arguments(config_of(), {}), deployment="scorer")
     assert policy(reported(2, ongoing=10.0)) == (5, {})
     assert policy(reported(2, ongoing=90.0, now_s=106.0)) == (9, {})  # its bound
@@ -223,7 +223,7 @@ def test_a_deployments_own_policy_decides_for_it_alone() -> None:
     assert alone._spec.p99_ms == pytest.approx(70)
 
 
-def test_serve_can_pickle_the_policies_by_value_as_it_does() -> None:
+def test_serve_can_pickle_the_policies_by_value() -> None:
     cloudpickle.register_pickle_by_value(serve_policy)  # type: ignore[no-untyped-call]
     try:
         pickled = cloudpickle.dumps(UnitPolicy)  # type: ignore[no-untyped-call]
@@ -233,7 +233,7 @@ def test_serve_can_pickle_the_policies_by_value_as_it_does() -> None:
     assert again(reported(2, ongoing=10.0)) == (5, {})
 
 
-def test_serves_own_delays_and_factors_change_nothing() -> None:
+def test_serve_options_have_no_delay_and_no_smoothing() -> None:
     config = config_of({"autoscaling": {"bounds": {"main": {"min_replicas": 2}}}})
     serve = serve_options(config, lowered(config, {}), Key("main", "local"), None)
     assert isinstance(serve, AutoscalingConfig)
@@ -243,7 +243,7 @@ def test_serves_own_delays_and_factors_change_nothing() -> None:
     assert (serve.metrics_interval_s, serve.look_back_period_s) == (1.0, 30.0)
 
 
-def test_without_a_serve_config_each_deployment_is_given_a_policy_of_its_own() -> None:
+def test_each_deployment_has_its_own_policy_without_a_serve_config() -> None:
     config = config_of()
     scorer = all_placements(config)[1]
     own = replicas_options(scorer, PipelineArgs(config=config, home="/nowhere"))["autoscaling_config"]
@@ -255,7 +255,7 @@ def test_without_a_serve_config_each_deployment_is_given_a_policy_of_its_own() -
     assert replicas_options(scorer, still) == {"num_replicas": 1}
 
 
-def test_a_serve_config_names_the_policy_and_what_it_is_made_of() -> None:
+def test_serve_config_names_the_policy_and_its_arguments() -> None:
     application = serve_config(config_of(), Path("/nowhere"))["applications"][0]
     assert application["args"]["policy_beside"] is True
     named = application["autoscaling_policy"]

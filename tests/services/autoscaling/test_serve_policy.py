@@ -53,7 +53,7 @@ def running(service: ServiceProcess, unit: str) -> int:
 @pytest.mark.parametrize(
     ("changes", "unit", "most"), [(ONE_UNIT, "main", 3), (RANKER_APART, "scorer", 2)], ids=["one", "split"]
 )
-def test_replicas_come_with_the_load_and_go_with_it(
+def test_number_of_replicas_follows_the_load(
     tmp_path: Path, changes: Mapping[str, Any], unit: str, most: int
 ) -> None:
     with served(tmp_path, changes) as service:
@@ -65,7 +65,7 @@ def test_replicas_come_with_the_load_and_go_with_it(
         wait_for(lambda: running(service, unit) == 1, f"one replica of {unit}")
 
 
-def test_under_a_policy_that_always_fails_targets_stay_and_updates_are_taken_up(tmp_path: Path) -> None:
+def test_targets_stay_and_updates_apply_under_a_policy_that_always_fails(tmp_path: Path) -> None:
     make_pipeline(tmp_path, merged(ONE_UNIT, {"units": {"main": {"replicas": 2}}}))
     port = free_port()
     with started(["-m", "tests.services.erring", str(tmp_path), str(port)], port, tmp_path) as service:

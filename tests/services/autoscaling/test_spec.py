@@ -59,7 +59,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_units_come_in_a_requests_order_with_their_pools_and_profiles(home: Path) -> None:
+def test_units_are_in_request_order_with_pools_and_profiles(home: Path) -> None:
     spec = spec_of(config_of(POOLED), home)
     assert [str(key) for key in spec.keys()] == ["main@local", "scorer@gpu", "scorer@cpu"]
     cpu = spec.placed(Key("scorer", "cpu"))
@@ -70,13 +70,13 @@ def test_units_come_in_a_requests_order_with_their_pools_and_profiles(home: Path
     assert spec.fallback.seconds_per_candidate == pytest.approx(2e-6)
 
 
-def test_no_more_replicas_than_a_pool_has_room_for(home: Path) -> None:
+def test_limits_replicas_to_the_capacity_of_the_pool(home: Path) -> None:
     spec = spec_of(config_of(POOLED), home)
     assert spec.placed(Key("scorer", "cpu")).max_replicas == 10 * 4
     assert spec.placed(Key("scorer", "gpu")).max_replicas == 3 * 4
 
 
-def test_autoscaling_gives_objective_interval_and_bounds(home: Path) -> None:
+def test_autoscaling_sets_objective_interval_and_bounds(home: Path) -> None:
     scaling = {
         "autoscaling": {
             "policy": {"kind": "target_ongoing"},
@@ -91,13 +91,13 @@ def test_autoscaling_gives_objective_interval_and_bounds(home: Path) -> None:
     assert (gpu.min_replicas, gpu.max_replicas) == (2, 9)
 
 
-def test_a_policy_that_looks_at_no_profile_needs_none() -> None:
+def test_policy_that_reads_no_profile_needs_none() -> None:
     config = config_of({"autoscaling": {"policy": {"kind": "target_ongoing"}, "p99_ms": 80}})
     assert needed_profiles(config, Path("/nowhere")) == {}
     assert lowered(config, {}).placed(Key("main", "local")).profile.machine == "not measured"
 
 
-def test_a_missing_or_strange_profile_says_whose_and_what_to_do(home: Path) -> None:
+def test_error_for_wrong_profile_names_the_unit_and_the_remedy(home: Path) -> None:
     with pytest.raises(
         ProfileError, match=r"units.main.profile: main has no profile; measure one with rankway models bench"
     ):
@@ -110,7 +110,7 @@ def test_a_missing_or_strange_profile_says_whose_and_what_to_do(home: Path) -> N
         spec_of(config_of({"units": {"main": {"profile": "scorer-gpu.json"}}}), home)
 
 
-def test_a_replica_that_fits_no_node_is_refused(home: Path) -> None:
+def test_refuses_replica_that_fits_no_node(home: Path) -> None:
     small = {"pools": {"cpu": {"cpus": 2}}}
     with pytest.raises(
         SpecError, match=r"scorer@cpu does not fit a node of pool cpu: it takes 4 cpus, but the node has 2"
@@ -119,7 +119,7 @@ def test_a_replica_that_fits_no_node_is_refused(home: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
-def test_every_shipped_config_lowers_and_its_profiles_are_its_own(path: Path) -> None:
+def test_every_shipped_config_has_a_spec_and_matching_profiles(path: Path) -> None:
     config = load_config(path)
     if any(unit.profile for unit in config.units.values()):
         assert profiles_of(config, Path("/nowhere"))

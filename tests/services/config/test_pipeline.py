@@ -20,13 +20,13 @@ def load(tmp_path: Path, *changes: dict[str, Any]) -> PipelineConfig:
 
 
 @pytest.mark.parametrize("changes", [{}, WITH_RERANKER, SPLIT], ids=["one unit", "reranker", "split"])
-def test_a_pipeline_loads(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_loads_valid_pipeline(tmp_path: Path, changes: dict[str, Any]) -> None:
     config = load(tmp_path, changes)
     assert config.ingress_unit == "main"
     assert PipelineConfig.model_validate(config.model_dump(mode="json")) == config
 
 
-def test_units_and_stages_are_found_by_each_other(tmp_path: Path) -> None:
+def test_finds_units_by_stage_and_lists_stages_in_request_order(tmp_path: Path) -> None:
     split = load(tmp_path, SPLIT)
     assert (split.unit_of("features"), split.unit_of("ranker")) == ("main", "scorer")
     assert split.stage_names() == ("features", "ranker")
@@ -114,9 +114,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "line"), FAULTS, ids=[line for _, line in FAULTS])
-def test_a_fault_is_named_with_field_value_and_range(
-    tmp_path: Path, changes: dict[str, Any], line: str
-) -> None:
+def test_fault_names_field_value_and_range(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load(tmp_path, changes)
     assert line in refused.value.detail
@@ -124,14 +122,14 @@ def test_a_fault_is_named_with_field_value_and_range(
 
 
 @pytest.mark.parametrize("field", ["name", "catalogue", "features", "models", "ranker", "units"])
-def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
+def test_names_missing_field(tmp_path: Path, field: str) -> None:
     path = tmp_path / "pipeline.yaml"
     path.write_text(yaml.safe_dump({k: v for k, v in pipeline_document().items() if k != field}))
     with pytest.raises(ConfigError, match=f": {field}: missing; add it"):
         load_config(path)
 
 
-def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
+def test_reports_every_fault_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         load(tmp_path, {"nme": 1, "http": {"port": 0}, "requests": {"max_k": 0}})
     assert len(refused.value.detail.splitlines()) == 3
@@ -150,7 +148,7 @@ def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
         (b"http: {port: 1, port: 2}", "port is given twice; remove one of them"),
     ],
 )
-def test_a_file_that_is_no_pipeline_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_refuses_file_that_is_not_a_pipeline(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "pipeline.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):

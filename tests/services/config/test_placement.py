@@ -36,7 +36,7 @@ def config_of(*changes: dict[str, Any]) -> PipelineConfig:
     return validated(document, "test")
 
 
-def test_a_unit_without_pools_is_one_deployment_of_its_name() -> None:
+def test_unit_without_pools_is_one_deployment_with_its_name() -> None:
     config = config_of(SPLIT)
     assert [placement.deployment for placement in all_placements(config)] == ["main", "scorer"]
     (scorer,) = placements(config, "scorer")
@@ -44,7 +44,7 @@ def test_a_unit_without_pools_is_one_deployment_of_its_name() -> None:
     assert scorer.actor_options() == {"num_cpus": 0.5}
 
 
-def test_a_unit_in_pools_is_a_deployment_in_each_with_its_own_resources() -> None:
+def test_unit_with_pools_is_one_deployment_per_pool_with_its_own_resources() -> None:
     config = config_of(SPLIT, POOLS)
     assert [placement.deployment for placement in all_placements(config)] == [
         "main",
@@ -58,12 +58,12 @@ def test_a_unit_in_pools_is_a_deployment_in_each_with_its_own_resources() -> Non
     assert (cpu.replicas, cpu.weight, cpu.profile) == (3, 0.25, "scorer.json")
 
 
-def test_a_described_local_pool_is_where_units_without_pools_are() -> None:
+def test_units_without_pools_use_the_described_local_pool() -> None:
     config = config_of({"pools": {"local": {"cpus": 2, "memory_gib": 4, "price_per_hour": 0.3}}})
     assert placements(config, "main")[0].pool.price_per_hour == 0.3
 
 
-def test_a_deployment_is_found_by_its_name() -> None:
+def test_finds_placement_by_deployment_name() -> None:
     config = config_of(SPLIT, POOLS)
     assert placement_of(config, "scorer@cpu").key == Key("scorer", "cpu")
     with pytest.raises(ConfigError, match="unknown deployment, got scorer@tpu; small has main, scorer@gpu"):

@@ -44,7 +44,7 @@ def with_ranker(home: Path, changes: dict[str, Any]) -> PipelineConfig:
     return load_config(path)
 
 
-def test_auto_becomes_one_kind_and_the_rest_stays(tmp_path: Path) -> None:
+def test_replaces_auto_by_a_runtime_and_changes_nothing_else(tmp_path: Path) -> None:
     config = load_config(make_pipeline(tmp_path, merged(AUTO, WITH_RERANKER)))
     result = resolved(config, tmp_path)
     assert result.models["ranker"].runtime == OnnxConfig()
@@ -52,13 +52,13 @@ def test_auto_becomes_one_kind_and_the_rest_stays(tmp_path: Path) -> None:
     assert resolved(result, tmp_path) is result
 
 
-def test_a_pipeline_of_kind_auto_is_checked_and_served_as_what_was_chosen(tmp_path: Path) -> None:
+def test_pipeline_with_auto_is_checked_and_served_with_the_chosen_runtime(tmp_path: Path) -> None:
     path = make_pipeline(tmp_path, AUTO)
     assert check_artifacts(load_config(path), tmp_path) == []
     StandaloneApp(path, tmp_path)
 
 
-def test_a_release_staged_as_auto_has_the_runtime_that_the_pipeline_chose(tmp_path: Path) -> None:
+def test_release_staged_with_auto_has_the_runtime_chosen_by_the_pipeline(tmp_path: Path) -> None:
     config = load_config(make_pipeline(tmp_path, AUTO))
     folder = ReleaseFolder(tmp_path, config.name)
     name = folder.stage(config).name
@@ -66,7 +66,7 @@ def test_a_release_staged_as_auto_has_the_runtime_that_the_pipeline_chose(tmp_pa
     assert applied.models["ranker"].runtime == OnnxConfig()
 
 
-def test_a_missing_artifact_is_one_fault(tmp_path: Path) -> None:
+def test_missing_artifact_is_reported_once(tmp_path: Path) -> None:
     config = load_config(make_pipeline(tmp_path, merged(AUTO, {"models": {"ranker": {"artifact": "none"}}})))
     with pytest.raises(ConfigError, match="no artifact at"):
         resolved(config, tmp_path)
@@ -75,7 +75,7 @@ def test_a_missing_artifact_is_one_fault(tmp_path: Path) -> None:
     ]
 
 
-def test_models_of_a_unit_that_want_different_groups_are_a_fault(tmp_path: Path) -> None:
+def test_rejects_unit_whose_models_need_different_shard_groups(tmp_path: Path) -> None:
     runtimes = {"ranker": {"kind": "deepspeed", "shards": 2}, "reranker": {"kind": "deepspeed", "shards": 4}}
     data = load_config(make_pipeline(tmp_path, WITH_RERANKER)).model_dump(mode="json")
     for name, runtime in runtimes.items():
@@ -84,7 +84,7 @@ def test_models_of_a_unit_that_want_different_groups_are_a_fault(tmp_path: Path)
     assert [fault for fault in faults if "share a shard group" in fault] != []
 
 
-def test_the_pools_devices_decide(tmp_path: Path) -> None:
+def test_devices_of_the_pool_decide_the_runtime(tmp_path: Path) -> None:
     config = with_ranker(tmp_path, on_gpus())
     assert resolved(config, tmp_path).models["ranker"].runtime == TorchConfig()
     weights = weights_of(tmp_path / "history", Artifact.read(tmp_path / "history"))
@@ -99,14 +99,14 @@ def test_the_pools_devices_decide(tmp_path: Path) -> None:
     assert isinstance(with_room_for(weights.of_a_rank(2) // 2), AccelerateConfig)
 
 
-def test_gpus_of_unknown_memory_are_a_fault_of_the_pool(tmp_path: Path) -> None:
+def test_rejects_pool_with_gpus_of_unknown_memory(tmp_path: Path) -> None:
     config = with_ranker(tmp_path, on_gpus(memory_gib=0.0))
     with pytest.raises(ConfigError, match="describe the pool's nodes") as fault:
         resolved(config, tmp_path)
     assert fault.value.field == "pools.gpu.gpu_memory_gib"
 
 
-def test_what_is_configured_is_told_with_the_bytes_of_a_rank(tmp_path: Path) -> None:
+def test_describes_configured_runtime_with_bytes_per_rank(tmp_path: Path) -> None:
     config = with_ranker(tmp_path, {})
 
     def resolved_with(**runtime: Any) -> tuple[int, str]:

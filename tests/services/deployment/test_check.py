@@ -65,7 +65,7 @@ def change_definitions(home: Path) -> None:
     (home / "features.yaml").write_text(yaml.safe_dump(document))
 
 
-def test_a_pipeline_that_can_be_served_has_no_fault(tmp_path: Path) -> None:
+def test_servable_pipeline_has_no_fault(tmp_path: Path) -> None:
     make_pipeline(tmp_path, merged(WITH_RERANKER, WITH_DIVERSITY))
     assert faults_of(tmp_path) == []
     assert faults_of(tmp_path) == []
@@ -102,7 +102,7 @@ def test_a_pipeline_that_can_be_served_has_no_fault(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_fault_is_named_with_its_field(
+def test_fault_names_its_field(
     tmp_path: Path, spoil: Callable[[Path], None], field: str, message: str
 ) -> None:
     make_pipeline(tmp_path)
@@ -132,22 +132,20 @@ def test_a_fault_is_named_with_its_field(
         ),
     ],
 )
-def test_what_the_yaml_asks_of_the_data_is_held_against_it(
-    tmp_path: Path, changes: dict[str, Any], line: str
-) -> None:
+def test_checks_the_yaml_against_the_data(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
     make_pipeline(tmp_path)
     faults = faults_of(tmp_path, changes)
     assert any(each.startswith(line) for each in faults), faults
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_reports_all_faults_at_once(tmp_path: Path) -> None:
     make_pipeline(tmp_path)
     for name in ("catalogue", "model", "users.lmdb"):
         shutil.rmtree(tmp_path / name)
     assert len(faults_of(tmp_path)) == 3
 
 
-def test_vectors_that_are_no_numbers_are_refused_for_diversity(tmp_path: Path) -> None:
+def test_refuses_vectors_with_nan_for_diversity(tmp_path: Path) -> None:
     make_pipeline(tmp_path, merged(WITH_RERANKER, WITH_DIVERSITY))
     vectors = np.load(tmp_path / "catalogue" / "embedding.npy")
     vectors[3, 2] = np.nan
@@ -155,7 +153,7 @@ def test_vectors_that_are_no_numbers_are_refused_for_diversity(tmp_path: Path) -
     assert [line.partition(":")[0] for line in faults_of(tmp_path)] == ["reranker.diversity.column"]
 
 
-def test_a_log_of_an_unknown_kind_of_file_system_is_named(tmp_path: Path) -> None:
+def test_refuses_log_on_unknown_file_system(tmp_path: Path) -> None:
     make_pipeline(tmp_path)
     assert faults_of(tmp_path, {"log": {"path": "served"}}) == []
     faults = faults_of(

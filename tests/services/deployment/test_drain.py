@@ -44,7 +44,7 @@ def cluster() -> Iterator[Cluster]:
         cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
-def test_a_replica_is_elsewhere_before_its_node_goes_and_no_request_is_lost(cluster: Cluster) -> None:
+def test_replica_moves_before_its_node_stops_and_no_request_is_lost(cluster: Cluster) -> None:
     serve.start(proxy_location="Disabled")
     handle: Any = serve.run(cast(Any, Echo).bind(), route_prefix=None)
     gcs = GcsClient(address=cluster.address)

@@ -9,7 +9,7 @@ from services.deployment.local_cluster import refuse_taken_port
 from services.errors import ConfigError
 
 
-def test_a_taken_port_is_refused_before_anything_starts() -> None:
+def test_refuses_port_in_use_before_anything_starts() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -14,9 +14,7 @@ s = socket.socket(); s.bind((sys.argv[1], 0)); s.listen(); print(s.getsockname()
 
 
 @pytest.mark.parametrize(("address", "is_exposed"), [("0.0.0.0", True), ("127.0.0.1", False)])
-def test_the_listener_of_a_child_is_exposed_when_it_is_bound_beyond_loopback(
-    address: str, is_exposed: bool
-) -> None:
+def test_finds_listener_of_a_child_that_is_bound_beyond_loopback(address: str, is_exposed: bool) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", LISTEN, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

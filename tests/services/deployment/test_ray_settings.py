@@ -24,7 +24,7 @@ def test_two_services_on_one_machine_share_no_file(tmp_path: Path) -> None:
     assert all(one[name] != other[name] for name in files)
 
 
-def test_found_ports_are_free_and_apart() -> None:
+def test_finds_free_and_distinct_ports() -> None:
     ports = free_ports()
     singles = astuple(ports)
     assert len(set(singles)) == len(singles)
@@ -34,7 +34,7 @@ def test_found_ports_are_free_and_apart() -> None:
             probe.bind(("127.0.0.1", port))
 
 
-def test_a_block_with_a_taken_port_is_passed_over() -> None:
+def test_skips_block_with_a_port_in_use() -> None:
     first = free_ports()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", first.replica_http + 3))
@@ -42,7 +42,7 @@ def test_a_block_with_a_taken_port_is_passed_over() -> None:
         assert free_ports().replica_http != first.replica_http
 
 
-def test_what_the_operator_set_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keeps_settings_of_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_SERVE_HAPROXY_NBTHREAD", "7")
     monkeypatch.delenv("RANKWAY_TEST_ONLY", raising=False)
     apply_settings({"RAY_SERVE_HAPROXY_NBTHREAD": "1"})
@@ -51,7 +51,7 @@ def test_what_the_operator_set_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["RAY_SERVE_HAPROXY_NBTHREAD"] == "7"
 
 
-def test_every_setting_is_one_that_this_ray_reads() -> None:
+def test_installed_ray_reads_every_setting() -> None:
     import ray
 
     root = Path(ray.__file__).parent
@@ -76,7 +76,7 @@ def test_every_setting_is_one_that_this_ray_reads() -> None:
     assert [name for name in sorted(core) if name.removeprefix("RAY_").encode() not in raylet] == []
 
 
-def test_sockets_fit_a_unix_path() -> None:
+def test_socket_paths_are_short_enough() -> None:
     directory = runtime_directory()
     try:
         assert len(str(directory / "metrics.sock")) < 100

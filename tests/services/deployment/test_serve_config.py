@@ -16,7 +16,7 @@ CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
-def test_every_config_lowers_to_a_serve_config(path: Path) -> None:
+def test_every_config_has_a_valid_serve_config(path: Path) -> None:
     document = serve_config(load_config(path), Path("/home"))
     schema = ServeDeploySchema.model_validate(document)
     arguments = PipelineArgs.model_validate(schema.applications[0].args)
@@ -72,7 +72,7 @@ def document_with(*, application: dict[str, Any] | None = None, **deployment: An
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_field_that_serve_would_drop_silently_is_refused(change: dict[str, Any], field: str) -> None:
+def test_refuses_field_that_serve_would_ignore(change: dict[str, Any], field: str) -> None:
     document = document_with(autoscaling_config=dict(AUTOSCALED)) | change
     before = copy.deepcopy(document)
     with pytest.raises(ConfigError, match="has no such field") as refused:
@@ -82,5 +82,5 @@ def test_a_field_that_serve_would_drop_silently_is_refused(change: dict[str, Any
     assert document == before
 
 
-def test_a_document_that_serve_takes_passes() -> None:
+def test_accepts_valid_document() -> None:
     refuse_unknown_fields(document_with(autoscaling_config=dict(AUTOSCALED)))

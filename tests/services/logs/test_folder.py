@@ -11,7 +11,7 @@ from services.logs.writer import LogWriter
 from tests.services.logs.lists import Counts, batch_of, config, shown
 
 
-def test_any_file_system_will_do_and_one_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_writes_to_any_file_system_and_names_an_unknown_one(tmp_path: Path) -> None:
     counts, memory = Counts(), LogFolder.at("memory://served/log/", tmp_path, field="log.path")
     writer = LogWriter(config(), memory, counts)
     writer.add([shown(batch_of([2]), 0, "a")], 0.0)

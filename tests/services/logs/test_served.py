@@ -21,7 +21,7 @@ def note(log: ServedLog, number: int) -> None:
     log.shown(Answer(batch_of([2, 3]), number % 2, 0.0, {}), f"r{number}", "u", FEATURES, KEYS)
 
 
-def test_closing_writes_what_is_left(tmp_path: Path) -> None:
+def test_close_writes_remaining_rows(tmp_path: Path) -> None:
     counts = Counts()
     log = ServedLog(config(), folder(tmp_path), counts)
     for number in range(700):
@@ -34,7 +34,7 @@ def test_closing_writes_what_is_left(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels, result.keys == 1000)
 
 
-def test_a_target_that_hangs_holds_up_nobody_and_what_waits_too_long_is_counted(tmp_path: Path) -> None:
+def test_hanging_target_blocks_nobody_and_dropped_rows_are_counted(tmp_path: Path) -> None:
     class Hanging(FullDisk):
         full = False
         entered, release = threading.Event(), threading.Event()
@@ -60,7 +60,7 @@ def test_a_target_that_hangs_holds_up_nobody_and_what_waits_too_long_is_counted(
 
 
 @given(st.floats(0.01, 1.0), st.integers(0, 2**40))
-def test_a_sample_is_of_its_size_and_the_same_on_every_replica(share: float, first: int) -> None:
+def test_sample_contains_the_configured_share_of_requests(share: float, first: int) -> None:
     ids = [f"862f2f7f4c21-{first + number:x}" for number in range(2000)]
     taken = sum(is_sampled(each, share) for each in ids)
     # Six deviations, and three requests: of a share near 1 hardly any is left out, which no deviation describes.

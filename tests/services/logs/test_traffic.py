@@ -36,7 +36,7 @@ def test_an_engines_traffic_is_recorded_with_its_pipeline(tmp_path: Path) -> Non
     assert traffic.pipeline["name"] == config.name
 
 
-def test_past_its_limit_notes_are_dropped_and_what_is_kept_is_written(
+def test_drops_notes_past_the_limit_and_writes_the_others(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     moments = iter(float(second) for second in range(1000, 2000))
@@ -50,9 +50,7 @@ def test_past_its_limit_notes_are_dropped_and_what_is_kept_is_written(
     assert len(arrivals) == 2
 
 
-def test_a_folder_that_cannot_be_written_to_costs_its_notes_alone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unwritable_folder_loses_only_the_notes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "traffic").write_text("a file is in the way")
     log = TrafficLog(RecordConfig(path="traffic"), tmp_path, PIPELINE, "r1")
     log.note("arrival", "main", "local", 1, 7)

@@ -27,7 +27,7 @@ def files_in(root: Path) -> list[str]:
     ),
     st.randoms(use_true_random=False),
 )
-def test_what_was_shown_is_read_back_whatever_batches_and_order_it_came_in(
+def test_shown_lists_are_read_back_for_any_batches_and_order(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[list[int], int]], random: object
 ) -> None:
     root, counts = tmp_path_factory.mktemp("log"), Counts()
@@ -60,7 +60,7 @@ def test_what_was_shown_is_read_back_whatever_batches_and_order_it_came_in(
         np.testing.assert_array_equal(got.requests["user.history"][0], wanted.requests["user.history"][0])
 
 
-def test_files_roll_by_time_and_by_size_each_kind_and_release_its_own(tmp_path: Path) -> None:
+def test_files_roll_by_time_and_size_per_kind_and_release(tmp_path: Path) -> None:
     counts = Counts()
     writer = LogWriter(config(roll_s=60.0, roll_bytes=4096), folder(tmp_path), counts)
     writer.add([shown(batch_of([2]), 0, "a"), opened("a", 1001)], 100.0)
@@ -77,7 +77,7 @@ def test_files_roll_by_time_and_by_size_each_kind_and_release_its_own(tmp_path: 
     assert counts.totals == {"lists": 62, "feedback": 1}
 
 
-def test_a_full_disk_loses_counted_rows_and_is_written_to_again_when_there_is_space(
+def test_counts_rows_lost_on_a_full_disk_and_writes_again_once_there_is_space(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     disk, counts = FullDisk(), Counts()
@@ -100,7 +100,7 @@ def test_a_full_disk_loses_counted_rows_and_is_written_to_again_when_there_is_sp
     assert "is written to /disk again" in caplog.text
 
 
-def test_half_a_file_is_taken_away_when_the_quota_ends(tmp_path: Path) -> None:
+def test_removes_partial_file_when_the_quota_is_exceeded(tmp_path: Path) -> None:
     counts = Counts()
     writer = LogWriter(config(), folder(tmp_path), counts)
     writer.add([shown(batch_of([2]), 0, "a")], 0.0)
@@ -117,7 +117,7 @@ def test_half_a_file_is_taken_away_when_the_quota_ends(tmp_path: Path) -> None:
     assert files_in(tmp_path) == ["lists"]
 
 
-def test_what_is_left_at_the_end_is_tried_once_and_counted(tmp_path: Path) -> None:
+def test_remaining_rows_are_tried_once_at_the_end_and_counted(tmp_path: Path) -> None:
     counts = Counts()
     (tmp_path / "log").write_text("a file where the folder would be")
     writer = LogWriter(config(), folder(tmp_path), counts)
@@ -126,7 +126,7 @@ def test_what_is_left_at_the_end_is_tried_once_and_counted(tmp_path: Path) -> No
     assert counts.totals == {"target": 2}
 
 
-def test_an_answer_that_lacks_features_is_dropped_and_the_others_are_logged(tmp_path: Path) -> None:
+def test_drops_answer_without_features_and_logs_the_others(tmp_path: Path) -> None:
     counts = Counts()
     writer = LogWriter(config(), folder(tmp_path), counts)
     whole = batch_of([2])

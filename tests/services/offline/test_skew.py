@@ -50,7 +50,7 @@ def pipeline(tmp_path: Path) -> Path:
     return make_overlaid_pipeline(tmp_path)
 
 
-def test_nothing_differs_while_nothing_has_changed(pipeline: Path, tmp_path: Path) -> None:
+def test_unchanged_data_have_no_skew(pipeline: Path, tmp_path: Path) -> None:
     result, features = report(pipeline, tmp_path, logged(pipeline, tmp_path))
     assert (result.lists, result.unread) == (20, 0)
     assert set(features) == {"user.home", "realtime.visits", "global.rain", "cell.crowd", "live.bonus"}
@@ -59,9 +59,7 @@ def test_nothing_differs_while_nothing_has_changed(pipeline: Path, tmp_path: Pat
     assert features["cell.crowd"].values == 100
 
 
-def test_an_event_that_came_late_differs_and_one_after_the_lists_does_not(
-    pipeline: Path, tmp_path: Path
-) -> None:
+def test_late_event_differs_but_an_event_after_the_lists_does_not(pipeline: Path, tmp_path: Path) -> None:
     log = logged(pipeline, tmp_path)
     codec = UserRowCodec(FEATURES, "realtime")
     for at_s, differing in ((NOW_S + 500.0, 0), (995.0, 10)):
@@ -81,7 +79,7 @@ def test_an_event_that_came_late_differs_and_one_after_the_lists_does_not(
         )
 
 
-def test_a_world_written_anew_differs_from_what_was_served(pipeline: Path, tmp_path: Path) -> None:
+def test_rewritten_overlay_differs_from_served_features(pipeline: Path, tmp_path: Path) -> None:
     log = logged(pipeline, tmp_path)
     write_overlay(tmp_path / "overlay", rain=3.5, crowd=2.0)
     _, features = report(pipeline, tmp_path, log)
@@ -94,7 +92,7 @@ def test_a_world_written_anew_differs_from_what_was_served(pipeline: Path, tmp_p
     assert features["cell.crowd"].max_difference == 0.75
 
 
-def test_the_command_tells_it_as_a_table_and_as_json(
+def test_command_prints_table_and_json(
     pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
@@ -116,7 +114,7 @@ def test_the_command_tells_it_as_a_table_and_as_json(
 
 
 @needs_redis
-def test_users_of_a_server_are_compared_and_without_it_counted(
+def test_compares_users_of_a_server_and_counts_them_as_unread_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
@@ -134,7 +132,7 @@ def test_users_of_a_server_are_compared_and_without_it_counted(
     assert (result.lists, result.unread, features["user.bias"].values) == (0, 20, 0)
 
 
-def test_numbers_that_are_none_and_lengths_are_compared() -> None:
+def test_compares_nan_values_and_sequence_lengths() -> None:
     values = FeatureSkew("user.x")
     _compare(values, np.array([1.0, np.nan, np.nan, 2.0]), np.array([1.0, np.nan, 3.0, 4.5]))
     assert (values.values, values.differing, values.max_difference) == (4, 2, 2.5)

@@ -19,7 +19,7 @@ def batches_of(home: Path, unit: str, *changes: dict[str, Any]) -> UnitBatches:
     return UnitBatches(validated(document, "test"), home, unit)
 
 
-def test_sizes_are_requests_as_they_come_and_as_many_candidates_of_smaller_ones(small_home: Path) -> None:
+def test_sizes_have_usual_requests_and_smaller_ones(small_home: Path) -> None:
     batches = batches_of(small_home, "main")
     assert batches.sizes(100) == [
         (1, 5),
@@ -49,7 +49,7 @@ def test_every_unit_is_timed_at_every_size(small_home: Path, unit: str, changes:
     batches.close()
 
 
-def test_a_ranker_of_its_own_is_given_calls_and_gives_scores(small_home: Path) -> None:
+def test_separate_ranker_takes_calls_and_returns_scores(small_home: Path) -> None:
     batches = batches_of(small_home, "scorer", SPLIT)
     scores = batches.job(4, 20)()
     assert isinstance(scores, bytes)
@@ -58,7 +58,7 @@ def test_a_ranker_of_its_own_is_given_calls_and_gives_scores(small_home: Path) -
     batches.close()
 
 
-def test_the_fallback_model_is_timed_where_there_is_one(small_home: Path) -> None:
+def test_times_the_fallback_model_if_there_is_one(small_home: Path) -> None:
     plain = batches_of(small_home, "main")
     assert plain.fallback_us_per_candidate(100) == 0.0
     plain.close()

@@ -40,7 +40,7 @@ def batches(ratio: float, contention: float, sigma: float, count: int = 2000) ->
     )
 
 
-def test_ratio_contention_and_spread_are_found() -> None:
+def test_fit_finds_ratio_contention_and_spread() -> None:
     result = fit_contention(batches(ratio=1.05, contention=0.25, sigma=0.1), alone())
     assert result.ratio == pytest.approx(1.05, rel=0.01)
     assert result.contention == pytest.approx(0.25, abs=0.02)
@@ -48,7 +48,7 @@ def test_ratio_contention_and_spread_are_found() -> None:
     assert result.sigma == pytest.approx(0.1, rel=0.1)
 
 
-def test_what_does_not_disturb_is_found_not_to() -> None:
+def test_fit_finds_no_contention_if_there_is_none() -> None:
     result = fit_contention(batches(ratio=0.9, contention=0.0, sigma=0.05), alone())
     assert result.ratio == pytest.approx(0.9, rel=0.02)
     assert result.contention < 0.02

@@ -37,7 +37,7 @@ def ask(config: PipelineConfig) -> list[float]:
     return keep_asking(config, 0, time.perf_counter() + 5.0)
 
 
-def test_answers_are_counted_once_warm_and_all_of_them() -> None:
+def test_counts_answers_after_the_warm_up_and_all_answers() -> None:
     turn = asyncio.Lock()
 
     async def one_after_the_other(_body: bytes) -> bytes:
@@ -51,7 +51,7 @@ def test_answers_are_counted_once_warm_and_all_of_them() -> None:
     assert counted < asked
 
 
-def test_a_schedule_is_kept_request_by_request_whatever_waits() -> None:
+def test_keeps_the_schedule_while_a_request_waits() -> None:
     seen: list[tuple[float, str]] = []
     first = asyncio.Event()
 
@@ -70,7 +70,7 @@ def test_a_schedule_is_kept_request_by_request_whatever_waits() -> None:
     assert all(at_s >= due for (at_s, _), due in zip(seen, due_s, strict=True))
 
 
-def test_what_is_no_answer_is_said() -> None:
+def test_reports_missing_and_failed_answers() -> None:
     async def refuses(_body: bytes) -> bytes:
         return OK.replace(b"200 OK", b"429 Too Many Requests")
 

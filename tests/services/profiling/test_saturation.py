@@ -11,7 +11,7 @@ from tests.benchmarks.servers import OK
 from tests.services.profiling.test_load_clients import with_server
 
 
-def test_batches_that_are_not_recorded_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_batches_that_were_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saturation, "_RECORD_LIMIT_S", 0.0)
 
     async def records_nothing(_body: bytes) -> bytes:

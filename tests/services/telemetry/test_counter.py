@@ -12,7 +12,7 @@ def lookups() -> LabelledCount:
     return LabelledCount(NAME, "Look-ups.", {"pipeline": "small", "replica": "r1"}, "result")
 
 
-def test_notes_are_summed_by_value_and_handed_over_once(exported: Exported) -> None:
+def test_sums_are_exported_once_per_label_value(exported: Exported) -> None:
     count = lookups()
     count.flush()
     count.add("hit")
@@ -25,7 +25,7 @@ def test_notes_are_summed_by_value_and_handed_over_once(exported: Exported) -> N
     assert exported.series[NAME] == {f'{tags}, result="hit"': 2, f'{tags}, result="evicted"': 3}
 
 
-def test_notes_made_while_others_are_handed_over_are_not_lost(exported: Exported) -> None:
+def test_loses_no_notes_made_during_a_flush(exported: Exported) -> None:
     count = lookups()
 
     def note() -> None:

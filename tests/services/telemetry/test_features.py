@@ -4,7 +4,7 @@ from services.telemetry.features import ReleaseMetrics, RowMetrics, StoreMetrics
 from tests.services.ray_metrics import Exported
 
 
-def test_servers_that_are_left_alone_are_told_as_they_are_now(exported: Exported) -> None:
+def test_exports_the_current_number_of_skipped_servers(exported: Exported) -> None:
     counts = iter([0, 2, 0])
     metrics = StoreMetrics("main", "r1", lambda: next(counts))
     for expected in (0, 2, 0):
@@ -12,7 +12,7 @@ def test_servers_that_are_left_alone_are_told_as_they_are_now(exported: Exported
         assert exported.value("rankway_store_left_alone", unit="main") == expected
 
 
-def test_a_release_that_cannot_be_loaded_is_told_until_another_is_active(exported: Exported) -> None:
+def test_failed_release_is_exported_until_another_is_active(exported: Exported) -> None:
     failed = iter([False, True, False])
     metrics = ReleaseMetrics("small", "main", "r1", lambda: next(failed))
     for expected in (0, 1, 0):
@@ -20,7 +20,7 @@ def test_a_release_that_cannot_be_loaded_is_told_until_another_is_active(exporte
         assert exported.value("rankway_release_failed", pipeline="small", unit="main") == expected
 
 
-def test_rows_that_cannot_be_read_are_summed_by_group(exported: Exported) -> None:
+def test_sums_unreadable_rows_by_group(exported: Exported) -> None:
     metrics = RowMetrics("main", "r1")
     for group, count in (("user", 2), ("realtime", 1), ("user", 3)):
         metrics.unreadable(group, count)

@@ -20,7 +20,7 @@ class Failing:
         raise RuntimeError("Ray is gone")
 
 
-def test_the_rest_is_handed_over_when_it_closes_though_another_source_fails(exported: Exported) -> None:
+def test_close_flushes_remaining_notes_although_another_source_fails(exported: Exported) -> None:
     unit = UnitMetrics("main", "r1")
     flusher = Flusher([Failing(), unit])
     unit.batch_done(1, 7, {})
@@ -28,7 +28,7 @@ def test_the_rest_is_handed_over_when_it_closes_though_another_source_fails(expo
     assert exported.value("rankway_candidates_served_total") == 7
 
 
-def test_a_source_that_failed_is_asked_again() -> None:
+def test_failed_source_is_flushed_again() -> None:
     failing = Failing()
     flusher = Flusher([failing])
     assert failing.asked.acquire(timeout=LIMIT_S)

@@ -15,7 +15,7 @@ def histogram(boundaries: list[float]) -> Histogram:
 
 
 @given(st.lists(st.floats(0.0, 100.0), max_size=50), st.lists(st.floats(0.0, 100.0), max_size=50))
-def test_buckets_count_what_lies_at_or_below_their_edge(first: list[float], second: list[float]) -> None:
+def test_buckets_count_values_up_to_their_bound(first: list[float], second: list[float]) -> None:
     edges = [1.0, 5.0, 20.0]
     with exported_metrics() as exported:
         made = histogram(edges)
@@ -29,7 +29,7 @@ def test_buckets_count_what_lies_at_or_below_their_edge(first: list[float], seco
         assert exported.value(f"{NAME}_sum", stage="ranker") == pytest.approx(sum(everything))
 
 
-def test_label_sets_are_kept_apart(exported: Exported) -> None:
+def test_label_sets_have_separate_counts(exported: Exported) -> None:
     made = histogram([1.0])
     made.observe([0.5, 2.0], {"stage": "ranker"})
     made.observe([3.0], {"stage": "features"})

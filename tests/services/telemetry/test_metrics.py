@@ -15,7 +15,7 @@ def unit(exported: Exported) -> UnitMetrics:
     return UnitMetrics("main", "r1", "gpu")
 
 
-def test_a_batch_is_handed_over_once(exported: Exported, unit: UnitMetrics) -> None:
+def test_batch_is_exported_once(exported: Exported, unit: UnitMetrics) -> None:
     unit.batch_done(1, 200, {"features": 1.5, "ranker": 3.0})
     unit.queue(40)
     assert exported.series == {}
@@ -30,7 +30,7 @@ def test_a_batch_is_handed_over_once(exported: Exported, unit: UnitMetrics) -> N
     assert (unit.batch_count, unit.candidate_count) == (1, 200)
 
 
-def test_what_is_asked_for_refused_and_missed_is_counted(exported: Exported, unit: UnitMetrics) -> None:
+def test_counts_arrived_refused_and_missed_requests(exported: Exported, unit: UnitMetrics) -> None:
     for _ in range(2):
         unit.arrived(1, 200)
         unit.shed(1)
@@ -42,7 +42,7 @@ def test_what_is_asked_for_refused_and_missed_is_counted(exported: Exported, uni
     assert exported.value("rankway_requests_missed_total") == 6
 
 
-def test_answers_are_counted_by_status_and_route_and_by_what_they_missed(exported: Exported) -> None:
+def test_counts_answers_by_status_route_and_degradation(exported: Exported) -> None:
     metrics = RequestMetrics("small", "r1")
     for status, degraded in ((200, None), (429, None), (200, "features"), (200, "features,ranker")):
         metrics.answered(status, 2.0, "/v1/rank", degraded)
@@ -57,7 +57,7 @@ def test_answers_are_counted_by_status_and_route_and_by_what_they_missed(exporte
     assert exported.value("rankway_request_latency_ms_count", pipeline="small") == 5
 
 
-def test_notes_made_while_others_are_handed_over_are_not_lost(exported: Exported, unit: UnitMetrics) -> None:
+def test_loses_no_notes_made_during_a_flush(exported: Exported, unit: UnitMetrics) -> None:
     def note() -> None:
         for _ in range(2000):
             unit.batch_done(1, 1, {})

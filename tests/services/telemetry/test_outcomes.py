@@ -4,7 +4,7 @@ from services.telemetry.outcomes import LogMetrics, cache_lookups, history_looku
 from tests.services.ray_metrics import Exported
 
 
-def test_lookups_in_the_two_caches_are_series_of_their_own(exported: Exported) -> None:
+def test_look_ups_in_the_two_caches_are_separate_series(exported: Exported) -> None:
     for lookups, times in ((cache_lookups("small", "r1"), 2), (history_lookups("small", "r1"), 3)):
         lookups.add("hit", times)
         lookups.flush()
@@ -14,7 +14,7 @@ def test_lookups_in_the_two_caches_are_series_of_their_own(exported: Exported) -
     assert exported.value("rankway_history_cache_total", pipeline="small", result="hit") == 3
 
 
-def test_what_became_of_rows_goes_to_two_series(exported: Exported) -> None:
+def test_written_and_dropped_rows_are_separate_series(exported: Exported) -> None:
     metrics = LogMetrics("small", "r1")
     metrics.written("lists", 5)
     metrics.dropped("waiting", 2)

@@ -29,7 +29,7 @@ from tests.k8s.emulation.api import Answer, failure
         ("PATCH", "rayclusters", "no permission to patch it"),
     ],
 )
-def test_a_missing_right_is_named(live: Live, method: str, resource: str, message: str) -> None:
+def test_names_missing_permission(live: Live, method: str, resource: str, message: str) -> None:
     live.objects.forbid(method, resource)
     done = live.scale(raise_large, "--yes")
     assert done.code == 2
@@ -38,7 +38,7 @@ def test_a_missing_right_is_named(live: Live, method: str, resource: str, messag
     assert bounds_of(live.objects) == RENDERED_BOUNDS
 
 
-def test_a_conflict_is_tried_again(live: Live) -> None:
+def test_retries_after_a_conflict(live: Live) -> None:
     def conflict() -> Answer:
         return failure(409, "Conflict", "the object has been modified; please apply your changes again")
 
@@ -49,7 +49,7 @@ def test_a_conflict_is_tried_again(live: Live) -> None:
     assert bounds_of(live.objects) == RAISED_BOUNDS
 
 
-def test_a_cluster_that_changes_every_time_is_given_up(live: Live) -> None:
+def test_gives_up_on_a_cluster_that_changes_every_time(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", lambda: failure(409, "Conflict", "modified"), times=99)
     done = live.scale(raise_large, "--yes")
     assert done.code == 2
@@ -57,7 +57,7 @@ def test_a_cluster_that_changes_every_time_is_given_up(live: Live) -> None:
     assert live.count("PATCH", "rayclusters") == 5
 
 
-def test_a_stale_cluster_is_read_again_and_keeps_what_was_written_meanwhile(live: Live) -> None:
+def test_reads_changed_cluster_again_and_keeps_the_change(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", lambda: live.set("gpu-small", replicas=120))
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
@@ -66,7 +66,7 @@ def test_a_stale_cluster_is_read_again_and_keeps_what_was_written_meanwhile(live
     assert bounds_of(live.objects) == RAISED_BOUNDS | {"gpu-small": (0, 120, 200)}
 
 
-def test_a_status_that_is_written_meanwhile_is_no_conflict(live: Live) -> None:
+def test_concurrent_status_update_is_not_a_conflict(live: Live) -> None:
     def write_status() -> None:
         live.objects.write("rayclusters", ACTIVE, lambda document: document["status"].update(ready=1))
 
@@ -76,7 +76,7 @@ def test_a_status_that_is_written_meanwhile_is_no_conflict(live: Live) -> None:
     assert live.count("PATCH", "rayclusters") == 1
 
 
-def test_nodes_that_came_meanwhile_are_not_cut(live: Live) -> None:
+def test_keeps_nodes_that_were_added_meanwhile(live: Live) -> None:
     def lower(document: dict[str, Any]) -> None:
         document["pools"]["cpu"]["max_nodes"] = 60
 
@@ -87,7 +87,7 @@ def test_nodes_that_came_meanwhile_are_not_cut(live: Live) -> None:
     assert bounds_of(live.objects) == RENDERED_BOUNDS | {"cpu": (1, 61, 400)}
 
 
-def test_groups_in_another_order_meanwhile_are_not_mistaken(live: Live) -> None:
+def test_patches_the_right_groups_after_a_reordering(live: Live) -> None:
     def reorder() -> None:
         live.objects.write(
             "rayclusters", ACTIVE, lambda document: document["spec"]["workerGroupSpecs"].reverse()
@@ -98,7 +98,7 @@ def test_groups_in_another_order_meanwhile_are_not_mistaken(live: Live) -> None:
     assert bounds_of(live.objects) == RAISED_BOUNDS
 
 
-def test_a_patch_that_the_server_rejects_is_told_and_not_repeated(live: Live) -> None:
+def test_reports_rejected_patch_and_does_not_retry(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", lambda: failure(422, "Invalid", "spec: no"), times=99)
     done = live.scale(raise_large, "--yes")
     assert done.code == 2
@@ -106,7 +106,7 @@ def test_a_patch_that_the_server_rejects_is_told_and_not_repeated(live: Live) ->
     assert live.count("PATCH", "rayclusters") == 1
 
 
-def test_a_cluster_that_is_replaced_before_the_patch_is_left_and_the_next_one_is_patched(live: Live) -> None:
+def test_patches_only_the_new_cluster_if_the_old_one_is_replaced_before_the_patch(live: Live) -> None:
     add_pending(live.objects)
     live.objects.before("GET", "rayclusters", lambda: take_over(live.objects))
     done = live.scale(raise_large, "--yes")
@@ -117,7 +117,7 @@ def test_a_cluster_that_is_replaced_before_the_patch_is_left_and_the_next_one_is
     assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
 
 
-def test_a_cluster_that_is_replaced_during_the_patch_is_told_and_the_next_one_is_patched(live: Live) -> None:
+def test_also_patches_the_new_cluster_if_the_old_one_is_replaced_during_the_patch(live: Live) -> None:
     add_pending(live.objects)
     live.objects.before("PATCH", "rayclusters", lambda: take_over(live.objects))
     done = live.scale(raise_large, "--yes")
@@ -126,7 +126,7 @@ def test_a_cluster_that_is_replaced_during_the_patch_is_told_and_the_next_one_is
     assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
 
 
-def test_a_cluster_that_is_deleted_during_the_patch_is_no_failure(live: Live) -> None:
+def test_patches_the_new_cluster_if_the_old_one_is_deleted_during_the_patch(live: Live) -> None:
     def replace() -> None:
         take_over(live.objects)
         live.objects.remove("rayclusters", ACTIVE)
@@ -137,7 +137,7 @@ def test_a_cluster_that_is_deleted_during_the_patch_is_no_failure(live: Live) ->
     assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
 
 
-def test_during_an_upgrade_the_active_cluster_is_scaled_and_the_pending_one_is_pointed_at(live: Live) -> None:
+def test_scales_active_cluster_during_an_upgrade_and_mentions_the_pending_one(live: Live) -> None:
     add_pending(live.objects)
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
@@ -147,14 +147,14 @@ def test_during_an_upgrade_the_active_cluster_is_scaled_and_the_pending_one_is_p
     assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
 
 
-def test_a_first_cluster_that_never_got_active_is_scaled(live: Live) -> None:
+def test_scales_pending_cluster_if_none_was_ever_active(live: Live) -> None:
     add_pending(live.objects)
     live.objects.write("rayservices", SERVICE, lambda document: document["status"].pop("activeServiceStatus"))
     assert live.scale(raise_large, "--yes").code == 0
     assert bounds_of(live.objects, PENDING)["gpu-large"] == (0, 0, 80)
 
 
-def test_on_a_terminal_it_asks_and_asks_again_if_the_change_is_another_meanwhile(live: Live) -> None:
+def test_asks_again_on_a_terminal_if_the_change_differs_meanwhile(live: Live) -> None:
     live.objects.before("PATCH", "rayclusters", lambda: live.set("gpu-large", maxReplicas=60))
     config = changed(live.folder, raise_large)
     terminal, stdin = pty.openpty()

@@ -62,7 +62,7 @@ def test_a_project_imports_its_own_packages(project: Project, tmp_path: Path) ->
     assert project.run(project.python, "-P", "-c", program, home=tmp_path).strip() == expected
 
 
-def test_the_wheel_takes_one_name(project: Project, tmp_path: Path) -> None:
+def test_wheel_has_one_top_level_name(project: Project, tmp_path: Path) -> None:
     program = (
         "from importlib.metadata import packages_distributions as p; print(sorted(n for n, d in p().items() "
     )
@@ -87,7 +87,7 @@ def test_an_error_names_the_extra_that_is_missing(project: Project, tmp_path: Pa
     assert "torch, accelerate are not installed; pip install 'rankway[train]'" in said
 
 
-def test_data_lies_in_the_current_directory_unless_told_otherwise(project: Project, tmp_path: Path) -> None:
+def test_data_home_is_in_the_current_directory_by_default(project: Project, tmp_path: Path) -> None:
     program = "import rankway; rankway.activate(); from services.paths import home_directory as home; "
     program += "import os; del os.environ['RANKWAY_HOME']; print(home())"
     assert project.run(project.python, "-P", "-c", program, home=tmp_path).strip() == str(
@@ -95,7 +95,7 @@ def test_data_lies_in_the_current_directory_unless_told_otherwise(project: Proje
     )
 
 
-def test_a_pipeline_is_served_from_the_project_s_folder(project: Project, tmp_path: Path) -> None:
+def test_serves_pipeline_from_the_project_folder(project: Project, tmp_path: Path) -> None:
     config, port = make_pipeline(tmp_path), free_port()
     command = ["-m", "rankway", "serve", str(config), "--port", str(port)]
     with started(command, port, tmp_path, python=project.python, folder=project.folder) as service:

@@ -11,7 +11,7 @@ from tests.services.processes import load, served
 pytestmark = pytest.mark.slow
 
 
-def test_every_answer_is_in_the_log_of_a_service_that_was_stopped(tmp_path: Path) -> None:
+def test_stopped_service_has_logged_every_answer(tmp_path: Path) -> None:
     changes = {"log": {"path": "served"}, "units": {"main": {"replicas": 2}}}
     with served(tmp_path, changes) as service:
         with load(service.port, 8) as asked:
@@ -23,7 +23,7 @@ def test_every_answer_is_in_the_log_of_a_service_that_was_stopped(tmp_path: Path
     assert not list((tmp_path / "served").glob("*.writing"))
 
 
-def test_a_killed_replica_leaves_whole_files(tmp_path: Path) -> None:
+def test_killed_replica_leaves_complete_files(tmp_path: Path) -> None:
     changes = {"log": {"path": "served", "roll_s": 0.3}, "units": {"main": {"replicas": 2}}}
     with served(tmp_path, changes) as service:
         with load(service.port, 8) as asked:

@@ -36,7 +36,7 @@ def send(port: int, document: dict[str, Any]) -> Reply:
     return ask(port, http_request("POST", "/v1/feedback", json.dumps(document).encode()))
 
 
-def test_what_is_answered_and_what_came_of_it_is_logged_with_its_features(tmp_path: Path) -> None:
+def test_logs_answers_and_feedback_with_features(tmp_path: Path) -> None:
     path = make_pipeline(tmp_path, {"log": {"path": "served"}})
     with served(path, tmp_path) as port:
         answers = [
@@ -63,14 +63,14 @@ def test_what_is_answered_and_what_came_of_it_is_logged_with_its_features(tmp_pa
     assert labels.sum() == 1.5
 
 
-def test_a_pipeline_without_a_log_says_so(tmp_path: Path) -> None:
+def test_refuses_feedback_without_a_log_and_names_the_remedy(tmp_path: Path) -> None:
     with served(make_pipeline(tmp_path), tmp_path) as port:
         answered = send(port, {"request_id": "r", "item_id": "item-0001", "event": "opened"})
         check_problem(answered, 404, "path")
         assert "add log to its YAML" in answered.json["detail"]
 
 
-def test_a_log_that_cannot_be_written_costs_no_answer(tmp_path: Path) -> None:
+def test_unwritable_log_costs_no_answer(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file where the folder would be")
     changes = {"log": {"path": "taken", "roll_s": 0.001, "max_rows_waiting": 10}}
     with served(make_pipeline(tmp_path, changes), tmp_path) as port:
@@ -81,7 +81,7 @@ def test_a_log_that_cannot_be_written_costs_no_answer(tmp_path: Path) -> None:
             assert send(port, event).status in {202, 429}
 
 
-def test_a_model_is_trained_from_what_was_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trains_model_from_served_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
     catalogue = make_catalogue(tmp_path / "catalogue")
     make_impressions(tmp_path / "impressions" / "train", catalogue, 60, 0)

@@ -14,7 +14,7 @@ from tests.pipelines import FEATURES, bias_of, make_pipeline
 from tests.services.releasing import stage_shifted
 
 
-def test_each_list_is_logged_and_kept_with_the_release_that_made_it(tmp_path: Path) -> None:
+def test_each_list_is_logged_and_cached_with_its_release(tmp_path: Path) -> None:
     changes = {"log": {"path": "served"}, "response_cache": {"ttl_s": 60}}
     config = load_config(make_pipeline(tmp_path, changes))
     offsets: dict[str, float] = {}
