@@ -1,4 +1,4 @@
-"""``rankway check``: faults by field, with the remedy, and exit 2."""
+"""``rankway check``: faults by field with the remedy, and exit status 2."""
 
 import json
 from pathlib import Path

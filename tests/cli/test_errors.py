@@ -1,4 +1,4 @@
-"""Errors are printed on one line, and the exit status says whether the call or the work was at fault."""
+"""Errors are printed on one line, and the exit status distinguishes an invalid call from failed work."""
 
 import io
 
@@ -15,7 +15,7 @@ from walks.errors import NoWorldError
 
 
 def printed(error: Exception, *more: type[Exception], **options: object) -> tuple[int, str]:
-    """Return exit status and text of a command that raises ``error``, on a console of 20 columns."""
+    """Return exit status and output of a command that raises ``error``, on a console with 20 columns."""
     console = Console(file=io.StringIO(), width=20)
     with pytest.raises(typer.Exit) as ended, exit_on_error(console, *more, **options):  # type: ignore[arg-type]
         raise error

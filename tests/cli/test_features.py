@@ -1,4 +1,4 @@
-"""``rankway features load``, as a process of its own."""
+"""``rankway features load``."""
 
 import subprocess
 import sys
@@ -75,7 +75,7 @@ def test_load_into_an_emptied_server_starts_from_the_beginning(home: Path) -> No
     pq.write_table(pa.table({"user_id": [f"u{i}" for i in range(20_000)], "bias": [1.0] * 20_000}), users)
     with redis_server(home) as server:
         make_pipeline(home, into(server))
-        # Room for some parts, but not for all.
+        # There is memory for some parts of the load, but not for all.
         assert server.ask(
             "CONFIG", "SET", "maxmemory", server.client().info("memory")["used_memory"] + 1_500_000
         )

@@ -1,4 +1,4 @@
-"""The root command: listed whole, loaded lazily."""
+"""The root command lists every command, and imports only the one that is called."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""``rankway models``: a Hugging Face folder becomes an artifact that can be listed, shown and served."""
+"""``rankway models``: import a Hugging Face folder as an artifact, list it and show it."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Progress is a bar on a terminal, and a line for every 10% elsewhere."""
+"""Progress is a bar on a terminal, else a line for every 10%."""
 
 import io
 import re
@@ -9,7 +9,7 @@ from cli.progress import shown_progress
 
 
 def lines_of(*reports: tuple[str, int, int, str]) -> list[str]:
-    """Return the lines that reports leave where there is no terminal, without the seconds at their ends."""
+    """Return the lines that are printed without a terminal. The seconds at their ends are removed."""
     console = Console(file=io.StringIO(), width=30)
     with shown_progress(console, "listed") as report:
         for each in reports:

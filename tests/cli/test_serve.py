@@ -1,4 +1,4 @@
-"""``rankway serve``: what is refused before anything starts."""
+"""``rankway serve``: errors that are found before anything starts."""
 
 from pathlib import Path
 

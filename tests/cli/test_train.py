@@ -1,4 +1,4 @@
-"""``rankway train``: models from a pipeline's YAML, once."""
+"""``rankway train``: models are trained from a pipeline's YAML, and only once."""
 
 import json
 import os
@@ -35,7 +35,7 @@ PIPELINE: dict[str, Any] = {
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data home with a small data set and pipeline.yaml, not yet trained."""
+    """A data home with a small data set and an untrained pipeline.yaml."""
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
     catalogue = make_catalogue(tmp_path / "catalogue")
     make_impressions(tmp_path / "impressions" / "train", catalogue, 100, 0)
@@ -46,7 +46,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    """Give exit code, standard output and standard error."""
+    """Return exit status, standard output and standard error."""
     app = typer.Typer()
     app.command()(train)
     result = CliRunner().invoke(app, arguments)
@@ -79,7 +79,7 @@ def test_second_run_does_nothing_unless_forced(home: Path) -> None:
     assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [True] * 3
     assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [False] * 3
     assert "up to date" in run(path)[2]
-    for name in ("catalogue", "impressions/train", "models/ranker"):  # as writers that are killed leave them
+    for name in ("catalogue", "impressions/train", "models/ranker"):  # the state that a killed writer leaves
         (home / name).rename(home / f"{name}.replaced")
     assert [model["fresh"] for model in json.loads(run(path, "--json")[1])] == [False] * 3
     assert (home / "models" / "ranker").is_dir()
@@ -103,7 +103,7 @@ def test_error_for_missing_data_names_the_remedy(home: Path) -> None:
 
 
 def test_full_disk_is_reported_and_leaves_no_partial_model(home: Path) -> None:
-    command = f"ulimit -f 8; exec {sys.executable} -m cli.main train {home / 'pipeline.yaml'}"  # files of 8 KiB at most
+    command = f"ulimit -f 8; exec {sys.executable} -m cli.main train {home / 'pipeline.yaml'}"  # at most 8 KiB per file
     environment = {**os.environ, "RANKWAY_HOME": str(home)}
     done = subprocess.run(
         ["bash", "-c", command],

@@ -1,1 +1,1 @@
-"""Commands of ``rankway autoscale``."""
+"""Tests of the commands of ``rankway autoscale``."""

@@ -1,4 +1,4 @@
-"""A pipeline with a profile, as the group's commands read it."""
+"""A pipeline with a profile, for the commands of the group."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ POOL = {"cpus": 4, "memory_gib": 16, "price_per_hour": 1.0}
 
 
 def profiled(home: Path, **changes: Any) -> Path:
-    """Write a small pipeline: batches of a request take 5 ms, of ten 25 ms."""
+    """Write a small pipeline and its profile. A batch takes 5 ms for one request and 25 ms for ten."""
     timings = tuple(
         Timing(requests=n, candidates=20 * n, p50_ms=ms, p99_ms=1.2 * ms, mean_ms=ms, runs=50)
         for n, ms in ((1, 5.0), (10, 25.0))
@@ -31,7 +31,7 @@ def profiled(home: Path, **changes: Any) -> Path:
 
 
 def call(*arguments: object) -> tuple[int, str, str]:
-    """Call ``rankway autoscale``: exit code, standard output, standard error."""
+    """Call ``rankway autoscale`` and return exit status, standard output and standard error."""
     called = ["autoscale", *map(str, arguments)]
     result = CliRunner().invoke(root(called), called, env={"COLUMNS": "160"})
     return result.exit_code, result.stdout, result.stderr

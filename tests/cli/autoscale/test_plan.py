@@ -1,4 +1,4 @@
-"""``rankway autoscale plan``: a table, JSON, and what cannot be planned is told."""
+"""``rankway autoscale plan``: its table, its JSON and its errors."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``rankway autoscale simulate`` and ``replay``: figures, reasons, charts, side by side, and a gate."""
+"""``rankway autoscale simulate`` and ``replay``: figures, reasons, charts, comparisons and gates."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``rankway autoscale synthesise``: a trace from the real series, and what is shipped opens."""
+"""``rankway autoscale synthesise``: a trace from the real series. All shipped traces can be opened."""
 
 import json
 from pathlib import Path

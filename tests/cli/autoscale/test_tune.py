@@ -1,4 +1,4 @@
-"""``rankway autoscale tune``: a patch, words, JSON; and bad numbers are refused."""
+"""``rankway autoscale tune``: its patch, its summary, its JSON, and the refusal of invalid numbers."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_search_writes_a_patch_and_reports_its_gain(home: Path) -> None:
     assert "the policy slo instead of target_ongoing" in output
     assert "on other it costs" in output
     assert [line for line in error.splitlines() if line.startswith("whole: 2 of 2")]
-    code, output, error = call(*arguments, *SMALL, "--policy", "slo", "--json")  # goes on from the journal
+    code, output, error = call(*arguments, *SMALL, "--policy", "slo", "--json")  # resumes from the journal
     assert code == 0, error
     tuned = json.loads(output)
     assert tuned["trials"] == 4

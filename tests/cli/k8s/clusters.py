@@ -1,4 +1,4 @@
-"""A RayService with its clusters behind an emulated API, and a kubeconfig of it for the real kubectl."""
+"""A RayService with its clusters behind an emulated API, and a kubeconfig for the real kubectl."""
 
 import copy
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.services.stores.certificates import write_certificates
 NAMESPACE, SERVICE = "rankway-cell-a", "cluster"
 ACTIVE, PENDING = "cluster-aaaaa", "cluster-bbbbb"
 RUNNING = {"cpu": 50, "gpu-small": 100, "gpu-large": 0}
-"""Nodes of the active cluster by group: what the autoscaler has made of the rendered ones."""
+"""Nodes of the active cluster by group, as set by the autoscaler. The rendered numbers differ."""
 
 
 def groups_of(objects: Objects, cluster: str = ACTIVE) -> dict[str, Object]:
@@ -34,7 +34,7 @@ def bounds_of(objects: Objects, cluster: str = ACTIVE) -> dict[str, tuple[int, i
 
 
 def serving_objects() -> Objects:
-    """Return configs/cluster.yaml's RayService, as the operator has it, with an active cluster under load."""
+    """Return the objects of configs/cluster.yaml: its RayService and an active cluster under load."""
     service = rendered_service("cluster.yaml")
     service["status"] = {"activeServiceStatus": {"rayClusterName": ACTIVE}, "pendingServiceStatus": {}}
     objects = Objects(NAMESPACE)
@@ -47,7 +47,7 @@ def serving_objects() -> Objects:
 
 
 def add_pending(objects: Objects) -> None:
-    """Begin an upgrade: the operator makes a cluster of the rendered numbers."""
+    """Begin an upgrade: the operator makes a pending cluster with the rendered numbers."""
     service = objects.get("rayservices", SERVICE)
     objects.add("rayclusters", ray_cluster(service, PENDING, NAMESPACE))
     objects.write(
@@ -64,26 +64,29 @@ def take_over(objects: Objects) -> None:
 
 
 class Served:
-    """What the API holds: each test puts its own objects there."""
+    """The objects behind the API. Each test replaces them by its own."""
 
     def __init__(self, objects: Objects) -> None:
         self.objects = objects
 
     def answer(self, request: Request) -> Answer:
-        """Answer from the objects of the moment."""
+        """Answer a request from the current objects."""
         return self.objects.answer(request)
 
 
 @contextmanager
 def served(held: Served, certificates: Path) -> Iterator[dict[str, str]]:
-    """Serve them; give the environment in which kubectl speaks to them."""
+    """Serve the objects. Yield the environment in which kubectl connects to them."""
     with kubernetes_api(held, certificates) as port:
         yield kubectl_environment(certificates, port, NAMESPACE)
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict[str, str]]]:
-    """An emulated API for the module, and the environment in which kubectl speaks to it. conftest files import it."""
+    """Yield an emulated API for the module, and the environment in which kubectl connects to it.
+
+    conftest files import this fixture.
+    """
     folder = tmp_path_factory.mktemp("api")
     write_certificates(folder)
     held = Served(serving_objects())

@@ -1,4 +1,4 @@
-"""``rankway k8s scale`` as it is called, against a RayService behind an emulated API."""
+"""``rankway k8s scale`` on the command line, against a RayService behind an emulated API."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ Change = Callable[[dict[str, Any]], Any]
 
 
 class Done(NamedTuple):
-    """How a call ended."""
+    """The result of a call."""
 
     code: int
     out: str
@@ -25,7 +25,7 @@ class Done(NamedTuple):
 
 
 class Live:
-    """The objects, and the command that scales them."""
+    """The objects of a live cluster, and the command that scales it."""
 
     def __init__(self, objects: Objects, environment: dict[str, str], folder: Path) -> None:
         self.objects, self.environment, self.folder = objects, environment, folder
@@ -40,7 +40,7 @@ class Live:
         return sum(request[:2] == (method, resource) for request in self.objects.requests)
 
     def set(self, group: str, **fields: Any) -> None:
-        """Change a group of the active cluster, as somebody else does."""
+        """Change a group of the active cluster, like another writer."""
 
         def change(document: dict[str, Any]) -> None:
             for each in document["spec"]["workerGroupSpecs"]:

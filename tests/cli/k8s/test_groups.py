@@ -1,4 +1,4 @@
-"""Groups of workers, as Ray's own reader of a RayCluster sees them."""
+"""Worker groups as Ray's own reader of a RayCluster interprets them."""
 
 import math
 from pathlib import Path
@@ -18,7 +18,7 @@ CONFIG = load_config(Path(__file__).resolve().parents[3] / "configs" / "cluster.
 
 
 def with_pool(pool: PoolConfig) -> PipelineConfig:
-    """Give the cluster's pipeline with another pool of CPUs."""
+    """Return the cluster's pipeline with another CPU pool."""
     return in_pods(CONFIG.model_copy(update={"pools": {**CONFIG.pools, "cpu": pool}}))
 
 
@@ -37,7 +37,7 @@ def pools(draw: st.DrawFn) -> PoolConfig:
 
 
 def read_by_ray(config: PipelineConfig, name: str) -> dict[str, Any]:
-    """Give the autoscaler's node type."""
+    """Return the autoscaler's node type for a pool."""
     spec = {"headGroupSpec": head_group(config), "workerGroupSpecs": [worker_group(config, name)]}
     cluster = {"metadata": {"name": "c", "namespace": "n"}, "spec": spec}
     result: dict[str, Any] = _derive_autoscaling_config_from_ray_cr(cluster)["available_node_types"][name]
@@ -65,6 +65,8 @@ def test_a_group_starts_within_its_bounds(pool: PoolConfig) -> None:
 def test_counts_nodes_by_the_scarcest_resource() -> None:
     config = in_pods(CONFIG)
     assert nodes_at_start(config, "cpu") == math.ceil(60 / 16)
-    assert nodes_at_start(config, "gpu-small") == 12  # one GPU each, though a node has CPUs for four
+    assert (
+        nodes_at_start(config, "gpu-small") == 12
+    )  # limited by one GPU per node, although the CPUs suffice for four replicas
     assert nodes_at_least(config, "cpu") == math.ceil(20 / 16)  # autoscaling.bounds
     assert nodes_at_least(config, "gpu-small") == 0

@@ -1,4 +1,4 @@
-"""Programs that are called kubectl and are not."""
+"""Programs named kubectl that are not kubectl."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from cli.k8s.kubectl import Kubectl, KubernetesError
     ("script", "mode", "message"),
     [
         ("#!/bin/sh\necho hello\n", 0o755, "expected JSON, got 'hello"),
-        ("no program", 0o644, "cannot be run, got"),
+        ("not a program", 0o644, "cannot be run, got"),
     ],
 )
 def test_reports_program_that_is_not_kubectl(tmp_path: Path, script: str, mode: int, message: str) -> None:

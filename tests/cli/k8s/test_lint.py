@@ -1,4 +1,4 @@
-"""``rankway k8s lint`` as it is called: a folder, a file, standard input, and what is none of these."""
+"""``rankway k8s lint`` on the command line: a folder, a file, standard input and invalid input."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Check 2: what is built keeps the policy; each rule has a mutant that it catches, and no other."""
+"""Check 2: the built manifests meet the policy. Each rule has a mutant that this rule catches and no other."""
 
 import copy
 import shutil
@@ -23,7 +23,7 @@ def test_committed_manifests_meet_the_policy(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def cell(tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
-    """A production cell with a gateway, monitoring, a token and Redis: every rule has something to look at."""
+    """A production cell with a gateway, monitoring, a token and Redis, so that every rule has objects to check."""
     tree = tmp_path_factory.mktemp("k8s") / "k8s"
     shutil.copytree(K8S, tree)
     path = tree / "overlays" / "prod-cell-a" / "kustomization.yaml"
@@ -63,7 +63,7 @@ def named(objects: list[Object], kind: str, name: str) -> Any:
 
 
 def put(find: Callable[[list[Object]], Any], key: Any, value: Any) -> Mutate:
-    """Give a mutation that sets one field of what ``find`` finds."""
+    """Return a mutation that sets a field of the object from ``find``."""
 
     def mutate(objects: list[Object]) -> None:
         find(objects)[key] = value
@@ -72,7 +72,7 @@ def put(find: Callable[[list[Object]], Any], key: Any, value: Any) -> Mutate:
 
 
 def drop(find: Callable[[list[Object]], Any], key: Any) -> Mutate:
-    """Give a mutation that removes one field of what ``find`` finds."""
+    """Return a mutation that removes a field of the object from ``find``."""
 
     def mutate(objects: list[Object]) -> None:
         del find(objects)[key]
@@ -81,7 +81,7 @@ def drop(find: Callable[[list[Object]], Any], key: Any) -> Mutate:
 
 
 def set_environment(find: Callable[[list[Object]], Any], name: str, value: str | None) -> Mutate:
-    """Give a mutation of one variable of a group's container; None removes it."""
+    """Return a mutation that sets a variable of a group's container. None removes the variable."""
 
     def mutate(objects: list[Object]) -> None:
         spec = container(find(objects))
@@ -93,7 +93,7 @@ def set_environment(find: Callable[[list[Object]], Any], name: str, value: str |
 
 
 def set_serve(**changes: Any) -> Mutate:
-    """Give a mutation of the Serve config's own fields."""
+    """Return a mutation that sets top-level fields of the Serve config."""
 
     def mutate(objects: list[Object]) -> None:
         document = yaml.safe_load(spec(objects)["serveConfigV2"])
@@ -103,7 +103,7 @@ def set_serve(**changes: Any) -> Mutate:
 
 
 def renamed(name: str) -> Mutate:
-    """Give a mutation of the RayService's name, and of the labels that follow it."""
+    """Return a mutation that renames the RayService, and changes the labels that depend on its name."""
 
     def mutate(objects: list[Object]) -> None:
         ray_services(objects)[0]["metadata"]["name"] = name
@@ -119,7 +119,7 @@ def renamed(name: str) -> Mutate:
 
 
 def opened(*callers: Object, port: Any) -> Mutate:
-    """Give a mutation that lets callers come to a port."""
+    """Return a mutation that opens a port to callers."""
 
     def mutate(objects: list[Object]) -> None:
         policy = named(objects, "NetworkPolicy", "rankway-serve")
@@ -130,12 +130,12 @@ def opened(*callers: Object, port: Any) -> Mutate:
 
 
 def add(each: Object) -> Mutate:
-    """Give a mutation that adds an object."""
+    """Return a mutation that adds an object."""
     return lambda objects: objects.append(each)
 
 
 def without(kind: str, name: str) -> Mutate:
-    """Give a mutation that takes an object away."""
+    """Return a mutation that removes an object."""
 
     def mutate(objects: list[Object]) -> None:
         objects.remove(named(objects, kind, name))
@@ -175,20 +175,20 @@ MUTANTS: list[tuple[str, str, Mutate]] = [
     ("name_fits", "48 characters", renamed("c" * 48)),
     ("name_fits", "a digit first", renamed("7cells")),
     ("old_cluster_stays_a_while", "1 minute", put(spec, "rayClusterDeletionDelaySeconds", 60)),
-    ("old_cluster_stays_a_while", "unsaid", drop(spec, "rayClusterDeletionDelaySeconds")),
-    ("head_is_out_of_the_service", "unsaid", drop(spec, "excludeHeadPodFromServeSvc")),
+    ("old_cluster_stays_a_while", "missing", drop(spec, "rayClusterDeletionDelaySeconds")),
+    ("head_is_out_of_the_service", "missing", drop(spec, "excludeHeadPodFromServeSvc")),
     ("upgrade_can_go_on", "no class", drop(upgrade, "gatewayClassName")),
     ("upgrade_can_go_on", "steps above the surge", put(upgrade, "stepSizePercent", 50)),
     ("upgrade_can_go_on", "no interval", put(upgrade, "intervalSeconds", 0)),
-    ("upgrade_can_go_on", "a Service of its own", put(spec, "serveService", {"metadata": {"name": "own"}})),
+    ("upgrade_can_go_on", "its own Service", put(spec, "serveService", {"metadata": {"name": "own"}})),
     ("cluster_is_no_larger_than_one_head_manages", "5000 nodes", put(group, "maxReplicas", 5000)),
     ("autoscaler_is_v2", "v1", put(lambda o: cluster(o)["autoscalerOptions"], "version", "v1")),
     ("autoscaler_is_v2", "none", put(cluster, "enableInTreeAutoscaling", False)),
-    ("autoscaler_is_v2", "told twice", set_environment(head, "RAY_enable_autoscaler_v2", "1")),
+    ("autoscaler_is_v2", "set twice", set_environment(head, "RAY_enable_autoscaler_v2", "1")),
     ("head_s_state_survives", "in memory", drop(cluster, "gcsFaultToleranceOptions")),
     (
         "head_s_state_survives",
-        "password in clear",
+        "password in clear text",
         put(lambda o: cluster(o)["gcsFaultToleranceOptions"], "redisPassword", {"value": "x"}),
     ),
     ("redis_is_told_once", "environment", set_environment(head, "RAY_REDIS_ADDRESS", "redis-gcs:6379")),
@@ -198,20 +198,20 @@ MUTANTS: list[tuple[str, str, Mutate]] = [
         "annotation",
         put(lambda o: ray_services(o)[0]["metadata"], "annotations", {"ray.io/ft-enabled": "true"}),
     ),
-    ("no_alpha", "policies of the operator's", put(cluster, "networkPolicy", {"mode": "DenyAll"})),
-    ("token_is_a_secret_s", "the operator's own", put(cluster, "authOptions", {"mode": "token"})),
-    ("every_node_has_a_proxy", "the head's alone", set_serve(proxy_location="HeadOnly")),
+    ("no_alpha", "network policies of the operator", put(cluster, "networkPolicy", {"mode": "DenyAll"})),
+    ("token_is_a_secret_s", "the operator's own token", put(cluster, "authOptions", {"mode": "token"})),
+    ("every_node_has_a_proxy", "only on the head", set_serve(proxy_location="HeadOnly")),
     ("endpoint_is_probed", "loopback", set_serve(http_options={"host": "127.0.0.1", "port": 8000})),
     ("head_takes_no_replica", "4 CPUs", put(lambda o: head(o)["rayStartParams"], "num-cpus", "4")),
-    ("head_takes_no_replica", "unsaid", drop(lambda o: head(o)["rayStartParams"], "num-cpus")),
+    ("head_takes_no_replica", "missing", drop(lambda o: head(o)["rayStartParams"], "num-cpus")),
     ("serve_port_is_named", "another name", put(lambda o: container(head(o))["ports"][0], "name", "http")),
     ("resources_are_told_once", "CPUs", put(lambda o: group(o)["rayStartParams"], "num-cpus", "8")),
     ("resources_are_told_once", "labels", put(lambda o: group(o)["rayStartParams"], "labels", "a=b")),
-    ("groups_are_bounded", "more than the most", put(group, "replicas", 100_000)),
-    ("groups_are_bounded", "never idle", drop(group, "idleTimeoutSeconds")),
+    ("groups_are_bounded", "more than the maximum", put(group, "replicas", 100_000)),
+    ("groups_are_bounded", "no idle time-out", drop(group, "idleTimeoutSeconds")),
     (
         "groups_are_bounded",
-        "one twice",
+        "two groups of the same name",
         lambda o: cluster(o)["workerGroupSpecs"].append(copy.deepcopy(group(o, "gpu-large"))),
     ),
     ("pods_are_not_restarted", "always", put(lambda o: pod(group(o)), "restartPolicy", "Always")),
@@ -220,16 +220,20 @@ MUTANTS: list[tuple[str, str, Mutate]] = [
         "fewer than counted",
         put(lambda o: group(o, "gpu-small")["resources"], "GPU", "2"),
     ),
-    ("gpus_are_asked_for_and_got", "kept out", drop(lambda o: pod(group(o, "gpu-small")), "tolerations")),
     (
         "gpus_are_asked_for_and_got",
-        "of another kind",
+        "no toleration",
+        drop(lambda o: pod(group(o, "gpu-small")), "tolerations"),
+    ),
+    (
+        "gpus_are_asked_for_and_got",
+        "another GPU type",
         put(lambda o: pod(group(o, "gpu-small"))["nodeSelector"], "rankway/accelerator", "H100"),
     ),
-    ("pods_are_spread", "nowhere", drop(lambda o: pod(group(o)), "topologySpreadConstraints")),
+    ("pods_are_spread", "no constraint", drop(lambda o: pod(group(o)), "topologySpreadConstraints")),
     (
         "pods_are_spread",
-        "others' pods",
+        "pods of another pool",
         put(
             lambda o: pod(group(o))["topologySpreadConstraints"][0],
             "labelSelector",
@@ -238,25 +242,25 @@ MUTANTS: list[tuple[str, str, Mutate]] = [
     ),
     ("memory_is_bounded", "no limit", drop(lambda o: container(group(o))["resources"]["limits"], "memory")),
     ("pods_leave_in_time", "too early", put(lambda o: container(group(o)), "lifecycle", EARLY)),
-    ("pods_leave_in_time", "at once", drop(lambda o: container(group(o)), "lifecycle")),
+    ("pods_leave_in_time", "no hook", drop(lambda o: container(group(o)), "lifecycle")),
     ("pods_leave_in_time", "killed", put(lambda o: pod(group(o)), "terminationGracePeriodSeconds", 30)),
     ("pods_leave_in_time", "cut off", put(lambda o: pod(group(o)), "terminationGracePeriodSeconds", 60)),
     ("pods_leave_in_time", "a longer drain", set_environment(group, DRAIN, "120")),
     ("data_path_is_the_fast_one", "off", set_environment(group, "RAY_SERVE_ENABLE_HA_PROXY", None)),
     (
         "image_is_of_the_pinned_ray",
-        "another",
+        "another tag",
         put(lambda o: container(group(o)), "image", "registry.example.com:5000/rankway:2.59.0"),
     ),
     ("image_is_of_the_pinned_ray", "another Ray", put(cluster, "rayVersion", "2.59.0")),
     (
         "images_are_pinned",
-        "the latest",
+        "tag latest",
         put(lambda o: redis_pod(o)["containers"][0], "image", "redis:latest"),
     ),
     (
         "images_are_pinned",
-        "any",
+        "no tag",
         put(lambda o: redis_pod(o)["containers"][0], "image", "example.com:5000/redis"),
     ),
     (
@@ -273,14 +277,14 @@ MUTANTS: list[tuple[str, str, Mutate]] = [
     ("pods_are_not_root", "Redis too", drop(redis_pod, "securityContext")),
     (
         "tokens_are_where_they_are_needed",
-        "a worker's",
+        "on a worker",
         drop(lambda o: pod(group(o)), "automountServiceAccountToken"),
     ),
     ("classes_and_accounts_are_there", "no class", without("PriorityClass", "rankway-worker")),
     ("classes_and_accounts_are_there", "no account", without("ServiceAccount", "rankway-head")),
     ("no_secret_is_written_down", "a Secret", add(SECRET)),
     ("no_secret_is_written_down", "a variable", set_environment(group, "RANKWAY_STORE_PASSWORD", "hunter2")),
-    ("budgets_are_whole_numbers", "a share", put(budget, "minAvailable", "50%")),
+    ("budgets_are_whole_numbers", "a percentage", put(budget, "minAvailable", "50%")),
     ("budgets_are_whole_numbers", "none", put(budget, "minAvailable", 0)),
     ("every_group_has_one_budget", "none", without("PodDisruptionBudget", "cluster-gpu-small")),
     ("every_group_has_one_budget", "two", add(SECOND_BUDGET)),
@@ -310,7 +314,7 @@ MUTANTS: list[tuple[str, str, Mutate]] = [
     ("strangers_are_kept_out", "the dashboard", opened({"podSelector": {}}, port="dashboard")),
     ("strangers_are_kept_out", "the head's store", opened(ANYBODY, port="gcs-server")),
     ("strangers_are_kept_out", "every port", opened(ANYBODY, port=None)),
-    ("strangers_are_kept_out", "everybody", opened(port=8000)),
+    ("strangers_are_kept_out", "no caller named", opened(port=8000)),
     ("strangers_are_kept_out", "no policy", without("NetworkPolicy", "rankway-to-redis")),
 ]
 

@@ -1,4 +1,4 @@
-"""``rankway k8s render``: what it writes, and what it refuses and leaves as it was."""
+"""``rankway k8s render``: the files that it writes, and the inputs that it refuses without changing anything."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +60,9 @@ def test_refuses_folder_with_other_files(tmp_path: Path) -> None:
 def test_warns_of_pool_without_room_for_an_update(tmp_path: Path) -> None:
     def fill(document: dict[str, Any]) -> None:
         document["pools"]["cpu"]["max_nodes"] = 2
-        document["autoscaling"]["bounds"]["ingress"] = {"min_replicas": 32}  # of one CPU each, on nodes of 16
+        document["autoscaling"]["bounds"]["ingress"] = {
+            "min_replicas": 32
+        }  # one CPU each, on nodes with 16 CPUs
 
     done = render(changed(tmp_path, fill), tmp_path / "out")
     assert done.exit_code == 0, done.output

@@ -1,4 +1,4 @@
-"""``rankway k8s scale`` against an emulated API, by the real kubectl: what it patches, refuses and says."""
+"""``rankway k8s scale`` with the real kubectl against an emulated API: its patches, refusals and messages."""
 
 import json
 from pathlib import Path

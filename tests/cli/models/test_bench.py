@@ -1,4 +1,4 @@
-"""`rankway models bench` on a real service."""
+"""``rankway models bench`` on a real service."""
 
 import json
 import os

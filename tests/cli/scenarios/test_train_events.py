@@ -1,4 +1,4 @@
-"""``rankway train`` of a pipeline over a public event log: the data set is built first."""
+"""``rankway train`` of a pipeline over a public event log, whose data set is built first."""
 
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty data home; the events are those of a small log."""
+    """An empty data home. The public events are replaced by those of a small log."""
     monkeypatch.setenv("RANKWAY_HOME", str(tmp_path))
     monkeypatch.setattr(build, "read_events", lambda name: make_log())
     return tmp_path
 
 
 def write_pipeline(home: Path, **changed: Any) -> str:
-    """Write configs/ml100k.yaml, made small."""
+    """Write a small version of configs/ml100k.yaml."""
     pipeline = yaml.safe_load((ROOT / "configs" / "ml100k.yaml").read_text())
     pipeline["training"]["events"]["history"] = 8
     pipeline["training"]["over_catalogue"]["negatives"] = 5

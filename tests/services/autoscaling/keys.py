@@ -4,7 +4,7 @@ import threading
 
 
 class MemoryKeys:
-    """Does what Ray's store does, as far as it is used; it may be away for reading."""
+    """A replacement for Ray's store. Reading fails while ``is_away`` is set."""
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}

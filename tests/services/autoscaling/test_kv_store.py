@@ -1,4 +1,4 @@
-"""What a policy leaves in a key-value store, over one in this process."""
+"""The values of a policy in a key-value store in this process."""
 
 import threading
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the scaler says of a decision: what was asked for, what is there, and what there may be."""
+"""The exported series of a scaling decision."""
 
 from autoscale.policies.base import UnitObservation
 from autoscale.spec import Key

@@ -1,4 +1,4 @@
-"""What policies see, from what replicas record."""
+"""Observations for policies, made from the records of replicas."""
 
 import math
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Point:
 
 @dataclass
 class Seen:
-    """A Serve context as far as it is read."""
+    """The fields of a Serve context that are read."""
 
     current_num_replicas: int = 1
     target_num_replicas: int = 1

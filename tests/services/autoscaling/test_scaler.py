@@ -1,4 +1,4 @@
-"""The scaler and its guard, with policies of the test's own and a clock of its own."""
+"""The scaler and its guard, with test policies and an artificial clock."""
 
 import json
 import logging
@@ -55,7 +55,7 @@ def reported(target: int, ongoing: float = 0.0, now_s: float = 100.0) -> Seen:
 
 @dataclass
 class Counting:
-    """A policy that asks for one replica more each time, or raises what it is told to."""
+    """A policy that requests one more replica each time, or raises the given error."""
 
     keys: tuple[Key, ...]
     error: BaseException | None = None
@@ -93,7 +93,7 @@ def test_decides_every_interval_and_returns_current_targets_in_between() -> None
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
-    """What Serve's logger is told; Ray keeps it from the root's."""
+    """The records of Serve's logger. Ray does not pass them to the root logger."""
     records: list[logging.LogRecord] = []
     logger = logging.getLogger("ray.serve")
     monkeypatch.setattr(logger, "handle", records.append)
@@ -104,7 +104,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
 def test_logs_decision_as_one_line_with_reason_and_numbers(said: list[logging.LogRecord]) -> None:
     scaler, _ = scaler_of(config_of())
     scaler.targets({"main": reported(1), "scorer": reported(2)}, 100.0)
-    (record,) = said  # the scorer's target stays
+    (record,) = said  # the target of the scorer is unchanged
     assert record.getMessage() == "main@local 1 -> 2: because"
     assert (record.__dict__["unit"], record.__dict__["replicas_after"]) == ("main", 2)
 
@@ -151,7 +151,7 @@ def test_keeps_targets_for_any_input_from_serve() -> None:
 
 
 class Store(KvStore):
-    """Keeps values in this process, and writes them at once."""
+    """Keeps values in this process and writes them at once."""
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
@@ -218,7 +218,7 @@ def test_keeps_targets_and_logs_the_error_if_the_scaler_cannot_be_made(said: lis
 def test_deployment_policy_scales_only_its_deployment() -> None:
     policy = UnitPolicy(**policy_arguments(config_of(), {}), deployment="scorer")
     assert policy(reported(2, ongoing=10.0)) == (5, {})
-    assert policy(reported(2, ongoing=90.0, now_s=106.0)) == (9, {})  # its bound
+    assert policy(reported(2, ongoing=90.0, now_s=106.0)) == (9, {})  # max_replicas
     alone = unit_scaler(config_of({"autoscaling": {"shares": {"scorer": 0.7}}}), {}, "scorer")
     assert alone._spec.p99_ms == pytest.approx(70)
 

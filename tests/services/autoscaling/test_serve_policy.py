@@ -1,4 +1,4 @@
-"""A real service that scales: `rankway serve` with `autoscaling`, on a local Ray."""
+"""Autoscaling of a real service: ``rankway serve`` on a local Ray."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ RANKER_APART: Mapping[str, Any] = merged(
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Look until it holds; processes come and go, and tell nobody."""
+    """Wait until the condition holds. It is polled, because processes start and stop without a notice."""
     end_s = time.monotonic() + LIMIT_S
     while not condition():
         assert time.monotonic() < end_s, f"{what} within {LIMIT_S:.0f} s"

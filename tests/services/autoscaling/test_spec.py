@@ -1,4 +1,4 @@
-"""Pipelines as policies and simulator know them."""
+"""Specs of pipelines for policies and the simulator."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which deployments a pipeline's units become."""
+"""The deployments of a pipeline's units."""
 
 from typing import Any
 

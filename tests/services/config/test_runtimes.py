@@ -1,4 +1,4 @@
-"""Every model of a pipeline has one runtime before it is deployed, and what is told of it is what is chosen."""
+"""Every model has one runtime before the pipeline is deployed, and the described runtime is the chosen one."""
 
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,14 @@ AUTO: dict[str, Any] = {"models": {"ranker": {"runtime": {"kind": "auto"}}}}
 
 
 def on_gpus(memory_gib: float = 24.0) -> dict[str, Any]:
-    """Give the split pipeline with its ranker on nodes of 4 GPUs, a rank on each."""
+    """Return changes that put the ranker of the split pipeline on nodes with 4 GPUs, one rank per GPU."""
     pool = {"cpus": 16, "memory_gib": 64, "gpus": 4, "gpu_memory_gib": memory_gib, "accelerator": "A100-40G"}
     placed = {"units": {"scorer": {"pools": {"gpu": {"cpus": 4, "gpus": 1}}}}, "pools": {"gpu": pool}}
     return merged(merged(AUTO, SPLIT), placed)
 
 
 def with_ranker(home: Path, changes: dict[str, Any]) -> PipelineConfig:
-    """Give a pipeline whose ranker is a history ranker in safetensors."""
+    """Return a pipeline whose ranker is a history ranker in safetensors."""
     path = make_pipeline(home, changes)
     artifact = home / "history"
     written(artifact, make_ranker())

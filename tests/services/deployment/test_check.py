@@ -22,7 +22,7 @@ def faults_of(home: Path, changes: Mapping[str, Any] | None = None) -> list[str]
 
 
 def redeclare(home: Path, signature: Signature) -> None:
-    """Write the small model again under another signature."""
+    """Write the small model again with another signature."""
     weights = (home / "model" / "model.onnx").read_bytes()
     write_artifact(
         home / "model",

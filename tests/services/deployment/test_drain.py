@@ -1,4 +1,4 @@
-"""A node that leaves, on a real cluster of two: its replica answers until another does."""
+"""The draining of a node in a real cluster of two: its replica answers until another one does."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ _LIMIT_S = 60.0
 
 @serve.deployment(num_replicas=1, ray_actor_options={"num_cpus": 1}, graceful_shutdown_wait_loop_s=0.1)
 class Echo:
-    """Answers what it is asked."""
+    """Returns the number that it receives."""
 
     async def __call__(self, asked: int) -> int:
         await asyncio.sleep(0.05)

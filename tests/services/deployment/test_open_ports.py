@@ -1,4 +1,4 @@
-"""Which ports are open beyond loopback."""
+"""Ports that are open beyond loopback."""
 
 import subprocess
 import sys

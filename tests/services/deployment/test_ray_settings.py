@@ -1,4 +1,4 @@
-"""Settings of Serve, ports and files of one service."""
+"""The settings of Serve, and the ports and files of one service."""
 
 import socket
 from dataclasses import astuple
@@ -70,7 +70,7 @@ def test_installed_ray_reads_every_setting() -> None:
         *throughput_settings().keys() - NO_TELEMETRY.keys(),
         *local_settings(free_ports(), Path("/nowhere")),
     }
-    # What is lower case after RAY_ is a setting of Ray's core, which is not written in Python.
+    # Lower-case names after RAY_ are settings of Ray's core, which is not written in Python.
     core = {name for name in names if name.removeprefix("RAY_").islower()}
     assert [name for name in sorted(names - core) if f'"{name}"' not in text] == []
     assert [name for name in sorted(core) if name.removeprefix("RAY_").encode() not in raylet] == []

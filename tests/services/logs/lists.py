@@ -17,7 +17,7 @@ KEYS = np.arange(1000, 1100)
 
 
 class Counts:
-    """Keeps what became of rows."""
+    """Counts written and dropped rows."""
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
@@ -30,7 +30,7 @@ class Counts:
 
 
 class FullDisk(MemoryFileSystem):  # type: ignore[misc]
-    """A disk in memory that is full when told so."""
+    """A disk in memory. It is full while ``full`` is set."""
 
     cachable = False
     full = True
@@ -50,7 +50,7 @@ def folder(root: Path) -> LogFolder:
 
 
 def batch_of(lengths: list[int], release: str = "r1") -> RaggedBatch:
-    """Give an answered batch of the small pipeline: request i has i + 1 past items."""
+    """Return an answered batch of the small pipeline. Request i has i + 1 items in its history."""
     count, past = len(lengths), np.arange(1, len(lengths) + 1)
     total = sum(lengths)
     return RaggedBatch(

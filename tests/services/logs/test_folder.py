@@ -1,4 +1,4 @@
-"""A log's folder lies on any file system."""
+"""A log's folder can be on any file system."""
 
 from pathlib import Path
 

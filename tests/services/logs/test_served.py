@@ -1,4 +1,4 @@
-"""The log's queue and thread: nothing waits for it, nothing is lost unseen, and closing writes what is left."""
+"""The log's queue and thread: nothing waits for them, losses are counted, and closing writes the remaining rows."""
 
 import threading
 from pathlib import Path
@@ -63,7 +63,8 @@ def test_hanging_target_blocks_nobody_and_dropped_rows_are_counted(tmp_path: Pat
 def test_sample_contains_the_configured_share_of_requests(share: float, first: int) -> None:
     ids = [f"862f2f7f4c21-{first + number:x}" for number in range(2000)]
     taken = sum(is_sampled(each, share) for each in ids)
-    # Six deviations, and three requests: of a share near 1 hardly any is left out, which no deviation describes.
+    # Six standard deviations and three requests. Near a share of 1 hardly any request is left out, so the normal
+    # approximation does not hold there.
     assert abs(taken / 2000 - share) < 6 * (share * (1 - share) / 2000) ** 0.5 + 3 / 2000
 
 

@@ -1,4 +1,4 @@
-"""The traffic log: an engine's traffic is in files that the lab reads; nothing waits for them."""
+"""The traffic log: an engine's traffic becomes files that the simulator reads, and nothing waits for them."""
 
 import asyncio
 import json

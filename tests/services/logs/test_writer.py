@@ -1,4 +1,4 @@
-"""Rows become files by size and time; what cannot be written is counted, and the next can."""
+"""Rows become files by size and time. Rows that cannot be written are counted, and later rows are written again."""
 
 import resource
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The skew report: nothing differs while nothing has changed, and what changed is told by its feature."""
+"""The skew report: unchanged data do not differ, and a change is reported for its feature."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ ITEMS = tuple(f"item-{number}" for number in range(CELLS + 1))
 
 
 def logged(path: Path, home: Path, users: Sequence[str] = ("u", "v"), items: Sequence[str] = ITEMS) -> Path:
-    """Serve a few lists and log them; give the log."""
+    """Serve and log a few lists, and return the folder of the log."""
     config = load_config(path).model_copy(update={"log": LogConfig(path="served")})
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""The fit of batches among their like finds what they were made with."""
+"""The contention fit recovers the parameters of generated batches."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from services.profiling.contention import fit_contention
 
 
 def alone() -> ServiceTime:
-    """One request of 100 candidates takes 10 ms by itself, two take 20."""
+    """Return isolated times: 10 ms for one request with 100 candidates, 20 ms for two."""
     timings = (
         Timing(requests=1, candidates=100, p50_ms=10, p99_ms=10, mean_ms=10, runs=9),
         Timing(requests=2, candidates=200, p50_ms=20, p99_ms=20, mean_ms=20, runs=9),
@@ -22,7 +22,10 @@ def alone() -> ServiceTime:
 
 
 def batches(ratio: float, contention: float, sigma: float, count: int = 2000) -> RecordedBatches:
-    """Two replicas: by turns the first runs a batch by itself, the second does, and both do."""
+    """Return generated batches of two replicas.
+
+    In turn, the first replica runs a batch alone, then the second, then both at once.
+    """
     random = np.random.default_rng(1)
     requests = random.integers(1, 3, count)
     turn = np.arange(count) % 3

@@ -1,4 +1,4 @@
-"""The clients that measure a service, on a server that answers as it is told."""
+"""The clients that load a service, with a server whose answers the test controls."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ def test_counts_answers_after_the_warm_up_and_all_answers() -> None:
         return OK
 
     counted, asked = with_server(one_after_the_other, lambda config: saturate(config, 0.5))
-    # It answers one request in 2 ms at the most.
+    # The server answers at most one request per 2 ms.
     assert 0 < counted <= 250
     assert counted < asked
 

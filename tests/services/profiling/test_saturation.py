@@ -1,4 +1,4 @@
-"""A service is loaded in turns, and what its replicas recorded of it is waited for."""
+"""The load measurement waits for the records of the service's replicas."""
 
 from pathlib import Path
 

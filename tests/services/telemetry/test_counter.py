@@ -1,4 +1,4 @@
-"""A labelled counter reaches Ray once, summed, whatever thread notes and hands over."""
+"""A labelled counter is exported once as a sum, regardless of the threads that add and flush."""
 
 import threading
 

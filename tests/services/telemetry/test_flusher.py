@@ -1,4 +1,4 @@
-"""The flusher's thread hands over what is left when it closes, and outlives a source that fails."""
+"""The flusher's thread flushes remaining notes when it closes, and survives a failing source."""
 
 import threading
 
@@ -10,7 +10,7 @@ LIMIT_S = 30.0
 
 
 class Failing:
-    """Fails each time."""
+    """A source whose flush always fails."""
 
     def __init__(self) -> None:
         self.asked = threading.Semaphore(0)

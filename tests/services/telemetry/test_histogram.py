@@ -1,4 +1,4 @@
-"""A histogram hands over what Prometheus keeps of one: cumulative buckets, their sum and count."""
+"""A histogram exports the series of a Prometheus histogram: cumulative buckets, sum and count."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What is noted of units and requests reaches Ray's series once, whatever thread hands it over."""
+"""Notes about units and requests are exported once, regardless of the flushing thread."""
 
 import threading
 

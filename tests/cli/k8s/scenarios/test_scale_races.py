@@ -1,4 +1,4 @@
-"""``rankway k8s scale`` while others write: rights, conflicts, stale reads, clusters that take over meanwhile."""
+"""``rankway k8s scale`` while others write: permissions, conflicts, stale reads and replaced clusters."""
 
 import os
 import pty
@@ -62,7 +62,7 @@ def test_reads_changed_cluster_again_and_keeps_the_change(live: Live) -> None:
     done = live.scale(raise_large, "--yes")
     assert done.code == 0, done
     assert "not patched, it was changed meanwhile" in done.errors
-    assert done.out.count("maxReplicas 50 -> 80") == 1  # the same change: not shown and asked for again
+    assert done.out.count("maxReplicas 50 -> 80") == 1  # the change is the same, so it is not shown again
     assert bounds_of(live.objects) == RAISED_BOUNDS | {"gpu-small": (0, 120, 200)}
 
 

@@ -1,4 +1,4 @@
-"""The wheel in an environment without PyTorch, beside a project that has packages of the same names."""
+"""The wheel in an environment without PyTorch, next to a project with packages of the same names."""
 
 import os
 import subprocess
@@ -20,13 +20,18 @@ pytestmark = pytest.mark.slow
 
 @dataclass(frozen=True)
 class Project:
-    """A user's project: its folder, and the environment that it and Rankway are installed in."""
+    """A user's project.
+
+    Attributes:
+        folder: the project's folder.
+        python: the Python of the environment with the project and Rankway.
+    """
 
     folder: Path
     python: Path
 
     def run(self, *command: str | Path, home: Path, status: int = 0) -> str:
-        """Run a command in the project's folder and return all that it printed."""
+        """Run a command in the project's folder and return its output."""
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         done = subprocess.run(
             command,
@@ -58,7 +63,7 @@ def test_a_project_imports_its_own_packages(project: Project, tmp_path: Path) ->
     program = f"import {', '.join(OWN)}; print({', '.join(f'{package}.OWNER' for package in OWN)})"
     expected = " ".join(f"the project: {package}" for package in OWN)
     assert project.run(project.python, "-c", program, home=tmp_path).strip() == expected
-    # Without the current directory: what is installed beside Rankway.
+    # Without the current directory, the packages that are installed next to Rankway are imported.
     assert project.run(project.python, "-P", "-c", program, home=tmp_path).strip() == expected
 
 

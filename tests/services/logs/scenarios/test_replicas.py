@@ -1,4 +1,4 @@
-"""The log of a real service of two replicas: whole at a stop, and readable after a replica was killed."""
+"""The log of a real service with two replicas is complete after a stop, and readable after a kill."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Serve, log, send feedback, and train from the log: each part the real one."""
+"""Serve, log, send feedback, and train from the log, all with the real components."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The log and the response cache while releases are swapped: every list belongs to the release that made it."""
+"""The log and the response cache during swaps: every list belongs to the release that made it."""
 
 import asyncio
 from pathlib import Path
