@@ -50,15 +50,15 @@ def load_files(
     for path, loaded in loads.items():
         for fault in loaded.faults:
             console.print(fault, markup=False, highlight=False, soft_wrap=True)
-        before = f", {loaded.resumed} rows were already loaded by an earlier run" if loaded.resumed else ""
+        earlier = f", {loaded.resumed} rows were already loaded by an earlier run" if loaded.resumed else ""
         if loaded.lost:
-            before = (
+            earlier = (
                 f"; loaded from the beginning, because the store had lost some of the {loaded.lost} rows of an "
                 f"earlier run"
             )
         refused = f", {loaded.refused} refused" if loaded.refused else ""
         console.print(
-            f"{path}: {loaded.written} rows loaded{before}{refused}", highlight=False, soft_wrap=True
+            f"{path}: {loaded.written} rows loaded{earlier}{refused}", highlight=False, soft_wrap=True
         )
     if any(loaded.refused for loaded in loads.values()):
         raise typer.Exit(FAILED)

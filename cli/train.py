@@ -91,7 +91,7 @@ def _train(
         data=data,
         ranker=home / pipeline.models[pipeline.ranker.model].artifact,
         reranker=None if reranker is None else home / reranker,
-        distilled=_distilled_place(pipeline, home),
+        distilled=_distilled_path(pipeline, home),
         overlay=None if pipeline.features.overlay is None else home / pipeline.features.overlay,
     )
     _recover(folders)
@@ -109,7 +109,7 @@ def _recover(folders: "TrainingFolders") -> None:
         recover(root)
 
 
-def _distilled_place(pipeline: PipelineConfig, home: Path) -> Path | None:
+def _distilled_path(pipeline: PipelineConfig, home: Path) -> Path | None:
     if pipeline.training is None or pipeline.training.distilled is None:
         return None
     name = pipeline.training.distilled.model

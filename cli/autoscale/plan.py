@@ -47,15 +47,15 @@ def plan(
         name = str(fault["loc"][0]).replace("_", "-")
         raise typer.BadParameter(f"--{name}: {fault['msg']}, got {fault['input']}") from None
     with exit_on_error(console), console.status("planning"):
-        made = make_plan(spec_of(load_config(config), home_directory()), options)
+        result = make_plan(spec_of(load_config(config), home_directory()), options)
     if as_json:
-        typer.echo(json.dumps(made.to_json(), indent=2))
+        typer.echo(json.dumps(result.to_json(), indent=2))
     else:
-        _show(made)
+        _show(result)
 
 
-def _show(made: Plan) -> None:
-    console, size = Console(), made.sized
+def _show(result: Plan) -> None:
+    console, size = Console(), result.sized
     units = Table(
         "unit", "replicas", "requests/s per replica", "utilisation", "share of work", "share of cost"
     )
@@ -75,12 +75,12 @@ def _show(made: Plan) -> None:
     for name, pool in size.pools.items():
         numbers = (f"{pool.nodes:,}", f"{pool.spare:,}", f"{pool.cost_per_day:,.0f}")
         pools.add_row(name, *numbers, f"{365 * pool.cost_per_day:,.0f}")
-    for load in (size, *made.growth):
+    for load in (size, *result.growth):
         growth.add_row(*_load(load))
     for table in (units, pools, growth):
         console.print(table)
-    console.print(f"Bottleneck: {made.bottleneck}.", markup=False, highlight=False, soft_wrap=True)
-    for note in made.notes:
+    console.print(f"Bottleneck: {result.bottleneck}.", markup=False, highlight=False, soft_wrap=True)
+    for note in result.notes:
         console.print(f"Note: {note}.", markup=False, highlight=False, soft_wrap=True)
 
 

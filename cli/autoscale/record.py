@@ -55,8 +55,8 @@ def record(
             for _ in track(range(waited), "recording", console=console, transient=True):
                 time.sleep(1)
         traffic = read_traffic(home_directory() / recording.path, since_s, until_s)
-        number = write_arrivals(traffic.trace.arrivals(), path)
+        count = write_arrivals(traffic.trace.arrivals(), path)
     if as_json:
-        typer.echo(json.dumps({"path": str(path), "requests": number, "origin_s": traffic.origin_s}))
+        typer.echo(json.dumps({"path": str(path), "requests": count, "origin_s": traffic.origin_s}))
     else:
-        console.print(f"{path}: {number} requests", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{path}: {count} requests", markup=False, highlight=False, soft_wrap=True)

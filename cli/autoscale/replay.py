@@ -63,7 +63,7 @@ def _recorded(console: Console, log: Path, config: Path | None) -> tuple[Pipelin
             raise ConfigError(f"--config: missing, and the trace {log} names no pipeline; give --config")
         return read_pipeline(config)[0], read_trace(log, None)
     traffic = read_traffic(log)
-    _tell_recorded(console, traffic)
+    _print_recorded(console, traffic)
     if config is not None:
         return read_pipeline(config)[0], traffic.trace
     if trusted := traffic.pipeline.get("trust"):  # a log is data: code that it names is not loaded
@@ -73,7 +73,7 @@ def _recorded(console: Console, log: Path, config: Path | None) -> tuple[Pipelin
     return validated(traffic.pipeline, str(log)), traffic.trace
 
 
-def _tell_recorded(console: Console, traffic: RecordedTraffic) -> None:
+def _print_recorded(console: Console, traffic: RecordedTraffic) -> None:
     """Print the recorded batches, refusals and decisions. A recording has no costs."""
     for unit, batches in traffic.batches.items():
         console.print(

@@ -74,7 +74,7 @@ def tune(
         judged_on = tuned_on if validate is None else read_trace(validate, requests_per_day)
         with shown_progress(console, "short", "middle", "whole") as progress:
             tuned = search(spec, base, tuned_on, options, journal or out.with_suffix(".journal"), progress)
-        configs = [pipeline.autoscaling, *(one.config for one in tuned.front)]
+        configs = [pipeline.autoscaling, *(point.config for point in tuned.front)]
         with shown_progress(console, "judged") as progress:
             now, *judged = judge(spec, configs, judged_on, options, progress)
         best = judged[tuned.front.index(tuned.chosen)]
@@ -90,9 +90,11 @@ def tune(
     table = Table("policy", "cost", "misses", "judged: cost", "misses", "p99, ms", "", title=title)
     for column in table.columns[1:6]:
         column.justify = "right"
-    for one, there in zip(tuned.front, judged, strict=True):
-        mark = "chosen" if one.number == tuned.chosen.number else ""
-        table.add_row(one.config.policy.kind, f"{one.cost:,.2f}", f"{one.misses:.3%}", *_columns(there), mark)
+    for point, simulation in zip(tuned.front, judged, strict=True):
+        mark = "chosen" if point.number == tuned.chosen.number else ""
+        table.add_row(
+            point.config.policy.kind, f"{point.cost:,.2f}", f"{point.misses:.3%}", *_columns(simulation), mark
+        )
     table.add_row(name_of(pipeline.autoscaling), "", "", *_columns(now), "as it is")
     shown = Console()
     shown.print(table)
@@ -149,12 +151,12 @@ def _as_json(
 
     front = [
         {
-            "autoscaling": one.config.model_dump(mode="json"),
-            "cost": one.cost,
-            "misses": one.misses,
-            "judged": shown(there),
+            "autoscaling": point.config.model_dump(mode="json"),
+            "cost": point.cost,
+            "misses": point.misses,
+            "judged": shown(simulation),
         }
-        for one, there in zip(tuned.front, judged, strict=True)
+        for point, simulation in zip(tuned.front, judged, strict=True)
     ]
     return {
         "trials": tuned.trials,

@@ -45,7 +45,7 @@ def worker_group(config: PipelineConfig, name: str) -> dict[str, Any]:
     spec = template["spec"]
     spec["topologySpreadConstraints"] = list(_spread(pod_labels(config, WORKER) | {POOL_LABEL: name}))
     spec["nodeSelector"] |= _node_labels(pool)
-    taints = [key for key, there in ((GPU_RESOURCE, pool.gpus), (SPOT_LABEL, pool.spot)) if there]
+    taints = [key for key, is_present in ((GPU_RESOURCE, pool.gpus), (SPOT_LABEL, pool.spot)) if is_present]
     if taints:
         spec["tolerations"] = [{"key": key, "operator": "Exists", "effect": "NoSchedule"} for key in taints]
     return {
@@ -91,15 +91,17 @@ def _fewest(config: PipelineConfig) -> dict[str, int]:
 
 def _nodes(config: PipelineConfig, name: str, replicas: dict[str, int]) -> int:
     """Return the number of nodes for these replicas of each deployment, by the scarcer of CPUs and GPUs."""
-    pool, placed = config.pools[name], [p for p in all_placements(config) if p.key.pool == name]
+    pool, placements_here = config.pools[name], [p for p in all_placements(config) if p.key.pool == name]
 
-    def taken(resource: str) -> float:
-        return sum(replicas[each.deployment] * _of_replica(config, each, resource) for each in placed)
+    def used(resource: str) -> float:
+        return sum(
+            replicas[each.deployment] * _replica_demand(config, each, resource) for each in placements_here
+        )
 
-    return math.ceil(max(taken("CPU") / pool.cpus, taken("GPU") / pool.gpus if pool.gpus else 0.0))
+    return math.ceil(max(used("CPU") / pool.cpus, used("GPU") / pool.gpus if pool.gpus else 0.0))
 
 
-def _of_replica(config: PipelineConfig, placement: Placement, resource: str) -> float:
+def _replica_demand(config: PipelineConfig, placement: Placement, resource: str) -> float:
     return sum(bundle.get(resource, 0.0) for bundle in bundles(config, placement))
 
 

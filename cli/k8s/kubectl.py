@@ -71,7 +71,7 @@ class Kubectl:
             Missing: the object does not exist.
             KubernetesError: the server cannot be reached, or forbids it.
         """
-        return self._asked("get", kind, name)
+        return self._run("get", kind, name)
 
     def patch(self, kind: str, name: str, operations: Sequence[Object]) -> Object:
         """Apply a JSON patch (RFC 6902) and return the patched object.
@@ -80,15 +80,15 @@ class Kubectl:
             Conflict, Rejected: nothing was changed.
             Missing, KubernetesError: as ``get``.
         """
-        return self._asked("patch", kind, name, "--type=json", f"--patch={json.dumps(operations)}")
+        return self._run("patch", kind, name, "--type=json", f"--patch={json.dumps(operations)}")
 
-    def _asked(self, verb: str, kind: str, name: str, *options: str) -> Object:
+    def _run(self, verb: str, kind: str, name: str, *options: str) -> Object:
         command = [self.program, verb, *options, "--output=json", f"--request-timeout={_REQUEST_LIMIT_S}s"]
         command += [] if self.context is None else [f"--context={self.context}"]
         command += [] if self.namespace is None else [f"--namespace={self.namespace}"]
         command += ["--", kind, name]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+            result = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
         except subprocess.TimeoutExpired as error:
             raise KubernetesError(
                 f"kubectl {verb} {kind}/{name}: no answer within {_LIMIT_S} s; check the API server"
@@ -97,13 +97,13 @@ class Kubectl:
             raise KubernetesError(
                 f"kubectl: {self.program} cannot be run, got {error}; check the program"
             ) from error
-        if done.returncode != 0:
-            raise _error(verb, kind, name, done.stderr)
+        if result.returncode != 0:
+            raise _error(verb, kind, name, result.stderr)
         try:
-            answer: Object = json.loads(done.stdout)
+            answer: Object = json.loads(result.stdout)
         except ValueError as error:
             raise KubernetesError(
-                f"kubectl {verb} {kind}/{name}: expected JSON, got {done.stdout[:80]!r}; "
+                f"kubectl {verb} {kind}/{name}: expected JSON, got {result.stdout[:80]!r}; "
                 f"check that {self.program} is kubectl"
             ) from error
         return answer
@@ -113,23 +113,23 @@ def _error(verb: str, kind: str, name: str, printed: str) -> KubernetesError:
     """Return the error for a message of kubectl. The wording of these messages is the same in every version."""
     message = "\n".join(line for line in printed.splitlines() if line and not _LOG.match(line))
     resource = kind.replace(".v1.", ".")
-    where = f"{resource}/{name}"
+    target = f"{resource}/{name}"
     match = _REASON.search(message)
     reason = match[1] if match else "Invalid" if _INVALID.search(message) else None
     match reason:
         case "Forbidden":
             return KubernetesError(
-                f"{where}: no permission to {verb} it, got {message!r}; "
+                f"{target}: no permission to {verb} it, got {message!r}; "
                 f"ask for a Role with the verb {verb} on {resource}"
             )
         case "NotFound":
-            return Missing(f"{where}: not found, got {message!r}; check the name, --namespace and --context")
+            return Missing(f"{target}: not found, got {message!r}; check the name, --namespace and --context")
         case "Conflict":
-            return Conflict(f"{where}: changed by another writer meanwhile, got {message!r}; try again")
+            return Conflict(f"{target}: changed by another writer meanwhile, got {message!r}; try again")
         case "Invalid":
             return Rejected(
-                f"{where}: the API server rejects the {verb}, got {message!r}; nothing was changed"
+                f"{target}: the API server rejects the {verb}, got {message!r}; nothing was changed"
             )
     return KubernetesError(
-        f"{where}: kubectl {verb} failed, got {message!r}; check --context and the credentials"
+        f"{target}: kubectl {verb} failed, got {message!r}; check --context and the credentials"
     )

@@ -82,10 +82,10 @@ def _objects(text: str, build: str) -> Sequence[Object]:
         objects = [each for each in yaml.safe_load_all(text) if each is not None]
     except yaml.YAMLError as error:
         raise ConfigError(f"BUILD: {build} is not YAML: {error}") from error
-    strange = [
+    invalid = [
         each for each in objects if not isinstance(each, dict) or "kind" not in each or "metadata" not in each
     ]
-    if strange or not objects:
+    if invalid or not objects:
         raise ConfigError(
             f"BUILD: {build} contains no Kubernetes objects; give the output of `kubectl kustomize OVERLAY`"
         )

@@ -107,13 +107,13 @@ def drain_hook(pool: PoolConfig | None) -> tuple[list[str], int]:
     """
     if pool is None:
         return ["sleep", str(FORGOTTEN_S)], FORGOTTEN_S + _ENDING_S
-    leave = "python -m services.deployment.drain --limit-s"
+    drain = "python -m services.deployment.drain --limit-s"
     if pool.spot is not None:
         limit_s = max(1, int(pool.spot.notice_s))
-        command = f"{leave} {limit_s} & sleep {FORGOTTEN_S}; wait"
+        command = f"{drain} {limit_s} & sleep {FORGOTTEN_S}; wait"
         return ["bash", "-c", command], max(limit_s, FORGOTTEN_S) + _ENDING_S
     limit_s = int(pool.provisioning_s) + _WARMING_S + DRAIN_S
-    command = f"sleep {FORGOTTEN_S}; exec {leave} {limit_s}"
+    command = f"sleep {FORGOTTEN_S}; exec {drain} {limit_s}"
     return ["bash", "-c", command], FORGOTTEN_S + limit_s + _ENDING_S
 
 

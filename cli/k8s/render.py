@@ -54,7 +54,9 @@ def rendered(config_path: Path, home: Path) -> dict[str, str]:
         "rayservice.yaml": [ray_service(config, home)],
         "disruption-budgets.yaml": disruption_budgets(config),
     }
-    header = f"{_MARK} {_told_path(config_path)}` from that file alone. Edit that file, not this one.\n"
+    header = (
+        f"{_MARK} {_path_in_repository(config_path)}` from that file alone. Edit that file, not this one.\n"
+    )
     files = {name: header + _yaml(each) for name, each in objects.items()}
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -84,11 +86,11 @@ def write_files(files: Mapping[str, str], out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"OUT: must be a folder, got the file {out}")
     if out.is_dir() and any(out.iterdir()):
-        strange = sorted(path.name for path in out.iterdir() if not _is_rendered(path))
-        if strange:
+        others = sorted(path.name for path in out.iterdir() if not _is_rendered(path))
+        if others:
             raise ConfigError(
                 f"OUT: the folder {out} would be replaced, but has files that were not rendered, got "
-                f"{', '.join(strange[:3])}; name an empty folder"
+                f"{', '.join(others[:3])}; name an empty folder"
             )
     try:
         with written_whole(out.resolve()) as folder:
@@ -125,7 +127,7 @@ def _is_rendered(path: Path) -> bool:
     return path.is_file() and path.suffix == ".yaml" and path.read_bytes().startswith(_MARK.encode())
 
 
-def _told_path(config: Path) -> str:
+def _path_in_repository(config: Path) -> str:
     """Return the path for the header: the same for every user and every current directory."""
     return f"configs/{config.name}" if config.parent.name == "configs" else config.name
 

@@ -94,8 +94,10 @@ def _lines(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
     service = scaling.service
     yield f"RayCluster {scaling.cluster} of RayService {service.name}, namespace {service.namespace}"
     for group in scaling.groups:
-        told_changes = [f"{c.field} {_short(c.live)} -> {_short(c.wanted)}" for c in group.changes]
-        yield f"  {group.name}, {group.nodes} nodes: {', '.join(told_changes) or 'no difference'}"
+        changes = [
+            f"{change.field} {_short(change.live)} -> {_short(change.wanted)}" for change in group.changes
+        ]
+        yield f"  {group.name}, {group.nodes} nodes: {', '.join(changes) or 'no difference'}"
         if group.kept:
             yield f"    kept, because only the live cluster has it: {_short(group.kept)}"
     yield from (f"note: {note}" for note in _notes(scaling, wanted))

@@ -68,9 +68,11 @@ def differences(cluster: str, live: Sequence[Group], wanted: Sequence[Group]) ->
             can be patched.
     """
     by_name = {group["groupName"]: group for group in wanted}
-    here = [group["groupName"] for group in live]
-    _check_same_groups(cluster, here, list(by_name))
-    return tuple(_compared(cluster, index, group, by_name[here[index]]) for index, group in enumerate(live))
+    live_names = [group["groupName"] for group in live]
+    _check_same_groups(cluster, live_names, list(by_name))
+    return tuple(
+        _compared(cluster, index, group, by_name[live_names[index]]) for index, group in enumerate(live)
+    )
 
 
 def patch_of(generation: int, groups: Sequence[GroupDifference]) -> list[dict[str, Any]]:
@@ -85,24 +87,28 @@ def patch_of(generation: int, groups: Sequence[GroupDifference]) -> list[dict[st
     operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/generation", "value": generation}]
     for group in groups:
         if group.changes:
-            at = f"{_GROUPS}/{group.index}"
-            operations.append({"op": "test", "path": f"{at}/groupName", "value": group.name})
+            path = f"{_GROUPS}/{group.index}"
+            operations.append({"op": "test", "path": f"{path}/groupName", "value": group.name})
             operations += [
-                {"op": "add", "path": f"{at}/{_PATHS[change.field]}", "value": change.wanted}  # also replaces
+                {
+                    "op": "add",
+                    "path": f"{path}/{_PATHS[change.field]}",
+                    "value": change.wanted,
+                }  # also replaces
                 for change in group.changes
             ]
     return operations
 
 
 def _check_same_groups(cluster: str, live: Sequence[str], wanted: Sequence[str]) -> None:
-    if new := [name for name in wanted if name not in live]:
+    if missing := [name for name in wanted if name not in live]:
         raise ConfigError(
-            f"pools.{', pools.'.join(new)}: not a group of RayCluster {cluster}, got {', '.join(live)}; render and "
+            f"pools.{', pools.'.join(missing)}: not a group of RayCluster {cluster}, got {', '.join(live)}; render and "
             f"apply, because KubeRay can add a group to a running cluster only at the end (k8s/README.md, Upgrade)"
         )
-    if old := [name for name in live if name not in wanted]:
+    if unused := [name for name in live if name not in wanted]:
         raise ConfigError(
-            f"pools: RayCluster {cluster} has a group that no unit uses, got {', '.join(old)}; use the "
+            f"pools: RayCluster {cluster} has a group that no unit uses, got {', '.join(unused)}; use the "
             f"configuration that it was made from, because only a new cluster can drop a group (k8s/README.md, Upgrade)"
         )
 
@@ -119,9 +125,12 @@ def _compared(cluster: str, index: int, live: Group, wanted: Group) -> GroupDiff
             f"or give {nodes} or more"
         )
     tolerations = live["template"]["spec"].get("tolerations") or []
-    asked = wanted["template"]["spec"].get("tolerations") or []
-    here, there = {_canonical(each) for each in tolerations}, {_canonical(each) for each in asked}
-    added = [each for each in asked if _canonical(each) not in here]
+    wanted_tolerations = wanted["template"]["spec"].get("tolerations") or []
+    live_keys, wanted_keys = (
+        {_canonical(each) for each in tolerations},
+        {_canonical(each) for each in wanted_tolerations},
+    )
+    added = [each for each in wanted_tolerations if _canonical(each) not in live_keys]
     changes = (
         Change("minReplicas", least, wanted["minReplicas"]),
         Change("maxReplicas", most, wanted["maxReplicas"]),
@@ -133,7 +142,7 @@ def _compared(cluster: str, index: int, live: Group, wanted: Group) -> GroupDiff
         index=index,
         nodes=nodes,
         changes=tuple(change for change in changes if change.live != change.wanted),
-        kept=tuple(each for each in tolerations if _canonical(each) not in there),
+        kept=tuple(each for each in tolerations if _canonical(each) not in wanted_keys),
     )
 
 

@@ -60,8 +60,10 @@ def bench(
 
 def _write(pipeline: str, placement: Placement, profile: Profile, folder: Path) -> Path:
     """Write the profile under the name in the configuration, or else as ``<pipeline>-<deployment>.json``."""
-    named = Path(placement.profile).name if placement.profile else f"{pipeline}-{placement.deployment}.json"
-    path = folder / named
+    file_name = (
+        Path(placement.profile).name if placement.profile else f"{pipeline}-{placement.deployment}.json"
+    )
+    path = folder / file_name
     write_profile(profile, path)
     return path
 

@@ -109,9 +109,9 @@ class FollowedWeights:
             period_s: seconds between two reads.
         """
         self._store, self._name, self._take = store, f"weights/{unit}", take
-        self._taken: bytes | None = None
+        self._last_value: bytes | None = None
         self._thread = PeriodicThread(
-            self._look,
+            self._poll,
             period_s,
             name="weights",
             failure="weights could not be read from Ray's key-value store; the last weights stay in use",
@@ -124,8 +124,8 @@ class FollowedWeights:
         self._thread.close()
         self._store.close()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         value = self._store.read(self._name)
-        if value is not None and value != self._taken:
+        if value is not None and value != self._last_value:
             self._take(json.loads(value))
-            self._taken = value
+            self._last_value = value

@@ -60,7 +60,7 @@ class ScalingMetrics:
         for series in (*gauges, self._age_s, self._outcomes):
             series.set_default_tags(tags)
 
-    def decided(self, before: int, after: int, seen: UnitObservation, age_s: float) -> None:
+    def decided(self, before: int, after: int, observed: UnitObservation, age_s: float) -> None:
         """Record a decision.
 
         Args:
@@ -70,14 +70,14 @@ class ScalingMetrics:
             age_s: the age of the observation.
         """
         self._replicas.set(after, {"of": "target"})
-        self._replicas.set(seen.ready, {"of": "ready"})
+        self._replicas.set(observed.ready, {"of": "ready"})
         self._replicas.set(self._max_replicas, {"of": "max"})
         self._objective.set(self._objective_ms)
-        self._rates.set(seen.arriving_candidates_per_s, {"of": "arriving"})
-        self._rates.set(seen.served_candidates_per_s, {"of": "served"})
-        self._waiting.set(seen.waiting_candidates)
-        self._shed.set(seen.shed_requests_per_s)
-        self._missed.set(seen.missed_requests_per_s)
+        self._rates.set(observed.arriving_candidates_per_s, {"of": "arriving"})
+        self._rates.set(observed.served_candidates_per_s, {"of": "served"})
+        self._waiting.set(observed.waiting_candidates)
+        self._shed.set(observed.shed_requests_per_s)
+        self._missed.set(observed.missed_requests_per_s)
         self._age_s.set(age_s)
         outcome = "up" if after > before else "down" if after < before else "same"
         self._outcomes.inc(1, {"outcome": outcome})

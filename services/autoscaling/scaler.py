@@ -37,7 +37,7 @@ class Scaler(Generic[State]):
         spec: PipelineSpec,
         placed: Mapping[str, Placement],
         store: KvStore | None = None,
-        made_of: bytes = b"",
+        identity: bytes = b"",
         traffic: TrafficLog | None = None,
     ) -> None:
         """Decide for the deployments ``placed``.
@@ -52,7 +52,7 @@ class Scaler(Generic[State]):
             traffic: records the decisions.
         """
         self._policy, self._spec, self._placed, self._store = policy, spec, dict(placed), store
-        self._made_of, self._traffic = made_of, traffic
+        self._identity, self._traffic = identity, traffic
         self._metrics = {
             name: ScalingMetrics(spec.name, each.key, spec.placed(each.key).max_replicas, spec.p99_ms)
             for name, each in placed.items()
@@ -67,30 +67,30 @@ class Scaler(Generic[State]):
 
     def targets(self, contexts: Mapping[str, Context], now_s: float) -> dict[str, int]:
         """Return the number of replicas that each deployment should have."""
-        standing = {name: context.target_num_replicas for name, context in contexts.items()}
+        current = {name: context.target_num_replicas for name, context in contexts.items()}
         if now_s < self._next_s:
-            return standing
+            return current
         # Set this before anything can fail, so that an error repeats only after the interval and not in every
         # loop.
         self._next_s = now_s + self._spec.decision_interval_s
-        known = {name: context for name, context in contexts.items() if name in self._placed}
+        contexts_here = {name: context for name, context in contexts.items() if name in self._placed}
         observation = observe(
-            {self._placed[name].key: context for name, context in known.items()},
+            {self._placed[name].key: context for name, context in contexts_here.items()},
             now_s,
             self._spec.decision_interval_s,
         )
         try:
             decision = self._policy.decide(now_s, observation, self._state)
-            decided = {name: int(decision.replicas[self._placed[name].key]) for name in known}
+            decided = {name: int(decision.replicas[self._placed[name].key]) for name in contexts_here}
         except BaseException:
-            for name in known:
+            for name in contexts_here:
                 self._metrics[name].failed()
             raise
         self._state = decision.state
-        for name in known:
-            self._report(name, standing[name], decided[name], decision, observation)
+        for name in contexts_here:
+            self._report(name, current[name], decided[name], decision, observation)
         self._post(decision)
-        return standing | decided
+        return current | decided
 
     def _report(
         self, name: str, before: int, after: int, decision: Decision[State], observation: Observation
@@ -116,20 +116,20 @@ class Scaler(Generic[State]):
                 # Always written, because the store may still have the weights of an earlier policy.
                 weights = decision.weights.get(unit.name) or RouterConfig.from_placements(own).weights
                 post_weights(self._store, unit.name, weights)
-        self._store.post(_STATE, pickle.dumps((self._made_of, decision.state)))
+        self._store.post(_STATE, pickle.dumps((self._identity, decision.state)))
 
     def _stored_state(self) -> State:
         if self._store is not None:
             try:
                 value = self._store.read(_STATE)
-                made_of, state = (b"", None) if value is None else pickle.loads(value)
+                identity, state = (b"", None) if value is None else pickle.loads(value)
             except Exception:
                 logger.exception(
                     "the policy's state could not be read from Ray's key-value store; "
                     "the policy starts from its initial state"
                 )
             else:
-                if state is not None and made_of == self._made_of:
+                if state is not None and identity == self._identity:
                     stored: State = state
                     return stored
         return self._policy.start()
@@ -146,11 +146,11 @@ def pipeline_scaler(
     assert config.autoscaling is not None
     spec = lowered(config, profiles)
     placed = {placement.deployment: placement for placement in all_placements(config)}
-    made_of = f"{config.autoscaling.model_dump_json()}{sorted(map(str, spec.keys()))}".encode()
+    identity = f"{config.autoscaling.model_dump_json()}{sorted(map(str, spec.keys()))}".encode()
     traffic: TrafficLog | None = None
     if config.record is not None and home is not None:
         traffic = TrafficLog(config.record, home, config.model_dump_json(), "controller")
-    return Scaler(make_policy(config.autoscaling, spec), spec, placed, store, made_of, traffic)
+    return Scaler(make_policy(config.autoscaling, spec), spec, placed, store, identity, traffic)
 
 
 def unit_scaler(config: PipelineConfig, profiles: Mapping[Key, Profile], deployment: str) -> Scaler[Any]:
@@ -164,17 +164,17 @@ def unit_scaler(config: PipelineConfig, profiles: Mapping[Key, Profile], deploym
     placement = next(each for each in all_placements(config) if each.deployment == deployment)
     unit = spec.unit(placement.key.unit)
     share = spec.shares.get(unit.name, 1 / len(spec.units))
-    alone = dataclasses.replace(
+    unit_spec = dataclasses.replace(
         spec,
         units=(dataclasses.replace(unit, placed=(unit.in_pool(placement.key.pool),)),),
         p99_ms=spec.p99_ms * share,
         shares={},
     )
-    own = {
+    unit_bounds = {
         name: bounds
         for name, bounds in config.autoscaling.bounds.items()
         if name in (unit.name, str(placement.key))
     }
-    changes = {"p99_ms": spec.p99_ms * share, "shares": {}, "bounds": own}
+    changes = {"p99_ms": spec.p99_ms * share, "shares": {}, "bounds": unit_bounds}
     scaling: AutoscalingConfig = config.autoscaling.model_copy(update=changes)
-    return Scaler(make_policy(scaling, alone), alone, {deployment: placement})
+    return Scaler(make_policy(scaling, unit_spec), unit_spec, {deployment: placement})

@@ -27,16 +27,16 @@ class _Guarded:
 
     def targets(self, contexts: Mapping[str, Any]) -> dict[str, int]:
         """Return the targets of the scaler, or the current ones if it fails."""
-        standing = {name: context.target_num_replicas for name, context in contexts.items()}
+        current = {name: context.target_num_replicas for name, context in contexts.items()}
         if self._scaler is None or not contexts:
-            return standing
+            return current
         try:
             now_s = max(context.current_time for context in contexts.values())
             wanted = self._scaler.targets(contexts, now_s)
-            return {name: max(0, int(wanted.get(name, standing[name]))) for name in contexts}
+            return {name: max(0, int(wanted.get(name, current[name]))) for name in contexts}
         except BaseException:
             _logger.exception("the autoscaling policy failed; the numbers of replicas stay as they are")
-            return standing
+            return current
 
 
 class PipelinePolicy:
@@ -64,9 +64,9 @@ class PipelinePolicy:
             from services.autoscaling.kv_store import KvStore
             from services.autoscaling.scaler import pipeline_scaler
 
-            pipeline, read = _read(config, profiles)
+            pipeline, parsed = _read(config, profiles)
             store = KvStore(pipeline.name, keys)
-            return pipeline_scaler(pipeline, read, store, None if home is None else Path(home))
+            return pipeline_scaler(pipeline, parsed, store, None if home is None else Path(home))
 
         self._guarded = _Guarded(make)
 
@@ -113,5 +113,5 @@ def _read(config: dict[str, Any], profiles: list[dict[str, Any]]) -> tuple[Any, 
     from autoscale.spec import Key
     from services.config.pipeline import PipelineConfig
 
-    read = [Profile.model_validate(profile) for profile in profiles]
-    return PipelineConfig.model_validate(config), {Key(each.unit, each.pool): each for each in read}
+    parsed = [Profile.model_validate(profile) for profile in profiles]
+    return PipelineConfig.model_validate(config), {Key(each.unit, each.pool): each for each in parsed}

@@ -131,7 +131,7 @@ def _profile_of(placement: Placement, home: Path) -> Profile:
 
 
 def _unmeasured(key: Key) -> Profile:
-    once = Timing(requests=1, candidates=1, p50_ms=1.0, p99_ms=1.0, mean_ms=1.0, runs=1)
+    timing = Timing(requests=1, candidates=1, p50_ms=1.0, p99_ms=1.0, mean_ms=1.0, runs=1)
     return Profile(
-        unit=key.unit, pool=key.pool, machine="not measured", timings=(once,), startup_s=1.0, memory_mib=1.0
+        unit=key.unit, pool=key.pool, machine="not measured", timings=(timing,), startup_s=1.0, memory_mib=1.0
     )

@@ -115,12 +115,12 @@ def placement_of(config: PipelineConfig, deployment: str) -> Placement:
     Raises:
         ConfigError: the pipeline has no deployment of that name.
     """
-    every = all_placements(config)
-    for placement in every:
+    candidates = all_placements(config)
+    for placement in candidates:
         if placement.deployment == deployment:
             return placement
     raise ConfigError(
-        f"unknown deployment, got {deployment}; {config.name} has {', '.join(p.deployment for p in every)}"
+        f"unknown deployment, got {deployment}; {config.name} has {', '.join(p.deployment for p in candidates)}"
     )
 
 

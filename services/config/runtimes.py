@@ -30,12 +30,12 @@ def resolved(config: PipelineConfig, home: Path) -> PipelineConfig:
     Raises:
         ConfigError: an artifact cannot be read, or a pool does not describe its GPUs.
     """
-    wanted = [name for name, model in config.models.items() if isinstance(model.runtime, AutoConfig)]
-    if not wanted:
+    auto_models = [name for name, model in config.models.items() if isinstance(model.runtime, AutoConfig)]
+    if not auto_models:
         return config
-    chosen = {name: _choice(config, home, name).runtime for name in wanted}
+    choices_by_name = {name: _choice(config, home, name).runtime for name in auto_models}
     models = {
-        name: model.model_copy(update={"runtime": chosen.get(name, model.runtime)})
+        name: model.model_copy(update={"runtime": choices_by_name.get(name, model.runtime)})
         for name, model in config.models.items()
     }
     return config.model_copy(update={"models": models})
@@ -136,5 +136,5 @@ def _of_node(node: PoolConfig, cpus: float) -> Device:
 
 def _configured(runtime: RuntimeConfig, weights: Weights) -> Choice:
     """Return a configured runtime as a choice, with the weights that one of its ranks holds."""
-    held = held_weights(runtime, weights)
-    return Choice(runtime, held.rank_bytes, held.why)
+    rank_weights = held_weights(runtime, weights)
+    return Choice(runtime, rank_weights.rank_bytes, rank_weights.why)

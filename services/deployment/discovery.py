@@ -17,23 +17,23 @@ from services.config.pipeline import PipelineConfig
 from services.errors import ServiceError
 from services.ray_internals.cluster import use_local_token
 
-_NOTE = "cluster.txt"
+_ADDRESS_FILE = "cluster.txt"
 
 
 @contextmanager
 def announced(config: PipelineConfig, home: Path) -> Iterator[None]:
     """Write the address of the running cluster to a file, and remove the file after the block."""
-    note = home / config.name / _NOTE
-    note.parent.mkdir(parents=True, exist_ok=True)
+    address_file = home / config.name / _ADDRESS_FILE
+    address_file.parent.mkdir(parents=True, exist_ok=True)
     address: str = ray.get_runtime_context().gcs_address
-    write_file(note, address)
+    write_file(address_file, address)
     try:
         yield
     finally:
         if (
-            note.is_file() and note.read_text() == address
+            address_file.is_file() and address_file.read_text() == address
         ):  # a service that started since has its own address there
-            note.unlink()
+            address_file.unlink()
 
 
 @contextmanager
@@ -46,13 +46,13 @@ def joined(config: PipelineConfig, home: Path) -> Iterator[bool]:
     Raises:
         ServiceError: the cluster cannot be reached, or does not serve the pipeline.
     """
-    note = home / config.name / _NOTE
+    address_file = home / config.name / _ADDRESS_FILE
     address = os.environ.get("RAY_ADDRESS")
     if address is None:
-        if not note.is_file():
+        if not address_file.is_file():
             yield False
             return
-        address = note.read_text()
+        address = address_file.read_text()
         # Ray does this itself if it finds a local cluster. For a given address it only looks at
         # RAY_AUTH_MODE, which it reads once, at import. A cluster that `rankway serve` starts requires the
         # token.
@@ -63,7 +63,7 @@ def joined(config: PipelineConfig, home: Path) -> Iterator[bool]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ServiceError(
             f"no Ray cluster answers at {address}, where {config.name} was served ({error}); start the service again, "
-            f"or remove {note} if the service was killed"
+            f"or remove {address_file} if the service was killed"
         ) from error
     try:
         if config.name not in serve.status().applications:

@@ -61,9 +61,9 @@ def _most_replicas(config: PipelineConfig, placement: Placement) -> int:
     """Return the largest number of replicas on this machine: the bound, but at most as many as it has cores for."""
     if config.autoscaling is None:
         return placement.replicas
-    here = int((os.cpu_count() or 1) / placement.cpus) if placement.cpus else placement.replicas
+    fitting = int((os.cpu_count() or 1) / placement.cpus) if placement.cpus else placement.replicas
     bound = lowered(config, {}).placed(placement.key).max_replicas
-    return max(placement.replicas, min(bound, here))
+    return max(placement.replicas, min(bound, fitting))
 
 
 def refuse_taken_port(http: HttpConfig) -> None:

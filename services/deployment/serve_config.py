@@ -30,15 +30,15 @@ def serve_config(
         ConfigError: as ``refuse_unknown_fields``.
         AutoscaleError: the policy needs a profile that is missing or invalid.
     """
-    home_there = str(home if served_home is None else served_home)
+    served_path = str(home if served_home is None else served_home)
     application: dict[str, Any] = {
         "name": config.name,
         "route_prefix": "/",
         "import_path": IMPORT_PATH,
-        "args": {"config": config.model_dump(mode="json"), "home": home_there},
+        "args": {"config": config.model_dump(mode="json"), "home": served_path},
     }
     if config.autoscaling is not None:
-        arguments = policy_arguments(config, needed_profiles(config, home)) | {"home": home_there}
+        arguments = policy_arguments(config, needed_profiles(config, home)) | {"home": served_path}
         application["args"]["policy_beside"] = True
         application["autoscaling_policy"] = {
             "policy_function": APPLICATION_POLICY,

@@ -55,21 +55,21 @@ class ListsMaker:
         self._features = features
         self._schema = lists_schema(features)
         names = list(logged(features))
-        self._of_requests = [name for name in names if not name.startswith(PER_CANDIDATE_SOURCES)]
-        self._of_candidates = [name for name in names if name.startswith(PER_CANDIDATE_SOURCES)]
+        self._request_names = [name for name in names if not name.startswith(PER_CANDIDATE_SOURCES)]
+        self._candidate_names = [name for name in names if name.startswith(PER_CANDIDATE_SOURCES)]
 
     def fits(self, batch: RaggedBatch) -> bool:
         """Return whether the batch has every logged feature. The answer of a fallback may have none."""
-        return all(name in batch.requests for name in self._of_requests) and all(
-            name in batch.candidates for name in self._of_candidates
+        return all(name in batch.requests for name in self._request_names) and all(
+            name in batch.candidates for name in self._candidate_names
         )
 
     def table(self, rows: Sequence[ShownRow]) -> pa.Table:
         """Return lists as a table. Their batches must fit."""
         parts = []
-        for _, same in itertools.groupby(rows, key=lambda row: id(row.batch)):
-            of_batch = list(same)
-            parts.append(self._part(of_batch[0].batch, [row.request for row in of_batch]))
+        for _, group in itertools.groupby(rows, key=lambda row: id(row.batch)):
+            batch_rows = list(group)
+            parts.append(self._part(batch_rows[0].batch, [row.request for row in batch_rows]))
         batch = RaggedBatch.concatenate(parts)
         positions = np.arange(batch.candidate_count) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
         shown = ShownLists(
@@ -85,15 +85,15 @@ class ListsMaker:
 
     def _part(self, batch: RaggedBatch, requests: Sequence[int]) -> RaggedBatch:
         """Return the listed requests with only their logged features."""
-        bare = RaggedBatch(
+        logged_batch = RaggedBatch(
             offsets=batch.offsets,
             rows=batch.rows,
-            requests={name: batch.requests[name] for name in self._of_requests},
-            candidates={name: batch.candidates[name] for name in ("score", *self._of_candidates)},
+            requests={name: batch.requests[name] for name in self._request_names},
+            candidates={name: batch.candidates[name] for name in ("score", *self._candidate_names)},
             release=batch.release,
         )
-        whole = list(requests) == list(range(len(batch)))
-        return bare if whole else bare.take(np.array(requests, dtype=np.int64))
+        is_whole = list(requests) == list(range(len(batch)))
+        return logged_batch if is_whole else logged_batch.take(np.array(requests, dtype=np.int64))
 
 
 def feedback_rows_table(rows: Sequence[FeedbackRow]) -> pa.Table:

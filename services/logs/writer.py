@@ -88,9 +88,9 @@ class LogWriter:
         events = [row for row in rows if isinstance(row, FeedbackRow)]
         if events:
             self._gather(("feedback", ""), len(events), lambda: feedback_rows_table(events), now_s)
-        some = [row for row in rows if isinstance(row, ShownRow) and not row.is_empty()]
-        for release, of_release in itertools.groupby(some, key=lambda row: row.batch.release):
-            self._add_lists(release, list(of_release), now_s)
+        shown_rows = [row for row in rows if isinstance(row, ShownRow) and not row.is_empty()]
+        for release, release_rows in itertools.groupby(shown_rows, key=lambda row: row.batch.release):
+            self._add_lists(release, list(release_rows), now_s)
 
     def roll(self, now_s: float, *, everything: bool = False) -> None:
         """Write the files that are due.
@@ -122,11 +122,11 @@ class LogWriter:
         if maker is None:
             maker = ListsMaker(rows[0].features)
             self._makers = {release: maker}  # one is enough: two releases alternate only during a short swap
-        fit = [row for row in rows if maker.fits(row.batch)]
-        if len(fit) < len(rows):
-            self._counts.dropped("unfit", len(rows) - len(fit))
-        if fit:
-            self._gather(("lists", release), len(fit), lambda: maker.table(fit), now_s)
+        fitting = [row for row in rows if maker.fits(row.batch)]
+        if len(fitting) < len(rows):
+            self._counts.dropped("unfit", len(rows) - len(fitting))
+        if fitting:
+            self._gather(("lists", release), len(fitting), lambda: maker.table(fitting), now_s)
 
     def _gather(self, key: tuple[str, str], count: int, make: Callable[[], pa.Table], now_s: float) -> None:
         try:

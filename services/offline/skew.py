@@ -56,8 +56,8 @@ class FeatureSkew:
 
     def widen(self, one: NDArray[Any], other: NDArray[Any]) -> None:
         """Update the largest difference with these values. NaN does not count."""
-        apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
-        self.max_difference = max(self.max_difference, float(np.nan_to_num(apart).max(initial=0.0)))
+        distances = np.abs(one.astype(np.float64) - other.astype(np.float64))
+        self.max_difference = max(self.max_difference, float(np.nan_to_num(distances).max(initial=0.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +94,20 @@ def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> Sk
     try:
         _wait_for_store(stage, definitions)
         for served, users in _parts(shown, catalogue):
-            again = stage(_as_asked(served, users, definitions))
-            missed = again.missed.get(MISSED, np.zeros(len(again), dtype=np.bool_))
+            recomputed = stage(_as_received(served, users, definitions))
+            missed = recomputed.missed.get(MISSED, np.zeros(len(recomputed), dtype=np.bool_))
             read = np.flatnonzero(~missed)
-            unread, lists = unread + len(again) - len(read), lists + len(read)
+            unread, lists = unread + len(recomputed) - len(read), lists + len(read)
             # An item that is no longer in the catalogue has neither a cell nor live features.
-            here = (served.rows >= 0) & ~missed[served.request_of()]
+            comparable = (served.rows >= 0) & ~missed[served.request_of()]
             for name, feature in compared.items():
                 if name.startswith(PER_CANDIDATE_SOURCES):
-                    one, other = served.candidates[name][here], again.candidates[name][here]
+                    one, other = served.candidates[name][comparable], recomputed.candidates[name][comparable]
                     _compare(skews[name], one, other.astype(feature.dtype))
                 else:
-                    _compare_column(skews[name], feature, served.requests[name], again.requests[name], read)
+                    _compare_column(
+                        skews[name], feature, served.requests[name], recomputed.requests[name], read
+                    )
     finally:
         stage.close()
     return SkewReport(lists, unread, tuple(skews.values()))
@@ -119,14 +121,14 @@ def _wait_for_store(stage: FeaturesStage, definitions: FeatureSet) -> None:
     """
     layout = ContextLayout(definitions)
     columns = layout.columns([layout.encode({})])
-    nobody = RaggedBatch(
+    empty_user = RaggedBatch(
         offsets=np.zeros(2, dtype=np.int64),
         rows=np.zeros(0, dtype=np.int64),
         requests={f"context.{name}": column for name, column in columns.items()},
         user_keys=[b""],
     )
     until_s = time.monotonic() + _CONNECT_LIMIT_S
-    while stage.waits and stage(nobody).missed and time.monotonic() < until_s:
+    while stage.waits and stage(empty_user).missed and time.monotonic() < until_s:
         time.sleep(_CONNECT_PAUSE_S)
 
 
@@ -142,7 +144,7 @@ def _parts(shown: ShownLists, catalogue: Catalogue) -> Iterator[tuple[RaggedBatc
         yield whole.take(np.arange(first, last)), users
 
 
-def _as_asked(served: RaggedBatch, users: Sequence[bytes], definitions: FeatureSet) -> RaggedBatch:
+def _as_received(served: RaggedBatch, users: Sequence[bytes], definitions: FeatureSet) -> RaggedBatch:
     """Return the batch as it arrived: with only its context."""
     sent = [feature.column for feature in definitions.supplied("context")]
     return RaggedBatch(

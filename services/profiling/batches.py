@@ -28,7 +28,7 @@ _MOST_RUNS, _LEAST_RUNS = 200, 10
 _K = 10
 
 
-class _Elsewhere:
+class _RemoteRanker:
     """Stands in for a ranker in another unit. Its scores are random."""
 
     name = "ranker"
@@ -57,8 +57,8 @@ class UnitBatches:
         self._ranker: Stage | None = None
         if not self._is_ingress:
             self._ranker = load_release(config, home, stages).stages["ranker"]
-        elsewhere: dict[StageName, AnyStage] = {} if "ranker" in stages else {"ranker": _Elsewhere()}
-        ladders = self._release.pipeline(elsewhere) if self._is_ingress else []
+        remote_stages: dict[StageName, AnyStage] = {} if "ranker" in stages else {"ranker": _RemoteRanker()}
+        ladders = self._release.pipeline(remote_stages) if self._is_ingress else []
         self._stages = [ladder.rungs[0].stage for ladder in ladders]
         self._random = np.random.default_rng(0)
 
@@ -83,15 +83,15 @@ class UnitBatches:
             requests: the number of requests.
             candidates: the number of candidates. All requests have equally many.
         """
-        each = candidates // requests
+        candidates_each = candidates // requests
         catalogue = self._release.catalogue
         queries = [
             Query(
                 user_key=b"u-%06d" % user,
                 context=self._release.layout.encode({}),
                 rows=None
-                if each == self._config.candidates.count
-                else self._random.integers(0, len(catalogue), each),
+                if candidates_each == self._config.candidates.count
+                else self._random.integers(0, len(catalogue), candidates_each),
                 deadline_s=math.inf,
                 priority=0,
                 k=_K,
@@ -100,20 +100,20 @@ class UnitBatches:
         ]
         if self._is_ingress:
             return lambda: self._run(queries)
-        asked = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
-        payload = pack_batch(self._release.custom.prepare(self._release.stages["features"](asked)))
+        merged = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
+        payload = pack_batch(self._release.custom.prepare(self._release.stages["features"](merged)))
         return lambda: self._score(payload)
 
     def fallback_us_per_candidate(self, candidates: int) -> float:
         """Return the time of the fallback model below the ranker, in µs per candidate. It is 0 if there is none."""
-        below = self._release.fallbacks.get("ranker", ()) if self._is_ingress else ()
-        if not below:
+        fallbacks = self._release.fallbacks.get("ranker", ()) if self._is_ingress else ()
+        if not fallbacks:
             return 0.0
         count = self._config.candidates.count
         queries = [Query(b"", self._release.layout.encode({}), None, math.inf, 0, _K)] * (candidates // count)
-        asked = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
-        batch = self._release.custom.prepare(self._release.stages["features"](asked))
-        _, stage = below[0]
+        merged = merge_queries(queries, self._release.name, self._release.layout, self._release.source)
+        batch = self._release.custom.prepare(self._release.stages["features"](merged))
+        _, stage = fallbacks[0]
         return median_s(lambda: stage(batch)) / batch.candidate_count * 1e6
 
     def close(self) -> None:

@@ -34,15 +34,15 @@ def fit_contention(batches: RecordedBatches, alone: ServiceTime) -> Contention:
     from scipy.optimize import nnls
 
     ratios = batches.seconds / alone.batch_s(batches.requests, batches.candidates)
-    beside = batches.beside()
-    columns = np.stack([np.ones_like(beside), beside], axis=1)
-    (ratio, more), _ = nnls(columns, ratios)
+    sibling_share = batches.beside()
+    columns = np.stack([np.ones_like(sibling_share), sibling_share], axis=1)
+    (ratio, increase), _ = nnls(columns, ratios)
     if ratio <= 0:  # too few batches ran without siblings to tell
-        ratio, more = float(ratios.mean()), 0.0
-    spread = np.log(ratios / (columns @ np.array([ratio, more])))
+        ratio, increase = float(ratios.mean()), 0.0
+    spread = np.log(ratios / (columns @ np.array([ratio, increase])))
     return Contention(
         ratio=round(float(ratio), 4),
-        contention=round(float(more / ratio), 4),
+        contention=round(float(increase / ratio), 4),
         neighbours=batches.replicas - 1,
         sigma=round(float(spread.std()), 4),
     )

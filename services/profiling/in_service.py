@@ -72,7 +72,7 @@ def measure_served(config: PipelineConfig, home: Path, seconds: float) -> dict[s
         ServiceError: the service does not start, or does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="rankway-bench-") as folder:
-        # The pipeline's own cap could be below the deadline of the requests that measure.
+        # The pipeline's own limit could be below the deadline of the measuring requests.
         deadline_ms = max(config.requests.max_deadline_ms, DEADLINE_MS)
         limits = config.requests.model_copy(update={"max_deadline_ms": deadline_ms})
         record = RecordConfig(path=folder, roll_s=ROLL_S)
@@ -88,7 +88,7 @@ def _measured(config: PipelineConfig, home: Path, folder: Path, seconds: float) 
         lone_s, outside_ms, ranker_ms, cpu_ms = _ask(config, processes, seconds)
         loaded = measure_load(config, folder, _LOADED * seconds, lone_s)
         memory = {name: process.memory_full_info().uss / 2**20 for name, process in processes.items()}
-        startup_s = {name: _start_another(config, home, name) for name in names}
+        startup_s = {name: _start_replica(config, home, name) for name in names}
     return {
         name: Served(
             startup_s=startup_s[name],
@@ -133,7 +133,7 @@ def _ask(
             in ms, and the CPU time per request in ms by deployment.
     """
     connection = http.client.HTTPConnection("127.0.0.1", config.http.port, timeout=30)
-    warm_s = [_one(connection, index, time.perf_counter())[0] for index in range(_WARM_UPS)]
+    warm_s = [_send(connection, index, time.perf_counter())[0] for index in range(_WARM_UPS)]
     lone_s = float(np.median(warm_s))
     period_s = lone_s / _LOAD
     cpu_ms = _cpu_of_requests(connection, processes, seconds / 3)
@@ -143,7 +143,7 @@ def _ask(
     for index in range(count):
         due_s = started_s + index * period_s
         time.sleep(max(0.0, due_s - time.perf_counter()))
-        latency_s, timings_ms = _one(connection, index, due_s)
+        latency_s, timings_ms = _send(connection, index, due_s)
         outside[index] = latency_s * 1e3 - sum(timings_ms.values())
         ranker[index] = timings_ms.get("ranker", 0.0)
     return lone_s, max(0.0, float(np.median(outside))), float(np.median(ranker)), cpu_ms
@@ -161,14 +161,16 @@ def _cpu_of_requests(
     before_s = _cpu_s(processes)
     started_s, count = time.perf_counter(), 0
     while time.perf_counter() - started_s < seconds:
-        _one(connection, count, time.perf_counter())
+        _send(connection, count, time.perf_counter())
         count += 1
     elapsed_s, after_s = time.perf_counter() - started_s, _cpu_s(processes)
     idle = {name: (before_s[name] - idle_s[name]) / _IDLE_S * elapsed_s for name in processes}
     return {name: max(0.0, after_s[name] - before_s[name] - idle[name]) / count * 1e3 for name in processes}
 
 
-def _one(connection: http.client.HTTPConnection, number: int, due_s: float) -> tuple[float, dict[str, float]]:
+def _send(
+    connection: http.client.HTTPConnection, number: int, due_s: float
+) -> tuple[float, dict[str, float]]:
     body = json.dumps({"user_id": f"u-{number % _USERS:06d}", "k": 10, "deadline_ms": DEADLINE_MS})
     connection.request("POST", "/v1/rank", body)
     answer = connection.getresponse()
@@ -183,7 +185,7 @@ def _cpu_s(processes: Mapping[str, psutil.Process]) -> dict[str, float]:
     return {name: each.user + each.system for name, each in times.items()}
 
 
-def _start_another(config: PipelineConfig, home: Path, deployment: str) -> float:
+def _start_replica(config: PipelineConfig, home: Path, deployment: str) -> float:
     """Request one more replica, which restarts nothing. Return the seconds until it runs."""
     count = config.units[deployment].replicas + 1
     document = serve_config(config, home)

@@ -88,18 +88,18 @@ def ask_on_schedule(config: PipelineConfig, due_s: Iterable[float], clients: int
     Raises:
         ServiceError: as ``keep_asking``.
     """
-    left, lock = enumerate(due_s), Lock()
+    remaining, lock = enumerate(due_s), Lock()
     with ThreadPoolExecutor(clients) as pool:
-        for done in [pool.submit(_ask_next, config, left, lock) for _ in range(clients)]:
-            done.result()
+        for future in [pool.submit(_ask_next, config, remaining, lock) for _ in range(clients)]:
+            future.result()
 
 
-def _ask_next(config: PipelineConfig, left: Iterator[tuple[int, float]], lock: Lock) -> None:
+def _ask_next(config: PipelineConfig, remaining: Iterator[tuple[int, float]], lock: Lock) -> None:
     try:
         with Client(config) as client:
             while True:
                 with lock:
-                    user, due_s = next(left, (0, -1.0))
+                    user, due_s = next(remaining, (0, -1.0))
                 if due_s < 0:
                     return
                 time.sleep(max(0.0, due_s - time.perf_counter()))

@@ -37,9 +37,11 @@ def profiles(
         ConfigError: a unit is in several pools, and ``pool`` is None.
         ServiceError, ModelError: the pipeline cannot be served.
     """
-    here = [chosen for name in config.units if (chosen := _here(config, name, pool)) is not None]
+    placed_here = [
+        chosen for name in config.units if (chosen := _placement_here(config, name, pool)) is not None
+    ]
     measured: dict[str, tuple[list[Timing], float]] = {}
-    for placement in here:
+    for placement in placed_here:
         unit = placement.key.unit
         say(f"batches of {unit}")
         batches = UnitBatches(config, home, unit)
@@ -50,11 +52,11 @@ def profiles(
         finally:
             batches.close()
     say("the service")
-    served = measure_served(_alone(config, here), home, _SECONDS_OF_REQUESTS)
-    return [(placement, _profile(config, placement, measured, served)) for placement in here]
+    served = measure_served(_without_pools(config, placed_here), home, _SECONDS_OF_REQUESTS)
+    return [(placement, _profile(config, placement, measured, served)) for placement in placed_here]
 
 
-def _here(config: PipelineConfig, unit: str, pool: str | None) -> Placement | None:
+def _placement_here(config: PipelineConfig, unit: str, pool: str | None) -> Placement | None:
     placed = placements(config, unit)
     if len(placed) == 1:
         return placed[0]
@@ -67,7 +69,7 @@ def _here(config: PipelineConfig, unit: str, pool: str | None) -> Placement | No
     return next((placement for placement in placed if placement.key.pool == pool), None)
 
 
-def _alone(config: PipelineConfig, here: list[Placement]) -> PipelineConfig:
+def _without_pools(config: PipelineConfig, placed_here: list[Placement]) -> PipelineConfig:
     """Return the pipeline with one replica of each unit, without pools, on its own port.
 
     If there is only one unit, it has its configured number of replicas, limited by this machine's cores. In
@@ -76,13 +78,15 @@ def _alone(config: PipelineConfig, here: list[Placement]) -> PipelineConfig:
     data = config.model_dump(mode="json")
     data |= {"autoscaling": None, "log": None, "record": None, "response_cache": None}
     data["http"] = {"host": "127.0.0.1", "port": _free_port()}
-    for placement in here:
+    for placement in placed_here:
         data["units"][placement.key.unit] |= {"cpus": placement.cpus}
     for unit in data["units"].values():
         unit |= {"pools": {}, "replicas": 1}
-    if len(data["units"]) == 1 and here and here[0].cpus:
+    if len(data["units"]) == 1 and placed_here and placed_here[0].cpus:
         [unit] = data["units"].values()
-        unit["replicas"] = max(1, min(here[0].replicas, int((os.cpu_count() or 1) / here[0].cpus)))
+        unit["replicas"] = max(
+            1, min(placed_here[0].replicas, int((os.cpu_count() or 1) / placed_here[0].cpus))
+        )
     return PipelineConfig.model_validate(data)
 
 
@@ -94,27 +98,29 @@ def _profile(
 ) -> Profile:
     unit = placement.key.unit
     timings, fallback_us = measured[unit]
-    seen = served[unit]
-    one = next(t for t in timings if (t.requests, t.candidates) == (1, config.candidates.count))
-    outside_ms = seen.outside_ms if unit == config.ingress_unit else max(0.0, seen.ranker_ms - one.p50_ms)
-    bare = Profile(
+    service = served[unit]
+    single = next(t for t in timings if (t.requests, t.candidates) == (1, config.candidates.count))
+    outside_ms = (
+        service.outside_ms if unit == config.ingress_unit else max(0.0, service.ranker_ms - single.p50_ms)
+    )
+    base = Profile(
         unit=unit,
         pool=placement.key.pool,
         machine=f"measured on {_machine()}",
         timings=tuple(timings),
-        startup_s=round(seen.startup_s, 2),
-        memory_mib=round(seen.memory_mib, 1),
+        startup_s=round(service.startup_s, 2),
+        memory_mib=round(service.memory_mib, 1),
         overhead_ms=round(outside_ms, 3),
         fallback_us_per_candidate=round(fallback_us, 3),
     )
-    profile = bare if seen.batches is None else _with_contention(bare, seen.batches)
-    beside_ms = seen.cpu_ms - one.mean_ms if seen.between_ms is None else seen.between_ms
-    return profile.model_copy(update={"overhead_cpu_ms": round(max(0.0, beside_ms), 3)})
+    profile = base if service.batches is None else _with_contention(base, service.batches)
+    outside_batches_ms = service.cpu_ms - single.mean_ms if service.between_ms is None else service.between_ms
+    return profile.model_copy(update={"overhead_cpu_ms": round(max(0.0, outside_batches_ms), 3)})
 
 
-def _with_contention(bare: Profile, batches: RecordedBatches) -> Profile:
-    contention = fit_contention(batches, service_time(bare))
-    return bare.model_copy(
+def _with_contention(base: Profile, batches: RecordedBatches) -> Profile:
+    contention = fit_contention(batches, service_time(base))
+    return base.model_copy(
         update={
             "served_ratio": contention.ratio,
             "contention": contention.contention,

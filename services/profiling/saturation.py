@@ -58,24 +58,24 @@ def measure_load(config: PipelineConfig, folder: Path, seconds: float, lone_s: f
     Raises:
         ServiceError: an answer is missing or does not have status 200, or batches are not recorded.
     """
-    since_s, asked, saturated_s, busy = time.time(), 0, list[tuple[float, float]](), list[float]()
+    since_s, request_count, saturated_s, busy = time.time(), 0, list[tuple[float, float]](), list[float]()
     random = np.random.default_rng(0)
-    batch_s = _full(config) * lone_s
+    batch_s = _requests_per_batch(config) * lone_s
     for _ in range(_ROUNDS):
         round_s = max(_SATURATED * seconds / _ROUNDS, min(_BATCHES * batch_s, _MOST_S))
-        from_s = time.time() + _WARM_S
-        counted, sent = saturate(config, round_s)
-        asked += sent
-        saturated_s.append((from_s, from_s + round_s))
+        start_s = time.time() + _WARM_S
+        counted, sent_count = saturate(config, round_s)
+        request_count += sent_count
+        saturated_s.append((start_s, start_s + round_s))
         busy.append(config.units[config.ingress_unit].replicas * round_s * 1e3 / max(1, counted))
         rate = _LOAD * config.units[config.ingress_unit].replicas * 1e3 / float(np.median(busy))
         round_s *= (1 - _SATURATED) / _SATURATED
         after_s = np.cumsum(random.exponential(1 / rate, max(1, int(rate * round_s))))
         ask_on_schedule(config, (time.perf_counter() + after_s).tolist(), _MOST_CLIENTS)
-        asked += len(after_s)
-    batches = _recorded(config, folder, since_s, asked)
+        request_count += len(after_s)
+    batches = _recorded(config, folder, since_s, request_count)
     running = {
-        key: tuple(of_unit.running(*window) for window in saturated_s) for key, of_unit in batches.items()
+        key: tuple(recorded.running(*window) for window in saturated_s) for key, recorded in batches.items()
     }
     return LoadMeasurement(tuple(busy), batches, running)
 
@@ -90,28 +90,30 @@ def saturate(config: PipelineConfig, seconds: float) -> tuple[int, int]:
         ServiceError: an answer is missing or does not have status 200.
     """
     replicas = config.units[config.ingress_unit].replicas
-    clients = min(_MOST_CLIENTS, 3 * _full(config) * replicas)  # one batch runs and two wait
-    from_s = time.perf_counter() + _WARM_S
+    clients = min(_MOST_CLIENTS, 3 * _requests_per_batch(config) * replicas)  # one batch runs and two wait
+    start_s = time.perf_counter() + _WARM_S
     with ThreadPoolExecutor(clients) as pool:
-        answered_s = pool.map(lambda user: keep_asking(config, user, from_s + seconds), range(clients))
+        answered_s = pool.map(lambda user: keep_asking(config, user, start_s + seconds), range(clients))
         moments_s = np.concatenate([np.array(each_s) for each_s in answered_s])
-    return int(((moments_s >= from_s) & (moments_s < from_s + seconds)).sum()), len(moments_s)
+    return int(((moments_s >= start_s) & (moments_s < start_s + seconds)).sum()), len(moments_s)
 
 
-def _full(config: PipelineConfig) -> int:
+def _requests_per_batch(config: PipelineConfig) -> int:
     """Return the number of requests in a full batch."""
     unit = config.units[config.ingress_unit]
     return max(1, unit.batching.max_candidates // config.candidates.count)
 
 
-def _recorded(config: PipelineConfig, folder: Path, since_s: float, asked: int) -> dict[Key, RecordedBatches]:
+def _recorded(
+    config: PipelineConfig, folder: Path, since_s: float, request_count: int
+) -> dict[Key, RecordedBatches]:
     limit_s = time.monotonic() + _RECORD_LIMIT_S
     recorded: dict[Key, RecordedBatches] = {}
-    while not _is_whole(list(recorded.values()), len(config.units), asked):
+    while not _is_whole(list(recorded.values()), len(config.units), request_count):
         if time.monotonic() > limit_s:
             counts = {str(key): int(batches.requests.sum()) for key, batches in recorded.items()}
             raise ServiceError(
-                f"expected recorded batches of {asked} requests, got {counts}; see the replicas' logs"
+                f"expected recorded batches of {request_count} requests, got {counts}; see the replicas' logs"
             )
         time.sleep(ROLL_S)
         try:
@@ -121,5 +123,5 @@ def _recorded(config: PipelineConfig, folder: Path, since_s: float, asked: int) 
     return recorded
 
 
-def _is_whole(recorded: Sequence[RecordedBatches], units: int, asked: int) -> bool:
-    return len(recorded) == units and all(batches.requests.sum() >= asked for batches in recorded)
+def _is_whole(recorded: Sequence[RecordedBatches], units: int, request_count: int) -> bool:
+    return len(recorded) == units and all(batches.requests.sum() >= request_count for batches in recorded)

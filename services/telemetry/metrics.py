@@ -135,8 +135,8 @@ class UnitMetrics:
         self.candidate_count += candidates
         self._batches.append((candidates, timings_ms))
         if self._traffic is not None:
-            taken_ms = sum(timings_ms.values())
-            self._traffic.note("batch", self._unit, self._pool, requests, candidates, taken_ms)
+            total_ms = sum(timings_ms.values())
+            self._traffic.note("batch", self._unit, self._pool, requests, candidates, total_ms)
 
     def queue(self, waiting_candidates: int) -> None:
         """Record the queue length in candidates."""

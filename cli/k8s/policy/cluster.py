@@ -24,9 +24,9 @@ def name_fits(objects: Sequence[Object]) -> Iterator[Fault]:
     for service, _ in clusters(objects):
         name = service["metadata"]["name"]
         if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
-            what = f"invalid name, got {name!r} with {len(name)} characters"
+            problem = f"invalid name, got {name!r} with {len(name)} characters"
             remedy = f"use at most {_LONGEST_NAME} lower case letters, digits and -, with a letter first"
-            yield Fault(f"{title(service)} metadata.name", what, remedy)
+            yield Fault(f"{title(service)} metadata.name", problem, remedy)
 
 
 def old_cluster_stays_a_while(objects: Sequence[Object]) -> Iterator[Fault]:
@@ -135,13 +135,13 @@ def head_s_state_survives(objects: Sequence[Object]) -> Iterator[Fault]:
 def redis_is_told_once(objects: Sequence[Object]) -> Iterator[Fault]:
     """Refuse other settings of Redis, as KubeRay does together with gcsFaultToleranceOptions."""
     for head in heads(objects):
-        stated = [f"env {name}" for name in _REDIS_ENVIRONMENT if name in environment(head.container)]
-        stated += [f"rayStartParams {name}" for name in _REDIS_PARAMETERS if name in head.ray_parameters]
+        settings = [f"env {name}" for name in _REDIS_ENVIRONMENT if name in environment(head.container)]
+        settings += [f"rayStartParams {name}" for name in _REDIS_PARAMETERS if name in head.ray_parameters]
         annotations = head.service["metadata"].get("annotations") or {}
-        stated += [f"annotation {name}" for name in _REDIS_ANNOTATIONS if name in annotations]
-        for what in stated:
+        settings += [f"annotation {name}" for name in _REDIS_ANNOTATIONS if name in annotations]
+        for setting in settings:
             yield Fault(
-                f"{head.where} {what}",
+                f"{head.where} {setting}",
                 "KubeRay refuses it together with gcsFaultToleranceOptions",
                 "remove it",
             )

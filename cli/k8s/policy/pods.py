@@ -63,26 +63,34 @@ def pods_are_not_root(objects: Sequence[Object]) -> Iterator[Fault]:
     """Require the restricted pod security standard."""
     for pods in all_pods(objects):
         pod = pods.template["spec"]
-        security = pod.get("securityContext") or {}
-        user = security.get("runAsUser")
+        pod_security = pod.get("securityContext") or {}
+        user = pod_security.get("runAsUser")
         faults = []
-        if security.get("runAsNonRoot") is not True or not isinstance(user, int) or user == 0:
+        if pod_security.get("runAsNonRoot") is not True or not isinstance(user, int) or user == 0:
             faults.append(
-                ("runAsNonRoot, runAsUser", f"{security.get('runAsNonRoot')}, {user}", "true and a number")
+                (
+                    "runAsNonRoot, runAsUser",
+                    f"{pod_security.get('runAsNonRoot')}, {user}",
+                    "true and a number",
+                )
             )
-        profile = (security.get("seccompProfile") or {}).get("type")
+        profile = (pod_security.get("seccompProfile") or {}).get("type")
         if profile not in ("RuntimeDefault", "Localhost"):
             faults.append(("seccompProfile.type", f"{profile}", "RuntimeDefault"))
         for container in [*(pod.get("initContainers") or []), *pod["containers"]]:
-            own = container.get("securityContext") or {}
-            if own.get("allowPrivilegeEscalation") is not False:
-                what = f"{own.get('allowPrivilegeEscalation')}"
-                faults.append((f"{container['name']} allowPrivilegeEscalation", what, "false"))
-            if (own.get("capabilities") or {}).get("drop") != ["ALL"]:
+            security_context = container.get("securityContext") or {}
+            if security_context.get("allowPrivilegeEscalation") is not False:
+                problem = f"{security_context.get('allowPrivilegeEscalation')}"
+                faults.append((f"{container['name']} allowPrivilegeEscalation", problem, "false"))
+            if (security_context.get("capabilities") or {}).get("drop") != ["ALL"]:
                 faults.append(
-                    (f"{container['name']} capabilities.drop", f"{own.get('capabilities')}", "[ALL]")
+                    (
+                        f"{container['name']} capabilities.drop",
+                        f"{security_context.get('capabilities')}",
+                        "[ALL]",
+                    )
                 )
-            if own.get("privileged") or own.get("runAsUser") == 0:
+            if security_context.get("privileged") or security_context.get("runAsUser") == 0:
                 faults.append(
                     (
                         f"{container['name']} privileged, runAsUser",
@@ -90,9 +98,9 @@ def pods_are_not_root(objects: Sequence[Object]) -> Iterator[Fault]:
                         "false and a number above 0",
                     )
                 )
-        for field, what, remedy in faults:
+        for field, problem, remedy in faults:
             where = f"{pods.where} securityContext {field}"
-            yield Fault(where, f"not restricted enough, got {what}", f"set it to {remedy}")
+            yield Fault(where, f"not restricted enough, got {problem}", f"set it to {remedy}")
 
 
 def tokens_are_where_they_are_needed(objects: Sequence[Object]) -> Iterator[Fault]:
@@ -127,10 +135,10 @@ _NAMED_BY = {"PriorityClass": "priorityClassName", "ServiceAccount": "serviceAcc
 def no_secret_is_written_down(objects: Sequence[Object]) -> Iterator[Fault]:
     """Refuse secret values in the build, because a value in git stays in the history."""
     for secret in of_kind(objects, "Secret"):
-        held = sorted({*(secret.get("data") or {}), *(secret.get("stringData") or {})})
-        if held:
+        keys = sorted({*(secret.get("data") or {}), *(secret.get("stringData") or {})})
+        if keys:
             yield Fault(
-                f"{title(secret)} {', '.join(held)}",
+                f"{title(secret)} {', '.join(keys)}",
                 "the secret value is in the build",
                 "create the secret in the cluster with kubectl create secret",
             )

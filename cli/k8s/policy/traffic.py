@@ -47,14 +47,16 @@ def every_group_has_one_budget(objects: Sequence[Object]) -> Iterator[Fault]:
     """
     for group in groups(objects):
         namespace = namespace_of(group.service)
-        hits = [
+        budgets = [
             title(budget)
             for budget in of_kind(objects, "PodDisruptionBudget")
             if namespace_of(budget) == namespace and selects(budget["spec"].get("selector"), group.labels)
         ]
-        if len(hits) != 1:
-            what = "no PodDisruptionBudget selects it" if not hits else f"{' and '.join(hits)} select it"
-            yield Fault(f"{group.where} labels", what, "let exactly one select it")
+        if len(budgets) != 1:
+            problem = (
+                "no PodDisruptionBudget selects it" if not budgets else f"{' and '.join(budgets)} select it"
+            )
+            yield Fault(f"{group.where} labels", problem, "let exactly one select it")
 
 
 def selectors_hit_pods(objects: Sequence[Object]) -> Iterator[Fault]:
@@ -106,14 +108,14 @@ def strangers_are_kept_out(objects: Sequence[Object]) -> Iterator[Fault]:
             )
         for policy in own:
             for rule in policy["spec"].get("ingress") or []:
-                yield from _open_doors(pods, policy, rule)
+                yield from _open_ports(pods, policy, rule)
 
 
 def _closes(policy: Object) -> bool:
     return "Ingress" in (policy["spec"].get("policyTypes") or ["Ingress"])
 
 
-def _open_doors(pods: Pods, policy: Object, rule: Object) -> Iterator[Fault]:
+def _open_ports(pods: Pods, policy: Object, rule: Object) -> Iterator[Fault]:
     where = f"{title(policy)} ingress to {pods.where}"
     callers = rule.get("from") or []
     if not callers:
@@ -126,16 +128,16 @@ def _open_doors(pods: Pods, policy: Object, rule: Object) -> Iterator[Fault]:
         yield Fault(where, "other pods may connect to every port", "add ports")
     is_of_ray = labels_of(pods.template).get("app.kubernetes.io/name") == "rankway"
     for port in sorted({port for port in ports if port in _PRIVATE}) if is_of_ray else ():
-        what = f"other pods may connect to port {port}"
-        yield Fault(where, what, "remove it, because only the cluster itself needs it")
+        problem = f"other pods may connect to port {port}"
+        yield Fault(where, problem, "remove it, because only the cluster itself needs it")
     if _DASHBOARD in ports and is_of_ray and not all(_names_pods(each) for each in callers):
-        what = (
+        problem = (
             f"whole namespaces may connect to the dashboard on port {_DASHBOARD}, which runs submitted code"
         )
-        yield Fault(where, what, "allow only the operator's pods, by their labels")
+        yield Fault(where, problem, "allow only the operator's pods, by their labels")
     if _HAPROXY_METRICS in ports and is_of_ray and not all("namespaceSelector" in each for each in callers):
-        what = f"the whole namespace may read HAProxy's metrics on port {_HAPROXY_METRICS}"
-        yield Fault(where, what, "allow only the namespace of Prometheus")
+        problem = f"the whole namespace may read HAProxy's metrics on port {_HAPROXY_METRICS}"
+        yield Fault(where, problem, "allow only the namespace of Prometheus")
 
 
 def _is_own(caller: Object) -> bool:

@@ -75,9 +75,9 @@ class Served:
 
 
 @contextmanager
-def served(held: Served, certificates: Path) -> Iterator[dict[str, str]]:
+def served(state: Served, certificates: Path) -> Iterator[dict[str, str]]:
     """Serve the objects. Yield the environment in which kubectl connects to them."""
-    with kubernetes_api(held, certificates) as port:
+    with kubernetes_api(state, certificates) as port:
         yield kubectl_environment(certificates, port, NAMESPACE)
 
 
@@ -89,6 +89,6 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict
     """
     folder = tmp_path_factory.mktemp("api")
     write_certificates(folder)
-    held = Served(serving_objects())
-    with served(held, folder) as environment:
-        yield held, environment
+    state = Served(serving_objects())
+    with served(state, folder) as environment:
+        yield state, environment

@@ -12,6 +12,6 @@ __all__ = ["api", "live"]
 
 @pytest.fixture
 def live(api: tuple[Served, dict[str, str]], tmp_path: Path) -> Live:
-    held, environment = api
-    held.objects = serving_objects()
-    return Live(held.objects, environment, tmp_path)
+    state, environment = api
+    state.objects = serving_objects()
+    return Live(state.objects, environment, tmp_path)

@@ -18,22 +18,22 @@ def test_reads_posted_value_by_name_and_pipeline() -> None:
 
 
 def test_follower_gets_weights_at_start_and_after_each_change() -> None:
-    keys, taken, came = MemoryKeys(), list[Mapping[str, float]](), threading.Semaphore(0)
+    keys, received, arrived = MemoryKeys(), list[Mapping[str, float]](), threading.Semaphore(0)
 
     def take(weights: Mapping[str, float]) -> None:
-        taken.append(weights)
-        came.release()
+        received.append(weights)
+        arrived.release()
 
     store = KvStore("small", keys)
     post_weights(store, "scorer", {"cpu": 1.0})
     assert keys.written.acquire(timeout=10)
     followed = FollowedWeights(KvStore("small", keys), "scorer", take, period_s=0.01)
-    assert came.acquire(timeout=10)
+    assert arrived.acquire(timeout=10)
     keys.is_away = True
     post_weights(store, "scorer", {"cpu": 0.25, "gpu": 0.75})
     assert keys.written.acquire(timeout=10)
     keys.is_away = False
-    assert came.acquire(timeout=10)
+    assert arrived.acquire(timeout=10)
     followed.close()
     store.close()
-    assert taken == [{"cpu": 1.0}, {"cpu": 0.25, "gpu": 0.75}]
+    assert received == [{"cpu": 1.0}, {"cpu": 0.25, "gpu": 0.75}]

@@ -92,7 +92,7 @@ def test_decides_every_interval_and_returns_current_targets_in_between() -> None
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
+def log_records(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
     """The records of Serve's logger. Ray does not pass them to the root logger."""
     records: list[logging.LogRecord] = []
     logger = logging.getLogger("ray.serve")
@@ -101,10 +101,10 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
     return records
 
 
-def test_logs_decision_as_one_line_with_reason_and_numbers(said: list[logging.LogRecord]) -> None:
+def test_logs_decision_as_one_line_with_reason_and_numbers(log_records: list[logging.LogRecord]) -> None:
     scaler, _ = scaler_of(config_of())
     scaler.targets({"main": reported(1), "scorer": reported(2)}, 100.0)
-    (record,) = said  # the target of the scorer is unchanged
+    (record,) = log_records  # the target of the scorer is unchanged
     assert record.getMessage() == "main@local 1 -> 2: because"
     assert (record.__dict__["unit"], record.__dict__["replicas_after"]) == ("main", 2)
 
@@ -194,10 +194,10 @@ def test_pool_weights_come_from_the_policy_or_else_from_the_yaml() -> None:
     decided = {"scorer": {"one": 0.9, "two": 0.1}}
     assert weights_of(config_of(TWO_POOLS), decided) == decided["scorer"]
     assert weights_of(config_of(TWO_POOLS), {}) == {"one": 1.0, "two": 1.0}
-    said = {"units": {"scorer": {"pools": {"one": {"weight": 5}}}}}
-    assert weights_of(config_of(TWO_POOLS, said), {}) == {"one": 5.0, "two": 1.0}
-    none = {"units": {"scorer": {"pools": {"one": {"replicas": 0}, "two": {"replicas": 0}}}}}
-    assert weights_of(config_of(TWO_POOLS, none), {}) == {"one": 1.0, "two": 1.0}
+    weighted = {"units": {"scorer": {"pools": {"one": {"weight": 5}}}}}
+    assert weights_of(config_of(TWO_POOLS, weighted), {}) == {"one": 5.0, "two": 1.0}
+    without_replicas = {"units": {"scorer": {"pools": {"one": {"replicas": 0}, "two": {"replicas": 0}}}}}
+    assert weights_of(config_of(TWO_POOLS, without_replicas), {}) == {"one": 1.0, "two": 1.0}
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyError("key"), SystemExit(3), RecursionError()])
@@ -209,9 +209,11 @@ def test_keeps_targets_if_the_policy_raises(error: BaseException) -> None:
     assert policy(reported(4)) == (4, {})
 
 
-def test_keeps_targets_and_logs_the_error_if_the_scaler_cannot_be_made(said: list[logging.LogRecord]) -> None:
+def test_keeps_targets_and_logs_the_error_if_the_scaler_cannot_be_made(
+    log_records: list[logging.LogRecord],
+) -> None:
     policy = PipelinePolicy(config={"name": "not a pipeline"}, profiles=[])
-    assert "autoscaling cannot start" in said[0].getMessage()
+    assert "autoscaling cannot start" in log_records[0].getMessage()
     assert by_name(policy(contexts_of({"main": 3}, 10.0))[0]) == {"main": 3}
 
 
@@ -249,15 +251,17 @@ def test_each_deployment_has_its_own_policy_without_a_serve_config() -> None:
     own = replicas_options(scorer, PipelineArgs(config=config, home="/nowhere"))["autoscaling_config"]
     policy = own.policy.get_policy()(**own.policy.policy_kwargs)
     assert policy(reported(2, ongoing=10.0)) == (5, {})
-    beside = replicas_options(scorer, PipelineArgs(config=config, home="/nowhere", policy_beside=True))
-    assert beside["autoscaling_config"].policy.is_default_policy_function()
-    still = PipelineArgs(config=config.model_copy(update={"autoscaling": None}), home="/nowhere")
-    assert replicas_options(scorer, still) == {"num_replicas": 1}
+    with_application_policy = replicas_options(
+        scorer, PipelineArgs(config=config, home="/nowhere", policy_beside=True)
+    )
+    assert with_application_policy["autoscaling_config"].policy.is_default_policy_function()
+    unscaled = PipelineArgs(config=config.model_copy(update={"autoscaling": None}), home="/nowhere")
+    assert replicas_options(scorer, unscaled) == {"num_replicas": 1}
 
 
 def test_serve_config_names_the_policy_and_its_arguments() -> None:
     application = serve_config(config_of(), Path("/nowhere"))["applications"][0]
     assert application["args"]["policy_beside"] is True
-    named = application["autoscaling_policy"]
-    assert named["policy_function"] == "services.autoscaling.serve_policy:PipelinePolicy"
-    assert named["policy_kwargs"]["profiles"] == []
+    policy = application["autoscaling_policy"]
+    assert policy["policy_function"] == "services.autoscaling.serve_policy:PipelinePolicy"
+    assert policy["policy_kwargs"]["profiles"] == []

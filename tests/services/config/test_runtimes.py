@@ -89,8 +89,8 @@ def test_devices_of_the_pool_decide_the_runtime(tmp_path: Path) -> None:
     assert resolved(config, tmp_path).models["ranker"].runtime == TorchConfig()
     weights = weights_of(tmp_path / "history", Artifact.read(tmp_path / "history"))
 
-    def with_room_for(held: int) -> RuntimeConfig:
-        memory_gib = 1.01 * held / WEIGHTS_SHARE / (1 << 30)
+    def with_room_for(weight_bytes: int) -> RuntimeConfig:
+        memory_gib = 1.01 * weight_bytes / WEIGHTS_SHARE / (1 << 30)
         small = PipelineConfig.model_validate(merged(config.model_dump(mode="json"), on_gpus(memory_gib)))
         return resolved(small, tmp_path).models["ranker"].runtime
 
@@ -119,14 +119,14 @@ def test_describes_configured_runtime_with_bytes_per_rank(tmp_path: Path) -> Non
     weights = weights_of(root, written(root, make_ranker()))
     assert weights.whole_bytes < (root / SAFETENSORS).stat().st_size
     assert resolved_with(kind="torch")[0] == weights.whole_bytes
-    held, line = resolved_with(kind="deepspeed", shards=2)
-    assert held == weights.of_a_rank(2) < weights.whole_bytes
+    rank_bytes, line = resolved_with(kind="deepspeed", shards=2)
+    assert rank_bytes == weights.of_a_rank(2) < weights.whole_bytes
     assert line.startswith("deepspeed over 2 ranks, 0.01 MiB of weights per rank: as configured")
-    assert resolved_with(kind="deepspeed", shards=2, dtype="bf16")[0] < held
-    held, line = resolved_with(kind="accelerate", shards=2)
-    assert held == weights.of_a_stage(2) < weights.whole_bytes
+    assert resolved_with(kind="deepspeed", shards=2, dtype="bf16")[0] < rank_bytes
+    rank_bytes, line = resolved_with(kind="accelerate", shards=2)
+    assert rank_bytes == weights.of_a_stage(2) < weights.whole_bytes
     assert "over 2 ranks" in line and "in 2 layers" in line
-    held, line = resolved_with(kind="accelerate", max_memory_mib={"cpu": 0.005})
-    assert held == int(0.005 * (1 << 20))
+    rank_bytes, line = resolved_with(kind="accelerate", max_memory_mib={"cpu": 0.005})
+    assert rank_bytes == int(0.005 * (1 << 20))
     assert "MiB stay on disk" in line
     assert resolved_with(kind="accelerate")[0] == weights.whole_bytes

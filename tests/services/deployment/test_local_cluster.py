@@ -10,8 +10,8 @@ from services.errors import ConfigError
 
 
 def test_refuses_port_in_use_before_anything_starts() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(ConfigError, match=str(taken.getsockname()[1])):
-            refuse_taken_port(HttpConfig(port=taken.getsockname()[1]))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with pytest.raises(ConfigError, match=str(listener.getsockname()[1])):
+            refuse_taken_port(HttpConfig(port=listener.getsockname()[1]))

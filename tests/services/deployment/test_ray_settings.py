@@ -36,9 +36,9 @@ def test_finds_free_and_distinct_ports() -> None:
 
 def test_skips_block_with_a_port_in_use() -> None:
     first = free_ports()
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", first.replica_http + 3))
-        taken.listen()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", first.replica_http + 3))
+        listener.listen()
         assert free_ports().replica_http != first.replica_http
 
 

@@ -62,10 +62,10 @@ def test_hanging_target_blocks_nobody_and_dropped_rows_are_counted(tmp_path: Pat
 @given(st.floats(0.01, 1.0), st.integers(0, 2**40))
 def test_sample_contains_the_configured_share_of_requests(share: float, first: int) -> None:
     ids = [f"862f2f7f4c21-{first + number:x}" for number in range(2000)]
-    taken = sum(is_sampled(each, share) for each in ids)
+    sampled = sum(is_sampled(each, share) for each in ids)
     # Six standard deviations and three requests. Near a share of 1 hardly any request is left out, so the normal
     # approximation does not hold there.
-    assert abs(taken / 2000 - share) < 6 * (share * (1 - share) / 2000) ** 0.5 + 3 / 2000
+    assert abs(sampled / 2000 - share) < 6 * (share * (1 - share) / 2000) ** 0.5 + 3 / 2000
 
 
 def test_feedback_is_sampled_with_its_list(tmp_path: Path) -> None:

@@ -36,10 +36,15 @@ def batches(ratio: float, contention: float, sigma: float, count: int = 2000) ->
     rows = sorted(
         (ended_s[batch], batch, number) for number in (0, 1) for batch in np.flatnonzero(ran[number])
     )
-    at = [batch for _, batch, _ in rows]
-    each = requests[at].astype(np.int32)
+    order = [batch for _, batch, _ in rows]
+    batch_requests = requests[order].astype(np.int32)
     return RecordedBatches(
-        ended_s[at], seconds[at], each, 100 * each, np.array([number for _, _, number in rows]), 2
+        ended_s[order],
+        seconds[order],
+        batch_requests,
+        100 * batch_requests,
+        np.array([number for _, _, number in rows]),
+        2,
     )
 
 

@@ -18,15 +18,15 @@ from tests.benchmarks.servers import OK, listening
 from tests.pipelines import merged, pipeline_document
 
 Answer = Callable[[bytes], Awaitable[bytes | None]]
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 def asked_at(port: int) -> PipelineConfig:
     return validated(merged(pipeline_document(), {"http": {"port": port}}), "test")
 
 
-def with_server(answer: Answer, ask: Callable[[PipelineConfig], Found]) -> Found:
-    async def run() -> Found:
+def with_server(answer: Answer, ask: Callable[[PipelineConfig], Result]) -> Result:
+    async def run() -> Result:
         async with listening(answer) as port:
             return await asyncio.to_thread(ask, asked_at(port))
 
@@ -38,10 +38,10 @@ def ask(config: PipelineConfig) -> list[float]:
 
 
 def test_counts_answers_after_the_warm_up_and_all_answers() -> None:
-    turn = asyncio.Lock()
+    lock = asyncio.Lock()
 
     async def one_after_the_other(_body: bytes) -> bytes:
-        async with turn:
+        async with lock:
             await asyncio.sleep(0.002)
         return OK
 

@@ -169,14 +169,14 @@ def test_asks_again_on_a_terminal_if_the_change_differs_meanwhile(live: Live) ->
     )
     try:
         os.write(terminal, b"y\nn\n")
-        said, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
         os.close(terminal)
         os.close(stdin)
-    assert process.returncode == 1, said
-    parts = said.split("Patch it? [y/N]: ")
-    assert len(parts) == 3, said
+    assert process.returncode == 1, output
+    parts = output.split("Patch it? [y/N]: ")
+    assert len(parts) == 3, output
     assert "maxReplicas 50 -> 80" in parts[0]
     assert "maxReplicas 60 -> 80" in parts[1]
     assert f"RayCluster {ACTIVE}: not patched" in parts[2]
