@@ -134,7 +134,7 @@ def simulate_events(
 
 
 def _exit_on_error(console: Console) -> AbstractContextManager[None]:
-    """Report errors of the data, of a store or of the disk, and exit."""
+    """Report an error of the data, the store or the disk, and exit."""
     return exit_on_error(
         console, OSError, remedy="make room there, or choose another writable path with --home or --out"
     )

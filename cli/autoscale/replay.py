@@ -36,7 +36,7 @@ def replay(
     html: Html = None,
     as_json: Json = False,
 ) -> None:
-    """Compare what recorded traffic costs and misses under two autoscalings, side by side."""
+    """Compare the costs and misses of recorded traffic under two autoscalings, side by side."""
     console = Console(stderr=True)
     with exit_on_error(console):
         gates = [parse_gate(text) for text in fail_if or ()]

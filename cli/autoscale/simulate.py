@@ -37,7 +37,7 @@ def simulate(
     html: Html = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a trace would cost and miss, with every decision and its reason."""
+    """Simulate a pipeline under a trace. Show costs, misses, and each decision with its reason."""
     console = Console(stderr=True)
     with exit_on_error(console):
         pipeline, spec = read_pipeline(config)

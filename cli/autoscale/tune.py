@@ -55,7 +55,7 @@ def tune(
     seed: Annotated[int, typer.Option(help="Random seed of the search.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Search for an autoscaling with few misses and low cost. Write it and show what it gains."""
+    """Search for an autoscaling with few misses and low cost. Write it and show the gain."""
     console = Console(stderr=True)
     with exit_on_error(console):
         pipeline, spec = read_pipeline(config)

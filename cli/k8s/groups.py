@@ -90,7 +90,14 @@ def _fewest(config: PipelineConfig) -> dict[str, int]:
 
 
 def _nodes(config: PipelineConfig, name: str, replicas: dict[str, int]) -> int:
-    """Return the number of nodes for these replicas of each deployment, by the scarcer of CPUs and GPUs."""
+    """Return the number of nodes that these replicas need.
+
+    Args:
+        config: the pipeline.
+        name: the pool.
+        replicas: the number of replicas by deployment. They are limited by CPUs or GPUs, whichever are
+            scarcer.
+    """
     pool, placements_here = config.pools[name], [p for p in all_placements(config) if p.key.pool == name]
 
     def used(resource: str) -> float:

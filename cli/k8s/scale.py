@@ -104,7 +104,7 @@ def _lines(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
 
 
 def _notes(scaling: Scaling, wanted: Sequence[Group]) -> Iterator[str]:
-    """Return what else the user must do: the patch changes neither the policy nor the next cluster."""
+    """Yield further steps for the user: the patch changes neither the policy nor the next cluster."""
     service = scaling.service
     applied = {group["groupName"]: group for group in service.applied}
     behind = [

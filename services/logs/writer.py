@@ -42,7 +42,7 @@ class LogConfig(BaseModel):
 
 
 class RowCounts(Protocol):
-    """Counts what happened to rows."""
+    """Counts the written and the lost rows."""
 
     def written(self, kind: str, count: int) -> None:
         """Record rows that are in a file."""

@@ -38,7 +38,7 @@ class FeatureSkew:
     """The comparison of one feature.
 
     Attributes:
-        values: the number of compared lists, or of candidates for a feature of candidates.
+        values: the number of compared lists. For a feature of candidates, the number of compared candidates.
         differing: the number of these that differ.
         max_difference: the largest difference between two compared numbers. Sequences of different lengths
             differ, and their newest values are compared.

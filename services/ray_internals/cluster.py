@@ -72,7 +72,10 @@ def check_node_labels(labels: Mapping[str, str]) -> None:
 
 
 def connect_gcs() -> Gcs:
-    """Return a client of the control store of the cluster at ``$RAY_ADDRESS``, or else of the local cluster."""
+    """Return a client for the cluster's control store.
+
+    The cluster is the one at ``$RAY_ADDRESS``, or else the local one.
+    """
     from ray._private.services import canonicalize_bootstrap_address_or_die
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
 

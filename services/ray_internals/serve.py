@@ -111,7 +111,7 @@ def _serve_client() -> Any:
 
 
 def replica_process_name(application: str, deployment: str) -> str:
-    """Return a text that is part of the command line of each replica process of the deployment."""
+    """Return a text that the command line of each replica process contains."""
     from ray.serve._private.common import DeploymentID
 
     deployment_id = DeploymentID(deployment, application)

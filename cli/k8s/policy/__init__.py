@@ -55,5 +55,5 @@ RULES: tuple[Rule, ...] = (
 
 
 def findings(objects: Sequence[Object]) -> list[Finding]:
-    """Return the findings of all rules on the objects of one build, in the order of the rules."""
+    """Return the findings of all rules for one build, in the order of the rules."""
     return [Finding(rule.__name__, *fault) for rule in RULES for fault in rule(objects)]
