@@ -66,7 +66,7 @@ class ScalingMetrics:
         Args:
             before: the target before the decision.
             after: the target after the decision.
-            seen: the observation that the decision used.
+            observed: the observation that the decision used.
             age_s: the age of the observation.
         """
         self._replicas.set(after, {"of": "target"})

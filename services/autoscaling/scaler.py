@@ -47,7 +47,7 @@ class Scaler(Generic[State]):
             spec: the pipeline as the policy sees it.
             placed: the deployments, by name.
             store: keeps the weights and the policy's state.
-            made_of: identifies the policy and its settings. A restarted controller continues with a stored
+            identity: identifies the policy and its settings. A restarted controller continues with a stored
                 state only if this is the same.
             traffic: records the decisions.
         """
