@@ -90,13 +90,9 @@ def _fewest(config: PipelineConfig) -> dict[str, int]:
 
 
 def _nodes(config: PipelineConfig, name: str, replicas: dict[str, int]) -> int:
-    """Return the number of nodes that these replicas need.
+    """Return the number of nodes that these replicas of each deployment need.
 
-    Args:
-        config: the pipeline.
-        name: the pool.
-        replicas: the number of replicas by deployment. They are limited by CPUs or GPUs, whichever are
-            scarcer.
+    The scarcer of CPUs and GPUs decides.
     """
     pool, placements_here = config.pools[name], [p for p in all_placements(config) if p.key.pool == name]
 

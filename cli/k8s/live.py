@@ -86,11 +86,8 @@ class LiveScaler:
     def __init__(self, kubectl: Kubectl, service: str, wanted: Sequence[Group], *, pending: bool) -> None:
         """Prepare the scaler. This sends no request.
 
-        Args:
-            kubectl: the client of the API server.
-            service: the name of the RayService.
-            wanted: the worker groups of the configuration.
-            pending: scale the cluster that is to take over.
+        ``wanted`` are the worker groups of the configuration. ``pending`` selects the cluster that is to take
+        over.
         """
         self._kubectl, self._service, self._wanted, self._pending = kubectl, service, wanted, pending
 

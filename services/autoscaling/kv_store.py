@@ -46,9 +46,7 @@ class KvStore:
     def __init__(self, pipeline: str, keys: Keys | None = None) -> None:
         """Select the values of this pipeline.
 
-        Args:
-            pipeline: the name of the pipeline.
-            keys: the store. The default is Ray's own, which needs a process that has joined a cluster.
+        The default for ``keys`` is Ray's own store, which needs a process that has joined a cluster.
         """
         self._pipeline = pipeline
         self._keys = RayKeys(_NAMESPACE) if keys is None else keys
@@ -100,14 +98,7 @@ class FollowedWeights:
     def __init__(
         self, store: KvStore, unit: str, take: Callable[[Weights], object], period_s: float = _PERIOD_S
     ) -> None:
-        """Start the thread.
-
-        Args:
-            store: the values of the pipeline.
-            unit: the unit with the pools.
-            take: called on the thread with the current weights, and again whenever they change.
-            period_s: seconds between two reads.
-        """
+        """Start the thread. It calls ``take`` with the current weights, and again whenever they change."""
         self._store, self._name, self._take = store, f"weights/{unit}", take
         self._last_value: bytes | None = None
         self._thread = PeriodicThread(

@@ -84,7 +84,7 @@ def observe(contexts: Mapping[Key, Context], now_s: float, window_s: float) -> O
 
     Returns:
         The observation. Its age is that of the deployment whose newest sample is oldest. It is infinite if
-            replicas are ready but none has recorded anything.
+        replicas are ready but none has recorded anything.
     """
     newest_s = [newest for context in contexts.values() if (newest := _newest_s(context)) is not None]
     some_ready = any(context.current_num_replicas for context in contexts.values())

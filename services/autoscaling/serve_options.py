@@ -25,7 +25,7 @@ def serve_options(
 
     Returns:
         The options. Their look-back window is the policy's own, if it has one: ``target_ongoing`` averages
-            requests over it. Otherwise the window covers the records of two decisions.
+        requests over it. Otherwise the window covers the records of two decisions.
     """
     placed = spec.placed(key)
     assert config.autoscaling is not None

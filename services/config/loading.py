@@ -27,11 +27,7 @@ def load_config(path: Path) -> PipelineConfig:
 
 
 def validated(data: dict[str, Any], source: str) -> PipelineConfig:
-    """Return the configuration in ``data``.
-
-    Args:
-        data: the fields of the pipeline.
-        source: the origin of the data, such as a file name. It precedes each fault.
+    """Return the configuration in ``data``. ``source`` names the origin of the data in errors.
 
     Raises:
         ConfigError: the data have faults. Each is one line with the field, the problem and the value.

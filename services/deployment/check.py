@@ -45,9 +45,7 @@ def check_artifacts(config: PipelineConfig, home: Path) -> list[str]:
 def collected(faults: list[str], field: str | None = None) -> Iterator[None]:
     """Append an error of the block to ``faults``, and continue after the block.
 
-    Args:
-        faults: the faults, one per line.
-        field: the field for errors that name no field of the configuration.
+    ``field`` is the field for errors that name no field of the configuration.
     """
     try:
         yield

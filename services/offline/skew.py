@@ -116,8 +116,7 @@ def skew_report(config: PipelineConfig, home: Path, paths: Sequence[Path]) -> Sk
 def _wait_for_store(stage: FeaturesStage, definitions: FeatureSet) -> None:
     """Wait until the store answers a request, up to the limit.
 
-    A server is connected to in the background. Without the wait, the first lists would be compared without
-    it.
+    The store connects in the background. Without the wait, the first lists would be computed without it.
     """
     layout = ContextLayout(definitions)
     columns = layout.columns([layout.encode({})])

@@ -130,7 +130,7 @@ def _ask(
 
     Returns:
         The median latency of a single request in s, the p50 outside all stages in ms, the p50 of the ranker
-            in ms, and the CPU time per request in ms by deployment.
+        in ms, and the CPU time per request in ms by deployment.
     """
     connection = http.client.HTTPConnection("127.0.0.1", config.http.port, timeout=30)
     warm_s = [_send(connection, index, time.perf_counter())[0] for index in range(_WARM_UPS)]

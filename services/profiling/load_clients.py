@@ -58,10 +58,7 @@ class Client:
 def keep_asking(config: PipelineConfig, user: int, until_s: float) -> list[float]:
     """Send the next request after each answer, and return the times of the answers.
 
-    Args:
-        config: the pipeline.
-        user: the number of the user.
-        until_s: when to stop. Like the result, it is a time of ``time.perf_counter``.
+    ``until_s`` and the result are times of ``time.perf_counter``.
 
     Raises:
         ServiceError: a connection was closed, or a status is not 200.
@@ -78,12 +75,9 @@ def keep_asking(config: PipelineConfig, user: int, until_s: float) -> list[float
 
 
 def ask_on_schedule(config: PipelineConfig, due_s: Iterable[float], clients: int) -> None:
-    """Send one request at each scheduled time, as soon as one of the clients is free.
+    """Send one request at each time in ``due_s``, as soon as one of the clients is free.
 
-    Args:
-        config: the pipeline.
-        due_s: times of ``time.perf_counter``, in ascending order.
-        clients: the number of clients.
+    ``due_s`` has times of ``time.perf_counter`` in ascending order.
 
     Raises:
         ServiceError: as ``keep_asking``.

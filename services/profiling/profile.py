@@ -27,11 +27,7 @@ def profiles(
 ) -> list[tuple[Placement, Profile]]:
     """Measure every unit in this machine's ``pool``. Two units take less than two minutes.
 
-    Args:
-        config: the pipeline.
-        home: the data home.
-        pool: the pool of this machine. It may be None if every unit is in one pool.
-        say: called with the progress.
+    ``pool`` may be None if every unit is in one pool. ``say`` is called with the progress.
 
     Raises:
         ConfigError: a unit is in several pools, and ``pool`` is None.

@@ -10,12 +10,7 @@ Node: TypeAlias = Any
 
 
 def start_local_ray(cpus: int, metrics_port: int) -> None:
-    """Start Ray on this machine, bound to loopback.
-
-    Args:
-        cpus: the CPUs that Ray may schedule.
-        metrics_port: the port on which Ray exports Prometheus metrics.
-    """
+    """Start Ray on this machine, bound to loopback. It exports Prometheus metrics on ``metrics_port``."""
     import ray
 
     ray.init(
@@ -99,13 +94,7 @@ def find_own_node(gcs: Gcs) -> Node:
 
 
 def drain_node(gcs: Gcs, node: Node, message: str, deadline_ms: int) -> None:
-    """Ask Ray to move all work off a node.
-
-    Args:
-        gcs: the control store.
-        node: the node.
-        message: the reason, for Ray's log.
-        deadline_ms: the time by which the node must be empty, in milliseconds since 1970.
+    """Ask Ray to move all work off a node until ``deadline_ms``, in milliseconds since 1970.
 
     Raises:
         RuntimeError: Ray refuses.

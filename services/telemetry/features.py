@@ -52,10 +52,7 @@ class StoreMetrics:
     def __init__(self, unit: str, replica: str, left_alone: Callable[[], int]) -> None:
         """Declare the series.
 
-        Args:
-            unit: the unit.
-            replica: the replica.
-            left_alone: returns the number of servers that are skipped, because they failed recently.
+        ``left_alone`` returns the number of servers that are skipped, because they failed recently.
         """
         self._series = metrics.Gauge(
             "rankway_store_left_alone",
@@ -74,14 +71,7 @@ class ReleaseMetrics:
     """Whether the replica still serves an old release, because the one requested last cannot be loaded."""
 
     def __init__(self, pipeline: str, unit: str, replica: str, has_failed: Callable[[], bool]) -> None:
-        """Declare the series.
-
-        Args:
-            pipeline: the pipeline.
-            unit: the unit.
-            replica: the replica.
-            has_failed: called at each flush.
-        """
+        """Declare the series. ``has_failed`` is called at each flush."""
         self._series = metrics.Gauge(
             "rankway_release_failed",
             "1 if the release requested last could not be loaded.",

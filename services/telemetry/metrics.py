@@ -51,13 +51,7 @@ class Traffic(Protocol):
     ) -> None:
         """Record an event with the current time, without waiting.
 
-        Args:
-            kind: the kind of event.
-            unit: the unit.
-            pool: its pool.
-            requests: the number of requests.
-            candidates: the number of candidates.
-            milliseconds: the total time of a batch's stages.
+        ``milliseconds`` is the total time of a batch's stages.
         """
         ...
 
@@ -66,14 +60,7 @@ class UnitMetrics:
     """Metrics that a unit's runner reports, and counts since the start. The counts never fall."""
 
     def __init__(self, unit: str, replica: str, pool: str = "local", traffic: Traffic | None = None) -> None:
-        """Declare the unit's series.
-
-        Args:
-            unit: the unit.
-            replica: the replica.
-            pool: its pool.
-            traffic: also records arrivals, refusals and batches.
-        """
+        """Declare the unit's series. Arrivals, refusals and batches are also recorded in ``traffic``."""
         self._unit, self._pool, self._traffic = unit, pool, traffic
         keys = ("unit", "pool", "replica")
         tags = {"unit": unit, "pool": pool, "replica": replica}
