@@ -101,7 +101,7 @@ def test_the_next_service_starts_with_a_release_activated_without_one(tmp_path: 
     make_pipeline(tmp_path)
     commands = Commands(tmp_path)
     name = commands.stage(0.25)
-    assert "no service runs" in commands.release("activate")
+    assert "no service is running now" in commands.release("activate")
     assert commands.folder.history.active() == name
     assert "cannot roll back: no staged release was active before" in commands.release("rollback", status=1)
     assert f"* {name}" in commands.release("list")

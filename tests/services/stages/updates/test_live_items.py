@@ -80,8 +80,8 @@ def test_recovers_the_folder_that_a_killed_writer_moved_aside(tmp_path: Path, co
 @pytest.mark.parametrize(
     ("setting", "item", "message"),
     [
-        ("live.bonus=much", "item-1", "is not live.NAME=VALUE"),
-        ("live.bonus", "item-1", "is not live.NAME=VALUE"),
+        ("live.bonus=much", "item-1", "expected live.NAME=VALUE"),
+        ("live.bonus", "item-1", "expected live.NAME=VALUE"),
         ("live.malus=1", "item-1", "live.malus: not a live feature; name one of bonus"),
         ("live.bonus=1,2", "item-1", "live.bonus: expected float32 of shape ()"),
         ("live.bonus=nan", "item-1", "live.bonus: expected float32 of shape ()"),
