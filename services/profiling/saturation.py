@@ -25,7 +25,7 @@ _MOST_CLIENTS = 128
 _WARM_S = 0.5
 _SATURATED = 0.4
 _BATCHES, _MOST_S = 8, 10.0
-"""A round has at least this many full batches, unless they would take longer than the second value in seconds."""
+"""The minimum number of full batches in a round, and the longest time in seconds that a round waits for them."""
 _LOAD = 0.6
 _RECORD_LIMIT_S = 20.0
 
