@@ -13,15 +13,15 @@ def meaningless(config: AutoscalingConfig, spec: PipelineSpec) -> dict[str, str]
     """Give the kinds of policy that would do what a simpler one does in this pipeline, and why."""
     messages = {}
     if len(spec.units) == 1:
-        messages["coupled"] = "the pipeline has one unit, so it does what predictive does"
+        messages["coupled"] = "the pipeline has one unit, so coupled does the same as predictive"
     if all(len(unit.placed) == 1 for unit in spec.units):
         rest = "predictive" if len(spec.units) == 1 else "coupled"
-        messages["cheapest"] = f"no unit may run in several pools, so it does what {rest} does"
+        messages["cheapest"] = f"no unit can run in several pools, so cheapest does the same as {rest}"
     elif not any(pool.price_per_hour for pool in spec.pools.values()):
-        messages["cheapest"] = "no pool has a price_per_hour, so shares of nodes are taken for prices"
+        messages["cheapest"] = "no pool has a price_per_hour, so the share of a node counts as the price"
     if all(_lead_s(spec, key) <= config.decision_interval_s for key in spec.keys()):
         messages["predictive"] = (
-            f"replicas are ready within decision_interval_s, {config.decision_interval_s:g} s, so slo is as early"
+            f"replicas are ready within decision_interval_s, {config.decision_interval_s:g} s, so slo is not later"
         )
     return messages
 
@@ -46,8 +46,8 @@ def unreachable(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
         alone_ms = 1000 * sizing.queue(key, float(spec.candidates_per_request)).alone_p99_s
         if alone_ms > share_ms:
             lines.append(
-                f"autoscaling.p99_ms: {spec.p99_ms:g} leaves {share_ms:.1f} ms to {key}, where one request alone "
-                f"takes {alone_ms:.1f} ms (p99): raise it, give the unit a larger share, or leave the pool out"
+                f"autoscaling.p99_ms: leaves {share_ms:.1f} ms for {key}, but one request alone takes "
+                f"{alone_ms:.1f} ms (p99), got {spec.p99_ms:g}; raise it, increase the unit's share, or remove the pool"
             )
     return lines
 
@@ -74,10 +74,10 @@ def call_limited(spec: PipelineSpec, sizing: Sizing, used: Collection[Key] | Non
         if calls is not None:
             enough = calls.calls_for(capacity.own_per_s / sizing.max_load)
             lines.append(
-                f"units.{key.unit}.max_calls_in_flight: a replica of {key} can take {capacity.own_per_s:,.0f} "
-                f"candidates/s, but calls of {calls.candidates:,.0f} candidates that take "
-                f"{1000 * calls.call_s:.0f} ms, {1000 * calls.response_s:.0f} of them at {to}, limit it to "
-                f"{capacity.per_s:,.0f}, got {calls.calls}; raise it to {enough}"
+                f"units.{key.unit}.max_calls_in_flight: limits a replica of {key} to {capacity.per_s:,.0f} of "
+                f"{capacity.own_per_s:,.0f} candidates/s, because a call of {calls.candidates:,.0f} candidates takes "
+                f"{1000 * calls.call_s:.0f} ms ({1000 * calls.response_s:.0f} ms at {to}), got {calls.calls}; "
+                f"raise it to {enough}"
             )
     return lines
 

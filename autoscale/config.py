@@ -31,7 +31,9 @@ class BoundsConfig(BaseModel):
     @model_validator(mode="after")
     def _not_crossed(self) -> Self:
         if None not in (self.min_replicas, self.max_replicas) and self.min_replicas > self.max_replicas:  # type: ignore[operator]
-            raise ValueError(f"min_replicas {self.min_replicas} is above max_replicas {self.max_replicas}")
+            raise ValueError(
+                f"min_replicas: must be at most max_replicas {self.max_replicas}, got {self.min_replicas}"
+            )
         return self
 
 
@@ -55,13 +57,17 @@ class AutoscalingConfig(BaseModel):
     @model_validator(mode="after")
     def _shares_leave_enough(self) -> Self:
         if sum(self.shares.values()) > 1 + 1e-9:
-            raise ValueError(f"shares: they add up to {sum(self.shares.values()):g}; give at most 1 in all")
+            raise ValueError(
+                f"shares: must add up to at most 1, got {sum(self.shares.values()):g}; lower them"
+            )
         return self
 
     @model_validator(mode="after")
     def _limits_have_a_policy(self) -> Self:
         if not policy_kind(self.policy).is_limited and self.limits != LimitsConfig():
-            raise ValueError(f"limits: {self.policy.kind} has delays and factors of its own; remove them")
+            raise ValueError(
+                f"limits: the policy {self.policy.kind} has its own delays and factors; remove limits"
+            )
         return self
 
     def applied_to(self, spec: PipelineSpec) -> PipelineSpec:
@@ -74,12 +80,14 @@ class AutoscalingConfig(BaseModel):
         for share in self.shares:
             if share not in names:
                 raise PolicyError(
-                    f"autoscaling.shares: there is no unit {share}; name one of {sorted(names)}"
+                    f"autoscaling.shares: unknown unit, got {share}; use one of {sorted(names)}"
                 )
         known = names | {str(key) for key in spec.keys()}
         for bound in self.bounds:
             if bound not in known:
-                raise PolicyError(f"autoscaling.bounds: there is no {bound}; name one of {sorted(known)}")
+                raise PolicyError(
+                    f"autoscaling.bounds: unknown unit or pool, got {bound}; use one of {sorted(known)}"
+                )
         units = tuple(
             dataclasses.replace(
                 unit,
@@ -106,7 +114,8 @@ class AutoscalingConfig(BaseModel):
         most = next((b.max_replicas for b in own_bounds if b.max_replicas is not None), placed.max_replicas)
         if lowest > most:
             raise PolicyError(
-                f"autoscaling.bounds.{key}: min_replicas {lowest} is above max_replicas {most}; raise the latter"
+                f"autoscaling.bounds.{key}: min_replicas must be at most max_replicas {most}, got {lowest}; "
+                f"raise max_replicas"
             )
         initial = min(max(placed.initial_replicas, lowest), most)
         return dataclasses.replace(placed, min_replicas=lowest, max_replicas=most, initial_replicas=initial)
@@ -126,8 +135,8 @@ def make_policy(config: AutoscalingConfig, spec: PipelineSpec) -> Policy[Any]:
         if config.policy.kind in POLICIES.builtins:
             raise
         raise PolicyError(
-            f"autoscaling.policy: it cannot be made, got kind {config.policy.kind} and {type(error).__name__}: "
-            f"{error}; mend its options, or its package"
+            f"autoscaling.policy: cannot be created, got kind {config.policy.kind} and {type(error).__name__}: "
+            f"{error}; correct its options, or fix its package"
         ) from error
     return Limited(policy, spec, config.limits if kind.is_limited else None)
 

@@ -55,7 +55,7 @@ class Profile(BaseModel):
     def _sizes_differ(self) -> Self:
         sizes = [(timing.requests, timing.candidates) for timing in self.timings]
         if len(set(sizes)) < len(sizes):
-            raise ValueError("timings: two are of the same requests and candidates; keep one")
+            raise ValueError("timings: two entries have the same requests and candidates; keep one")
         return self
 
 
@@ -69,10 +69,10 @@ def read_profile(path: Path) -> Profile:
         return Profile.model_validate_json(path.read_bytes())
     except OSError as error:
         raise ProfileError(
-            f"profile {path} cannot be read ({error.strerror}): rankway models bench CONFIG makes it"
+            f"profile {path}: cannot be read, got {error.strerror}; create it with rankway models bench CONFIG"
         ) from error
     except ValidationError as error:
-        raise ProfileError(f"{path} is not a profile: {error}") from error
+        raise ProfileError(f"profile {path}: not a valid profile, got {error}") from error
 
 
 def write_profile(profile: Profile, path: Path) -> None:

@@ -60,7 +60,7 @@ class UnitSpec:
         for placed in self.placed:
             if placed.pool == pool:
                 return placed
-        raise SpecError(f"unit {self.name} is not in pool {pool}: add it to units.{self.name}.pools")
+        raise SpecError(f"units.{self.name}.pools: the unit is not in pool {pool}; add the pool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class PipelineSpec:
         for unit in self.units:
             if unit.name == name:
                 return unit
-        raise SpecError(f"there is no unit {name}: the pipeline has {', '.join(u.name for u in self.units)}")
+        raise SpecError(f"unknown unit, got {name}; the pipeline has {', '.join(u.name for u in self.units)}")
 
     def keys(self) -> Iterator[Key]:
         """Give every unit in every pool that it may run in."""

@@ -44,10 +44,10 @@ def request_capacities(spec: PipelineSpec) -> dict[Key, RequestCapacity]:
                 )
         if not any(key.unit == unit.name for key in loads):
             raise SpecError(
-                f"{unit.name} does not answer {spec.candidates_per_request} candidates within its share of the "
-                f"objective, {sizing.shares_s[unit.name] * 1e3:.0f} of {spec.p99_ms:g} ms beside what requests take "
-                f"outside batches, in any of its pools: raise autoscaling.p99_ms or its share, lower "
-                f"candidates.count, or give it a faster pool"
+                f"units.{unit.name}: no pool answers {spec.candidates_per_request} candidates within the unit's share "
+                f"of the objective, got {sizing.shares_s[unit.name] * 1e3:.0f} of {spec.p99_ms:g} ms without the "
+                f"overhead outside batches; raise autoscaling.p99_ms or the share, lower candidates.count, or add a "
+                f"faster pool"
             )
         of_unit = [key for key in loads if key.unit == unit.name]
         cheapest = {min(of_unit, key=lambda key: price(spec, key) / loads[key].requests_per_s).pool: 1.0}

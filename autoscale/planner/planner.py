@@ -70,20 +70,20 @@ def _bottleneck(spec: PipelineSpec, size: Provision, loads: Mapping[Key, Request
     )
     used = unit.requests_per_s_of_a_replica / unit.saturated_requests_per_s
     if loads[Key(*name.split("@"))].limited_by_calls:
-        why = f"its calls in flight bound it: raise units.{worst}.max_calls_in_flight"
+        why = f"its calls in flight limit it; raise units.{worst}.max_calls_in_flight"
     else:
         why = (
-            "what it can do at all bounds it: faster batches help"
+            "saturation limits it; faster batches help"
             if used > 0.8
-            else f"its share of the {spec.p99_ms:g} ms bounds it: more time or steadier batches help"
+            else f"its share of the {spec.p99_ms:g} ms limits it; more time or steadier batches help"
         )
     saved = size.cost_per_day * by_unit[worst] * (1 - 1 / 1.1)
     _, pool = name.split("@")
     rate = unit.requests_per_s_of_a_replica
     return (
-        f"{worst} takes {by_unit[worst]:.0%} of what the replicas cost; in {pool} its nodes run out of "
-        f"{unit.runs_out_of}. A replica takes {rate:.1f} requests/s within its share of the objective, {used:.0%} "
-        f"of what it can do: {why}. Batches in a tenth less time would save about {saved:,.0f} a day"
+        f"{worst} causes {by_unit[worst]:.0%} of the cost of the replicas. In {pool} its nodes run out of "
+        f"{unit.runs_out_of} first. A replica serves {rate:.1f} requests/s within its share of the objective, "
+        f"{used:.0%} of its saturation: {why}. Batches that take 10% less time would save about {saved:,.0f} per day"
     )
 
 
@@ -91,15 +91,20 @@ def _notes(spec: PipelineSpec, size: Provision, options: PlanOptions) -> Iterato
     for name, pool in size.pools.items():
         per_cell = math.ceil(pool.nodes / size.cells)
         if per_cell > spec.pools[name].max_nodes:
-            yield f"pools.{name}.max_nodes is {spec.pools[name].max_nodes}, and a cell takes {per_cell}: raise it"
+            yield (
+                f"pools.{name}.max_nodes: a cell needs {per_cell} nodes, got {spec.pools[name].max_nodes}; raise it"
+            )
         if not spec.pools[name].price_per_hour:
-            yield f"pools.{name}.price_per_hour is 0: its nodes are counted as free"
+            yield f"pools.{name}.price_per_hour: is 0, so its nodes count as free"
     for unit in spec.units:
         for placed in unit.placed:
             name = str(Key(unit.name, placed.pool))
             of_cell = math.ceil(size.units[name].replicas / size.cells) if name in size.units else 0
             if of_cell > placed.max_replicas:
-                yield f"{name} may have {placed.max_replicas} replicas, and a cell takes {of_cell}: raise its bounds"
+                yield (
+                    f"autoscaling.bounds.{name}: a cell needs {of_cell} replicas, got max_replicas "
+                    f"{placed.max_replicas}; raise it"
+                )
     used = {Key(*name.split("@")) for name in size.units}
     yield from call_limited(spec, Sizing(spec), used)
     by_machine: dict[str, list[str]] = {}
@@ -109,6 +114,7 @@ def _notes(spec: PipelineSpec, size: Provision, options: PlanOptions) -> Iterato
         yield f"the profile{'s' * (len(names) > 1)} of {', '.join(names)}: {machine}"
     if size.cells > 1:
         yield (
-            f"one Ray cluster is trusted with {options.replicas_per_cell} replicas and {options.nodes_per_cell} nodes "
-            f"(its controller is one process): {size.cells} cells share the traffic evenly, by DNS or a load balancer"
+            f"one Ray cluster is planned with at most {options.replicas_per_cell} replicas and "
+            f"{options.nodes_per_cell} nodes, because its controller is one process. {size.cells} cells share the "
+            f"traffic evenly, through DNS or a load balancer"
         )

@@ -72,8 +72,9 @@ def provision(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], options:
         zone = _zone(spec, loads, options, peak / cells)
     else:
         raise SpecError(
-            f"a cell of {options.nodes_per_cell} nodes and {options.replicas_per_cell} replicas cannot hold "
-            f"{options.zones} zones with their spare nodes: raise the limits or plan for fewer zones"
+            f"zones: a cell of {options.nodes_per_cell} nodes and {options.replicas_per_cell} replicas cannot hold "
+            f"{options.zones} zones with their spare nodes; raise nodes_per_cell or replicas_per_cell, or plan for "
+            f"fewer zones"
         )
     quiet = _zone(spec, loads, options, mean / cells)
     times = cells * options.zones
@@ -131,9 +132,7 @@ def _zone(
         options={"time_limit": _SOLVER_LIMIT_S, "mip_rel_gap": 1e-4},
     )
     if solved.x is None:
-        raise SpecError(
-            f"{spec.name} could not be planned for {requests_per_s:g} requests a second: {solved.message}"
-        )
+        raise SpecError(f"{spec.name}: no plan found for {requests_per_s:g} requests/s, got {solved.message}")
     counts = np.rint(solved.x[: len(ways)]).astype(np.int64)
     return _trimmed(spec, loads, ways, counts, need)
 

@@ -10,7 +10,9 @@ class Fixed:
     def __init__(self, spec: PipelineSpec) -> None:
         """Read how many there are."""
         self._replicas = {key: spec.placed(key).initial_replicas for key in spec.keys()}
-        self._reasons = {key: f"{key} stays at {n}: nothing scales it" for key, n in self._replicas.items()}
+        self._reasons = {
+            key: f"{key} stays at {n}: the pipeline has no autoscaling" for key, n in self._replicas.items()
+        }
 
     def start(self) -> None:
         """Give the state before the first decision: there is none."""

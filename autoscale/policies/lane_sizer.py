@@ -137,7 +137,7 @@ class LaneSizer:
         if window.panic is not None and window.panic[1] > load:
             load, why = window.panic[1], "arrive in a burst"
         if derived_per_s > load:
-            load, why = derived_per_s, f"come through {self._spec.units[0].name}"
+            load, why = derived_per_s, f"are expected from {self._spec.units[0].name}"
         state = None
         if self._forecasts is not None:
             state = observed(self._forecasts, before, now_s, max(short_per_s, derived_per_s))

@@ -86,13 +86,13 @@ def reason_of(
 ) -> str:
     """Say why ``key`` goes from ``target`` to ``number``: its load, and what a replica takes within its share."""
     change = f"{target} -> {number}" if number != target else f"stays at {number}"
-    kept = f"{per_s:.0f} keep p99 under {share_s * 1000:.0f} ms"
+    kept = f"serves {per_s:.0f} with p99 under {share_s * 1000:.0f} ms"
     if not capacity.feasible:
-        kept = f"{per_s:.0f} are given it, as its p99 is above {share_s * 1000:.0f} ms alone"
+        kept = f"gets {per_s:.0f}, although the p99 of one request alone is above {share_s * 1000:.0f} ms"
     elif capacity.calls is not None:
-        kept = f"{per_s:.0f} are what {capacity.calls.calls} calls in flight to {capacity.calls.unit} allow"
-    if len(lane.keys) > 1:
-        return (
-            f"{key} {change}: {load.up:.0f} candidates/s of {key.unit} {load.why}, of a replica here {kept}"
+        kept = (
+            f"serves {per_s:.0f}, limited by {capacity.calls.calls} calls in flight to {capacity.calls.unit}"
         )
-    return f"{key} {change}: {load.up / max(1, target):.0f} candidates/s a replica {load.why}, {kept}"
+    if len(lane.keys) > 1:
+        return f"{key} {change}: {load.up:.0f} candidates/s for {key.unit} {load.why}; a replica in this pool {kept}"
+    return f"{key} {change}: {load.up / max(1, target):.0f} candidates/s per replica {load.why}; a replica {kept}"

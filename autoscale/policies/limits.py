@@ -90,7 +90,9 @@ class Limited(Generic[State]):
             why = bound or held
             reasons[key] = wish.reasons[key]
             if why and replicas[key] != wish.replicas[key]:
-                reasons[key] = f"{name} {target} -> {replicas[key]}, {why}; wanted: {wish.reasons[key]}"
+                reasons[key] = (
+                    f"{name} {target} -> {replicas[key]}, because {why}; the policy wanted: {wish.reasons[key]}"
+                )
         targets = {str(key): number for key, number in replicas.items()}
         return Decision(
             replicas, reasons, LimitedState(wish.state, targets, up_s, down_s, busy_s), weights=wish.weights
@@ -98,11 +100,11 @@ class Limited(Generic[State]):
 
     def _unusable(self, observation: Observation) -> str:
         if not observation.age_s <= self._stale_after_s:
-            return f"metrics are {observation.age_s:.0f} s old"
+            return f"the metrics are {observation.age_s:.0f} s old"
         for key in self._placed:
             seen = observation.units.get(key)
             if seen is None:
-                return f"no metrics of {key}"
+                return f"there are no metrics of {key}"
             for part in fields(UnitObservation):
                 if not 0 <= getattr(seen, part.name) < math.inf:
                     return f"{part.name} of {key} is {getattr(seen, part.name)}"
@@ -136,14 +138,14 @@ class Limited(Generic[State]):
         if wanted > target:
             since_s = now_s - state.up_s.get(name, -math.inf)
             if (target and since_s < config.up_cooldown_s) or since_s <= 0:
-                return target, f"scaled up {since_s:.0f} s ago"
+                return target, f"it scaled up {since_s:.0f} s ago"
             furthest = max(target + 1, math.floor(max(1, target) * config.max_up_ratio))
-            return min(wanted, furthest), f"a step up multiplies by {config.max_up_ratio:g} at most"
+            return min(wanted, furthest), f"a step up multiplies by at most {config.max_up_ratio:g}"
         since_s = now_s - max(state.up_s.get(name, -math.inf), state.down_s.get(name, -math.inf))
         if since_s < config.down_cooldown_s or since_s <= 0:  # asked again at the same moment: one step
-            return target, f"scaled {since_s:.0f} s ago"
+            return target, f"it scaled {since_s:.0f} s ago"
         furthest = min(target - 1, math.ceil(target / config.max_down_ratio))
-        return max(wanted, furthest), f"a step down divides by {config.max_down_ratio:g} at most"
+        return max(wanted, furthest), f"a step down divides by at most {config.max_down_ratio:g}"
 
     def _awake(
         self, now_s: float, observation: Observation, numbers: Mapping[Key, int], busy_s: Mapping[str, float]
@@ -157,7 +159,7 @@ class Limited(Generic[State]):
             idle_s = now_s - busy_s[unit]
             asked = [key for key in keys if observation.units[key].target]
             if idle_s == 0 or (asked and idle_s < self._to_zero_after_s):
-                kept[asked[0] if asked else keys[0]] = (1, f"it is idle for {idle_s:.0f} s only")
+                kept[asked[0] if asked else keys[0]] = (1, f"it has been idle for only {idle_s:.0f} s")
         return kept
 
     def _bounded(self, key: Key, number: int) -> tuple[int, str]:

@@ -73,8 +73,8 @@ class TargetOngoing:
             replicas[key], wishes[name] = self._delayed(now_s, wanted, seen, state.wishes.get(name, Wish()))
             change = f"{seen.target} -> {replicas[key]}" if replicas[key] != seen.target else f"{seen.target}"
             reasons[key] = (
-                f"{name} {change}: {seen.ongoing_requests / max(1, seen.ready):.1f} ongoing requests a replica, "
-                f"{self._config.target_ongoing_requests:g} are aimed at"
+                f"{name} {change}: {seen.ongoing_requests / max(1, seen.ready):.1f} ongoing requests per replica, "
+                f"target {self._config.target_ongoing_requests:g}"
             )
         return Decision(replicas, reasons, TargetOngoingState(wishes))
 

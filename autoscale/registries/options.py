@@ -33,7 +33,7 @@ class ByKind:
         if kind is None:
             raise _fault("missing", "Field required", value)
         if not isinstance(kind, str):
-            raise _fault("kind", f"it is no name, got {kind!r}; give one", value)
+            raise _fault("kind", f"expected a name, got {kind!r}", value)
         try:
             config = self.registry.get(kind).config
         except RegistryError as error:
@@ -43,7 +43,7 @@ class ByKind:
         except PLUGIN_ERRORS as error:
             if isinstance(error, ValidationError) or kind in self.registry.builtins:
                 raise
-            message = f"its options cannot be read, got {type(error).__name__}: {error}; mend its package"
+            message = f"its options cannot be read, got {type(error).__name__}: {error}; fix its package"
             raise _fault("kind", message, value) from error
 
 

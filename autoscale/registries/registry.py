@@ -77,8 +77,8 @@ class Registry(Generic[Entry]):
         entry = self._load(kind, self.plugin_target(kind))
         if not isinstance(config, entry.config):
             raise LoadFailure(
-                f"the options of {self._noun} {kind} are of another class, got {type(config).__name__}; "
-                f"give {entry.config.__name__}"
+                f"the options of {self._noun} {kind} have the wrong class, got {type(config).__name__}; "
+                f"use {entry.config.__name__}"
             )
         return entry
 
@@ -115,13 +115,13 @@ class Registry(Generic[Entry]):
             loaded = load_target(target)
         if not isinstance(loaded, self._entry):
             raise LoadFailure(
-                f"the entry point of {self._noun} {kind} is no {self._entry.__name__}, got {target}, a "
-                f"{type(loaded).__name__}; name one"
+                f"the entry point of {self._noun} {kind} must be a {self._entry.__name__}, got {target} of type "
+                f"{type(loaded).__name__}; correct the entry point"
             )
         config: Any = loaded.config
         if not (isinstance(config, type) and issubclass(config, self._options)):
             raise LoadFailure(
-                f"the options of {self._noun} {kind} are no subclass of {self._options.__name__}, got {config!r}; "
-                f"derive them from it"
+                f"the options of {self._noun} {kind} must be a subclass of {self._options.__name__}, got {config!r}; "
+                f"derive the class from it"
             )
         return loaded

@@ -21,28 +21,30 @@ def load_target(target: str, *, extra: str | None = None) -> Any:
     """
     module, _, attribute = target.partition(":")
     if not re.fullmatch(PATTERN, target):
-        raise LoadFailure(f"it is no target, got {target!r}; write package.module:attribute")
+        raise LoadFailure(f"expected a target, got {target!r}; write package.module:attribute")
     try:
         target_object: Any = import_module(module)
     except ModuleNotFoundError as error:
         raise LoadFailure(_missing(target, error.name or module, extra)) from error
     except PLUGIN_ERRORS as error:
         raise LoadFailure(
-            f"the module {module} cannot be imported, got {type(error).__name__}: {error}; mend it"
+            f"the module {module} cannot be imported, got {type(error).__name__}: {error}; fix it"
         ) from error
     for name in attribute.split("."):
         try:
             target_object = getattr(target_object, name)
         except AttributeError as error:
             raise LoadFailure(
-                f"the module {module} has no {attribute}, got {target!r}; name an attribute that it has"
+                f"the module {module} has no {attribute}, got {target!r}; use an attribute that it has"
             ) from error
         except PLUGIN_ERRORS as error:
             raise LoadFailure(
-                f"the module {module} cannot give {attribute}, got {type(error).__name__}: {error}; mend it"
+                f"the module {module} fails to return {attribute}, got {type(error).__name__}: {error}; fix it"
             ) from error
         if isinstance(target_object, ModuleType):  # it may be of a package that is not trusted
-            raise LoadFailure(f"it goes through a module, got {target!r}; write that module before the colon")
+            raise LoadFailure(
+                f"the attribute is in another module, got {target!r}; write that module before the colon"
+            )
     return target_object
 
 
@@ -51,7 +53,7 @@ def _missing(target: str, package: str, extra: str | None) -> str:
         return missing_package(package, extra)
     module = target.partition(":")[0]
     if f"{module}.".startswith(f"{package}."):
-        return f"there is no module {package}, got {target!r}; install the package, or mend the name"
+        return f"there is no module {package}, got {target!r}; install the package, or correct the name"
     return f"{target} needs the package {package}, which is not installed; install it"
 
 

@@ -20,11 +20,11 @@ def charts(cases: Mapping[str, Simulation]) -> dict[str, str]:
     """Give titles and pictures; each is one SVG element, without anything that it would load."""
     first = next(iter(cases.values()))
     pictures = {
-        "Requests a second": _drawn(cases, lambda line: {"": line.arrived / line.bin_s}),
+        "Requests per second": _drawn(cases, lambda line: {"": line.arrived / line.bin_s}),
         "p99, ms": _drawn(
             cases, lambda line: {"": line.p99_ms}, level=first.p99_objective_ms, logarithmic=True
         ),
-        "Missed, share of requests": _drawn(
+        "Share of requests missed": _drawn(
             cases, lambda line: {"": line.misses / np.maximum(line.arrived, 1)}
         ),
     }
@@ -40,7 +40,7 @@ def charts(cases: Mapping[str, Simulation]) -> dict[str, str]:
         pictures[f"Replicas of {name}"] = _drawn(cases, _replicas(name, targets=len(cases) == 1))
     for pool in first.timeline.nodes:
         pictures[f"Nodes of {pool}"] = _drawn(cases, _nodes(pool))
-    pictures["Cost an hour"] = _drawn(cases, lambda line: {"": line.cost * 3600 / line.bin_s})
+    pictures["Cost per hour"] = _drawn(cases, lambda line: {"": line.cost * 3600 / line.bin_s})
     return pictures
 
 
@@ -87,7 +87,7 @@ def _drawn(
             axes.set_yscale("log")
         else:
             axes.set_ylim(bottom=0)
-        axes.set_xlabel("hours on the trace's clock")
+        axes.set_xlabel("time in the trace, hours")
         axes.grid(visible=True, linewidth=0.3)
         if named:
             axes.legend(fontsize=8, loc="upper left")

@@ -47,7 +47,7 @@ class Gate:
         unknown = math.isnan(value) or math.isnan(limit)
         if not unknown and not _COMPARISONS[self.comparison](value, limit):
             return None
-        return f"{self.text}: {self.figure} is {value:.6g}, the limit is {limit:.6g}"
+        return f"{self.text}: {self.figure} is {value:.6g} and the limit is {limit:.6g}"
 
 
 def parse_gate(text: str) -> Gate:
@@ -59,13 +59,13 @@ def parse_gate(text: str) -> Gate:
     match = _EXPRESSION.fullmatch(text)
     if match is None or match[1] not in FIGURES:
         raise AutoscaleError(
-            f"--fail-if {text!r} is no condition: give one as cost>1.1x, misses>1% or p99_ms>80, "
-            f"of {', '.join(FIGURES)}"
+            f"--fail-if: expected a condition such as cost>1.1x, misses>1% or p99_ms>80, got {text!r}; "
+            f"use one of {', '.join(FIGURES)}"
         )
     try:
         number = float(match[3])
     except ValueError:
-        raise AutoscaleError(f"--fail-if {text!r}: {match[3]} is no number") from None
+        raise AutoscaleError(f"--fail-if {text!r}: expected a number, got {match[3]}") from None
     return Gate(
         text.strip(), match[1], match[2], number / 100 if match[4] == "%" else number, match[4] == "x"
     )

@@ -23,17 +23,17 @@ SUMMARY: tuple[Row, ...] = (
     ("replica-seconds", lambda s: f"{sum(u.replica_seconds for u in s.units.values()):,.0f}"),
     ("requests", lambda s: f"{s.requests.arrived:,.0f}"),
     ("missed", lambda s: f"{s.requests.misses:,.0f}"),
-    ("missed, share", lambda s: f"{miss_share(s):.3%}"),
+    ("share missed", lambda s: f"{miss_share(s):.3%}"),
     ("late", lambda s: f"{s.requests.late:,.0f}"),
     ("degraded", lambda s: f"{s.requests.degraded:,.0f}"),
     ("shed (429)", lambda s: f"{s.requests.shed:,.0f}"),
-    ("dropped at their deadline", lambda s: f"{s.requests.dropped:,.0f}"),
-    ("lost with a replica", lambda s: f"{s.requests.failed:,.0f}"),
+    ("dropped at the deadline", lambda s: f"{s.requests.dropped:,.0f}"),
+    ("lost when a replica died", lambda s: f"{s.requests.failed:,.0f}"),
     ("p50, ms", lambda s: f"{s.latency.p50_ms:,.1f}"),
     ("p95, ms", lambda s: f"{s.latency.p95_ms:,.1f}"),
     ("p99, ms", lambda s: f"{s.latency.p99_ms:,.1f}"),
     ("time in violation, s", lambda s: f"{s.violated_s:,.0f}"),
-    ("decisions that changed something", lambda s: f"{sum(d.changed for d in s.decisions):,}"),
+    ("decisions with a change", lambda s: f"{sum(d.changed for d in s.decisions):,}"),
     ("replicas started", lambda s: f"{sum(u.started for u in s.units.values()):,}"),
 )
 
@@ -53,7 +53,7 @@ def rows(cases: Mapping[str, Simulation]) -> list[tuple[str, ...]]:
         )
     for pool in simulations[0].pools:
         table.append((f"{pool}: cost", *(f"{s.pools[pool].cost:,.2f}" for s in simulations)))
-        table.append((f"{pool}: nodes at most", *(f"{s.pools[pool].peak_nodes:,}" for s in simulations)))
+        table.append((f"{pool}: peak nodes", *(f"{s.pools[pool].peak_nodes:,}" for s in simulations)))
     return table
 
 
@@ -63,8 +63,8 @@ def html_report(cases: Mapping[str, Simulation], title: str) -> str:
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title>",
         f"<style>{_STYLE}</style><h1>{escape(title)}</h1>",
-        f"<p>{escape(first.pipeline)}, objective p99 {first.p99_objective_ms:g} ms; simulated from "
-        f"{first.start_s:g} to {first.end_s:g} s of the trace by the engine {first.engine}, seed {first.seed}.</p>",
+        f"<p>{escape(first.pipeline)}, objective p99 {first.p99_objective_ms:g} ms. Simulated from "
+        f"{first.start_s:g} to {first.end_s:g} s of the trace, engine {first.engine}, seed {first.seed}.</p>",
         _table(("", *cases), rows(cases)),
     ]
     for name, picture in charts(cases).items():
@@ -78,13 +78,13 @@ def _told(name: str, simulation: Simulation) -> str:
     """List decisions and incidents."""
     changes = [decision for decision in simulation.decisions if decision.changed]
     shown = changes[:_MOST_DECISIONS]
-    more = f"; the first {len(shown)} are shown" if len(shown) < len(changes) else ""
+    more = f", of which the first {len(shown)} are shown" if len(shown) < len(changes) else ""
     texts = [(f"{decision.at_s:,.0f}", _reasons(decision)) for decision in shown]
-    section = f"<h2>Decisions of {escape(name)}: {len(changes)} changed something{more}</h2>"
-    section += _table(("at, s", "why"), texts)
+    section = f"<h2>Decisions of {escape(name)}: {len(changes)} with a change{more}</h2>"
+    section += _table(("time, s", "reason"), texts)
     if simulation.incidents:
         incidents = [(f"{each.at_s:,.0f}", each.what) for each in simulation.incidents[:_MOST_DECISIONS]]
-        section += f"<h2>Incidents of {escape(name)}</h2>" + _table(("at, s", "what"), incidents)
+        section += f"<h2>Incidents of {escape(name)}</h2>" + _table(("time, s", "incident"), incidents)
     return section
 
 

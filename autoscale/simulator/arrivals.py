@@ -34,21 +34,22 @@ class Rates:
         rates, candidates = np.asarray(self.requests_per_s), np.asarray(self.candidates)
         if rates.ndim != 1 or not rates.size:
             raise TraceError(
-                f"requests_per_s has the shape {rates.shape}: give one rate a step, and one step at least"
+                f"requests_per_s: expected one rate per step and at least one step, got shape {rates.shape}"
             )
         if not (np.isfinite(self.start_s) and np.isfinite(self.step_s) and self.step_s > 0):
             raise TraceError(
-                f"start_s {self.start_s} and step_s {self.step_s} must be finite, and step_s above 0"
+                f"start_s, step_s: must be finite, and step_s above 0, got {self.start_s} and {self.step_s}"
             )
         if candidates.ndim and candidates.shape != rates.shape:
             raise TraceError(
-                f"candidates has the shape {candidates.shape}, requests_per_s {rates.shape}: give as many"
+                f"candidates: expected one number or the shape {rates.shape} of requests_per_s, "
+                f"got shape {candidates.shape}"
             )
         for name, values, least in (("requests_per_s", rates, 0.0), ("candidates", candidates, 1.0)):
             bad = np.flatnonzero(~(np.isfinite(values) & (values >= least)))
             if bad.size:
                 raise TraceError(
-                    f"{name}[{bad[0]}] is {values.flat[bad[0]]}: give finite numbers, {least:g} or more"
+                    f"{name}[{bad[0]}]: must be finite and at least {least:g}, got {values.flat[bad[0]]}"
                 )
 
     @property
@@ -72,26 +73,31 @@ def checked(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         counts = np.asarray(candidates)
         if times_s.ndim != 1 or times_s.shape != counts.shape:
             raise TraceError(
-                f"a chunk has times of shape {times_s.shape} and candidates of {counts.shape}: give as many"
+                f"candidates: expected the shape {times_s.shape} of the times, got shape {counts.shape}"
             )
         if not times_s.size:
             continue
         bad = np.flatnonzero(~(np.isfinite(times_s) & (times_s >= 0)))
         if bad.size:
-            raise TraceError(f"times_s[{total + bad[0]}] is {times_s[bad[0]]}: give finite times, 0 or later")
+            raise TraceError(
+                f"times_s[{total + bad[0]}]: must be finite and at least 0, got {times_s[bad[0]]}"
+            )
         back = np.flatnonzero(np.diff(times_s, prepend=last_s) < 0)
         if back.size:
             before = times_s[back[0] - 1] if back[0] else last_s
             raise TraceError(
-                f"times_s[{total + back[0]}] is {times_s[back[0]]}, before {before}: sort the trace by time"
+                f"times_s[{total + back[0]}]: must be at least the time before it, {before}, "
+                f"got {times_s[back[0]]}; sort the trace by time"
             )
         few = np.flatnonzero(~((counts >= 1) & (counts <= np.iinfo(np.int32).max)))
         if few.size:
-            raise TraceError(f"candidates[{total + few[0]}] is {counts[few[0]]}: a request has 1 or more")
+            raise TraceError(
+                f"candidates[{total + few[0]}]: must be from 1 to 2^31 - 1, got {counts[few[0]]}"
+            )
         last_s, total = float(times_s[-1]), total + times_s.size
         yield times_s, np.ascontiguousarray(counts, np.int32)
     if not total:
-        raise TraceError("the trace has no request: there is nothing to simulate")
+        raise TraceError("the trace has no requests; there is nothing to simulate")
 
 
 def drawn(rates: Rates, seed: int, at_most: int = 1 << 20) -> Iterator[Chunk]:

@@ -96,15 +96,16 @@ class ControlLoop:
         keys = list(self._spec.keys())
         if set(decision.replicas) != set(keys):
             raise PolicyError(
-                f"{type(self._policy).__name__} decided on {sorted(map(str, decision.replicas))}: "
-                f"the pipeline has {sorted(map(str, keys))}; decide on each"
+                f"{type(self._policy).__name__}: a decision must have exactly the keys {sorted(map(str, keys))}, "
+                f"got {sorted(map(str, decision.replicas))}; decide on each"
             )
         targets = {}
         for key in keys:
             wanted = decision.replicas[key]
             if not isinstance(wanted, int) or wanted < 0:
                 raise PolicyError(
-                    f"{type(self._policy).__name__} wants {wanted!r} replicas of {key}: give 0 or more"
+                    f"{type(self._policy).__name__}: replicas of {key} must be a whole number of 0 or more, "
+                    f"got {wanted!r}"
                 )
             placed = self._spec.placed(key)
             targets[key] = min(max(wanted, placed.min_replicas), placed.max_replicas)

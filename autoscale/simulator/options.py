@@ -47,5 +47,5 @@ class SimulationOptions(BaseModel):
     @model_validator(mode="after")
     def _times_in_order(self) -> Self:
         if self.start_s is not None and self.end_s is not None and self.start_s >= self.end_s:
-            raise ValueError(f"start_s {self.start_s} is not before end_s {self.end_s}: swap them")
+            raise ValueError(f"start_s: must be before end_s {self.end_s}, got {self.start_s}; swap them")
         return self

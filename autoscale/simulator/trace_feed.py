@@ -35,7 +35,9 @@ class Feed:
         if start_s is not None:
             self.position = int(np.searchsorted(self.times_s, start_s))
         if self.position == len(self.times_s):
-            raise TraceError(f"the trace has no request from {start_s} s to {end_s} s: move start_s or end_s")
+            raise TraceError(
+                f"the trace has no requests from {start_s} s to {end_s} s; change start_s or end_s"
+            )
         self.start_s = float(self.times_s[0]) if start_s is None else start_s
 
     def read_to(self, until_s: float) -> None:
@@ -59,7 +61,8 @@ class Feed:
             self._first_s = float(times_s[0]) if math.isnan(self._first_s) else self._first_s
             if last_s - self._first_s > _LONGEST_S:
                 raise TraceError(
-                    f"times_s go from {self._first_s:.0f} to {last_s:.0f}, 400 days and more: are they seconds?"
+                    f"times_s: must span at most 400 days, got {self._first_s:.0f} to {last_s:.0f}; "
+                    f"check that they are seconds"
                 )
         self.times_s = np.concatenate([times_s for times_s, _ in parts])
         self.candidates = np.concatenate([candidates for _, candidates in parts])

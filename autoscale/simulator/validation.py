@@ -17,11 +17,11 @@ def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:
     """
     if not spec.units or not all(unit.placed for unit in spec.units):
         raise SpecError(
-            f"{spec.name}: every pipeline has a unit, and every unit is placed in a pool; add them"
+            f"{spec.name}: a pipeline needs at least one unit, and every unit needs a pool; add them"
         )
     names = [unit.name for unit in spec.units]
     if len(set(names)) < len(names) or len(names) > 16:
-        raise SpecError(f"{spec.name} has the units {names}: give each its own name, and 16 at most")
+        raise SpecError(f"{spec.name}: expected at most 16 units with different names, got {names}")
     for name, value in (
         ("p99_ms", spec.p99_ms),
         ("deadline_ms", spec.deadline_ms),
@@ -29,23 +29,25 @@ def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:
         ("decision_interval_s", spec.decision_interval_s),
     ):
         if not 0 < value < math.inf:
-            raise SpecError(f"{name} of {spec.name} is {value}: give a finite number above 0")
+            raise SpecError(f"{name} of {spec.name}: must be a finite number above 0, got {value}")
     if spec.decision_interval_s < options.control_interval_s:
         raise SpecError(
-            f"decision_interval_s {spec.decision_interval_s} is below the control loop's "
-            f"{options.control_interval_s} s: raise it"
+            f"decision_interval_s: must be at least the control loop's {options.control_interval_s} s, "
+            f"got {spec.decision_interval_s}; raise it"
         )
     for key in spec.keys():
         _check_placed(spec, key)
     for unit in spec.units:
         limits = (unit.max_candidates, unit.max_waiting_candidates, unit.max_calls_in_flight)
         if min(limits) < 1:
-            raise SpecError(f"unit {unit.name} has a limit of {min(limits)}: give 1 or more")
+            raise SpecError(f"units.{unit.name}: limits must be at least 1, got {min(limits)}")
         if len({placed.pool for placed in unit.placed}) < len(unit.placed):
-            raise SpecError(f"unit {unit.name} is in one pool twice: name each pool once")
+            raise SpecError(f"units.{unit.name}.pools: a pool occurs twice; name each pool once")
     for failure in options.failures:
         if failure.pool not in spec.pools:
-            raise SpecError(f"a failure is of pool {failure.pool}: the pipeline has {', '.join(spec.pools)}")
+            raise SpecError(
+                f"failures: unknown pool, got {failure.pool}; the pipeline has {', '.join(spec.pools)}"
+            )
         if failure.unit is not None:
             spec.unit(failure.unit).in_pool(failure.pool)
 
@@ -53,21 +55,24 @@ def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:
 def _check_placed(spec: PipelineSpec, key: Key) -> None:
     placed, pool = spec.placed(key), spec.pools.get(key.pool)
     if pool is None:
-        raise SpecError(f"unit {key.unit} is in pool {key.pool}: add it to pools ({', '.join(spec.pools)})")
+        raise SpecError(
+            f"units.{key.unit}: unknown pool, got {key.pool}; add it to pools ({', '.join(spec.pools)})"
+        )
     if not isinstance(placed.profile, Profile):
-        raise ProfileError(f"{key} has no profile: rankway models bench CONFIG makes it")
+        raise ProfileError(f"{key}: has no profile; create it with rankway models bench CONFIG")
     if not 0 <= placed.min_replicas <= placed.max_replicas or placed.initial_replicas < 0:
         raise SpecError(
-            f"{key} starts with {placed.initial_replicas} replicas, from {placed.min_replicas} to "
-            f"{placed.max_replicas}: give 0 <= min_replicas <= max_replicas"
+            f"{key}: expected 0 <= min_replicas <= max_replicas and 0 <= initial_replicas, got initial "
+            f"{placed.initial_replicas}, min {placed.min_replicas} and max {placed.max_replicas}"
         )
     needs = needs_of(placed)
     for name, need, has in zip(
         ("cpus", "gpus", "MiB"), needs, (pool.cpus, pool.gpus, pool.memory_gib * 1024), strict=True
     ):
         if not 0 <= need <= has:
-            raise SpecError(f"a replica of {key} takes {need:g} {name}: a node of the pool has {has:g}")
+            raise SpecError(f"{key}: a node of the pool has {has:g} {name}, and a replica needs {need:g}")
     if pool.min_nodes > pool.max_nodes:
         raise SpecError(
-            f"pool {key.pool} has min_nodes {pool.min_nodes} above max_nodes {pool.max_nodes}: lower the former"
+            f"pools.{key.pool}: min_nodes must be at most max_nodes {pool.max_nodes}, got {pool.min_nodes}; "
+            f"lower min_nodes"
         )

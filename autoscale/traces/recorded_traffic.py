@@ -65,7 +65,7 @@ def read_traffic(folder: Path, since_s: float | None = None, until_s: float | No
         arrived = arrived.filter(pa.compute.equal(arrived["unit"], ingress))
     if table is None or arrived is None or not len(arrived):
         raise TraceError(
-            f"{folder} has no request that came to {ingress} in that time: give another, or all of it"
+            f"{folder}: no request arrived at {ingress} in that time; choose another time, or read all of it"
         )
     moments = arrived["time_s"].to_numpy()
     origin_s = monday_before(float(moments[0]))
@@ -100,9 +100,7 @@ def files_of(folder: Path) -> list[Path]:
     """
     paths = sorted(folder.glob("traffic-*.parquet")) if folder.is_dir() else [folder]
     if not paths or not all(path.is_file() for path in paths):
-        raise TraceError(
-            f"{folder} has no recorded traffic: add record: to the pipeline's YAML, and serve it"
-        )
+        raise TraceError(f"{folder}: no recorded traffic; add record: to the pipeline's YAML, and serve it")
     return paths
 
 
@@ -116,9 +114,9 @@ def tables_of(paths: list[Path], since_s: float | None, until_s: float | None) -
         try:
             table = pa.parquet.read_table(path)
         except (OSError, pa.ArrowException) as error:
-            raise TraceError(f"{path} cannot be read: {error}") from error
+            raise TraceError(f"{path}: cannot be read, got {error}") from error
         if missing := [name for name in _COLUMNS if name not in table.schema.names]:
-            raise TraceError(f"{path} is no record of traffic: it has no column {', '.join(missing)}")
+            raise TraceError(f"{path}: not a record of traffic, missing column {', '.join(missing)}")
         for name in ("kind", "unit", "pool"):  # dictionaries differ from file to file
             index = table.schema.get_field_index(name)
             table = table.set_column(index, name, table[name].cast(pa.string()))
@@ -137,7 +135,7 @@ def _pipeline(path: Path) -> dict[str, Any]:
     try:
         pipeline: dict[str, Any] = json.loads(metadata[b"pipeline"])
     except (KeyError, ValueError) as error:
-        raise TraceError(f"{path} does not say of which pipeline it is") from error
+        raise TraceError(f"{path}: its metadata have no pipeline; record the traffic again") from error
     return pipeline
 
 

@@ -56,8 +56,8 @@ def synthesise(
     missing = [str(day) for day in wanted if day not in days]
     if missing or not wanted:
         raise TraceError(
-            f"hires of {missing[0] if missing else 'no day'} are not in the series, which goes from {min(days)} to "
-            f"{max(days)}: give --day and --days within"
+            f"--day, --days: {missing[0] if missing else 'an empty range'} is not in the series, which goes from "
+            f"{min(days)} to {max(days)}; choose days in it"
         )
     for name, value, least, most in (
         ("requests_per_day", requests_per_day, 1.0, 1e13),
@@ -67,12 +67,10 @@ def synthesise(
         ("step_s", step_s, 1.0, 3600.0),
     ):
         if not least <= value <= most:
-            raise TraceError(f"{name} is {value:g}: give a number from {least:g} to {most:g}")
+            raise TraceError(f"{name}: must be from {least:g} to {most:g}, got {value:g}")
     steps = round(DAY_S / step_s)
     if not math.isclose(steps * step_s, DAY_S):
-        raise TraceError(
-            f"step_s is {step_s:g}, by which no day can be divided: give 1, 10, 30, 60 or the like"
-        )
+        raise TraceError(f"step_s: must divide a day, got {step_s:g}; use 1, 10, 30 or 60, for example")
     rng = np.random.default_rng(seed)
     hourly = np.array([days[day] for day in wanted])
     rate = _hires(hourly, steps) if shape == "hires" else _walks(hourly, steps)
@@ -88,15 +86,15 @@ def provenance(
     """Say what was done, for the head of a file."""
     span = f"{first}" if count == 1 else f"{first} to {first + timedelta(days=count - 1)}"
     form = (
-        "hours laid through with a monotone cubic"
+        "Hours are interpolated with a monotone cubic."
         if shape == "hires"
-        else "each day's total spread over the day by bumps at lunch and in the evening, which are assumed"
+        else "Each day's total is spread over the day with assumed bumps at lunch and in the evening."
     )
     return [
-        f"Made from bike hires of {span}, scaled: {form};",
-        f"the rate swings as a lognormal process (CV {burstiness * bursts.cv:.2f}, {burstiness:g} of the purchases';",
-        f"correlation time {bursts.correlation_s:.0f} s, the purchases'), counts are Poisson's (seed {seed}).",
-        "Time 0 is Monday midnight. Nobody's requests were recorded.",
+        f"Made from the bike hires of {span}, scaled. {form}",
+        f"The rate varies as a lognormal process: CV {burstiness * bursts.cv:.2f} ({burstiness:g} times that of the",
+        f"purchases), correlation time {bursts.correlation_s:.0f} s as in the purchases. Poisson counts (seed {seed}).",
+        "Time 0 is Monday midnight. No real requests were recorded.",
         licence,
     ]
 

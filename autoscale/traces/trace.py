@@ -110,7 +110,7 @@ class ArrivalTrace:
             last_s, number = float(chunk.times_s[-1]), number + len(chunk)
             yield chunk
         if not number:
-            raise TraceError(f"{self.name} is empty: give at least one request")
+            raise TraceError(f"{self.name}: is empty; add at least one request")
 
     def bins(self, step_s: float) -> Bins:
         """Count requests in bins of ``step_s``; the first begins at a multiple of it."""
@@ -122,7 +122,7 @@ class ArrivalTrace:
             bins -= first
             size = int(bins[-1]) + 1
             if size > 100_000_000:
-                raise TraceError(f"{self.name} takes {size} bins of {step_s:g} s: count in wider ones")
+                raise TraceError(f"{self.name}: too many bins of {step_s:g} s, got {size}; use wider bins")
             if size > len(requests):  # doubled, so that a long trace is not copied at each chunk
                 grown = max(size, 2 * len(requests))
                 requests, candidates, squares = (

@@ -17,7 +17,7 @@ def checked(factor: float) -> float:
         TraceError: it is not above 0.
     """
     if not (np.isfinite(factor) and factor > 0):
-        raise TraceError(f"a trace cannot have {factor} times its requests: give a number above 0")
+        raise TraceError(f"factor of the requests: must be a finite number above 0, got {factor}")
     return factor
 
 
@@ -30,23 +30,24 @@ def check_arrivals(chunk: Arrivals, last_s: float, number: int, name: str) -> No
     times, candidates = chunk.times_s, chunk.candidates
     before = np.concatenate([[last_s], times[:-1]])
     faults = (
-        (~np.isfinite(times), "its time_s is no finite number", "remove it"),
-        (times < 0, "its time_s is below 0", "count from the trace's start"),
-        (times < before, "it comes before the request ahead of it", "sort the trace by time_s"),
-        (candidates < 1, "it has less than one candidate", "remove it, or give its candidates"),
+        (~np.isfinite(times), "time_s must be finite", "remove the request"),
+        (times < 0, "time_s must be at least 0", "count from the start of the trace"),
+        (times < before, "time_s is before that of the previous request", "sort the trace by time_s"),
+        (candidates < 1, "candidates must be at least 1", "remove the request, or correct it"),
     )
     for wrong, what, remedy in faults:
         if wrong.any():
             index = int(wrong.argmax())
             raise TraceError(
-                f"{name}: request {number + index + 1} (time_s {times[index]:g}, candidates {candidates[index]}): "
-                f"{what}; {remedy}"
+                f"{name}: request {number + index + 1}: {what}, got time_s {times[index]:g} and candidates "
+                f"{candidates[index]}; {remedy}"
             )
     deadlines = chunk.deadlines_ms
     if deadlines is not None and (deadlines <= 0).any():  # NaN is none of its own
         index = int((deadlines <= 0).argmax())
         raise TraceError(
-            f"{name}: request {number + index + 1}: deadline_ms is {deadlines[index]:g}; give one above 0 or none"
+            f"{name}: request {number + index + 1}: deadline_ms must be above 0, got {deadlines[index]:g}; "
+            f"correct it, or leave it out"
         )
 
 
@@ -57,10 +58,11 @@ def check_bins(counts: Bins, name: str) -> None:
         TraceError: names the first such bin.
     """
     if not len(counts):
-        raise TraceError(f"{name} is empty: give at least one bin")
+        raise TraceError(f"{name}: is empty; add at least one bin")
     if not (np.isfinite(counts.step_s) and counts.step_s > 0 and counts.start_s >= 0):
         raise TraceError(
-            f"{name}: bins of {counts.step_s} s from {counts.start_s} s on; both are seconds, above 0"
+            f"{name}: the width of bins must be above 0 s and their start at least 0 s, got {counts.step_s} and "
+            f"{counts.start_s}"
         )
     some = counts.requests > 0
     for column, least, most, where in (
@@ -74,8 +76,8 @@ def check_bins(counts: Bins, name: str) -> None:
         if wrong.any():
             index = int(wrong.argmax())
             raise TraceError(
-                f"{name}: bin {index + 1} (time_s {counts.start_s + index * counts.step_s:g}): {column} is "
-                f"{values[index]:g}; give a number from {least:g} to {most:g}"
+                f"{name}: bin {index + 1} (time_s {counts.start_s + index * counts.step_s:g}): {column} must be from "
+                f"{least:g} to {most:g}, got {values[index]:g}"
             )
     if not some.any():
-        raise TraceError(f"{name}: no bin has a request; give one that has")
+        raise TraceError(f"{name}: no bin has a request; add a bin that has requests")

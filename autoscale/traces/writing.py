@@ -52,9 +52,9 @@ def write_arrivals(chunks: Iterator[Arrivals], path: Path) -> int:
             writer.write_table(table)
             number += len(chunk)
         if writer is None:
-            raise TraceError(f"no request came: {path} was not written")
+            raise TraceError(f"{path}: not written, because there are no requests")
     except OSError as error:
-        raise TraceError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise TraceError(f"{path}: cannot be written, got {error.strerror or error}") from error
     finally:
         if writer is not None:
             writer.close()
@@ -79,6 +79,6 @@ def _write(table: pa.Table, path: Path, comments: Sequence[str]) -> None:
             noted = table.replace_schema_metadata({"source": "\n".join(comments)})
             pa.parquet.write_table(noted, path, compression="zstd")
         else:
-            raise TraceError(f"{path}: traces are .csv or .parquet; name it so")
+            raise TraceError(f"{path}: a trace must be a .csv or .parquet file; rename it")
     except OSError as error:
-        raise TraceError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise TraceError(f"{path}: cannot be written, got {error.strerror or error}") from error

@@ -64,12 +64,13 @@ def open_study(journal: Path, searched: str, options: TuneOptions) -> "optuna.St
         )
     except (OSError, ValueError, KeyError) as error:
         raise AutoscaleError(
-            f"{journal} cannot be used as a journal ({error!r}): name another, or remove it"
+            f"{journal}: cannot be used as a journal, got {error!r}; name another journal, or remove this one"
         ) from error
     stored = study.user_attrs.get("search", searched)
     if stored != searched:
         raise AutoscaleError(
-            f"{journal} is of a search with another pipeline, trace or options: name another journal, or remove it"
+            f"{journal}: belongs to a search with another pipeline, trace or options; name another journal, or "
+            f"remove this one"
         )
     study.set_user_attr("search", searched)
     return study

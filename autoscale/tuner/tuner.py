@@ -59,7 +59,7 @@ def tune(
     unknown = sorted(set(options.kinds) - set(policy_kinds()))
     if unknown or not options.kinds:
         raise AutoscaleError(
-            f"there is no policy {', '.join(unknown) or 'to try'}: name of {', '.join(policy_kinds())}"
+            f"policy: expected known kinds, got {', '.join(unknown) or 'none'}; use {', '.join(policy_kinds())}"
         )
     counts = BinnedTrace(trace.name, trace.bins(options.step_s))
     study = open_study(journal, identity(spec, base, counts, options), options)
@@ -75,7 +75,7 @@ def tune(
     ]
     if not finalists:
         raise AutoscaleError(
-            f"none of {options.trials} configurations could be simulated: look at the spec's bounds"
+            f"none of {options.trials} configurations could be simulated; check the bounds of the pipeline"
         )
     failed = len(study.trials) - len(scores_of(study, "short"))
     return Tuned(chosen(finalists, options.max_misses), front(finalists), len(study.trials), failed)

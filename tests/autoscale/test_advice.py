@@ -35,4 +35,5 @@ def test_an_objective_out_of_reach_names_unit_and_pool() -> None:
     assert unreachable(config(), POOLS) == []
     assert unreachable(config("target_ongoing", p99_ms=1), POOLS) == []
     (line,) = unreachable(config(p99_ms=4), ALONE)
-    assert line.startswith("autoscaling.p99_ms: 4 leaves 2.7 ms to ranker@cpu")
+    assert line.startswith("autoscaling.p99_ms: leaves 2.7 ms for ranker@cpu, but one request alone takes ")
+    assert "got 4; raise it" in line

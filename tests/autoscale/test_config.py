@@ -30,12 +30,15 @@ def test_bounds_of_a_pool_go_before_those_of_its_unit() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bounds": {"ranker": {"min_replicas": 3, "max_replicas": 2}}}, "min_replicas 3 is above"),
+        (
+            {"bounds": {"ranker": {"min_replicas": 3, "max_replicas": 2}}},
+            "min_replicas: must be at most max_replicas 2, got 3",
+        ),
         ({"bounds": {"Ranker": {}}}, "bounds"),
-        ({"shares": {"main": 0.7, "ranker": 0.7}}, "add up to 1.4"),
+        ({"shares": {"main": 0.7, "ranker": 0.7}}, "must add up to at most 1, got 1.4"),
         ({"policy": {"kind": "magic"}}, "kind"),
         ({"p99_ms": 0}, "p99_ms"),
-        ({"limits": {"up_cooldown_s": 5}}, "target_ongoing has delays and factors of its own"),
+        ({"limits": {"up_cooldown_s": 5}}, "target_ongoing has its own delays and factors"),
     ],
 )
 def test_what_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -46,9 +49,9 @@ def test_what_contradicts_itself_is_refused(changes: dict[str, Any], message: st
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bounds": {"reranker": {}}}, "there is no reranker; name one of"),
-        ({"shares": {"ranker@gpu": 0.5}}, "there is no unit ranker@gpu"),
-        ({"bounds": {"ranker": {"min_replicas": 2000}}}, "raise the latter"),
+        ({"bounds": {"reranker": {}}}, "unknown unit or pool, got reranker; use one of"),
+        ({"shares": {"ranker@gpu": 0.5}}, "unknown unit, got ranker@gpu"),
+        ({"bounds": {"ranker": {"min_replicas": 2000}}}, "got 2000; raise max_replicas"),
     ],
 )
 def test_what_does_not_fit_the_pipeline_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -29,7 +29,7 @@ def test_a_profile_is_read_as_it_was_written(tmp_path: Path) -> None:
     [
         ({"startup_s": 0.0}, "startup_s"),
         ({"timings": []}, "timings"),
-        ({"timings": [PROFILE.timings[0].model_dump()] * 2}, "two are of the same"),
+        ({"timings": [PROFILE.timings[0].model_dump()] * 2}, "two entries have the same"),
         ({"price": 3}, "price"),
     ],
 )

@@ -22,7 +22,7 @@ def test_units_are_found_by_unit_and_pool() -> None:
 
 
 def test_an_unknown_unit_or_pool_is_named() -> None:
-    with pytest.raises(SpecError, match="no unit reranker: the pipeline has ranker"):
+    with pytest.raises(SpecError, match="unknown unit, got reranker; the pipeline has ranker"):
         SPEC.unit("reranker")
     with pytest.raises(SpecError, match="not in pool gpu"):
         SPEC.placed(Key("ranker", "gpu"))

@@ -86,7 +86,7 @@ def test_reports_policies_that_add_nothing_to_a_pipeline_with_one_unit(pipeline:
     code, output = check(pipeline)
     assert code == 0, output
     assert "autoscaling: policy coupled would add nothing here: the pipeline has one unit" in output
-    assert "autoscaling: policy cheapest would add nothing here: no unit may run in several pools" in output
+    assert "autoscaling: policy cheapest would add nothing here: no unit can run in several pools" in output
     result = json.loads(check(pipeline, as_json=True)[1])[str(pipeline)]
     assert list(result["idle_policies"]) == ["coupled", "cheapest"]
     assert result["warnings"] == []

@@ -85,7 +85,7 @@ def test_class_can_be_a_runtime_without_an_entry_point(site: Path, tmp_path: Pat
         ({"target": "os.path:join"}, "the configuration does not trust its code, got 'os.path:join'; add os"),
         (
             {"target": "acme.policies:math.ceil"},
-            "runtime.target: it goes through a module, got 'acme.policies:math.ceil'; write that module",
+            "runtime.target: the attribute is in another module, got 'acme.policies:math.ceil'; write that module",
         ),
         ({"target": "acme.none:X"}, "models.ranker.runtime.target: there is no module acme.none"),
         ({"target": "acme.plain:None_"}, "the module acme.plain has no None_, got 'acme.plain:None_'"),
@@ -97,7 +97,7 @@ def test_class_can_be_a_runtime_without_an_entry_point(site: Path, tmp_path: Pat
             {"kind": "acme_none"},
             "models.ranker.runtime.kind: unknown runtime, got 'acme_none'; use one of onnx,",
         ),
-        ({"kind": ["onnx"]}, "models.ranker.runtime.kind: it is no name, got ['onnx']; give one"),
+        ({"kind": ["onnx"]}, "models.ranker.runtime.kind: expected a name, got ['onnx']"),
     ],
 )
 def test_check_reports_a_wrong_target(
@@ -149,19 +149,19 @@ def test_check_reports_wrong_options_of_a_plug_in(
 BROKEN: Mapping[str, tuple[str, str]] = {
     "raises": (
         "raise RuntimeError('no licence')",
-        "cannot be imported, got RuntimeError: no licence; mend it",
+        "cannot be imported, got RuntimeError: no licence; fix it",
     ),
     "exits": ("raise SystemExit(3)", "cannot be imported, got SystemExit: 3"),
     "imports what is not there": ("import nothing_of_the_kind", "needs the package nothing_of_the_kind"),
     "has no descriptor": ("x = 1", "the module zeta has no KIND"),
     "has another descriptor": (
         "KIND = 7",
-        "the entry point of runtime zeta is no RuntimeKind, got zeta:KIND, a int",
+        "the entry point of runtime zeta must be a RuntimeKind, got zeta:KIND of type int",
     ),
     "has other options": (
         "from models.runtimes.base import RuntimeKind\nfrom pydantic import BaseModel\n"
         "class Own(BaseModel): kind: str\nKIND = RuntimeKind(config=Own)",
-        "the options of runtime zeta are no subclass of RuntimeOptions",
+        "the options of runtime zeta must be a subclass of RuntimeOptions",
     ),
 }
 
@@ -210,7 +210,7 @@ from autoscale.policies.base import PolicyKind, PolicyOptions
 KIND = PolicyKind(config=PolicyOptions, make=leave, reads_profiles=False)
 """,
         {"autoscaling": {"policy": {"kind": "zeta"}, "p99_ms": 100}},
-        "autoscaling.policy: it cannot be made, got kind zeta and SystemExit: 0; mend",
+        "autoscaling.policy: cannot be created, got kind zeta and SystemExit: 0; correct",
     ),
     "candidate_sources": (
         """
@@ -242,7 +242,7 @@ BROKEN_RUNTIMES: Mapping[str, tuple[str, str]] = {
     "raises for its options": (
         _OPTIONS + "    @model_validator(mode='after')\n    def check(self): raise RuntimeError('no')\n"
         "KIND = RuntimeKind(config=Own, load=print)",
-        "runtime.kind: its options cannot be read, got RuntimeError: no; mend its package",
+        "runtime.kind: its options cannot be read, got RuntimeError: no; fix its package",
     ),
     "raises for its bits": (
         _OPTIONS + "    @property\n    def is_narrow(self): raise RuntimeError('no')\n"
@@ -259,7 +259,7 @@ BROKEN_RUNTIMES: Mapping[str, tuple[str, str]] = {
     ),
     "raises for a name": (
         "def __getattr__(name): raise RuntimeError('no')",
-        "runtime.kind: the module zeta cannot give KIND, got RuntimeError: no; mend it",
+        "runtime.kind: the module zeta fails to return KIND, got RuntimeError: no; fix it",
     ),
 }
 

@@ -22,8 +22,8 @@ def with_misses(load: LaneLoad, added: float, share: float) -> LaneLoad:
     """Return the load with the share that misses have added to it. share: of the requests that miss now."""
     if not added:
         return load
-    lately = f"{share:.1%} of the answers are" if share else "answers were"
-    why = f"{load.why} (with {added:.0%} added, as {lately} degraded, refused or late)"
+    lately = f"{share:.1%} of the answers are" if share else "recent answers were"
+    why = f"{load.why} ({added:.0%} added because {lately} degraded, refused or late)"
     return replace(load, up=load.up * (1 + added), down=load.down * (1 + added), why=why)
 
 
@@ -56,4 +56,4 @@ def with_backlog(
     needed = (arriving + backlog / drain_s) * able / full
     if backlog <= 0 or needed <= load.up:
         return load
-    return replace(load, up=needed, why=f"arrive with {backlog:.0f} that will wait")
+    return replace(load, up=needed, why=f"arrive or come from a backlog of {backlog:.0f}")

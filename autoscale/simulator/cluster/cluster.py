@@ -155,7 +155,7 @@ class Cluster:
                 self._short.add(key)
                 if key not in self._told:
                     self._told.add(key)
-                    self._tell(f"no room for {key}: pool {key.pool} has its {pool.max_nodes} max_nodes")
+                    self._tell(f"no room for {key}: pool {key.pool} already has max_nodes {pool.max_nodes}")
                 return
             node = self._new_node(key.pool, self._now_s + (0.0 if warm else pool.provisioning_s))
         replica.node = node
@@ -233,7 +233,7 @@ class Cluster:
             return
         pool = self._spec.pools[node.pool]
         if node.lost_s <= self._now_s + _ROUNDING_S:
-            self._lose(node, "taken back")
+            self._lose(node, "reclaimed")
         elif pool.spot is not None and node.lost_s - pool.spot.notice_s <= self._now_s + _ROUNDING_S:
             self._notice(node)
         elif (
@@ -252,7 +252,7 @@ class Cluster:
         if not node.noticed:
             node.noticed = True
             node.left = [0.0, 0.0, 0.0]
-            self._tell(f"a node of {node.pool} with {len(held)} replicas will be taken back")
+            self._tell(f"a spot node of {node.pool} with {len(held)} replicas will be reclaimed")
             for replica in held:
                 replica.counts = False
             for key in {replica.key for replica in held}:

@@ -35,7 +35,7 @@ def binned(
         candidates.append(float(come.mean()) if len(come) else 1.0)
         feed.position = last
     if not requests:
-        raise TraceError("the trace has no request: there is nothing to simulate")
+        raise TraceError("the trace has no requests; there is nothing to simulate")
     return Rates(first_s, step_s, np.array(requests), np.array(candidates)), sample
 
 
@@ -43,6 +43,6 @@ def sizes_of(rates: Rates) -> NDArray[np.int32]:
     """Give what stands for the candidates of all requests: their mean."""
     total = float(rates.requests_per_s.sum())
     if not total:
-        raise TraceError("requests_per_s is 0 all along: there is nothing to simulate")
+        raise TraceError("requests_per_s: all rates are 0; there is nothing to simulate")
     mean = float((rates.requests_per_s * rates.candidates).sum()) / total
     return np.array([max(1, round(mean))], np.int32)

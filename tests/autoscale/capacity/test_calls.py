@@ -106,8 +106,9 @@ def test_a_simulated_ingress_does_what_its_calls_allow(calls: int) -> None:
 def test_what_limits_a_unit_is_said_with_the_number_that_would_not() -> None:
     spec = two_units(2)
     (line,) = call_limited(spec, Sizing(spec))
-    assert line.startswith("units.ingress.max_calls_in_flight: a replica of ingress@cpu can take 501,760 ")
-    assert "at ranker@cpu, limit it to " in line
+    assert line.startswith("units.ingress.max_calls_in_flight: limits a replica of ingress@cpu to ")
+    assert " of 501,760 candidates/s, because a call of " in line
+    assert " ms at ranker@cpu), got 2; raise it to " in line
     enough = int(line.rpartition("raise it to ")[2])
     assert call_limited(two_units(enough), Sizing(two_units(enough))) == []
     assert len(call_limited(two_units(enough - 1), Sizing(two_units(enough - 1)))) == 1

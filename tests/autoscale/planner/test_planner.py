@@ -116,7 +116,7 @@ def test_spot_nodes_count_for_the_time_they_are_there() -> None:
 
 
 def test_what_cannot_be_planned_is_told() -> None:
-    with pytest.raises(SpecError, match="does not answer 100 candidates within its share"):
+    with pytest.raises(SpecError, match="no pool answers 100 candidates within the unit's share"):
         plan(dataclasses.replace(ONE, p99_ms=4.0), PlanOptions(requests_per_day=1e6))
     small = CPU.model_copy(update={"memory_gib": 0.1})
     with pytest.raises(SpecError, match="fits a node"):

@@ -29,4 +29,4 @@ def test_what_comes_through_the_ingress_counts_if_it_is_more_than_arrives() -> N
     alone, coupled = (sizer.decide(0.0, lane, SEEN, BEFORE, MissState(), load) for load in (0.0, 1e6))
     assert alone.arriving_per_s == coupled.arriving_per_s == 10_000
     assert coupled.replicas[CPU] > alone.replicas[CPU]
-    assert "come through main" in coupled.reasons[CPU]
+    assert "are expected from main" in coupled.reasons[CPU]

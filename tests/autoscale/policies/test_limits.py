@@ -61,7 +61,9 @@ def test_no_step_down_follows_a_step_before_the_cool_down() -> None:
         state, target = decision.state, decision.replicas[CPU]
         asked_for.append(target)
         if now_s == 10:
-            assert decision.reasons[CPU] == "ranker@cpu 4 -> 4, scaled 10 s ago; wanted: ranker@cpu wants 1"
+            assert decision.reasons[CPU] == (
+                "ranker@cpu 4 -> 4, because it scaled 10 s ago; the policy wanted: ranker@cpu wants 1"
+            )
     assert asked_for == [4, 4, 4, 4, 4, 4, 2, 2, 2, 2]
 
 

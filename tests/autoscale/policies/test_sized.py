@@ -90,8 +90,8 @@ def test_a_unit_has_as_many_replicas_as_keep_its_share_of_the_objective() -> Non
     assert cluster.run(3.5 * per_s, 60)[-1] == 4
     assert cluster.last is not None
     assert cluster.last.reasons[CPU] == (
-        f"ranker@cpu stays at 4: {3.5 * per_s / 4:.0f} candidates/s a replica arrive, "
-        f"{per_s:.0f} keep p99 under 71 ms"
+        f"ranker@cpu stays at 4: {3.5 * per_s / 4:.0f} candidates/s per replica arrive; "
+        f"a replica serves {per_s:.0f} with p99 under 71 ms"
     )
 
 
@@ -142,7 +142,7 @@ def test_what_waits_is_worked_off_in_time() -> None:
     assert calm.step(load)[CPU] == 2
     assert pressed.step(load, waiting=60 * per_s)[CPU] > 2
     assert pressed.last is not None
-    assert "that will wait" in pressed.last.reasons[CPU]
+    assert "arrive or come from a backlog of" in pressed.last.reasons[CPU]
 
 
 def test_a_unit_wakes_from_zero_and_goes_back() -> None:
@@ -157,7 +157,7 @@ def test_an_objective_below_what_a_replica_takes_alone_is_told() -> None:
     tight = dataclasses.replace(ALONE, p99_ms=4)
     policy = make_policy(AutoscalingConfig.model_validate({"policy": {"kind": "slo"}, "p99_ms": 4}), tight)
     decision = policy.decide(0, observed(ranker_cpu=seen(1, 10_000)), policy.start())
-    assert "its p99 is above 3 ms alone" in decision.reasons[CPU]
+    assert "although the p99 of one request alone is above 3 ms" in decision.reasons[CPU]
 
 
 def daily(time_s: float) -> float:

@@ -88,4 +88,4 @@ def test_more_are_asked_for_once_more_have_been_wanted_for_the_delay() -> None:
         state = decision.state
         asked.append(decision.replicas[CPU])
     assert asked == [2, 2, 2, 2, 2, 2, 6, 2]
-    assert decision.reasons[CPU] == "ranker@cpu 2: 6.0 ongoing requests a replica, 2 are aimed at"
+    assert decision.reasons[CPU] == "ranker@cpu 2: 6.0 ongoing requests per replica, target 2"

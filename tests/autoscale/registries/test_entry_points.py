@@ -29,5 +29,5 @@ def test_a_name_of_two_packages_is_nobodys(site: Path) -> None:
 @pytest.mark.parametrize("value", ["zeta", "zeta:", "ze ta:A"])
 def test_an_entry_point_without_an_attribute_is_refused(site: Path, value: str) -> None:
     install(site, "zeta", {}, {GROUP: {"a": value}})
-    with pytest.raises(LoadFailure, match="the entry point of its package is no target"):
+    with pytest.raises(LoadFailure, match="the entry point of its package must be a target, got"):
         declared_target(GROUP, "a")

@@ -61,7 +61,7 @@ def test_a_kind_of_a_package_needs_trust_before_it_is_imported() -> None:
 @pytest.mark.usefixtures("installed")
 def test_options_of_another_class_have_no_descriptor() -> None:
     with pytest.raises(
-        LoadFailure, match="the options of runtime zeta are of another class, got RuntimeOptions"
+        LoadFailure, match="the options of runtime zeta have the wrong class, got RuntimeOptions"
     ):
         registry().for_config(RuntimeOptions(kind="zeta"))
 

@@ -15,16 +15,19 @@ def test_a_target_is_an_attribute_of_a_module() -> None:
     "target", ["", "math", "math:", ":pi", "math:pi:pi", "math pi", "../math:pi", "math:pi\n"]
 )
 def test_what_is_no_target_is_refused(target: str) -> None:
-    with pytest.raises(LoadFailure, match=r"it is no target, got .*; write package\.module:attribute"):
+    with pytest.raises(LoadFailure, match=r"expected a target, got .*; write package\.module:attribute"):
         load_target(target)
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("no_such:x", "there is no module no_such, got 'no_such:x'; install the package, or mend the name"),
+        (
+            "no_such:x",
+            "there is no module no_such, got 'no_such:x'; install the package, or correct the name",
+        ),
         ("json.no_such:x", "there is no module json.no_such, got 'json.no_such:x'"),
-        ("math:tau.none", "the module math has no tau.none, got 'math:tau.none'; name an attribute"),
+        ("math:tau.none", "the module math has no tau.none, got 'math:tau.none'; use an attribute"),
     ],
 )
 def test_what_is_not_there_is_named(target: str, message: str) -> None:

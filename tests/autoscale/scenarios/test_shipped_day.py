@@ -93,4 +93,4 @@ def test_with_two_calls_in_flight_more_ingresses_take_the_same_day() -> None:
     simulation = run(few, scaling, smooth_day(), options)
     # The first minutes start with the file's replicas, which are of no particular load.
     assert simulation.timeline.misses[10:].sum() <= 0.001 * simulation.timeline.arrived[10:].sum()
-    assert "calls in flight to ranker allow" in simulation.decisions[-1].reasons["ingress@cpu"]
+    assert "limited by 2 calls in flight to ranker" in simulation.decisions[-1].reasons["ingress@cpu"]

@@ -18,14 +18,17 @@ def test_chunks_go_on_where_the_one_before_ended_and_empty_ones_are_left_out() -
 @pytest.mark.parametrize(
     ("chunks", "message"),
     [
-        ([], "no request"),
-        ([chunk([])], "no request"),
-        ([chunk([0.0, 2.0, 1.0])], r"times_s\[2\] is 1.0, before 2.0: sort"),
-        ([chunk([0.0, 2.0]), chunk([1.0])], r"times_s\[2\] is 1.0, before 2.0: sort"),
-        ([chunk([-1.0])], r"times_s\[0\] is -1.0"),
-        ([chunk([0.0, float("nan")])], r"times_s\[1\] is nan"),
-        ([chunk([0.0], [0])], r"candidates\[0\] is 0"),
-        ([(np.zeros(2), np.ones(3, np.int32))], "give as many"),
+        ([], "no requests"),
+        ([chunk([])], "no requests"),
+        ([chunk([0.0, 2.0, 1.0])], r"times_s\[2\]: must be at least the time before it, 2.0, got 1.0; sort"),
+        (
+            [chunk([0.0, 2.0]), chunk([1.0])],
+            r"times_s\[2\]: must be at least the time before it, 2.0, got 1.0; sort",
+        ),
+        ([chunk([-1.0])], r"times_s\[0\]: must be finite and at least 0, got -1.0"),
+        ([chunk([0.0, float("nan")])], r"times_s\[1\]: must be finite and at least 0, got nan"),
+        ([chunk([0.0], [0])], r"candidates\[0\]: must be from 1 to 2\^31 - 1, got 0"),
+        ([(np.zeros(2), np.ones(3, np.int32))], r"expected the shape \(2,\) of the times, got shape \(3,\)"),
     ],
 )
 def test_what_is_no_trace_is_refused_by_its_place(chunks: list[Chunk], message: str) -> None:
@@ -36,11 +39,11 @@ def test_what_is_no_trace_is_refused_by_its_place(chunks: list[Chunk], message: 
 @pytest.mark.parametrize(
     ("rates", "candidates", "message"),
     [
-        ([], 200, "one step at least"),
-        ([1.0, -1.0], 200, r"requests_per_s\[1\] is -1.0"),
-        ([1.0, float("nan")], 200, r"requests_per_s\[1\] is nan"),
-        ([1.0], 0.0, r"candidates\[0\] is 0.0"),
-        ([1.0, 2.0], np.array([200.0]), "give as many"),
+        ([], 200, r"at least one step, got shape \(0,\)"),
+        ([1.0, -1.0], 200, r"requests_per_s\[1\]: must be finite and at least 0, got -1.0"),
+        ([1.0, float("nan")], 200, r"requests_per_s\[1\]: must be finite and at least 0, got nan"),
+        ([1.0], 0.0, r"candidates\[0\]: must be finite and at least 1, got 0.0"),
+        ([1.0, 2.0], np.array([200.0]), r"the shape \(2,\) of requests_per_s, got shape \(1,\)"),
     ],
 )
 def test_what_are_no_rates_is_refused(

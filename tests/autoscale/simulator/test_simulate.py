@@ -142,7 +142,7 @@ def test_no_room_is_told_once() -> None:
     full = replace(one_unit(2), pools={"cpu": CPU.model_copy(update={"max_nodes": 1})})
     simulation = simulate(full, Scheduled({5.0: {RANKER: 9}}), poisson(10, 60.0))
     assert [incident.what for incident in simulation.incidents] == [
-        "no room for ranker@cpu: pool cpu has its 1 max_nodes"
+        "no room for ranker@cpu: pool cpu already has max_nodes 1"
     ]
     assert simulation.timeline.ready["ranker@cpu"][-1] == 4
 
@@ -217,17 +217,27 @@ def test_a_part_of_a_trace_is_simulated_and_costs_that_part() -> None:
 @pytest.mark.parametrize(
     ("spec", "trace", "options", "message"),
     [
-        (one_unit(), [], {}, "no request"),
+        (one_unit(), [], {}, "no requests"),
         (one_unit(), [(np.array([2.0, 1.0]), np.array([1, 1]))], {}, "sort the trace"),
-        (one_unit(), [(np.array([-1.0]), np.array([1]))], {}, "is -1.0"),
-        (one_unit(), [(np.array([float("nan")]), np.array([1]))], {}, "is nan"),
-        (one_unit(), [(np.array([1.0, 1e12]), np.array([1, 1]))], {}, "are they seconds"),
-        (one_unit(), poisson(10, 5.0), {"start_s": 10.0}, "no request from 10.0 s"),
+        (one_unit(), [(np.array([-1.0]), np.array([1]))], {}, "got -1.0"),
+        (one_unit(), [(np.array([float("nan")]), np.array([1]))], {}, "got nan"),
+        (one_unit(), [(np.array([1.0, 1e12]), np.array([1, 1]))], {}, "at most 400 days"),
+        (one_unit(), poisson(10, 5.0), {"start_s": 10.0}, "no requests from 10.0 s"),
         (replace(one_unit(), pools={}), poisson(10, 5.0), {}, "add it to pools"),
-        (replace(one_unit(), units=()), poisson(10, 5.0), {}, "has a unit"),
-        (replace(one_unit(), p99_ms=float("nan")), poisson(10, 5.0), {}, "p99_ms of one is nan"),
-        (replace(one_unit(), decision_interval_s=0.01), poisson(10, 5.0), {}, "below the control loop's"),
-        (one_unit(), poisson(10, 5.0), {"failures": (Failure(at_s=1, pool="gpu"),)}, "of pool gpu"),
+        (replace(one_unit(), units=()), poisson(10, 5.0), {}, "needs at least one unit"),
+        (
+            replace(one_unit(), p99_ms=float("nan")),
+            poisson(10, 5.0),
+            {},
+            "p99_ms of one: must be a finite number above 0, got nan",
+        ),
+        (
+            replace(one_unit(), decision_interval_s=0.01),
+            poisson(10, 5.0),
+            {},
+            "at least the control loop's 0.1 s, got 0.01",
+        ),
+        (one_unit(), poisson(10, 5.0), {"failures": (Failure(at_s=1, pool="gpu"),)}, "unknown pool, got gpu"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_by_its_name(
@@ -240,10 +250,10 @@ def test_what_cannot_be_simulated_is_refused_by_its_name(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"min_replicas": 5, "max_replicas": 3}, "from 5 to 3"),
-        ({"cpus": 100}, "takes 100 cpus: a node of the pool has 4"),
-        ({"gpus": 1}, "takes 1 gpus: a node of the pool has 0"),
-        ({"profile": None}, "has no profile: rankway models bench"),
+        ({"min_replicas": 5, "max_replicas": 3}, "min 5 and max 3"),
+        ({"cpus": 100}, "a node of the pool has 4 cpus, and a replica needs 100"),
+        ({"gpus": 1}, "a node of the pool has 0 gpus, and a replica needs 1"),
+        ({"profile": None}, "has no profile; create it with rankway models bench"),
     ],
 )
 def test_a_unit_that_cannot_be_placed_is_refused(change: dict[str, Any], message: str) -> None:
@@ -255,14 +265,14 @@ def test_a_unit_that_cannot_be_placed_is_refused(change: dict[str, Any], message
 
 
 def test_a_decision_that_is_none_is_refused() -> None:
-    with pytest.raises(PolicyError, match="wants -1 replicas"):
+    with pytest.raises(PolicyError, match="must be a whole number of 0 or more, got -1"):
         simulate(one_unit(), Scheduled({0.0: {RANKER: -1}}), poisson(10, 20.0))
     with pytest.raises(PolicyError, match="decide on each"):
         simulate(one_unit(), Scheduled({0.0: {Key("other", "cpu"): 1}}), poisson(10, 20.0))
 
 
 def test_times_that_cross_are_refused() -> None:
-    with pytest.raises(ValidationError, match="not before end_s"):
+    with pytest.raises(ValidationError, match=r"must be before end_s 5\.0, got 5\.0"):
         SimulationOptions(start_s=5.0, end_s=5.0)
 
 
@@ -275,5 +285,5 @@ def test_rates_of_nothing_are_refused() -> None:
 
 def test_units_of_one_name_are_refused() -> None:
     unit = one_unit().units[0]
-    with pytest.raises(SpecError, match="its own name"):
+    with pytest.raises(SpecError, match="units with different names"):
         simulate(replace(one_unit(), units=(unit, unit)), Scheduled(), poisson(10, 5.0))

@@ -49,7 +49,7 @@ def test_a_stretch_of_it_is_read(folder: Path) -> None:
     traffic = read_traffic(folder, WEDNESDAY_S + 2, WEDNESDAY_S + 3)
     (arrivals,) = traffic.trace.arrivals()
     assert arrivals.candidates.tolist() == [30]
-    with pytest.raises(TraceError, match="no request that came to main"):
+    with pytest.raises(TraceError, match="no request arrived at main"):
         read_traffic(folder, WEDNESDAY_S + 100)
 
 

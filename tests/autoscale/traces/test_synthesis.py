@@ -64,13 +64,13 @@ def test_bursts_are_as_wide_as_asked_for() -> None:
 
 
 def test_what_the_series_does_not_have_is_refused(days: Days, tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match="2019-06-05 are not in the series"):
+    with pytest.raises(TraceError, match="2019-06-05 is not in the series"):
         synthesise(days, MONDAY, 3, BURSTS, requests_per_day=1e6)
-    with pytest.raises(TraceError, match="burstiness is -1"):
+    with pytest.raises(TraceError, match="burstiness: must be from 0 to 3, got -1"):
         synthesise(days, MONDAY, 1, BURSTS, requests_per_day=1e6, burstiness=-1)
-    with pytest.raises(TraceError, match="no day can be divided"):
+    with pytest.raises(TraceError, match="step_s: must divide a day, got 7"):
         synthesise(days, MONDAY, 1, BURSTS, requests_per_day=1e6, step_s=7)
-    with pytest.raises(TraceError, match="no table of hourly hires"):
+    with pytest.raises(TraceError, match="not a table of hourly hires"):
         read_hires(tmp_path / "absent.csv")
-    with pytest.raises(TraceError, match="no table of purchases"):
+    with pytest.raises(TraceError, match="not a table of purchases"):
         read_bursts(tmp_path / "absent.csv.xz")

@@ -30,23 +30,26 @@ def read_all(path: Path) -> list[Arrivals]:
         ("", "is empty"),
         ("# only a comment\n", "is empty"),
         ("time_s,candidates\n", "is empty"),
-        ("time_s,items\n1,2\n", "no column candidates"),
-        ("time_s,candidates,colour\n1,2,3\n", "colour is no column"),
-        ("time_s,candidates\n2,10\n1,10\n", r"request 2 .*before the request ahead.*sort"),
-        ("time_s,candidates\n-1,10\n", "below 0"),
-        ("time_s,candidates\n0,0\n", "less than one candidate"),
-        ("time_s,candidates\nnan,10\n", "no finite number"),
-        ("time_s,candidates\n,10\n", "no finite number"),
-        ("time_s,candidates\n1,\n", "nan candidates"),
+        ("time_s,items\n1,2\n", "missing column candidates"),
+        ("time_s,candidates,colour\n1,2,3\n", "unknown column colour"),
+        ("time_s,candidates\n2,10\n1,10\n", "request 2: time_s is before that of the previous request.*sort"),
+        ("time_s,candidates\n-1,10\n", "time_s must be at least 0"),
+        ("time_s,candidates\n0,0\n", "candidates must be at least 1"),
+        ("time_s,candidates\nnan,10\n", "time_s must be finite"),
+        ("time_s,candidates\n,10\n", "time_s must be finite"),
+        ("time_s,candidates\n1,\n", "candidates must be a whole number.*, got nan"),
         ("time_s,candidates\n1,2.5\n", "whole number"),
         ("time_s,candidates\n1,1e12\n", "whole number"),
         ("time_s,candidates\nsoon,10\n", "cannot be read"),
         ("time_s,candidates\n1,2,3\n", "cannot be read"),
-        ("time_s,candidates,deadline_ms\n1,2,0\n", "deadline_ms is 0"),
+        ("time_s,candidates,deadline_ms\n1,2,0\n", "deadline_ms must be above 0, got 0"),
         ("time_s,candidates,priority\n1,2,\n", "priority"),
         ("time_s,requests,candidates\n0,1,2\n", "at least two"),
         ("time_s,requests,candidates\n0,1,2\n60,1,2\n90,1,2\n", "60 and 90 s"),
-        ("time_s,requests,candidates\n0,1,2\n60,-1,2\n", "bin 2 .*requests is -1"),
+        (
+            "time_s,requests,candidates\n0,1,2\n60,-1,2\n",
+            r"bin 2 .*requests must be from 0 to 1e\+12, got -1",
+        ),
         ("time_s,requests,candidates\n0,1,2\n60,nan,2\n", "bin 2"),
         ("time_s,requests,candidates\n0,0,2\n60,0,2\n", "no bin has a request"),
         ("time_s,requests,candidates\n0,1,2\n60,inf,2\n", "bin 2"),
@@ -131,7 +134,7 @@ def test_bins_merge_and_split_without_losing_a_request() -> None:
     assert (wide.start_s, wide.requests.tolist()) == (0.0, [30, 30])
     assert (wide.candidates * wide.requests).sum() == 1000 + 2000 + 12_000
     assert trace.bins(20.0).requests.sum() == pytest.approx(60)
-    with pytest.raises(TraceError, match="do not fall"):
+    with pytest.raises(TraceError, match="cannot be divided into"):
         trace.bins(45.0)
     assert trace.scaled(2.5).counts.requests.tolist() == [25, 50, 75]
     for factor in (0.0, -1.0, float("nan"), float("inf")):

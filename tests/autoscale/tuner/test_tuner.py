@@ -47,7 +47,7 @@ def test_what_is_no_journal_or_policy_is_told(tmp_path: Path) -> None:
     (tmp_path / "j").mkdir()
     with pytest.raises(AutoscaleError, match="cannot be used as a journal"):
         tune(ONE, SERVE, TRACE, OPTIONS, tmp_path / "j")
-    with pytest.raises(AutoscaleError, match="no policy hope"):
+    with pytest.raises(AutoscaleError, match="policy: expected known kinds, got hope"):
         tune(ONE, SERVE, TRACE, OPTIONS.model_copy(update={"kinds": ("hope",)}), tmp_path / "k")
 
 

@@ -48,7 +48,7 @@ def test_search_writes_a_patch_and_reports_its_gain(home: Path) -> None:
     [
         (("--trials", "0"), "--trials"),
         (("--max-misses", "2"), "--max-misses"),
-        (("--policy", "hope"), "no policy hope"),
+        (("--policy", "hope"), "policy: expected known kinds, got hope"),
         (("--p99-ms", "-1"), "p99-ms"),
         (("--validate", "absent.csv"), "cannot be read"),
     ],

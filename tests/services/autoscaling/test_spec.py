@@ -102,7 +102,9 @@ def test_error_for_wrong_profile_names_the_unit_and_the_remedy(home: Path) -> No
         ProfileError, match=r"units.main.profile: main has no profile; measure one with rankway models bench"
     ):
         spec_of(config_of(), home)
-    with pytest.raises(ProfileError, match=r"gone.json cannot be read .*: rankway models bench"):
+    with pytest.raises(
+        ProfileError, match=r"gone.json: cannot be read, got .*; create it with rankway models bench"
+    ):
         spec_of(config_of({"units": {"main": {"profile": "gone.json"}}}), home)
     with pytest.raises(
         ProfileError, match=r"expected a profile of main@local, got scorer-gpu.json of scorer@gpu"

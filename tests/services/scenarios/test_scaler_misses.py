@@ -73,4 +73,4 @@ def test_degraded_answers_keep_the_ranker_and_misses_scale_it_up(
     assert service.run(400, per_s, fell=per_s // 2) == needed
     with caplog.at_level(logging.INFO, logger="ray.serve"):
         assert service.run(400, per_s, fell=per_s // 2, missed=per_s // 2) > needed
-    assert "added, as 50.0% of the answers are degraded, refused or late)" in caplog.text
+    assert "added because 50.0% of the answers are degraded, refused or late)" in caplog.text

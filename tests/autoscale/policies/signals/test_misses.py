@@ -99,7 +99,7 @@ def test_misses_that_last_raise_capacity_step_by_step_and_the_reason_says_so() -
     assert asked[5] == 4
     assert asked[-1] > 4
     assert asked == sorted(asked)
-    assert "% added, as 20.0% of the answers are degraded, refused or late)" in cluster.reason
+    assert "% added because 20.0% of the answers are degraded, refused or late)" in cluster.reason
 
 
 def test_a_missed_objective_raises_capacity_though_no_answer_is_degraded() -> None:
@@ -197,4 +197,4 @@ def test_ingresses_are_sized_by_what_their_calls_allow(calls: int) -> None:
         decision = policy.decide(now_s, Observation(units), decision.state)
     capacity = Sizing(config().applied_to(spec), aim=0.9, max_load=0.85).capacity(INGRESS, 200)
     assert decision.replicas[INGRESS] == -(-load // capacity.per_s)
-    assert (f"{calls} calls in flight to ranker allow" in decision.reasons[INGRESS]) == (calls < 32)
+    assert (f"limited by {calls} calls in flight to ranker" in decision.reasons[INGRESS]) == (calls < 32)

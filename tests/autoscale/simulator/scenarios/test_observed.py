@@ -93,7 +93,7 @@ def test_a_profile_that_promises_too_much_is_made_up_for(engine: Literal["events
     simulation = simulate(slower(spec, 1.6), policy, rates, SimulationOptions(engine=engine))
     bins = simulation.timeline
     assert bins.misses[-5:].sum() <= 0.01 * bins.arrived[-5:].sum()
-    assert any("added, as " in record.reasons["ranker@cpu"] for record in simulation.decisions)
+    assert any("added because " in record.reasons["ranker@cpu"] for record in simulation.decisions)
     assert bins.target["ranker@cpu"].max() <= 12
     unaware = AutoscalingConfig.model_validate(
         {"policy": {"kind": "coupled", "forecast": None, "max_added": 0}, "p99_ms": 80}
