@@ -1,1 +1,4 @@
-"""The autoscaling lab: policies, and a simulator that runs the very same ones. A leaf: it imports no other package."""
+"""The autoscaling lab: policies, and a simulator that runs the same policy objects as the cluster.
+
+It is a leaf: it imports no other package of this repository.
+"""

@@ -1,4 +1,4 @@
-"""What a pipeline makes of policies before anything runs: which change nothing in it, and objectives out of reach."""
+"""Advice on a pipeline before it runs: redundant policies, unreachable objectives and units limited by their calls."""
 
 from collections.abc import Collection
 
@@ -10,7 +10,7 @@ from autoscale.spec import Key, PipelineSpec
 
 
 def meaningless(config: AutoscalingConfig, spec: PipelineSpec) -> dict[str, str]:
-    """Give the kinds of policy that would do what a simpler one does in this pipeline, and why."""
+    """Return the kinds of policy that act like a simpler kind in this pipeline, with the reason for each."""
     messages = {}
     if len(spec.units) == 1:
         messages["coupled"] = "the pipeline has one unit, so coupled does the same as predictive"
@@ -27,7 +27,7 @@ def meaningless(config: AutoscalingConfig, spec: PipelineSpec) -> dict[str, str]
 
 
 def sizing_of(config: AutoscalingConfig | None, spec: PipelineSpec) -> Sizing:
-    """Return the capacities that the pipeline's policy reckons with; the planner's if it reckons with none."""
+    """Return the sizing that the pipeline's policy uses, or the planner's sizing if the policy uses no profiles."""
     policy = None if config is None else config.policy
     if not isinstance(policy, SizedConfig):
         return Sizing(spec)
@@ -35,7 +35,7 @@ def sizing_of(config: AutoscalingConfig | None, spec: PipelineSpec) -> Sizing:
 
 
 def unreachable(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
-    """Give a line for each unit and pool where a request alone takes more than its share of the objective."""
+    """Return a line for each unit and pool in which a single request exceeds its share of the objective."""
     if not isinstance(config.policy, SizedConfig):
         return []
     spec = config.applied_to(spec)
@@ -53,9 +53,14 @@ def unreachable(config: AutoscalingConfig, spec: PipelineSpec) -> list[str]:
 
 
 def call_limited(spec: PipelineSpec, sizing: Sizing, used: Collection[Key] | None = None) -> list[str]:
-    """Return a line for each unit and pool whose calls to the next unit limit it, with the number that would not.
+    """Return a line for each unit and pool that is limited by its calls to the next unit.
 
-    used: the keys that calls may go to; all that keep their share of the objective if it is not given.
+    Each line names the number of calls in flight that would be enough.
+
+    Args:
+        spec: the pipeline.
+        sizing: the capacities of its replicas.
+        used: the keys that calls may go to. By default these are all keys that keep their share of the objective.
     """
     lines = []
     for key in spec.keys():

@@ -1,4 +1,7 @@
-"""What stands under ``autoscaling:`` in a pipeline's YAML, what ``tune`` patches, and the policy made of it."""
+"""The ``autoscaling:`` section of a pipeline's YAML, and the policy that is created from it.
+
+``rankway autoscale tune`` writes such a section.
+"""
 
 import dataclasses
 from typing import Annotated, Any, Self
@@ -12,15 +15,17 @@ from autoscale.policies.registry import POLICIES, PolicyConfig
 from autoscale.registries.errors import PLUGIN_ERRORS, RegistryError
 from autoscale.spec import Key, PipelineSpec, PlacedUnit
 
-# A unit, or a unit in one of its pools.
+# ``<unit>``, or ``<unit>@<pool>`` for a unit in one of its pools.
 Placed = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(@[a-z][a-z0-9-]*)?$")]
 
 
 class BoundsConfig(BaseModel):
-    """How many replicas there may be.
+    """Bounds on the number of replicas.
 
-    min_replicas: 1 in a unit's first pool and 0 in its others where not given; a unit with 0 in all may have none.
-    max_replicas: as the pipeline has it where not given.
+    Attributes:
+        min_replicas: the default is 1 in the first pool of a unit and 0 in its other pools. A unit with 0 in all pools
+            can scale to zero.
+        max_replicas: the default is the pipeline's own maximum.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,11 +43,15 @@ class BoundsConfig(BaseModel):
 
 
 class AutoscalingConfig(BaseModel):
-    """How a pipeline scales.
+    """Autoscaling of a pipeline.
 
-    p99_ms: the objective of the whole answer. shares: of it, by unit; what is not given is shared out by what a
-    request takes in each. bounds: by ``<unit>`` or ``<unit>@<pool>``; the latter goes before.
-    limits: of all policies but those with delays of their own, as ``target_ongoing`` has Serve's.
+    Attributes:
+        p99_ms: the latency objective of the whole answer, as its 99th percentile.
+        shares: the share of the objective for each unit. Units that are not listed divide the rest in proportion to the
+            time that a single request takes in them.
+        bounds: bounds by ``<unit>`` or ``<unit>@<pool>``. The bounds of a pool take precedence.
+        limits: limits on the steps of the policy. They do not apply to a policy with its own delays, such as
+            ``target_ongoing``, which has Serve's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -71,10 +80,10 @@ class AutoscalingConfig(BaseModel):
         return self
 
     def applied_to(self, spec: PipelineSpec) -> PipelineSpec:
-        """Give the spec with this objective, interval, shares and bounds.
+        """Return the spec with this objective, interval, shares and bounds.
 
         Raises:
-            PolicyError: shares or bounds are of a unit or pool that the pipeline lacks, or bounds cross.
+            PolicyError: shares or bounds name an unknown unit or pool, or a minimum is above its maximum.
         """
         names = {unit.name for unit in spec.units}
         for share in self.shares:
@@ -122,10 +131,14 @@ class AutoscalingConfig(BaseModel):
 
 
 def make_policy(config: AutoscalingConfig, spec: PipelineSpec) -> Policy[Any]:
-    """Make the policy of a pipeline, within its bounds and limits; ``spec`` may have the config applied or not.
+    """Create the policy of a pipeline, wrapped in its bounds and limits.
+
+    Args:
+        config: the autoscaling section of the pipeline.
+        spec: the pipeline. It does not matter whether the config is applied to it already.
 
     Raises:
-        PolicyError: shares or bounds do not fit the pipeline, or another package's policy cannot be made.
+        PolicyError: shares or bounds do not fit the pipeline, or the policy of another package cannot be created.
     """
     spec, kind = config.applied_to(spec), policy_kind(config.policy)
     try:
@@ -145,7 +158,7 @@ def policy_kind(policy: PolicyOptions) -> AnyPolicyKind:
     """Return the descriptor of a policy's kind.
 
     Raises:
-        PolicyError: it cannot be loaded.
+        PolicyError: the descriptor cannot be loaded.
     """
     try:
         return POLICIES.for_config(policy)

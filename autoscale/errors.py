@@ -1,8 +1,8 @@
-"""Errors of the autoscale package; all are the caller's to mend (command line: exit 2).
+"""Errors of the autoscale package. The user can correct all of them (exit code 2 on the command line).
 
 AutoscaleError
 ├── SpecError       a pipeline as described cannot be scaled or simulated
-├── ProfileError    a measured profile is missing, damaged or of something else
+├── ProfileError    a measured profile is missing, damaged or belongs to another unit
 ├── TraceError      a trace of arrivals cannot be used
 └── PolicyError     a policy's options contradict one another or the pipeline
 """
@@ -17,7 +17,7 @@ class SpecError(AutoscaleError):
 
 
 class ProfileError(AutoscaleError):
-    """A measured profile is missing, damaged or of something else."""
+    """A measured profile is missing, damaged or belongs to another unit."""
 
 
 class TraceError(AutoscaleError):

@@ -1,10 +1,15 @@
-"""Pools: kinds of node, what one has, what it costs, and how it comes and goes."""
+"""Pools: kinds of node, with their resources, prices and lifecycle."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class SpotConfig(BaseModel):
-    """Nodes that the provider may take back; the pool's price is then theirs."""
+    """Spot nodes, which the provider may reclaim. The pool's price is then the spot price.
+
+    Attributes:
+        interruptions_per_hour: mean number of times per hour that a node is reclaimed.
+        notice_s: time between the provider's notice and the loss of the node.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -13,9 +18,12 @@ class SpotConfig(BaseModel):
 
 
 class PoolConfig(BaseModel):
-    """One kind of node; a replica fits a pool when its cpus, gpus and memory fit one node.
+    """One kind of node. A replica fits a pool if its CPUs, GPUs and memory fit one node.
 
-    accelerator: Ray's name of the GPU's type, as "H100"; price_per_hour: of one node, in any one currency.
+    Attributes:
+        accelerator: Ray's name of the GPU type, such as "H100".
+        price_per_hour: the price of one node. All pools use the same currency.
+        provisioning_s: time from the request for a node until it is up.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

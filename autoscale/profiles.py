@@ -1,4 +1,4 @@
-"""Profiles: what a replica of a unit in a pool was measured to take, as a small file."""
+"""Profiles: the measured batch times and resources of one replica of a unit in a pool, stored in a small file."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from autoscale.errors import ProfileError
 
 
 class Timing(BaseModel):
-    """Batches of one size: how long their execution took, over ``runs`` of them."""
+    """Execution times of batches of one size, measured over ``runs`` batches."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -23,16 +23,24 @@ class Timing(BaseModel):
 
 
 class Profile(BaseModel):
-    """One unit in one pool.
+    """The profile of one unit in one pool.
 
-    overhead_ms: of a request outside its batches, HTTP and hops included, with nothing waiting (p50).
-    overhead_cpu_ms: by how much longer a replica is busy, a request, than its batches take; with what these take it
-    bounds the rate.
-    served_ratio: of what a batch takes in the service while none of its like runs beside it, to its timing by itself.
-    contention: by what share longer it takes there while all of its like do, of which there were ``neighbours``.
-    served_sigma: what the logarithm of a batch's time there spreads by; None: as the timings do.
-    fallback_us_per_candidate: what the model that answers instead of a late ranker takes, in the ingress unit.
-    machine: what it was measured on, for whoever compares.
+    Attributes:
+        machine: the machine of the measurement, for comparisons.
+        timings: batch times of the isolated unit.
+        startup_s: time until a new replica on a running node is ready.
+        memory_mib: memory of one replica.
+        overhead_ms: time of a request outside its batches, including HTTP and hops, with empty queues (p50).
+        overhead_cpu_ms: additional time per request for which a replica is busy beside its batches. Together with the
+            batch times it limits the request rate.
+        served_ratio: batch time in the service while no other replica of the unit runs a batch, relative to the
+            isolated timing.
+        contention: relative increase of the batch time in the service while all other replicas of the unit on the node
+            run batches too. There were ``neighbours`` of them.
+        neighbours: number of other replicas in the measurement of ``contention``.
+        served_sigma: standard deviation of the logarithm of batch times in the service. None: that of the timings.
+        fallback_us_per_candidate: time per candidate of the model in the ingress unit that answers if the ranker is
+            late.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -63,7 +71,7 @@ def read_profile(path: Path) -> Profile:
     """Read a profile.
 
     Raises:
-        ProfileError: it is not there, or not a profile.
+        ProfileError: the file cannot be read, or is not a profile.
     """
     try:
         return Profile.model_validate_json(path.read_bytes())
@@ -76,7 +84,7 @@ def read_profile(path: Path) -> Profile:
 
 
 def write_profile(profile: Profile, path: Path) -> None:
-    """Write a profile, whole or not at all."""
+    """Write a profile atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_suffix(".writing")
     staging.write_text(json.dumps(profile.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,7 @@
-"""The pipeline as policies, simulator, tuner and planner see it; ``services/autoscaling/spec.py`` makes it."""
+"""The description of a pipeline for policies, simulator, tuner and planner.
+
+``services/autoscaling/spec.py`` creates it from the configuration.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,19 +13,19 @@ from autoscale.profiles import Profile
 
 
 class Key(NamedTuple):
-    """A unit in a pool: what is replicated, priced and decided on; the Serve deployment ``<unit>@<pool>``."""
+    """A unit in a pool, which is the Serve deployment ``<unit>@<pool>``. Replicas, prices and decisions are by key."""
 
     unit: str
     pool: str
 
     def __str__(self) -> str:
-        """As deployments are named."""
+        """Return the name of the deployment."""
         return f"{self.unit}@{self.pool}"
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedUnit:
-    """A unit in one of its pools: what a replica needs and takes, and how many there may be."""
+    """A unit in one of its pools: the profile and the resources of a replica, and bounds on the number of replicas."""
 
     pool: str
     profile: Profile
@@ -35,7 +38,7 @@ class PlacedUnit:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """What answers when a unit is late: a model in the ingress unit, and its time for each candidate."""
+    """The model in the ingress unit that answers if another unit is late, with its time for each candidate."""
 
     name: str
     seconds_per_candidate: float
@@ -43,7 +46,7 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class UnitSpec:
-    """A unit: its queue and batches, as ``services/scheduling/batcher.py`` forms them, and where it may run."""
+    """A unit: the limits of its queue and batches (``services/scheduling/batcher.py``), and the pools it may run in."""
 
     name: str
     placed: tuple[PlacedUnit, ...]
@@ -52,10 +55,10 @@ class UnitSpec:
     max_calls_in_flight: int = 1
 
     def in_pool(self, pool: str) -> PlacedUnit:
-        """Give the unit as it is placed in a pool.
+        """Return the placement of the unit in a pool.
 
         Raises:
-            SpecError: it is not.
+            SpecError: the unit is not in this pool.
         """
         for placed in self.placed:
             if placed.pool == pool:
@@ -65,9 +68,14 @@ class UnitSpec:
 
 @dataclass(frozen=True, slots=True)
 class PipelineSpec:
-    """A pipeline; ``units`` in a request's order, the ingress first.
+    """A pipeline.
 
-    p99_ms: the objective of the whole answer; deadline_ms: when a request is answered with less, or refused.
+    Attributes:
+        units: the units in the order of a request. The first one is the ingress.
+        p99_ms: the latency objective of the whole answer.
+        deadline_ms: time after which a request is answered by the fallback, or refused.
+        candidates_per_request: the mean number of candidates of a request.
+        metrics_interval_s: the interval at which replicas report metrics.
     """
 
     name: str
@@ -80,13 +88,13 @@ class PipelineSpec:
     metrics_interval_s: float = 1.0
     decision_interval_s: float = 5.0
     shares: dict[str, float] = field(default_factory=dict)
-    """Of the objective, by unit; what is not given is shared out by what a request takes in each."""
+    """Share of the objective by unit. Other units divide the rest in proportion to the time of a single request."""
 
     def unit(self, name: str) -> UnitSpec:
-        """Give the unit of that name.
+        """Return the unit of that name.
 
         Raises:
-            SpecError: there is none.
+            SpecError: there is no such unit.
         """
         for unit in self.units:
             if unit.name == name:
@@ -94,11 +102,11 @@ class PipelineSpec:
         raise SpecError(f"unknown unit, got {name}; the pipeline has {', '.join(u.name for u in self.units)}")
 
     def keys(self) -> Iterator[Key]:
-        """Give every unit in every pool that it may run in."""
+        """Yield the key of every unit in every pool that it may run in."""
         for unit in self.units:
             for placed in unit.placed:
                 yield Key(unit.name, placed.pool)
 
     def placed(self, key: Key) -> PlacedUnit:
-        """Give the unit as it is placed in the pool."""
+        """Return the placement of the key's unit in the key's pool."""
         return self.unit(key.unit).in_pool(key.pool)

@@ -1,11 +1,16 @@
-"""A replica as a queue: Poisson arrivals, and whenever it is idle it takes all that waits, up to a batch.
+"""A queueing model of one replica: requests arrive at random (Poisson), and an idle replica serves up to a full batch.
 
-The bulk-service queue M/G/1 with batches of 1 to b (N. T. J. Bailey, "On queueing processes with bulk service", JRSS B
-16, 1954; M. F. Neuts, "A general class of bulk queues with Poisson input", Annals of Mathematical Statistics 38, 1967)
-with a service time that grows with the batch; for inference servers Y. Inoue, "Queueing analysis of GPU-based
-inference servers with dynamic batching", Performance Evaluation 147, 2021. What is left at the ends of services is a
-Markov chain; it is solved, and latencies are taken from it for an arrival at a random moment. All requests are of one
-size, and replicas have queues of their own: where arrivals choose the shorter of two, less waits than is given here.
+The model is the bulk-service queue M/G/1 with batches of 1 to b requests (N. T. J. Bailey, "On queueing processes with
+bulk service", JRSS B 16, 1954; M. F. Neuts, "A general class of bulk queues with Poisson input", Annals of Mathematical
+Statistics 38, 1967). The service time grows with the batch. For inference servers see Y. Inoue, "Queueing analysis of
+GPU-based inference servers with dynamic batching", Performance Evaluation 147, 2021.
+
+The numbers of requests that wait at the ends of services are a Markov chain. Its stationary distribution gives the
+latency of a request that arrives at a random time. All requests have the same size, and each replica has its own queue.
+If requests choose the shorter of two queues, they wait less than the model says.
+
+For example, a replica that takes 2 ms + 0.02 ms for each candidate, with batches of at most 800 candidates, serves at
+most 4 requests of 200 candidates in 18 ms, which is 222 requests/s.
 """
 
 import functools
@@ -19,16 +24,16 @@ from autoscale.capacity.markov_chain import fewer_states, left_at_ends, normal
 from autoscale.capacity.service_time import ServiceTime
 
 _FULLEST = 0.98
-"""Of what a replica can do, more is not looked at: what waits there depends on how long it lasts."""
+"""Largest load that is modelled, as a share of saturation. Above it, the queue depends on how long the load lasts."""
 _MAX_BATCH = 128
-_Z99 = 2.3263478740408408  # the standard normal's 99th percentile
+_Z99 = 2.3263478740408408  # 99th percentile of the standard normal distribution
 _PRECISION = 1e-8
 _ELAPSED = (np.arange(6) + 0.5) / 6
 
 
 @dataclass(frozen=True, slots=True)
 class BatchQueue:
-    """One replica whose requests have ``candidates_per_request``, with batches of up to ``max_candidates``."""
+    """The queue of one replica. Requests have ``candidates_per_request``, and batches at most ``max_candidates``."""
 
     service: ServiceTime
     candidates_per_request: float
@@ -36,42 +41,42 @@ class BatchQueue:
 
     @property
     def max_requests(self) -> int:
-        """Give the requests of a full batch; a request that is larger than a batch goes alone."""
+        """The number of requests in a full batch. A request that is larger than a batch is served alone."""
         return min(_MAX_BATCH, max(1, int(self.max_candidates / self.candidates_per_request)))
 
     def busy_s(self) -> NDArray[np.float64]:
-        """Give the mean times of batches of 1 to ``max_requests`` requests."""
+        """Return (max_requests,) the mean times of batches of 1 to ``max_requests`` requests."""
         requests = np.arange(1, self.max_requests + 1)
         return np.maximum(self.service.busy_s(requests, requests * self.candidates_per_request), 1e-6)
 
     @property
     def saturation_per_s(self) -> float:
-        """Give the requests a second that it serves when it is never idle: full batches, one after another."""
+        """Requests per second of a replica that is never idle and serves only full batches."""
         return self.max_requests / float(self.busy_s()[-1])
 
     @property
     def alone_p99_s(self) -> float:
-        """Give the 99th percentile of a request that meets an idle replica."""
+        """99th percentile of the latency of a request that arrives at an idle replica."""
         sigma = self.service.sigma
         return float(self.busy_s()[0]) * math.exp(_Z99 * sigma - sigma**2 / 2)
 
     def p99_s(self, requests_per_s: float) -> float:
-        """Give the 99th percentile of waiting and service at so many requests a second; inf where it cannot keep up."""
+        """Return the 99th percentile of waiting and service time at a load, or infinity above the largest load."""
         return _p99_s(self, requests_per_s)
 
     def quantile_s(self, requests_per_s: float, quantile: float) -> float:
-        """Give a quantile of waiting and service, without what a request takes outside batches."""
+        """Return a quantile of waiting and service time, without the overhead of a request outside batches."""
         if requests_per_s > _FULLEST * self.saturation_per_s:
             return math.inf
         return _quantile_s(*self._latencies(requests_per_s), quantile)
 
     def mean_s(self, requests_per_s: float) -> float:
-        """Return the mean of waiting and service, without the time that a request takes outside batches."""
+        """Return the mean of waiting and service time, without the overhead of a request outside batches."""
         waits, means, _, weights = self._latencies(requests_per_s)
         return float((weights * (waits + means)).sum())
 
     def load_per_s(self, p99_s: float) -> float:
-        """Give the most requests a second with the 99th percentile within ``p99_s``; 0 where it never is."""
+        """Return the highest load in requests/s whose 99th percentile is within ``p99_s``, or 0 if there is none."""
         low, high = 0.0, _FULLEST * self.saturation_per_s
         if self.p99_s(high) <= p99_s:
             return high
@@ -83,13 +88,22 @@ class BatchQueue:
     def _latencies(
         self, rate: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Give (n,) what goes before an arrival's own batch, and mean, log deviation and weight of what follows it."""
+        """Return a weighted sample of the latencies of an arrival at a random time, as four arrays (n,).
+
+        Returns:
+            The rest of the present service, the mean and the standard deviation of the logarithm of the time after it,
+            and the weight. The time after it consists of the full batches ahead and the arrival's own batch.
+        """
         busy_s, sigma, full = self.busy_s(), max(self.service.sigma, 0.01), self.max_requests
         chances = left_at_ends(rate, busy_s, sigma)
         idle = chances[0] / max(rate, 1e-12)
         left, time_s = fewer_states(chances * busy_s[np.clip(np.arange(chances.size), 1, full) - 1])
-        # Axes: what was left at the last end, how long the present batch takes (an arrival meets long ones more
-        # often), how much of it is over, how many came since its start, how many come after, to its end.
+        # Axes, in this order:
+        # - requests that waited at the last end of a service
+        # - time of the present batch (an arrival meets long batches more often)
+        # - elapsed share of the present batch
+        # - arrivals since its start
+        # - further arrivals until its end
         nodes, node_weights = normal(7)
         came_nodes, came_weights = normal(5)
         behind_nodes, behind_weights = normal(3)
@@ -131,14 +145,14 @@ def _quantile_s(
     weights: NDArray[np.float64],
     quantile: float,
 ) -> float:
-    """Give a quantile of waits, each with a lognormal time after it."""
+    """Return a quantile of the sum of a fixed wait and a lognormal time, over a weighted sample of both."""
     from scipy.optimize import brentq
     from scipy.special import ndtr
 
     logs = np.log(means) - deviations**2 / 2
 
     def lacks(time_s: float) -> float:
-        """Of logarithms of what is later, which fall about evenly with time: a secant soon meets their root."""
+        """Return the logarithmic error of the share that is later. It is nearly linear, so root finding is fast."""
         below = ndtr((np.log(np.maximum(time_s - waits, 1e-12)) - logs) / deviations)
         return math.log1p(-quantile) - math.log(max(1 - float((weights * below).sum()), 1e-15))
 
@@ -152,7 +166,7 @@ def _poisson(means: NDArray[np.float64], deviates: NDArray[np.float64]) -> NDArr
 
 @functools.lru_cache(maxsize=1 << 16)
 def _p99_s(queue: BatchQueue, requests_per_s: float) -> float:
-    """Keep what ``load_per_s`` comes upon: it halves the same range for every objective."""
+    """Return the cached 99th percentile. ``load_per_s`` bisects the same range for every objective."""
     return queue.quantile_s(requests_per_s, 0.99)
 
 
@@ -160,9 +174,9 @@ def _p99_s(queue: BatchQueue, requests_per_s: float) -> float:
 def candidates_per_s_within(
     service: ServiceTime, candidates_per_request: float, max_candidates: int, p99_s: float
 ) -> float:
-    """Give the most candidates a second a replica takes with the 99th percentile of waiting and service in ``p99_s``.
+    """Return the candidates/s of a replica whose 99th percentile of waiting and service time is within ``p99_s``.
 
-    ``service`` is told apart by identity: ``service_time`` gives the same for equal profiles.
+    The cache compares ``service`` by identity. ``service_time`` returns the same object for equal profiles.
     """
     queue = BatchQueue(service, candidates_per_request, max_candidates)
     return queue.load_per_s(p99_s) * candidates_per_request

@@ -1,12 +1,12 @@
-"""Calls to another unit: how long one takes, and how much work a replica that waits for them can pass on.
+"""Calls to the next unit: their duration, and the load at which they limit the calling replica.
 
-A replica has a bounded number of batches under way (``max_calls_in_flight``). One that waits for the next unit keeps
-its place until the answer is there. So a replica passes on at most
+A replica has at most ``max_calls_in_flight`` batches in progress. A batch that was sent to the next unit counts until
+the answer arrives. Therefore a replica serves at most
 
     calls in flight x candidates of a full batch / (its own time for the batch + the next unit's response time)
 
 For example, 2 calls of 1,000 candidates that take 20 ms here and 30 ms there are 40,000 candidates/s, although the
-replica alone could do 50,000.
+replica alone could serve 50,000.
 """
 
 import functools
@@ -19,15 +19,19 @@ from autoscale.capacity.service_time import ServiceTime, service_time
 from autoscale.spec import Key, PipelineSpec, UnitSpec
 
 _FULLEST = 0.9
-"""Share of its saturation at which the next unit is looked at, at most. Above it, response times grow without end."""
+"""Largest assumed load of the next unit, as a share of its saturation. Above it, response times grow without bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallLimit:
-    """The limit that calls to ``unit``, the next one, set to a replica.
+    """The limit on a replica that follows from its calls to the next unit.
 
-    calls: in flight at once. candidates: of a full batch. own_s: the replica's own time for it. response_s: the next
-    unit's time, the way there and back included.
+    Attributes:
+        unit: the next unit.
+        calls: the number of calls in flight.
+        candidates: the candidates of a full batch.
+        own_s: the replica's own time for a full batch.
+        response_s: the response time of the next unit, including the hop.
     """
 
     unit: str
@@ -38,21 +42,21 @@ class CallLimit:
 
     @property
     def per_s(self) -> float:
-        """Candidates a second."""
+        """Candidates per second that the calls allow."""
         return self.calls * self.candidates / self.call_s
 
     @property
     def call_s(self) -> float:
-        """How long a call keeps its place."""
+        """The time for which a batch counts as a call in flight."""
         return self.own_s + self.response_s
 
     def calls_for(self, per_s: float) -> int:
-        """Return the number of calls in flight that allows so many candidates a second."""
+        """Return the number of calls in flight that allows ``per_s`` candidates per second."""
         return max(1, math.ceil(per_s * self.call_s / self.candidates - 1e-9))
 
 
 def next_unit(spec: PipelineSpec, name: str) -> UnitSpec | None:
-    """Return the unit that ``name`` calls; None for the last one."""
+    """Return the unit that the unit ``name`` calls, or None for the last unit."""
     names = [unit.name for unit in spec.units]
     index = names.index(name) + 1
     return spec.units[index] if index < len(names) else None
@@ -63,7 +67,12 @@ def call_limit(
 ) -> CallLimit:
     """Return the limit of a replica of ``key`` whose calls all go to ``to``.
 
-    A replica of ``to`` is taken to be under ``load_per_s`` candidates a second: the load that it is sized for.
+    Args:
+        spec: the pipeline.
+        key: the calling replica.
+        to: the called unit and pool.
+        candidates_per_request: the size of requests.
+        load_per_s: the assumed load of a replica of ``to``, in candidates/s. It is the load that it is sized for.
     """
     unit = spec.unit(key.unit)
     requests = max(1, int(unit.max_candidates / candidates_per_request))
@@ -81,7 +90,7 @@ def call_limit(
 
 
 def mixed(limits: Mapping[str, CallLimit], shares: Mapping[str, float]) -> CallLimit:
-    """Return the limit of calls that are spread over pools by ``shares``, of which one at least is above 0."""
+    """Return the limit of calls that are spread over pools by ``shares``. At least one share is above 0."""
     total = sum(shares.values())
     response_s = sum(share / total * limits[pool].response_s for pool, share in shares.items())
     return replace(next(iter(limits.values())), response_s=response_s)
@@ -89,7 +98,7 @@ def mixed(limits: Mapping[str, CallLimit], shares: Mapping[str, float]) -> CallL
 
 @functools.lru_cache(maxsize=256)
 def _of_calls(service: ServiceTime, requests: int) -> ServiceTime:
-    """Return the service time of calls, each of so many requests."""
+    """Return the service time of calls of ``requests`` requests each. One call then counts as one request."""
     return replace(
         service,
         per_request_s=service.per_request_s * requests,

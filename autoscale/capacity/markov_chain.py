@@ -1,4 +1,4 @@
-"""The Markov chain of a replica's queue: how many requests wait when a service ends."""
+"""The Markov chain of a replica's queue: the number of requests that wait at the end of a service."""
 
 import functools
 
@@ -10,13 +10,13 @@ _MOST_STATES = 48
 
 @functools.cache
 def normal(nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return points and weights that stand for a standard normal deviate (Gauss and Hermite)."""
+    """Return the points and weights of a Gauss-Hermite quadrature for the standard normal distribution."""
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     return points, weights / weights.sum()
 
 
 def fewer_states(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the states that matter, neighbours as one where there are many, and their weights."""
+    """Return the states with a significant weight, and their weights. If there are many, neighbours are merged."""
     states = np.flatnonzero(weights > 1e-7 * weights.sum())
     starts = np.unique(np.linspace(0, states.size, _MOST_STATES, endpoint=False).astype(np.int64))
     sums = np.add.reduceat(weights[states], starts)
@@ -25,7 +25,13 @@ def fewer_states(weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArr
 
 
 def left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Return (n,) the chance that so many requests wait when a service ends."""
+    """Return (n,) the probability that 0, 1, 2, ... requests wait at the end of a service.
+
+    Args:
+        rate: arrivals per second.
+        busy_s: (b,) the mean time of batches of 1 to b requests.
+        sigma: the standard deviation of the logarithm of batch times.
+    """
     full = busy_s.size
     size = 3 * full + 96
     nodes, weights = normal(7)
@@ -39,15 +45,20 @@ def left_at_ends(rate: float, busy_s: NDArray[np.float64], sigma: float) -> NDAr
     more = counts - np.maximum(left - full, 0)
     begun = np.clip(left, 1, full) - 1
     chain = np.where(more >= 0, arrivals[begun, more], 0.0)
-    chain[:, -1] += 1 - chain.sum(axis=1)  # what is not looked at further
+    chain[:, -1] += 1 - chain.sum(axis=1)  # the last state stands for all longer queues
     return _stationary(chain, full)
 
 
 def _stationary(chain: NDArray[np.float64], down: int) -> NDArray[np.float64]:
-    """Return (n,) the stationary distribution of a chain (n, n) that falls by ``down`` states at most; it is consumed.
+    """Return (n,) the stationary distribution of a Markov chain (n, n). The matrix ``chain`` is overwritten.
 
-    By elimination without subtraction (W. K. Grassmann, M. I. Taksar and D. P. Heyman, Operations Research 33, 1985).
-    It is numpy's elementwise arithmetic alone: a linear algebra library would wake all its threads for so little.
+    The method is elimination without subtraction (W. K. Grassmann, M. I. Taksar and D. P. Heyman, Operations Research
+    33, 1985). It uses only numpy's elementwise arithmetic, because a linear algebra library would start all its threads
+    for this small problem.
+
+    Args:
+        chain: transition probabilities.
+        down: the largest number of states by which the chain falls in one step.
     """
     size = len(chain)
     for state in range(size - 1, 0, -1):

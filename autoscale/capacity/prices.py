@@ -1,4 +1,4 @@
-"""What a replica costs in a pool, and how many of them the pool has room for."""
+"""The price of a replica in a pool, and the number of replicas that the pool has room for."""
 
 import math
 
@@ -6,7 +6,11 @@ from autoscale.spec import Key, PipelineSpec
 
 
 def price(spec: PipelineSpec, key: Key) -> float:
-    """Give what a replica costs an hour: its share of a node, by what it takes most of; 1 where no price is known."""
+    """Return the price of a replica per hour.
+
+    It is the price of a node times the largest share of a resource of the node that the replica uses. A pool without a
+    price counts as 1 per node, and an unknown pool as 1 per replica.
+    """
     placed, pool = spec.placed(key), spec.pools.get(key.pool)
     if pool is None:
         return 1.0
@@ -19,7 +23,7 @@ def price(spec: PipelineSpec, key: Key) -> float:
 
 
 def room(spec: PipelineSpec, key: Key) -> int:
-    """Give how many replicas there may be, by the bounds and by the pool's nodes, were they for this unit alone."""
+    """Return the largest number of replicas by the bounds and by the nodes of the pool, if no other unit used them."""
     placed, pool = spec.placed(key), spec.pools.get(key.pool)
     if pool is None:
         return placed.max_replicas

@@ -1,4 +1,4 @@
-"""The requests a second that a replica takes within its unit's share of the objective."""
+"""The requests per second that a replica serves within its unit's share of the objective."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,12 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class RequestCapacity:
-    """Capacity of one replica: requests a second with p99 within its share, and when it is never idle.
+    """The capacity of one replica.
 
-    limited_by_calls: both are what its calls in flight to the next unit allow; it could do more itself.
+    Attributes:
+        requests_per_s: requests per second with p99 within the unit's share of the objective.
+        saturated_requests_per_s: requests per second of a replica that is never idle.
+        limited_by_calls: whether the calls in flight to the next unit limit both numbers.
     """
 
     requests_per_s: float
@@ -21,13 +24,13 @@ class RequestCapacity:
 
 
 def request_capacities(spec: PipelineSpec) -> dict[Key, RequestCapacity]:
-    """Give what replicas of each unit take in each pool; pools too slow for the unit's share are left out.
+    """Return the capacity of a replica of each unit in each pool. Pools that are too slow for the share are left out.
 
-    A spot pool's replicas count for the part of the time that they are there. Calls to the next unit are taken to go
-    to the pool where its candidates cost least.
+    Replicas in a spot pool count only for the share of time for which their node exists. Calls to the next unit are
+    assumed to go to the pool in which a request costs least.
 
     Raises:
-        SpecError: no pool of a unit answers a request within its share.
+        SpecError: no pool of a unit answers a request within the unit's share.
     """
     sizing, size = Sizing(spec), float(spec.candidates_per_request)
     loads: dict[Key, RequestCapacity] = {}

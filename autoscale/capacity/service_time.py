@@ -1,4 +1,4 @@
-"""What a batch takes on one replica, fitted to its profile: what simulator, policies and planner reckon with."""
+"""The time of a batch on one replica, fitted to its profile. Simulator, policies and planner all use it."""
 
 import functools
 import math
@@ -9,20 +9,29 @@ from numpy.typing import ArrayLike, NDArray
 
 from autoscale.profiles import Profile, Timing
 
-_Z99 = 2.3263478740408408  # the standard normal's 99th percentile
+_Z99 = 2.3263478740408408  # 99th percentile of the standard normal distribution
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ServiceTime:
-    """The mean time of a batch is ``per_request_s`` for each request and a piecewise linear function of its candidates.
+    """The distribution of the time of a batch.
 
-    That is while all of its like run beside it, of which there are ``neighbours`` or more: what bounds a pool's rate.
-    While none does it is shorter by ``relief``, a share of it, and in between in proportion.
-    candidates, seconds: (k,) float64 knots of that function, k >= 2, the first at 0 candidates, neither falling;
-    past the last it goes on as its last piece. A batch's time is lognormal about its mean with ``sigma`` of its
-    logarithm: mean x exp(sigma z - sigma^2 / 2) for a standard normal z.
-    overhead_s: of a request outside its batches. overhead_cpu_s: by how much longer its batch takes for what it takes
-    there of the same cores.
+    The mean is ``per_request_s`` for each request plus a piecewise linear function of the candidates. It holds while
+    all other replicas of the unit on the node run batches, because that limits the rate of a pool. While none of them
+    runs a batch, the mean is lower by the share ``relief``, and proportionally in between.
+
+    The time is lognormal: mean x exp(sigma z - sigma^2 / 2) for a standard normal z.
+
+    Attributes:
+        candidates: (k,) float64, the knots of the function, k >= 2. They start at 0 and do not decrease.
+        seconds: (k,) float64, the mean seconds at the knots. They do not decrease. Beyond the last knot the function
+            continues with its last slope.
+        per_request_s: additional seconds for each request.
+        sigma: the standard deviation of the logarithm of the time.
+        overhead_s: time of a request outside its batches.
+        overhead_cpu_s: additional batch time for each request, because the handling of requests uses the same cores.
+        relief: relative reduction of the time while no other replica of the unit runs a batch.
+        neighbours: the least number of other replicas that cause the full contention.
     """
 
     candidates: NDArray[np.float64]
@@ -35,7 +44,7 @@ class ServiceTime:
     neighbours: int = 0
 
     def batch_s(self, requests: ArrayLike, candidates: ArrayLike) -> NDArray[np.float64]:
-        """Give the mean time of batches of so many requests and candidates, broadcast against each other."""
+        """Return the mean time of batches with these numbers of requests and candidates, which are broadcast."""
         c = np.asarray(candidates, np.float64)
         slope = (self.seconds[-1] - self.seconds[-2]) / (self.candidates[-1] - self.candidates[-2])
         past = np.maximum(c - self.candidates[-1], 0.0) * slope
@@ -44,16 +53,16 @@ class ServiceTime:
         return total
 
     def busy_s(self, requests: ArrayLike, candidates: ArrayLike) -> NDArray[np.float64]:
-        """Give how long a replica is busy with such a batch in the service: what bounds its rate."""
+        """Return the time for which a replica in the service is busy with such batches. It limits the request rate."""
         return self.batch_s(requests, candidates) + np.asarray(requests, np.float64) * self.overhead_cpu_s
 
 
 @functools.lru_cache(maxsize=256)
 def service_time(profile: Profile) -> ServiceTime:
-    """Fit a profile's timings: least squares of relative errors, no part of it negative or falling.
+    """Fit the timings of a profile by least squares of the relative errors. No coefficient is negative.
 
-    Requests are told from candidates only where batches of as many candidates were measured with different numbers
-    of requests; else all is put down to candidates. One timing alone is a floor: fewer candidates take as long.
+    The time per request is fitted only if some batches with equal candidates have different numbers of requests.
+    Otherwise all time is attributed to candidates. With a single timing, fewer candidates take as long.
     """
     from scipy.optimize import nnls
 
@@ -62,7 +71,7 @@ def service_time(profile: Profile) -> ServiceTime:
     means = np.array([timing.mean_ms / 1000 for timing in timings])
     rows = np.array([[1.0, *(float(t.candidates >= size) for size in sizes[1:])] for t in timings])
     requests = np.array([[float(timing.requests) * _told_apart(timings)] for timing in timings])
-    # Columns: a request, the smallest batch, and what each next size adds.
+    # Columns: time per request, time of the smallest batch, and the additional time of each larger size.
     fit, _ = nnls(np.hstack([requests, rows]) / means[:, None], np.ones(len(timings)))
     knots, seconds = np.array(sizes, np.float64), np.cumsum(fit[1:])
     if len(sizes) == 1:

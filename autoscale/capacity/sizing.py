@@ -1,4 +1,4 @@
-"""What a replica may take so that its unit keeps its share of the objective: what policies and planner size by."""
+"""The load for which a replica keeps its unit's share of the objective. Policies and planner size replicas by it."""
 
 import math
 from collections.abc import Mapping
@@ -11,20 +11,23 @@ from autoscale.capacity.service_time import service_time
 from autoscale.spec import Key, PipelineSpec
 
 _LEAST_SHARE = 0.05
-"""Of the objective, every unit is given this at least, whatever the profiles say."""
+"""The least share of the objective for a unit, independent of the profiles."""
 _STRETCH = 1.5
-"""Where a share cannot be kept at any load, a replica is given what its p99 alone allows to grow by so much."""
+"""If a share cannot be kept at any load, the limit on p99 is this many times the p99 of a single request."""
 _STEPS_PER_OCTAVE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateCapacity:
-    """Capacity of one replica, in candidates/s.
+    """The capacity of one replica, in candidates/s.
 
-    per_s: within the share. saturation_per_s: when never idle. feasible: the share can be kept.
-
-    calls: the limit that its calls to the next unit set, where that is below what it can do itself; ``per_s`` and
-    ``saturation_per_s`` are within it. own_per_s: ``per_s`` without that limit.
+    Attributes:
+        per_s: load with p99 within the unit's share of the objective.
+        saturation_per_s: load of a replica that is never idle.
+        feasible: whether the share can be kept at all.
+        own_per_s: ``per_s`` without the limit of calls. Infinity if calls do not limit the replica.
+        calls: the limit of its calls to the next unit, or None if it does not apply. ``per_s`` and
+            ``saturation_per_s`` respect it.
     """
 
     per_s: float
@@ -35,23 +38,26 @@ class CandidateCapacity:
 
 
 class Sizing:
-    """Capacities of a pipeline's replicas.
-
-    aim: share of the objective that predictions are to stay within. max_load: of its saturation a replica is given
-    so much at most, where the objective allows more.
-    """
+    """The capacities of a pipeline's replicas."""
 
     def __init__(self, spec: PipelineSpec, *, aim: float = 1.0, max_load: float = 0.98) -> None:
-        """Size for ``spec``."""
+        """Prepare the sizing of a pipeline.
+
+        Args:
+            spec: the pipeline.
+            aim: the share of the objective that the predicted p99 may use.
+            max_load: the largest load of a replica, as a share of its saturation.
+        """
         self._spec, self._aim, self.max_load = spec, aim, max_load
         self._known: dict[tuple[Key, int], CandidateCapacity] = {}
         self._calls: dict[tuple[Key, Key, int], CallLimit] = {}
 
     @cached_property
     def shares_s(self) -> dict[str, float]:
-        """Of the objective, by unit: for waiting and service, without what requests take outside batches.
+        """The time of each unit for waiting and service, without the overhead of requests outside batches.
 
-        What ``spec.shares`` leaves is shared out by what a lone request takes in each unit's fastest pool.
+        Units without an entry in ``spec.shares`` divide the rest of the objective in proportion to the time of a single
+        request in their fastest pool.
         """
         objective_s, shares = self._spec.p99_ms / 1000, self._spec.shares
         alone_s = {
@@ -77,10 +83,15 @@ class Sizing:
     def capacity(
         self, key: Key, candidates_per_request: float, shares: Mapping[str, float] | None = None
     ) -> CandidateCapacity:
-        """Return what a replica takes of requests of about that size; sizes are told apart to a quarter of an octave.
+        """Return the capacity of a replica for requests of about this size.
 
-        shares: of the calls to the next unit, by its pool. Without any, all calls go to its slowest pool that keeps
-        the unit's share of the objective.
+        Sizes are rounded to a quarter of an octave, which is a factor of 1.19.
+
+        Args:
+            key: the unit and pool.
+            candidates_per_request: the size of requests.
+            shares: the split of the calls over the pools of the next unit. By default all calls go to its slowest pool
+                that keeps that unit's share of the objective.
         """
         octave = round(_STEPS_PER_OCTAVE * math.log2(max(1.0, candidates_per_request)))
         own = self._own(key, octave)
@@ -116,7 +127,7 @@ class Sizing:
         return known
 
     def queue(self, key: Key, candidates_per_request: float) -> BatchQueue:
-        """Give one replica as a queue."""
+        """Return the queueing model of one replica."""
         service = service_time(self._spec.placed(key).profile)
         return BatchQueue(service, candidates_per_request, self._spec.unit(key.unit).max_candidates)
 
@@ -134,5 +145,5 @@ class Sizing:
 
 
 def _size(octave: int) -> float:
-    """Return the candidates of a request that stand for a quarter of an octave."""
+    """Return the request size in candidates for a number of quarter octaves."""
     return float(2 ** (octave / _STEPS_PER_OCTAVE))

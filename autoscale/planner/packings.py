@@ -1,4 +1,4 @@
-"""Ways to fill a node with replicas, by what they take and it has: the columns of the planner's cutting stock."""
+"""Packings: the ways to fill a node with replicas. They are the columns of the planner's cutting-stock problem."""
 
 import itertools
 import math
@@ -14,14 +14,18 @@ _MAX_PACKINGS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """A way to fill a node: replicas of each unit."""
+    """A way to fill a node of a pool. ``replicas`` has a number for each unit, in the order of the pipeline."""
 
     pool: str
     replicas: tuple[int, ...]
 
 
 def packings(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity]) -> list[Packing]:
-    """Give the ways to fill a node of each pool to which no replica can be added."""
+    """Return the packings of a node of each pool to which no further replica of the last unit can be added.
+
+    Raises:
+        SpecError: a replica fits no node, or a node has too many packings.
+    """
     results: list[Packing] = []
     for pool in spec.pools:
         room = [
@@ -59,7 +63,7 @@ def _fit(spec: PipelineSpec, key: Key) -> int:
 
 
 def _room_left(spec: PipelineSpec, pool: str, first: Sequence[int]) -> int:
-    """Give how many of the last unit fit beside ``first``; -1 where those alone do not."""
+    """Return how many replicas of the last unit fit beside the others, ``first``, or -1 if the others do not fit."""
     left = list(_has(spec, pool))
     for unit, count in zip(spec.units, first, strict=False):
         if count:
@@ -75,6 +79,6 @@ def _room_left(spec: PipelineSpec, pool: str, first: Sequence[int]) -> int:
 
 
 def largest_part(spec: PipelineSpec, key: Key) -> tuple[float, str]:
-    """Give what part of a node a replica takes, by the resource that it takes most of."""
+    """Return the largest share of a node's resource that a replica uses, and the name of that resource."""
     parts = zip(_takes(spec, key), _has(spec, key.pool), ("cpus", "gpus", "memory"), strict=True)
     return max((takes / has, name) for takes, has, name in parts if takes)

@@ -1,4 +1,4 @@
-"""The planner: how many nodes of which pools a load takes, what they cost, and what gives way first."""
+"""The planner: the number of nodes in each pool for a load, their cost, and the bottleneck."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,14 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The load that was asked for, and those that it may grow to. notes: what to know, and to change in the YAML."""
+    """A plan for a load.
+
+    Attributes:
+        sized: the nodes and replicas for the load itself.
+        growth: the same for the multiples of the load.
+        bottleneck: the unit that costs most, and how to make it cheaper.
+        notes: limits that the plan exceeds, and the origin of the profiles.
+    """
 
     pipeline: str
     options: PlanOptions
@@ -26,7 +33,7 @@ class Plan:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as JSON's own types."""
+        """Return the plan in types that JSON supports."""
         plain = asdict(replace(self, options=None))  # type: ignore[arg-type]
         plain["options"] = self.options.model_dump()
         plain["sized"]["cost_per_year"] = 365 * self.sized.cost_per_day
@@ -37,7 +44,7 @@ def plan(spec: PipelineSpec, options: PlanOptions, growth: Sequence[float] = (10
     """Plan for the load, and for its multiples in ``growth``.
 
     Raises:
-        SpecError: no pool answers within a unit's share of the objective, or a replica fits no node.
+        SpecError: no pool answers within a unit's share of the objective, a replica fits no node, or no plan is found.
     """
     loads = request_capacities(spec)
     size = provision(spec, loads, options)

@@ -1,8 +1,8 @@
-"""Provisioning: the nodes of one zone as a mixed-integer program, and zones and cells until each is small enough.
+"""Provisioning: a mixed-integer program for the nodes of one zone, and a search for enough cells.
 
-Each way to fill a node of a pool is a variable, as in cutting stock (P. C. Gilmore and R. E. Gomory, "A linear
-programming approach to the cutting-stock problem", Operations Research 9, 1961), so that what fits on paper fits on
-nodes. Zones are alike, and each has one node more of every pool that it uses.
+Each way to fill a node of a pool is a variable, as in the cutting-stock problem (P. C. Gilmore and R. E. Gomory, "A
+linear programming approach to the cutting-stock problem", Operations Research 9, 1961). Therefore the planned replicas
+really fit the planned nodes. All zones are equal, and each has one spare node of every pool that it uses.
 """
 
 import math
@@ -25,13 +25,20 @@ _CELL_ROUNDS = 20
 
 
 class PlanOptions(BaseModel):
-    """What is planned for.
+    """The load and the limits of a plan.
 
-    peak_factor: the busiest moment's rate over the day's mean. zones: alike, and traffic is spread evenly over them.
-    survive_zone: the others carry the peak when one is lost; without it, each loses one node of a pool at most.
-    replicas_per_cell, nodes_per_cell: what one Ray cluster is trusted with, whose controller and GCS are one process
-    each. Ray's own controller benchmark (serve_controller_benchmark_haproxy) goes up to 4,096 idle replicas on some 220
-    nodes, its scalability envelope to 250 nodes: half of those replicas, as ours report every second, and these nodes.
+    A cell is one Ray cluster. Its controller and GCS are one process each, so its size is limited. Ray's own controller
+    benchmark (serve_controller_benchmark_haproxy) goes up to 4,096 idle replicas on some 220 nodes, and its scalability
+    envelope goes up to 250 nodes. The default is half of those replicas, because ours report every second, and 250
+    nodes.
+
+    Attributes:
+        peak_factor: the highest rate of the day, relative to its mean.
+        zones: number of equal zones. The traffic is spread evenly over them.
+        survive_zone: whether the other zones carry the peak if one zone is lost. Otherwise a zone survives only the
+            loss of one node of each pool.
+        replicas_per_cell: largest number of replicas in one Ray cluster.
+        nodes_per_cell: largest number of nodes in one Ray cluster.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -46,7 +53,7 @@ class PlanOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Zone:
-    """One zone of one cell: nodes by pool, the spare one included, and replicas by key."""
+    """One zone of one cell: nodes by pool, including the spare node, and replicas by key."""
 
     nodes: Mapping[str, int]
     replicas: Mapping[Key, int]
@@ -56,7 +63,7 @@ def provision(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], options:
     """Size cells and zones for the load.
 
     Raises:
-        SpecError: a replica fits no node, or no number of cells is small enough.
+        SpecError: a replica fits no node, the solver finds no plan, or a cell is too small for all its zones.
     """
     mean = options.requests_per_day / DAY_S
     peak = mean * options.peak_factor
@@ -95,9 +102,10 @@ def provision(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], options:
 def _zone(
     spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], options: PlanOptions, requests_per_s: float
 ) -> _Zone:
-    """Solve for one zone that takes its part of the rate.
+    """Solve the program of one zone, which serves its part of the rate.
 
-    Variables: how often each packing is used, then whether each pool is; a used pool has one node to spare.
+    The variables are the number of nodes for each packing, then one 0/1 variable for each pool that says whether it is
+    used. A used pool has one spare node.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
@@ -119,9 +127,9 @@ def _zone(
     )
     most = np.array([_most_nodes(packing, spec, loads, need) for packing in ways])
     of_pool = np.array([[float(packing.pool == pool) for packing in ways] for pool in pools])
-    # No packing of an unused pool.
+    # An unused pool has no nodes.
     tied = np.hstack([of_pool, -np.diag([float((row * most).sum()) for row in of_pool])])
-    # Where nothing has a price, the fewest nodes are the cheapest.
+    # The 1e-6 below makes the fewest nodes cheapest if no pool has a price.
     prices = np.array([spec.pools[packing.pool].price_per_hour for packing in ways])
     pool_prices = np.array([spec.pools[pool].price_per_hour for pool in pools])
     solved = milp(
@@ -144,12 +152,12 @@ def _trimmed(
     counts: NDArray[np.int64],
     need: float,
 ) -> _Zone:
-    """Count nodes and replicas; replicas that only fill nodes up are left out."""
+    """Count nodes and replicas. Replicas that the rate does not need are left out."""
     nodes: dict[str, int] = {}
     placed: dict[Key, int] = {}
     for packing, count in zip(ways, counts.tolist(), strict=True):
         if count:
-            nodes[packing.pool] = nodes.get(packing.pool, 1) + count  # the first is the spare one
+            nodes[packing.pool] = nodes.get(packing.pool, 1) + count  # the 1 is the spare node
             for unit, replicas in zip(spec.units, packing.replicas, strict=True):
                 key = Key(unit.name, packing.pool)
                 placed[key] = placed.get(key, 0) + count * replicas
@@ -164,7 +172,7 @@ def _trimmed(
 def _most_nodes(
     packing: Packing, spec: PipelineSpec, loads: Mapping[Key, RequestCapacity], need: float
 ) -> float:
-    """Return how often a packing is of use at most: until its units have all they need from it alone."""
+    """Return the largest useful number of nodes with this packing, which is enough for all its units by itself."""
     pairs = zip(spec.units, packing.replicas, strict=True)
     return max(
         math.ceil(need / (count * loads[Key(unit.name, packing.pool)].requests_per_s)) + 1.0

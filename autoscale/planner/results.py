@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PlannedUnit:
-    """A unit in a pool, over all cells and zones. share: of the unit's candidates that go there."""
+    """A unit in a pool, over all cells and zones.
+
+    Attributes:
+        replicas: number of replicas.
+        requests_per_s_of_a_replica: load of a replica within the unit's share of the objective.
+        saturated_requests_per_s: load of a replica that is never idle.
+        share: share of the unit's candidates that this pool serves.
+        share_of_cost: share of the cost of all replicas.
+        runs_out_of: the resource of a node that limits the number of replicas on it.
+    """
 
     replicas: int
     requests_per_s_of_a_replica: float
@@ -18,7 +27,13 @@ class PlannedUnit:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPool:
-    """A pool's nodes, over all cells and zones; spare: of them, those that may be lost."""
+    """The nodes of a pool, over all cells and zones.
+
+    Attributes:
+        nodes: number of nodes, including the spare ones.
+        spare: number of spare nodes.
+        cost_per_day: the price of all of them for 24 hours.
+    """
 
     nodes: int
     spare: int
@@ -27,7 +42,17 @@ class PlannedPool:
 
 @dataclass(frozen=True, slots=True)
 class Provision:
-    """What one load takes. cells: Ray clusters that share it evenly."""
+    """The cells, nodes and replicas for one load.
+
+    Attributes:
+        requests_per_day: the load.
+        peak_requests_per_s: the highest rate of the day.
+        cells: number of Ray clusters. They share the load evenly.
+        units: replicas by ``<unit>@<pool>``.
+        pools: nodes by pool.
+        cost_per_day: the cost if the nodes for the peak run all day.
+        cost_per_day_at_mean: the cost if only the nodes for the mean rate run all day.
+    """
 
     requests_per_day: float
     peak_requests_per_s: float
@@ -39,5 +64,5 @@ class Provision:
 
     @property
     def nodes(self) -> int:
-        """Nodes in all."""
+        """Number of nodes in all pools."""
         return sum(pool.nodes for pool in self.pools.values())

@@ -1,1 +1,1 @@
-"""Policies: pure functions from (now, observation, state) to a decision; cluster and simulator run the same ones."""
+"""Policies: pure functions from (now, observation, state) to a decision. Cluster and simulator run the same objects."""

@@ -1,4 +1,7 @@
-"""What a policy sees, gives, and is, and the descriptor of a kind. Time is an argument; nothing here reads a clock."""
+"""Interfaces of policies: observation, decision, policy and the descriptor of a kind of policy.
+
+Time is an argument. Nothing here reads a clock.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,14 +16,23 @@ State = TypeVar("State")
 
 @dataclass(frozen=True, slots=True)
 class UnitObservation:
-    """One unit in one pool, summed over its replicas, since the decision before.
+    """The load of one unit in one pool, summed over its replicas.
 
-    ready: replicas that answer; target: replicas asked for, those starting included.
-    arriving, served, shed: rates over the interval; shed are refused or given to the fallback.
-    missed: of an ingress, requests answered whole but after the objective, and those shed for lack of time. What an
-    error or the feature store has cost is not among them: more replicas would not help.
-    waiting: in the queues now. ongoing_requests: as Serve counts them, queued ones included, averaged over Serve's
-    own look-back window; what ``target_ongoing`` reads.
+    Rates are means over the interval since the previous decision.
+
+    Attributes:
+        ready: number of replicas that answer.
+        target: number of requested replicas, including those that are starting.
+        arriving_requests_per_s: requests that arrive at the unit.
+        arriving_candidates_per_s: their candidates.
+        served_candidates_per_s: candidates of computed batches.
+        shed_requests_per_s: requests that were refused or answered by the fallback.
+        missed_requests_per_s: requests of an ingress that were answered in full but after the objective, or shed for
+            lack of time. Requests that failed because of an error or the feature store do not count, because more
+            replicas would not help.
+        waiting_candidates: candidates that wait in the queues now.
+        ongoing_requests: requests as Serve counts them, including queued ones, averaged over Serve's look-back window.
+            The policy ``target_ongoing`` reads it.
     """
 
     ready: int
@@ -36,7 +48,7 @@ class UnitObservation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The whole pipeline, ``age_s`` ago: metrics take a while to arrive."""
+    """The load of the whole pipeline. It is ``age_s`` old, because metrics take a while to arrive."""
 
     units: Mapping[Key, UnitObservation]
     age_s: float = 0.0
@@ -44,9 +56,14 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[State]):
-    """How many replicas of each, why, and what the policy wants to remember.
+    """The result of a policy.
 
-    weights: how each unit's work is split over its pools, where the policy decides on that; they sum to 1.
+    Attributes:
+        replicas: number of replicas for each key.
+        reasons: the reason for each number, as text.
+        state: the state for the next decision.
+        weights: by unit, the split of its work over its pools. The weights of a unit add up to 1. A unit is left out if
+            the policy does not decide on its split.
     """
 
     replicas: Mapping[Key, int]
@@ -56,19 +73,19 @@ class Decision(Generic[State]):
 
 
 class Policy(Protocol[State]):
-    """Decides; made once for a pipeline's spec, and without a memory of its own: state goes in and comes out."""
+    """A policy for one pipeline. It has no memory of its own: each decision takes a state and returns the next one."""
 
     def start(self) -> State:
-        """Give the state before the first decision."""
+        """Return the state before the first decision."""
         ...
 
     def decide(self, now_s: float, observation: Observation, state: State) -> Decision[State]:
-        """Give the decision at ``now_s``; every key of the spec has its number."""
+        """Return the decision at ``now_s``. It has a number for every key of the spec."""
         ...
 
 
 class PolicyOptions(BaseModel):
-    """What the options of every policy have."""
+    """The base class of the options of a policy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -82,9 +99,11 @@ Options = TypeVar("Options", bound=PolicyOptions)
 class PolicyKind(Generic[Options]):
     """The descriptor of one kind of policy. Serve's controller imports its module.
 
-    config: the class of the options. make: makes the policy of a pipeline.
-    reads_profiles: it needs the profile of every unit. is_limited: ``autoscaling.limits`` are applied around it; one
-    that has delays of its own gets the bounds alone.
+    Attributes:
+        config: the class of the options.
+        make: creates the policy of a pipeline.
+        reads_profiles: whether the policy needs the profile of every unit.
+        is_limited: whether ``autoscaling.limits`` apply. A policy with its own delays only gets the bounds.
     """
 
     config: type[Options]

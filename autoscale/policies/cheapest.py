@@ -1,4 +1,4 @@
-"""``cheapest``: ``coupled``, and units that may run in several pools are split over them by price and capacity."""
+"""``cheapest``: like ``coupled``, and units that may run in several pools are split over them by price and capacity."""
 
 from typing import Literal
 
@@ -12,7 +12,12 @@ from autoscale.spec import PipelineSpec
 
 
 class CheapestConfig(SizedConfig):
-    """Of a pipeline with pools to choose from. saving: replicas move to other pools for so much of the price."""
+    """Options for a pipeline with units that may run in several pools.
+
+    Attributes:
+        forecast: options of the load forecast. None: no forecast.
+        saving: replicas move to other pools only if that saves this share of the price.
+    """
 
     kind: Literal["cheapest"]
     forecast: ForecastConfig | None = ForecastConfig()
@@ -20,7 +25,7 @@ class CheapestConfig(SizedConfig):
 
 
 def cheapest(config: CheapestConfig, spec: PipelineSpec) -> SizedPolicy:
-    """Make the policy."""
+    """Create the policy."""
     return SizedPolicy(config, spec, forecasts=config.forecast, coupled=True, saving=config.saving)
 
 

@@ -1,4 +1,4 @@
-"""``coupled``: units scale together, by what arrives at the ingress, before it reaches those behind."""
+"""``coupled``: all units scale by the load at the ingress, before it reaches the units behind the ingress."""
 
 from typing import Literal
 
@@ -10,14 +10,18 @@ from autoscale.spec import PipelineSpec
 
 
 class CoupledConfig(SizedConfig):
-    """Of a pipeline of several units. With ``forecast`` also ahead of the ingress's arrivals."""
+    """Options for a pipeline of several units.
+
+    Attributes:
+        forecast: options of the load forecast. None: no forecast.
+    """
 
     kind: Literal["coupled"]
     forecast: ForecastConfig | None = ForecastConfig()
 
 
 def coupled(config: CoupledConfig, spec: PipelineSpec) -> SizedPolicy:
-    """Make the policy."""
+    """Create the policy."""
     return SizedPolicy(config, spec, forecasts=config.forecast, coupled=True)
 
 

@@ -1,8 +1,13 @@
-"""The sizing of one lane: its load, the replicas that the load needs, and why.
+"""The sizing of one lane: its load, the replicas that the load needs, and the reason.
 
-The load of a lane is the highest of these: its stable window's mean; in a burst its panic window's; if forecasts are
-made, the forecast; if units are coupled, what comes through the ingress. Lasting misses of the objective add to it, and
-so does work that will still wait.
+The load of a lane is the highest of these:
+
+- the mean of the stable window
+- in a burst, the highest mean of the panic window
+- the forecast, if the policy makes forecasts
+- the load that the ingress passes on, if the policy couples the units
+
+Lasting misses of the objective increase it. A backlog that would remain increases it too.
 """
 
 from collections.abc import Mapping
@@ -22,12 +27,12 @@ from autoscale.policies.sized_config import SizedConfig
 from autoscale.spec import Key, PipelineSpec
 
 _SETTLED = 0.9
-"""A unit with this share of its target ready is settled: in a large one some replica is always being replaced."""
+"""A unit is settled if this share of its target is ready. In a large unit some replica is always being replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pools:
-    """A lane's pools as they are now: what is observed, and what a replica takes."""
+    """The pools of a lane now: their observations and the capacities of a replica."""
 
     lane: Lane
     observed: list[UnitObservation]
@@ -39,19 +44,19 @@ class _Pools:
 
     @property
     def ready_per_s(self) -> float:
-        """Candidates a second that the ready replicas take."""
+        """Capacity of the ready replicas, in candidates/s."""
         pairs = zip(self.observed, self.capacities, strict=True)
         return sum(unit.ready * capacity.per_s for unit, capacity in pairs)
 
     @property
     def target_per_s(self) -> float:
-        """Candidates a second that the replicas take, those starting included."""
+        """Capacity of all requested replicas, including those that are starting, in candidates/s."""
         pairs = zip(self.observed, self.capacities, strict=True)
         return sum(unit.target * capacity.per_s for unit, capacity in pairs)
 
 
 class LaneSizer:
-    """Sizes the lanes of a pipeline by its measured profiles."""
+    """Sizes the lanes of a pipeline by its profiles."""
 
     def __init__(
         self,
@@ -61,7 +66,14 @@ class LaneSizer:
         forecasts: ForecastConfig | None,
         saving: float,
     ) -> None:
-        """Size ``spec``'s units. saving: replicas move to other pools for this share of the price."""
+        """Prepare the sizing of a pipeline's units.
+
+        Args:
+            config: the options of the policy.
+            spec: the pipeline.
+            forecasts: options of the load forecast. None: no forecast.
+            saving: replicas move to other pools only if that saves this share of the price.
+        """
         self._config, self._spec, self._forecasts, self._saving = config, spec, forecasts, saving
         self._sizing = Sizing(spec, aim=config.aim, max_load=config.max_load)
         self._placed = {key: spec.placed(key) for key in spec.keys()}
@@ -78,8 +90,13 @@ class LaneSizer:
     ) -> LaneDecision:
         """Return the replicas that the lane's load needs.
 
-        seen: of all keys, with what did not reach a unit. derived_per_s: what comes through the ingress; 0 if the lane
-        is not sized by it.
+        Args:
+            now_s: the present.
+            lane: the lane.
+            seen: observations of all keys. They include requests that did not reach a unit (``demand.py``).
+            before: the state of the lane.
+            misses: the misses of the whole pipeline.
+            derived_per_s: the load that the ingress passes on, in candidates/s. 0 if the policy does not couple units.
         """
         config, pools = self._config, self._pools(lane, seen)
         window = before.window or heightened(WindowState(), now_s, pools.target_per_s, config.down_window_s)
@@ -161,7 +178,7 @@ class LaneSizer:
         )
 
     def _horizon_s(self, key: Key) -> float:
-        """Return how long it takes at most until a replica asked for now is ready: a node, then the replica."""
+        """Return the longest time until a replica that is requested now is ready, including a new node."""
         pool = self._spec.pools.get(key.pool)
         provisioning_s = pool.provisioning_s if pool is not None else 0.0
         return provisioning_s + self._placed[key].profile.startup_s + self._spec.decision_interval_s

@@ -1,4 +1,7 @@
-"""Lanes: a unit in one pool, or with all its pools, that is sized as one; the decision on a lane, and its reasons."""
+"""Lanes, and the decision on a lane with its reasons.
+
+A lane is sized as one. It is a unit in one pool, or a unit with all its pools if the policy splits units over pools.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,22 +18,25 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The keys of one unit whose load is one load."""
+    """The keys of one unit that share one load."""
 
     name: str
     keys: tuple[Key, ...]
 
     @property
     def unit(self) -> str:
-        """Whose pools these are."""
+        """Name of the unit."""
         return self.keys[0].unit
 
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """The state of a lane before a decision. window: None before the first one.
+    """The state of a lane before a decision.
 
-    since_up_s: how long ago more replicas were last asked for, by key.
+    Attributes:
+        window: the recent load. None before the first decision.
+        forecast: the state of the forecast.
+        since_up_s: by key, the time since more replicas were last requested.
     """
 
     window: WindowState | None
@@ -42,8 +48,14 @@ class LaneState:
 class LaneDecision:
     """The decision on one lane, and the states after it.
 
-    arriving_per_s: candidates a second over the panic window. forecast: None if forecasts are not made. misses: of the
-    whole pipeline. weights: the split of the unit's work; empty if the lane has one pool.
+    Attributes:
+        replicas: number of replicas by key.
+        reasons: the reason for each number.
+        weights: the split of the unit's work over its pools. Empty if the lane has one pool.
+        arriving_per_s: candidates per second over the panic window.
+        window: the recent load.
+        forecast: the state of the forecast. None if the policy makes no forecasts.
+        misses: the misses of the whole pipeline.
     """
 
     replicas: Mapping[Key, int]
@@ -56,7 +68,12 @@ class LaneDecision:
 
 
 def lanes_of(spec: PipelineSpec, *, over_pools: bool) -> tuple[Lane, ...]:
-    """Give a pipeline's lanes, the ingress's first. over_pools: units are split over their pools, one lane each."""
+    """Return the lanes of a pipeline, those of the ingress first.
+
+    Args:
+        spec: the pipeline.
+        over_pools: whether the policy splits units over pools. Then each unit is one lane, otherwise each key is one.
+    """
     if over_pools:
         return tuple(Lane(u.name, tuple(Key(u.name, p.pool) for p in u.placed)) for u in spec.units)
     return tuple(Lane(str(key), (key,)) for key in spec.keys())
@@ -65,7 +82,10 @@ def lanes_of(spec: PipelineSpec, *, over_pools: bool) -> tuple[Lane, ...]:
 def weights_of(
     lane: Lane, mix: Mix, here: Sequence[UnitObservation], options: Sequence[PoolOption]
 ) -> dict[str, Mapping[str, float]]:
-    """Give the split of a unit's work: by what is ready, and stays, in each pool."""
+    """Return the split of a unit's work over pools, in proportion to the capacity that is ready and stays.
+
+    If no replica is ready, the split follows the requested replicas. Without any replica the result is empty.
+    """
     for counts in ([min(n, unit.ready) for n, unit in zip(mix, here, strict=True)], mix):
         able = [count * option.per_s for count, option in zip(counts, options, strict=True)]
         if sum(able) > 0:
@@ -84,7 +104,7 @@ def reason_of(
     per_s: float,
     share_s: float,
 ) -> str:
-    """Say why ``key`` goes from ``target`` to ``number``: its load, and what a replica takes within its share."""
+    """Return the reason for the change from ``target`` to ``number``: the load, and the capacity of a replica."""
     change = f"{target} -> {number}" if number != target else f"stays at {number}"
     kept = f"serves {per_s:.0f} with p99 under {share_s * 1000:.0f} ms"
     if not capacity.feasible:

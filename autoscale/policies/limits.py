@@ -1,4 +1,4 @@
-"""Limits around any policy: bounds, to and from zero, steps and cool-downs, and what to do without metrics."""
+"""Limits around any policy: bounds, scaling to and from zero, step sizes, cool-downs, and missing metrics."""
 
 import math
 from collections.abc import Mapping
@@ -14,12 +14,15 @@ State = TypeVar("State")
 
 
 class LimitsConfig(BaseModel):
-    """How fast replicas may come and go.
+    """Limits on how fast the number of replicas may change.
 
-    max_up_ratio, max_down_ratio: a step multiplies or divides the replicas by so much at most, and moves one at least.
-    up_cooldown_s: between steps up. down_cooldown_s: from the last step, up or down, to a step down.
-    to_zero_after_s: idle for so long, a unit that may have no replicas has none.
-    stale_after_s: older metrics decide nothing, and the targets stay.
+    Attributes:
+        max_up_ratio: a step up multiplies the replicas by at most this. It may always add one.
+        max_down_ratio: a step down divides the replicas by at most this. It may always remove one.
+        up_cooldown_s: the least time between two steps up.
+        down_cooldown_s: the least time from the last step, up or down, to a step down.
+        to_zero_after_s: a unit that may scale to zero does so after this idle time.
+        stale_after_s: older metrics are ignored, and the targets stay.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -34,9 +37,14 @@ class LimitsConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class LimitedState(Generic[State]):
-    """The policy's own state, and by ``<unit>@<pool>`` the last target and the times of the last steps.
+    """The state of the policy and of its limits.
 
-    busy_s: when a unit last had anything to do.
+    Attributes:
+        inner: the policy's own state.
+        targets: by ``<unit>@<pool>``, the last target.
+        up_s: by ``<unit>@<pool>``, the time of the last step up.
+        down_s: by ``<unit>@<pool>``, the time of the last step down.
+        busy_s: by unit, the last time at which it had work.
     """
 
     inner: State
@@ -47,13 +55,13 @@ class LimitedState(Generic[State]):
 
 
 class Limited(Generic[State]):
-    """A policy within limits; what it wants is asked for as far as they allow, and the reason says what they took.
+    """A policy within limits. If a limit changes the policy's number, the reason names the limit.
 
-    Without ``config`` there are bounds alone: for a policy that has delays of its own.
+    Without ``config`` only the bounds apply. This is for policies with their own delays.
     """
 
     def __init__(self, inner: Policy[State], spec: PipelineSpec, config: LimitsConfig | None) -> None:
-        """Wrap ``inner``, made for the same ``spec``."""
+        """Wrap ``inner``, which was created for the same ``spec``."""
         self._inner, self._config = inner, config
         self._placed = {key: spec.placed(key) for key in spec.keys()}
         defaults = config or LimitsConfig()
@@ -63,13 +71,13 @@ class Limited(Generic[State]):
         }
 
     def start(self) -> LimitedState[State]:
-        """Give the state before the first decision."""
+        """Return the state before the first decision."""
         return LimitedState(self._inner.start())
 
     def decide(
         self, now_s: float, observation: Observation, state: LimitedState[State]
     ) -> Decision[LimitedState[State]]:
-        """Give the policy's decision within the limits; without usable metrics the targets stay."""
+        """Return the policy's decision within the limits. Without usable metrics the targets stay."""
         missing = self._unusable(observation)
         if missing:
             return self._held(observation, state, missing)
@@ -131,7 +139,11 @@ class Limited(Generic[State]):
     def _stepped(
         self, now_s: float, key: Key, wanted: int, observation: Observation, state: LimitedState[State]
     ) -> tuple[int, str]:
-        """Give how far one step may go towards ``wanted``, and what stands in the way of it."""
+        """Return the number of replicas after one step towards ``wanted``, and the limit that could have reduced it.
+
+        For example, with ``max_up_ratio`` 10 a target of 2 and a wish of 100 become 20. With ``max_down_ratio`` 2 a
+        target of 9 and a wish of 1 become 5.
+        """
         target, name, config = observation.units[key].target, str(key), self._config
         if config is None or wanted == target:
             return wanted, ""
@@ -142,7 +154,7 @@ class Limited(Generic[State]):
             furthest = max(target + 1, math.floor(max(1, target) * config.max_up_ratio))
             return min(wanted, furthest), f"a step up multiplies by at most {config.max_up_ratio:g}"
         since_s = now_s - max(state.up_s.get(name, -math.inf), state.down_s.get(name, -math.inf))
-        if since_s < config.down_cooldown_s or since_s <= 0:  # asked again at the same moment: one step
+        if since_s < config.down_cooldown_s or since_s <= 0:  # only one step at any one time
             return target, f"it scaled {since_s:.0f} s ago"
         furthest = min(target - 1, math.ceil(target / config.max_down_ratio))
         return max(wanted, furthest), f"a step down divides by at most {config.max_down_ratio:g}"
@@ -150,7 +162,7 @@ class Limited(Generic[State]):
     def _awake(
         self, now_s: float, observation: Observation, numbers: Mapping[Key, int], busy_s: Mapping[str, float]
     ) -> dict[Key, tuple[int, str]]:
-        """Give a replica to units that would have none though they were busy lately."""
+        """Return one replica for each unit that would have none although it has work or had work recently."""
         kept: dict[Key, tuple[int, str]] = {}
         for unit in self._may_have_none:
             keys = [key for key in self._placed if key.unit == unit]

@@ -1,4 +1,4 @@
-"""Mixes: how many replicas in each of the pools a unit may run in, for a load, at the least price."""
+"""Mixes: the number of replicas in each pool of a unit, for a load at the lowest price."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,14 @@ Mix = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class PoolOption:
-    """A pool that a unit may run in. per_s: candidates/s a replica takes there. price: of a replica, an hour."""
+    """A pool that a unit may run in.
+
+    Attributes:
+        per_s: capacity of a replica in candidates/s.
+        price: price of a replica per hour.
+        lowest: least number of replicas.
+        most: largest number of replicas.
+    """
 
     per_s: float
     price: float
@@ -18,20 +25,24 @@ class PoolOption:
 
 
 def capacity_of(mix: Sequence[int], options: Sequence[PoolOption]) -> float:
-    """Give the candidates/s that a mix takes."""
+    """Return the capacity of a mix in candidates/s."""
     return sum(count * option.per_s for count, option in zip(mix, options, strict=True))
 
 
 def price_of(mix: Sequence[int], options: Sequence[PoolOption]) -> float:
-    """Give a mix's price, an hour."""
+    """Return the price of a mix per hour."""
     return sum(count * option.price for count, option in zip(mix, options, strict=True))
 
 
 def cheapest_mix(load: float, options: Sequence[PoolOption]) -> Mix:
-    """Give the cheapest mix found that takes ``load`` candidates/s; where none can, all there may be.
+    """Return the cheapest mix that was found for ``load`` candidates/s, or all replicas if no mix is enough.
 
-    The best value for money goes first, and each pool is tried with its share rounded up and rounded down, the rest
-    left to the next: at most 2^(pools) mixes, among them the optimum wherever rounding is all that is to be decided.
+    The pool with the lowest price per candidate comes first. Each pool is tried with its number of replicas rounded up
+    and rounded down, and the next pool serves the rest. These are at most 2^(pools) mixes. They contain the optimum if
+    only the rounding is open.
+
+    For example, small replicas serve 500 for 0.05 and big replicas 9,000 for 0.60. The big ones are cheaper per
+    candidate. A load of 9,900 is 1 big replica and 2 small ones.
     """
     order = sorted(range(len(options)), key=lambda i: options[i].price / options[i].per_s)
     lowest = [options[i].lowest for i in order]
@@ -44,9 +55,13 @@ def cheapest_mix(load: float, options: Sequence[PoolOption]) -> Mix:
 
 
 def changed(target: Mix, up: float, down: float, options: Sequence[PoolOption], saving: float) -> Mix:
-    """Give the mix to ask for: more where ``target`` takes less than ``up``, fewer where it does more than ``down``.
+    """Return the next mix for a load.
 
-    Replicas move to other pools only where that saves ``saving`` of the price of adding or taking away alone.
+    If ``target`` serves less than ``up``, the next mix serves at least ``up``. Otherwise it is the cheapest mix that
+    still serves ``down``.
+
+    Replicas move to other pools only if that saves the share ``saving`` of the price, compared with adding or removing
+    replicas in place.
     """
     if capacity_of(target, options) < up:
         more = [
@@ -72,7 +87,7 @@ def changed(target: Mix, up: float, down: float, options: Sequence[PoolOption], 
 
 
 def handed_over(wanted: Mix, target: Mix, ready: Mix, load: float, options: Sequence[PoolOption]) -> Mix:
-    """Give ``wanted`` with replicas kept where they go until those that replace them are ready for the load."""
+    """Return ``wanted`` plus those old replicas that are still needed until their replacements are ready."""
     mix = list(wanted)
     for i, option in enumerate(options):
         able = capacity_of([min(n, r) for n, r in zip(mix, ready, strict=True)], options)
@@ -83,7 +98,7 @@ def handed_over(wanted: Mix, target: Mix, ready: Mix, load: float, options: Sequ
 
 
 def _fill(rest: float, options: Sequence[PoolOption]) -> list[int]:
-    """Give counts, the lowest included, for what is ``rest`` above the capacity of the lowest."""
+    """Return the replicas of each option for the load that exceeds the capacity of the least replicas by ``rest``."""
     if not options:
         return []
     option, others = options[0], options[1:]

@@ -1,4 +1,4 @@
-"""``predictive``: ``slo`` on a forecast as far ahead as a node and a replica take to come."""
+"""``predictive``: like ``slo``, on a forecast for the time that a new node and a new replica need to start."""
 
 from typing import Literal
 
@@ -10,14 +10,18 @@ from autoscale.spec import PipelineSpec
 
 
 class PredictiveConfig(SizedConfig):
-    """Of a pipeline whose load has hours and weeks, or moves while a replica starts."""
+    """Options for a pipeline whose load follows days and weeks, or changes within the start-up time of a replica.
+
+    Attributes:
+        forecast: options of the load forecast.
+    """
 
     kind: Literal["predictive"]
     forecast: ForecastConfig = ForecastConfig()
 
 
 def predictive(config: PredictiveConfig, spec: PipelineSpec) -> SizedPolicy:
-    """Make the policy."""
+    """Create the policy."""
     return SizedPolicy(config, spec, forecasts=config.forecast)
 
 

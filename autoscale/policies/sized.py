@@ -1,7 +1,8 @@
-"""The policy behind ``slo``, ``predictive``, ``coupled`` and ``cheapest``: replicas from profiles, for the load.
+"""The policy behind ``slo``, ``predictive``, ``coupled`` and ``cheapest``. It computes replicas from load and profiles.
 
-Work is counted in candidates. A lane is sized as one: a unit in one pool, by what arrives there; or, if the policy
-decides on the split, a unit with all its pools (``lane_sizer.py``). What did not reach a unit counts as arriving there.
+Load is counted in candidates. A lane is sized as one (``lane_sizer.py``). It is a unit in one pool, or a unit with all
+its pools if the policy decides on the split. Requests that were shed before they reached a unit count as arrivals at
+that unit.
 """
 
 import math
@@ -22,8 +23,15 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class SizedState:
-    """By lane its windows and forecasts, by ``<unit>@<pool>`` when more were last asked for, by unit its share of what
-    the ingress takes in; and the misses of late.
+    """The state of a sized policy.
+
+    Attributes:
+        windows: by lane, the recent load.
+        forecasts: by lane, the state of the forecast.
+        up_s: by ``<unit>@<pool>``, the last time at which more replicas were requested.
+        ratios: by unit, its candidates relative to those that arrive at the ingress.
+        misses: recent misses of the objective.
+        last_s: the time of the last decision.
     """
 
     windows: Mapping[str, WindowState] = field(default_factory=dict)
@@ -35,7 +43,7 @@ class SizedState:
 
 
 class SizedPolicy:
-    """A policy over a pipeline's measured profiles; its arguments choose what it looks at beside the windows."""
+    """A policy that uses the profiles of a pipeline. Its arguments choose which signals it uses beside the windows."""
 
     def __init__(
         self,
@@ -46,18 +54,27 @@ class SizedPolicy:
         coupled: bool = False,
         saving: float | None = None,
     ) -> None:
-        """Size ``spec``'s units. saving: split units over their pools; they move for this share of the price."""
+        """Create the policy of a pipeline.
+
+        Args:
+            config: the options.
+            spec: the pipeline.
+            forecasts: options of the load forecast. None: no forecast.
+            coupled: whether units behind the ingress are sized by the load at the ingress.
+            saving: replicas move to other pools only if that saves this share of the price. None: the policy does not
+                decide on the split over pools.
+        """
         self._config, self._spec, self._coupled = config, spec, coupled
         self._lanes = lanes_of(spec, over_pools=saving is not None)
         self._sizer = LaneSizer(config, spec, forecasts=forecasts, saving=saving or 0.0)
         self._ingress = spec.units[0].name
 
     def start(self) -> SizedState:
-        """Give the state before the first decision."""
+        """Return the state before the first decision."""
         return SizedState()
 
     def decide(self, now_s: float, observation: Observation, state: SizedState) -> Decision[SizedState]:
-        """Give the replicas that the load needs, and the split over pools where it is decided here."""
+        """Return the replicas that the load needs, and the split over pools if the policy decides on it."""
         ratios = state.ratios
         seen = demanded(self._spec, observation.units, ratios)
         share = missed_share(self._spec, observation.units)
@@ -67,7 +84,7 @@ class SizedPolicy:
             ratios = learnt_ratios(self._spec, seen, ratios, elapsed_s)
         lanes: dict[str, LaneDecision] = {}
         through_per_s = 0.0
-        for lane in self._lanes:  # the ingress first: the others are sized by what arrives there
+        for lane in self._lanes:  # the ingress first, because its load can determine the size of the others
             derived = self._derived_per_s(lane, seen, ratios, through_per_s)
             decision = self._sizer.decide(now_s, lane, seen, _lane_state(now_s, lane, state), misses, derived)
             lanes[lane.name], misses = decision, decision.misses

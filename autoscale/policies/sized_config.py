@@ -1,4 +1,4 @@
-"""The options of every policy that sizes from profiles."""
+"""The options of policies that size units by their profiles."""
 
 from pydantic import Field
 
@@ -6,14 +6,19 @@ from autoscale.policies.base import PolicyOptions
 
 
 class SizedConfig(PolicyOptions):
-    """Options of every policy that sizes from profiles.
+    """Options of all policies that size units by their profiles.
 
-    aim: share of the objective that the predicted p99 is to stay within. max_load: of its saturation a replica is
-    given so much at most. window_s, panic_window_s: loads are averaged over these. panic_threshold: a burst is a panic
-    window's load above so many times what the ready replicas take; it lasts until a stable window after the last.
-    down_window_s: the highest load of so long holds on the way down, and hysteresis is added to it.
-    drain_s: what waits beyond what is ready will be worked off in so long. max_added: answers that miss the objective
-    for a whole window, again and again, add up to so much of the load to it; 0: nothing.
+    Attributes:
+        aim: the share of the objective that the predicted p99 may use.
+        max_load: the largest load of a replica, as a share of its saturation.
+        window_s: the stable window. The load is its mean.
+        panic_window_s: the shorter window that detects bursts.
+        panic_threshold: a burst begins if the mean of the panic window exceeds the capacity of the ready replicas by
+            this factor. It ends one stable window after the last such mean.
+        down_window_s: the highest load in this window counts for steps down.
+        hysteresis: this share is added to the load that counts for steps down.
+        drain_s: a backlog is to be cleared within this time.
+        max_added: the largest share that lasting misses of the objective add to the load. 0: misses add nothing.
     """
 
     aim: float = Field(default=0.9, gt=0, le=2)

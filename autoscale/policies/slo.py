@@ -1,4 +1,4 @@
-"""``slo``: each unit by what arrives at it now."""
+"""``slo``: each unit is sized by the load that arrives at it now."""
 
 from typing import Literal
 
@@ -9,13 +9,13 @@ from autoscale.spec import PipelineSpec
 
 
 class SloConfig(SizedConfig):
-    """Of a pipeline whose load moves slowly against the start-up of a replica."""
+    """Options for a pipeline whose load changes slowly compared with the start-up time of a replica."""
 
     kind: Literal["slo"]
 
 
 def slo(config: SloConfig, spec: PipelineSpec) -> SizedPolicy:
-    """Make the policy."""
+    """Create the policy."""
     return SizedPolicy(config, spec)
 
 

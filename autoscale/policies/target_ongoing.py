@@ -1,9 +1,9 @@
-"""``target_ongoing``: Ray Serve 2.60's own default policy, in its arithmetic and order: the baseline.
+"""``target_ongoing``: the default policy of Ray Serve 2.60, with the same arithmetic. It is the baseline.
 
-After ``ray/serve/autoscaling_policy.py`` of Ray 2.60 (Apache-2.0); a test holds this to those functions over random
-series. Its look-back window is in what is observed: ``UnitObservation.ongoing_requests`` is averaged over
-``look_back_period_s``. Serve asks its policy in each control loop, 0.1 s; asked less often, delays end at the next
-decision.
+It follows ``ray/serve/autoscaling_policy.py`` of Ray 2.60 (Apache-2.0), and a test compares both over random series.
+The look-back window is part of the observation: ``UnitObservation.ongoing_requests`` is averaged over
+``look_back_period_s``. Serve calls its policy in each control loop, every 0.1 s. With a longer decision interval, a
+delay ends at the first decision after it.
 """
 
 import math
@@ -16,13 +16,14 @@ from pydantic import Field
 from autoscale.policies.base import Decision, Observation, PolicyKind, PolicyOptions, UnitObservation
 from autoscale.spec import PipelineSpec
 
-_ELAPSED_EPSILON_S = 1e-6  # Serve's own: differences of large times fall short by rounding
+_ELAPSED_EPSILON_S = 1e-6  # as in Serve: differences of large times are too small by rounding
 
 
 class TargetOngoingConfig(PolicyOptions):
-    """As the fields of Serve's ``AutoscalingConfig``, with its defaults.
+    """Options with the names, meanings and defaults of Serve's ``AutoscalingConfig``.
 
-    downscale_to_zero_delay_s: from 1 to 0; ``downscale_delay_s`` where not given.
+    Attributes:
+        downscale_to_zero_delay_s: delay of the step from 1 replica to 0. None: ``downscale_delay_s``.
     """
 
     kind: Literal["target_ongoing"]
@@ -37,7 +38,12 @@ class TargetOngoingConfig(PolicyOptions):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A direction that Serve's policy has wanted to go in: decisions in a row, below 0 downwards, and since when."""
+    """A pending change of Serve's policy.
+
+    Attributes:
+        counter: number of consecutive decisions that wanted a change in the same direction. Negative: downwards.
+        since_s: the time of the first of them.
+    """
 
     counter: int = 0
     since_s: float | None = None
@@ -45,27 +51,27 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class TargetOngoingState:
-    """Wishes by ``<unit>@<pool>``."""
+    """Pending changes by ``<unit>@<pool>``."""
 
     wishes: Mapping[str, Wish] = field(default_factory=dict)
 
 
 class TargetOngoing:
-    """Sizes each unit by itself so that a replica has ``target_ongoing_requests``; bounds are applied around it."""
+    """A policy that sizes each unit separately, for ``target_ongoing_requests`` per replica. It applies no bounds."""
 
     def __init__(self, config: TargetOngoingConfig, spec: PipelineSpec) -> None:
-        """Decide for the units of ``spec``; their profiles are not looked at."""
+        """Create the policy for the units of ``spec``. It does not use their profiles."""
         self._config = config
         self._keys = tuple(spec.keys())
 
     def start(self) -> TargetOngoingState:
-        """Give the state before the first decision."""
+        """Return the state before the first decision."""
         return TargetOngoingState()
 
     def decide(
         self, now_s: float, observation: Observation, state: TargetOngoingState
     ) -> Decision[TargetOngoingState]:
-        """Give the replicas that Serve would ask for at ``now_s``."""
+        """Return the replicas that Serve would request at ``now_s``."""
         replicas, reasons, wishes = {}, {}, {}
         for key in self._keys:
             seen, name = observation.units[key], str(key)
@@ -86,7 +92,7 @@ class TargetOngoing:
         delta = desired - ready
         factor = self._config.upscaling_factor if delta > 0 else self._config.downscaling_factor
         scaled = math.ceil(ready + factor * delta)
-        # A factor below 1 rounds up to no change at all: then one less.
+        # A factor below 1 can round a step down to no change. Then remove one replica.
         return scaled - 1 if math.ceil(desired) < ready and scaled == ready else scaled
 
     def _delayed(self, now_s: float, desired: int, seen: UnitObservation, wish: Wish) -> tuple[int, Wish]:

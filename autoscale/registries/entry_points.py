@@ -1,4 +1,4 @@
-"""Entry points: what installed packages add to a group. Reading them imports no code of those packages."""
+"""Entry points: the names that installed packages add to a group. Reading them imports no code of those packages."""
 
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -12,10 +12,10 @@ def declared_names(group: str) -> list[str]:
 
 
 def declared_target(group: str, name: str) -> str | None:
-    """Return the target of a name in a group, None if no installed package declares it.
+    """Return the target of a name in a group, or None if no installed package declares it.
 
     Raises:
-        LoadFailure: several packages declare it, or it is written wrongly.
+        LoadFailure: several packages declare the name, or its target is malformed.
     """
     points = list(entry_points(group=group, name=name))
     if not points:

@@ -5,11 +5,11 @@ RegistryError
 ├── Untrusted      the configuration names code outside the tree and does not trust it
 └── LoadFailure    the code of an entry is missing, cannot be imported or is of another type
 
-A message reads ``<problem>, got <value>; <remedy>``; whoever catches it puts the field in front.
+A message reads ``<problem>, got <value>; <remedy>``. The code that catches it adds the field at the front.
 """
 
 PLUGIN_ERRORS = (Exception, SystemExit)
-"""What the code of another package may raise. Ctrl-C is not its own."""
+"""Exceptions that the code of another package may raise. KeyboardInterrupt is not among them."""
 
 
 class RegistryError(Exception):

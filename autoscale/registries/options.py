@@ -1,4 +1,4 @@
-"""Options by kind: a field of a configuration whose class follows from its ``kind``."""
+"""Options by kind: a configuration field whose class depends on its ``kind``."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,23 +12,25 @@ from autoscale.registries.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class ByKind:
-    """Marks a field: ``Annotated[<base class of the options>, ByKind(<registry>)]``.
+    """Marker of such a field: ``Annotated[<base class of the options>, ByKind(<registry>)]``.
 
-    default: the kind of options that name none; None: they must name one.
+    Attributes:
+        registry: the kinds and their option classes.
+        default: the kind of options without ``kind``. None: ``kind`` is required.
     """
 
     registry: Registry[Any]
     default: str | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate by the class of the kind, and write all of its fields."""
+        """Return a schema that validates with the class of the kind and serialises all fields of that class."""
         schema = core_schema.no_info_before_validator_function(self._validated, handler(source))
         schema["serialization"] = core_schema.simple_ser_schema("any")
         return schema
 
     def _validated(self, value: Any) -> Any:
         if not isinstance(value, dict):
-            return value  # the base class accepts its instances and refuses anything else
+            return value  # the schema of the base class accepts its instances and rejects everything else
         kind = value.get("kind", self.default)
         if kind is None:
             raise _fault("missing", "Field required", value)
@@ -48,7 +50,7 @@ class ByKind:
 
 
 def _fault(code: str, message: str, options: dict[Any, Any]) -> ValidationError:
-    # A custom error's text is a template; braces of the message would be taken for fields.
+    # The text of a custom error is a template. Pass the message as a value, because it may contain braces.
     text = PydanticCustomError(code, "{message}", {"message": message})
     details = InitErrorDetails(type=text, loc=("kind",), input=options)
     return ValidationError.from_exception_data("options", [details])

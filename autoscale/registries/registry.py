@@ -1,8 +1,8 @@
-"""A lazy registry: the name of a kind to the descriptor of its implementation, which is loaded at its first use.
+"""A lazy registry: it maps the name of a kind to the descriptor of its implementation, which it loads at first use.
 
 The built-in kinds are a table of targets. Other packages add kinds as entry points of the registry's group. Such a kind
 is looked up only if a configuration names it, and loaded only if the configuration trusts its package. A built-in kind
-always wins, so no package can replace it.
+takes precedence, so no package can replace it.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,15 @@ from autoscale.registries.trust import refuse_untrusted
 
 
 class Descriptor(Protocol):
-    """The least that an entry of a registry has. config: the class of its options in a configuration."""
+    """The interface that all entries of a registry have.
+
+    Attributes:
+        config: the class of its options in a configuration.
+    """
 
     @property
     def config(self) -> type[BaseModel]:
-        """The class of its options."""
+        """The class of the options."""
         ...
 
 
@@ -41,11 +45,15 @@ class Registry(Generic[Entry]):
         group: str | None = None,
         extra: str | None = None,
     ) -> None:
-        """Describe a registry; nothing is imported.
+        """Create a registry. This imports no kind.
 
-        noun: its name in errors. builtins: targets of descriptors by kind. entry: the class of the descriptors.
-        options: the base class of their options. group: the entry points of other packages; None if none may add a
-        kind. extra: the extra of rankway that the built-in modules need.
+        Args:
+            noun: the name of a kind in error messages, such as "runtime".
+            builtins: targets of the built-in descriptors, by kind.
+            entry: the class of the descriptors.
+            options: the base class of their options.
+            group: the group of entry points for other packages. None: other packages cannot add kinds.
+            extra: the extra of rankway that installs the dependencies of the built-in modules.
         """
         self._noun, self._builtins, self._entry, self._options = noun, dict(builtins), entry, options
         self._group, self._extra = group, extra
@@ -59,8 +67,9 @@ class Registry(Generic[Entry]):
         """Return the descriptor of a kind that a configuration names.
 
         Raises:
-            UnknownKind: there is none. Untrusted: it is another package's, and the configuration does not trust that.
-            LoadFailure: it cannot be loaded.
+            UnknownKind: there is no such kind.
+            Untrusted: the kind belongs to another package, which the configuration does not trust.
+            LoadFailure: the descriptor cannot be loaded.
         """
         target = self.plugin_target(kind)
         if target is not None:
@@ -68,12 +77,13 @@ class Registry(Generic[Entry]):
         return self._load(kind, target)
 
     def for_config(self, config: BaseModel) -> Entry:
-        """Return the descriptor of options that have been validated, and so were trusted then.
+        """Return the descriptor of validated options. Trust was checked when they were validated.
 
         Raises:
-            RegistryError: as ``get``.
+            UnknownKind: there is no such kind.
+            LoadFailure: the descriptor cannot be loaded, or has another class of options.
         """
-        kind: str = getattr(config, "kind")  # noqa: B009  # every class of options has one
+        kind: str = getattr(config, "kind")  # noqa: B009  # every class of options has a kind
         entry = self._load(kind, self.plugin_target(kind))
         if not isinstance(config, entry.config):
             raise LoadFailure(
@@ -83,16 +93,17 @@ class Registry(Generic[Entry]):
         return entry
 
     def packages_of(self, config: BaseModel) -> list[str]:
-        """Return the packages outside the tree that validated options need, to be trusted by another process."""
+        """Return the external packages that validated options need, so that another process can trust them."""
         kind: str = getattr(config, "kind")  # noqa: B009  # as above
         target = self.plugin_target(kind)
         return [] if target is None else [target.partition(":")[0]]
 
     def plugin_target(self, kind: str) -> str | None:
-        """Return the target of another package's kind, None if the kind is built in. Imports no code.
+        """Return the target of a kind of another package, or None if the kind is built in. This imports no code.
 
         Raises:
-            UnknownKind: nobody has it. LoadFailure: several packages have it.
+            UnknownKind: there is no such kind.
+            LoadFailure: several packages add the kind, or its target is malformed.
         """
         if kind in self._builtins:
             return None

@@ -1,4 +1,4 @@
-"""Targets: an object by the name of its module and its attribute, "package.module:attribute"."""
+"""Targets: strings of the form "package.module:attribute" that name a Python object."""
 
 import re
 from importlib import import_module
@@ -12,12 +12,14 @@ PATTERN = rf"^{NAME}:{NAME}$"
 
 
 def load_target(target: str, *, extra: str | None = None) -> Any:
-    """Import the module of a target and return its attribute.
+    """Import the module of a target and return the attribute.
 
-    extra: the extra of rankway that installs what the module imports.
+    Args:
+        target: "package.module:attribute".
+        extra: the extra of rankway that installs the imports of the module.
 
     Raises:
-        LoadFailure: the module cannot be imported or lacks the attribute.
+        LoadFailure: the target is malformed, the module cannot be imported, or it lacks the attribute.
     """
     module, _, attribute = target.partition(":")
     if not re.fullmatch(PATTERN, target):
@@ -41,7 +43,7 @@ def load_target(target: str, *, extra: str | None = None) -> Any:
             raise LoadFailure(
                 f"the module {module} fails to return {attribute}, got {type(error).__name__}: {error}; fix it"
             ) from error
-        if isinstance(target_object, ModuleType):  # it may be of a package that is not trusted
+        if isinstance(target_object, ModuleType):  # it may belong to a package that is not trusted
             raise LoadFailure(
                 f"the attribute is in another module, got {target!r}; write that module before the colon"
             )

@@ -1,7 +1,7 @@
-"""Trust: code outside the tree is loaded only if the configuration that names it lists its package under ``trust``.
+"""Trust: external code is loaded only if the configuration that names it lists its package under ``trust``.
 
-The list holds while that configuration is validated. Without a list nothing is trusted, so code that forgets to pass
-one refuses plug-ins instead of loading them.
+The list applies while that configuration is validated. Without a list nothing is trusted. Therefore code that forgets
+to pass a list rejects plug-ins instead of loading them.
 """
 
 import re
@@ -16,15 +16,15 @@ from autoscale.registries.errors import Untrusted
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 Package = Annotated[str, Field(pattern=f"^{NAME}$")]
-"""The import name of a package, such as ``acme`` or ``acme.ranking``; the packages inside it are meant too."""
+"""The import name of a package, such as ``acme`` or ``acme.ranking``. It includes the packages inside it."""
 _trusted: ContextVar[tuple[str, ...]] = ContextVar("trusted", default=())
 
 
 @contextmanager
 def trusting(packages: Any) -> Iterator[None]:
-    """Trust these packages and no others inside the block.
+    """Trust these packages and no others inside the ``with`` block.
 
-    ``packages`` may come from a file that is not validated yet: what is no list of names trusts nothing.
+    ``packages`` may come from a file that is not validated yet. Values that are not names in a list are ignored.
     """
     listed = packages if isinstance(packages, list | tuple) else ()
     token = _trusted.set(tuple(name for name in listed if isinstance(name, str) and re.fullmatch(NAME, name)))
@@ -38,7 +38,7 @@ def refuse_untrusted(target: str) -> None:
     """Check that the module of ``target`` ("package.module:attribute") is in a trusted package.
 
     Raises:
-        Untrusted: it is not.
+        Untrusted: it is in another package.
     """
     module = target.partition(":")[0]
     if not any(f"{module}.".startswith(f"{package}.") for package in _trusted.get()):

@@ -1,4 +1,4 @@
-"""Charts of simulations as SVG, several configurations in one picture each."""
+"""Charts of simulations as SVG. Each chart shows all configurations."""
 
 import io
 import re
@@ -17,7 +17,7 @@ _Series = NDArray[np.float64]
 
 
 def charts(cases: Mapping[str, Simulation]) -> dict[str, str]:
-    """Give titles and pictures; each is one SVG element, without anything that it would load."""
+    """Return charts by title. Each is one SVG element that loads no other resource."""
     first = next(iter(cases.values()))
     pictures = {
         "Requests per second": _drawn(cases, lambda line: {"": line.arrived / line.bin_s}),
@@ -67,7 +67,7 @@ def _drawn(
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    # Texts as texts, and the same picture for the same figures.
+    # Keep texts as text elements, and make the output reproducible.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "rankway", "font.size": 9.0}):
         figure = Figure(figsize=_SIZE_IN, layout="constrained")
         FigureCanvasSVG(figure)
@@ -100,7 +100,7 @@ def _drawn(
 
 
 def _thinned(hours: _Series, values: _Series) -> tuple[_Series, _Series]:
-    """Give at most so many points: of each group the largest, which is what is looked for."""
+    """Reduce a series to at most ``_MOST_POINTS`` points. The largest value of each group remains, so peaks remain."""
     group = -(-len(values) // _MOST_POINTS)
     if group <= 1:
         return hours, values

@@ -1,4 +1,4 @@
-"""A gate for edits of a configuration: ``cost>1.1x`` and the like, over what runs and what would."""
+"""Gates for changes of a configuration, such as ``cost>1.1x``. They compare simulations of the old and the new one."""
 
 import math
 import operator
@@ -32,7 +32,15 @@ _EXPRESSION = re.compile(r"\s*([a-z0-9_]+)\s*(>=|<=|>|<)\s*([0-9.]+(?:e-?[0-9]+)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A figure of the new configuration against a number, or against so many times the old one's."""
+    """A condition under which a new configuration fails.
+
+    Attributes:
+        text: the condition as the user wrote it.
+        figure: the name of the figure, a key of ``FIGURES``.
+        comparison: ">", ">=", "<" or "<=".
+        number: the limit.
+        relative: whether the limit is a multiple of the old configuration's figure.
+    """
 
     text: str
     figure: str
@@ -41,7 +49,7 @@ class Gate:
     relative: bool
 
     def fault(self, old: Simulation, new: Simulation) -> str | None:
-        """Say how it fails; None where it does not. A figure that is not there (NaN) fails it."""
+        """Return a message if the new configuration fails, otherwise None. An unknown figure (NaN) fails."""
         value = FIGURES[self.figure](new)
         limit = self.number * (FIGURES[self.figure](old) if self.relative else 1.0)
         unknown = math.isnan(value) or math.isnan(limit)
@@ -51,10 +59,12 @@ class Gate:
 
 
 def parse_gate(text: str) -> Gate:
-    """Read a gate: FIGURE, one of > >= < <=, and a number, a percentage, or ``1.1x`` for so many times the old.
+    """Parse a gate: a figure, a comparison (> >= < <=), and a number, a percentage, or a multiple of the old figure.
+
+    Examples are ``p99_ms>80``, ``misses>1%`` and ``cost>1.1x``.
 
     Raises:
-        AutoscaleError: it is none.
+        AutoscaleError: the text is not a gate.
     """
     match = _EXPRESSION.fullmatch(text)
     if match is None or match[1] not in FIGURES:

@@ -1,4 +1,4 @@
-"""The report of simulations: one HTML file that loads nothing, one case or several side by side."""
+"""The report of one or several simulations, side by side, as one HTML file that loads no other resource."""
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -39,12 +39,15 @@ SUMMARY: tuple[Row, ...] = (
 
 
 def miss_share(simulation: Simulation) -> float:
-    """Give the share of requests that were not answered whole within the objective."""
+    """Return the share of requests that were not answered in full within the objective."""
     return simulation.requests.misses / max(simulation.requests.arrived, 1.0)
 
 
 def rows(cases: Mapping[str, Simulation]) -> list[tuple[str, ...]]:
-    """Give the summary: a row a figure, a column a case; then replica-seconds and nodes by what they are of."""
+    """Return the summary table with a row for each figure and a column for each case.
+
+    Replica-seconds of each unit, and cost and peak nodes of each pool, follow at the end.
+    """
     simulations = tuple(cases.values())
     table = [(name, *map(value, simulations)) for name, value in SUMMARY]
     for unit in simulations[0].units:
@@ -58,7 +61,7 @@ def rows(cases: Mapping[str, Simulation]) -> list[tuple[str, ...]]:
 
 
 def html_report(cases: Mapping[str, Simulation], title: str) -> str:
-    """Give the report as HTML."""
+    """Return the report as HTML."""
     first = next(iter(cases.values()))
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title>",
@@ -75,7 +78,7 @@ def html_report(cases: Mapping[str, Simulation], title: str) -> str:
 
 
 def _told(name: str, simulation: Simulation) -> str:
-    """List decisions and incidents."""
+    """Return the tables of decisions and incidents of a case."""
     changes = [decision for decision in simulation.decisions if decision.changed]
     shown = changes[:_MOST_DECISIONS]
     more = f", of which the first {len(shown)} are shown" if len(shown) < len(changes) else ""

@@ -1,5 +1,5 @@
 """The simulator: ``simulate.simulate(spec, policy, arrivals, options=SimulationOptions()) -> Simulation``.
 
-It runs the policy objects that the cluster runs. In ``options`` is how, in ``arrivals`` on what, in ``results`` what
-comes out.
+It runs the same policy objects as the cluster. The modules ``options``, ``arrivals`` and ``results`` define its inputs
+and outputs.
 """

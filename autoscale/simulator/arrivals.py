@@ -1,4 +1,4 @@
-"""Arrivals at the simulator's door: chunks of requests, or rates; both are checked as they stream in."""
+"""Arrivals: the input of the simulator, as chunks of requests or as rates. Both are validated."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 from autoscale.errors import TraceError
 
 Chunk: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int32]]
-"""times_s (n,), sorted, and candidates (n,), at least 1 each; a chunk goes on where the one before ended."""
+"""times_s (n,), sorted, and candidates (n,), at least 1 each. A chunk starts no earlier than the previous one ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Arrivals as rates, for whole days: step i is [start_s + i * step_s, start_s + (i + 1) * step_s).
+    """Arrivals as rates, for whole days. Step i is [start_s + i * step_s, start_s + (i + 1) * step_s).
 
-    requests_per_s: (n,). candidates: of a request, on the mean; (n,), or one number for all.
+    Attributes:
+        start_s: start of the first step.
+        step_s: width of a step.
+        requests_per_s: (n,) the rate in each step.
+        candidates: mean candidates of a request, as an array (n,) or as one number for all steps.
     """
 
     start_s: float
@@ -26,10 +30,10 @@ class Rates:
     candidates: NDArray[np.float64] | float
 
     def __post_init__(self) -> None:
-        """Refuse what is no series of rates.
+        """Validate the series.
 
         Raises:
-            TraceError: it is empty, or holds what is negative or not finite.
+            TraceError: it is empty, has different lengths, or has negative or infinite values.
         """
         rates, candidates = np.asarray(self.requests_per_s), np.asarray(self.candidates)
         if rates.ndim != 1 or not rates.size:
@@ -54,7 +58,7 @@ class Rates:
 
     @property
     def end_s(self) -> float:
-        """The end of the last step."""
+        """End of the last step."""
         return self.start_s + self.step_s * len(self.requests_per_s)
 
 
@@ -62,10 +66,10 @@ Arrivals: TypeAlias = Iterable[Chunk] | Rates
 
 
 def checked(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Give the chunks that hold requests, in the types the engines take.
+    """Yield the chunks that are not empty, in the types that the engines need.
 
     Raises:
-        TraceError: unsorted, negative, not a number, no candidates, or no request at all.
+        TraceError: times are unsorted, negative or not finite, a request has no candidates, or there are no requests.
     """
     last_s, total = -np.inf, 0
     for given_s, candidates in chunks:
@@ -101,13 +105,21 @@ def checked(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 
 
 def drawn(rates: Rates, seed: int, at_most: int = 1 << 20) -> Iterator[Chunk]:
-    """Draw the requests of a series of rates: Poisson within each step, each with the step's mean candidates."""
+    """Draw requests from a series of rates, in chunks.
+
+    Arrivals are Poisson in each step, and each request has the step's mean candidates.
+
+    Args:
+        rates: the series.
+        seed: seed of the random numbers.
+        at_most: expected number of requests in a chunk. A single step may have more.
+    """
     random = np.random.default_rng((seed, 1))
     counts = np.broadcast_to(np.rint(rates.candidates).astype(np.int32), rates.requests_per_s.shape)
     expected = rates.requests_per_s * rates.step_s
     first = 0
     while first < len(expected):
-        # As many steps as make one chunk, and one at least.
+        # The steps of one chunk, at least one.
         last = first + max(1, int(np.searchsorted(np.cumsum(expected[first:]), at_most)))
         drawn_counts = random.poisson(expected[first:last])
         steps = np.repeat(np.arange(first, min(last, len(expected))), drawn_counts)

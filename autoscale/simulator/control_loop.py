@@ -1,4 +1,4 @@
-"""The control loop: what was measured a while ago becomes an observation, the policy's decision becomes targets."""
+"""The control loop: it turns delayed metrics into observations, and decisions of the policy into targets."""
 
 import math
 from collections import deque
@@ -15,7 +15,7 @@ from autoscale.spec import Key, PipelineSpec
 
 
 class ControlLoop:
-    """Asks one policy, as the adapter does in Serve's controller."""
+    """Runs one policy, like the adapter in Serve's controller."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class ControlLoop:
         engine: SimulationEngine,
         look_back_s: float,
     ) -> None:
-        """Start with the policy's own first state."""
+        """Start with the first state of the policy. ``look_back_s`` is the window of ``ongoing_requests``."""
         self._spec, self._policy, self._cluster, self._engine = spec, policy, cluster, engine
         self._look_back_s = look_back_s
         self._state = policy.start()
@@ -36,7 +36,7 @@ class ControlLoop:
         self.decisions: list[DecisionRecord] = []
 
     def measure(self, now_s: float) -> None:
-        """Take the metrics that the next decision is going to see; all rates are 0 where there are none before them."""
+        """Take the metrics that the next decision will see. All rates of the first measurement are 0."""
         if self._before and now_s <= self._measured_s:
             return
         elapsed_s = now_s - self._measured_s if self._before else math.inf
@@ -62,12 +62,16 @@ class ControlLoop:
         self._before, self._measured_s, self._seen = measured, now_s, seen
 
     def decide(self, now_s: float, *, keep: bool) -> None:
-        """Ask the policy and set its targets, within the bounds; ``keep`` the record even where none moved.
+        """Run the policy and set its targets, within the bounds.
+
+        Args:
+            now_s: the present.
+            keep: whether to record the decision even if no target changed.
 
         Raises:
-            PolicyError: the decision is of other keys than the pipeline's, or no number of replicas.
+            PolicyError: the decision has other keys than the pipeline, or an invalid number of replicas.
         """
-        # Serve's controller counts replicas itself: these numbers are of now.
+        # Serve's controller counts replicas itself, so these two numbers are not delayed.
         now = {
             key: _counted(unit, self._cluster.ready[key].count, self._cluster.targets[key])
             for key, unit in self._seen.items()
@@ -113,7 +117,7 @@ class ControlLoop:
 
 
 def _counted(unit: UnitObservation, ready: int, target: int) -> UnitObservation:
-    """Give what was seen of a unit with these replicas; mostly they are what they were when it was seen."""
+    """Return the observation with these numbers of replicas. Usually they have not changed since the measurement."""
     if (unit.ready, unit.target) == (ready, target):
         return unit
     return replace(unit, ready=ready, target=target)

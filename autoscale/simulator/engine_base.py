@@ -1,4 +1,4 @@
-"""What the two engines have in common: how they are driven, and what they are asked."""
+"""The common interface of the two engines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +15,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class UnitCounts:
-    """What one unit in one pool has counted since the start; waiting_candidates: now.
+    """Counters of one unit in one pool since the start.
 
-    missed_requests: of the ingress, shed for lack of time or answered after the objective.
-    ongoing_s: the integral over time of requests (calls, behind the ingress) that its replicas had.
+    Attributes:
+        arrived_requests: requests that arrived.
+        arrived_candidates: their candidates.
+        served_candidates: candidates of computed batches.
+        shed_requests: requests that were refused or answered by the fallback.
+        missed_requests: requests of the ingress that were shed for lack of time or answered after the objective.
+        waiting_candidates: candidates that wait now.
+        ongoing_s: integral over time of the number of requests at its replicas. Behind the ingress, calls are counted.
+        batches: number of computed batches.
+        busy_s: time for which its replicas were computing.
     """
 
     arrived_requests: float
@@ -33,27 +41,27 @@ class UnitCounts:
 
 
 class SimulationEngine(Protocol):
-    """Requests and replicas between two looks of the control loop."""
+    """Simulates requests and replicas between two runs of the control loop."""
 
     @property
     def start_s(self) -> float:
-        """When the first request comes, or where the trace was asked to start."""
+        """Time of the first request, or the requested start of the trace."""
         ...
 
     def end_s(self, until_s: float) -> float:
-        """Give when the last request comes, if that is before ``until_s``; else infinity."""
+        """Return the time of the last request if it is before ``until_s``, otherwise infinity."""
         ...
 
     def advance(self, until_s: float) -> None:
-        """Let happen what happens before ``until_s``."""
+        """Simulate up to ``until_s``."""
         ...
 
     def apply(self, change: NodeChange) -> None:
-        """Route to a replica, no more, or lose it."""
+        """Apply a change of a replica: start to route to it, stop to route to it, or remove it."""
         ...
 
     def is_idle(self, replica: Replica) -> bool:
-        """Whether a replica that is not routed to holds nothing any more."""
+        """Return whether a replica that is no longer routed to has no requests left."""
         ...
 
     def weigh(self, unit: str, weights: Mapping[str, float]) -> None:
@@ -61,17 +69,17 @@ class SimulationEngine(Protocol):
         ...
 
     def measure(self) -> Mapping[Key, UnitCounts]:
-        """Give what was counted so far."""
+        """Return the counters by key."""
         ...
 
     def totals(self) -> Floats:
-        """Return what became of requests so far, by the indices that the event engine's ``state`` names."""
+        """Return the totals of requests by outcome. The event engine's ``state`` module defines the indices."""
         ...
 
     def latencies(self) -> Floats:
-        """Give the histogram of latencies so far, (BUCKETS,)."""
+        """Return the histogram of latencies, (BUCKETS,)."""
         ...
 
     def finish(self) -> int:
-        """Let end what is under way though no request comes any more; give the events in all."""
+        """Finish all requests in progress without new arrivals, and return the total number of events."""
         ...

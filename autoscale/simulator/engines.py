@@ -1,4 +1,4 @@
-"""Choice of the engine that a simulation runs on."""
+"""The choice of the engine of a simulation."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 def make_engine(
     spec: PipelineSpec, arrivals: Arrivals, options: SimulationOptions, known: "SteadyCache | None"
 ) -> SimulationEngine:
-    """Make the engine that is asked for; numba is compiled or loaded by the first of them."""
+    """Create the engine that the options name. The first engine of a process compiles or loads its numba code.
+
+    Args:
+        spec: the pipeline.
+        arrivals: the requests or rates.
+        options: the options of the simulation.
+        known: the steady states of earlier simulations, for the step engine.
+    """
     from autoscale.simulator.event_engine.engine import EventEngine
     from autoscale.simulator.step_engine.binning import binned, sizes_of
     from autoscale.simulator.step_engine.engine import StepEngine

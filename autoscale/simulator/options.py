@@ -1,4 +1,4 @@
-"""What a simulation is asked for beside spec, policy and trace."""
+"""The options of a simulation."""
 
 from typing import Literal, Self
 
@@ -6,7 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Failure(BaseModel):
-    """At ``at_s``, on the trace's clock, nodes of a pool or replicas of a unit in a pool die, without notice."""
+    """A failure without notice at the trace time ``at_s``.
+
+    Attributes:
+        at_s: time of the failure, on the clock of the trace.
+        pool: the pool that is affected.
+        unit: replicas of this unit die. None: whole nodes of the pool die.
+        count: number of replicas or nodes that die.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -17,16 +24,23 @@ class Failure(BaseModel):
 
 
 class SimulationOptions(BaseModel):
-    """How to simulate.
+    """Options of a simulation.
 
-    engine: ``events`` follows every request; ``steps`` takes days in seconds, and is an approximation.
-    start_s, end_s: on the trace's clock; as the trace has it where not given. Costs are of that time.
-    bin_s: of the series over time. look_back_s: what ``ongoing_requests`` is averaged over, Serve's look_back_period_s.
-    spot: whether spot nodes are taken back, at random (``seed``) at their pool's rate.
-    idle_node_s: how long an empty node is kept, as Ray's autoscaler does.
-    ingress_drain_s: how long an ingress replica drains at least: RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S, which
-    is Serve's 30 on a cluster and 2 where ``rankway serve`` runs on one machine.
-    decisions: whether all are kept, or those that changed a target.
+    Attributes:
+        engine: ``events`` simulates every request. ``steps`` is an approximation that simulates days in seconds.
+        seed: seed of all random numbers.
+        start_s: start on the clock of the trace. None: the start of the trace. Costs count from here.
+        end_s: end on the clock of the trace. None: the end of the trace.
+        bin_s: width of the bins of the timeline.
+        look_back_s: window over which ``ongoing_requests`` is averaged, like Serve's look_back_period_s.
+        control_interval_s: the interval of Serve's control loop.
+        idle_node_s: time for which an empty node is kept, like Ray's autoscaler does.
+        ingress_drain_s: the least draining time of an ingress replica. It stands for Serve's
+            RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S, which is 30 on a cluster, and 2 with ``rankway serve`` on
+            one machine.
+        failures: failures to simulate.
+        spot: whether spot nodes are reclaimed, at random times at the rate of their pool.
+        decisions: whether to record all decisions or only those that change a target.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

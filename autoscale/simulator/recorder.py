@@ -1,4 +1,4 @@
-"""Series over time, taken at the end of every bin, and quantiles out of histograms of latencies."""
+"""The recorder of the timeline, with one value for each bin, and quantiles from histograms of latencies."""
 
 from collections import defaultdict
 
@@ -22,11 +22,11 @@ from autoscale.simulator.results import LatencyTotals, RequestTotals, Timeline
 
 _UPPER_S = LEAST_S * np.exp((np.arange(BUCKETS) + 1) / PER_E)
 VIOLATED = 0.01
-"""Of a bin's requests, more than this miss the objective: its p99 is not kept."""
+"""The objective is violated in a bin if more than this share of its requests miss it."""
 
 
 class Recorder:
-    """Keeps what happened in each bin."""
+    """Records the values of each bin."""
 
     def __init__(self, engine: SimulationEngine, cluster: Cluster) -> None:
         """Start at the first bin."""
@@ -36,7 +36,7 @@ class Recorder:
         self._columns: dict[str, list[float]] = defaultdict(list)
 
     def end_bin(self) -> None:
-        """Note what has happened since the last bin's end."""
+        """Record the values since the end of the last bin."""
         totals, latencies = self._engine.totals(), self._engine.latencies()
         counts, answers = totals - self._totals, latencies - self._latencies
         self._totals, self._latencies = totals, latencies
@@ -59,7 +59,7 @@ class Recorder:
             columns[f"nodes {pool}"].append(paid.count)
 
     def add_rest(self) -> None:
-        """Count what ended after the last bin into it: those requests came by then."""
+        """Add requests that ended after the last bin to it, because they arrived by then."""
         totals = self._engine.totals()
         counts = totals - self._totals
         self._columns["misses"][-1] += counts[TOO_LATE:LATENCY_S].sum()
@@ -68,7 +68,7 @@ class Recorder:
         self._columns["dropped"][-1] += counts[DROPPED] + counts[GONE]
 
     def timeline(self, start_s: float, bin_s: float) -> Timeline:
-        """Give the series."""
+        """Return the recorded series."""
         series = {name: np.array(values, np.float64) for name, values in self._columns.items()}
         return Timeline(
             start_s=start_s,
@@ -94,7 +94,7 @@ def _named(series: dict[str, Floats], prefix: str) -> dict[str, Floats]:
 
 
 def quantiles_ms(latencies: Floats, levels: tuple[float, ...]) -> list[float]:
-    """Give quantiles of a histogram (BUCKETS,); NaN where it is empty."""
+    """Return quantiles of a histogram (BUCKETS,) in milliseconds. NaN if the histogram is empty."""
     sums = np.cumsum(latencies)
     if not sums[-1] > 0:
         return [float("nan")] * len(levels)
@@ -108,12 +108,12 @@ def quantiles_ms(latencies: Floats, levels: tuple[float, ...]) -> list[float]:
 
 
 def request_totals(totals: Floats) -> RequestTotals:
-    """Give an engine's totals by name."""
+    """Return the totals of an engine by name."""
     return RequestTotals(*(float(value) for value in totals[:LATENCY_S]))
 
 
 def latency_totals(totals: Floats, latencies: Floats) -> LatencyTotals:
-    """Give the mean and the quantiles of all answers."""
+    """Return the mean and the quantiles of the latency of all answers."""
     answers = latencies.sum()
     mean_ms = float(totals[LATENCY_S] / answers * 1e3) if answers > 0 else float("nan")
     return LatencyTotals(mean_ms, *quantiles_ms(latencies, (0.5, 0.95, 0.99)))

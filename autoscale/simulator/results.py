@@ -1,4 +1,4 @@
-"""What a simulation gives: totals, series over time and every decision; plain, and JSON-able by ``to_json``."""
+"""The result of a simulation: totals, a timeline and the decisions. ``to_json`` returns JSON types."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,11 +12,16 @@ Series = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class RequestTotals:
-    """Requests by what became of them; each is counted once.
+    """Numbers of requests by outcome. Each request is counted once.
 
-    in_time: answered whole within the objective. late: answered whole, after it. degraded: answered by the fallback.
-    shed: refused at the door (429). dropped: accepted, and refused when the deadline passed. failed: lost with a
-    replica that died.
+    Attributes:
+        arrived: all requests.
+        in_time: answered in full within the objective.
+        late: answered in full after the objective.
+        degraded: answered by the fallback.
+        shed: refused on arrival (429).
+        dropped: accepted, and refused when the deadline passed.
+        failed: lost when a replica died.
     """
 
     arrived: float
@@ -29,13 +34,13 @@ class RequestTotals:
 
     @property
     def misses(self) -> float:
-        """What was not answered whole within the objective."""
+        """Requests that were not answered in full within the objective."""
         return self.late + self.degraded + self.shed + self.dropped + self.failed
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyTotals:
-    """Of requests that were answered, degraded ones included; NaN where none was."""
+    """Latencies of answered requests, including degraded ones. NaN if there were none."""
 
     mean_ms: float
     p50_ms: float
@@ -45,7 +50,17 @@ class LatencyTotals:
 
 @dataclass(frozen=True, slots=True)
 class UnitTotals:
-    """A unit in a pool. replica_seconds: starting, ready and draining ones; ready_seconds: ready ones."""
+    """Totals of a unit in a pool.
+
+    Attributes:
+        replica_seconds: seconds of starting, ready and draining replicas.
+        ready_seconds: seconds of ready replicas.
+        busy_seconds: seconds for which replicas were computing.
+        started: number of replicas that were started.
+        lost: number of replicas that died.
+        batches: number of computed batches.
+        candidates: candidates of computed batches.
+    """
 
     replica_seconds: float
     ready_seconds: float
@@ -58,7 +73,7 @@ class UnitTotals:
 
 @dataclass(frozen=True, slots=True)
 class PoolTotals:
-    """A pool's nodes, paid from when they are asked for (``provisioning_s`` included) until they are gone."""
+    """Totals of the nodes of a pool. A node is paid from its request to its removal, including ``provisioning_s``."""
 
     node_seconds: float
     cost: float
@@ -69,10 +84,11 @@ class PoolTotals:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Series by bin; bin i is [start_s + i * bin_s, start_s + (i + 1) * bin_s).
+    """Series with one value per bin. Bin i is [start_s + i * bin_s, start_s + (i + 1) * bin_s).
 
-    Counts are of the bin, latencies of the answers given in it (NaN where none was), the rest as it was at its end.
-    ready, target, waiting_candidates: by ``<unit>@<pool>``; nodes: by pool; cost: of the bin.
+    Counts and cost are those of the bin. Latencies are those of the answers in the bin, and NaN if there were none. The
+    other values are those at the end of the bin. ``ready``, ``target`` and ``waiting_candidates`` are by
+    ``<unit>@<pool>``, and ``nodes`` by pool.
     """
 
     start_s: float
@@ -94,7 +110,14 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """What the policy decided, by ``<unit>@<pool>``, in the words it gave. changed: whether a target moved."""
+    """A decision of the policy.
+
+    Attributes:
+        at_s: time of the decision.
+        changed: whether a target changed.
+        replicas: targets by ``<unit>@<pool>``.
+        reasons: the policy's reasons by ``<unit>@<pool>``.
+    """
 
     at_s: float
     changed: bool
@@ -104,7 +127,7 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What happened to the cluster: a node or replica lost, or one that found no room."""
+    """An incident in the cluster: lost nodes or replicas, a notice for a spot node, or a replica without room."""
 
     at_s: float
     what: str
@@ -112,9 +135,11 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """All of one simulation. violated_s: time in bins where over 1% of the requests missed the objective.
+    """The result of one simulation.
 
-    events: requests, batches and calls that came or went, as the engine counted them; 0 of the stepped one.
+    Attributes:
+        violated_s: total time of bins in which more than 1% of the requests missed the objective.
+        events: number of events of requests, batches and calls. 0 for the step engine.
     """
 
     pipeline: str
@@ -135,7 +160,7 @@ class Simulation:
     events: int
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as JSON's own types; what is no number is null."""
+        """Return the result in types that JSON supports. NaN and infinity become null."""
         plain: dict[str, Any] = _plain(asdict(self))
         plain["requests"]["misses"] = self.requests.misses
         return plain

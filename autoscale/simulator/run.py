@@ -1,4 +1,4 @@
-"""One trace under one configuration: what ``simulate``, ``tune`` and ``replay`` all do."""
+"""A simulation of one trace under one configuration, for the commands ``simulate``, ``tune`` and ``replay``."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +24,7 @@ _STEP_S = 1.0
 
 
 def engine_for(trace: Trace, engine: Engine) -> Literal["events", "steps"]:
-    """Give the engine: every request is followed where there are not too many of them.
+    """Return the engine to use. "auto" means the event engine if the trace has at most ``MOST_BY_EVENTS`` requests.
 
     Raises:
         TraceError: the trace cannot be read.
@@ -42,10 +42,18 @@ def run(
     progress: Callable[[float], None] | None = None,
     known: "SteadyCache | None" = None,
 ) -> Simulation:
-    """Simulate the trace; without ``config`` replicas stay as the pipeline has them. known: see ``simulate``.
+    """Simulate the trace.
+
+    Args:
+        spec: the pipeline.
+        config: the autoscaling configuration. None: the number of replicas is fixed.
+        trace: the requests.
+        options: the options of the simulation.
+        progress: called now and then with the present time of the trace.
+        known: as for ``simulate``.
 
     Raises:
-        AutoscaleError: trace, spec and configuration do not go together.
+        AutoscaleError: trace, spec and configuration do not fit together.
     """
     if config is None:
         policy: Policy[Any] = Fixed(spec)
@@ -60,7 +68,7 @@ def run(
 
 
 def rates(counts: Bins) -> Rates:
-    """Give counts as rates."""
+    """Convert counts to rates."""
     return Rates(counts.start_s, counts.step_s, counts.requests / counts.step_s, counts.candidates)
 
 

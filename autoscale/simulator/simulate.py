@@ -1,4 +1,7 @@
-"""One simulation from end to end: the clock goes from one thing due to the next, an engine does what lies between."""
+"""The main loop of a simulation. It advances the clock from one due action to the next.
+
+The engine simulates the requests in between.
+"""
 
 import math
 from collections.abc import Callable
@@ -31,16 +34,21 @@ def simulate(
     progress: Progress | None = None,
     known: "SteadyCache | None" = None,
 ) -> Simulation:
-    """Run the pipeline under the policy on the arrivals; the same arguments give the same result.
+    """Simulate a pipeline under a policy. The same arguments give the same result.
 
-    progress: called with the time on the trace's clock, now and then. known: what the stepped engine may use of the
-    simulations before, and keeps for those after.
+    Args:
+        spec: the pipeline.
+        policy: the policy.
+        arrivals: the requests or rates.
+        options: the options of the simulation.
+        progress: called at each decision with the present time of the trace.
+        known: steady states that the step engine shares with other simulations.
 
     Raises:
-        SpecError: the pipeline cannot be simulated: bounds cross, or a replica fits no node of its pool.
-        ProfileError: a profile is missing for a pool.
-        TraceError: the trace is empty or not sorted, or holds what is no time.
-        PolicyError: the policy's decision is none.
+        SpecError: the pipeline cannot be simulated, for example because a replica fits no node of its pool.
+        ProfileError: the profile of a pool is missing.
+        TraceError: the trace is empty, not sorted, or has invalid times.
+        PolicyError: a decision of the policy is invalid.
     """
     options = options or SimulationOptions()
     check_spec(spec, options)
@@ -124,8 +132,8 @@ class _Run:
 
     def _run(self, progress: Progress | None) -> float:
         interval_s, bin_s = self._spec.decision_interval_s, self._options.bin_s
-        # Replicas note their metrics every so often and tell them as often, each at moments of its own: until they are
-        # told, and until they are looked at, half an interval passes twice.
+        # Replicas sample and report their metrics once per interval, at unsynchronised times. The delay until a report
+        # and the delay until it is read are each half an interval on average.
         age_s = min(self._spec.metrics_interval_s, interval_s)
         now_s = self._start_s
         self._loop.measure(now_s)
@@ -157,7 +165,7 @@ class _Run:
                     progress(now_s)
 
     def _end_s(self, until_s: float) -> float:
-        """Give the end: as asked for, or that of the interval in which the last request comes."""
+        """Return the end: the requested one, or the end of the decision interval of the last request."""
         if self._options.end_s is not None:
             return self._options.end_s
         last_s = self._engine.end_s(until_s)
@@ -167,7 +175,7 @@ class _Run:
         return self._start_s + (math.floor((last_s - self._start_s) / interval_s) + 1) * interval_s
 
     def _tick(self, at_s: float) -> float:
-        """Give when Serve's controller looks next from ``at_s`` on."""
+        """Return the time of the first run of Serve's control loop at or after ``at_s``."""
         if at_s == math.inf:
             return math.inf
         tick_s = self._options.control_interval_s

@@ -1,4 +1,4 @@
-"""The trace as it is used up: what is in memory of it, and where it ends."""
+"""The feed of a trace: it keeps the needed part of the trace in memory, and knows its end."""
 
 import math
 from collections.abc import Iterable
@@ -11,17 +11,25 @@ from autoscale.simulator.arrivals import Chunk, checked
 
 _LONGEST_S = 400 * 86_400.0
 _EARLIEST_S = -1.0
-"""Before any request: times are not negative."""
+"""A time before any request, because times are not negative."""
 
 
 class Feed:
-    """A trace's chunks between two times, in order; only what is needed of them is in memory."""
+    """The requests of a trace between two times. Only the needed part is in memory.
+
+    Attributes:
+        times_s: times of the requests in memory.
+        candidates: their numbers of candidates.
+        position: index of the next request in these arrays.
+        last_s: time of the last request that was read.
+        start_s: time of the first request, or the requested start.
+    """
 
     def __init__(self, chunks: Iterable[Chunk], start_s: float | None, end_s: float | None) -> None:
-        """Read up to the first request from ``start_s`` on.
+        """Read up to the first request at or after ``start_s``.
 
         Raises:
-            TraceError: there is none before ``end_s``.
+            TraceError: there is no such request before ``end_s``.
         """
         self._chunks = checked(chunks)
         self._end_s = math.inf if end_s is None else end_s
@@ -41,10 +49,10 @@ class Feed:
         self.start_s = float(self.times_s[0]) if start_s is None else start_s
 
     def read_to(self, until_s: float) -> None:
-        """Have in memory what comes before ``until_s``, and one request at least where there is one.
+        """Read all requests before ``until_s`` into memory, and at least one request if the trace has one.
 
         Raises:
-            TraceError: the trace is not sorted, or longer than can be meant.
+            TraceError: the trace is not sorted, or spans more than 400 days.
         """
         parts = [(self.times_s[self.position :], self.candidates[self.position :])]
         last_s = float(parts[0][0][-1]) if len(parts[0][0]) else -math.inf
@@ -69,6 +77,6 @@ class Feed:
         self.position = 0
 
     def end_s(self, until_s: float) -> float:
-        """Give when the last request comes, if that is before ``until_s``; else infinity."""
+        """Return the time of the last request if it is before ``until_s``, otherwise infinity."""
         self.read_to(until_s)
         return self.last_s if self._is_over and self.last_s < until_s else math.inf

@@ -1,4 +1,4 @@
-"""What cannot be simulated is refused before anything runs, by the field and its value."""
+"""Validation of a pipeline and of the options before a simulation. Errors name the field and its value."""
 
 import math
 
@@ -10,10 +10,11 @@ from autoscale.spec import Key, PipelineSpec
 
 
 def check_spec(spec: PipelineSpec, options: SimulationOptions) -> None:
-    """Refuse what cannot be simulated.
+    """Check that a pipeline can be simulated.
 
     Raises:
-        SpecError, ProfileError: by the field and its value.
+        SpecError: a field of the pipeline or a failure is invalid.
+        ProfileError: the profile of a pool is missing.
     """
     if not spec.units or not all(unit.placed for unit in spec.units):
         raise SpecError(

@@ -1,1 +1,1 @@
-"""Traces: request arrivals over time; how they are read, checked, recorded and synthesised."""
+"""Traces: request arrivals over time, and how they are read, validated, recorded and synthesised."""

@@ -1,4 +1,4 @@
-"""Requests one by one, and counted in bins of time that can be made wider and narrower."""
+"""Single arrivals, and counts of requests in bins of time, which can be merged and split."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -11,9 +11,13 @@ from autoscale.errors import TraceError
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """n requests in order: times_s float64, candidates int32, priorities int32 and deadlines_ms float64, each (n,).
+    """n requests in order of time.
 
-    A deadline of NaN, as one of a trace without them, is the pipeline's own.
+    Attributes:
+        times_s: (n,) float64.
+        candidates: (n,) int32.
+        priorities: (n,) int32, or None.
+        deadlines_ms: (n,) float64, or None. NaN, like None, stands for the pipeline's own deadline.
     """
 
     times_s: NDArray[np.float64]
@@ -27,11 +31,16 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """n bins of ``step_s`` from ``start_s`` on, each column float64 (n,).
+    """n bins of width ``step_s`` from ``start_s``. Each column is float64 (n,).
 
-    requests: how many come in each. candidates: of a request, on average. candidates_cv: their coefficient of
-    variation (a gamma's). dispersion: squared coefficient of variation of the rate from second to second inside a
-    bin; 0 is Poisson's.
+    Attributes:
+        start_s: start of the first bin.
+        step_s: width of a bin.
+        requests: number of requests in each bin.
+        candidates: mean candidates of a request.
+        candidates_cv: coefficient of variation of the candidates, which are gamma distributed.
+        dispersion: squared coefficient of variation of the rate from second to second inside a bin. 0: arrivals are
+            Poisson.
     """
 
     start_s: float
@@ -46,14 +55,14 @@ class Bins:
 
     @property
     def end_s(self) -> float:
-        """When the last bin ends."""
+        """End of the last bin."""
         return self.start_s + len(self) * self.step_s
 
     @classmethod
     def from_counts(
         cls, start_s: float, step_s: float, requests: Iterable[float], candidates: Iterable[float] | float
     ) -> "Bins":
-        """Give bins of Poisson arrivals whose requests have the same number of candidates in each."""
+        """Return bins of Poisson arrivals. In each bin all requests have the same number of candidates."""
         counts = np.asarray(list(requests), dtype=np.float64)
         means = np.broadcast_to(np.asarray(candidates, dtype=np.float64), counts.shape).copy()
         return cls(start_s, step_s, counts, means, np.zeros_like(counts), np.zeros_like(counts))
@@ -66,11 +75,19 @@ def bins_from_sums(
     candidates: NDArray[np.float64],
     squares: NDArray[np.float64],
 ) -> Bins:
-    """Give bins of how many requests came in each, of the sum of their candidates, and of the sum of its squares."""
+    """Return bins from sums over the requests of each bin.
+
+    Args:
+        start_s: start of the first bin.
+        step_s: width of a bin.
+        requests: (n,) number of requests.
+        candidates: (n,) sum of their candidates.
+        squares: (n,) sum of the squares of their candidates.
+    """
     some = np.maximum(requests, 1e-12)
     mean = np.where(requests > 0, candidates / some, 1.0)
     variance = np.where(requests > 0, squares / some - mean**2, 0.0)
-    # Exact integers cancel to what rounding leaves; a variance that small is none.
+    # For equal integers the difference is only a rounding error. Treat such a small variance as 0.
     cv = np.sqrt(np.where(variance > 1e-9 * mean**2, variance, 0.0)) / mean
     return Bins(start_s, step_s, requests.copy(), mean, cv, np.zeros_like(requests))
 
@@ -85,10 +102,10 @@ def _ratio(long_s: float, short_s: float) -> int:
 
 
 def merged(counts: Bins, step_s: float) -> Bins:
-    """Give wider bins; the first begins at a multiple of ``step_s``.
+    """Return wider bins. The first bin begins at a multiple of ``step_s``.
 
     Raises:
-        TraceError: ``step_s`` is no multiple of the bins' own.
+        TraceError: ``step_s`` is not a multiple of the width of the bins.
     """
     ratio = _ratio(step_s, counts.step_s)
     ahead = round((counts.start_s % step_s) / counts.step_s)
@@ -109,10 +126,10 @@ def merged(counts: Bins, step_s: float) -> Bins:
 
 
 def split(counts: Bins, step_s: float) -> Bins:
-    """Give narrower bins, which share each count evenly.
+    """Return narrower bins, over which each count is spread evenly.
 
     Raises:
-        TraceError: ``step_s`` does not divide the bins' own.
+        TraceError: ``step_s`` does not divide the width of the bins.
     """
     ratio = _ratio(counts.step_s, step_s)
     columns = (counts.candidates, counts.candidates_cv, counts.dispersion)

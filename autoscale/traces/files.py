@@ -1,9 +1,11 @@
-"""Trace files: CSV or Parquet, read in pieces.
+"""Trace files in CSV or Parquet. Files of single requests are read in chunks.
 
-Requests one by one have the columns ``time_s`` and ``candidates``, and may have ``priority`` and ``deadline_ms``.
-Counts have ``time_s`` (of each bin's beginning, evenly spaced), ``requests`` and ``candidates`` (of a request, on
-average), and may have ``candidates_cv`` and ``dispersion``. Lines of a CSV that begin with ``#`` stand at its top: they
-say where it is from and under what licence.
+- A file of single requests has the columns ``time_s`` and ``candidates``, and optionally ``priority`` and
+  ``deadline_ms``.
+- A file of counts has ``time_s`` (the start of each bin, evenly spaced), ``requests`` and ``candidates`` (the mean of a
+  request), and optionally ``candidates_cv`` and ``dispersion``.
+
+A CSV file may begin with lines that start with ``#``. They give its origin and licence.
 """
 
 import itertools
@@ -28,10 +30,10 @@ _MAX_BINS = 10_000_000
 
 
 def open_trace(path: Path) -> Trace:
-    """Open a trace; requests are read when they are asked for, counts at once.
+    """Open a trace. Single requests are read later, when they are needed. Counts are read immediately.
 
     Raises:
-        TraceError: it cannot be read, or is no trace; says why.
+        TraceError: the file cannot be read, or is not a valid trace.
     """
     columns = set(_columns(path))
     required, optional = _BINS if "requests" in columns else _ARRIVALS
@@ -79,7 +81,7 @@ def _tables(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _column(table: pa.RecordBatch, name: str, path: Path) -> NDArray[np.float64]:
-    """Give a column as float64; what is missing is NaN."""
+    """Return a column as float64. Missing values are NaN."""
     try:
         column = table.column(name).cast(pa.float64(), safe=False)
     except pa.ArrowException as error:

@@ -1,4 +1,4 @@
-"""Series of real shops and sites, by which traces are synthesised."""
+"""Measured series that traces are synthesised from: hourly bike hires, and purchases of a shop by minute."""
 
 import csv
 import lzma
@@ -15,24 +15,29 @@ from numpy.typing import NDArray
 
 from autoscale.errors import TraceError
 
-_OPEN = slice(10 * 60, 16 * 60)  # of the shop: the hours in which its rate hardly changes
+_OPEN = slice(10 * 60, 16 * 60)  # minutes of the day in which the rate of the shop is nearly constant
 _LEAST_DAY = 60
 _LAGS = np.array([1, 2, 3, 4])
 
 
 @dataclass(frozen=True, slots=True)
 class Bursts:
-    """How a rate swings: coefficient of variation, and the time in which its correlation falls to 1/e."""
+    """The fluctuation of a rate.
+
+    Attributes:
+        cv: coefficient of variation.
+        correlation_s: time after which the autocorrelation has decreased to 1/e.
+    """
 
     cv: float
     correlation_s: float
 
 
 def read_hires(path: Path) -> dict[date, NDArray[np.float64]]:
-    """Read hourly bike hires: float64 (24,) of each whole day.
+    """Read hourly bike hires, as float64 (24,) for each complete day.
 
     Raises:
-        TraceError: it cannot be read.
+        TraceError: the file cannot be read.
     """
     days: dict[date, NDArray[np.float64]] = {}
     try:
@@ -48,12 +53,12 @@ def read_hires(path: Path) -> dict[date, NDArray[np.float64]]:
 
 
 def read_bursts(path: Path) -> Bursts:
-    """Fit the swings of the purchases' rate: an exponential through the autocovariance of counts a minute.
+    """Fit the fluctuation of the rate of purchases: an exponential to the autocovariance of the counts per minute.
 
-    Invoices are counted, not their lines; cancelled ones are left out, and days with few.
+    Invoices are counted, not their lines. Cancelled invoices and days with few invoices are left out.
 
     Raises:
-        TraceError: it cannot be read.
+        TraceError: the file cannot be read, or has too few days.
     """
     fields = ["Invoice", "InvoiceDate"]
     options = pa.csv.ConvertOptions(include_columns=fields, column_types=dict.fromkeys(fields, pa.string()))
@@ -80,7 +85,7 @@ def read_bursts(path: Path) -> Bursts:
 
 
 def _fitted(counts: NDArray[np.float64]) -> Bursts:
-    """Fit (days, minutes) of counts."""
+    """Fit the fluctuation to counts (days, minutes)."""
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / counts.sum()
     apart = counts - expected
     covariances = [

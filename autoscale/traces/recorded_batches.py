@@ -1,4 +1,4 @@
-"""Batches that a cluster recorded, one by one: what each took, and what ran beside it."""
+"""Batches that a cluster recorded one by one, with their times and the concurrent batches of other replicas."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,15 @@ from autoscale.traces.recorded_traffic import files_of, tables_of
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RecordedBatches:
-    """Batches of one unit in one pool. All (n,): ended_s since 1970, seconds of its stages, requests, candidates.
+    """The n batches of one unit in one pool. All arrays are (n,).
 
-    replica: a number of which the batches of one replica have the same; ``replicas`` in all.
+    Attributes:
+        ended_s: end of the batch, in seconds since 1970.
+        seconds: time of the stages of the batch.
+        requests: number of requests.
+        candidates: number of candidates.
+        replica: index of the replica, below ``replicas``.
+        replicas: number of replicas.
     """
 
     ended_s: NDArray[np.float64]
@@ -28,9 +34,9 @@ class RecordedBatches:
     replicas: int
 
     def beside(self) -> NDArray[np.float64]:
-        """Give, for each, the share of its time in which the other replicas ran batches: (n,), 1 where all always did.
+        """Return (n,) the mean share of a batch's time for which each other replica ran a batch.
 
-        It is 0 of a replica that has no others.
+        It is 1 if all of them always ran batches, and 0 if there are no other replicas.
         """
         overlap_s = np.zeros(len(self.ended_s))
         for number in range(self.replicas):
@@ -42,7 +48,7 @@ class RecordedBatches:
         return np.clip(share, 0.0, 1.0)
 
     def running(self, since_s: float, until_s: float) -> float:
-        """Give the share of the time between two moments in which a replica ran a batch, on the mean over replicas."""
+        """Return the share of the time between two times for which a replica ran batches, as a mean over replicas."""
         window_s = np.array([since_s, until_s])
         ran_s = [
             float(np.diff(_ran_before_s(self.ended_s[its], self.seconds[its])(window_s))[0])
@@ -54,9 +60,14 @@ class RecordedBatches:
 def _ran_before_s(
     ended_s: NDArray[np.float64], seconds: NDArray[np.float64]
 ) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """Give what tells for how long a replica had run batches, which it runs one after another, at any moments.
+    """Return a function from times to the total seconds for which a replica had run batches by then.
 
-    They are noted some time after they end: of two that seem to overlap the second begins as the first ends.
+    A replica runs one batch at a time, but its end is recorded a little late. If two batches seem to overlap, the
+    second one counts from the end of the first.
+
+    Args:
+        ended_s: (n,) sorted ends of the batches.
+        seconds: (n,) times of the batches.
     """
     if not len(ended_s):
         return np.zeros_like
@@ -68,10 +79,12 @@ def _ran_before_s(
 
 
 def read_batches(folder: Path, since_s: float, until_s: float) -> dict[Key, RecordedBatches]:
-    """Read those that ended between two moments since 1970; a batch that took no time was answered from memory.
+    """Read the batches that ended between two times in seconds since 1970.
+
+    Batches that took no time are left out, because they were answered from memory.
 
     Raises:
-        TraceError: there is no file, or one is no record of traffic.
+        TraceError: there is no file, or a file is not a record of traffic.
     """
     tables = list(tables_of(files_of(folder), since_s, until_s))
     if not tables:

@@ -1,4 +1,4 @@
-"""What a cluster recorded of its traffic: arrivals as a trace, and what was shed, batched and decided."""
+"""Traffic that a cluster recorded: its arrivals as a trace, shed requests, batches and scaling decisions."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _COLUMNS = ("time_s", "kind", "unit", "pool", "requests", "candidates", "millise
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision of the cluster. at_s: on the trace's clock."""
+    """A scaling decision of the cluster. ``at_s`` is on the clock of the trace."""
 
     at_s: float
     unit: str
@@ -33,11 +33,16 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class RecordedTraffic:
-    """A recorded stretch. trace: what came at the ingress; its time 0 is ``origin_s``, a Monday midnight (UTC).
+    """Recorded traffic of a period.
 
-    pipeline: the configuration that ran, as its last file has it. shed: requests refused or given to the fallback,
-    by unit; batches and batched: of each unit, how many and of how many candidates. decisions: those that changed
-    something.
+    Attributes:
+        trace: the arrivals at the ingress.
+        origin_s: time 0 of the trace, a Monday midnight (UTC), in seconds since 1970.
+        pipeline: the configuration of the pipeline, from the last file.
+        shed: by unit, requests that were refused or answered by the fallback.
+        batches: by unit, number of batches.
+        batched: by unit, candidates in these batches.
+        decisions: scaling decisions that changed a target.
     """
 
     trace: ArrivalTrace
@@ -50,10 +55,10 @@ class RecordedTraffic:
 
 
 def read_traffic(folder: Path, since_s: float | None = None, until_s: float | None = None) -> RecordedTraffic:
-    """Read a folder's files, or one, between two moments since 1970.
+    """Read a single file or all files of a folder, between two times in seconds since 1970.
 
     Raises:
-        TraceError: there is none, or one is no record of traffic; or nothing came in that time.
+        TraceError: there is no file, a file is not a record of traffic, or no request arrived in that time.
     """
     paths = files_of(folder)
     tables = list(tables_of(paths, since_s, until_s))
@@ -81,7 +86,7 @@ def read_traffic(folder: Path, since_s: float | None = None, until_s: float | No
 
 
 def monday_before(time_s: float) -> float:
-    """Give the midnight (UTC) that began the week of a moment, both since 1970."""
+    """Return the Monday midnight (UTC) before a time. Both are in seconds since 1970."""
     moment = datetime.fromtimestamp(time_s, UTC)
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight.timestamp() - 86_400.0 * moment.weekday()
@@ -93,10 +98,10 @@ def _trace(times_s: NDArray[np.float64], candidates: NDArray[np.int32], name: st
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Give a folder's files, or the one that it is itself.
+    """Return the files of recorded traffic in a folder. A path of a single file returns that file.
 
     Raises:
-        TraceError: there is none.
+        TraceError: there is no file.
     """
     paths = sorted(folder.glob("traffic-*.parquet")) if folder.is_dir() else [folder]
     if not paths or not all(path.is_file() for path in paths):
@@ -105,10 +110,10 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def tables_of(paths: list[Path], since_s: float | None, until_s: float | None) -> Iterator[pa.Table]:
-    """Give what the files hold of a stretch, and the ``source`` of each row: who noted it.
+    """Yield the rows of each file between two times, with a column ``source`` for the process that recorded them.
 
     Raises:
-        TraceError: a file is no record of traffic.
+        TraceError: a file is not a record of traffic.
     """
     for path in paths:
         try:
@@ -117,7 +122,7 @@ def tables_of(paths: list[Path], since_s: float | None, until_s: float | None) -
             raise TraceError(f"{path}: cannot be read, got {error}") from error
         if missing := [name for name in _COLUMNS if name not in table.schema.names]:
             raise TraceError(f"{path}: not a record of traffic, missing column {', '.join(missing)}")
-        for name in ("kind", "unit", "pool"):  # dictionaries differ from file to file
+        for name in ("kind", "unit", "pool"):  # their dictionary encodings differ between files
             index = table.schema.get_field_index(name)
             table = table.set_column(index, name, table[name].cast(pa.string()))
         source = (table.schema.metadata or {}).get(b"source", b"").decode()

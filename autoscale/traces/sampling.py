@@ -1,4 +1,4 @@
-"""Single requests out of a bin's count: laid out by chance, so that no trace is smoother than its bins say."""
+"""Sampling of single requests from the counts of bins. Arrival times are random, so that a trace is not too smooth."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,13 @@ _MAX_PARTS = 100_000
 
 
 def drawn(counts: Bins, index: int, rng: np.random.Generator) -> Iterator[Arrivals]:
-    """Draw a bin's requests, in as many chunks as they take."""
+    """Draw the requests of a bin, in chunks.
+
+    Args:
+        counts: the bins.
+        index: the bin.
+        rng: the source of random numbers.
+    """
     whole, rest = divmod(float(counts.requests[index]), 1.0)
     total = int(whole) + int(rng.random() < rest)
     if not total:
@@ -22,7 +28,7 @@ def drawn(counts: Bins, index: int, rng: np.random.Generator) -> Iterator[Arriva
     dispersion = float(counts.dispersion[index])
     parts = min(_MAX_PARTS, max(1, round(counts.step_s))) if dispersion else max(1, -(-total // CHUNK))
     weights = rng.gamma(1 / dispersion, size=parts) if dispersion else np.ones(parts)
-    if weights.sum() <= 0:  # as happens by rounding where nearly all comes at once
+    if weights.sum() <= 0:  # rounding, if nearly all requests arrive at once
         weights[int(rng.integers(parts))] = 1.0
     numbers = rng.multinomial(total, weights / weights.sum())
     edges_s = start_s + counts.step_s * np.arange(parts + 1) / parts
@@ -40,5 +46,5 @@ def drawn(counts: Bins, index: int, rng: np.random.Generator) -> Iterator[Arriva
 def _candidates(counts: Bins, index: int, size: int, rng: np.random.Generator) -> NDArray[np.int32]:
     mean, cv = float(counts.candidates[index]), float(counts.candidates_cv[index])
     sizes = rng.gamma(1 / cv**2, mean * cv**2, size) if cv else np.full(size, mean)
-    numbers = np.floor(sizes + rng.random(size))  # rounded by chance: the mean stays what it is
+    numbers = np.floor(sizes + rng.random(size))  # random rounding keeps the mean
     return np.clip(numbers, 1, MAX_CANDIDATES).astype(np.int32)

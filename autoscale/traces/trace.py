@@ -1,8 +1,10 @@
-"""Traces: when requests come and how many candidates each has; one by one, or counted in bins of time.
+"""Traces: arrival times and numbers of candidates of requests, one by one or as counts in bins of time.
 
-Times are seconds on the trace's own clock; where it follows a week, 0 is Monday midnight. All is streamed: a trace may
-be longer than memory. What a bin counts is laid out inside it by chance: evenly likely (Poisson, given the count), or
-gathered in bursts (``dispersion``), so that no trace is smoother than its bins say.
+Times are seconds on the trace's own clock. If the trace follows a week, 0 is Monday midnight. Single requests are
+streamed, so a trace may be larger than memory.
+
+The requests of a bin arrive at random times: uniformly (Poisson, given the count), or in bursts if ``dispersion`` is
+above 0. Therefore a trace is not smoother than its bins say.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,37 +21,37 @@ from autoscale.traces.validation import check_arrivals, check_bins, checked
 
 
 class Trace(Protocol):
-    """What comes, from ``start_s`` to ``end_s``."""
+    """The interface of traces."""
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Name of the trace in reports."""
         ...
 
     def arrivals(self, seed: int) -> Iterator[Arrivals]:
-        """Give every request in order, in chunks; the seed decides what chance has a say in.
+        """Yield all requests in order, in chunks. ``seed`` determines random choices.
 
         Raises:
-            TraceError: what is read cannot be used.
+            TraceError: the trace is invalid.
         """
         ...
 
     def bins(self, step_s: float) -> Bins:
-        """Count requests in bins of ``step_s``.
+        """Return the counts of requests in bins of ``step_s``.
 
         Raises:
-            TraceError: what is read cannot be used, or is too fine for that.
+            TraceError: the trace is invalid, or cannot be counted in bins of this width.
         """
         ...
 
     def scaled(self, factor: float) -> "Trace":
-        """Give the same trace with ``factor`` times its requests."""
+        """Return the same trace with ``factor`` times its requests."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BinnedTrace:
-    """Counts by bins; single requests are drawn from them."""
+    """A trace of counts in bins. Single requests are drawn from them."""
 
     name: str
     counts: Bins
@@ -58,15 +60,15 @@ class BinnedTrace:
         check_bins(self.counts, self.name)
 
     def arrivals(self, seed: int) -> Iterator[Arrivals]:
-        """Draw every request; see ``Bins`` for how."""
+        """Draw all requests, with the distributions that ``Bins`` describes."""
         rng = np.random.default_rng(seed)
         for index in range(len(self.counts)):
             yield from drawn(self.counts, index, rng)
 
     def bins(self, step_s: float) -> Bins:
-        """Give the counts in bins of ``step_s``, which divides the trace's own step or is a multiple of it.
+        """Return the counts in bins of ``step_s``, which must divide the trace's own step or be a multiple of it.
 
-        Narrower bins share a bin's count evenly: what comes in bursts inside it is for ``arrivals``.
+        Narrower bins divide a count evenly. Only ``arrivals`` has the bursts inside a bin.
         """
         counts = self.counts
         if np.isclose(step_s, counts.step_s):
@@ -74,13 +76,18 @@ class BinnedTrace:
         return merged(counts, step_s) if step_s > counts.step_s else split(counts, step_s)
 
     def scaled(self, factor: float) -> "BinnedTrace":
-        """Give the trace with ``factor`` times the requests."""
+        """Return the trace with ``factor`` times the requests."""
         return replace(self, counts=replace(self.counts, requests=self.counts.requests * checked(factor)))
 
 
 @dataclass(frozen=True, slots=True)
 class ArrivalTrace:
-    """Requests one by one, read anew by every pass; each pass is checked as it goes."""
+    """A trace of single requests. Each pass reads and validates them again.
+
+    Attributes:
+        name: name of the trace in reports.
+        read: starts a pass over the requests.
+    """
 
     name: str
     read: Callable[[], Iterator[Arrivals]]
@@ -89,10 +96,10 @@ class ArrivalTrace:
     def from_arrays(
         cls, times_s: NDArray[np.float64], candidates: NDArray[np.int32], name: str = "arrivals"
     ) -> "ArrivalTrace":
-        """Give the trace of arrays in memory.
+        """Return the trace of arrays in memory.
 
         Raises:
-            TraceError: they cannot be used.
+            TraceError: the arrays are invalid.
         """
         arrivals = Arrivals(np.asarray(times_s, np.float64), np.asarray(candidates, np.int32))
         trace = cls(name, lambda: iter((arrivals,)))
@@ -101,7 +108,7 @@ class ArrivalTrace:
         return trace
 
     def arrivals(self, seed: int = 0) -> Iterator[Arrivals]:
-        """Give every request in order."""
+        """Yield all requests in order."""
         last_s, number = -np.inf, 0
         for chunk in self.read():
             if not len(chunk):
@@ -113,7 +120,7 @@ class ArrivalTrace:
             raise TraceError(f"{self.name}: is empty; add at least one request")
 
     def bins(self, step_s: float) -> Bins:
-        """Count requests in bins of ``step_s``; the first begins at a multiple of it."""
+        """Return the counts of requests in bins of ``step_s``. The first bin begins at a multiple of it."""
         requests, candidates, squares = np.zeros(0), np.zeros(0), np.zeros(0)
         first = -1
         for chunk in self.arrivals():
@@ -137,16 +144,16 @@ class ArrivalTrace:
         return bins_from_sums(first * step_s, step_s, requests[:used], candidates[:used], squares[:used])
 
     def scaled(self, factor: float) -> Trace:
-        """Give bins of one second with ``factor`` times the requests: requests themselves cannot be split."""
+        """Return bins of one second with ``factor`` times the requests, because single requests cannot be scaled."""
         if factor == 1.0:
             return self
         return BinnedTrace(self.name, self.bins(1.0)).scaled(factor)
 
 
 def coarse(trace: Trace) -> Bins:
-    """Give the trace's own bins, or minutes: enough for how long it is and how much comes.
+    """Return the trace's own bins, or bins of a minute. They are enough for its length and its number of requests.
 
     Raises:
-        TraceError: it cannot be read.
+        TraceError: the trace cannot be read.
     """
     return trace.counts if isinstance(trace, BinnedTrace) else trace.bins(60.0)

@@ -1,4 +1,4 @@
-"""Traces that cannot be used are refused, by their first fault and its remedy."""
+"""Validation of traces. An error names the first fault and its remedy."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ MAX_BIN = 1e12
 
 
 def checked(factor: float) -> float:
-    """Give a factor that requests may be multiplied by.
+    """Return a valid factor on the number of requests.
 
     Raises:
-        TraceError: it is not above 0.
+        TraceError: the factor is not finite and above 0.
     """
     if not (np.isfinite(factor) and factor > 0):
         raise TraceError(f"factor of the requests: must be a finite number above 0, got {factor}")
@@ -22,10 +22,16 @@ def checked(factor: float) -> float:
 
 
 def check_arrivals(chunk: Arrivals, last_s: float, number: int, name: str) -> None:
-    """Refuse requests that are out of order or no requests; ``number`` came before them, the last at ``last_s``.
+    """Check the order and the values of a chunk of requests.
+
+    Args:
+        chunk: the requests.
+        last_s: time of the last request before the chunk.
+        number: number of requests before the chunk.
+        name: name of the trace, for errors.
 
     Raises:
-        TraceError: names the first such request.
+        TraceError: a request is invalid. The message names the first one.
     """
     times, candidates = chunk.times_s, chunk.candidates
     before = np.concatenate([[last_s], times[:-1]])
@@ -43,7 +49,7 @@ def check_arrivals(chunk: Arrivals, last_s: float, number: int, name: str) -> No
                 f"{candidates[index]}; {remedy}"
             )
     deadlines = chunk.deadlines_ms
-    if deadlines is not None and (deadlines <= 0).any():  # NaN is none of its own
+    if deadlines is not None and (deadlines <= 0).any():  # NaN: the request has no deadline of its own
         index = int((deadlines <= 0).argmax())
         raise TraceError(
             f"{name}: request {number + index + 1}: deadline_ms must be above 0, got {deadlines[index]:g}; "
@@ -52,10 +58,10 @@ def check_arrivals(chunk: Arrivals, last_s: float, number: int, name: str) -> No
 
 
 def check_bins(counts: Bins, name: str) -> None:
-    """Refuse bins that no requests can be drawn from.
+    """Check that requests can be drawn from bins.
 
     Raises:
-        TraceError: names the first such bin.
+        TraceError: a bin is invalid, or there are no requests. The message names the first invalid bin.
     """
     if not len(counts):
         raise TraceError(f"{name}: is empty; add at least one bin")

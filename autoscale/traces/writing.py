@@ -15,10 +15,12 @@ from autoscale.traces.bins import Arrivals, Bins
 
 
 def write_bins(counts: Bins, path: Path, comments: Sequence[str] = ()) -> None:
-    """Write counts, as CSV or Parquet by the path's ending; columns that say nothing are left out.
+    """Write counts as CSV or Parquet, depending on the suffix of the path.
+
+    ``candidates_cv`` and ``dispersion`` are left out if they are 0 everywhere.
 
     Raises:
-        TraceError: the ending is neither, or the place cannot be written to.
+        TraceError: the suffix is neither .csv nor .parquet, or the file cannot be written.
     """
     table = {
         "time_s": counts.start_s + np.arange(len(counts)) * counts.step_s,
@@ -34,10 +36,10 @@ def write_bins(counts: Bins, path: Path, comments: Sequence[str] = ()) -> None:
 
 
 def write_arrivals(chunks: Iterator[Arrivals], path: Path) -> int:
-    """Write requests as Parquet, chunk by chunk; give how many.
+    """Write requests as Parquet, chunk by chunk, and return their number.
 
     Raises:
-        TraceError: the place cannot be written to.
+        TraceError: there are no requests, or the file cannot be written.
     """
     staging, number, writer = path.with_suffix(".writing"), 0, None
     try:

@@ -1,4 +1,4 @@
-"""Pareto fronts of cost and misses: which configurations to keep."""
+"""Pareto fronts of cost and misses, and the choice of configurations by them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,14 @@ _USELESS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JudgedConfig:
-    """A configuration and what it cost and missed on the whole trace; number: of its trial."""
+    """A configuration with its cost and misses on the whole trace.
+
+    Attributes:
+        number: number of its trial.
+        config: the configuration.
+        cost: total cost.
+        misses: share of requests that missed the objective.
+    """
 
     number: int
     config: AutoscalingConfig
@@ -20,7 +27,7 @@ class JudgedConfig:
 
 
 def front(candidates: Sequence[JudgedConfig]) -> tuple[JudgedConfig, ...]:
-    """Return those that no other beats in cost and misses, the cheapest first."""
+    """Return the configurations that no other beats in both cost and misses, the cheapest first."""
     ordered = sorted(candidates, key=lambda one: (one.cost, one.misses))
     kept: list[JudgedConfig] = []
     for candidate in ordered:
@@ -30,7 +37,7 @@ def front(candidates: Sequence[JudgedConfig]) -> tuple[JudgedConfig, ...]:
 
 
 def chosen(candidates: Sequence[JudgedConfig], max_misses: float) -> JudgedConfig:
-    """Return the cheapest that misses no more than that, or what misses least."""
+    """Return the cheapest configuration with at most ``max_misses``, or the one with the fewest misses if none has."""
     within = [candidate for candidate in candidates if candidate.misses <= max_misses]
     if within:
         return min(within, key=lambda one: (one.cost, one.misses))
@@ -38,9 +45,10 @@ def chosen(candidates: Sequence[JudgedConfig], max_misses: float) -> JudgedConfi
 
 
 def best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int]:
-    """Return the numbers of so many: front after front, and in each what is allowed first, then by cost.
+    """Return the numbers of the ``count`` best trials.
 
-    What misses many times what is allowed is cheap and of no use: it comes last, however little it costs.
+    They are ordered front by front. Within a front, trials with at most ``max_misses`` come first, ordered by cost.
+    Trials with many times ``max_misses`` come last, because they are cheap but useless.
     """
     useful = {number: score for number, score in scores.items() if score[1] <= _USELESS * max_misses}
     rest = {number: score for number, score in scores.items() if number not in useful}

@@ -1,4 +1,7 @@
-"""A study's journal on disk: Optuna's format, without waiting for the disk at each of a trial's twenty lines."""
+"""The journal of a study on disk, in Optuna's format. It does not wait for the disk at each line.
+
+A trial writes twenty lines.
+"""
 
 import json
 from pathlib import Path
@@ -8,10 +11,10 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 
 class Journal(JournalFileBackend):
-    """Optuna's file, written through the operating system's cache.
+    """Optuna's journal file, written through the cache of the operating system.
 
-    What a process wrote outlives that process; only a machine that stops may lose its last seconds, and a search
-    goes on from before them. Optuna's own waits for the disk each time, a sixth of a second for each trial.
+    The lines survive the end of the process. If the machine crashes, the last seconds may be lost, and a search resumes
+    from before them. Optuna's own class waits for the disk at each write, which takes a sixth of a second per trial.
     """
 
     def __init__(self, path: Path) -> None:
@@ -21,7 +24,7 @@ class Journal(JournalFileBackend):
         self._path, self._lock_object = path, lock
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add lines, all of them or none."""
+        """Append lines, under the lock of the file."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         self._lock_object.acquire()
         try:

@@ -1,4 +1,4 @@
-"""The tuner's search space: every number of a policy and its limits, around its default, within its allowed range."""
+"""The tuner's search space: all numbers of a policy and its limits, around their defaults and within their bounds."""
 
 import typing
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,8 @@ from autoscale.policies.registry import POLICIES
 from autoscale.spec import PipelineSpec
 
 _WIDTH = 5.0
-"""A number is looked for between its default over this and times this."""
-# Where that is not what one would try: Serve's own policy gets delays far below its defaults, which are what ails it.
+"""A number is searched between its default divided by this and its default times this."""
+# Exceptions. Serve's own policy gets delays far below its defaults, because its long delays are its weakness.
 _RANGES: Mapping[str, tuple[float, float]] = {
     "target_ongoing_requests": (0.2, 50.0),
     "look_back_period_s": (2.0, 60.0),
@@ -36,7 +36,7 @@ _DIGITS = 3
 
 
 class Trial(Protocol):
-    """What chooses: Optuna's trial, or a reader of one that is done."""
+    """The interface that chooses values: Optuna's trial, or a finished trial that is read again."""
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float:
         """Choose a number."""
@@ -47,13 +47,21 @@ class Trial(Protocol):
         ...
 
     def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
-        """Choose one of several."""
+        """Choose one of ``choices``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number that is looked for; whole where its field is."""
+    """A number of the search space.
+
+    Attributes:
+        path: path of the field in ``autoscaling``.
+        low: lower bound.
+        high: upper bound.
+        default: default of the field.
+        whole: whether the field is an integer.
+    """
 
     path: tuple[str, ...]
     low: float
@@ -63,17 +71,17 @@ class Number:
 
     @property
     def name(self) -> str:
-        """As the YAML's path has it."""
+        """Path of the field in the YAML file, with dots."""
         return ".".join(self.path)
 
 
 def policy_kinds() -> dict[str, type[BaseModel]]:
-    """Return the built-in policies' configs by kind."""
+    """Return the option classes of the built-in policies by kind."""
     return {kind: POLICIES.get(kind).config for kind in POLICIES.builtins}
 
 
 def kinds_for(spec: PipelineSpec) -> tuple[str, ...]:
-    """Give the policies that mean something for a pipeline; Serve's own is what they are to beat."""
+    """Return the policies that are useful for a pipeline, without Serve's own, which is the baseline."""
     single = {"coupled"} if len(spec.units) == 1 else set()
     if all(len(unit.placed) == 1 for unit in spec.units):
         single.add("cheapest")
@@ -81,7 +89,7 @@ def kinds_for(spec: PipelineSpec) -> tuple[str, ...]:
 
 
 def numbers(kind: str) -> list[Number]:
-    """Give what is looked for of a policy, its limits included where it has any."""
+    """Return the numbers to search for a policy, including its limits if it has any."""
     space = list(_numbers(policy_kinds()[kind], ("policy",)))
     if kind != "target_ongoing":
         space += _numbers(AutoscalingConfig.model_fields["limits"].annotation, ("limits",))
@@ -89,16 +97,19 @@ def numbers(kind: str) -> list[Number]:
 
 
 def defaults(kind: str) -> dict[str, float]:
-    """Give the search's parameters that stand for a policy's defaults."""
+    """Return the search parameters for the defaults of a policy."""
     return {
         f"{kind}:{number.name}": min(max(number.default, number.low), number.high) for number in numbers(kind)
     }
 
 
 def suggested(trial: Trial, kinds: list[str], base: AutoscalingConfig) -> AutoscalingConfig | None:
-    """Give the configuration that a trial chooses; objective, interval, shares and bounds are ``base``'s.
+    """Return the configuration that a trial chooses, or None if the chosen numbers contradict each other.
 
-    None where numbers that it chose contradict each other.
+    Args:
+        trial: chooses the values.
+        kinds: kinds of policies to choose from.
+        base: objective, interval, shares and bounds.
     """
     kind = trial.suggest_categorical("kind", kinds)
     document = base.model_dump(include={"p99_ms", "decision_interval_s", "shares", "bounds"})

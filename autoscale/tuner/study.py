@@ -1,4 +1,4 @@
-"""The tuner's study: Optuna's, in a journal file, with the scores of every rung; a search goes on from it."""
+"""The tuner's study, an Optuna study in a journal file with the scores of every rung. A search can resume from it."""
 
 import hashlib
 import logging
@@ -20,11 +20,21 @@ if TYPE_CHECKING:
 
 
 class TuneOptions(BaseModel):
-    """How to search.
+    """Options of a search.
 
-    kinds: policies that are tried. max_misses: share of the requests that may miss the objective. trials: of the
-    shortest rung, which takes short_s of the trace; middle of them go on to middle_s, finalists to all of it.
-    step_s: width of the bins that simulations are driven with.
+    The search has three rungs, which simulate ``short_s``, ``middle_s`` and all of the trace.
+
+    Attributes:
+        kinds: kinds of policies to try.
+        max_misses: share of the requests that may miss the objective.
+        trials: number of trials on the short rung.
+        middle: number of trials on the middle rung.
+        finalists: number of trials on the whole trace.
+        short_s: length of the short rung.
+        middle_s: length of the middle rung.
+        step_s: width of the bins of the simulated trace.
+        workers: number of processes.
+        seed: seed of all random numbers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -42,10 +52,15 @@ class TuneOptions(BaseModel):
 
 
 def open_study(journal: Path, searched: str, options: TuneOptions) -> "optuna.Study":
-    """Open the search's study, or begin it.
+    """Open the study of a search, or create it.
+
+    Args:
+        journal: path of the journal file.
+        searched: the identity of the search.
+        options: the options of the search.
 
     Raises:
-        AutoscaleError: the journal is of another search, or cannot be used.
+        AutoscaleError: the journal belongs to another search, or cannot be used.
     """
     import optuna
     from optuna.storages import JournalStorage
@@ -77,7 +92,7 @@ def open_study(journal: Path, searched: str, options: TuneOptions) -> "optuna.St
 
 
 def identity(spec: PipelineSpec, base: AutoscalingConfig, counts: BinnedTrace, options: TuneOptions) -> str:
-    """Say what is searched; how long and by how many may change when it is gone on with."""
+    """Return a hash of the search. The numbers of trials and workers are not part of it, so they may change later."""
     kept = options.model_dump(exclude={"trials", "middle", "finalists", "workers"})
     digest = hashlib.sha256(repr((spec, base.model_dump(), kept)).encode())
     digest.update(counts.counts.requests.tobytes() + counts.counts.candidates.tobytes())
@@ -85,7 +100,7 @@ def identity(spec: PipelineSpec, base: AutoscalingConfig, counts: BinnedTrace, o
 
 
 def scores_of(study: "optuna.Study", rung: str) -> dict[int, Score]:
-    """Give the scores of a rung by the trials' numbers."""
+    """Return the scores of a rung by the number of the trial."""
     if rung == "short":
         return {t.number: (t.values[0], t.values[1]) for t in study.trials if t.values is not None}
     return {
@@ -96,7 +111,7 @@ def scores_of(study: "optuna.Study", rung: str) -> dict[int, Score]:
 
 
 class _Chosen:
-    """A trial that is done, read again."""
+    """A finished trial, which returns its stored values."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self._params = params
@@ -114,7 +129,7 @@ class _Chosen:
 def config_of(
     study: "optuna.Study", number: int, base: AutoscalingConfig, options: TuneOptions
 ) -> AutoscalingConfig:
-    """Give the configuration of a trial that is done."""
+    """Return the configuration of a finished trial."""
     config = suggested(_Chosen(study.trials[number].params), list(options.kinds), base)
     assert config is not None, "a trial that was simulated has a configuration"
     return config

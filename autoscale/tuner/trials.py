@@ -1,4 +1,4 @@
-"""What the tuner's workers do: simulate configurations on a trace or on part of it, several at once."""
+"""The trials of the tuner: simulations of configurations on a trace or on part of it, in several processes."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _HEADROOM = 1.2
 Score = tuple[float, float]
-"""Cost and share of requests missed."""
+"""Cost, and share of requests that missed the objective."""
 Job = tuple[AutoscalingConfig, tuple[float, float] | None]
 Scores = Iterator[Score | None]
 Given = TypeVar("Given")
@@ -33,7 +33,7 @@ Evaluate = Callable[[Sequence[Job]], Scores]
 
 
 def window(counts: BinnedTrace, length_s: float) -> tuple[float, float] | None:
-    """Give the stretch in which the load changes most; None where that is the whole trace."""
+    """Return the period of about this length in which the load changes most, or None if that is the whole trace."""
     bins = counts.counts
     size = max(1, round(length_s / bins.step_s))
     if size >= len(bins):
@@ -55,9 +55,16 @@ def simulated(
     known: "SteadyCache | None" = None,
     engine: Literal["events", "steps"] = "steps",
 ) -> Simulation:
-    """Simulate part of a trace, begun with the replicas that its first minute takes: no configuration starts cold.
+    """Simulate part of a trace, starting with the replicas that its first minute needs.
 
-    Without a configuration replicas stay as the pipeline has them.
+    Args:
+        spec: the pipeline.
+        config: the configuration. None: the number of replicas is fixed to that of the pipeline.
+        counts: the trace.
+        part: start and end of the part. None: the whole trace.
+        seed: seed of the random numbers.
+        known: steady states that are shared with other simulations.
+        engine: the engine of the simulation.
     """
     start_s, end_s = part or (None, None)
     options = SimulationOptions(engine=engine, start_s=start_s, end_s=end_s, seed=seed, decisions="changes")
@@ -66,7 +73,7 @@ def simulated(
 
 
 def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> PipelineSpec:
-    """Give the spec with the initial replicas that the minute from ``start_s`` on takes."""
+    """Return the spec with the initial replicas that the minute from ``start_s`` needs."""
     bins = counts.counts
     first = 0 if start_s is None else round((start_s - bins.start_s) / bins.step_s)
     rate = float(bins.requests[first : first + max(1, round(60 / bins.step_s))].mean()) / bins.step_s
@@ -88,7 +95,7 @@ def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> Pipe
 
 @dataclass(frozen=True)
 class _OnOneTrace:
-    """Simulates one pipeline on one trace; what clusters do at a load is found out once for all configurations."""
+    """Simulates one pipeline on one trace. All configurations share the steady states."""
 
     spec: PipelineSpec
     counts: BinnedTrace
@@ -105,27 +112,27 @@ class Simulating(_OnOneTrace):
     """Scores configurations on parts of the trace."""
 
     def __call__(self, job: Job) -> Score | None:
-        """Give the score; None where the numbers chosen do not go together."""
+        """Return the score, or None if the configuration does not fit the pipeline."""
         config, part = job
         try:
             simulation = simulated(self.spec, config, self.counts, part, self.seed, self._known)
         except TraceError:
             raise
-        except AutoscaleError:  # numbers that each are allowed and together are not
+        except AutoscaleError:  # each number is valid, but they do not fit together
             return None
         return simulation.cost, simulation.requests.misses / max(simulation.requests.arrived, 1.0)
 
 
 class Judging(_OnOneTrace):
-    """Simulates configurations, or what is fixed, on all of the trace."""
+    """Simulates configurations, or a fixed number of replicas, on the whole trace."""
 
     def __call__(self, config: AutoscalingConfig | None) -> Simulation:
-        """Give all of the simulation."""
+        """Return the whole simulation."""
         return simulated(self.spec, config, self.counts, None, self.seed, self._known)
 
 
 class _Worker:
-    """What a worker process keeps between jobs: it is a process's only state, set as the process starts."""
+    """The state of a worker process between jobs. It is set when the process starts."""
 
     task: ClassVar[Callable[[Any], Any]]
 
@@ -142,16 +149,21 @@ class _Worker:
 def workers(
     spec: PipelineSpec, task: Callable[[Given], Result], count: int
 ) -> Iterator[Callable[[Sequence[Given]], Iterator[Result]]]:
-    """Give what does the task for jobs and gives results in order, as they come; several workers are processes.
+    """Yield a function from jobs to an iterator over their results, in order. Several workers are processes.
 
-    They are at work from the call on, before any result is asked for. ``task`` simulates ``spec``.
+    The processes start to work when the function is called, before a result is read.
+
+    Args:
+        spec: the pipeline that ``task`` simulates.
+        task: the function from a job to its result.
+        count: number of workers.
     """
     from autoscale.simulator.event_engine.engine import compile_engine
 
     if count == 1:
         yield lambda jobs: map(task, jobs)
         return
-    compile_engine(spec)  # once, for all of them
+    compile_engine(spec)  # once, for all processes
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, context, _Worker.start, (task,)) as pool:
         try:

@@ -1,10 +1,12 @@
-"""The tuner: looks for the autoscaling configuration that misses little and costs little, on a trace.
+"""The tuner: a search for the autoscaling configuration with few misses and low cost on a trace.
 
-Configurations are chosen by NSGA-II over cost and misses (K. Deb et al., "A fast and elitist multiobjective genetic
-algorithm: NSGA-II", IEEE Transactions on Evolutionary Computation 6, 2002; Optuna's), and go through successive
-halving (K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification and hyperparameter optimization", AISTATS
-2016): all on the hours in which the load changes most, the best part on more hours, the best of those on the whole
-trace. A second trace judges what was found on the first. What is done lies in a journal file and is not done again.
+Configurations are chosen by NSGA-II over cost and misses, as implemented in Optuna (K. Deb et al., "A fast and elitist
+multiobjective genetic algorithm: NSGA-II", IEEE Transactions on Evolutionary Computation 6, 2002). They go through
+successive halving (K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification and hyperparameter
+optimization", AISTATS 2016). All are simulated on the period in which the load changes most, the best of them on a
+longer period, and the best of those on the whole trace.
+
+``judge`` simulates the result on a second trace. Finished trials are stored in a journal file and are not repeated.
 """
 
 from collections import deque
@@ -28,13 +30,18 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 _AT_ONCE, _GROUPS = 8, 2
-"""So many trials for each worker are a group, and so many groups are under way."""
+"""Trials per worker in a group, and number of groups in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What was found. front: of the finalists, those that no other beats in both; chosen: the cheapest of them that
-    misses no more than allowed, or what misses least.
+    """The result of a search.
+
+    Attributes:
+        chosen: the cheapest finalist with an allowed share of misses, or the one with the fewest misses.
+        front: the finalists that no other beats in both cost and misses.
+        trials: number of trials.
+        failed: number of trials without a score.
     """
 
     chosen: JudgedConfig
@@ -51,10 +58,18 @@ def tune(
     journal: Path,
     progress: Progress = lambda rung, done, total: None,
 ) -> Tuned:
-    """Search; ``spec`` is without any autoscaling applied, ``base`` gives objective, interval, shares and bounds.
+    """Search for a configuration.
+
+    Args:
+        spec: the pipeline, without an autoscaling configuration applied.
+        base: objective, interval, shares and bounds of all configurations.
+        trace: the trace.
+        options: the options of the search.
+        journal: path of the journal file.
+        progress: called with the rung, the number of finished trials and their total.
 
     Raises:
-        AutoscaleError: what is given does not go together, or the journal is of another search.
+        AutoscaleError: the arguments do not fit together, or the journal belongs to another search.
     """
     unknown = sorted(set(options.kinds) - set(policy_kinds()))
     if unknown or not options.kinds:
@@ -88,10 +103,10 @@ def judge(
     options: TuneOptions,
     progress: Progress = lambda rung, done, total: None,
 ) -> list[Simulation]:
-    """Simulate the whole trace under each; what is ``None`` stays as the pipeline has it.
+    """Simulate the whole trace under each configuration. None stands for a fixed number of replicas.
 
     Raises:
-        AutoscaleError: trace, spec and a configuration do not go together.
+        AutoscaleError: trace, spec and a configuration do not fit together.
     """
     counts = BinnedTrace(trace.name, trace.bins(options.step_s))
     simulations: list[Simulation] = []
@@ -112,7 +127,7 @@ def _explore(
     evaluate: Evaluate,
     progress: Progress,
 ) -> None:
-    """Run the shortest rung: all trials, some at once."""
+    """Run all trials of the short rung, some of them at once."""
     import optuna
 
     part = window(counts, options.short_s)
@@ -123,7 +138,8 @@ def _explore(
     progress("short", done, options.trials)
     asked, under_way = done, deque[tuple[list[optuna.Trial], list[AutoscalingConfig | None], Scores]]()
     while done < options.trials:
-        # The next group is chosen while the last is simulated, not to keep workers waiting: a group late to learn.
+        # Choose the next group while the last one is simulated, so that workers do not wait. Its choice therefore does
+        # not use the scores of the last group.
         while asked < options.trials and len(under_way) < _GROUPS:
             trials = [study.ask() for _ in range(min(_AT_ONCE * options.workers, options.trials - asked))]
             configs = [suggested(trial, list(options.kinds), base) for trial in trials]

@@ -1,1 +1,1 @@
-"""Signals: the load that a policy sizes for, from what arrives, waits, misses and is forecast."""
+"""Signals: the load that a policy sizes for, computed from arrivals, backlog, misses and forecasts."""

@@ -1,4 +1,4 @@
-"""Units behind the ingress, sized by what comes through it: how much of its work goes on to each of them."""
+"""Coupling: the load of units behind the ingress, derived from the load at the ingress."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from autoscale.policies.base import UnitObservation
 from autoscale.spec import Key, PipelineSpec
 
 _RATIO_S = 300.0
-"""Time constant of how much of what the ingress takes in goes on to each unit."""
+"""Time constant of the learnt ratios."""
 
 
 def learnt_ratios(
@@ -16,10 +16,14 @@ def learnt_ratios(
     before: Mapping[str, float],
     elapsed_s: float,
 ) -> Mapping[str, float]:
-    """Return by unit its share of the candidates that arrive at the ingress, as learnt until now.
+    """Return by unit its candidates relative to those that arrive at the ingress, as an exponential average.
 
-    seen: with what did not reach a unit (``demand.py``), so that a unit that is too small is not taken for one that
-    is not asked.
+    Args:
+        spec: the pipeline.
+        seen: observations that include requests that did not reach a unit (``demand.py``). Otherwise a unit that is too
+            small would look like a unit that is rarely called.
+        before: the previous ratios.
+        elapsed_s: time since the previous decision.
     """
     ingress = spec.units[0].name
     arriving = sum(u.arriving_candidates_per_s for key, u in seen.items() if key.unit == ingress)
@@ -41,7 +45,10 @@ def derived_per_s(
     ratios: Mapping[str, float],
     through: float,
 ) -> float:
-    """Give what ``through`` candidates/s at the ingress will be at some of a unit's pools, by their share of it now."""
+    """Return the load of a lane, in candidates/s, that follows from ``through`` candidates/s at the ingress.
+
+    If the lane has only some of the unit's pools, it gets their present share of the unit's load.
+    """
     unit = lane[0].unit
     pools = [key for key in spec.keys() if key.unit == unit]
     came = sum(seen[key].arriving_candidates_per_s for key in pools)

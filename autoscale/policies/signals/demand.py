@@ -1,4 +1,4 @@
-"""Demand: what arrives at a unit, and what was meant for it but was refused or answered with less before."""
+"""Demand: the load that arrives at a unit, plus the load that was shed before it reached the unit."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,18 +8,26 @@ from autoscale.policies.base import UnitObservation
 from autoscale.spec import Key, PipelineSpec
 
 _SHARES = 20
-"""Shares of pools are told apart to a twentieth, so that chance does not move targets."""
+"""Shares of pools are rounded to a twentieth, so that random fluctuations do not change targets."""
 
 
 def demanded(
     spec: PipelineSpec, seen: Mapping[Key, UnitObservation], ratios: Mapping[str, float]
 ) -> dict[Key, UnitObservation]:
-    """Return the observations with what did not reach a unit added to what arrives there.
+    """Return the observations, with the requests that did not reach a unit added to its arrivals.
 
-    These are requests that the ingress refused, or that fell to a lower rung there. They cannot be more than the unit's
-    share of what arrives at the ingress, less what arrives at the unit: a request that fell after its call had reached
-    the unit is counted there already. Why they fell does not matter, so a unit that fails keeps the replicas that its
-    load takes. ratios: by unit, its share of what the ingress takes in.
+    The ingress refused these requests, or answered them with a lower rung. The addition is limited to the unit's share
+    of the arrivals at the ingress minus its own arrivals, because a request that was shed after its call had reached
+    the unit is already counted there. The cause does not matter. Therefore a unit that fails keeps the replicas that
+    its load needs.
+
+    For example, 1,000 candidates/s arrive at the ingress, 30% are shed, and 800 arrive at the ranker. Then 200 are
+    added at the ranker.
+
+    Args:
+        spec: the pipeline.
+        seen: the observations.
+        ratios: by unit, its candidates relative to those that arrive at the ingress. The default is 1.
     """
     ingress = spec.units[0].name
     at_ingress = [unit for key, unit in seen.items() if key.unit == ingress]
@@ -48,7 +56,10 @@ def demanded(
 
 
 def shares_behind(spec: PipelineSpec, unit: str, seen: Mapping[Key, UnitObservation]) -> dict[str, float]:
-    """Return how the calls of a unit are spread over the next one's pools: as now, or as its first replicas are."""
+    """Return the split of a unit's calls over the pools of the next unit.
+
+    It is the present split of arrivals. Without arrivals it follows the initial replicas.
+    """
     behind = next_unit(spec, unit)
     if behind is None:
         return {}
@@ -68,7 +79,7 @@ def missed_share(spec: PipelineSpec, seen: Mapping[Key, UnitObservation]) -> flo
 
 
 def shed_share(spec: PipelineSpec, seen: Mapping[Key, UnitObservation]) -> float:
-    """Return the share of the requests that the ingress refused or answered with less."""
+    """Return the share of the requests that the ingress refused or answered with a lower rung."""
     ingress = [unit for key, unit in seen.items() if key.unit == spec.units[0].name]
     arriving = sum(unit.arriving_requests_per_s for unit in ingress)
     shed = sum(unit.shed_requests_per_s for unit in ingress)

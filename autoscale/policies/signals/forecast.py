@@ -1,9 +1,12 @@
-"""A forecast of load: the same hour of the week, corrected by the present, and a band for what was missed lately.
+"""A forecast of load: the usual load at that time of the week, corrected by the present, plus a band for recent errors.
 
-A seasonal table with exponential smoothing from week to week, a ratio to the season that fades (both in the manner of
-Holt, 1957, and Winters, 1960), and until a season is known a damped trend (Gardner and McKenzie, 1985). It is our own,
-as it runs in Serve's controller, whose loop is 0.1 s long: a step is microseconds and its state a few thousand bytes,
-where statsmodels' smoothing is fitted anew, for seconds, over weeks of samples.
+The usual load is a seasonal table with exponential smoothing from week to week. The present ratio to it fades with time
+(both in the manner of Holt, 1957, and Winters, 1960). While no season is known, the forecast is a damped trend (Gardner
+and McKenzie, 1985).
+
+This is our own implementation because it runs in Serve's controller, whose loop takes 0.1 s. A step takes microseconds,
+and its state has a few thousand bytes. The smoothing of statsmodels would be fitted again at each step, which takes
+seconds for weeks of samples.
 """
 
 import math
@@ -21,11 +24,15 @@ _UNSEEN = -1.0
 
 
 class ForecastConfig(BaseModel):
-    """bin_s: of the season's table. band: standard deviations of late errors that are added to a forecast.
+    """Options of the forecast.
 
-    fade_s: a difference from the season, or a trend, is expected to fade with this time constant.
-    learnt: weight of the newest week in the season's average. max_growth: a forecast is at most so many times the
-    highest load seen. A trend or a late season goes on without end, a real load does not.
+    Attributes:
+        bin_s: width of a bin of the seasonal table.
+        band: number of standard deviations of recent errors that are added to a forecast.
+        fade_s: time constant with which a difference from the season, or a trend, fades.
+        learnt: weight of the newest week in the seasonal average.
+        max_growth: a forecast is at most this many times the highest load seen. A trend or a shifted season would grow
+            without bound, but a real load does not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -39,10 +46,19 @@ class ForecastConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ForecastState:
-    """season: (bins of a week,) mean loads, -1 where not seen. bin, total, count: of the bin under way.
+    """The state of a forecast.
 
-    fast, slow: averages. highest: load seen so far. awaited: forecasts (due_s, load) to be compared. variance: of
-    logarithms of their errors.
+    Attributes:
+        season: (bins of a week,) mean loads. -1 for a bin that was never seen.
+        bin: index of the present bin.
+        total: sum of the loads in the present bin.
+        count: number of the loads in the present bin.
+        last_s: time of the last load.
+        fast: exponential average of the load with a short time constant.
+        slow: the same with a long time constant.
+        awaited: earlier forecasts as (due_s, load), to be compared with the load at that time.
+        variance: variance of the logarithmic errors of forecasts.
+        highest: the highest load seen.
     """
 
     season: tuple[float, ...] = ()
@@ -58,7 +74,7 @@ class ForecastState:
 
 
 def observed(config: ForecastConfig, state: ForecastState, now_s: float, load: float) -> ForecastState:
-    """Learn the load at ``now_s``; the same moment again teaches nothing."""
+    """Return the state after the load at ``now_s``. A second load at the same time is ignored."""
     if state.last_s is None:
         season = (_UNSEEN,) * _bins(config)
         return ForecastState(season, _bin(config, now_s), load, 1, now_s, load, load, highest=load)
@@ -92,9 +108,10 @@ def observed(config: ForecastConfig, state: ForecastState, now_s: float, load: f
 def forecast(
     config: ForecastConfig, state: ForecastState, now_s: float, horizon_s: float
 ) -> tuple[float, ForecastState]:
-    """Return the highest load expected up to ``horizon_s`` from now, band included, and the state that awaits it.
+    """Return the highest load that is expected within ``horizon_s``, including the band, and the next state.
 
-    It is bounded by ``max_growth`` times the highest load seen.
+    The load is at most ``max_growth`` times the highest load seen. The next state remembers the forecast, to learn from
+    its error.
     """
     usual, most = _usual(config, state, now_s), config.max_growth * state.highest
     parts = (0.25, 0.5, 0.75, 1.0)
@@ -108,7 +125,7 @@ def forecast(
 def _expected(
     config: ForecastConfig, state: ForecastState, usual: float, now_s: float, ahead_s: float
 ) -> float:
-    """Give the load expected so far ahead, where it is usually ``usual`` now."""
+    """Return the load that is expected in ``ahead_s``. ``usual`` is the usual load at the present time of the week."""
     fading = math.exp(-ahead_s / config.fade_s)
     if usual > 0 and (then := _usual(config, state, now_s + ahead_s)) >= 0:
         ratio = min(max(state.fast / usual, 1 / _MAX_RATIO), _MAX_RATIO)
@@ -119,7 +136,7 @@ def _expected(
 
 
 def _usual(config: ForecastConfig, state: ForecastState, time_s: float) -> float:
-    """Give the season's load between the middles of two bins; below 0 where it is not known."""
+    """Return the usual load at a time, interpolated between the middles of two bins. Negative if it is not known."""
     middle = time_s / config.bin_s - 0.5
     first = math.floor(middle)
     before = _seen(config, state, first * config.bin_s)
@@ -130,10 +147,10 @@ def _usual(config: ForecastConfig, state: ForecastState, time_s: float) -> float
 
 
 def _seen(config: ForecastConfig, state: ForecastState, time_s: float) -> float:
-    """Give the load of a bin of the week; where it was never seen that of the last day on which it was."""
+    """Return the load of a bin of the week, or of the same time on the most recent day on which it was seen."""
     season, bin_s = state.season, config.bin_s
     bins = len(season)
-    # ``_bin`` written out: all of a week's days are asked where none is known yet, at every decision.
+    # ``_bin`` is inlined for speed: while no day is known, each decision looks up all seven days.
     for day in range(7):
         load = season[int((time_s - day * _DAY_S) % _WEEK_S // bin_s) % bins]
         if load >= 0:

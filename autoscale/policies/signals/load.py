@@ -1,4 +1,4 @@
-"""The load that a lane is sized for, and what waiting work adds to it."""
+"""The load that a lane is sized for, and the additions for misses and backlog."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,13 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(frozen=True, slots=True)
 class LaneLoad:
-    """Of a lane, in candidates/s. up: what is needed now. down: what has to stay. why: what made it so high."""
+    """The load of a lane, in candidates/s.
+
+    Attributes:
+        up: the load that needs capacity now.
+        down: the load that counts for steps down.
+        why: the cause of the load, for the reason of a decision.
+    """
 
     up: float
     down: float
@@ -19,7 +25,13 @@ class LaneLoad:
 
 
 def with_misses(load: LaneLoad, added: float, share: float) -> LaneLoad:
-    """Return the load with the share that misses have added to it. share: of the requests that miss now."""
+    """Return the load plus the share that misses add to it.
+
+    Args:
+        load: the load without misses.
+        added: the share to add.
+        share: the share of requests that miss now, for the reason.
+    """
     if not added:
         return load
     lately = f"{share:.1%} of the answers are" if share else "recent answers were"
@@ -36,10 +48,19 @@ def with_backlog(
     since_up_s: Mapping[Key, float],
     drain_s: float,
 ) -> LaneLoad:
-    """Add what will still wait once replicas that were asked for now are ready; what is starting helps, too.
+    """Return the load plus the backlog that will remain when replicas that are requested now are ready.
 
-    More than arrives within a deadline cannot wait: the rest is refused or answered with less. since_up_s: how long
-    ago more were last asked for. drain_s: within so long it is worked off.
+    Starting replicas count from the time at which they will be ready. The backlog is at most the arrivals of one
+    deadline, because older requests are refused or answered by a lower rung.
+
+    Args:
+        load: the load without a backlog.
+        spec: the pipeline.
+        lane: the keys of the lane.
+        here: the observations of these keys.
+        capacities: the capacity of a replica for these keys.
+        since_up_s: by key, the time since more replicas were last requested.
+        drain_s: the time in which the backlog is to be cleared.
     """
     arriving = sum(unit.arriving_candidates_per_s for unit in here)
     startup_s = max(spec.placed(key).profile.startup_s for key in lane)

@@ -1,9 +1,10 @@
-"""Misses: answers that came after the objective, or were degraded or refused for lack of time, raise capacity.
+"""Misses: answers after the objective, and requests degraded or refused for lack of time, increase capacity.
 
-Profiles and forecasts may be wrong. If so, replicas that should suffice miss the objective all the same. A share of
-misses that lasts for a whole window adds to the load that a unit is sized for, a step a window. A unit is raised only
-while it is settled, with nothing starting, and if it has as much to do as could explain misses. Without misses the
-addition fades.
+Profiles and forecasts may be wrong. Then replicas that should be enough still miss the objective. If misses last for a
+whole window, they add a share to the load that a unit is sized for, at most one step per window.
+
+A unit gets a step only if it is settled, which means that no replicas are starting, and if its load is high enough to
+explain misses. Without misses the addition fades.
 """
 
 import math
@@ -13,20 +14,24 @@ from dataclasses import dataclass, field
 from autoscale.policies.signals.windows import Times
 
 MISSED = 0.01
-"""Share of the requests that may miss: the objective is a 99th percentile."""
+"""Share of the requests that may miss, because the objective is a 99th percentile."""
 _LEAST_STEP, _MOST_STEP = 0.05, 0.25
 _FADES_S = 1800.0
 _GONE = 0.005
-"""An addition below this is forgotten."""
+"""A smaller addition is removed."""
 _LEAST_LOAD = 0.5
-"""A unit whose replicas are given less than this share of what they take is not the cause."""
+"""A unit with a load below this share of its capacity is not the cause of misses."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissState:
-    """samples: (time_s, share of the requests that missed), of the last window.
+    """The recent misses and the additions that follow from them.
 
-    settled_s: by unit, since when nothing of it starts. added: by unit, share that is added to its load.
+    Attributes:
+        samples: pairs of (time_s, share of requests that missed) in the last window.
+        settled_s: by unit, the time since which it is settled, or of its last step.
+        added: by unit, the share that is added to its load.
+        last_s: the time of the last sample.
     """
 
     samples: Times = ()
@@ -36,7 +41,7 @@ class MissState:
 
 
 def missed(state: MissState, now_s: float, share: float, window_s: float) -> MissState:
-    """Return the state with the share of misses that was seen at ``now_s``. Additions fade if there are none."""
+    """Return the state after the share of misses at ``now_s``. Additions fade if the share is within the objective."""
     elapsed_s = 0.0 if state.last_s is None else max(0.0, now_s - state.last_s)
     samples = (*((t, s) for t, s in state.samples if now_s - window_s < t < now_s), (now_s, min(1.0, share)))
     added = state.added
@@ -47,9 +52,10 @@ def missed(state: MissState, now_s: float, share: float, window_s: float) -> Mis
 
 
 def lasting(state: MissState) -> float:
-    """Return the mean share of misses in the window, if that and half of its samples are above ``MISSED``; else 0.
+    """Return the mean share of misses in the window if they last, otherwise 0.
 
-    One bad moment, such as the first call of a replica that was slow to start, is in few samples.
+    They last if the mean, the newest sample and at least half of the samples are above ``MISSED``. A short incident
+    affects only few samples, for example the slow first call of a new replica.
     """
     shares = [share for _, share in state.samples]
     above = sum(share > MISSED for share in shares)
@@ -60,9 +66,18 @@ def lasting(state: MissState) -> float:
 def raised(
     state: MissState, now_s: float, unit: str, *, starting: bool, load: float, window_s: float, most: float
 ) -> MissState:
-    """Return the state with one more step for the unit, if misses last and it may be their cause.
+    """Return the state with one more step for the unit, if misses last and the unit may be their cause.
 
-    load: share of what its ready replicas take that they are given. most: the addition is no more than this.
+    For example, a mean share of misses of 10% turns an addition of 20% into 1.2 x 1.1 - 1 = 32%.
+
+    Args:
+        state: the state.
+        now_s: the present.
+        unit: the unit.
+        starting: whether replicas of the unit are starting.
+        load: the load of the ready replicas relative to their capacity.
+        window_s: the least time between steps.
+        most: the largest addition.
     """
     since_s = now_s if starting else state.settled_s.get(unit, now_s)
     added, share = state.added, lasting(state)

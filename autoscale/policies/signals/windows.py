@@ -1,20 +1,23 @@
-"""Load over time: a stable window, a panic window for bursts, and the highest of late for the way down.
+"""Load over time: a stable window, a panic window for bursts, and the highest recent load for steps down.
 
-After knative's ``pkg/autoscaler/scaling`` (stable and panic windows, no step down in a panic) and the stabilisation
-window of Kubernetes' horizontal pod autoscaler (the highest recommendation of late holds).
+The stable window and the panic window follow knative's ``pkg/autoscaler/scaling``, which also takes no step down in a
+panic. The highest recent load follows the stabilisation window of Kubernetes' horizontal pod autoscaler.
 """
 
 from dataclasses import dataclass
 
 Times = tuple[tuple[float, float], ...]
-"""Pairs of (time_s, candidates/s), in the order of time."""
+"""Pairs of (time_s, candidates/s) in order of time."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
-    """samples: of the stable window. highest: of the way down, each higher than what came after it.
+    """The recent load.
 
-    panic: since when, and the highest load in it.
+    Attributes:
+        samples: the samples of the stable window.
+        highest: loads in the window for steps down. Each is higher than all later ones, so the first is the highest.
+        panic: the last time at which the load was above the limit, and the highest load of the panic. None: no panic.
     """
 
     samples: Times = ()
@@ -23,13 +26,13 @@ class WindowState:
 
 
 def sampled(state: WindowState, now_s: float, load: float, window_s: float) -> WindowState:
-    """Take a sample; another one of the same moment replaces it."""
+    """Return the state after a sample. A second sample at the same time replaces the first."""
     samples = [*(s for s in state.samples if now_s - window_s < s[0] < now_s), (now_s, load)]
     return WindowState(tuple(samples), state.highest, state.panic)
 
 
 def mean(state: WindowState, now_s: float, window_s: float) -> float:
-    """Give the mean of the samples that are younger than the window; there is one at least."""
+    """Return the mean of the samples in the window. There is at least one."""
     loads = [load for time_s, load in state.samples if time_s > now_s - window_s]
     return sum(loads) / len(loads)
 
@@ -37,7 +40,10 @@ def mean(state: WindowState, now_s: float, window_s: float) -> float:
 def panicked(
     state: WindowState, now_s: float, short_load: float, limit: float, window_s: float
 ) -> WindowState:
-    """Begin or go on with a panic where the short window's load is above ``limit``; it ends a window after the last."""
+    """Return the state with a panic if the load of the short window is above ``limit``.
+
+    A panic ends ``window_s`` after the last load above the limit.
+    """
     panic = state.panic
     if panic is not None and now_s - panic[0] >= window_s:
         panic = None
@@ -49,6 +55,6 @@ def panicked(
 
 
 def heightened(state: WindowState, now_s: float, load: float, window_s: float) -> WindowState:
-    """Take what is needed now into the highest of late; the first of its entries is the highest."""
+    """Return the state after a load that counts for steps down."""
     highest = [pair for pair in state.highest if pair[0] > now_s - window_s and pair[1] > load]
     return WindowState(state.samples, (*highest, (now_s, load)), state.panic)

@@ -1,8 +1,10 @@
-"""The replicas of a pipeline on its nodes: placed, started, drained, lost. Both engines have one.
+"""The replicas of a pipeline and the nodes they run on. Both engines use it.
 
-Replicas go to the fullest node with room, one that is up before one that is coming; where none has room a node is
-asked for, up to ``max_nodes``. Fewer are wanted: those that do not answer yet go first, then those on the emptiest
-nodes, as Serve does, after they are drained.
+A new replica goes to the fullest node with room, and nodes that are up come before nodes that are starting. If no node
+has room, a new node is requested, up to ``max_nodes``.
+
+If the target decreases, replicas that do not answer yet are removed first. Then replicas on the emptiest nodes are
+drained and removed, like Serve does.
 """
 
 import heapq
@@ -17,13 +19,23 @@ from autoscale.simulator.results import Incident
 from autoscale.spec import Key, PipelineSpec
 
 _DRAINS_S = 2.0
-"""At least, behind the ingress: Serve's graceful_shutdown_wait_loop_s."""
+"""The least draining time behind the ingress, Serve's graceful_shutdown_wait_loop_s."""
 _DRAINS_AT_MOST_S = 60.0
 _ROUNDING_S = 1e-6
 
 
 class Cluster:
-    """All nodes and replicas of a pipeline. Time is an argument, and never goes back."""
+    """All nodes and replicas of a pipeline. Time is an argument and never decreases.
+
+    Attributes:
+        targets: requested replicas by key.
+        replicas: all replicas by key, including those without a node.
+        existing: accounts of all replicas with a node, by key.
+        ready: accounts of replicas that answer, by key.
+        nodes: nodes by pool.
+        paid: accounts of the nodes, by pool.
+        incidents: incidents so far.
+    """
 
     def __init__(
         self,
@@ -36,7 +48,17 @@ class Cluster:
         ingress_drain_s: float = 30.0,
         failures: tuple[Failure, ...] = (),
     ) -> None:
-        """Start with the initial replicas answering, on nodes that are up."""
+        """Start with ready initial replicas on running nodes.
+
+        Args:
+            spec: the pipeline.
+            start_s: the start of the simulation.
+            seed: seed of the random losses of spot nodes.
+            spot: whether spot nodes are reclaimed.
+            idle_node_s: time for which an empty node is kept.
+            ingress_drain_s: the least draining time of an ingress replica.
+            failures: failures to simulate.
+        """
         self._spec, self._idle_node_s = spec, idle_node_s
         self._ingress_drain_s = ingress_drain_s
         self._now_s = self._start_s = start_s
@@ -67,22 +89,22 @@ class Cluster:
 
     @property
     def cost(self) -> float:
-        """What the nodes have cost so far."""
+        """Cost of all nodes so far."""
         return self._fleet.cost
 
     @property
     def next_s(self) -> float:
-        """When something is due next."""
+        """Time of the next due event."""
         return self._calendar[0][0] if self._calendar else math.inf
 
     def set_target(self, now_s: float, key: Key, target: int) -> None:
-        """Ask for so many replicas of the key from now on."""
+        """Set the number of requested replicas of a key."""
         self.pass_time(now_s)
         self.targets[key] = target
         self._reconcile(key)
 
     def pass_time(self, now_s: float) -> None:
-        """Account for the time until now."""
+        """Add the time until ``now_s`` to all accounts."""
         elapsed_s = now_s - self._now_s
         if elapsed_s > 0:
             for account in itertools.chain(self.existing.values(), self.ready.values(), self.paid.values()):
@@ -90,7 +112,7 @@ class Cluster:
             self._now_s = now_s
 
     def happens(self, now_s: float) -> None:
-        """Let happen what is due by now."""
+        """Process all events that are due by ``now_s``."""
         self.pass_time(now_s)
         while self._calendar and self._calendar[0][0] <= now_s + _ROUNDING_S:
             _, _, due = heapq.heappop(self._calendar)
@@ -102,17 +124,17 @@ class Cluster:
                 self._replica_due(due)
 
     def changes(self) -> Iterator[NodeChange]:
-        """Give, once, what the engine has to do since it last asked."""
+        """Yield the changes since the last call. The engine must apply each of them once."""
         while self._changes:
             changes, self._changes = self._changes, []
             yield from changes
 
     def drained(self, replica: Replica) -> None:
-        """Take away a draining replica that holds nothing any more."""
+        """Remove a draining replica that has no requests left."""
         self._remove(replica, "gone")
 
     def may_go(self, replica: Replica) -> bool:
-        """Whether a draining replica has drained for as long as it must."""
+        """Return whether a draining replica has reached its least draining time."""
         ingress = replica.key.unit == self._spec.units[0].name
         return self._now_s - replica.drains_since_s >= (self._ingress_drain_s if ingress else _DRAINS_S)
 
@@ -141,7 +163,13 @@ class Cluster:
         return replica.node
 
     def _place(self, replica: Replica, *, near: Node | None = None, warm: bool = False) -> None:
-        """Find a place for a replica; ``near`` is where the one before it went: the fullest, if it still has room."""
+        """Place a replica on a node.
+
+        Args:
+            replica: the replica.
+            near: the node of the previous replica. It is the fullest node if it still has room.
+            warm: whether the replica is ready at once, on a running node.
+        """
         key = replica.key
         placed, pool = self._placed[key], self._spec.pools[key.pool]
         needs = needs_of(placed)
@@ -176,7 +204,7 @@ class Cluster:
 
     def _replica_due(self, replica: Replica) -> None:
         if replica.node is None:
-            return  # it is gone
+            return  # it was removed
         if replica.drains_since_s < math.inf:
             if self._now_s - replica.drains_since_s >= _DRAINS_AT_MOST_S - _ROUNDING_S:
                 self._remove(replica, "died")
@@ -277,7 +305,7 @@ class Cluster:
 
     def _fails(self, failure: Failure) -> None:
         if failure.unit is None:
-            # The fullest first: a failure that hits nothing tells nothing.
+            # The fullest nodes first, because the loss of an empty node shows no effect.
             nodes = sorted(self.nodes[failure.pool], key=lambda node: (-len(node.replicas), node.number))
             for node in nodes[: failure.count]:
                 self._lose(node, "lost")

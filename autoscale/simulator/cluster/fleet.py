@@ -1,4 +1,4 @@
-"""The nodes of all pools: asked for, taken back where they are spot nodes, given back, and paid for."""
+"""The nodes of all pools: their requests, losses of spot nodes, removals and costs."""
 
 import math
 
@@ -8,14 +8,19 @@ from autoscale.simulator.cluster.nodes import Account, Node
 from autoscale.spec import PipelineSpec
 
 CLOSED_BEFORE_LOSS_S = 5.0
-"""A node that will be taken back is routed to until so long before, or from the notice on where that is shorter."""
+"""Routing to a spot node stops this long before its loss, or at the notice if the notice is shorter."""
 
 
 class Fleet:
-    """Nodes by pool, and what is paid for them. spot: whether spot nodes are taken back, at random."""
+    """Nodes by pool, and their accounts.
+
+    Attributes:
+        nodes: nodes by pool, including those that are starting.
+        paid: accounts of the nodes, by pool.
+    """
 
     def __init__(self, spec: PipelineSpec, seed: int, *, spot: bool) -> None:
-        """Start without a node."""
+        """Start without nodes. If ``spot`` is set, spot nodes are reclaimed at random times."""
         self._pools, self._spot = spec.pools, spot
         self._random = np.random.default_rng((seed, 2))
         self.nodes: dict[str, list[Node]] = {name: [] for name in spec.pools}
@@ -23,17 +28,17 @@ class Fleet:
 
     @property
     def cost(self) -> float:
-        """What the nodes have cost so far."""
+        """Cost of all nodes so far."""
         return sum(
             account.seconds * self._pools[name].price_per_hour / 3600 for name, account in self.paid.items()
         )
 
     def is_full(self, pool: str) -> bool:
-        """Whether the pool has all the nodes that it may have."""
+        """Return whether the pool has its largest number of nodes."""
         return self.paid[pool].count >= self._pools[pool].max_nodes
 
     def add(self, name: str, number: int, ready_s: float) -> Node:
-        """Ask for a node; it is paid for from now on."""
+        """Add a node that will be up at ``ready_s``. It is paid for from now on."""
         pool = self._pools[name]
         node = Node(number, name, ready_s, [pool.cpus, float(pool.gpus), pool.memory_gib * 1024])
         node.empty_since_s = ready_s
@@ -45,7 +50,7 @@ class Fleet:
         return node
 
     def moments_s(self, node: Node) -> tuple[float, ...]:
-        """Give when a spot node is noticed, routed to no more, and taken back; of another node none."""
+        """Return the times of a spot node's notice, of the end of routing, and of its loss. Empty for other nodes."""
         spot = self._pools[node.pool].spot
         if spot is None or node.lost_s == math.inf:
             return ()
@@ -53,11 +58,11 @@ class Fleet:
         return notice_s, max(notice_s, node.lost_s - CLOSED_BEFORE_LOSS_S), node.lost_s
 
     def drop(self, node: Node) -> None:
-        """Give a node back."""
+        """Remove a node."""
         self.nodes[node.pool].remove(node)
         self.paid[node.pool].change(-1)
 
     def fullest(self, pool: str, needs: tuple[float, float, float], now_s: float) -> Node | None:
-        """Give the fullest node with room, of those that are up first."""
+        """Return the fullest node with room, or None. Nodes that are up come first, then those that are up soonest."""
         fitting = (node for node in self.nodes[pool] if node.has_room(needs))
         return min(fitting, key=lambda node: (max(now_s, node.ready_s), node.left, node.number), default=None)

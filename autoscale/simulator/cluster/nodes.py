@@ -1,4 +1,4 @@
-"""Nodes, the replicas on them, and the accounts that are kept of both."""
+"""Nodes, their replicas, and the accounts of both."""
 
 import math
 from dataclasses import dataclass, field
@@ -11,7 +11,18 @@ Did = Literal["opened", "closed", "died", "gone"]
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One node; left: cpus, gpus, MiB. lost_s: when a spot node will be taken back."""
+    """One node.
+
+    Attributes:
+        number: unique number, in order of creation.
+        pool: name of the pool.
+        ready_s: time at which the node is up.
+        left: free CPUs, GPUs and MiB.
+        lost_s: time at which a spot node is reclaimed.
+        noticed: whether the notice of its loss was given. Then it takes no new replicas.
+        empty_since_s: time since which it has no replicas.
+        replicas: the replicas on it.
+    """
 
     number: int
     pool: str
@@ -23,7 +34,7 @@ class Node:
     replicas: "set[Replica]" = field(default_factory=set)
 
     def has_room(self, needs: tuple[float, float, float]) -> bool:
-        """Whether a replica that needs so much fits."""
+        """Return whether a replica with these needs (CPUs, GPUs, MiB) fits."""
         cpus, gpus, mib = self.left
         rounding = 1e-9
         return not self.noticed and all(
@@ -33,7 +44,17 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Replica:
-    """One replica; it waits for a node, starts, is open, drains. counts: towards its key's target."""
+    """One replica. It waits for a node, starts, is open, and drains.
+
+    Attributes:
+        number: unique number, in order of creation.
+        key: its unit and pool.
+        node: its node. None while it waits for one, and after its removal.
+        ready_s: time at which it is ready.
+        is_open: whether requests are routed to it.
+        drains_since_s: time at which it began to drain.
+        counts: whether it counts towards the target of its key.
+    """
 
     number: int
     key: Key
@@ -46,7 +67,13 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class NodeChange:
-    """What an engine must do about a replica: route to it, no more, or see what it held lost. gone: forget it."""
+    """A change of a replica that an engine must apply.
+
+    Attributes:
+        did: "opened": start to route to it. "closed": stop to route to it. "died": its requests are lost. "gone": it is
+            removed without loss.
+        replica: the replica.
+    """
 
     did: Did
     replica: Replica
@@ -54,7 +81,15 @@ class NodeChange:
 
 @dataclass(slots=True)
 class Account:
-    """Seconds so far, and what they run on by."""
+    """An account of replicas or nodes.
+
+    Attributes:
+        seconds: total seconds of all of them.
+        count: present number.
+        peak: highest number so far.
+        started: number of those that were started.
+        lost: number of those that were lost.
+    """
 
     seconds: float = 0.0
     count: int = 0
@@ -63,15 +98,15 @@ class Account:
     lost: int = 0
 
     def pass_time(self, elapsed_s: float) -> None:
-        """Add the time that passed."""
+        """Add ``elapsed_s`` for each of the present number."""
         self.seconds += self.count * elapsed_s
 
     def change(self, by: int) -> None:
-        """Count more or fewer."""
+        """Change the present number by ``by``."""
         self.count += by
         self.peak = max(self.peak, self.count)
 
 
 def needs_of(placed: PlacedUnit) -> tuple[float, float, float]:
-    """Give the cpus, gpus and MiB that a replica takes of a node."""
+    """Return the CPUs, GPUs and MiB that a replica needs."""
     return placed.cpus, placed.gpus, placed.profile.memory_mib

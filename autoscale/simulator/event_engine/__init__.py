@@ -1,1 +1,1 @@
-"""The event engine: every request, batch and call as an event, compiled."""
+"""The event engine: it simulates every request, batch and call as an event, in compiled code."""

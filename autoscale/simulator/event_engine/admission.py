@@ -1,4 +1,4 @@
-"""Admission, compiled: work goes to a replica, which queues it or refuses it, and forgets what waited too long."""
+"""Admission, compiled: work is routed to a replica, which queues or refuses it. Expired work is removed."""
 
 import numpy as np
 
@@ -12,7 +12,13 @@ from autoscale.simulator.event_engine.state import LATE, REFUSED, SHED
 
 @compiled
 def route(state: int, w: int, again: bool) -> None:
-    """Send a request or call to a replica of its unit; where none is open, to the unit's limbo."""
+    """Send a request or call to a replica of its unit, or to the unit's limbo if no replica is open.
+
+    Args:
+        state: address of the engine's state.
+        w: the work.
+        again: whether the work comes from the limbo. Then it is not counted again.
+    """
     clock, work = pointers.clock(state), pointers.works(state)[w]
     u = work.level
     unit = pointers.units(state)[u]
@@ -25,7 +31,7 @@ def route(state: int, w: int, again: bool) -> None:
     work.replica = r
     connect(state, r, 1)
     if not u:
-        # The ingress stamps the deadline: what waits for a replica to come up has none yet.
+        # The ingress sets the deadline. A request in the limbo has none yet.
         work.deadline_s = np.inf if k < 0 else clock.now_s + clock.deadline_s
     if k >= 0:
         forget_expired(state, r)
@@ -51,7 +57,7 @@ def route(state: int, w: int, again: bool) -> None:
 
 @compiled
 def drain_limbo(state: int, u: int) -> None:
-    """Route what waited for the unit's first replica."""
+    """Route all work that waited for the unit's first replica."""
     limbo = pointers.replicas(state)[u]
     count = limbo.waiting_works
     key = pointers.keys(state)[limbo.key]
@@ -67,7 +73,7 @@ def drain_limbo(state: int, u: int) -> None:
 
 @compiled
 def call_arrives(state: int, b: int) -> None:
-    """Route a call that arrives, if someone still waits for it."""
+    """Route a call that arrives, if its sender still waits for it."""
     if pointers.works(state)[b].orphan:
         end(state, b, LATE)
     else:
@@ -76,7 +82,7 @@ def call_arrives(state: int, b: int) -> None:
 
 @compiled
 def refuses(state: int, r: int, deadline_s: float) -> bool:
-    """Return whether a replica refuses a request of this deadline now."""
+    """Return whether a replica refuses a request with this deadline now."""
     replica, clock = pointers.replicas(state)[r], pointers.clock(state)
     u = pointers.keys(state)[replica.key].unit
     unit = pointers.units(state)[u]
@@ -89,7 +95,7 @@ def refuses(state: int, r: int, deadline_s: float) -> bool:
 
 @compiled
 def forget_expired(state: int, r: int) -> None:
-    """Take out of the queue what the runner has answered, or refused, while it waited."""
+    """Remove work from the queue that the runner answered from memory or refused while it waited."""
     replica, clock = pointers.replicas(state)[r], pointers.clock(state)
     while replica.head >= 0:
         work = pointers.works(state)[replica.head]

@@ -1,4 +1,4 @@
-"""The event engine: every request, batch and call, one after another, in compiled code."""
+"""The event engine as seen from Python."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ from autoscale.spec import Key, PipelineSpec
 
 
 class EventEngine:
-    """Simulates a feed's requests. ``draws``: factors on a batch's mean time, (DRAWS,) each, where not lognormal."""
+    """Simulates the requests of a feed."""
 
     def __init__(
         self,
@@ -33,7 +33,14 @@ class EventEngine:
         seed: int,
         draws: Mapping[Key, Floats] | None = None,
     ) -> None:
-        """Start with no replica."""
+        """Start without replicas.
+
+        Args:
+            spec: the pipeline.
+            feed: the requests.
+            seed: seed of the random numbers.
+            draws: by key, (DRAWS,) factors on the mean batch time, drawn at random. The default is lognormal.
+        """
         self._feed = feed
         self._entries = entries()
         self._keys = list(spec.keys())
@@ -48,15 +55,15 @@ class EventEngine:
 
     @property
     def start_s(self) -> float:
-        """When the first request comes, or where the trace was asked to start."""
+        """Time of the first request, or the requested start of the trace."""
         return self._feed.start_s
 
     def end_s(self, until_s: float) -> float:
-        """Return when the last request comes, if that is before ``until_s``; else infinity."""
+        """Return the time of the last request if it is before ``until_s``, otherwise infinity."""
         return self._feed.end_s(until_s)
 
     def advance(self, until_s: float) -> None:
-        """Let happen what happens before ``until_s``."""
+        """Simulate up to ``until_s``."""
         feed = self._feed
         feed.read_to(until_s)
         self._run(until_s)
@@ -72,7 +79,7 @@ class EventEngine:
             self._hold(with_more_works(self.state))
 
     def apply(self, change: NodeChange) -> None:
-        """Route to a replica, no more, or lose it."""
+        """Apply a change of a replica: start to route to it, stop to route to it, or remove it."""
         number = change.replica.number
         if change.did == "opened":
             if not self._unused:
@@ -102,7 +109,7 @@ class EventEngine:
             self._hold(with_more_works(self.state))
 
     def is_idle(self, replica: Replica) -> bool:
-        """Whether a replica that is not routed to holds nothing any more."""
+        """Return whether a replica that is no longer routed to has no requests left."""
         slot = self._slots.get(replica.number)
         if slot is None:
             return True
@@ -117,7 +124,7 @@ class EventEngine:
                 self.state.keys["credit"][index] = 0.0
 
     def measure(self) -> Mapping[Key, UnitCounts]:
-        """Return what was counted so far."""
+        """Return the counters by key."""
         now_s = float(self.state.clock["now_s"][0])
         measured = {}
         for key, record in zip(self._keys, self.state.keys, strict=True):
@@ -136,15 +143,18 @@ class EventEngine:
         return measured
 
     def totals(self) -> Floats:
-        """Return what became of requests so far."""
+        """Return the totals of requests by outcome."""
         return self.state.totals.copy()  # type: ignore[no-any-return]
 
     def latencies(self) -> Floats:
-        """Return the histogram of latencies so far."""
+        """Return the histogram of latencies."""
         return self.state.latencies.astype(np.float64)  # type: ignore[no-any-return]
 
     def finish(self) -> int:
-        """Let end what is under way; what waits for a replica that never came is dropped."""
+        """Finish all work in progress, and return the number of events.
+
+        Requests that still wait for a first replica are counted as dropped.
+        """
         feed = self._feed
         feed.position = len(feed.times_s)
         while self.state.clock["heap"][0]:
@@ -156,7 +166,7 @@ class EventEngine:
 
 
 def compile_engine(spec: PipelineSpec) -> None:
-    """Compile the engine's code and keep it on disk, if it is not there yet: later processes find it."""
+    """Compile the engine into the cache on disk if it is not there yet, so that other processes find it."""
     engine = EventEngine(spec, Feed([(np.zeros(1), np.ones(1, np.int32))], 0.0, None), 0)
     replica = Replica(0, next(spec.keys()))
     engine.apply(NodeChange("opened", replica))

@@ -1,4 +1,4 @@
-"""The calendar, compiled: what is going to happen, a binary heap by time, then by order of being noted."""
+"""The queue of future events, compiled: a binary heap in order of time, then in order of insertion."""
 
 from autoscale.simulator.event_engine import pointers
 from autoscale.simulator.event_engine.jit import compiled
@@ -7,7 +7,15 @@ from autoscale.simulator.event_engine.state import Records
 
 @compiled
 def note(state: int, at_s: float, kind: int, index: int, stamp: int) -> None:
-    """Note an event; ``stamp`` tells, when it comes, whether the work or replica is still the same."""
+    """Insert an event.
+
+    Args:
+        state: address of the engine's state.
+        at_s: time of the event.
+        kind: kind of the event, such as ``BATCH_DONE``.
+        index: the work or replica.
+        stamp: its stamp. The event is ignored if the record has another stamp by then.
+    """
     heap, clock = pointers.heap(state), pointers.clock(state)
     position = clock.heap
     clock.heap += 1
@@ -30,7 +38,7 @@ def _is_before(at_s: float, order: int, heap: Records, index: int) -> bool:
 
 @compiled
 def forget_first(state: int) -> None:
-    """Take the first event away."""
+    """Remove the first event."""
     heap, clock = pointers.heap(state), pointers.clock(state)
     clock.heap -= 1
     count = clock.heap

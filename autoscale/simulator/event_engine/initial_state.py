@@ -23,7 +23,7 @@ _REPLICAS = 64
 
 
 def initial_state(spec: PipelineSpec, seed: int, draws: Mapping[Key, Floats]) -> EngineState:
-    """Return the state without any replica. draws: as for ``EventEngine``."""
+    """Return the state without replicas. ``draws`` is as for ``EventEngine``."""
     keys = list(spec.keys())
     times = [service_time(spec.placed(key).profile) for key in keys]
     knots = max(len(time.candidates) for time in times)
@@ -59,7 +59,7 @@ def initial_state(spec: PipelineSpec, seed: int, draws: Mapping[Key, Floats]) ->
             first,
             len(unit.placed),
         )
-        replicas["key"][u] = first  # the limbo: what waits while no replica is open
+        replicas["key"][u] = first  # the limbo holds work while no replica is open
         for k in range(first, first + len(unit.placed)):
             state.keys["unit"][k] = u
             state.keys["overhead_s"][k] = times[k].overhead_s
@@ -84,7 +84,7 @@ def _clock(spec: PipelineSpec, seed: int) -> Any:
 
 
 def _longer(time: ServiceTime, count: int) -> tuple[Floats, Floats]:
-    """Return so many knots: past a profile's last, its last slope goes on."""
+    """Return the function of a profile with ``count`` knots. Additional knots continue the last slope."""
     candidates, seconds = list(time.candidates), list(time.seconds)
     slope = (seconds[-1] - seconds[-2]) / (candidates[-1] - candidates[-2])
     while len(candidates) < count:
@@ -94,7 +94,7 @@ def _longer(time: ServiceTime, count: int) -> tuple[Floats, Floats]:
 
 
 def _lognormal(sigma: float) -> Floats:
-    """Return equally likely factors of mean 1."""
+    """Return (DRAWS,) equally likely factors of a lognormal distribution with mean 1."""
     from scipy.special import ndtri
 
     if sigma <= 0:

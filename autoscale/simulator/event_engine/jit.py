@@ -1,4 +1,4 @@
-"""Compiling the event engine: numba, and a cache on disk that notices every edit."""
+"""Compilation of the event engine with numba, and a cache on disk that is invalidated by every edit."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -13,22 +13,22 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """Compile at the first call of a compiled caller; kept on disk with that caller alone."""
+    """Mark a function that compiled code calls. It is compiled with its caller, and cached on disk only with it."""
     return cast(Function, numba.njit(error_model="numpy")(function))
 
 
 def entered(function: Function) -> Function:
-    """Compile what Python calls, and keep it on disk.
+    """Mark a function that Python calls. It is compiled at its first call, and cached on disk.
 
-    Numba asks only the file of the function itself whether it changed; what it closes over counts too, so an entry
-    must close over ``sources(__name__)``.
+    Numba checks only the function's own file for changes, and the values that the function closes over. Therefore the
+    function must close over ``sources(__name__)``.
     """
     return cast(Function, numba.njit(error_model="numpy", cache=True)(function))
 
 
 @cache
 def sources(module: str) -> int:
-    """Give a number that is another after any edit of ``module`` or of what it imports of our own."""
+    """Return a hash of the source files of ``module`` and of its imports from the same root package."""
     digest = sha256()
     for path in imported(module):
         digest.update(path.read_bytes())
@@ -36,7 +36,10 @@ def sources(module: str) -> int:
 
 
 def imported(module: str) -> list[Path]:
-    """Give the files, sorted, of a module and of all that it imports, by whole names, of the same root package."""
+    """Return the sorted files of a module and of its direct and indirect imports by absolute names.
+
+    Only files below the folder of the root package count.
+    """
     top = Path(__file__).parents[len(__name__.split(".")) - 1]
     paths, left = set[Path](), [module]
     while left:
@@ -49,7 +52,7 @@ def imported(module: str) -> list[Path]:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """Give every name that may be a module's."""
+    """Yield every imported name that may be a module."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

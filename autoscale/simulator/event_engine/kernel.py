@@ -1,4 +1,4 @@
-"""The event loop, compiled, and its three entries; Python is asked again only between them."""
+"""The event loop, compiled, and the three functions that Python calls."""
 
 from collections.abc import Callable
 from functools import cache
@@ -37,7 +37,7 @@ def _serve_woken(state: int) -> None:
 
 @compiled
 def has_room(state: int) -> bool:
-    """Whether the next event cannot run out of records."""
+    """Return whether there are enough free records for any next event."""
     need = 2 * len(pointers.replicas(state)) + _SPARE
     clock = pointers.clock(state)
     return bool(clock.free_works > need and len(pointers.heap(state)) - clock.heap > need)
@@ -95,11 +95,14 @@ def _advance(
 
 
 class Entries(NamedTuple):
-    """What Python calls.
+    """The compiled functions that Python calls.
 
-    advance(state, until_s, times_s, candidates, position): handles all events before ``until_s`` and returns the
-    position of the first request that has not come. If ``pointers.clock(state).now_s`` is not ``until_s`` then, it
-    needs room. opened(state, r): routes to r. closed(state, r, dies): routes to it no more, and ends what it held.
+    Attributes:
+        advance: ``advance(state, until_s, times_s, candidates, position)`` processes all events up to ``until_s``. It
+            returns the position of the first request that has not arrived. If ``clock.now_s`` is not ``until_s``
+            afterwards, the engine needs room for more records.
+        opened: ``opened(state, r)`` starts to route to the replica r.
+        closed: ``closed(state, r, dies)`` stops to route to the replica r. If it dies, its work ends.
     """
 
     advance: Callable[[int, float, NDArray[Any], NDArray[Any], int], int]
@@ -109,7 +112,7 @@ class Entries(NamedTuple):
 
 @cache
 def entries() -> Entries:
-    """Compile, or find compiled."""
+    """Return the compiled functions, from the cache on disk if possible."""
     version = sources(__name__)  # closed over, see ``entered``
 
     def advance(

@@ -1,4 +1,4 @@
-"""How works end, compiled: a request's answer is noted, a batch frees its place and ends what it is made of."""
+"""The end of work, compiled. A request's answer is counted. A batch frees its slot and ends its requests or calls."""
 
 import numpy as np
 
@@ -28,16 +28,16 @@ from autoscale.simulator.event_engine.state import (
 )
 
 SWEEP_DELAY_S = SWEEP_PERIOD_S / 2
-"""A sweep comes this long after the last moment of a request, on average."""
+"""Mean delay of a sweep after the last moment of a request."""
 _KNOWN_HALF_LIFE_S = 10.0
-"""An expected time counts half after this long: it stands for the probes of a rung, which are not simulated."""
+"""Half-life of an expected time. The decay stands for the probes of a rung, which are not simulated."""
 _SLOWER_RATE, _FASTER_RATE = 0.5, 0.1
-"""Weights of the newest time: the expected time stays near the upper quantile that a replica keeps."""
+"""Weights of the newest time. They keep the expected time near the upper quantile that a real replica estimates."""
 
 
 @compiled
 def wake(state: int, r: int) -> None:
-    """Have the replica looked at once this event is done with."""
+    """Schedule a check of the replica for the end of the present event."""
     replica = pointers.replicas(state)[r]
     if not replica.woken:
         replica.woken = 1
@@ -47,7 +47,7 @@ def wake(state: int, r: int) -> None:
 
 @compiled
 def free(state: int, w: int) -> None:
-    """Let the record be used again."""
+    """Release the record of a work."""
     work, clock = pointers.works(state)[w], pointers.clock(state)
     work.state, work.stamp, work.next = FREE, -1, clock.free
     clock.free = w
@@ -56,7 +56,7 @@ def free(state: int, w: int) -> None:
 
 @compiled
 def disconnect(state: int, w: int) -> None:
-    """End work's connection to the replica it was sent to, and take it out of that one's queue."""
+    """End the connection of a work to its replica, and remove it from the replica's queue."""
     work = pointers.works(state)[w]
     r = work.replica
     if r < 0:
@@ -111,7 +111,17 @@ def _end_request(state: int, w: int, outcome: int, cost_s: float) -> None:
 
 @compiled
 def learn(state: int, r: int, w: int, outcome: int, cost_s: float) -> None:
-    """Learn what a batch took. The expected times by size are roughly those of ``services/scheduling/latency.py``."""
+    """Update the estimates of batch times after a batch.
+
+    The expected times by size approximate those of ``services/scheduling/latency.py``.
+
+    Args:
+        state: address of the engine's state.
+        r: the replica that sent the batch.
+        w: the batch.
+        outcome: how the batch ended.
+        cost_s: additional time of the fallback.
+    """
     clock, work, replica = pointers.clock(state), pointers.works(state)[w], pointers.replicas(state)[r]
     unit = pointers.units(state)[pointers.keys(state)[replica.key].unit]
     elapsed_s = clock.now_s + cost_s - work.dispatched_s
@@ -132,13 +142,13 @@ def learn(state: int, r: int, w: int, outcome: int, cost_s: float) -> None:
 
 @compiled
 def size_of(candidates: int) -> int:
-    """Return the bucket of a batch's size; the last one takes all larger sizes."""
+    """Return the bucket of a batch size. The last bucket has all larger sizes."""
     return min(rules.size_bucket(candidates), SIZES - 1)
 
 
 @compiled
 def expected_s(state: int, r: int, size: int) -> float:
-    """Return the expected time of a batch of the size, from the nearest size that is known; 0 if none is."""
+    """Return the expected time of a batch from the nearest known size, or 0 if no size is known."""
     expected = pointers.expected_s(state)
     for away in range(SIZES):
         for known in (size + away, size - away):
@@ -151,7 +161,7 @@ def expected_s(state: int, r: int, size: int) -> float:
 
 @compiled
 def end(state: int, first: int, outcome: int) -> None:
-    """End work, and all that it is made of."""
+    """End a work, and all works that it consists of."""
     works = pointers.works(state)
     pointers.stack(state)[0] = first
     count = 1
@@ -175,7 +185,7 @@ def end(state: int, first: int, outcome: int) -> None:
 
 @compiled
 def _end_batch(state: int, w: int, outcome: int) -> float:
-    """Free the batch's place at its sender; give what its requests wait for the fallback there."""
+    """Free the batch's slot at its sender, and return the time that the fallback takes for its requests there."""
     clock, work = pointers.clock(state), pointers.works(state)[w]
     r = work.sender
     replica = pointers.replicas(state)[r]
@@ -184,7 +194,7 @@ def _end_batch(state: int, w: int, outcome: int) -> float:
     if outcome != ANSWERED and work.level == 1 and clock.promises and outcome != LOST:
         cost_s = clock.fallback_s * work.candidates
         if clock.now_s + cost_s > work.deadline_s - clock.rescue_s:
-            cost_s = 0.0  # from memory, then
+            cost_s = 0.0  # answered from memory instead
         replica.owed_s += cost_s
     if outcome == ANSWERED or (clock.promises and work.level == 1):
         learn(state, r, w, outcome, cost_s)
@@ -194,7 +204,7 @@ def _end_batch(state: int, w: int, outcome: int) -> float:
 
 @compiled
 def abandon(state: int, w: int, outcome: int) -> None:
-    """End what a batch is made of while it is still somewhere: whoever has it finds nobody waiting."""
+    """End the requests of a batch that is still in progress elsewhere. The batch itself remains as an orphan."""
     works = pointers.works(state)
     work = works[w]
     cost_s = _end_batch(state, w, outcome)

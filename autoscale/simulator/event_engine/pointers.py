@@ -1,7 +1,7 @@
-"""Access to the engine's state from compiled code: by one address, at which the addresses of its arrays stand.
+"""Access to the engine's state from compiled code, by the address of a table of the addresses of its arrays.
 
-A tuple of twenty arrays would be counted by reference, array by array, in every call of every function: that took
-longer than the simulation, and compiling it minutes. Whoever calls in keeps the arrays alive (``state.EngineState``).
+With a tuple of twenty arrays, numba would count references of each array in every function call. That took longer than
+the simulation itself, and compilation took minutes. The caller keeps the arrays alive (``state.EngineState``).
 """
 
 from typing import Any
@@ -50,111 +50,111 @@ def _table(state: int) -> Records:
 
 @compiled
 def clock(state: int) -> Records:
-    """Return the one record of what there is one of."""
+    """Return the clock record. There is only one."""
     return carray(_pointer(_table(state).clock), (1,), _CLOCK)[0]
 
 
 @compiled
 def units(state: int) -> Records:
-    """Return (units,) records."""
+    """Return (units,) records of units."""
     return carray(_pointer(_table(state).units), (_table(state).unit_count,), _UNIT)
 
 
 @compiled
 def keys(state: int) -> Records:
-    """Return (keys,) records."""
+    """Return (keys,) records of keys."""
     return carray(_pointer(_table(state).keys), (_table(state).key_count,), _KEY)
 
 
 @compiled
 def replicas(state: int) -> Records:
-    """Return (replicas,) records."""
+    """Return (replicas,) records of replicas."""
     return carray(_pointer(_table(state).replicas), (_table(state).replica_count,), _REPLICA)
 
 
 @compiled
 def works(state: int) -> Records:
-    """Return (works,) records."""
+    """Return (works,) records of works."""
     return carray(_pointer(_table(state).works), (_table(state).work_count,), _WORK)
 
 
 @compiled
 def heap(state: int) -> Records:
-    """Return (events,) records."""
+    """Return (works,) records of events."""
     return carray(_pointer(_table(state).heap), (_table(state).work_count,), _EVENT)
 
 
 @compiled
 def opened(state: int) -> Any:
-    """Return (keys, replicas)."""
+    """Return (keys, replicas), the open replicas of each key."""
     table = _table(state)
     return carray(_pointer(table.opened), (table.key_count, table.replica_count), _SHORT)
 
 
 @compiled
 def rings(state: int) -> Any:
-    """Return (keys, CONNECTIONS + 1)."""
+    """Return (keys, CONNECTIONS + 1), the first replica of each ring."""
     table = _table(state)
     return carray(_pointer(table.rings), (table.key_count, CONNECTIONS + 1), _SHORT)
 
 
 @compiled
 def knots(state: int) -> Any:
-    """Return (keys, knots)."""
+    """Return (keys, knots), candidates."""
     table = _table(state)
     return carray(_pointer(table.knots), (table.key_count, table.knot_count), _FLOAT)
 
 
 @compiled
 def knot_s(state: int) -> Any:
-    """Return (keys, knots)."""
+    """Return (keys, knots), mean batch seconds."""
     table = _table(state)
     return carray(_pointer(table.knot_s), (table.key_count, table.knot_count), _FLOAT)
 
 
 @compiled
 def request_s(state: int) -> Any:
-    """Return (keys,)."""
+    """Return (keys,), seconds per request."""
     return carray(_pointer(_table(state).request_s), (_table(state).key_count,), _FLOAT)
 
 
 @compiled
 def draws(state: int) -> Any:
-    """Return (keys, DRAWS)."""
+    """Return (keys, DRAWS), factors on mean batch times."""
     return carray(_pointer(_table(state).draws), (_table(state).key_count, DRAWS), _FLOAT)
 
 
 @compiled
 def expected_s(state: int) -> Any:
-    """Return (replicas, SIZES)."""
+    """Return (replicas, SIZES), expected batch seconds."""
     return carray(_pointer(_table(state).expected_s), (_table(state).replica_count, SIZES), _FLOAT)
 
 
 @compiled
 def expected_at_s(state: int) -> Any:
-    """Return (replicas, SIZES)."""
+    """Return (replicas, SIZES), times of the last updates of ``expected_s``."""
     return carray(_pointer(_table(state).expected_at_s), (_table(state).replica_count, SIZES), _FLOAT)
 
 
 @compiled
 def stack(state: int) -> Any:
-    """Return (works,)."""
+    """Return (works,), a stack of works to end."""
     return carray(_pointer(_table(state).stack), (_table(state).work_count,), _SHORT)
 
 
 @compiled
 def wakes(state: int) -> Any:
-    """Return (replicas,)."""
+    """Return (replicas,), a stack of replicas to check."""
     return carray(_pointer(_table(state).wakes), (_table(state).replica_count,), _SHORT)
 
 
 @compiled
 def latencies(state: int) -> Any:
-    """Return (BUCKETS,)."""
+    """Return (BUCKETS,), the histogram of latencies."""
     return carray(_pointer(_table(state).latencies), (BUCKETS,), _INT)
 
 
 @compiled
 def totals(state: int) -> Any:
-    """Return (8,)."""
+    """Return (8,), totals by outcome."""
     return carray(_pointer(_table(state).totals), (LATENCY_S + 1,), _FLOAT)

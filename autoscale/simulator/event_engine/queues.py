@@ -1,7 +1,7 @@
-"""The batcher, compiled: ``services/scheduling/batcher.py`` with one release and one priority; a test compares both.
+"""The batcher, compiled: ``services/scheduling/batcher.py`` with one release and one priority. A test compares both.
 
-A replica's queue is a list in order of deadline, then of coming; deadlines come nearly in order, so that work finds
-its place from the end in a step or two.
+A replica's queue is a linked list in order of deadline, then of arrival. Work arrives nearly in order of deadline, so
+an insertion from the end takes one or two steps.
 """
 
 from autoscale.simulator.event_engine.jit import compiled
@@ -10,9 +10,17 @@ from autoscale.simulator.event_engine.state import HELD, MOVING, QUEUED, Records
 
 @compiled
 def offer(replicas: Records, works: Records, r: int, w: int, max_waiting: int) -> bool:
-    """Enqueue; False if the limit is reached (an empty queue takes any one work).
+    """Enqueue a work, and return whether it was accepted.
 
-    The requests of a simulation have one deadline and come in its order, so that none displaces another.
+    It is rejected if the queue would exceed ``max_waiting`` candidates. An empty queue accepts any work. All requests
+    of a simulation have the same time to their deadline and arrive in order, so none displaces another.
+
+    Args:
+        replicas: records of replicas.
+        works: records of works.
+        r: the replica.
+        w: the work.
+        max_waiting: limit of waiting candidates.
     """
     replica, work = replicas[r], works[w]
     if replica.waiting_works and replica.waiting_candidates + work.candidates > max_waiting:
@@ -38,7 +46,7 @@ def offer(replicas: Records, works: Records, r: int, w: int, max_waiting: int) -
 
 @compiled
 def leave(replicas: Records, works: Records, r: int, w: int) -> None:
-    """Take work out of its queue."""
+    """Remove a work from the queue of a replica."""
     replica, work = replicas[r], works[w]
     if work.prev < 0:
         replica.head = work.next
@@ -58,7 +66,20 @@ def leave(replicas: Records, works: Records, r: int, w: int) -> None:
 def take(
     replicas: Records, works: Records, r: int, now_s: float, expected_s: float, max_candidates: int
 ) -> tuple[int, int]:
-    """Form the next batch; give the first work of it and of the late, each -1 or the head of a list by ``sibling``."""
+    """Form the next batch.
+
+    Args:
+        replicas: records of replicas.
+        works: records of works.
+        r: the replica.
+        now_s: the present.
+        expected_s: the least time to the deadline with which a work may join the batch.
+        max_candidates: the candidates of a full batch.
+
+    Returns:
+        The first work of the batch, and the first work that is late. Both are -1 or the head of a list that is linked
+        by ``sibling``.
+    """
     replica = replicas[r]
     batch, last, late, last_late, candidates = -1, -1, -1, -1, 0
     while replica.head >= 0:
@@ -83,7 +104,7 @@ def take(
             break
     if batch >= 0:
         return batch, late
-    # An expectation is not a fact: the most urgent work with time left goes all the same.
+    # The expected time is only an estimate. If it excludes all work, serve the most urgent work that is not yet late.
     before, w = -1, late
     while w >= 0 and works[w].deadline_s <= now_s:
         before, w = w, works[w].sibling
@@ -99,7 +120,7 @@ def take(
 
 @compiled
 def batches_ahead(replicas: Records, works: Records, r: int, deadline_s: float, max_candidates: int) -> int:
-    """Return how many full batches go before work of this deadline: those of the work that is due before."""
+    """Return the number of full batches ahead of work with this deadline, from the work that is due no later."""
     replica = replicas[r]
     ahead: int = replica.waiting_candidates
     w = replica.tail

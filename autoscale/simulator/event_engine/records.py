@@ -1,13 +1,13 @@
-"""Layouts of the records that the event engine keeps."""
+"""The layouts of the event engine's records."""
 
 import numpy as np
 
 CONNECTIONS = 4096
-"""As many are told apart when the replica with the fewest is sought."""
+"""Largest number of connections that is distinguished in the search for the replica with the fewest."""
 DRAWS = 4096
-"""Quantiles of a batch's time, drawn at random."""
+"""Number of quantiles of the batch time from which a batch draws at random."""
 SIZES = 24
-"""Powers of two that batches' sizes are told apart by."""
+"""Number of buckets of batch sizes, by powers of two."""
 UNIT = np.dtype(
     [
         ("max_candidates", "i8"),
@@ -134,4 +134,4 @@ TABLE = np.dtype(
         )
     ]
 )
-"""Lengths, then the addresses of ``EngineState``'s arrays."""
+"""Lengths of the arrays of ``EngineState``, then their addresses."""

@@ -1,6 +1,6 @@
-"""What a replica does, compiled: forms batches the moment its model thread is idle, and sends calls on.
+"""Replicas, compiled: a replica forms a batch as soon as its model thread is idle, and sends calls to the next unit.
 
-After ``services/scheduling/runner.py`` and ``executor.py``.
+It follows ``services/scheduling/runner.py`` and ``executor.py``.
 """
 
 from autoscale.simulator.event_engine import pointers, rules
@@ -27,7 +27,7 @@ from autoscale.simulator.event_engine.state import (
 
 @compiled
 def new_work(state: int, level: int) -> int:
-    """Return a blank record."""
+    """Return the index of a blank work. ``level`` is 0 for a request, and u + 1 for a batch of unit u."""
     clock = pointers.clock(state)
     w = clock.free
     work = pointers.works(state)[w]
@@ -42,7 +42,14 @@ def new_work(state: int, level: int) -> int:
 
 @compiled
 def seconds(state: int, k: int, requests: int, candidates: int) -> float:
-    """Return a batch's mean time: between what was measured in proportion, beyond it on the last slope."""
+    """Return the mean time of a batch, interpolated between the knots of the profile. Beyond them the last slope holds.
+
+    Args:
+        state: address of the engine's state.
+        k: the key.
+        requests: requests of the batch.
+        candidates: candidates of the batch.
+    """
     knots, times = pointers.knots(state)[k], pointers.knot_s(state)[k]
     last = len(knots) - 1
     i = 1
@@ -55,7 +62,7 @@ def seconds(state: int, k: int, requests: int, candidates: int) -> float:
 
 @compiled
 def serve(state: int, r: int) -> None:
-    """Have an idle model thread do what is next: the fallback's work that it owes, else a batch."""
+    """Start the next work of an idle model thread: pending work of the fallback, otherwise a batch."""
     replica, clock = pointers.replicas(state)[r], pointers.clock(state)
     key = pointers.keys(state)[replica.key]
     u = key.unit
@@ -96,7 +103,7 @@ def serve(state: int, r: int) -> None:
         elapsed_s = seconds(state, replica.key, batch.requests, batch.candidates)
         elapsed_s *= pointers.draws(state)[replica.key, random_below(state, DRAWS)]
         elapsed_s *= 1 - key.relief * _idle_beside(state, replica.key)
-        # Requests are read and answered on cores that are shared with batches: it is these that take longer.
+        # Requests are parsed and answered on the same cores, which makes batches slower.
         elapsed_s += key.overhead_cpu_s * batch.requests
         _occupy(state, r, elapsed_s)
         note(state, clock.now_s + elapsed_s, BATCH_DONE, b, batch.stamp)
@@ -127,9 +134,9 @@ def set_idle(state: int, r: int) -> None:
 
 @compiled
 def _idle_beside(state: int, k: int) -> float:
-    """Return the share of a replica's like that does not run as it begins a batch.
+    """Return the share of the other replicas of a key that are idle when a replica starts a batch.
 
-    It stands for those on its node, and for the whole of the batch: they are as busy then as ever.
+    All replicas of the key stand for those on the same node, and the start of the batch for its whole duration.
     """
     key = pointers.keys(state)[k]
     others = max(key.open - 1, key.neighbours)
@@ -147,7 +154,7 @@ def _batch_of(state: int, r: int, u: int, first: int) -> int:
         work = pointers.works(state)[w]
         batch.candidates += work.candidates
         batch.requests += work.requests
-        # A call waits as long as any of its requests still can.
+        # A call waits as long as any of its requests can wait.
         batch.deadline_s = max(batch.deadline_s, work.deadline_s)
         w = work.sibling
     return b
@@ -155,9 +162,9 @@ def _batch_of(state: int, r: int, u: int, first: int) -> int:
 
 @compiled
 def is_affordable(state: int, r: int, b: int) -> bool:
-    """Return whether the ranker is expected to keep the batch's deadline, and to make nothing late that waits.
+    """Return whether the ranker is expected to keep the deadline of a batch without making waiting requests late.
 
-    The whole batch is judged by its most urgent request, and no time is kept for a later stage.
+    The most urgent request decides for the whole batch. No time is reserved for a later stage.
     """
     replica, clock, batch = pointers.replicas(state)[r], pointers.clock(state), pointers.works(state)[b]
     expected = expected_s(state, r, size_of(batch.candidates))
@@ -176,7 +183,7 @@ def is_affordable(state: int, r: int, b: int) -> bool:
 
 @compiled
 def batch_done(state: int, b: int) -> None:
-    """Go on with a batch that was computed: its answers go out, or it becomes a call of the next unit."""
+    """Process a computed batch: its requests are answered, or it becomes a call to the next unit."""
     clock, batch = pointers.clock(state), pointers.works(state)[b]
     if batch.orphan:  # its replica died
         end(state, b, LOST)
@@ -209,7 +216,7 @@ def batch_done(state: int, b: int) -> None:
 
 @compiled
 def call_expires(state: int, w: int) -> None:
-    """Give up a call at whose end nobody would wait any more."""
+    """End a call because its requests no longer wait for it."""
     work = pointers.works(state)[w]
     if work.orphan:
         return
@@ -223,7 +230,7 @@ def call_expires(state: int, w: int) -> None:
 
 @compiled
 def close_with_its_work(state: int, r: int) -> None:
-    """End what a replica that died held: queued, computed, or waited for elsewhere."""
+    """End all work of a replica that died, which is queued, computed, or in progress as calls elsewhere."""
     replica, works = pointers.replicas(state)[r], pointers.works(state)
     outcome = FAILED if pointers.keys(state)[replica.key].unit else LOST
     while replica.head >= 0:

@@ -1,9 +1,10 @@
-"""Routing, compiled: to a pool by weight, within it as the cluster does.
+"""Routing, compiled: the choice of a pool by weight, and the choice of a replica in the pool as in the cluster.
 
-The pool: smooth weighted round robin counted in candidates, as ``services/units/router.py``. Requests to an ingress:
-HAProxy's leastconn, Serve's default (``RAY_SERVE_HAPROXY_BALANCE_ALGORITHM``): fewest connections, in turn among
-equals. Calls to a unit behind it: Serve's power of two choices, by the calls that a replica has; queue lengths are
-known exactly here, where Serve's handles each keep a cache.
+- The pool is chosen by smooth weighted round robin over candidates, like in ``services/units/router.py``.
+- A request to an ingress goes to the replica with the fewest connections, in turn among equals. This is HAProxy's
+  leastconn, Serve's default (``RAY_SERVE_HAPROXY_BALANCE_ALGORITHM``).
+- A call to a unit behind the ingress goes to the better of two random replicas, by their number of calls. This is
+  Serve's power of two choices. Queue lengths are exact here, while each of Serve's handles has a cache of them.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ from autoscale.simulator.event_engine.records import CONNECTIONS
 
 @compiled
 def random_below(state: int, count: int) -> int:
-    """Draw from 0 to ``count`` - 1: xorshift64* (Vigna 2016)."""
+    """Return a random number from 0 to ``count`` - 1, by xorshift64* (Vigna 2016)."""
     clock = pointers.clock(state)
     bits = clock.random
     bits ^= bits >> np.uint64(12)
@@ -28,7 +29,7 @@ def random_below(state: int, count: int) -> int:
 
 @compiled
 def choose_key(state: int, u: int, candidates: int) -> int:
-    """Give the key of the unit that work goes to next: one with open replicas, -1 where none has."""
+    """Return the key of unit ``u`` for the next work, or -1 if no key has open replicas."""
     unit, keys = pointers.units(state)[u], pointers.keys(state)
     if unit.keys == 1:
         return unit.first_key if keys[unit.first_key].open else -1
@@ -54,7 +55,7 @@ def choose_key(state: int, u: int, candidates: int) -> int:
 
 @compiled
 def choose_replica(state: int, k: int) -> int:
-    """Give the replica of an open key that is next."""
+    """Return the replica for the next work of a key that has open replicas."""
     key = pointers.keys(state)[k]
     if not key.unit:
         return int(pointers.rings(state)[k, key.least])
@@ -102,7 +103,7 @@ def _into_ring(state: int, r: int) -> None:
 
 @compiled
 def connect(state: int, r: int, change: int) -> None:
-    """Count a connection more or less at a replica."""
+    """Change the number of connections of a replica by ``change``."""
     replica = pointers.replicas(state)[r]
     key = pointers.keys(state)[replica.key]
     now_s = pointers.clock(state).now_s
@@ -128,7 +129,7 @@ def _find_least(state: int, k: int) -> None:
 
 @compiled
 def open_replica(state: int, r: int) -> None:
-    """Route to the replica from now on."""
+    """Start to route to a replica."""
     replica = pointers.replicas(state)[r]
     key = pointers.keys(state)[replica.key]
     replica.open_index = key.open
@@ -142,7 +143,7 @@ def open_replica(state: int, r: int) -> None:
 
 @compiled
 def close_replica(state: int, r: int) -> None:
-    """Route to it no more."""
+    """Stop to route to a replica."""
     replica = pointers.replicas(state)[r]
     k = replica.key
     key = pointers.keys(state)[k]

@@ -1,4 +1,4 @@
-"""The serving rules, compiled: the functions that the scheduler of a replica calls (``autoscale/serving_rules.py``)."""
+"""The serving rules, compiled. They are the functions that the scheduler calls too (``autoscale/serving_rules.py``)."""
 
 from autoscale import serving_rules
 from autoscale.simulator.event_engine.jit import compiled

@@ -1,8 +1,8 @@
-"""The state of the event engine: arrays of records that compiled code reads and writes, and Python looks at.
+"""The state of the event engine: arrays of records that compiled code reads and writes, and Python reads.
 
-A *work* is an entry of a queue, as in ``services/scheduling/batcher.py``: of level 0 a request, of level u + 1 a batch
-that a replica of unit u has formed, which is the call that it sends to unit u + 1. Lists are threaded through the
-records, so that nothing is allocated while the engine runs; -1 ends one.
+A *work* is an entry of a queue, like in ``services/scheduling/batcher.py``. A work of level 0 is a request. A work of
+level u + 1 is a batch that a replica of unit u has formed. It becomes the call to unit u + 1. Lists are linked through
+fields of the records, so that nothing is allocated while the engine runs. -1 ends a list.
 """
 
 from typing import Any, NamedTuple, TypeAlias
@@ -12,31 +12,48 @@ import numpy as np
 from autoscale.simulator.event_engine.records import EVENT, REPLICA, TABLE, WORK
 
 Records: TypeAlias = Any
-"""A structured array; compiled code reads its fields as attributes of an element."""
+"""A structured array. Compiled code accesses its fields as attributes of an element."""
 
 FREE, QUEUED, HELD, MOVING = 0, 1, 2, 3
-"""Of a work: unused; in a queue; in a batch under way; itself the batch that is computed or sent."""
+"""States of a work: unused, in a queue, part of a batch in progress, or a work that is in no queue.
+
+The last is a new work, a batch that is computed or sent, or a work that has left its queue.
+"""
 CLOSED, OPEN = 0, 1
-"""Of a replica: whether it is routed to."""
+"""States of a replica."""
 BATCH_DONE, CALL_ARRIVES, CALL_EXPIRES, THREAD_FREE = 0, 1, 2, 3
-"""Of an event."""
+"""Kinds of events."""
 ANSWERED, LATE, REFUSED, FAILED, LOST = 0, 1, 2, 3, 4
-"""How a work ends. FAILED: where it was sent to died. LOST: the ingress replica that held it did."""
+"""Ends of a work. FAILED: the replica that received it died. LOST: the ingress replica that held it died."""
 ARRIVED, IN_TIME, TOO_LATE, DEGRADED, SHED, DROPPED, GONE, LATENCY_S = range(8)
 """Indices of ``EngineState.totals``."""
 
 BUCKETS, LEAST_S, PER_E = 2080, 1e-5, 100.0
-"""Of the histogram of latencies: each is 1% wide, from 10 us to 3 hours."""
+"""The histogram of latencies. Each bucket is 1% wide, from 10 us to 3 hours."""
 
 
 class EngineState(NamedTuple):
-    """Everything, by kind.
+    """All arrays of the engine.
 
-    clock: (1,). opened: (keys, replicas), the open replicas of each key. rings: (keys, CONNECTIONS + 1), of its open
-    replicas with so many connections the one to be chosen first. knots, knot_s: (keys, n), a batch's candidates and
-    mean seconds; request_s: (keys,), seconds a request adds. draws: (keys, DRAWS), factors on the mean.
-    expected_s, expected_at_s: (replicas, SIZES), what a batch is expected to take, and since when. The stacks hold
-    works to be ended and replicas to be looked at. latencies: (BUCKETS,). totals: (8,).
+    Attributes:
+        clock: (1,) time, counters and options.
+        units: (units,) records of units.
+        keys: (keys,) records of keys, with their counters.
+        replicas: (replicas,) records of replicas.
+        works: (works,) records of works.
+        heap: (works,) future events.
+        opened: (keys, replicas) the open replicas of each key.
+        rings: (keys, CONNECTIONS + 1) for each number of connections, the next open replica with that number.
+        knots: (keys, n) candidates of a batch.
+        knot_s: (keys, n) mean seconds of a batch with these candidates.
+        request_s: (keys,) additional seconds per request.
+        draws: (keys, DRAWS) random factors on the mean.
+        expected_s: (replicas, SIZES) expected seconds of a batch, by its size.
+        expected_at_s: (replicas, SIZES) times of the last updates of ``expected_s``.
+        stack: (works,) works to end.
+        wakes: (replicas,) replicas to check at the end of an event.
+        latencies: (BUCKETS,) the histogram of latencies.
+        totals: (8,) totals by outcome.
     """
 
     clock: Records
@@ -59,7 +76,7 @@ class EngineState(NamedTuple):
     totals: Any
 
     def table(self) -> Records:
-        """Return (1,) what compiled code is called with the address of; good while these arrays live."""
+        """Return (1,) the table of lengths and addresses for compiled code. It is valid while these arrays exist."""
         table = np.zeros(1, TABLE)
         table["unit_count"], table["key_count"] = len(self.units), len(self.keys)
         table["replica_count"], table["work_count"] = len(self.replicas), len(self.works)
@@ -71,7 +88,7 @@ class EngineState(NamedTuple):
 
 
 def blank_works(count: int, first: int = 0) -> Records:
-    """Return unused works ``first`` to ``first + count``, each linked to the next."""
+    """Return ``count`` unused works, each linked to the next. The first one has the index ``first``."""
     works = np.zeros(count, WORK)
     works["next"] = np.arange(first + 1, first + count + 1)
     works["next"][-1] = -1

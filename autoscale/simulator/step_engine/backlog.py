@@ -1,4 +1,4 @@
-"""Where a backlog stands, for the stepped engine: how much of it there can be, and what of it is in which unit."""
+"""The backlog of the step engine: its largest size, and its distribution over the units."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,19 @@ from autoscale.spec import PipelineSpec
 
 _NO_LIMIT = 1e18
 WAITS = 0.6 * PLANNED_SHARE
-"""With a fallback, a request waits at most this share of its deadline. A batch that would take more than its share of
-the queue's time goes to the fallback, so a backlog settles below ``PLANNED_SHARE``. The 0.6 is an approximation."""
+"""With a fallback, a request waits at most this share of its deadline. Batches that would take more than their share of
+the queue's time go to the fallback, so a backlog settles below ``PLANNED_SHARE``. The 0.6 is an approximation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What a backlog adds to a unit. requests: in its queues; ongoing: at its replicas, calls behind the ingress.
+    """The part of a backlog in one unit.
 
-    most_ongoing: of them, with what is there anyway: what the units before have in flight.
+    Attributes:
+        requests: requests in its queues.
+        ongoing: requests at its replicas. Behind the ingress these are calls.
+        most_ongoing: the largest number of ongoing calls, including those without a backlog. It is the number of calls
+            that the previous unit may have in flight.
     """
 
     requests: float
@@ -25,7 +29,14 @@ class Behind:
 
 
 def most_waiting(spec: PipelineSpec, replicas: Mapping[str, int], per_s: float, candidates: float) -> float:
-    """Give how many requests wait at most where so many are done a second: by deadline and queue limit."""
+    """Return the largest number of waiting requests, by the deadline and by the queue limit.
+
+    Args:
+        spec: the pipeline.
+        replicas: open replicas of each unit.
+        per_s: requests per second that are served.
+        candidates: mean candidates of a request.
+    """
     by_time = per_s * spec.deadline_ms / 1e3 * (WAITS if spec.fallback is not None else 1.0)
     last = spec.units[-1]
     return min(by_time, replicas[last.name] * last.max_waiting_candidates / candidates)
@@ -34,12 +45,15 @@ def most_waiting(spec: PipelineSpec, replicas: Mapping[str, int], per_s: float, 
 def spread(
     spec: PipelineSpec, replicas: Mapping[str, int], backlog: float, candidates: float
 ) -> dict[str, Behind]:
-    """Say what of a backlog is where, by unit: it waits at the ingress, but for what limits of calls let through."""
+    """Distribute a backlog over the units.
+
+    Each unit passes on as many requests as its calls in flight allow, and the rest waits in its queues.
+    """
     behind: dict[str, Behind] = {}
     left, limit = backlog, _NO_LIMIT
     for index, unit in enumerate(spec.units):
         full = max(1.0, unit.max_candidates / candidates)
-        # Of what may pass on, all does: the next units' queues fill first.
+        # All calls in flight are used, so the queues of later units fill first.
         passes = 0.0
         in_flight = replicas[unit.name] * unit.max_calls_in_flight
         if index + 1 < len(spec.units):

@@ -1,4 +1,4 @@
-"""What the stepped engine is driven with: a trace's rates, and a sample of how many candidates its requests have."""
+"""The input of the step engine: the rates of a trace, and a sample of the candidates of its requests."""
 
 from collections.abc import Iterable
 
@@ -15,10 +15,10 @@ _SAMPLE = 4096
 def binned(
     chunks: Iterable[Chunk], step_s: float, start_s: float | None, end_s: float | None
 ) -> tuple[Rates, NDArray[np.int32]]:
-    """Give a trace's rates by steps of ``step_s``, and a sample of its requests' candidates.
+    """Return the rates of a trace in steps of ``step_s``, and a sample of the candidates of its requests.
 
     Raises:
-        TraceError: it has no request, or is not sorted.
+        TraceError: the trace has no requests, or is not sorted.
     """
     feed = Feed(chunks, start_s, end_s)
     first_s = start_s if start_s is not None else float(np.floor(feed.start_s / step_s) * step_s)
@@ -40,7 +40,11 @@ def binned(
 
 
 def sizes_of(rates: Rates) -> NDArray[np.int32]:
-    """Give what stands for the candidates of all requests: their mean."""
+    """Return a sample of one element, the mean candidates of all requests.
+
+    Raises:
+        TraceError: all rates are 0.
+    """
     total = float(rates.requests_per_s.sum())
     if not total:
         raise TraceError("requests_per_s: all rates are 0; there is nothing to simulate")

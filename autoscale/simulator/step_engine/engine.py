@@ -1,8 +1,10 @@
-"""The stepped engine: days in seconds. Between two looks of the control loop the load is even and the cluster as it is;
-latencies are those of its steady state, and where more comes than it can do a backlog grows, that delays all behind it.
+"""The step engine, an approximation that simulates days in seconds.
 
-How many requests come in a step is drawn, where the trace does not say it: near saturation it is chance that makes
-backlogs, and policies that answer to them make much of it.
+Between two runs of the control loop the load and the cluster are constant. Latencies are those of the steady state. If
+more requests arrive than the cluster can serve, a backlog grows and delays later requests.
+
+If the trace has only rates, the number of requests in a step is drawn at random. Near saturation, random fluctuations
+cause backlogs, and policies that react to backlogs amplify them.
 """
 
 from collections.abc import Mapping
@@ -34,14 +36,14 @@ from autoscale.spec import Key, PipelineSpec
 
 @dataclass(slots=True)
 class _Counts:
-    """What a key has counted, as ``UnitCounts``."""
+    """The counters of a key, in the order of ``UnitCounts`` without ``waiting_candidates``."""
 
     counts: Floats = field(default_factory=lambda: np.zeros(8))
     waiting_candidates: float = 0.0
 
 
 class StepEngine:
-    """Simulates rates."""
+    """Simulates a series of rates."""
 
     def __init__(
         self,
@@ -54,9 +56,16 @@ class StepEngine:
         counted: bool,
         known: SteadyCache,
     ) -> None:
-        """Start with no replica; ``sample`` is of the requests' candidates.
+        """Start without replicas.
 
-        counted: the rates are counts of requests; else counts are drawn.
+        Args:
+            spec: the pipeline.
+            rates: the load.
+            sample: a sample of the candidates of requests.
+            seed: seed of the random numbers.
+            start_s: the requested start. None: the start of the rates.
+            counted: whether the rates are counts of a real trace. Otherwise the counts are drawn at random.
+            known: the steady states of earlier simulations.
         """
         self._random = None if counted else np.random.default_rng((seed, 4))
         self._spec = spec
@@ -64,7 +73,7 @@ class StepEngine:
         self._states = known.get(spec, sample, seed)
         self._candidates = float(sample.mean())
         edges_s = rates.start_s + rates.step_s * np.arange(len(rates.requests_per_s) + 1)
-        # Larger requests are as more of them.
+        # A larger request counts as several.
         weights = np.broadcast_to(np.asarray(rates.candidates) / self._candidates, rates.requests_per_s.shape)
         self._edges_s = edges_s
         self._come = np.concatenate([[0.0], np.cumsum(rates.requests_per_s * rates.step_s)])
@@ -80,18 +89,18 @@ class StepEngine:
         self._latencies = np.zeros(BUCKETS)
 
     def end_s(self, until_s: float) -> float:
-        """Give when the rates end, if that is before ``until_s``; else infinity."""
+        """Return a time just before the end of the rates if they end by ``until_s``, otherwise infinity."""
         return np.nextafter(self._last_s, 0.0) if self._last_s <= until_s else float("inf")
 
     def apply(self, change: NodeChange) -> None:
-        """Count a replica among the open ones, or no more."""
+        """Count a replica as open, or stop counting it."""
         if change.did == "opened":
             self._ready[change.replica.key] += 1
         elif change.did == "closed":
             self._ready[change.replica.key] -= 1
 
     def is_idle(self, replica: Replica) -> bool:
-        """Whether a replica that is not routed to holds nothing any more: at once."""
+        """Return True. A replica that is no longer routed to has no requests left at once."""
         return True
 
     def weigh(self, unit: str, weights: Mapping[str, float]) -> None:
@@ -101,7 +110,7 @@ class StepEngine:
                 self._weights[key] = weights.get(key.pool, 0.0)
 
     def measure(self) -> Mapping[Key, UnitCounts]:
-        """Give what was counted so far."""
+        """Return the counters by key."""
         measured = {}
         for key, counted in self._by_key.items():
             requests, candidates, served, shed, missed, *rest = (float(n) for n in counted.counts)
@@ -110,15 +119,15 @@ class StepEngine:
         return measured
 
     def totals(self) -> Floats:
-        """Give what became of requests so far."""
+        """Return the totals of requests by outcome."""
         return self._totals.copy()
 
     def latencies(self) -> Floats:
-        """Give the histogram of latencies so far."""
+        """Return the histogram of latencies."""
         return self._latencies.copy()
 
     def advance(self, until_s: float) -> None:
-        """Let happen what happens before ``until_s``."""
+        """Simulate up to ``until_s``."""
         elapsed_s = until_s - self._now_s
         if elapsed_s <= 0:
             return
@@ -145,14 +154,14 @@ class StepEngine:
         )
         self._backlog = backlog - excess
         waited_s = (waited_s + self._backlog / capacity * elapsed_s) / 2
-        # What is left of a backlog of the step before is served at full load; then it is as what comes.
+        # The load of the steady state includes the served backlog of the previous step.
         state = self._states.at(self._ready, shares, served / elapsed_s * scale / per_s)
         shed, late = self._serve(state, served, waited_s)
         refused(self._spec, excess, self._totals, self._latencies)
         self._count(state, shares, elapsed_s, come, served, shed + excess, late)
 
     def finish(self) -> int:
-        """Let end what waits."""
+        """Serve the backlog, or drop it if a unit has no replica. Return 0, because this engine counts no events."""
         shares = self._shares()
         if shares is None or not self._backlog:
             self._totals[DROPPED] += self._backlog
@@ -164,7 +173,7 @@ class StepEngine:
         return 0
 
     def _shares(self) -> dict[Key, float] | None:
-        """Give each key's share of its unit's requests; None where a unit has no open replica."""
+        """Return each key's share of the requests of its unit, or None if a unit has no open replica."""
         shares: dict[Key, float] = {}
         for unit in self._spec.units:
             keys = [key for key in self._keys if key.unit == unit.name]
@@ -179,7 +188,7 @@ class StepEngine:
         return shares
 
     def _hold(self, come: float, elapsed_s: float) -> None:
-        """No unit may go on: what comes waits for a first replica, up to the queue's limit."""
+        """Queue arrivals while a unit has no open replica, up to the limit of one queue. The rest is shed."""
         first = self._spec.units[0]
         room = max(0.0, first.max_waiting_candidates / self._candidates - self._backlog)
         held = min(come, room)
@@ -193,14 +202,18 @@ class StepEngine:
         counted.waiting_candidates = self._backlog * self._candidates
 
     def _replicas(self) -> dict[str, int]:
-        """Give each unit's open replicas, of all its pools."""
+        """Return the open replicas of each unit in all its pools."""
         replicas = dict.fromkeys((unit.name for unit in self._spec.units), 0)
         for key, count in self._ready.items():
             replicas[key.unit] += count
         return replicas
 
     def _serve(self, state: Steady, served: float, waited_s: float) -> tuple[float, float]:
-        """Count what becomes of served requests that waited before; return those shed, and those whole but late."""
+        """Count the outcomes of served requests that waited ``waited_s``.
+
+        Returns:
+            The number of shed requests, and the number of requests that were answered in full but late.
+        """
         outcomes, answers = state.outcomes * served, state.latencies * served
         if waited_s > 1e-4:
             answers = delayed(self._spec, answers, outcomes, waited_s)
@@ -224,7 +237,7 @@ class StepEngine:
             share, replicas, here = shares[key], self._ready[key], behind[key.unit]
             ongoing = float(state.ongoing[index]) * replicas + share * here.ongoing
             counted = self._by_key[key]
-            # What fell to a lower rung, or was refused, has reached no unit behind the ingress.
+            # Requests that were shed at the ingress did not reach the units behind it.
             arrived = share * (come if key.unit == first else served * reached[key.unit])
             counted.counts += (
                 arrived,

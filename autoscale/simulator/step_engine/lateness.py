@@ -1,4 +1,4 @@
-"""What waiting makes of answers, for the stepped engine: they come later, too late, or from the fallback."""
+"""The effect of waiting on answers in the step engine: they become later, or come from the fallback."""
 
 import numpy as np
 
@@ -21,9 +21,16 @@ _MIDDLES_S = _UPPER_S * np.exp(-0.5 / PER_E)
 
 
 def delayed(spec: PipelineSpec, answers: Floats, outcomes: Floats, waited_s: float) -> Floats:
-    """Give the answers (BUCKETS,) so much later, by their deadline at the latest, and have their outcomes follow.
+    """Return the histogram of answers after a delay, with no answer after the deadline, and update ``outcomes``.
 
-    What could not make it was not begun: batches are formed of what still can, and that is answered just in time.
+    Requests that could not be answered in time are not started, because batches are formed from those that still can.
+    Answers that would be after the deadline count at the deadline, and come from the fallback if there is one.
+
+    Args:
+        spec: the pipeline.
+        answers: (BUCKETS,) the histogram of latencies without the delay.
+        outcomes: totals by outcome. They are changed in place.
+        waited_s: the delay.
     """
     buckets = np.log((_UPPER_S + waited_s) / LEAST_S) * PER_E
     moved = np.zeros(BUCKETS)
@@ -43,7 +50,10 @@ def delayed(spec: PipelineSpec, answers: Floats, outcomes: Floats, waited_s: flo
 
 
 def refused(spec: PipelineSpec, excess: float, totals: Floats, latencies: Floats) -> None:
-    """Count, in an engine's totals and latencies, requests for which there is no room: shed, or the fallback's."""
+    """Count ``excess`` requests that do not fit the queue. They are shed, or answered by the fallback.
+
+    ``totals`` and ``latencies`` of the engine are changed in place.
+    """
     if not excess:
         return
     if spec.fallback is None:

@@ -1,4 +1,4 @@
-"""A steady state of the cluster, and the mean of two."""
+"""A steady state of the cluster, and the interpolation of two."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,16 @@ from autoscale.simulator.engine_base import Floats
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """What happens at a load, for each request: outcomes (8,) as in ``World.totals``, latencies (BUCKETS,).
+    """The behaviour of the cluster at a constant load.
 
-    waiting, ongoing: candidates in the queues and requests (calls) at replicas, by key, for each replica; busy: the
-    share of the time that one is. batches, arrived: for each request; the latter counts requests whose calls came.
+    Attributes:
+        outcomes: (8,) outcomes per request, with the indices of ``EngineState.totals``.
+        latencies: (BUCKETS,) the histogram of latencies per request.
+        waiting: (keys,) waiting candidates per replica.
+        ongoing: (keys,) requests at a replica. Behind the ingress these are calls.
+        busy: (keys,) share of the time for which a replica computes.
+        batches: (keys,) batches per request.
+        arrived: (keys,) share of requests that arrive at the key.
     """
 
     outcomes: Floats
@@ -22,7 +28,7 @@ class Steady:
     arrived: Floats
 
     def mixed(self, other: "Steady", share: float) -> "Steady":
-        """Return this with a share of another."""
+        """Return the linear interpolation between this state and another one, which has the weight ``share``."""
         return Steady(*(a + share * (b - a) for a, b in zip(_parts(self), _parts(other), strict=True)))
 
 

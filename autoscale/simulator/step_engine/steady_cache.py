@@ -1,4 +1,4 @@
-"""Steady states that several simulations share: policies and bounds come and go, what queues do at a load stays."""
+"""A cache of steady states for several simulations. Steady states do not depend on policies or bounds."""
 
 from collections.abc import Hashable
 
@@ -10,9 +10,9 @@ from autoscale.spec import PipelineSpec
 
 
 class SteadyCache:
-    """The steady states of every pipeline that was simulated with it. It does not change results.
+    """The steady states of all pipelines that were simulated with this cache. It does not change results.
 
-    The trials of a tuner differ only in their policy: most states that the first one computes, the others find here.
+    The trials of a tuner differ only in their policy, so they find most states that the first trial computed.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class SteadyCache:
 
 
 def _queues_of(spec: PipelineSpec) -> Hashable:
-    """Give all of a pipeline that its steady states depend on: no bounds, prices or intervals."""
+    """Return the parts of a pipeline on which its steady states depend. These exclude bounds, prices and intervals."""
     units = tuple(
         (
             unit.name,

@@ -1,8 +1,8 @@
-"""Steady states: what a cluster of so many replicas does at a load, found by the event engine and kept.
+"""Steady states: the behaviour of a cluster at a constant load, computed with the event engine and cached.
 
-The stepped engine has no formula for its latencies: a few thousand requests through the very batcher and routing give
-them, whatever units, pools, weights and ladders there are. Loads are looked at on a grid, between which the results are
-mixed; more replicas than ``_MOST`` are stood for by fewer at the same load.
+The step engine has no formula for latencies. Instead, the event engine simulates some 12,000 requests with the real
+rules of batching and routing. This works for all units, pools, weights and ladders. Loads are computed on a grid, and
+results are interpolated in between. More replicas than ``_MOST`` are approximated by fewer replicas at the same load.
 """
 
 import functools
@@ -24,27 +24,27 @@ from autoscale.simulator.trace_feed import Feed
 from autoscale.spec import Key, PipelineSpec
 
 LOADS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97)
-"""Of what the replicas can do at all; what is above grows a backlog."""
+"""The grid of loads, as shares of saturation. A higher load builds up a backlog."""
 _COUNTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 24)
 _MOST = _COUNTS[-1]
 _REQUESTS, _WARM = 12_000, 2_000
 _LOOKS = 50
 _NO_LIMIT = 10**9
 _KEPT = 8192
-"""States that are remembered, of some 17 KB each; the oldest go."""
+"""Number of cached states, about 17 KB each. The oldest is removed first."""
 
 
 @functools.lru_cache(maxsize=1 << 14)
 def _nearest(replicas: float) -> int:
-    """Give the count that stands for so many; none for none alone."""
+    """Return the count of the grid that stands for this number of replicas. Only 0 replicas become 0."""
     return max(1, min(_COUNTS, key=lambda known: abs(known - replicas))) if replicas else 0
 
 
 class SteadyStates:
-    """Those of one pipeline whose requests have candidates as in ``sample``; each is found once."""
+    """The steady states of one pipeline, whose requests have candidates as in ``sample``. Each is computed once."""
 
     def __init__(self, spec: PipelineSpec, sample: NDArray[np.int32], seed: int) -> None:
-        """Know none."""
+        """Start without states."""
         self._spec, self._sample, self._seed = spec, sample, seed
         self._keys = list(spec.keys())
         self._capacity_per_s = {
@@ -63,9 +63,9 @@ class SteadyStates:
         self._known: dict[tuple[tuple[int, ...], tuple[float, ...], int], Steady] = {}
 
     def saturation_per_s(self, replicas: Mapping[Key, int], shares: Mapping[Key, float]) -> float:
-        """Give the requests a second that the replicas can do; 0 where the shares meet none.
+        """Return the requests per second that the replicas can serve, or 0 if the shares go to no replica.
 
-        It is found by more than that coming: limits of calls in flight bound it as well as batches' times.
+        It is measured with arrivals at twice the nominal rate, because both batch times and calls in flight limit it.
         """
         fewer, rounded = self._fewer(replicas), self._rounded(shares)
         if (fewer, rounded) not in self._saturation_per_s:
@@ -76,7 +76,10 @@ class SteadyStates:
         return self._saturation_per_s[fewer, rounded] * self._nominal_per_s(replicas, shares) / few_per_s
 
     def _nominal_per_s(self, replicas: Mapping[Key, int], shares: Mapping[Key, float]) -> float:
-        """Return what full batches one after another would do, within calls in flight, at the unit that does least."""
+        """Return the requests/s at the slowest key, with full batches one after another and within its calls in flight.
+
+        This is the nominal rate of the cluster.
+        """
         return min(
             (
                 replicas[key] * min(self._capacity_per_s[key], self._calls_per_s(key, shares)) / shares[key]
@@ -87,7 +90,7 @@ class SteadyStates:
         )
 
     def _calls_per_s(self, key: Key, shares: Mapping[Key, float]) -> float:
-        """Return the requests/s that a replica's calls to the next unit allow, while nothing waits there."""
+        """Return the requests/s that a replica's calls to the next unit allow, with empty queues there."""
         limits = {to.pool: limit for to, limit in self._calls[key].items() if shares[to] > 0}
         if not limits:
             return math.inf
@@ -95,7 +98,7 @@ class SteadyStates:
         return mixed(limits, weights).per_s / self._candidates
 
     def at(self, replicas: Mapping[Key, int], shares: Mapping[Key, float], load: float) -> Steady:
-        """Give the state at a share of the saturation, of the last of ``LOADS`` at most."""
+        """Return the state at a load, which is a share of saturation. It is limited to the last of ``LOADS``."""
         fewer, rounded = self._fewer(replicas), self._rounded(shares)
         index = int(np.searchsorted(LOADS, min(load, LOADS[-1])))
         above = self._found(fewer, rounded, index)
@@ -105,7 +108,7 @@ class SteadyStates:
         return self._found(fewer, rounded, index - 1).mixed(above, share)
 
     def reached(self, state: Steady) -> dict[str, float]:
-        """Return by unit the share of the requests that reach it in a state."""
+        """Return by unit the share of requests that reach it in a state."""
         shares = dict.fromkeys((unit.name for unit in self._spec.units), 0.0)
         for key, share in zip(self._keys, state.arrived, strict=True):
             shares[key.unit] += float(share)
@@ -150,7 +153,7 @@ class SteadyStates:
         per_s: float,
         requests: int,
     ) -> tuple[EventEngine, Floats]:
-        """Give an engine with these replicas, and when its requests come."""
+        """Return an engine with these replicas, and the times of its requests."""
         random = np.random.default_rng((self._seed, 5, requests, *replicas))
         times_s = np.cumsum(random.exponential(1 / per_s, requests))
         feed = Feed([(times_s, random.choice(self._sample, requests))], 0.0, None)
