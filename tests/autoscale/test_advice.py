@@ -10,7 +10,7 @@ def config(kind: str = "slo", p99_ms: float = 80) -> AutoscalingConfig:
     return AutoscalingConfig.model_validate({"policy": {"kind": kind}, "p99_ms": p99_ms})
 
 
-def test_one_unit_in_one_pool_makes_coupling_and_splitting_meaningless() -> None:
+def test_coupled_and_cheapest_are_redundant_for_one_unit_in_one_pool() -> None:
     result = meaningless(config(), ALONE)
     assert list(result) == ["coupled", "cheapest"]
     assert "has one unit" in result["coupled"]
@@ -18,12 +18,12 @@ def test_one_unit_in_one_pool_makes_coupling_and_splitting_meaningless() -> None
     assert meaningless(config(), POOLS) == {}
 
 
-def test_pools_without_prices_are_told() -> None:
+def test_warns_that_pools_have_no_prices() -> None:
     free = {name: pool.model_copy(update={"price_per_hour": 0.0}) for name, pool in POOLS.pools.items()}
     assert "no pool has a price" in meaningless(config(), dataclasses.replace(POOLS, pools=free))["cheapest"]
 
 
-def test_a_forecast_is_told_to_add_nothing_where_replicas_are_there_at_once() -> None:
+def test_predictive_is_redundant_if_replicas_start_within_the_decision_interval() -> None:
     pools = {"cpu": PoolConfig(cpus=8, memory_gib=32, provisioning_s=0)}
     patient = AutoscalingConfig.model_validate(
         {"policy": {"kind": "predictive"}, "p99_ms": 80, "decision_interval_s": 30}
@@ -31,7 +31,7 @@ def test_a_forecast_is_told_to_add_nothing_where_replicas_are_there_at_once() ->
     assert "predictive" in meaningless(patient, dataclasses.replace(ALONE, pools=pools))
 
 
-def test_an_objective_out_of_reach_names_unit_and_pool() -> None:
+def test_unreachable_objective_names_unit_and_pool() -> None:
     assert unreachable(config(), POOLS) == []
     assert unreachable(config("target_ongoing", p99_ms=1), POOLS) == []
     (line,) = unreachable(config(p99_ms=4), ALONE)

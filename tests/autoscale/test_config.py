@@ -12,14 +12,14 @@ def config(**changes: Any) -> AutoscalingConfig:
     return AutoscalingConfig.model_validate({"policy": {"kind": "target_ongoing"}, "p99_ms": 80, **changes})
 
 
-def test_a_unit_has_one_replica_at_least_in_its_first_pool() -> None:
+def test_default_minimum_is_one_replica_in_the_first_pool() -> None:
     spec = config().applied_to(POOLS)
     lowest = {key: spec.placed(key).min_replicas for key in spec.keys()}
     assert lowest == {INGRESS: 1, CPU: 1, GPU: 0}
     assert (spec.p99_ms, spec.decision_interval_s) == (80, 5)
 
 
-def test_bounds_of_a_pool_go_before_those_of_its_unit() -> None:
+def test_bounds_of_a_pool_take_precedence_over_those_of_its_unit() -> None:
     bounds = {"ranker": {"min_replicas": 2, "max_replicas": 9}, "ranker@gpu": {"min_replicas": 0}}
     spec = config(bounds=bounds).applied_to(POOLS)
     assert (spec.placed(CPU).min_replicas, spec.placed(CPU).max_replicas) == (2, 9)
@@ -41,7 +41,7 @@ def test_bounds_of_a_pool_go_before_those_of_its_unit() -> None:
         ({"limits": {"up_cooldown_s": 5}}, "target_ongoing has its own delays and factors"),
     ],
 )
-def test_what_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_rejects_contradictory_configuration(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         config(**changes)
 
@@ -54,12 +54,12 @@ def test_what_contradicts_itself_is_refused(changes: dict[str, Any], message: st
         ({"bounds": {"ranker": {"min_replicas": 2000}}}, "got 2000; raise max_replicas"),
     ],
 )
-def test_what_does_not_fit_the_pipeline_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_rejects_configuration_that_does_not_fit_the_pipeline(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(PolicyError, match=message):
         config(**changes).applied_to(POOLS)
 
 
-def test_a_policy_decides_for_every_unit_in_every_pool() -> None:
+def test_policy_decides_for_every_unit_in_every_pool() -> None:
     policy = make_policy(config(), POOLS)
     busy = observed(main_cpu=seen(1), ranker_cpu=seen(1), ranker_gpu=seen(0))
     assert policy.decide(0, busy, policy.start()).replicas == {INGRESS: 1, CPU: 1, GPU: 0}

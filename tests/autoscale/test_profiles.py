@@ -17,7 +17,7 @@ PROFILE = Profile(
 )
 
 
-def test_a_profile_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_profile_round_trips_through_a_file(tmp_path: Path) -> None:
     path = tmp_path / "profiles" / "ranker.json"
     write_profile(PROFILE, path)
     assert read_profile(path) == PROFILE
@@ -33,7 +33,7 @@ def test_a_profile_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"price": 3}, "price"),
     ],
 )
-def test_what_is_no_profile_is_refused_by_the_field(
+def test_error_of_invalid_profile_names_the_field(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "ranker.json"
@@ -42,6 +42,6 @@ def test_what_is_no_profile_is_refused_by_the_field(
         read_profile(path)
 
 
-def test_a_profile_that_is_not_there_says_what_makes_it(tmp_path: Path) -> None:
+def test_error_of_missing_profile_names_the_command_that_creates_it(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="rankway models bench"):
         read_profile(tmp_path / "none.json")

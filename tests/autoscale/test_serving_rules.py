@@ -106,7 +106,7 @@ def test_no_side_defines_a_rule_or_a_constant_again(side: str) -> None:
 @pytest.mark.parametrize(
     "folder", [SIDES["service"], SIDES["simulator"] / "event_engine"], ids=lambda f: f.name
 )
-def test_no_number_of_a_rule_hides_within_a_function(folder: Path) -> None:
+def test_functions_have_no_unnamed_numbers(folder: Path) -> None:
     for path in folder.glob("*.py"):
         assert unnamed_numbers(ast.parse(path.read_text("utf-8"))) <= UNNAMED, path.name
 
@@ -116,7 +116,7 @@ def test_importing_the_rules_loads_no_compiler() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_an_edit_of_the_rules_is_compiled_anew() -> None:
+def test_editing_the_rules_invalidates_the_compiled_engine() -> None:
     assert Path(rules.__file__) in imported("autoscale.simulator.event_engine.kernel")
 
 
@@ -125,7 +125,7 @@ def test_an_edit_of_the_rules_is_compiled_anew() -> None:
 
 @pytest.mark.parametrize("name", sorted(RULES.keys() - {"rescue_s"}))
 @given(data=st.data())
-def test_compiled_a_rule_gives_the_same(name: str, data: st.DataObject) -> None:
+def test_compiled_rule_returns_the_same(name: str, data: st.DataObject) -> None:
     arguments = [data.draw(strategy) for strategy in ARGUMENTS[name]]
     compiled = getattr(compiled_rules, name)
     assert compiled.py_func is RULES[name]
@@ -136,7 +136,7 @@ def test_compiled_a_rule_gives_the_same(name: str, data: st.DataObject) -> None:
 
 
 @given(SHORT_TIMES, SHORT_TIMES, st.integers(1, 100), SHORT_TIMES, FLAGS)
-def test_what_is_learned_lies_between_the_known_time_and_the_new_one(
+def test_learned_time_lies_between_the_known_and_the_new_time(
     known_s: float, elapsed_s: float, candidates: int, horizon_s: float, promises: bool
 ) -> None:
     new_s = min(elapsed_s, horizon_s) / max(1.0, candidates / 10)
@@ -154,7 +154,7 @@ def test_without_promises_slower_batches_count_less_than_faster_ones() -> None:
 
 
 @given(st.integers(1, 100), SHORT_TIMES, st.integers(1, 8), st.floats(-1.0, 100.0), FLAGS)
-def test_more_work_ahead_or_less_time_never_admits_what_was_refused(
+def test_more_work_ahead_or_less_time_never_admits_a_refused_request(
     batches: int, batch_s: float, in_flight: int, left_s: float, promises: bool
 ) -> None:
     if rules.is_refused(batches, batch_s, in_flight, left_s, promises):
@@ -169,7 +169,7 @@ def test_an_empty_queue_refuses_only_after_the_deadline(left_s: float, refused: 
 
 
 @given(st.integers(-5, 5), SHORT_TIMES)
-def test_only_patient_requests_of_an_ordinary_priority_show_an_overload(priority: int, left_s: float) -> None:
+def test_only_requests_with_time_and_ordinary_priority_show_an_overload(priority: int, left_s: float) -> None:
     shown = rules.shows_overload(priority, left_s, 5.0)
     assert shown == (priority >= 0 and left_s >= 5.0 * rules.PATIENT_SHARE)
 
@@ -180,12 +180,14 @@ def test_a_promised_request_may_join_a_batch_until_its_deadline(batch_s: float, 
 
 
 @given(st.floats(0.001, 1e4), SHORT_TIMES)
-def test_a_batch_and_those_behind_it_share_a_part_of_the_horizon(behind: float, horizon_s: float) -> None:
+def test_a_batch_and_those_behind_it_share_the_planned_part_of_the_horizon(
+    behind: float, horizon_s: float
+) -> None:
     share_s = rules.batch_share_s(math.inf, behind, horizon_s)
     assert share_s * (1 + behind) == pytest.approx(rules.PLANNED_SHARE * horizon_s)
 
 
-def test_with_nothing_behind_it_a_batch_has_all_the_time_but_not_while_requests_are_refused() -> None:
+def test_batch_with_empty_queue_has_unlimited_time_unless_requests_were_refused_recently() -> None:
     assert rules.batch_share_s(math.inf, 0.0, 1.0) == math.inf
     assert rules.batch_share_s(rules.OVERLOAD_LASTS_S / 2, 0.0, 1.0) == 0.0
     assert rules.batch_share_s(rules.OVERLOAD_LASTS_S, 0.0, 1.0) == math.inf
@@ -200,18 +202,18 @@ def test_a_stage_leaves_time_for_later_stages_and_the_answer(
 
 
 @given(TIMES)
-def test_a_request_gives_up_a_fixed_time_or_a_share_of_a_short_deadline(deadline_after_s: float) -> None:
+def test_rescue_time_is_fixed_or_a_share_of_a_short_deadline(deadline_after_s: float) -> None:
     rescue_s = rules.rescue_s(deadline_after_s)
     assert rescue_s in (rules.RESCUE_BEFORE_S, rules.RESCUE_SHARE * deadline_after_s)
     assert rescue_s <= min(rules.RESCUE_BEFORE_S, rules.RESCUE_SHARE * deadline_after_s)
 
 
-def test_a_sweep_that_is_a_period_late_still_leaves_time_to_answer_from_memory() -> None:
+def test_sweep_that_is_one_period_late_leaves_time_to_answer_from_memory() -> None:
     assert rules.rescue_s(1.0) >= rules.SWEEP_PERIOD_S + rules.MARGIN_S
 
 
 @given(st.floats(0.0, 10.0), SHORT_TIMES, SHORT_TIMES, SHORT_TIMES)
-def test_a_call_is_waited_for_as_long_as_expected_and_while_the_rung_below_has_time(
+def test_request_waits_for_a_call_for_its_expected_time_and_while_the_rung_below_has_time(
     now_s: float, left_s: float, below_s: float, expected_s: float
 ) -> None:
     moment_s = now_s + left_s

@@ -15,13 +15,13 @@ SPEC = PipelineSpec(
 )
 
 
-def test_units_are_found_by_unit_and_pool() -> None:
+def test_finds_placement_by_unit_and_pool() -> None:
     assert list(SPEC.keys()) == [Key("ranker", "cpu")]
     assert str(Key("ranker", "cpu")) == "ranker@cpu"
     assert SPEC.placed(Key("ranker", "cpu")).profile is PROFILE
 
 
-def test_an_unknown_unit_or_pool_is_named() -> None:
+def test_error_names_unknown_unit_or_pool() -> None:
     with pytest.raises(SpecError, match="unknown unit, got reranker; the pipeline has ranker"):
         SPEC.unit("reranker")
     with pytest.raises(SpecError, match="not in pool gpu"):

@@ -44,15 +44,13 @@ def simulated_p99_s(queue: BatchQueue, requests_per_s: float, count: int = 150_0
     ],
     ids=["one at a time", "batches of 4", "of 81", "of 10, hardly shared"],
 )
-def test_the_p99_is_that_of_a_simulated_replica(
-    service: ServiceTime, max_candidates: int, load: float
-) -> None:
+def test_p99_matches_a_simulated_replica(service: ServiceTime, max_candidates: int, load: float) -> None:
     queue = BatchQueue(service, 200, max_candidates)
     rate = load * queue.saturation_per_s
     assert queue.p99_s(rate) == pytest.approx(simulated_p99_s(queue, rate), rel=0.12)
 
 
-def test_an_md1_queue_waits_as_the_textbook_says() -> None:
+def test_m_d_1_queue_matches_the_textbook() -> None:
     """Erlang (1909): the wait of M/D/1 at 80% is over 8 service times for 1.04% of arrivals."""
     queue = BatchQueue(affine(10, 0, 0.0), 1, 1)
     rate, service_s, wait_s = 80.0, 0.01, 0.085
@@ -65,7 +63,7 @@ def test_an_md1_queue_waits_as_the_textbook_says() -> None:
     assert queue.quantile_s(rate, 1 - later) == pytest.approx(wait_s + service_s, rel=0.06)
 
 
-def test_what_it_takes_within_a_p99_has_that_p99() -> None:
+def test_load_within_a_p99_has_that_p99() -> None:
     queue = BatchQueue(affine(2, 0.02, 0.2), 200, 2048)
     rate = queue.load_per_s(0.06)
     assert queue.p99_s(rate) == pytest.approx(0.06, rel=0.02)
@@ -75,7 +73,7 @@ def test_what_it_takes_within_a_p99_has_that_p99() -> None:
     assert queue.p99_s(queue.saturation_per_s) == math.inf
 
 
-def test_a_request_larger_than_a_batch_goes_alone() -> None:
+def test_request_larger_than_a_batch_is_served_alone() -> None:
     queue = BatchQueue(affine(2, 0.02, 0.2), 5000, 512)
     assert queue.max_requests == 1
     assert queue.saturation_per_s == pytest.approx(1 / 0.102)
@@ -90,7 +88,7 @@ def test_a_request_larger_than_a_batch_goes_alone() -> None:
     st.floats(1e-6, 0.979),
     st.sampled_from([(0.01, 0.5), (0.5, 0.99), (0.99, 0.999)]),
 )
-def test_quantiles_of_any_queue_rise_from_the_service_on(
+def test_quantiles_increase_with_their_level_and_exceed_the_service_time(
     first_ms: float, candidate_ms: float, sigma: float, size: int, load: float, levels: tuple[float, float]
 ) -> None:
     queue = BatchQueue(affine(first_ms, candidate_ms, sigma), size, 2000)
@@ -102,7 +100,7 @@ def test_quantiles_of_any_queue_rise_from_the_service_on(
 
 @settings(max_examples=20)
 @given(st.floats(0.1, 20), st.floats(0, 0.05), st.floats(0, 0.8), st.floats(1.05, 30))
-def test_no_more_than_what_it_takes_within_a_p99_would_fit(
+def test_any_higher_load_would_exceed_the_p99(
     first_ms: float, candidate_ms: float, sigma: float, stretch: float
 ) -> None:
     queue = BatchQueue(affine(first_ms, candidate_ms, sigma), 200, 2000)

@@ -53,7 +53,7 @@ def two_units(calls: int, *, batch_ms: float = 1.0, away_ms: float = 48.0) -> Pi
     return PipelineSpec("two", units, {"cpu": CPU_POOL, "fast": fast}, 500.0, 1000.0, None, SIZE)
 
 
-def test_calls_in_flight_limit_a_replica_that_waits() -> None:
+def test_calls_in_flight_limit_a_replica() -> None:
     # 2 calls of 1,024 candidates. Each takes 2 ms here, 48 on the way, 1 there, and waits 4 ms for others there.
     limited = Sizing(two_units(2)).capacity(FRONT, SIZE, {"cpu": 1.0})
     assert limited.calls is not None
@@ -63,7 +63,7 @@ def test_calls_in_flight_limit_a_replica_that_waits() -> None:
     assert limited.own_per_s > 400_000
 
 
-def test_the_pools_that_answer_faster_allow_more() -> None:
+def test_faster_pools_allow_more_load() -> None:
     sizing = Sizing(two_units(2))
     slow, fast, both = (
         sizing.capacity(FRONT, SIZE, shares).per_s
@@ -73,14 +73,14 @@ def test_the_pools_that_answer_faster_allow_more() -> None:
     assert sizing.capacity(FRONT, SIZE).per_s == slow  # nothing is known of the split: the slower pool counts
 
 
-def test_the_last_unit_waits_for_none() -> None:
+def test_last_unit_has_no_call_limit() -> None:
     sizing = Sizing(two_units(1))
     assert sizing.capacity(BACK, SIZE).calls is None
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 64), st.floats(0.5, 20.0), st.floats(0.0, 200.0), st.sampled_from([1, 40, 256, 3000]))
-def test_no_capacity_is_above_what_its_calls_allow_and_more_calls_never_lower_it(
+def test_capacity_respects_its_calls_and_more_calls_never_reduce_it(
     calls: int, batch_ms: float, away_ms: float, size: int
 ) -> None:
     few, more = (
@@ -94,7 +94,7 @@ def test_no_capacity_is_above_what_its_calls_allow_and_more_calls_never_lower_it
 
 
 @pytest.mark.parametrize("calls", [1, 2, 4])
-def test_a_simulated_ingress_does_what_its_calls_allow(calls: int) -> None:
+def test_simulated_ingress_serves_the_rate_that_its_calls_allow(calls: int) -> None:
     spec = two_units(calls)
     limit = Sizing(spec).capacity(FRONT, SIZE, {"cpu": 1.0}).saturation_per_s
     states = SteadyStates(spec, np.full(10, SIZE, np.int32), 0)
@@ -103,7 +103,7 @@ def test_a_simulated_ingress_does_what_its_calls_allow(calls: int) -> None:
     assert done == pytest.approx(limit, rel=0.1)
 
 
-def test_what_limits_a_unit_is_said_with_the_number_that_would_not() -> None:
+def test_warning_names_the_number_of_calls_that_is_enough() -> None:
     spec = two_units(2)
     (line,) = call_limited(spec, Sizing(spec))
     assert line.startswith("units.ingress.max_calls_in_flight: limits a replica of ingress@cpu to ")
@@ -114,12 +114,12 @@ def test_what_limits_a_unit_is_said_with_the_number_that_would_not() -> None:
     assert len(call_limited(two_units(enough - 1), Sizing(two_units(enough - 1)))) == 1
 
 
-def test_a_unit_alone_is_not_warned_of() -> None:
+def test_single_unit_gets_no_warning() -> None:
     alone = dataclasses.replace(two_units(1), units=two_units(1).units[1:])
     assert call_limited(alone, Sizing(alone)) == []
 
 
-def test_a_plan_counts_the_ingresses_that_calls_in_flight_take_and_says_so() -> None:
+def test_plan_has_more_ingresses_if_calls_limit_them_and_says_so() -> None:
     options = PlanOptions(requests_per_day=1e9)
     few, many = (plan(two_units(calls), options, growth=()) for calls in (1, 64))
     assert few.sized.units["ingress@cpu"].replicas > 10 * many.sized.units["ingress@cpu"].replicas
@@ -129,7 +129,7 @@ def test_a_plan_counts_the_ingresses_that_calls_in_flight_take_and_says_so() -> 
     assert not any("max_calls_in_flight" in note for note in many.notes)
 
 
-def test_what_a_call_takes_is_what_the_ranker_takes_for_all_of_its_requests() -> None:
+def test_time_of_a_call_includes_all_of_its_requests() -> None:
     # Of a ranker that takes 20 us a candidate, a call of 1,000 candidates takes 5 times as long as one of 200.
     ahead = PlacedUnit("cpu", profile("ingress", "cpu", batch_ms=1, candidate_ms=0.001), cpus=1)
     behind = PlacedUnit("cpu", profile("ranker", "cpu", batch_ms=2, candidate_ms=0.02), cpus=1)

@@ -26,7 +26,7 @@ def profile(*timings: tuple[int, int, float, float], cpu_ms: float = 0.0) -> Pro
     )
 
 
-def test_what_was_measured_is_given_back() -> None:
+def test_fit_reproduces_the_measurements() -> None:
     service = service_time(profile((1, 100, 3.0, 1.5), (2, 200, 4.0, 1.5), (8, 800, 16.0, 1.5)))
     assert service.batch_s([1, 2, 8], [100, 200, 800]) * 1000 == pytest.approx([3, 4, 16])
     assert service.batch_s(1, 0) * 1000 == pytest.approx(2)
@@ -35,7 +35,7 @@ def test_what_was_measured_is_given_back() -> None:
     assert service.overhead_s == 0.003
 
 
-def test_requests_are_told_from_candidates_where_they_were_measured_apart() -> None:
+def test_fits_time_per_request_if_it_can_be_separated_from_candidates() -> None:
     measured = [(r, c, 1 + 0.5 * r + 0.01 * c, 1.2) for r in (1, 4, 16) for c in (100, 400, 1600)]
     service = service_time(profile(*measured, cpu_ms=2))
     assert service.per_request_s == pytest.approx(0.0005)
@@ -43,13 +43,13 @@ def test_requests_are_told_from_candidates_where_they_were_measured_apart() -> N
     assert service.busy_s(10, 1000) == pytest.approx(0.036)
 
 
-def test_one_timing_is_a_floor_and_a_rate() -> None:
+def test_single_timing_is_constant_below_and_proportional_above() -> None:
     service = service_time(profile((1, 200, 5.0, 1.0)))
     assert service.batch_s(1, [1, 200, 600]) * 1000 == pytest.approx([5, 5, 15])
     assert service.sigma == 0
 
 
-def test_times_are_those_among_its_like_and_relief_is_what_they_lose_alone() -> None:
+def test_times_include_contention_and_relief_removes_it() -> None:
     bare = profile((1, 100, 4.0, 1.5), (2, 200, 8.0, 1.5))
     contended = bare.model_copy(
         update={"served_ratio": 1.5, "contention": 0.25, "neighbours": 3, "served_sigma": 0.2}
@@ -70,7 +70,7 @@ TIMINGS = st.lists(
 
 
 @given(TIMINGS)
-def test_any_profile_gives_times_that_never_fall_with_the_batch(
+def test_batch_time_never_decreases_with_size_for_any_profile(
     timings: list[tuple[int, int, float, float]],
 ) -> None:
     service = service_time(profile(*timings))

@@ -55,7 +55,7 @@ TWO = PipelineSpec(
 @pytest.mark.parametrize("spec", [ONE, TWO], ids=lambda spec: str(spec.name))
 @settings(max_examples=3, deadline=None)
 @given(requests=st.floats(1e3, 3e9), zones=st.integers(1, 4), survive=st.booleans())
-def test_zones_carry_the_peak_with_a_node_of_each_pool_away(
+def test_zones_carry_the_peak_without_their_spare_nodes(
     spec: PipelineSpec, requests: float, zones: int, survive: bool
 ) -> None:
     options = PlanOptions(requests_per_day=requests, zones=zones, survive_zone=survive)
@@ -78,7 +78,7 @@ def test_zones_carry_the_peak_with_a_node_of_each_pool_away(
     assert sized.nodes <= sized.cells * options.nodes_per_cell
 
 
-def test_one_unit_takes_the_nodes_that_division_gives() -> None:
+def test_nodes_of_one_unit_follow_from_division() -> None:
     load = request_capacities(ONE)[Key("main", "cpu")].requests_per_s
     options = PlanOptions(requests_per_day=1e9, peak_factor=3.0, zones=2)
     sized = plan(ONE, options, growth=()).sized
@@ -89,7 +89,7 @@ def test_one_unit_takes_the_nodes_that_division_gives() -> None:
     assert sized.cost_per_day_at_mean < sized.cost_per_day
 
 
-def test_work_goes_to_the_pool_that_does_it_for_less() -> None:
+def test_work_goes_to_the_cheaper_pool() -> None:
     sized = plan(TWO, PlanOptions(requests_per_day=1e9), growth=()).sized
     assert sized.units["ranker@gpu"].share > 0.9
     dear = dataclasses.replace(
@@ -98,7 +98,7 @@ def test_work_goes_to_the_pool_that_does_it_for_less() -> None:
     assert "ranker@gpu" not in plan(dear, PlanOptions(requests_per_day=1e9), growth=()).sized.units
 
 
-def test_a_cluster_too_large_for_one_controller_becomes_cells() -> None:
+def test_cluster_too_large_for_one_controller_is_divided_into_cells() -> None:
     few = PlanOptions(requests_per_day=1e9, nodes_per_cell=20)
     result = plan(ONE, few, growth=(10.0,))
     assert result.sized.cells > 1
@@ -108,14 +108,14 @@ def test_a_cluster_too_large_for_one_controller_becomes_cells() -> None:
         plan(ONE, PlanOptions(requests_per_day=1e9, nodes_per_cell=2))
 
 
-def test_spot_nodes_count_for_the_time_they_are_there() -> None:
+def test_spot_nodes_count_only_for_the_time_they_exist() -> None:
     spot = CPU.model_copy(update={"spot": SpotConfig(interruptions_per_hour=6.0), "provisioning_s": 320.0})
     key = Key("main", "cpu")
     there = request_capacities(dataclasses.replace(ONE, pools={"cpu": spot}))[key].requests_per_s
     assert there < 0.75 * request_capacities(ONE)[key].requests_per_s
 
 
-def test_what_cannot_be_planned_is_told() -> None:
+def test_rejects_pipeline_that_cannot_be_planned() -> None:
     with pytest.raises(SpecError, match="no pool answers 100 candidates within the unit's share"):
         plan(dataclasses.replace(ONE, p99_ms=4.0), PlanOptions(requests_per_day=1e6))
     small = CPU.model_copy(update={"memory_gib": 0.1})

@@ -14,7 +14,7 @@ SEEN = {INGRESS: seen(2, 10_000), CPU: seen(1, 10_000), GPU: seen(0)}
 
 
 @pytest.mark.parametrize("over_pools", [False, True])
-def test_a_lane_decides_on_its_own_keys_and_splits_work_if_it_has_several(over_pools: bool) -> None:
+def test_lane_decides_on_its_own_keys_and_splits_work_if_it_has_several(over_pools: bool) -> None:
     sizer = LaneSizer(SizedConfig(kind="slo"), POOLS, forecasts=None, saving=0.0)
     for lane in lanes_of(POOLS, over_pools=over_pools):
         decision = sizer.decide(0.0, lane, SEEN, BEFORE, MissState(), 0.0)
@@ -23,7 +23,7 @@ def test_a_lane_decides_on_its_own_keys_and_splits_work_if_it_has_several(over_p
         assert decision.forecast is None
 
 
-def test_what_comes_through_the_ingress_counts_if_it_is_more_than_arrives() -> None:
+def test_load_from_the_ingress_counts_if_it_exceeds_the_arrivals() -> None:
     sizer = LaneSizer(SizedConfig(kind="slo"), POOLS, forecasts=None, saving=0.0)
     lane = lanes_of(POOLS, over_pools=False)[1]
     alone, coupled = (sizer.decide(0.0, lane, SEEN, BEFORE, MissState(), load) for load in (0.0, 1e6))

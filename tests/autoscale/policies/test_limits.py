@@ -48,11 +48,11 @@ def asked(wanted: int, target: int, *, now_s: float = 100.0, **limits: float) ->
     ("wanted", "target", "expected"),
     [(100, 2, 20), (3, 2, 3), (1, 9, 5), (1, 2, 1), (0, 1, 1), (5000, 900, 1000), (7, 0, 7), (500, 0, 10)],
 )
-def test_a_step_multiplies_or_divides_within_bounds(wanted: int, target: int, expected: int) -> None:
+def test_step_is_limited_by_its_ratio_and_by_bounds(wanted: int, target: int, expected: int) -> None:
     assert asked(wanted, target) == expected
 
 
-def test_no_step_down_follows_a_step_before_the_cool_down() -> None:
+def test_no_step_down_before_the_cool_down_has_passed() -> None:
     spec, limits = bounded(ALONE), LimitsConfig(down_cooldown_s=30)
     state, target, asked_for = Limited(Wanting({CPU: 4}), spec, limits).start(), 2, []
     for now_s in range(0, 50, 5):
@@ -67,7 +67,7 @@ def test_no_step_down_follows_a_step_before_the_cool_down() -> None:
     assert asked_for == [4, 4, 4, 4, 4, 4, 2, 2, 2, 2]
 
 
-def test_a_unit_that_may_have_none_has_none_once_idle_for_long_enough() -> None:
+def test_unit_scales_to_zero_after_its_idle_time_and_wakes_for_work() -> None:
     policy = Limited(Wanting({CPU: 0}), bounded(ALONE, ranker={"min_replicas": 0}), LimitsConfig())
     state, target, when_s = policy.start(), 1, []
     for now_s in range(0, 400, 5):
@@ -78,7 +78,7 @@ def test_a_unit_that_may_have_none_has_none_once_idle_for_long_enough() -> None:
     assert policy.decide(400, observed(ranker_cpu=seen(0, waiting=200)), state).replicas == {CPU: 1}
 
 
-def test_one_pool_may_be_given_up_while_another_has_replicas() -> None:
+def test_one_pool_scales_to_zero_at_once_while_another_has_replicas() -> None:
     spec = bounded(POOLS, ranker={"min_replicas": 0})
     policy = Limited(Wanting({INGRESS: 1, CPU: 0, GPU: 2}), spec, LimitsConfig())
     busy = observed(main_cpu=seen(1, 100), ranker_cpu=seen(1, 50), ranker_gpu=seen(1, 50))
@@ -121,7 +121,7 @@ OBSERVATIONS = st.builds(
 
 
 @given(st.integers(-5, 5000), OBSERVATIONS, st.floats(0, 1e12))
-def test_bounds_hold_whatever_is_wanted_and_seen(wanted: int, unit: UnitObservation, now_s: float) -> None:
+def test_bounds_hold_for_any_wish_and_observation(wanted: int, unit: UnitObservation, now_s: float) -> None:
     spec = bounded(ALONE, ranker_cpu={"min_replicas": 2, "max_replicas": 20})
     policy = Limited(Wanting({CPU: wanted}), spec, LimitsConfig())
     decision = policy.decide(now_s, Observation({CPU: unit}), policy.start())

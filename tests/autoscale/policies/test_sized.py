@@ -85,7 +85,7 @@ def alone(kind: str = "slo", replicas: int = 1, **options: Any) -> Cluster:
     return Cluster(make_policy(config(kind, **options), ALONE), ALONE, replicas)
 
 
-def test_a_unit_has_as_many_replicas_as_keep_its_share_of_the_objective() -> None:
+def test_unit_has_enough_replicas_for_its_share_of_the_objective() -> None:
     cluster, per_s = alone(), a_replica(ALONE, CPU)
     assert cluster.run(3.5 * per_s, 60)[-1] == 4
     assert cluster.last is not None
@@ -95,7 +95,7 @@ def test_a_unit_has_as_many_replicas_as_keep_its_share_of_the_objective() -> Non
     )
 
 
-def test_a_burst_is_answered_at_once_and_nothing_is_taken_away_while_it_lasts() -> None:
+def test_burst_scales_up_at_once_and_prevents_steps_down() -> None:
     cluster, per_s = alone(down_window_s=0, limits={"down_cooldown_s": 0}), a_replica(ALONE, CPU)
     cluster.run(0.9 * per_s, 120)
     during = cluster.run(5.5 * per_s, 10)
@@ -108,7 +108,7 @@ def test_a_burst_is_answered_at_once_and_nothing_is_taken_away_while_it_lasts() 
     assert after[-1] == 1
 
 
-def test_the_way_down_waits_for_the_highest_load_of_late_to_pass() -> None:
+def test_step_down_waits_until_the_highest_recent_load_has_expired() -> None:
     cluster, per_s = alone(limits={"down_cooldown_s": 0}), a_replica(ALONE, CPU)
     cluster.run(3.5 * per_s, 120)
     asked = cluster.run(1.5 * per_s, 300)
@@ -117,13 +117,13 @@ def test_the_way_down_waits_for_the_highest_load_of_late_to_pass() -> None:
     assert asked[-1] == 2
 
 
-def test_a_replica_is_given_up_only_if_the_rest_would_carry_more() -> None:
+def test_replica_is_removed_only_if_the_others_have_a_reserve() -> None:
     cluster, per_s = alone(replicas=4), a_replica(ALONE, CPU)
     assert cluster.run(2.85 * per_s, 600)[-1] == 4
     assert cluster.run(2.6 * per_s, 600)[-1] == 3
 
 
-def test_what_is_starting_is_not_asked_for_again() -> None:
+def test_starting_replicas_are_not_requested_again() -> None:
     cluster = Cluster(make_policy(config("slo"), ALONE), ALONE, startup_s=60)
     per_s = a_replica(ALONE, CPU)
     cluster.run(0.8 * per_s, 60)
@@ -135,7 +135,7 @@ def test_what_is_starting_is_not_asked_for_again() -> None:
     assert asked[-1] == 5
 
 
-def test_what_waits_is_worked_off_in_time() -> None:
+def test_backlog_adds_replicas() -> None:
     calm, pressed = alone(replicas=2), alone(replicas=2)
     per_s = a_replica(ALONE, CPU)
     load = {CPU: 1.9 * per_s}
@@ -145,7 +145,7 @@ def test_what_waits_is_worked_off_in_time() -> None:
     assert "arrive or come from a backlog of" in pressed.last.reasons[CPU]
 
 
-def test_a_unit_wakes_from_zero_and_goes_back() -> None:
+def test_unit_wakes_from_zero_for_load() -> None:
     cluster = alone(bounds={"ranker": {"min_replicas": 0}}, limits={"to_zero_after_s": 100})
     assert cluster.run(0, 400)[-1] == 0
     assert cluster.run(0, 60)[-1] == 0
@@ -153,7 +153,7 @@ def test_a_unit_wakes_from_zero_and_goes_back() -> None:
     assert cluster.run(100.0, 300)[-1] == 1
 
 
-def test_an_objective_below_what_a_replica_takes_alone_is_told() -> None:
+def test_reason_says_that_the_objective_is_out_of_reach() -> None:
     tight = dataclasses.replace(ALONE, p99_ms=4)
     policy = make_policy(AutoscalingConfig.model_validate({"policy": {"kind": "slo"}, "p99_ms": 4}), tight)
     decision = policy.decide(0, observed(ranker_cpu=seen(1, 10_000)), policy.start())
@@ -167,7 +167,7 @@ def daily(time_s: float) -> float:
     return per_s * (8.5 if 9 <= hour < 18 else 0.85)
 
 
-def test_the_second_morning_is_prepared_for() -> None:
+def test_predictive_scales_up_before_the_second_morning() -> None:
     spec = ALONE
     cluster = Cluster(make_policy(config("predictive", forecast={"bin_s": 300}), spec), spec)
     nine_s = 86_400 + 9 * 3600
@@ -182,7 +182,7 @@ def test_the_second_morning_is_prepared_for() -> None:
     assert "are forecast within 75 s" in cluster.last.reasons[CPU]
 
 
-def test_units_behind_are_sized_by_what_arrives_at_the_ingress() -> None:
+def test_coupled_sizes_the_ranker_by_the_load_at_the_ingress() -> None:
     per_s = a_replica(CHAIN, CPU)
     for kind, expected in (("slo", 1), ("coupled", 6)):
         options = NO_FORECAST if kind == "coupled" else {}
@@ -195,7 +195,7 @@ def test_units_behind_are_sized_by_what_arrives_at_the_ingress() -> None:
         assert asked[CPU] == expected, kind
 
 
-def test_a_cache_before_the_ranker_is_counted_in() -> None:
+def test_coupled_learns_that_a_cache_reduces_the_load_of_the_ranker() -> None:
     per_s = a_replica(CHAIN, CPU)
     cluster = Cluster(make_policy(config("coupled", **NO_FORECAST), CHAIN), CHAIN)
     for _ in range(400):
@@ -203,7 +203,7 @@ def test_a_cache_before_the_ranker_is_counted_in() -> None:
     assert asked[CPU] == 2
 
 
-def test_a_unit_runs_where_it_is_cheapest_and_moves_without_a_gap() -> None:
+def test_cheapest_moves_a_unit_between_pools_without_losing_capacity() -> None:
     policy = make_policy(
         config("cheapest", bounds={"ranker": {"min_replicas": 0}}, saving=0.03, **NO_FORECAST), POOLS
     )
@@ -271,7 +271,7 @@ def after(observation: Observation, decision: Decision[Any]) -> Observation:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 200), OBSERVATIONS), min_size=1, max_size=8))
-def test_any_series_is_decided_within_bounds_and_the_same_again(
+def test_decisions_on_any_series_respect_bounds_and_are_reproducible(
     kind: str, series: list[tuple[float, Observation]]
 ) -> None:
     policy = POLICIES[kind]
@@ -293,7 +293,9 @@ def test_any_series_is_decided_within_bounds_and_the_same_again(
 @pytest.mark.parametrize("kind", KINDS[:3])
 @settings(max_examples=60, deadline=None)
 @given(st.floats(1, 1e6), st.floats(1, 5), st.integers(1, 60), st.integers(0, 60))
-def test_more_load_never_asks_for_less(kind: str, load: float, more: float, target: int, ready: int) -> None:
+def test_more_load_never_requests_fewer_replicas(
+    kind: str, load: float, more: float, target: int, ready: int
+) -> None:
     policy, numbers = POLICIES[kind], []
     for candidates_per_s in (load, load * more):
         unit = seen(target, candidates_per_s, ready=min(ready, target))
@@ -305,7 +307,7 @@ def test_more_load_never_asks_for_less(kind: str, load: float, more: float, targ
 @pytest.mark.parametrize("kind", KINDS[:3])
 @settings(max_examples=30, deadline=None)
 @given(st.floats(1, 3e5), st.integers(1, 60))
-def test_a_step_down_leaves_what_the_load_needs_and_the_same_again_changes_nothing(
+def test_step_down_leaves_enough_capacity_and_repetition_changes_nothing(
     kind: str, load: float, target: int
 ) -> None:
     policy = make_policy(config(kind, limits={"down_cooldown_s": 0, "max_up_ratio": 1000}), ALONE)

@@ -13,7 +13,7 @@ from autoscale.policies.target_ongoing import TargetOngoing, TargetOngoingConfig
 from tests.autoscale.policies.pipelines import ALONE, CPU, observed, seen
 
 
-def test_its_defaults_are_serves() -> None:
+def test_defaults_equal_those_of_serve() -> None:
     serves = ServeConfig()
     for name in set(TargetOngoingConfig.model_fields) - {"kind", "upscaling_factor", "downscaling_factor"}:
         assert getattr(TargetOngoingConfig(kind="target_ongoing"), name) == getattr(serves, name), name
@@ -60,7 +60,7 @@ OPTIONS = st.fixed_dictionaries(
 
 @settings(max_examples=150, deadline=None)
 @given(SERIES, OPTIONS, st.integers(0, 1))
-def test_it_decides_as_serve_does_over_any_series(
+def test_decisions_equal_those_of_serve_over_any_series(
     series: list[tuple[float, float, int]], options: dict[str, Any], lowest: int
 ) -> None:
     policy = TargetOngoing(TargetOngoingConfig(kind="target_ongoing", **options), ALONE)
@@ -80,7 +80,7 @@ def test_it_decides_as_serve_does_over_any_series(
             state, target = decision.state, min(max(wanted, lowest), 50)
 
 
-def test_more_are_asked_for_once_more_have_been_wanted_for_the_delay() -> None:
+def test_scales_up_after_the_delay() -> None:
     policy = TargetOngoing(TargetOngoingConfig(kind="target_ongoing"), ALONE)
     state, asked = policy.start(), []
     for now_s in range(0, 36, 5):

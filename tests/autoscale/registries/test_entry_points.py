@@ -9,7 +9,7 @@ from tests.plugins.packages import install
 GROUP = "rankway.runtimes"
 
 
-def test_names_are_those_of_installed_packages(site: Path) -> None:
+def test_lists_names_of_installed_packages(site: Path) -> None:
     assert declared_names(GROUP) == []
     install(site, "zeta", {}, {GROUP: {"b": "zeta:B", "a": "zeta:A"}, "rankway.stores": {"c": "zeta:C"}})
     assert declared_names(GROUP) == ["a", "b"]
@@ -17,7 +17,7 @@ def test_names_are_those_of_installed_packages(site: Path) -> None:
     assert declared_target(GROUP, "c") is None
 
 
-def test_a_name_of_two_packages_is_nobodys(site: Path) -> None:
+def test_rejects_name_that_two_packages_declare(site: Path) -> None:
     install(site, "zeta", {}, {GROUP: {"a": "zeta:A"}})
     install(site, "eta", {}, {GROUP: {"a": "eta:A"}})
     with pytest.raises(LoadFailure, match="several installed packages") as refused:
@@ -27,7 +27,7 @@ def test_a_name_of_two_packages_is_nobodys(site: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["zeta", "zeta:", "ze ta:A"])
-def test_an_entry_point_without_an_attribute_is_refused(site: Path, value: str) -> None:
+def test_rejects_entry_point_without_an_attribute(site: Path, value: str) -> None:
     install(site, "zeta", {}, {GROUP: {"a": value}})
     with pytest.raises(LoadFailure, match="the entry point of its package must be a target, got"):
         declared_target(GROUP, "a")

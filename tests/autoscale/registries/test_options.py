@@ -22,7 +22,7 @@ def faults(**fields: Any) -> list[tuple[str, str]]:
     return [(".".join(map(str, f["loc"])), f["msg"]) for f in refused.value.errors()]
 
 
-def test_the_class_follows_from_the_kind_and_all_fields_are_written() -> None:
+def test_kind_selects_the_class_and_all_fields_are_serialised() -> None:
     data = {"own": {"kind": "accelerate", "shards": 2}, "several": [{"kind": "torch", "threads": 2}]}
     part = Part.model_validate(data)
     assert [type(part.own).__name__, type(part.several[0]).__name__] == ["AccelerateConfig", "TorchConfig"]
@@ -31,7 +31,7 @@ def test_the_class_follows_from_the_kind_and_all_fields_are_written() -> None:
     assert Part.model_validate(dumped) == part == Part.model_validate_json(part.model_dump_json())
 
 
-def test_a_fault_is_at_the_field_of_its_options() -> None:
+def test_error_location_is_the_field_of_the_options() -> None:
     assert faults(by_name={"a": {"kind": "torch", "threads": 0, "shards": 1}}) == [
         ("by_name.a.threads", "Input should be greater than or equal to 1"),
         ("by_name.a.shards", "Extra inputs are not permitted"),
@@ -48,7 +48,7 @@ def test_options_may_have_a_default_kind() -> None:
     assert adapter.validate_python({"threads": 3}).kind == "torch"
 
 
-def test_a_json_schema_can_be_made() -> None:
+def test_json_schema_can_be_generated() -> None:
     schema = Part.model_json_schema()
     kind: Literal["string"] = schema["$defs"]["RuntimeOptions"]["properties"]["kind"]["type"]
     assert kind == "string"

@@ -28,7 +28,7 @@ def _installed(site: Path) -> None:
     install(site, "zeta", {"zeta.py": SOURCE}, {"rankway.runtimes": {"zeta": "zeta:KIND"}})
 
 
-def test_a_built_in_kind_is_imported_at_its_first_use() -> None:
+def test_built_in_kind_is_imported_at_its_first_use() -> None:
     kinds = registry(onnx="models.runtimes.kinds.onnx:RUNTIME", lost="models.runtimes.lost:RUNTIME")
     assert kinds.builtins == ("onnx", "lost")
     assert kinds.get("onnx").suffix == ".onnx"
@@ -36,7 +36,7 @@ def test_a_built_in_kind_is_imported_at_its_first_use() -> None:
         kinds.get("lost")
 
 
-def test_a_missing_package_of_a_built_in_kind_names_the_extra(site: Path) -> None:
+def test_error_of_missing_package_names_the_extra(site: Path) -> None:
     (site / "needy.py").write_text("import nothing_of_the_kind")
     kinds: Registry[Any] = Registry(
         "runtime", {"needy": "needy:KIND"}, entry=RuntimeKind, options=RuntimeOptions, extra="sharding"
@@ -46,7 +46,7 @@ def test_a_missing_package_of_a_built_in_kind_names_the_extra(site: Path) -> Non
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_kind_of_a_package_needs_trust_before_it_is_imported() -> None:
+def test_external_kind_is_not_imported_without_trust() -> None:
     kinds = registry()
     assert kinds.plugin_target("zeta") == "zeta:KIND"
     with pytest.raises(Untrusted, match="got 'zeta:KIND'; add zeta to the list trust"):
@@ -59,7 +59,7 @@ def test_a_kind_of_a_package_needs_trust_before_it_is_imported() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_options_of_another_class_have_no_descriptor() -> None:
+def test_rejects_options_of_the_wrong_class() -> None:
     with pytest.raises(
         LoadFailure, match="the options of runtime zeta have the wrong class, got RuntimeOptions"
     ):
@@ -67,7 +67,7 @@ def test_options_of_another_class_have_no_descriptor() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_an_unknown_kind_names_those_there_are() -> None:
+def test_error_of_unknown_kind_lists_the_known_kinds() -> None:
     with pytest.raises(UnknownKind, match="unknown runtime, got 'tvm'; use one of onnx, zeta, or install"):
         registry(onnx="models.runtimes.kinds.onnx:RUNTIME").get("tvm")
     with pytest.raises(UnknownKind, match=r"unknown part, got 'x'; use one of y$"):

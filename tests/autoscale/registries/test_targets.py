@@ -6,7 +6,7 @@ from autoscale.registries.errors import LoadFailure
 from autoscale.registries.targets import load_target
 
 
-def test_a_target_is_an_attribute_of_a_module() -> None:
+def test_loads_an_attribute_of_a_module() -> None:
     assert load_target("math:pi") == math.pi
     assert load_target("pathlib:Path.home").__name__ == "home"
 
@@ -14,7 +14,7 @@ def test_a_target_is_an_attribute_of_a_module() -> None:
 @pytest.mark.parametrize(
     "target", ["", "math", "math:", ":pi", "math:pi:pi", "math pi", "../math:pi", "math:pi\n"]
 )
-def test_what_is_no_target_is_refused(target: str) -> None:
+def test_rejects_malformed_target(target: str) -> None:
     with pytest.raises(LoadFailure, match=r"expected a target, got .*; write package\.module:attribute"):
         load_target(target)
 
@@ -30,6 +30,6 @@ def test_what_is_no_target_is_refused(target: str) -> None:
         ("math:tau.none", "the module math has no tau.none, got 'math:tau.none'; use an attribute"),
     ],
 )
-def test_what_is_not_there_is_named(target: str, message: str) -> None:
+def test_error_names_missing_module_or_attribute(target: str, message: str) -> None:
     with pytest.raises(LoadFailure, match=message):
         load_target(target)

@@ -5,18 +5,18 @@ from autoscale.registries.trust import refuse_untrusted, trusting
 
 
 @pytest.mark.parametrize("target", ["acme:X", "acme.ranking:X", "acme.ranking.deep:X.Y"])
-def test_a_trusted_package_includes_those_inside_it(target: str) -> None:
+def test_trust_includes_packages_inside_the_trusted_one(target: str) -> None:
     with trusting(["other", "acme"]):
         refuse_untrusted(target)
 
 
 @pytest.mark.parametrize("target", ["acm:X", "acmes:X", "acme_ranking:X", "x.acme:X", "os:system"])
-def test_a_package_of_a_similar_name_is_another(target: str) -> None:
+def test_trust_does_not_include_packages_with_a_similar_name(target: str) -> None:
     with trusting(["acme"]), pytest.raises(Untrusted, match="does not trust its code"):
         refuse_untrusted(target)
 
 
-def test_a_package_inside_another_does_not_include_that() -> None:
+def test_trust_does_not_include_the_enclosing_package() -> None:
     with trusting(["acme.ranking"]):
         refuse_untrusted("acme.ranking.deep:X")
         with pytest.raises(Untrusted):
@@ -24,12 +24,12 @@ def test_a_package_inside_another_does_not_include_that() -> None:
 
 
 @pytest.mark.parametrize("packages", [None, "acme", 7, {"acme": 1}, [7, "", "acme ", ".", "acme:X"]])
-def test_what_is_no_list_of_names_trusts_nothing(packages: object) -> None:
+def test_invalid_list_trusts_nothing(packages: object) -> None:
     with trusting(packages), pytest.raises(Untrusted):
         refuse_untrusted("acme:X")
 
 
-def test_trust_ends_with_its_block_and_does_not_add_up() -> None:
+def test_trust_ends_with_its_block_and_inner_blocks_replace_it() -> None:
     with trusting(["acme"]):
         with trusting(["other"]), pytest.raises(Untrusted):
             refuse_untrusted("acme:X")

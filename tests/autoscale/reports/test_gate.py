@@ -15,11 +15,11 @@ from autoscale.reports.gate import Gate, parse_gate
         ("violated_s>6e1", Gate("violated_s>6e1", "violated_s", ">", 60.0, False)),
     ],
 )
-def test_a_condition_is_read(text: str, expected: Gate) -> None:
+def test_parses_conditions(text: str, expected: Gate) -> None:
     assert parse_gate(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "cost", "cost>", "cost=1", "joy>1", "cost>-1", "cost>1y", "cost>1.1.1"])
-def test_what_is_no_condition_is_refused(text: str) -> None:
+def test_rejects_invalid_condition(text: str) -> None:
     with pytest.raises(AutoscaleError, match="--fail-if"):
         parse_gate(text)

@@ -19,7 +19,7 @@ SHIPPED = [
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
-def test_its_policy_can_be_made_means_something_and_is_within_reach(path: Path, tmp_path: Path) -> None:
+def test_policy_is_valid_useful_and_can_reach_its_objective(path: Path, tmp_path: Path) -> None:
     config = load_config(path)
     assert config.autoscaling is not None
     spec = spec_of(config, tmp_path)
@@ -44,5 +44,5 @@ def test_no_option_repeats_a_default(path: Path) -> None:
         assert repeated == []
 
 
-def test_a_pipeline_ships_with_autoscaling() -> None:
+def test_some_pipeline_ships_with_autoscaling() -> None:
     assert SHIPPED

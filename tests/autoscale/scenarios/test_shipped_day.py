@@ -60,14 +60,14 @@ def days() -> dict[str, Simulation]:
     return {name: run(spec, scaling, trace, options, known=known) for name, trace in traces.items()}
 
 
-def test_a_day_of_a_thousand_million_requests_is_answered_in_time_and_costs_no_more(
+def test_billion_request_day_is_answered_in_time_at_no_higher_cost(
     days: dict[str, Simulation],
 ) -> None:
     assert misses(days["billion"]) <= 0.001
     assert days["billion"].cost <= 1.05 * COST_BEFORE
 
 
-def test_a_smooth_day_with_a_spike_is_answered_in_time(days: dict[str, Simulation]) -> None:
+def test_smooth_day_with_a_spike_is_answered_in_time(days: dict[str, Simulation]) -> None:
     smooth = days["smooth"]
     assert misses(smooth) <= 0.01
     minutes = np.arange(len(smooth.timeline.arrived))
@@ -75,13 +75,13 @@ def test_a_smooth_day_with_a_spike_is_answered_in_time(days: dict[str, Simulatio
     assert smooth.timeline.misses[calm].sum() <= 0.001 * smooth.timeline.arrived[calm].sum()
 
 
-def test_in_a_spike_the_ranker_is_given_what_it_takes_and_little_more(days: dict[str, Simulation]) -> None:
+def test_spike_gets_enough_rankers_and_few_more(days: dict[str, Simulation]) -> None:
     asked = max(record.replicas["ranker@cpu"] for record in days["smooth"].decisions)
     # 65,736 requests/s at the spike's end, 107 of which a replica takes.
     assert 600 <= asked < 750
 
 
-def test_with_two_calls_in_flight_more_ingresses_take_the_same_day() -> None:
+def test_more_ingresses_make_up_for_few_calls_in_flight() -> None:
     scaling, spec = shipped()
     few = dataclasses.replace(
         spec, units=(dataclasses.replace(spec.units[0], max_calls_in_flight=2), *spec.units[1:])

@@ -10,7 +10,7 @@ def chunk(times_s: list[float], candidates: list[int] | None = None) -> Chunk:
     return np.array(times_s, np.float64), np.array(counts, np.int32)
 
 
-def test_chunks_go_on_where_the_one_before_ended_and_empty_ones_are_left_out() -> None:
+def test_consecutive_chunks_are_accepted_and_empty_ones_are_dropped() -> None:
     chunks = [chunk([0.0, 1.0]), chunk([]), chunk([1.0, 2.5])]
     assert [times_s.tolist() for times_s, _ in checked(chunks)] == [[0.0, 1.0], [1.0, 2.5]]
 
@@ -31,7 +31,7 @@ def test_chunks_go_on_where_the_one_before_ended_and_empty_ones_are_left_out() -
         ([(np.zeros(2), np.ones(3, np.int32))], r"expected the shape \(2,\) of the times, got shape \(3,\)"),
     ],
 )
-def test_what_is_no_trace_is_refused_by_its_place(chunks: list[Chunk], message: str) -> None:
+def test_error_of_invalid_trace_names_the_index(chunks: list[Chunk], message: str) -> None:
     with pytest.raises(TraceError, match=message):
         list(checked(chunks))
 
@@ -46,14 +46,14 @@ def test_what_is_no_trace_is_refused_by_its_place(chunks: list[Chunk], message: 
         ([1.0, 2.0], np.array([200.0]), r"the shape \(2,\) of requests_per_s, got shape \(1,\)"),
     ],
 )
-def test_what_are_no_rates_is_refused(
+def test_rejects_invalid_rates(
     rates: list[float], candidates: "float | np.ndarray[tuple[int], np.dtype[np.float64]]", message: str
 ) -> None:
     with pytest.raises(TraceError, match=message):
         Rates(0.0, 1.0, np.array(rates), candidates)
 
 
-def test_requests_are_drawn_at_the_rate_and_in_order_and_the_same_for_a_seed() -> None:
+def test_drawn_requests_follow_the_rate_in_order_and_depend_only_on_the_seed() -> None:
     rates = Rates(10.0, 2.0, np.array([1000.0, 0.0, 3000.0]), np.array([100.0, 1.0, 200.0]))
     chunks = list(checked(drawn(rates, seed=1, at_most=1000)))
     times_s = np.concatenate([times_s for times_s, _ in chunks])

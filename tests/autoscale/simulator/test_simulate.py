@@ -29,7 +29,7 @@ def ended(simulation: Simulation) -> float:
 
 @pytest.mark.parametrize("fallback", [None, FALLBACK])
 @pytest.mark.parametrize("make", [one_unit, two_units])
-def test_every_request_is_counted_once_whatever_happens(make: Any, fallback: Fallback | None) -> None:
+def test_every_request_is_counted_once_despite_failures(make: Any, fallback: Fallback | None) -> None:
     spec = make(fallback=fallback)
     failures = (
         Failure(at_s=3.0, pool="cpu", unit="ranker"),
@@ -45,7 +45,7 @@ def test_every_request_is_counted_once_whatever_happens(make: Any, fallback: Fal
     assert len(simulation.incidents) == 3
 
 
-def test_the_same_seed_gives_the_same_and_another_does_not() -> None:
+def test_result_depends_on_the_seed_only() -> None:
     results = [
         json.dumps(
             simulate(two_units(), Scheduled(), poisson(800, 10.0), SimulationOptions(seed=seed)).to_json(),
@@ -57,28 +57,26 @@ def test_the_same_seed_gives_the_same_and_another_does_not() -> None:
     assert results[0] != results[2]
 
 
-def test_chunks_of_any_size_give_the_same() -> None:
+def test_result_does_not_depend_on_the_size_of_chunks() -> None:
     ((times_s, candidates),) = poisson(500, 10.0)
     cut: Iterator[Chunk] = ((times_s[i : i + 7], candidates[i : i + 7]) for i in range(0, len(times_s), 7))
     whole = simulate(one_unit(), Scheduled(), [(times_s, candidates)])
     assert simulate(one_unit(), Scheduled(), cut).to_json() == whole.to_json()
 
 
-def test_more_than_the_queue_takes_is_shed_at_the_door() -> None:
+def test_requests_beyond_the_queue_limit_are_shed() -> None:
     simulation = simulate(one_unit(1, max_waiting=2000), Scheduled(), poisson(1000, 10.0))
     assert simulation.requests.shed > 0.1 * simulation.requests.arrived
     assert simulation.requests.degraded == 0
 
 
-def test_where_there_is_a_fallback_overload_is_answered_by_it_within_the_deadline() -> None:
+def test_fallback_answers_overload_within_the_deadline() -> None:
     simulation = simulate(one_unit(1, fallback=FALLBACK), Scheduled(), poisson(1000, 10.0))
     assert simulation.requests.degraded > 0.1 * simulation.requests.arrived
     assert simulation.latency.p99_ms < 500
 
 
-def test_a_replica_answers_a_start_up_after_it_was_asked_for_and_a_node_later_where_there_is_no_room() -> (
-    None
-):
+def test_new_replica_is_ready_after_its_start_up_and_the_start_of_a_new_node() -> None:
     options = SimulationOptions(bin_s=1.0)
     policy = Scheduled({5.0: {RANKER: 4}, 20.0: {RANKER: 5}})
     simulation = simulate(one_unit(3), policy, poisson(100, 70.0), options)
@@ -90,7 +88,7 @@ def test_a_replica_answers_a_start_up_after_it_was_asked_for_and_a_node_later_wh
     assert simulation.units["ranker@cpu"].started == 5
 
 
-def test_fewer_replicas_drain_and_their_node_is_kept_for_a_while() -> None:
+def test_removed_replicas_drain_and_an_empty_node_stays_for_a_while() -> None:
     policy = Scheduled({10.0: {RANKER: 1}})
     options = SimulationOptions(bin_s=1.0, idle_node_s=20.0)
     simulation = simulate(one_unit(5), policy, poisson(50, 100.0), options)
@@ -100,7 +98,7 @@ def test_fewer_replicas_drain_and_their_node_is_kept_for_a_while() -> None:
     assert simulation.requests.misses == 0
 
 
-def test_an_ingress_drains_for_as_long_as_the_service_is_told() -> None:
+def test_ingress_drains_for_the_configured_time() -> None:
     def seconds(drain_s: float) -> float:
         options = SimulationOptions(bin_s=1.0, ingress_drain_s=drain_s)
         simulation = simulate(one_unit(5), Scheduled({10.0: {RANKER: 1}}), poisson(50, 100.0), options)
@@ -109,7 +107,7 @@ def test_an_ingress_drains_for_as_long_as_the_service_is_told() -> None:
     assert seconds(30.0) - seconds(2.0) == pytest.approx(4 * 28, abs=2)
 
 
-def test_from_zero_requests_wait_for_the_first_replica() -> None:
+def test_requests_wait_for_the_first_replica() -> None:
     spec = one_unit(0, deadline_ms=60_000, max_waiting=10**6)
     simulation = simulate(spec, Scheduled({0.0: {RANKER: 2}}), poisson(10, 60.0))
     assert simulation.requests.late > 0
@@ -120,7 +118,7 @@ def test_from_zero_requests_wait_for_the_first_replica() -> None:
     assert never.cost == 0
 
 
-def test_a_lost_node_takes_its_requests_with_it_and_is_replaced() -> None:
+def test_lost_node_loses_its_requests_and_is_replaced() -> None:
     options = SimulationOptions(failures=(Failure(at_s=20.0, pool="cpu"),), bin_s=1.0)
     simulation = simulate(one_unit(4), Scheduled(), poisson(400, 80.0), options)
     assert simulation.requests.failed > 0
@@ -128,7 +126,7 @@ def test_a_lost_node_takes_its_requests_with_it_and_is_replaced() -> None:
     assert simulation.timeline.ready["ranker@cpu"][[18, 21, 52, 54]].tolist() == [4, 0, 0, 4]
 
 
-def test_spot_nodes_are_taken_back_at_their_rate_after_a_notice() -> None:
+def test_spot_nodes_are_reclaimed_at_their_rate() -> None:
     spot = replace(
         one_unit(4), pools={"cpu": CPU.model_copy(update={"spot": SpotConfig(interruptions_per_hour=30)})}
     )
@@ -138,7 +136,7 @@ def test_spot_nodes_are_taken_back_at_their_rate_after_a_notice() -> None:
     assert simulate(spot, Scheduled(), trace, SimulationOptions(spot=False)).pools["cpu"].lost == 0
 
 
-def test_no_room_is_told_once() -> None:
+def test_lack_of_room_is_reported_once() -> None:
     full = replace(one_unit(2), pools={"cpu": CPU.model_copy(update={"max_nodes": 1})})
     simulation = simulate(full, Scheduled({5.0: {RANKER: 9}}), poisson(10, 60.0))
     assert [incident.what for incident in simulation.incidents] == [
@@ -147,7 +145,7 @@ def test_no_room_is_told_once() -> None:
     assert simulation.timeline.ready["ranker@cpu"][-1] == 4
 
 
-def test_policies_see_what_the_cluster_would_tell_them() -> None:
+def test_policy_sees_the_load_of_the_cluster() -> None:
     policy = Scheduled()
     simulate(two_units(), policy, poisson(500, 60.0))
     now_s, seen = policy.seen[-1]
@@ -162,7 +160,7 @@ def test_policies_see_what_the_cluster_would_tell_them() -> None:
     assert 0 < back.ongoing_requests <= front.ongoing_requests < 10
 
 
-def test_decisions_as_often_as_metrics_are_made_on_those_of_the_decision_before() -> None:
+def test_decisions_at_the_interval_of_metrics_see_those_of_the_previous_interval() -> None:
     policy = Scheduled()
     simulate(replace(one_unit(2), decision_interval_s=1.0), policy, poisson(500, 20.0))
     ages_s = {observation.age_s for _, observation in policy.seen}
@@ -172,7 +170,7 @@ def test_decisions_as_often_as_metrics_are_made_on_those_of_the_decision_before(
     assert second.units[RANKER].arriving_requests_per_s == pytest.approx(500, rel=0.2)
 
 
-def test_what_requests_take_beside_their_batches_makes_these_longer() -> None:
+def test_cpu_overhead_of_requests_makes_batches_slower() -> None:
     def p50_ms(beside_ms: float, per_s: float) -> float:
         spec = one_unit(1, spread=1.0)
         unit = spec.units[0]
@@ -184,7 +182,7 @@ def test_what_requests_take_beside_their_batches_makes_these_longer() -> None:
     assert p50_ms(3.0, 150.0) - p50_ms(0.0, 150.0) > 4.0
 
 
-def test_weights_split_a_unit_over_its_pools() -> None:
+def test_weights_split_the_load_of_a_unit_over_its_pools() -> None:
     spec = one_unit(2)
     unit = spec.units[0]
     other = replace(unit.placed[0], pool="big")
@@ -205,7 +203,7 @@ def test_weights_split_a_unit_over_its_pools() -> None:
     assert split["ranker@big"].candidates > 2.2 * split["ranker@cpu"].candidates
 
 
-def test_a_part_of_a_trace_is_simulated_and_costs_that_part() -> None:
+def test_part_of_a_trace_has_only_its_own_requests_and_cost() -> None:
     options = SimulationOptions(start_s=20.0, end_s=40.0)
     simulation = simulate(one_unit(), Scheduled(), poisson(100, 60.0), options)
     assert (simulation.start_s, simulation.end_s) == (20.0, 40.0)
@@ -240,7 +238,7 @@ def test_a_part_of_a_trace_is_simulated_and_costs_that_part() -> None:
         (one_unit(), poisson(10, 5.0), {"failures": (Failure(at_s=1, pool="gpu"),)}, "unknown pool, got gpu"),
     ],
 )
-def test_what_cannot_be_simulated_is_refused_by_its_name(
+def test_error_of_invalid_simulation_names_the_field(
     engine: Any, spec: PipelineSpec, trace: list[Chunk], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(AutoscaleError, match=message):
@@ -256,7 +254,7 @@ def test_what_cannot_be_simulated_is_refused_by_its_name(
         ({"profile": None}, "has no profile; create it with rankway models bench"),
     ],
 )
-def test_a_unit_that_cannot_be_placed_is_refused(change: dict[str, Any], message: str) -> None:
+def test_rejects_unit_that_cannot_be_placed(change: dict[str, Any], message: str) -> None:
     spec = one_unit()
     unit = spec.units[0]
     spec = replace(spec, units=(replace(unit, placed=(replace(unit.placed[0], **change),)),))
@@ -264,26 +262,26 @@ def test_a_unit_that_cannot_be_placed_is_refused(change: dict[str, Any], message
         simulate(spec, Scheduled(), poisson(10, 5.0))
 
 
-def test_a_decision_that_is_none_is_refused() -> None:
+def test_rejects_invalid_decision() -> None:
     with pytest.raises(PolicyError, match="must be a whole number of 0 or more, got -1"):
         simulate(one_unit(), Scheduled({0.0: {RANKER: -1}}), poisson(10, 20.0))
     with pytest.raises(PolicyError, match="decide on each"):
         simulate(one_unit(), Scheduled({0.0: {Key("other", "cpu"): 1}}), poisson(10, 20.0))
 
 
-def test_times_that_cross_are_refused() -> None:
+def test_rejects_start_that_is_not_before_the_end() -> None:
     with pytest.raises(ValidationError, match=r"must be before end_s 5\.0, got 5\.0"):
         SimulationOptions(start_s=5.0, end_s=5.0)
 
 
-def test_rates_of_nothing_are_refused() -> None:
+def test_rejects_rates_that_are_all_zero() -> None:
     nothing = Rates(0.0, 1.0, np.zeros(10), 200.0)
     for engine in ("events", "steps"):
         with pytest.raises(TraceError, match="nothing to simulate"):
             simulate(one_unit(), Scheduled(), nothing, SimulationOptions.model_validate({"engine": engine}))
 
 
-def test_units_of_one_name_are_refused() -> None:
+def test_rejects_units_with_the_same_name() -> None:
     unit = one_unit().units[0]
     with pytest.raises(SpecError, match="units with different names"):
         simulate(replace(one_unit(), units=(unit, unit)), Scheduled(), poisson(10, 5.0))

@@ -28,7 +28,7 @@ def recorded(replicas: list[list[Batch]]) -> RecordedBatches:
     return RecordedBatches(ended_s, seconds, ones, 10 * ones, numbers, len(replicas))
 
 
-def test_a_batch_is_told_what_share_of_its_time_the_others_ran() -> None:
+def test_share_of_time_in_which_other_replicas_ran() -> None:
     batches = recorded([[(0.0, 1.0), (3.0, 4.0)], [(0.5, 2.5)], [(0.0, 0.5), (0.5, 1.0), (3.5, 4.0)]])
     beside = dict(zip(zip(batches.ended_s, batches.replica, strict=True), batches.beside(), strict=True))
     assert beside[1.0, 0] == pytest.approx((0.5 + 1.0) / 2)
@@ -38,7 +38,7 @@ def test_a_batch_is_told_what_share_of_its_time_the_others_ran() -> None:
     assert batches.running(3.5, 4.0) == pytest.approx((0.5 + 0.0 + 0.5) / 1.5)
 
 
-def test_one_replica_has_none_beside_it() -> None:
+def test_single_replica_has_no_concurrent_batches() -> None:
     assert recorded([[(0.0, 1.0), (1.0, 2.0)]]).beside().tolist() == [0.0, 0.0]
 
 
@@ -46,7 +46,7 @@ STRETCHES = st.lists(st.integers(1, 40), min_size=2, max_size=12)
 
 
 @given(st.lists(STRETCHES, min_size=1, max_size=4))
-def test_it_is_as_counted_moment_by_moment(replicas: list[list[int]]) -> None:
+def test_shares_match_a_count_in_steps_of_a_hundredth_second(replicas: list[list[int]]) -> None:
     """Pauses and batches by turns, in whole hundredths of a second."""
     moments = [np.cumsum(lengths).tolist() for lengths in replicas]
     batches = [list(zip(at[::2], at[1::2], strict=False)) for at in moments]
@@ -64,7 +64,7 @@ def test_it_is_as_counted_moment_by_moment(replicas: list[list[int]]) -> None:
     assert result.running(0.0, ran.shape[1] / 100) == pytest.approx(ran.mean(), abs=1e-6)
 
 
-def test_batches_of_several_replicas_are_read_from_what_they_noted(tmp_path: Path) -> None:
+def test_reads_batches_of_several_replicas(tmp_path: Path) -> None:
     moments = iter([100.0, 101.0, 102.0, 103.0])
     for source in ("r1", "r2"):
         log = TrafficLog(RecordConfig(path="traffic"), tmp_path, PIPELINE, source, lambda: next(moments))

@@ -34,7 +34,7 @@ def _folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_requests_of_the_ingress_are_the_trace(folder: Path) -> None:
+def test_trace_has_the_requests_of_the_ingress(folder: Path) -> None:
     traffic = read_traffic(folder)
     (arrivals,) = traffic.trace.arrivals()
     noon_s = 2.5 * 86_400
@@ -45,7 +45,7 @@ def test_requests_of_the_ingress_are_the_trace(folder: Path) -> None:
     assert (decision.at_s, decision.replicas, decision.reason) == (noon_s + 5, 4, "because")
 
 
-def test_a_stretch_of_it_is_read(folder: Path) -> None:
+def test_reads_a_period(folder: Path) -> None:
     traffic = read_traffic(folder, WEDNESDAY_S + 2, WEDNESDAY_S + 3)
     (arrivals,) = traffic.trace.arrivals()
     assert arrivals.candidates.tolist() == [30]
@@ -57,7 +57,7 @@ def test_weeks_begin_on_monday() -> None:
     assert WEDNESDAY_S - monday_before(WEDNESDAY_S) == 2.5 * 86_400
 
 
-def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
+def test_rejects_missing_or_invalid_records(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="add record:"):
         read_traffic(tmp_path)
     with pytest.raises(TraceError, match="add record:"):

@@ -23,27 +23,27 @@ def _days() -> Days:
     return {MONDAY: np.arange(24.0), date(2019, 6, 4): np.full(24, 5.0)}
 
 
-def test_real_hires_are_whole_days() -> None:
+def test_real_hires_are_complete_days() -> None:
     days = read_hires(locate(HIRES))
     assert len(days) > 3000
     assert days[MONDAY].argmax() in (8, 17, 18)  # people go to work and home
 
 
-def test_the_purchases_swing_more_than_chance_within_minutes() -> None:
+def test_purchases_fluctuate_within_minutes() -> None:
     bursts = read_bursts(locate(PURCHASES))
     assert 0.5 < bursts.cv < 2
     assert 60 < bursts.correlation_s < 600
 
 
 @pytest.mark.parametrize("shape", ["hires", "walks"])
-def test_a_day_has_the_requests_asked_for(days: Days, shape: Shape) -> None:
+def test_days_have_the_wanted_number_of_requests(days: Days, shape: Shape) -> None:
     counts = synthesise(days, MONDAY, 2, BURSTS, shape=shape, requests_per_day=1e6)
     assert len(counts) == 2 * 1440
     assert counts.requests.sum() == pytest.approx(2e6, rel=0.01)
     assert counts.end_s == 2 * DAY_S
 
 
-def test_walkers_ask_at_lunch_and_in_the_evening() -> None:
+def test_walks_have_peaks_at_lunch_and_in_the_evening() -> None:
     flat = {MONDAY: np.ones(24)}
     counts = synthesise(flat, MONDAY, 1, BURSTS, shape="walks", requests_per_day=1e6, burstiness=0.0)
     hourly = counts.requests.reshape(24, 60).sum(axis=1)
@@ -52,7 +52,7 @@ def test_walkers_ask_at_lunch_and_in_the_evening() -> None:
     assert hourly[3] < 0.1 * hourly[18]
 
 
-def test_bursts_are_as_wide_as_asked_for() -> None:
+def test_burstiness_sets_the_coefficient_of_variation() -> None:
     flat = {MONDAY: np.ones(24)}
 
     def cv(burstiness: float) -> float:
@@ -63,7 +63,7 @@ def test_bursts_are_as_wide_as_asked_for() -> None:
     assert cv(0.3) == pytest.approx(0.3, rel=0.2)
 
 
-def test_what_the_series_does_not_have_is_refused(days: Days, tmp_path: Path) -> None:
+def test_rejects_days_and_numbers_out_of_range(days: Days, tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="2019-06-05 is not in the series"):
         synthesise(days, MONDAY, 3, BURSTS, requests_per_day=1e6)
     with pytest.raises(TraceError, match="burstiness: must be from 0 to 3, got -1"):

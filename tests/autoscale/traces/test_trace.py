@@ -55,12 +55,12 @@ def read_all(path: Path) -> list[Arrivals]:
         ("time_s,requests,candidates\n0,1,2\n60,inf,2\n", "bin 2"),
     ],
 )
-def test_what_is_no_trace_is_refused_with_the_reason(tmp_path: Path, text: str, expected: str) -> None:
+def test_error_of_invalid_trace_gives_the_reason(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(TraceError, match=expected):
         read_all(written(tmp_path, text))
 
 
-def test_a_file_that_is_not_there_or_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_rejects_missing_file_and_unknown_format(tmp_path: Path) -> None:
     for name in ("absent.csv", "absent.parquet", "absent.json"):
         with pytest.raises(TraceError, match="absent"):
             open_trace(tmp_path / name)
@@ -69,7 +69,7 @@ def test_a_file_that_is_not_there_or_of_another_kind_is_refused(tmp_path: Path) 
         open_trace(tmp_path / "broken.parquet")
 
 
-def test_disorder_across_chunks_is_seen() -> None:
+def test_detects_disorder_across_chunks() -> None:
     first, then = (Arrivals(np.array([time]), np.array([1], dtype=np.int32)) for time in (2.0, 1.0))
     with pytest.raises(TraceError, match="request 2"):
         list(ArrivalTrace("two", lambda: iter((first, then))).arrivals())
@@ -79,7 +79,7 @@ def test_disorder_across_chunks_is_seen() -> None:
 @given(
     st.lists(st.tuples(st.floats(0, 1e6), st.integers(1, 5000)), min_size=1, max_size=60).map(sorted),
 )
-def test_requests_are_read_as_they_were_written(
+def test_requests_round_trip_through_a_file(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, int]]
 ) -> None:
     times, candidates = zip(*rows, strict=True)
@@ -92,7 +92,7 @@ def test_requests_are_read_as_they_were_written(
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_counts_are_read_as_they_were_written(tmp_path: Path, suffix: str) -> None:
+def test_counts_round_trip_through_a_file(tmp_path: Path, suffix: str) -> None:
     counts = Bins.from_counts(120.0, 60.0, [5, 0, 7], 200.0)
     write_bins(counts, tmp_path / f"t.{suffix}", ["made up"])
     read = open_trace(tmp_path / f"t.{suffix}").bins(60.0)
@@ -100,14 +100,14 @@ def test_counts_are_read_as_they_were_written(tmp_path: Path, suffix: str) -> No
     assert read.candidates.tolist() == [200.0] * 3
 
 
-def test_every_counted_request_is_drawn_inside_its_bin() -> None:
+def test_requests_are_drawn_inside_their_bin() -> None:
     counts = Bins.from_counts(10.0, 30.0, [400, 0, 1_500_000], [100, 1, 50])
     times = np.concatenate([chunk.times_s for chunk in BinnedTrace("b", counts).arrivals(1)])
     assert np.histogram(times, [10, 40, 70, 100])[0].tolist() == [400, 0, 1_500_000]
     assert (np.diff(times) >= 0).all()
 
 
-def test_dispersed_arrivals_come_in_bursts_and_even_ones_do_not() -> None:
+def test_only_dispersed_arrivals_have_bursts() -> None:
     even = Bins.from_counts(0.0, 1000.0, [100_000], 10.0)
     dispersed = Bins(0.0, 1000.0, even.requests, even.candidates, np.array([0.5]), np.array([0.25]))
 
@@ -128,7 +128,7 @@ def test_the_same_seed_draws_the_same_requests() -> None:
     assert one.tolist() == other.tolist() != third.tolist()
 
 
-def test_bins_merge_and_split_without_losing_a_request() -> None:
+def test_merging_and_splitting_bins_keeps_all_requests() -> None:
     trace = BinnedTrace("b", Bins.from_counts(60.0, 60.0, [10, 20, 30], [100, 100, 400]))
     wide = trace.bins(180.0)
     assert (wide.start_s, wide.requests.tolist()) == (0.0, [30, 30])
@@ -142,7 +142,7 @@ def test_bins_merge_and_split_without_losing_a_request() -> None:
             trace.scaled(factor)
 
 
-def test_requests_are_counted_by_bins_with_their_candidates() -> None:
+def test_counts_requests_and_their_candidates_in_bins() -> None:
     trace = ArrivalTrace.from_arrays(np.array([5.5, 5.6, 9.0]), np.array([10, 30, 7], dtype=np.int32))
     counts = trace.bins(1.0)
     assert (counts.start_s, counts.requests.tolist()) == (5.0, [2, 0, 0, 0, 1])

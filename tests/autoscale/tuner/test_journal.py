@@ -7,7 +7,7 @@ from optuna.storages.journal import JournalFileBackend
 from autoscale.tuner.journal import Journal
 
 
-def test_lines_are_read_again_by_optunas_own(tmp_path: Path) -> None:
+def test_optunas_own_journal_reads_the_lines(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     journal = Journal(path)
     journal.append_logs([{"op_code": 1}, {"op_code": 2}])

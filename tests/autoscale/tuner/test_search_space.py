@@ -28,7 +28,7 @@ class Corner:
 
 @pytest.mark.parametrize("kind", policy_kinds())
 @pytest.mark.parametrize("fraction", [0.0, 0.5, 1.0])
-def test_the_corners_of_the_space_are_configurations(kind: str, fraction: float) -> None:
+def test_corners_of_the_space_are_valid_configurations(kind: str, fraction: float) -> None:
     config = suggested(Corner(kind, fraction), [kind], BASE)
     assert config is not None
     assert (config.policy.kind, config.p99_ms) == (kind, 80.0)
@@ -42,7 +42,7 @@ def test_defaults_lie_within_the_space(kind: str) -> None:
         assert numbers_by_name[name].low <= value <= numbers_by_name[name].high
 
 
-def test_serves_own_policy_is_searched_where_it_is_quick() -> None:
+def test_search_space_of_serves_policy_includes_short_delays() -> None:
     delay = next(number for number in numbers("target_ongoing") if number.name == "policy.upscale_delay_s")
     assert delay.low == 0.0
     assert all(not number.name.startswith("limits") for number in numbers("target_ongoing"))

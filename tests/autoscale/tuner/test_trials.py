@@ -17,7 +17,7 @@ def jobs() -> list[Job]:
 
 
 @pytest.mark.slow
-def test_processes_score_as_one_does_and_in_order() -> None:
+def test_processes_return_the_same_scores_in_order() -> None:
     with workers(ONE, Simulating(ONE, TRACE, 0), 1) as evaluate:
         alone = list(evaluate(jobs()))
     with workers(ONE, Simulating(ONE, TRACE, 0), 2) as evaluate:

@@ -28,7 +28,7 @@ def candidate(number: int, cost: float, misses: float) -> JudgedConfig:
     return JudgedConfig(number, SERVE, cost, misses)
 
 
-def test_a_search_ends_on_the_front_and_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_search_finds_a_front_and_resumes_from_its_journal(tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     tuned = tune(ONE, SERVE, TRACE, OPTIONS, tmp_path / "j", lambda *report: seen.append(report))
     assert tuned.trials == 6
@@ -43,7 +43,7 @@ def test_a_search_ends_on_the_front_and_goes_on_where_it_was(tmp_path: Path) -> 
         tune(ONE, SERVE, TRACE, other, tmp_path / "j")
 
 
-def test_what_is_no_journal_or_policy_is_told(tmp_path: Path) -> None:
+def test_rejects_invalid_journal_and_unknown_policy(tmp_path: Path) -> None:
     (tmp_path / "j").mkdir()
     with pytest.raises(AutoscaleError, match="cannot be used as a journal"):
         tune(ONE, SERVE, TRACE, OPTIONS, tmp_path / "j")
@@ -51,7 +51,7 @@ def test_what_is_no_journal_or_policy_is_told(tmp_path: Path) -> None:
         tune(ONE, SERVE, TRACE, OPTIONS.model_copy(update={"kinds": ("hope",)}), tmp_path / "k")
 
 
-def test_the_front_has_what_no_other_beats_in_both() -> None:
+def test_front_has_configurations_that_no_other_beats_in_both() -> None:
     every = [
         candidate(*each) for each in ((0, 5, 0.1), (1, 6, 0.2), (2, 7, 0.01), (3, 9, 0.001), (4, 8, 0.5))
     ]
@@ -60,20 +60,20 @@ def test_the_front_has_what_no_other_beats_in_both() -> None:
     assert chosen(every, 0.0001).number == 3
 
 
-def test_what_misses_many_times_what_is_allowed_goes_on_last() -> None:
+def test_trials_with_far_too_many_misses_come_last() -> None:
     scores = {0: (1.0, 0.9), 1: (5.0, 0.02), 2: (6.0, 0.005), 3: (9.0, 0.001), 4: (7.0, 0.006)}
     assert best(scores, 4, 0.01) == [2, 3, 1, 4]
     assert best(scores, 9, 0.01)[-1] == 0
 
 
-def test_the_window_is_where_the_load_changes_most() -> None:
+def test_window_is_the_period_in_which_the_load_changes_most() -> None:
     part = window(TRACE, 300.0)
     assert part is not None
     assert part[0] < 450 < part[1] or 350 < part[0] < 460 or 440 < part[1] < 560
     assert window(TRACE, 1e9) is None
 
 
-def test_a_change_is_told_in_words_and_written_as_a_patch() -> None:
+def test_describes_a_change_and_writes_it_as_a_patch() -> None:
     quick = AutoscalingConfig.model_validate(
         {"p99_ms": 100.0, "policy": {"kind": "target_ongoing", "upscale_delay_s": 5.0}}
     )
@@ -88,7 +88,7 @@ def test_a_change_is_told_in_words_and_written_as_a_patch() -> None:
     assert "on wave it costs" in gains(old, new, "wave")
 
 
-def test_what_is_judged_is_the_whole_trace_under_each_configuration() -> None:
+def test_judge_simulates_the_whole_trace_for_each_configuration() -> None:
     reports: list[tuple[str, int, int]] = []
     fixed, serve = judge(ONE, [None, SERVE], TRACE, OPTIONS, lambda *progress: reports.append(progress))
     alone = simulated(ONE, SERVE, TRACE, None, 0)

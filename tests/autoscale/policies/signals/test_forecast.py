@@ -33,7 +33,7 @@ def test_a_steady_load_is_expected_to_stay() -> None:
     assert forecast(CONFIG, state, 600, 120)[0] == pytest.approx(500)
 
 
-def test_a_slope_is_expected_to_go_on_and_fade() -> None:
+def test_trend_is_expected_to_continue_and_fade() -> None:
     state = ForecastState()
     for time_s in range(0, 1200, 5):
         state = observed(CONFIG, state, time_s, 100.0 + time_s)
@@ -41,7 +41,7 @@ def test_a_slope_is_expected_to_go_on_and_fade() -> None:
     assert forecast(CONFIG, state, 1200, 36_000)[0] < 1300 + CONFIG.fade_s * 1.1
 
 
-def test_a_jump_is_not_taken_for_a_slope_without_end() -> None:
+def test_jump_is_not_extrapolated_without_bound() -> None:
     state = ForecastState()
     for time_s in range(0, 3600, 5):
         state = observed(CONFIG, state, time_s, 100.0)
@@ -57,7 +57,7 @@ def test_a_jump_is_not_taken_for_a_slope_without_end() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.floats(1, DAY_S), st.floats(1, 5))
-def test_no_forecast_is_above_what_was_seen_times_its_growth(
+def test_forecast_is_bounded_by_the_highest_load_times_max_growth(
     loads: list[float], horizon_s: float, growth: float
 ) -> None:
     config, state = ForecastConfig(max_growth=growth, bin_s=60), ForecastState()
@@ -67,18 +67,18 @@ def test_no_forecast_is_above_what_was_seen_times_its_growth(
         assert expected <= growth * max(loads[: step + 1]) * (1 + 1e-9)
 
 
-def test_the_morning_is_expected_once_one_was_seen() -> None:
+def test_expects_the_morning_after_seeing_one() -> None:
     state, now_s = learnt(1.25), 1.25 * DAY_S  # Friday, 6 o'clock
     expected, _ = forecast(CONFIG, state, now_s, HOUR_S)
     assert expected == pytest.approx(by_the_hour(now_s + HOUR_S), rel=0.1)
 
 
-def test_a_weekend_is_told_from_working_days_once_seen() -> None:
+def test_distinguishes_weekends_from_working_days_after_one_week() -> None:
     state, now_s = learnt(9.25), 9.25 * DAY_S  # the second Saturday
     assert forecast(CONFIG, state, now_s, HOUR_S)[0] == pytest.approx(by_the_hour(now_s + HOUR_S), rel=0.1)
 
 
-def test_a_day_above_the_season_is_expected_to_stay_above_it() -> None:
+def test_load_above_the_season_is_expected_to_stay_above_it() -> None:
     state, now_s = learnt(3), 3 * DAY_S
     for step in range(120):
         state = observed(CONFIG, state, now_s + 60 * step, 2 * by_the_hour(now_s + 60 * step))
@@ -99,14 +99,14 @@ def test_the_band_widens_as_forecasts_miss() -> None:
     assert 0.1 < wild < 0.6
 
 
-def test_the_same_moment_teaches_nothing_new() -> None:
+def test_second_load_at_the_same_time_is_ignored() -> None:
     state = learnt(0.01)
     assert state.last_s is not None
     assert observed(CONFIG, state, state.last_s, 9999.0) == state
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e12)), max_size=30), st.floats(1, 1e5))
-def test_any_series_gives_a_finite_forecast(series: list[tuple[float, float]], horizon_s: float) -> None:
+def test_forecast_is_finite_for_any_series(series: list[tuple[float, float]], horizon_s: float) -> None:
     state, now_s = ForecastState(), 0.0
     for pause_s, load in series:
         now_s += pause_s
@@ -152,7 +152,7 @@ def seasonal(config: ForecastConfig, state: ForecastState, now_s: float, horizon
     st.floats(1, 2 * DAY_S),
     st.floats(0, 1e6),
 )
-def test_a_season_known_in_parts_is_looked_up_day_after_day(
+def test_unknown_bins_use_the_same_time_of_an_earlier_day(
     season: list[float], now_s: float, horizon_s: float, load: float
 ) -> None:
     config = ForecastConfig(band=0, bin_s=3600)

@@ -66,13 +66,13 @@ class Pipeline:
         return [step() if step is not None else self.step(**shares) for _ in range(int(seconds / 5))]
 
 
-def test_what_falls_before_the_ranker_is_its_demand() -> None:
+def test_requests_shed_before_the_ranker_count_as_its_demand() -> None:
     cluster = Pipeline()
     assert cluster.run(900, fell=0.3)[-1] == 4
     assert cluster.targets[CPU] * PER_S >= LOAD
 
 
-def test_a_ranker_that_is_too_small_is_not_taken_for_one_that_is_not_asked() -> None:
+def test_ranker_that_is_too_small_does_not_look_like_an_unused_one() -> None:
     cluster = Pipeline(rankers=2)
     cluster.run(600, fell=0.5)
     assert cluster.targets[CPU] == 4
@@ -80,19 +80,19 @@ def test_a_ranker_that_is_too_small_is_not_taken_for_one_that_is_not_asked() -> 
     assert cluster.run(600)[-1] == 4
 
 
-def test_requests_that_fell_after_they_had_reached_the_ranker_count_once() -> None:
+def test_requests_shed_after_they_reached_the_ranker_count_once() -> None:
     cluster = Pipeline()
     assert set(cluster.run(600, fell=0.4, reached=0.4)) == {4}
 
 
-def test_a_ranker_that_fails_keeps_the_replicas_of_its_load_and_gets_no_more() -> None:
+def test_failing_ranker_keeps_the_replicas_for_its_load() -> None:
     # Everything falls, nothing of it for lack of time.
     cluster = Pipeline()
     assert set(cluster.run(3600, fell=1.0)) == {4}
     assert "added" not in cluster.reason
 
 
-def test_misses_that_last_raise_capacity_step_by_step_and_the_reason_says_so() -> None:
+def test_lasting_misses_raise_capacity_in_steps_and_the_reason_says_so() -> None:
     cluster = Pipeline()
     cluster.run(60)
     asked = cluster.run(300, fell=0.2, missed=0.2)
@@ -102,7 +102,7 @@ def test_misses_that_last_raise_capacity_step_by_step_and_the_reason_says_so() -
     assert "% added because 20.0% of the answers are degraded, refused or late)" in cluster.reason
 
 
-def test_a_missed_objective_raises_capacity_though_no_answer_is_degraded() -> None:
+def test_late_answers_raise_capacity_even_if_none_is_degraded() -> None:
     cluster = Pipeline()
     cluster.run(60)
     assert cluster.run(300, missed=0.05)[-1] > 4
@@ -113,7 +113,7 @@ def test_misses_within_the_objective_add_nothing() -> None:
     assert set(cluster.run(1800, missed=0.008)) == {4}
 
 
-def test_misses_without_end_add_no_more_than_is_allowed() -> None:
+def test_lasting_misses_add_at_most_max_added() -> None:
     asked = Pipeline(max_added=0.5).run(6 * 3600, fell=0.9, missed=0.9)
     assert max(asked) == 6  # 1.5 x 3.5 replicas
     assert set(Pipeline(max_added=0).run(3600, fell=0.9, missed=0.9)) == {4}
@@ -129,21 +129,21 @@ def test_one_slow_start_does_not_move_the_target() -> None:
     assert set(asked) == {4}
 
 
-def test_misses_while_replicas_start_ask_for_nothing_more() -> None:
+def test_misses_while_replicas_start_add_nothing() -> None:
     cluster = Pipeline(startup_s=120, rankers=1)
     asked = cluster.run(110, fell=0.7, missed=0.9)
     assert max(asked) == 4
     assert cluster.run(600)[-1] == 4
 
 
-def test_a_unit_with_little_to_do_is_not_the_cause() -> None:
+def test_unit_with_a_low_load_gets_no_addition() -> None:
     cluster = Pipeline(rankers=40, down_window_s=86_400)
     cluster.run(60)
     cluster.run(600, missed=0.5)
     assert not cluster.state.inner.misses.added
 
 
-def test_what_was_added_fades_once_nothing_misses() -> None:
+def test_addition_fades_without_misses() -> None:
     cluster = Pipeline()
     cluster.run(60)
     assert max(cluster.run(600, fell=0.2, missed=0.2)) >= 6
@@ -159,13 +159,13 @@ def test_without_traffic_nothing_is_added() -> None:
     assert set(cluster.run(600, load=0.0, missed=1.0)) == {1}
 
 
-def test_a_single_replica_is_raised_too() -> None:
+def test_misses_raise_a_single_replica() -> None:
     cluster = Pipeline(rankers=1)
     cluster.run(60, load=0.9 * PER_S)
     assert cluster.run(120, load=0.9 * PER_S, missed=0.3)[-1] == 2
 
 
-def test_what_falls_is_spread_over_the_pools_as_what_arrives() -> None:
+def test_shed_requests_are_split_over_pools_like_arrivals() -> None:
     slo = AutoscalingConfig.model_validate({"policy": {"kind": "slo"}, "p99_ms": 80})
     policy = make_policy(slo, POOLS)
     per_s = {
@@ -184,7 +184,7 @@ def test_what_falls_is_spread_over_the_pools_as_what_arrives() -> None:
 
 
 @pytest.mark.parametrize("calls", [1, 2, 32])
-def test_ingresses_are_sized_by_what_their_calls_allow(calls: int) -> None:
+def test_ingress_is_sized_by_the_limit_of_its_calls(calls: int) -> None:
     spec = dataclasses.replace(
         CHAIN, units=(dataclasses.replace(CHAIN.units[0], max_calls_in_flight=calls), CHAIN.units[1])
     )

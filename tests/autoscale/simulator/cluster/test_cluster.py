@@ -9,7 +9,7 @@ from autoscale.simulator.options import Failure
 from tests.autoscale.simulator.specs import CPU, RANKER, one_unit
 
 
-def test_replicas_are_packed_and_the_emptiest_node_is_freed() -> None:
+def test_replicas_are_packed_and_the_emptiest_node_is_drained() -> None:
     cluster = Cluster(one_unit(6), 0.0)
     assert sorted(len(node.replicas) for node in cluster.nodes["cpu"]) == [2, 4]
     cluster.happens(0.0)
@@ -25,7 +25,7 @@ def test_replicas_are_packed_and_the_emptiest_node_is_freed() -> None:
     assert cluster.paid["cpu"].seconds == 2 * 105
 
 
-def test_replicas_that_do_not_answer_yet_go_first() -> None:
+def test_replicas_that_are_not_ready_are_removed_first() -> None:
     cluster = Cluster(one_unit(3), 0.0)
     cluster.happens(0.0)
     cluster.set_target(1.0, RANKER, 6)
@@ -40,7 +40,7 @@ def test_replicas_that_do_not_answer_yet_go_first() -> None:
     st.lists(st.floats(0, 1000), max_size=3),
     st.integers(0, 5),
 )
-def test_no_node_is_overfull_and_targets_are_met_where_there_is_room(
+def test_nodes_are_never_overfull_and_replicas_match_the_target(
     steps: list[tuple[float, int]], failures: list[float], seed: int
 ) -> None:
     pool = CPU.model_copy(update={"max_nodes": 5, "spot": SpotConfig(interruptions_per_hour=10)})

@@ -56,7 +56,7 @@ def erlang_c(servers: int, load: float) -> float:
 
 
 @pytest.mark.parametrize("load", [0.5, 0.8])
-def test_one_exponential_server_is_m_m_1(load: float) -> None:
+def test_exponential_server_matches_m_m_1(load: float) -> None:
     mean_s, error_s = mean_latencies(
         single_server(10.0, 1), 100 * load, 4000.0, _EXPONENTIAL / _EXPONENTIAL.mean()
     )
@@ -64,12 +64,12 @@ def test_one_exponential_server_is_m_m_1(load: float) -> None:
 
 
 @pytest.mark.parametrize("load", [0.5, 0.8])
-def test_one_deterministic_server_is_m_d_1(load: float) -> None:
+def test_deterministic_server_matches_m_d_1(load: float) -> None:
     mean_s, error_s = mean_latencies(single_server(10.0, 1), 100 * load, 4000.0, np.ones(DRAWS))
     assert mean_s == pytest.approx(0.01 * (1 + load / (2 * (1 - load))), abs=4 * error_s)
 
 
-def test_as_many_calls_in_flight_as_servers_are_m_m_c() -> None:
+def test_calls_in_flight_match_servers_of_m_m_c() -> None:
     servers, load = 4, 3.2
     front = replace(placed("ingress", 1, at_once_ms=1e-6, candidate_ms=0.0), cpus=0.01)
     # So many rankers that two calls never meet at one: the ingress's limit is what makes calls wait.
@@ -87,7 +87,7 @@ def test_as_many_calls_in_flight_as_servers_are_m_m_c() -> None:
 
 
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.9])
-def test_batches_are_a_bulk_service_queue(load: float) -> None:
+def test_batches_match_a_bulk_service_queue(load: float) -> None:
     # A service of k requests takes 2 + k ms, 8 at most; what is left at the ends of services is a Markov chain.
     service_s = (2.0 + np.arange(9)) / 1000
     per_s, states = load * 8 / service_s[8], 200
@@ -116,7 +116,7 @@ def test_batches_are_a_bulk_service_queue(load: float) -> None:
     assert mean_s == pytest.approx(expected_s, abs=4 * error_s)
 
 
-def test_a_batch_takes_as_much_longer_as_others_of_its_like_run() -> None:
+def test_batch_is_slower_while_other_replicas_run_batches() -> None:
     """One lone request after another finds the other replica idle; both replicas kept full never do."""
     spec = single_server(10.0, 1, replicas=2)
     [unit] = spec.units

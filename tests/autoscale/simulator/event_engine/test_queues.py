@@ -63,7 +63,7 @@ class Compiled:
     st.integers(1, 60),
     st.booleans(),
 )
-def test_batches_are_formed_as_the_cluster_forms_them(
+def test_batches_equal_those_of_the_cluster(
     steps: list[tuple[str, int, int]], max_candidates: int, max_waiting: int, in_order: bool
 ) -> None:
     # In a full queue an earlier deadline displaces a later one. Simulated requests come in order of theirs.
@@ -98,7 +98,7 @@ def test_batches_are_formed_as_the_cluster_forms_them(
         assert compiled.waiting == (real.waiting_requests, real.waiting_candidates)
 
 
-def test_deadlines_that_come_in_any_order_are_served_in_order() -> None:
+def test_work_is_served_in_order_of_deadline() -> None:
     config = BatchingConfig(max_candidates=100)
     compiled = Compiled(config)
     deadlines_s = np.random.default_rng(0).permutation(40) + 10.0

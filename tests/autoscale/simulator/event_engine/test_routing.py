@@ -48,7 +48,7 @@ async def served(weights: dict[str, float], calls: list[int]) -> list[str]:
 
 @settings(max_examples=50, deadline=None)
 @given(WEIGHTS, WEIGHTS, st.lists(st.integers(1, 2000), max_size=40))
-def test_calls_are_split_over_pools_as_the_service_splits_them(
+def test_split_of_calls_over_pools_equals_that_of_the_service(
     cpu: float, gpu: float, calls: list[int]
 ) -> None:
     weights = {"cpu": cpu, "gpu": gpu}

@@ -77,7 +77,7 @@ class Simulated:
 
 @settings(max_examples=60, deadline=None)
 @given(_batches, _requests, st.booleans(), st.floats(0.0, 0.05))
-def test_both_learn_admit_and_judge_alike(
+def test_simulator_and_service_learn_admit_and_judge_alike(
     batches: list[tuple[float, int]], requests: list[tuple[float, int]], promises: bool, waited_s: float
 ) -> None:
     simulated = Simulated(promises=promises)

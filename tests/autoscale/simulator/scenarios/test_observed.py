@@ -32,7 +32,7 @@ def seen_at_last(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_what_is_too_much_for_the_ranker_falls_at_the_ingress_and_misses(
+def test_overload_of_the_ranker_is_shed_at_the_ingress_and_counts_as_missed(
     engine: Literal["events", "steps"],
 ) -> None:
     # One ranker does about 400 requests/s.
@@ -48,7 +48,7 @@ def test_what_is_too_much_for_the_ranker_falls_at_the_ingress_and_misses(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_where_all_is_well_all_reaches_the_ranker_and_nothing_misses(
+def test_without_overload_all_requests_reach_the_ranker_and_none_is_missed(
     engine: Literal["events", "steps"],
 ) -> None:
     units = seen_at_last(two_units(1, 3, fallback=SMALL), even(300), engine)
@@ -57,7 +57,7 @@ def test_where_all_is_well_all_reaches_the_ranker_and_nothing_misses(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_answer_after_the_objective_is_a_miss(engine: Literal["events", "steps"]) -> None:
+def test_answer_after_the_objective_counts_as_missed(engine: Literal["events", "steps"]) -> None:
     tight = replace(two_units(1, 3), p99_ms=3.0)  # the ranker alone takes 4 ms
     units = seen_at_last(tight, even(100), engine)
     assert units[INGRESS].missed_requests_per_s == pytest.approx(100, rel=0.25)
@@ -85,7 +85,7 @@ def slower(spec: PipelineSpec, times: float) -> PipelineSpec:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_profile_that_promises_too_much_is_made_up_for(engine: Literal["events", "steps"]) -> None:
+def test_misses_compensate_for_a_profile_that_is_too_fast(engine: Literal["events", "steps"]) -> None:
     # The policy believes in a ranker that is 1.6 times as fast as the one that is simulated.
     spec = two_units(1, 1, fallback=SMALL)
     policy = make_policy(COUPLED, spec)
@@ -102,7 +102,7 @@ def test_a_profile_that_promises_too_much_is_made_up_for(engine: Literal["events
     assert without.timeline.misses[-5:].sum() > 0.02 * without.timeline.arrived[-5:].sum()
 
 
-def test_an_outage_of_the_ranker_scales_nothing_up() -> None:
+def test_outage_of_the_ranker_does_not_scale_up() -> None:
     spec = COUPLED.applied_to(two_units(1, 4, fallback=SMALL))
     failures = tuple(
         Failure(at_s=float(at_s), pool="cpu", unit="ranker", count=40) for at_s in range(300, 900, 2)

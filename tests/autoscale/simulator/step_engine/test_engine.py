@@ -83,7 +83,7 @@ def test_the_engines_agree_on_a_trace_of_requests() -> None:
     assert steps.latency.p99_ms == pytest.approx(events.latency.p99_ms, rel=0.1)
 
 
-def test_the_engines_agree_on_the_mean_where_a_policy_makes_much_of_chance() -> None:
+def test_the_engines_agree_on_mean_costs_of_a_policy_that_amplifies_randomness() -> None:
     # Serve's defaults scale down to one replica between two waves, and by the backlog of a few seconds up to a hundred:
     # what one run costs is chance, so it is means over seeds that are held together.
     config = TargetOngoingConfig(kind="target_ongoing")
@@ -111,7 +111,7 @@ def test_nothing_is_answered_after_its_deadline_in_steps() -> None:
     assert simulation.latency.p99_ms <= 303
 
 
-def test_a_backlog_delays_what_stands_behind_it_in_both() -> None:
+def test_a_backlog_delays_later_requests_in_both_engines() -> None:
     # Twice what a replica can do for half a minute, until the second one is ready.
     rates = Rates(0.0, 5.0, np.where((np.arange(60) >= 12) & (np.arange(60) < 18), 150.0, 60.0), 200.0)
     slow = one_unit(1, at_once_ms=2.0, candidate_ms=0.05, deadline_ms=60_000)
@@ -137,7 +137,7 @@ def test_from_zero_and_to_zero_in_steps() -> None:
     assert simulation.timeline.ready["ranker@cpu"].max() == 1
 
 
-def test_a_day_of_a_thousand_million_requests() -> None:
+def test_day_of_a_billion_requests() -> None:
     big = replace(one_unit(60), pools={"cpu": CPU.model_copy(update={"cpus": 16, "max_nodes": 100})})
     times_s = np.arange(0, 86_400, 60.0)
     rates = Rates(0.0, 60.0, 1e9 / 86_400 * (1 + 0.6 * np.sin(2 * np.pi * times_s / 86_400)), 200.0)

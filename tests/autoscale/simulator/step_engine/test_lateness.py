@@ -37,7 +37,7 @@ def test_every_answer_comes_by_the_deadline_and_is_counted_once(
     assert outcomes[LATENCY_S] <= answers.sum() * DEADLINE_MS / 1e3 * 1.02
 
 
-def test_what_has_no_room_is_shed_or_answered_by_the_fallback() -> None:
+def test_excess_requests_are_shed_or_answered_by_the_fallback() -> None:
     totals, latencies = np.zeros(LATENCY_S + 1), np.zeros(BUCKETS)
     refused(HURRIED, 7.0, totals, latencies)
     assert (totals[SHED], latencies.sum()) == (7.0, 0.0)

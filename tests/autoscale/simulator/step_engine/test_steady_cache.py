@@ -13,7 +13,7 @@ from tests.autoscale.simulator.step_engine.test_engine import PerReplica, waves
 SAMPLE = np.array([200], np.int32)
 
 
-def test_a_simulation_gives_the_same_whatever_others_found_out_before() -> None:
+def test_shared_states_do_not_change_results() -> None:
     options, known = SimulationOptions(engine="steps"), SteadyCache()
     first, second = (
         simulate(one_unit(3), PerReplica(ranker=per_s), waves(600, 0.2), options, None, known)
@@ -26,7 +26,7 @@ def test_a_simulation_gives_the_same_whatever_others_found_out_before() -> None:
     assert first.cost > second.cost
 
 
-def test_bounds_share_and_queues_do_not() -> None:
+def test_states_are_shared_despite_other_bounds_but_not_other_queues() -> None:
     known, spec = SteadyCache(), one_unit(3)
     states = known.get(spec, SAMPLE, 0)
     (unit,) = spec.units
