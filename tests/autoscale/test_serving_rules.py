@@ -1,4 +1,4 @@
-"""The serving rules: each rule by itself, compiled, and as the only copy."""
+"""The serving rules: each single rule, its compiled form, and a check that there is no second copy."""
 
 import ast
 import inspect
@@ -25,7 +25,7 @@ RULES: dict[str, Callable[..., Any]] = {
     name: value for name, value in vars(rules).items() if isinstance(value, FunctionType)
 }
 UNNAMED = {0.0, 0.5, 1.0, 2.0, 1e3, 1e-9}
-"""Numbers that need no name: none of them is a limit or a rate of its own."""
+"""Numbers that need no name, because they are not limits or rates."""
 
 TIMES = st.floats(0.0, 100.0)
 SHORT_TIMES = st.floats(0.001, 10.0)
@@ -62,7 +62,7 @@ def names_used(folder: Path) -> set[str]:
 
 
 def defined(tree: ast.Module) -> Iterator[str]:
-    """Return the names that a module assigns, and its functions, without leading underscores."""
+    """Yield the names of a module's constants and functions, without leading underscores."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id.strip("_").isupper():
             yield node.id.lstrip("_")
@@ -71,7 +71,7 @@ def defined(tree: ast.Module) -> Iterator[str]:
 
 
 def unnamed_numbers(tree: ast.Module) -> set[float]:
-    """Return the floats that stand within functions."""
+    """Return the float literals inside functions."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     numbers = (node for function in functions for node in ast.walk(function))
     return {n.value for n in numbers if isinstance(n, ast.Constant) and isinstance(n.value, float)}

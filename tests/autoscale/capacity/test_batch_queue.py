@@ -19,7 +19,7 @@ def affine(first_ms: float, candidate_ms: float, sigma: float) -> ServiceTime:
 
 
 def simulated_p99_s(queue: BatchQueue, requests_per_s: float, count: int = 150_000) -> float:
-    """Serve Poisson arrivals one batch after another: what the formula is to give."""
+    """Return the p99 of a simulation with Poisson arrivals, which the formula has to match."""
     random = np.random.default_rng(1)
     arrivals = np.cumsum(random.exponential(1 / requests_per_s, count))
     spread = np.exp(queue.service.sigma * random.standard_normal(count) - queue.service.sigma**2 / 2)
@@ -51,7 +51,7 @@ def test_p99_matches_a_simulated_replica(service: ServiceTime, max_candidates: i
 
 
 def test_m_d_1_queue_matches_the_textbook() -> None:
-    """Erlang (1909): the wait of M/D/1 at 80% is over 8 service times for 1.04% of arrivals."""
+    """Erlang (1909): at 80% load, the wait of M/D/1 exceeds 8.5 service times for 2.2% of the arrivals."""
     queue = BatchQueue(affine(10, 0, 0.0), 1, 1)
     rate, service_s, wait_s = 80.0, 0.01, 0.085
     later = 1 - (1 - 0.8) * sum(

@@ -1,4 +1,4 @@
-"""What calls in flight allow, in numbers, in the simulator and in words."""
+"""The limit of calls in flight: the formula, the simulator, and the messages about it."""
 
 import dataclasses
 
@@ -17,12 +17,12 @@ from autoscale.simulator.step_engine.steady_states import SteadyStates
 from autoscale.spec import Key, PipelineSpec, PlacedUnit, UnitSpec
 from tests.autoscale.policies.pipelines import CPU_POOL, profile
 
-SIZE = 256  # a power of two: sizes are told apart to a quarter of an octave
+SIZE = 256  # a power of two, because sizes are rounded to a quarter of an octave
 FRONT, BACK, FAST = Key("ingress", "cpu"), Key("ranker", "cpu"), Key("ranker", "fast")
 
 
 def steady(unit: str, pool: str, batch_ms: float, overhead_ms: float = 0.0) -> Profile:
-    """A batch takes the same time, whatever is in it."""
+    """Return a profile in which every batch takes the same time."""
     timings = tuple(
         Timing(requests=n, candidates=SIZE * n, p50_ms=batch_ms, p99_ms=batch_ms, mean_ms=batch_ms, runs=9)
         for n in (1, 16)
@@ -39,7 +39,7 @@ def steady(unit: str, pool: str, batch_ms: float, overhead_ms: float = 0.0) -> P
 
 
 def two_units(calls: int, *, batch_ms: float = 1.0, away_ms: float = 48.0) -> PipelineSpec:
-    """An ingress that takes 2 ms, and a ranker that is ``away_ms`` away, in its fast pool a quarter of that."""
+    """Return an ingress with batches of 2 ms, and a ranker with a hop of ``away_ms``. The fast pool has a quarter of it."""
     front = PlacedUnit("cpu", steady("ingress", "cpu", 2.0), cpus=1)
     back = (
         PlacedUnit("cpu", steady("ranker", "cpu", batch_ms, away_ms), cpus=1),
@@ -54,7 +54,7 @@ def two_units(calls: int, *, batch_ms: float = 1.0, away_ms: float = 48.0) -> Pi
 
 
 def test_calls_in_flight_limit_a_replica() -> None:
-    # 2 calls of 1,024 candidates. Each takes 2 ms here, 48 on the way, 1 there, and waits 4 ms for others there.
+    # 2 calls of 1,024 candidates. Each takes 2 ms here, 48 ms for the hop and 1 ms there, where it waits for 4 ms.
     limited = Sizing(two_units(2)).capacity(FRONT, SIZE, {"cpu": 1.0})
     assert limited.calls is not None
     assert limited.calls.per_s == pytest.approx(2 * 1024 / 0.055, rel=0.03)
@@ -70,7 +70,7 @@ def test_faster_pools_allow_more_load() -> None:
         for shares in ({"cpu": 1.0}, {"fast": 1.0}, {"cpu": 1.0, "fast": 3.0})
     )
     assert slow < both < fast
-    assert sizing.capacity(FRONT, SIZE).per_s == slow  # nothing is known of the split: the slower pool counts
+    assert sizing.capacity(FRONT, SIZE).per_s == slow  # without a known split, the slower pool counts
 
 
 def test_last_unit_has_no_call_limit() -> None:
@@ -130,7 +130,7 @@ def test_plan_has_more_ingresses_if_calls_limit_them_and_says_so() -> None:
 
 
 def test_time_of_a_call_includes_all_of_its_requests() -> None:
-    # Of a ranker that takes 20 us a candidate, a call of 1,000 candidates takes 5 times as long as one of 200.
+    # The ranker takes 20 us per candidate, so a call of 1,000 candidates takes 5 times as long as one of 200.
     ahead = PlacedUnit("cpu", profile("ingress", "cpu", batch_ms=1, candidate_ms=0.001), cpus=1)
     behind = PlacedUnit("cpu", profile("ranker", "cpu", batch_ms=2, candidate_ms=0.02), cpus=1)
     spec = PipelineSpec(

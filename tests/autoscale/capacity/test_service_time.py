@@ -10,7 +10,7 @@ from autoscale.profiles import Profile, Timing
 
 
 def profile(*timings: tuple[int, int, float, float], cpu_ms: float = 0.0) -> Profile:
-    """Give a profile of (requests, candidates, mean ms, p99 over p50)."""
+    """Return a profile with timings of (requests, candidates, mean ms, ratio of p99 to p50)."""
     return Profile(
         unit="ranker",
         pool="cpu",

@@ -1,4 +1,4 @@
-"""The planner: nodes hold what is planned on them, and no cheaper whole number of them would do."""
+"""The planner: the planned nodes have room for the replicas, carry the load, and cost as little as possible."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ from autoscale.spec import Key, PipelineSpec, PlacedUnit, UnitSpec
 
 
 def profile(unit: str, pool: str, ms: float, memory_mib: float = 500.0) -> Profile:
-    """Batches of a request take ``ms``, of ten requests five times that."""
+    """Return a profile in which a batch of one request takes ``ms``, and a batch of ten takes five times that."""
     timings = tuple(
         Timing(requests=n, candidates=100 * n, p50_ms=t, p99_ms=1.2 * t, mean_ms=t, runs=50)
         for n, t in ((1, ms), (10, 5 * ms))

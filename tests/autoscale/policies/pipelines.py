@@ -21,7 +21,7 @@ def profile(
     startup_s: float = 10.0,
     spread: float = 1.3,
 ) -> Profile:
-    """Give the profile of a unit whose batches take ``batch_ms`` and ``candidate_ms`` for each candidate."""
+    """Return the profile of a unit whose batches take ``batch_ms`` plus ``candidate_ms`` for each candidate."""
     timings = []
     for candidates in (50, 100, 200, 400, 800, 1600, 3200):
         mean_ms = batch_ms + candidate_ms * candidates
@@ -47,7 +47,7 @@ def profile(
 
 
 def unit(name: str, *placed: PlacedUnit, max_candidates: int = 2048) -> UnitSpec:
-    """Return a unit of these placements, whose calls to the next unit do not limit it."""
+    """Return a unit with these placements. Its calls to the next unit do not limit it."""
     return UnitSpec(name, placed, max_candidates, 65_536, max_calls_in_flight=32)
 
 
@@ -57,7 +57,7 @@ AHEAD = PlacedUnit("cpu", profile("main", "cpu", batch_ms=1, candidate_ms=0.002)
 
 
 def pipeline(*units: UnitSpec, p99_ms: float = 80.0) -> PipelineSpec:
-    """Give a pipeline of these units."""
+    """Return a pipeline of these units."""
     return PipelineSpec("walks", units, {"cpu": CPU_POOL, "gpu": GPU_POOL}, p99_ms=p99_ms, deadline_ms=500)
 
 
@@ -75,7 +75,7 @@ def seen(
     candidates_per_request: float = 200.0,
     ongoing: float = 0.0,
 ) -> UnitObservation:
-    """Give a unit at which so many candidates arrive a second, all served where enough are ready."""
+    """Return the observation of a unit that serves all arriving candidates."""
     return UnitObservation(
         ready=replicas if ready is None else ready,
         target=replicas,
@@ -88,5 +88,5 @@ def seen(
 
 
 def observed(**units: UnitObservation) -> Observation:
-    """Give an observation; units are named ``ranker_gpu`` for ``ranker@gpu``."""
+    """Return an observation. The argument ``ranker_gpu`` stands for ``ranker@gpu``."""
     return Observation({Key(*name.split("_")): unit for name, unit in units.items()})

@@ -1,4 +1,4 @@
-"""The decision on one lane: replicas, reasons and a split for its own keys alone."""
+"""The decision on one lane: replicas, reasons and a split for its own keys only."""
 
 import pytest
 

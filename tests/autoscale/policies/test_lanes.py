@@ -1,4 +1,4 @@
-"""Lanes: each key is in one of them, and the split of a unit's work follows what is ready."""
+"""Lanes: each key is in one lane, and the split of a unit's work follows the ready replicas."""
 
 from autoscale.policies.lanes import lanes_of, weights_of
 from autoscale.policies.mix import PoolOption

@@ -16,16 +16,16 @@ from tests.autoscale.policies.pipelines import ALONE, CPU, GPU, INGRESS, POOLS, 
 
 
 class Wanting:
-    """A policy that always wants the same."""
+    """A policy that always wants the same replicas."""
 
     def __init__(self, replicas: Mapping[Key, int]) -> None:
         self.replicas = replicas
 
     def start(self) -> None:
-        """It remembers nothing."""
+        """Return None, because the policy has no state."""
 
     def decide(self, now_s: float, observation: Observation, state: None) -> Decision[None]:
-        """Give what it was made with."""
+        """Return the replicas that were passed to the constructor."""
         return Decision(self.replicas, {key: f"{key} wants {n}" for key, n in self.replicas.items()}, state)
 
 

@@ -28,7 +28,7 @@ def config(kind: str, **options: Any) -> AutoscalingConfig:
 
 
 class Cluster:
-    """Replicas that are ready ``startup_s`` after they are asked for, and a policy asked every 5 s."""
+    """A fake cluster. Replicas are ready ``startup_s`` after their request, and the policy runs every 5 s."""
 
     def __init__(
         self, policy: Policy[Any], spec: PipelineSpec, replicas: int = 1, startup_s: float = 10.0
@@ -61,7 +61,7 @@ class Cluster:
         return dict(self.last.replicas)
 
     def run(self, load: float | Callable[[float], float], seconds: float, key: Key = CPU) -> list[int]:
-        """Decide for a load that may change with time; give what was asked for."""
+        """Decide for a load that may change with time, and return the requested replicas."""
         until_s, asked = self.now_s + seconds, []
         while self.now_s < until_s:
             asked.append(self.step({key: load(self.now_s) if callable(load) else load})[key])
@@ -161,7 +161,7 @@ def test_reason_says_that_the_objective_is_out_of_reach() -> None:
 
 
 def daily(time_s: float) -> float:
-    """Rise within minutes at nine o'clock, from a tenth."""
+    """Return a load that is ten times as high from 9:00 to 18:00 as at other times."""
     per_s = a_replica(ALONE, CPU)
     hour = time_s / 3600 % 24
     return per_s * (8.5 if 9 <= hour < 18 else 0.85)
@@ -171,7 +171,7 @@ def test_predictive_scales_up_before_the_second_morning() -> None:
     spec = ALONE
     cluster = Cluster(make_policy(config("predictive", forecast={"bin_s": 300}), spec), spec)
     nine_s = 86_400 + 9 * 3600
-    for hour in range(8, 11):  # the first day, its hours that matter
+    for hour in range(8, 11):  # the relevant hours of the first day
         cluster.now_s = hour * 3600.0
         cluster.run(daily, 3600)
     cluster.now_s = nine_s - 7200.0
@@ -189,7 +189,7 @@ def test_coupled_sizes_the_ranker_by_the_load_at_the_ingress() -> None:
         cluster = Cluster(make_policy(config(kind, **options), CHAIN), CHAIN)
         for _ in range(6):
             cluster.step({INGRESS: 0.8 * per_s, CPU: 0.8 * per_s})
-        # The wave: it has not come through the ingress yet.
+        # The wave has not passed the ingress yet.
         for _ in range(2):
             asked = cluster.step({INGRESS: 5.5 * per_s, CPU: 0.8 * per_s})
         assert asked[CPU] == expected, kind

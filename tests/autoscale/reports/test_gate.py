@@ -1,4 +1,4 @@
-"""Gates: what fails them, and what is none."""
+"""Gates: valid and invalid conditions."""
 
 import pytest
 

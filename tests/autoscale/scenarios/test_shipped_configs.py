@@ -1,4 +1,4 @@
-"""Pipelines that ship with autoscaling, against the policies' defaults."""
+"""The shipped pipelines with autoscaling: their policies are valid, and no option repeats a default."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""configs/cluster.yaml as it ships, on whole days: it misses next to nothing and costs no more than it did."""
+"""configs/cluster.yaml on whole days: nearly no request misses the objective, and the cost has not increased."""
 
 import dataclasses
 from pathlib import Path
@@ -23,12 +23,12 @@ ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "configs" / "cluster.yaml"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 COST_BEFORE = 254.29
-"""Of billion-day.csv, before calls in flight were counted and forecasts bounded."""
+"""Cost of billion-day.csv before the limits of calls in flight were modelled and forecasts were bounded."""
 SPIKE_S = (17 * 3600, 17 * 3600 + 600)
 
 
 def smooth_day() -> BinnedTrace:
-    """Return 1.07e9 requests without noise: a hump at lunch, one in the evening, and five times the load at 17:00."""
+    """Return 1.07e9 requests without noise: peaks at lunch and in the evening, and five times the load at 17:00."""
     minutes = np.arange(1440)
     hours = minutes / 60
     lunch, evening = (np.exp(-(((hours - at) / wide) ** 2) / 2) for at, wide in ((12.5, 1.3), (19.5, 2.0)))
@@ -53,7 +53,7 @@ def misses(simulation: Simulation) -> float:
 
 @pytest.fixture(scope="module")
 def days() -> dict[str, Simulation]:
-    """Both days under the shipped policy; what the cluster does at a load is found once."""
+    """Both days under the shipped policy, with shared steady states."""
     (scaling, spec), known = shipped(), SteadyCache()
     options = SimulationOptions(engine="steps", decisions="changes")
     traces = {"billion": open_trace(ROOT / "configs" / "traces" / "billion-day.csv"), "smooth": smooth_day()}
@@ -77,7 +77,7 @@ def test_smooth_day_with_a_spike_is_answered_in_time(days: dict[str, Simulation]
 
 def test_spike_gets_enough_rankers_and_few_more(days: dict[str, Simulation]) -> None:
     asked = max(record.replicas["ranker@cpu"] for record in days["smooth"].decisions)
-    # 65,736 requests/s at the spike's end, 107 of which a replica takes.
+    # 65,736 requests/s at the end of the spike, and a replica serves 107.
     assert 600 <= asked < 750
 
 
@@ -91,6 +91,6 @@ def test_more_ingresses_make_up_for_few_calls_in_flight() -> None:
     assert line.startswith("units.ingress.max_calls_in_flight: ")
     options = SimulationOptions(engine="steps", decisions="changes", start_s=57_600, end_s=60_000)
     simulation = run(few, scaling, smooth_day(), options)
-    # The first minutes start with the file's replicas, which are of no particular load.
+    # The first minutes start with the replicas of the file, which do not fit the load.
     assert simulation.timeline.misses[10:].sum() <= 0.001 * simulation.timeline.arrived[10:].sum()
     assert "limited by 2 calls in flight to ranker" in simulation.decisions[-1].reasons["ingress@cpu"]

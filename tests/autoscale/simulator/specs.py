@@ -18,7 +18,7 @@ CPU = PoolConfig(cpus=4, memory_gib=16, price_per_hour=1.0, provisioning_s=30)
 def profile(
     unit: str, *, at_once_ms: float, candidate_ms: float, spread: float = 1.3, startup_s: float = 4.0
 ) -> Profile:
-    """A batch takes ``at_once_ms`` and ``candidate_ms`` for each candidate."""
+    """Return a profile in which a batch takes ``at_once_ms`` plus ``candidate_ms`` for each candidate."""
     times = {size: at_once_ms + candidate_ms * size for size in (1, 200, 800)}
     return Profile(
         unit=unit,
@@ -51,7 +51,7 @@ def one_unit(
     candidate_ms: float = 0.01,
     spread: float = 1.3,
 ) -> PipelineSpec:
-    """One unit that does it all: 4 ms for 200 candidates, 10 ms for a full batch of 800."""
+    """Return a pipeline of one unit. It takes 4 ms for 200 candidates, and 10 ms for a full batch of 800."""
     unit = placed("ranker", replicas, at_once_ms=at_once_ms, candidate_ms=candidate_ms, spread=spread)
     return PipelineSpec(
         "one",
@@ -64,7 +64,7 @@ def one_unit(
 
 
 def two_units(ingresses: int = 2, rankers: int = 3, *, fallback: Fallback | None = None) -> PipelineSpec:
-    """An ingress that takes 0.5 ms for a batch, and the ranker behind it."""
+    """Return a pipeline of an ingress, which takes 0.5 ms for a batch, and a ranker."""
     spec = one_unit(rankers, fallback=fallback)
     front = UnitSpec(
         "ingress", (placed("ingress", ingresses, at_once_ms=0.5, candidate_ms=0.0001),), 800, 65_536, 4
@@ -73,7 +73,7 @@ def two_units(ingresses: int = 2, rankers: int = 3, *, fallback: Fallback | None
 
 
 class Scheduled:
-    """Decides what a schedule says: replicas from a time on; what it says nothing of stays."""
+    """A policy that follows a schedule of replicas by time. Keys without an entry stay as they are."""
 
     def __init__(self, schedule: Mapping[float, Mapping[Key, int]] | None = None) -> None:
         self._schedule = dict(schedule or {})

@@ -1,4 +1,4 @@
-"""Whole simulations: what becomes of requests, replicas and nodes when something happens to them."""
+"""Whole simulations: requests, replicas and nodes under load, scaling and failures."""
 
 import json
 from collections.abc import Iterator
@@ -81,7 +81,7 @@ def test_new_replica_is_ready_after_its_start_up_and_the_start_of_a_new_node() -
     policy = Scheduled({5.0: {RANKER: 4}, 20.0: {RANKER: 5}})
     simulation = simulate(one_unit(3), policy, poisson(100, 70.0), options)
     ready = simulation.timeline.ready["ranker@cpu"]
-    # 4 s to start; the fifth does not fit the node, and a node takes 30 s to come.
+    # A replica starts in 4 s. The fifth one does not fit the node, and a new node takes 30 s.
     assert [int(np.argmax(ready >= count)) + 1 for count in (4, 5)] == [9, 54]
     assert simulation.timeline.nodes["cpu"][[18, 20]].tolist() == [1, 2]
     assert simulation.cost == pytest.approx((70 + 50) / 3600)
@@ -93,7 +93,7 @@ def test_removed_replicas_drain_and_an_empty_node_stays_for_a_while() -> None:
     options = SimulationOptions(bin_s=1.0, idle_node_s=20.0)
     simulation = simulate(one_unit(5), policy, poisson(50, 100.0), options)
     assert simulation.timeline.ready["ranker@cpu"][8:12].tolist() == [5, 5, 1, 1]
-    # An ingress drains 30 s, then the node stands empty for 20 s.
+    # An ingress drains for 30 s, then its empty node stays for 20 s.
     assert simulation.timeline.nodes["cpu"][[50, 62]].tolist() == [2, 1]
     assert simulation.requests.misses == 0
 
@@ -112,7 +112,7 @@ def test_requests_wait_for_the_first_replica() -> None:
     simulation = simulate(spec, Scheduled({0.0: {RANKER: 2}}), poisson(10, 60.0))
     assert simulation.requests.late > 0
     assert simulation.requests.shed == simulation.requests.dropped == 0
-    assert simulation.latency.p99_ms > 10_000  # the node's 30 s, and the start-up
+    assert simulation.latency.p99_ms > 10_000  # 30 s for the node, and the start-up of the replica
     never = simulate(spec, Scheduled(), poisson(10, 60.0))
     assert never.requests.dropped == never.requests.arrived
     assert never.cost == 0
@@ -156,7 +156,7 @@ def test_policy_sees_the_load_of_the_cluster() -> None:
     assert back.arriving_candidates_per_s == pytest.approx(100_000, rel=0.1)
     assert back.served_candidates_per_s == pytest.approx(100_000, rel=0.1)
     assert (front.ready, back.ready, back.target) == (2, 3, 3)
-    # Little's law: half a second of a few milliseconds each; behind the ingress calls are counted, not requests.
+    # Little's law: 500 requests/s of a few milliseconds each. Behind the ingress, calls are counted, not requests.
     assert 0 < back.ongoing_requests <= front.ongoing_requests < 10
 
 

@@ -1,4 +1,4 @@
-"""Recorded traffic: files of several processes are one trace in order of time."""
+"""Recorded traffic: the files of several processes become one trace in order of time."""
 
 import json
 from pathlib import Path

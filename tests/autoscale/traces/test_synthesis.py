@@ -1,4 +1,4 @@
-"""Traces made of real series: the shape is theirs, the bursts are there, and the day has what was asked for."""
+"""Synthesised traces: their shape, their bursts and their number of requests."""
 
 from datetime import date
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Traces: what is read is what was written, and nothing that cannot be used gets past the door."""
+"""Traces: files round-trip, and invalid traces are rejected."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The journal: what is written is what Optuna's own reads, by another process too."""
+"""The journal: Optuna's own journal class can read it."""
 
 from pathlib import Path
 

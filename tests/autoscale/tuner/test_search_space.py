@@ -1,4 +1,4 @@
-"""The search space: every policy's numbers, within what they may be; what a trial chose is found again."""
+"""The search space: the numbers of every policy are within their bounds."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ BASE = AutoscalingConfig.model_validate({"p99_ms": 80.0, "policy": {"kind": "tar
 
 
 class Corner:
-    """Chooses the lowest, the middle or the highest of everything."""
+    """A trial that always chooses the lowest, the middle or the highest value."""
 
     def __init__(self, kind: str, fraction: float) -> None:
         self._kind, self._place = kind, fraction

@@ -1,4 +1,4 @@
-"""Trials: several processes score what one does, in order."""
+"""Trials: several processes return the same scores as one, in order."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The tuner: a search finds what costs and misses less, goes on where it was, and tells bad journals."""
+"""The tuner: a search finds a front, resumes from its journal, and rejects an invalid journal."""
 
 from pathlib import Path
 

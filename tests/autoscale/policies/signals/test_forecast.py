@@ -14,7 +14,7 @@ HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
 def by_the_hour(time_s: float) -> float:
-    """Little at night, much at noon, less at weekends."""
+    """Return a load that is low at night, high at noon, and lower at weekends."""
     weekend = int(time_s // DAY_S + 3) % 7 >= 5
     return (0.5 if weekend else 1.0) * (1000 - 900 * math.cos(2 * math.pi * time_s / DAY_S))
 
@@ -118,7 +118,7 @@ def test_forecast_is_finite_for_any_series(series: list[tuple[float, float]], ho
 
 
 def seasonal(config: ForecastConfig, state: ForecastState, now_s: float, horizon_s: float) -> float | None:
-    """Give the highest of four moments by the season's table alone; None where a bin of it was never seen."""
+    """Return the highest of four times by the seasonal table alone, or None if it does not know one of them."""
 
     def seen(time_s: float) -> float | None:
         days = (time_s - day * DAY_S for day in range(7))

@@ -1,4 +1,4 @@
-"""Demand that is not reached, and misses of the objective: what raises capacity, and what does not."""
+"""Shed demand and misses of the objective: the cases that raise capacity, and those that do not."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,14 +20,14 @@ def config(**options: Any) -> AutoscalingConfig:
 
 
 PER_S = Sizing(config().applied_to(CHAIN), aim=0.9, max_load=0.85).capacity(CPU, 200).per_s
-"""Candidates/s that the policy gives a ranker."""
+"""Candidates/s for which the policy sizes a ranker."""
 LOAD = 3.5 * PER_S
 
 
 class Pipeline:
-    """A fake cluster: what comes in, what of it falls or misses, and how many rankers the policy asks for.
+    """A fake cluster with a load, with shares of shed and missed requests, and with a policy that requests replicas.
 
-    fell, missed: shares of the requests. startup_s: of every replica.
+    ``startup_s`` is the start-up time of every replica.
     """
 
     def __init__(self, startup_s: float = 0.0, rankers: int = 4, **options: Any) -> None:
@@ -39,7 +39,14 @@ class Pipeline:
         self.reason = ""
 
     def step(self, load: float = LOAD, fell: float = 0.0, missed: float = 0.0, reached: float = 0.0) -> int:
-        """Decide once, and let 5 s pass. reached: share of the requests that fell after they had reached it."""
+        """Decide once, and let 5 s pass.
+
+        Args:
+            load: candidates/s at the ingress.
+            fell: share of the requests that are shed.
+            missed: share of the requests that miss the objective.
+            reached: share of the requests that are shed after they reached the ranker.
+        """
         ready = {
             key: sum(start + self.startup_s <= self.now_s for start in starts)
             for key, starts in self.ready_s.items()
@@ -62,7 +69,7 @@ class Pipeline:
         return self.targets[CPU]
 
     def run(self, seconds: float, step: Callable[[], int] | None = None, **shares: float) -> list[int]:
-        """Decide every 5 s; return the rankers that were asked for."""
+        """Decide every 5 s, and return the requested rankers."""
         return [step() if step is not None else self.step(**shares) for _ in range(int(seconds / 5))]
 
 
@@ -76,7 +83,7 @@ def test_ranker_that_is_too_small_does_not_look_like_an_unused_one() -> None:
     cluster = Pipeline(rankers=2)
     cluster.run(600, fell=0.5)
     assert cluster.targets[CPU] == 4
-    # As the ranker gets larger what falls gets less; the load stays.
+    # With more rankers fewer requests are shed, but the load stays the same.
     assert cluster.run(600)[-1] == 4
 
 
@@ -86,7 +93,7 @@ def test_requests_shed_after_they_reached_the_ranker_count_once() -> None:
 
 
 def test_failing_ranker_keeps_the_replicas_for_its_load() -> None:
-    # Everything falls, nothing of it for lack of time.
+    # All requests are shed, but none of them for lack of time.
     cluster = Pipeline()
     assert set(cluster.run(3600, fell=1.0)) == {4}
     assert "added" not in cluster.reason

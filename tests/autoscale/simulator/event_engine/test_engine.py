@@ -1,4 +1,4 @@
-"""The event engine against queueing theory: seeds are fixed, bounds are four standard errors of batch means."""
+"""The event engine against queueing theory. Seeds are fixed, and bounds are four standard errors of batch means."""
 
 import math
 from dataclasses import replace
@@ -22,7 +22,7 @@ _EXPONENTIAL = -np.log1p(-(np.arange(DRAWS) + 0.5) / DRAWS)
 def mean_latencies(
     spec: PipelineSpec, per_s: float, until_s: float, draws: NDArray[np.float64], parts: int = 20
 ) -> tuple[float, float]:
-    """Give the mean time in the system and its standard error, without the first part."""
+    """Return the mean time in the system and its standard error, without the first part."""
     engine = EventEngine(
         spec, Feed(poisson(per_s, until_s, candidates=1, seed=7), 0.0, None), 3, {RANKER: draws}
     )
@@ -72,7 +72,7 @@ def test_deterministic_server_matches_m_d_1(load: float) -> None:
 def test_calls_in_flight_match_servers_of_m_m_c() -> None:
     servers, load = 4, 3.2
     front = replace(placed("ingress", 1, at_once_ms=1e-6, candidate_ms=0.0), cpus=0.01)
-    # So many rankers that two calls never meet at one: the ingress's limit is what makes calls wait.
+    # There are so many rankers that two calls never meet at one. Calls wait only because of the ingress's limit.
     back = replace(placed("ranker", 1000, at_once_ms=10.0, candidate_ms=0.0, spread=1.0), cpus=0.01)
     spec = replace(
         single_server(10.0, 1),
@@ -88,7 +88,7 @@ def test_calls_in_flight_match_servers_of_m_m_c() -> None:
 
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.9])
 def test_batches_match_a_bulk_service_queue(load: float) -> None:
-    # A service of k requests takes 2 + k ms, 8 at most; what is left at the ends of services is a Markov chain.
+    # A service of k requests takes 2 + k ms, with k at most 8. The numbers that wait at its end are a Markov chain.
     service_s = (2.0 + np.arange(9)) / 1000
     per_s, states = load * 8 / service_s[8], 200
     spec = one_unit(
@@ -107,7 +107,7 @@ def test_batches_match_a_bulk_service_queue(load: float) -> None:
         comes = poisson_distribution.pmf(np.arange(states), per_s * service_s[batch])
         chain[left, behind:] = comes[: states - behind]
         chain[left, -1] += 1 - chain[left].sum()
-        # Requests times seconds until the service's end, and how long until then.
+        # Requests times seconds until the end of the service, and the seconds until then.
         present[left] = (batch + behind) * service_s[batch] + per_s * service_s[batch] ** 2 / 2
         time_s[left] = service_s[batch] + (1 / per_s if left == 0 else 0.0)
     chances = np.linalg.matrix_power(chain, 4096)[0]
@@ -117,7 +117,7 @@ def test_batches_match_a_bulk_service_queue(load: float) -> None:
 
 
 def test_batch_is_slower_while_other_replicas_run_batches() -> None:
-    """One lone request after another finds the other replica idle; both replicas kept full never do."""
+    """A single request at a time finds the other replica idle. Under full load the other replica is never idle."""
     spec = single_server(10.0, 1, replicas=2)
     [unit] = spec.units
     contended = unit.placed[0].profile.model_copy(update={"contention": 0.25, "neighbours": 1})

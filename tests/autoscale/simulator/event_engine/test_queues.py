@@ -1,4 +1,4 @@
-"""The simulator's batcher against the cluster's: the same offers and takes, step by step."""
+"""The simulator's batcher against the cluster's, for the same steps."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _steps = st.one_of(
 
 
 class Compiled:
-    """The compiled batcher of one replica, asked as ``Batcher`` is."""
+    """The compiled batcher of one replica, with an interface like ``Batcher``."""
 
     def __init__(self, config: BatchingConfig) -> None:
         self._config = config
@@ -66,7 +66,7 @@ class Compiled:
 def test_batches_equal_those_of_the_cluster(
     steps: list[tuple[str, int, int]], max_candidates: int, max_waiting: int, in_order: bool
 ) -> None:
-    # In a full queue an earlier deadline displaces a later one. Simulated requests come in order of theirs.
+    # In a full queue an earlier deadline displaces a later one. Simulated requests arrive in order of deadline.
     config = BatchingConfig(
         max_candidates=max_candidates, max_waiting_candidates=max_waiting if in_order else 10_000
     )

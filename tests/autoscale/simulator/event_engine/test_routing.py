@@ -1,4 +1,4 @@
-"""Routing: calls are split over pools as the router of an ingress splits them."""
+"""Routing: calls are split over pools in the same way as by the router of an ingress."""
 
 import asyncio
 

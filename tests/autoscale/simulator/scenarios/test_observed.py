@@ -1,4 +1,4 @@
-"""What policies see in a simulation: what did not reach a unit, and what missed the objective, in both engines."""
+"""Observations in a simulation, in both engines: shed requests and requests that missed the objective."""
 
 from dataclasses import replace
 from typing import Literal
@@ -74,7 +74,7 @@ COUPLED = AutoscalingConfig.model_validate(
 
 
 def slower(spec: PipelineSpec, times: float) -> PipelineSpec:
-    """Return the pipeline with a ranker that takes so many times as long."""
+    """Return the pipeline with a ranker that is slower by the factor ``times``."""
     units = (
         spec.units[0],
         replace(
@@ -86,7 +86,7 @@ def slower(spec: PipelineSpec, times: float) -> PipelineSpec:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_misses_compensate_for_a_profile_that_is_too_fast(engine: Literal["events", "steps"]) -> None:
-    # The policy believes in a ranker that is 1.6 times as fast as the one that is simulated.
+    # The policy has the profile of a ranker that is 1.6 times as fast as the simulated one.
     spec = two_units(1, 1, fallback=SMALL)
     policy = make_policy(COUPLED, spec)
     rates = even(900, 900)

@@ -1,4 +1,4 @@
-"""Where a backlog stands: nothing of it is lost, and no more is in a unit than those before it let through."""
+"""The backlog: its distribution over units is complete, and respects the calls in flight of earlier units."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The stepped engine against the event engine: cost within 5%, p99 within 10%."""
+"""The step engine against the event engine: cost within 5%, p99 within 10%."""
 
 import math
 from dataclasses import replace
@@ -20,7 +20,7 @@ Wanted: TypeAlias = dict[str, tuple[int, ...]]
 
 
 class PerReplica:
-    """As many replicas as the busiest of the last minute's intervals needs, at so many requests a second for each."""
+    """A policy for the busiest interval of the last minute, with a fixed number of requests/s per replica."""
 
     def __init__(self, **per_s: float) -> None:
         self._per_s = per_s
@@ -84,8 +84,8 @@ def test_the_engines_agree_on_a_trace_of_requests() -> None:
 
 
 def test_the_engines_agree_on_mean_costs_of_a_policy_that_amplifies_randomness() -> None:
-    # Serve's defaults scale down to one replica between two waves, and by the backlog of a few seconds up to a hundred:
-    # what one run costs is chance, so it is means over seeds that are held together.
+    # Serve's defaults scale down to one replica between two waves, and up to a hundred after a backlog of a few
+    # seconds. The cost of a single run is therefore random, and the test compares means over seeds.
     config = TargetOngoingConfig(kind="target_ongoing")
     costs = [
         [
@@ -112,7 +112,7 @@ def test_nothing_is_answered_after_its_deadline_in_steps() -> None:
 
 
 def test_a_backlog_delays_later_requests_in_both_engines() -> None:
-    # Twice what a replica can do for half a minute, until the second one is ready.
+    # Half a minute of twice the capacity of one replica, until the second replica is ready.
     rates = Rates(0.0, 5.0, np.where((np.arange(60) >= 12) & (np.arange(60) < 18), 150.0, 60.0), 200.0)
     slow = one_unit(1, at_once_ms=2.0, candidate_ms=0.05, deadline_ms=60_000)
     events, steps = both(replace(slow, p99_ms=500), rates, ranker=90.0)

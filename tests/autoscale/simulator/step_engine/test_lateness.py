@@ -1,4 +1,4 @@
-"""What waiting makes of answers: none is lost, and none comes after its deadline."""
+"""The effect of waiting on answers: none is lost, and none comes after its deadline."""
 
 import numpy as np
 import pytest

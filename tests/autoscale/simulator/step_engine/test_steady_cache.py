@@ -1,4 +1,4 @@
-"""What simulations share: the same results as alone, and nothing between pipelines whose queues differ."""
+"""The cache of steady states: it does not change results, and pipelines with different queues share no states."""
 
 from dataclasses import replace
 
