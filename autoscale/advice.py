@@ -64,12 +64,12 @@ def call_limited(spec: PipelineSpec, sizing: Sizing, used: Collection[Key] | Non
     """
     lines = []
     for key in spec.keys():
-        behind, size = next_unit(spec, key.unit), float(spec.candidates_per_request)
+        called, size = next_unit(spec, key.unit), float(spec.candidates_per_request)
         limited: dict[Key, CandidateCapacity] = {}
-        if behind is None:
+        if called is None:
             continue
-        for placed in behind.placed:
-            to = Key(behind.name, placed.pool)
+        for placed in called.placed:
+            to = Key(called.name, placed.pool)
             if sizing.capacity(to, size).feasible if used is None else to in used:
                 limited[to] = sizing.capacity(key, size, {to.pool: 1.0})
         if not limited:

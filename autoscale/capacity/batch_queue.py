@@ -95,9 +95,11 @@ class BatchQueue:
             and the weight. The time after it consists of the full batches ahead and the arrival's own batch.
         """
         busy_s, sigma, full = self.busy_s(), max(self.service.sigma, 0.01), self.max_requests
-        chances = left_at_ends(rate, busy_s, sigma)
-        idle = chances[0] / max(rate, 1e-12)
-        left, time_s = fewer_states(chances * busy_s[np.clip(np.arange(chances.size), 1, full) - 1])
+        probabilities = left_at_ends(rate, busy_s, sigma)
+        idle = probabilities[0] / max(rate, 1e-12)
+        left, time_s = fewer_states(
+            probabilities * busy_s[np.clip(np.arange(probabilities.size), 1, full) - 1]
+        )
         # Axes, in this order:
         # - requests that waited at the last end of a service
         # - time of the present batch (an arrival meets long batches more often)
@@ -132,8 +134,8 @@ class BatchQueue:
         rest_s = np.broadcast_to(rest_s, seen.shape)
         alone = (0.0, busy_s[0], sigma, idle)  # an arrival at an idle replica
         waits, means, deviations, weights = (
-            np.append(part[seen], one)
-            for part, one in zip((rest_s, means, deviations, weights), alone, strict=True)
+            np.append(part[seen], idle_value)
+            for part, idle_value in zip((rest_s, means, deviations, weights), alone, strict=True)
         )
         return waits, means, deviations, weights / weights.sum()
 
@@ -151,13 +153,13 @@ def _quantile_s(
 
     logs = np.log(means) - deviations**2 / 2
 
-    def lacks(time_s: float) -> float:
+    def log_error(time_s: float) -> float:
         """Return the logarithmic error of the share that is later. It is nearly linear, so root finding is fast."""
         below = ndtr((np.log(np.maximum(time_s - waits, 1e-12)) - logs) / deviations)
         return math.log1p(-quantile) - math.log(max(1 - float((weights * below).sum()), 1e-15))
 
     longest_s = float((waits + means * np.exp(5 * deviations)).max())
-    return float(brentq(lacks, 0.0, longest_s, xtol=_PRECISION * longest_s))
+    return float(brentq(log_error, 0.0, longest_s, xtol=_PRECISION * longest_s))
 
 
 def _poisson(means: NDArray[np.float64], deviates: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -77,15 +77,17 @@ def call_limit(
     unit = spec.unit(key.unit)
     requests = max(1, int(unit.max_candidates / candidates_per_request))
     candidates = requests * candidates_per_request
-    there = service_time(spec.placed(to).profile)
-    queue = BatchQueue(_of_calls(there, requests), candidates, spec.unit(to.unit).max_candidates)
+    called_service = service_time(spec.placed(to).profile)
+    queue = BatchQueue(
+        _service_of_calls(called_service, requests), candidates, spec.unit(to.unit).max_candidates
+    )
     calls_per_s = min(load_per_s / candidates, _FULLEST * queue.saturation_per_s)
     return CallLimit(
         unit=to.unit,
         calls=unit.max_calls_in_flight,
         candidates=candidates,
         own_s=max(float(service_time(spec.placed(key).profile).busy_s(requests, candidates)), 1e-6),
-        response_s=there.overhead_s + queue.mean_s(calls_per_s),
+        response_s=called_service.overhead_s + queue.mean_s(calls_per_s),
     )
 
 
@@ -97,7 +99,7 @@ def mixed(limits: Mapping[str, CallLimit], shares: Mapping[str, float]) -> CallL
 
 
 @functools.lru_cache(maxsize=256)
-def _of_calls(service: ServiceTime, requests: int) -> ServiceTime:
+def _service_of_calls(service: ServiceTime, requests: int) -> ServiceTime:
     """Return the service time of calls of ``requests`` requests each. One call then counts as one request."""
     return replace(
         service,

@@ -66,9 +66,9 @@ def _stationary(chain: NDArray[np.float64], down: int) -> NDArray[np.float64]:
         below = chain[state, first:state]
         chain[:state, state] /= max(float(below.sum()), 1e-300)
         chain[:state, first:state] += chain[:state, state, None] * below
-    chances = np.zeros(size)
-    chances[0] = 1.0
+    probabilities = np.zeros(size)
+    probabilities[0] = 1.0
     for state in range(1, size):
-        chances[state] = (chances[:state] * chain[:state, state]).sum()
-    scaled: NDArray[np.float64] = chances / chances.sum()
+        probabilities[state] = (probabilities[:state] * chain[:state, state]).sum()
+    scaled: NDArray[np.float64] = probabilities / probabilities.sum()
     return scaled

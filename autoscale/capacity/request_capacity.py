@@ -40,10 +40,10 @@ def request_capacities(spec: PipelineSpec) -> dict[Key, RequestCapacity]:
             key = Key(unit.name, placed.pool)
             capacity = sizing.capacity(key, size, cheapest)
             if capacity.feasible:
-                there = _there(spec, key) / size
+                availability = _availability(spec, key) / size
                 limited = capacity.calls is not None
                 loads[key] = RequestCapacity(
-                    capacity.per_s * there, capacity.saturation_per_s * there, limited
+                    capacity.per_s * availability, capacity.saturation_per_s * availability, limited
                 )
         if not any(key.unit == unit.name for key in loads):
             raise SpecError(
@@ -52,12 +52,12 @@ def request_capacities(spec: PipelineSpec) -> dict[Key, RequestCapacity]:
                 f"overhead outside batches; raise autoscaling.p99_ms or the share, lower candidates.count, or add a "
                 f"faster pool"
             )
-        of_unit = [key for key in loads if key.unit == unit.name]
-        cheapest = {min(of_unit, key=lambda key: price(spec, key) / loads[key].requests_per_s).pool: 1.0}
+        unit_keys = [key for key in loads if key.unit == unit.name]
+        cheapest = {min(unit_keys, key=lambda key: price(spec, key) / loads[key].requests_per_s).pool: 1.0}
     return loads
 
 
-def _there(spec: PipelineSpec, key: Key) -> float:
+def _availability(spec: PipelineSpec, key: Key) -> float:
     spot = spec.pools[key.pool].spot
     if spot is None:
         return 1.0

@@ -70,7 +70,7 @@ def service_time(profile: Profile) -> ServiceTime:
     sizes = sorted({timing.candidates for timing in timings})
     means = np.array([timing.mean_ms / 1000 for timing in timings])
     rows = np.array([[1.0, *(float(t.candidates >= size) for size in sizes[1:])] for t in timings])
-    requests = np.array([[float(timing.requests) * _told_apart(timings)] for timing in timings])
+    requests = np.array([[float(timing.requests) * _are_requests_separable(timings)] for timing in timings])
     # Columns: time per request, time of the smallest batch, and the additional time of each larger size.
     fit, _ = nnls(np.hstack([requests, rows]) / means[:, None], np.ones(len(timings)))
     knots, seconds = np.array(sizes, np.float64), np.cumsum(fit[1:])
@@ -83,11 +83,11 @@ def service_time(profile: Profile) -> ServiceTime:
     weights = np.array([timing.runs for timing in timings], np.float64)
     spreads = np.array([max(0.0, math.log(timing.p99_ms / timing.p50_ms)) for timing in timings])
     sigma = float(np.average(spreads, weights=weights)) / _Z99
-    among_its_like = profile.served_ratio * (1 + profile.contention)
+    contention_factor = profile.served_ratio * (1 + profile.contention)
     return ServiceTime(
         candidates=np.concatenate([[0.0], knots]),
-        seconds=np.concatenate([[first_s], seconds]) * among_its_like,
-        per_request_s=float(fit[0]) * among_its_like,
+        seconds=np.concatenate([[first_s], seconds]) * contention_factor,
+        per_request_s=float(fit[0]) * contention_factor,
         sigma=sigma if profile.served_sigma is None else profile.served_sigma,
         overhead_s=profile.overhead_ms / 1000,
         overhead_cpu_s=profile.overhead_cpu_ms / 1000,
@@ -96,5 +96,5 @@ def service_time(profile: Profile) -> ServiceTime:
     )
 
 
-def _told_apart(timings: list[Timing]) -> bool:
+def _are_requests_separable(timings: list[Timing]) -> bool:
     return len({timing.candidates for timing in timings}) < len(timings)

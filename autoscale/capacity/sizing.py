@@ -69,12 +69,12 @@ class Sizing:
         }
         others = [name for name in alone_s if name not in shares]
         rest_s = (1 - sum(shares.values())) * objective_s - sum(overhead_s[name] for name in others)
-        taken_s = sum(alone_s[name] for name in others)
+        total_alone_s = sum(alone_s[name] for name in others)
         return {
             name: max(
                 shares[name] * objective_s - overhead_s[name]
                 if name in shares
-                else rest_s * lone_s / taken_s,
+                else rest_s * lone_s / total_alone_s,
                 _LEAST_SHARE * objective_s,
             )
             for name, lone_s in alone_s.items()
@@ -108,15 +108,15 @@ class Sizing:
         return known
 
     def _call_limit(self, key: Key, octave: int, shares: Mapping[str, float]) -> CallLimit | None:
-        behind = next_unit(self._spec, key.unit)
-        if behind is None:
+        called = next_unit(self._spec, key.unit)
+        if called is None:
             return None
-        limits = {p.pool: self._calls_to(key, Key(behind.name, p.pool), octave) for p in behind.placed}
+        limits = {p.pool: self._calls_to(key, Key(called.name, p.pool), octave) for p in called.placed}
         weights = {pool: share for pool, share in shares.items() if share > 0 and pool in limits}
         if weights:
             return mixed(limits, weights)
-        kept = [pool for pool in limits if self._own(Key(behind.name, pool), octave).feasible]
-        return min((limits[pool] for pool in kept or limits), key=lambda limit: limit.per_s)
+        feasible_pools = [pool for pool in limits if self._own(Key(called.name, pool), octave).feasible]
+        return min((limits[pool] for pool in feasible_pools or limits), key=lambda limit: limit.per_s)
 
     def _calls_to(self, key: Key, to: Key, octave: int) -> CallLimit:
         known = self._calls.get((key, to, octave))

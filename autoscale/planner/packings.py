@@ -47,38 +47,38 @@ def packings(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity]) -> list[P
     return results
 
 
-def _takes(spec: PipelineSpec, key: Key) -> tuple[float, float, float]:
+def _needs(spec: PipelineSpec, key: Key) -> tuple[float, float, float]:
     placed = spec.placed(key)
     return placed.cpus, placed.gpus, placed.profile.memory_mib / 1024
 
 
-def _has(spec: PipelineSpec, pool: str) -> tuple[float, float, float]:
+def _resources(spec: PipelineSpec, pool: str) -> tuple[float, float, float]:
     node = spec.pools[pool]
     return node.cpus, float(node.gpus), node.memory_gib
 
 
 def _fit(spec: PipelineSpec, key: Key) -> int:
-    pairs = zip(_has(spec, key.pool), _takes(spec, key), strict=True)
-    return int(min(has / takes + 1e-9 for has, takes in pairs if takes))
+    pairs = zip(_resources(spec, key.pool), _needs(spec, key), strict=True)
+    return int(min(available / need + 1e-9 for available, need in pairs if need))
 
 
 def _room_left(spec: PipelineSpec, pool: str, first: Sequence[int]) -> int:
     """Return how many replicas of the last unit fit beside the others, ``first``, or -1 if the others do not fit."""
-    left = list(_has(spec, pool))
+    left = list(_resources(spec, pool))
     for unit, count in zip(spec.units, first, strict=False):
         if count:
-            takes = _takes(spec, Key(unit.name, pool))
-            left = [has - count * taken for has, taken in zip(left, takes, strict=True)]
+            needs = _needs(spec, Key(unit.name, pool))
+            left = [available - count * need for available, need in zip(left, needs, strict=True)]
     if min(left) < -1e-9:
         return -1
     last = spec.units[-1]
     if not any(placed.pool == pool for placed in last.placed):
         return 0
-    pairs = zip(left, _takes(spec, Key(last.name, pool)), strict=True)
-    return int(min((max(has, 0.0) / takes + 1e-9 for has, takes in pairs if takes), default=0))
+    pairs = zip(left, _needs(spec, Key(last.name, pool)), strict=True)
+    return int(min((max(available, 0.0) / need + 1e-9 for available, need in pairs if need), default=0))
 
 
 def largest_part(spec: PipelineSpec, key: Key) -> tuple[float, str]:
     """Return the largest share of a node's resource that a replica uses, and the name of that resource."""
-    parts = zip(_takes(spec, key), _has(spec, key.pool), ("cpus", "gpus", "memory"), strict=True)
-    return max((takes / has, name) for takes, has, name in parts if takes)
+    parts = zip(_needs(spec, key), _resources(spec, key.pool), ("cpus", "gpus", "memory"), strict=True)
+    return max((need / available, name) for need, available, name in parts if need)

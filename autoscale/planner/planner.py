@@ -106,10 +106,10 @@ def _notes(spec: PipelineSpec, size: Provision, options: PlanOptions) -> Iterato
     for unit in spec.units:
         for placed in unit.placed:
             name = str(Key(unit.name, placed.pool))
-            of_cell = math.ceil(size.units[name].replicas / size.cells) if name in size.units else 0
-            if of_cell > placed.max_replicas:
+            replicas_per_cell = math.ceil(size.units[name].replicas / size.cells) if name in size.units else 0
+            if replicas_per_cell > placed.max_replicas:
                 yield (
-                    f"autoscaling.bounds.{name}: a cell needs {of_cell} replicas, got max_replicas "
+                    f"autoscaling.bounds.{name}: a cell needs {replicas_per_cell} replicas, got max_replicas "
                     f"{placed.max_replicas}; raise it"
                 )
     used = {Key(*name.split("@")) for name in size.units}

@@ -126,15 +126,15 @@ def _zone(
         ]
     )
     most = np.array([_most_nodes(packing, spec, loads, need) for packing in ways])
-    of_pool = np.array([[float(packing.pool == pool) for packing in ways] for pool in pools])
+    in_pool = np.array([[float(packing.pool == pool) for packing in ways] for pool in pools])
     # An unused pool has no nodes.
-    tied = np.hstack([of_pool, -np.diag([float((row * most).sum()) for row in of_pool])])
+    used_only = np.hstack([in_pool, -np.diag([float((row * most).sum()) for row in in_pool])])
     # The 1e-6 below makes the fewest nodes cheapest if no pool has a price.
     prices = np.array([spec.pools[packing.pool].price_per_hour for packing in ways])
     pool_prices = np.array([spec.pools[pool].price_per_hour for pool in pools])
     solved = milp(
         np.concatenate([prices, pool_prices]) + 1e-6,
-        constraints=[LinearConstraint(served / need, 1.0, np.inf), LinearConstraint(tied, -np.inf, 0.0)],
+        constraints=[LinearConstraint(served / need, 1.0, np.inf), LinearConstraint(used_only, -np.inf, 0.0)],
         bounds=Bounds(0.0, np.concatenate([most, np.ones(len(pools))])),
         integrality=np.ones(len(ways) + len(pools), dtype=np.int64),
         options={"time_limit": _SOLVER_LIMIT_S, "mip_rel_gap": 1e-4},
@@ -162,9 +162,9 @@ def _trimmed(
                 key = Key(unit.name, packing.pool)
                 placed[key] = placed.get(key, 0) + count * replicas
     for unit in spec.units:
-        of_unit = {key: n for key, n in placed.items() if key.unit == unit.name and n}
-        rate = sum(n * loads[key].requests_per_s for key, n in of_unit.items())
-        for key, n in of_unit.items():
+        unit_replicas = {key: n for key, n in placed.items() if key.unit == unit.name and n}
+        rate = sum(n * loads[key].requests_per_s for key, n in unit_replicas.items())
+        for key, n in unit_replicas.items():
             placed[key] = min(n, math.ceil(n * need / rate - 1e-9))
     return _Zone(nodes, {key: n for key, n in placed.items() if n})
 
@@ -191,12 +191,12 @@ def _planned_units(
     total = sum(weights.values())
     planned = {}
     for key, n in zone.replicas.items():
-        of_unit = sum(m * loads[k].requests_per_s for k, m in zone.replicas.items() if k.unit == key.unit)
+        unit_rate = sum(m * loads[k].requests_per_s for k, m in zone.replicas.items() if k.unit == key.unit)
         planned[str(key)] = PlannedUnit(
             replicas=times * n,
             requests_per_s_of_a_replica=loads[key].requests_per_s,
             saturated_requests_per_s=loads[key].saturated_requests_per_s,
-            share=n * loads[key].requests_per_s / of_unit,
+            share=n * loads[key].requests_per_s / unit_rate,
             share_of_cost=weights[key] / total if total else 0.0,
             runs_out_of=largest_part(spec, key)[1],
         )

@@ -103,7 +103,7 @@ class LaneSizer:
         window = sampled(window, now_s, pools.arriving_per_s, config.window_s)
         short_per_s = mean(window, now_s, config.panic_window_s)
         window = self._panicked(now_s, window, short_per_s, pools)
-        load, ahead = self._load(now_s, lane, window, short_per_s, derived_per_s, before.forecast)
+        load, forecast_state = self._load(now_s, lane, window, short_per_s, derived_per_s, before.forecast)
         misses = self._raised(now_s, pools, misses)
         load = with_misses(load, misses.added.get(lane.unit, 0.0), lasting(misses))
         load = with_backlog(
@@ -124,7 +124,7 @@ class LaneSizer:
             weights=weights_of(lane, mix, pools.observed, options) if len(lane.keys) > 1 else {},
             arriving_per_s=short_per_s,
             window=window,
-            forecast=ahead,
+            forecast=forecast_state,
             misses=misses,
         )
 
@@ -137,8 +137,8 @@ class LaneSizer:
         return _Pools(lane, observed_, [self._sizing.capacity(key, size, shares) for key in lane.keys])
 
     def _panicked(self, now_s: float, window: WindowState, short_per_s: float, pools: _Pools) -> WindowState:
-        one = min(capacity.per_s for capacity in pools.capacities)
-        limit = self._config.panic_threshold * max(pools.ready_per_s, one)
+        least_per_s = min(capacity.per_s for capacity in pools.capacities)
+        limit = self._config.panic_threshold * max(pools.ready_per_s, least_per_s)
         return panicked(window, now_s, short_per_s, limit, self._config.window_s)
 
     def _load(
@@ -159,20 +159,20 @@ class LaneSizer:
         if self._forecasts is not None:
             state = observed(self._forecasts, before, now_s, max(short_per_s, derived_per_s))
             horizon_s = max(self._horizon_s(key) for key in lane.keys)
-            ahead, state = forecast(self._forecasts, state, now_s, horizon_s)
-            if ahead > load:
-                load, why = ahead, f"are forecast within {horizon_s:.0f} s"
+            predicted, state = forecast(self._forecasts, state, now_s, horizon_s)
+            if predicted > load:
+                load, why = predicted, f"are forecast within {horizon_s:.0f} s"
         return LaneLoad(load, load, why), state
 
     def _raised(self, now_s: float, pools: _Pools, misses: MissState) -> MissState:
-        able = pools.ready_per_s
+        capacity_per_s = pools.ready_per_s
         ready = sum(unit.ready for unit in pools.observed)
         return raised(
             misses,
             now_s,
             pools.lane.unit,
             starting=ready < _SETTLED * sum(unit.target for unit in pools.observed),
-            load=pools.arriving_per_s / able if able > 0 else 0.0,
+            load=pools.arriving_per_s / capacity_per_s if capacity_per_s > 0 else 0.0,
             window_s=self._config.window_s,
             most=self._config.max_added,
         )

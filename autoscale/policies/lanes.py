@@ -80,16 +80,18 @@ def lanes_of(spec: PipelineSpec, *, over_pools: bool) -> tuple[Lane, ...]:
 
 
 def weights_of(
-    lane: Lane, mix: Mix, here: Sequence[UnitObservation], options: Sequence[PoolOption]
+    lane: Lane, mix: Mix, observations: Sequence[UnitObservation], options: Sequence[PoolOption]
 ) -> dict[str, Mapping[str, float]]:
     """Return the split of a unit's work over pools, in proportion to the capacity that is ready and stays.
 
     If no replica is ready, the split follows the requested replicas. Without any replica the result is empty.
     """
-    for counts in ([min(n, unit.ready) for n, unit in zip(mix, here, strict=True)], mix):
-        able = [count * option.per_s for count, option in zip(counts, options, strict=True)]
-        if sum(able) > 0:
-            split = {key.pool: part / sum(able) for key, part in zip(lane.keys, able, strict=True)}
+    for counts in ([min(n, unit.ready) for n, unit in zip(mix, observations, strict=True)], mix):
+        capacities = [count * option.per_s for count, option in zip(counts, options, strict=True)]
+        if sum(capacities) > 0:
+            split = {
+                key.pool: part / sum(capacities) for key, part in zip(lane.keys, capacities, strict=True)
+            }
             return {lane.unit: split}
     return {}
 
@@ -106,13 +108,21 @@ def reason_of(
 ) -> str:
     """Return the reason for the change from ``target`` to ``number``: the load, and the capacity of a replica."""
     change = f"{target} -> {number}" if number != target else f"stays at {number}"
-    kept = f"serves {per_s:.0f} with p99 under {share_s * 1000:.0f} ms"
+    capacity_text = f"serves {per_s:.0f} with p99 under {share_s * 1000:.0f} ms"
     if not capacity.feasible:
-        kept = f"gets {per_s:.0f}, although the p99 of one request alone is above {share_s * 1000:.0f} ms"
+        capacity_text = (
+            f"gets {per_s:.0f}, although the p99 of one request alone is above {share_s * 1000:.0f} ms"
+        )
     elif capacity.calls is not None:
-        kept = (
+        capacity_text = (
             f"serves {per_s:.0f}, limited by {capacity.calls.calls} calls in flight to {capacity.calls.unit}"
         )
     if len(lane.keys) > 1:
-        return f"{key} {change}: {load.up:.0f} candidates/s for {key.unit} {load.why}; a replica in this pool {kept}"
-    return f"{key} {change}: {load.up / max(1, target):.0f} candidates/s per replica {load.why}; a replica {kept}"
+        return (
+            f"{key} {change}: {load.up:.0f} candidates/s for {key.unit} {load.why}; "
+            f"a replica in this pool {capacity_text}"
+        )
+    return (
+        f"{key} {change}: {load.up / max(1, target):.0f} candidates/s per replica {load.why}; "
+        f"a replica {capacity_text}"
+    )

@@ -80,7 +80,7 @@ class Limited(Generic[State]):
         """Return the policy's decision within the limits. Without usable metrics the targets stay."""
         missing = self._unusable(observation)
         if missing:
-            return self._held(observation, state, missing)
+            return self._unchanged(observation, state, missing)
         wish = self._inner.decide(now_s, observation, state.inner)
         busy_s = self._busy_s(now_s, observation, state)
         allowed = {
@@ -90,12 +90,12 @@ class Limited(Generic[State]):
             allowed |= self._awake(now_s, observation, {key: n for key, (n, _) in allowed.items()}, busy_s)
         replicas, reasons = {}, {}
         up_s, down_s = dict(state.up_s), dict(state.down_s)
-        for key, (number, held) in allowed.items():
+        for key, (number, limit) in allowed.items():
             target, name = observation.units[key].target, str(key)
             replicas[key], bound = self._bounded(key, number)
             if replicas[key] != target:
                 (up_s if replicas[key] > target else down_s)[name] = now_s
-            why = bound or held
+            why = bound or limit
             reasons[key] = wish.reasons[key]
             if why and replicas[key] != wish.replicas[key]:
                 reasons[key] = (
@@ -118,7 +118,7 @@ class Limited(Generic[State]):
                     return f"{part.name} of {key} is {getattr(seen, part.name)}"
         return ""
 
-    def _held(
+    def _unchanged(
         self, observation: Observation, state: LimitedState[State], why: str
     ) -> Decision[LimitedState[State]]:
         replicas = {}
@@ -163,16 +163,19 @@ class Limited(Generic[State]):
         self, now_s: float, observation: Observation, numbers: Mapping[Key, int], busy_s: Mapping[str, float]
     ) -> dict[Key, tuple[int, str]]:
         """Return one replica for each unit that would have none although it has work or had work recently."""
-        kept: dict[Key, tuple[int, str]] = {}
+        awake: dict[Key, tuple[int, str]] = {}
         for unit in self._may_have_none:
             keys = [key for key in self._placed if key.unit == unit]
             if any(numbers[key] for key in keys) or not self._may_have_none[unit]:
                 continue
             idle_s = now_s - busy_s[unit]
-            asked = [key for key in keys if observation.units[key].target]
-            if idle_s == 0 or (asked and idle_s < self._to_zero_after_s):
-                kept[asked[0] if asked else keys[0]] = (1, f"it has been idle for only {idle_s:.0f} s")
-        return kept
+            with_target = [key for key in keys if observation.units[key].target]
+            if idle_s == 0 or (with_target and idle_s < self._to_zero_after_s):
+                awake[with_target[0] if with_target else keys[0]] = (
+                    1,
+                    f"it has been idle for only {idle_s:.0f} s",
+                )
+        return awake
 
     def _bounded(self, key: Key, number: int) -> tuple[int, str]:
         placed = self._placed[key]

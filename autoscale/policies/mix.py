@@ -78,22 +78,22 @@ def changed(target: Mix, up: float, down: float, options: Sequence[PoolOption], 
     fewer = [
         PoolOption(p.per_s, p.price, p.lowest, min(n, p.most)) for p, n in zip(options, target, strict=True)
     ]
-    kept = cheapest_mix(down, fewer)
+    reduced = cheapest_mix(down, fewer)
     if len(options) == 1:
-        return kept
+        return reduced
     moved = cheapest_mix(down, options)
-    better = price_of(moved, options) < (1 - saving) * price_of(kept, options)
-    return moved if better and capacity_of(moved, options) >= up else kept
+    better = price_of(moved, options) < (1 - saving) * price_of(reduced, options)
+    return moved if better and capacity_of(moved, options) >= up else reduced
 
 
 def handed_over(wanted: Mix, target: Mix, ready: Mix, load: float, options: Sequence[PoolOption]) -> Mix:
     """Return ``wanted`` plus those old replicas that are still needed until their replacements are ready."""
     mix = list(wanted)
     for i, option in enumerate(options):
-        able = capacity_of([min(n, r) for n, r in zip(mix, ready, strict=True)], options)
-        while able < load and mix[i] < min(target[i], ready[i]):
+        capacity = capacity_of([min(n, r) for n, r in zip(mix, ready, strict=True)], options)
+        while capacity < load and mix[i] < min(target[i], ready[i]):
             mix[i] += 1
-            able += option.per_s
+            capacity += option.per_s
     return tuple(mix)
 
 
@@ -106,13 +106,13 @@ def _fill(rest: float, options: Sequence[PoolOption]) -> list[int]:
     share = max(0.0, rest) / option.per_s
     above = min(room, math.ceil(share - 1e-9))
     best: list[int] = []
-    best_price, best_lacks = 0.0, 0.0
+    best_price, best_shortfall = 0.0, 0.0
     for count in {above, max(0, above - 1)} if others else {above}:
         mix = [option.lowest + count, *_fill(rest - count * option.per_s, others)]
         price = price_of(mix, options)
-        lacks = max(0.0, rest - sum((n - p.lowest) * p.per_s for n, p in zip(mix, options, strict=True)))
-        if lacks < 1e-9 * max(1.0, rest):
-            lacks = 0.0
-        if not best or (lacks, price, mix) < (best_lacks, best_price, best):
-            best, best_price, best_lacks = mix, price, lacks
+        shortfall = max(0.0, rest - sum((n - p.lowest) * p.per_s for n, p in zip(mix, options, strict=True)))
+        if shortfall < 1e-9 * max(1.0, rest):
+            shortfall = 0.0
+        if not best or (shortfall, price, mix) < (best_shortfall, best_price, best):
+            best, best_price, best_shortfall = mix, price, shortfall
     return best

@@ -20,16 +20,16 @@ def charts(cases: Mapping[str, Simulation]) -> dict[str, str]:
     """Return charts by title. Each is one SVG element that loads no other resource."""
     first = next(iter(cases.values()))
     pictures = {
-        "Requests per second": _drawn(cases, lambda line: {"": line.arrived / line.bin_s}),
-        "p99, ms": _drawn(
+        "Requests per second": _chart(cases, lambda line: {"": line.arrived / line.bin_s}),
+        "p99, ms": _chart(
             cases, lambda line: {"": line.p99_ms}, level=first.p99_objective_ms, logarithmic=True
         ),
-        "Share of requests missed": _drawn(
+        "Share of requests missed": _chart(
             cases, lambda line: {"": line.misses / np.maximum(line.arrived, 1)}
         ),
     }
     if len(cases) == 1:
-        pictures["p50, p95 and p99, ms"] = _drawn(
+        pictures["p50, p95 and p99, ms"] = _chart(
             cases,
             lambda line: {"p50": line.p50_ms, "p95": line.p95_ms, "p99": line.p99_ms},
             level=first.p99_objective_ms,
@@ -37,10 +37,10 @@ def charts(cases: Mapping[str, Simulation]) -> dict[str, str]:
         )
         del pictures["p99, ms"]
     for name in first.timeline.ready:
-        pictures[f"Replicas of {name}"] = _drawn(cases, _replicas(name, targets=len(cases) == 1))
+        pictures[f"Replicas of {name}"] = _chart(cases, _replicas(name, targets=len(cases) == 1))
     for pool in first.timeline.nodes:
-        pictures[f"Nodes of {pool}"] = _drawn(cases, _nodes(pool))
-    pictures["Cost per hour"] = _drawn(cases, lambda line: {"": line.cost * 3600 / line.bin_s})
+        pictures[f"Nodes of {pool}"] = _chart(cases, _nodes(pool))
+    pictures["Cost per hour"] = _chart(cases, lambda line: {"": line.cost * 3600 / line.bin_s})
     return pictures
 
 
@@ -56,7 +56,7 @@ def _nodes(pool: str) -> Callable[[Timeline], dict[str, _Series]]:
     return lambda line: {"": line.nodes[pool]}
 
 
-def _drawn(
+def _chart(
     cases: Mapping[str, Simulation],
     series: Callable[[Timeline], dict[str, _Series]],
     *,

@@ -73,11 +73,11 @@ def html_report(cases: Mapping[str, Simulation], title: str) -> str:
     for name, picture in charts(cases).items():
         parts.append(f"<h2>{escape(name)}</h2>{picture}")
     for name, simulation in cases.items():
-        parts.append(_told(name, simulation))
+        parts.append(_decisions_and_incidents(name, simulation))
     return "".join(parts) + "</html>\n"
 
 
-def _told(name: str, simulation: Simulation) -> str:
+def _decisions_and_incidents(name: str, simulation: Simulation) -> str:
     """Return the tables of decisions and incidents of a case."""
     changes = [decision for decision in simulation.decisions if decision.changed]
     shown = changes[:_MOST_DECISIONS]

@@ -24,9 +24,9 @@ def changes(old: AutoscalingConfig | None, new: AutoscalingConfig) -> list[str]:
     if old is None:
         return [f"the policy {new.policy.kind} instead of a fixed number of replicas"]
     before = _flat(old.model_dump(mode="json"))
-    said = []
+    lines = []
     if old.policy.kind != new.policy.kind:
-        said.append(f"the policy {new.policy.kind} instead of {old.policy.kind}")
+        lines.append(f"the policy {new.policy.kind} instead of {old.policy.kind}")
         before = {
             name: value for name, value in before.items() if not name.startswith(("policy.", "limits."))
         }
@@ -38,10 +38,10 @@ def changes(old: AutoscalingConfig | None, new: AutoscalingConfig) -> list[str]:
         )
         before |= standard
     for name in sorted(before.keys() | after.keys()):
-        one, other = before.get(name), after.get(name)
-        if one != other and name != "policy.kind":
-            said.append(f"{name} {_shown(one)} -> {_shown(other)}")
-    return said
+        old_value, new_value = before.get(name), after.get(name)
+        if old_value != new_value and name != "policy.kind":
+            lines.append(f"{name} {_shown(old_value)} -> {_shown(new_value)}")
+    return lines
 
 
 def gains(old: Simulation, new: Simulation, trace: str) -> str:

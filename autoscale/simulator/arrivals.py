@@ -72,8 +72,8 @@ def checked(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         TraceError: times are unsorted, negative or not finite, a request has no candidates, or there are no requests.
     """
     last_s, total = -np.inf, 0
-    for given_s, candidates in chunks:
-        times_s = np.ascontiguousarray(given_s, np.float64)
+    for raw_times_s, candidates in chunks:
+        times_s = np.ascontiguousarray(raw_times_s, np.float64)
         counts = np.asarray(candidates)
         if times_s.ndim != 1 or times_s.shape != counts.shape:
             raise TraceError(
@@ -86,17 +86,17 @@ def checked(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
             raise TraceError(
                 f"times_s[{total + bad[0]}]: must be finite and at least 0, got {times_s[bad[0]]}"
             )
-        back = np.flatnonzero(np.diff(times_s, prepend=last_s) < 0)
-        if back.size:
-            before = times_s[back[0] - 1] if back[0] else last_s
+        unordered = np.flatnonzero(np.diff(times_s, prepend=last_s) < 0)
+        if unordered.size:
+            before = times_s[unordered[0] - 1] if unordered[0] else last_s
             raise TraceError(
-                f"times_s[{total + back[0]}]: must be at least the time before it, {before}, "
-                f"got {times_s[back[0]]}; sort the trace by time"
+                f"times_s[{total + unordered[0]}]: must be at least the time before it, {before}, "
+                f"got {times_s[unordered[0]]}; sort the trace by time"
             )
-        few = np.flatnonzero(~((counts >= 1) & (counts <= np.iinfo(np.int32).max)))
-        if few.size:
+        invalid = np.flatnonzero(~((counts >= 1) & (counts <= np.iinfo(np.int32).max)))
+        if invalid.size:
             raise TraceError(
-                f"candidates[{total + few[0]}]: must be from 1 to 2^31 - 1, got {counts[few[0]]}"
+                f"candidates[{total + invalid[0]}]: must be from 1 to 2^31 - 1, got {counts[invalid[0]]}"
             )
         last_s, total = float(times_s[-1]), total + times_s.size
         yield times_s, np.ascontiguousarray(counts, np.int32)

@@ -73,7 +73,7 @@ class ControlLoop:
         """
         # Serve's controller counts replicas itself, so these two numbers are not delayed.
         now = {
-            key: _counted(unit, self._cluster.ready[key].count, self._cluster.targets[key])
+            key: _with_replicas(unit, self._cluster.ready[key].count, self._cluster.targets[key])
             for key, unit in self._seen.items()
         }
         observation = Observation(now, now_s - self._measured_s)
@@ -116,7 +116,7 @@ class ControlLoop:
         return targets
 
 
-def _counted(unit: UnitObservation, ready: int, target: int) -> UnitObservation:
+def _with_replicas(unit: UnitObservation, ready: int, target: int) -> UnitObservation:
     """Return the observation with these numbers of replicas. Usually they have not changed since the measurement."""
     if (unit.ready, unit.target) == (ready, target):
         return unit

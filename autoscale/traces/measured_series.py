@@ -87,9 +87,9 @@ def read_bursts(path: Path) -> Bursts:
 def _fitted(counts: NDArray[np.float64]) -> Bursts:
     """Fit the fluctuation to counts (days, minutes)."""
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / counts.sum()
-    apart = counts - expected
+    deviations = counts - expected
     covariances = [
-        (apart[:, lag:] * apart[:, :-lag]).sum() / (expected[:, lag:] * expected[:, :-lag]).sum()
+        (deviations[:, lag:] * deviations[:, :-lag]).sum() / (expected[:, lag:] * expected[:, :-lag]).sum()
         for lag in _LAGS
     ]
     slope, level = np.polyfit(_LAGS, np.log(np.maximum(covariances, 1e-6)), 1)

@@ -40,8 +40,8 @@ class RecordedBatches:
         """
         overlap_s = np.zeros(len(self.ended_s))
         for number in range(self.replicas):
-            its, others = self.replica == number, self.replica != number
-            ran_before_s = _ran_before_s(self.ended_s[its], self.seconds[its])
+            own, others = self.replica == number, self.replica != number
+            ran_before_s = _ran_before_s(self.ended_s[own], self.seconds[own])
             ended_s = self.ended_s[others]
             overlap_s[others] += ran_before_s(ended_s) - ran_before_s(ended_s - self.seconds[others])
         share: NDArray[np.float64] = overlap_s / self.seconds / max(1, self.replicas - 1)
@@ -51,8 +51,8 @@ class RecordedBatches:
         """Return the share of the time between two times for which a replica ran batches, as a mean over replicas."""
         window_s = np.array([since_s, until_s])
         ran_s = [
-            float(np.diff(_ran_before_s(self.ended_s[its], self.seconds[its])(window_s))[0])
-            for its in (self.replica == number for number in range(self.replicas))
+            float(np.diff(_ran_before_s(self.ended_s[own], self.seconds[own])(window_s))[0])
+            for own in (self.replica == number for number in range(self.replicas))
         ]
         return sum(ran_s) / len(ran_s) / (until_s - since_s)
 
@@ -93,10 +93,10 @@ def read_batches(folder: Path, since_s: float, until_s: float) -> dict[Key, Reco
     is_batch = pa.compute.equal(table["kind"], "batch")
     table = table.filter(pa.compute.and_(is_batch, pa.compute.greater(table["milliseconds"], 0.0)))
     keys = {Key(row["unit"], row["pool"]) for row in table.select(["unit", "pool"]).to_pylist()}
-    return {key: _of(table, key) for key in sorted(keys)}
+    return {key: _batches_of(table, key) for key in sorted(keys)}
 
 
-def _of(table: pa.Table, key: Key) -> RecordedBatches:
+def _batches_of(table: pa.Table, key: Key) -> RecordedBatches:
     ours = pa.compute.and_(
         pa.compute.equal(table["unit"], key.unit), pa.compute.equal(table["pool"], key.pool)
     )

@@ -150,8 +150,8 @@ def _ingress(pipeline: dict[str, Any]) -> str:
 
 
 def _grouped(table: pa.Table, kind: str, column: str, how: str) -> dict[str, int]:
-    of_kind = table.filter(pa.compute.equal(table["kind"], kind))
-    grouped = of_kind.group_by("unit").aggregate([(column, how)])
+    rows = table.filter(pa.compute.equal(table["kind"], kind))
+    grouped = rows.group_by("unit").aggregate([(column, how)])
     return dict(zip(grouped["unit"].to_pylist(), grouped[f"{column}_{how}"].to_pylist(), strict=True))
 
 

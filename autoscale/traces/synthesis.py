@@ -135,11 +135,11 @@ def _swings(
 ) -> NDArray[np.float64]:
     """Return (size,) a lognormal process of mean 1 with the wanted coefficient of variation."""
     sigma = math.sqrt(math.log1p((burstiness * bursts.cv) ** 2))
-    kept = math.exp(-step_s / bursts.correlation_s)
+    correlation = math.exp(-step_s / bursts.correlation_s)
     noise = rng.standard_normal(size)
     logs = np.empty(size)
     level = float(noise[0]) if size else 0.0
     for index in range(size):
-        level = kept * level + math.sqrt(1 - kept**2) * float(noise[index]) if index else level
+        level = correlation * level + math.sqrt(1 - correlation**2) * float(noise[index]) if index else level
         logs[index] = level
     return np.asarray(np.exp(sigma * logs - sigma**2 / 2), dtype=np.float64)

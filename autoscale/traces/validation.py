@@ -41,11 +41,11 @@ def check_arrivals(chunk: Arrivals, last_s: float, number: int, name: str) -> No
         (times < before, "time_s is before that of the previous request", "sort the trace by time_s"),
         (candidates < 1, "candidates must be at least 1", "remove the request, or correct it"),
     )
-    for wrong, what, remedy in faults:
+    for wrong, problem, remedy in faults:
         if wrong.any():
             index = int(wrong.argmax())
             raise TraceError(
-                f"{name}: request {number + index + 1}: {what}, got time_s {times[index]:g} and candidates "
+                f"{name}: request {number + index + 1}: {problem}, got time_s {times[index]:g} and candidates "
                 f"{candidates[index]}; {remedy}"
             )
     deadlines = chunk.deadlines_ms
@@ -71,14 +71,14 @@ def check_bins(counts: Bins, name: str) -> None:
             f"{counts.start_s}"
         )
     some = counts.requests > 0
-    for column, least, most, where in (
+    for column, least, most, relevant in (
         ("requests", 0.0, MAX_BIN, np.ones(len(counts), dtype=np.bool_)),
         ("candidates", 1.0, MAX_CANDIDATES, some),
         ("candidates_cv", 0.0, 100.0, some),
         ("dispersion", 0.0, 1000.0, some),
     ):
         values: NDArray[np.float64] = getattr(counts, column)
-        wrong = where & ~((values >= least) & (values <= most))
+        wrong = relevant & ~((values >= least) & (values <= most))
         if wrong.any():
             index = int(wrong.argmax())
             raise TraceError(

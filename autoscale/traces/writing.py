@@ -29,10 +29,10 @@ def write_bins(counts: Bins, path: Path, comments: Sequence[str] = ()) -> None:
         "candidates_cv": np.round(counts.candidates_cv, 4),
         "dispersion": np.round(counts.dispersion, 4),
     }
-    said = {
+    columns = {
         name: values for name, values in table.items() if not name.endswith(("_cv", "ion")) or values.any()
     }
-    _write(pa.table({name: _whole(values) for name, values in said.items()}), path, comments)
+    _write(pa.table({name: _whole(values) for name, values in columns.items()}), path, comments)
 
 
 def write_arrivals(chunks: Iterator[Arrivals], path: Path) -> int:
@@ -78,8 +78,8 @@ def _write(table: pa.Table, path: Path, comments: Sequence[str]) -> None:
                 options = pa.csv.WriteOptions(include_header=False)
                 pa.csv.write_csv(table, file, options)
         elif path.suffix == ".parquet":
-            noted = table.replace_schema_metadata({"source": "\n".join(comments)})
-            pa.parquet.write_table(noted, path, compression="zstd")
+            annotated = table.replace_schema_metadata({"source": "\n".join(comments)})
+            pa.parquet.write_table(annotated, path, compression="zstd")
         else:
             raise TraceError(f"{path}: a trace must be a .csv or .parquet file; rename it")
     except OSError as error:

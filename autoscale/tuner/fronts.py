@@ -28,20 +28,20 @@ class JudgedConfig:
 
 def front(candidates: Sequence[JudgedConfig]) -> tuple[JudgedConfig, ...]:
     """Return the configurations that no other beats in both cost and misses, the cheapest first."""
-    ordered = sorted(candidates, key=lambda one: (one.cost, one.misses))
-    kept: list[JudgedConfig] = []
+    ordered = sorted(candidates, key=lambda config: (config.cost, config.misses))
+    results: list[JudgedConfig] = []
     for candidate in ordered:
-        if not kept or candidate.misses < kept[-1].misses:
-            kept.append(candidate)
-    return tuple(kept)
+        if not results or candidate.misses < results[-1].misses:
+            results.append(candidate)
+    return tuple(results)
 
 
 def chosen(candidates: Sequence[JudgedConfig], max_misses: float) -> JudgedConfig:
     """Return the cheapest configuration with at most ``max_misses``, or the one with the fewest misses if none has."""
     within = [candidate for candidate in candidates if candidate.misses <= max_misses]
     if within:
-        return min(within, key=lambda one: (one.cost, one.misses))
-    return min(candidates, key=lambda one: (one.misses, one.cost))
+        return min(within, key=lambda config: (config.cost, config.misses))
+    return min(candidates, key=lambda config: (config.misses, config.cost))
 
 
 def best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int]:
@@ -56,15 +56,15 @@ def best(scores: Mapping[int, Score], count: int, max_misses: float) -> list[int
 
 
 def _by_fronts(scores: Mapping[int, Score], max_misses: float) -> list[int]:
-    left, ordered = dict(scores), list[int]()
-    while left:
+    remaining, ordered = dict(scores), list[int]()
+    while remaining:
         least, layer = float("inf"), []
-        for number in sorted(left, key=lambda number: left[number]):
-            if left[number][1] < least:
-                least = left[number][1]
+        for number in sorted(remaining, key=lambda number: remaining[number]):
+            if remaining[number][1] < least:
+                least = remaining[number][1]
                 layer.append(number)
-        layer.sort(key=lambda number: (max(0.0, left[number][1] - max_misses), left[number][0]))
+        layer.sort(key=lambda number: (max(0.0, remaining[number][1] - max_misses), remaining[number][0]))
         ordered += layer
         for number in layer:
-            del left[number]
+            del remaining[number]
     return ordered

@@ -93,8 +93,8 @@ def open_study(journal: Path, searched: str, options: TuneOptions) -> "optuna.St
 
 def identity(spec: PipelineSpec, base: AutoscalingConfig, counts: BinnedTrace, options: TuneOptions) -> str:
     """Return a hash of the search. The numbers of trials and workers are not part of it, so they may change later."""
-    kept = options.model_dump(exclude={"trials", "middle", "finalists", "workers"})
-    digest = hashlib.sha256(repr((spec, base.model_dump(), kept)).encode())
+    searched = options.model_dump(exclude={"trials", "middle", "finalists", "workers"})
+    digest = hashlib.sha256(repr((spec, base.model_dump(), searched)).encode())
     digest.update(counts.counts.requests.tobytes() + counts.counts.candidates.tobytes())
     return digest.hexdigest()[:16]
 
@@ -110,7 +110,7 @@ def scores_of(study: "optuna.Study", rung: str) -> dict[int, Score]:
     }
 
 
-class _Chosen:
+class _FinishedTrial:
     """A finished trial, which returns its stored values."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -130,6 +130,6 @@ def config_of(
     study: "optuna.Study", number: int, base: AutoscalingConfig, options: TuneOptions
 ) -> AutoscalingConfig:
     """Return the configuration of a finished trial."""
-    config = suggested(_Chosen(study.trials[number].params), list(options.kinds), base)
+    config = suggested(_FinishedTrial(study.trials[number].params), list(options.kinds), base)
     assert config is not None, "a trial that was simulated has a configuration"
     return config

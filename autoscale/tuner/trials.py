@@ -27,7 +27,7 @@ Score = tuple[float, float]
 """Cost, and share of requests that missed the objective."""
 Job = tuple[AutoscalingConfig, tuple[float, float] | None]
 Scores = Iterator[Score | None]
-Given = TypeVar("Given")
+Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 Evaluate = Callable[[Sequence[Job]], Scores]
 
@@ -68,8 +68,8 @@ def simulated(
     """
     start_s, end_s = part or (None, None)
     options = SimulationOptions(engine=engine, start_s=start_s, end_s=end_s, seed=seed, decisions="changes")
-    begun = spec if config is None else warm(spec, counts, start_s)
-    return run(begun, config, counts, options, known=known)
+    warmed_spec = spec if config is None else warm(spec, counts, start_s)
+    return run(warmed_spec, config, counts, options, known=known)
 
 
 def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> PipelineSpec:
@@ -79,7 +79,7 @@ def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> Pipe
     rate = float(bins.requests[first : first + max(1, round(60 / bins.step_s))].mean()) / bins.step_s
     loads = request_capacities(spec)
 
-    def begun(unit: str, placed: PlacedUnit, others: int) -> PlacedUnit:
+    def with_initial_replicas(unit: str, placed: PlacedUnit, others: int) -> PlacedUnit:
         load = loads.get(Key(unit, placed.pool))
         if load is None or not others:
             return placed
@@ -89,7 +89,11 @@ def warm(spec: PipelineSpec, counts: BinnedTrace, start_s: float | None) -> Pipe
     units = []
     for unit in spec.units:
         total = sum(placed.initial_replicas for placed in unit.placed)
-        units.append(replace(unit, placed=tuple(begun(unit.name, placed, total) for placed in unit.placed)))
+        units.append(
+            replace(
+                unit, placed=tuple(with_initial_replicas(unit.name, placed, total) for placed in unit.placed)
+            )
+        )
     return replace(spec, units=tuple(units))
 
 
@@ -147,8 +151,8 @@ class _Worker:
 
 @contextmanager
 def workers(
-    spec: PipelineSpec, task: Callable[[Given], Result], count: int
-) -> Iterator[Callable[[Sequence[Given]], Iterator[Result]]]:
+    spec: PipelineSpec, task: Callable[[Argument], Result], count: int
+) -> Iterator[Callable[[Sequence[Argument]], Iterator[Result]]]:
     """Yield a function from jobs to an iterator over their results, in order. Several workers are processes.
 
     The processes start to work when the function is called, before a result is read.

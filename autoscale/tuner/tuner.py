@@ -136,14 +136,16 @@ def _explore(
         for kind in options.kinds:
             study.enqueue_trial({"kind": kind, **defaults(kind)})
     progress("short", done, options.trials)
-    asked, under_way = done, deque[tuple[list[optuna.Trial], list[AutoscalingConfig | None], Scores]]()
+    chosen_count, under_way = done, deque[tuple[list[optuna.Trial], list[AutoscalingConfig | None], Scores]]()
     while done < options.trials:
         # Choose the next group while the last one is simulated, so that workers do not wait. Its choice therefore does
         # not use the scores of the last group.
-        while asked < options.trials and len(under_way) < _GROUPS:
-            trials = [study.ask() for _ in range(min(_AT_ONCE * options.workers, options.trials - asked))]
+        while chosen_count < options.trials and len(under_way) < _GROUPS:
+            trials = [
+                study.ask() for _ in range(min(_AT_ONCE * options.workers, options.trials - chosen_count))
+            ]
             configs = [suggested(trial, list(options.kinds), base) for trial in trials]
-            asked += len(trials)
+            chosen_count += len(trials)
             scores = evaluate([(config, part) for config in configs if config is not None])
             under_way.append((trials, configs, scores))
         trials, configs, scores = under_way.popleft()
@@ -168,11 +170,11 @@ def _rung(
     progress: Progress,
 ) -> None:
     known = scores_of(study, rung)
-    left = [number for number in numbers if number not in known]
-    done = len(numbers) - len(left)
+    remaining = [number for number in numbers if number not in known]
+    done = len(numbers) - len(remaining)
     progress(rung, done, len(numbers))
-    jobs = [(config_of(study, number, base, options), part) for number in left]
-    for number, score in zip(left, evaluate(jobs), strict=True):
+    jobs = [(config_of(study, number, base, options), part) for number in remaining]
+    for number, score in zip(remaining, evaluate(jobs), strict=True):
         if score is not None:
             study.set_user_attr(f"{rung}:{number}", score)
         done += 1

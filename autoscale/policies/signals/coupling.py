@@ -29,12 +29,12 @@ def learnt_ratios(
     arriving = sum(u.arriving_candidates_per_s for key, u in seen.items() if key.unit == ingress)
     if arriving <= 0 or elapsed_s <= 0:
         return before
-    learnt = -math.expm1(-elapsed_s / _RATIO_S)
+    rate = -math.expm1(-elapsed_s / _RATIO_S)
     ratios = {}
     for unit in spec.units[1:]:
-        came = sum(u.arriving_candidates_per_s for key, u in seen.items() if key.unit == unit.name)
+        unit_per_s = sum(u.arriving_candidates_per_s for key, u in seen.items() if key.unit == unit.name)
         known = before.get(unit.name, 1.0)
-        ratios[unit.name] = known + learnt * (min(came / arriving, 10.0) - known)
+        ratios[unit.name] = known + rate * (min(unit_per_s / arriving, 10.0) - known)
     return ratios
 
 
@@ -51,7 +51,7 @@ def derived_per_s(
     """
     unit = lane[0].unit
     pools = [key for key in spec.keys() if key.unit == unit]
-    came = sum(seen[key].arriving_candidates_per_s for key in pools)
-    here = sum(seen[key].arriving_candidates_per_s for key in lane)
-    share = here / came if came > 0 else float(pools[0] in lane)
+    unit_per_s = sum(seen[key].arriving_candidates_per_s for key in pools)
+    lane_per_s = sum(seen[key].arriving_candidates_per_s for key in lane)
+    share = lane_per_s / unit_per_s if unit_per_s > 0 else float(pools[0] in lane)
     return through * ratios.get(unit, 1.0) * share

@@ -39,18 +39,18 @@ def demanded(
         return result
     for unit in spec.units[1:]:
         keys = [Key(unit.name, placed.pool) for placed in unit.placed]
-        came = sum(seen[key].arriving_candidates_per_s for key in keys)
+        unit_per_s = sum(seen[key].arriving_candidates_per_s for key in keys)
         share_of_all = candidates * ratios.get(unit.name, 1.0)
-        lacking = min(shed / requests * share_of_all, share_of_all - came)
-        if lacking <= 0:
+        added_per_s = min(shed / requests * share_of_all, share_of_all - unit_per_s)
+        if added_per_s <= 0:
             continue
         for index, key in enumerate(keys):
-            share = seen[key].arriving_candidates_per_s / came if came > 0 else float(not index)
+            share = seen[key].arriving_candidates_per_s / unit_per_s if unit_per_s > 0 else float(not index)
             result[key] = replace(
                 seen[key],
                 arriving_requests_per_s=seen[key].arriving_requests_per_s
-                + lacking * share * requests / candidates,
-                arriving_candidates_per_s=seen[key].arriving_candidates_per_s + lacking * share,
+                + added_per_s * share * requests / candidates,
+                arriving_candidates_per_s=seen[key].arriving_candidates_per_s + added_per_s * share,
             )
     return result
 
@@ -60,14 +60,14 @@ def shares_behind(spec: PipelineSpec, unit: str, seen: Mapping[Key, UnitObservat
 
     It is the present split of arrivals. Without arrivals it follows the initial replicas.
     """
-    behind = next_unit(spec, unit)
-    if behind is None:
+    called = next_unit(spec, unit)
+    if called is None:
         return {}
-    now = {p.pool: seen[Key(behind.name, p.pool)].arriving_candidates_per_s for p in behind.placed}
+    now = {p.pool: seen[Key(called.name, p.pool)].arriving_candidates_per_s for p in called.placed}
     total = sum(now.values())
     if total > 0:
-        return {pool: round(_SHARES * came / total) / _SHARES for pool, came in now.items()}
-    return {placed.pool: float(placed.initial_replicas) for placed in behind.placed}
+        return {pool: round(_SHARES * per_s / total) / _SHARES for pool, per_s in now.items()}
+    return {placed.pool: float(placed.initial_replicas) for placed in called.placed}
 
 
 def missed_share(spec: PipelineSpec, seen: Mapping[Key, UnitObservation]) -> float:

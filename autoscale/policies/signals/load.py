@@ -34,8 +34,8 @@ def with_misses(load: LaneLoad, added: float, share: float) -> LaneLoad:
     """
     if not added:
         return load
-    lately = f"{share:.1%} of the answers are" if share else "recent answers were"
-    why = f"{load.why} ({added:.0%} added because {lately} degraded, refused or late)"
+    recent = f"{share:.1%} of the answers are" if share else "recent answers were"
+    why = f"{load.why} ({added:.0%} added because {recent} degraded, refused or late)"
     return replace(load, up=load.up * (1 + added), down=load.down * (1 + added), why=why)
 
 
@@ -43,7 +43,7 @@ def with_backlog(
     load: LaneLoad,
     spec: PipelineSpec,
     lane: Sequence[Key],
-    here: Sequence[UnitObservation],
+    observations: Sequence[UnitObservation],
     capacities: Sequence[CandidateCapacity],
     since_up_s: Mapping[Key, float],
     drain_s: float,
@@ -57,24 +57,24 @@ def with_backlog(
         load: the load without a backlog.
         spec: the pipeline.
         lane: the keys of the lane.
-        here: the observations of these keys.
+        observations: the observations of these keys.
         capacities: the capacity of a replica for these keys.
         since_up_s: by key, the time since more replicas were last requested.
         drain_s: the time in which the backlog is to be cleared.
     """
-    arriving = sum(unit.arriving_candidates_per_s for unit in here)
+    arriving = sum(unit.arriving_candidates_per_s for unit in observations)
     startup_s = max(spec.placed(key).profile.startup_s for key in lane)
-    worked, able, full = 0.0, 0.0, 0.0
-    for key, unit, capacity in zip(lane, here, capacities, strict=True):
+    served, capacity_per_s, saturation_per_s = 0.0, 0.0, 0.0
+    for key, unit, capacity in zip(lane, observations, capacities, strict=True):
         left_s = max(0.0, startup_s - max(0.0, since_up_s.get(key, math.inf)))
         starting = max(0, unit.target - unit.ready)
-        worked += capacity.saturation_per_s * (unit.ready * startup_s + starting * (startup_s - left_s))
-        able += max(1, unit.target) * capacity.per_s
-        full += max(1, unit.target) * capacity.saturation_per_s
-    waiting = sum(unit.waiting_candidates for unit in here)
+        served += capacity.saturation_per_s * (unit.ready * startup_s + starting * (startup_s - left_s))
+        capacity_per_s += max(1, unit.target) * capacity.per_s
+        saturation_per_s += max(1, unit.target) * capacity.saturation_per_s
+    waiting = sum(unit.waiting_candidates for unit in observations)
     most = max(waiting, arriving * spec.deadline_ms / 1000)
-    backlog = min(waiting + arriving * startup_s - worked, most)
-    needed = (arriving + backlog / drain_s) * able / full
+    backlog = min(waiting + arriving * startup_s - served, most)
+    needed = (arriving + backlog / drain_s) * capacity_per_s / saturation_per_s
     if backlog <= 0 or needed <= load.up:
         return load
     return replace(load, up=needed, why=f"arrive or come from a backlog of {backlog:.0f}")

@@ -76,8 +76,8 @@ class Cluster:
         self.ready = {key: Account() for key in self._placed}
         self._fleet = Fleet(spec, seed, spot=spot)
         self.nodes, self.paid = self._fleet.nodes, self._fleet.paid
-        self._short: set[Key] = set()
-        self._told: set[Key] = set()
+        self._without_room: set[Key] = set()
+        self._reported: set[Key] = set()
         for failure in failures:
             self._note(failure.at_s, failure)
         for name, pool in spec.pools.items():
@@ -117,7 +117,7 @@ class Cluster:
         while self._calendar and self._calendar[0][0] <= now_s + _ROUNDING_S:
             _, _, due = heapq.heappop(self._calendar)
             if isinstance(due, Failure):
-                self._fails(due)
+                self._apply_failure(due)
             elif isinstance(due, Node):
                 self._node_due(due)
             else:
@@ -151,7 +151,7 @@ class Cluster:
             near = self._new_replica(key, near=near)
         surplus = len(counting) - self.targets[key]
         if surplus > 0:
-            counting.sort(key=_goes_first)
+            counting.sort(key=_removal_order)
             for replica in counting[:surplus]:
                 self._drain(replica)
             self._place_waiting()
@@ -180,10 +180,10 @@ class Cluster:
         )
         if node is None:
             if self._fleet.is_full(key.pool):
-                self._short.add(key)
-                if key not in self._told:
-                    self._told.add(key)
-                    self._tell(f"no room for {key}: pool {key.pool} already has max_nodes {pool.max_nodes}")
+                self._without_room.add(key)
+                if key not in self._reported:
+                    self._reported.add(key)
+                    self._report(f"no room for {key}: pool {key.pool} already has max_nodes {pool.max_nodes}")
                 return
             node = self._new_node(key.pool, self._now_s + (0.0 if warm else pool.provisioning_s))
         replica.node = node
@@ -196,10 +196,10 @@ class Cluster:
         self._note(replica.ready_s, replica)
 
     def _place_waiting(self) -> None:
-        for key in [key for key in self._placed if key in self._short]:
-            self._short.discard(key)
+        for key in [key for key in self._placed if key in self._without_room]:
+            self._without_room.discard(key)
             for replica in self.replicas[key]:
-                if replica.node is None and key not in self._short:
+                if replica.node is None and key not in self._without_room:
                     self._place(replica)
 
     def _replica_due(self, replica: Replica) -> None:
@@ -276,34 +276,34 @@ class Cluster:
         self._place_waiting()
 
     def _notice(self, node: Node) -> None:
-        held = sorted(node.replicas, key=lambda replica: replica.number)
+        replicas = sorted(node.replicas, key=lambda replica: replica.number)
         if not node.noticed:
             node.noticed = True
             node.left = [0.0, 0.0, 0.0]
-            self._tell(f"a spot node of {node.pool} with {len(held)} replicas will be reclaimed")
-            for replica in held:
+            self._report(f"a spot node of {node.pool} with {len(replicas)} replicas will be reclaimed")
+            for replica in replicas:
                 replica.counts = False
-            for key in {replica.key for replica in held}:
+            for key in {replica.key for replica in replicas}:
                 self._reconcile(key)
         if node.lost_s - CLOSED_BEFORE_LOSS_S <= self._now_s + _ROUNDING_S:
-            for replica in held:
+            for replica in replicas:
                 self._close(replica)
                 replica.drains_since_s = min(replica.drains_since_s, self._now_s)
 
     def _lose(self, node: Node, how: str) -> None:
-        held = sorted(node.replicas, key=lambda replica: replica.number)
-        self._tell(f"a node of {node.pool} with {len(held)} replicas was {how}")
+        replicas = sorted(node.replicas, key=lambda replica: replica.number)
+        self._report(f"a node of {node.pool} with {len(replicas)} replicas was {how}")
         self.paid[node.pool].lost += 1
-        for replica in held:
+        for replica in replicas:
             self._remove(replica, "died")
         self._drop(node)
         pool = self._spec.pools[node.pool]
         while len(self.nodes[node.pool]) < pool.min_nodes:
             self._new_node(node.pool, self._now_s + pool.provisioning_s)
-        for key in {replica.key for replica in held}:
+        for key in {replica.key for replica in replicas}:
             self._reconcile(key)
 
-    def _fails(self, failure: Failure) -> None:
+    def _apply_failure(self, failure: Failure) -> None:
         if failure.unit is None:
             # The fullest nodes first, because the loss of an empty node shows no effect.
             nodes = sorted(self.nodes[failure.pool], key=lambda node: (-len(node.replicas), node.number))
@@ -311,16 +311,16 @@ class Cluster:
                 self._lose(node, "lost")
             return
         key = Key(failure.unit, failure.pool)
-        held = [replica for replica in self.replicas[key] if replica.is_open][: failure.count]
-        self._tell(f"{len(held)} replicas of {key} died")
-        for replica in held:
+        replicas = [replica for replica in self.replicas[key] if replica.is_open][: failure.count]
+        self._report(f"{len(replicas)} replicas of {key} died")
+        for replica in replicas:
             self._remove(replica, "died")
         self._reconcile(key)
 
-    def _tell(self, what: str) -> None:
+    def _report(self, what: str) -> None:
         self.incidents.append(Incident(self._now_s, what))
 
 
-def _goes_first(replica: Replica) -> tuple[bool, bool, int, int]:
+def _removal_order(replica: Replica) -> tuple[bool, bool, int, int]:
     node = replica.node
     return node is not None, replica.is_open, 0 if node is None else len(node.replicas), -replica.number

@@ -45,11 +45,11 @@ class EventEngine:
         self._entries = entries()
         self._keys = list(spec.keys())
         self._units = [unit.name for unit in spec.units]
-        self._hold(initial_state(spec, seed, draws or {}))
+        self._set_state(initial_state(spec, seed, draws or {}))
         self._slots: dict[int, int] = {}
         self._unused = list(range(len(self.state.replicas) - 1, len(spec.units) - 1, -1))
 
-    def _hold(self, state: EngineState) -> None:
+    def _set_state(self, state: EngineState) -> None:
         self.state, self._table = state, state.table()
         self._address = int(self._table.ctypes.data)
 
@@ -76,16 +76,16 @@ class EventEngine:
             )
             if self.state.clock["now_s"][0] == until_s:
                 return
-            self._hold(with_more_works(self.state))
+            self._set_state(with_more_works(self.state))
 
     def apply(self, change: NodeChange) -> None:
         """Apply a change of a replica: start to route to it, stop to route to it, or remove it."""
         number = change.replica.number
         if change.did == "opened":
             if not self._unused:
-                had = len(self.state.replicas)
-                self._hold(with_more_replicas(self.state))
-                self._unused = list(range(len(self.state.replicas) - 1, had - 1, -1))
+                previous_count = len(self.state.replicas)
+                self._set_state(with_more_replicas(self.state))
+                self._unused = list(range(len(self.state.replicas) - 1, previous_count - 1, -1))
             slot = self._slots[number] = self._unused.pop()
             self._make_room()
             replicas = self.state.replicas
@@ -106,7 +106,7 @@ class EventEngine:
     def _make_room(self) -> None:
         clock, need = self.state.clock, 2 * len(self.state.replicas) + 64
         while clock["free_works"][0] <= need or len(self.state.heap) - clock["heap"][0] <= need:
-            self._hold(with_more_works(self.state))
+            self._set_state(with_more_works(self.state))
 
     def is_idle(self, replica: Replica) -> bool:
         """Return whether a replica that is no longer routed to has no requests left."""

@@ -44,7 +44,7 @@ def has_room(state: int) -> bool:
 
 
 @compiled
-def _happens(state: int) -> None:
+def _process_event(state: int) -> None:
     event, works = pointers.heap(state)[0], pointers.works(state)
     kind, index, stamp = event.kind, event.index, event.stamp
     pointers.clock(state).now_s = event.at_s
@@ -75,7 +75,7 @@ def _advance(
         if clock.heap and pointers.heap(state)[0].at_s <= arrival_s:
             if pointers.heap(state)[0].at_s > until_s:
                 break
-            _happens(state)
+            _process_event(state)
         elif arrival_s < until_s:
             clock.now_s = arrival_s
             w = new_work(state, 0)

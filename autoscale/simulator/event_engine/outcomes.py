@@ -69,7 +69,7 @@ def disconnect(state: int, w: int) -> None:
 
 
 @compiled
-def _answered(state: int, total: int, latency_s: float) -> None:
+def _count_answer(state: int, total: int, latency_s: float) -> None:
     pointers.totals(state)[total] += 1
     pointers.totals(state)[LATENCY_S] += latency_s
     bucket = int(np.log(max(latency_s, LEAST_S) / LEAST_S) * PER_E)
@@ -91,7 +91,7 @@ def _end_request(state: int, w: int, outcome: int, cost_s: float) -> None:
         latency_s = clock.now_s - work.arrived_s + key.overhead_s
         if latency_s > clock.objective_s:
             key.missed_requests += 1
-        _answered(state, IN_TIME if latency_s <= clock.objective_s else TOO_LATE, latency_s)
+        _count_answer(state, IN_TIME if latency_s <= clock.objective_s else TOO_LATE, latency_s)
         return
     key.shed_requests += 1
     if outcome in (ANSWERED, LATE, REFUSED):
@@ -100,7 +100,7 @@ def _end_request(state: int, w: int, outcome: int, cost_s: float) -> None:
         pointers.totals(state)[GONE] += 1
     elif clock.promises:
         at_s = min(moment_s + SWEEP_DELAY_S, clock.now_s + cost_s)
-        _answered(state, DEGRADED, max(0.0, at_s - work.arrived_s) + key.overhead_s)
+        _count_answer(state, DEGRADED, max(0.0, at_s - work.arrived_s) + key.overhead_s)
     elif outcome in (ANSWERED, LATE):
         pointers.totals(state)[DROPPED] += 1
     elif outcome == REFUSED:

@@ -102,7 +102,7 @@ def serve(state: int, r: int) -> None:
             continue
         elapsed_s = seconds(state, replica.key, batch.requests, batch.candidates)
         elapsed_s *= pointers.draws(state)[replica.key, random_below(state, DRAWS)]
-        elapsed_s *= 1 - key.relief * _idle_beside(state, replica.key)
+        elapsed_s *= 1 - key.relief * _idle_share(state, replica.key)
         # Requests are parsed and answered on the same cores, which makes batches slower.
         elapsed_s += key.overhead_cpu_s * batch.requests
         _occupy(state, r, elapsed_s)
@@ -133,7 +133,7 @@ def set_idle(state: int, r: int) -> None:
 
 
 @compiled
-def _idle_beside(state: int, k: int) -> float:
+def _idle_share(state: int, k: int) -> float:
     """Return the share of the other replicas of a key that are idle when a replica starts a batch.
 
     All replicas of the key stand for those on the same node, and the start of the batch for its whole duration.

@@ -108,23 +108,23 @@ def blank_replicas(count: int) -> Records:
 
 def with_more_works(state: EngineState) -> EngineState:
     """Return the state with room for twice the works and events."""
-    had = len(state.works)
-    works = np.concatenate([state.works, blank_works(had, had)])
+    count = len(state.works)
+    works = np.concatenate([state.works, blank_works(count, count)])
     works["next"][-1] = state.clock["free"][0]
-    state.clock["free"][0] = had
-    state.clock["free_works"][0] += had
+    state.clock["free"][0] = count
+    state.clock["free_works"][0] += count
     heap = np.concatenate([state.heap, np.zeros(len(state.heap), EVENT)])
-    stack = np.concatenate([state.stack, np.zeros(had, np.int32)])
+    stack = np.concatenate([state.stack, np.zeros(count, np.int32)])
     return state._replace(works=works, heap=heap, stack=stack)
 
 
 def with_more_replicas(state: EngineState) -> EngineState:
     """Return the state with room for twice the replicas."""
-    had = len(state.replicas)
+    count = len(state.replicas)
     return state._replace(
-        replicas=np.concatenate([state.replicas, blank_replicas(had)]),
+        replicas=np.concatenate([state.replicas, blank_replicas(count)]),
         opened=np.concatenate([state.opened, np.zeros_like(state.opened)], axis=1),
         expected_s=np.concatenate([state.expected_s, np.zeros_like(state.expected_s)]),
         expected_at_s=np.concatenate([state.expected_at_s, np.zeros_like(state.expected_at_s)]),
-        wakes=np.concatenate([state.wakes, np.zeros(had, np.int32)]),
+        wakes=np.concatenate([state.wakes, np.zeros(count, np.int32)]),
     )

@@ -28,11 +28,11 @@ def binned(
         until_s = first_s + step_s * (len(requests) + 1)
         feed.read_to(until_s)
         last = int(np.searchsorted(feed.times_s, until_s))
-        come = feed.candidates[feed.position : last]
+        arrived = feed.candidates[feed.position : last]
         if len(sample) < _SAMPLE:
-            sample = np.concatenate([sample, come[: _SAMPLE // 16 + 1]])
-        requests.append(len(come) / step_s)
-        candidates.append(float(come.mean()) if len(come) else 1.0)
+            sample = np.concatenate([sample, arrived[: _SAMPLE // 16 + 1]])
+        requests.append(len(arrived) / step_s)
+        candidates.append(float(arrived.mean()) if len(arrived) else 1.0)
         feed.position = last
     if not requests:
         raise TraceError("the trace has no requests; there is nothing to simulate")

@@ -76,8 +76,8 @@ class StepEngine:
         # A larger request counts as several.
         weights = np.broadcast_to(np.asarray(rates.candidates) / self._candidates, rates.requests_per_s.shape)
         self._edges_s = edges_s
-        self._come = np.concatenate([[0.0], np.cumsum(rates.requests_per_s * rates.step_s)])
-        self._work = np.concatenate([[0.0], np.cumsum(rates.requests_per_s * weights * rates.step_s)])
+        self._arrival_sums = np.concatenate([[0.0], np.cumsum(rates.requests_per_s * rates.step_s)])
+        self._work_sums = np.concatenate([[0.0], np.cumsum(rates.requests_per_s * weights * rates.step_s)])
         self._now_s = self.start_s = rates.start_s if start_s is None else start_s
         self._last_s = rates.end_s
         self._ready = dict.fromkeys(self._keys, 0)
@@ -131,24 +131,24 @@ class StepEngine:
         elapsed_s = until_s - self._now_s
         if elapsed_s <= 0:
             return
-        come, work = (
+        arrivals, work = (
             float(np.interp(until_s, self._edges_s, sums) - np.interp(self._now_s, self._edges_s, sums))
-            for sums in (self._come, self._work)
+            for sums in (self._arrival_sums, self._work_sums)
         )
         self._now_s = until_s
-        scale = work / come if come else 1.0
-        come = come if self._random is None else float(self._random.poisson(come))
-        self._totals[ARRIVED] += come
+        scale = work / arrivals if arrivals else 1.0
+        arrivals = arrivals if self._random is None else float(self._random.poisson(arrivals))
+        self._totals[ARRIVED] += arrivals
         shares = self._shares()
         per_s = self._states.saturation_per_s(self._ready, shares) if shares is not None else 0.0
         if shares is None or not per_s:
-            self._hold(come, elapsed_s)
+            self._queue_arrivals(arrivals, elapsed_s)
             return
         capacity = per_s / scale * elapsed_s
         waited_s = self._held_s / 2 + self._backlog / capacity * elapsed_s
         self._held_s = 0.0
-        served = min(capacity, self._backlog + come)
-        backlog = self._backlog + come - served
+        served = min(capacity, self._backlog + arrivals)
+        backlog = self._backlog + arrivals - served
         excess = max(
             0.0, backlog - most_waiting(self._spec, self._replicas(), capacity / elapsed_s, self._candidates)
         )
@@ -158,7 +158,7 @@ class StepEngine:
         state = self._states.at(self._ready, shares, served / elapsed_s * scale / per_s)
         shed, late = self._serve(state, served, waited_s)
         refused(self._spec, excess, self._totals, self._latencies)
-        self._count(state, shares, elapsed_s, come, served, shed + excess, late)
+        self._count(state, shares, elapsed_s, arrivals, served, shed + excess, late)
 
     def finish(self) -> int:
         """Serve the backlog, or drop it if a unit has no replica. Return 0, because this engine counts no events."""
@@ -177,27 +177,27 @@ class StepEngine:
         shares: dict[Key, float] = {}
         for unit in self._spec.units:
             keys = [key for key in self._keys if key.unit == unit.name]
-            able = [key for key in keys if self._ready[key]]
-            if not able:
+            open_keys = [key for key in keys if self._ready[key]]
+            if not open_keys:
                 return None
-            total = sum(self._weights[key] for key in able)
+            total = sum(self._weights[key] for key in open_keys)
             for key in keys:
                 shares[key] = 0.0
-            for key in able if total else able[:1]:
+            for key in open_keys if total else open_keys[:1]:
                 shares[key] = self._weights[key] / total if total else 1.0
         return shares
 
-    def _hold(self, come: float, elapsed_s: float) -> None:
+    def _queue_arrivals(self, arrivals: float, elapsed_s: float) -> None:
         """Queue arrivals while a unit has no open replica, up to the limit of one queue. The rest is shed."""
         first = self._spec.units[0]
         room = max(0.0, first.max_waiting_candidates / self._candidates - self._backlog)
-        held = min(come, room)
-        self._backlog += held
+        queued = min(arrivals, room)
+        self._backlog += queued
         self._held_s += elapsed_s
-        self._totals[SHED] += come - held
+        self._totals[SHED] += arrivals - queued
         counted = self._by_key[self._keys[0]]
-        counted.counts[:2] += (come, come * self._candidates)
-        counted.counts[3:5] += come - held
+        counted.counts[:2] += (arrivals, arrivals * self._candidates)
+        counted.counts[3:5] += arrivals - queued
         counted.counts[5] += self._backlog * elapsed_s
         counted.waiting_candidates = self._backlog * self._candidates
 
@@ -226,7 +226,7 @@ class StepEngine:
         state: Steady,
         shares: Mapping[Key, float],
         elapsed_s: float,
-        come: float,
+        arrivals: float,
         served: float,
         shed: float,
         late: float,
@@ -234,20 +234,20 @@ class StepEngine:
         first, reached = self._spec.units[0].name, self._states.reached(state)
         behind = spread(self._spec, self._replicas(), self._backlog, self._candidates)
         for index, key in enumerate(self._keys):
-            share, replicas, here = shares[key], self._ready[key], behind[key.unit]
-            ongoing = float(state.ongoing[index]) * replicas + share * here.ongoing
+            share, replicas, part = shares[key], self._ready[key], behind[key.unit]
+            ongoing = float(state.ongoing[index]) * replicas + share * part.ongoing
             counted = self._by_key[key]
             # Requests that were shed at the ingress did not reach the units behind it.
-            arrived = share * (come if key.unit == first else served * reached[key.unit])
+            arrived = share * (arrivals if key.unit == first else served * reached[key.unit])
             counted.counts += (
                 arrived,
                 arrived * self._candidates,
                 min(served * share, arrived) * self._candidates,
                 shed * share,
                 (shed + late) * share,
-                min(ongoing, share * here.most_ongoing) * elapsed_s,
+                min(ongoing, share * part.most_ongoing) * elapsed_s,
                 float(state.batches[index]) * served,
                 float(state.busy[index]) * replicas * elapsed_s,
             )
             waiting = float(state.waiting[index]) * replicas
-            counted.waiting_candidates = waiting + share * here.requests * self._candidates
+            counted.waiting_candidates = waiting + share * part.requests * self._candidates

@@ -101,11 +101,11 @@ class SteadyStates:
         """Return the state at a load, which is a share of saturation. It is limited to the last of ``LOADS``."""
         fewer, rounded = self._fewer(replicas), self._rounded(shares)
         index = int(np.searchsorted(LOADS, min(load, LOADS[-1])))
-        above = self._found(fewer, rounded, index)
+        above = self._state(fewer, rounded, index)
         if not index or load >= LOADS[-1]:
             return above
         share = (load - LOADS[index - 1]) / (LOADS[index] - LOADS[index - 1])
-        return self._found(fewer, rounded, index - 1).mixed(above, share)
+        return self._state(fewer, rounded, index - 1).mixed(above, share)
 
     def reached(self, state: Steady) -> dict[str, float]:
         """Return by unit the share of requests that reach it in a state."""
@@ -122,12 +122,12 @@ class SteadyStates:
     def _rounded(self, shares: Mapping[Key, float]) -> tuple[float, ...]:
         return tuple(round(shares[key] * 20) / 20 for key in self._keys)
 
-    def _found(self, replicas: tuple[int, ...], shares: tuple[float, ...], index: int) -> Steady:
+    def _state(self, replicas: tuple[int, ...], shares: tuple[float, ...], index: int) -> Steady:
         key = (replicas, shares, index)
         if key not in self._known:
             if len(self._known) >= _KEPT:
                 del self._known[next(iter(self._known))]
-            self._known[key] = self._find(replicas, shares, LOADS[index])
+            self._known[key] = self._compute(replicas, shares, LOADS[index])
         return self._known[key]
 
     def _saturate(self, replicas: tuple[int, ...], shares: tuple[float, ...]) -> float:
@@ -138,14 +138,14 @@ class SteadyStates:
             return 0.0
         units = (replace(unit, max_waiting_candidates=_NO_LIMIT) for unit in self._spec.units)
         patient = replace(self._spec, units=tuple(units), deadline_ms=float(_NO_LIMIT), fallback=None)
-        engine, times_s = self._started(patient, replicas, shares, 2 * per_s, _REQUESTS)
+        engine, times_s = self._engine_with(patient, replicas, shares, 2 * per_s, _REQUESTS)
         engine.advance(float(times_s[_WARM]))
         before = engine.totals()[IN_TIME:LATENCY_S].sum()
         engine.advance(float(times_s[-1]))
-        done = engine.totals()[IN_TIME:LATENCY_S].sum() - before
-        return float(done / (times_s[-1] - times_s[_WARM]))
+        served = engine.totals()[IN_TIME:LATENCY_S].sum() - before
+        return float(served / (times_s[-1] - times_s[_WARM]))
 
-    def _started(
+    def _engine_with(
         self,
         spec: PipelineSpec,
         replicas: tuple[int, ...],
@@ -166,7 +166,7 @@ class SteadyStates:
             engine.apply(NodeChange("opened", Replica(number, key)))
         return engine, times_s
 
-    def _find(self, replicas: tuple[int, ...], shares: tuple[float, ...], load: float) -> Steady:
+    def _compute(self, replicas: tuple[int, ...], shares: tuple[float, ...], load: float) -> Steady:
         by_key = dict(zip(self._keys, replicas, strict=True))
         share_of = dict(zip(self._keys, shares, strict=True))
         per_s = load * self.saturation_per_s(by_key, share_of)
@@ -174,7 +174,7 @@ class SteadyStates:
             empty = np.zeros(len(self._keys))
             return Steady(np.zeros(LATENCY_S + 1), np.zeros(BUCKETS), empty, empty, empty, empty, empty)
         requests = _REQUESTS * (2 if load > 0.7 else 1) + _WARM
-        engine, times_s = self._started(self._spec, replicas, shares, per_s, requests)
+        engine, times_s = self._engine_with(self._spec, replicas, shares, per_s, requests)
         engine.advance(float(times_s[_WARM]))
         totals, latencies, before = engine.totals(), engine.latencies(), engine.measure()
         waiting = np.zeros(len(self._keys))

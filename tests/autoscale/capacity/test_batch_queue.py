@@ -42,7 +42,7 @@ def simulated_p99_s(queue: BatchQueue, requests_per_s: float, count: int = 150_0
         (affine(3, 0.001, 0.2), 16_384),
         (affine(0.1, 0.02, 0.4), 2048),
     ],
-    ids=["one at a time", "batches of 4", "of 81", "of 10, hardly shared"],
+    ids=["batches of 1", "batches of 4", "batches of 81", "batches of 10"],
 )
 def test_p99_matches_a_simulated_replica(service: ServiceTime, max_candidates: int, load: float) -> None:
     queue = BatchQueue(service, 200, max_candidates)

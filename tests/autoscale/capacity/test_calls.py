@@ -39,7 +39,7 @@ def steady(unit: str, pool: str, batch_ms: float, overhead_ms: float = 0.0) -> P
 
 
 def two_units(calls: int, *, batch_ms: float = 1.0, away_ms: float = 48.0) -> PipelineSpec:
-    """Return an ingress with batches of 2 ms, and a ranker with a hop of ``away_ms``. The fast pool has a quarter of it."""
+    """Return an ingress with batches of 2 ms, and a ranker with a hop of ``away_ms``, or a quarter in its fast pool."""
     front = PlacedUnit("cpu", steady("ingress", "cpu", 2.0), cpus=1)
     back = (
         PlacedUnit("cpu", steady("ranker", "cpu", batch_ms, away_ms), cpus=1),

@@ -62,11 +62,11 @@ def test_zones_carry_the_peak_without_their_spare_nodes(
     result = plan(spec, options, growth=())
     loads, sized = request_capacities(spec), result.sized
     carrying = (max(1, zones - 1) if survive else zones) / zones
-    for of_unit in spec.units:
+    for unit_spec in spec.units:
         rate = sum(
-            planned.replicas * loads[Key(of_unit.name, name.partition("@")[2])].requests_per_s
+            planned.replicas * loads[Key(unit_spec.name, name.partition("@")[2])].requests_per_s
             for name, planned in sized.units.items()
-            if name.partition("@")[0] == of_unit.name
+            if name.partition("@")[0] == unit_spec.name
         )
         assert rate * carrying >= sized.peak_requests_per_s * (1 - 1e-6)
     for name, pool in sized.pools.items():

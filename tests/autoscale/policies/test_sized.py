@@ -77,7 +77,7 @@ def per_s_of(name: str, key: Key) -> float:
     return Sizing(spec, aim=0.9, max_load=0.85).capacity(key, 200).per_s
 
 
-def a_replica(spec: PipelineSpec, key: Key) -> float:
+def replica_per_s(spec: PipelineSpec, key: Key) -> float:
     return per_s_of(next(name for name, known in SPECS.items() if known is spec), key)
 
 
@@ -86,7 +86,7 @@ def alone(kind: str = "slo", replicas: int = 1, **options: Any) -> Cluster:
 
 
 def test_unit_has_enough_replicas_for_its_share_of_the_objective() -> None:
-    cluster, per_s = alone(), a_replica(ALONE, CPU)
+    cluster, per_s = alone(), replica_per_s(ALONE, CPU)
     assert cluster.run(3.5 * per_s, 60)[-1] == 4
     assert cluster.last is not None
     assert cluster.last.reasons[CPU] == (
@@ -96,7 +96,7 @@ def test_unit_has_enough_replicas_for_its_share_of_the_objective() -> None:
 
 
 def test_burst_scales_up_at_once_and_prevents_steps_down() -> None:
-    cluster, per_s = alone(down_window_s=0, limits={"down_cooldown_s": 0}), a_replica(ALONE, CPU)
+    cluster, per_s = alone(down_window_s=0, limits={"down_cooldown_s": 0}), replica_per_s(ALONE, CPU)
     cluster.run(0.9 * per_s, 120)
     during = cluster.run(5.5 * per_s, 10)
     assert during[0] >= 4
@@ -109,7 +109,7 @@ def test_burst_scales_up_at_once_and_prevents_steps_down() -> None:
 
 
 def test_step_down_waits_until_the_highest_recent_load_has_expired() -> None:
-    cluster, per_s = alone(limits={"down_cooldown_s": 0}), a_replica(ALONE, CPU)
+    cluster, per_s = alone(limits={"down_cooldown_s": 0}), replica_per_s(ALONE, CPU)
     cluster.run(3.5 * per_s, 120)
     asked = cluster.run(1.5 * per_s, 300)
     first = asked.index(2) * 5
@@ -118,14 +118,14 @@ def test_step_down_waits_until_the_highest_recent_load_has_expired() -> None:
 
 
 def test_replica_is_removed_only_if_the_others_have_a_reserve() -> None:
-    cluster, per_s = alone(replicas=4), a_replica(ALONE, CPU)
+    cluster, per_s = alone(replicas=4), replica_per_s(ALONE, CPU)
     assert cluster.run(2.85 * per_s, 600)[-1] == 4
     assert cluster.run(2.6 * per_s, 600)[-1] == 3
 
 
 def test_starting_replicas_are_not_requested_again() -> None:
     cluster = Cluster(make_policy(config("slo"), ALONE), ALONE, startup_s=60)
-    per_s = a_replica(ALONE, CPU)
+    per_s = replica_per_s(ALONE, CPU)
     cluster.run(0.8 * per_s, 60)
     asked, waiting = [], 0.0
     for _ in range(12):
@@ -137,7 +137,7 @@ def test_starting_replicas_are_not_requested_again() -> None:
 
 def test_backlog_adds_replicas() -> None:
     calm, pressed = alone(replicas=2), alone(replicas=2)
-    per_s = a_replica(ALONE, CPU)
+    per_s = replica_per_s(ALONE, CPU)
     load = {CPU: 1.9 * per_s}
     assert calm.step(load)[CPU] == 2
     assert pressed.step(load, waiting=60 * per_s)[CPU] > 2
@@ -162,7 +162,7 @@ def test_reason_says_that_the_objective_is_out_of_reach() -> None:
 
 def daily(time_s: float) -> float:
     """Return a load that is ten times as high from 9:00 to 18:00 as at other times."""
-    per_s = a_replica(ALONE, CPU)
+    per_s = replica_per_s(ALONE, CPU)
     hour = time_s / 3600 % 24
     return per_s * (8.5 if 9 <= hour < 18 else 0.85)
 
@@ -183,7 +183,7 @@ def test_predictive_scales_up_before_the_second_morning() -> None:
 
 
 def test_coupled_sizes_the_ranker_by_the_load_at_the_ingress() -> None:
-    per_s = a_replica(CHAIN, CPU)
+    per_s = replica_per_s(CHAIN, CPU)
     for kind, expected in (("slo", 1), ("coupled", 6)):
         options = NO_FORECAST if kind == "coupled" else {}
         cluster = Cluster(make_policy(config(kind, **options), CHAIN), CHAIN)
@@ -196,7 +196,7 @@ def test_coupled_sizes_the_ranker_by_the_load_at_the_ingress() -> None:
 
 
 def test_coupled_learns_that_a_cache_reduces_the_load_of_the_ranker() -> None:
-    per_s = a_replica(CHAIN, CPU)
+    per_s = replica_per_s(CHAIN, CPU)
     cluster = Cluster(make_policy(config("coupled", **NO_FORECAST), CHAIN), CHAIN)
     for _ in range(400):
         asked = cluster.step({INGRESS: 6 * per_s, CPU: 1.5 * per_s})
@@ -207,7 +207,7 @@ def test_cheapest_moves_a_unit_between_pools_without_losing_capacity() -> None:
     policy = make_policy(
         config("cheapest", bounds={"ranker": {"min_replicas": 0}}, saving=0.03, **NO_FORECAST), POOLS
     )
-    on_cpu, on_gpu = a_replica(POOLS, CPU), a_replica(POOLS, GPU)
+    on_cpu, on_gpu = replica_per_s(POOLS, CPU), replica_per_s(POOLS, GPU)
     cluster = Cluster(policy, POOLS, startup_s=20)
     little, much = 1.5 * on_cpu, 3.6 * on_gpu
     for _ in range(20):
@@ -318,4 +318,4 @@ def test_step_down_leaves_enough_capacity_and_repetition_changes_nothing(
         again = policy.decide(now_s, after(observation, decision), decision.state)
         assert again.replicas == decision.replicas
         state, target = decision.state, decision.replicas[CPU]
-        assert target * a_replica(ALONE, CPU) >= min(load, 1000 * a_replica(ALONE, CPU)) * 0.999
+        assert target * replica_per_s(ALONE, CPU) >= min(load, 1000 * replica_per_s(ALONE, CPU)) * 0.999

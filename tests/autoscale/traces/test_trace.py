@@ -83,9 +83,9 @@ def test_requests_round_trip_through_a_file(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, int]]
 ) -> None:
     times, candidates = zip(*rows, strict=True)
-    given_ = Arrivals(np.array(times), np.array(candidates, dtype=np.int32))
+    arrivals = Arrivals(np.array(times), np.array(candidates, dtype=np.int32))
     path = tmp_path_factory.mktemp("trace") / "a.parquet"
-    assert write_arrivals(iter((given_,)), path) == len(rows)
+    assert write_arrivals(iter((arrivals,)), path) == len(rows)
     (read,) = read_all(path)
     assert read.times_s.tolist() == list(times)
     assert read.candidates.tolist() == list(candidates)

@@ -14,13 +14,13 @@ class Corner:
     """A trial that always chooses the lowest, the middle or the highest value."""
 
     def __init__(self, kind: str, fraction: float) -> None:
-        self._kind, self._place = kind, fraction
+        self._kind, self._fraction = kind, fraction
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool) -> float:
-        return low + (high - low) * self._place
+        return low + (high - low) * self._fraction
 
     def suggest_int(self, name: str, low: int, high: int) -> int:
-        return round(low + (high - low) * self._place)
+        return round(low + (high - low) * self._fraction)
 
     def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
         return self._kind
