@@ -39,7 +39,7 @@ CALL_MARGINS = 3
 def learned_batch_s(
     known_s: float, elapsed_s: float, candidates: int, max_candidates: int, horizon_s: float, promises: bool
 ) -> float:
-    """Return the new estimate of the time of a full batch, after a batch of ``candidates`` took ``elapsed_s``.
+    """Return the new estimate for a full batch, after a batch with ``candidates`` took ``elapsed_s``.
 
     A batch of more than ``max_candidates`` counts as several full batches. Time beyond the horizon is ignored, because
     by then the batch has released its slot and delays no other batch.

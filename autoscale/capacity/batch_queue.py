@@ -90,9 +90,11 @@ class BatchQueue:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return a weighted sample of the latencies of an arrival at a random time, as four arrays (n,).
 
+        The latency is a wait plus a lognormal time. The wait is the rest of the present batch. The lognormal time
+        consists of the full batches ahead and the arrival's own batch.
+
         Returns:
-            The rest of the present service, the mean and the standard deviation of the logarithm of the time after it,
-            and the weight. The time after it consists of the full batches ahead and the arrival's own batch.
+            Waits, means of the lognormal times, standard deviations of their logarithms, and weights.
         """
         busy_s, sigma, full = self.busy_s(), max(self.service.sigma, 0.01), self.max_requests
         probabilities = left_at_ends(rate, busy_s, sigma)
@@ -147,7 +149,7 @@ def _quantile_s(
     weights: NDArray[np.float64],
     quantile: float,
 ) -> float:
-    """Return a quantile of the sum of a fixed wait and a lognormal time, over a weighted sample of both."""
+    """Return a quantile over a weighted sample, whose elements are a fixed wait plus a lognormal time."""
     from scipy.optimize import brentq
     from scipy.special import ndtr
 

@@ -8,8 +8,8 @@ from autoscale.spec import Key, PipelineSpec
 def price(spec: PipelineSpec, key: Key) -> float:
     """Return the price of a replica per hour.
 
-    It is the price of a node times the largest share of a resource of the node that the replica uses. A pool without a
-    price counts as 1 per node, and an unknown pool as 1 per replica.
+    A replica pays for the resource of which it uses the largest share. For example, a replica with 1 of 8 CPUs and 1 of
+    2 GPUs costs half of a node. A pool without a price counts as 1 per node, and an unknown pool as 1 per replica.
     """
     placed, pool = spec.placed(key), spec.pools.get(key.pool)
     if pool is None:

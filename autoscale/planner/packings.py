@@ -21,7 +21,7 @@ class Packing:
 
 
 def packings(spec: PipelineSpec, loads: Mapping[Key, RequestCapacity]) -> list[Packing]:
-    """Return the packings of a node of each pool to which no further replica of the last unit can be added.
+    """Return the packings for each pool. In each packing, the last unit has as many replicas as still fit.
 
     Raises:
         SpecError: a replica fits no node, or a node has too many packings.

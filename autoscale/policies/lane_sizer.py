@@ -7,7 +7,7 @@ The load of a lane is the highest of these:
 - the forecast, if the policy makes forecasts
 - the load that the ingress passes on, if the policy couples the units
 
-Lasting misses of the objective increase it. A backlog that would remain increases it too.
+Lasting misses of the objective increase it, and so does a backlog that the requested replicas would not clear.
 """
 
 from collections.abc import Mapping

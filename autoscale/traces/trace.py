@@ -1,4 +1,4 @@
-"""Traces: arrival times and numbers of candidates of requests, one by one or as counts in bins of time.
+"""Traces: the arrival times and sizes of requests, one by one or as counts in bins of time.
 
 Times are seconds on the trace's own clock. If the trace follows a week, 0 is Monday midnight. Single requests are
 streamed, so a trace may be larger than memory.

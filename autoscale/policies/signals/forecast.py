@@ -147,7 +147,7 @@ def _usual(config: ForecastConfig, state: ForecastState, time_s: float) -> float
 
 
 def _seen(config: ForecastConfig, state: ForecastState, time_s: float) -> float:
-    """Return the load of a bin of the week, or of the same time on the most recent day on which it was seen."""
+    """Return the load of a bin of the week. If it was never seen, use the same time of the latest day that was seen."""
     season, bin_s = state.season, config.bin_s
     bins = len(season)
     # ``_bin`` is inlined for speed: while no day is known, each decision looks up all seven days.

@@ -68,7 +68,7 @@ def raised(
 ) -> MissState:
     """Return the state with one more step for the unit, if misses last and the unit may be their cause.
 
-    For example, a mean share of misses of 10% turns an addition of 20% into 1.2 x 1.1 - 1 = 32%.
+    For example, if 10% of the requests miss, an addition of 20% becomes 1.2 x 1.1 - 1 = 32%.
 
     Args:
         state: the state.

@@ -50,7 +50,7 @@ class Fleet:
         return node
 
     def moments_s(self, node: Node) -> tuple[float, ...]:
-        """Return the times of a spot node's notice, of the end of routing, and of its loss. Empty for other nodes."""
+        """Return when a spot node gets its notice, stops to receive requests, and is lost. Empty for other nodes."""
         spot = self._pools[node.pool].spot
         if spot is None or node.lost_s == math.inf:
             return ()

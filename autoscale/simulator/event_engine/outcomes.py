@@ -148,7 +148,7 @@ def size_of(candidates: int) -> int:
 
 @compiled
 def expected_s(state: int, r: int, size: int) -> float:
-    """Return the expected time of a batch from the nearest known size, or 0 if no size is known."""
+    """Return the expected time of a batch, from the nearest size with an estimate. 0 if there is no estimate."""
     expected = pointers.expected_s(state)
     for away in range(SIZES):
         for known in (size + away, size - away):

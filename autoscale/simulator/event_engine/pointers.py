@@ -1,4 +1,4 @@
-"""Access to the engine's state from compiled code, by the address of a table of the addresses of its arrays.
+"""Access to the engine's state from compiled code. The code gets one address of a table that lists all array addresses.
 
 With a tuple of twenty arrays, numba would count references of each array in every function call. That took longer than
 the simulation itself, and compilation took minutes. The caller keeps the arrays alive (``state.EngineState``).
