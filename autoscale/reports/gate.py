@@ -49,7 +49,7 @@ class Gate:
     relative: bool
 
     def fault(self, old: Simulation, new: Simulation) -> str | None:
-        """Return a message if the new configuration fails, otherwise None. An unknown figure (NaN) fails."""
+        """Return a message if the new configuration fails, otherwise None. A figure without a value (NaN) fails."""
         value = FIGURES[self.figure](new)
         limit = self.number * (FIGURES[self.figure](old) if self.relative else 1.0)
         unknown = math.isnan(value) or math.isnan(limit)

@@ -50,8 +50,8 @@ def with_backlog(
 ) -> LaneLoad:
     """Return the load plus the backlog that will remain when replicas that are requested now are ready.
 
-    Starting replicas count from the time at which they will be ready. The backlog is at most the arrivals of one
-    deadline, because older requests are refused or answered by a lower rung.
+    Starting replicas count from the time at which they will be ready. The remaining backlog is at most the present one
+    or the arrivals within a deadline, because older requests are refused or answered by a lower rung.
 
     Args:
         load: the load without a backlog.

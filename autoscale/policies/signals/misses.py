@@ -3,8 +3,8 @@
 Profiles and forecasts may be wrong. Then replicas that should be enough still miss the objective. If misses last for a
 whole window, they add a share to the load that a unit is sized for, at most one step per window.
 
-A unit gets a step only if it is settled, which means that no replicas are starting, and if its load is high enough to
-explain misses. Without misses the addition fades.
+A unit gets a step only if it is settled, which means that nearly all its requested replicas are ready, and if its load
+is high enough to explain misses. Without misses the addition fades.
 """
 
 import math
@@ -74,7 +74,7 @@ def raised(
         state: the state.
         now_s: the present.
         unit: the unit.
-        starting: whether replicas of the unit are starting.
+        starting: whether the unit is not settled, because some of its replicas are starting.
         load: the load of the ready replicas relative to their capacity.
         window_s: the least time between steps.
         most: the largest addition.
