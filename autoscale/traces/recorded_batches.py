@@ -34,7 +34,7 @@ class RecordedBatches:
     replicas: int
 
     def beside(self) -> NDArray[np.float64]:
-        """Return (n,) the mean share of a batch's time for which each other replica ran a batch.
+        """Return (n,) the share of a batch's time for which other replicas ran batches, as a mean over these replicas.
 
         It is 1 if all of them always ran batches, and 0 if there are no other replicas.
         """

@@ -14,6 +14,8 @@ from autoscale.simulator.event_engine.state import LATE, REFUSED, SHED
 def route(state: int, w: int, again: bool) -> None:
     """Send a request or call to a replica of its unit, or to the unit's limbo if no replica is open.
 
+    The limbo is a queue of work that waits for the unit's first replica.
+
     Args:
         state: address of the engine's state.
         w: the work.

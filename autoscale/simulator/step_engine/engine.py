@@ -100,7 +100,7 @@ class StepEngine:
             self._ready[change.replica.key] -= 1
 
     def is_idle(self, replica: Replica) -> bool:
-        """Return True. A replica that is no longer routed to has no requests left at once."""
+        """Return True, because a replica of this engine has no requests left when routing to it stops."""
         return True
 
     def weigh(self, unit: str, weights: Mapping[str, float]) -> None:

@@ -98,7 +98,7 @@ class SteadyStates:
         return mixed(limits, weights).per_s / self._candidates
 
     def at(self, replicas: Mapping[Key, int], shares: Mapping[Key, float], load: float) -> Steady:
-        """Return the state at a load, which is a share of saturation. It is limited to the last of ``LOADS``."""
+        """Return the state at a load, as a share of saturation. Loads above the last of ``LOADS`` count as that."""
         fewer, rounded = self._fewer(replicas), self._rounded(shares)
         index = int(np.searchsorted(LOADS, min(load, LOADS[-1])))
         above = self._state(fewer, rounded, index)
