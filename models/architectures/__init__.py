@@ -22,12 +22,12 @@ def build_architecture(options: Mapping[str, Any]) -> "Architecture":
     name = options.get("name")
     if not isinstance(name, str) or name not in ARCHITECTURES.builtins:
         known = ", ".join(ARCHITECTURES.builtins)
-        raise ArtifactError(f"architecture {name!r} is unknown; use one of {known}")
+        raise ArtifactError(f"architecture.name: unknown architecture, got {name!r}; use one of {known}")
     try:
         architecture = ARCHITECTURES.get(name)
         parsed = architecture.config.model_validate(dict(options))
     except RegistryError as error:
         raise ArtifactError(f"architecture {name}: {error}") from error
     except ValidationError as error:
-        raise ArtifactError(f"the options of architecture {name} cannot be used: {error}") from error
+        raise ArtifactError(f"architecture {name}: invalid options: {error}") from error
     return architecture.build(parsed)

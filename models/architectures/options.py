@@ -29,7 +29,10 @@ class ScalarColumn(BaseModel):
     @model_validator(mode="after")
     def _cycles_have_a_period(self) -> Self:
         if (self.encoding == "cyclic") != (self.period > 0):
-            raise ValueError(f"{self.name}: encoding cyclic, and only it, needs a period above 0")
+            raise ValueError(
+                f"period of {self.name}: must be above 0 for the encoding cyclic and 0 for others, got {self.period:g} "
+                f"for {self.encoding}"
+            )
         return self
 
 
@@ -46,7 +49,9 @@ class Size(BaseModel):
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> Self:
         if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}; change either")
+            raise ValueError(
+                f"width: must be a multiple of heads ({self.heads}), got {self.width}; change either"
+            )
         return self
 
 
@@ -98,7 +103,7 @@ class HistoryRankerOptions(RankerReads, Size):
     def _repeats_are_told_by_number(self) -> Self:
         if self.repeats and self.number is None:
             raise ValueError(
-                "repeats finds a candidate in the history by its number; name number, or leave repeats out"
+                "repeats: needs number to find a candidate in the history; set number, or remove repeats"
             )
         return self
 

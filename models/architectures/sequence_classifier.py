@@ -37,8 +37,8 @@ class SequenceClassifier(Architecture):
         self.labels = int(self.model.config.num_labels)
         if self.labels not in {1, 2}:
             raise ArtifactError(
-                f"the model gives {self.labels} labels, a ranker needs one score: give a model of num_labels 1 (the "
-                f"logit is the score) or 2 (the second logit less the first)"
+                f"num_labels: must be 1 (the logit is the score) or 2 (the score is the second logit minus the first), "
+                f"got {self.labels}; use a model with one of these"
             )
         types = options.types and "token_type_ids" in inspect.signature(self.model.forward).parameters
         self.inputs = ("input_ids", "attention_mask", *(["token_type_ids"] if types else []))
@@ -61,8 +61,8 @@ def _build(config: Mapping[str, Any]) -> Any:
         from transformers import AutoConfig, AutoModelForSequenceClassification
     except ImportError as error:
         raise ArtifactError(
-            "the package transformers, which builds this model, is not installed: pip install 'rankway[text]', or "
-            "serve the model's ONNX graph (runtime.kind onnx)"
+            "the package transformers, which builds this model, is not installed; pip install 'rankway[text]', or "
+            "serve the ONNX graph of the model (runtime.kind: onnx)"
         ) from error
     fields = dict(config)
     model_type = fields.pop("model_type", None)
@@ -71,7 +71,7 @@ def _build(config: Mapping[str, Any]) -> Any:
         return AutoModelForSequenceClassification.from_config(built, dtype=torch.float32)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError(
-            f"transformers cannot build a sequence classifier of model_type {model_type!r} from this config: {error}"
+            f"config.json: transformers cannot build a sequence classifier, got model_type {model_type!r}: {error}"
         ) from error
 
 

@@ -31,7 +31,7 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> Runt
     path = root / _weights_for(artifact, config, kind)
     if group_of(config) is not None or kind.load is None:
         raise RuntimeFailure(
-            f"the runtime {config.kind} of several ranks needs a shard group: serve {artifact.name} by rankway serve"
+            f"runtime.kind: needs a shard group, got {config.kind}; serve {artifact.name} with rankway serve"
         )
     with _engine_of(kind, config):
         return kind.load(path, artifact, config)
@@ -47,7 +47,7 @@ def load_rank_runtime(
     """
     kind = runtime_kind(config)
     if group_of(config) is None or kind.load_rank is None:
-        raise RuntimeFailure(f"the runtime {config.kind} is not one of a shard group: use load_runtime")
+        raise RuntimeFailure(f"runtime.kind: does not use a shard group, got {config.kind}; use load_runtime")
     with _engine_of(kind, config):
         return kind.load_rank(root / _weights_for(artifact, config, kind), artifact, config, group)
 
@@ -61,7 +61,7 @@ def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> 
     kind = runtime_kind(config)
     if kind.load_cut is None:
         raise RuntimeFailure(
-            f"the runtime {config.kind} cannot cut {artifact.name} in two: use runtime.kind onnx"
+            f"runtime.kind: {config.kind} cannot cut {artifact.name} in two; use runtime.kind: onnx"
         )
     with _engine_of(kind, config):
         return kind.load_cut(root / _weights_for(artifact, config, kind), artifact, config)
@@ -79,7 +79,7 @@ def check_runtime(config: RuntimeOptions) -> None:
     is_builtin = config.kind in RUNTIMES.builtins
     if not is_builtin and not callable(kind.load) and not callable(kind.load_rank):
         raise RuntimeFailure(
-            f"runtime.kind: {config.kind} cannot load a model; give its descriptor a function load"
+            f"runtime.kind: {config.kind} cannot load a model; add a function load to its descriptor"
         )
     if kind.check is not None:
         with _plugin_of(config):
@@ -118,7 +118,7 @@ def _engine_of(kind: AnyRuntimeKind, config: RuntimeOptions) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if kind.extra is None:
             raise RuntimeFailure(
-                f"the package {error.name} is not installed, which the runtime imports: install it"
+                f"runtime.kind: {config.kind} needs the package {error.name}, which is not installed; install it"
             ) from error
         raise RuntimeFailure(missing_package(error.name, kind.extra)) from error
 
@@ -132,14 +132,15 @@ def _plugin_of(config: RuntimeOptions) -> Iterator[None]:
         if isinstance(error, ModelError | ModuleNotFoundError) or config.kind in RUNTIMES.builtins:
             raise
         raise RuntimeFailure(
-            f"runtime: {config.kind} fails, got {type(error).__name__}: {error}; mend its options, or its package"
+            f"runtime: {config.kind} failed, got {type(error).__name__}: {error}; correct its options or its package"
         ) from error
 
 
 def _weights_for(artifact: Artifact, config: RuntimeOptions, kind: AnyRuntimeKind) -> str:
     if config.kind == "auto":
         raise RuntimeFailure(
-            f"the runtime of {artifact.name} is auto: one is chosen before a pipeline is served"
+            f"runtime.kind: {artifact.name} cannot be loaded with auto, which is replaced before a pipeline is served; "
+            f"name another kind"
         )
     if kind.suffix is None:
         return ""
@@ -147,7 +148,7 @@ def _weights_for(artifact: Artifact, config: RuntimeOptions, kind: AnyRuntimeKin
     candidates = [name for name in names if name.endswith(kind.suffix)]
     if not candidates:
         raise RuntimeFailure(
-            f"artifact {artifact.name} has no {kind.suffix} file for the runtime {config.kind}; it has "
-            f"{', '.join(artifact.files)}: choose another runtime.kind, or export the model for this one"
+            f"runtime.kind: artifact {artifact.name} has no {kind.suffix} file for {config.kind}, got "
+            f"{', '.join(artifact.files)}; choose another runtime.kind, or export the model for this one"
         )
     return candidates[0]

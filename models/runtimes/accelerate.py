@@ -79,8 +79,8 @@ def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, to
     for device in config.max_memory_mib:
         if device not in present:
             raise RuntimeFailure(
-                f"runtime.max_memory_mib names GPU {device}, this process has {present}: leave it out, or give the "
-                f"unit that GPU"
+                f"runtime.max_memory_mib: must name only devices of this process, {present}, got GPU {device}; remove "
+                f"it, or give the unit that GPU"
             )
     free: dict[Device, float] = {device: mib * _MIB for device, mib in config.max_memory_mib.items()}
     free = free or get_max_memory()
@@ -99,8 +99,8 @@ def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, to
     needed = _needed_bytes(module, device_map, main, dtypes)
     if needed > budgets.get(main, needed):
         raise RuntimeFailure(
-            f"runtime.max_memory_mib of {main} is {budgets[main] / _MIB:.3g}, but what cannot stay on disk and the "
-            f"largest layer take {needed / _MIB:.3g}: give it that much"
+            f"runtime.max_memory_mib: {main} needs {needed / _MIB:.3g} MiB for the largest layer and for the weights "
+            f"that cannot stay on disk, got {budgets[main] / _MIB:.3g}; raise it"
         )
     return device_map
 
@@ -174,12 +174,12 @@ def refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:
     names = set(file.keys())
     if names != set(expected):
         raise ValueError(
-            f"it lacks {sorted(set(expected) - names)} and has {sorted(names - set(expected))} beside them"
+            f"missing tensors {sorted(set(expected) - names)}, unexpected tensors {sorted(names - set(expected))}"
         )
     for name, tensor in expected.items():
         shape = tuple(file.get_slice(name).get_shape())
         if shape != tuple(tensor.shape):
-            raise ValueError(f"{name} is {shape}, the architecture's is {tuple(tensor.shape)}")
+            raise ValueError(f"{name}: expected shape {tuple(tensor.shape)}, got {shape}")
 
 
 def _device_of(name: str, device_map: DeviceMap) -> Device:

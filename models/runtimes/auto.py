@@ -112,7 +112,7 @@ def choose(
     ranks = (in_time or fitting[-1:] or [1])[0]
     took = f"about {estimate_ms(weights, device, candidates, ranks):.3g} ms for {candidates} candidates"
     made = "within" if in_time else "over"
-    why = f"{took}, {made} {objective_ms:g} ms"
+    why = f"{took}, {made} the objective of {objective_ms:g} ms"
     if not fitting:
         why = f"{size} do not fit {device.named()}, and an ONNX graph can be neither split nor dispatched"
     elif ranks > 1 and fitting[0] > 1:
@@ -140,7 +140,7 @@ def _ranks(weights: Weights, device: Device) -> list[int]:
 def _staged(wanted: AutoConfig, weights: Weights, ranks: int, why: str) -> Choice:
     runtime = AccelerateConfig(kind="accelerate", shards=ranks, threads=wanted.threads)
     held = weights.of_a_stage(ranks)
-    return Choice(runtime, held, f"{why}; a pipeline of its {weights.layers} layers does")
+    return Choice(runtime, held, f"{why}; a pipeline of the {weights.layers} layers fits")
 
 
 def _dispatched(wanted: AutoConfig, weights: Weights, device: Device, candidates: int, why: str) -> Choice:

@@ -43,7 +43,7 @@ def use_group(group: ProcessGroup) -> None:
         from deepspeed.inference.engine import InferenceEngine
         from deepspeed.utils.logging import logger
     except ImportError as error:
-        raise RuntimeFailure("DeepSpeed is not installed: pip install 'rankway[sharding]'") from error
+        raise RuntimeFailure("DeepSpeed is not installed; pip install 'rankway[sharding]'") from error
     logger.setLevel(logging.WARNING)
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     backend = "nccl" if torch.cuda.is_available() else "gloo"
@@ -68,7 +68,7 @@ class DeepSpeedRuntime(ModuleRuntime):
             release_pages(path)
             if config.cuda_graph:
                 if device != "cuda":
-                    raise ValueError("cuda_graph needs a CUDA device: drop it")
+                    raise ValueError("runtime.cuda_graph: needs a CUDA device; remove it")
                 module.compile(mode="reduce-overhead", dynamic=False)  # a graph for every shape it meets
         except (RuntimeError, ValueError, AssertionError, AttributeError, NotImplementedError) as error:
             raise RuntimeFailure(
@@ -83,7 +83,7 @@ def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
     inner = getattr(module, "model", None)
     if own:
         if config.kernel_injection:
-            raise ValueError("DeepSpeed has no kernels for its layers: drop kernel_injection")
+            raise ValueError("runtime.kernel_injection: DeepSpeed has no kernels for these layers; remove it")
         for layer in own:
             _check_heads(layer.heads, config)
             if config.quantization is None:
@@ -101,13 +101,15 @@ def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
         inner.to(_DTYPES[config.dtype])
         _quantise(inner, config)
     else:
-        raise ValueError("it has no transformer layers: use runtime.kind onnx or torch")
+        raise ValueError("the model has no transformer layers; use runtime.kind: onnx or torch")
     return module
 
 
 def _check_heads(heads: int, config: DeepSpeedConfig) -> None:
     if heads % config.shards:
-        raise ValueError(f"its {heads} attention heads are not a multiple of shards: {config.shards}")
+        raise ValueError(
+            f"runtime.shards: must divide the {heads} attention heads, got {config.shards}; change it"
+        )
 
 
 def _split_layer(layer: TransformerLayer) -> None:
@@ -142,7 +144,7 @@ def _quantise(module: nn.Module, config: DeepSpeedConfig) -> None:
     from deepspeed.inference.quantization.quantization import _init_group_wise_weight_quantization
 
     if not torch.cuda.is_available():
-        raise ValueError("quantization needs a CUDA device: drop it")
+        raise ValueError("runtime.quantization: needs a CUDA device; remove it")
     module.to("cuda")
     kept = {"num_bits": _BITS[config.quantization], "group_size": 64, "group_dim": 1, "symmetric": False}
     # By parts of modules' names: "" is in every one.

@@ -58,21 +58,21 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bo
             fault = _difference(expected, outputs[name.removeprefix(_OUTPUT)], narrow)
             if fault is not None:
                 raise GoldenMismatch(
-                    f"artifact {artifact.name} {artifact.version} at {root}: on its golden requests {fault}: export or "
-                    f"train it again"
+                    f"artifact {artifact.name} {artifact.version} at {root}: on its golden requests, {fault}; export "
+                    f"or train it again"
                 )
     return True
 
 
 def _difference(expected: np.ndarray, scores: np.ndarray, narrow: bool) -> str | None:
     if scores.shape != expected.shape:
-        return f"it gives scores of shape {scores.shape}, at its export {expected.shape}"
+        return f"expected scores of shape {expected.shape}, got {scores.shape}"
     bad = int((~np.isfinite(scores)).sum())
     if bad:
-        return f"{bad} of {scores.size} scores are not numbers"
+        return f"{bad} of {scores.size} scores are NaN or infinite"
     allowed = (
         ABSOLUTE_TOLERANCE if not narrow else NARROW_TOLERANCE * float(np.abs(expected).max(initial=0.0))
     )
     if not np.allclose(scores, expected, rtol=RELATIVE_TOLERANCE, atol=allowed):
-        return f"its scores are up to {np.abs(scores - expected).max():.3g} from those at its export"
+        return f"scores differ by up to {np.abs(scores - expected).max():.3g} from those at export"
     return None

@@ -26,7 +26,7 @@ def mapped_module(path: Path, artifact: Artifact) -> Architecture:
         from safetensors.torch import load_file
     except ImportError as error:
         raise RuntimeFailure(
-            f"the package {error.name} is not installed: pip install 'rankway[sharding]'"
+            f"the package {error.name} is not installed; pip install 'rankway[sharding]'"
         ) from error
     try:
         with init_empty_weights(include_buffers=False):  # buffers that are computed have no place in the file

@@ -25,7 +25,7 @@ class OnnxSession:
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors share no public base class
-            raise RuntimeFailure(f"{name} cannot be loaded by ONNX Runtime: {error}") from error
+            raise RuntimeFailure(f"{name}: ONNX Runtime cannot load it: {error}") from error
         self.inputs = {node.name for node in self._session.get_inputs()}
         self.outputs = {node.name for node in self._session.get_outputs()}
 
@@ -48,13 +48,14 @@ class OnnxRuntime:
         wanted = self._session.inputs
         if declared != wanted:
             raise RuntimeFailure(
-                f"{path} takes inputs {sorted(wanted)}, artifact.yaml declares {sorted(declared)}: make them equal"
+                f"{path}: the graph has the inputs {sorted(wanted)}, but artifact.yaml declares {sorted(declared)}; "
+                f"declare the inputs of the graph"
             )
         self._outputs = [spec.name for spec in signature.outputs]
         missing = set(self._outputs) - self._session.outputs
         if missing:
             raise RuntimeFailure(
-                f"{path} has no output {sorted(missing)}: declare outputs that the graph has"
+                f"{path}: the graph has no output {sorted(missing)}; declare only outputs of the graph"
             )
 
     def run(self, inputs: Inputs) -> Inputs:

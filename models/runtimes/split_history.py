@@ -67,16 +67,16 @@ def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
         import onnx
     except ImportError as error:
         raise RuntimeFailure(
-            "the package onnx, which cuts the model in two, is not installed: pip install onnx"
+            "the package onnx, which cuts the model in two, is not installed; pip install onnx"
         ) from error
     try:
         model = onnx.load(path)
     except Exception as error:  # protobuf's errors share no public base class
-        raise RuntimeFailure(f"{path} cannot be read: {error}") from error
+        raise RuntimeFailure(f"{path}: cannot be read as an ONNX graph: {error}") from error
     encoded = [value for value in model.graph.value_info if value.name == ENCODED_HISTORY]
     if not encoded:
         raise RuntimeFailure(
-            f"{path} has no value {ENCODED_HISTORY!r}: it was exported before there was one, or its architecture "
+            f"{path}: the graph has no value {ENCODED_HISTORY!r}, because its export is too old or its architecture "
             f"encodes no history; train it again, as a history_ranker"
         )
     inputs = list(model.graph.input)
@@ -125,7 +125,8 @@ def _check_inputs(path: Path, first: "ModelProto", signature: Signature) -> None
     ]
     if others:
         raise RuntimeFailure(
-            f"{path} encodes the history from {', '.join(others)}, which are not of one request: it cannot be kept"
+            f"{path}: the encoded history may depend only on inputs of the request, got {', '.join(others)}; the graph "
+            f"cannot be cut in two"
         )
 
 

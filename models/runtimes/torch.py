@@ -74,12 +74,12 @@ def refuse_unbuildable(artifact: Artifact) -> None:
     """
     if not artifact.architecture:
         raise RuntimeFailure(
-            f"artifact {artifact.name} names no architecture: PyTorch cannot build it; serve it with "
-            f"runtime.kind onnx"
+            f"artifact {artifact.name} names no architecture, so PyTorch cannot build it; serve it with "
+            f"runtime.kind: onnx"
         )
 
 
 def misfit(path: Path, artifact: Artifact, error: Exception) -> RuntimeFailure:
     """Give the error of weights that are not of the artifact's architecture."""
     name = artifact.architecture.get("name")
-    return RuntimeFailure(f"{path} does not fit architecture {name!r} of {artifact.name}: {error}")
+    return RuntimeFailure(f"{path}: does not fit architecture {name!r} of {artifact.name}: {error}")

@@ -108,4 +108,4 @@ def _sizes(path: Path) -> dict[str, tuple[list[int], int]]:
             if name != "__metadata__"
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError) as error:
-        raise ArtifactError(f"{path} cannot be read: {error}; copy it again") from error
+        raise ArtifactError(f"{path}: cannot be read as safetensors: {error}; copy it again") from error

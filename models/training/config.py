@@ -50,20 +50,21 @@ class RankerTraining(BaseModel):
         description="item column of small whole numbers, each with a learned embedding; 0 is unknown",
     )
     repeats: bool = Field(
-        default=False, description="tell a candidate what the history says of that very item; needs number"
+        default=False,
+        description="add the history's values for the same item to each candidate; needs number",
     )
     context: tuple[ScalarColumn, ...] = ()
     profile: str | None = "profile"
     history: str = "history"
     history_values: tuple[ScalarColumn, ...] = Field(
         default=(ScalarColumn(name="history_rating"), ScalarColumn(name="history_age_days", encoding="log")),
-        description="ragged user features beside the history",
+        description="ragged user features with one value for each item of the history",
     )
     distances: tuple[Distance, ...] = ()
     request: tuple[str, ...] = Field(
         default=(), description="other features of the request: global.<name>, realtime.<name>, user.<name>"
     )
-    cells: tuple[str, ...] = Field(default=(), description="features of the cell that a candidate lies in")
+    cells: tuple[str, ...] = Field(default=(), description="features of the map cell of each candidate")
     size: SizeName | Size = "default"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     fit: FitConfig = FitConfig()
@@ -149,6 +150,7 @@ class TrainingConfig(BaseModel):
     def _only_a_ranker_learns_from_the_catalogue(self) -> Self:
         if self.over_catalogue is not None and (self.reranker is not None or self.distilled is not None):
             raise ValueError(
-                "reranker and distilled learn from shown lists: leave them out beside over_catalogue"
+                "over_catalogue: cannot be combined with reranker or distilled, which learn from shown lists; remove "
+                "these or over_catalogue"
             )
         return self

@@ -67,8 +67,8 @@ def fit(
     steps = _steps(train, config, seed, accelerator)
     if not steps:
         raise TrainingError(
-            f"{what}: the training data have {len(train)} lists of two or more known items, too few for a step; "
-            f"build them again"
+            f"{what}: too few training lists for a step, got {len(train)} lists of two or more known items; build the "
+            f"data set again"
         )
     every = max(1, math.ceil(len(steps) / (config.epochs * config.evaluations_per_epoch)))
     optimizer = torch.optim.AdamW(module.parameters(), weight_decay=config.weight_decay, fused=True)
@@ -82,7 +82,9 @@ def fit(
     if saved is None:
         reached, best_weights = TrainingProgress(step=0, best=select_ndcg(), misses=0), _copy(module)
         if math.isnan(reached.best):
-            raise TrainingError(f"{what}: no list to select by has a label above 0; build the data set again")
+            raise TrainingError(
+                f"{what}: the first half of the validation data has no label above 0; build the data set again"
+            )
     else:
         reached, best_weights = saved.reached, saved.best_weights
         module.load_state_dict(saved.weights)
@@ -96,8 +98,8 @@ def fit(
         loss = loss_of(model(step.inputs), step)
         if not math.isfinite(loss.item()):
             raise TrainingError(
-                f"{what}: the loss is {loss.item()} at step {at} of {len(steps)}: lower fit.learning_rate "
-                f"(it is {config.learning_rate})"
+                f"{what}: the loss must be finite, got {loss.item()} at step {at} of {len(steps)}; lower "
+                f"fit.learning_rate ({config.learning_rate})"
             )
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(loss)

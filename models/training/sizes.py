@@ -83,8 +83,8 @@ def _table_rows(name: str, catalogue: Catalogue) -> int:
     column = catalogue.columns[name]
     if column.dtype.kind != "i" or column.ndim != 1 or int(column.min()) < 0:
         raise TrainingError(
-            f"training: ranker.number {name!r} is {column.dtype} {column.shape[1:]}, its least {column.min()}; "
-            f"name a column of whole numbers from 0 up"
+            f"training.ranker.number: expected a column of integers of 0 or more, got {name!r} of {column.dtype} "
+            f"{column.shape[1:]} with minimum {column.min()}; name another column"
         )
     return int(column.max()) + 1
 
@@ -95,7 +95,7 @@ def _columns(names: Iterable[str], catalogue: Catalogue) -> Shapes:
     for name in names:
         if not np.isfinite(catalogue.columns[name]).all():
             raise TrainingError(
-                f"training: catalogue column {name} of {catalogue.manifest.name} holds NaN or infinity: "
+                f"training: catalogue column {name} of {catalogue.manifest.name} has NaN or infinite values; "
                 f"build the catalogue again"
             )
     return {name: tuple(catalogue.columns[name].shape[1:]) for name in names}
@@ -105,4 +105,4 @@ def _expect(kind: str, names: Iterable[str], known: Iterable[str], prefix: str =
     there = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
     for name in names:
         if name not in there:
-            raise TrainingError(f"training: there is no {kind} {name!r}; name one of {', '.join(there)}")
+            raise TrainingError(f"training: unknown {kind}, got {name!r}; name one of {', '.join(there)}")

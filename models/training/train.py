@@ -226,8 +226,8 @@ class Trainer:
             metrics |= quality(order, labels, batch.offsets, prefix)
         if not all(math.isfinite(value) for value in metrics.values()):
             raise TrainingError(
-                f"{what}: the later half of the validation lists has none to report on: no label reaches 0.5; "
-                f"build the data set again, with more of them"
+                f"{what}: the second half of the validation data has no label of 0.5 or more; rebuild the data set "
+                f"with more positive examples"
             )
         return metrics
 

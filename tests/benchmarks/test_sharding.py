@@ -21,4 +21,4 @@ def test_stdout_is_pure_json_and_an_impossible_split_is_a_row() -> None:
     rows = {(row["way"], row["ranks"]): row for row in json.loads(process.stdout)["rows"]}
     assert rows["tensor", 2]["difference"] < TOLERANCE
     assert "heads are not a multiple" in rows["tensor", 4]["refused"]
-    assert "fewer than shards" in rows["pipeline", 2]["refused"]
+    assert "must be at most the number of layers" in rows["pipeline", 2]["refused"]

@@ -91,7 +91,7 @@ def test_class_can_be_a_runtime_without_an_entry_point(site: Path, tmp_path: Pat
         ({"target": "acme.plain:None_"}, "the module acme.plain has no None_, got 'acme.plain:None_'"),
         (
             {"target": "acme.plain:Path"},
-            "models.ranker.runtime.target: it is no runtime, got 'acme.plain:Path'",
+            "models.ranker.runtime.target: expected a class with a method run(inputs), got 'acme.plain:Path'",
         ),
         (
             {"kind": "acme_none"},
@@ -186,7 +186,7 @@ from models.runtimes.base import RuntimeKind, RuntimeOptions
 KIND = RuntimeKind(config=RuntimeOptions, load=leave, check=leave)
 """,
         {"models": {"ranker": {"runtime": {"kind": "zeta"}}}},
-        "models.ranker.runtime: zeta fails, got SystemExit: 0; mend",
+        "models.ranker.runtime: zeta failed, got SystemExit: 0; correct",
     ),
     "stages": (
         """
@@ -247,15 +247,15 @@ BROKEN_RUNTIMES: Mapping[str, tuple[str, str]] = {
     "raises for its bits": (
         _OPTIONS + "    @property\n    def is_narrow(self): raise RuntimeError('no')\n"
         "KIND = RuntimeKind(config=Own, load=print)",
-        "runtime: zeta fails, got RuntimeError: no; mend",
+        "runtime: zeta failed, got RuntimeError: no; correct",
     ),
     "cannot say what it holds": (
         _KIND + "KIND = RuntimeKind(config=RuntimeOptions, load=print, held=lambda config, weights: None)",
-        "runtime: zeta fails, got AttributeError: 'NoneType' object has no attribute 'rank_bytes'",
+        "runtime: zeta failed, got AttributeError: 'NoneType' object has no attribute 'rank_bytes'",
     ),
     "loads nothing": (
         _KIND + "KIND = RuntimeKind(config=RuntimeOptions)",
-        "runtime.kind: zeta cannot load a model; give its descriptor a function load",
+        "runtime.kind: zeta cannot load a model; add a function load to its descriptor",
     ),
     "raises for a name": (
         "def __getattr__(name): raise RuntimeError('no')",

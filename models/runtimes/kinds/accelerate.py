@@ -39,8 +39,8 @@ class AccelerateConfig(GroupOptions):
     def _budgets_are_of_one_process(self) -> Self:
         if self.max_memory_mib and self.shards > 1:
             raise ValueError(
-                f"max_memory_mib is of one process, shards is {self.shards}: drop it, or set shards: 1; a rank of a "
-                f"pipeline holds all of its layers in memory"
+                f"max_memory_mib: allowed only with shards: 1, got shards: {self.shards}; remove it, or set shards: 1. "
+                f"A rank of a pipeline holds all of its layers in memory"
             )
         return self
 
@@ -62,12 +62,12 @@ def _held(config: AccelerateConfig, weights: Weights) -> Held:
     narrowed, whole = weights.split_bytes // 2 if config.is_narrow else 0, held_whole(config, weights)
     if config.shards > 1:
         held = weights.of_a_stage(config.shards) - narrowed // config.shards
-        return Held(held, f"{whole.why} in {weights.layers} layers, a pipeline's")
+        return Held(held, f"{whole.why} in a pipeline of {weights.layers} layers")
     if not config.max_memory_mib:
         return whole
     most = int(sum(config.max_memory_mib.values()) * MIB)
     left = max(0, whole.rank_bytes - most)
-    devices = ", ".join(f"{mib:g} MiB of {device}" for device, mib in config.max_memory_mib.items())
+    devices = ", ".join(f"{mib:g} MiB on {device}" for device, mib in config.max_memory_mib.items())
     on_disk = f"{'at least ' if left else ''}{left / MIB:,.2f} MiB stay on disk"
     return Held(min(most, whole.rank_bytes), f"{whole.why} over {devices}; {on_disk}")
 

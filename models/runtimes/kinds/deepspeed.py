@@ -41,13 +41,15 @@ class DeepSpeedConfig(GroupOptions):
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
         if self.cuda_graph and self.shards > 1:
-            raise ValueError(f"cuda_graph is of one rank, shards is {self.shards}: drop it, or set shards: 1")
+            raise ValueError(
+                f"cuda_graph: allowed only with shards: 1, got shards: {self.shards}; remove it, or set shards: 1"
+            )
         if self.quantization is not None and (
             self.shards > 1 or self.dtype != "fp16" or self.kernel_injection
         ):
             raise ValueError(
-                f"quantization is of one rank's fp16 weights, without kernel_injection; shards is {self.shards}, dtype "
-                f"{self.dtype}: drop it, or set shards: 1 and dtype: fp16"
+                f"quantization: allowed only with shards: 1, dtype: fp16 and without kernel_injection, got shards: "
+                f"{self.shards} and dtype: {self.dtype}; remove it, or change these"
             )
         return self
 
@@ -62,7 +64,9 @@ def _held(config: DeepSpeedConfig, weights: Weights) -> Held:
     """Return the bytes that one rank holds."""
     narrowed = weights.split_bytes // 2 if config.is_narrow else 0
     held = weights.of_a_rank(config.shards) - narrowed // config.shards
-    return Held(held, f"{held_whole(config, weights).why}, {weights.split_bytes / MIB:,.2f} of them split")
+    return Held(
+        held, f"{held_whole(config, weights).why}, {weights.split_bytes / MIB:,.2f} MiB of them split"
+    )
 
 
 RUNTIME = RuntimeKind(

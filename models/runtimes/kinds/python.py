@@ -53,8 +53,8 @@ def _make(config: PythonConfig) -> PythonRuntime:
         raise RuntimeFailure(f"runtime.target: {error}") from error
     if not callable(factory) or (isinstance(factory, type) and not callable(getattr(factory, "run", None))):
         raise RuntimeFailure(
-            f"runtime.target: it is no runtime, got {config.target!r}, a {type(factory).__name__}; name a class with a "
-            f"method run(inputs)"
+            f"runtime.target: expected a class with a method run(inputs), got {config.target!r}, a "
+            f"{type(factory).__name__}; name such a class"
         )
     make: PythonRuntime = factory
     return make
@@ -70,7 +70,7 @@ def _check(config: PythonConfig) -> None:
         signature.bind(Path(), None, threads=config.threads, **config.options)
     except TypeError as error:
         raise RuntimeFailure(
-            f"runtime.options: {config.target} does not take these arguments, got TypeError: {error}; mend the "
+            f"runtime.options: {config.target} does not take these arguments, got TypeError: {error}; correct the "
             f"options, or its signature: (folder, artifact, *, threads, **options)"
         ) from error
 
@@ -82,12 +82,12 @@ def _load(folder: Path, artifact: Artifact, config: PythonConfig) -> Runtime:
     except PLUGIN_ERRORS as error:
         raise RuntimeFailure(
             f"runtime.target: {config.target} cannot load {artifact.name}, got {type(error).__name__}: {error}; "
-            f"mend it, or its options"
+            f"correct it or its options"
         ) from error
     if not callable(getattr(runtime, "run", None)):
         raise RuntimeFailure(
-            f"runtime.target: {config.target} returned no runtime, got a {type(runtime).__name__}; return an object "
-            f"with a method run(inputs)"
+            f"runtime.target: {config.target} must return an object with a method run(inputs), got a "
+            f"{type(runtime).__name__}"
         )
     return runtime
 

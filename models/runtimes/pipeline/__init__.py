@@ -27,4 +27,4 @@ def stage_of(module: Architecture, signature: Signature, rank: int, ranks: int) 
         from models.runtimes.pipeline.hugging_face import HuggingFaceStage
 
         return HuggingFaceStage(module, rank, ranks)
-    raise ValueError("it has no layers that follow one another: use runtime.kind onnx or torch")
+    raise ValueError("the model has no layers that a pipeline can share out; use runtime.kind: onnx or torch")

@@ -103,7 +103,9 @@ def cut(sizes: Sequence[int], ranks: int) -> list[range]:
         ValueError: there are fewer sizes than runs.
     """
     if len(sizes) < ranks:
-        raise ValueError(f"its {len(sizes)} layers are fewer than shards: {ranks}")
+        raise ValueError(
+            f"runtime.shards: must be at most the number of layers, {len(sizes)}, got {ranks}; lower it"
+        )
     ends = [0, *accumulate(sizes)]
     bounds = [0]
     for run in range(1, ranks):

@@ -38,7 +38,7 @@ class HuggingFaceStage:
         children = [f"{base}.{name}" for name, _ in module.get_submodule(base).named_children()]
         holder = next((name for name in children if f"{path}.".startswith(f"{name}.")), None)
         if holder is None:
-            raise ValueError("it has no list of layers: use runtime.kind onnx or torch")
+            raise ValueError("the model has no list of layers; use runtime.kind: onnx or torch")
         before = tuple(children[: children.index(holder)])
         beside = () if holder == path else (holder,)
         self._share = Share(path, share_of(layers, rank, ranks), len(layers), before, beside)

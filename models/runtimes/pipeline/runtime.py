@@ -75,9 +75,9 @@ class PipelineRuntime:
                 scores = self._run(inputs, schedule, links)
                 links.finish()
             except RuntimeError as error:  # torch.distributed's errors are such
-                raise RuntimeFailure(f"a rank of the pipeline does not take part: {error}") from error
+                raise RuntimeFailure(f"a rank of the pipeline ended or does not answer: {error}") from error
         if links.failed:
-            raise BatchFailure(f"rank {links.failed - 1} failed on its part of a batch: see its log")
+            raise BatchFailure(f"rank {links.failed - 1} failed on its part of a batch; see its log")
         return {self._output: scores.cpu().numpy()}
 
     def _run(self, inputs: Inputs, schedule: Schedule, links: "_Links") -> Tensor:

@@ -27,7 +27,7 @@ def impressions_from_log(paths: Sequence[Path], root: Path, features: FeatureSet
     valid = max(2, round(count * valid_share))
     if count - valid < 2:
         raise TrainingError(
-            f"the log holds {count} lists, too few to train and validate by: serve more, or name more of the log"
+            f"the log: too few lists to train and validate, got {count}; serve more requests, or name more of the log"
         )
     batch = shown.batch.adding(candidates={"label": labels, "key": shown.keys})
     with written_whole(root) as staging:

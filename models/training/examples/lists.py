@@ -162,10 +162,8 @@ def expect_numbers(what: str, batch: RaggedBatch, labels: NDArray[np.float32]) -
         bad = ~np.isfinite(values)
         if bad.any():
             raise TrainingError(
-                f"{what}: {name} holds NaN or infinity {int(bad.sum())} times of {values.size}: mend the source, "
-                f"and build the data set again"
+                f"{what}: {name} must be finite, got {int(bad.sum())} NaN or infinite values of {values.size}; correct "
+                f"the source, and build the data set again"
             )
     if (labels < 0).any():
-        raise TrainingError(
-            f"{what}: labels go down to {labels.min()}, relevance is 0 or more: build them again"
-        )
+        raise TrainingError(f"{what}: labels must be 0 or more, got {labels.min()}; build the data set again")

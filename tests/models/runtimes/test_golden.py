@@ -69,7 +69,7 @@ def test_both_runtimes_give_what_the_module_gave(tmp_path: Path, kind: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("spoiled", "fault"), [(float("nan"), "scores are not numbers"), (0.5, "from those at its export")]
+    ("spoiled", "fault"), [(float("nan"), "scores are NaN or infinite"), (0.5, "from those at export")]
 )
 def test_weights_that_are_no_numbers_or_other_ones_are_noticed(
     tmp_path: Path, spoiled: float, fault: str

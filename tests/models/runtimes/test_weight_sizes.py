@@ -57,5 +57,5 @@ def test_a_graph_alone_is_as_large_as_its_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
     artifact = written(tmp_path / "model", make_ranker())
     (tmp_path / "model" / SAFETENSORS).write_bytes(content)
-    with pytest.raises(ArtifactError, match="cannot be read"):
+    with pytest.raises(ArtifactError, match="cannot be read as safetensors"):
         weights_of(tmp_path / "model", artifact)

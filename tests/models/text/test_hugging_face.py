@@ -98,7 +98,7 @@ def _without_an_encoder_weight(folder: Path) -> None:
         (_with_config(vocab_size=10), "has 30522 tokens, but the model has 10 embeddings"),
         (_with_config(model_type="nonesuch"), "nonesuch"),
         (_with_config(auto_map={"AutoModel": "x.Y"}), "code that comes with a model is never run"),
-        (_with_config(id2label={"0": "a", "1": "b", "2": "c"}), "gives 3 labels"),
+        (_with_config(id2label={"0": "a", "1": "b", "2": "c"}), r"num_labels: must be 1 .* or 2 .*, got 3"),
     ],
 )
 def test_rejects_a_folder_that_cannot_be_used(

@@ -25,7 +25,7 @@ def test_the_smallest_configuration() -> None:
         ({"ranker": {"items": ["a"], "fit": {"learning_rate": 0}}}, "learning_rate"),
         ({"ranker": {"items": ["a"], "fit": {"loss": "hinge"}}}, "loss"),
         ({"ranker": {"items": ["a"], "size": "huge"}}, "size"),
-        ({"ranker": {"items": ["a"], "size": {"width": 30, "heads": 4}}}, "not a multiple of heads"),
+        ({"ranker": {"items": ["a"], "size": {"width": 30, "heads": 4}}}, "must be a multiple of heads"),
         ({"ranker": {"items": ["a"], "width": 32}}, "width"),
         ({"ranker": {"items": ["a"], "context": [{"name": "hour", "encoding": "cyclic"}]}}, "period"),
     ],

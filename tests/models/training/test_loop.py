@@ -107,18 +107,19 @@ def test_a_loss_that_is_no_number_is_an_error(splits: tuple[Lists, Lists]) -> No
     labels = train.labels.copy()
     labels[:] = np.nan
     with pytest.raises(
-        TrainingError, match=r"ranker: the loss is nan at step 1 of 76: lower fit.learning_rate"
+        TrainingError,
+        match=r"ranker: the loss must be finite, got nan at step 1 of 76; lower fit.learning_rate",
     ):
         run(HistoryRanker(RANKER), Lists(train.batch, labels, train.assembler), valid, FIT, Heard())
 
 
 def test_nothing_to_learn_from_is_an_error(splits: tuple[Lists, Lists]) -> None:
     train, valid = splits
-    with pytest.raises(TrainingError, match="have 0 lists of two or more known items"):
+    with pytest.raises(TrainingError, match="got 0 lists of two or more known items"):
         fitted((train.subset(np.zeros(0, dtype=np.int64)), valid))
 
 
 def test_nothing_to_select_by_is_an_error(splits: tuple[Lists, Lists]) -> None:
     train, valid = splits
-    with pytest.raises(TrainingError, match="no list to select by has a label above 0"):
+    with pytest.raises(TrainingError, match="the first half of the validation data has no label above 0"):
         fitted((train, Lists(valid.batch, np.zeros_like(valid.labels), valid.assembler)))

@@ -82,11 +82,11 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"models": {"ranker": {"runtime": {"kind": "deepspeed", "cuda_graph": True}}}},
-        "models.ranker.runtime: cuda_graph is of one rank, shards is 2",
+        "models.ranker.runtime: cuda_graph: allowed only with shards: 1, got shards: 2",
     ),
     (
         {"models": {"ranker": {"runtime": {"kind": "deepspeed", "shards": 1, "quantization": "int8"}}}},
-        "models.ranker.runtime: quantization is of one rank's fp16 weights",
+        "models.ranker.runtime: quantization: allowed only with shards: 1, dtype: fp16",
     ),
     (
         {"units": {"main": {"stages": ["features"]}}},

@@ -125,7 +125,7 @@ def test_describes_configured_runtime_with_bytes_per_rank(tmp_path: Path) -> Non
     assert resolved_with(kind="deepspeed", shards=2, dtype="bf16")[0] < rank_bytes
     rank_bytes, line = resolved_with(kind="accelerate", shards=2)
     assert rank_bytes == weights.of_a_stage(2) < weights.whole_bytes
-    assert "over 2 ranks" in line and "in 2 layers" in line
+    assert "over 2 ranks" in line and "in a pipeline of 2 layers" in line
     rank_bytes, line = resolved_with(kind="accelerate", max_memory_mib={"cpu": 0.005})
     assert rank_bytes == int(0.005 * (1 << 20))
     assert "MiB stay on disk" in line

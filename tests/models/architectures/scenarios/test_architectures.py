@@ -17,10 +17,13 @@ def test_options_survive_the_manifest(options: Any) -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({}, "None is unknown; use one of history_ranker, pooled_ranker, listwise, dlrm"),
-        ({"name": ["dlrm"]}, "is unknown"),
+        ({}, "unknown architecture, got None; use one of history_ranker, pooled_ranker, listwise, dlrm"),
+        ({"name": ["dlrm"]}, r"unknown architecture, got \['dlrm'\]"),
         ({"name": "dlrm", "depth": 3}, "depth"),
-        ({"name": "listwise", "items": {"a": [2]}, "width": 30, "heads": 4}, "not a multiple of heads 4"),
+        (
+            {"name": "listwise", "items": {"a": [2]}, "width": 30, "heads": 4},
+            r"must be a multiple of heads \(4\), got 30",
+        ),
         ({"name": "history_ranker", "items": {"a": [2]}, "distances": [{"origin": "context.here"}]}, "place"),
     ],
 )

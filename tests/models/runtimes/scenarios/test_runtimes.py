@@ -83,7 +83,7 @@ def test_torch_needs_an_architecture(root: Path, artifact: Artifact) -> None:
 
 def test_an_unknown_architecture_is_refused(root: Path, artifact: Artifact) -> None:
     renamed = artifact.model_copy(update={"architecture": {"name": "oracle"}})
-    with pytest.raises(RuntimeFailure, match="'oracle' is unknown"):
+    with pytest.raises(RuntimeFailure, match="unknown architecture, got 'oracle'"):
         load_runtime(root, renamed, TorchConfig())
 
 

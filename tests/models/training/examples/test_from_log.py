@@ -74,7 +74,7 @@ def test_the_same_lists_give_the_same_models(home: Path) -> None:
 
 
 def test_too_few_lists_or_no_log_leave_nothing_behind(home: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="the log holds 300 lists, too few"):
+    with pytest.raises(TrainingError, match="too few lists to train and validate, got 300"):
         impressions_from_log([home / "log"], tmp_path / "data", FEATURES, 0.999)
     with pytest.raises(ArtifactError, match="no shown lists"):
         impressions_from_log([home / "log" / "feedback.parquet"], tmp_path / "data", FEATURES, 0.2)

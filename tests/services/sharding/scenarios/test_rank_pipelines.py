@@ -123,8 +123,8 @@ def test_refuses_models_with_no_layers_or_too_few(running: RunningGroup) -> None
     if running.config.shards == 1:
         pytest.skip("one process can load any model")
     for name, module, message in (
-        ("pooled", make_pooled(), "no layers that follow one another"),
-        ("short", deep_ranker(1), "its 1 layers are fewer than shards"),
+        ("pooled", make_pooled(), "no layers that a pipeline can share out"),
+        ("short", deep_ranker(1), "must be at most the number of layers, 1, got"),
     ):
         artifact = written(running.root, module, name)
         with pytest.raises(RuntimeFailure, match=message):
