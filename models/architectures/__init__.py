@@ -1,4 +1,4 @@
-"""Architectures by name: ``build_architecture`` makes the module that an artifact's options describe."""
+"""Architectures by name: ``build_architecture`` builds a module from the options in an artifact."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 
 def build_architecture(options: Mapping[str, Any]) -> "Architecture":
-    """Build the module that ``options["name"]`` and its other fields describe, with random weights.
+    """Build a module with random weights from the options of an architecture.
+
+    Args:
+        options: ``name``, a key of the registry, and the other fields of that architecture.
 
     Raises:
-        ArtifactError: the name is unknown, or the options do not fit it.
+        ArtifactError: the name is unknown, or the options do not fit the architecture.
     """
     name = options.get("name")
     if not isinstance(name, str) or name not in ARCHITECTURES.builtins:

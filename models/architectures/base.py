@@ -1,4 +1,4 @@
-"""What every architecture offers beside its forward pass."""
+"""Base classes of the architectures: a forward pass by input name, and a signature."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -10,39 +10,58 @@ from models.signature import Signature
 
 
 class Architecture(nn.Module):
-    """A module that takes its inputs by name and gives scores; it can say what those inputs are."""
+    """A module that maps named inputs to scores, and declares these inputs in a signature.
+
+    Attributes:
+        options: the options that the module was built from. An artifact stores them.
+    """
 
     options: BaseModel
 
     @abstractmethod
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give scores, (N,) under layout flat, (B, M) under layout list."""
+        """Return the scores.
+
+        The shape depends on the layout of the signature: (N,) for ``flat``, (B, M) for ``list``, (R, C) for
+        ``chunks`` and (P,) for ``pairs``.
+        """
 
     @abstractmethod
     def signature(self, feature_hash: str) -> Signature:
-        """Declare the inputs and where in a pipeline they come from."""
+        """Return the declared inputs and their sources in a pipeline."""
 
     def standardise(self, inputs: Mapping[str, Tensor]) -> None:
-        """Take constants of the encoders from training inputs.
+        """Fit the constants of the encoders to training inputs. The default does nothing.
 
-        ``inputs["present"]``, bool (B, M), tells which slots hold a candidate. Nothing to do by default.
+        Args:
+            inputs: the inputs of training lists by name, and ``present``, bool (B, M): True for slots with a
+                candidate, False for padding.
         """
 
 
 class EncodesHistory(Architecture):
-    """One that makes one tensor of a user's past before it looks at any candidate: that tensor can be kept."""
+    """An architecture that encodes the user's history before it reads any candidate.
+
+    The encoded history is one tensor, which a cache can keep for later requests of the user.
+    """
 
     @abstractmethod
     def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give (B, T, ...): T is a constant and the longest history; a history's own tokens come first.
+        """Return the encoded histories, (B, T, ...).
 
-        They depend on that request's past alone, not on the padding behind it.
+        T is the length of the longest history plus a constant. The tokens of a history come first, then padding.
+        They depend only on the history of that request, not on the padding.
         """
 
     @abstractmethod
     def score(self, inputs: Mapping[str, Tensor], encoded: Tensor) -> Tensor:
-        """Give the scores; of ``encoded`` nothing is read beyond a history's own tokens."""
+        """Return the scores.
+
+        Args:
+            inputs: the inputs by name.
+            encoded: the result of ``encode``. Its padding is not read.
+        """
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give the scores from the past and the candidates."""
+        """Encode the histories, then score the candidates."""
         return self.score(inputs, self.encode(inputs))

@@ -1,6 +1,7 @@
 """DLRM, the recommendation model of MLPerf and of many benchmarks (Naumov et al. 2019, arXiv:1906.00091).
 
-One embedding table holds all sparse fields, field after field: one lookup instead of one a field.
+One embedding table holds the rows of all sparse fields, one field after the other. So a batch needs one lookup
+instead of one per field.
 """
 
 import math
@@ -17,14 +18,23 @@ from models.signature import InputSpec, Signature
 
 
 class Dlrm(Architecture):
-    """Scores candidates (N,) from dense (N, D), or (B, D) of their requests, and sparse (N, F) row numbers."""
+    """DLRM: scores candidates (N,) from dense features and sparse row numbers.
+
+    The dense features are (N, D), one row per candidate. With ``dense_per_request`` they are (B, D), one row per
+    request. The sparse features are row numbers (N, F), counted from 0 within each field.
+
+    Attributes:
+        options: the sizes.
+        first_row: int64 (F,), the first table row of each field.
+        pairs: the index of each pair of distinct vectors in the flattened matrix of dot products.
+    """
 
     options: DlrmOptions
     first_row: Tensor
     pairs: Tensor
 
     def __init__(self, options: DlrmOptions) -> None:
-        """Build with random weights from torch's present seed."""
+        """Build the module with random weights from torch's current seed."""
         super().__init__()
         self.options = options
         vectors = options.fields + 1
@@ -40,21 +50,20 @@ class Dlrm(Architecture):
         self.register_buffer("pairs", row * vectors + column)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give scores (N,)."""
+        """Return the scores (N,)."""
         dense: Tensor = self.bottom(inputs["dense"])
         if self.options.dense_per_request:
             dense = dense.index_select(0, inputs["request_of"])
         looked_up = torch.nn.functional.embedding(inputs["sparse"] + self.first_row, self.table)
         vectors = torch.cat([dense[:, None], looked_up], dim=1)
         products = (vectors @ vectors.transpose(1, 2)).flatten(1)
-        picked = products.t().index_select(
-            0, self.pairs
-        )  # whole rows: several times faster than single columns
+        # After the transposition, whole rows are selected: several times faster than single columns.
+        picked = products.t().index_select(0, self.pairs)
         scores: Tensor = self.top(torch.cat([dense.t(), picked]).t())
         return scores.squeeze(-1)
 
     def signature(self, feature_hash: str) -> Signature:
-        """Declare the inputs and where they come from."""
+        """Return the declared inputs and their sources in a pipeline."""
         options = self.options
         source = "user.dense" if options.dense_per_request else "item.dense"
         inputs = [

@@ -1,4 +1,4 @@
-"""Turns columns into numbers a network can use: standardised items, encoded context, distances."""
+"""Encoders from feature columns to network inputs: standardised columns, encoded scalars and distances."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,32 +9,47 @@ from torch import Tensor, nn
 from models.architectures.options import ScalarColumn
 
 KM_PER_DEGREE = 111.195
-"""Length of a degree of latitude on a sphere of the earth's mean radius, 6371 km."""
+"""Length of a degree of latitude on a sphere with the earth's mean radius, 6371 km."""
 
 SMALLEST_SPREAD = 1e-6
+"""A column with a smaller standard deviation counts as constant."""
 FARTHEST_KM = 100.0
+"""Distances are clamped to this value."""
 DISTANCE_WIDTH = 2
+"""Numbers per encoded distance: km and log(1 + km)."""
 
 
 class Standardised(nn.Module):
-    """Centres and scales raw columns with constants of the training data, kept with the weights."""
+    """Centres and scales raw columns. The constants come from the training data and are stored with the weights.
+
+    Attributes:
+        mean: (width,), the mean of each column.
+        scale: (width,), the reciprocal of each column's standard deviation, or 1 for a constant column.
+    """
 
     mean: Tensor
     scale: Tensor
 
     def __init__(self, width: int) -> None:
-        """width: number of raw columns."""
+        """Start with mean 0 and scale 1.
+
+        Args:
+            width: number of raw columns.
+        """
         super().__init__()
         self.width = width
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
 
     def standardise(self, raw: Tensor) -> Tensor:
-        """Give raw (..., width) centred, scaled and kept within 8 spreads: a caller may send extremes."""
+        """Return raw values (..., width), centred and scaled.
+
+        The result is clamped to 8 standard deviations, because a caller may send extreme values.
+        """
         return ((raw - self.mean) * self.scale).clamp(-8.0, 8.0)
 
     def fit(self, rows: Tensor) -> None:
-        """Take mean and spread from raw rows (T, width); a constant column is only centred."""
+        """Set the constants from raw rows (T, width). A constant column is centred but not scaled."""
         if len(rows) == 0:
             return
         spread = rows.std(dim=0, correction=0)
@@ -43,20 +58,24 @@ class Standardised(nn.Module):
 
 
 def width_of(encoder: Standardised | None) -> int:
-    """Give the encoder's width, 0 for none."""
+    """Return the width of an encoder, or 0 for None."""
     return 0 if encoder is None else encoder.width
 
 
 class ColumnEncoder(Standardised):
-    """Lays named columns, () or (n,) each, side by side."""
+    """Concatenates named columns, each of trailing shape () or (n,), and standardises them."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """shapes: trailing shape of each column."""
+        """Set the columns.
+
+        Args:
+            shapes: trailing shape of each column, () or (n,).
+        """
         super().__init__(sum(1 if shape == () else shape[0] for shape in shapes.values()))
         self._scalar = {name: shape == () for name, shape in shapes.items()}
 
     def raw(self, inputs: Mapping[str, Tensor], prefix: str = "") -> Tensor:
-        """Give (..., width), the inputs "<prefix><name>" side by side."""
+        """Return the inputs "<prefix><name>" concatenated along the last axis, (..., width)."""
         parts = [
             inputs[f"{prefix}{name}"].unsqueeze(-1) if scalar else inputs[f"{prefix}{name}"]
             for name, scalar in self._scalar.items()
@@ -64,17 +83,23 @@ class ColumnEncoder(Standardised):
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
     def forward(self, inputs: Mapping[str, Tensor], prefix: str = "") -> Tensor:
-        """Give (..., width), standardised."""
+        """Return the standardised columns, (..., width)."""
         return self.standardise(self.raw(inputs, prefix))
 
 
 class ScalarEncoder(Standardised):
-    """Encodes scalars, (...) each, as (..., width): the linear ones, the logs, the sines, the cosines."""
+    """Encodes scalar columns, each (...), as one tensor (..., width), and standardises them.
+
+    The columns of the result are grouped by encoding: linear, log, sines, cosines.
+
+    Attributes:
+        turns: radians per unit of each harmonic, 2 pi n / period.
+    """
 
     turns: Tensor
 
     def __init__(self, columns: Sequence[ScalarColumn]) -> None:
-        """Encode the columns, all of a kind at once: a graph with few nodes is a fast one."""
+        """Group the columns by encoding: a graph runs faster with few nodes for many columns."""
         super().__init__(sum(column.width for column in columns))
         self._linear, self._logs, cyclic = (
             [column for column in columns if column.encoding == encoding]
@@ -86,7 +111,7 @@ class ScalarEncoder(Standardised):
         self.register_buffer("turns", turns, persistent=False)
 
     def raw(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give (..., width), not standardised."""
+        """Return the encoded columns, (..., width), before they are standardised."""
         parts = [_side_by_side(inputs, self._linear)] if self._linear else []
         if self._logs:
             parts.append(torch.log(_side_by_side(inputs, self._logs).clamp(min=0.0) + 1.0))
@@ -96,7 +121,7 @@ class ScalarEncoder(Standardised):
         return torch.cat(parts, dim=-1)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give (..., width), standardised."""
+        """Return the encoded and standardised columns, (..., width)."""
         return self.standardise(self.raw(inputs))
 
 
@@ -105,9 +130,13 @@ def _side_by_side(inputs: Mapping[str, Tensor], columns: Sequence[ScalarColumn])
 
 
 def distances(position: Tensor, start: Tensor) -> Tensor:
-    """Give (B, M, 2): km and log(1 + km) from position (B, 2) to start (B, M, 2), lat, lon degrees.
+    """Return km and log(1 + km) from each position to each start, (B, M, 2).
 
-    Equirectangular: right to 0.1% within a city, and cheap.
+    The equirectangular projection is cheap, and accurate to 0.1% within a city.
+
+    Args:
+        position: (B, 2), latitude and longitude in degrees.
+        start: (B, M, 2), latitude and longitude in degrees.
     """
     away = start - position[:, None]
     east = away[..., 1] * torch.cos(position[:, None, 0] * (math.pi / 180.0))

@@ -1,11 +1,13 @@
-"""A ranker in which a user's history is encoded once and every candidate attends to it and to itself.
+"""A ranker that encodes the user's history once. Every candidate attends to the history and to itself.
 
-Candidates never see each other: a score does not depend on what else is asked, and cost is linear in
-candidates. After HSTU's candidate-parallel inference, M-FALCON (Zhai et al. 2024, arXiv:2402.17152);
-softmax attention and feed-forward layers as in SASRec (Kang and McAuley 2018, arXiv:1808.09781).
+Candidates do not attend to each other. So a score does not depend on the other candidates of the request, and the
+cost is linear in the number of candidates. This follows M-FALCON, the candidate-parallel inference of HSTU (Zhai et
+al. 2024, arXiv:2402.17152). Softmax attention and feed-forward layers are those of SASRec (Kang and McAuley 2018,
+arXiv:1808.09781).
 
-The history is [user's profile, oldest rating, ..., newest rating], causally masked: an empty history still
-has the profile to attend to. It is the same for every candidate and every context of the user.
+The history is [beginning, oldest rating, ..., newest rating] with a causal mask. The beginning is a learned vector
+plus the projected profile of the user, if the model reads a profile. So there is a token to attend to even if the
+history is empty. The encoded history is the same for all candidates and contexts of the user.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,16 +25,20 @@ from models.architectures.ranker import Ranker
 from models.signature import InputSpec, Signature
 
 EMBEDDING_SPREAD = 0.1
-"""Standard deviation of the items' embeddings at the start."""
+"""Standard deviation of the initial item embeddings."""
 
 
 class HistoryRanker(Ranker, EncodesHistory):
-    """Scores chunks (R, C) of the candidates of B requests; inputs as ``signature`` declares them."""
+    """Scores chunks (R, C) of the candidates of B requests. ``signature`` declares the inputs.
+
+    Attributes:
+        options: the features that it reads, and its size.
+    """
 
     options: HistoryRankerOptions
 
     def __init__(self, options: HistoryRankerOptions) -> None:
-        """Build with random weights from torch's present seed."""
+        """Build the module with random weights from torch's current seed."""
         super().__init__(options)
         self.options = options
         width = options.width
@@ -54,11 +60,11 @@ class HistoryRanker(Ranker, EncodesHistory):
         self.score_proj = nn.Linear(width, 1)
 
     def encode(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give (B, 1 + L, layers * 2 * heads, head_dim): every layer's keys and values of the past, side by side."""
+        """Return the keys and values of the history in every layer, (B, 1 + L, layers * 2 * heads, head_dim)."""
         return self.encode_through(list(layers_of(self.layers)), self.embed_history(inputs), is_last=True)[0]
 
     def score(self, inputs: Mapping[str, Tensor], encoded: Tensor) -> Tensor:
-        """Give scores (R, C): of the candidates in each chunk."""
+        """Return the scores of the candidates in each chunk, (R, C)."""
         past, kept = encoded[inputs["chunk_of"]], self.kept_of(inputs, encoded.dtype)
         layers = list(layers_of(self.layers))
         return self.scores_of(self.score_through(layers, self.embed_candidates(inputs), past, kept))
@@ -66,17 +72,25 @@ class HistoryRanker(Ranker, EncodesHistory):
     def encode_through(
         self, layers: Sequence[TransformerLayer], history: Tensor, *, is_last: bool
     ) -> tuple[Tensor, Tensor]:
-        """Give the keys and values (B, 1 + L, ...) of some of the layers, and the history (B, 1 + L, width) after them.
+        """Encode the history with some of the layers.
 
-        is_last: no other layers follow, so that nobody asks for the history after the last of them.
+        Args:
+            layers: consecutive layers of the model.
+            history: (B, 1 + L, width), before these layers.
+            is_last: whether these are the last layers. Then the output of the last one is not computed, as nothing
+                reads it.
+
+        Returns:
+            The keys and values of these layers, (B, 1 + L, layers * 2 * heads, head_dim), and the history after
+            them, (B, 1 + L, width).
         """
         requests, length, width = history.shape
         later = torch.ones(length, length, dtype=torch.bool, device=history.device).triu(1)
-        causal = torch.where(later, FORBIDDEN, 0.0)  # padding is at the end: no token before it sees it
+        causal = torch.where(later, FORBIDDEN, 0.0)  # it also hides the padding, which is at the end
         past = history.reshape(-1, width)
         encoded: list[Tensor] = []
         for index, layer in enumerate(layers):
-            q, k, v = layer.project(past, requests)  # flat: one product a projection
+            q, k, v = layer.project(past, requests)  # past is flat: one matrix product per projection
             encoded += [k, v]
             if index + 1 < len(layers) or not is_last:
                 past = layer.close(past, attend(q, k, v, layer.scale, causal))
@@ -85,9 +99,13 @@ class HistoryRanker(Ranker, EncodesHistory):
     def score_through(
         self, layers: Sequence[TransformerLayer], candidates: Tensor, past: Tensor, kept: Tensor
     ) -> Tensor:
-        """Give candidates (R, C, width) after some of the layers, whose keys and values each chunk's ``past`` is.
+        """Return the candidates after some of the layers, (R, C, width).
 
-        past (R, 1 + L, ...), kept (R, 1 + L): 1 or 0.
+        Args:
+            layers: consecutive layers of the model.
+            candidates: (R, C, width), before these layers.
+            past: (R, 1 + L, layers * 2 * heads, head_dim), the keys and values of each chunk's history in these layers.
+            kept: (R, 1 + L), 1 for tokens of the history, 0 for padding.
         """
         chunks, _, width = candidates.shape
         x = candidates.reshape(-1, width)
@@ -99,27 +117,33 @@ class HistoryRanker(Ranker, EncodesHistory):
         return x.view(candidates.shape)
 
     def scores_of(self, candidates: Tensor) -> Tensor:
-        """Give scores (R, C) of candidates (R, C, width) after all layers."""
+        """Return the scores (R, C) of candidates (R, C, width) after all layers."""
         chunks, count, width = candidates.shape
         scores: Tensor = self.score_proj(self.score_norm(candidates.reshape(-1, width)))
         return scores.view(chunks, count)
 
     def kept_of(self, inputs: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
-        """Give (R, 1 + L): which tokens of the chunks' histories are there, 1 or 0."""
+        """Return the mask of each chunk's history, (R, 1 + L): 1 for tokens of the history, 0 for padding."""
         return pad(inputs["history_mask"], (1, 0), value=True).to(dtype)[inputs["chunk_of"]]
 
     def embed_history(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give (B, 1 + L, width) before the first layer: the beginning, then the past, oldest first."""
+        """Return the input of the first layer for the histories, (B, 1 + L, width).
+
+        The beginning comes first, then the ratings, oldest first.
+        """
         history = self._history(inputs, self.read_profile(inputs))
         return dropout(history, self.options.dropout, self.training)
 
     def embed_candidates(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give (R, C, width) before the first layer: each item as it looks from this user, here and now."""
+        """Return the input of the first layer for the candidates, (R, C, width).
+
+        It combines the features of the item with those of the request.
+        """
         candidates = self._candidates(inputs, self.read_profile(inputs))
         return dropout(candidates, self.options.dropout, self.training)
 
     def _history(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor:
-        """Give (B, 1 + L, width): the beginning, then the past, oldest first."""
+        """Return the embedded history without dropout, (B, 1 + L, width)."""
         past = self.past_proj(self.read_past(inputs))
         if self.table is not None:
             past = past + self.table(inputs["past_number"])
@@ -129,7 +153,7 @@ class HistoryRanker(Ranker, EncodesHistory):
         return torch.cat([beginning[:, None], past], dim=1)
 
     def _candidates(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor:
-        """Give (R, C, width): each item as it looks from this user, here and now."""
+        """Return the embedded candidates without dropout, (R, C, width)."""
         x: Tensor = self.item_proj(self.read_candidates(inputs))
         if self.table is not None:
             x = x + self.table(inputs["item_number"])
@@ -141,9 +165,10 @@ class HistoryRanker(Ranker, EncodesHistory):
         return x
 
     def _repeats(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give (R, C, 1 + values): 1 and the history's values of the very candidate, all 0 where it is not there.
+        """Return, for each candidate, 1 and the history's values for the same item, (R, C, 1 + values).
 
-        Attention would have to learn from scratch that equal embeddings mean the same item.
+        All are 0 if the candidate is not in the history. If it is there several times, the entries are summed.
+        Without this input, attention would have to learn that equal embeddings mean the same item.
         """
         chunk_of, number = inputs["chunk_of"], inputs["item_number"]
         same = number[:, :, None] == inputs["past_number"][chunk_of][:, None]
@@ -154,7 +179,7 @@ class HistoryRanker(Ranker, EncodesHistory):
         return same.to(values.dtype) @ values[chunk_of]
 
     def signature(self, feature_hash: str) -> Signature:
-        """Declare the inputs and where they come from."""
+        """Return the declared inputs and their sources in a pipeline."""
         read = super().signature(feature_hash)
         if self.options.number is None:
             return read

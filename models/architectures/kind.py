@@ -1,4 +1,4 @@
-"""The descriptor of an architecture."""
+"""The descriptor that each architecture registers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,12 @@ Options = TypeVar("Options", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ArchitectureKind(Generic[Options]):
-    """config: the class of its options, which an artifact keeps. build: makes the module with random weights."""
+    """The descriptor of one architecture.
+
+    Attributes:
+        config: the class of the options, which an artifact stores.
+        build: builds the module with random weights.
+    """
 
     config: type[Options]
     build: "Callable[[Options], Architecture]"

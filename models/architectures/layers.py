@@ -1,4 +1,4 @@
-"""Transformer layers whose projections carry the usual names, so that tensor-parallel tools can split them."""
+"""Transformer layers. Their projections have the usual names, so that tensor-parallel tools can split them."""
 
 import math
 from collections.abc import Iterator
@@ -8,18 +8,28 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, relu
 
 FORBIDDEN = -1e9
-"""Added to the logit of a slot that is padding: finite, so that no row of a softmax is all minus infinity."""
+"""Added to the attention logits of masked slots. It is finite, because a softmax of only -inf would be NaN."""
 
 
 CUT = 40.0
-"""Attention logits are cut here: exp(40) times any number of tokens fits in a float32, exp(-40) is not yet 0."""
+"""Attention logits are clamped to +-40: a float32 holds exp(40) times any number of tokens, and exp(-40) is above 0."""
 
 
 class TransformerLayer(nn.Module):
-    """A pre-norm layer (Xiong et al. 2020, arXiv:2002.04745); the caller says who attends to whom."""
+    """A pre-norm transformer layer (Xiong et al. 2020, arXiv:2002.04745) without the attention itself.
+
+    The caller computes the attention between ``project`` and ``close``, and so chooses the mask.
+    """
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
-        """width: of the residual stream; hidden: of the feed-forward part; dropout: of what either part adds."""
+        """Build the layer with random weights.
+
+        Args:
+            width: width of the residual stream.
+            heads: number of attention heads.
+            hidden: width of the feed-forward part.
+            dropout: dropout rate of both residual updates, attention and feed-forward.
+        """
         super().__init__()
         self.dropout = dropout
         self.head_dim = width // heads
@@ -35,11 +45,11 @@ class TransformerLayer(nn.Module):
 
     @property
     def heads(self) -> int:
-        """How many it has here: of a layer that is split over ranks, this rank's."""
+        """Number of attention heads in this process. A layer that is split over ranks has only those of its rank."""
         return self.k_proj.weight.shape[0] // self.head_dim
 
     def project(self, x: Tensor, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Give queries, keys and values (batch, T, heads, head_dim) of x (batch * T, width)."""
+        """Return the queries, keys and values of x (batch * T, width), each (batch, T, heads, head_dim)."""
         normed = self.attention_norm(x)
         q, k, v = (
             proj(normed).view(batch, x.shape[0] // batch, -1, self.head_dim)
@@ -48,16 +58,26 @@ class TransformerLayer(nn.Module):
         return q, k, v
 
     def close(self, x: Tensor, attended: Tensor) -> Tensor:
-        """Add what was attended (batch, T, heads, head_dim) to x (batch * T, width), then the feed-forward."""
+        """Add the projected attention result to x, then the feed-forward part.
+
+        Args:
+            x: (batch * T, width).
+            attended: (batch, T, heads, head_dim), the attention result.
+        """
         x = x + dropout(self.o_proj(attended.reshape(x.shape[0], -1)), self.dropout, self.training)
         fed = self.down_proj(relu(self.up_proj(self.feed_norm(x))))
         return x + dropout(fed, self.dropout, self.training)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, allowed: Tensor) -> Tensor:
-    """Give softmax(scale q k + allowed) v, all (batch, T, heads, head_dim).
+    """Return softmax(scale q k + allowed) v, (batch, T, heads, head_dim).
 
-    allowed: added to the logits, broadcast to (batch, heads, T, S); 0, or very negative where forbidden.
+    Args:
+        q: queries, (batch, T, heads, head_dim).
+        k: keys, (batch, S, heads, head_dim).
+        v: values, (batch, S, heads, head_dim).
+        scale: factor of the logits.
+        allowed: added to the logits, broadcast to (batch, heads, T, S): 0, or ``FORBIDDEN`` for masked pairs.
     """
     logits = q.transpose(1, 2) @ k.permute(0, 2, 3, 1) * scale + allowed
     return (torch.softmax(logits, dim=-1) @ v.transpose(1, 2)).transpose(1, 2)
@@ -66,14 +86,23 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, allowed: Tensor) -> Te
 def attend_beside(
     q: Tensor, k: Tensor, v: Tensor, scale: float, past_k: Tensor, past_v: Tensor, present: Tensor
 ) -> Tensor:
-    """Let each of T tokens attend to a shared past of S tokens and to itself, not to one another.
+    """Let each of T tokens attend to a shared past of S tokens and to itself, but not to the other tokens.
 
-    q, k, v (batch, T, heads, head_dim); past_k, past_v (batch, S, heads, head_dim); present (batch, S), 1 or 0.
-    Gives softmax(scale q [past_k, k]) [past_v, v], (batch, T, heads, head_dim).
+    The softmax is computed in parts. Its exponents are clamped instead of shifted by their maximum. Padding is removed
+    by masking the values. The share of the token itself is added afterwards. So no tensor of the size of the logits or
+    of the tokens is copied. Such copies would be most of the cost besides the projections.
 
-    The softmax is taken apart: its numerators are cut instead of shifted by their maximum, padding is left out
-    of the values, and each token's own share is added where it lies. So nothing of the size of the logits or of
-    the tokens is copied, which is most of the cost beside the projections.
+    Args:
+        q: queries, (batch, T, heads, head_dim).
+        k: keys of the tokens, (batch, T, heads, head_dim).
+        v: values of the tokens, (batch, T, heads, head_dim).
+        scale: factor of the logits.
+        past_k: keys of the past, (batch, S, heads, head_dim).
+        past_v: values of the past, (batch, S, heads, head_dim).
+        present: (batch, S), 1 for tokens of the past, 0 for padding.
+
+    Returns:
+        softmax(scale q [past_k, k]) [past_v, v], (batch, T, heads, head_dim).
     """
     to_past = torch.exp((q.transpose(1, 2) @ past_k.permute(0, 2, 3, 1) * scale).clamp(-CUT, CUT))
     to_self = torch.exp(((q * k).sum(dim=3, keepdim=True) * scale).clamp(-CUT, CUT))
@@ -84,7 +113,7 @@ def attend_beside(
 
 
 def layers_of(modules: nn.ModuleList) -> Iterator[TransformerLayer]:
-    """Give the list's layers, typed."""
+    """Yield the layers of a module list with their type."""
     for module in modules:
         assert isinstance(module, TransformerLayer)
         yield module

@@ -1,8 +1,8 @@
-"""A listwise reranker: the candidates of a short list see the user's past, then each other, before each gets its score.
+"""A listwise reranker: the candidates of a short list attend to the user's history, and then to each other.
 
-Self-attention over the list as in SetRank (Pang et al. 2020, arXiv:1912.05891), on top of the ranker's
-score: the model gives what to add to it, and begins at zero, so an untrained reranker keeps the order.
-It may read more of each item than the ranker, as it has fewer to look at.
+Self-attention over the list follows SetRank (Pang et al. 2020, arXiv:1912.05891). The model predicts a correction that
+is added to the ranker's score. The correction is zero before training, so an untrained reranker keeps the order. The
+reranker may read more item columns than the ranker, as it scores fewer items.
 """
 
 from collections.abc import Mapping
@@ -17,15 +17,20 @@ from models.architectures.ranker import Ranker
 from models.signature import InputSpec, Signature
 
 LEAST_SPREAD = 1e-3
+"""Lower bound of the standard deviation that the ranker's scores are divided by."""
 
 
 class ListwiseReranker(Ranker):
-    """Scores lists (B, M); inputs as ``signature`` declares them."""
+    """Scores lists (B, M). ``signature`` declares the inputs.
+
+    Attributes:
+        options: the features that it reads, and its size.
+    """
 
     options: ListwiseOptions
 
     def __init__(self, options: ListwiseOptions) -> None:
-        """Build with random weights from torch's present seed."""
+        """Build the module with random weights from torch's current seed."""
         super().__init__(options)
         self.options = options
         width = options.width
@@ -44,7 +49,7 @@ class ListwiseReranker(Ranker):
         nn.init.zeros_(self.score_proj.bias)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give scores (B, M)."""
+        """Return the scores (B, M)."""
         score, mask = inputs["ranked"], inputs["mask"]
         candidates = self._candidates(inputs, _standing(score, mask), score)
         batch, count, width = candidates.shape
@@ -57,7 +62,10 @@ class ListwiseReranker(Ranker):
         return score + added.view(batch, count)
 
     def _candidates(self, inputs: Mapping[str, Tensor], standing: Tensor, score: Tensor) -> Tensor:
-        """Give (B, M, width): each item as it looks from here, and how the ranker saw it."""
+        """Return the embedded candidates, (B, M, width).
+
+        They combine the features of the item and the request with the ranker's score, as ``standing`` and as tanh.
+        """
         features = [self.read_candidates(inputs), standing[..., None], torch.tanh(score)[..., None]]
         x: Tensor = self.item_proj(torch.cat(features, dim=-1))
         asked = self.read_request(inputs, self.read_profile(inputs))
@@ -66,17 +74,17 @@ class ListwiseReranker(Ranker):
         return x
 
     def _after_past(self, inputs: Mapping[str, Tensor], x: Tensor, batch: int) -> Tensor:
-        """Let each candidate of x (B * M, width) attend to the user's ratings as they are, and to itself."""
+        """Let each candidate of x (B * M, width) attend to the embedded ratings of the user, and to itself."""
         layer = self.past_layer
         past = self.past_proj(self.read_past(inputs))
-        past = torch.cat([self.beginning.expand(batch, 1, -1), past], dim=1)  # an empty past is one token too
+        past = torch.cat([self.beginning.expand(batch, 1, -1), past], dim=1)  # an empty past has one token
         _, past_k, past_v = layer.project(past.reshape(-1, past.shape[-1]), batch)
         q, k, v = layer.project(x, batch)
         kept = torch.nn.functional.pad(inputs["history_mask"], (1, 0), value=True).to(x.dtype)
         return layer.close(x, attend_beside(q, k, v, layer.scale, past_k, past_v, kept))
 
     def signature(self, feature_hash: str) -> Signature:
-        """Declare the inputs and where they come from."""
+        """Return the declared inputs and their sources in a pipeline."""
         inputs = super().signature(feature_hash).inputs
         mine = (
             InputSpec(name="ranked", source="candidate.score"),
@@ -86,7 +94,7 @@ class ListwiseReranker(Ranker):
 
 
 def _standing(score: Tensor, mask: Tensor) -> Tensor:
-    """Give how many spreads each score (B, M) lies above its list's mean."""
+    """Return the distance of each score (B, M) from the mean of its list, in standard deviations."""
     kept = mask.to(score.dtype)
     count = kept.sum(dim=1, keepdim=True).clamp(min=1.0)
     mean = (score * kept).sum(dim=1, keepdim=True) / count

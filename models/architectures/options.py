@@ -1,4 +1,4 @@
-"""Options of the architectures: frozen, closed, and kept in the artifact, so that it can be built again."""
+"""Options of the architectures. An artifact stores them, so that its module can be built again."""
 
 from typing import Any, Literal, Self
 
@@ -8,10 +8,13 @@ from models.signature import PairSpec
 
 
 class ScalarColumn(BaseModel):
-    """A scalar feature and how it is turned into numbers a network can use.
+    """A scalar feature and its encoding as network inputs.
 
-    linear: standardised. log: log(1 + x), standardised. cyclic: sine and cosine of ``harmonics`` harmonics
-    of the ``period``.
+    Attributes:
+        encoding: ``linear`` for the value, ``log`` for log(1 + x), ``cyclic`` for the sines and cosines of its
+            harmonics. All are standardised.
+        period: length of a cycle, in units of the feature. 0 unless the encoding is ``cyclic``.
+        harmonics: number of harmonics of a cyclic feature.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,7 +26,7 @@ class ScalarColumn(BaseModel):
 
     @property
     def width(self) -> int:
-        """Numbers it becomes."""
+        """Number of network inputs that the feature becomes."""
         return 2 * self.harmonics if self.encoding == "cyclic" else 1
 
     @model_validator(mode="after")
@@ -37,7 +40,14 @@ class ScalarColumn(BaseModel):
 
 
 class Size(BaseModel):
-    """Width and depth of a transformer: residual stream, heads, layers, feed-forward part."""
+    """Width and depth of a transformer.
+
+    Attributes:
+        width: width of the residual stream.
+        heads: attention heads of a layer.
+        layers: number of layers.
+        hidden: width of the feed-forward part.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,11 +66,16 @@ class Size(BaseModel):
 
 
 SIZES = {"default": Size(), "large": Size(width=1024, heads=16, layers=24, hidden=4096)}
-"""Sizes by name. large has over 300 million parameters: one to split over devices."""
+"""Sizes by name. ``large`` has over 300 million parameters, and is meant to be split over devices."""
 
 
 class Distance(BaseModel):
-    """The way from a place of the request ("context.position") to an item column: latitude, longitude, degrees."""
+    """A distance from a position of the request to a position of the item, both latitude and longitude in degrees.
+
+    Attributes:
+        origin: the feature of the request, such as "context.position".
+        place: the item column.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,10 +84,17 @@ class Distance(BaseModel):
 
 
 class RankerReads(BaseModel):
-    """What a ranker reads, with the trailing shapes, () or (n,).
+    """The features that a ranker reads, with their trailing shapes, () or (n,).
 
-    request: features of the request beside the context, by source ("global.snow_cm", "realtime.walks").
-    cells: features of the cell that a candidate lies in.
+    Attributes:
+        items: item columns, read of candidates and of the items in the history.
+        context: scalar features of the request's context.
+        profile: the user feature with the profile, and its shape.
+        history: the ragged user feature with the rated items.
+        history_values: ragged user features with one value for each item of the history.
+        request: further features of the request by source, such as "global.snow_cm" or "realtime.walks".
+        cells: features of the map cell of each candidate.
+        distances: distances from the request to each candidate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,10 +110,12 @@ class RankerReads(BaseModel):
 
 
 class HistoryRankerOptions(RankerReads, Size):
-    """What a history ranker reads, and its size.
+    """The features that a history ranker reads, and its size.
 
-    number: the item column that is embedded, and the rows of its table.
-    repeats: whether a candidate is told what the history says of that very item; needs number.
+    Attributes:
+        number: the item column that is embedded, and the number of rows of the embedding table.
+        repeats: whether each candidate gets the history's values for the same item. It needs ``number``.
+        dropout: dropout rate of the embeddings and of the residual updates.
     """
 
     name: Literal["history_ranker"] = "history_ranker"
@@ -109,7 +133,12 @@ class HistoryRankerOptions(RankerReads, Size):
 
 
 class PooledSize(BaseModel):
-    """Size of a pooled ranker: its user vector, and its one feed-forward layer."""
+    """Size of a pooled ranker.
+
+    Attributes:
+        width: width of the user vector.
+        hidden: width of the only feed-forward layer.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -118,19 +147,29 @@ class PooledSize(BaseModel):
 
 
 class PooledRankerOptions(RankerReads, PooledSize):
-    """What a pooled ranker reads, and its size."""
+    """The features that a pooled ranker reads, and its size."""
 
     name: Literal["pooled_ranker"] = "pooled_ranker"
 
 
 class ListwiseOptions(RankerReads, Size):
-    """What a listwise reranker reads beside the ranker's scores, and its size."""
+    """The features that a listwise reranker reads in addition to the ranker's scores, and its size."""
 
     name: Literal["listwise"] = "listwise"
 
 
 class DlrmOptions(BaseModel):
-    """Sizes of a DLRM; ``dense_per_request`` reads the dense features of the user, not of the candidate."""
+    """Sizes of a DLRM.
+
+    Attributes:
+        dense: number of dense features.
+        fields: number of sparse fields.
+        rows: embedding rows of each sparse field.
+        width: width of the embeddings.
+        bottom: hidden widths of the network over the dense features.
+        top: hidden widths of the network over the products.
+        dense_per_request: whether the dense features are those of the user instead of the candidate.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -145,9 +184,13 @@ class DlrmOptions(BaseModel):
 
 
 class SequenceClassifierOptions(BaseModel):
-    """A Hugging Face model that gives one score to a pair of texts: its config.json, and the texts it reads.
+    """A Hugging Face model that scores pairs of texts.
 
-    types: whether it is told which text a token is of, as its own tokenizer's class says.
+    Attributes:
+        config: the content of its config.json.
+        pair: the two texts, and the longest pair in tokens.
+        types: whether the model gets token types, which tell the first text from the second. The class of its
+            tokenizer decides it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

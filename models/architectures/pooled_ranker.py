@@ -1,8 +1,8 @@
-"""A ranker without attention, to be distilled from one with it: what answers when there is no time for more.
+"""A ranker without attention, distilled from the history ranker. It answers when the history ranker is too slow.
 
-A user's past is pooled once into one vector (deep sets, Zaheer et al. 2017, arXiv:1703.06114); a candidate
-meets it in an elementwise product (neural matrix factorisation, He et al. 2017, arXiv:1708.05031) and one
-feed-forward layer. It reads what the history ranker reads.
+The user's history is pooled into one vector (deep sets, Zaheer et al. 2017, arXiv:1703.06114). The vector is multiplied
+elementwise with each candidate (neural matrix factorisation, He et al. 2017, arXiv:1708.05031). One feed-forward layer
+follows. The pooled ranker reads the same features as the history ranker, except item numbers.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,16 @@ from models.architectures.ranker import Ranker
 
 
 class PooledRanker(Ranker):
-    """Scores chunks (R, C) of the candidates of B requests; inputs as ``signature`` declares them."""
+    """Scores chunks (R, C) of the candidates of B requests. ``signature`` declares the inputs.
+
+    Attributes:
+        options: the features that it reads, and its size.
+    """
 
     options: PooledRankerOptions
 
     def __init__(self, options: PooledRankerOptions) -> None:
-        """Build with random weights from torch's present seed."""
+        """Build the module with random weights from torch's current seed."""
         super().__init__(options)
         self.options = options
         width = options.width
@@ -35,7 +39,7 @@ class PooledRanker(Ranker):
         self.score_proj = nn.Linear(options.hidden, 1)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give scores (R, C): of the candidates in each chunk."""
+        """Return the scores of the candidates in each chunk, (R, C)."""
         chunk_of = inputs["chunk_of"]
         user = self._user(inputs)
         asked = self.read_request(inputs, self.read_profile(inputs))
@@ -47,7 +51,7 @@ class PooledRanker(Ranker):
         return scores.squeeze(-1)
 
     def _user(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give (B, width): the mean of what each rating says; zeros for an empty past."""
+        """Return the mean vector of each user's ratings, (B, width). It is 0 for an empty history."""
         kept = inputs["history_mask"].to(torch.float32)[..., None]
         said: Tensor = self.past_down(relu(self.past_up(self.read_past(inputs)))) * kept
         return said.sum(dim=1) / kept.sum(dim=1).clamp(min=1.0)

@@ -1,4 +1,4 @@
-"""What rankers share: the encoders of a user's past, of the request and of candidates, and where inputs come from."""
+"""Base class of the rankers: encoders for history, request and candidates, and the signature of their inputs."""
 
 from collections.abc import Mapping
 
@@ -12,10 +12,10 @@ from models.signature import InputSpec, Signature
 
 
 class Ranker(Architecture):
-    """Scores chunks (R, C) of the candidates of B requests; inputs as ``signature`` declares them."""
+    """Scores chunks (R, C) of the candidates of B requests. ``signature`` declares the inputs."""
 
     def __init__(self, reads: RankerReads) -> None:
-        """Make the encoders."""
+        """Build the encoders of the features that the ranker reads."""
         super().__init__()
         self._reads = reads
         self.items = ColumnEncoder(reads.items)
@@ -30,25 +30,25 @@ class Ranker(Architecture):
         self.candidate_width = self.items.width + width_of(self.cells) + distance_width
 
     def read_past(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give (B, L, past_width): the rated items and what is known of each rating, oldest first."""
+        """Return the rated items with the values of each rating, oldest first, (B, L, past_width)."""
         parts = [self.items(inputs, "past_")]
         if self.past is not None:
             parts.append(self.past(inputs))
         return torch.cat(parts, dim=-1)
 
     def read_profile(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
-        """Give (B, profile's width)."""
+        """Return the encoded profiles, (B, profile width), or None if the ranker reads no profile."""
         return None if self.profile is None else self.profile(inputs)
 
     def read_request(self, inputs: Mapping[str, Tensor], profile: Tensor | None) -> Tensor | None:
-        """Give (B, request_width): the context, the profile, other features of the request."""
+        """Return context, profile and other features of the request, (B, request_width), or None if it reads none."""
         parts = [] if self.context is None else [self.context(inputs)]
         parts += [] if profile is None else [profile]
         parts += [] if self.request is None else [self.request(inputs)]
         return torch.cat(parts, dim=-1) if parts else None
 
     def read_candidates(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give (R, C, candidate_width): each item, what holds of its cell, and how far it is."""
+        """Return item columns, cell features and distances of each candidate, (R, C, candidate_width)."""
         parts = [self.items(inputs, "item_")]
         if self.cells is not None:
             parts.append(self.cells(inputs, "cell_"))
@@ -58,7 +58,7 @@ class Ranker(Architecture):
         return torch.cat(parts, dim=-1)
 
     def signature(self, feature_hash: str) -> Signature:
-        """Declare the inputs and where they come from."""
+        """Return the declared inputs and their sources in a pipeline."""
         reads = self._reads
         mine = f"user.{reads.history}"
         inputs: list[InputSpec] = []
@@ -83,7 +83,7 @@ class Ranker(Architecture):
         return Signature(inputs=tuple(inputs), layout="chunks", feature_hash=feature_hash)
 
     def standardise(self, inputs: Mapping[str, Tensor]) -> None:
-        """Take the encoders' constants from training inputs, padded slots left out."""
+        """Fit the constants of the encoders to training inputs, without padded slots."""
         self.items.fit(self.items.raw(inputs, "item_")[inputs["present"]])
         if self.past is not None:
             self.past.fit(self.past.raw(inputs)[inputs["history_mask"]])

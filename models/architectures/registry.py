@@ -1,4 +1,4 @@
-"""The architectures: a target for each name. A new one takes a file of its own and a line here."""
+"""The registry of architectures. A new architecture needs a file in this folder and a line here."""
 
 from typing import Any
 

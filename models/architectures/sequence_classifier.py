@@ -1,7 +1,7 @@
-"""A Hugging Face model for sequence classification as a ranker of texts: query and item text in, one score out.
+"""A Hugging Face model for sequence classification as a ranker of texts: one score for a query and an item text.
 
-A cross-encoder: both texts are one sequence, so that every token of the query sees every token of the text
-(Nogueira & Cho 2019, arXiv:1901.04085). Any ``*ForSequenceClassification`` that transformers has will do.
+It is a cross-encoder: both texts form one sequence, so that every token of the query attends to every token of the
+item text (Nogueira & Cho 2019, arXiv:1901.04085). Any ``*ForSequenceClassification`` class of transformers works.
 """
 
 import inspect
@@ -21,15 +21,20 @@ _SOURCES = {"input_ids": "tokens.ids", "attention_mask": "tokens.mask", "token_t
 
 
 class SequenceClassifier(Architecture):
-    """Gives pairs (P, L) of tokens a score each, (P,); ``model`` is the Hugging Face module."""
+    """Scores pairs of texts, given as tokens (P, L). The scores are (P,).
+
+    Attributes:
+        options: the config of the model, and the texts that it reads.
+    """
 
     options: SequenceClassifierOptions
 
     def __init__(self, options: SequenceClassifierOptions) -> None:
-        """Build with random weights.
+        """Build the module with random weights.
 
         Raises:
-            ArtifactError: transformers is not there, or has no such model; or it gives more than two labels.
+            ArtifactError: transformers is not installed or does not know the model, or the model has more than two
+                labels.
         """
         super().__init__()
         self.options = options
@@ -44,12 +49,15 @@ class SequenceClassifier(Architecture):
         self.inputs = ("input_ids", "attention_mask", *(["token_type_ids"] if types else []))
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give scores (P,)."""
+        """Return the scores (P,)."""
         logits: Tensor = self.model(**{name: inputs[name] for name in self.inputs}).logits
         return logits[:, 0] if self.labels == 1 else logits[:, 1] - logits[:, 0]
 
     def signature(self, feature_hash: str) -> Signature:
-        """Declare the inputs; texts are of no feature whose numbers could change their meaning: the hash may be ""."""
+        """Return the declared inputs and their sources.
+
+        ``feature_hash`` may be empty: the model reads texts, whose meaning does not depend on feature definitions.
+        """
         specs = (InputSpec(name=name, source=_SOURCES[name], dtype="int64") for name in self.inputs)
         return Signature(
             inputs=tuple(specs), layout="pairs", feature_hash=feature_hash, pair=self.options.pair
