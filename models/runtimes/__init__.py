@@ -1,4 +1,9 @@
-"""Runtimes: ``load_runtime`` opens an artifact with the runtime its pipeline names, or cut in two."""
+"""Runtimes load an artifact and execute it.
+
+- ``load_runtime`` loads it into one process.
+- ``load_rank_runtime`` loads the part of one rank of a shard group.
+- ``load_cut_runtime`` loads it as two graphs, so that encoded histories can be reused.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,11 +26,11 @@ if TYPE_CHECKING:
 
 
 def load_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> Runtime:
-    """Load the artifact at ``root``.
+    """Load the artifact at ``root`` into this process.
 
     Raises:
-        RuntimeFailure: it has no weights for that runtime, or they do not fit the signature or architecture; or the
-        runtime is one of a shard group, which loads it in every rank.
+        RuntimeFailure: the artifact has no weights for the runtime, or they do not fit its signature or architecture.
+            Or the runtime needs a shard group, in which every rank loads its part.
     """
     kind = runtime_kind(config)
     path = root / _weights_for(artifact, config, kind)
@@ -40,10 +45,10 @@ def load_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> Runt
 def load_rank_runtime(
     root: Path, artifact: Artifact, config: RuntimeOptions, group: "ProcessGroup"
 ) -> Runtime:
-    """Load one rank's part of the artifact at ``root``, in a process that is in that group.
+    """Load one rank's part of the artifact at ``root``, in a process of the group.
 
     Raises:
-        RuntimeFailure: as ``load_runtime``, or the model cannot be split so.
+        RuntimeFailure: as for ``load_runtime``, or the model cannot be split over this number of ranks.
     """
     kind = runtime_kind(config)
     if group_of(config) is None or kind.load_rank is None:
@@ -53,10 +58,10 @@ def load_rank_runtime(
 
 
 def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> "CutRuntime":
-    """Load the artifact at ``root``, cut where it has encoded the history.
+    """Load the artifact at ``root``, cut in two after the encoded history.
 
     Raises:
-        RuntimeFailure: as ``load_runtime``, or the model cannot be cut.
+        RuntimeFailure: as for ``load_runtime``, or the model cannot be cut.
     """
     kind = runtime_kind(config)
     if kind.load_cut is None:
@@ -68,10 +73,13 @@ def load_cut_runtime(root: Path, artifact: Artifact, config: RuntimeOptions) -> 
 
 
 def check_runtime(config: RuntimeOptions) -> None:
-    """Check what the options name besides the artifact, such as a class, before anything of it is imported.
+    """Check everything that the options need besides the artifact, such as packages and a named class.
+
+    The packages of the engine are looked up before anything imports them.
 
     Raises:
-        RuntimeFailure: it is not there, or cannot be used. MissingPackage: a package of the engine is not installed.
+        RuntimeFailure: something that the options name does not exist, or cannot be used.
+        MissingPackage: a package of the engine is not installed.
     """
     kind = runtime_kind(config)
     if kind.extra is not None:
@@ -87,10 +95,10 @@ def check_runtime(config: RuntimeOptions) -> None:
 
 
 def held_weights(config: RuntimeOptions, weights: Weights) -> Held:
-    """Return the weights that one rank of the runtime holds.
+    """Return the weights that one rank of the runtime holds in memory.
 
     Raises:
-        RuntimeFailure: the code of the runtime's package fails.
+        RuntimeFailure: the code of another package's runtime failed.
     """
     kind = runtime_kind(config)
     with _plugin_of(config):
@@ -102,7 +110,7 @@ def runtime_kind(config: RuntimeOptions) -> AnyRuntimeKind:
     """Return the descriptor of a runtime's kind.
 
     Raises:
-        RuntimeFailure: it cannot be loaded.
+        RuntimeFailure: the descriptor cannot be loaded.
     """
     try:
         return RUNTIMES.for_config(config)
@@ -125,7 +133,10 @@ def _engine_of(kind: AnyRuntimeKind, config: RuntimeOptions) -> Iterator[None]:
 
 @contextmanager
 def _plugin_of(config: RuntimeOptions) -> Iterator[None]:
-    """Report what another package's code raises; a built-in runtime's unexpected errors stay as they are."""
+    """Turn errors from another package's runtime into RuntimeFailure.
+
+    Unexpected errors of a built-in runtime pass unchanged.
+    """
     try:
         yield
     except PLUGIN_ERRORS as error:

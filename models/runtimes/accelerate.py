@@ -1,11 +1,13 @@
-"""Accelerate's dispatch: a model laid over GPUs, main memory and disk by what each of them may hold.
+"""Accelerate's dispatch: distributes a model over GPUs, main memory and disk within memory budgets.
 
-The module is built without weights (``init_empty_weights``). A device map by memory budget says where each part
-lies (``infer_auto_device_map``): first the GPUs in order, then main memory, then disk. What is on disk stays in the
-artifact's own safetensors file: a hook maps a layer's weights just before it runs and lets go of them after, so no
-second copy is written, and the pages that are read are the file's own, which the system may take back at any time.
-Of main memory's budget the largest layer is kept free for that. With a GPU all parts run there; those in main memory
-or on disk are copied to it for as long as they run.
+The module is built without weights (``init_empty_weights``). The budgets give a device map (``infer_auto_device_map``),
+which fills the GPUs in order, then main memory, then disk.
+
+Weights on disk stay in the artifact's safetensors file. A hook maps the weights of a layer just before the layer runs,
+and releases them afterwards. So no second copy is written, and the operating system can drop the pages at any time.
+Part of the main memory budget, the size of the largest layer, stays free for this.
+
+If there is a GPU, all parts run on it. Parts in main memory or on disk are copied to it while they run.
 """
 
 import warnings
@@ -33,17 +35,23 @@ from models.signature import Inputs
 _MIB = 1 << 20
 Device = Literal["cpu", "disk"] | int
 DeviceMap = dict[str, Device]
-"""Where each part of a module lies, a GPU by its number, by the part's dotted name."""
+"""The device of each part of a module, by the dotted name of the part. A GPU is its index."""
 
 
 class AccelerateRuntime(ModuleRuntime):
-    """The artifact's architecture, its weights where the budgets put them."""
+    """Runs the artifact's architecture with its weights distributed over devices.
+
+    Attributes:
+        device_map: the device of each part of the module.
+    """
 
     def __init__(self, path: Path, artifact: Artifact, config: AccelerateConfig) -> None:
-        """Build the architecture empty, lay it out and load what does not stay on disk; threads are the process's.
+        """Build the architecture without weights, choose devices, and load the weights that do not stay on disk.
+
+        The number of threads applies to the whole process.
 
         Raises:
-            RuntimeFailure: the weights cannot be read or are of another architecture, or a device is not there.
+            RuntimeFailure: the weights cannot be read or do not fit the architecture, or a device does not exist.
         """
         torch.set_num_threads(config.threads)
         refuse_unbuildable(artifact)
@@ -61,7 +69,11 @@ class AccelerateRuntime(ModuleRuntime):
         self._arithmetic = arithmetic_of(config.dtype, "cuda" if gpus else "cpu")
 
     def run(self, inputs: Inputs) -> Inputs:
-        """Execute the module."""
+        """Execute the module.
+
+        Raises:
+            RuntimeFailure: PyTorch failed on these inputs.
+        """
         with ExitStack() as contexts:
             contexts.enter_context(self._arithmetic)
             if self._spans_gpus:
@@ -70,12 +82,19 @@ class AccelerateRuntime(ModuleRuntime):
 
 
 def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, torch.dtype]) -> DeviceMap:
-    """Give where each part lies. Without budgets that is all GPUs, then main memory, as far as they are free.
+    """Return the device of each part of the module.
+
+    Without budgets, all free memory of the GPUs and then of the host is used.
+
+    Args:
+        module: the module without weights.
+        config: the budgets.
+        dtypes: the dtype of each tensor, by name.
 
     Raises:
-        RuntimeFailure: a budget is of a GPU that is not there, or too small to run the largest layer in.
+        RuntimeFailure: a budget names a GPU that does not exist, or is too small to run the largest layer.
     """
-    present: list[Device] = [*range(torch.cuda.device_count()), "cpu"]  # they are filled in this order
+    present: list[Device] = [*range(torch.cuda.device_count()), "cpu"]  # filled in this order
     for device in config.max_memory_mib:
         if device not in present:
             raise RuntimeFailure(
@@ -88,13 +107,14 @@ def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, to
     inferred: DeviceMap = infer_auto_device_map(
         module,
         max_memory=budgets,
-        # On one device a layer may be cut anywhere, and less is kept free for what is fetched from disk.
+        # On one device a layer may be cut anywhere. Then less memory stays free for weights fetched from disk.
         no_split_module_classes=_layer_classes(module) if len(budgets.keys() - {"cpu"}) > 1 else None,
         special_dtypes=dict(dtypes),
     )
     main = _main_device(inferred)
     modules = dict(module.named_modules())
-    # A parameter outside a layer has no call of its own, before which it could be fetched.
+    # Hooks fetch weights before the call of a submodule. A parameter that the map lists by itself has no such call,
+    # so it lies on the main device.
     device_map = {name: device if name in modules else main for name, device in inferred.items()}
     needed = _needed_bytes(module, device_map, main, dtypes)
     if needed > budgets.get(main, needed):
@@ -106,14 +126,14 @@ def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, to
 
 
 def _main_device(device_map: DeviceMap) -> Device:
-    """Give where what lies in main memory or on disk is run: the first GPU in use."""
+    """Return the device that runs the parts in main memory and on disk: the first GPU in use, else the CPU."""
     return next((device for device in device_map.values() if isinstance(device, int)), "cpu")
 
 
 def _needed_bytes(
     module: nn.Module, device_map: DeviceMap, main: Device, dtypes: Mapping[str, torch.dtype]
 ) -> int:
-    """Give what weights take of the device where they run: those that lie there, and the largest layer elsewhere."""
+    """Return the bytes of weights on the main device: its own weights, and the largest layer fetched from elsewhere."""
     parameters = {name for name, _ in module.named_parameters()}
     resident, fetched = 0, {"": 0}
     for name, tensor in module.state_dict().items():
@@ -128,16 +148,16 @@ def _needed_bytes(
 
 
 def _layer_classes(module: nn.Module) -> list[str]:
-    """Give the names of the classes whose instances are repeated in a list: the layers."""
+    """Return the class names of the layers: the classes with instances in a module list."""
     lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
     return sorted({type(layer).__name__ for layers in lists for layer in layers})
 
 
 def _load(module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mapping[str, torch.dtype]) -> None:
-    """Load what does not stay on disk, and hook the rest to the file.
+    """Load the weights that do not stay on disk, and add hooks that read the others from the file.
 
     Raises:
-        ValueError: the file has other tensors than the module.
+        ValueError: the tensors in the file are not those of the module.
     """
     parameters = {name for name, _ in module.named_parameters()}
     main = _main_device(device_map)
@@ -151,25 +171,31 @@ def _load(module: Architecture, path: Path, device_map: DeviceMap, dtypes: Mappi
     on_disk = {n: i for n, i in index.items() if n in parameters and _device_of(n, device_map) == "disk"}
     for name in index.keys() - on_disk.keys():
         device = _device_of(name, device_map)
-        value = weights[name].clone()  # its own memory, not the file's
+        value = weights[name].clone()  # a copy in memory, not a view of the mapped file
         set_module_tensor_to_device(module, name, main if device == "disk" else device, value=value)
     if set(device_map.values()) != {"cpu"}:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*do not match any submodules")  # they are parameters
+            warnings.filterwarnings(
+                "ignore", message=".*do not match any submodules"
+            )  # parameters of the module
             dispatch_model(
                 module,
                 device_map,
                 main_device=main,
                 offload_index=on_disk or None,
-                force_hooks=True,  # one GPU alone takes its inputs by a hook too
+                force_hooks=True,  # with a single GPU too, a hook must move the inputs to it
             )
 
 
 def refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:
-    """Refuse a safetensors file that has other tensors than a module's state.
+    """Check that a safetensors file has the tensors of a module, by name and shape.
+
+    Args:
+        file: the open safetensors file.
+        expected: the state of the module.
 
     Raises:
-        ValueError: it has.
+        ValueError: a name or shape differs.
     """
     names = set(file.keys())
     if names != set(expected):
@@ -183,7 +209,7 @@ def refuse_others(file: Any, expected: Mapping[str, Tensor]) -> None:
 
 
 def _device_of(name: str, device_map: DeviceMap) -> Device:
-    """Give the device of a tensor: that of the longest part it belongs to."""
+    """Return the device of a tensor: that of the innermost part in the map which contains it."""
     while name not in device_map:
         name = name.rpartition(".")[0]
         if not name:

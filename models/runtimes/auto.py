@@ -1,8 +1,8 @@
-"""``runtime: {kind: auto}``: one process, a shard group or dispatch, by weights, devices and the objective.
+"""``runtime: {kind: auto}``: chooses one process, a shard group or dispatch, from weights, devices and the objective.
 
-A pure function. It estimates: a request's products over what a device does in a second, or its weights over what it
-reads in a second, whichever is longer. Rates are of the order of what these devices attain, not their data sheets'
-best: a profile (``rankway models bench``) tells what a model really takes.
+The choice is a pure function of an estimate. The estimate is the larger of two times: the operations of a request at
+the device's rate, and reading all weights at its memory bandwidth. The rates are attainable orders of magnitude, not
+the best case of a data sheet. A profile (``rankway models bench``) measures the real time of a model.
 """
 
 from dataclasses import dataclass
@@ -16,17 +16,23 @@ from models.runtimes.kinds.torch import TorchConfig
 from models.runtimes.weight_sizes import MIB, Weights
 
 WEIGHTS_SHARE = 0.7
-"""Of a device's memory; the rest is for the interpreter, activations and a release that is loaded beside another."""
+"""Share of a device's memory for weights. The rest is for the interpreter, activations and loading a new release."""
 OBJECTIVE_SHARE = 0.5
-"""Of the deadline: a request waits for the batch before its own."""
+"""Share of the deadline for a batch, because a request first waits for the previous batch."""
 SPEEDUP = 0.85
-"""n ranks are n to this power times as fast: 1.8 for two, between which there are sums to be sent."""
+"""n ranks are n ** SPEEDUP times as fast. Two ranks give 1.8, because they exchange sums."""
 DISK_BYTES_PER_S = 1e9
+"""Assumed rate of reading weights from disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Operations a second in 32 bits, and bytes a second from its memory, that a device attains."""
+    """Attainable rates of a device.
+
+    Attributes:
+        flops: 32-bit operations per second.
+        bytes_per_s: memory bandwidth.
+    """
 
     flops: float
     bytes_per_s: float
@@ -39,13 +45,22 @@ GPUS = {
     "A100": Rate(1.2e13, 1.4e12),
     "H100": Rate(3.5e13, 2.5e12),
 }
-"""By Ray's name of the accelerator, without its size."""
+"""Rates by Ray's accelerator type, without its memory size."""
 UNKNOWN_GPU = GPUS["T4"]
+"""Assumed for a GPU that is not listed: the slowest one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What one rank of a replica has. ranks: how many a node has room for; host_bytes: main memory beside a GPU's."""
+    """The resources of one rank of a replica.
+
+    Attributes:
+        memory_bytes: memory of its GPU, or its main memory if it has none.
+        rate: attainable rates.
+        ranks: number of ranks that fit on a node.
+        gpus: GPUs of the rank.
+        host_bytes: main memory of a rank with a GPU.
+    """
 
     memory_bytes: int
     rate: Rate
@@ -55,17 +70,23 @@ class Device:
 
     @property
     def room(self) -> int:
-        """Bytes that weights may take."""
+        """Bytes available for weights."""
         return int(WEIGHTS_SHARE * self.memory_bytes)
 
     def named(self) -> str:
-        """Name it as people do."""
+        """Return a description for people, such as "a GPU with 24,576 MiB"."""
         return f"a {'GPU' if self.gpus else 'rank'} with {self.memory_bytes / MIB:,.0f} MiB"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The runtime, the bytes of weights that one rank holds in memory, and why."""
+    """A chosen runtime.
+
+    Attributes:
+        runtime: the options of the runtime.
+        rank_bytes: bytes of weights that one rank holds in memory.
+        why: the reason, in words.
+    """
 
     runtime: RuntimeConfig
     rank_bytes: int
@@ -73,7 +94,7 @@ class Choice:
 
 
 def least(devices: "list[Device]") -> Device:
-    """Give what a rank has wherever it runs: of several pools the least of each."""
+    """Return the resources that a rank has in every pool: the minimum of each field over the devices."""
     return Device(
         memory_bytes=min(device.memory_bytes for device in devices),
         rate=min((device.rate for device in devices), key=lambda rate: rate.flops),
@@ -84,7 +105,14 @@ def least(devices: "list[Device]") -> Device:
 
 
 def estimate_ms(weights: Weights, device: Device, candidates: int, ranks: int = 1) -> float:
-    """Estimate what a request of so many candidates takes the model."""
+    """Return the estimated model time of a request in ms.
+
+    Args:
+        weights: the sizes of the model.
+        device: the device of each rank.
+        candidates: candidates of the request.
+        ranks: number of ranks that share the work.
+    """
     products_s = 2 * weights.work * weights.tokens * candidates / device.rate.flops
     reading_s = weights.whole_bytes / device.rate.bytes_per_s
     speedup: float = ranks**SPEEDUP
@@ -94,11 +122,25 @@ def estimate_ms(weights: Weights, device: Device, candidates: int, ranks: int = 
 def choose(
     wanted: AutoConfig, weights: Weights, device: Device, *, candidates: int, deadline_ms: float
 ) -> Choice:
-    """Choose a model's runtime.
+    """Choose the runtime of a model.
 
-    One process where its weights fit a device and the estimate makes the objective; else the fewest ranks whose parts
-    fit and make it, or as many as help. Where no number of such ranks fits, the fewest ranks of a pipeline: they need
-    no heads to share out, and have no weights in common. Where these do not fit either, dispatch over memory and disk.
+    The first possible choice is taken:
+
+    1. one process, if the weights fit the device and the estimate is within the objective;
+    2. the fewest tensor-parallel ranks whose parts fit and whose estimate is within the objective;
+    3. the most tensor-parallel ranks whose parts fit, if no number of ranks is fast enough;
+    4. the fewest pipeline ranks whose layers fit: they need no attention heads to split, and almost no weight is on
+       two ranks;
+    5. dispatch over memory and disk.
+
+    A model that has only an ONNX graph always runs in one process.
+
+    Args:
+        wanted: the options of ``kind: auto``.
+        weights: the sizes of the model.
+        device: the device of each rank.
+        candidates: candidates of a request.
+        deadline_ms: the deadline of a request. A share of it, ``OBJECTIVE_SHARE``, is the objective of a batch.
     """
     objective_ms = OBJECTIVE_SHARE * deadline_ms
     fitting = [n for n in _ranks(weights, device) if weights.of_a_rank(n) <= device.room]
@@ -132,7 +174,10 @@ def choose(
 
 
 def _ranks(weights: Weights, device: Device) -> list[int]:
-    """Give the numbers of ranks that heads and node allow, 1 first."""
+    """Return the possible numbers of tensor-parallel ranks, ascending from 1.
+
+    They are powers of 2 that divide the attention heads and fit on a node.
+    """
     powers = [1 << n for n in range(device.ranks.bit_length()) if 1 << n <= device.ranks]
     return [n for n in powers if n == 1 or (weights.torch and weights.heads and weights.heads % n == 0)]
 
@@ -144,7 +189,7 @@ def _staged(wanted: AutoConfig, weights: Weights, ranks: int, why: str) -> Choic
 
 
 def _dispatched(wanted: AutoConfig, weights: Weights, device: Device, candidates: int, why: str) -> Choice:
-    # What cannot be fetched piece by piece has to be held.
+    # A tensor cannot be fetched in pieces, so the budget is at least twice the largest one.
     room = max(device.room, 2 * weights.largest_bytes)
     budgets: dict[int | str, float] = {"cpu": room / MIB}
     if device.gpus:

@@ -1,4 +1,4 @@
-"""What executes an artifact: the interface of a runtime, the options that all have, and the descriptor of a kind."""
+"""The interface of a runtime, the options common to all runtimes, and the descriptor of a kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,12 @@ Transport = Literal["shared_memory", "gloo"]
 
 
 class RuntimeOptions(BaseModel):
-    """threads: of one call, on the CPU. One thread a replica and more replicas serve more."""
+    """Options common to all runtimes.
+
+    Attributes:
+        kind: the name of the runtime.
+        threads: CPU threads of one call. One thread per replica and more replicas give a higher throughput.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,16 +35,21 @@ class RuntimeOptions(BaseModel):
 
     @property
     def is_narrow(self) -> bool:
-        """Whether it computes in fewer bits than the model was exported with."""
+        """Whether the runtime computes in fewer bits than the model was exported with."""
         return False
 
 
 class GroupOptions(RuntimeOptions):
-    """One model over the processes of a shard group; ``threads`` are a rank's.
+    """Options of a runtime that splits one model over the processes of a shard group.
 
-    shards: ranks that hold the model, the replica itself among them. placement: PACK puts all ranks on as few nodes as
-    can be, SPREAD on as many. timeout_s: what a batch waits for a rank at most; a group that had to is broken.
-    transport: between ranks on CPUs. None chooses shared memory if all ranks are on one x86-64 host, else gloo.
+    ``threads`` applies to each rank.
+
+    Attributes:
+        shards: number of ranks, including the replica itself.
+        placement: PACK puts the ranks on as few nodes as possible, SPREAD on as many as possible.
+        timeout_s: the longest time that a batch waits for a rank. A group that exceeds it is broken.
+        transport: the transport between ranks on CPUs. None chooses shared memory if all ranks are on one x86-64
+            host, else gloo.
     """
 
     shards: Shards = 1
@@ -49,20 +59,20 @@ class GroupOptions(RuntimeOptions):
 
     @property
     def is_grouped(self) -> bool:
-        """Whether a group of so many ranks runs it, be it one of one."""
+        """Whether a shard group runs the model. A group can have a single rank."""
         return self.shards > 1
 
 
 def group_of(config: RuntimeOptions) -> GroupOptions | None:
-    """Give the options of the shard group that runs such a model, None where one process does."""
+    """Return the options of the shard group that runs the model, or None if one process runs it."""
     return config if isinstance(config, GroupOptions) and config.is_grouped else None
 
 
 class Runtime(Protocol):
-    """A loaded model: synchronous, called from one thread at a time."""
+    """A loaded model. Calls are synchronous, from one thread at a time."""
 
     def run(self, inputs: Inputs) -> Inputs:
-        """Give the outputs by name.
+        """Execute the model and return its outputs by name.
 
         Raises:
             RuntimeFailure: the model could not be executed on these inputs.
@@ -72,14 +82,22 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The bytes of weights that one rank of a runtime holds in memory, and how they come about, in words."""
+    """The weights that one rank of a runtime holds in memory.
+
+    Attributes:
+        rank_bytes: bytes of weights.
+        why: the explanation, in words.
+    """
 
     rank_bytes: int
     why: str
 
 
 def held_whole(config: RuntimeOptions, weights: Weights) -> Held:
-    """Return what a runtime of one process holds: all weights."""
+    """Return the weights that a single process holds: all of them.
+
+    A narrow runtime halves the products in the layers.
+    """
     narrowed = weights.split_bytes // 2 if config.is_narrow else 0
     why = f"as configured; {weights.whole_bytes / MIB:,.2f} MiB of weights"
     return Held(weights.whole_bytes - narrowed, why)
@@ -92,14 +110,19 @@ Options = TypeVar("Options", bound=RuntimeOptions)
 class RuntimeKind(Generic[Options]):
     """The descriptor of one kind of runtime.
 
-    A descriptor's module is imported wherever a configuration that names the kind is read, so it imports no engine:
-    that is for the functions below. An ``ImportError`` of theirs is reported with ``extra``.
+    The module of a descriptor is imported by every process that reads a configuration with this kind. So it must not
+    import the engine. Only the functions below import it. If a module is missing there, the error names ``extra``.
 
-    config: the class of the options. suffix: of the artifact's file that it loads; None: it is given the folder.
-    load: loads the model into this process. load_rank: loads one rank's part of it, in a process of that group.
-    load_cut: loads it cut in two where it has encoded the history. held: the weights that a rank holds.
-    check: raises ``RuntimeFailure`` if such options cannot be used here; ``rankway check`` calls it.
-    packages: what the engine imports beside the core's dependencies. extra: the extra of rankway that installs them.
+    Attributes:
+        config: the class of the options.
+        suffix: suffix of the artifact's file that the functions get. None: they get the folder.
+        load: loads the model into this process.
+        load_rank: loads one rank's part of the model, in a process of the group.
+        load_cut: loads the model cut in two after the encoded history.
+        held: returns the weights that a rank holds.
+        check: raises ``RuntimeFailure`` if the options cannot be used here. ``rankway check`` calls it.
+        packages: packages that the engine imports besides the dependencies of the core.
+        extra: the extra of rankway that installs these packages.
     """
 
     config: type[Options]

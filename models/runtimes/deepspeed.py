@@ -1,11 +1,13 @@
-"""DeepSpeed's tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053): this process's part of a model.
+"""DeepSpeed's tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053): one rank's part of a model.
 
-Every rank of the group loads and runs the same; the first and second product of a pair are split by columns and by
-rows, and their sums are all-reduced: twice a layer. What is not in a layer (embeddings, encoders, heads) every rank has
-whole. Weights are views of the mapped file until a layer is split, and only a rank's part is copied.
+All ranks of the group load the model and run the same code. In each layer, attention and feed-forward are pairs of
+products. The first product of a pair is split by columns, the second by rows, and its result is all-reduced: twice per
+layer. Every rank has the complete weights outside of the layers (embeddings, encoders, heads). Weights are views of the
+mapped file until a layer is split. Then only the part of the rank is copied.
 
-DeepSpeed's shared-memory all-reduce is left out: it waits in a loop without an end, so that a rank that dies in a batch
-would take the others with it; and it knows one group a process. The group that is given may sum so itself.
+DeepSpeed's shared-memory all-reduce is not used, for two reasons. It waits in an endless loop, so that all ranks hang
+if one of them dies during a batch. And it supports only one group per process. The process group of the caller may
+use shared memory instead.
 """
 
 import contextlib
@@ -29,11 +31,11 @@ from models.runtimes.torch import ModuleRuntime
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _BITS = {"int8": 8, "int4": 4}
 _ROW_PARALLEL = ("o_proj", "down_proj")
-"""Of our own layers: those whose products are summed over the ranks."""
+"""Projections of our own layers whose results are summed over the ranks."""
 
 
 def use_group(group: ProcessGroup) -> None:
-    """Have DeepSpeed split models over this group, once a process; torch.distributed is initialised.
+    """Make DeepSpeed split models over this group. Call it once per process, after torch.distributed is initialised.
 
     Raises:
         RuntimeFailure: DeepSpeed is not installed.
@@ -52,13 +54,13 @@ def use_group(group: ProcessGroup) -> None:
 
 
 class DeepSpeedRuntime(ModuleRuntime):
-    """One rank's part; ``run`` is called in all ranks with the same inputs, and gives the outputs in each."""
+    """One rank's part of a model. All ranks call ``run`` with the same inputs, and each gets the outputs."""
 
     def __init__(self, path: Path, artifact: Artifact, config: DeepSpeedConfig) -> None:
-        """Load this rank's part of the weights at ``path``; all ranks do so at once, after ``use_group``.
+        """Load this rank's part of the weights at ``path``. All ranks do so at the same time, after ``use_group``.
 
         Raises:
-            RuntimeFailure: the weights cannot be read, or the model cannot be split so.
+            RuntimeFailure: the weights cannot be read, or the model cannot be split over this number of ranks.
         """
         torch.set_num_threads(config.threads)
         module = mapped_module(path, artifact)
@@ -69,7 +71,7 @@ class DeepSpeedRuntime(ModuleRuntime):
             if config.cuda_graph:
                 if device != "cuda":
                     raise ValueError("runtime.cuda_graph: needs a CUDA device; remove it")
-                module.compile(mode="reduce-overhead", dynamic=False)  # a graph for every shape it meets
+                module.compile(mode="reduce-overhead", dynamic=False)  # one graph per shape
         except (RuntimeError, ValueError, AssertionError, AttributeError, NotImplementedError) as error:
             raise RuntimeFailure(
                 f"DeepSpeed cannot split {artifact.name} over {config.shards} ranks: {error}"
@@ -78,7 +80,7 @@ class DeepSpeedRuntime(ModuleRuntime):
 
 
 def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
-    """Put this rank's part of each layer in its place; the rest of the module stays as it is."""
+    """Replace each layer by this rank's part of it. Everything outside of the layers stays the same."""
     own = [layer for layer in module.modules() if isinstance(layer, TransformerLayer)]
     inner = getattr(module, "model", None)
     if own:
@@ -91,9 +93,8 @@ def _split(module: Architecture, config: DeepSpeedConfig) -> nn.Module:
                 lighten(layer)
             _convert_products(layer, _DTYPES[config.dtype])
             _quantise(layer, config)
-    elif isinstance(inner, nn.Module) and hasattr(
-        inner, "config"
-    ):  # a Hugging Face model: DeepSpeed knows its layers
+    elif isinstance(inner, nn.Module) and hasattr(inner, "config"):
+        # A Hugging Face model: DeepSpeed finds its layers.
         _check_heads(getattr(inner.config, "num_attention_heads", config.shards), config)
         _initialise(inner, config)
         if not config.kernel_injection:
@@ -113,9 +114,10 @@ def _check_heads(heads: int, config: DeepSpeedConfig) -> None:
 
 
 def _split_layer(layer: TransformerLayer) -> None:
-    """Split a layer of ours as ``init_inference`` would by an injection policy.
+    """Split one of our own layers, as ``init_inference`` would with an injection policy.
 
-    That imports half of transformers to compare one class, four seconds of a group's start, and ends with a broadcast.
+    ``init_inference`` is slow: it imports half of transformers to compare one class, which adds four seconds to the
+    start of a group, and ends with a broadcast.
     """
     from deepspeed.inference.engine import InferenceEngine
     from deepspeed.module_inject.layers import LinearAllreduce, LinearLayer
@@ -127,7 +129,7 @@ def _split_layer(layer: TransformerLayer) -> None:
 
 
 def _convert_products(layer: TransformerLayer, dtype: torch.dtype) -> None:
-    """Take products with weights in ``dtype``; coordinates, norms, attention and the sum of layers stay float32."""
+    """Compute the projections in ``dtype``. Encoders, norms, attention and the residual stream stay float32."""
     if dtype == torch.float32:
         return
     for name, product in layer.named_children():
@@ -138,7 +140,7 @@ def _convert_products(layer: TransformerLayer, dtype: torch.dtype) -> None:
 
 
 def _quantise(module: nn.Module, config: DeepSpeedConfig) -> None:
-    """Keep the weights of linear layers in fewer bits, by groups; DeepSpeed does so on CUDA alone."""
+    """Quantise the weights of linear layers in groups. DeepSpeed supports this on CUDA only."""
     if config.quantization is None:
         return
     from deepspeed.inference.quantization.quantization import _init_group_wise_weight_quantization
@@ -147,18 +149,18 @@ def _quantise(module: nn.Module, config: DeepSpeedConfig) -> None:
         raise ValueError("runtime.quantization: needs a CUDA device; remove it")
     module.to("cuda")
     kept = {"num_bits": _BITS[config.quantization], "group_size": 64, "group_dim": 1, "symmetric": False}
-    # By parts of modules' names: "" is in every one.
+    # The key is matched as a substring of module names, so "" matches all of them.
     _init_group_wise_weight_quantization(module, {"weight_quantization": {"post_init_quant": {"": kept}}})
 
 
 def _initialise(module: nn.Module, config: DeepSpeedConfig) -> None:
     import deepspeed
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints the layers that it found
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints the layers that it finds
         deepspeed.init_inference(
             module,
-            tensor_parallel={"tp_size": config.shards, "tp_grain_size": 1},  # in equal parts
-            # Converted here the whole model would be copied before it is split; kernels are made for a type.
+            tensor_parallel={"tp_size": config.shards, "tp_grain_size": 1},  # split into equal parts
+            # A conversion here would copy the whole model before it is split. Only kernels need their type now.
             dtype=_DTYPES[config.dtype] if config.kernel_injection else torch.float32,
             replace_with_kernel_inject=config.kernel_injection,
         )

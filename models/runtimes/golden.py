@@ -1,7 +1,7 @@
-"""Golden requests: a model's inputs and what it gave for them when it was exported, kept in its artifact.
+"""Golden requests: inputs of a model and its scores for them at export, stored in the artifact.
 
-Whoever loads the artifact runs them first: a damaged export, another runtime's arithmetic or weights that are not
-numbers show before the first real request does. The file's sha256 stands in ``artifact.yaml`` like any other's.
+A process that loads the artifact runs them first. So a damaged export, a runtime with different arithmetic or NaN
+weights are found before the first real request. ``artifact.yaml`` has the sha256 of the file, as of all files.
 """
 
 from pathlib import Path
@@ -17,15 +17,15 @@ from models.signature import Inputs
 
 RELATIVE_TOLERANCE = 1e-2
 ABSOLUTE_TOLERANCE = 1e-3
-"""Wide beside the differences of runtimes (1e-4), narrow beside those of models."""
+"""Large compared with the differences between runtimes (1e-4), small compared with those between models."""
 NARROW_TOLERANCE = 0.05
-"""Of the largest score, where a runtime computes in fewer bits: the walks ranker in bfloat16 is 0.5% away."""
+"""Share of the largest score, for a runtime with fewer bits. The walks ranker in bfloat16 differs by 0.5%."""
 _REQUESTS, _CANDIDATES = 4, 64
 _INPUT, _OUTPUT = "input.", "output."
 
 
 def golden_batch(batch: RaggedBatch) -> RaggedBatch:
-    """Give a few of a data set's requests, evenly spaced, with a few candidates of each."""
+    """Return at most 4 evenly spaced requests of a data set, each with its first 64 candidates at most."""
     count = min(_REQUESTS, len(batch))
     some = batch.take(np.linspace(0, len(batch) - 1, count).astype(np.int64))
     index = np.arange(some.candidate_count) - some.offsets[some.request_of()]
@@ -34,20 +34,27 @@ def golden_batch(batch: RaggedBatch) -> RaggedBatch:
 
 
 def write_golden(root: Path, inputs: Inputs, outputs: Inputs) -> None:
-    """Write beside the weights what the model takes and gives."""
+    """Write the inputs and outputs of the golden requests into the folder of the artifact."""
     named = {_INPUT + name: values for name, values in inputs.items()}
     named |= {_OUTPUT + name: values for name, values in outputs.items()}
     save_file({name: np.ascontiguousarray(values) for name, values in named.items()}, root / GOLDEN)
 
 
 def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bool = False) -> bool:
-    """Run the artifact's golden requests; False where it has none, as a model brought along.
+    """Run the golden requests of an artifact and compare the scores.
 
-    narrow: the runtime computes in fewer bits than the model was exported with.
+    Args:
+        root: the folder of the artifact.
+        artifact: its manifest.
+        runtime: the loaded model.
+        narrow: whether the runtime computes in fewer bits than the model was exported with.
+
+    Returns:
+        False if the artifact has no golden requests, such as an imported model.
 
     Raises:
-        GoldenMismatch: the model gives other numbers than at its export, or none.
-        RuntimeFailure: it cannot be run on them.
+        GoldenMismatch: the scores differ from those at export, or are not finite.
+        RuntimeFailure: the model cannot be executed on the golden requests.
     """
     if GOLDEN not in artifact.files:
         return False

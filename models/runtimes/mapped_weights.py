@@ -1,4 +1,4 @@
-"""A module whose weights are views of the artifact's safetensors file, mapped: no rank has a copy of what it splits."""
+"""A module whose weights are views of the mapped safetensors file, so that no rank copies weights before the split."""
 
 import ctypes
 from pathlib import Path
@@ -16,10 +16,10 @@ _MADV_DONTNEED = 4
 
 
 def mapped_module(path: Path, artifact: Artifact) -> Architecture:
-    """Build the artifact's architecture without weights of its own, and give it those at ``path``.
+    """Build the artifact's architecture with weights that are views of the file at ``path``.
 
     Raises:
-        RuntimeFailure: a package is missing, the weights cannot be read, or they are of another architecture.
+        RuntimeFailure: a package is missing, or the weights cannot be read or do not fit the architecture.
     """
     try:
         from accelerate import init_empty_weights
@@ -29,7 +29,7 @@ def mapped_module(path: Path, artifact: Artifact) -> Architecture:
             f"the package {error.name} is not installed; pip install 'rankway[sharding]'"
         ) from error
     try:
-        with init_empty_weights(include_buffers=False):  # buffers that are computed have no place in the file
+        with init_empty_weights(include_buffers=False):  # computed buffers are not in the file
             module = build_architecture(artifact.architecture)
         module.load_state_dict(load_file(path), assign=True)
     except (ArtifactError, SafetensorError, OSError, RuntimeError) as error:
@@ -38,7 +38,10 @@ def mapped_module(path: Path, artifact: Artifact) -> Architecture:
 
 
 def release_pages(path: Path) -> None:
-    """Let go of a mapped file's pages, read to split it; those that are used again are read again. Linux alone."""
+    """Release the pages of a mapped file that were read to split it. Pages that are used again are read again.
+
+    It does nothing on systems without ``/proc/self/maps``: it works on Linux only.
+    """
     if not _MAPS.exists():
         return
     library = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""Tensors that a forward pass makes, on the device of its inputs."""
+"""Moves the tensors of an operation to one device, for a model whose layers are on several GPUs."""
 
 from typing import Any
 
@@ -8,10 +8,13 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 
 class OnOneDevice(TorchFunctionMode):
-    """Brings the tensors of an operation to the last one's device: where layers on several GPUs meet."""
+    """Moves all tensors of an operation to the device of the last one.
+
+    So the outputs of layers on several GPUs can be combined.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Move what lies elsewhere, then run the operation; numbers (tensors of no axes) may lie anywhere."""
+        """Move tensors from other devices, then run the operation. Scalar tensors alone cause no move."""
         kwargs = kwargs or {}
         placed = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor) and leaf.dim()]
         if len(placed) > 1 and any(tensor.device != placed[-1].device for tensor in placed):

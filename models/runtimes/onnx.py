@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU."""
+"""Executes ONNX graphs with ONNX Runtime on the CPU."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +9,30 @@ import onnxruntime as ort
 from models.errors import RuntimeFailure
 from models.signature import Inputs, Signature
 
-_FATAL_ONLY = 4  # its errors are raised: no need to print them too
+_FATAL_ONLY = 4  # errors are raised, so they need not be printed too
 
 
 class OnnxSession:
-    """A session with a fixed number of threads that never spin: replicas share cores with the event loop."""
+    """A session with a fixed number of threads.
+
+    The threads do not spin, because replicas share cores with the event loop.
+
+    Attributes:
+        inputs: the names of the graph's inputs.
+        outputs: the names of the graph's outputs.
+    """
 
     def __init__(self, model: str | bytes, name: str, *, threads: int) -> None:
-        """Load a model, its path or its bytes; ``name`` is its name in errors."""
+        """Load a model.
+
+        Args:
+            model: the path of the model, or its bytes.
+            name: name of the model in errors.
+            threads: CPU threads of one call.
+
+        Raises:
+            RuntimeFailure: ONNX Runtime cannot load the model.
+        """
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -30,19 +46,29 @@ class OnnxSession:
         self.outputs = {node.name for node in self._session.get_outputs()}
 
     def run(self, outputs: Sequence[str], inputs: Inputs) -> Inputs:
-        """Execute the graph. Plain ``run`` is the cheapest call: binding arrays one by one costs 1.5 to 5 times it."""
+        """Execute the graph and return the named outputs.
+
+        Plain ``run`` is the cheapest call: binding arrays one by one takes 1.5 to 5 times as long.
+
+        Raises:
+            RuntimeFailure: ONNX Runtime failed on these inputs.
+        """
         try:
             values = self._session.run(outputs, inputs)
-        except Exception as error:  # as above
+        except Exception as error:  # no public base class, as above
             raise RuntimeFailure(f"ONNX Runtime failed on {_shapes(inputs)}: {error}") from error
         return {name: np.asarray(value) for name, value in zip(outputs, values, strict=True)}
 
 
 class OnnxRuntime:
-    """An artifact's whole graph."""
+    """Executes the complete graph of an artifact."""
 
     def __init__(self, path: Path, signature: Signature, *, threads: int) -> None:
-        """Load the model at ``path`` and hold its signature against the graph's."""
+        """Load the model at ``path`` and compare its signature with the graph.
+
+        Raises:
+            RuntimeFailure: the model cannot be loaded, or its inputs or outputs are not those of the signature.
+        """
         self._session = OnnxSession(str(path), str(path), threads=threads)
         declared = {spec.name for spec in signature.inputs}
         wanted = self._session.inputs
@@ -59,7 +85,11 @@ class OnnxRuntime:
             )
 
     def run(self, inputs: Inputs) -> Inputs:
-        """Execute the graph."""
+        """Execute the graph.
+
+        Raises:
+            RuntimeFailure: ONNX Runtime failed on these inputs.
+        """
         return self._session.run(self._outputs, inputs)
 
 

@@ -1,7 +1,8 @@
-"""Fewer bits: linear layers and attention in bfloat16, the rest as it was.
+"""Reduced precision: linear layers and attention compute in bfloat16, everything else in 32 bits.
 
-A whole module in bfloat16 ranks by other numbers than it was trained on: with 8 bits a latitude of 60.17 degrees is
-60.25, 9 km away, and an age of 301 days is one of 300. So encoders, distances and norms keep their 32 bits.
+A module that is bfloat16 throughout would read other numbers than it was trained on. With 8 bits, a latitude of 60.17
+degrees becomes 60.25, which is 9 km away, and an age of 301 days becomes 300. So encoders, distances and norms stay in
+32 bits.
 """
 
 from typing import Literal
@@ -13,7 +14,10 @@ Dtype = Literal["fp32", "bf16"]
 
 
 def narrowed_dtypes(module: nn.Module, dtype: Dtype) -> dict[str, torch.dtype]:
-    """Give the dtype that each tensor of the module's state is to have, by name."""
+    """Return the dtype of each tensor in the module's state, by name.
+
+    With ``dtype`` bf16, the tensors of linear layers are bfloat16. The others keep their dtype.
+    """
     linear = {
         f"{name}.{own}"
         for name, part in module.named_modules()
@@ -27,5 +31,5 @@ def narrowed_dtypes(module: nn.Module, dtype: Dtype) -> dict[str, torch.dtype]:
 
 
 def arithmetic_of(dtype: Dtype, device_type: str) -> torch.autocast:
-    """Give the context in which such a module is run: products are taken in the narrow type, sums are kept wide."""
+    """Return the autocast context for the module: products are computed in bfloat16, sums in 32 bits."""
     return torch.autocast(device_type, torch.bfloat16, enabled=dtype == "bf16")

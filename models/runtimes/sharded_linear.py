@@ -1,4 +1,4 @@
-"""Products with a rank's part of the weights, as light as they can be: DeepSpeed's own cost 40 us each in Python."""
+"""Fast linear layers with one rank's part of the weights. DeepSpeed's own layers cost 40 us of Python per call."""
 
 from typing import Any
 
@@ -9,22 +9,37 @@ from torch.nn.functional import linear
 
 
 class SummedLinear(nn.Module):
-    """x A^T + b, of which this rank has some columns of A and takes those of x: the ranks' products are summed."""
+    """Computes x A^T + b with the columns of A distributed over the ranks.
+
+    Each rank has some columns of A and the same columns of x. The products of the ranks are summed.
+
+    Attributes:
+        bias: b, the same in all ranks. It is added once, after the sum.
+    """
 
     bias: nn.Parameter | None
 
     def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, group: ProcessGroup) -> None:
-        """weight (out, this rank's part of in); bias (out), the same in all ranks."""
+        """Take this rank's part of the weights.
+
+        Args:
+            weight: (out, this rank's part of in).
+            bias: (out,), the same in all ranks.
+            group: the ranks.
+        """
         super().__init__()
         self.weight = weight
         self.register_parameter("bias", bias)
         self._group = group
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give (..., out), the same in all ranks, of x (..., this rank's part of in).
+        """Return the product (..., out), the same in all ranks.
+
+        Args:
+            x: (..., this rank's part of in).
 
         Raises:
-            RuntimeError: a rank does not take part.
+            RuntimeError: another rank has ended or does not answer.
         """
         product = linear(x, self.weight)
         self._group.allreduce([product]).wait()
@@ -32,7 +47,10 @@ class SummedLinear(nn.Module):
 
 
 def lighten(module: nn.Module) -> None:
-    """Put light products in the place of DeepSpeed's, which only serve; its other kinds of layers stay."""
+    """Replace DeepSpeed's split linear layers by faster ones, which support inference only.
+
+    Layers that gather their outputs stay, and so do other kinds of layers and layers in a group of one rank.
+    """
     from deepspeed.module_inject.layers import LinearAllreduce, LinearLayer
 
     for parent in list(module.modules()):
@@ -47,7 +65,7 @@ def lighten(module: nn.Module) -> None:
 
 
 def _plain(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:
-    """Give the columns of the product that are this rank's: nobody is asked for those."""
+    """Return a linear layer for this rank's part of the outputs, which needs no communication."""
     with torch.device("meta"):
         plain = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     plain.weight = weight

@@ -1,8 +1,8 @@
-"""A ranker's ONNX graph cut in two where the history is encoded, so that what the first half gives can be kept.
+"""A ranker's ONNX graph, cut in two after the encoded history, so that encoded histories can be cached.
 
-The artifact stays one file: the halves are made when it is loaded. It needs the package ``onnx``, which training has
-and serving otherwise does without. A weight that both halves use is held by both sessions: ONNX Runtime lays weights
-out anew for each of them.
+The artifact stays one file. The halves are made when it is loaded. This needs the package ``onnx``, which training
+installs and serving otherwise does not need. Both sessions hold a copy of a weight that both halves use, because ONNX
+Runtime rearranges weights for each session.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,23 @@ if TYPE_CHECKING:
 
 
 class CutRuntime:
-    """Two sessions of one graph: pasts to encoded histories, these and all else to the outputs."""
+    """Two sessions of one graph. The first encodes histories, the second computes the outputs from them.
+
+    Attributes:
+        encode_signature: the inputs of the first half.
+        score_signature: the inputs of the second half, without the encoded histories.
+    """
 
     def __init__(self, path: Path, signature: Signature, *, threads: int) -> None:
         """Cut and load the model at ``path``.
 
+        Args:
+            path: the ONNX graph.
+            signature: its inputs and outputs.
+            threads: CPU threads of one call.
+
         Raises:
-            RuntimeFailure: the graph encodes no history, or the package onnx is not there.
+            RuntimeFailure: the graph encodes no history or cannot be loaded, or the package onnx is not installed.
         """
         first, second = cut(path, signature)
         self._outputs = [spec.name for spec in signature.outputs]
@@ -36,7 +46,7 @@ class CutRuntime:
         self.score_signature = _of(signature, self._score.inputs)
 
     def encode(self, inputs: Inputs) -> NDArray[Any]:
-        """Give the encoded histories (B, T, ...) from the inputs of ``encode_signature``.
+        """Return the encoded histories (B, T, ...) for the inputs of ``encode_signature``.
 
         Raises:
             RuntimeFailure: the model could not be executed on these inputs.
@@ -44,7 +54,7 @@ class CutRuntime:
         return self._encode.run([ENCODED_HISTORY], inputs)[ENCODED_HISTORY]
 
     def score(self, inputs: Inputs, encoded: NDArray[Any]) -> Inputs:
-        """Give the outputs by name from the inputs of ``score_signature``.
+        """Return the outputs by name for the inputs of ``score_signature`` and the encoded histories.
 
         Raises:
             RuntimeFailure: the model could not be executed on these inputs.
@@ -52,16 +62,16 @@ class CutRuntime:
         return self._score.run(self._outputs, {**inputs, ENCODED_HISTORY: encoded})
 
     def run(self, inputs: Inputs) -> Inputs:
-        """Give the outputs by name from all inputs, as the whole graph does."""
+        """Return the outputs by name for all inputs, as the complete graph does."""
         encoded = self.encode({name: inputs[name] for name in _names(self.encode_signature)})
         return self.score({name: inputs[name] for name in _names(self.score_signature)}, encoded)
 
 
 def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
-    """Give the graph up to the encoded history, and the rest.
+    """Return two graphs: from the inputs to the encoded history, and from there to the outputs.
 
     Raises:
-        RuntimeFailure: the graph encodes no history, or the package onnx is not there.
+        RuntimeFailure: the graph cannot be read or encodes no history, or the package onnx is not installed.
     """
     try:
         import onnx
@@ -88,11 +98,14 @@ def cut(path: Path, signature: Signature) -> "tuple[ModelProto, ModelProto]":
 
 
 def _part(model: "ModelProto", inputs: list[Any], outputs: list[Any]) -> "ModelProto":
-    """Give what the outputs need, and of the inputs what that reads; nothing that comes before an input."""
+    """Return the part of a model between the given inputs and outputs.
+
+    It contains only the nodes, weights and inputs that the outputs need, and no node that computes one of the inputs.
+    """
     boundary = {value.name for value in inputs}
     needed = {value.name for value in outputs}
     nodes: list[NodeProto] = []
-    for node in reversed(model.graph.node):  # in the graph's order every value comes before its use
+    for node in reversed(model.graph.node):  # a graph lists every value before its use
         if (set(node.output) - boundary) & needed:
             nodes.append(node)
             needed.update(_read(node))
@@ -110,7 +123,7 @@ def _part(model: "ModelProto", inputs: list[Any], outputs: list[Any]) -> "ModelP
 
 
 def _read(node: "NodeProto") -> Iterator[str]:
-    """Give the names that a node reads, those inside its branches and loops too."""
+    """Yield the names that a node reads, including those inside its branches and loops."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (*attribute.graphs, attribute.g):

@@ -1,4 +1,4 @@
-"""PyTorch, eager: a module in this process, and how any module is run on named arrays."""
+"""Eager PyTorch: loads a module into this process, and runs modules on named arrays."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from models.errors import ArtifactError, OutOfMemory, RuntimeFailure
 from models.signature import Inputs
 
 FAULTS = (RuntimeError, KeyError, TypeError, IndexError, MemoryError)
-"""What PyTorch, or an architecture, raises of inputs that it cannot take."""
+"""Errors that PyTorch or an architecture raises for inputs that it cannot process."""
 _NO_MEMORY = ("can't allocate memory", "bad_alloc", "out of memory")
 
 
@@ -21,13 +21,23 @@ class ModuleRuntime:
     """Runs a loaded module."""
 
     def __init__(self, module: Architecture, artifact: Artifact, device: str = "cpu") -> None:
-        """Take the module, weights and all; ``device`` is where it takes its inputs."""
+        """Take a module with its weights.
+
+        Args:
+            module: the loaded module.
+            artifact: its manifest.
+            device: the device for the inputs.
+        """
         self._module = module.eval()
         self._device = torch.device(device)
         self._output = artifact.signature.outputs[0].name
 
     def run(self, inputs: Inputs) -> Inputs:
-        """Execute the module."""
+        """Execute the module and return its output by name.
+
+        Raises:
+            RuntimeFailure: PyTorch failed on these inputs.
+        """
         try:
             with torch.inference_mode():
                 scores = self._module(
@@ -39,13 +49,18 @@ class ModuleRuntime:
 
 
 class TorchRuntime(ModuleRuntime):
-    """The artifact's architecture with its safetensors weights, on the process's GPU where it has one."""
+    """Runs the artifact's architecture with its safetensors weights, on the GPU if the process has one."""
 
     def __init__(self, path: Path, artifact: Artifact, *, threads: int) -> None:
-        """Build the architecture and load the weights at ``path``; threads are the process's, not the model's.
+        """Build the architecture and load the weights at ``path``.
+
+        Args:
+            path: the safetensors file.
+            artifact: its manifest.
+            threads: CPU threads of a call. The number applies to the whole process, not only to this model.
 
         Raises:
-            RuntimeFailure: the weights cannot be read or are of another architecture.
+            RuntimeFailure: the weights cannot be read or do not fit the architecture.
         """
         torch.set_num_threads(threads)
         refuse_unbuildable(artifact)
@@ -60,17 +75,20 @@ class TorchRuntime(ModuleRuntime):
 
 
 def failure(inputs: Inputs, error: Exception) -> RuntimeFailure:
-    """Give the error of a batch; of one that found no memory OutOfMemory: PyTorch has no type for that on CPUs."""
+    """Return the error for a batch: OutOfMemory if memory was short, else RuntimeFailure.
+
+    PyTorch has no error type for missing memory on CPUs, so the message decides.
+    """
     shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
     short = isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY)
     return (OutOfMemory if short else RuntimeFailure)(f"PyTorch failed on {shapes}: {error}")
 
 
 def refuse_unbuildable(artifact: Artifact) -> None:
-    """Refuse an artifact whose module cannot be built.
+    """Check that an artifact names an architecture, from which PyTorch can build the module.
 
     Raises:
-        RuntimeFailure: it names no architecture.
+        RuntimeFailure: it names none.
     """
     if not artifact.architecture:
         raise RuntimeFailure(
@@ -80,6 +98,6 @@ def refuse_unbuildable(artifact: Artifact) -> None:
 
 
 def misfit(path: Path, artifact: Artifact, error: Exception) -> RuntimeFailure:
-    """Give the error of weights that are not of the artifact's architecture."""
+    """Return the error for weights that do not fit the artifact's architecture."""
     name = artifact.architecture.get("name")
     return RuntimeFailure(f"{path}: does not fit architecture {name!r} of {artifact.name}: {error}")

@@ -1,4 +1,4 @@
-"""How large an artifact's weights are, and which part of them can be split: from the files' headers alone."""
+"""Sizes of an artifact's weights and of the parts that can be split, read from the file headers only."""
 
 import json
 import re
@@ -13,21 +13,28 @@ from models.errors import ArtifactError
 MIB = 1 << 20
 _LAYER = re.compile(r"(^|\.)layers?\.\d+\.")
 PIPELINED = ("history_ranker", "hf_sequence_classification")
-"""Architectures whose layers a pipeline's ranks can share out."""
+"""Architectures whose layers can be distributed over the ranks of a pipeline."""
 _TABLE = re.compile(r"embed|table")
 _LONGEST_HEADER = 100_000_000
-"""As safetensors itself has it."""
+"""The limit of safetensors itself, in bytes."""
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What of a model is known before it is loaded.
+    """Sizes of a model that are known before it is loaded.
 
-    whole_bytes: of all weights. split_bytes: of the products in its layers, which tensor parallelism shares out.
-    heads: the attention heads that go with them; 0 where there are none to split. layer_bytes, layers: of what a
-    pipeline shares out, and how many there are; 0 where it takes none. largest_bytes: of one tensor.
-    work: multiplications a token. tokens: most tokens of a candidate. onnx, torch: whether it has weights for these.
+    Attributes:
+        whole_bytes: bytes of all weights.
+        split_bytes: bytes of the matrices in its layers, which tensor parallelism splits.
+        largest_bytes: bytes of the largest tensor.
+        heads: attention heads of a layer. 0 if there are none to split.
+        layer_bytes: bytes of the layers that a pipeline distributes. 0 if the architecture does not support it.
+        layers: number of these layers.
+        work: multiplications per token.
+        tokens: the most tokens of a candidate.
+        onnx: whether the artifact has an ONNX graph.
+        torch: whether the artifact has weights that PyTorch can load.
     """
 
     whole_bytes: int
@@ -42,13 +49,13 @@ class Weights:
     torch: bool = True
 
     def of_a_rank(self, ranks: int) -> int:
-        """Give the bytes of one of so many ranks: its share of what is split, and all the rest."""
+        """Return the bytes of one tensor-parallel rank: its share of the split matrices, and all other weights."""
         return self.whole_bytes - self.split_bytes + -(-self.split_bytes // ranks)
 
     def of_a_stage(self, ranks: int) -> int:
-        """Give the bytes that one of so many ranks of a pipeline has at most: its layers, and all that is in none.
+        """Return the most bytes that one pipeline rank has: its layers, and all weights outside of layers.
 
-        All bytes where there are not so many layers.
+        With fewer layers than ranks, these are all bytes.
         """
         if self.layers < ranks:
             return self.whole_bytes
@@ -57,10 +64,10 @@ class Weights:
 
 
 def weights_of(root: Path, artifact: Artifact) -> Weights:
-    """Read the headers of the artifact's files.
+    """Return the sizes of an artifact's weights, from the headers of its files.
 
     Raises:
-        ArtifactError: a file cannot be read.
+        ArtifactError: the safetensors file cannot be read.
     """
     names = [name for name in (artifact.weights, *artifact.files) if name != GOLDEN]
     tensors = next((name for name in names if name.endswith(".safetensors")), None)
@@ -97,7 +104,10 @@ def _layer_of(name: str) -> str:
 
 
 def _sizes(path: Path) -> dict[str, tuple[list[int], int]]:
-    """Give every tensor's shape and bytes; a safetensors file begins with the length of a JSON header."""
+    """Return the shape and bytes of every tensor by name.
+
+    A safetensors file begins with the length of a JSON header, 8 bytes, and the header.
+    """
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")

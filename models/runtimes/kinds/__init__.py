@@ -1,1 +1,1 @@
-"""A file for each kind of runtime: its options and its descriptor. What executes a model is imported when one loads."""
+"""One file per kind of runtime, with its options and its descriptor. The engine is imported when a model is loaded."""

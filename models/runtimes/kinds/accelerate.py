@@ -17,12 +17,13 @@ MemoryMib = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 
 
 class AccelerateConfig(GroupOptions):
-    """Accelerate's dispatch: one model over GPUs, main memory and disk; or, of several shards, a pipeline of ranks.
+    """Accelerate's dispatch over GPUs, main memory and disk. With several shards, a pipeline of ranks.
 
-    max_memory_mib: what weights may take of each device, "cpu" or a GPU's number, the weights that are fetched from
-    disk for a while included; devices that are not named are not used, and what fits in none stays on disk. Without
-    it all that is free. dtype: of linear layers and what they give. micro_batches: into how many a batch is cut for a
-    pipeline at most, so that its ranks compute at the same time.
+    Attributes:
+        max_memory_mib: weight budget in MiB per device, "cpu" or a GPU index, including weights paged in from disk.
+            Devices not listed are unused. Weights that fit nowhere stay on disk. Default: all free memory.
+        dtype: type of linear layers and their outputs.
+        micro_batches: the most parts into which a pipeline cuts a batch, so that its ranks compute at the same time.
     """
 
     kind: Literal["accelerate"]
@@ -32,7 +33,7 @@ class AccelerateConfig(GroupOptions):
 
     @property
     def is_narrow(self) -> bool:
-        """As it says."""
+        """Whether linear layers compute in bfloat16."""
         return self.dtype != "fp32"
 
     @model_validator(mode="after")
@@ -58,7 +59,7 @@ def _load_rank(path: Path, artifact: Artifact, config: AccelerateConfig, group: 
 
 
 def _held(config: AccelerateConfig, weights: Weights) -> Held:
-    """Return the bytes that one rank holds, and what stays on disk."""
+    """Return the weights that one rank holds, with the part that stays on disk in the explanation."""
     narrowed, whole = weights.split_bytes // 2 if config.is_narrow else 0, held_whole(config, weights)
     if config.shards > 1:
         held = weights.of_a_stage(config.shards) - narrowed // config.shards

@@ -1,4 +1,4 @@
-"""``kind: auto``: one of the others, chosen by ``models.runtimes.auto`` before a pipeline is deployed."""
+"""``kind: auto``: another kind, chosen by ``models.runtimes.auto`` before a pipeline is deployed."""
 
 from typing import Literal
 
@@ -6,7 +6,10 @@ from models.runtimes.base import RuntimeKind, RuntimeOptions
 
 
 class AutoConfig(RuntimeOptions):
-    """One of the others, in 32 bits: chosen once, before a pipeline is deployed, so that all replicas have the same."""
+    """Another kind of runtime, in 32 bits.
+
+    It is chosen once, before a pipeline is deployed, so that all replicas have the same runtime.
+    """
 
     kind: Literal["auto"]
 

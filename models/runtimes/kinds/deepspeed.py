@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 class DeepSpeedConfig(GroupOptions):
     """DeepSpeed's tensor parallelism.
 
-    dtype: of the layers' weights and products. On CUDA: kernel_injection, DeepSpeed's own kernels where it has some
-    for a Hugging Face architecture; of one rank cuda_graph, compiled graphs by shape, and of its fp16 weights
-    quantization.
+    Attributes:
+        dtype: type of the layers' weights and products.
+        quantization: quantised weights. Only on CUDA, with one rank and fp16.
+        kernel_injection: use DeepSpeed's own kernels. Only on CUDA, for the Hugging Face architectures that have some.
+        cuda_graph: compile a CUDA graph per shape. Only on CUDA, with one rank.
     """
 
     kind: Literal["deepspeed"]
@@ -30,12 +32,12 @@ class DeepSpeedConfig(GroupOptions):
 
     @property
     def is_grouped(self) -> bool:
-        """It knows no model outside a group."""
+        """Always True: DeepSpeed needs a group, even for one rank."""
         return True
 
     @property
     def is_narrow(self) -> bool:
-        """As it says."""
+        """Whether the layers compute in fewer than 32 bits."""
         return self.dtype != "fp32" or self.quantization is not None
 
     @model_validator(mode="after")
@@ -61,7 +63,7 @@ def _load_rank(path: Path, artifact: Artifact, config: DeepSpeedConfig, group: "
 
 
 def _held(config: DeepSpeedConfig, weights: Weights) -> Held:
-    """Return the bytes that one rank holds."""
+    """Return the weights that one rank holds."""
     narrowed = weights.split_bytes // 2 if config.is_narrow else 0
     held = weights.of_a_rank(config.shards) - narrowed // config.shards
     return Held(

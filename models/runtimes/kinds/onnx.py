@@ -1,4 +1,4 @@
-"""``kind: onnx``: ONNX Runtime."""
+"""``kind: onnx``: ONNX Runtime on the CPU."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class OnnxConfig(RuntimeOptions):
-    """ONNX Runtime."""
+    """Options of ONNX Runtime."""
 
     kind: Literal["onnx"] = "onnx"
 

@@ -1,4 +1,4 @@
-"""``kind: python``: a class of the user's own, by the name of its module and its own."""
+"""``kind: python``: a class of the user, named by its module and class name."""
 
 import inspect
 from pathlib import Path
@@ -15,21 +15,26 @@ from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
 
 
 class PythonRuntime(Protocol):
-    """The interface of a class that ``target`` names: it makes a ``Runtime`` of an artifact."""
+    """The interface of the class that ``target`` names. A call makes a ``Runtime`` from an artifact."""
 
     def __call__(self, folder: Path, artifact: Artifact, *, threads: int, **options: Any) -> Runtime:
-        """Load the model.
+        """Load the model. Any error that it raises is reported with its type and message.
 
-        folder: of the artifact, whose files have been checked. artifact: its ``artifact.yaml``. threads: the CPU
-        threads of one call. options: the fields under ``options``. What it raises is reported as it is.
+        Args:
+            folder: the folder of the artifact. Its files have been verified.
+            artifact: its ``artifact.yaml``.
+            threads: CPU threads of one call.
+            **options: the fields under ``options``.
         """
         ...
 
 
 class PythonConfig(RuntimeOptions):
-    """The class ``target`` ("package.module:Class"), whose package the pipeline must list under ``trust``.
+    """A class of the user.
 
-    options: its further arguments, by name.
+    Attributes:
+        target: the class as "package.module:Class". The pipeline must list its package under ``trust``.
+        options: further arguments of the class, by name.
     """
 
     kind: Literal["python"]

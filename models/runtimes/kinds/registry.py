@@ -1,4 +1,7 @@
-"""The kinds of runtimes; a new one takes a file beside this one and a line here. Options of one, as YAML has them."""
+"""The registry of runtimes, and their options as written in YAML.
+
+A new runtime needs a file in this folder and a line here.
+"""
 
 from typing import Annotated, Any
 
@@ -27,9 +30,9 @@ _ADAPTER: TypeAdapter[RuntimeOptions] = TypeAdapter(RuntimeConfig)
 
 
 def runtime_config(**options: Any) -> RuntimeConfig:
-    """Give the options of one runtime from the fields that a pipeline's YAML has, ``kind`` among them.
+    """Return the options of a runtime from the fields in a pipeline's YAML, including ``kind``.
 
     Raises:
-        pydantic.ValidationError: no such kind or field, or a value out of range.
+        pydantic.ValidationError: the kind or a field is unknown, or a value is out of range.
     """
     return _ADAPTER.validate_python(options)

@@ -1,4 +1,4 @@
-"""``kind: torch``: PyTorch, eager."""
+"""``kind: torch``: eager PyTorch."""
 
 from pathlib import Path
 from typing import Literal
@@ -8,7 +8,7 @@ from models.runtimes.base import Runtime, RuntimeKind, RuntimeOptions
 
 
 class TorchConfig(RuntimeOptions):
-    """PyTorch, eager."""
+    """Options of eager PyTorch."""
 
     kind: Literal["torch"] = "torch"
 

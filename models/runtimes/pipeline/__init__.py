@@ -1,8 +1,8 @@
-"""Pipeline parallelism (Huang et al. 2019, arXiv:1811.06965): ranks run a model's layers in turn.
+"""Pipeline parallelism (Huang et al. 2019, arXiv:1811.06965): each rank runs some consecutive layers of a model.
 
-A rank loads its own layers alone. What it computes goes to the next rank, point to point; a batch is cut into
-micro-batches, so that a rank works on one while the next rank has the one before it. ``stage_of`` is the factory of
-what a rank runs; ``runtime`` moves activations between ranks.
+A rank loads only its own layers, and sends its activations to the next rank. A batch is cut into micro-batches, so that
+a rank works on one micro-batch while the next rank works on the previous one. ``stage_of`` builds the stage of a rank.
+``runtime`` moves activations between ranks.
 """
 
 from models.architectures.base import Architecture
@@ -11,10 +11,16 @@ from models.signature import Signature
 
 
 def stage_of(module: Architecture, signature: Signature, rank: int, ranks: int) -> PipelineStage:
-    """Give one rank's stage of a module that has no weights yet.
+    """Return the stage of one rank.
+
+    Args:
+        module: the module, without weights.
+        signature: its inputs.
+        rank: the index of the rank.
+        ranks: the number of ranks.
 
     Raises:
-        ValueError: it has fewer layers than there are ranks, or none that are known to follow one another.
+        ValueError: the module has fewer layers than ranks, or its architecture is not supported.
     """
     from models.architectures.history_ranker import HistoryRanker
     from models.architectures.sequence_classifier import SequenceClassifier

@@ -1,4 +1,4 @@
-"""What a rank of a pipeline runs: its share of the layers, on one micro-batch after another."""
+"""The interface of a pipeline stage, and functions that share out layers and cut batches into micro-batches."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,17 @@ from typing import Protocol
 from torch import Tensor, nn
 
 FEWEST_ROWS = 32
-"""With fewer rows of activations a product takes as long, as it waits for its weights to be read."""
+"""Fewest rows of activations in a micro-batch. Fewer rows are not faster, because reading the weights dominates."""
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """What of a batch goes through the stages at once.
+    """A part of a batch that goes through the stages together.
 
-    shape: of the activations between any two stages. work: takes those that come in, None at the first stage, and
-    gives those that go out; at the last the scores, or None where there are none of this part.
+    Attributes:
+        shape: shape of the activations between any two stages.
+        work: maps incoming activations, None at the first stage, to outgoing ones. At the last stage it returns
+            scores, or None if this part has no scores.
     """
 
     shape: tuple[int, ...]
@@ -25,7 +27,13 @@ class MicroBatch:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A batch in parts, the same at all ranks; scores of ``shape`` are those of the parts along ``axis``."""
+    """The parts of a batch, the same at all ranks.
+
+    Attributes:
+        parts: the parts, in the order in which they go through the stages.
+        shape: shape of the scores of the whole batch.
+        axis: axis along which the scores of the parts are concatenated.
+    """
 
     parts: Sequence[MicroBatch]
     shape: tuple[int, ...]
@@ -36,28 +44,38 @@ class PipelineStage(Protocol):
     """One rank's part of a model."""
 
     def owns(self, name: str) -> bool:
-        """Say whether this stage needs that tensor of the whole module's state."""
+        """Return whether this stage needs the named tensor of the whole module's state."""
         ...
 
     def ready(self) -> None:
-        """Begin to work: the tensors that it owns have been loaded."""
+        """Prepare the module to run this stage only. Its tensors are loaded at this time."""
         ...
 
     def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
-        """Give how the batch goes through the stages; nothing has been computed yet.
+        """Return the parts in which the batch goes through the stages. It computes no activations.
+
+        Args:
+            inputs: the inputs by name.
+            micro_batches: the most micro-batches into which the batch may be cut.
 
         Raises:
-            KeyError: an input is lacking that all ranks need.
+            KeyError: an input that all ranks need is missing.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Share:
-    """Which of a module's layers are one rank's, and what beside them.
+    """One rank's share of a module: some of its layers, and submodules outside of them.
 
-    path: of the list of layers. before, beside: prefixes of what runs before the layers, and of what the layers of all
-    ranks use; everything else runs after the last layer.
+    Submodules that are neither in the layers nor in ``before`` or ``beside`` run after the last layer.
+
+    Attributes:
+        path: dotted name of the list of layers.
+        layers: the indices of this rank's layers.
+        total: number of layers of the module.
+        before: names of the submodules that run before the layers.
+        beside: names of the submodules that the layers of all ranks use.
     """
 
     path: str
@@ -68,16 +86,16 @@ class Share:
 
     @property
     def is_first(self) -> bool:
-        """Whether what runs before the layers is this rank's."""
+        """Whether this rank runs the submodules before the layers."""
         return self.layers.start == 0
 
     @property
     def is_last(self) -> bool:
-        """Whether what runs after the layers is this rank's."""
+        """Whether this rank runs the submodules after the layers."""
         return self.layers.stop == self.total
 
     def owns(self, name: str) -> bool:
-        """Say whether a tensor is this rank's."""
+        """Return whether this rank needs the named tensor."""
         if name.startswith(f"{self.path}."):
             return int(name.removeprefix(f"{self.path}.").partition(".")[0]) in self.layers
         if _is_in(name, self.before):
@@ -86,9 +104,10 @@ class Share:
 
 
 def share_of(layers: nn.ModuleList, rank: int, ranks: int) -> range:
-    """Give the layers of a rank, by their bytes.
+    """Return the indices of one rank's layers. All ranks get about the same bytes of layers.
 
-    What is before and after them does not count: a lookup takes no time, and all ranks are to take the same.
+    Submodules before and after the layers do not count: an embedding lookup takes almost no time, and the ranks should
+    take equally long.
 
     Raises:
         ValueError: there are fewer layers than ranks.
@@ -97,10 +116,10 @@ def share_of(layers: nn.ModuleList, rank: int, ranks: int) -> range:
 
 
 def cut(sizes: Sequence[int], ranks: int) -> list[range]:
-    """Cut a row of sizes into as many runs, each at the end that is nearest to an equal share.
+    """Cut a sequence of sizes into one run per rank. Each cut is as near to equal shares as possible.
 
     Raises:
-        ValueError: there are fewer sizes than runs.
+        ValueError: there are fewer sizes than ranks.
     """
     if len(sizes) < ranks:
         raise ValueError(
@@ -109,16 +128,24 @@ def cut(sizes: Sequence[int], ranks: int) -> list[range]:
     ends = [0, *accumulate(sizes)]
     bounds = [0]
     for run in range(1, ranks):
-        allowed = range(bounds[-1] + 1, len(sizes) - (ranks - run) + 1)  # one at least for each of the others
+        allowed = range(
+            bounds[-1] + 1, len(sizes) - (ranks - run) + 1
+        )  # leaves at least one size for each other run
         wanted = ends[-1] * run / ranks
         bounds.append(min(allowed, key=lambda end: abs(ends[end] - wanted)))
     return [range(*pair) for pair in zip(bounds, [*bounds[1:], len(sizes)], strict=True)]
 
 
 def runs(count: int, rows: int, most: int) -> list[tuple[int, int]]:
-    """Give starts and lengths of at most so many runs of ``count`` places, nearly equal and none empty.
+    """Cut ``count`` elements into consecutive runs of nearly equal length, none of them empty.
 
-    rows: of a place; fewer runs are made where they would have too few.
+    Args:
+        count: number of elements, such as chunks.
+        rows: rows of activations per element.
+        most: the most runs. There are fewer if a run would have less than ``FEWEST_ROWS`` rows.
+
+    Returns:
+        The start and length of each run.
     """
     number = max(1, min(count, most, count * rows // FEWEST_ROWS))
     ends = [count * run // number for run in range(number + 1)]

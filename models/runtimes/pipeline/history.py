@@ -1,6 +1,7 @@
-"""A stage of our own ranker. The history goes first; its keys and values stay for the candidates that follow.
+"""A pipeline stage of the history ranker.
 
-Candidates do not see each other, so that they may be cut anywhere: between chunks, or inside all of them.
+The history goes through the stages first. Each stage keeps its keys and values for the candidates, which follow.
+Candidates do not attend to each other. So a batch can be cut between chunks, or inside all chunks.
 """
 
 from collections.abc import Mapping
@@ -18,13 +19,13 @@ _AFTER = ("score_norm", "score_proj")
 
 
 class HistoryStage:
-    """Some of the layers, each of which reads the history first and then the candidates."""
+    """Some of the layers of a history ranker. Each layer processes the history first, and then the candidates."""
 
     def __init__(self, module: HistoryRanker, signature: Signature, rank: int, ranks: int) -> None:
         """Take this rank's share of the layers.
 
         Raises:
-            ValueError: there are too few.
+            ValueError: there are fewer layers than ranks.
         """
         layers = share_of(module.layers, rank, ranks)
         names = [name for name, _ in (*module.named_children(), *module.named_parameters(recurse=False))]
@@ -35,14 +36,14 @@ class HistoryStage:
         self._of_candidates = next(spec.name for spec in signature.inputs if spec.per_candidate)
 
     def owns(self, name: str) -> bool:
-        """Say whether this stage needs the tensor."""
+        """Return whether this stage needs the named tensor."""
         return self._share.owns(name)
 
     def ready(self) -> None:
-        """There is nothing to do: layers of other ranks are never called."""
+        """Do nothing: layers of other ranks are never called."""
 
     def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
-        """Give the history, then the candidates along the longer of their axes."""
+        """Return the history as the first part, then the candidates, cut along the longer of their two axes."""
         requests, longest = inputs["history_mask"].shape
         chunks, count = inputs[self._of_candidates].shape[:2]
         axis = 0 if chunks > count else 1
@@ -56,7 +57,7 @@ class HistoryStage:
 
 
 class _Batch:
-    """A batch in this stage: what its first part leaves for the others."""
+    """A batch in this stage, with the keys and values of the history that the later parts need."""
 
     def __init__(
         self,
@@ -73,7 +74,10 @@ class _Batch:
         self._candidates: Tensor | None = None
 
     def encode(self, history: Tensor | None) -> Tensor | None:
-        """Keep the keys and values of the history here, and give the history after these layers."""
+        """Store the keys and values of the history, and return the history after these layers.
+
+        The last stage returns None, as no layer follows.
+        """
         if history is None:
             history = self._module.embed_history(self._inputs)
         is_last = self._share.is_last
@@ -83,7 +87,13 @@ class _Batch:
         return None if is_last else history
 
     def score(self, start: int, length: int, candidates: Tensor | None) -> Tensor:
-        """Give some of the candidates after these layers, or their scores."""
+        """Return a run of the candidates after these layers. The last stage returns their scores.
+
+        Args:
+            start: index of the first element of the run, along the axis of the cut.
+            length: number of elements.
+            candidates: the activations of the previous stage, or None at the first stage.
+        """
         if candidates is None:
             if self._candidates is None:
                 self._candidates = self._module.embed_candidates(self._inputs)

@@ -1,7 +1,7 @@
-"""A stage of a Hugging Face model, whatever its architecture: its own forward, without other ranks' parts.
+"""A pipeline stage of a Hugging Face model of any architecture: its own forward without the parts of other ranks.
 
-The list of layers is cut to this rank's. Of a later rank what runs before the layers gives what has come from the rank
-before; of an earlier one the forward ends when the last of its layers has run.
+The list of layers is cut to those of this rank. In all ranks but the first, the submodules before the layers return
+the activations from the previous rank. In all ranks but the last, the forward ends after the last layer of the rank.
 """
 
 from collections.abc import Mapping
@@ -15,20 +15,24 @@ from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, sha
 
 
 class _Passed(Exception):
-    """The last of this rank's layers has run."""
+    """Ends the forward after the last layer of this rank.
+
+    Attributes:
+        activations: the output of that layer.
+    """
 
     def __init__(self, activations: Tensor) -> None:
         self.activations = activations
 
 
 class HuggingFaceStage:
-    """Some of the layers of an encoder, and the embeddings or the head."""
+    """Some of the layers of an encoder. The first rank also has the embeddings, the last one the head."""
 
     def __init__(self, module: SequenceClassifier, rank: int, ranks: int) -> None:
         """Take this rank's share of the layers.
 
         Raises:
-            ValueError: there are too few.
+            ValueError: the model has no list of layers, or fewer layers than ranks.
         """
         self._module = module
         self._width = int(module.model.config.hidden_size)
@@ -45,11 +49,11 @@ class HuggingFaceStage:
         self._given: Tensor | None = None
 
     def owns(self, name: str) -> bool:
-        """Say whether this stage needs the tensor."""
+        """Return whether this stage needs the named tensor."""
         return self._share.owns(name)
 
     def ready(self) -> None:
-        """Leave out what other ranks run."""
+        """Remove the layers of other ranks, and hook the forward to the previous and the next rank."""
         share = self._share
         parent, _, name = share.path.rpartition(".")
         whole = self._module.get_submodule(share.path)
@@ -64,7 +68,7 @@ class HuggingFaceStage:
             own[-1].register_forward_hook(_leave)
 
     def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
-        """Give the pairs in runs."""
+        """Return the pairs, cut into runs."""
         pairs, tokens = inputs[self._module.inputs[0]].shape
         parts = []
         for start, length in runs(pairs, tokens, micro_batches):
@@ -85,7 +89,7 @@ class HuggingFaceStage:
         return self._received
 
     def _enter(self, _layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Have the first layer read what has come, whatever was done to it on the way."""
+        """Pass the received activations to the first layer, even if code before it has changed them."""
         if args:
             return (self._come_in(), *args[1:]), kwargs
         return args, {**kwargs, "hidden_states": self._come_in()}

@@ -1,8 +1,8 @@
-"""One rank of a pipeline: loads its own layers, and passes activations from the rank before to the rank after it.
+"""One rank of a pipeline: it loads its own layers, and passes activations from the previous to the next rank.
 
-Every message ends with a number that says whether all went well so far, else which rank failed. So a batch that one
-rank cannot execute comes to its end in all ranks after it, and in rank 0, to which the last rank sends the scores: the
-ranks stay in step, and the group goes on.
+Every message ends with a number: 0, or 1 plus the rank that failed. So a batch that one rank cannot execute still
+passes through all later ranks, and reaches rank 0, to which the last rank sends the scores. The ranks stay in step, and
+the group can serve the next batch.
 """
 
 import logging
@@ -32,22 +32,20 @@ logger = logging.getLogger("ray.serve")
 
 
 class PipelineRuntime:
-    """``run`` is called in all ranks with the same inputs; rank 0 gives the outputs, the others nothing of use."""
+    """One rank of a pipeline. All ranks call ``run`` with the same inputs. Only the result of rank 0 is the output."""
 
     def __init__(self, path: Path, artifact: Artifact, config: AccelerateConfig, group: ProcessGroup) -> None:
-        """Load this rank's layers of the weights at ``path``; others need not do so at the same time.
+        """Load this rank's layers from the weights at ``path``. The ranks need not load at the same time.
 
         Raises:
-            RuntimeFailure: the weights cannot be read, or the model cannot be cut into so many stages.
+            RuntimeFailure: the weights cannot be read, or the model cannot be cut into this number of stages.
         """
         torch.set_num_threads(config.threads)
         refuse_unbuildable(artifact)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._rank, self._ranks, self._group = dist.get_rank(group), dist.get_world_size(group), group
         try:
-            with init_empty_weights(
-                include_buffers=False
-            ):  # buffers that are computed have no place in the file
+            with init_empty_weights(include_buffers=False):  # computed buffers are not in the file
                 module = build_architecture(artifact.architecture).eval().requires_grad_(False)
             self._stage = stage_of(module, artifact.signature, self._rank, self._ranks)
             _load(module, path, self._stage, config, self._device)
@@ -61,27 +59,31 @@ class PipelineRuntime:
         """Execute this rank's part of a batch.
 
         Raises:
-            BatchFailure: a rank could not execute its own. OutOfMemory: this one found no memory. RuntimeFailure: one
-            is gone, or hangs.
+            BatchFailure: a rank could not execute its part, and the other ranks know it.
+            OutOfMemory: this rank has no memory for the batch.
+            RuntimeFailure: a rank has ended or does not answer.
         """
         with torch.inference_mode(), self._arithmetic:
             try:
                 tensors = {name: torch.from_numpy(each).to(self._device) for name, each in inputs.items()}
                 schedule = self._stage.schedule(tensors, self._micro_batches)
-            except FAULTS as error:  # in all ranks alike
+            except FAULTS as error:  # all ranks fail in the same way
                 raise _known(failure(inputs, error)) from error
             links = _Links(self._group, self._rank, self._device)
             try:
                 scores = self._run(inputs, schedule, links)
                 links.finish()
-            except RuntimeError as error:  # torch.distributed's errors are such
+            except RuntimeError as error:  # the base class of torch.distributed's errors
                 raise RuntimeFailure(f"a rank of the pipeline ended or does not answer: {error}") from error
         if links.failed:
             raise BatchFailure(f"rank {links.failed - 1} failed on its part of a batch; see its log")
         return {self._output: scores.cpu().numpy()}
 
     def _run(self, inputs: Inputs, schedule: Schedule, links: "_Links") -> Tensor:
-        """Give the scores: at rank 0 those that the last rank sends. Once a rank has failed messages alone go on."""
+        """Run this rank's parts and return the scores, which only rank 0 receives, from the last rank.
+
+        After a failure, the ranks only exchange messages.
+        """
         scores: list[Tensor] = []
         is_last = self._rank + 1 == self._ranks
         for number, part in enumerate(schedule.parts):
@@ -103,7 +105,11 @@ class PipelineRuntime:
 
 
 class _Links:
-    """The messages of one batch. failed: 1 and more than the rank that has failed, 0 while none has."""
+    """The messages of one batch.
+
+    Attributes:
+        failed: 1 plus the rank that failed, or 0 if none has failed.
+    """
 
     def __init__(self, group: ProcessGroup, rank: int, device: torch.device) -> None:
         self.failed = 0
@@ -111,7 +117,7 @@ class _Links:
         self._sent: list[tuple[dist.Work, Tensor]] = []
 
     def send(self, rank: int, tag: int, shape: tuple[int, ...], activations: Tensor | None) -> None:
-        """Begin to send to a rank; without activations it learns that a rank has failed."""
+        """Start to send activations to a rank. Without activations, the message only reports the failed rank."""
         message = torch.empty(prod(shape) + 1, device=self._device)
         if activations is not None:
             message[:-1].copy_(activations.reshape(-1))
@@ -121,14 +127,14 @@ class _Links:
         self._sent.append((work, message))
 
     def receive(self, rank: int, tag: int, shape: tuple[int, ...]) -> Tensor:
-        """Wait for a rank's activations; without meaning where a rank has failed."""
+        """Wait for activations from a rank. They are meaningless if ``failed`` is not 0 afterwards."""
         message = torch.empty(prod(shape) + 1, device=self._device)
         dist.recv(message, group=self._group, group_src=rank, tag=tag)
         self.failed = self.failed or int(message[-1])
         return message[:-1].view(shape)
 
     def finish(self) -> None:
-        """Wait until all is sent."""
+        """Wait until all messages are sent."""
         for work, _ in self._sent:
             work.wait()
 
@@ -136,10 +142,10 @@ class _Links:
 def _load(
     module: Architecture, path: Path, stage: PipelineStage, config: AccelerateConfig, device: torch.device
 ) -> None:
-    """Give the module the tensors of its stage; the others stay without memory.
+    """Load the tensors of this stage into the module. The others take no memory.
 
     Raises:
-        ValueError: the file has other tensors than the module.
+        ValueError: the tensors in the file are not those of the module.
     """
     dtypes = narrowed_dtypes(module, config.dtype)
     with safe_open(path, framework="pt") as file:
@@ -154,10 +160,10 @@ def _load(
 
 
 def _known(error: RuntimeFailure) -> RuntimeFailure:
-    """Give the error of a batch that all ranks know of; of one that found no memory nobody else does: it ends the rank.
+    """Return the error of a batch as a BatchFailure, of which all ranks know.
 
     Raises:
-        OutOfMemory: it is one.
+        OutOfMemory: ``error`` is one. The other ranks do not know of it, and it ends this rank.
     """
     if isinstance(error, OutOfMemory):
         raise error
