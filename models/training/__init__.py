@@ -1,1 +1,1 @@
-"""Training: impressions in, artifacts out."""
+"""Training: builds artifacts from impressions, which are lists of shown items with their labels."""

@@ -1,7 +1,7 @@
-"""Checkpoints: a training that was killed goes on where it was, to the same result bit for bit on the CPU.
+"""Checkpoints: a killed training continues from the last one. On the CPU its result is the same, bit for bit.
 
-A checkpoint is a folder beside the artifact to be, written whole: safetensors and JSON, never pickle. It names what
-it belongs to (the lineage's key); one of another training is not taken up.
+A checkpoint is a folder next to the future artifact. It is written atomically, as safetensors and JSON, never pickle.
+It contains the key of the training, a hash of everything that it is made from. A checkpoint with another key is ignored.
 """
 
 import json
@@ -22,7 +22,13 @@ _RANDOM = "random"
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How far a training is: steps taken, the best NDCG@10 so far, evaluations since without a better one."""
+    """The progress of a training.
+
+    Attributes:
+        step: optimiser steps taken.
+        best: the best NDCG@10 so far on the selection lists.
+        misses: evaluations since then without a better NDCG@10.
+    """
 
     step: int
     best: float
@@ -34,7 +40,14 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that the loop needs to go on: weights now and at their best, and the optimiser's moments by parameter."""
+    """The state that the loop needs to continue, except the random state.
+
+    Attributes:
+        reached: the progress.
+        weights: the current weights.
+        best_weights: the weights with the best NDCG@10.
+        moments: the state of the optimiser, as ``moments_of`` returns it.
+    """
 
     reached: TrainingProgress
     weights: Weights
@@ -43,15 +56,20 @@ class Snapshot:
 
 
 class TrainingCheckpoint:
-    """The one checkpoint of a training; later ones take its place."""
+    """The checkpoint of a training. A later one replaces it."""
 
     def __init__(self, root: Path, key: str) -> None:
-        """root: the folder. key: what the training is made from."""
+        """Set the folder and the key.
+
+        Args:
+            root: the folder of the checkpoint.
+            key: hash of everything that the training is made from.
+        """
         self._root = root
         self._key = key
 
     def save(self, snapshot: Snapshot) -> None:
-        """Write it whole; random state included."""
+        """Write the snapshot and torch's random state atomically."""
         with written_whole(self._root) as staging:
             for name in ("weights", "best_weights", "moments"):
                 tensors: Weights = getattr(snapshot, name)
@@ -60,7 +78,11 @@ class TrainingCheckpoint:
             (staging / _STATE).write_text(json.dumps({"key": self._key, **asdict(snapshot.reached)}))
 
     def load(self) -> Snapshot | None:
-        """Give what was saved, and set the random state; None where there is none of this training."""
+        """Return the saved snapshot, and restore the random state.
+
+        Returns:
+            None if there is no checkpoint, or it belongs to another training or is damaged.
+        """
         try:
             state = json.loads((self._root / _STATE).read_text())
             if state.pop("key") != self._key:
@@ -70,24 +92,24 @@ class TrainingCheckpoint:
                 for name in ("weights", "best_weights", "moments", _RANDOM)
             ]
         except (OSError, ValueError, KeyError, SafetensorError):
-            return None  # none, or half a folder from a disk that failed: the training begins anew
+            return None  # no checkpoint, or a folder damaged by a disk failure: the training starts from the beginning
         torch.set_rng_state(tensors[3][_RANDOM])
         return Snapshot(TrainingProgress(**state), *tensors[:3])
 
     def clear(self) -> None:
-        """Remove it: the training is done."""
+        """Remove the checkpoint, with its temporary folders."""
         for suffix in ("", ".writing", ".replaced"):
             shutil.rmtree(self._root.with_name(self._root.name + suffix), ignore_errors=True)
 
 
 def moments_of(optimizer: torch.optim.Optimizer) -> Weights:
-    """Give the optimiser's state as flat tensors, "<parameter's number>.<name>"."""
+    """Return the state of an optimiser as tensors by name, "<parameter index>.<state name>"."""
     state: dict[int, Weights] = optimizer.state_dict()["state"]
     return {f"{at}.{name}": value for at, values in state.items() for name, value in values.items()}
 
 
 def set_moments(optimizer: torch.optim.Optimizer, moments: Weights) -> None:
-    """Give the optimiser back what ``moments_of`` took."""
+    """Restore the state of an optimiser from the result of ``moments_of``."""
     state: dict[int, Weights] = {}
     for key, value in moments.items():
         at, _, name = key.partition(".")

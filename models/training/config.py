@@ -14,12 +14,20 @@ SizeName = Literal["default", "large"]
 
 
 class FitConfig(BaseModel):
-    """How one model is fitted.
+    """Options of fitting one model.
 
-    max_lists: of the training lists, evenly over their time; None takes all.
-    lists_per_step: impressions in one optimiser step. learning_rate: the peak, reached after the warm-up
-    share of the steps, then decayed to zero along a cosine. patience: evaluations without a better NDCG@10
-    on the selection half of the validation data before it stops. checkpoint_every_s: what a kill costs at most.
+    Attributes:
+        max_lists: the most training lists, evenly spaced over their time. None uses all.
+        epochs: passes over the training lists.
+        lists_per_step: lists in one optimiser step.
+        learning_rate: the peak learning rate. It is reached after the warm-up, then decays to zero along a cosine.
+        weight_decay: weight decay of AdamW.
+        warmup: share of the steps in which the learning rate rises.
+        clip_norm: the largest norm of the gradient. Larger ones are scaled down.
+        evaluations_per_epoch: evaluations on the selection half of the validation data per epoch.
+        patience: evaluations without a better NDCG@10 before the training stops.
+        checkpoint_every_s: seconds between checkpoints. A killed training loses at most this much work.
+        loss: cross-entropy of the list's softmax, or binary cross-entropy of each candidate.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,7 +46,7 @@ class FitConfig(BaseModel):
 
 
 class RankerTraining(BaseModel):
-    """The ranker: which features it reads, its size and how it is fitted."""
+    """The ranker: the features that it reads, its size, and the options of its training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,15 +79,19 @@ class RankerTraining(BaseModel):
 
     @property
     def sizes(self) -> Size:
-        """The size itself, named or given."""
+        """The size, looked up if it is configured by name."""
         return SIZES[self.size] if isinstance(self.size, str) else self.size
 
 
 class DistilledTraining(BaseModel):
-    """A small ranker that learns the ranker's orders: what the fallback answers with.
+    """A small ranker that learns to order lists like the ranker, for use as a fallback. It reads the same features.
 
-    model: a name under ``models``; it reads what the ranker reads. temperature: of both lists' softmax.
-    label_weight: share of the labels in the loss, the rest is the ranker's.
+    Attributes:
+        model: its name under ``models``.
+        size: its size.
+        temperature: temperature of the softmax over the scores of both models.
+        label_weight: weight of the labels in the loss. The rest is the weight of the ranker's scores.
+        fit: the options of its training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,7 +104,7 @@ class DistilledTraining(BaseModel):
 
 
 class RerankerTraining(BaseModel):
-    """The reranker: a small listwise model over the ranker's scored lists; it reads what the ranker reads."""
+    """The reranker: a small listwise model over lists with the ranker's scores. It reads the ranker's features."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -102,10 +114,11 @@ class RerankerTraining(BaseModel):
 
 
 class OverCatalogueConfig(BaseModel):
-    """The data hold only what was chosen: lists are made of the whole catalogue.
+    """Options for data that contain only chosen items. The other items of a list come from the whole catalogue.
 
-    negatives: items drawn a training list, anew at each step. repeats: whether validation ranks what is in
-    the user's history again.
+    Attributes:
+        negatives: items drawn for each training list, again at each step.
+        repeats: whether validation lists include items that are already in the user's history.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,18 +128,25 @@ class OverCatalogueConfig(BaseModel):
 
 
 class TrainingConfig(BaseModel):
-    """What ``rankway train`` makes of a data set.
+    """Options of ``rankway train``.
 
-    data: folder with the impressions ``train`` and ``valid``, relative to the home.
-    events: the event log that data, catalogue and definitions are built from first, where that is a public one.
-    over_catalogue: how lists are made of data that hold only what was chosen; None: lists are what was shown.
-    max_train_lists, max_valid_lists: larger splits are thinned evenly over their time, None keeps all.
-    unknown_share: of the training lists, by group (user, realtime): whose users are taken as ones that the store does
-    not know, so that the model has met them.
-    log_valid_share: of the lists of a log that is trained from, the latest, which quality is measured on.
-    threads: one is fastest for models as small as the default; more pay from a width of some hundreds.
-    precision: of the products in training; bfloat16 needs a GPU to be faster.
-    reference: item column that ranks the popularity reference.
+    Attributes:
+        data: folder with the impressions ``train`` and ``valid``, relative to the home.
+        events: the public event log from which data, catalogue and definitions are built first, if there is one.
+        over_catalogue: options for data that contain only chosen items. None: the lists are the shown lists.
+        max_train_lists: a larger training split is thinned evenly over its time. None keeps all lists.
+        max_valid_lists: the same for the validation split.
+        unknown_share: share of the training lists, by group (user, realtime), whose users count as unknown to the
+            store. So the model learns to rank for unknown users.
+        log_valid_share: share of the lists of a served log, the latest ones, that are used for validation.
+        seed: seed of all random choices.
+        threads: CPU threads. One is fastest for models as small as the default. More pay off from a width of several
+            hundred.
+        precision: precision of the products in training. bfloat16 is faster only on a GPU.
+        reference: item column that orders the popularity reference. None leaves the reference out.
+        ranker: the ranker.
+        reranker: the reranker, if there is one.
+        distilled: the distilled ranker, if there is one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

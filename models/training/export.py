@@ -1,6 +1,6 @@
-"""Writes a trained module as the files of an artifact: safetensors for torch, ONNX for ONNX Runtime.
+"""Writes a trained module as the files of an artifact: safetensors for PyTorch, and an ONNX graph for ONNX Runtime.
 
-Beside them its golden requests, with what the module itself gives for them.
+It also writes the golden requests, with the scores of the module itself.
 """
 
 import warnings
@@ -34,9 +34,13 @@ _TORCH_DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.
 def weight_writer(
     module: Architecture, signature: Signature, golden: Inputs | None = None, *, onnx: bool = True
 ) -> Callable[[Path], None]:
-    """Give the function that writes both files, and the golden requests if given, into an artifact's folder.
+    """Return the function that writes the files of a module into the folder of an artifact.
 
-    onnx: whether the ONNX graph is written too.
+    Args:
+        module: the trained module.
+        signature: its inputs and outputs.
+        golden: the inputs of golden requests. None writes none.
+        onnx: whether to write the ONNX graph as well as the safetensors file.
     """
 
     def write(root: Path) -> None:
@@ -51,27 +55,29 @@ def weight_writer(
 
 
 def outputs_of(module: Architecture, signature: Signature, inputs: Inputs) -> Inputs:
-    """Give what the module itself makes of the inputs."""
+    """Return the outputs of the module by name."""
     with torch.inference_mode():
         scores: Tensor = module({name: torch.from_numpy(values) for name, values in inputs.items()})
     return {signature.outputs[0].name: scores.numpy()}
 
 
 def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
-    """Write the module as an ONNX graph whose leading axes are all free.
+    """Write the module as an ONNX graph whose leading axes all have dynamic sizes.
 
-    By torch's TorchScript-based exporter: on these modules its graphs run as fast as the newer exporter's
-    and it takes 0.3 s where that one takes 10 s, which is most of a small training.
+    It uses torch's TorchScript-based exporter. For these modules, its graphs run as fast as those of the newer
+    exporter. It takes 0.3 s instead of 10 s, which would be most of a small training.
     """
     names = [spec.name for spec in signature.inputs]
     encodes = isinstance(module, EncodesHistory)
     axes = {spec.name: dict(enumerate(spec.axes(signature.layout))) for spec in signature.inputs}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", UserWarning)  # shapes it cannot infer, and need not
-        warnings.simplefilter("ignore", TracerWarning)  # checks of shapes, in a Hugging Face model
+        warnings.simplefilter("ignore", UserWarning)  # shapes that it cannot infer, which is harmless
+        warnings.simplefilter("ignore", TracerWarning)  # shape checks in Hugging Face models
         torch.onnx.export(
-            _Positional(module, names).eval(),  # else it would be training when it comes back
+            _Positional(
+                module, names
+            ).eval(),  # the exporter restores this mode, which would else be training
             tuple(_example(spec, signature.layout) for spec in signature.inputs),
             str(path),
             dynamo=False,
@@ -85,7 +91,10 @@ def export_onnx(module: Architecture, signature: Signature, path: Path) -> None:
 
 
 def _keep_inside(path: Path) -> None:
-    """Make the encoded history, exported as an output to get its name, a value inside the graph again."""
+    """Turn the encoded history from an output of the graph into an inner value.
+
+    It was exported as an output only to get a name.
+    """
     import onnx
 
     model = onnx.load(path)
@@ -94,7 +103,7 @@ def _keep_inside(path: Path) -> None:
 
 
 class _Positional(nn.Module):
-    """Takes tensors by position, as the exporter wants them, and hands them on by name."""
+    """Takes tensors by position, as the exporter requires, and passes them on by name."""
 
     def __init__(self, module: Architecture, names: list[str]) -> None:
         super().__init__()

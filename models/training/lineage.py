@@ -1,4 +1,4 @@
-"""Lineage: what a model was made from, as a hash; equal hashes mean that training again would change nothing."""
+"""Lineage: hashes of everything that a model is made from. With equal hashes, training again changes nothing."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ _CODE = Path(__file__).resolve().parent.parent
 
 
 def hash_of_data(folders: Sequence[Path]) -> str:
-    """Give 16 hex digits over the names and contents of all files in the folders."""
+    """Return a hash of the names and contents of all files in the folders, 16 hex digits."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*")):
@@ -24,7 +24,7 @@ def hash_of_data(folders: Sequence[Path]) -> str:
 
 
 def hash_of_training_code() -> str:
-    """Give 16 hex digits over the code that decides what a training gives."""
+    """Return a hash of the code that determines the result of a training, 16 hex digits."""
     folders = [_CODE / "training", _CODE / "architectures", _CODE / "features"]
     files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     files += [_CODE / name for name in ("assembly.py", "runtimes/golden.py", "padding.py", "signature.py")]
@@ -32,12 +32,12 @@ def hash_of_training_code() -> str:
 
 
 def hash_of(parts: dict[str, Any]) -> str:
-    """Give 16 hex digits over JSON values."""
+    """Return a hash of JSON values, 16 hex digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def already_trained(root: Path, key: str) -> Artifact | None:
-    """Give the artifact at ``root`` if it is whole and was made from the same; None otherwise."""
+    """Return the artifact at ``root`` if it is undamaged and has this lineage key, else None."""
     try:
         artifact = Artifact.load(root)
     except ArtifactError:

@@ -1,4 +1,4 @@
-"""The loop: Accelerate over steps of lists, with early stopping on NDCG@10."""
+"""The training loop, on Accelerate, with early stopping on NDCG@10."""
 
 import math
 import time
@@ -28,16 +28,28 @@ from models.training.scoring import score_ndcg
 
 
 class Progress(Protocol):
-    """Hears how far a long piece of work is."""
+    """A callback for the progress of long work."""
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
-        """``done`` of ``total`` steps of ``what`` are done."""
+        """Report progress.
+
+        Args:
+            what: name of the work.
+            done: steps done.
+            total: steps in total.
+            note: further text to show.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What the loop reached: selection NDCG@10 of the kept weights, and the optimiser steps taken."""
+    """The result of the loop.
+
+    Attributes:
+        selection_ndcg: NDCG@10 of the final weights on the selection lists.
+        steps: optimiser steps taken.
+    """
 
     selection_ndcg: float
     steps: int
@@ -56,13 +68,25 @@ def fit(
     accelerator: Accelerator,
     checkpoint: TrainingCheckpoint | None = None,
 ) -> Fitted:
-    """Fit the module in place; it ends with the weights that were best on ``select``.
+    """Fit the module in place. At the end it has the weights with the best NDCG@10 on ``select``.
 
-    The weights at the start are a contestant too: training never makes a model worse on ``select``.
-    Every process of ``accelerate launch`` calls it; each takes its share of the steps.
+    The initial weights compete too, so training never makes a model worse on ``select``. Every process of
+    ``accelerate launch`` calls this function, and takes its share of the steps.
+
+    Args:
+        module: the module to fit.
+        train: the training lists.
+        select: the lists that select the best weights and stop the training.
+        config: the options.
+        loss_of: the loss of scores on a step.
+        seed: seed of the order of the lists.
+        what: name of the model in errors and progress.
+        progress: called after every step.
+        accelerator: moves data to the device and synchronises processes.
+        checkpoint: the checkpoint to continue from and to write. None writes none.
 
     Raises:
-        TrainingError: there is nothing to learn or to select by, or the loss is not a finite number.
+        TrainingError: there are too few training lists, no label above 0 in ``select``, or the loss is not finite.
     """
     steps = _steps(train, config, seed, accelerator)
     if not steps:
@@ -76,7 +100,7 @@ def fit(
 
     def select_ndcg() -> float:
         mine = torch.tensor(score_ndcg(module, select), dtype=torch.float64, device=accelerator.device)
-        return float(broadcast(mine).item())  # the first process decides for all
+        return float(broadcast(mine).item())  # all processes use the value of the first one
 
     saved = None if checkpoint is None else checkpoint.load()
     if saved is None:
@@ -121,7 +145,7 @@ def fit(
 
 
 def _steps(train: Lists, config: FitConfig, seed: int, accelerator: Accelerator) -> list[NDArray[np.int64]]:
-    """Give this process's share of all epochs' steps; every process has as many."""
+    """Return this process's share of the steps of all epochs. All processes have the same number of steps."""
     random = np.random.default_rng(seed)
     epochs = [train.shuffled(config.lists_per_step, random) for _ in range(config.epochs)]
     steps = [requests for epoch in epochs for requests in epoch]

@@ -1,4 +1,4 @@
-"""Losses over padded lists: labels' and a teacher's."""
+"""Losses over padded lists: against labels, and against the scores of a teacher."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,11 @@ LossFunction = Callable[[Tensor, Step], Tensor]
 
 
 def list_loss(scores: Tensor, step: Step, loss: Loss) -> Tensor:
-    """Give the loss of scores (B, M).
+    """Return the loss of scores (B, M) against the labels of a step.
 
-    softmax: cross-entropy of the list's softmax with its labels' shares (ListNet's top one, Cao et al. 2007);
-    lists without a label above 0 count nothing. bce: each candidate by itself.
+    - ``softmax``: cross-entropy between the softmax of the scores over the list and the labels divided by their sum
+      (ListNet's top one, Cao et al. 2007). Lists without a label above 0 do not count.
+    - ``bce``: binary cross-entropy of each candidate.
     """
     if loss == "bce":
         each = binary_cross_entropy_with_logits(scores, step.labels, reduction="none")
@@ -28,11 +29,17 @@ def list_loss(scores: Tensor, step: Step, loss: Loss) -> Tensor:
 
 
 def distillation_loss(scores: Tensor, step: Step, *, temperature: float, label_weight: float) -> Tensor:
-    """Give the loss of a student's scores (B, M) before its teacher's, ``step.teacher``.
+    """Return the loss of a student's scores (B, M) against its teacher's scores and the labels.
 
-    Cross-entropy of the student's softmax over the list with the teacher's, both at ``temperature``, times its
-    square, so that gradients keep their size (Hinton et al. 2015, arXiv:1503.02531; over lists as in RankDistil,
-    Reddi et al. 2021); beside it the labels' own softmax loss, ``label_weight`` of the whole.
+    The teacher's part is the cross-entropy between the softmax of both score lists at ``temperature`` (over lists as in
+    RankDistil, Reddi et al. 2021). It is multiplied by the square of the temperature, so that gradients keep their
+    size (Hinton et al. 2015, arXiv:1503.02531).
+
+    Args:
+        scores: the student's scores, (B, M).
+        step: the labels, and the teacher's scores in ``step.teacher``.
+        temperature: divides the scores of both before the softmax.
+        label_weight: weight of the softmax loss of the labels, 0 to 1. The rest is the weight of the teacher's part.
     """
     assert step.teacher is not None
     wanted = _log_shares(step.teacher / temperature, step).exp()

@@ -1,4 +1,7 @@
-"""Ranking quality of scored lists, vectorised over padded lists (B, M)."""
+"""Ranking quality of scored lists, vectorised over padded lists (B, M).
+
+All functions take scores and labels (N,) of candidates, and offsets (B + 1,) that cut them into lists.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,26 +9,27 @@ from numpy.typing import NDArray
 from models.padding import mask_of, to_lists
 
 TOP = 10
+"""Length of the list head that NDCG and recall look at."""
 RELEVANT = 0.5
-"""Labels from here on count as the hit that MRR looks for."""
+"""A candidate with a label of at least this value counts as relevant for MRR and recall."""
 
 
 def ndcg(scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]) -> float:
-    """Give the mean NDCG@10 of the lists that have gain; NaN when none has."""
+    """Return the mean NDCG@10 of the lists with a label above 0, or NaN if there is none."""
     return _mean(list_ndcg(scores, labels, offsets))
 
 
 def mrr(scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]) -> float:
-    """Give the mean reciprocal rank of the lists that have a hit; NaN when none has."""
+    """Return the mean reciprocal rank of the lists with a relevant candidate, or NaN if there is none."""
     return _mean(list_reciprocal_rank(scores, labels, offsets))
 
 
 def list_ndcg(
     scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Give NDCG@10 (Järvelin and Kekäläinen 2002) with linear gain, (B,); NaN for a list without gain.
+    """Return NDCG@10 (Järvelin and Kekäläinen 2002) of each list with linear gain, (B,).
 
-    scores, labels: (N,), lists cut by offsets (B + 1,). Equal scores stand in the order given.
+    It is NaN for a list without a label above 0. Candidates with equal scores keep their order.
     """
     present = mask_of(offsets)
     gains = to_lists(labels, offsets)
@@ -38,7 +42,7 @@ def list_ndcg(
 def list_reciprocal_rank(
     scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Give the reciprocal rank of each list's first candidate whose label is at least RELEVANT, NaN without one."""
+    """Return the reciprocal rank of the first relevant candidate of each list, (B,). NaN if there is none."""
     order = _order(to_lists(scores, offsets), mask_of(offsets))
     hits = np.take_along_axis(to_lists(labels, offsets) >= RELEVANT, order, axis=1)
     ranks = hits.argmax(axis=1) + 1.0
@@ -48,7 +52,7 @@ def list_reciprocal_rank(
 def list_recall(
     scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Give the share of each list's candidates of label RELEVANT or more that are in its best 10, NaN without any."""
+    """Return recall@10 of each list, (B,): the share of its relevant candidates among its best 10. NaN without any."""
     relevant = to_lists(labels, offsets) >= RELEVANT
     order = _order(to_lists(scores, offsets), mask_of(offsets))[:, :TOP]
     hits = np.take_along_axis(relevant, order, axis=1).sum(axis=1).astype(np.float64)
@@ -63,7 +67,7 @@ def _mean(values: NDArray[np.float64]) -> float:
 def quality(
     scores: NDArray[np.float32], labels: NDArray[np.float32], offsets: NDArray[np.int64], prefix: str = ""
 ) -> dict[str, float]:
-    """Give both by name."""
+    """Return the mean NDCG@10 and the mean reciprocal rank by name. ``prefix`` starts both names."""
     return {
         f"{prefix}ndcg_at_10": ndcg(scores, labels, offsets),
         f"{prefix}mrr": mrr(scores, labels, offsets),

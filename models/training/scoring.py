@@ -1,4 +1,4 @@
-"""Scores of all lists by a module, and how good their order is."""
+"""Scores all lists with a module, and measures their order."""
 
 from collections.abc import Callable
 
@@ -14,14 +14,18 @@ from models.training.examples.lists import Lists
 from models.training.metrics import ndcg
 
 LISTS_SCORED_TOGETHER = 256
+"""The most lists in one forward pass."""
 CANDIDATES_SCORED_TOGETHER = 65_536
-"""Lists of a whole catalogue are scored a few at a time: activations are a few hundred bytes a candidate and layer."""
+"""The most candidates in one forward pass, padding included, if it has several lists.
+
+Lists of a whole catalogue are long, and activations take a few hundred bytes per candidate and layer.
+"""
 
 
 def score(
     module: Architecture, lists: Lists, progress: Callable[[int], None] | None = None
 ) -> NDArray[np.float32]:
-    """Give scores (N,) of all lists; ``progress`` hears how many lists are done."""
+    """Return the scores (N,) of all lists. ``progress`` is called with the number of lists that are done."""
     module.eval()
     device = next(module.parameters()).device
     scores = np.zeros(lists.batch.candidate_count, dtype=np.float32)
@@ -41,5 +45,5 @@ def score(
 
 
 def score_ndcg(module: Architecture, lists: Lists) -> float:
-    """Give the mean NDCG@10 of the module's order."""
+    """Return the mean NDCG@10 of the lists in the module's order."""
     return ndcg(score(module, lists), lists.labels, lists.batch.offsets)

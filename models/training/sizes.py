@@ -1,4 +1,4 @@
-"""Fills in what the YAML leaves out: the shapes of the features that a model is to read."""
+"""Builds the options of the architectures from the YAML, and adds the shapes of the features."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,10 +22,10 @@ Shapes = dict[str, tuple[int, ...]]
 def ranker_options(
     config: RankerTraining, features: FeatureSet, catalogue: Catalogue
 ) -> HistoryRankerOptions:
-    """Give the architecture's options.
+    """Return the options of the ranker.
 
     Raises:
-        TrainingError: a named feature or column does not exist, or holds what is not a number.
+        TrainingError: a named feature or column does not exist or is unsuitable, or a column is not finite.
     """
     known = _shapes_of(features)
     named = [config.history, *(column.name for column in config.history_values)]
@@ -50,17 +50,17 @@ def ranker_options(
 
 
 def pooled_options(config: DistilledTraining, teacher: HistoryRankerOptions) -> PooledRankerOptions:
-    """Give the options of a pooled ranker that reads what its teacher reads."""
+    """Return the options of a pooled ranker that reads the features of its teacher."""
     return PooledRankerOptions(**_reads(teacher), **config.size.model_dump())
 
 
 def listwise_options(
     config: RerankerTraining, ranker: HistoryRankerOptions, catalogue: Catalogue
 ) -> ListwiseOptions:
-    """Give the options of a reranker that reads what the ranker reads, and further item columns.
+    """Return the options of a reranker that reads the features of the ranker and further item columns.
 
     Raises:
-        TrainingError: a named column does not exist, or holds what is not a number.
+        TrainingError: a named column does not exist, or is not finite.
     """
     reads = _reads(ranker)
     reads["items"] = {**reads["items"], **_columns(config.items, catalogue)}

@@ -1,4 +1,4 @@
-"""The lists that models learn from and are judged by: read, thinned, completed with their features, kept."""
+"""The training and validation lists: read, thinned, completed with derived features, and cached."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,16 @@ Labelled = tuple[RaggedBatch, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class TrainingFolders:
-    """Where things lie: ``data`` holds the impressions ``train`` and ``valid``."""
+    """The folders of a training.
+
+    Attributes:
+        catalogue: the catalogue.
+        data: the impressions ``train`` and ``valid``.
+        ranker: the ranker's artifact, which is written.
+        reranker: the reranker's artifact.
+        distilled: the distilled ranker's artifact.
+        overlay: the overlay with values that change between catalogues.
+    """
 
     catalogue: Path
     data: Path
@@ -41,7 +50,7 @@ class TrainingFolders:
 
 
 class Splits:
-    """The splits "train" and "valid" of one data set; each is read once."""
+    """The splits ``train`` and ``valid`` of a data set. Each is read once and cached."""
 
     def __init__(
         self, config: TrainingConfig, features: FeatureSet, folders: TrainingFolders, catalogue: Catalogue
@@ -49,7 +58,7 @@ class Splits:
         """Open the overlay.
 
         Raises:
-            ArtifactError: it cannot be used.
+            ArtifactError: the overlay cannot be used.
         """
         overlay = None if folders.overlay is None else Overlay.open(folders.overlay, features)
         self._config = config
@@ -61,10 +70,15 @@ class Splits:
         self._scored: dict[tuple[str, int | None], Labelled] = {}
 
     def labelled(self, name: str, count: int | None = None) -> Labelled:
-        """Give a split without what cannot be learned from; at most ``count`` lists.
+        """Return a split with its labels, without lists that cannot be learned from.
+
+        Args:
+            name: ``train`` or ``valid``.
+            count: the most lists. None returns all.
 
         Raises:
-            ArtifactError: there are no such data, or of other definitions. TrainingError: they hold what is no number.
+            ArtifactError: the data do not exist, or were made with other feature definitions.
+            TrainingError: the data have values that are not finite.
         """
         if name not in self._read:
             batch, labels = self._lists(name)
@@ -84,7 +98,16 @@ class Splits:
         name: str,
         count: int | None = None,
     ) -> Labelled:
-        """Give a split with the scores of the ranker at ``root`` as the candidate column "score"."""
+        """Return a split with the scores of a ranker in the candidate column "score".
+
+        Args:
+            ranker: the ranker's artifact.
+            root: its folder.
+            device: the device that computes the scores.
+            progress: called with the number of scored lists.
+            name: ``train`` or ``valid``.
+            count: the most lists. None returns all.
+        """
         if (name, count) not in self._scored:
             module = build_architecture(ranker.architecture)
             module.load_state_dict(load_file(root / SAFETENSORS))
@@ -109,7 +132,7 @@ class Splits:
         if over is None:
             return without_unknown_items(batch, labels)
         if name == "train":
-            return batch, labels  # its lists are drawn at each step
+            return batch, labels  # negatives are drawn at each step
         return over_catalogue(
             batch, labels, self._catalogue, history=config.ranker.history, repeats=over.repeats
         )

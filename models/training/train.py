@@ -1,4 +1,4 @@
-"""From a data set to artifacts: the ranker, then the reranker and the distilled ranker over its scored lists."""
+"""Trains the artifacts of a pipeline: the ranker first, then the reranker and the distilled ranker on its scores."""
 
 import math
 import time
@@ -36,12 +36,18 @@ from models.training.sizes import listwise_options, pooled_options, ranker_optio
 from models.training.splits import Labelled, Splits, TrainingFolders
 
 STANDARDISED_ON = 4000
-"""Training lists that the encoders' constants are taken from."""
+"""The most training lists that the constants of the encoders are fitted to."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """An artifact, and whether it was trained just now or was there already."""
+    """A trained artifact.
+
+    Attributes:
+        artifact: its manifest.
+        root: its folder.
+        fresh: whether it was trained in this run. False: it was up to date.
+    """
 
     artifact: Artifact
     root: Path
@@ -50,7 +56,17 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """One model to be made: its options are worked out, and its lists read, only when it is."""
+    """A model to train. Its options are computed and its lists read only when it is trained.
+
+    Attributes:
+        name: name of the model.
+        root: folder of its artifact.
+        config: its part of the configuration, for the lineage.
+        fit: the options of its training.
+        options: computes the options of its architecture.
+        loss_of: its loss.
+        read: returns a split with its labels, from the name and the most lists.
+    """
 
     name: str
     root: Path
@@ -62,15 +78,15 @@ class _Recipe:
 
 
 class Trainer:
-    """Trains the models of one pipeline; what is unchanged is left as it is."""
+    """Trains the models of one pipeline that are out of date."""
 
     def __init__(
         self, config: TrainingConfig, features: FeatureSet, folders: TrainingFolders, progress: Progress
     ) -> None:
-        """Open the catalogue.
+        """Open the catalogue and the overlay.
 
         Raises:
-            ArtifactError: it cannot be used.
+            ArtifactError: one of them cannot be used.
         """
         self._config = config
         self._features = features
@@ -82,12 +98,14 @@ class Trainer:
         self._splits = Splits(config, features, folders, self._catalogue)
 
     def run(self, *, force: bool = False) -> list[Trained]:
-        """Train what is out of date, or all of it with ``force``; each artifact is written whole or not at all.
+        """Train the models that are out of date. Each artifact is written atomically.
+
+        Args:
+            force: train all models, and ignore checkpoints.
 
         Raises:
-            ArtifactError: there is no data, or it was made with other feature definitions.
-            TrainingError: the configuration names a feature there is not, the data hold what is not a number,
-                or the loss is none.
+            ArtifactError: the data do not exist, or were made with other feature definitions.
+            TrainingError: the configuration names an unknown feature, or the data or the loss are not finite.
         """
         config, folders, features, catalogue = self._config, self._folders, self._features, self._catalogue
         torch.set_num_threads(config.threads)
@@ -116,7 +134,7 @@ class Trainer:
         return [ranker, *(self._make(r, made_from, force) for r in self._after(ranker, made_from))]
 
     def _after(self, ranker: Trained, made_from: dict[str, Any]) -> list[_Recipe]:
-        """Give the recipes of the models that learn from the ranker's scores."""
+        """Return the recipes of the models that learn from the ranker's scores."""
         config, folders = self._config, self._folders
         made_from["ranker"] = ranker.artifact.version
         reads = HistoryRankerOptions.model_validate(ranker.artifact.architecture)
@@ -209,10 +227,12 @@ class Trainer:
         return Trained(Artifact.load(root), root, fresh=True)
 
     def _metrics(self, what: str, scores: NDArray[np.float32], lists: Lists) -> dict[str, float]:
-        """Give the model's quality and, by prefix, that of other orders of the same lists.
+        """Return the quality of the model and, with a prefix, of reference orders of the same lists.
+
+        The references are a random order, the popularity, and the order of the ranker, if the lists have its scores.
 
         Raises:
-            TrainingError: no list has a label above 0, so there is nothing to measure by.
+            TrainingError: no list has a label of 0.5 or more, so that the quality is undefined.
         """
         batch, labels = lists.batch, lists.labels
         random = np.random.default_rng(self._config.seed).random(batch.candidate_count, dtype=np.float32)

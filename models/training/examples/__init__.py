@@ -1,1 +1,1 @@
-"""Training examples: lists of impressions, their negatives, and users taken as unknown."""
+"""Training examples: lists of impressions, sampled negatives, and users treated as unknown."""

@@ -1,7 +1,7 @@
-"""Users without stored features, put among the training lists.
+"""Users without stored features in the training lists: input dropout by whole feature groups.
 
-Data sets are made where every user is known; a service meets users whose positions of the last hours, or whose whole
-row, its store does not have. A model that never saw one orders their lists badly (input dropout, by whole groups).
+In a data set every user is known. The feature store of a service lacks the recent positions of some users, or their
+whole row. A model that was never trained on such users orders their lists badly.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,15 @@ from models.ragged import Column, RaggedArray, RaggedBatch, offsets_of
 def some_unknown(
     batch: RaggedBatch, features: FeatureSet, shares: Mapping[KeyedGroup, float], seed: int
 ) -> RaggedBatch:
-    """Give the batch in which a share of the requests, by group, has the defaults of that group's given features.
+    """Return the batch with default values in the supplied features of some requests.
 
-    The requests are drawn with ``seed``, for each group by itself. Call it before what follows from these is computed.
+    Call it before derived features are computed from these.
+
+    Args:
+        batch: the lists.
+        features: the feature definitions.
+        shares: share of the requests by feature group. The requests of each group are drawn independently.
+        seed: seed of the draws.
     """
     requests: dict[str, Column] = dict(batch.requests)
     for number, (group, share) in enumerate(sorted(shares.items())):

@@ -1,4 +1,4 @@
-"""From the served log to a data set: the older lists to train on, the latest to validate by."""
+"""Builds a data set from a served log: the older lists for training, the latest ones for validation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,13 +14,18 @@ from models.served_log.reading import read_log
 
 
 def impressions_from_log(paths: Sequence[Path], root: Path, features: FeatureSet, valid_share: float) -> None:
-    """Write ``root`` with the impressions ``train`` and ``valid``, whole or not at all.
+    """Write the impressions ``train`` and ``valid`` into the folder ``root`` atomically.
 
-    valid_share: of the lists, the latest; at least two of each are needed.
+    Args:
+        paths: files or folders of the log.
+        root: the folder to write.
+        features: the feature definitions.
+        valid_share: share of the lists, the latest ones, for validation. Each split needs at least two lists.
 
     Raises:
-        ArtifactError: the log cannot be read. FeatureMismatch: it is of other definitions.
-        TrainingError: it holds too few lists.
+        ArtifactError: the log cannot be read.
+        FeatureMismatch: the log was written with other feature definitions.
+        TrainingError: the log has too few lists.
     """
     shown, labels = read_log(paths, features)
     count = len(shown.batch)

@@ -1,4 +1,4 @@
-"""Training lists: impressions cut into steps of similar length, as tensors by input name."""
+"""Training lists: impressions, grouped into optimiser steps of lists with similar length, as tensors by input name."""
 
 import zlib
 from collections.abc import Iterator
@@ -21,9 +21,13 @@ _HISTORY_GROUPS = 8
 
 @dataclass(frozen=True)
 class Step:
-    """What one optimiser step sees: inputs by name, labels (B, M), and which slots hold a candidate (B, M).
+    """The data of one optimiser step.
 
-    teacher: (B, M), the column "score" where an earlier model left one.
+    Attributes:
+        inputs: the inputs of the model by name.
+        labels: (B, M).
+        present: bool (B, M), True for slots with a candidate, False for padding.
+        teacher: (B, M), the scores of an earlier model, from the column "score". None if there is no such column.
     """
 
     inputs: dict[str, Tensor]
@@ -34,9 +38,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Lists:
-    """Impressions with their labels (N,) and the assembly of a model's inputs: the one serving uses.
+    """Impressions with their labels.
 
-    sampler: adds negatives to the lists of a step.
+    Attributes:
+        batch: the impressions.
+        labels: (N,), the label of each candidate.
+        assembler: assembles the inputs of the model. Serving uses the same one.
+        sampler: adds negatives to the lists of a step. None adds none.
     """
 
     batch: RaggedBatch
@@ -45,20 +53,20 @@ class Lists:
     sampler: NegativeSampler | None = None
 
     def __len__(self) -> int:
-        """Give the number of lists."""
+        """Return the number of lists."""
         return len(self.batch)
 
     def subset(self, requests: NDArray[np.int64]) -> "Lists":
-        """Give the given lists, in that order."""
+        """Return the lists with these indices, in this order."""
         part = self.with_labels().take(requests)
         return replace(self, batch=part, labels=part.candidates["label"])
 
     def with_labels(self) -> RaggedBatch:
-        """Give the batch with its labels as a candidate column."""
+        """Return the batch with the labels as the candidate column "label"."""
         return self.batch.adding(candidates={"label": self.labels})
 
     def step(self, requests: NDArray[np.int64]) -> Step:
-        """Give the given lists as tensors."""
+        """Return the lists with these indices as tensors."""
         part = self.with_labels().take(requests)
         if self.sampler is not None:
             part = self.sampler(part, seed=zlib.crc32(requests.tobytes()))
@@ -71,9 +79,14 @@ class Lists:
         )
 
     def shuffled(self, size: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
-        """Give one epoch's steps: lists in random order, those of similar size together to save padding.
+        """Return the steps of one epoch, as indices of lists. Lists of similar size are together to save padding.
 
-        A large random part at a time is sorted by history, cut into groups, and these sorted by candidates.
+        The lists are shuffled and cut into large chunks. Each chunk is sorted by history length and cut into groups.
+        Each group is sorted by the number of candidates and cut into steps. The steps are shuffled again.
+
+        Args:
+            size: lists per step.
+            random: the random generator.
         """
         lengths, past = np.diff(self.batch.offsets), _longest_past(self.batch)
         order = random.permutation(len(self))
@@ -88,7 +101,7 @@ class Lists:
         return [steps[at] for at in random.permutation(len(steps))]
 
     def by_size(self, size: int) -> Iterator[NDArray[np.int64]]:
-        """Give all lists once, ``size`` at a time, those of similar histories and lengths together."""
+        """Yield the indices of all lists once, ``size`` at a time. Lists of similar size are together."""
         order = np.lexsort((np.diff(self.batch.offsets), _longest_past(self.batch)))
         for start in range(0, len(order), size):
             yield order[start : start + size]
@@ -106,7 +119,7 @@ def _longest_past(batch: RaggedBatch) -> NDArray[np.int64]:
 def without_unknown_items(
     batch: RaggedBatch, labels: NDArray[np.float32]
 ) -> tuple[RaggedBatch, NDArray[np.float32]]:
-    """Drop candidates that the catalogue no longer has (row -1), then lists left with fewer than two."""
+    """Drop candidates that the catalogue no longer has (row -1), then lists with fewer than two candidates left."""
     known = batch.rows >= 0
     if not known.all():
         batch = batch.keep(np.flatnonzero(known), offsets_of(known)[batch.offsets])
@@ -121,7 +134,7 @@ def without_unknown_items(
 def thinned(
     batch: RaggedBatch, labels: NDArray[np.float32], count: int | None
 ) -> tuple[RaggedBatch, NDArray[np.float32]]:
-    """Give at most ``count`` lists, evenly spaced in the data's own order, which is time's."""
+    """Return at most ``count`` lists, evenly spaced in the order of the data, which is the order of time."""
     if count is None or len(batch) <= count:
         return batch, labels
     kept = np.linspace(0, len(batch) - 1, count).astype(np.int64)
@@ -135,7 +148,7 @@ def _split_labels(batch: RaggedBatch) -> tuple[RaggedBatch, NDArray[np.float32]]
 
 
 def in_memory(batch: RaggedBatch) -> RaggedBatch:
-    """Give the batch with its mapped columns read: random access to maps costs more than they weigh."""
+    """Return the batch with its memory-mapped columns copied into memory, because random access to maps is slow."""
     return replace(
         batch,
         requests={
@@ -149,10 +162,15 @@ def in_memory(batch: RaggedBatch) -> RaggedBatch:
 
 
 def expect_numbers(what: str, batch: RaggedBatch, labels: NDArray[np.float32]) -> None:
-    """Look for what cannot be learned from.
+    """Check that all columns and labels are finite.
+
+    Args:
+        what: name of the data in errors.
+        batch: the impressions.
+        labels: (N,), the label of each candidate.
 
     Raises:
-        TrainingError: a column or the labels hold NaN or infinity, or a label is below 0.
+        TrainingError: a column or the labels have NaN or infinite values, or a label is below 0.
     """
     columns = {
         name: column.values if isinstance(column, RaggedArray) else column

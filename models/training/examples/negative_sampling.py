@@ -1,8 +1,9 @@
-"""Lists made of the whole catalogue, for data that hold only what was chosen.
+"""Lists over the whole catalogue, for data that contain only chosen items.
 
-Training sees a sampled softmax: each list gets items drawn uniformly, anew at each step (Jean et al. 2015,
-arXiv:1412.2007; drawn uniformly the correction is a constant). Validation ranks all items: a sampled metric need not
-order models as the full one does (Krichene and Rendle 2020, doi:10.1145/3394486.3403226).
+Training uses a sampled softmax: each list gets uniformly drawn items, again at each step (Jean et al. 2015,
+arXiv:1412.2007). For uniform draws, the correction of the softmax is a constant. Validation ranks all items, because a
+sampled metric may order models differently from the full metric (Krichene and Rendle 2020,
+doi:10.1145/3394486.3403226).
 """
 
 from dataclasses import dataclass, replace
@@ -18,15 +19,25 @@ LABEL = "label"
 
 @dataclass(frozen=True)
 class NegativeSampler:
-    """Adds ``count`` items, drawn uniformly from ``items`` rows, to every list; never one the list holds."""
+    """Adds uniformly drawn items to every list. Drawn items that are already in the list are dropped.
+
+    Attributes:
+        items: number of rows of the catalogue.
+        count: items drawn for each list.
+    """
 
     items: int
     count: int
 
     def __call__(self, batch: RaggedBatch, *, seed: int) -> RaggedBatch:
-        """Give the batch with the drawn items, label 0, behind each list's own; its candidates carry labels only.
+        """Return the batch with the drawn items, of label 0, after the items of each list.
 
-        A step's seed comes from its lists, not from a stream: a resumed training draws what it would have drawn.
+        The result has no candidate column but the labels.
+
+        Args:
+            batch: the lists.
+            seed: seed of the draws. It is derived from the lists of the step, not from a random stream, so that a
+                resumed training draws the same items.
         """
         lists = np.repeat(np.arange(len(batch)), self.count)
         drawn = np.random.default_rng(seed).integers(0, self.items, len(lists))
@@ -46,9 +57,14 @@ class NegativeSampler:
 def over_catalogue(
     batch: RaggedBatch, labels: NDArray[np.float32], catalogue: Catalogue, *, history: str, repeats: bool
 ) -> tuple[RaggedBatch, NDArray[np.float32]]:
-    """Give every list as the whole catalogue in row order, labels 0 but where the list had another.
+    """Return every list extended to the whole catalogue in row order. Added items have label 0.
 
-    Without ``repeats`` what is in the user feature ``history`` is left out, unless it was chosen.
+    Args:
+        batch: the lists of chosen items.
+        labels: (N,), the label of each item.
+        catalogue: the catalogue.
+        history: the user feature with the items of the history.
+        repeats: whether to keep items of the history. Otherwise only those with a label above 0 stay.
     """
     items = len(catalogue)
     full = np.zeros((len(batch), items), dtype=np.float32)
