@@ -138,7 +138,7 @@ def distances(position: Tensor, start: Tensor) -> Tensor:
         position: (B, 2), latitude and longitude in degrees.
         start: (B, M, 2), latitude and longitude in degrees.
     """
-    away = start - position[:, None]
-    east = away[..., 1] * torch.cos(position[:, None, 0] * (math.pi / 180.0))
-    km = (torch.sqrt(away[..., 0].square() + east.square()) * KM_PER_DEGREE).clamp(max=FARTHEST_KM)
+    offset = start - position[:, None]
+    east = offset[..., 1] * torch.cos(position[:, None, 0] * (math.pi / 180.0))
+    km = (torch.sqrt(offset[..., 0].square() + east.square()) * KM_PER_DEGREE).clamp(max=FARTHEST_KM)
     return torch.stack([km, torch.log1p(km)], dim=-1)

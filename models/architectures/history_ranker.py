@@ -48,8 +48,8 @@ class HistoryRanker(Ranker, EncodesHistory):
         if self.table is not None:
             nn.init.normal_(self.table.weight, std=EMBEDDING_SPREAD)
         self.repeat_proj = nn.Linear(1 + width_of(self.past), width, bias=False) if options.repeats else None
-        asked = self.request_width
-        self.request_proj = nn.Linear(asked, width, bias=False) if asked else None
+        request_width = self.request_width
+        self.request_proj = nn.Linear(request_width, width, bias=False) if request_width else None
         self.profile_proj = nn.Linear(self.profile.width, width, bias=False) if self.profile else None
         self.beginning = nn.Parameter(torch.zeros(width))
         self.layers = nn.ModuleList(
@@ -65,9 +65,9 @@ class HistoryRanker(Ranker, EncodesHistory):
 
     def score(self, inputs: Mapping[str, Tensor], encoded: Tensor) -> Tensor:
         """Return the scores of the candidates in each chunk, (R, C)."""
-        past, kept = encoded[inputs["chunk_of"]], self.kept_of(inputs, encoded.dtype)
+        past, present = encoded[inputs["chunk_of"]], self.kept_of(inputs, encoded.dtype)
         layers = list(layers_of(self.layers))
-        return self.scores_of(self.score_through(layers, self.embed_candidates(inputs), past, kept))
+        return self.scores_of(self.score_through(layers, self.embed_candidates(inputs), past, present))
 
     def encode_through(
         self, layers: Sequence[TransformerLayer], history: Tensor, *, is_last: bool
@@ -97,7 +97,7 @@ class HistoryRanker(Ranker, EncodesHistory):
         return torch.cat(encoded, dim=2), past.view(requests, length, width)
 
     def score_through(
-        self, layers: Sequence[TransformerLayer], candidates: Tensor, past: Tensor, kept: Tensor
+        self, layers: Sequence[TransformerLayer], candidates: Tensor, past: Tensor, present: Tensor
     ) -> Tensor:
         """Return the candidates after some of the layers, (R, C, width).
 
@@ -113,7 +113,7 @@ class HistoryRanker(Ranker, EncodesHistory):
         parts = torch.split(past, heads, dim=2)
         for layer, past_k, past_v in zip(layers, parts[::2], parts[1::2], strict=True):
             q, k, v = layer.project(x, chunks)
-            x = layer.close(x, attend_beside(q, k, v, layer.scale, past_k, past_v, kept))
+            x = layer.close(x, attend_beside(q, k, v, layer.scale, past_k, past_v, present))
         return x.view(candidates.shape)
 
     def scores_of(self, candidates: Tensor) -> Tensor:
@@ -159,9 +159,9 @@ class HistoryRanker(Ranker, EncodesHistory):
             x = x + self.table(inputs["item_number"])
         if self.repeat_proj is not None:
             x = x + self.repeat_proj(self._repeats(inputs))
-        asked = self.read_request(inputs, profile)
-        if asked is not None and self.request_proj is not None:
-            x = x + self.request_proj(asked)[inputs["chunk_of"]][:, None]
+        request = self.read_request(inputs, profile)
+        if request is not None and self.request_proj is not None:
+            x = x + self.request_proj(request)[inputs["chunk_of"]][:, None]
         return x
 
     def _repeats(self, inputs: Mapping[str, Tensor]) -> Tensor:

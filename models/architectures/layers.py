@@ -106,9 +106,9 @@ def attend_beside(
     """
     to_past = torch.exp((q.transpose(1, 2) @ past_k.permute(0, 2, 3, 1) * scale).clamp(-CUT, CUT))
     to_self = torch.exp(((q * k).sum(dim=3, keepdim=True) * scale).clamp(-CUT, CUT))
-    kept = present[:, None, :, None]
-    from_past = (to_past @ (past_v.transpose(1, 2) * kept)).transpose(1, 2)
-    total = (to_past @ kept).transpose(1, 2)
+    mask = present[:, None, :, None]
+    from_past = (to_past @ (past_v.transpose(1, 2) * mask)).transpose(1, 2)
+    total = (to_past @ mask).transpose(1, 2)
     return (from_past + to_self * v) / (total + to_self)
 
 

@@ -36,8 +36,8 @@ class ListwiseReranker(Ranker):
         width = options.width
         self.item_proj = nn.Linear(self.candidate_width + 2, width)
         self.past_proj = nn.Linear(self.past_width, width)
-        asked = self.request_width
-        self.request_proj = nn.Linear(asked, width, bias=False) if asked else None
+        request_width = self.request_width
+        self.request_proj = nn.Linear(request_width, width, bias=False) if request_width else None
         self.beginning = nn.Parameter(torch.zeros(width))
         self.past_layer = TransformerLayer(width, options.heads, options.hidden)
         self.layers = nn.ModuleList(
@@ -68,9 +68,9 @@ class ListwiseReranker(Ranker):
         """
         features = [self.read_candidates(inputs), standing[..., None], torch.tanh(score)[..., None]]
         x: Tensor = self.item_proj(torch.cat(features, dim=-1))
-        asked = self.read_request(inputs, self.read_profile(inputs))
-        if asked is not None and self.request_proj is not None:
-            x = x + self.request_proj(asked)[:, None]
+        request = self.read_request(inputs, self.read_profile(inputs))
+        if request is not None and self.request_proj is not None:
+            x = x + self.request_proj(request)[:, None]
         return x
 
     def _after_past(self, inputs: Mapping[str, Tensor], x: Tensor, batch: int) -> Tensor:
@@ -80,27 +80,27 @@ class ListwiseReranker(Ranker):
         past = torch.cat([self.beginning.expand(batch, 1, -1), past], dim=1)  # an empty past has one token
         _, past_k, past_v = layer.project(past.reshape(-1, past.shape[-1]), batch)
         q, k, v = layer.project(x, batch)
-        kept = torch.nn.functional.pad(inputs["history_mask"], (1, 0), value=True).to(x.dtype)
-        return layer.close(x, attend_beside(q, k, v, layer.scale, past_k, past_v, kept))
+        present = torch.nn.functional.pad(inputs["history_mask"], (1, 0), value=True).to(x.dtype)
+        return layer.close(x, attend_beside(q, k, v, layer.scale, past_k, past_v, present))
 
     def signature(self, feature_hash: str) -> Signature:
         """Return the declared inputs and their sources in a pipeline."""
         inputs = super().signature(feature_hash).inputs
-        mine = (
+        own_inputs = (
             InputSpec(name="ranked", source="candidate.score"),
             InputSpec(name="mask", source="batch.mask", dtype="bool"),
         )
-        return Signature(inputs=inputs + mine, layout="list", feature_hash=feature_hash)
+        return Signature(inputs=inputs + own_inputs, layout="list", feature_hash=feature_hash)
 
 
 def _standing(score: Tensor, mask: Tensor) -> Tensor:
     """Return the distance of each score (B, M) from the mean of its list, in standard deviations."""
-    kept = mask.to(score.dtype)
-    count = kept.sum(dim=1, keepdim=True).clamp(min=1.0)
-    mean = (score * kept).sum(dim=1, keepdim=True) / count
-    away = (score - mean) * kept
-    spread = torch.sqrt(away.square().sum(dim=1, keepdim=True) / count)
-    return away / spread.clamp(min=LEAST_SPREAD)
+    present = mask.to(score.dtype)
+    count = present.sum(dim=1, keepdim=True).clamp(min=1.0)
+    mean = (score * present).sum(dim=1, keepdim=True) / count
+    deviation = (score - mean) * present
+    spread = torch.sqrt(deviation.square().sum(dim=1, keepdim=True) / count)
+    return deviation / spread.clamp(min=LEAST_SPREAD)
 
 
 ARCHITECTURE = ArchitectureKind(config=ListwiseOptions, build=ListwiseReranker)

@@ -42,8 +42,10 @@ class PooledRanker(Ranker):
         """Return the scores of the candidates in each chunk, (R, C)."""
         chunk_of = inputs["chunk_of"]
         user = self._user(inputs)
-        asked = self.read_request(inputs, self.read_profile(inputs))
-        request = self.request_proj(user if asked is None else torch.cat([asked, user], dim=-1))
+        request_features = self.read_request(inputs, self.read_profile(inputs))
+        request = self.request_proj(
+            user if request_features is None else torch.cat([request_features, user], dim=-1)
+        )
         candidates = self.read_candidates(inputs)
         match = self.key_proj(candidates) * user[chunk_of][:, None]
         x = self.item_proj(candidates) + self.match_proj(match) + request[chunk_of][:, None]
@@ -52,9 +54,9 @@ class PooledRanker(Ranker):
 
     def _user(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the mean vector of each user's ratings, (B, width). It is 0 for an empty history."""
-        kept = inputs["history_mask"].to(torch.float32)[..., None]
-        said: Tensor = self.past_down(relu(self.past_up(self.read_past(inputs)))) * kept
-        return said.sum(dim=1) / kept.sum(dim=1).clamp(min=1.0)
+        present = inputs["history_mask"].to(torch.float32)[..., None]
+        ratings: Tensor = self.past_down(relu(self.past_up(self.read_past(inputs)))) * present
+        return ratings.sum(dim=1) / present.sum(dim=1).clamp(min=1.0)
 
 
 ARCHITECTURE = ArchitectureKind(config=PooledRankerOptions, build=PooledRanker)

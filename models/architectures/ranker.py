@@ -60,13 +60,13 @@ class Ranker(Architecture):
     def signature(self, feature_hash: str) -> Signature:
         """Return the declared inputs and their sources in a pipeline."""
         reads = self._reads
-        mine = f"user.{reads.history}"
+        history = f"user.{reads.history}"
         inputs: list[InputSpec] = []
         for name, shape in reads.items.items():
             inputs.append(InputSpec(name=f"item_{name}", source=f"item.{name}", shape=shape))
-            inputs.append(InputSpec(name=f"past_{name}", source=f"item.{name}@{mine}:list", shape=shape))
+            inputs.append(InputSpec(name=f"past_{name}", source=f"item.{name}@{history}:list", shape=shape))
         inputs += [InputSpec(name=c.name, source=f"user.{c.name}:list") for c in reads.history_values]
-        inputs.append(InputSpec(name="history_mask", source=f"{mine}:mask", dtype="bool"))
+        inputs.append(InputSpec(name="history_mask", source=f"{history}:mask", dtype="bool"))
         inputs += [InputSpec(name=c.name, source=f"context.{c.name}") for c in reads.context]
         if reads.profile:
             inputs.append(
@@ -77,8 +77,8 @@ class Ranker(Architecture):
             inputs.append(InputSpec(name=f"cell_{name}", source=f"cell.{name}", shape=shape))
         for origin in dict.fromkeys(pair.origin for pair in reads.distances):
             inputs.append(InputSpec(name=f"from_{_name(origin)}", source=origin, shape=(2,)))
-        for place in dict.fromkeys(pair.place for pair in reads.distances):
-            inputs.append(InputSpec(name=f"to_{place}", source=f"item.{place}", shape=(2,)))
+        for column in dict.fromkeys(pair.place for pair in reads.distances):
+            inputs.append(InputSpec(name=f"to_{column}", source=f"item.{column}", shape=(2,)))
         inputs.append(InputSpec(name="chunk_of", source="batch.chunk_of", dtype="int64"))
         return Signature(inputs=tuple(inputs), layout="chunks", feature_hash=feature_hash)
 

@@ -94,16 +94,16 @@ def lay_out(module: nn.Module, config: AccelerateConfig, dtypes: Mapping[str, to
     Raises:
         RuntimeFailure: a budget names a GPU that does not exist, or is too small to run the largest layer.
     """
-    present: list[Device] = [*range(torch.cuda.device_count()), "cpu"]  # filled in this order
+    devices: list[Device] = [*range(torch.cuda.device_count()), "cpu"]  # filled in this order
     for device in config.max_memory_mib:
-        if device not in present:
+        if device not in devices:
             raise RuntimeFailure(
-                f"runtime.max_memory_mib: must name only devices of this process, {present}, got GPU {device}; remove "
+                f"runtime.max_memory_mib: must name only devices of this process, {devices}, got GPU {device}; remove "
                 f"it, or give the unit that GPU"
             )
     free: dict[Device, float] = {device: mib * _MIB for device, mib in config.max_memory_mib.items()}
     free = free or get_max_memory()
-    budgets = {device: int(free[device]) for device in present if device in free}
+    budgets = {device: int(free[device]) for device in devices if device in free}
     inferred: DeviceMap = infer_auto_device_map(
         module,
         max_memory=budgets,

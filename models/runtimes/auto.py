@@ -120,7 +120,7 @@ def estimate_ms(weights: Weights, device: Device, candidates: int, ranks: int = 
 
 
 def choose(
-    wanted: AutoConfig, weights: Weights, device: Device, *, candidates: int, deadline_ms: float
+    config: AutoConfig, weights: Weights, device: Device, *, candidates: int, deadline_ms: float
 ) -> Choice:
     """Choose the runtime of a model.
 
@@ -147,14 +147,14 @@ def choose(
     size = f"{weights.whole_bytes / MIB:,.1f} MiB of weights"
     staged = [n for n in range(2, device.ranks + 1) if weights.of_a_stage(n) <= device.room]
     if not fitting and staged and weights.torch:
-        return _staged(wanted, weights, staged[0], f"{size} do not fit {device.named()}, split or whole")
+        return _staged(config, weights, staged[0], f"{size} do not fit {device.named()}, split or whole")
     if not fitting and weights.torch:
-        return _dispatched(wanted, weights, device, candidates, f"{size} do not fit {device.named()}")
+        return _dispatched(config, weights, device, candidates, f"{size} do not fit {device.named()}")
     in_time = [n for n in fitting if estimate_ms(weights, device, candidates, n) <= objective_ms]
     ranks = (in_time or fitting[-1:] or [1])[0]
-    took = f"about {estimate_ms(weights, device, candidates, ranks):.3g} ms for {candidates} candidates"
-    made = "within" if in_time else "over"
-    why = f"{took}, {made} the objective of {objective_ms:g} ms"
+    estimate = f"about {estimate_ms(weights, device, candidates, ranks):.3g} ms for {candidates} candidates"
+    comparison = "within" if in_time else "over"
+    why = f"{estimate}, {comparison} the objective of {objective_ms:g} ms"
     if not fitting:
         why = f"{size} do not fit {device.named()}, and an ONNX graph can be neither split nor dispatched"
     elif ranks > 1 and fitting[0] > 1:
@@ -163,11 +163,11 @@ def choose(
         one_ms = estimate_ms(weights, device, candidates)
         why = f"one process would take about {one_ms:.3g} ms; {why}"
     if ranks > 1:
-        runtime: RuntimeConfig = DeepSpeedConfig(kind="deepspeed", shards=ranks, threads=wanted.threads)
+        runtime: RuntimeConfig = DeepSpeedConfig(kind="deepspeed", shards=ranks, threads=config.threads)
         return Choice(runtime, weights.of_a_rank(ranks), why)
     runs_onnx = weights.onnx and (not device.gpus or not weights.torch)
     return Choice(
-        OnnxConfig(threads=wanted.threads) if runs_onnx else TorchConfig(threads=wanted.threads),
+        OnnxConfig(threads=config.threads) if runs_onnx else TorchConfig(threads=config.threads),
         weights.whole_bytes,
         why,
     )
@@ -182,24 +182,24 @@ def _ranks(weights: Weights, device: Device) -> list[int]:
     return [n for n in powers if n == 1 or (weights.torch and weights.heads and weights.heads % n == 0)]
 
 
-def _staged(wanted: AutoConfig, weights: Weights, ranks: int, why: str) -> Choice:
-    runtime = AccelerateConfig(kind="accelerate", shards=ranks, threads=wanted.threads)
-    held = weights.of_a_stage(ranks)
-    return Choice(runtime, held, f"{why}; a pipeline of the {weights.layers} layers fits")
+def _staged(config: AutoConfig, weights: Weights, ranks: int, why: str) -> Choice:
+    runtime = AccelerateConfig(kind="accelerate", shards=ranks, threads=config.threads)
+    rank_bytes = weights.of_a_stage(ranks)
+    return Choice(runtime, rank_bytes, f"{why}; a pipeline of the {weights.layers} layers fits")
 
 
-def _dispatched(wanted: AutoConfig, weights: Weights, device: Device, candidates: int, why: str) -> Choice:
+def _dispatched(config: AutoConfig, weights: Weights, device: Device, candidates: int, why: str) -> Choice:
     # A tensor cannot be fetched in pieces, so the budget is at least twice the largest one.
     room = max(device.room, 2 * weights.largest_bytes)
     budgets: dict[int | str, float] = {"cpu": room / MIB}
     if device.gpus:
         host_mib = max(1.0, WEIGHTS_SHARE * device.host_bytes / MIB)
         budgets = {**dict.fromkeys(range(device.gpus), room / MIB), "cpu": host_mib}
-    held = min(weights.whole_bytes, int(MIB * sum(budgets.values())))
-    fetched = weights.whole_bytes - held
-    took_ms = estimate_ms(weights, device, candidates) + 1e3 * fetched / DISK_BYTES_PER_S
+    rank_bytes = min(weights.whole_bytes, int(MIB * sum(budgets.values())))
+    disk_bytes = weights.whole_bytes - rank_bytes
+    took_ms = estimate_ms(weights, device, candidates) + 1e3 * disk_bytes / DISK_BYTES_PER_S
     runtime = AccelerateConfig.model_validate(
-        {"kind": "accelerate", "threads": wanted.threads, "max_memory_mib": budgets}
+        {"kind": "accelerate", "threads": config.threads, "max_memory_mib": budgets}
     )
-    left = f"{fetched / MIB:,.1f} MiB stay on disk" if fetched else "the rest is in main memory"
-    return Choice(runtime, held, f"{why}: {left}, about {took_ms:.3g} ms a request")
+    remainder = f"{disk_bytes / MIB:,.1f} MiB stay on disk" if disk_bytes else "the rest is in main memory"
+    return Choice(runtime, rank_bytes, f"{why}: {remainder}, about {took_ms:.3g} ms a request")

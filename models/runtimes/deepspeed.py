@@ -148,9 +148,9 @@ def _quantise(module: nn.Module, config: DeepSpeedConfig) -> None:
     if not torch.cuda.is_available():
         raise ValueError("runtime.quantization: needs a CUDA device; remove it")
     module.to("cuda")
-    kept = {"num_bits": _BITS[config.quantization], "group_size": 64, "group_dim": 1, "symmetric": False}
+    options = {"num_bits": _BITS[config.quantization], "group_size": 64, "group_dim": 1, "symmetric": False}
     # The key is matched as a substring of module names, so "" matches all of them.
-    _init_group_wise_weight_quantization(module, {"weight_quantization": {"post_init_quant": {"": kept}}})
+    _init_group_wise_weight_quantization(module, {"weight_quantization": {"post_init_quant": {"": options}}})
 
 
 def _initialise(module: nn.Module, config: DeepSpeedConfig) -> None:

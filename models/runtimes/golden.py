@@ -27,10 +27,10 @@ _INPUT, _OUTPUT = "input.", "output."
 def golden_batch(batch: RaggedBatch) -> RaggedBatch:
     """Return at most 4 evenly spaced requests of a data set, each with its first 64 candidates at most."""
     count = min(_REQUESTS, len(batch))
-    some = batch.take(np.linspace(0, len(batch) - 1, count).astype(np.int64))
-    index = np.arange(some.candidate_count) - some.offsets[some.request_of()]
-    kept = index < _CANDIDATES
-    return some.keep(np.flatnonzero(kept), offsets_of(kept)[some.offsets])
+    sample = batch.take(np.linspace(0, len(batch) - 1, count).astype(np.int64))
+    index = np.arange(sample.candidate_count) - sample.offsets[sample.request_of()]
+    selected = index < _CANDIDATES
+    return sample.keep(np.flatnonzero(selected), offsets_of(selected)[sample.offsets])
 
 
 def write_golden(root: Path, inputs: Inputs, outputs: Inputs) -> None:
@@ -58,9 +58,9 @@ def check_golden(root: Path, artifact: Artifact, runtime: Runtime, *, narrow: bo
     """
     if GOLDEN not in artifact.files:
         return False
-    kept = load_file(root / GOLDEN)
-    outputs = runtime.run({n.removeprefix(_INPUT): v for n, v in kept.items() if n.startswith(_INPUT)})
-    for name, expected in kept.items():
+    stored = load_file(root / GOLDEN)
+    outputs = runtime.run({n.removeprefix(_INPUT): v for n, v in stored.items() if n.startswith(_INPUT)})
+    for name, expected in stored.items():
         if name.startswith(_OUTPUT):
             fault = _difference(expected, outputs[name.removeprefix(_OUTPUT)], narrow)
             if fault is not None:

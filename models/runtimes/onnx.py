@@ -71,11 +71,11 @@ class OnnxRuntime:
         """
         self._session = OnnxSession(str(path), str(path), threads=threads)
         declared = {spec.name for spec in signature.inputs}
-        wanted = self._session.inputs
-        if declared != wanted:
+        graph_inputs = self._session.inputs
+        if declared != graph_inputs:
             raise RuntimeFailure(
-                f"{path}: the graph has the inputs {sorted(wanted)}, but artifact.yaml declares {sorted(declared)}; "
-                f"declare the inputs of the graph"
+                f"{path}: the graph has the inputs {sorted(graph_inputs)}, but artifact.yaml declares "
+                f"{sorted(declared)}; declare the inputs of the graph"
             )
         self._outputs = [spec.name for spec in signature.outputs]
         missing = set(self._outputs) - self._session.outputs

@@ -42,8 +42,8 @@ class CutRuntime:
         self._outputs = [spec.name for spec in signature.outputs]
         self._encode = OnnxSession(first.SerializeToString(), f"{path}, its first half", threads=threads)
         self._score = OnnxSession(second.SerializeToString(), f"{path}, its second half", threads=threads)
-        self.encode_signature = _of(signature, self._encode.inputs)
-        self.score_signature = _of(signature, self._score.inputs)
+        self.encode_signature = _restricted(signature, self._encode.inputs)
+        self.score_signature = _restricted(signature, self._score.inputs)
 
     def encode(self, inputs: Inputs) -> NDArray[Any]:
         """Return the encoded histories (B, T, ...) for the inputs of ``encode_signature``.
@@ -108,7 +108,7 @@ def _part(model: "ModelProto", inputs: list[Any], outputs: list[Any]) -> "ModelP
     for node in reversed(model.graph.node):  # a graph lists every value before its use
         if (set(node.output) - boundary) & needed:
             nodes.append(node)
-            needed.update(_read(node))
+            needed.update(_names_read(node))
     part = type(model)()
     part.CopyFrom(model)
     graph: GraphProto = part.graph
@@ -122,28 +122,28 @@ def _part(model: "ModelProto", inputs: list[Any], outputs: list[Any]) -> "ModelP
     return part
 
 
-def _read(node: "NodeProto") -> Iterator[str]:
+def _names_read(node: "NodeProto") -> Iterator[str]:
     """Yield the names that a node reads, including those inside its branches and loops."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (*attribute.graphs, attribute.g):
             for inner in graph.node:
-                yield from _read(inner)
+                yield from _names_read(inner)
 
 
 def _check_inputs(path: Path, first: "ModelProto", signature: Signature) -> None:
     read = {value.name for value in first.graph.input}
-    others = [
+    not_per_request = [
         s.name for s in signature.inputs if s.name in read and s.axes(signature.layout)[0] != "requests"
     ]
-    if others:
+    if not_per_request:
         raise RuntimeFailure(
-            f"{path}: the encoded history may depend only on inputs of the request, got {', '.join(others)}; the graph "
-            f"cannot be cut in two"
+            f"{path}: the encoded history may depend only on inputs of the request, got {', '.join(not_per_request)}; "
+            f"the graph cannot be cut in two"
         )
 
 
-def _of(signature: Signature, names: set[str]) -> Signature:
+def _restricted(signature: Signature, names: set[str]) -> Signature:
     inputs = tuple(spec for spec in signature.inputs if spec.name in names)
     return signature.model_copy(update={"inputs": inputs})
 

@@ -80,8 +80,8 @@ def failure(inputs: Inputs, error: Exception) -> RuntimeFailure:
     PyTorch has no error type for missing memory on CPUs, so the message decides.
     """
     shapes = ", ".join(f"{name}{list(values.shape)}" for name, values in inputs.items())
-    short = isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY)
-    return (OutOfMemory if short else RuntimeFailure)(f"PyTorch failed on {shapes}: {error}")
+    is_memory_short = isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY)
+    return (OutOfMemory if is_memory_short else RuntimeFailure)(f"PyTorch failed on {shapes}: {error}")
 
 
 def refuse_unbuildable(artifact: Artifact) -> None:

@@ -99,7 +99,7 @@ def weights_of(root: Path, artifact: Artifact) -> Weights:
 
 def _layer_of(name: str) -> str:
     match = _LAYER.search(name)
-    assert match is not None, "it is a layer's"
+    assert match is not None, "only tensors of layers are passed"
     return match.group()
 
 

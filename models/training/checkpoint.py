@@ -1,7 +1,8 @@
 """Checkpoints: a killed training continues from the last one. On the CPU its result is the same, bit for bit.
 
 A checkpoint is a folder next to the future artifact. It is written atomically, as safetensors and JSON, never pickle.
-It contains the key of the training, a hash of everything that it is made from. A checkpoint with another key is ignored.
+It contains the key of the training, a hash of everything that it is made from. A checkpoint with another key is
+ignored.
 """
 
 import json
@@ -105,13 +106,13 @@ class TrainingCheckpoint:
 def moments_of(optimizer: torch.optim.Optimizer) -> Weights:
     """Return the state of an optimiser as tensors by name, "<parameter index>.<state name>"."""
     state: dict[int, Weights] = optimizer.state_dict()["state"]
-    return {f"{at}.{name}": value for at, values in state.items() for name, value in values.items()}
+    return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
 
 
 def set_moments(optimizer: torch.optim.Optimizer, moments: Weights) -> None:
     """Restore the state of an optimiser from the result of ``moments_of``."""
     state: dict[int, Weights] = {}
     for key, value in moments.items():
-        at, _, name = key.partition(".")
-        state.setdefault(int(at), {})[name] = value
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

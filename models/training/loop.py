@@ -99,8 +99,8 @@ def fit(
     model, optimizer = accelerator.prepare(module, optimizer)
 
     def select_ndcg() -> float:
-        mine = torch.tensor(score_ndcg(module, select), dtype=torch.float64, device=accelerator.device)
-        return float(broadcast(mine).item())  # all processes use the value of the first one
+        value = torch.tensor(score_ndcg(module, select), dtype=torch.float64, device=accelerator.device)
+        return float(broadcast(value).item())  # all processes use the value of the first one
 
     saved = None if checkpoint is None else checkpoint.load()
     if saved is None:
@@ -115,27 +115,27 @@ def fit(
         set_moments(optimizer, saved.moments)
     saved_s = time.monotonic()
     while reached.step < len(steps) and reached.misses < config.patience:
-        at, best, misses = reached.step + 1, reached.best, reached.misses
+        step_number, best, misses = reached.step + 1, reached.best, reached.misses
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * _warm_then_cosine(reached.step, len(steps), config.warmup)
         step = Step(**send_to_device(vars(train.step(steps[reached.step])), accelerator.device))
         loss = loss_of(model(step.inputs), step)
         if not math.isfinite(loss.item()):
             raise TrainingError(
-                f"{what}: the loss must be finite, got {loss.item()} at step {at} of {len(steps)}; lower "
+                f"{what}: the loss must be finite, got {loss.item()} at step {step_number} of {len(steps)}; lower "
                 f"fit.learning_rate ({config.learning_rate})"
             )
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(model.parameters(), config.clip_norm)
         optimizer.step()
-        if at % every == 0 or at == len(steps):
+        if step_number % every == 0 or step_number == len(steps):
             ndcg = select_ndcg()
             misses = 0 if ndcg > best else misses + 1
             if misses == 0:
                 best, best_weights = ndcg, _copy(module)
-        reached = TrainingProgress(at, best, misses)
-        progress(what, at, len(steps), f"loss {loss.item():.3f}, NDCG@10 {best:.4f}")
+        reached = TrainingProgress(step_number, best, misses)
+        progress(what, step_number, len(steps), f"loss {loss.item():.3f}, NDCG@10 {best:.4f}")
         if checkpoint is not None and time.monotonic() - saved_s >= config.checkpoint_every_s:
             if accelerator.is_main_process:
                 checkpoint.save(Snapshot(reached, _copy(module), best_weights, moments_of(optimizer)))

@@ -42,8 +42,8 @@ def distillation_loss(scores: Tensor, step: Step, *, temperature: float, label_w
         label_weight: weight of the softmax loss of the labels, 0 to 1. The rest is the weight of the teacher's part.
     """
     assert step.teacher is not None
-    wanted = _log_shares(step.teacher / temperature, step).exp()
-    each = -(wanted * _log_shares(scores / temperature, step)).sum(dim=1)
+    teacher_shares = _log_shares(step.teacher / temperature, step).exp()
+    each = -(teacher_shares * _log_shares(scores / temperature, step)).sum(dim=1)
     from_teacher = temperature**2 * each.mean()
     return (1 - label_weight) * from_teacher + label_weight * list_loss(scores, step, "softmax")
 

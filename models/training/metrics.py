@@ -35,8 +35,8 @@ def list_ndcg(
     gains = to_lists(labels, offsets)
     discounts = 1.0 / np.log2(np.arange(2, 2 + min(TOP, gains.shape[1])))
     ideal = _top_gains(gains, gains, present) @ discounts
-    got = _top_gains(gains, to_lists(scores, offsets), present) @ discounts
-    return np.asarray(np.divide(got, ideal, out=np.full(len(ideal), np.nan), where=ideal > 0))
+    actual = _top_gains(gains, to_lists(scores, offsets), present) @ discounts
+    return np.asarray(np.divide(actual, ideal, out=np.full(len(ideal), np.nan), where=ideal > 0))
 
 
 def list_reciprocal_rank(

@@ -32,8 +32,8 @@ def score(
     done = 0
     with torch.inference_mode():
         longest = int(np.diff(lists.batch.offsets).max(initial=1))
-        together = max(1, min(LISTS_SCORED_TOGETHER, CANDIDATES_SCORED_TOGETHER // longest))
-        for requests in lists.by_size(together):
+        lists_per_pass = max(1, min(LISTS_SCORED_TOGETHER, CANDIDATES_SCORED_TOGETHER // longest))
+        for requests in lists.by_size(lists_per_pass):
             inputs = send_to_device(lists.step(requests).inputs, device)
             positions, offsets = gather_positions(lists.batch.offsets, requests)
             scores[positions] = from_lists(module(inputs).cpu().numpy(), offsets)

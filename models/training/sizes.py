@@ -102,7 +102,7 @@ def _columns(names: Iterable[str], catalogue: Catalogue) -> Shapes:
 
 
 def _expect(kind: str, names: Iterable[str], known: Iterable[str], prefix: str = "") -> None:
-    there = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
+    available = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
     for name in names:
-        if name not in there:
-            raise TrainingError(f"training: unknown {kind}, got {name!r}; name one of {', '.join(there)}")
+        if name not in available:
+            raise TrainingError(f"training: unknown {kind}, got {name!r}; name one of {', '.join(available)}")

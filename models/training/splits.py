@@ -115,7 +115,7 @@ class Splits:
             assembler = InputAssembler(ranker.signature, self._catalogue, whole_lists=True)
             batch, labels = self.labelled(name, count)
             what, total = f"scoring the {name} lists", len(batch)
-            scores = score(module, Lists(batch, labels, assembler), lambda at: progress(what, at, total))
+            scores = score(module, Lists(batch, labels, assembler), lambda done: progress(what, done, total))
             self._scored[name, count] = batch.adding(candidates={"score": scores}), labels
         return self._scored[name, count]
 

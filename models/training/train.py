@@ -179,8 +179,8 @@ class Trainer:
         checkpoint = TrainingCheckpoint(root.with_name(f"{root.name}.training"), lineage["key"])
         if force:
             checkpoint.clear()
-        elif (known := already_trained(root, lineage["key"])) is not None:
-            return Trained(known, root, fresh=False)
+        elif (existing := already_trained(root, lineage["key"])) is not None:
+            return Trained(existing, root, fresh=False)
         options = recipe.options().model_dump(mode="json")
         started_s = time.monotonic()
         torch.manual_seed(self._config.seed)
@@ -192,8 +192,8 @@ class Trainer:
         if (over := self._config.over_catalogue) is not None:
             train = replace(train, sampler=NegativeSampler(len(self._catalogue), over.negatives))
         select, report = (valid.subset(part) for part in np.array_split(np.arange(len(valid)), 2))
-        some = np.random.default_rng(self._config.seed).permutation(len(train))[:STANDARDISED_ON]
-        sample = train.step(some)
+        indices = np.random.default_rng(self._config.seed).permutation(len(train))[:STANDARDISED_ON]
+        sample = train.step(indices)
         module.standardise({**sample.inputs, "present": sample.present})
         fitted = fit(
             module,

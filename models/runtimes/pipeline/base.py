@@ -131,8 +131,8 @@ def cut(sizes: Sequence[int], ranks: int) -> list[range]:
         allowed = range(
             bounds[-1] + 1, len(sizes) - (ranks - run) + 1
         )  # leaves at least one size for each other run
-        wanted = ends[-1] * run / ranks
-        bounds.append(min(allowed, key=lambda end: abs(ends[end] - wanted)))
+        target = ends[-1] * run / ranks
+        bounds.append(min(allowed, key=lambda end: abs(ends[end] - target)))
     return [range(*pair) for pair in zip(bounds, [*bounds[1:], len(sizes)], strict=True)]
 
 

@@ -33,7 +33,7 @@ class HistoryStage:
         self._share = Share(_PATH, layers, len(module.layers), before)
         self._module = module
         self._layers = list(layers_of(module.layers))[layers.start : layers.stop]
-        self._of_candidates = next(spec.name for spec in signature.inputs if spec.per_candidate)
+        self._candidate_input = next(spec.name for spec in signature.inputs if spec.per_candidate)
 
     def owns(self, name: str) -> bool:
         """Return whether this stage needs the named tensor."""
@@ -45,14 +45,14 @@ class HistoryStage:
     def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
         """Return the history as the first part, then the candidates, cut along the longer of their two axes."""
         requests, longest = inputs["history_mask"].shape
-        chunks, count = inputs[self._of_candidates].shape[:2]
+        chunks, count = inputs[self._candidate_input].shape[:2]
         axis = 0 if chunks > count else 1
         width = self._module.options.width
-        work = _Batch(self._module, self._layers, self._share, inputs, axis)
-        parts = [MicroBatch((requests, 1 + longest, width), work.encode)]
+        batch = _Batch(self._module, self._layers, self._share, inputs, axis)
+        parts = [MicroBatch((requests, 1 + longest, width), batch.encode)]
         for start, length in runs((chunks, count)[axis], (count, chunks)[axis], micro_batches):
             shape = (length, count, width) if axis == 0 else (chunks, length, width)
-            parts.append(MicroBatch(shape, partial(work.score, start, length)))
+            parts.append(MicroBatch(shape, partial(batch.score, start, length)))
         return Schedule(parts, (chunks, count), axis)
 
 
@@ -70,7 +70,7 @@ class _Batch:
         self._module, self._layers, self._share = module, layers, share
         self._inputs, self._axis = inputs, axis
         self._past: Tensor | None = None
-        self._kept: Tensor | None = None
+        self._present: Tensor | None = None
         self._candidates: Tensor | None = None
 
     def encode(self, history: Tensor | None) -> Tensor | None:
@@ -83,7 +83,7 @@ class _Batch:
         is_last = self._share.is_last
         encoded, history = self._module.encode_through(self._layers, history, is_last=is_last)
         self._past = encoded[self._inputs["chunk_of"]]
-        self._kept = self._module.kept_of(self._inputs, encoded.dtype)
+        self._present = self._module.kept_of(self._inputs, encoded.dtype)
         return None if is_last else history
 
     def score(self, start: int, length: int, candidates: Tensor | None) -> Tensor:
@@ -98,9 +98,11 @@ class _Batch:
             if self._candidates is None:
                 self._candidates = self._module.embed_candidates(self._inputs)
             candidates = self._candidates.narrow(self._axis, start, length)
-        assert self._past is not None and self._kept is not None, "the history goes first"
-        past, kept = self._past, self._kept
+        assert self._past is not None and self._present is not None, (
+            "the history goes through the stages first"
+        )
+        past, present = self._past, self._present
         if self._axis == 0:
-            past, kept = past.narrow(0, start, length), kept.narrow(0, start, length)
-        passed = self._module.score_through(self._layers, candidates, past, kept)
-        return self._module.scores_of(passed) if self._share.is_last else passed
+            past, present = past.narrow(0, start, length), present.narrow(0, start, length)
+        activations = self._module.score_through(self._layers, candidates, past, present)
+        return self._module.scores_of(activations) if self._share.is_last else activations

@@ -14,7 +14,7 @@ from models.architectures.sequence_classifier import SequenceClassifier
 from models.runtimes.pipeline.base import MicroBatch, Schedule, Share, runs, share_of
 
 
-class _Passed(Exception):
+class _ForwardEnded(Exception):
     """Ends the forward after the last layer of this rank.
 
     Attributes:
@@ -36,17 +36,19 @@ class HuggingFaceStage:
         """
         self._module = module
         self._width = int(module.model.config.hidden_size)
-        base = f"model.{module.model.base_model_prefix}"
+        encoder_name = f"model.{module.model.base_model_prefix}"
         lists = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.ModuleList)]
-        path, layers = max(lists, key=lambda named: len(named[1]), default=("", nn.ModuleList()))
-        children = [f"{base}.{name}" for name, _ in module.get_submodule(base).named_children()]
-        holder = next((name for name in children if f"{path}.".startswith(f"{name}.")), None)
+        list_name, layers = max(lists, key=lambda named: len(named[1]), default=("", nn.ModuleList()))
+        children = [
+            f"{encoder_name}.{name}" for name, _ in module.get_submodule(encoder_name).named_children()
+        ]
+        holder = next((name for name in children if f"{list_name}.".startswith(f"{name}.")), None)
         if holder is None:
             raise ValueError("the model has no list of layers; use runtime.kind: onnx or torch")
         before = tuple(children[: children.index(holder)])
-        beside = () if holder == path else (holder,)
-        self._share = Share(path, share_of(layers, rank, ranks), len(layers), before, beside)
-        self._given: Tensor | None = None
+        beside = () if holder == list_name else (holder,)
+        self._share = Share(list_name, share_of(layers, rank, ranks), len(layers), before, beside)
+        self._received: Tensor | None = None
 
     def owns(self, name: str) -> bool:
         """Return whether this stage needs the named tensor."""
@@ -62,10 +64,10 @@ class HuggingFaceStage:
         setattr(self._module.get_submodule(parent), name, own)
         if not share.is_first:
             for path in share.before:
-                self._module.get_submodule(path).forward = self._come_in
-            own[0].register_forward_pre_hook(self._enter, with_kwargs=True)
+                self._module.get_submodule(path).forward = self._received_activations
+            own[0].register_forward_pre_hook(self._replace_input, with_kwargs=True)
         if not share.is_last:
-            own[-1].register_forward_hook(_leave)
+            own[-1].register_forward_hook(_end_forward)
 
     def schedule(self, inputs: Mapping[str, Tensor], micro_batches: int) -> Schedule:
         """Return the pairs, cut into runs."""
@@ -73,27 +75,27 @@ class HuggingFaceStage:
         parts = []
         for start, length in runs(pairs, tokens, micro_batches):
             own = {name: inputs[name].narrow(0, start, length) for name in self._module.inputs}
-            parts.append(MicroBatch((length, tokens, self._width), partial(self._work, own)))
+            parts.append(MicroBatch((length, tokens, self._width), partial(self._run_pairs, own)))
         return Schedule(parts, (pairs,))
 
-    def _work(self, inputs: Mapping[str, Tensor], received: Tensor | None) -> Tensor:
+    def _run_pairs(self, inputs: Mapping[str, Tensor], received: Tensor | None) -> Tensor:
         self._received = received
         try:
             scores: Tensor = self._module(inputs)
-        except _Passed as passed:
-            return passed.activations
+        except _ForwardEnded as ended:
+            return ended.activations
         return scores
 
-    def _come_in(self, *_: Any, **__: Any) -> Tensor:
-        assert self._received is not None, "a later rank is given activations"
+    def _received_activations(self, *_: Any, **__: Any) -> Tensor:
+        assert self._received is not None, "a later rank receives activations first"
         return self._received
 
-    def _enter(self, _layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _replace_input(self, _layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Pass the received activations to the first layer, even if code before it has changed them."""
         if args:
-            return (self._come_in(), *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": self._come_in()}
+            return (self._received_activations(), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": self._received_activations()}
 
 
-def _leave(_layer: nn.Module, _args: Any, output: Any) -> None:
-    raise _Passed(output[0] if isinstance(output, tuple) else output)
+def _end_forward(_layer: nn.Module, _args: Any, output: Any) -> None:
+    raise _ForwardEnded(output[0] if isinstance(output, tuple) else output)

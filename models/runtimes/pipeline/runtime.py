@@ -68,7 +68,7 @@ class PipelineRuntime:
                 tensors = {name: torch.from_numpy(each).to(self._device) for name, each in inputs.items()}
                 schedule = self._stage.schedule(tensors, self._micro_batches)
             except FAULTS as error:  # all ranks fail in the same way
-                raise _known(failure(inputs, error)) from error
+                raise _as_batch_failure(failure(inputs, error)) from error
             links = _Links(self._group, self._rank, self._device)
             try:
                 scores = self._run(inputs, schedule, links)
@@ -88,17 +88,17 @@ class PipelineRuntime:
         is_last = self._rank + 1 == self._ranks
         for number, part in enumerate(schedule.parts):
             received = links.receive(self._rank - 1, number, part.shape) if self._rank else None
-            leaving = None
+            outgoing = None
             if not links.failed:
                 try:
-                    leaving = part.work(received)
+                    outgoing = part.work(received)
                 except FAULTS as error:
-                    logger.warning("%s", _known(failure(inputs, error)))
+                    logger.warning("%s", _as_batch_failure(failure(inputs, error)))
                     links.failed = 1 + self._rank
             if not is_last:
-                links.send(self._rank + 1, number, part.shape, leaving)
-            elif leaving is not None:
-                scores.append(leaving)
+                links.send(self._rank + 1, number, part.shape, outgoing)
+            elif outgoing is not None:
+                scores.append(outgoing)
         if is_last:
             links.send(0, 0, schedule.shape, None if links.failed else torch.cat(scores, dim=schedule.axis))
         return torch.empty(0) if self._rank else links.receive(self._ranks - 1, 0, schedule.shape)
@@ -159,7 +159,7 @@ def _load(
     stage.ready()
 
 
-def _known(error: RuntimeFailure) -> RuntimeFailure:
+def _as_batch_failure(error: RuntimeFailure) -> RuntimeFailure:
     """Return the error of a batch as a BatchFailure, of which all ranks know.
 
     Raises:

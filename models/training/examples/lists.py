@@ -97,8 +97,8 @@ class Lists:
             part = part[np.argsort(past[part], kind="stable")]
             group = np.arange(len(part)) // (size * _STEPS_SORTED_TOGETHER // _HISTORY_GROUPS)
             part = part[np.lexsort((lengths[part], group))]
-            steps += [part[at : at + size] for at in range(0, len(part), size)]
-        return [steps[at] for at in random.permutation(len(steps))]
+            steps += [part[index : index + size] for index in range(0, len(part), size)]
+        return [steps[index] for index in random.permutation(len(steps))]
 
     def by_size(self, size: int) -> Iterator[NDArray[np.int64]]:
         """Yield the indices of all lists once, ``size`` at a time. Lists of similar size are together."""
@@ -137,8 +137,8 @@ def thinned(
     """Return at most ``count`` lists, evenly spaced in the order of the data, which is the order of time."""
     if count is None or len(batch) <= count:
         return batch, labels
-    kept = np.linspace(0, len(batch) - 1, count).astype(np.int64)
-    return _split_labels(batch.adding(candidates={"label": labels}).take(kept))
+    indices = np.linspace(0, len(batch) - 1, count).astype(np.int64)
+    return _split_labels(batch.adding(candidates={"label": labels}).take(indices))
 
 
 def _split_labels(batch: RaggedBatch) -> tuple[RaggedBatch, NDArray[np.float32]]:
@@ -177,11 +177,11 @@ def expect_numbers(what: str, batch: RaggedBatch, labels: NDArray[np.float32]) -
         for name, column in batch.requests.items()
     }
     for name, values in {**columns, **batch.candidates, "labels": labels}.items():
-        bad = ~np.isfinite(values)
-        if bad.any():
+        not_finite = ~np.isfinite(values)
+        if not_finite.any():
             raise TrainingError(
-                f"{what}: {name} must be finite, got {int(bad.sum())} NaN or infinite values of {values.size}; correct "
-                f"the source, and build the data set again"
+                f"{what}: {name} must be finite, got {int(not_finite.sum())} NaN or infinite values of {values.size}; "
+                f"correct the source, and build the data set again"
             )
     if (labels < 0).any():
         raise TrainingError(f"{what}: labels must be 0 or more, got {labels.min()}; build the data set again")

@@ -41,15 +41,15 @@ class NegativeSampler:
         """
         lists = np.repeat(np.arange(len(batch)), self.count)
         drawn = np.random.default_rng(seed).integers(0, self.items, len(lists))
-        held = batch.request_of() * self.items + batch.rows
-        fresh = ~np.isin(lists * self.items + drawn, held)
-        request = np.concatenate([batch.request_of(), lists[fresh]])
+        own_items = batch.request_of() * self.items + batch.rows
+        is_new = ~np.isin(lists * self.items + drawn, own_items)
+        request = np.concatenate([batch.request_of(), lists[is_new]])
         order = np.argsort(request, kind="stable")
-        labels = np.concatenate([batch.candidates[LABEL], np.zeros(int(fresh.sum()), dtype=np.float32)])
+        labels = np.concatenate([batch.candidates[LABEL], np.zeros(int(is_new.sum()), dtype=np.float32)])
         return replace(
             batch,
             offsets=offsets_of(np.bincount(request, minlength=len(batch))),
-            rows=np.concatenate([batch.rows, drawn[fresh]])[order],
+            rows=np.concatenate([batch.rows, drawn[is_new]])[order],
             candidates={LABEL: labels[order]},
         )
 
@@ -69,13 +69,13 @@ def over_catalogue(
     items = len(catalogue)
     full = np.zeros((len(batch), items), dtype=np.float32)
     full[batch.request_of(), batch.rows] = labels
-    kept = np.ones(full.shape, dtype=np.bool_)
+    included = np.ones(full.shape, dtype=np.bool_)
     if not repeats:
         past = batch.requests[f"user.{history}"]
         assert isinstance(past, RaggedArray)
         rows = catalogue.rows_of_keys(past.values)
         request = np.repeat(np.arange(len(batch)), np.diff(past.offsets))
-        kept[request[rows >= 0], rows[rows >= 0]] = False
-        kept |= full > 0
-    rows = np.broadcast_to(np.arange(items), full.shape)[kept]
-    return replace(batch, offsets=offsets_of(kept.sum(axis=1)), rows=rows, candidates={}), full[kept]
+        included[request[rows >= 0], rows[rows >= 0]] = False
+        included |= full > 0
+    rows = np.broadcast_to(np.arange(items), full.shape)[included]
+    return replace(batch, offsets=offsets_of(included.sum(axis=1)), rows=rows, candidates={}), full[included]
