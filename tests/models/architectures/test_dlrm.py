@@ -1,4 +1,4 @@
-"""DLRM against its definition, computed field by field."""
+"""DLRM scores, compared with its definition computed field by field."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ DENSE = torch.randn(9, 5, generator=torch.Generator().manual_seed(1))
 SPARSE = torch.randint(0, 11, (9, 3), generator=torch.Generator().manual_seed(2))
 
 
-def test_scores_are_those_of_the_paper() -> None:
+def test_scores_match_the_definition_in_the_paper() -> None:
     torch.manual_seed(0)
     model = Dlrm(OPTIONS)
     with torch.inference_mode():
@@ -24,7 +24,7 @@ def test_scores_are_those_of_the_paper() -> None:
     np.testing.assert_allclose(scores, expected, atol=1e-6)
 
 
-def test_dense_features_of_the_request_reach_its_candidates() -> None:
+def test_dense_features_of_a_request_apply_to_its_candidates() -> None:
     torch.manual_seed(0)
     each = Dlrm(OPTIONS)
     shared = Dlrm(OPTIONS.model_copy(update={"dense_per_request": True}))
@@ -38,7 +38,7 @@ def test_dense_features_of_the_request_reach_its_candidates() -> None:
         )
 
 
-def test_the_standard_model_has_the_published_sizes() -> None:
+def test_default_sizes_are_the_published_ones() -> None:
     assert DlrmOptions().rows == 100_000
     model = Dlrm(DlrmOptions(rows=10))
     assert model.table.shape == (26 * 10, 64)
@@ -52,7 +52,7 @@ def test_the_standard_model_has_the_published_sizes() -> None:
     ]
 
 
-def test_the_signature_says_whose_the_dense_features_are() -> None:
+def test_signature_names_the_source_of_the_dense_features() -> None:
     shared = OPTIONS.model_copy(update={"dense_per_request": True})
     sources = [[spec.source for spec in Dlrm(o).signature("").inputs] for o in (OPTIONS, shared)]
     assert sources == [["item.dense", "item.sparse"], ["user.dense", "item.sparse", "batch.request_of"]]

@@ -1,4 +1,4 @@
-"""The history ranker: how the history is encoded, what candidates cost, and how it can be split."""
+"""The history ranker: encoding of the history, cost of candidates, and splitting over ranks."""
 
 import copy
 import threading
@@ -44,10 +44,10 @@ def test_the_history_is_encoded_causally(catalogue: Catalogue, monkeypatch: pyte
         model(inputs)
     before, after = (x for x in seen if len(x) == 7)  # the beginning and six ratings
     moved = (before - after).abs().amax(dim=1) > TOLERANCE
-    assert moved.tolist() == [False] * 5 + [True] * 2  # what came before rating 4 does not see it
+    assert moved.tolist() == [False] * 5 + [True] * 2  # earlier tokens do not attend to rating 4
 
 
-def test_the_options_rebuild_the_same_shapes() -> None:
+def test_module_keeps_its_options_and_the_usual_projection_names() -> None:
     model = make_ranker()
     assert model.options == RANKER
     names = {name.rpartition(".")[0].rpartition(".")[2] for name in model.state_dict() if "proj" in name}
@@ -64,40 +64,39 @@ def test_cost_is_linear_in_candidates(catalogue: Catalogue) -> None:
 
     one, thousand, two_thousand = (operations(count) for count in (1, 1000, 2000))
     each = (two_thousand - thousand) / 1000
-    assert thousand - one == pytest.approx(
-        999 * each
-    )  # and the history is encoded once, whatever their number
+    # The history is encoded once for any number of candidates.
+    assert thousand - one == pytest.approx(999 * each)
 
 
-class Reduced(nn.Module):
-    """A row-split projection of one rank: partial sums are added over the ranks, its bias once."""
+class RowSplitLinear(nn.Module):
+    """One rank's part of a row-split projection. Partial sums are added over the ranks, and then the bias once."""
 
-    def __init__(self, whole: nn.Linear, rank: int, ranks: int, meeting: "Meeting") -> None:
+    def __init__(self, whole: nn.Linear, rank: int, ranks: int, all_reduce: "AllReduce") -> None:
         super().__init__()
         self.weight = whole.weight.chunk(ranks, dim=1)[rank]
-        self.bias, self.rank, self.meeting = whole.bias, rank, meeting
+        self.bias, self.rank, self.all_reduce = whole.bias, rank, all_reduce
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.meeting.total(self.rank, linear(x, self.weight)) + self.bias
+        return self.all_reduce.total(self.rank, linear(x, self.weight)) + self.bias
 
 
-class Meeting:
-    """Adds up what every rank brings, as an all-reduce does."""
+class AllReduce:
+    """Sums the parts of all ranks, which are threads."""
 
     def __init__(self, ranks: int) -> None:
-        self.brought: list[Tensor] = [torch.empty(0)] * ranks
+        self.parts: list[Tensor] = [torch.empty(0)] * ranks
         self.barrier = threading.Barrier(ranks, timeout=30)
 
     def total(self, rank: int, part: Tensor) -> Tensor:
-        self.brought[rank] = part
+        self.parts[rank] = part
         self.barrier.wait()
-        total = torch.stack(self.brought).sum(dim=0)
+        total = torch.stack(self.parts).sum(dim=0)
         self.barrier.wait()
         return total
 
 
-def split(layer: TransformerLayer, rank: int, ranks: int, meeting: Meeting) -> None:
-    """Leave one rank its heads and its part of the feed-forward, by the projections' names alone."""
+def split(layer: TransformerLayer, rank: int, ranks: int, all_reduce: AllReduce) -> None:
+    """Cut a layer to one rank's heads and part of the feed-forward, using only the names of the projections."""
     for name in ("q_proj", "k_proj", "v_proj", "up_proj"):
         whole = getattr(layer, name)
         part = nn.Linear(whole.in_features, whole.out_features // ranks, bias=whole.bias is not None)
@@ -106,18 +105,18 @@ def split(layer: TransformerLayer, rank: int, ranks: int, meeting: Meeting) -> N
             part.bias = nn.Parameter(whole.bias.chunk(ranks)[rank])
         setattr(layer, name, part)
     for name in ("o_proj", "down_proj"):
-        setattr(layer, name, Reduced(getattr(layer, name), rank, ranks, meeting))
+        setattr(layer, name, RowSplitLinear(getattr(layer, name), rank, ranks, all_reduce))
 
 
 def test_heads_split_over_two_ranks_give_the_same_scores(catalogue: Catalogue) -> None:
     whole = make_ranker()
     inputs = inputs_of(whole, catalogue, [9, 30], [8, 3])
-    meeting, scores = Meeting(2), [torch.empty(0), torch.empty(0)]
+    all_reduce, scores = AllReduce(2), [torch.empty(0), torch.empty(0)]
 
     def work(rank: int) -> None:
         model = copy.deepcopy(whole)
         for layer in layers_of(model.layers):
-            split(layer, rank, 2, meeting)
+            split(layer, rank, 2, all_reduce)
         with torch.inference_mode():
             scores[rank] = model(inputs)
 
@@ -139,7 +138,7 @@ def test_the_large_size_has_300_million_parameters() -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) >= 300_000_000
 
 
-def test_a_candidate_is_told_what_the_history_says_of_it() -> None:
+def test_repeats_give_a_candidate_the_history_values_of_the_same_item() -> None:
     options = HistoryRankerOptions(
         items={"colour": (1,)},
         history_values=RANKER.history_values,
@@ -162,7 +161,7 @@ def test_a_candidate_is_told_what_the_history_says_of_it() -> None:
         "chunk_of": torch.tensor([0]),
     }
     repeats = model._repeats(inputs)
-    assert repeats[0, :, 0].tolist() == [1.0, 0.0, 0.0]  # 6 lies in the padding, and 0 is no item
+    assert repeats[0, :, 0].tolist() == [1.0, 0.0, 0.0]  # 6 is in the padding, and 0 is not an item
     assert repeats[0, 0, 1].item() == pytest.approx(0.7)
     assert (repeats[0, 1:] == 0).all()
     assert model(inputs).shape == (1, 3)

@@ -1,4 +1,4 @@
-"""The listwise reranker: the list and the user's past count, padding and order do not."""
+"""The listwise reranker: scores depend on the list and the history, but not on padding and order."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ TOLERANCE = 1e-5
 
 
 class Scorer:
-    """A reranker with the assembly of its inputs."""
+    """A reranker with the assembler of its inputs."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.model = make_reranker()
@@ -34,7 +34,7 @@ class Scorer:
         return scores
 
     def __call__(self, batch: RaggedBatch) -> NDArray[np.float32]:
-        """Give scores (N,)."""
+        """Return the scores (N,)."""
         scores = self.padded(self.inputs(batch))
         return np.asarray(self.assembler.flatten({"score": scores}, batch)["score"])
 
@@ -44,7 +44,7 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     return Scorer(make_catalogue(tmp_path_factory.mktemp("world") / "catalogue"))
 
 
-def test_before_training_the_rankers_scores_pass_unchanged(scorer: Scorer) -> None:
+def test_untrained_reranker_returns_the_scores_of_the_ranker(scorer: Scorer) -> None:
     inputs = scorer.inputs(make_batch([4, 2], [3, 0]))
     with torch.inference_mode():
         assert torch.equal(ListwiseReranker(RERANKER)(inputs), inputs["ranked"])
@@ -52,7 +52,9 @@ def test_before_training_the_rankers_scores_pass_unchanged(scorer: Scorer) -> No
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 8)), min_size=1, max_size=5), st.integers(0, 999))
 @settings(max_examples=30)
-def test_padding_and_company_change_nothing(scorer: Scorer, shapes: list[tuple[int, int]], seed: int) -> None:
+def test_scores_do_not_depend_on_padding_or_other_requests(
+    scorer: Scorer, shapes: list[tuple[int, int]], seed: int
+) -> None:
     batch = make_batch([n for n, _ in shapes], [past for _, past in shapes], seed)
     together = scorer(batch)
     for index in range(len(batch)):
@@ -60,7 +62,7 @@ def test_padding_and_company_change_nothing(scorer: Scorer, shapes: list[tuple[i
         np.testing.assert_allclose(together[own], scorer(batch.take(np.array([index]))), atol=TOLERANCE)
 
 
-def test_what_stands_in_padded_slots_changes_nothing(scorer: Scorer) -> None:
+def test_values_in_padded_slots_change_no_score(scorer: Scorer) -> None:
     inputs = scorer.inputs(make_batch([3, 5], [2, 4]))
     before = scorer.padded(inputs)[0, :3].copy()
     inputs["item_attributes"][0, 3:] = 1e6
@@ -69,13 +71,13 @@ def test_what_stands_in_padded_slots_changes_nothing(scorer: Scorer) -> None:
     np.testing.assert_allclose(scorer.padded(inputs)[0, :3], before, atol=TOLERANCE)
 
 
-def test_the_order_of_the_list_changes_no_score(scorer: Scorer) -> None:
+def test_scores_do_not_depend_on_the_order_of_the_list(scorer: Scorer) -> None:
     batch = make_batch([6], [3])
     order = np.array([3, 1, 5, 0, 4, 2])
     np.testing.assert_allclose(scorer(batch.keep(order, batch.offsets)), scorer(batch)[order], atol=TOLERANCE)
 
 
-def test_another_candidate_or_another_past_changes_the_scores_of_the_list(scorer: Scorer) -> None:
+def test_scores_depend_on_the_other_candidates_and_on_the_history(scorer: Scorer) -> None:
     batch = make_batch([5], [3])
     before = scorer(batch)
     other = replace(batch, rows=np.append(batch.rows[:4], (batch.rows[4] + 1) % 60))
@@ -88,7 +90,7 @@ def test_another_candidate_or_another_past_changes_the_scores_of_the_list(scorer
     assert np.abs(scorer(better) - before).min() > TOLERANCE
 
 
-def test_equal_scores_and_single_candidates_stay_finite(scorer: Scorer) -> None:
+def test_scores_are_finite_for_equal_scores_and_single_candidates(scorer: Scorer) -> None:
     batch = make_batch([1, 4], [0, 0])
     same = batch.adding(candidates={"score": np.full(5, 2.0, dtype=np.float32)})
     assert np.isfinite(scorer(same)).all()

@@ -1,4 +1,4 @@
-"""Both rankers: what a score may depend on, and what they read."""
+"""Both rankers: the dependencies of a score, and the features that they read."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ SHAPES = st.lists(st.tuples(st.integers(1, 120), st.integers(0, 8)), min_size=1,
 
 
 class Scorer:
-    """A ranker with the assembly of its inputs: scores (N,) of ragged batches."""
+    """A ranker with the assembler of its inputs. A call returns the scores (N,) of a ragged batch."""
 
     def __init__(self, model: Ranker, catalogue: Catalogue) -> None:
         self.model = model
@@ -40,7 +40,7 @@ def scorer(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 @given(SHAPES, st.integers(0, 1000))
 @settings(max_examples=40, deadline=None)
-def test_the_company_of_other_requests_does_not_change_a_score(
+def test_scores_do_not_depend_on_other_requests_in_the_batch(
     scorer: Scorer, shapes: list[tuple[int, int]], seed: int
 ) -> None:
     batch = make_batch([length for length, _ in shapes], [past for _, past in shapes], seed)
@@ -54,7 +54,7 @@ def test_the_company_of_other_requests_does_not_change_a_score(
 
 @given(st.integers(2, 20), st.integers(0, 8), st.data())
 @settings(max_examples=40, deadline=None)
-def test_the_other_candidates_do_not_change_a_score(
+def test_scores_do_not_depend_on_other_candidates(
     scorer: Scorer, count: int, past: int, data: st.DataObject
 ) -> None:
     batch = make_batch([count], [past], seed=count)
@@ -63,12 +63,12 @@ def test_the_other_candidates_do_not_change_a_score(
     np.testing.assert_allclose(scorer(batch)[kept], scorer(fewer), atol=TOLERANCE)
 
 
-def test_an_empty_history_has_a_finite_score(scorer: Scorer) -> None:
+def test_scores_are_finite_with_an_empty_history(scorer: Scorer) -> None:
     assert np.isfinite(scorer(make_batch([3, 2], [0, 0]))).all()
     assert np.isfinite(scorer(make_batch([3, 2], [0, 5]))).all()
 
 
-def test_every_part_of_the_history_counts(scorer: Scorer) -> None:
+def test_scores_depend_on_every_entry_of_the_history(scorer: Scorer) -> None:
     batch = make_batch([6], [5])
     before = scorer(batch)
     for name in ("user.history_rating", "user.history_age_days"):
@@ -81,7 +81,7 @@ def test_every_part_of_the_history_counts(scorer: Scorer) -> None:
             assert np.abs(scorer(changed) - before).max() > TOLERANCE, (name, at)
 
 
-def test_a_context_or_profile_change_reaches_every_candidate(scorer: Scorer) -> None:
+def test_context_and_profile_affect_every_candidate(scorer: Scorer) -> None:
     batch = make_batch([6], [3])
     before = scorer(batch)
     for name in ("user.profile", "context.hour", "context.rain_mm", "context.position"):
@@ -101,7 +101,7 @@ def test_extreme_context_values_keep_scores_finite(scorer: Scorer) -> None:
     assert np.isfinite(scorer(batch.adding(requests={**extreme, **far}))).all()
 
 
-def test_what_is_asked_for_beside_the_context_is_read() -> None:
+def test_reads_configured_request_cell_and_distance_features() -> None:
     further = {
         "request": {"global.snow_cm": ()},
         "cells": {"news": (3,)},

@@ -5,7 +5,7 @@ from models.architectures.registry import ARCHITECTURES
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES.builtins)
-def test_the_options_of_an_architecture_carry_its_name(name: str) -> None:
+def test_default_name_in_the_options_is_the_registered_name(name: str) -> None:
     architecture = ARCHITECTURES.get(name)
     assert architecture.config.model_fields["name"].default == name
     assert isinstance(architecture.build, type)

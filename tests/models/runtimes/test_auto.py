@@ -1,4 +1,4 @@
-"""What ``kind: auto`` chooses, and that more of anything never makes it choose worse."""
+"""The choices of ``kind: auto``. More resources never lead to a worse choice."""
 
 from dataclasses import replace
 
@@ -71,7 +71,7 @@ def ranks_of(choice: Choice) -> int:
 
 
 @given(WEIGHTS, DEVICES, DEADLINES, st.integers(0, 1 << 38))
-def test_more_memory_never_makes_it_dispatch_or_split_further(
+def test_more_memory_never_leads_to_dispatch_or_more_ranks(
     weights: Weights, device: Device, deadline_ms: float, more: int
 ) -> None:
     before = chosen(weights, device, deadline_ms)
@@ -82,7 +82,7 @@ def test_more_memory_never_makes_it_dispatch_or_split_further(
 
 
 @given(WEIGHTS, DEVICES, DEADLINES, DEADLINES)
-def test_a_looser_objective_never_takes_more_ranks(
+def test_looser_objective_never_needs_more_ranks(
     weights: Weights, device: Device, one_ms: float, other_ms: float
 ) -> None:
     tight, loose = sorted([one_ms, other_ms])
@@ -90,7 +90,7 @@ def test_a_looser_objective_never_takes_more_ranks(
 
 
 @given(WEIGHTS, DEVICES, DEADLINES, st.integers(0, 16))
-def test_more_room_on_a_node_never_makes_it_dispatch(
+def test_more_ranks_on_a_node_never_lead_to_dispatch(
     weights: Weights, device: Device, deadline_ms: float, more: int
 ) -> None:
     if not isinstance(chosen(weights, device, deadline_ms).runtime, AccelerateConfig):
@@ -99,7 +99,7 @@ def test_more_room_on_a_node_never_makes_it_dispatch(
 
 
 @given(WEIGHTS, DEVICES, DEADLINES)
-def test_a_rank_holds_what_fits_it_and_the_choice_can_run(
+def test_chosen_runtime_fits_the_device_and_can_run_the_model(
     weights: Weights, device: Device, deadline_ms: float
 ) -> None:
     choice = chosen(weights, device, deadline_ms)
@@ -123,7 +123,7 @@ def test_a_rank_holds_what_fits_it_and_the_choice_can_run(
 
 
 @given(WEIGHTS, DEVICES, DEADLINES)
-def test_one_process_where_it_fits_and_is_in_time(
+def test_chooses_one_process_if_it_fits_and_is_fast_enough(
     weights: Weights, device: Device, deadline_ms: float
 ) -> None:
     in_time = estimate_ms(weights, device, 200) <= OBJECTIVE_SHARE * deadline_ms
@@ -131,32 +131,34 @@ def test_one_process_where_it_fits_and_is_in_time(
         assert ranks_of(chosen(weights, device, deadline_ms)) == 1
 
 
-def test_a_small_ranker_on_a_cpu_is_onnx() -> None:
+def test_chooses_onnx_for_a_small_ranker_on_a_cpu() -> None:
     choice = chosen(SMALL, CPU)
     assert choice.runtime == OnnxConfig()
     assert choice.rank_bytes == 8 * MIB
 
 
-def test_it_is_torch_on_a_gpu_and_where_there_is_no_graph() -> None:
+def test_chooses_torch_on_a_gpu_or_without_an_onnx_graph() -> None:
     assert chosen(SMALL, L4).runtime == TorchConfig()
     assert chosen(replace(SMALL, onnx=False), CPU).runtime == TorchConfig()
 
 
-def test_too_slow_for_one_process_is_split_until_it_is_in_time() -> None:
+def test_splits_a_slow_model_until_it_meets_the_objective() -> None:
     one_ms = estimate_ms(LARGE, CPU, 200)
-    choice = chosen(LARGE, CPU, deadline_ms=one_ms)  # of which half is the objective: 1.8 is not enough
+    choice = chosen(
+        LARGE, CPU, deadline_ms=one_ms
+    )  # half of it is the objective: the speedup of 1.8 is too small
     assert ranks_of(choice) == 4
     assert "one process would take" in choice.why
     assert "within the objective" in choice.why
 
 
-def test_never_in_time_is_split_as_far_as_it_goes_and_says_so() -> None:
+def test_splits_as_far_as_possible_if_no_split_meets_the_objective() -> None:
     choice = chosen(LARGE, CPU, deadline_ms=1.0)
     assert ranks_of(choice) == 8
     assert "over the objective of 0.5 ms" in choice.why
 
 
-def test_too_large_for_one_gpu_is_split_over_as_many_as_hold_it() -> None:
+def test_splits_a_large_model_over_the_fewest_gpus_that_hold_it() -> None:
     huge = Weights(40 * GIB, split_bytes=39 * GIB, largest_bytes=GIB, heads=16, work=10 * GIB)
     choice = chosen(huge, L4, deadline_ms=60_000)
     assert ranks_of(choice) == 4
@@ -164,7 +166,7 @@ def test_too_large_for_one_gpu_is_split_over_as_many_as_hold_it() -> None:
     assert "do not fit a GPU with 24,576 MiB" in choice.why
 
 
-def test_too_large_for_all_is_dispatched_with_what_the_device_has_as_budget() -> None:
+def test_dispatches_a_model_that_no_split_fits_within_the_device_memory() -> None:
     alone = replace(CPU, memory_bytes=GIB)
     choice = chosen(LARGE, replace(alone, ranks=1))
     assert isinstance(choice.runtime, AccelerateConfig)
@@ -175,7 +177,7 @@ def test_too_large_for_all_is_dispatched_with_what_the_device_has_as_budget() ->
     assert list(on_gpus.runtime.max_memory_mib) == [0, 1, "cpu"]
 
 
-def test_too_large_and_without_heads_to_share_out_is_a_pipeline() -> None:
+def test_chooses_a_pipeline_for_a_large_model_whose_heads_cannot_be_split() -> None:
     odd = Weights(40 * GIB, largest_bytes=GIB, heads=3, layer_bytes=36 * GIB, layers=12, work=GIB)
     choice = chosen(odd, L4, deadline_ms=60_000)
     assert choice.runtime == AccelerateConfig(kind="accelerate", shards=3)
@@ -183,16 +185,16 @@ def test_too_large_and_without_heads_to_share_out_is_a_pipeline() -> None:
     assert "a pipeline of the 12 layers fits" in choice.why
 
 
-def test_heads_that_cannot_be_shared_out_are_not() -> None:
+def test_number_of_ranks_divides_the_heads() -> None:
     assert ranks_of(chosen(replace(LARGE, heads=6), CPU, deadline_ms=1.0)) == 2
 
 
-def test_a_graph_alone_runs_in_one_process_whatever_its_size() -> None:
+def test_runs_an_onnx_only_model_of_any_size_in_one_process() -> None:
     graph = Weights(20 * GIB, largest_bytes=20 * GIB, work=5 * GIB, onnx=True, torch=False)
     choice = chosen(graph, CPU)
     assert choice.runtime == OnnxConfig()
     assert "can be neither split nor dispatched" in choice.why
 
 
-def test_of_several_pools_the_least_of_each_counts() -> None:
+def test_least_takes_the_minimum_of_each_resource_over_pools() -> None:
     assert least([L4, CPU]) == Device(8 * GIB, CPU_CORE, ranks=4, gpus=0, host_bytes=0)

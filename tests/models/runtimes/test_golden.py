@@ -1,4 +1,4 @@
-"""Golden requests: written at export, run at every load."""
+"""Golden requests: they are written at export, and run at every load."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ KINDS = ("onnx", "torch")
 
 
 def write_ranker(root: Path, *, spoiled: float | None = None, golden: bool = True) -> Artifact:
-    """Write a ranker; ``spoiled`` takes the place of a weight after the golden requests were written."""
+    """Write a ranker. ``spoiled`` replaces the weights of all matrices after the golden requests are written."""
     module = make_ranker()
     signature = module.signature(FEATURES.content_hash)
     assembler = InputAssembler(signature, make_catalogue(root / "catalogue"))
@@ -50,7 +50,7 @@ def write_ranker(root: Path, *, spoiled: float | None = None, golden: bool = Tru
     )
 
 
-def test_a_few_requests_with_a_few_candidates_are_enough() -> None:
+def test_golden_batch_has_few_requests_with_few_candidates() -> None:
     lengths = [200, 3, 100, 64, 1, 70]
     batch = RaggedBatch(offsets=offsets_of(np.array(lengths)), rows=np.arange(sum(lengths)))
     some = golden_batch(batch)
@@ -61,7 +61,7 @@ def test_a_few_requests_with_a_few_candidates_are_enough() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_runtimes_give_what_the_module_gave(tmp_path: Path, kind: str) -> None:
+def test_both_runtimes_reproduce_the_golden_scores(tmp_path: Path, kind: str) -> None:
     artifact = write_ranker(tmp_path)
     assert GOLDEN in artifact.files
     config = runtime_config(kind=kind)
@@ -71,16 +71,14 @@ def test_both_runtimes_give_what_the_module_gave(tmp_path: Path, kind: str) -> N
 @pytest.mark.parametrize(
     ("spoiled", "fault"), [(float("nan"), "scores are NaN or infinite"), (0.5, "from those at export")]
 )
-def test_weights_that_are_no_numbers_or_other_ones_are_noticed(
-    tmp_path: Path, spoiled: float, fault: str
-) -> None:
+def test_detects_nan_weights_and_changed_weights(tmp_path: Path, spoiled: float, fault: str) -> None:
     artifact = write_ranker(tmp_path, spoiled=spoiled)
     runtime = load_runtime(tmp_path / "model", artifact, TorchConfig())
     with pytest.raises(GoldenMismatch, match=fault):
         check_golden(tmp_path / "model", artifact, runtime)
 
 
-def test_altered_golden_requests_are_refused_as_any_file_is(tmp_path: Path) -> None:
+def test_rejects_an_altered_file_of_golden_requests(tmp_path: Path) -> None:
     write_ranker(tmp_path)
     with (tmp_path / "model" / GOLDEN).open("ab") as file:
         file.write(b"x")
@@ -88,13 +86,13 @@ def test_altered_golden_requests_are_refused_as_any_file_is(tmp_path: Path) -> N
         Artifact.load(tmp_path / "model")
 
 
-def test_an_artifact_without_them_is_taken(tmp_path: Path) -> None:
+def test_accepts_an_artifact_without_golden_requests(tmp_path: Path) -> None:
     artifact = write_ranker(tmp_path, golden=False)
     runtime = load_runtime(tmp_path / "model", artifact, OnnxConfig())
     assert not check_golden(tmp_path / "model", artifact, runtime)
 
 
-def test_the_same_model_has_the_same_version(tmp_path: Path) -> None:
+def test_same_model_writes_the_same_golden_requests(tmp_path: Path) -> None:
     torch.manual_seed(1)
     first = write_ranker(tmp_path / "first")
     torch.manual_seed(1)

@@ -1,4 +1,4 @@
-"""Products whose weights are split by columns and by rows: over the ranks they give what the whole gives."""
+"""Linear layers that are split over ranks give the product of the complete layer."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,7 +25,7 @@ def groups() -> list[Any]:
 
 @settings(max_examples=20)
 @given(rows=st.integers(1, 9), width=st.integers(1, 8), out=st.integers(1, 9), has_bias=st.booleans())
-def test_the_ranks_sum_is_the_whole_product(
+def test_sum_over_the_ranks_is_the_complete_product(
     groups: list[Any], rows: int, width: int, out: int, has_bias: bool
 ) -> None:
     whole = nn.Linear(RANKS * width, out, bias=has_bias).requires_grad_(False)
@@ -35,6 +35,6 @@ def test_the_ranks_sum_is_the_whole_product(
         for weight, group in zip(whole.weight.chunk(RANKS, dim=1), groups, strict=True)
     ]
     with ThreadPoolExecutor(RANKS) as pool:
-        got = list(pool.map(lambda part, chunk: part(chunk), parts, x.chunk(RANKS, dim=1)))
-    torch.testing.assert_close(got[0], whole(x))
-    assert torch.equal(got[0], got[1])
+        results = list(pool.map(lambda part, chunk: part(chunk), parts, x.chunk(RANKS, dim=1)))
+    torch.testing.assert_close(results[0], whole(x))
+    assert torch.equal(results[0], results[1])

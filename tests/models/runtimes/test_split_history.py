@@ -1,4 +1,4 @@
-"""A graph cut where the history is encoded gives what the whole graph gives, and no other graph is cut."""
+"""A graph that is cut after the encoded history gives the scores of the complete graph. Other graphs are rejected."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ TOLERANCE = 1e-5
 SHAPES = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 8)), min_size=1, max_size=6)
 
 
-def written(root: Path, module: Architecture) -> Artifact:
+def write_model(root: Path, module: Architecture) -> Artifact:
     signature = module.signature(FEATURES.content_hash)
     return write_artifact(
         root,
@@ -40,7 +40,7 @@ def written(root: Path, module: Architecture) -> Artifact:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("cut") / "ranker"
-    written(root, make_ranker())
+    write_model(root, make_ranker())
     return root
 
 
@@ -49,7 +49,7 @@ def halves(root: Path) -> CutRuntime:
     return load_cut_runtime(root, Artifact.read(root), OnnxConfig())
 
 
-def test_the_first_half_reads_the_past_alone(halves: CutRuntime) -> None:
+def test_first_half_reads_only_the_history(halves: CutRuntime) -> None:
     assert {spec.name for spec in halves.encode_signature.inputs} == {
         "past_attributes",
         "past_popularity",
@@ -64,7 +64,7 @@ def test_the_first_half_reads_the_past_alone(halves: CutRuntime) -> None:
 
 @given(SHAPES, st.integers(0, 1000))
 @settings(max_examples=30, deadline=None)
-def test_both_halves_give_what_the_whole_gives(
+def test_two_halves_give_the_scores_of_the_complete_graph(
     root: Path, halves: CutRuntime, catalogue: Catalogue, shapes: list[tuple[int, int]], seed: int
 ) -> None:
     artifact = Artifact.read(root)
@@ -74,7 +74,7 @@ def test_both_halves_give_what_the_whole_gives(
     np.testing.assert_allclose(halves.run(inputs)["score"], whole, atol=TOLERANCE, rtol=TOLERANCE)
 
 
-def test_an_own_token_does_not_depend_on_the_padding(halves: CutRuntime, catalogue: Catalogue) -> None:
+def test_history_tokens_do_not_depend_on_padding(halves: CutRuntime, catalogue: Catalogue) -> None:
     assemble = InputAssembler(halves.encode_signature, catalogue)
     beside = halves.encode(assemble(make_batch([1, 1], [3, 8])))
     alone = halves.encode(assemble(make_batch([1, 1], [3, 8]).take(np.array([0]))))
@@ -82,33 +82,33 @@ def test_an_own_token_does_not_depend_on_the_padding(halves: CutRuntime, catalog
     np.testing.assert_allclose(beside[:1, :4], alone, atol=TOLERANCE)
 
 
-def test_the_encoded_history_is_no_output_of_the_artifact(root: Path) -> None:
+def test_encoded_history_is_not_an_output_of_the_artifact(root: Path) -> None:
     graph = onnx.load(root / ONNX).graph
     assert [value.name for value in graph.output] == ["score"]
     assert ENCODED_HISTORY in [value.name for value in graph.value_info]
 
 
-def test_a_model_that_encodes_no_history_is_refused(tmp_path: Path) -> None:
-    artifact = written(tmp_path / "pooled", make_pooled())
+def test_rejects_a_model_that_encodes_no_history(tmp_path: Path) -> None:
+    artifact = write_model(tmp_path / "pooled", make_pooled())
     with pytest.raises(
         RuntimeFailure, match=r"no value 'encoded_history'.*train it again, as a history_ranker"
     ):
         load_cut_runtime(tmp_path / "pooled", artifact, OnnxConfig())
 
 
-def test_torch_cuts_nothing(root: Path) -> None:
+def test_rejects_cutting_a_torch_model(root: Path) -> None:
     with pytest.raises(RuntimeFailure, match=r"torch cannot cut ranker in two; use runtime\.kind: onnx"):
         load_cut_runtime(root, Artifact.read(root), TorchConfig())
 
 
-def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
-    artifact = written(tmp_path / "ranker", make_ranker())
+def test_rejects_a_file_that_is_not_an_onnx_graph(tmp_path: Path) -> None:
+    artifact = write_model(tmp_path / "ranker", make_ranker())
     (tmp_path / "ranker" / ONNX).write_bytes(b"no graph")
     with pytest.raises(RuntimeFailure, match="cannot be read as an ONNX graph"):
         load_cut_runtime(tmp_path / "ranker", artifact, OnnxConfig())
 
 
-def test_a_past_encoded_from_candidates_is_refused(root: Path, tmp_path: Path) -> None:
+def test_rejects_a_history_encoded_from_candidates(root: Path, tmp_path: Path) -> None:
     artifact = Artifact.read(root)
     inputs = [
         spec.model_copy(update={"source": "item.popularity"}) if spec.name == "past_popularity" else spec

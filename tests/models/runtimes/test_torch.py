@@ -1,4 +1,4 @@
-"""What PyTorch's errors become."""
+"""Errors of PyTorch, and the errors that the runtime raises for them."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from models.errors import OutOfMemory
 from models.runtimes.torch import FAULTS, failure
 
 
-def test_an_allocation_that_fails_is_told_from_inputs_that_do_not_fit() -> None:
+def test_distinguishes_a_failed_allocation_from_unsuitable_inputs() -> None:
     with pytest.raises(FAULTS) as short:
         torch.empty(1 << 50, dtype=torch.uint8)
     with pytest.raises(FAULTS) as misshapen:

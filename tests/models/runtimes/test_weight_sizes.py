@@ -1,4 +1,4 @@
-"""What is read of weights before they are loaded."""
+"""Sizes of weights, read before the weights are loaded."""
 
 from pathlib import Path
 
@@ -24,13 +24,13 @@ def written(root: Path, module: Architecture, *, onnx: bool = False) -> Artifact
     )
 
 
-def test_a_rankers_layers_can_be_split_by_its_heads(tmp_path: Path) -> None:
+def test_layers_of_a_ranker_can_be_split_by_heads(tmp_path: Path) -> None:
     module = make_ranker()
     weights = weights_of(tmp_path / "model", written(tmp_path / "model", module))
     width, hidden = RANKER.width, RANKER.hidden
-    a_layer = 4 * (4 * width * width + 2 * width * hidden)
+    layer_bytes = 4 * (4 * width * width + 2 * width * hidden)
     assert weights.whole_bytes == sum(4 * tensor.numel() for tensor in module.state_dict().values())
-    assert weights.split_bytes == RANKER.layers * a_layer
+    assert weights.split_bytes == RANKER.layers * layer_bytes
     assert (weights.heads, weights.tokens, weights.torch, weights.onnx) == (2, 1, True, False)
     assert weights.of_a_rank(2) == weights.whole_bytes - weights.split_bytes // 2
     assert weights.of_a_rank(1) == weights.whole_bytes
@@ -43,7 +43,7 @@ def test_a_model_without_layers_cannot_be_split(tmp_path: Path) -> None:
     assert weights.of_a_rank(4) == weights.whole_bytes
 
 
-def test_a_graph_alone_is_as_large_as_its_file(tmp_path: Path) -> None:
+def test_size_of_an_onnx_only_model_is_its_file_size(tmp_path: Path) -> None:
     artifact = written(tmp_path / "model", make_ranker(), onnx=True)
     assert weights_of(tmp_path / "model", artifact).onnx
     brought = artifact.model_copy(update={"files": {ONNX: ""}, "weights": ONNX, "architecture": {}})
@@ -54,7 +54,7 @@ def test_a_graph_alone_is_as_large_as_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 64, (2).to_bytes(8, "little") + b"[]"])
-def test_a_file_that_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_rejects_a_file_that_is_not_safetensors(tmp_path: Path, content: bytes) -> None:
     artifact = written(tmp_path / "model", make_ranker())
     (tmp_path / "model" / SAFETENSORS).write_bytes(content)
     with pytest.raises(ArtifactError, match="cannot be read as safetensors"):

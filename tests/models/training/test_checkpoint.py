@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back, and a killed training ends where an undisturbed one does."""
+"""Checkpoints: they restore the saved state, and a killed training gives the result of an undisturbed one."""
 
 import itertools
 import signal
@@ -29,7 +29,7 @@ import os, signal, sys
 from pathlib import Path
 from models.training.train import Trainer
 from tests.models.training.test_checkpoint import EVERY_STEP
-from tests.models.training.test_train import places_in
+from tests.models.training.test_train import folders_in
 from tests.models.worlds import FEATURES
 
 def progress(what, done, total, note=""):
@@ -37,7 +37,7 @@ def progress(what, done, total, note=""):
         os.kill(os.getpid(), signal.SIGKILL)
 
 home = Path(sys.argv[1])
-Trainer(EVERY_STEP, FEATURES, places_in(home), progress).run()
+Trainer(EVERY_STEP, FEATURES, folders_in(home), progress).run()
 """
 
 
@@ -46,7 +46,7 @@ def snapshot(step: int) -> Snapshot:
     return Snapshot(TrainingProgress(step, 0.5, 1), tensors, tensors, {"0.exp_avg": torch.ones(2)})
 
 
-def test_what_is_saved_comes_back_with_the_random_state(tmp_path: Path) -> None:
+def test_load_restores_the_snapshot_and_the_random_state(tmp_path: Path) -> None:
     checkpoint = TrainingCheckpoint(tmp_path / "c", "k")
     assert checkpoint.load() is None
     torch.manual_seed(5)
@@ -63,14 +63,14 @@ def test_what_is_saved_comes_back_with_the_random_state(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_of_another_training_or_a_damaged_one_is_not_taken_up(tmp_path: Path) -> None:
+def test_ignores_a_damaged_checkpoint_and_that_of_another_training(tmp_path: Path) -> None:
     TrainingCheckpoint(tmp_path / "c", "k").save(snapshot(1))
     assert TrainingCheckpoint(tmp_path / "c", "other").load() is None
     (tmp_path / "c" / "weights.safetensors").write_bytes(b"half")
     assert TrainingCheckpoint(tmp_path / "c", "k").load() is None
 
 
-def test_an_optimiser_gets_its_moments_back() -> None:
+def test_optimiser_continues_equally_with_restored_moments() -> None:
     def stepped() -> tuple[torch.nn.Linear, torch.optim.Optimizer]:
         torch.manual_seed(1)
         module = torch.nn.Linear(3, 2)
@@ -92,7 +92,7 @@ def test_an_optimiser_gets_its_moments_back() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("what", "step"), [("ranker", 20), ("ranker", 47), ("reranker", 9)])
-def test_a_killed_training_ends_where_an_undisturbed_one_does(tmp_path: Path, what: str, step: int) -> None:
+def test_killed_training_gives_the_same_models_after_it_resumes(tmp_path: Path, what: str, step: int) -> None:
     versions = []
     for name in ("undisturbed", "killed"):
         home = tmp_path / name

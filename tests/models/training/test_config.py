@@ -1,4 +1,4 @@
-"""The ``training:`` part: closed, and telling what is wrong."""
+"""The ``training:`` part of the YAML: unknown fields and invalid values are rejected by name."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from models.training.config import TrainingConfig
 SMALLEST: dict[str, Any] = {"data": "impressions", "ranker": {"items": ["attributes"]}}
 
 
-def test_the_smallest_configuration() -> None:
+def test_smallest_configuration_is_valid() -> None:
     config = TrainingConfig.model_validate(SMALLEST)
     assert config.reranker is None
     assert [column.name for column in config.ranker.history_values] == ["history_rating", "history_age_days"]
@@ -30,12 +30,12 @@ def test_the_smallest_configuration() -> None:
         ({"ranker": {"items": ["a"], "context": [{"name": "hour", "encoding": "cyclic"}]}}, "period"),
     ],
 )
-def test_a_wrong_value_is_named(changes: dict[str, Any], field: str) -> None:
+def test_error_names_the_invalid_field(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError, match=field):
         TrainingConfig.model_validate({**SMALLEST, **changes})
 
 
-def test_a_size_is_named_or_given() -> None:
+def test_size_is_a_name_or_its_fields() -> None:
     def sizes(size: Any) -> Any:
         return TrainingConfig.model_validate(
             {**SMALLEST, "ranker": {"items": ["a"], "size": size}}

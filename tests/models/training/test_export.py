@@ -1,4 +1,4 @@
-"""Export: the files of an artifact, with every leading axis free."""
+"""Export: the files of an artifact, with dynamic sizes for all leading axes."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from models.training.export import ONNX, SAFETENSORS, weight_writer
 from tests.models.worlds import make_ranker
 
 
-def test_both_files_are_written_and_all_leading_axes_are_free(tmp_path: Path) -> None:
+def test_writes_both_files_with_dynamic_leading_axes(tmp_path: Path) -> None:
     model = make_ranker()
     signature = model.signature("")
     weight_writer(model, signature)(tmp_path)

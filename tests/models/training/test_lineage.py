@@ -1,4 +1,4 @@
-"""Lineage: the hash follows the data's names and contents, not where they lie."""
+"""Lineage: the hash of data depends on names and contents, not on the folder."""
 
 import shutil
 from pathlib import Path
@@ -15,18 +15,18 @@ def write(root: Path, name: str, content: str) -> Path:
     return root
 
 
-def test_the_hash_follows_names_and_contents(tmp_path: Path) -> None:
+def test_hash_of_data_depends_only_on_names_and_contents(tmp_path: Path) -> None:
     first = hash_of_data([write(tmp_path / "a", "labels", "1")])
     assert hash_of_data([write(tmp_path / "b", "labels", "1")]) == first
     assert hash_of_data([write(tmp_path / "c", "labels", "2")]) != first
     assert hash_of_data([write(tmp_path / "d", "scores", "1")]) != first
 
 
-def test_the_hash_of_values_ignores_their_order() -> None:
+def test_hash_of_values_ignores_the_order_of_keys() -> None:
     assert hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1}) != hash_of({"a": 1, "b": 3})
 
 
-def test_the_code_has_one_hash() -> None:
+def test_hash_of_the_code_is_stable() -> None:
     assert len(hash_of_training_code()) == 16
     assert hash_of_training_code() == hash_of_training_code()
 

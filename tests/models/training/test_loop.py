@@ -1,4 +1,4 @@
-"""The loop: it learns, it is seeded, it never ends worse than it began, and it says when it cannot go on."""
+"""The training loop: it learns, is reproducible, never makes a model worse, and reports unusable data."""
 
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,8 @@ from tests.models.worlds import FEATURES, RANKER, make_impressions
 FIT = FitConfig(epochs=4, lists_per_step=32, learning_rate=0.01)
 
 
-class Heard:
-    """Keeps what progress said."""
+class RecordedProgress:
+    """Records the reported progress."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[str, int, int]] = []
@@ -49,7 +49,9 @@ def splits(tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue) -> tu
     return results[0], results[1]
 
 
-def run(module: HistoryRanker, train: Lists, valid: Lists, config: FitConfig, heard: Heard) -> Fitted:
+def run(
+    module: HistoryRanker, train: Lists, valid: Lists, config: FitConfig, recorded: RecordedProgress
+) -> Fitted:
     return fit(
         module,
         train,
@@ -58,19 +60,21 @@ def run(module: HistoryRanker, train: Lists, valid: Lists, config: FitConfig, he
         loss_of=partial(list_loss, loss=config.loss),
         seed=1,
         what="ranker",
-        progress=heard,
+        progress=recorded,
         accelerator=Accelerator(),
     )
 
 
-def fitted(splits: tuple[Lists, Lists], config: FitConfig = FIT) -> tuple[HistoryRanker, Fitted, Heard]:
+def fitted(
+    splits: tuple[Lists, Lists], config: FitConfig = FIT
+) -> tuple[HistoryRanker, Fitted, RecordedProgress]:
     torch.manual_seed(0)
-    module, heard = HistoryRanker(RANKER), Heard()
-    return module, run(module, *splits, config, heard), heard
+    module, recorded = HistoryRanker(RANKER), RecordedProgress()
+    return module, run(module, *splits, config, recorded), recorded
 
 
 @pytest.mark.parametrize("loss", ["softmax", "bce"])
-def test_it_learns_what_chance_cannot(splits: tuple[Lists, Lists], loss: str) -> None:
+def test_training_beats_the_untrained_model(splits: tuple[Lists, Lists], loss: str) -> None:
     module, reached, _ = fitted(splits, FIT.model_copy(update={"loss": loss}))
     valid = splits[1]
     torch.manual_seed(0)
@@ -85,24 +89,24 @@ def test_the_same_seed_gives_the_same_weights(splits: tuple[Lists, Lists]) -> No
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_progress_hears_every_step(splits: tuple[Lists, Lists]) -> None:
-    _, reached, heard = fitted(splits, FIT.model_copy(update={"epochs": 1}))
-    assert heard.steps == [("ranker", at, 19) for at in range(1, 20)]
+def test_reports_progress_after_every_step(splits: tuple[Lists, Lists]) -> None:
+    _, reached, recorded = fitted(splits, FIT.model_copy(update={"epochs": 1}))
+    assert recorded.steps == [("ranker", at, 19) for at in range(1, 20)]
     assert reached.steps == 19
 
 
-def test_a_training_that_only_worsens_stops_early_and_keeps_what_it_had(splits: tuple[Lists, Lists]) -> None:
+def test_training_that_only_gets_worse_stops_early_and_keeps_its_weights(splits: tuple[Lists, Lists]) -> None:
     module = fitted(splits)[0]
     before = score_ndcg(module, splits[1])
     train, valid = splits
     wrong = Lists(train.batch, (1 - train.labels).astype(np.float32), train.assembler)
     config = FIT.model_copy(update={"patience": 1, "epochs": 10})
-    reached = run(module, wrong, valid, config, Heard())
+    reached = run(module, wrong, valid, config, RecordedProgress())
     assert reached.steps == 19
     assert score_ndcg(module, valid) == pytest.approx(before)
 
 
-def test_a_loss_that_is_no_number_is_an_error(splits: tuple[Lists, Lists]) -> None:
+def test_rejects_a_loss_that_is_not_finite(splits: tuple[Lists, Lists]) -> None:
     train, valid = splits
     labels = train.labels.copy()
     labels[:] = np.nan
@@ -110,16 +114,18 @@ def test_a_loss_that_is_no_number_is_an_error(splits: tuple[Lists, Lists]) -> No
         TrainingError,
         match=r"ranker: the loss must be finite, got nan at step 1 of 76; lower fit.learning_rate",
     ):
-        run(HistoryRanker(RANKER), Lists(train.batch, labels, train.assembler), valid, FIT, Heard())
+        run(
+            HistoryRanker(RANKER), Lists(train.batch, labels, train.assembler), valid, FIT, RecordedProgress()
+        )
 
 
-def test_nothing_to_learn_from_is_an_error(splits: tuple[Lists, Lists]) -> None:
+def test_rejects_empty_training_lists(splits: tuple[Lists, Lists]) -> None:
     train, valid = splits
     with pytest.raises(TrainingError, match="got 0 lists of two or more known items"):
         fitted((train.subset(np.zeros(0, dtype=np.int64)), valid))
 
 
-def test_nothing_to_select_by_is_an_error(splits: tuple[Lists, Lists]) -> None:
+def test_rejects_selection_lists_without_positive_labels(splits: tuple[Lists, Lists]) -> None:
     train, valid = splits
     with pytest.raises(TrainingError, match="the first half of the validation data has no label above 0"):
         fitted((train, Lists(valid.batch, np.zeros_like(valid.labels), valid.assembler)))

@@ -1,4 +1,4 @@
-"""Losses: what counts, and what a student learns from its teacher."""
+"""Losses: which candidates and lists count, and distillation from a teacher."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from models.training.examples.lists import Step
 from models.training.losses import distillation_loss, list_loss
 
 
-def test_padding_counts_nothing_in_a_loss() -> None:
+def test_padding_does_not_change_the_loss() -> None:
     labels, present = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[True, True, False]])
     for loss in ("softmax", "bce"):
         losses = [
@@ -19,7 +19,7 @@ def test_padding_counts_nothing_in_a_loss() -> None:
         assert losses[0].item() == pytest.approx(losses[1].item())
 
 
-def test_lists_without_a_label_count_nothing_in_softmax() -> None:
+def test_softmax_loss_ignores_lists_without_a_positive_label() -> None:
     present = torch.ones(2, 2, dtype=torch.bool)
     both = list_loss(
         torch.tensor([[1.0, 2.0], [3.0, 9.0]]), Step({}, torch.tensor([[1.0, 0], [0, 0]]), present), "softmax"
@@ -33,7 +33,7 @@ def step_of(teacher: list[float], labels: list[float], kept: list[bool]) -> Step
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=6), st.floats(0.5, 4))
-def test_a_student_cannot_do_better_than_its_teachers_scores(
+def test_distillation_loss_is_minimal_at_the_scores_of_the_teacher(
     teacher: list[float], temperature: float
 ) -> None:
     step = step_of(teacher, [0.0] * len(teacher), [True] * len(teacher))
@@ -42,10 +42,10 @@ def test_a_student_cannot_do_better_than_its_teachers_scores(
     (gradient,) = torch.autograd.grad(loss, scores)
     assert gradient.abs().max() < 1e-5
     shifted = distillation_loss(scores + 3.0, step, temperature=temperature, label_weight=0.0)
-    assert shifted.item() == pytest.approx(loss.item(), abs=1e-4)  # an order is learned, not a level
+    assert shifted.item() == pytest.approx(loss.item(), abs=1e-4)  # the loss ignores a constant offset
 
 
-def test_labels_have_their_share_and_padding_none() -> None:
+def test_label_weight_mixes_both_losses_and_padding_does_not_count() -> None:
     step = step_of([2.0, 0.0, 9.0], [0.0, 1.0, 0.0], [True, True, False])
     scores = torch.tensor([[0.5, 0.2, 0.0]])
     parts = {

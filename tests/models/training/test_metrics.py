@@ -1,4 +1,4 @@
-"""Metrics against values worked out by hand and against their definitions."""
+"""Metrics, compared with calculations by hand and with their definitions."""
 
 import itertools
 import math
@@ -14,24 +14,26 @@ from models.training.metrics import TOP, mrr, ndcg, quality
 F32 = np.float32
 
 
-def test_ndcg_by_hand() -> None:
+def test_ndcg_matches_a_calculation_by_hand() -> None:
     scores = np.array([3, 2, 1, 9, 8], dtype=F32)
-    labels = np.array([0, 1, 0.5, 1, 0], dtype=F32)  # first list: got 1/log2(3) + 0.5/2; second: ideal
-    got = (1 / math.log2(3) + 0.5 / 2) / (1 + 0.5 / math.log2(3))
-    assert ndcg(scores, labels, np.array([0, 3, 5])) == pytest.approx((got + 1) / 2)
+    labels = np.array([0, 1, 0.5, 1, 0], dtype=F32)  # first list: gain 1/log2(3) + 0.5/2, second list: ideal
+    actual = (1 / math.log2(3) + 0.5 / 2) / (1 + 0.5 / math.log2(3))
+    assert ndcg(scores, labels, np.array([0, 3, 5])) == pytest.approx((actual + 1) / 2)
 
 
-def test_mrr_looks_for_the_first_relevant() -> None:
+def test_mrr_uses_the_first_relevant_candidate() -> None:
     scores = np.array([3, 2, 1, 9, 8], dtype=F32)
     labels = np.array([0.25, 0.5, 1, 0, 0], dtype=F32)
-    assert mrr(scores, labels, np.array([0, 3, 5])) == pytest.approx(1 / 2)  # the second list has none
+    assert mrr(scores, labels, np.array([0, 3, 5])) == pytest.approx(
+        1 / 2
+    )  # the second list has no relevant candidate
 
 
-def test_without_any_gain_there_is_no_number() -> None:
+def test_metrics_are_nan_without_positive_labels() -> None:
     assert all(math.isnan(v) for v in quality(np.ones(2, F32), np.zeros(2, F32), np.array([0, 2])).values())
 
 
-def test_names_carry_the_prefix() -> None:
+def test_metric_names_start_with_the_prefix() -> None:
     assert set(quality(np.ones(1, F32), np.ones(1, F32), np.array([0, 1]), "random_")) == {
         "random_ndcg_at_10",
         "random_mrr",
@@ -39,7 +41,7 @@ def test_names_carry_the_prefix() -> None:
 
 
 @given(st.lists(st.integers(1, 25), min_size=1, max_size=6), st.integers(0, 1000))
-def test_each_list_is_scored_by_itself_whatever_its_length(lengths: list[int], seed: int) -> None:
+def test_ndcg_is_the_mean_over_lists_of_any_length(lengths: list[int], seed: int) -> None:
     random = np.random.default_rng(seed)
     offsets = offsets_of(np.array(lengths))
     scores = random.permutation(int(offsets[-1])).astype(F32)
@@ -47,8 +49,8 @@ def test_each_list_is_scored_by_itself_whatever_its_length(lengths: list[int], s
     expected = []
     for start, end in itertools.pairwise(offsets):
         discounts = 1 / np.log2(np.arange(2, 2 + TOP))
-        got = labels[start:end][np.argsort(-scores[start:end])][:TOP]
+        actual = labels[start:end][np.argsort(-scores[start:end])][:TOP]
         best = np.sort(labels[start:end])[::-1][:TOP]
-        expected.append((got * discounts[: len(got)]).sum() / (best * discounts[: len(best)]).sum())
+        expected.append((actual * discounts[: len(actual)]).sum() / (best * discounts[: len(best)]).sum())
     assert ndcg(scores, labels, offsets) == pytest.approx(float(np.mean(expected)), abs=1e-5)
     assert ndcg(labels, labels, offsets) == pytest.approx(1.0)

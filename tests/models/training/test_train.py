@@ -1,4 +1,4 @@
-"""From data to artifacts: both models, their lineage, and what happens the second time."""
+"""Training from data to artifacts: all models, their lineage, and a second run."""
 
 import shutil
 from collections.abc import Callable
@@ -45,11 +45,11 @@ MODELS = ("ranker", "reranker", "distilled")
 
 
 def changed(**ranker: Any) -> TrainingConfig:
-    """Give the configuration with other settings of the ranker."""
+    """Return the configuration with other settings of the ranker."""
     return TrainingConfig.model_validate({**DOCUMENT, "ranker": {**DOCUMENT["ranker"], **ranker}})
 
 
-def places_in(home: Path) -> TrainingFolders:
+def folders_in(home: Path) -> TrainingFolders:
     return TrainingFolders(
         catalogue=home / "catalogue",
         data=home / "impressions",
@@ -62,7 +62,7 @@ def places_in(home: Path) -> TrainingFolders:
 def train(
     home: Path, config: TrainingConfig, features: FeatureSet = FEATURES, *, force: bool = False
 ) -> list[Trained]:
-    return Trainer(config, features, places_in(home), lambda *_, **__: None).run(force=force)
+    return Trainer(config, features, folders_in(home), lambda *_, **__: None).run(force=force)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(trained_home: Path, tmp_path: Path) -> Path:
-    """A copy of the trained home, to spoil."""
+    """Return a copy of the trained home that a test may change."""
     return Path(shutil.copytree(trained_home, tmp_path / "home"))
 
 
@@ -89,7 +89,7 @@ def test_all_models_beat_the_references(trained_home: Path) -> None:
         assert metrics["mrr"] > metrics["random_mrr"]
 
 
-def test_the_artifacts_tell_what_they_were_made_from(trained_home: Path) -> None:
+def test_artifacts_record_their_lineage(trained_home: Path) -> None:
     ranker, reranker, distilled = (Artifact.load(trained_home / name) for name in MODELS)
     assert ranker.signature.feature_hash == FEATURES.content_hash
     assert reranker.lineage["ranker"] == distilled.lineage["ranker"] == ranker.version
@@ -111,7 +111,7 @@ def test_all_models_are_served_by_both_runtimes(trained_home: Path, kind: str) -
         assert np.isfinite(scores).all()
 
 
-def test_nothing_is_trained_twice_from_the_same(home: Path) -> None:
+def test_unchanged_models_are_not_trained_again(home: Path) -> None:
     assert [model.fresh for model in train(home, changed())] == [False] * 3
     assert [model.fresh for model in train(home, changed(), force=True)] == [True] * 3
 
@@ -136,17 +136,19 @@ def _other_size(home: Path) -> TrainingConfig:
 
 
 @pytest.mark.parametrize("change", [_spoil_data, _other_size])
-def test_a_change_of_data_or_config_trains_all(home: Path, change: Callable[[Path], TrainingConfig]) -> None:
+def test_change_of_data_or_configuration_trains_all_models(
+    home: Path, change: Callable[[Path], TrainingConfig]
+) -> None:
     assert [model.fresh for model in train(home, change(home))] == [True] * 3
 
 
-def test_a_damaged_artifact_is_made_again(home: Path) -> None:
+def test_damaged_artifact_is_trained_again(home: Path) -> None:
     config = _spoil_weights(home)
     assert train(home, config)[0].fresh
     Artifact.load(home / "ranker")
 
 
-def test_only_a_new_reranker_is_trained_when_only_its_settings_change(home: Path) -> None:
+def test_change_of_reranker_settings_trains_only_the_reranker(home: Path) -> None:
     config = changed()
     assert config.reranker is not None
     larger = config.reranker.model_copy(update={"size": Size(width=16, heads=2, layers=2)})
@@ -154,7 +156,7 @@ def test_only_a_new_reranker_is_trained_when_only_its_settings_change(home: Path
     assert [model.fresh for model in train(home, other)] == [False, True, False]
 
 
-def test_a_model_may_learn_from_fewer_lists_than_there_are(home: Path) -> None:
+def test_max_lists_limits_the_training_lists_of_a_model(home: Path) -> None:
     config = changed()
     assert config.distilled is not None
     fewer = config.distilled.model_copy(
@@ -196,18 +198,18 @@ def test_a_failed_training_leaves_the_artifacts_as_they_were(home: Path) -> None
         ({"cells": ["crowd"]}, "unknown cell feature, got 'crowd'"),
     ],
 )
-def test_a_feature_that_there_is_not_is_named(home: Path, change: dict[str, Any], message: str) -> None:
+def test_error_names_an_unknown_feature(home: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainingError, match=message):
         train(home, changed(**change))
 
 
-def test_no_data_there(home: Path) -> None:
+def test_rejects_missing_data(home: Path) -> None:
     shutil.rmtree(home / "impressions" / "valid")
     with pytest.raises(ArtifactError, match="build the data set first"):
         train(home, changed())
 
 
-def test_data_of_other_definitions_are_refused(home: Path) -> None:
+def test_rejects_data_of_other_feature_definitions(home: Path) -> None:
     fewer = FeatureSet(features=FEATURES.features[:-1])
     config = changed(context=[])
     with pytest.raises(FeatureMismatch, match="build the data set again"):

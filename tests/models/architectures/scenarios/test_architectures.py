@@ -1,4 +1,4 @@
-"""Building by name: what an artifact says is enough, and what it says wrongly is refused."""
+"""Building architectures by name from the options in an artifact."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.models.worlds import POOLED, RANKER, RERANKER
 
 
 @pytest.mark.parametrize("options", [RANKER, POOLED, RERANKER])
-def test_options_survive_the_manifest(options: Any) -> None:
+def test_options_are_unchanged_after_a_round_trip_through_the_manifest(options: Any) -> None:
     assert build_architecture(options.model_dump(mode="json")).options == options
 
 
@@ -27,7 +27,7 @@ def test_options_survive_the_manifest(options: Any) -> None:
         ({"name": "history_ranker", "items": {"a": [2]}, "distances": [{"origin": "context.here"}]}, "place"),
     ],
 )
-def test_wrong_options_are_refused(document: dict[str, Any], message: str) -> None:
+def test_rejects_invalid_options(document: dict[str, Any], message: str) -> None:
     with pytest.raises(ArtifactError, match=message):
         build_architecture(document)
 

@@ -9,7 +9,7 @@ ENGINES = {"torch", "onnxruntime", "onnx", "deepspeed", "accelerate", "transform
 
 
 @pytest.mark.parametrize("kind", RUNTIMES.builtins)
-def test_the_options_of_a_kind_carry_its_name(kind: str) -> None:
+def test_kind_in_the_options_is_the_registered_name(kind: str) -> None:
     assert RUNTIMES.get(kind).config.model_fields["kind"].annotation.__args__ == (kind,)
 
 

@@ -1,4 +1,4 @@
-"""How a row of layers and a batch are cut: whole, in order, nearly equal."""
+"""Cutting layers and batches into runs: complete, in order, and nearly equal."""
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def test_layers_are_cut_into_runs_of_nearly_the_same_bytes(sizes: list[int], ran
         assert max(map(len, result)) - min(map(len, result)) <= 1
 
 
-def test_a_heavy_layer_is_alone() -> None:
+def test_heavy_layer_gets_a_rank_of_its_own() -> None:
     assert cut([1, 1, 10, 1, 1], 3) == [range(2), range(2, 3), range(3, 5)]
 
 

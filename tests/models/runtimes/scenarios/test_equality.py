@@ -1,4 +1,4 @@
-"""Both runtimes give the same scores from the same artifact, whatever the shapes."""
+"""Both runtimes give the same scores for the same artifact, for inputs of any shape."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ SHAPES = st.lists(st.tuples(st.integers(1, 150), st.integers(0, 8)), min_size=1,
 
 
 class Pair:
-    """One artifact under both runtimes."""
+    """One artifact, loaded by both runtimes."""
 
     def __init__(self, root: Path, module: Architecture) -> None:
         signature = module.signature(FEATURES.content_hash)
@@ -70,28 +70,28 @@ def pooled(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 
 @given(SHAPES, st.integers(0, 1000))
 @settings(max_examples=50, deadline=None)
-def test_the_pooled_ranker(pooled: Pair, shapes: list[tuple[int, int]], seed: int) -> None:
+def test_pooled_ranker_scores_are_equal(pooled: Pair, shapes: list[tuple[int, int]], seed: int) -> None:
     pooled.assert_equal_on(make_batch([n for n, _ in shapes], [past for _, past in shapes], seed))
 
 
 @given(SHAPES, st.integers(0, 1000))
 @settings(max_examples=50, deadline=None)
-def test_the_ranker(ranker: Pair, shapes: list[tuple[int, int]], seed: int) -> None:
+def test_history_ranker_scores_are_equal(ranker: Pair, shapes: list[tuple[int, int]], seed: int) -> None:
     ranker.assert_equal_on(make_batch([n for n, _ in shapes], [past for _, past in shapes], seed))
 
 
 @given(st.lists(st.integers(1, 15), min_size=1, max_size=6), st.integers(0, 1000))
 @settings(max_examples=50, deadline=None)
-def test_the_reranker(reranker: Pair, lengths: list[int], seed: int) -> None:
+def test_reranker_scores_are_equal(reranker: Pair, lengths: list[int], seed: int) -> None:
     reranker.assert_equal_on(make_batch(lengths, [0] * len(lengths), seed))
 
 
-def test_lists_of_one_length_and_no_history(ranker: Pair) -> None:
+def test_scores_are_equal_for_lists_of_one_length_without_history(ranker: Pair) -> None:
     ranker.assert_equal_on(make_batch([200] * 4, [0] * 4))
 
 
 @pytest.mark.parametrize("dense_per_request", [False, True])
-def test_dlrm(tmp_path: Path, dense_per_request: bool) -> None:
+def test_dlrm_scores_are_equal(tmp_path: Path, dense_per_request: bool) -> None:
     options = DlrmOptions(
         dense=5, fields=3, rows=11, width=8, bottom=(6,), top=(7,), dense_per_request=dense_per_request
     )

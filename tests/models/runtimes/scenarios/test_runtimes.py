@@ -1,4 +1,4 @@
-"""What a runtime refuses, and how it says so."""
+"""Artifacts and inputs that a runtime rejects, and the errors."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def artifact(root: Path) -> Artifact:
 
 
 @BOTH
-def test_inputs_of_other_shapes_fail_with_their_shapes(root: Path, artifact: Artifact, kind: str) -> None:
+def test_error_for_unsuitable_inputs_has_their_shapes(root: Path, artifact: Artifact, kind: str) -> None:
     runtime = load_runtime(root, artifact, runtime_config(kind=kind))
     inputs = {spec.name: np.zeros((1, 2, 9), dtype=spec.dtype) for spec in artifact.signature.inputs}
     with pytest.raises(RuntimeFailure, match=r"mask\[1, 2, 9\]"):
@@ -47,21 +47,21 @@ def test_inputs_of_other_shapes_fail_with_their_shapes(root: Path, artifact: Art
 
 
 @BOTH
-def test_a_missing_input_fails(root: Path, artifact: Artifact, kind: str) -> None:
+def test_rejects_a_missing_input(root: Path, artifact: Artifact, kind: str) -> None:
     runtime = load_runtime(root, artifact, runtime_config(kind=kind))
     with pytest.raises(RuntimeFailure):
         runtime.run({"ranked": np.zeros((1, 2), dtype=np.float32)})
 
 
 @BOTH
-def test_weights_that_are_no_weights_are_refused(root: Path, artifact: Artifact, kind: str) -> None:
+def test_rejects_files_that_are_not_weights(root: Path, artifact: Artifact, kind: str) -> None:
     for name in (ONNX, SAFETENSORS):
         (root / name).write_bytes(b"not a model")
     with pytest.raises(RuntimeFailure, match="model"):
         load_runtime(root, artifact, runtime_config(kind=kind))
 
 
-def test_weights_of_another_architecture_are_refused(root: Path, artifact: Artifact) -> None:
+def test_rejects_weights_of_another_architecture(root: Path, artifact: Artifact) -> None:
     weights = load_file(root / SAFETENSORS)
     weights.pop("score_proj.bias")
     save_file(weights, root / SAFETENSORS)
@@ -69,7 +69,7 @@ def test_weights_of_another_architecture_are_refused(root: Path, artifact: Artif
         load_runtime(root, artifact, TorchConfig())
 
 
-def test_a_runtime_without_weights_of_its_kind_names_the_remedy(root: Path, artifact: Artifact) -> None:
+def test_error_for_missing_weights_names_the_remedy(root: Path, artifact: Artifact) -> None:
     only_onnx = artifact.model_copy(update={"files": {ONNX: artifact.files[ONNX]}})
     with pytest.raises(RuntimeFailure, match=r"no \.safetensors file.*choose another runtime"):
         load_runtime(root, only_onnx, TorchConfig())
@@ -81,13 +81,13 @@ def test_torch_needs_an_architecture(root: Path, artifact: Artifact) -> None:
         load_runtime(root, brought, TorchConfig())
 
 
-def test_an_unknown_architecture_is_refused(root: Path, artifact: Artifact) -> None:
+def test_rejects_an_unknown_architecture(root: Path, artifact: Artifact) -> None:
     renamed = artifact.model_copy(update={"architecture": {"name": "oracle"}})
     with pytest.raises(RuntimeFailure, match="unknown architecture, got 'oracle'"):
         load_runtime(root, renamed, TorchConfig())
 
 
-def test_onnx_inputs_must_be_those_declared(root: Path, artifact: Artifact) -> None:
+def test_rejects_onnx_inputs_that_differ_from_the_declared_ones(root: Path, artifact: Artifact) -> None:
     more = (*artifact.signature.inputs, InputSpec(name="luck", source="context.luck"))
     declared = artifact.model_copy(
         update={"signature": artifact.signature.model_copy(update={"inputs": more})}

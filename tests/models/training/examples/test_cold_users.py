@@ -1,4 +1,4 @@
-"""Users without stored features among the training lists: a share of them, by group, reproducibly."""
+"""Users without stored features: a share of the training lists by feature group, drawn reproducibly."""
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def batch() -> RaggedBatch:
     )
 
 
-def test_a_share_of_the_lists_has_the_defaults_of_the_whole_group_and_of_no_other() -> None:
+def test_share_of_the_lists_gets_the_defaults_of_one_whole_group() -> None:
     result = some_unknown(batch(), FEATURES, {"realtime": 0.3}, seed=5)
     position, track = result.requests["realtime.place"], result.requests["realtime.track"]
     assert isinstance(position, np.ndarray)
@@ -54,7 +54,7 @@ def test_a_share_of_the_lists_has_the_defaults_of_the_whole_group_and_of_no_othe
     assert (np.asarray(result.requests["user.profile"]) == 1.0).all()
 
 
-def test_groups_are_drawn_apart_and_one_seed_draws_the_same() -> None:
+def test_groups_are_drawn_independently_and_reproducibly() -> None:
     shares = {"user": 0.5, "realtime": 0.5}
     first, again = (some_unknown(batch(), FEATURES, shares, seed=5) for _ in range(2))  # type: ignore[arg-type]
     profile, position = (np.asarray(first.requests[name]) for name in ("user.profile", "realtime.place"))
@@ -64,7 +64,7 @@ def test_groups_are_drawn_apart_and_one_seed_draws_the_same() -> None:
     assert set(map(tuple, profile[profile[:, 0] == 3.0].tolist())) == {(3.0, 4.0)}
 
 
-def test_without_shares_the_batch_stays_as_it_is() -> None:
+def test_without_shares_the_batch_is_unchanged() -> None:
     whole, result = batch(), some_unknown(batch(), FEATURES, {}, seed=5)
     assert all(result.requests[name] is not None for name in whole.requests)
     np.testing.assert_array_equal(

@@ -1,4 +1,4 @@
-"""Training from the served log: the same lists give the same models, whichever way they came."""
+"""Training from the served log: the same lists give the same models, from a log or from a data set."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ TRAIN, VALID = 240, 60
 
 
 def write_log(root: Path, data: Path, catalogue: Catalogue) -> None:
-    """Write impressions as a service would have logged them: lists by the hour, the best rated 1."""
+    """Write impressions as a service logs them: one list per hour, and a rating for each positive label."""
     parts = [
         read_impressions(data / name, feature_hash=FEATURES.content_hash, keys_to_rows=catalogue.rows_of_keys)
         for name in ("train", "valid")
@@ -58,13 +58,13 @@ def home(tmp_path: Path) -> Path:
     make_impressions(tmp_path / "impressions" / "train", catalogue, TRAIN, 0)
     make_impressions(tmp_path / "impressions" / "valid", catalogue, VALID, 1)
     write_log(tmp_path / "log", tmp_path / "impressions", catalogue)
-    # Through a log once: feedback is to an item, so what is twice in a list has one label.
+    # Write and read a log once. Feedback refers to an item, so an item that is in a list twice gets a single label.
     impressions_from_log([tmp_path / "log"], tmp_path / "impressions", FEATURES, VALID / (TRAIN + VALID))
     write_log(tmp_path / "log", tmp_path / "impressions", catalogue)
     return tmp_path
 
 
-def test_the_same_lists_give_the_same_models(home: Path) -> None:
+def test_lists_from_the_log_give_the_same_models(home: Path) -> None:
     wanted = [model.artifact for model in train(home, changed())]
     shutil.rmtree(home / "impressions")
     impressions_from_log([home / "log"], home / "impressions", FEATURES, VALID / (TRAIN + VALID))
@@ -73,7 +73,7 @@ def test_the_same_lists_give_the_same_models(home: Path) -> None:
     assert artifacts[0].metrics == Artifact.load(home / "ranker").metrics == wanted[0].metrics
 
 
-def test_too_few_lists_or_no_log_leave_nothing_behind(home: Path, tmp_path: Path) -> None:
+def test_rejects_too_few_lists_or_a_missing_log_and_writes_nothing(home: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="too few lists to train and validate, got 300"):
         impressions_from_log([home / "log"], tmp_path / "data", FEATURES, 0.999)
     with pytest.raises(ArtifactError, match="no shown lists"):

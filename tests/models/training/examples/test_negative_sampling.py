@@ -23,26 +23,26 @@ LISTS = st.lists(st.lists(st.integers(0, 19), min_size=1, max_size=5, unique=Tru
 
 
 @given(LISTS, st.integers(1, 30), st.integers(0, 2**32 - 1))
-def test_a_list_keeps_its_own_and_never_gets_one_of_them_as_a_negative(
+def test_list_keeps_its_items_and_never_gets_one_as_a_negative(
     rows: list[list[int]], count: int, seed: int
 ) -> None:
-    got = NegativeSampler(20, count)(chosen(rows), seed=seed)
-    for at, own in enumerate(rows):
-        part = slice(got.offsets[at], got.offsets[at + 1])
-        labels = got.candidates["label"][part]
-        assert got.rows[part][labels == 1].tolist() == own
-        assert not set(got.rows[part][labels == 0]) & set(own)
+    result = NegativeSampler(20, count)(chosen(rows), seed=seed)
+    for index, own in enumerate(rows):
+        part = slice(result.offsets[index], result.offsets[index + 1])
+        labels = result.candidates["label"][part]
+        assert result.rows[part][labels == 1].tolist() == own
+        assert not set(result.rows[part][labels == 0]) & set(own)
         assert (labels == 0).sum() <= count
 
 
-def test_the_same_step_draws_the_same() -> None:
+def test_same_seed_draws_the_same_items() -> None:
     sampler = NegativeSampler(1000, 20)
     batch = chosen([[1], [2, 3]])
     assert sampler(batch, seed=5).rows.tolist() == sampler(batch, seed=5).rows.tolist()
     assert sampler(batch, seed=5).rows.tolist() != sampler(batch, seed=6).rows.tolist()
 
 
-def test_the_whole_catalogue_is_ranked_but_what_was_seen(tmp_path: Path) -> None:
+def test_ranks_the_whole_catalogue_except_items_of_the_history(tmp_path: Path) -> None:
     catalogue = make_catalogue(tmp_path / "catalogue")
     seen = np.array([catalogue.keys[3], catalogue.keys[5], item_key("gone")], dtype=np.int64)
     batch = chosen([[7, 5], [3]]).adding(
