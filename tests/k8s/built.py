@@ -1,4 +1,4 @@
-"""Overlays as kubectl builds them, and what a RayService says of its deployments and groups."""
+"""Builds overlays with kubectl, and reads the RayServices in them."""
 
 import functools
 import os
@@ -19,15 +19,17 @@ K8S = ROOT / "k8s"
 BASE = K8S / "base"
 OVERLAYS = sorted(path.parent for path in (K8S / "overlays").glob("*/kustomization.yaml"))
 SCHEMA = Path(os.environ.get("RANKWAY_KUBERAY_SCHEMA", ROOT.parent / "shared" / "kuberay"))
-"""Where KubeRay's schema lies: a folder or the file."""
+"""The path of KubeRay's schema: a folder or the file."""
 _LIMIT_S = 60
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
+_LOADER = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # the C loader is ten times as fast, if it is available
 
 
 def kubectl() -> str:
-    """Give the kubectl of this environment, else the one on the path."""
-    beside = Path(sys.executable).with_name("kubectl")
-    binary = str(beside) if beside.exists() else shutil.which("kubectl")
+    """Return the kubectl of this environment, else the one on the path."""
+    installed = Path(sys.executable).with_name("kubectl")
+    binary = str(installed) if installed.exists() else shutil.which("kubectl")
     assert binary is not None, "kubectl is missing: make install"
     return binary
 
@@ -42,17 +44,17 @@ def _built_text(folder: Path) -> str:
 
 
 def built(folder: Path) -> list[Object]:
-    """Give the objects of a folder that kustomize takes; each call gives its own."""
+    """Return the objects that kustomize builds from a folder. Each call returns new objects."""
     return [each for each in yaml.load_all(_built_text(folder), _LOADER) if each is not None]
 
 
 def ray_services(objects: list[Object]) -> list[Object]:
-    """Give the RayServices among them."""
+    """Return the RayServices among the objects."""
     return [each for each in objects if each["kind"] == "RayService"]
 
 
 def rendered_service(config: str) -> Object:
-    """Give the RayService of a pipeline of configs/ that no overlay has."""
+    """Return the RayService of a pipeline in configs/ that is in no overlay."""
     files = rendered(ROOT / "configs" / config, ROOT)
     service: Object = yaml.load(files["rayservice.yaml"], _LOADER)
     service["metadata"]["namespace"] = "default"
@@ -60,6 +62,6 @@ def rendered_service(config: str) -> Object:
 
 
 def serve_document(service: Object) -> Object:
-    """Give the Serve config of a RayService."""
+    """Return the Serve config of a RayService."""
     document: Object = yaml.load(service["spec"]["serveConfigV2"], _LOADER)
     return document

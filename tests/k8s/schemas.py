@@ -1,4 +1,4 @@
-"""KubeRay's schema of a RayService, closed: it lies beside the repository, and is not part of it."""
+"""Validation by KubeRay's schema of a RayService, without unknown fields. The schema is not in the repository."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ _FILE = "rayservice.ray.io_v1.schema.json"
 
 
 def faults(service: Object) -> list[str]:
-    """Give what KubeRay's schema has against a RayService; the test is skipped where the schema is not there."""
+    """Return the faults of a RayService by KubeRay's schema. Skip the test if the schema is not available."""
     path = SCHEMA / _FILE if SCHEMA.is_dir() else SCHEMA
     if not path.is_file():
         pytest.skip(f"{path} is not there: set RANKWAY_KUBERAY_SCHEMA to it")
@@ -28,7 +28,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _defaults_not_required(schema: Any) -> Any:
-    """Give the schema as the API server reads it, which fills defaults in before it looks what is missing."""
+    """Return the schema with defaulted fields optional: the API server fills in defaults before it validates."""
     if isinstance(schema, list):
         return [_defaults_not_required(each) for each in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""The Prometheus series that a cluster exports, by name, each with its labels: what alerts and dashboards may name."""
+"""The Prometheus series that a cluster exports, with their labels. Alerts and dashboards may use only these."""
 
 import subprocess
 import time
@@ -43,7 +43,7 @@ backend replicas
 
 
 def of_rankway() -> Series:
-    """Give those that our code declares, as Ray names them."""
+    """Return the series that our code declares, with the names that Ray gives them."""
     owners = [
         UnitMetrics("unit", "replica"),
         RequestMetrics("pipeline", "replica"),
@@ -68,7 +68,7 @@ def _declared_by(owner: Any) -> Iterator[Metric]:
 
 
 def of_autoscaler() -> Series:
-    """Give those of Ray's autoscaler."""
+    """Return the series of Ray's autoscaler."""
     metrics = AutoscalerPrometheusMetrics("session", CollectorRegistry())
     return {
         name: set(collector._labelnames)
@@ -78,7 +78,7 @@ def of_autoscaler() -> Series:
 
 
 def is_of_ray(name: str) -> bool:
-    """Whether Ray's Python sources declare it, as Serve and the nodes' reporter do."""
+    """Return whether Ray's Python sources declare the series, in Serve or in the reporter of nodes."""
     root, quoted = Path(ray.__file__).parent, f'"{name.removeprefix("ray_")}"'
     sources = [
         *(root / "serve" / "_private").glob("*.py"),
@@ -88,7 +88,7 @@ def is_of_ray(name: str) -> bool:
 
 
 def of_haproxy(folder: Path) -> Series:
-    """Give those of the HAProxy that comes with Ray, asked of it."""
+    """Start the HAProxy that comes with Ray, and return the series that it exports."""
     port, config = free_port(), folder / "haproxy.cfg"
     config.write_text(_HAPROXY.format(port=port, other=free_port()))
     process = subprocess.Popen([get_haproxy_binary(), "-db", "-f", str(config)], stderr=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Check 1: what is committed under k8s/ builds, and each object is what its API takes."""
+"""The committed manifests under k8s/ build, and their objects are valid for their APIs."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tests.k8s.schemas import faults
 
 FOLDERS = [BASE, *OVERLAYS]
 KUBERNETES = "1.37"
-# Serve 2.60 says that the interval will be an environment variable; nothing reads that variable yet.
+# Serve 2.60 warns that the interval will become an environment variable, but nothing reads that variable yet.
 pytestmark = pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning")
 CORE = ("policy", "apps", "batch", "networking.k8s.io", "scheduling.k8s.io", "rbac.authorization.k8s.io")
 
@@ -29,24 +29,24 @@ def validate_core(each: Object) -> None:
     kubernetes_validate.validate(each, KUBERNETES, strict=True)
 
 
-def test_the_overlays_of_the_issue_are_there() -> None:
+def test_overlays_for_development_and_production_cells_exist() -> None:
     assert {path.name for path in OVERLAYS} >= {"dev", "prod-cell-a", "prod-cell-b"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_a_folder_builds_into_objects_of_one_name_each(folder: Path) -> None:
+def test_every_folder_builds_into_objects_with_unique_names(folder: Path) -> None:
     names = [(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in built(folder)]
     assert names
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_core_objects_are_what_kubernetes_takes(folder: Path) -> None:
+def test_core_objects_are_valid_for_kubernetes(folder: Path) -> None:
     for each in filter(is_core, built(folder)):
         validate_core(each)
 
 
-def test_a_field_that_kubernetes_does_not_know_is_caught() -> None:
+def test_detects_a_field_unknown_to_kubernetes() -> None:
     budget = next(each for each in built(BASE) if each["kind"] == "PodDisruptionBudget")
     budget["spec"]["minimumAvailable"] = 1
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -54,12 +54,12 @@ def test_a_field_that_kubernetes_does_not_know_is_caught() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_pod_templates_are_what_kubernetes_takes(folder: Path) -> None:
+def test_pod_templates_are_valid_for_kubernetes(folder: Path) -> None:
     for template in pod_templates(built(folder)):
         validate_core(as_pod(template))
 
 
-def test_a_field_of_a_pod_that_kubernetes_does_not_know_is_caught() -> None:
+def test_detects_a_field_of_a_pod_unknown_to_kubernetes() -> None:
     template = pod_templates(built(BASE))[1]
     template["spec"]["containers"][0]["volumeMounts"][0]["readonly"] = True
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -67,19 +67,19 @@ def test_a_field_of_a_pod_that_kubernetes_does_not_know_is_caught() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_ray_services_are_what_kuberay_takes(folder: Path) -> None:
+def test_ray_services_are_valid_for_kuberay(folder: Path) -> None:
     for service in ray_services(built(folder)):
         assert faults(service) == []
 
 
-def test_a_pipeline_of_shard_groups_is_what_kuberay_and_kubernetes_take() -> None:
+def test_pipeline_with_shard_groups_is_valid_for_kuberay_and_kubernetes() -> None:
     service = rendered_service("cluster-gpu.yaml")
     assert faults(service) == []
     for template in pod_templates([service]):
         validate_core(as_pod(template))
 
 
-def test_a_field_that_kuberay_does_not_know_is_caught() -> None:
+def test_detects_a_field_unknown_to_kuberay() -> None:
     (service,) = ray_services(built(BASE))
     service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]["minReplica"] = 1
     del service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]
@@ -90,7 +90,7 @@ def test_a_field_that_kuberay_does_not_know_is_caught() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_serve_configs_are_what_serve_takes(folder: Path) -> None:
+def test_serve_configs_are_valid_for_serve(folder: Path) -> None:
     for service in ray_services(built(folder)):
         document = serve_document(service)
         refuse_unknown_fields(document)
@@ -100,7 +100,7 @@ def test_serve_configs_are_what_serve_takes(folder: Path) -> None:
         assert application.name == arguments.config.name == service["metadata"]["name"]
 
 
-def test_a_field_that_serve_would_drop_silently_is_caught() -> None:
+def test_rejects_a_field_that_serve_would_drop_silently() -> None:
     (service,) = ray_services(built(BASE))
     document = serve_document(service)
     document["applications"][0]["deployments"][0]["autoscaling_config"]["max_replcas"] = 3
@@ -109,13 +109,13 @@ def test_a_field_that_serve_would_drop_silently_is_caught() -> None:
 
 
 def pod_templates(objects: list[Object]) -> list[Object]:
-    """Give the pod templates of all groups, each RayService's head first."""
+    """Return the pod templates of all groups. The head of each RayService comes first."""
     clusters = [service["spec"]["rayClusterConfig"] for service in ray_services(objects)]
     groups = [group for each in clusters for group in (each["headGroupSpec"], *each["workerGroupSpecs"])]
     return [group["template"] for group in groups]
 
 
 def as_pod(template: Object) -> dict[str, Any]:
-    """Give the pod that would be made of it; KubeRay's own schema lets enumerations of pods through."""
+    """Return the pod for a template. KubeRay's own schema does not check the enumerations of pods."""
     metadata = {**template["metadata"], "name": "pod"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}

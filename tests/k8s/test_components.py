@@ -1,4 +1,4 @@
-"""Each component is put into an overlay by one line, and what comes out is what its API takes, and keeps the policy."""
+"""Each component is added to an overlay by one line. The result is valid for its API, and passes the lint policy."""
 
 import functools
 import json
@@ -24,7 +24,7 @@ Overlay = Callable[[str, Sequence[str]], list[Object]]
 
 @pytest.fixture(scope="module")
 def overlay(tmp_path_factory: pytest.TempPathFactory) -> Overlay:
-    """Gives what an overlay builds with components in place of its own."""
+    """Return a function that builds an overlay with other components than its own."""
 
     def with_components(name: str, components: Sequence[str]) -> list[Object]:
         tree = tmp_path_factory.mktemp("k8s") / "k8s"
@@ -40,17 +40,19 @@ def overlay(tmp_path_factory: pytest.TempPathFactory) -> Overlay:
 
 @functools.cache
 def validate_once(text: str) -> None:
-    """Most objects are the same whatever the component is, and each takes Kubernetes' schemas a while."""
+    """Validate an object. The cache helps, because most objects are equal for all components and validation is slow."""
     validate_core(json.loads(text))
 
 
-def test_the_components_of_the_issue_are_there() -> None:
+def test_all_components_exist() -> None:
     assert COMPONENTS == ["blue-green", "gateway", "monitoring", "redis-dev", "token-auth"]
 
 
 @pytest.mark.parametrize("name", ["dev", "prod-cell-a"])
 @pytest.mark.parametrize("case", CASES)
-def test_it_builds_and_is_what_kubernetes_and_kuberay_take(overlay: Overlay, name: str, case: str) -> None:
+def test_overlay_with_components_is_valid_for_kubernetes_and_kuberay(
+    overlay: Overlay, name: str, case: str
+) -> None:
     objects = overlay(name, CASES[case])
     namespaces = {each["metadata"].get("namespace") for each in objects if each["kind"] == "Namespace"}
     assert namespaces == {None}
@@ -70,7 +72,7 @@ def service_with(overlay: Overlay, *components: str) -> Object:
     return spec
 
 
-def test_blue_green_and_gateway_choose_how_a_cluster_is_replaced(overlay: Overlay) -> None:
+def test_blue_green_and_gateway_set_the_upgrade_strategy(overlay: Overlay) -> None:
     assert service_with(overlay, "blue-green")["upgradeStrategy"] == {"type": "NewCluster"}
     stepwise = service_with(overlay, "gateway")["upgradeStrategy"]
     assert stepwise["type"] == "NewClusterWithIncrementalUpgrade"
@@ -82,13 +84,13 @@ def test_blue_green_and_gateway_choose_how_a_cluster_is_replaced(overlay: Overla
     }
 
 
-def test_with_gateways_the_route_over_cells_leads_to_theirs(overlay: Overlay) -> None:
+def test_route_with_the_gateway_component_leads_to_the_gateways_of_the_cells(overlay: Overlay) -> None:
     (route,) = [each for each in overlay("prod-gateway", ["gateway"]) if each["kind"] == "HTTPRoute"]
     before = [each for each in built(K8S / "overlays" / "prod-gateway") if each["kind"] == "HTTPRoute"]
-    led = route["spec"]["rules"][0]["backendRefs"]
+    references = route["spec"]["rules"][0]["backendRefs"]
     cells = [(ref["namespace"], ref["weight"]) for ref in before[0]["spec"]["rules"][0]["backendRefs"]]
-    assert [(ref["namespace"], ref["weight"]) for ref in led] == cells
-    for reference in led:
+    assert [(ref["namespace"], ref["weight"]) for ref in references] == cells
+    for reference in references:
         overlay_of_cell = reference["namespace"].replace("rankway", "prod")
         objects = overlay(overlay_of_cell, ["gateway"])
         (service,) = ray_services(objects)
@@ -97,12 +99,12 @@ def test_with_gateways_the_route_over_cells_leads_to_theirs(overlay: Overlay) ->
         assert grant["spec"]["to"][0]["name"] == reference["name"]
 
 
-def test_a_token_is_taken_from_a_secret(overlay: Overlay) -> None:
+def test_token_comes_from_a_secret(overlay: Overlay) -> None:
     options = service_with(overlay, "token-auth")["rayClusterConfig"]["authOptions"]
     assert options == {"mode": "token", "secretName": "ray-auth"}
 
 
-def test_what_is_scraped_is_declared_by_the_pods_and_let_in(overlay: Overlay) -> None:
+def test_pods_declare_the_scraped_ports(overlay: Overlay) -> None:
     objects = overlay("prod-cell-a", ["monitoring"])
     head, *workers = pod_templates(objects)
     (monitor,) = [each for each in objects if each["kind"] == "PodMonitor"]
@@ -115,7 +117,7 @@ def test_what_is_scraped_is_declared_by_the_pods_and_let_in(overlay: Overlay) ->
     assert all(scraped - {"as-metrics"} <= set(ports) for ports in declared[1:])
 
 
-def test_dashboards_reach_grafana_s_sidecar_whole(overlay: Overlay) -> None:
+def test_config_map_has_the_complete_dashboards_for_grafana(overlay: Overlay) -> None:
     objects = overlay("prod-cell-a", ["monitoring"])
     (boards,) = [each for each in objects if each["kind"] == "ConfigMap"]
     folder = K8S / "components" / "monitoring" / "dashboards"
@@ -123,13 +125,13 @@ def test_dashboards_reach_grafana_s_sidecar_whole(overlay: Overlay) -> None:
     assert boards["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
-def test_the_redis_of_dev_is_the_one_that_pods_look_for(overlay: Overlay) -> None:
+def test_pods_use_the_services_and_secrets_of_redis_dev(overlay: Overlay) -> None:
     objects = overlay("dev", ["redis-dev"])
     (service,) = ray_services(objects)
     cluster = service["spec"]["rayClusterConfig"]
-    asked = cluster["gcsFaultToleranceOptions"]["redisAddress"].partition(":")
+    address = cluster["gcsFaultToleranceOptions"]["redisAddress"].partition(":")
     services = {each["metadata"]["name"]: each for each in objects if each["kind"] == "Service"}
-    assert services[asked[0]]["spec"]["ports"][0]["port"] == int(asked[2])
+    assert services[address[0]]["spec"]["ports"][0]["port"] == int(address[2])
     document = yaml.safe_load(service["spec"]["serveConfigV2"])
     store = document["applications"][0]["args"]["config"]["features"]["store"]
     assert {node.partition(":")[0] for node in store["nodes"]} <= set(services)
@@ -143,5 +145,5 @@ def test_the_redis_of_dev_is_the_one_that_pods_look_for(overlay: Overlay) -> Non
     reference = cluster["gcsFaultToleranceOptions"]["redisPassword"]["valueFrom"]["secretKeyRef"]
     assert reference["name"] in secrets
     variables = cluster["headGroupSpec"]["template"]["spec"]["containers"][0]["env"]
-    taken = {v["name"]: v["valueFrom"]["secretKeyRef"]["name"] for v in variables if "valueFrom" in v}
-    assert taken[store["password_env"]] in secrets
+    secret_names = {v["name"]: v["valueFrom"]["secretKeyRef"]["name"] for v in variables if "valueFrom" in v}
+    assert secret_names[store["password_env"]] in secrets

@@ -1,4 +1,4 @@
-"""What is committed under k8s/ is what the renderer makes of configs/: one truth."""
+"""The rendered manifests that are committed under k8s/ are up to date with configs/."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ RENDERED = {
 
 
 @pytest.mark.parametrize(("folder", "config"), RENDERED.items(), ids=lambda path: path.name)
-def test_what_is_committed_is_what_is_rendered(folder: Path, config: Path, tmp_path: Path) -> None:
+def test_committed_manifests_are_the_rendered_ones(folder: Path, config: Path, tmp_path: Path) -> None:
     committed = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
     assert committed == rendered(config, tmp_path), (
-        f"render it anew: rankway k8s render {config.relative_to(ROOT)} {folder.relative_to(ROOT)}"
+        f"the manifests are out of date; rankway k8s render {config.relative_to(ROOT)} {folder.relative_to(ROOT)}"
     )
 
 
-def test_every_rendered_folder_is_held_here() -> None:
+def test_every_rendered_folder_is_checked() -> None:
     assert {path.parent for path in K8S.rglob("rayservice.yaml")} == set(RENDERED)

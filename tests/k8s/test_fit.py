@@ -1,4 +1,4 @@
-"""Check 3: every deployment finds room in a group, as Ray's own reader of the RayCluster sees it."""
+"""Every deployment fits a group of nodes, as Ray's own reader of the RayCluster computes it."""
 
 import re
 from collections.abc import Callable
@@ -15,13 +15,12 @@ SERVICES = [
     for folder in (BASE, *OVERLAYS)
     for service in ray_services(built(folder))
 ]
-SERVICES.append(
-    pytest.param(rendered_service("cluster-gpu.yaml"), id="cluster-gpu")
-)  # replicas of four ranks
+# Its replicas have four ranks.
+SERVICES.append(pytest.param(rendered_service("cluster-gpu.yaml"), id="cluster-gpu"))
 
 
 def worker_types(service: Object) -> dict[str, Any]:
-    """Give the autoscaler's node types: resources, labels, and how many there may be; the head has no room."""
+    """Return the autoscaler's node types for workers: resources, labels, and bounds. The head has no CPUs."""
     cluster = {"metadata": {"name": "x", "namespace": "y"}, "spec": service["spec"]["rayClusterConfig"]}
     config = _derive_autoscaling_config_from_ray_cr(cluster)
     types: dict[str, Any] = config["available_node_types"]
@@ -31,7 +30,7 @@ def worker_types(service: Object) -> dict[str, Any]:
 
 
 def wanted_bundles(deployment: Object) -> tuple[list[dict[str, float]], dict[str, str]]:
-    """Give what one replica asks for and where, as Serve hands it to Ray."""
+    """Return the resource bundles of one replica and its label selector, as Serve requests them from Ray."""
     if "placement_group_bundles" in deployment:
         (selector,) = deployment.get("placement_group_bundle_label_selector", [{}])
         return deployment["placement_group_bundles"], selector
@@ -40,11 +39,11 @@ def wanted_bundles(deployment: Object) -> tuple[list[dict[str, float]], dict[str
     if "accelerator_type" in options:
         bundle[f"accelerator_type:{options['accelerator_type']}"] = 0.001
     bundle |= options.get("resources", {})
-    return [{name: much for name, much in bundle.items() if much}], options.get("label_selector", {})
+    return [{name: amount for name, amount in bundle.items() if amount}], options.get("label_selector", {})
 
 
 def misfits(service: Object) -> list[str]:
-    """Give a line for every deployment with no group, or more than one: it must be where the pipeline puts it."""
+    """Return a message for every deployment that fits no group, or that matches no group or several ones."""
     messages = []
     types = worker_types(service)
     for application in serve_document(service)["applications"]:
@@ -53,7 +52,7 @@ def misfits(service: Object) -> list[str]:
             labelled = {n: t for n, t in types.items() if selector.items() <= t["labels"].items()}
             if len(labelled) != 1:
                 messages.append(
-                    f"{deployment['name']}: {sorted(labelled)} have the labels {selector}; one group has to"
+                    f"{deployment['name']}: exactly one group must have the labels {selector}, got {sorted(labelled)}"
                 )
                 continue
             ((name, group),) = labelled.items()
@@ -69,7 +68,7 @@ def test_every_deployment_fits_the_one_group_of_its_pool(service: Object) -> Non
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_deployment_is_on_the_nodes_of_the_pool_it_is_named_for(service: Object) -> None:
+def test_deployment_runs_on_the_pool_in_its_name(service: Object) -> None:
     for deployment in serve_document(service)["applications"][0]["deployments"]:
         _, selector = wanted_bundles(deployment)
         assert deployment["name"].partition("@")[2] == selector["rankway/pool"]
@@ -108,24 +107,24 @@ MUTANTS = [
         lambda group: group["resources"].pop("accelerator_type:H100"),
         "ranker@gpu-large: .* accelerator_type:H100",
     ),
-    ("gpu-large", lambda group: group.update(labels={}), r"ranker@gpu-large: \[\] have the labels"),
+    ("gpu-large", lambda group: group.update(labels={}), r"ranker@gpu-large: exactly one group .*, got \[\]"),
     (
         "gpu-large",
         lambda group: group.update(labels={"rankway/pool": "gpu-small"}),
-        "gpu-small.* one group has to",
+        "ranker@gpu-small: exactly one group must have the labels",
     ),
 ]
 
 
 @pytest.mark.parametrize(("group", "change", "message"), MUTANTS)
-def test_a_deployment_that_its_group_has_no_room_for_is_caught(
+def test_detects_a_deployment_that_does_not_fit_its_group(
     group: str, change: Callable[[Object], Any], message: str
 ) -> None:
     messages = "\n".join(misfits(change_group(group, change)))
     assert re.search(message, messages), messages
 
 
-def test_a_shard_group_larger_than_its_nodes_is_caught() -> None:
+def test_detects_a_shard_group_that_is_larger_than_its_nodes() -> None:
     service = rendered_service("cluster-gpu.yaml")
     (group,) = [g for g in service["spec"]["rayClusterConfig"]["workerGroupSpecs"] if g["groupName"] == "gpu"]
     group["resources"]["GPU"], group["maxReplicas"] = "1", 3

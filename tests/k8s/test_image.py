@@ -1,4 +1,4 @@
-"""Rules of the Containerfile: no image can be built here, so that what it says is held against the repository."""
+"""Rules of the Containerfile. Tests cannot build an image, so they compare its text with the repository."""
 
 import fnmatch
 import re
@@ -19,7 +19,13 @@ TEXT = (K8S / "Containerfile").read_text()
 
 @dataclass(frozen=True)
 class Step:
-    """An instruction, its arguments on one line, and in which stage it is."""
+    """An instruction of a Containerfile.
+
+    Attributes:
+        name: the instruction.
+        rest: its arguments, on one line.
+        stage: index of the build stage.
+    """
 
     name: str
     rest: str
@@ -27,7 +33,7 @@ class Step:
 
 
 def steps(text: str) -> Iterator[Step]:
-    """Give the instructions of a Containerfile."""
+    """Yield the instructions of a Containerfile."""
     stage, whole = -1, re.sub(r"\\\n\s*", " ", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE))
     for line in filter(None, map(str.strip, whole.splitlines())):
         name, _, rest = line.partition(" ")
@@ -36,17 +42,17 @@ def steps(text: str) -> Iterator[Step]:
 
 
 def faults(text: str) -> list[str]:
-    """Give what is wrong with a Containerfile, one line a fault."""
-    every = list(steps(text))
-    last = every[-1].stage
-    arguments = dict(s.rest.partition("=")[::2] for s in every if s.name == "ARG")
+    """Return the faults of a Containerfile, one line each."""
+    instructions = list(steps(text))
+    last = instructions[-1].stage
+    arguments = dict(s.rest.partition("=")[::2] for s in instructions if s.name == "ARG")
     messages = []
-    for step in every:
+    for step in instructions:
         if step.name == "FROM":
             base = re.sub(r"\$\{(\w+)\}", lambda m: arguments.get(m[1], ""), step.rest.split()[0])
             tag = base.partition("@")[2] or base.rpartition("/")[2].partition(":")[2]
             if not re.match(r"sha256:|\d+\.\d+\.\d+", tag):
-                messages.append(f"FROM {base}: its tag is no whole version, and it has no digest")
+                messages.append(f"FROM {base}: needs a complete version as tag, or a digest")
         if (
             step.name == "RUN"
             and "pip install" in step.rest
@@ -57,49 +63,51 @@ def faults(text: str) -> list[str]:
             messages += [
                 f"COPY {path}: not in the repository" for path in copied(step) if not (ROOT / path).exists()
             ]
-            messages += [f"COPY {path}: takes all there is" for path in copied(step) if path in (".", "./")]
+            messages += [
+                f"COPY {path}: copies the whole repository" for path in copied(step) if path in (".", "./")
+            ]
         if step.name in ("ADD", "HEALTHCHECK", "ENTRYPOINT", "CMD"):
             messages.append(
-                f"{step.name}: KubeRay gives command and probes, and ADD fetches what nothing pins"
+                f"{step.name}: not allowed; KubeRay sets command and probes, and ADD fetches unpinned files"
             )
         if step.name in ("ARG", "ENV") and re.search(r"(PASSWORD|TOKEN|SECRET|_KEY)=", step.rest):
-            messages.append(f"{step.name} {step.rest}: a secret stays in the image")
-    users = [step.rest for step in every if step.name == "USER" and step.stage == last]
+            messages.append(f"{step.name} {step.rest}: a secret would stay in the image")
+    users = [step.rest for step in instructions if step.name == "USER" and step.stage == last]
     if not users or not re.fullmatch(r"[1-9]\d*:\d+", users[-1]):
-        messages.append(f"USER {users}: the last stage ends as no user by number")
+        messages.append(f"USER {users}: the last stage must end with a numeric user other than root")
     return messages
 
 
 def copied(step: Step) -> list[str]:
-    """Give what a COPY takes."""
+    """Return the sources of a COPY."""
     return [word for word in shlex.split(step.rest)[:-1] if not word.startswith("--")]
 
 
-def test_the_containerfile_keeps_its_rules() -> None:
+def test_containerfile_passes_its_rules() -> None:
     assert faults(TEXT) == []
 
 
 @pytest.mark.parametrize(
     "text, fault",
     [
-        (TEXT.replace("python:3.11.14-slim-bookworm", "python:3.11"), "no whole version"),
-        (TEXT.replace("python:3.11.14-slim-bookworm", "python"), "no whole version"),
+        (TEXT.replace("python:3.11.14-slim-bookworm", "python:3.11"), "needs a complete version"),
+        (TEXT.replace("python:3.11.14-slim-bookworm", "python"), "needs a complete version"),
         (TEXT.replace("--constraint constraints.txt ", ""), "without --constraint"),
         (TEXT.replace("COPY services services", "COPY servings services"), "not in the repository"),
-        (TEXT.replace("COPY services services", "COPY . ."), "all there is"),
-        (TEXT.replace("USER 1000:100", "USER rankway"), "by number"),
-        (TEXT.replace("USER 1000:100", "USER 0:0"), "by number"),
-        (TEXT.replace("USER 1000:100", ""), "by number"),
-        (TEXT + "HEALTHCHECK CMD wget localhost\n", "KubeRay gives"),
+        (TEXT.replace("COPY services services", "COPY . ."), "copies the whole repository"),
+        (TEXT.replace("USER 1000:100", "USER rankway"), "numeric user"),
+        (TEXT.replace("USER 1000:100", "USER 0:0"), "numeric user"),
+        (TEXT.replace("USER 1000:100", ""), "numeric user"),
+        (TEXT + "HEALTHCHECK CMD wget localhost\n", "KubeRay sets command and probes"),
         (TEXT.replace('ARG EXTRAS="', 'ARG INDEX_TOKEN=x\nARG EXTRAS="'), "a secret"),
     ],
 )
-def test_a_mutant_is_caught(text: str, fault: str) -> None:
+def test_rules_find_every_mutant_of_the_containerfile(text: str, fault: str) -> None:
     assert text != TEXT
     assert [each for each in faults(text) if fault in each] != []
 
 
-def test_its_python_and_ray_are_those_of_the_project() -> None:
+def test_python_and_ray_have_the_versions_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"ray[serve]=={ray.__version__}" in project["dependencies"]
     arguments = dict(s.rest.partition("=")[::2] for s in steps(TEXT) if s.name == "ARG")
@@ -111,7 +119,7 @@ def test_its_python_and_ray_are_those_of_the_project() -> None:
         assert f"-t {name}:{ray.__version__} " in TEXT
 
 
-def test_the_user_is_the_one_that_pods_run_as() -> None:
+def test_user_of_the_image_is_that_of_the_pods() -> None:
     user = next(step.rest for step in steps(TEXT) if step.name == "USER")
     (service,) = ray_services(built(BASE))
     security = service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]["securityContext"]
@@ -119,7 +127,7 @@ def test_the_user_is_the_one_that_pods_run_as() -> None:
     assert f"useradd --uid {security['runAsUser']} --gid {security['runAsGroup']} " in TEXT
 
 
-def test_what_runs_in_the_cluster_is_copied_and_goes_to_the_builder() -> None:
+def test_image_has_all_code_that_runs_in_the_cluster() -> None:
     every = {path for s in steps(TEXT) if s.name == "COPY" and "--from=" not in s.rest for path in copied(s)}
     assert every >= {
         "autoscale",
@@ -137,6 +145,6 @@ def test_what_runs_in_the_cluster_is_copied_and_goes_to_the_builder() -> None:
     assert any(fnmatch.fnmatch(".rankway", pattern) for pattern in refused)
 
 
-def test_what_kuberay_s_probes_call_is_installed() -> None:
+def test_command_of_kuberays_probes_is_installed() -> None:
     packages = next(step.rest for step in steps(TEXT) if "apt-get install" in step.rest)
     assert " wget " in f"{packages} "

@@ -1,4 +1,4 @@
-"""Alerts and dashboards name only series and labels that something exports; each alert has a runbook."""
+"""Alerts and dashboards use only exported series and labels. Each alert has a runbook."""
 
 import json
 import re
@@ -27,18 +27,18 @@ ADDED = {
     for endpoint in MONITOR["podMetricsEndpoints"]
     for relabeling in endpoint["relabelings"]
 }
-# Those that Prometheus gives each series of a PodMonitor.
+# Prometheus adds these labels to each series of a PodMonitor.
 EVERY = ADDED | {"namespace", "pod", "container", "endpoint", "instance", "job"}
 
 
 def expressions() -> Iterator[tuple[str, str]]:
-    """Give where it stands, and PromQL, of every alert and panel."""
+    """Yield the place and the PromQL expression of every alert and panel."""
     for alert in ALERTS:
         yield alert["alert"], alert["expr"]
     for path in DASHBOARDS:
         for panel in json.loads(path.read_text())["panels"]:
             for target in panel["targets"]:
-                # Grafana puts in the rest of its variables: here they stand inside strings.
+                # The other variables of Grafana are inside strings, so the expression can be parsed with them.
                 expression = target["expr"].replace("$__rate_interval", "1m")
                 yield f"{path.stem}: {panel['title']} {target['refId']}", expression
 
@@ -48,7 +48,7 @@ EXPRESSIONS = dict(expressions())
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> series.Series:
-    """What is there to be named, each with its labels."""
+    """Return the exported series with their labels."""
     return {
         "up": set(),
         **series.of_rankway(),
@@ -70,7 +70,7 @@ def parts_of(expression: str, kind: type[Any]) -> list[Any]:
 
 
 def labels_of(name: str, exported: series.Series) -> set[str] | None:
-    """Give a series' labels; None where it is one of Ray's own, of which only the name is known."""
+    """Return the labels of a series, or None if it is one of Ray's own, of which we know only the names."""
     return exported[name] | EVERY if name in exported else None
 
 
@@ -86,16 +86,14 @@ def faults_of(expression: str, exported: series.Series) -> list[str]:
         inner = parts_of(aggregate.expr.prettify(), promql_parser.VectorSelector)
         every = [labels_of(selector.name, exported) for selector in inner]
         if aggregate.modifier is not None and None not in every:
-            there = set().union(*(labels for labels in every if labels is not None))
-            absent = set(aggregate.modifier.labels) - there
+            available = set().union(*(labels for labels in every if labels is not None))
+            absent = set(aggregate.modifier.labels) - available
             faults += [f"nothing in {aggregate.prettify()} has {label}" for label in absent]
     return faults
 
 
 @pytest.mark.parametrize("where", EXPRESSIONS)
-def test_an_expression_is_promql_of_exported_series_and_their_labels(
-    where: str, exported: series.Series
-) -> None:
+def test_expressions_use_only_exported_series_and_labels(where: str, exported: series.Series) -> None:
     assert faults_of(EXPRESSIONS[where], exported) == []
 
 
@@ -109,16 +107,16 @@ def test_an_expression_is_promql_of_exported_series_and_their_labels(
         "sum by (unit) (haproxy_backend_active_servers)",
     ],
 )
-def test_a_mistaken_expression_would_be_found(expression: str, exported: series.Series) -> None:
+def test_detects_expressions_with_unknown_series_or_labels(expression: str, exported: series.Series) -> None:
     assert faults_of(expression, exported) != []
 
 
-def test_labels_that_are_added_are_no_series_own(exported: series.Series) -> None:
+def test_added_labels_differ_from_the_labels_of_all_series(exported: series.Series) -> None:
     own = set().union(*exported.values())
     assert own & ADDED == set()
 
 
-def test_every_alert_has_a_runbook_a_severity_and_a_summary_of_labels_that_it_keeps() -> None:
+def test_every_alert_has_a_runbook_a_severity_and_a_summary_with_known_labels() -> None:
     runbooks = re.findall(r"^#+ (Rankway\w+)$", GUIDE.read_text(), re.MULTILINE)
     names = [alert["alert"] for alert in ALERTS]
     assert sorted(runbooks) == sorted(names)
@@ -127,16 +125,16 @@ def test_every_alert_has_a_runbook_a_severity_and_a_summary_of_labels_that_it_ke
         assert alert["labels"]["severity"] in {"critical", "warning"}
         assert alert["annotations"]["runbook"] == f"docs/guides/troubleshooting.md#{alert['alert'].lower()}"
         outermost = promql_parser.parse(alert["expr"])
-        kept = set(
+        available = set(
             re.findall(
                 r"\w+", re.sub(r".*?\bby \((.*?)\).*", r"\1", outermost.prettify(), count=1, flags=re.S)
             )
         )
-        named = set(re.findall(r"\$labels\.(\w+)", alert["annotations"]["summary"]))
-        assert named <= kept, alert["alert"]
+        used = set(re.findall(r"\$labels\.(\w+)", alert["annotations"]["summary"]))
+        assert used <= available, alert["alert"]
 
 
-def test_alerts_are_there_for_what_a_service_can_suffer() -> None:
+def test_alerts_cover_the_known_faults_of_a_service() -> None:
     wanted = {
         "RankwaySlow": "objective_ms",
         "RankwayRefusing": "429",
@@ -153,7 +151,7 @@ def test_alerts_are_there_for_what_a_service_can_suffer() -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: str(path.stem))
-def test_a_dashboard_s_panels_are_told_apart_and_do_not_overlap(path: Path) -> None:
+def test_panels_of_a_dashboard_have_unique_ids_and_places(path: Path) -> None:
     board = json.loads(path.read_text())
     panels = board["panels"]
     assert board["uid"] == path.stem

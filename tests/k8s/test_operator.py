@@ -1,4 +1,4 @@
-"""The operator's values against what the overlays need of it; its chart is not here to be rendered."""
+"""The operator's values are those that the overlays need. The chart is not available here, so it is not rendered."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import yaml
 from tests.k8s.built import K8S, OVERLAYS, built, ray_services
 
 VALUES: dict[str, Any] = yaml.safe_load((K8S / "operator" / "values.yaml").read_text())
-# What the chart kuberay-operator 1.7.0 takes; Helm says nothing of a value that it does not know.
+# The values of the chart kuberay-operator 1.7.0. Helm ignores unknown values silently.
 KNOWN = {
     "affinity", "annotations", "batchScheduler", "componentOverride", "configuration", "crNamespacedRbacEnable", "env",
     "featureGates", "fullnameOverride", "image", "imagePullSecrets", "kubeClient", "labels", "leaderElectionEnabled",
@@ -28,30 +28,30 @@ def test_the_chart_knows_every_value() -> None:
     assert set(VALUES) <= KNOWN
 
 
-def test_the_operator_is_the_one_that_the_facts_are_of() -> None:
+def test_operator_has_the_version_that_was_examined() -> None:
     assert VALUES["image"] == {"tag": "v1.7.0"}
 
 
-def test_it_watches_the_namespaces_of_every_ray_service() -> None:
+def test_operator_watches_the_namespaces_of_all_ray_services() -> None:
     namespaces = {s["metadata"]["namespace"] for folder in OVERLAYS for s in ray_services(built(folder))}
     assert set(VALUES["watchNamespace"]) == namespaces
 
 
-def test_upgrades_in_steps_are_on_and_alpha_is_off() -> None:
+def test_incremental_upgrades_are_on_and_alpha_features_are_off() -> None:
     assert GATES["RayServiceIncrementalUpgrade"] is True
     alpha = {"RayClusterNetworkPolicy", "RayClusterMTLS", "RayClusterHistoryServer"}
     assert {name: GATES[name] for name in alpha} == dict.fromkeys(alpha, False)
 
 
-def test_requests_stay_within_limits_those_of_the_chart_included() -> None:
+def test_requests_stay_within_limits_including_defaults_of_the_chart() -> None:
     limits = CHART_LIMITS | VALUES["resources"]["limits"]
     assert milli(VALUES["resources"]["requests"]["cpu"]) <= milli(limits["cpu"])
     assert VALUES["resources"]["requests"]["memory"] == limits["memory"]
 
 
-def test_environment_is_text() -> None:
+def test_values_of_the_environment_are_text() -> None:
     assert all(isinstance(each["value"], str) for each in VALUES["env"])
 
 
-def test_two_operators_take_turns() -> None:
+def test_several_operators_elect_a_leader() -> None:
     assert VALUES["replicas"] == 1 or VALUES["leaderElectionEnabled"] is True

@@ -1,4 +1,4 @@
-"""Lines of k8s/README.md that an operator copies: run as they stand, or rendered."""
+"""Commands and YAML of k8s/README.md that an operator copies: the tests run or render them unchanged."""
 
 import os
 import re
@@ -27,7 +27,7 @@ README = (K8S / "README.md").read_text(encoding="utf-8")
 
 
 def block(begins: str) -> str:
-    """Return the indented block of the README whose first line begins so."""
+    """Return the indented block of the README whose first line begins with a text."""
     match = re.search(rf"^( +){re.escape(begins)}.*\n(?:\1.*\n|\n(?=\1))*", README, re.MULTILINE)
     assert match is not None, begins
     return textwrap.dedent(match[0])
@@ -39,7 +39,7 @@ def add_pod(objects: Objects, name: str, cluster: str, node_type: str, role: str
 
 
 def head_of(environment: dict[str, str]) -> str:
-    """Return what the documented lines find."""
+    """Run the documented lines, and return the head that they find."""
     lines = [line for line in block("N=").splitlines() if re.match("[A-Z]+=", line)]
     assert lines[0] == f"N={NAMESPACE}"
     path = f"{Path(kubectl()).parent}:{os.environ['PATH']}"
@@ -57,7 +57,7 @@ def head_of(environment: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("switched", [False, True])
-def test_the_documented_line_finds_the_head_of_the_active_cluster_alone(
+def test_documented_line_finds_only_the_head_of_the_active_cluster(
     api: tuple[Served, dict[str, str]], switched: bool
 ) -> None:
     held, environment = api
@@ -72,14 +72,14 @@ def test_the_documented_line_finds_the_head_of_the_active_cluster_alone(
     assert head_of(environment) == f"pod/{PENDING if switched else ACTIVE}-head-1\n"
 
 
-def test_the_documented_change_starts_a_new_cluster_at_the_running_size_and_keeps_it(tmp_path: Path) -> None:
+def test_documented_change_starts_a_new_cluster_with_the_running_size(tmp_path: Path) -> None:
     config = yaml.safe_load((ROOT / "configs" / "cluster.yaml").read_text(encoding="utf-8"))
     path = tmp_path / "cluster.yaml"
     path.write_text(yaml.safe_dump(merged(config, yaml.safe_load(block("units:")))), encoding="utf-8")
     service: Object = yaml.safe_load(rendered(path, ROOT)["rayservice.yaml"])
     groups = {g["groupName"]: g["replicas"] for g in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]}
     assert groups["gpu-small"] == 100
-    assert groups["cpu"] == 32  # 500 of one CPU each, on nodes of 16
+    assert groups["cpu"] == 32  # 500 replicas with one CPU each, on nodes with 16 CPUs
     scaling = {
         each["name"]: each["autoscaling_config"]
         for each in serve_document(service)["applications"][0]["deployments"]
@@ -88,7 +88,7 @@ def test_the_documented_change_starts_a_new_cluster_at_the_running_size_and_keep
         assert scaling[name]["initial_replicas"] == scaling[name]["min_replicas"] == replicas
 
 
-def test_every_link_within_the_readme_leads_somewhere() -> None:
+def test_every_link_within_the_readme_has_a_target() -> None:
     headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\]\(#([^)]*)\)", README)) <= anchors

@@ -1,4 +1,4 @@
-"""A Kubernetes API as kubectl and Ray's autoscaler read and patch it: TLS both ways; what it holds is given."""
+"""A Kubernetes API over mutual TLS, for kubectl and Ray's autoscaler. The caller supplies its objects."""
 
 import json
 import ssl
@@ -28,7 +28,13 @@ RESOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request for an object, or for all of a kind if ``name`` is None. operations: of a JSON patch."""
+    """A request to the API.
+
+    Attributes:
+        name: the object, or None for all objects of the resource.
+        query: the parameters of the URL.
+        operations: the operations of a JSON patch.
+    """
 
     method: str
     resource: str
@@ -46,13 +52,13 @@ class Held(Protocol):
 
 
 def failure(status: int, reason: str, message: str) -> Answer:
-    """Return an error as the API server words it."""
+    """Return an error in the form of the API server."""
     document = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
     return status, document | {"message": message, "reason": reason, "code": status}
 
 
 class OneCluster:
-    """The RayCluster and the pods that an emulated operator keeps, behind a RayService of the same name."""
+    """The RayCluster and the pods of an emulated operator, with a RayService of the same name."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
@@ -84,10 +90,10 @@ class OneCluster:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Each answer is sent at once, not after the client's acknowledgement of what was sent before.
+    # Each answer is sent at once, without waiting for the client's acknowledgement of earlier data.
     wbufsize = -1
     disable_nagle_algorithm = True
-    held: Held  # of the subclass that ``kubernetes_api`` makes
+    held: Held  # set in the subclass that ``kubernetes_api`` makes
 
     def do_GET(self) -> None:
         self._answer(*self._answered([]))
@@ -106,9 +112,9 @@ class _Handler(BaseHTTPRequestHandler):
             match path.removeprefix(f"{prefix}/").split("/"):
                 case ["namespaces", namespace, resource, *name] if resource in resources and len(name) <= 1:
                     query = parse_qs(url.query)
-                    asked = name[0] if name else None
+                    object_name = name[0] if name else None
                     return self.held.answer(
-                        Request(self.command, resource, namespace, asked, query, operations)
+                        Request(self.command, resource, namespace, object_name, query, operations)
                     )
         document = _discovery().get(path)
         return failure(404, "NotFound", f"/{path} not found") if document is None else (200, document)
@@ -122,11 +128,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _discovery() -> dict[str, Document]:
-    """Return what kubectl asks for before it knows a resource."""
+    """Return the documents that kubectl requests to discover resources."""
     ray = {"groupVersion": "ray.io/v1", "version": "v1"}
     documents: dict[str, Document] = {
         "api": {"kind": "APIVersions", "versions": ["v1"]},
@@ -153,7 +159,7 @@ def _discovery() -> dict[str, Document]:
 
 @contextmanager
 def kubernetes_api(held: Held, certificates: Path) -> Iterator[int]:
-    """Serve on a free port of loopback, to those who show a certificate of ca.pem alone; give the port."""
+    """Serve on a free port of loopback, only to clients with a certificate of ca.pem. Yield the port."""
     handler = type("Handler", (_Handler,), {"held": held})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "ca.pem"))
@@ -173,7 +179,7 @@ def kubernetes_api(held: Held, certificates: Path) -> Iterator[int]:
 
 
 def kubectl_environment(certificates: Path, port: int, namespace: str) -> dict[str, str]:
-    """Write a kubeconfig of the API on that port; give the environment in which kubectl uses it."""
+    """Write a kubeconfig for the API on this port, and return the environment in which kubectl uses it."""
     server = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(certificates / "ca.pem")}
     user = {
         "client-certificate": str(certificates / "server.pem"),

@@ -1,4 +1,4 @@
-"""Ray's own KubeRay autoscaler: the container beside the head's, started again as often as it ends."""
+"""Ray's own KubeRay autoscaler, a container in the head's pod. It is restarted whenever it ends."""
 
 import os
 import subprocess
@@ -11,16 +11,16 @@ from tests.k8s.emulation.operator import HEAD, Operator
 from tests.k8s.emulation.pods import ROOT, Machine
 
 _UPDATE_INTERVAL_S = 2
-"""Instead of 5, as the whole of the emulation is to take minutes."""
+"""Instead of the default of 5, so that the emulation takes only minutes."""
 _LOOK_S = 0.5
 _STOP_LIMIT_S = 30.0
 
 
 class Sidecar:
-    """The autoscaler's process, whichever it is at the moment."""
+    """The current process of the autoscaler."""
 
     def __init__(self, operator: Operator, machine: Machine, api_port: int) -> None:
-        """Start it when the head is up, and after each end."""
+        """Start the autoscaler when the head is up, and restart it whenever it ends."""
         self._operator, self._machine, self._api_port = operator, machine, api_port
         self._stop = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -28,12 +28,12 @@ class Sidecar:
         self._thread.start()
 
     def kill(self) -> None:
-        """End it; it is started again with the next head."""
+        """End the process. It is restarted with the next head."""
         if self._process is not None:
             self._process.kill()
 
     def close(self) -> None:
-        """End it for good."""
+        """End the process, and do not restart it."""
         self._stop.set()
         self.kill()
         self._thread.join(_STOP_LIMIT_S)
@@ -71,7 +71,7 @@ class Sidecar:
         return subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", *command],
             cwd=ROOT,
-            # It calls `ray`, which lies beside the interpreter.
+            # It calls `ray`, which is in the folder of the interpreter.
             env=environment | {"PATH": f"{os.path.dirname(sys.executable)}:{environment['PATH']}"},
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -82,7 +82,7 @@ class Sidecar:
 
 @contextmanager
 def autoscaler(operator: Operator, machine: Machine, api_port: int) -> Iterator[Sidecar]:
-    """Run it against a Kubernetes API on that port of loopback."""
+    """Run the autoscaler with the Kubernetes API on this port of loopback."""
     sidecar = Sidecar(operator, machine, api_port)
     try:
         yield sidecar

@@ -1,4 +1,4 @@
-"""A RayService on this machine: Redis, the head, groups of raylets, the real autoscaler, and Serve's configuration."""
+"""An emulated RayService on this machine: Redis, head, groups of raylets, real autoscaler, and Serve configuration."""
 
 import copy
 import json
@@ -28,7 +28,7 @@ _MARK = "RANKWAY_EMULATION"
 _POLL_S = 0.25
 _REQUEST_LIMIT_S = 20.0
 Replicas = dict[str, list[str]]
-"""Pods of the replicas that run, by deployment; one entry a replica."""
+"""The pod of each running replica, by deployment."""
 
 
 class Emulated:
@@ -45,15 +45,15 @@ class Emulated:
     ) -> None:
         self.operator, self.machine, self.timeline = operator, machine, timeline
         self.kubectl = kubectl
-        """The environment in which kubectl speaks to this cluster's API."""
+        """The environment in which kubectl uses the API of this cluster."""
         self._sidecar = sidecar
         self._document = serve_document(service)
 
     def deploy(self, change: Callable[[Document], None] = lambda _document: None) -> None:
-        """Send serveConfigV2, changed, to the dashboard, as the operator does, until it is taken."""
+        """Change serveConfigV2 and send it to the dashboard until it is accepted, as the operator does."""
         change(self._document)
         document = copy.deepcopy(self._document)
-        # Host and port are one machine's: workers' proxies have theirs from their pods.
+        # Host and port are those of the head. The proxies of workers get theirs from their pods.
         document["http_options"] = document.get("http_options", {}) | {
             "host": "127.0.0.1",
             "port": self.machine.http_port,
@@ -62,7 +62,7 @@ class Emulated:
         self.timeline.note("deployed")
 
     def replicas(self) -> Replicas:
-        """Give where replicas run; empty while the dashboard or the controller does not answer."""
+        """Return the pods of running replicas. Empty while the dashboard or the controller does not answer."""
         return {
             name: sorted(
                 each["node_instance_id"] for each in deployment["replicas"] if each["state"] == "RUNNING"
@@ -72,28 +72,28 @@ class Emulated:
         }
 
     def is_running(self) -> bool:
-        """Say whether every application is RUNNING."""
+        """Return whether every application is RUNNING."""
         applications = self._applications()
         failed = [each["message"] for each in applications if each["status"] == "DEPLOY_FAILED"]
         assert not failed, failed
         return bool(applications) and all(each["status"] == "RUNNING" for each in applications)
 
     def proxies(self) -> dict[str, str]:
-        """Give the state of the proxy on each pod's node."""
+        """Return the state of the proxy in each pod."""
         details = self._ask("GET") or {"proxies": {}}
         return {each["node_instance_id"]: each["status"] for each in details["proxies"].values()}
 
     def pods(self, group: str) -> list[Pod]:
-        """Give the pods of a group."""
+        """Return the pods of a group."""
         return self.operator.pods(group)
 
     def head(self) -> Pod:
-        """Give the head's pod."""
+        """Return the pod of the head."""
         return self.pods(HEAD)[0]
 
     @contextmanager
     def without_head(self) -> Iterator[None]:
-        """Lose the head: all of its pod, the autoscaler too; another is started as the block ends."""
+        """Kill the head's pod and the autoscaler. A new head starts at the end of the block."""
         head = self.head()
         self.operator.hold_head()
         try:
@@ -105,14 +105,14 @@ class Emulated:
             self.operator.release_head()
 
     def wait_for(self, condition: Callable[[], bool], what: str, limit_s: float = LIMIT_S) -> None:
-        """Look until it holds: a cluster's parts tell nobody."""
+        """Poll until a condition holds, because the parts of a cluster send no events."""
         end_s = time.monotonic() + limit_s
         while not condition():
             assert time.monotonic() < end_s, f"{what}: not within {limit_s:.0f} s\n{self.state()}"
             time.sleep(_POLL_S)
 
     def state(self) -> str:
-        """Give what there is to see, for a failure's message."""
+        """Return the state of the cluster, for failure messages."""
         pods = [f"{pod.name}: {pod.last_words}" for pod in self.operator.pods()]
         details = [
             f"{app['status']} {app['message']} "
@@ -126,7 +126,7 @@ class Emulated:
         return [] if details is None else list(details["applications"].values())
 
     def _ask(self, method: str, document: Document | None = None) -> Any:
-        """Ask the dashboard; None while it does not answer."""
+        """Send a request to the dashboard, and return its answer, or None if it does not answer."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.machine.dashboard_port}/api/serve/applications/",
             method=method,
@@ -146,7 +146,7 @@ class Emulated:
 
 @contextmanager
 def emulated(service: Document, folder: Path) -> Iterator[Emulated]:
-    """Run what a RayService describes for as long as the block lasts; nothing is left of it."""
+    """Run a RayService during the block. All processes and files are removed at the end."""
     directory = runtime_directory()
     mark = f"{_MARK}={directory.name}"
     timeline = Timeline()
@@ -172,7 +172,7 @@ def emulated(service: Document, folder: Path) -> Iterator[Emulated]:
 
 
 def _environment(redis: RedisServer, mark: str) -> dict[str, str]:
-    """Give what gcsFaultToleranceOptions puts into pods, and the mark of all that is started."""
+    """Return the environment that gcsFaultToleranceOptions adds to pods, and the mark of all started processes."""
     name, _, value = mark.partition("=")
     return {
         "RAY_REDIS_ADDRESS": f"127.0.0.1:{redis.port}",

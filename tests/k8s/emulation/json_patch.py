@@ -1,4 +1,4 @@
-"""JSON patches (RFC 6902): the operations that patches of RayClusters use."""
+"""JSON patches (RFC 6902), with only the operations that patches of RayClusters use."""
 
 import copy
 from typing import Any
@@ -7,33 +7,33 @@ from tests.k8s.emulation.manifest import Document
 
 
 class PatchFailed(ValueError):
-    """A path is not there, a test does not hold, or an operation is not known here."""
+    """A path does not exist, a test failed, or an operation is not supported."""
 
 
 def patched(document: Document, operations: list[dict[str, Any]]) -> Document:
-    """Return the document with all operations applied; the given one stays as it is.
+    """Return a copy of the document with all operations applied.
 
     Raises:
-        PatchFailed: one cannot be applied.
+        PatchFailed: an operation cannot be applied.
     """
     result = copy.deepcopy(document)
     for operation in operations:
         *path, last = operation["path"].removeprefix("/").split("/")
         try:
-            at: Any = result
+            parent: Any = result
             for part in path:
-                at = at[_key(at, part)]
-            key = _key(at, last)
+                parent = parent[_key(parent, part)]
+            key = _key(parent, last)
             match operation["op"]:
-                case "test" if at[key] != operation["value"]:
+                case "test" if parent[key] != operation["value"]:
                     raise PatchFailed(f"testing value {operation['path']} failed: test failed")
                 case "test":
                     pass
                 case "replace":
-                    at[key]  # what is replaced must be there
-                    at[key] = operation["value"]
-                case "add" if isinstance(at, dict):
-                    at[key] = operation["value"]
+                    parent[key]  # the replaced value must exist
+                    parent[key] = operation["value"]
+                case "add" if isinstance(parent, dict):
+                    parent[key] = operation["value"]
                 case other:
                     raise PatchFailed(f"{other} of {operation['path']}")
         except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -41,5 +41,5 @@ def patched(document: Document, operations: list[dict[str, Any]]) -> Document:
     return result
 
 
-def _key(at: Any, part: str) -> Any:
-    return int(part) if isinstance(at, list) else part
+def _key(parent: Any, part: str) -> Any:
+    return int(part) if isinstance(parent, list) else part

@@ -1,4 +1,4 @@
-"""What of a RayService the emulation runs: groups as KubeRay starts them, the cluster as Ray's autoscaler reads it."""
+"""Reads a RayService for the emulation: groups as KubeRay starts them, the cluster as Ray's autoscaler reads it."""
 
 import copy
 import json
@@ -14,7 +14,14 @@ _GROUP_RESOURCES = {"CPU": "num-cpus", "GPU": "num-gpus", "memory": "memory"}
 
 @dataclass(frozen=True)
 class Group:
-    """One group of pods: what ``ray start`` is told, and the environment of its Ray container."""
+    """One group of pods.
+
+    Attributes:
+        name: name of the group.
+        is_head: whether it is the head.
+        start_params: the flags of ``ray start``.
+        environment: the environment of the Ray container.
+    """
 
     name: str
     is_head: bool
@@ -23,14 +30,17 @@ class Group:
 
     @classmethod
     def from_spec(cls, spec: Document, *, is_head: bool = False) -> "Group":
-        """Read a headGroupSpec or one of workerGroupSpecs as KubeRay does."""
+        """Return the group of a headGroupSpec or an element of workerGroupSpecs, as KubeRay reads it."""
         container = spec["template"]["spec"]["containers"][0]
         environment = {each["name"]: each["value"] for each in container.get("env", []) if "value" in each}
         return cls("headgroup" if is_head else spec["groupName"], is_head, _start_params(spec), environment)
 
 
 def _start_params(spec: Document) -> dict[str, str]:
-    """Give the flags: the group's own, else its resources and labels, else the container's limits."""
+    """Return the flags from rayStartParams, else from the group's resources, else from the container's limits.
+
+    The labels of the group become the flag ``labels``.
+    """
     params = {name: str(value) for name, value in spec.get("rayStartParams", {}).items()}
     own = {name: parse_quantity(value) for name, value in spec.get("resources", {}).items()}
     for name, flag in _GROUP_RESOURCES.items():
@@ -40,9 +50,8 @@ def _start_params(spec: Document) -> dict[str, str]:
     if custom:
         params.setdefault("resources", json.dumps(custom))
     elif "resources" in params:
-        params["resources"] = (
-            params["resources"].strip("'\"").replace('\\"', '"')
-        )  # quoted for KubeRay's shell
+        # The value is quoted for KubeRay's shell.
+        params["resources"] = params["resources"].strip("'\"").replace('\\"', '"')
     limits = spec["template"]["spec"]["containers"][0].get("resources", {}).get("limits", {})
     for name, quantity in limits.items():
         flag = "num-cpus" if name == "cpu" else "num-gpus" if name.endswith("gpu") else name
@@ -54,7 +63,7 @@ def _start_params(spec: Document) -> dict[str, str]:
 
 
 def groups_of(service: Document) -> dict[str, Group]:
-    """Give every group of a RayService by its name, the head's first."""
+    """Return the groups of a RayService by name. The head comes first."""
     cluster = service["spec"]["rayClusterConfig"]
     head = Group.from_spec(cluster["headGroupSpec"], is_head=True)
     workers = [Group.from_spec(spec) for spec in cluster["workerGroupSpecs"]]
@@ -62,7 +71,7 @@ def groups_of(service: Document) -> dict[str, Group]:
 
 
 def ray_cluster(service: Document, name: str, namespace: str) -> Document:
-    """Give the RayCluster that the operator makes of a RayService: with its defaults, which patches replace."""
+    """Return the RayCluster that the operator creates for a RayService, with the defaults that patches replace."""
     spec = copy.deepcopy(service["spec"]["rayClusterConfig"])
     for group in spec["workerGroupSpecs"]:
         group.setdefault("replicas", group["minReplicas"])
@@ -72,6 +81,6 @@ def ray_cluster(service: Document, name: str, namespace: str) -> Document:
 
 
 def serve_document(service: Document) -> Document:
-    """Give serveConfigV2, which the operator sends to the head's dashboard."""
+    """Return serveConfigV2, which the operator sends to the head's dashboard."""
     document: Document = yaml.safe_load(service["spec"]["serveConfigV2"])
     return document

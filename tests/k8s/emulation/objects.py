@@ -1,4 +1,4 @@
-"""Objects of a namespace behind an emulated API: versions, label selectors, rights, and writers in between."""
+"""Objects of a namespace behind an emulated API, with versions, label selectors, rights and concurrent writers."""
 
 import copy
 import threading
@@ -9,17 +9,20 @@ from tests.k8s.emulation.json_patch import PatchFailed, patched
 from tests.k8s.emulation.manifest import Document
 
 Meddler = Callable[[], Answer | None]
-"""Called before a request is answered; may change objects, or answer in the server's place."""
+"""Called before a request is answered. It may change objects, or return an answer instead of the server."""
 _KINDS = {name: kind for kinds in RESOURCES.values() for name, kind in kinds.items()}
 
 
 class Objects:
-    """An object store as the API server keeps it: ``generation`` counts changes of a spec, ``resourceVersion`` all."""
+    """The object store of an API server.
+
+    The ``generation`` of an object counts changes of its spec. The ``resourceVersion`` counts all changes.
+    """
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
         self.requests: list[tuple[str, str, str | None]] = []
-        """Method, resource and name of all that was asked."""
+        """Method, resource and name of all requests."""
         self._objects: dict[tuple[str, str], Document] = {}
         self._forbidden: set[tuple[str, str]] = set()
         self._meddlers: dict[tuple[str, str], list[Meddler]] = {}
@@ -27,7 +30,7 @@ class Objects:
         self._lock = threading.RLock()
 
     def add(self, resource: str, document: Document) -> None:
-        """Put an object there."""
+        """Add an object."""
         with self._lock:
             stored = copy.deepcopy(document) | {"kind": _KINDS[resource]}
             stored["metadata"] |= {"namespace": self.namespace, "generation": 1}
@@ -39,35 +42,35 @@ class Objects:
             del self._objects[resource, name]
 
     def get(self, resource: str, name: str) -> Document:
-        """Return an object as it is now."""
+        """Return a copy of an object."""
         with self._lock:
             return copy.deepcopy(self._objects[resource, name])
 
     def write(self, resource: str, name: str, change: Callable[[Document], object]) -> None:
-        """Change an object, as somebody else does."""
+        """Change an object as another client."""
         with self._lock:
             after = self.get(resource, name)
             change(after)
             self._replace(resource, after)
 
     def forbid(self, method: str, resource: str) -> None:
-        """Answer 403 from now on."""
+        """Answer these requests with 403 from now on."""
         self._forbidden.add((method, resource))
 
     def before(self, method: str, resource: str, meddler: Meddler, times: int = 1) -> None:
-        """Call it before each of the next ``times`` such requests is answered."""
+        """Call ``meddler`` before the answer to each of the next ``times`` requests with this method and resource."""
         self._meddlers.setdefault((method, resource), []).extend([meddler] * times)
 
     def answer(self, request: Request) -> Answer:
-        """Answer as the API server does."""
+        """Return the answer of the API server."""
         with self._lock:
             self.requests.append((request.method, request.resource, request.name))
             if (request.method, request.resource) in self._forbidden:
                 return self._forbidden_answer(request)
-            waiting = self._meddlers.get((request.method, request.resource))
-            answered = waiting.pop(0)() if waiting else None
-            if answered is not None:
-                return answered
+            meddlers = self._meddlers.get((request.method, request.resource))
+            answer = meddlers.pop(0)() if meddlers else None
+            if answer is not None:
+                return answer
             if request.name is None:
                 return self._listed(request)
             if request.namespace != self.namespace or (request.resource, request.name) not in self._objects:
@@ -99,11 +102,11 @@ class Objects:
 
     def _listed(self, request: Request) -> Answer:
         (selector,) = request.query.get("labelSelector", [""])
-        wanted = dict(each.split("=") for each in selector.split(",") if each)
+        selected = dict(each.split("=") for each in selector.split(",") if each)
         items = [
             copy.deepcopy(document)
             for (resource, _), document in self._objects.items()
-            if resource == request.resource and wanted.items() <= document["metadata"]["labels"].items()
+            if resource == request.resource and selected.items() <= document["metadata"]["labels"].items()
         ]
         kind = f"{_KINDS[request.resource]}List"
         metadata = {"resourceVersion": str(self._version)}

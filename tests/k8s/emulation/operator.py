@@ -1,4 +1,4 @@
-"""KubeRay's part: as many pods as the RayCluster says; what is to be deleted is, what has ended is replaced."""
+"""The emulated KubeRay operator: it creates and deletes pods as the RayCluster says, and replaces ended ones."""
 
 import copy
 import itertools
@@ -14,16 +14,16 @@ from tests.k8s.emulation.timeline import Timeline
 HEAD = "headgroup"
 _STOP_LIMIT_S = 60.0
 _STARTS_AT_ONCE = 2
-"""Ray gives a raylet 30 s to start, which more than the cores do not keep; each that is up makes room for the next."""
+"""The most pods that start at the same time. With too many for the cores, a raylet would exceed Ray's limit of 30 s."""
 
 
 class Operator:
-    """Brings the pods to what the RayCluster says, whenever that or a pod changes."""
+    """Reconciles the pods with the RayCluster, whenever the RayCluster or a pod changes."""
 
     def __init__(
         self, cluster: Document, groups: Mapping[str, Group], machine: Machine, timeline: Timeline
     ) -> None:
-        """Start the head's pod and, as it is up, the groups'."""
+        """Start the pod of the head and, when it is up, the pods of the groups."""
         self._cluster, self._groups, self._machine, self._timeline = cluster, groups, machine, timeline
         self._pods: dict[str, Pod] = {}
         self._numbers = itertools.count()
@@ -36,12 +36,12 @@ class Operator:
 
     @property
     def cluster(self) -> Document:
-        """The RayCluster as it is now."""
+        """A copy of the current RayCluster."""
         with self._changed:
             return copy.deepcopy(self._cluster)
 
     def pods(self, group: str | None = None) -> list[Pod]:
-        """Give the pods that are not being deleted, of one group or of all."""
+        """Return the pods of one group or of all groups, without those that are being deleted."""
         with self._changed:
             if self._failure is not None:
                 raise self._failure
@@ -50,15 +50,15 @@ class Operator:
             ]
 
     def pod_objects(self) -> list[Document]:
-        """Give all pods as the API does."""
+        """Return all pods as objects of the API."""
         with self._changed:
             return [self._object(pod) for pod in self._pods.values()]
 
     def patch(self, operations: list[dict[str, Any]]) -> Document:
-        """Apply a JSON patch (RFC 6902), and act on it.
+        """Apply a JSON patch (RFC 6902) to the RayCluster, and reconcile.
 
         Raises:
-            PatchFailed: it does not apply; the cluster stays as it is.
+            PatchFailed: the patch does not apply. The cluster is unchanged.
         """
         with self._changed:
             cluster = patched(self._cluster, operations)
@@ -75,18 +75,18 @@ class Operator:
             return copy.deepcopy(cluster)
 
     def hold_head(self) -> None:
-        """Leave a head that has ended as it is, until ``release_head``: the time until a new pod is scheduled."""
+        """Do not replace an ended head until ``release_head``. This emulates the time until a new pod is scheduled."""
         with self._changed:
             self._holds_head = True
 
     def release_head(self) -> None:
-        """Start the head again."""
+        """Allow a new head to start."""
         with self._changed:
             self._holds_head = False
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End all pods, at once."""
+        """Kill all pods."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -115,32 +115,32 @@ class Operator:
             self._create(HEAD)
         for spec in self._cluster["spec"]["workerGroupSpecs"]:
             name = spec["groupName"]
-            for wanted in spec["scaleStrategy"].get("workersToDelete", []):
-                if wanted in self._pods and not self._pods[wanted].deleting:
-                    self._delete(self._pods[wanted])
-            here = [pod for pod in self._pods.values() if pod.group.name == name and not pod.deleting]
-            for _ in range(spec["replicas"] - len(here)):
+            for deleted in spec["scaleStrategy"].get("workersToDelete", []):
+                if deleted in self._pods and not self._pods[deleted].deleting:
+                    self._delete(self._pods[deleted])
+            pods = [pod for pod in self._pods.values() if pod.group.name == name and not pod.deleting]
+            for _ in range(spec["replicas"] - len(pods)):
                 self._create(name)
         self._start()
 
     def _create(self, group: str) -> None:
-        taken = {pod.number for pod in self._pods.values()}
-        number = next(each for each in itertools.count() if each not in taken)
+        numbers = {pod.number for pod in self._pods.values()}
+        number = next(each for each in itertools.count() if each not in numbers)
         name = f"{self._cluster['metadata']['name']}-{group}-{next(self._numbers)}"
-        self._pods[name] = Pod(name, self._groups[group], number, self._machine, self._told)
+        self._pods[name] = Pod(name, self._groups[group], number, self._machine, self._pod_changed)
         self._timeline.note("pod created", name)
 
     def _start(self) -> None:
-        """Start containers: the head's, then those of groups, which wait for it in an init container."""
-        leads = any(
+        """Start the container of the head, then those of the groups, which wait for the head in an init container."""
+        has_head = any(
             pod.group.is_head and pod.up.is_set() and not pod.has_ended for pod in self._pods.values()
         )
         starting = sum(not (pod.is_pending or pod.up.is_set()) for pod in self._pods.values())
-        ready = [pod for pod in self._pods.values() if pod.is_pending and (pod.group.is_head or leads)]
+        ready = [pod for pod in self._pods.values() if pod.is_pending and (pod.group.is_head or has_head)]
         for pod in ready[: max(0, _STARTS_AT_ONCE - starting)]:
             pod.start()
 
-    def _told(self, pod: Pod) -> None:
+    def _pod_changed(self, pod: Pod) -> None:
         if not pod.has_ended:
             self._timeline.note("pod up", pod.name)
         with self._changed:

@@ -1,4 +1,4 @@
-"""The pipeline that is emulated: its ingress on one CPU group, its ranker on another and on a GPU's."""
+"""The emulated pipeline: the ingress runs on a CPU group, the ranker on another CPU group and a GPU group."""
 
 from pathlib import Path
 from typing import Any
@@ -57,14 +57,14 @@ POOLS: dict[str, Any] = {
 
 
 def emulated_pipeline(home: Path) -> Path:
-    """Write the small pipeline with pools under ``home``; give its YAML."""
+    """Write a small pipeline with pools under ``home``, and return the path of its YAML."""
     return make_pipeline(home, merged(SPLIT, POOLS))
 
 
 def rendered(config: PipelineConfig, home: Path) -> Document:
-    """Give the RayService that ``rankway k8s render`` makes of it, as a cluster on this machine can have it.
+    """Return the RayService that ``rankway k8s render`` writes, adapted to this machine.
 
-    Its data is where the test wrote it, and empty nodes and idle proxies are kept for seconds instead of half a minute.
+    The data stay where the test wrote them. Idle nodes are removed after seconds.
     """
     service = ray_service(in_pods(config), home)
     service["spec"]["serveConfigV2"] = service["spec"]["serveConfigV2"].replace(HOME_PATH, str(home))

@@ -1,4 +1,4 @@
-"""A pod of the emulation: ``ray start`` as KubeRay writes it, with ports of its own, as all pods share one machine."""
+"""An emulated pod: ``ray start`` as KubeRay writes it, with separate ports, because all pods share one machine."""
 
 import os
 import subprocess
@@ -28,14 +28,17 @@ _OWN_PARAMS = (
     "dashboard-agent-listen-port",
     "object-store-memory",
 )
-"""Flags that KubeRay or a manifest gives, and that pods on one machine cannot share."""
+"""Flags of KubeRay or a manifest that must differ between pods on one machine."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The one machine that all pods are on: its ports, where its files are, and what marks its processes.
+    """The machine that runs all pods.
 
-    The block of ports for replicas' gRPC, which is off, gives pods theirs.
+    Attributes:
+        ports: reserved ports. Pods use the block for gRPC of replicas, which is off here.
+        directory: folder of its files.
+        environment: variables of all processes, including the mark by which they are found.
     """
 
     ports: ServicePorts
@@ -44,12 +47,12 @@ class Machine:
 
     @property
     def gcs_port(self) -> int:
-        """The head's port for all nodes: the same after a restart."""
+        """The port of the head for all nodes. It is the same after a restart."""
         return self.ports.replica_grpc
 
     @property
     def dashboard_port(self) -> int:
-        """The port that serveConfigV2 is sent to."""
+        """The port that receives serveConfigV2."""
         return self.ports.replica_grpc + 1
 
     @property
@@ -63,31 +66,29 @@ class Machine:
         return self.ports.replica_grpc + 3
 
     def ports_of(self, pod: int) -> range:
-        """Give the ports of the pod with that number; numbers of pods that have gone are given again."""
+        """Return the ports of the pod with this number. Numbers of ended pods are reused."""
         first = self.ports.replica_grpc + 4 + _PORTS_PER_POD * pod
-        assert first + _PORTS_PER_POD <= self.ports.haproxy_metrics, (
-            "more pods at once than there are ports for"
-        )
+        assert first + _PORTS_PER_POD <= self.ports.haproxy_metrics, "too few ports for this number of pods"
         return range(first, first + _PORTS_PER_POD)
 
 
 class Pod:
-    """One pod's processes."""
+    """The processes of one pod."""
 
     def __init__(
         self, name: str, group: Group, number: int, machine: Machine, on_change: Callable[["Pod"], None]
     ) -> None:
-        """Leave it pending; ``on_change`` is told when Ray runs in it, and when its main process has ended."""
+        """Create a pending pod. ``on_change`` is called when Ray runs in it, and when its main process ends."""
         self.name, self.group, self.number = name, group, number
         self.up = threading.Event()
         self.deleting = False
         self._machine, self._on_change = machine, on_change
-        self._said: deque[str] = deque(maxlen=40)
+        self._output: deque[str] = deque(maxlen=40)
         self._ended = threading.Event()
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start its container."""
+        """Start the container."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *self._flags()],
             cwd=ROOT,
@@ -107,29 +108,29 @@ class Pod:
 
     @property
     def is_pending(self) -> bool:
-        """Say whether its container is yet to be started."""
+        """Whether the container has not been started yet."""
         return self._process is None
 
     @property
     def has_ended(self) -> bool:
-        """Say whether its main process has, as the state of a container does."""
+        """Whether the main process has ended, which is the end of a container."""
         return self._ended.is_set()
 
     @property
     def last_words(self) -> str:
-        """The last lines that it wrote."""
-        return "up" if self.up.is_set() else " | ".join(self._said)
+        """The last lines of its output, or "up"."""
+        return "up" if self.up.is_set() else " | ".join(self._output)
 
     def processes(self) -> list[psutil.Process]:
-        """Give everything that runs in it."""
+        """Return all processes of the pod."""
         return trees.marked(f"{POD_NAME}={self.name}")
 
     def kill(self) -> None:
-        """End all of it at once, as a lost node does."""
+        """Kill all processes at once, as the loss of a node does."""
         trees.kill(self.processes())
 
     def stop(self) -> None:
-        """Delete it: SIGTERM, the grace period, SIGKILL to what is left."""
+        """Delete the pod: send SIGTERM, wait for the grace period, then send SIGKILL to the remaining processes."""
         if self._process is None:
             self._ended.set()
             self._on_change(self)
@@ -143,7 +144,7 @@ class Pod:
         assert process.stdout is not None
         with process.stdout as lines:
             for line in lines:
-                self._said.append(line.rstrip())
+                self._output.append(line.rstrip())
                 if _STARTED in line:
                     self.up.set()
                     self._on_change(self)
@@ -156,11 +157,10 @@ class Pod:
         flags = {name: value for name, value in self.group.start_params.items() if name not in _OWN_PARAMS}
         flags |= {
             "node-ip-address": "127.0.0.1",
-            "temp-dir": str(
-                machine.directory / self.name.rpartition("-")[2]
-            ),  # sockets in it have short paths
+            # A short name, because the paths of sockets in it have a limited length.
+            "temp-dir": str(machine.directory / self.name.rpartition("-")[2]),
             "object-store-memory": str(_OBJECT_STORE_BYTES),
-            # 0: any; the range that is the default would be the same for all.
+            # 0 means any port. The default range would be the same for all pods.
             "min-worker-port": "0",
             "max-worker-port": "0",
             "metrics-export-port": str(ports[1]),
@@ -176,10 +176,10 @@ class Pod:
             "dashboard-port": str(machine.dashboard_port),
             "ray-client-server-port": str(machine.client_port),
         }
-        return ["--head", "--no-monitor", *_written(flags)]  # the autoscaler has a container of its own
+        return ["--head", "--no-monitor", *_written(flags)]  # the autoscaler has its own container
 
     def _environment(self) -> dict[str, str]:
-        """Give the container's environment: the manifest's, what KubeRay adds for a RayService, and this machine's."""
+        """Return the environment of the container: from the manifest, from KubeRay, and from this machine."""
         machine, ports = self._machine, self._machine.ports_of(self.number)
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RANKWAY_"))

@@ -1,8 +1,12 @@
 """A rendered RayService on this machine: groups of raylets behind a Kubernetes API, scaled by Ray's own autoscaler.
 
-Every node has its HAProxy, on a port of its own, and clients speak to that of a node that is not lost. What this cannot
-show: KubeRay's operator, a Service or gateway before the proxies (who speaks to the proxy of a lost node sees its
-connection reset, unless a gateway asks again), addresses of nodes, a network's delays, real GPUs.
+Every node has an HAProxy on a separate port. Clients connect to the proxy of a node that is not lost. The emulation
+does not cover:
+
+- KubeRay's operator;
+- a Service or gateway in front of the proxies. Clients of a lost node's proxy see a reset connection, unless a gateway
+  retries;
+- addresses of nodes, network delays and real GPUs.
 """
 
 from collections.abc import Iterator
@@ -22,7 +26,7 @@ from tests.services.processes import load, title
 from tests.services.servers import ask, rank_request
 
 CLIENTS, PAUSE_S = 4, 0.02
-"""A load that leaves cores for nodes to start on."""
+"""A load that leaves enough CPU time for nodes to start."""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -31,7 +35,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
     home = tmp_path_factory.mktemp("emulation")
     config = emulated_pipeline(home)
     service = rendered(load_config(config), home)
-    # Applied before the pool's max_nodes became 2.
+    # As if it was applied before the pool's max_nodes became 2.
     group_of(service["spec"]["rayClusterConfig"])["maxReplicas"] = 1
     with emulated(service, home) as running:
         running.wait_for(running.head().up.is_set, "the head starts")
@@ -45,13 +49,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
 
 
 def group_of(cluster: Document, name: str = "gpu") -> Document:
-    """Return a group of workers."""
+    """Return the spec of a group of workers."""
     group_spec: Document = next(group for group in cluster["workerGroupSpecs"] if group["groupName"] == name)
     return group_spec
 
 
 def allow_second_gpu_node(cluster: Emulated, config: Path) -> None:
-    """Patch the running cluster, whose autoscaler knows a maximum of 1, to the maximum of the YAML."""
+    """Raise the maximum of the running cluster from 1 to that of the YAML with ``rankway k8s scale``."""
     arguments = ["k8s", "scale", str(config), "--name", NAME, "--yes"]
     done = CliRunner(env=cluster.kubectl).invoke(root(arguments), arguments)
     assert done.exit_code == 0, done.output
@@ -63,17 +67,17 @@ FEWEST = {"main@front": 2, "scorer@cpu": 1, "scorer@gpu": 1}
 
 
 def settled(cluster: Emulated) -> bool:
-    """As few replicas run as may be."""
+    """Return whether the pipeline runs with its fewest replicas."""
     return cluster.is_running() and {name: len(pods) for name, pods in cluster.replicas().items()} == FEWEST
 
 
-def test_each_stage_runs_on_the_nodes_of_its_pool(cluster: Emulated) -> None:
+def test_each_deployment_runs_on_the_nodes_of_its_pool(cluster: Emulated) -> None:
     for deployment, pods in cluster.replicas().items():
         group = deployment.partition("@")[2]
         assert set(pods) <= {pod.name for pod in cluster.pods(group)}, deployment
 
 
-def test_every_proxy_answers_with_right_scores(cluster: Emulated) -> None:
+def test_every_proxy_answers_with_correct_scores(cluster: Emulated) -> None:
     body = {"user_id": "u5", "candidates": ["item-0003"], "deadline_ms": 20_000}
     asked = [cluster.head(), *cluster.pods("front")]
     cluster.wait_for(
@@ -85,7 +89,7 @@ def test_every_proxy_answers_with_right_scores(cluster: Emulated) -> None:
     cluster.timeline.note("answered")
 
 
-def test_load_brings_a_node_and_idleness_takes_it_again(cluster: Emulated) -> None:
+def test_load_adds_a_node_and_idleness_removes_it(cluster: Emulated) -> None:
     cluster.wait_for(lambda: settled(cluster), "as few replicas as may be")
     with load(cluster.pods("front")[0].http_port, CLIENTS, PAUSE_S) as asked:
         cluster.wait_for(lambda: len(cluster.replicas().get("scorer@gpu", [])) == 2, "a second GPU replica")
@@ -122,7 +126,7 @@ def test_a_killed_raylet_costs_no_request_and_is_replaced(cluster: Emulated, gro
     assert set(asked.statuses) == {200}
 
 
-def test_without_its_head_a_cluster_answers_and_with_the_next_it_is_led_again(cluster: Emulated) -> None:
+def test_cluster_answers_without_a_head_and_recovers_with_the_next_one(cluster: Emulated) -> None:
     cluster.wait_for(lambda: settled(cluster), "as few replicas as may be")
     with load(cluster.pods("front")[0].http_port, CLIENTS, PAUSE_S) as asked:
         asked.wait_for(100)
@@ -145,7 +149,7 @@ def test_without_its_head_a_cluster_answers_and_with_the_next_it_is_led_again(cl
 
 
 def scale(document: Document, replicas: int) -> None:
-    """Have as many GPU replicas at least: an option of the deployment, which restarts none."""
+    """Set the minimum of GPU replicas, an option of the deployment whose change restarts no replica."""
     deployments = document["applications"][0]["deployments"]
     options = next(each for each in deployments if each["name"] == "scorer@gpu")
     options["autoscaling_config"] |= {"min_replicas": replicas, "initial_replicas": replicas}

@@ -1,4 +1,4 @@
-"""What happened when: seconds since the emulation began, printed, and kept as JSON where a variable names a file."""
+"""A log of events with seconds since the start. It is printed, and written as JSON if a variable names a file."""
 
 import json
 import os
@@ -11,7 +11,7 @@ FILE = "RANKWAY_EMULATION_TIMELINE"
 
 
 class Timeline:
-    """Events of one emulation; told from several threads."""
+    """The events of one emulation. Several threads may add events."""
 
     def __init__(self) -> None:
         self._began_s = time.monotonic()
@@ -19,7 +19,7 @@ class Timeline:
         self._lock = threading.Lock()
 
     def note(self, event: str, what: str = "") -> None:
-        """Say that something has happened just now."""
+        """Add an event that happens now."""
         with self._lock:
             self._events.append((time.monotonic() - self._began_s, event, what))
             print(self._line(*self._events[-1]), file=sys.stderr, flush=True)
@@ -28,7 +28,7 @@ class Timeline:
         return "\n".join(self._line(*event) for event in self._events)
 
     def write(self) -> None:
-        """Write it where ``$RANKWAY_EMULATION_TIMELINE`` says, if it does."""
+        """Write the events to the file ``$RANKWAY_EMULATION_TIMELINE``, if it is set."""
         if (path := os.environ.get(FILE)) is not None:
             rows = [{"s": round(at_s, 2), "event": event, "what": what} for at_s, event, what in self._events]
             Path(path).write_text(json.dumps(rows, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Process trees of pods: found by a mark in their environment, as a container's are by its cgroup, and ended whole."""
+"""Process trees of pods, which are found by a mark in their environment, like those of a container by its cgroup."""
 
 import os
 
@@ -8,10 +8,10 @@ _END_LIMIT_S = 15.0
 
 
 def marked(mark: str) -> list[psutil.Process]:
-    """Give the processes that carry ``mark``, NAME=value, and their descendants.
+    """Return the processes with ``mark``, NAME=value, in their environment, and their descendants.
 
-    The mark is inherited, so that daemons which left the tree are found too; descendants are those that wrote their
-    title over their environment.
+    Processes inherit the mark, so that daemons outside of the tree are found too. The descendants are included because
+    some of them overwrite their environment with their title.
     """
     name, _, value = mark.partition("=")
     processes: dict[int, psutil.Process] = {}
@@ -19,19 +19,19 @@ def marked(mark: str) -> list[psutil.Process]:
         try:
             if process.pid not in processes and process.environ().get(name) == value:
                 processes |= {each.pid: each for each in [process, *process.children(recursive=True)]}
-        except psutil.Error:  # it ended, or is another user's
+        except psutil.Error:  # it ended, or belongs to another user
             continue
     processes.pop(os.getpid(), None)
     return list(processes.values())
 
 
 def kill(processes: list[psutil.Process]) -> None:
-    """End them as the kernel ends a container: all at once, asking none; wait until they have gone."""
+    """Kill the processes at once, as the kernel ends a container, and wait until they are gone."""
     for process in processes:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
     _, alive = psutil.wait_procs(processes, _END_LIMIT_S)
-    left = [each for each in alive if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
-    assert not left, f"these outlived SIGKILL: {left}"
+    remaining = [each for each in alive if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert not remaining, f"these outlived SIGKILL: {remaining}"
