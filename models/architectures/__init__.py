@@ -1,4 +1,12 @@
-"""Architectures by name: ``build_architecture`` builds a module from the options in an artifact."""
+"""Architectures by name: ``build_architecture`` builds a module from the options in an artifact.
+
+Docstrings use these letters for the sizes of tensors:
+
+- N candidates and B requests in a batch, M candidates in the longest list;
+- R chunks with C candidates each: a chunk has candidates of one request, and long lists are cut into several chunks;
+- L items in the longest history;
+- P pairs of texts with L tokens each.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

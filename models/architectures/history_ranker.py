@@ -105,7 +105,7 @@ class HistoryRanker(Ranker, EncodesHistory):
             layers: consecutive layers of the model.
             candidates: (R, C, width), before these layers.
             past: (R, 1 + L, layers * 2 * heads, head_dim), the keys and values of each chunk's history in these layers.
-            kept: (R, 1 + L), 1 for tokens of the history, 0 for padding.
+            present: (R, 1 + L), 1 for tokens of the history, 0 for padding.
         """
         chunks, _, width = candidates.shape
         x = candidates.reshape(-1, width)

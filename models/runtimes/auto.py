@@ -136,7 +136,7 @@ def choose(
     A model that has only an ONNX graph always runs in one process.
 
     Args:
-        wanted: the options of ``kind: auto``.
+        config: the options of ``kind: auto``.
         weights: the sizes of the model.
         device: the device of each rank.
         candidates: candidates of a request.
