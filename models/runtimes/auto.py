@@ -127,9 +127,9 @@ def choose(
     The first possible choice is taken:
 
     1. one process, if the weights fit the device and the estimate is within the objective;
-    2. the fewest tensor-parallel ranks whose parts fit and whose estimate is within the objective;
-    3. the most tensor-parallel ranks whose parts fit, if no number of ranks is fast enough;
-    4. the fewest pipeline ranks whose layers fit: they need no attention heads to split, and almost no weight is on
+    2. the smallest number of tensor-parallel ranks whose parts fit and whose estimate is within the objective;
+    3. the largest number of tensor-parallel ranks whose parts fit, if no number of ranks is fast enough;
+    4. the smallest number of pipeline ranks whose layers fit: they need no heads to split, and almost no weight is on
        two ranks;
     5. dispatch over memory and disk.
 

@@ -32,7 +32,7 @@ class Weights:
         layer_bytes: bytes of the layers that a pipeline distributes. 0 if the architecture does not support it.
         layers: number of these layers.
         work: multiplications per token.
-        tokens: the most tokens of a candidate.
+        tokens: maximum number of tokens per candidate.
         onnx: whether the artifact has an ONNX graph.
         torch: whether the artifact has weights that PyTorch can load.
     """
@@ -53,7 +53,7 @@ class Weights:
         return self.whole_bytes - self.split_bytes + -(-self.split_bytes // ranks)
 
     def of_a_stage(self, ranks: int) -> int:
-        """Return the most bytes that one pipeline rank has: its layers, and all weights outside of layers.
+        """Return an upper bound for the bytes of a pipeline rank: its layers, and all weights outside of layers.
 
         With fewer layers than ranks, these are all bytes.
         """

@@ -17,7 +17,7 @@ class FitConfig(BaseModel):
     """Options of fitting one model.
 
     Attributes:
-        max_lists: the most training lists, evenly spaced over their time. None uses all.
+        max_lists: maximum number of training lists, evenly spaced over their time. None uses all.
         epochs: passes over the training lists.
         lists_per_step: lists in one optimiser step.
         learning_rate: the peak learning rate. It is reached after the warm-up, then decays to zero along a cosine.

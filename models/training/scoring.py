@@ -14,9 +14,9 @@ from models.training.examples.lists import Lists
 from models.training.metrics import ndcg
 
 LISTS_SCORED_TOGETHER = 256
-"""The most lists in one forward pass."""
+"""Maximum number of lists in one forward pass."""
 CANDIDATES_SCORED_TOGETHER = 65_536
-"""The most candidates in one forward pass, padding included, if it has several lists.
+"""Maximum number of candidates, including padding, in a forward pass over several lists.
 
 Lists of a whole catalogue are long, and activations take a few hundred bytes per candidate and layer.
 """

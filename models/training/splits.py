@@ -74,7 +74,7 @@ class Splits:
 
         Args:
             name: ``train`` or ``valid``.
-            count: the most lists. None returns all.
+            count: maximum number of lists. None returns all.
 
         Raises:
             ArtifactError: the data do not exist, or were made with other feature definitions.
@@ -106,7 +106,7 @@ class Splits:
             device: the device that computes the scores.
             progress: called with the number of scored lists.
             name: ``train`` or ``valid``.
-            count: the most lists. None returns all.
+            count: maximum number of lists. None returns all.
         """
         if (name, count) not in self._scored:
             module = build_architecture(ranker.architecture)

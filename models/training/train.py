@@ -36,7 +36,7 @@ from models.training.sizes import listwise_options, pooled_options, ranker_optio
 from models.training.splits import Labelled, Splits, TrainingFolders
 
 STANDARDISED_ON = 4000
-"""The most training lists that the constants of the encoders are fitted to."""
+"""Maximum number of training lists to which the constants of the encoders are fitted."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class _Recipe:
         fit: the options of its training.
         options: computes the options of its architecture.
         loss_of: its loss.
-        read: returns a split with its labels, from the name and the most lists.
+        read: returns a split with its labels, from its name and the maximum number of lists.
     """
 
     name: str

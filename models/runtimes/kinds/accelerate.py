@@ -23,7 +23,8 @@ class AccelerateConfig(GroupOptions):
         max_memory_mib: weight budget in MiB per device, "cpu" or a GPU index, including weights paged in from disk.
             Devices not listed are unused. Weights that fit nowhere stay on disk. Default: all free memory.
         dtype: type of linear layers and their outputs.
-        micro_batches: the most parts into which a pipeline cuts a batch, so that its ranks compute at the same time.
+        micro_batches: maximum number of parts into which a pipeline cuts a batch. With several parts, its ranks
+            compute at the same time.
     """
 
     kind: Literal["accelerate"]

@@ -56,7 +56,7 @@ class PipelineStage(Protocol):
 
         Args:
             inputs: the inputs by name.
-            micro_batches: the most micro-batches into which the batch may be cut.
+            micro_batches: maximum number of micro-batches in the schedule.
 
         Raises:
             KeyError: an input that all ranks need is missing.
@@ -142,7 +142,7 @@ def runs(count: int, rows: int, most: int) -> list[tuple[int, int]]:
     Args:
         count: number of elements, such as chunks.
         rows: rows of activations per element.
-        most: the most runs. There are fewer if a run would have less than ``FEWEST_ROWS`` rows.
+        most: maximum number of runs. There are fewer if a run would have less than ``FEWEST_ROWS`` rows.
 
     Returns:
         The start and length of each run.

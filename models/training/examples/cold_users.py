@@ -17,9 +17,10 @@ from models.ragged import Column, RaggedArray, RaggedBatch, offsets_of
 def some_unknown(
     batch: RaggedBatch, features: FeatureSet, shares: Mapping[KeyedGroup, float], seed: int
 ) -> RaggedBatch:
-    """Return the batch with default values in the supplied features of some requests.
+    """Return the batch with some requests treated as unknown users.
 
-    Call it before derived features are computed from these.
+    Their supplied features, which caller or store would provide, get default values. Call this function before derived
+    features are computed from them.
 
     Args:
         batch: the lists.
