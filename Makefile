@@ -27,7 +27,7 @@ test: install
 test-slow: install
 	python -m pytest -q -m slow
 
-lint: install
+lint: install prose
 	ruff check .
 	ruff format --check .
 	typos
